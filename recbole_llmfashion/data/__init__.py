@@ -1,0 +1,1 @@
+"""Atomic files to clean rows to a user's timeline."""

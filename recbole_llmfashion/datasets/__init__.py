@@ -1,0 +1,1 @@
+"""Tools that make and check atomic files; nothing else in the package imports them but the command line."""

@@ -1,0 +1,1 @@
+"""Text to unit vectors to neighbours; knows no RecBole."""

@@ -1,0 +1,1 @@
+"""RecBole-facing classes that wire the other folders."""

@@ -1,0 +1,1 @@
+"""(ID, title) to ranked items."""
