@@ -1,0 +1,31 @@
+"""`recbole-llmfashion`: the tools around the main job. Each command lives with what it does; this file only gathers them."""
+
+import sys
+
+import typer
+
+from recbole_llmfashion.datasets import commands
+from recbole_llmfashion.datasets.simulate import command as simulate
+from recbole_llmfashion.run import guarded
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Tools that make and check datasets for run_recbole_llm.py.",
+)
+commands.register(app)
+simulate.register(app)
+
+
+def main() -> None:
+    """Entry point: a UserError is one line on stderr and exit status 2."""
+
+    def work() -> int:
+        try:
+            app()
+        except SystemExit as stop:
+            return int(stop.code or 0)
+        return 0
+
+    sys.exit(guarded(work))

@@ -1,0 +1,161 @@
+"""Layered YAML to a RecBole Config; what is missing or unknown is an error.
+
+    RecBole's own YAMLs < overall.yaml < dataset/default.yaml < dataset/<name>.yaml < model/<name>.yaml
+        < --config_files < --key=value
+
+Only the model, dataset and trainer classes see a config; everything below takes plain arguments. This module does not
+know what any key means.
+"""
+
+import difflib
+import os
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import recbole
+import yaml
+from recbole.config import Config
+from recbole.utils import argument_list
+
+from recbole_llmfashion import compat
+from recbole_llmfashion.errors import UserError
+
+RECBOLE_PROPERTIES = Path(recbole.__file__).parent / "properties"
+# Keys that RecBole reads from a config and that stand in none of its YAML files.
+_RECBOLE_UNLISTED = {"config_file", "config_files", "model", "dataset", "reg_weight", "nproc", "rm_dup_inter"}
+
+
+def properties_folder() -> Path:
+    """The copy of `properties/` that the wheel carries, or that of the checkout."""
+    carried = Path(__file__).parent / "properties"
+    return carried if carried.is_dir() else Path(__file__).parent.parent / "properties"
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML 1.1 reads 1e-5 as text; RecBole's users write it as a number."""
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"^[-+]?(\d[\d_]*)(\.[\d_]*)?[eE][-+]?\d+$|^[-+]?\d[\d_]*\.[\d_]*$|^[-+]?\.\d+$|^[-+]?\.(inf|nan)$"),
+    list("-+0123456789."),
+)
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """A YAML file as a dict; an absent file, a broken one or one that is no mapping is a UserError."""
+    try:
+        value = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file; --config_files takes YAML files separated by spaces") from None
+    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
+        raise UserError(f"{path}: not readable as YAML ({' '.join(str(error).split())}); mend it") from None
+    if not isinstance(value, dict | None):
+        raise UserError(f"{path}: expected `key: value` lines, found a {type(value).__name__}")
+    return value or {}
+
+
+@cache
+def _keys_of(path: Path) -> frozenset[str]:
+    return frozenset(read_yaml(path)) if path.is_file() else frozenset()
+
+
+def recbole_keys(model: str) -> frozenset[str]:
+    """Every key that RecBole itself knows for a model."""
+    lists = (argument_list.general_arguments, argument_list.training_arguments, argument_list.evaluation_arguments)
+    keys = {key for arguments in (*lists, argument_list.dataset_arguments) for key in arguments}
+    for name in ("overall", "dataset/sample", f"model/{model}", "quick_start_config/sequential"):
+        keys |= _keys_of(RECBOLE_PROPERTIES / f"{name}.yaml")
+    return frozenset(keys | _RECBOLE_UNLISTED)
+
+
+def own_keys(model: str) -> frozenset[str]:
+    """Every key of properties/ that holds for a model."""
+    root = properties_folder()
+    return frozenset().union(
+        *(_keys_of(root / f"{name}.yaml") for name in ("overall", "dataset/default", f"model/{model}"))
+    )
+
+
+def known_keys(models: Iterable[str]) -> frozenset[str]:
+    """Every key that one of the models understands."""
+    return frozenset().union(*(recbole_keys(model) | own_keys(model) for model in models))
+
+
+def reject_unknown_keys(keys: Iterable[str], models: Iterable[str], source: str) -> None:
+    """Raises UserError on the first key that no model of the registry understands, with the nearest that one does."""
+    known = known_keys(models)
+    for key in keys:
+        if key not in known:
+            near = difflib.get_close_matches(key, sorted(known), n=1)
+            hint = f"did you mean '{near[0]}'?" if near else "the keys stand in properties/"
+            raise UserError(f"{source}: unknown key '{key}'; {hint}")
+
+
+class LLMFashionConfig(Config):
+    """RecBole's Config without `eval`, without the command line, and with an error where a key of ours is missing."""
+
+    def _convert_config_dict(self, config_dict: dict[str, Any]) -> dict[str, Any]:
+        return config_dict  # RecBole evals each string here
+
+    def __getitem__(self, item: str) -> Any:
+        if item not in self.final_config_dict and item in self.final_config_dict.get("required_keys", ()):
+            raise UserError(f"config: key '{item}' is missing; properties/ holds its default")
+        return super().__getitem__(item)
+
+    def sibling(self, model: str | type) -> "LLMFashionConfig":
+        """The config that another model gets in the same run: same files, same command line."""
+        return load_config(model, self["dataset"], self["config_layers"], self["command_line"], self["model_names"])
+
+
+def load_config(
+    model: str | type,
+    dataset: str,
+    config_files: Sequence[str] = (),
+    overrides: Mapping[str, Any] | None = None,
+    model_names: Sequence[str] = (),
+) -> LLMFashionConfig:
+    """The config of one model on one dataset.
+
+    Args:
+        model: a class, or the name of one of RecBole's.
+        dataset: name of the folder below data_path.
+        config_files: YAML files over ours, later ones win.
+        overrides: keys over those, from the command line.
+        model_names: the models whose keys may stand in files and overrides; a key of another model is left aside.
+
+    Raises:
+        UserError: unknown key, unreadable file, a value that RecBole refuses.
+    """
+    name = model if isinstance(model, str) else model.__name__
+    models = {name, *model_names}
+    root = properties_folder()
+    layers = [(root / f"{part}.yaml") for part in ("overall", "dataset/default", f"dataset/{dataset}", f"model/{name}")]
+    merged: dict[str, Any] = {}
+    for path in layers:
+        merged |= read_yaml(path) if path.is_file() else {}
+    mine = recbole_keys(name) | own_keys(name)
+    for file in config_files:
+        values = read_yaml(Path(file))
+        reject_unknown_keys(values, models, file)
+        merged |= {key: value for key, value in values.items() if key in mine}
+    overrides = dict(overrides or {})
+    reject_unknown_keys(overrides, models, "command line")
+    merged |= {key: value for key, value in overrides.items() if key in mine}
+    merged |= {
+        "required_keys": sorted(own_keys(name)),
+        "config_layers": list(config_files),
+        "command_line": overrides,
+        "model_names": sorted(models),
+    }
+    # Config() sets CUDA_VISIBLE_DEVICES to gpu_id: without this it would undo what the caller's environment says.
+    if "CUDA_VISIBLE_DEVICES" in os.environ and "gpu_id" not in overrides:
+        merged["gpu_id"] = os.environ["CUDA_VISIBLE_DEVICES"]
+    try:
+        with compat.command_line_hidden():
+            return LLMFashionConfig(model=model, dataset=dataset, config_dict=merged)
+    except (ValueError, TypeError, NotImplementedError, RuntimeError) as error:
+        raise UserError(f"config of {name}: {' '.join(str(error).split())}") from error

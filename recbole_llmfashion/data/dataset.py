@@ -1,0 +1,153 @@
+"""METHOD.md's rows for every model: RecBole's SequentialDataset with our reading, our ids and our split.
+
+Four things differ from RecBole's class, each by one hook: the files are read as text that survives (`_load_data`),
+internal item ids follow `.item` (`_get_remap_list`), each row learns how much of its user's timeline lies before it
+(`data_augmentation`), and the split is METHOD.md's (`_split_index_by_leave_one_out`). It knows no prompt and no model.
+"""
+
+from logging import getLogger
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from recbole.data.dataset import SequentialDataset
+from recbole.data.interaction import Interaction
+from recbole.utils.enum_type import FeatureSource, FeatureType
+
+from recbole_llmfashion.data import split
+from recbole_llmfashion.data.atomic import AtomicFolder, check_clean, read_folder
+from recbole_llmfashion.data.catalogue import Catalogue
+from recbole_llmfashion.data.search_log import SearchLog
+from recbole_llmfashion.data.timeline import Timeline
+from recbole_llmfashion.errors import UserError
+
+HISTORY_LENGTH = "history_length"  # events of the user's timeline before the row's target
+TARGET_PURCHASE = "target_purchase"  # 1 where the row's target is a purchase
+RECOMMEND_TIME = "recommend_time"  # whole seconds, int64: RecBole's own timestamp is a float32
+ORDER_ONLY_BELOW = 1e8  # timestamps below 1973 are an order, not a date
+
+
+class LLMFashionRecDataset(SequentialDataset):
+    """The dataset of every model in a run, so that all share their (user, target) rows.
+
+    Attributes:
+        catalogue, timeline, search_log: what the prompts are made of.
+        left_out: users that could not be used, by reason.
+        has_dates: False where timestamps only give an order.
+    """
+
+    catalogue: Catalogue
+    timeline: Timeline
+    search_log: SearchLog
+
+    def _load_data(self, token: str, dataset_path: str) -> None:
+        folder = read_folder(Path(dataset_path), token)
+        check_clean(folder)
+        self._searches = folder.searches
+        self.catalogue = Catalogue.from_frame(folder.items)
+        self._events = self._usable(folder)
+        self.has_dates = bool(len(self._events)) and float(self._events["timestamp"].min()) >= ORDER_ONLY_BELOW
+        self.inter_feat = self._events[[self.uid_field, self.iid_field, self.time_field]].copy()
+        self.item_feat = folder.items[[self.iid_field]].copy()
+        self.user_feat = None
+        for field, kind, source in (
+            (self.uid_field, FeatureType.TOKEN, FeatureSource.USER_ID),
+            (self.iid_field, FeatureType.TOKEN, FeatureSource.ITEM_ID),
+            (self.time_field, FeatureType.FLOAT, FeatureSource.INTERACTION),
+        ):
+            self.set_field_property(field, kind, source, 1)
+        self.field2bucketnum[self.time_field] = 2
+
+    def _usable(self, folder: AtomicFolder) -> pd.DataFrame:
+        """The item actions that stay after the click filter; users with fewer than two are counted and left out."""
+        events = folder.interactions
+        users = pd.factorize(events["user_id"])[0]
+        purchase = (events["action"] == "purchase").to_numpy()
+        mode = self.config["click_filter"]
+        if mode == "none":
+            keep = np.ones(len(events), bool)
+        elif mode in ("paper", "train"):
+            codes = split.split_codes(users, purchase)
+            counts = np.ones(len(events), bool) if mode == "paper" else np.isin(codes, (split.TRAIN, split.NO_ROW))
+            items = self.catalogue.positions(events["item_id"]).to_numpy()
+            keep = split.click_filter_mask(users, items, purchase, counts)
+        else:
+            raise UserError(f"click_filter: expected paper, train or none, found '{mode}'")
+        short = np.bincount(users[keep], minlength=users.max(initial=-1) + 1) < 2
+        self.left_out = {"fewer than two item actions after the click filter": int(short.sum())}
+        self.clicks_filtered = int((~keep).sum())
+        events = events[keep & ~short[users]].reset_index(drop=True)
+        if not len(events):
+            raise UserError(f"{folder.path}: no user with two item actions and a purchase is left; nothing to train on")
+        return events
+
+    def _get_remap_list(self, field_list: np.ndarray) -> list[Any]:
+        """`.item` first, so that internal item id = catalogue position + 1 for every model."""
+        remap = super()._get_remap_list(field_list)
+        return sorted(remap, key=lambda entry: entry[0] is not self.item_feat)
+
+    def data_augmentation(self) -> None:
+        """RecBole's rows, and for each what the prompt builder may know: the length of the history before it."""
+        self._build_timeline()
+        super().data_augmentation()
+        row = self._codes != split.NO_ROW
+        if not np.array_equal(self.inter_feat[self.iid_field].numpy(), self._items[row] + 1):
+            raise AssertionError("RecBole's rows are not in the order of .inter")
+        seconds = np.floor(self._events["timestamp"].to_numpy(np.float64)).astype(np.int64)
+        self._row_codes_field = "split_code"
+        columns = {
+            HISTORY_LENGTH: self.timeline.length_before[row],
+            TARGET_PURCHASE: self._purchase[row].astype(np.int64),
+            RECOMMEND_TIME: seconds[row],
+            self._row_codes_field: self._codes[row].astype(np.int64),
+        }
+        self.inter_feat.update(Interaction({name: torch.from_numpy(column) for name, column in columns.items()}))
+
+    def _build_timeline(self) -> None:
+        events = self._events
+        user_ids = {token: i for i, token in enumerate(self.field2id_token[self.uid_field]) if i}
+        users = events["user_id"].map(user_ids).to_numpy(np.int64)
+        times = events["timestamp"].to_numpy(np.float64)
+        self._items = self.catalogue.positions(events["item_id"]).to_numpy(np.int64)
+        self._purchase = (events["action"] == "purchase").to_numpy()
+        self._codes = split.split_codes(users, self._purchase)
+        train = self._codes == split.TRAIN
+        last_time = np.full(self.user_num, -np.inf)
+        np.maximum.at(last_time, users[train], times[train])
+        self.search_log = SearchLog.from_frame(self._searches, user_ids, self.catalogue, last_time)
+        self.timeline = Timeline(users, self._items, self._purchase, times, self.search_log, self.user_num)
+        window = float(self.config["attribution_hours"]) * 3600
+        searches = self.search_log.attribute(users, times, window)
+        # a row's prefix is part of the training log too, so a user's first action counts where the user trains at all
+        in_training = train | ((self._codes == split.NO_ROW) & (last_time[users] > -np.inf))
+        self.training_actions = pd.DataFrame(
+            {"user": users, "item": self._items, "purchase": self._purchase, "search": searches}
+        )[in_training]
+
+    def _split_index_by_leave_one_out(self, grouped_index: Any, leave_one_num: int) -> list[list[int]]:
+        """Train, valid, test as METHOD.md has them, in RecBole's own order of rows."""
+        codes = self.inter_feat[self._row_codes_field].numpy()
+        parts: list[list[int]] = [[], [], []]
+        purchases_only = self.config["train_targets"] == "purchase"
+        bought = self.inter_feat[TARGET_PURCHASE].numpy()
+        for rows in grouped_index:
+            for row in rows:
+                code = codes[row]
+                if code < 0 or (purchases_only and code == split.TRAIN and not bought[row]):
+                    continue
+                parts[code].append(row)
+        self.rows_dropped = len(codes) - sum(map(len, parts))
+        if not parts[split.TRAIN]:
+            raise UserError(f"{self.dataset_path}: no training row is left (users need three item actions); add data")
+        clicks = 1 - bought[parts[split.TRAIN]].mean()
+        getLogger(__name__).info(
+            f"rows: train {len(parts[0])} ({clicks:.1%} click targets), valid {len(parts[1])}, test {len(parts[2])}; "
+            f"between valid and test {self.rows_dropped} dropped; users left out: {self.left_out}"
+        )
+        return parts
+
+    def popularity(self) -> np.ndarray:
+        """[N] actions of the training part by catalogue position."""
+        return np.bincount(self.training_actions["item"].to_numpy(), minlength=len(self.catalogue))

@@ -1,0 +1,155 @@
+"""A shop's own tables (interactions, items, searches; CSV or Parquet) to a clean folder of atomic files.
+
+Knows the order of the steps and the names of the user's columns. Does NOT parse files (`table_source`), judge rows
+(`table_parts`) or order them (`clean`), and never guesses: what cannot be kept is an error with its line, or a count.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+from tqdm import tqdm
+
+from recbole_llmfashion.data.atomic import AtomicFolder, empty_searches, write_folder
+from recbole_llmfashion.datasets.clean import clean
+from recbole_llmfashion.datasets.rename import rename_ids, write_map
+from recbole_llmfashion.datasets.table_parts import interactions_of, items_of, known_only, searches_of
+from recbole_llmfashion.datasets.table_source import read_source
+from recbole_llmfashion.errors import UserError
+
+
+@dataclass(frozen=True)
+class TableColumns:
+    """Names of the columns in the user's tables; None where there is no such column.
+
+    user, time: of interactions and searches; item: of interactions and items; action: of interactions;
+    query, results: of searches; the rest: of items.
+    """
+
+    user: str
+    item: str
+    time: str
+    title: str
+    action: str | None = None
+    query: str | None = None
+    results: str | None = None
+    brand: str | None = None
+    color: str | None = None
+    size: str | None = None
+    category: str | None = None
+
+    @property
+    def attributes(self) -> dict[str, str | None]:
+        return {"brand": self.brand, "color": self.color, "size": self.size, "category": self.category}
+
+
+def convert_table(
+    interactions: Path,
+    items: Path,
+    columns: TableColumns,
+    out: Path,
+    searches: Path | None = None,
+    drop_unknown_items: bool = False,
+    show_progress: bool = False,
+) -> tuple[AtomicFolder, list[str]]:
+    """Convert tables, clean the result and write it as the dataset named like the folder `out`.
+
+    Ids with white space or a comma are renamed, and listed in item_map.tsv and user_map.tsv beside the files.
+
+    Args:
+        interactions, items, searches: files, read by suffix (`table_source.read_source`).
+        drop_unknown_items: leave out, and count, interactions and search results whose item the table `items` lacks;
+            they are an error otherwise.
+
+    Returns:
+        the folder as written, and what was done, line by line.
+
+    Raises:
+        UserError: for whatever cannot be converted, with file and line.
+    """
+    _check_options(columns, searches)
+    notes: list[str] = []
+    with tqdm(total=4, desc=f"converting to {out}", unit="step", disable=not show_progress) as progress:
+        source = read_source(interactions, _named(columns.user, columns.item, columns.time, columns.action))
+        events, dates = interactions_of(source, columns.user, columns.item, columns.time, columns.action, notes)
+        progress.update()
+        source = read_source(items, _named(columns.item, columns.title, *columns.attributes.values()))
+        catalogue = items_of(source, columns.item, columns.title, columns.attributes, events["item_id"], notes)
+        known = known_only(events["item_id"], catalogue["item_id"], interactions.name, drop_unknown_items, notes)
+        progress.update()
+        log = _read_searches(searches, columns, dates, notes)
+        if searches is not None:
+            log = _with_known_results(log, catalogue["item_id"], searches.name, drop_unknown_items, notes)
+        progress.update()
+        folder = _write(out, events[known], catalogue, log, notes)
+        progress.update()
+    return folder, notes
+
+
+def _check_options(columns: TableColumns, searches: Path | None) -> None:
+    if searches is not None and columns.query is None:
+        raise UserError(f"{searches}: which column holds the query? add --query COL")
+    if searches is None and (columns.query or columns.results):
+        raise UserError("--query and --results name columns of a search table: add --searches FILE")
+
+
+def _named(*columns: str | None) -> list[str]:
+    return [column for column in columns if column is not None]
+
+
+def _read_searches(path: Path | None, columns: TableColumns, dates: bool, notes: list[str]) -> pd.DataFrame:
+    """The search table with lists of results, or none; its times must be of the kind of the interactions'."""
+    if path is None or columns.query is None:
+        return empty_searches()
+    source = read_source(path, _named(columns.user, columns.time, columns.query, columns.results))
+    log, log_dates = searches_of(source, columns.user, columns.time, columns.query, columns.results, notes)
+    if log_dates != dates and len(log):
+        kinds = ("dates", "numbers") if log_dates else ("numbers", "dates")
+        raise UserError(
+            f"{path.name}: times are {kinds[0]}, those of the interactions {kinds[1]}; use one kind in both"
+        )
+    return log
+
+
+def _with_known_results(
+    log: pd.DataFrame, catalogue: pd.Series, file: str, drop: bool, notes: list[str]
+) -> pd.DataFrame:
+    """Results that the catalogue lacks refused or left out."""
+    shown = log["results"].explode().dropna()
+    unknown = set(shown[~known_only(shown, catalogue, f"{file}, search results", drop, notes)])
+    kept = [[item for item in one if item not in unknown] for one in log["results"]]
+    return log.assign(results=pd.Series(kept, index=log.index, dtype=object))
+
+
+def _write(
+    out: Path, events: pd.DataFrame, catalogue: pd.DataFrame, log: pd.DataFrame, notes: list[str]
+) -> AtomicFolder:
+    """Rename ids, clean, write; the counts go to `notes`."""
+    item_names = rename_ids(catalogue["item_id"])
+    user_names = rename_ids([*events["user_id"].unique(), *log["user_id"].unique()])
+    log = log.assign(
+        user_id=_renamed(log["user_id"], user_names),
+        results=[" ".join(item_names.get(item, item) for item in one) for one in log["results"]],
+    )
+    events = events.assign(
+        user_id=_renamed(events["user_id"], user_names), item_id=_renamed(events["item_id"], item_names)
+    )
+    catalogue = catalogue.assign(item_id=_renamed(catalogue["item_id"], item_names))
+    frames = (frame.reset_index(drop=True) for frame in (events, log, catalogue))
+    folder, counts = clean(AtomicFolder(out.resolve().name, out, *frames))
+    kept = set(folder.interactions["user_id"])
+    kept_names = {old: new for old, new in user_names.items() if new in kept}
+    write_map(out / "item_map.tsv", "item_id", item_names)
+    write_map(out / "user_map.tsv", "user_id", kept_names)
+    write_folder(folder)
+    if item_names or kept_names:
+        notes.append(
+            f"renamed: {len(item_names):,} item ids (item_map.tsv), {len(kept_names):,} user ids (user_map.tsv)"
+        )
+    notes += [*counts.lines(), f"items: {len(folder.items):,}"]
+    return folder
+
+
+def _renamed(ids: pd.Series, names: Mapping[str, str]) -> pd.Series:
+    return ids.map(lambda name: names.get(name, name)) if names else ids

@@ -1,0 +1,164 @@
+"""The LLM's stages: tokenizer, embedded backbone, adapter, generator, each loaded only when something needs it.
+
+A run whose responses are all in the store never loads a model. The engine does not know items; it is given examples
+and the token sequences that the constraint allows.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from functools import cached_property
+from logging import getLogger
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from recbole_llmfashion import settings
+from recbole_llmfashion.config import LLMFashionConfig
+from recbole_llmfashion.errors import UserError
+from recbole_llmfashion.llm.backbone import Backbone, load_backbone, load_tokenizer
+from recbole_llmfashion.llm.constrain import IdTrie
+from recbole_llmfashion.llm.embedded import new_embedded, save_embedded, train_tokenizer
+from recbole_llmfashion.llm.examples import Example
+from recbole_llmfashion.llm.finetune import FinetuneLog, finetune, load_adapter, save_adapter
+from recbole_llmfashion.llm.generate import DecodingSettings, Generator
+from recbole_llmfashion.llm.pretrain import pretrain
+from recbole_llmfashion.prompt.response import parse_response
+from recbole_llmfashion.stages import StageStore, sha256, sha256_arrays, sha256_texts, stage_seed
+
+EMBEDDED = "embedded"
+PROBE_PROMPTS = 64
+
+
+class Engine:
+    """One backbone and its adapter.
+
+    Args:
+        config: of LLMFashionRec.
+        store: where stages lie.
+        tokenizer_texts: what an embedded tokenizer is trained on.
+    """
+
+    def __init__(self, config: LLMFashionConfig, store: StageStore, tokenizer_texts: Callable[[], list[str]]) -> None:
+        self.config, self.store, self._texts = config, store, tokenizer_texts
+        self.name = str(config["llm_name_or_path"])
+        self.show_progress = bool(config["show_progress"])
+        self.report: dict[str, Any] = {}
+
+    def _seed(self, stage: str) -> int:
+        return stage_seed(self.config["seed"], stage)
+
+    @cached_property
+    def _tokenizer_folder(self) -> Path:
+        texts, size = self._texts(), int(self.config["embedded_vocab_size"])
+        inputs = {"texts": sha256_texts(texts), "vocab_size": size}
+        return self.store.get(
+            "tokenizer", inputs, lambda folder: train_tokenizer(texts, size).save_pretrained(str(folder))
+        )
+
+    @cached_property
+    def tokenizer(self) -> Any:
+        """The backbone's tokenizer."""
+        return load_tokenizer(str(self._tokenizer_folder) if self.name == EMBEDDED else self.name)
+
+    def learn(self, examples: Sequence[Example]) -> None:
+        """Pre-trains the embedded backbone where it is the one named, then fine-tunes; both from the store if there."""
+        if not examples:
+            raise UserError("no training prompt: the training part has no row; add users with three item actions")
+        digest = sha256_arrays(*(array for example in examples for array in (example.prompt, example.response)))
+        self._source = str(self._embedded(examples, digest)) if self.name == EMBEDDED else self.name
+        chosen = settings.finetune_settings(self.config, self._seed("adapter"))
+        inputs = {
+            "backbone": _identity(self._source),
+            "quantization": self.config["quantization"],
+            "compute_dtype": self.config["compute_dtype"],
+            "settings": asdict(chosen),
+            "examples": digest,
+        }
+        self._adapter = self.store.get("adapter", inputs, lambda folder: self._finetune(examples, folder))
+        self.report = json.loads((self._adapter / "finetune.json").read_text())
+        getLogger(__name__).info(f"adapter: {json.dumps(self.report)}")
+
+    def _embedded(self, examples: Sequence[Example], digest: str) -> Path:
+        shape = {key: self.config[f"embedded_{key}"] for key in ("width", "layers", "heads")}
+        chosen = settings.pretrain_settings(self.config, self._seed("embedded"))
+        inputs = {
+            "tokenizer": self._tokenizer_folder.name,
+            "shape": shape,
+            "settings": asdict(chosen),
+            "examples": digest,
+        }
+
+        def build(folder: Path) -> None:
+            model = new_embedded(len(self.tokenizer), **shape, seed=chosen.seed).to(self.config["device"])
+            log = pretrain(model, examples, chosen, self.show_progress)
+            save_embedded(model, self.tokenizer, folder)
+            (folder / "pretrain.json").write_text(json.dumps(log, indent=1))
+
+        return self.store.get("embedded", inputs, build)
+
+    def _backbone(self) -> Backbone:
+        return load_backbone(
+            self._source, self.config["quantization"], self.config["compute_dtype"], self.config["device"]
+        )
+
+    def _finetune(self, examples: Sequence[Example], folder: Path) -> None:
+        backbone = self._backbone()
+        chosen = settings.finetune_settings(self.config, self._seed("adapter"))
+        pick = np.linspace(0, len(examples) - 1, min(PROBE_PROMPTS, len(examples))).astype(int)
+        prompts = [examples[i].prompt for i in pick]
+        sampling = DecodingSettings(
+            decoding="sample", max_new_tokens=self.config["max_new_tokens"], batch_size=32, seed=chosen.seed
+        )
+
+        def format_failures(model: Any) -> float:
+            responses = Generator(model, backbone.tokenizer, sampling)(prompts)
+            return float(np.mean([not parse_response(text).well_formed for text in responses]))
+
+        log: FinetuneLog = finetune(backbone, examples, chosen, self.show_progress, format_failures)
+        save_adapter(log.model, folder)
+        report = {"quantized_layers": backbone.quantized_layers, "prompts": len(examples), **log.summary()}
+        (folder / "finetune.json").write_text(json.dumps(report, indent=1))
+
+    @property
+    def adapter_identity(self) -> str:
+        """Names the adapter, backbone included."""
+        return self._adapter.name
+
+    @cached_property
+    def _model(self) -> tuple[Any, Any]:
+        backbone = self._backbone()
+        return load_adapter(backbone, self._adapter), backbone.tokenizer
+
+    def generate(
+        self, prompts: Sequence[np.ndarray], spoken: Sequence[Sequence[int]], prefix: Sequence[int]
+    ) -> list[str]:
+        """Responses as text.
+
+        Args:
+            prompts: token ids.
+            spoken: what the constraint allows, an item's id tokens and the separator after them.
+            prefix: the tokens before the id, forced when the decoding is constrained.
+        """
+        chosen = settings.decoding_settings(self.config, self._seed("responses"))
+        model, tokenizer = self._model
+        if chosen.decoding == "sample":
+            return Generator(model, tokenizer, chosen)(prompts, self.show_progress)
+        trie = IdTrie.build(spoken, len(tokenizer))
+        return Generator(model, tokenizer, chosen, trie, prefix)(prompts, self.show_progress)
+
+
+def _identity(source: str) -> str:
+    """What tells one backbone from another: a hub name, or a digest of a folder's files."""
+    folder = Path(source)
+    if not folder.is_dir():
+        return source
+    parts = []
+    for file in sorted(folder.iterdir()):
+        if file.is_file() and file.suffix in (".json", ".safetensors", ".bin", ".model") and file.name != "stage.json":
+            with file.open("rb") as stream:  # the first MiB: a 7B folder is 14 GB, its weights differ from the start
+                head = hashlib.sha256(stream.read(1 << 20)).hexdigest()
+            parts.append([file.name, file.stat().st_size, head])
+    return sha256(parts)

@@ -1,0 +1,49 @@
+"""One hook in RecBole's evaluation loop for every model: the rank of each user's target over the full catalogue.
+
+RecBole's Collector and Evaluator do the rest. A tie is broken by a fixed hash of the item's token, never by its id
+(TRAPS 8). This module does not know what made the scores.
+"""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from recbole.evaluator import Collector
+
+from recbole_llmfashion.retrieval.ties import rank_of
+
+
+class RankCollector(Collector):
+    """RecBole's Collector that also keeps (user, target, rank).
+
+    Args:
+        config: RecBole's.
+        tie_rank: [N] by catalogue position; the pad row gets the last place.
+    """
+
+    def __init__(self, config: Any, tie_rank: np.ndarray) -> None:
+        super().__init__(config)
+        self._tie = torch.from_numpy(np.r_[len(tie_rank), tie_rank])
+        self._rows: list[torch.Tensor] = []
+
+    def eval_batch_collect(
+        self, scores_tensor: torch.Tensor, interaction: Any, positive_u: torch.Tensor, positive_i: torch.Tensor
+    ) -> None:
+        """RecBole's collection, then the ranks of this batch."""
+        super().eval_batch_collect(scores_tensor, interaction, positive_u, positive_i)
+        target = positive_i.to(scores_tensor.device)
+        rank = rank_of(scores_tensor, target, self._tie.to(scores_tensor.device))
+        users = interaction[self.config["USER_ID_FIELD"]]
+        self._rows.append(torch.stack([users.cpu(), positive_i.cpu(), rank.cpu()]))
+
+    def take_ranks(self) -> pd.DataFrame:
+        """Columns user, target (internal ids), rank (from 1) since the last call."""
+        rows = torch.cat(self._rows, dim=1).numpy() if self._rows else np.zeros((3, 0), np.int64)
+        self._rows = []
+        return pd.DataFrame(rows.T, columns=["user", "target", "rank"])
+
+
+def full_rank_mrr(ranks: pd.DataFrame) -> float:
+    """Mean of 1 / rank over the full catalogue, untruncated; nan where there is no row."""
+    return float((1.0 / ranks["rank"]).mean())

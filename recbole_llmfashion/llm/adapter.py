@@ -1,0 +1,118 @@
+"""LoRA adapters on a backbone: put on, written, read. An adapter is a plain object beside a recommender, never its
+submodule.
+
+Knows nothing of training. LoRA: arXiv 2106.09685, through peft.
+"""
+
+from collections.abc import Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import torch
+from torch import nn
+from transformers.pytorch_utils import Conv1D
+
+from recbole_llmfashion.errors import UserError
+from recbole_llmfashion.llm.backbone import Backbone
+
+# peft costs a second to import and pulls bitsandbytes in; backbone.py has done that quietly by the time it is needed.
+if TYPE_CHECKING:
+    from peft import PeftModel
+
+# peft alone would take query_key_value only.
+FALCON_TARGETS = ("query_key_value", "dense", "dense_h_to_4h", "dense_4h_to_h")
+TargetModules = Literal["auto"] | tuple[str, ...]
+
+
+def _linear_names(model: nn.Module, head: nn.Module | None) -> list[str]:
+    """Paths of all linear layers but the output head."""
+    return [n for n, m in model.named_modules() if isinstance(m, nn.Linear | Conv1D) and m is not head]
+
+
+def resolve_targets(backbone: Backbone, wanted: TargetModules) -> list[str] | str:
+    """What peft is asked to adapt.
+
+    auto is all four projections of Falcon, and on any other architecture every linear layer but the head.
+
+    Raises:
+        UserError: a named target that the model lacks; lists the nearest or all names.
+    """
+    model = backbone.model
+    if wanted == "auto":
+        return list(FALCON_TARGETS) if model.config.model_type == "falcon" else "all-linear"
+    paths = _linear_names(model, model.get_output_embeddings())
+    leaves = sorted({path.rsplit(".", 1)[-1] for path in paths})
+    if not wanted:
+        raise UserError(f"lora_target_modules: the list is empty; take auto, or some of: {', '.join(leaves)}")
+    for name in wanted:
+        if not any(path == name or path.endswith(f".{name}") for path in paths):
+            near = get_close_matches(name, leaves, n=3) or leaves
+            raise UserError(
+                f"lora_target_modules: {backbone.name} has no linear layer '{name}'; nearest: {', '.join(near)}"
+            )
+    return list(wanted)
+
+
+def _refuse_second(backbone: Backbone) -> None:
+    if hasattr(backbone.model, "peft_config"):
+        raise ValueError("the backbone has an adapter already; load the backbone again for another one")
+
+
+def new_adapter(
+    backbone: Backbone, rank: int, alpha: int, dropout: float, targets: TargetModules, seed: int
+) -> "PeftModel":
+    """Puts fresh LoRA matrices on a backbone: y = W x + alpha / rank * B A x, with B = 0 at first.
+
+    The backbone's weights are frozen, and `backbone.model` is the peft model from then on.
+
+    Args:
+        backbone: without an adapter.
+        rank, alpha, dropout: of LoRA.
+        targets: see resolve_targets.
+        seed: of A; the global generator is left as it was.
+
+    Raises:
+        UserError: a target that the model lacks.
+    """
+    from peft import LoraConfig, get_peft_model
+
+    _refuse_second(backbone)
+    modules: Sequence[str] | str = resolve_targets(backbone, targets)
+    config = LoraConfig(
+        r=rank,
+        lora_alpha=alpha,
+        lora_dropout=dropout,
+        target_modules=modules,
+        bias="none",
+        task_type="CAUSAL_LM",
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        backbone.model = get_peft_model(backbone.model, config)
+    return backbone.model
+
+
+def save_adapter(model: "PeftModel", folder: Path) -> None:
+    """Writes adapter_config.json and adapter_model.safetensors."""
+    # Left to itself, peft asks the hub whether the base model's vocabulary is the hub's.
+    model.save_pretrained(str(folder), save_embedding_layers=False)
+
+
+def load_adapter(backbone: Backbone, folder: Path) -> "PeftModel":
+    """Puts a saved adapter on a backbone, frozen; `backbone.model` is the peft model from then on.
+
+    Raises:
+        UserError: the folder holds no adapter, or one of another backbone.
+    """
+    from peft import PeftModel
+
+    _refuse_second(backbone)
+    for name in ("adapter_config.json", "adapter_model.safetensors"):
+        if not (Path(folder) / name).is_file():
+            raise UserError(f"{folder}: no {name}; name a folder that save_adapter wrote")
+    try:
+        backbone.model = PeftModel.from_pretrained(backbone.model, str(folder)).eval()
+    except (ValueError, RuntimeError) as error:
+        raise UserError(f"{folder}: the adapter does not fit {backbone.name}; train it again") from error
+    return backbone.model

@@ -1,0 +1,95 @@
+"""Token-id examples to padded batches: right padding to train, left padding to generate, similar lengths together.
+
+Knows nothing of text, tokenizers or models.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+# Batches are cut from runs of this many batches sorted by length: little padding, yet a different order each epoch.
+SORTED_BATCHES = 16
+
+
+@dataclass(frozen=True)
+class Example:
+    """One training prompt.
+
+    Args:
+        prompt: int32 [P], P >= 1.
+        response: int32 [R], R >= 1; the loss is on these tokens alone. For fine-tuning the last one is the eos.
+    """
+
+    prompt: np.ndarray
+    response: np.ndarray
+
+    def __post_init__(self) -> None:
+        if len(self.prompt) < 1 or len(self.response) < 1:
+            raise ValueError("an example needs at least one prompt token and one response token")
+
+    def __len__(self) -> int:
+        return len(self.prompt) + len(self.response)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Right-padded examples.
+
+    Args:
+        input_ids: int64 [B, T].
+        attention_mask: int64 [B, T], 1 at tokens, 0 at padding.
+        response_mask: bool [B, T], True at response tokens; never at position 0.
+    """
+
+    input_ids: Tensor
+    attention_mask: Tensor
+    response_mask: Tensor
+
+    def to(self, device: torch.device) -> "Batch":
+        """The same batch on another device."""
+        return Batch(self.input_ids.to(device), self.attention_mask.to(device), self.response_mask.to(device))
+
+
+def _scatter(rows: Sequence[np.ndarray], pad_id: int, left: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Rows into one padded matrix, and where they lie in it."""
+    lengths = np.asarray([len(row) for row in rows])
+    width = int(lengths.max())
+    columns = np.arange(width)[None, :]
+    inside = columns >= width - lengths[:, None] if left else columns < lengths[:, None]
+    ids = np.full(inside.shape, pad_id, np.int64)
+    ids[inside] = np.concatenate(rows)
+    return ids, inside
+
+
+def collate(examples: Sequence[Example], pad_id: int) -> Batch:
+    """Right-padded batch for training; padding is told by the mask, so `pad_id` may be the eos."""
+    ids, inside = _scatter([np.concatenate([e.prompt, e.response]) for e in examples], pad_id, left=False)
+    starts = np.asarray([len(e.prompt) for e in examples])
+    response = inside & (np.arange(ids.shape[1])[None, :] >= starts[:, None])
+    return Batch(torch.from_numpy(ids), torch.from_numpy(inside.astype(np.int64)), torch.from_numpy(response))
+
+
+def left_pad(prompts: Sequence[np.ndarray], pad_id: int) -> tuple[Tensor, Tensor]:
+    """Left-padded (input_ids, attention_mask), int64 [B, T] each, for generation."""
+    ids, inside = _scatter(prompts, pad_id, left=True)
+    return torch.from_numpy(ids), torch.from_numpy(inside.astype(np.int64))
+
+
+def batches_by_length(lengths: np.ndarray, batch_size: int, rng: np.random.Generator) -> list[np.ndarray]:
+    """Each index once, in batches of similar length whose order is drawn from `rng`.
+
+    Args:
+        lengths: [n] tokens of each example.
+        batch_size: examples a batch; one batch may be smaller.
+        rng: decides which examples meet and in which order the batches come.
+    """
+    shuffled = rng.permutation(len(lengths))
+    batches: list[np.ndarray] = []
+    for start in range(0, len(shuffled), batch_size * SORTED_BATCHES):
+        run = shuffled[start : start + batch_size * SORTED_BATCHES]
+        run = run[np.argsort(lengths[run], kind="stable")]
+        batches.extend(run[i : i + batch_size] for i in range(0, len(run), batch_size))
+    return [batches[i] for i in rng.permutation(len(batches))]

@@ -1,0 +1,82 @@
+"""One optimizer step, the same for pre-training and fine-tuning: AdamW, a linear schedule, a guard against NaN.
+
+Knows neither models nor data.
+"""
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor
+from torch.nn import Parameter
+
+from recbole_llmfashion.errors import UserError
+
+
+def linear_rate(step: int, warmup: int, decay_from: int, total: int, floor: float) -> float:
+    """Share of the learning rate at a step counted from 0.
+
+    (step + 1) / warmup up to 1; then 1 until `decay_from`; then a line that reaches `floor` at `total`.
+    """
+    if step < warmup:
+        return (step + 1) / warmup
+    start = max(warmup, decay_from)
+    if step < start or total <= start:
+        return 1.0
+    return max(floor, 1.0 - (1.0 - floor) * (step - start) / (total - start))
+
+
+class Optimizer:
+    """AdamW with a rate per step.
+
+    Args:
+        parameters: what is trained; matrices decay, vectors (norms) do not.
+        learning_rate: at the peak.
+        weight_decay: of AdamW.
+        betas: of AdamW.
+        max_grad_norm: gradients are clipped to this global norm.
+        scaled: fp16 compute; losses are scaled so that small gradients do not vanish.
+    """
+
+    def __init__(
+        self,
+        parameters: Iterable[Parameter],
+        learning_rate: float,
+        weight_decay: float,
+        betas: tuple[float, float] = (0.9, 0.999),
+        max_grad_norm: float = 1.0,
+        scaled: bool = False,
+    ) -> None:
+        self.parameters = [p for p in parameters if p.requires_grad]
+        matrices = [p for p in self.parameters if p.ndim >= 2]
+        vectors = [p for p in self.parameters if p.ndim < 2]
+        groups = [{"params": matrices, "weight_decay": weight_decay}, {"params": vectors, "weight_decay": 0.0}]
+        self._adamw = torch.optim.AdamW([g for g in groups if g["params"]], lr=learning_rate, betas=betas)
+        self._peak, self._norm = learning_rate, max_grad_norm
+        self._scaler = torch.amp.GradScaler("cuda", enabled=scaled)
+        self.steps = 0
+
+    def backward(self, loss: Tensor) -> float:
+        """Adds the gradient of a loss; returns its value.
+
+        Raises:
+            UserError: the loss is NaN or infinite.
+        """
+        value = float(loss.detach())
+        if not torch.isfinite(loss.detach()):
+            raise UserError(
+                f"training: the loss is {value} at step {self.steps + 1}; lower the learning rate, or set "
+                "compute_dtype: bf16 or fp32"
+            )
+        self._scaler.scale(loss).backward()
+        return value
+
+    def step(self, rate: float) -> None:
+        """Clips, updates and clears; `rate` is the share of the peak learning rate."""
+        for group in self._adamw.param_groups:
+            group["lr"] = self._peak * rate
+        self._scaler.unscale_(self._adamw)
+        torch.nn.utils.clip_grad_norm_(self.parameters, self._norm)
+        self._scaler.step(self._adamw)
+        self._scaler.update()
+        self._adamw.zero_grad(set_to_none=True)
+        self.steps += 1

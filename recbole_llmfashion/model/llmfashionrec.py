@@ -1,0 +1,151 @@
+"""LLMFashionRec: the LLM's answer, two ranked lists, one mixup, as a RecBole sequential model (paper, section 4.4).
+
+`full_sort_predict` asks the answer book for the responses to the batch's prompts, reads (ID, title) from each, ranks
+the catalogue by the ID's embedding and by the title's, and joins the lists. The trainer hands over the parts; the model
+holds no weights of its own, so a checkpoint of it stays empty (TRAPS 10). It does not know how any part was trained.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from recbole.model.abstract_recommender import SequentialRecommender
+from recbole.utils import InputType
+
+from recbole_llmfashion.errors import UserError
+from recbole_llmfashion.model.floors import with_pad_column
+from recbole_llmfashion.prompt.dataloader import MEMORY_ITEMS, PROMPT_IDS, PROMPT_ITEMS
+from recbole_llmfashion.prompt.response import Answer, parse_response
+from recbole_llmfashion.retrieval.id_list import IdList
+from recbole_llmfashion.retrieval.mixup import mixup
+from recbole_llmfashion.retrieval.ties import order_by_score, scores_from_order, tie_rank
+from recbole_llmfashion.retrieval.title_list import TitleList
+
+Ranking = Literal["mixup", "id", "title"]
+
+
+@dataclass
+class Parts:
+    """What the trainer's stages made.
+
+    Args:
+        answer: prompts (int32 arrays) to response texts.
+        position_of: item token as it stands in a response -> catalogue position.
+        id_list, title_list: rank the catalogue for an ID, for a title.
+        popularity: [N] training actions by catalogue position, the last fallback.
+    """
+
+    answer: Callable[[Sequence[np.ndarray]], list[str]]
+    position_of: dict[str, int]
+    id_list: IdList
+    title_list: TitleList
+    popularity: np.ndarray
+
+
+@dataclass
+class Validity:
+    """Counts over the answers of an evaluation: nothing that went wrong is silent.
+
+    `fallback` counts the rows in which at least one list could not be made from the answer.
+    """
+
+    counts: Counter[str] = field(default_factory=Counter)
+
+    def rates(self) -> dict[str, float]:
+        """Shares of all answers, and what each fallback did."""
+        total = max(1, self.counts["answers"])
+        names = (
+            "format",
+            "valid_id",
+            "fallback",
+            "in_prompt",
+            "no_id_list",
+            "no_title_list",
+            "memory_list",
+            "popularity_list",
+        )
+        return {f"{name}_rate": self.counts[name] / total for name in names}
+
+
+class LLMFashionRec(SequentialRecommender):
+    """See the module.
+
+    Args:
+        config: mixup_m, mixup_k, mixup_title_start.
+        dataset: the training part; its catalogue names the items.
+
+    Attributes:
+        ranking: which list `full_sort_predict` returns; "id" and "title" are the two lists alone.
+    """
+
+    input_type = InputType.POINTWISE
+    parts: Parts
+
+    def __init__(self, config: Any, dataset: Any) -> None:
+        super().__init__(config, dataset)
+        self.mixup_m, self.mixup_k = int(config["mixup_m"]), int(config["mixup_k"])
+        start = config["mixup_title_start"]
+        if start not in ("m", 0):
+            raise UserError(f"mixup_title_start: expected m or 0, found '{start}'")
+        if self.mixup_m < 0 or self.mixup_k < 1:
+            raise UserError(f"mixup_m must be 0 or more and mixup_k 1 or more, found {self.mixup_m} and {self.mixup_k}")
+        self._start_at_m = start == "m"
+        self.ranking: Ranking = "mixup"
+        self.validity = Validity()
+        self._tie = torch.from_numpy(tie_rank(dataset.catalogue.item_ids))
+
+    def full_sort_predict(self, interaction: Any) -> torch.Tensor:
+        """[B, N + 1] finite, strictly ordered scores by RecBole's internal id."""
+        ids = interaction[PROMPT_IDS].cpu()
+        prompts = [row[row >= 0].numpy().astype(np.int32) for row in ids]
+        answers = [parse_response(text) for text in self.parts.answer(prompts)]
+        positions = torch.tensor([self.parts.position_of.get(answer.item_token or "", -1) for answer in answers])
+        self._count(answers, positions, interaction)
+        order = self._rank(answers, positions, interaction[MEMORY_ITEMS].cpu())
+        return with_pad_column(scores_from_order(order)).to(interaction[PROMPT_IDS].device)
+
+    def predict(self, interaction: Any) -> torch.Tensor:
+        """[B] the score of each row's own item."""
+        return self.full_sort_predict(interaction).gather(1, interaction[self.ITEM_ID][:, None]).squeeze(1)
+
+    def _rank(self, answers: list[Answer], positions: torch.Tensor, recalled: torch.Tensor) -> torch.Tensor:
+        id_order = self.parts.id_list(positions)
+        title_order = self.parts.title_list([answer.title or "" for answer in answers])
+        has_id = positions >= 0
+        has_title = torch.tensor([answer.title is not None for answer in answers])
+        fallback = self._fallback(recalled)
+        if self.ranking == "id":
+            return torch.where(has_id[:, None], id_order, fallback)
+        if self.ranking == "title":
+            return torch.where(has_title[:, None], title_order, fallback)
+        start = self.mixup_m if self._start_at_m else 0
+        return mixup(id_order, title_order, has_id, has_title, fallback, self.mixup_m, self.mixup_k, start)
+
+    def _fallback(self, recalled: torch.Tensor) -> torch.Tensor:
+        """The memory's products for the last query, then popularity."""
+        score = torch.from_numpy(self.parts.popularity).double().repeat(len(recalled), 1)
+        lead = score.max() + torch.arange(recalled.shape[1], 0, -1).double().expand(recalled.shape)
+        padded = with_pad_column(score).scatter(1, recalled, lead)
+        return order_by_score(padded[:, 1:], self._tie)
+
+    def _count(self, answers: list[Answer], positions: torch.Tensor, interaction: Any) -> None:
+        shown = interaction[PROMPT_ITEMS].cpu()
+        recalled = interaction[MEMORY_ITEMS].cpu()
+        has_id = positions >= 0
+        has_title = torch.tensor([answer.title is not None for answer in answers])
+        neither = ~has_id & ~has_title
+        has_memory = (recalled > 0).any(dim=1)
+        self.validity.counts.update(
+            answers=len(answers),
+            format=sum(answer.well_formed for answer in answers),
+            valid_id=int(has_id.sum()),
+            in_prompt=int((has_id & (shown == positions[:, None] + 1).any(dim=1)).sum()),
+            fallback=int((~has_id | ~has_title).sum()),
+            no_id_list=int((~has_id & has_title).sum()),
+            no_title_list=int((has_id & ~has_title).sum()),
+            memory_list=int((neither & has_memory).sum()),
+            popularity_list=int((neither & ~has_memory).sum()),
+        )

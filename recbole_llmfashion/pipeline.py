@@ -1,0 +1,234 @@
+"""What each stage of LLMFashionRec takes and leaves behind, through the stage store.
+
+A stage's inputs are the digests of what it really reads: training stages read train rows, valid rows and `.item`, so a
+test target can change none of them, and a key of a later stage can change no earlier one.
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from functools import cached_property
+from logging import getLogger
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from recbole_llmfashion import settings
+from recbole_llmfashion.config import LLMFashionConfig
+from recbole_llmfashion.data.dataset import TARGET_PURCHASE, LLMFashionRecDataset
+from recbole_llmfashion.embedding.clip import ClipText, load_clip, train_clip
+from recbole_llmfashion.embedding.title import TitleModel, derive_pairs, train_title_model
+from recbole_llmfashion.engine import Engine
+from recbole_llmfashion.llm.answers import AnswerBook
+from recbole_llmfashion.llm.examples import Example
+from recbole_llmfashion.model.llmfashionrec import Parts
+from recbole_llmfashion.prompt.builder import PromptBuilder
+from recbole_llmfashion.prompt.dataloader import LLMFashionRecDataLoader
+from recbole_llmfashion.prompt.memory import MemoryLog, QueryProductMemory
+from recbole_llmfashion.prompt.template import get_template
+from recbole_llmfashion.retrieval.id_list import IdList
+from recbole_llmfashion.retrieval.ties import tie_rank
+from recbole_llmfashion.retrieval.title_list import TitleList
+from recbole_llmfashion.stages import StageStore, sha256_arrays, sha256_texts, stage_seed
+
+
+def training_rows(users: np.ndarray, purchase: np.ndarray, per_user: int) -> np.ndarray:
+    """Rows that the LLM learns from: of each user purchases first, latest first, then clicks, at most `per_user`.
+
+    Args:
+        users: [n] of the training rows, each user's in order of time.
+        purchase: [n] 1 where the row's target is a purchase.
+        per_user: METHOD.md's targets_per_user; 1 is the paper's.
+
+    Returns:
+        row indices, ascending.
+    """
+    order = np.lexsort((-np.arange(len(users)), -purchase, users))
+    sorted_users = users[order]
+    first = np.searchsorted(sorted_users, sorted_users, side="left")
+    return np.sort(order[np.arange(len(users)) - first < per_user])
+
+
+class Pipeline:
+    """The stages of one run.
+
+    Args:
+        config: of LLMFashionRec.
+        dataset: the whole dataset.
+        store: where stages lie.
+        core_table: trains CORE, or finds it trained, and gives its table [N, d].
+    """
+
+    def __init__(
+        self, config: LLMFashionConfig, dataset: LLMFashionRecDataset, store: StageStore, core_table: Callable[[], Any]
+    ) -> None:
+        self.config, self.dataset, self.store, self._core_table = config, dataset, store, core_table
+        self.catalogue, self.log = dataset.catalogue, dataset.search_log
+        self.show_progress = bool(config["show_progress"])
+        self.tie = tie_rank(self.catalogue.item_ids)
+        self.report: dict[str, Any] = {"clip": "none: the training log has no query"}
+
+    def _seed(self, stage: str) -> int:
+        return stage_seed(self.config["seed"], stage)
+
+    @cached_property
+    def _pairs(self) -> dict[str, list[tuple[str, str]]]:
+        """(query, title) pairs of the training log: `bought` by purchase, `led` by any item action."""
+        rows = self.dataset.training_actions
+        rows = rows[rows["search"] >= 0]
+        texts = [
+            (self.log.queries[self.log.query_index[search]], self.catalogue.titles[item])
+            for search, item in zip(rows["search"], rows["item"], strict=True)
+        ]
+        bought = [pair for pair, purchase in zip(texts, rows["purchase"], strict=True) if purchase]
+        return {"bought": bought, "led": texts}
+
+    @cached_property
+    def clip(self) -> ClipText | None:
+        """The text tower behind the memory's keys."""
+        if self.config["clip_pretrained"]:
+            clip = load_clip(self.config["clip_model"], self.config["clip_pretrained"])
+        elif len(self._pairs["led"]) >= 2:
+            pairs, chosen = self._pairs["led"], settings.clip_settings(self.config, self._seed("clip"))
+            inputs = {"settings": asdict(chosen), "pairs": sha256_texts(text for pair in pairs for text in pair)}
+            folder = self.store.get(
+                "clip", inputs, lambda folder: train_clip(pairs, chosen, self.show_progress).save(folder)
+            )
+            clip = ClipText.load(folder)
+        else:
+            return None
+        self.report["clip"] = clip.source
+        getLogger(__name__).info(f"query-product memory: CLIP text tower {clip.source}")
+        return clip
+
+    @cached_property
+    def memory(self) -> QueryProductMemory | None:
+        """The query-product memory over the training log; None where there is nothing to remember."""
+        log = self._memory_log()
+        if not len(log.search) or self.clip is None or not self.config["memory_products"]:
+            return None
+        memory = QueryProductMemory(
+            log,
+            self.log.queries,
+            self.clip.encode,
+            neighbors=self.config["memory_neighbors"],
+            products=self.config["memory_products"],
+            tie_rank=self.tie,
+        )
+        memory.prepare(self.log.queries)
+        return memory
+
+    def _memory_log(self) -> MemoryLog:
+        training = np.flatnonzero(self.log.training)
+        counts = np.diff(self.log.result_ptr)[training]
+        if counts.sum():
+            search = np.repeat(training, counts)
+            first = self.log.result_ptr[search]
+            position = np.arange(len(search)) - np.repeat(np.cumsum(counts) - counts, counts)
+            return MemoryLog(search, self.log.query_index[search], self.log.result_items[first + position], position)
+        rows = self.dataset.training_actions
+        rows = rows[(rows["search"] >= 0) & np.isin(rows["search"], training)]
+        search, item = rows["search"].to_numpy(), rows["item"].to_numpy()
+        return MemoryLog(search, self.log.query_index[search], item, np.zeros(len(rows), np.int64))
+
+    @cached_property
+    def engine(self) -> Engine:
+        """The LLM's side: tokenizer, backbone, adapter, generator."""
+        return Engine(self.config, self.store, self._tokenizer_texts)
+
+    def _tokenizer_texts(self) -> list[str]:
+        """What an embedded tokenizer is trained on: the catalogue, the training queries, the template's own words."""
+        template = get_template(self.config["template"])
+        items = [
+            template.item(item_id, title, {"": self.catalogue.attribute_text(i)})
+            for i, (item_id, title) in enumerate(zip(self.catalogue.item_ids, self.catalogue.titles, strict=True))
+        ]
+        used = np.unique(self.log.query_index[self.log.training])
+        return [*items, *(f" {self.log.queries[i]}" for i in used), template.instruction * 8]
+
+    @cached_property
+    def builder(self) -> PromptBuilder:
+        """Prompts in the backbone's ids."""
+        return PromptBuilder(
+            self.engine.tokenizer,
+            get_template(self.config["template"]),
+            self.catalogue,
+            self.log.queries,
+            self.log.query_index,
+            self.memory,
+            settings.prompt_settings(self.config, self.dataset.has_dates),
+        )
+
+    def examples(self, train_data: LLMFashionRecDataLoader) -> list[Example]:
+        """Training prompts with their responses."""
+        feat = train_data._dataset.inter_feat
+        users, purchase = feat[self.dataset.uid_field].numpy(), feat[TARGET_PURCHASE].numpy()
+        rows = training_rows(users, purchase, self.config["targets_per_user"])
+        targets = (feat[self.dataset.iid_field].numpy()[rows] - 1).tolist()
+        made = (prompt for prompt, _ in train_data.prompts(rows))
+        return [
+            Example(prompt.ids, self.builder.response(target)) for prompt, target in zip(made, targets, strict=True)
+        ]
+
+    @cached_property
+    def title_model(self) -> TitleModel:
+        """The LSTM over titles and queries."""
+        pairs, kind = self._pairs["bought"], "queries"
+        if len(pairs) < 2:
+            texts = [(title, self.catalogue.attribute_text(i)) for i, title in enumerate(self.catalogue.titles)]
+            pairs, kind = derive_pairs(texts, self._seed("title_pairs")), "derived"
+        self.report["title_pairs"] = kind
+        chosen = settings.title_settings(self.config, self._seed("title"))
+        inputs = {
+            "settings": asdict(chosen),
+            "pairs": sha256_texts(text for pair in pairs for text in pair),
+            "catalogue": sha256_texts(self.catalogue.titles),
+        }
+        titles = self.catalogue.titles
+        folder = self.store.get(
+            "title", inputs, lambda folder: train_title_model(pairs, titles, chosen, self.show_progress).save(folder)
+        )
+        return TitleModel.load(folder)
+
+    def run(self, train_data: LLMFashionRecDataLoader, valid_data: LLMFashionRecDataLoader) -> Parts:
+        """Every stage but the responses, which `answer` adds for the rows that are asked for."""
+        train_data.builder = self.builder
+        self.engine.learn(self.examples(train_data))
+        self.report |= self.engine.report
+        self.book = AnswerBook(self._generate)
+        matrix = self.title_model.encode(list(self.catalogue.titles), show_progress=self.show_progress)
+        position_of = {token: i for i, token in enumerate(self.builder.item_tokens)}
+        return Parts(
+            answer=self.book,
+            position_of=position_of,
+            id_list=IdList(self._core_table(), self.tie),
+            title_list=TitleList(matrix, self.title_model.encode, self.tie),
+            popularity=self.dataset.popularity(),
+        )
+
+    def _generate(self, prompts: Sequence[np.ndarray]) -> list[str]:
+        builder = self.builder
+        spoken = [[*ids, *builder.separator] for ids in builder.item_ids]
+        return self.engine.generate(prompts, spoken, builder.id_prefix)
+
+    def answer(self, loader: LLMFashionRecDataLoader) -> None:
+        """Prompts and responses for a loader's rows: generated once, then found in the store."""
+        if getattr(loader, "builder", None) is self.builder:
+            return
+        loader.builder = self.builder
+        before = self.builder.prompts_truncated
+        prompts = [prompt.ids for prompt, _ in loader.prompts(np.arange(len(loader._dataset)))]
+        self.report["prompts_truncated"] = self.builder.prompts_truncated - before
+        inputs = {
+            "adapter": self.engine.adapter_identity,
+            "decoding": asdict(settings.decoding_settings(self.config, self._seed("responses"))),
+            "prompts": sha256_arrays(*prompts),
+            "ids": sha256_texts(self.builder.item_tokens),
+        }
+        folder = self.store.get("responses", inputs, lambda folder: self._write_responses(prompts, folder))
+        self.book.load(folder)
+
+    def _write_responses(self, prompts: list[np.ndarray], folder: Path) -> None:
+        self.book.write(prompts, folder)
+        (folder / "prompts.json").write_text(json.dumps({"prompts": len(prompts)}))

@@ -1,0 +1,210 @@
+"""A user's events as token ids: every text is tokenized once, a prompt is put together from cached ids.
+
+    <bos?> instruction  action  action ..  memory  product ..  moment  answer mark
+
+An action is three pieces: its word, its item or query, its date. A piece begins with a space or a line break, so the
+joined ids are those of the joined text (template.py). Prompt and response together stay within `max_length`; where
+they would not, whole actions are dropped, oldest first (METHOD.md, stage 1). The builder is told what lies before a
+target; it never sees the target.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from recbole_llmfashion.data.catalogue import Catalogue
+from recbole_llmfashion.data.timeline import CLICK, PURCHASE, SEARCH, Events
+from recbole_llmfashion.errors import UserError
+from recbole_llmfashion.prompt.calendar import DAY, coarse_date
+from recbole_llmfashion.prompt.memory import QueryProductMemory
+from recbole_llmfashion.prompt.response import ID_PREFIX, SEPARATOR
+from recbole_llmfashion.prompt.template import Template, neutralize, spoken_ids
+
+
+@dataclass(frozen=True)
+class PromptSettings:
+    """What a prompt shows.
+
+    Args:
+        attributes: which item attributes stand behind the title; none for the paper's ablation 1.
+        max_length: tokens of prompt and response together.
+        max_new_tokens: tokens kept for the response.
+        dates: whether timestamps are dates.
+    """
+
+    attributes: tuple[str, ...]
+    max_length: int
+    max_new_tokens: int
+    dates: bool
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """A prompt and what stands in it.
+
+    Args:
+        ids: int32 [P], P <= max_length - max_new_tokens.
+        items: catalogue positions that the prompt shows, actions and memory; a dropped action's is not among them.
+    """
+
+    ids: np.ndarray
+    items: list[int]
+
+
+class Pieces:
+    """Texts tokenized in one batch, by index."""
+
+    def __init__(self, tokenizer: Any, texts: Sequence[str]) -> None:
+        ids = tokenizer(list(texts), add_special_tokens=False)["input_ids"] if texts else []
+        self.ids = [np.asarray(piece, np.int32) for piece in ids]
+        self.length = np.asarray([len(piece) for piece in self.ids], np.int64)
+
+
+def special_strings(tokenizer: Any) -> tuple[str, ...]:
+    """Every string that the tokenizer turns into a mark of its own; data must not hold one."""
+    return tuple(sorted({*tokenizer.all_special_tokens, *tokenizer.get_added_vocab()}))
+
+
+class PromptBuilder:
+    """Prompts and responses of one dataset in one tokenizer's ids.
+
+    Args:
+        tokenizer: a fast tokenizer of transformers.
+        template: the words around the data.
+        catalogue: item texts.
+        queries: query texts by index; searches hold indices.
+        query_of_search: [S] query index of each search event.
+        memory: the query-product memory, None where the log has no queries.
+        settings: see PromptSettings.
+
+    Raises:
+        UserError: max_length leaves no room for the instruction and one action.
+    """
+
+    def __init__(
+        self,
+        tokenizer: Any,
+        template: Template,
+        catalogue: Catalogue,
+        queries: Sequence[str],
+        query_of_search: np.ndarray,
+        memory: QueryProductMemory | None,
+        settings: PromptSettings,
+    ) -> None:
+        self.template, self.memory, self.settings, self._tokenizer = template, memory, settings, tokenizer
+        self._queries, self._query_of_search = tuple(queries), query_of_search
+        self._marks = special_strings(tokenizer)
+        self.item_tokens = spoken_ids(catalogue.item_ids, self._marks)
+        self._titles = [self.clean(title) or "untitled" for title in catalogue.titles]
+        attributes = [
+            {name: self.clean(catalogue.attributes[name][i]) for name in settings.attributes}
+            for i in range(len(catalogue))
+        ]
+        texts = zip(self.item_tokens, self._titles, attributes, strict=True)
+        self._items = Pieces(tokenizer, [template.item(*text) for text in texts])
+        self._searched = Pieces(tokenizer, [f" {self.clean(query)}" for query in self._queries])
+        lines = zip(self.item_tokens, self._titles, strict=True)
+        shown = [f"{template.memory_line}{template.item(token, title, {})}" for token, title in lines]
+        self._products = Pieces(tokenizer, shown)
+        words = {CLICK: template.clicked, PURCHASE: template.purchased, SEARCH: template.searched}
+        self._words = Pieces(tokenizer, [words[kind] for kind in sorted(words)])
+        fixed = Pieces(tokenizer, [template.instruction, template.memory, template.now, template.answer])
+        self._instruction, self._memory_head, self._now, self._answer = fixed.ids
+        self._instruction = np.r_[self._bos(), self._instruction].astype(np.int32)
+        self._dates: dict[tuple[int, bool], np.ndarray] = {}
+        self._response_parts(tokenizer)
+        self.prompts_truncated = 0
+        self._budget = settings.max_length - settings.max_new_tokens
+        least = len(self._instruction) + len(self._answer) + 64
+        if self._budget < least:
+            raise UserError(
+                f"max_length: {settings.max_length} leaves {self._budget} tokens for a prompt beside "
+                f"max_new_tokens {settings.max_new_tokens}; the template '{template.name}' needs {least} at least"
+            )
+
+    def clean(self, text: str) -> str:
+        """Text of the data as it may stand in a prompt."""
+        return neutralize(text, self._marks)
+
+    def _bos(self) -> list[int]:
+        bos = self._tokenizer.bos_token_id
+        begins = self._tokenizer("a")["input_ids"][:1]
+        return [bos] if bos is not None and begins == [bos] else []
+
+    def _response_parts(self, tokenizer: Any) -> None:
+        prefix, separator = Pieces(tokenizer, [ID_PREFIX, SEPARATOR]).ids
+        self.id_prefix, self.separator = prefix, separator
+        self.item_ids = Pieces(tokenizer, [f" {token}" for token in self.item_tokens]).ids
+        self._title_ids = Pieces(tokenizer, [f" {title}" for title in self._titles]).ids
+        longest = max((len(ids) for ids in self.item_ids), default=0) + len(prefix) + len(separator) + 2
+        if longest > self.settings.max_new_tokens:
+            raise UserError(
+                f"max_new_tokens: {self.settings.max_new_tokens} is too few; the longest item id alone needs {longest}"
+            )
+
+    def response(self, position: int) -> np.ndarray:
+        """Token ids of the line that training shows, eos last; the title is cut so that it fits max_new_tokens."""
+        head = [self.id_prefix, self.item_ids[position], self.separator]
+        room = self.settings.max_new_tokens - sum(map(len, head)) - 1
+        eos = np.asarray([self._tokenizer.eos_token_id], np.int32)
+        return np.concatenate([*head, self._title_ids[position][:room], eos])
+
+    def _date(self, seconds: float, moment: bool) -> np.ndarray:
+        key = (int(seconds // DAY), moment)
+        if key not in self._dates:
+            text = coarse_date(key[0])
+            piece = self.template.moment(text) if moment else self.template.date(text)
+            self._dates[key] = Pieces(self._tokenizer, [piece]).ids[0]
+        return self._dates[key]
+
+    def memory_products(self, events: Events, training: bool) -> list[int]:
+        """What the memory recalls for the last search; a training prompt leaves its own search event out."""
+        last = events.last_search()
+        if self.memory is None or last < 0:
+            return []
+        return self.memory.top_products(self._queries[self._query_of_search[last]], last if training else -1)
+
+    def encode(self, events: Events, now: float, recalled: Sequence[int]) -> Prompt:
+        """One prompt.
+
+        Args:
+            events: all that lies before the target, oldest first.
+            now: seconds, the moment of the recommendation.
+            recalled: catalogue positions that the memory gave for the last search.
+        """
+        tail = [self._date(now, True)] if self.settings.dates else []
+        tail.append(self._answer)
+        room = self._budget - len(self._instruction) - sum(map(len, tail))
+        lines = self._recalled(recalled, room // 2)
+        room -= sum(map(len, lines))
+        actions, items = self._actions(events, room)
+        items.extend(recalled[: max(0, len(lines) - 1)])
+        return Prompt(np.concatenate([self._instruction, *actions, *lines, *tail]), items)
+
+    def _recalled(self, products: Sequence[int], room: int) -> list[np.ndarray]:
+        """The memory's lines, as many whole ones as fit in half of the room."""
+        lines = [self._products.ids[position] for position in products]
+        while lines and len(self._memory_head) + sum(map(len, lines)) > room:
+            lines.pop()
+        return [self._memory_head, *lines] if lines else []
+
+    def _actions(self, events: Events, room: int) -> tuple[list[np.ndarray], list[int]]:
+        """The newest actions that fit, oldest of them first, and the items they show."""
+        parts: list[np.ndarray] = []
+        items: list[int] = []
+        columns = (events.kind[::-1].tolist(), events.ref[::-1].tolist(), events.time[::-1].tolist())
+        for kind, ref, time in zip(*columns, strict=True):
+            text = self._searched.ids[self._query_of_search[ref]] if kind == SEARCH else self._items.ids[ref]
+            action = [self._words.ids[kind], text]
+            if self.settings.dates:
+                action.append(self._date(time, False))
+            room -= sum(map(len, action))
+            if room < 0:
+                self.prompts_truncated += 1
+                break
+            parts.extend(reversed(action))
+            if kind != SEARCH:
+                items.append(ref)
+        return parts[::-1], items

@@ -1,0 +1,63 @@
+"""Coarse dates: the month, and a holiday where one is near (METHOD.md, stage 1; C3 of the paper).
+
+A holiday is near in the fourteen days that lead up to it, the day itself included. The holidays are those that move
+purchases in Western shops; the calendar knows no other region and no time zone but UTC.
+"""
+
+from datetime import UTC, date, datetime, timedelta
+from functools import cache
+
+NEAR_DAYS = 14
+DAY = 86400
+MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+
+def easter(year: int) -> date:
+    """Easter Sunday of the Gregorian calendar (the anonymous Gregorian computus)."""
+    century, rest = divmod(year, 100)
+    leap, centuries = divmod(century, 4)
+    correction = (century - (century + 8) // 25 + 1) // 3
+    epact = (19 * (year % 19) + century - leap - correction + 15) % 30
+    weekday = (32 + 2 * centuries + 2 * (rest // 4) - epact - rest % 4) % 7
+    late = (year % 19 + 11 * epact + 22 * weekday) // 451
+    month, day = divmod(epact + weekday - 7 * late + 114, 31)
+    return date(year, month, day + 1)
+
+
+def _nth_weekday(year: int, month: int, weekday: int, n: int) -> date:
+    first = date(year, month, 1)
+    return first + timedelta((weekday - first.weekday()) % 7 + 7 * (n - 1))
+
+
+def holidays(year: int) -> dict[str, date]:
+    """The holidays of a year."""
+    return {
+        "New Year": date(year, 1, 1),
+        "Valentine's Day": date(year, 2, 14),
+        "Easter": easter(year),
+        "Mother's Day": _nth_weekday(year, 5, 6, 2),
+        "Halloween": date(year, 10, 31),
+        "Black Friday": _nth_weekday(year, 11, 3, 4) + timedelta(1),
+        "Christmas": date(year, 12, 25),
+    }
+
+
+@cache
+def coarse_date(day: int) -> str:
+    """A day as text.
+
+    Args:
+        day: whole days since 1970-01-01.
+
+    Returns:
+        such as "Mar", or "Dec, near Christmas".
+    """
+    today = datetime.fromtimestamp(day * DAY, UTC).date()
+    near = [
+        (when - today, name)
+        for year in (today.year, today.year + 1)
+        for name, when in holidays(year).items()
+        if timedelta(0) <= when - today <= timedelta(NEAR_DAYS)
+    ]
+    month = MONTHS[today.month - 1]
+    return f"{month}, near {min(near)[1]}" if near else month

@@ -1,0 +1,62 @@
+"""RecBole's rows in RecBole's order, with prompts: the loader that feeds LLMFashionRec.
+
+The collate takes an allow-list of columns, looks up the user's events before the row and adds the prompt; the target,
+which RecBole's evaluation interaction contains, never reaches the builder. The loader knows no model.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from recbole.data.dataloader import FullSortEvalDataLoader
+from recbole.data.interaction import Interaction
+from torch.nn.utils.rnn import pad_sequence
+
+from recbole_llmfashion.data.dataset import HISTORY_LENGTH, RECOMMEND_TIME, LLMFashionRecDataset
+from recbole_llmfashion.prompt.builder import Prompt, PromptBuilder
+
+PROMPT_IDS, PROMPT_ITEMS, MEMORY_ITEMS = "prompt_ids", "prompt_items", "memory_items"
+
+
+class LLMFashionRecDataLoader(FullSortEvalDataLoader):
+    """RecBole's full-sort loader; `builder` is set by the trainer once the prompt stage has run.
+
+    Args:
+        config, dataset, sampler, shuffle: as RecBole's loader; rows are never shuffled.
+        training: the rows are training rows, whose own search the memory leaves out.
+    """
+
+    builder: PromptBuilder
+    _dataset: LLMFashionRecDataset
+
+    def __init__(
+        self, config: Any, dataset: LLMFashionRecDataset, sampler: Any, shuffle: bool = False, training: bool = False
+    ) -> None:
+        self.training = training
+        super().__init__(config, dataset, sampler, shuffle=False)
+
+    def prompts(self, rows: Sequence[int] | np.ndarray) -> Iterator[tuple[Prompt, list[int]]]:
+        """(prompt, the memory's catalogue positions) of rows of this loader's dataset."""
+        feat: Any = self._dataset.inter_feat
+        allowed = (feat[self.uid_field][rows], feat[HISTORY_LENGTH][rows], feat[RECOMMEND_TIME][rows])
+        for user, length, now in zip(*(column.tolist() for column in allowed), strict=True):
+            events = self._dataset.timeline.events(user, length)
+            recalled = self.builder.memory_products(events, self.training)
+            yield self.builder.encode(events, now, recalled), recalled
+
+    def collate_fn(self, index: Sequence[int]) -> tuple[Interaction, None, torch.Tensor, torch.Tensor]:
+        """RecBole's batch; its interaction gains prompt_ids [B, P], right-padded with -1, and two id lists, with 0."""
+        interaction, history, positive_u, positive_i = super().collate_fn(index)
+        made = list(self.prompts(np.asarray(index)))
+        added = {
+            PROMPT_IDS: _padded([torch.from_numpy(prompt.ids) for prompt, _ in made], -1),
+            PROMPT_ITEMS: _padded([torch.tensor(prompt.items, dtype=torch.int64) + 1 for prompt, _ in made], 0),
+            MEMORY_ITEMS: _padded([torch.tensor(recalled, dtype=torch.int64) + 1 for _, recalled in made], 0),
+        }
+        interaction.update(Interaction(added))
+        return interaction, history, positive_u, positive_i
+
+
+def _padded(rows: list[torch.Tensor], value: int) -> torch.Tensor:
+    return pad_sequence(rows, batch_first=True, padding_value=value).to(torch.int64)

@@ -1,0 +1,118 @@
+"""Query-product memory: the training log grouped by query, asked by meaning (paper, section 4.2).
+
+Keys are the distinct queries after lower-casing and white-space folding, as unit vectors; the current query finds its
+nearest keys by cosine, and their top products come back. The products of a key stand by mean organic position, then by
+count; where the log has no positions, by the count of clicks and purchases after the query. The memory knows nothing
+of prompts and of users.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from recbole_llmfashion.embedding.index import FlatIndex
+
+
+def query_key(query: str) -> str:
+    """Queries that share this text are one key."""
+    return " ".join(query.lower().split())
+
+
+@dataclass(frozen=True)
+class MemoryLog:
+    """What one training search showed or led to, a row a product.
+
+    Args:
+        search: [n] index of the search event.
+        query: [n] its query text's index.
+        item: [n] catalogue position.
+        position: [n] organic position from 0; all 0 where the log has no positions.
+    """
+
+    search: np.ndarray
+    query: np.ndarray
+    item: np.ndarray
+    position: np.ndarray
+
+
+class QueryProductMemory:
+    """The memory over a training log.
+
+    Args:
+        log: rows of training searches.
+        queries: query text by index.
+        encode: texts to unit vectors, CLIP in the paper.
+        neighbors: keys that answer a query.
+        products: products that come back.
+        tie_rank: [N] fixed order of items with equal position and count.
+    """
+
+    def __init__(
+        self,
+        log: MemoryLog,
+        queries: Sequence[str],
+        encode: Callable[[Sequence[str]], np.ndarray],
+        neighbors: int,
+        products: int,
+        tie_rank: np.ndarray,
+    ) -> None:
+        self._encode, self._neighbors, self._products, self._tie = encode, neighbors, products, tie_rank
+        used = np.unique(log.query)
+        texts = [query_key(queries[query]) for query in used]
+        self.keys = sorted(set(texts))
+        place = {text: i for i, text in enumerate(self.keys)}
+        key_of_query = np.full(len(queries), -1, np.int64)
+        key_of_query[used] = [place[text] for text in texts]
+        key = key_of_query[log.query]
+        order = np.argsort(key, kind="stable")
+        self._search, self._item = log.search[order], log.item[order]
+        self._position = log.position[order].astype(np.float64)
+        self._start = np.searchsorted(key[order], np.arange(len(self.keys) + 1))
+        self._index = FlatIndex(encode(self.keys)) if self.keys else None
+        self._nearest: dict[str, np.ndarray] = {}
+        self._ranked: dict[tuple[int, int], np.ndarray] = {}
+
+    def prepare(self, queries: Sequence[str]) -> None:
+        """Finds the neighbours of many queries in one batch; `top_products` does the rest one by one."""
+        keys = sorted({query_key(query) for query in queries} - self._nearest.keys())
+        if keys and self._index is not None:
+            # one more than asked for: leaving an event out can empty a key
+            ids = self._index.search(self._encode(keys), self._neighbors + 1)[1]
+            self._nearest.update(zip(keys, ids, strict=True))
+
+    def top_products(self, query: str, leave_out: int = -1) -> list[int]:
+        """Catalogue positions for a query, best first, at most `products`.
+
+        The lists of the nearest keys are read in turn: every key's first product, then every key's second.
+
+        Args:
+            query: text as typed.
+            leave_out: a search event whose own results are not to be seen; training leaves out the prompt's own search,
+                else it sees exact hits that a test never gets.
+        """
+        if self._index is None or not self._products:
+            return []
+        self.prepare([query])
+        lists = [self._products_of(int(key), leave_out) for key in self._nearest[query_key(query)]]
+        lists = [found for found in lists if len(found)][: self._neighbors]
+        merged: dict[int, None] = {}
+        for depth in range(max(map(len, lists), default=0)):
+            for found in lists:
+                if depth < len(found):
+                    merged.setdefault(int(found[depth]))
+                    if len(merged) == self._products:
+                        return list(merged)
+        return list(merged)
+
+    def _products_of(self, key: int, leave_out: int) -> np.ndarray:
+        rows = slice(self._start[key], self._start[key + 1])
+        if leave_out >= 0 and not np.any(self._search[rows] == leave_out):
+            leave_out = -1
+        if (key, leave_out) not in self._ranked:
+            keep = self._search[rows] != leave_out
+            items, inverse, counts = np.unique(self._item[rows][keep], return_inverse=True, return_counts=True)
+            mean = np.bincount(inverse, self._position[rows][keep], len(items)) / np.maximum(counts, 1)
+            best = np.lexsort((self._tie[items], -counts, mean))[: self._products]
+            self._ranked[key, leave_out] = items[best]
+        return self._ranked[key, leave_out]

@@ -1,0 +1,47 @@
+"""The answer's one line, written for training and read after generation (METHOD.md, stage 1).
+
+    product ID: <item token>, title: <title>
+
+An item token holds no white space and no comma, so the first comma ends it whatever the title says. This module does
+not know which ids exist.
+"""
+
+import re
+from dataclasses import dataclass
+
+ID_PREFIX = " product ID:"
+SEPARATOR = ", title:"
+_FORMAT = re.compile(r"\s*product ID:\s*([^\s,]+)\s*,\s*title:[^\S\n]*(.*)")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What was read from a response.
+
+    Args:
+        item_token: the ID as generated, None where the format was broken.
+        title: the title as generated, None where the format was broken or the title is empty.
+        well_formed: the response is exactly one line of the format.
+    """
+
+    item_token: str | None
+    title: str | None
+    well_formed: bool
+
+
+def format_response(item_token: str, title: str) -> str:
+    """The line that training shows."""
+    return f"{ID_PREFIX} {item_token}{SEPARATOR} {title}"
+
+
+def parse_response(text: str) -> Answer:
+    """Reads a response; what follows the first line is no part of the answer.
+
+    A well-formed response holds both parts. From a broken one nothing is guessed.
+    """
+    first = text.strip("\n").split("\n")[0]
+    match = _FORMAT.fullmatch(first)
+    if match is None:
+        return Answer(None, None, False)
+    title = match[2].strip()
+    return Answer(match[1], title or None, bool(title))

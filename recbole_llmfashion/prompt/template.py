@@ -1,0 +1,133 @@
+"""The words around the data: what an instruction, an action, a memory line and a date look like (paper, section 4.2).
+
+Every piece of a prompt begins with a line break or a space and ends with neither, so that a byte-level tokenizer cuts
+between pieces and the ids of a prompt are the concatenated ids of its pieces. A template's marks are the line break,
+the field bar "|" and the tokenizer's special tokens; `neutralize` takes them out of text that comes from the data.
+Templates know no users and no ids.
+"""
+
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from recbole_llmfashion.errors import UserError
+
+TEXT_LIMIT = 200  # characters of one cell of data that reach a prompt: beyond it a title is an attack or an accident
+
+
+def neutralize(text: str, special_tokens: Iterable[str] = (), joiner: str = " ", limit: int = TEXT_LIMIT) -> str:
+    """Data as harmless text: one line, no control characters, no field bar, no special token of the tokenizer.
+
+    Args:
+        text: a cell of the data.
+        special_tokens: strings that the tokenizer would turn into its own marks.
+        joiner: what breaks such a string apart; ids take one without white space.
+        limit: characters kept.
+    """
+    line = joiner.join(text.split())[:limit]
+    line = "".join(c for c in line if unicodedata.category(c) not in ("Cc", "Cs")).replace("|", "/")
+    for token in filter(str.strip, special_tokens):
+        apart = token[0] + joiner + token[1:]
+        broken = "" if len(token) == 1 or token in apart else apart
+        while token in line:
+            line = line.replace(token, broken)
+    return joiner.join(line.split())
+
+
+@dataclass(frozen=True)
+class Template:
+    """Fixed words; every field begins with a line break or is the prompt's start."""
+
+    name: str
+    instruction: str
+    clicked: str
+    purchased: str
+    searched: str
+    id_mark: str
+    title_mark: str
+    memory: str
+    memory_line: str
+    now: str
+    answer: str
+
+    def item(self, item_id: str, title: str, attributes: Mapping[str, str]) -> str:
+        """An item as key-value pairs behind its action word; empty attributes are left out."""
+        pairs = "".join(f" | {name}: {value}" for name, value in attributes.items() if value)
+        return f"{self.id_mark} {item_id}{self.title_mark} {title}{pairs}"
+
+    @staticmethod
+    def date(text: str) -> str:
+        """A coarse date behind an action."""
+        return f" | {text}"
+
+    def moment(self, text: str) -> str:
+        """The line with the date of the recommendation."""
+        return f"{self.now} {text}"
+
+
+_REQUIREMENTS = (
+    "Keep to the order of the actions: later ones say more about what comes next.",
+    "Compare the products that the customer looked at: an attribute that varies among them shows what is being chosen.",
+    "Weigh what matters in fashion: season, occasion, holiday, color and size.",
+    "Prefer the top products of the last search.",
+)
+
+TEMPLATES = {
+    "paper": Template(
+        name="paper",
+        instruction="### Instruction: You recommend products in a fashion shop. From the customer's actions below, "
+        "in order of time, predict the product that will be purchased next. "
+        + " ".join(_REQUIREMENTS)
+        + " Answer in one line, in exactly this form: product ID: the ID, title: the title\n### Input:",
+        clicked="\nclicked",
+        purchased="\npurchased",
+        searched="\nsearched for:",
+        id_mark=" product ID:",
+        title_mark=" | title:",
+        memory="\ntop products of the last search:",
+        memory_line="\n-",
+        now="\ndate of the recommendation:",
+        answer="\n### Response:",
+    ),
+    "compact": Template(
+        name="compact",
+        instruction="Predict the next purchase.",
+        clicked="\nclick",
+        purchased="\nbuy",
+        searched="\nsearch",
+        id_mark="",
+        title_mark=" |",
+        memory="\ntop",
+        memory_line="\n-",
+        now="\nnow",
+        answer="\nanswer",
+    ),
+}
+
+
+def get_template(name: str) -> Template:
+    """A template by name; an unknown name is a UserError."""
+    if name not in TEMPLATES:
+        raise UserError(f"template: expected one of {', '.join(TEMPLATES)}, found '{name}'")
+    return TEMPLATES[name]
+
+
+def spoken_ids(item_ids: Sequence[str], special_tokens: Iterable[str]) -> list[str]:
+    """Item tokens as they stand in prompts and answers: harmless, unique, without white space or comma.
+
+    An id that holds a mark of the template is rewritten; where that makes two equal, the later gets a number.
+    """
+    special_tokens = tuple(special_tokens)
+    spoken = [neutralize(item_id, special_tokens, joiner="_", limit=len(item_id) * 2) or "_" for item_id in item_ids]
+    taken = set(spoken)
+    if len(taken) == len(spoken):
+        return spoken
+    seen: set[str] = set()
+    for i, name in enumerate(spoken):
+        number = 1
+        while name in seen or (number > 1 and name in taken):
+            number += 1
+            name = f"{spoken[i]}_{number}"
+        seen.add(name)
+        spoken[i] = name
+    return spoken

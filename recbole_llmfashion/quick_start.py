@@ -1,0 +1,159 @@
+"""run_experiment: one model on one dataset, the one body behind the command line and whatever compares or searches.
+
+It builds the rows, trains or finds the stages, evaluates with RecBole's evaluator, and returns a Result. It prints
+nothing and writes nothing but stages.
+"""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import pandas as pd
+from recbole.data.dataloader import FullSortEvalDataLoader
+from recbole.utils import init_seed
+
+from recbole_llmfashion.baseline import Loaders, core_table, load_trained, make_loaders, make_trainer, trained
+from recbole_llmfashion.config import LLMFashionConfig
+from recbole_llmfashion.evaluation import RankCollector, full_rank_mrr
+from recbole_llmfashion.memory_probe import PeakMemory
+from recbole_llmfashion.pipeline import Pipeline
+from recbole_llmfashion.registry import ModelSpec, get_model
+from recbole_llmfashion.retrieval.ties import tie_rank
+from recbole_llmfashion.stages import StageStore
+from recbole_llmfashion.trainer import FloorTrainer, LLMFashionRecTrainer
+
+
+@dataclass
+class Result:
+    """What one model did on one dataset with one seed.
+
+    Args:
+        metrics: of the test rows, RecBole's names in lower case, `mrr` the full-rank one.
+        valid: of the validation rows, the same names without `mrr`.
+        ranks: user and item tokens and the target's rank over the full catalogue, a row a test user.
+        seconds: by stage; of a stage that was already there, the seconds it took when it was made.
+        reused: the stages that were already there.
+        details: what only some models have.
+    """
+
+    metrics: dict[str, float]
+    valid: dict[str, float]
+    ranks: pd.DataFrame
+    seconds: dict[str, float]
+    reused: list[str]
+    peak_memory_mb: float
+    details: dict[str, Any] = field(default_factory=dict)
+
+
+class _Clock:
+    """Collects the stages' seconds."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self.reused: list[str] = []
+
+    def add(self, stage: str, seconds: float, reused: bool) -> None:
+        self.seconds[stage] = self.seconds.get(stage, 0.0) + seconds
+        if reused:
+            self.reused.append(stage)
+
+
+def stage_root(config: LLMFashionConfig) -> Path:
+    """saved/<dataset>/stages, below checkpoint_dir."""
+    return Path(config["checkpoint_dir"]) / config["dataset"] / "stages"
+
+
+def run_experiment(config: LLMFashionConfig) -> Result:
+    """One model on one dataset: train (or find trained), validate, test.
+
+    Raises:
+        UserError: what the user can mend; any other exception is the model's own failure.
+    """
+    spec = get_model(config["model"])
+    clock = _Clock()
+    store = StageStore(stage_root(config), clock.add)
+    start = perf_counter()
+    with PeakMemory() as memory:
+        metrics, valid, ranks, details = _run(config, spec, store)
+    clock.seconds["total"] = perf_counter() - start
+    return Result(metrics, valid, ranks, clock.seconds, clock.reused, memory.megabytes, details)
+
+
+def _run(
+    config: LLMFashionConfig, spec: ModelSpec, store: StageStore
+) -> tuple[dict[str, float], dict[str, float], pd.DataFrame, dict[str, Any]]:
+    loaders = make_loaders(config)
+    details: dict[str, Any] = {}
+    if spec.trainer is None:
+        folder = trained(config, loaders, store)
+        trainer = make_trainer(config, load_trained(config, loaders, folder))
+        fit = json.loads((folder / "fit.json").read_text())
+        details["epochs"], details["epochs_allowed"] = fit["epochs"], fit["epochs_allowed"]
+        valid = fit["valid"]
+    else:
+        init_seed(config["seed"], config["reproducibility"])
+        trainer = make_trainer(config, spec.model(config, loaders.train._dataset), spec.trainer)
+        loaders = _own_loaders(config, spec, loaders)
+        if isinstance(trainer, LLMFashionRecTrainer):
+            trainer.pipeline = Pipeline(config, loaders.dataset, store, lambda: _core_table(config, store))
+        assert isinstance(trainer, FloorTrainer)
+        valid = dict(trainer.fit(loaders.train, loaders.valid)[1])
+    trainer.eval_collector.data_collect(loaders.train)
+    metrics, ranks = _test(trainer, config, loaders)
+    if isinstance(trainer, LLMFashionRecTrainer):
+        details |= _llm_details(trainer, loaders)
+    details["rows"] = {
+        "users_left_out": loaders.dataset.left_out,
+        "clicks_filtered": loaders.dataset.clicks_filtered,
+        "rows_dropped": loaders.dataset.rows_dropped,
+        "train": len(loaders.train._dataset),
+        "valid": len(loaders.valid._dataset),
+        "test": len(loaders.test._dataset),
+    }
+    return metrics, {name.lower(): float(value) for name, value in valid.items()}, ranks, details
+
+
+def _own_loaders(config: LLMFashionConfig, spec: ModelSpec, loaders: Loaders) -> Loaders:
+    """The same rows behind the model's own loader, where it has one."""
+    if spec.dataloader is None:
+        return loaders
+    made = [
+        spec.dataloader(config, loader._dataset, loader._sampler, training=loader is loaders.train)
+        for loader in (loaders.train, loaders.valid, loaders.test)
+    ]
+    return Loaders(loaders.dataset, *made)
+
+
+def _core_table(config: LLMFashionConfig, store: StageStore) -> Any:
+    """CORE's table as the CORE row of the same run has it: same keys, same rows, same stage."""
+    core = config.sibling(get_model("CORE").model)
+    return core_table(trained(core, make_loaders(core), store))
+
+
+def _test(trainer: Any, config: LLMFashionConfig, loaders: Loaders) -> tuple[dict[str, float], pd.DataFrame]:
+    assert isinstance(loaders.test, FullSortEvalDataLoader)
+    dataset = loaders.dataset
+    collector = RankCollector(config, tie_rank(dataset.catalogue.item_ids))
+    collector.data_collect(loaders.train)
+    before, trainer.eval_collector = trainer.eval_collector, collector
+    result = trainer.evaluate(loaders.test, load_best_model=False, show_progress=config["show_progress"])
+    trainer.eval_collector = before
+    ranks = collector.take_ranks()
+    metrics = {name.lower(): float(value) for name, value in result.items()} | {"mrr": full_rank_mrr(ranks)}
+    tokens = ranks.assign(
+        user=dataset.id2token(dataset.uid_field, ranks["user"].to_numpy()),
+        target=dataset.id2token(dataset.iid_field, ranks["target"].to_numpy()),
+    )
+    return metrics, tokens
+
+
+def _llm_details(trainer: LLMFashionRecTrainer, loaders: Loaders) -> dict[str, Any]:
+    """Both lists alone, the answers' validity, and what the stages measured."""
+    generation = dict(trainer.model.validity.rates()) | trainer.pipeline.report
+    lists = {
+        name: {key.lower(): float(value) for key, value in trainer.evaluate_list(loaders.test, name).items()}
+        for name in ("id", "title")
+    }
+    return {"lists": lists, "generation": generation, "mixup_validation": trainer.validation}

@@ -1,0 +1,57 @@
+"""Which classes make a model: ours by this table, RecBole's sequential models by RecBole's names."""
+
+import difflib
+import importlib
+import pkgutil
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import recbole.model.sequential_recommender as recbole_sequential
+
+from recbole_llmfashion.errors import UserError
+from recbole_llmfashion.model.floors import Popularity
+from recbole_llmfashion.model.llmfashionrec import LLMFashionRec
+from recbole_llmfashion.prompt.dataloader import LLMFashionRecDataLoader
+from recbole_llmfashion.trainer import FloorTrainer, LLMFashionRecTrainer
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """The classes behind a name; `dataloader` None means RecBole's own, `trainer` None RecBole's own training."""
+
+    model: type
+    dataloader: type | None
+    trainer: type | None
+
+
+MODEL_TABLE = {
+    "LLMFashionRec": ModelSpec(LLMFashionRec, LLMFashionRecDataLoader, LLMFashionRecTrainer),
+    "Popularity": ModelSpec(Popularity, None, FloorTrainer),
+}
+
+
+@cache
+def _recbole_models() -> dict[str, str]:
+    """Class name -> module of RecBole's sequential models, without importing them."""
+    classes = [name for name in vars(recbole_sequential) if isinstance(getattr(recbole_sequential, name), type)]
+    modules = {module.name for module in pkgutil.iter_modules(recbole_sequential.__path__)}
+    return {name: f"{recbole_sequential.__name__}.{name.lower()}" for name in classes if name.lower() in modules}
+
+
+def model_names() -> list[str]:
+    """Every name that `--model` takes."""
+    return sorted({*MODEL_TABLE, *_recbole_models()})
+
+
+def get_model(name: str) -> ModelSpec:
+    """The classes of a model; an unknown name is a UserError with the nearest known one."""
+    if name in MODEL_TABLE:
+        return MODEL_TABLE[name]
+    if name in _recbole_models():
+        model: Any = getattr(importlib.import_module(_recbole_models()[name]), name)
+        return ModelSpec(model, None, None)
+    lower = {known.lower(): known for known in model_names()}
+    near = difflib.get_close_matches(name.lower(), list(lower), n=1, cutoff=0.5)
+    hint = f"did you mean '{lower[near[0]]}'?" if near else f"known: {', '.join(model_names())}"
+    raise UserError(f"--model: unknown model '{name}'; {hint}")

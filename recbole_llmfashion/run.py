@@ -1,0 +1,167 @@
+"""The main job: models on one dataset, one table. What `run_recbole_llm.py` calls.
+
+Status 0: every model has its row; 1: a model failed and its row says why; 2: the user can mend it, one line says how.
+It knows no model: names go to the registry, keys to the config.
+"""
+
+import contextlib
+import difflib
+import errno
+import logging
+import shlex
+import sys
+import traceback
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from recbole_llmfashion import results
+from recbole_llmfashion.config import LLMFashionConfig, _Loader, load_config
+from recbole_llmfashion.data.atomic import folder_sha256
+from recbole_llmfashion.errors import UserError
+from recbole_llmfashion.quick_start import Result, run_experiment
+from recbole_llmfashion.registry import get_model
+
+SIMULATED = ("luggage_bags", "footwear", "accessories_jewelry", "clothing")
+USAGE = (
+    "usage: run_recbole_llm.py --model=LLMFashionRec,CORE --dataset=footwear [--output DIR] "
+    "[--config_files='a.yaml b.yaml'] [--key=value ..]"
+)
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """A parsed command line."""
+
+    models: list[str]
+    dataset: str
+    output: Path
+    config_files: list[str]
+    overrides: dict[str, Any]
+
+
+def parse(argv: Sequence[str]) -> Arguments:
+    """`--key=value` or `--key value`; a value is read as YAML, never evaluated.
+
+    Raises:
+        UserError: no model, no dataset, a key twice, a word that is no option.
+    """
+    given: dict[str, str] = {}
+    words = list(argv)
+    while words:
+        word = words.pop(0)
+        if not word.startswith("--") or len(word) == 2:
+            raise UserError(f"command line: '{word}' is no option; {USAGE}")
+        key, equals, value = word[2:].partition("=")
+        if not equals:
+            if not words or words[0].startswith("--"):
+                raise UserError(f"command line: --{key} wants a value; {USAGE}")
+            value = words.pop(0)
+        if key in given:
+            raise UserError(f"command line: --{key} stands there twice")
+        given[key] = value
+    for key in ("model", "dataset"):
+        if not given.get(key):
+            raise UserError(f"command line: --{key} is missing; {USAGE}")
+    models = list(dict.fromkeys(name.strip() for name in given.pop("model").split(",") if name.strip()))
+    dataset = given.pop("dataset")
+    output = Path(given.pop("output", f"results/{dataset}"))
+    files = given.pop("config_files", "").split()
+    return Arguments(models, dataset, output, files, {key: _value(key, text) for key, text in given.items()})
+
+
+def _value(key: str, text: str) -> Any:
+    try:
+        return yaml.load(text, Loader=_Loader)
+    except yaml.YAMLError:
+        raise UserError(f"command line: --{key}={text} is not readable as a YAML value; quote it") from None
+
+
+def find_dataset(config: LLMFashionConfig) -> Path:
+    """The dataset's folder; where it is not there, a UserError says what would make it."""
+    folder = Path(config["data_path"])
+    if folder.is_dir():
+        return folder
+    name = config["dataset"]
+    if name in SIMULATED:
+        made = f"recbole-llmfashion simulate --category {name} --users 2000 --seed 1 --out {folder}"
+        raise UserError(f"--dataset: {folder} is not there; make it with: {made}")
+    root = folder.parent
+    known = sorted(path.name for path in root.iterdir() if path.is_dir()) if root.is_dir() else []
+    near = difflib.get_close_matches(name, [*known, *SIMULATED], n=1)
+    hint = f"did you mean '{near[0]}'?" if near else f"{root} holds: {', '.join(known) or 'nothing'}"
+    raise UserError(f"--dataset: unknown dataset '{name}'; {hint}")
+
+
+def main_job(argv: Sequence[str]) -> int:
+    """Runs every model, prints the table, writes the output folder."""
+    arguments = parse(argv)
+    names = [*arguments.models, *({"Popularity"} - set(arguments.models))]
+    specs = {name: get_model(name) for name in names}
+    configs = {
+        name: load_config(spec.model, arguments.dataset, arguments.config_files, arguments.overrides, [*names, "CORE"])
+        for name, spec in specs.items()
+    }
+    first = configs[names[0]]
+    folder = find_dataset(first)
+    _log_level(str(first["state"]))
+    command = shlex.join(["run_recbole_llm.py", *argv])
+    run = results.Run(arguments.dataset, folder_sha256(folder, arguments.dataset), [first["seed"]], command)
+    rows: dict[str, Result | str] = {}
+    for name, config in configs.items():
+        print(f"== {name} on {arguments.dataset}", file=sys.stderr, flush=True)
+        rows[name] = _row(config)
+        results.write(arguments.output, run, rows)
+    print(results.table(run, rows))
+    print(f"written: {arguments.output}/table.md, results.json, ranks.parquet")
+    return int(any(isinstance(row, str) for row in rows.values()))
+
+
+def _row(config: LLMFashionConfig) -> Result | str:
+    """A model's result, or why it failed."""
+    try:
+        return run_experiment(config)
+    except (UserError, KeyboardInterrupt):
+        raise
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+            raise
+        traceback.print_exc()
+        return f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+
+
+def _log_level(state: str) -> None:
+    levels = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+    if state.upper() not in levels:
+        raise UserError(f"state: expected one of {', '.join(levels)}, found '{state}'")
+    logging.basicConfig(level=state.upper(), format="%(message)s", stream=sys.stderr, force=True)
+    logging.getLogger("recbole_llmfashion").setLevel(min(logging.INFO, getattr(logging, state.upper())))
+    for noisy in ("httpx", "urllib3", "faiss", "filelock"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+
+
+def guarded(work: Callable[[], int]) -> int:
+    """Runs a command; what the user can mend becomes one line on stderr and status 2, finished stages stay."""
+    with contextlib.suppress(Exception):
+        warnings.simplefilter("ignore", FutureWarning)
+    try:
+        return work()
+    except UserError as error:
+        line = str(error)
+    except KeyboardInterrupt:
+        line = "stopped by Ctrl-C; finished stages stay, the same command goes on from the last one"
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        line = f"disk full{f' at {error.filename}' if error.filename else ''}: free space, then run the same command"
+    print(f"error: {' '.join(line.split())}", file=sys.stderr)
+    return 2
+
+
+def main(argv: Sequence[str]) -> int:
+    """Entry point."""
+    return guarded(lambda: main_job(argv))

@@ -1,0 +1,99 @@
+"""Config keys to the plain arguments of the folders below: the one place where the two vocabularies meet.
+
+It knows no default: properties/ holds them.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from recbole_llmfashion.config import LLMFashionConfig
+from recbole_llmfashion.embedding.clip import ClipSettings
+from recbole_llmfashion.embedding.title import TitleSettings
+from recbole_llmfashion.errors import UserError
+from recbole_llmfashion.llm.finetune import FinetuneSettings
+from recbole_llmfashion.llm.generate import DecodingSettings
+from recbole_llmfashion.llm.pretrain import PretrainSettings
+from recbole_llmfashion.prompt.builder import PromptSettings
+
+Seed = Callable[[str], int]
+
+
+def clip_settings(config: LLMFashionConfig, seed: int) -> ClipSettings:
+    """The text tower that is trained where no pretrained one is named."""
+    return ClipSettings(
+        width=config["clip_width"],
+        layers=config["clip_layers"],
+        epochs=config["clip_epochs"],
+        batch_size=config["clip_batch_size"],
+        learning_rate=config["clip_learning_rate"],
+        seed=seed,
+    )
+
+
+def title_settings(config: LLMFashionConfig, seed: int) -> TitleSettings:
+    """The LSTM title model."""
+    return TitleSettings(
+        width=config["title_embedding_size"],
+        hidden=config["title_hidden_size"],
+        epochs=config["title_epochs"],
+        batch_size=config["title_batch_size"],
+        learning_rate=config["title_learning_rate"],
+        margin=config["title_margin"],
+        seed=seed,
+    )
+
+
+def prompt_settings(config: LLMFashionConfig, has_dates: bool) -> PromptSettings:
+    """What a prompt shows."""
+    dates = config["prompt_dates"]
+    if dates not in ("auto", True, False):
+        raise UserError(f"prompt_dates: expected auto, True or False, found '{dates}'")
+    return PromptSettings(
+        attributes=tuple(config["prompt_attributes"]),
+        max_length=config["max_length"],
+        max_new_tokens=config["max_new_tokens"],
+        dates=has_dates if dates == "auto" else dates,
+    )
+
+
+def pretrain_settings(config: LLMFashionConfig, seed: int) -> PretrainSettings:
+    """Pre-training of the embedded backbone."""
+    return PretrainSettings(
+        copy_steps=config["pretrain_copy_steps"],
+        epochs=config["pretrain_epochs"],
+        batch_size=config["pretrain_batch_size"],
+        learning_rate=config["pretrain_learning_rate"],
+        seed=seed,
+    )
+
+
+def finetune_settings(config: LLMFashionConfig, seed: int) -> FinetuneSettings:
+    """LoRA and the curriculum."""
+    targets: Any = config["lora_target_modules"]
+    return FinetuneSettings(
+        lora_r=config["lora_r"],
+        lora_alpha=config["lora_alpha"],
+        lora_dropout=config["lora_dropout"],
+        lora_target_modules=targets if targets == "auto" else tuple(targets),
+        learning_rate=config["llm_learning_rate"],
+        epochs=config["llm_epochs"],
+        hard_share=config["hard_share"],
+        hard_epochs=config["hard_epochs"],
+        batch_size=config["llm_batch_size"],
+        gradient_accumulation=config["gradient_accumulation"],
+        weight_decay=config["llm_weight_decay"],
+        gradient_checkpointing=config["gradient_checkpointing"],
+        seed=seed,
+    )
+
+
+def decoding_settings(config: LLMFashionConfig, seed: int) -> DecodingSettings:
+    """How a response is generated."""
+    return DecodingSettings(
+        decoding=config["decoding"],
+        max_new_tokens=config["max_new_tokens"],
+        temperature=config["temperature"],
+        top_p=config["top_p"],
+        batch_size=config["generation_batch_size"],
+        seed=seed,
+    )

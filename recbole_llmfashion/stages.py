@@ -1,0 +1,112 @@
+"""The stage store: one folder for each finished artefact, named after the hash of what went into it.
+
+    <root>/<stage>-<hash of its inputs>/stage.json   inputs, seconds
+                                        ...          what the stage wrote
+
+A stage is built in a folder beside its own and renamed when it is whole, so a killed run leaves no half stage and the
+same command goes on from the last finished one. The store knows nothing of what a stage holds.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+FORMAT = 1  # raise it when a stage's files change their meaning, so that old folders are not taken for new ones
+
+
+def canonical_json(value: Any) -> str:
+    """One text for equal values: sorted keys, no white space; raises TypeError on what JSON does not hold."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+
+
+def sha256(value: Any) -> str:
+    """Hex digest of a JSON-like value."""
+    return hashlib.sha256(canonical_json(value).encode()).hexdigest()
+
+
+def sha256_arrays(*arrays: np.ndarray) -> str:
+    """Hex digest over dtype, shape and bytes of arrays, in order."""
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(f"{array.dtype.str}{array.shape}".encode())
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
+
+
+def sha256_texts(texts: Any) -> str:
+    """Hex digest over an iterable of strings, unambiguous about where one ends."""
+    digest = hashlib.sha256()
+    for text in texts:
+        raw = text.encode()
+        digest.update(len(raw).to_bytes(8, "little"))
+        digest.update(raw)
+    return digest.hexdigest()
+
+
+def stage_seed(seed: int, stage: str) -> int:
+    """The seed of a stage: hash(seed, stage name), so that a resumed run equals an undisturbed one (METHOD.md)."""
+    return int(sha256([seed, stage])[:8], 16)
+
+
+@dataclass
+class StageStore:
+    """Builds a stage once and finds it again.
+
+    Args:
+        root: the folder that holds the stages.
+        on_stage: called with (stage name, seconds, reused) after each `get`, for the result's `seconds`.
+    """
+
+    root: Path
+    on_stage: Callable[[str, float, bool], None] = field(default=lambda name, seconds, reused: None)
+
+    def path(self, name: str, inputs: Mapping[str, Any]) -> Path:
+        """Where the stage with these inputs lies, built or not."""
+        return self.root / f"{name}-{sha256([FORMAT, name, dict(inputs)])[:16]}"
+
+    def get(self, name: str, inputs: Mapping[str, Any], build: Callable[[Path], None]) -> Path:
+        """The folder of a finished stage; `build(folder)` fills a new one where there is none yet.
+
+        Args:
+            name: the stage's name, the first part of the folder's.
+            inputs: everything that the stage's outcome depends on, as JSON-like values.
+            build: writes the stage's files into the empty folder it is given; what it raises leaves no stage behind.
+        """
+        final = self.path(name, inputs)
+        manifest = final / "stage.json"
+        if manifest.is_file():
+            self.on_stage(name, float(json.loads(manifest.read_text())["seconds"]), True)
+            return final
+        partial = final.with_name(f"{final.name}.partial-{os.getpid()}")
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        start = time.perf_counter()
+        try:
+            build(partial)
+            seconds = time.perf_counter() - start
+            text = json.dumps({"stage": name, "format": FORMAT, "seconds": seconds, "inputs": dict(inputs)}, indent=1)
+            (partial / "stage.json").write_text(text)
+            self._publish(partial, final)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+        self.on_stage(name, seconds, False)
+        return final
+
+    @staticmethod
+    def _publish(partial: Path, final: Path) -> None:
+        """Renames in one step; where another run was faster, its equal stage stands and ours is dropped."""
+        if final.is_dir() and not (final / "stage.json").is_file():
+            shutil.rmtree(final)
+        try:
+            partial.rename(final)
+        except OSError:
+            if not (final / "stage.json").is_file():
+                raise

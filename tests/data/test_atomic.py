@@ -1,0 +1,261 @@
+"""Atomic files: what is read back, and what is refused with which file, line, column and expectation."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from recbole_llmfashion.data.atomic import (
+    ITEM_ATTRIBUTES,
+    AtomicError,
+    AtomicFolder,
+    check_clean,
+    folder_sha256,
+    read_folder,
+    write_folder,
+)
+from recbole_llmfashion.errors import UserError
+
+INTER = "user_id:token\titem_id:token\taction:token\ttimestamp:float\nu1\ta\tclick\t1\nu1\tb\tpurchase\t2.5\n"
+SEARCH = "user_id:token\ttimestamp:float\tquery:token\tresults:token_seq\nu1\t0.5\tred shoe\tb a\nu1\t2.5\tboot\t\n"
+ITEM = (
+    "item_id:token\ttitle:token\tbrand:token\tcolor:token\tsize:token\tcategory:token\tprice:float\n"
+    "a\tRed shoe\tNA\tred\t8\tshoes\t19.99\nb\tBoot\t\t\t\t\t\n"
+)
+
+
+def make(folder: Path, inter: str = INTER, search: str | None = SEARCH, item: str = ITEM) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    for suffix, text in ((".inter", inter), (".search", search), (".item", item)):
+        if text is not None:
+            (folder / (folder.name + suffix)).write_bytes(text.encode())
+    return folder
+
+
+def refused(folder: Path) -> AtomicError:
+    with pytest.raises(AtomicError) as caught:
+        read_folder(folder)
+    assert "\n" not in str(caught.value)
+    assert f"run `recbole-llmfashion validate {folder}`" in str(caught.value)
+    return caught.value
+
+
+def test_reads_literal_frames(tmp_path: Path) -> None:
+    found = read_folder(make(tmp_path / "shoes"))
+    assert found.name == "shoes"
+    assert found.interactions.values.tolist() == [["u1", "a", "click", 1.0], ["u1", "b", "purchase", 2.5]]
+    assert found.interactions["timestamp"].dtype == np.float64
+    assert found.searches.values.tolist() == [["u1", 0.5, "red shoe", "b a"], ["u1", 2.5, "boot", ""]]
+    assert found.items.columns.tolist() == ["item_id", "title", *ITEM_ATTRIBUTES, "price"]
+    assert found.items["brand"].tolist() == ["NA", ""]
+    assert found.items["price"].iloc[0] == 19.99 and np.isnan(found.items["price"].iloc[1])
+
+
+def test_a_folder_without_searches_has_an_empty_frame_and_columns_in_any_order_are_read(tmp_path: Path) -> None:
+    inter = "timestamp:float\taction:token\titem_id:token\tuser_id:token\n1\tclick\ta\tu1\n2\tpurchase\tb\tu1\n"
+    found = read_folder(make(tmp_path / "shoes", inter=inter, search=None))
+    assert found.searches.columns.tolist() == ["user_id", "timestamp", "query", "results"] and found.searches.empty
+    assert found.interactions.values.tolist() == [["u1", "a", "click", 1.0], ["u1", "b", "purchase", 2.0]]
+
+
+@pytest.mark.parametrize(
+    "change", [lambda t: t.replace("\n", "\r\n"), lambda t: "\ufeff" + t, lambda t: t.rstrip("\n")]
+)
+def test_line_ends_and_byte_order_marks_do_not_matter(tmp_path: Path, change) -> None:  # noqa: ANN001
+    plain = read_folder(make(tmp_path / "plain" / "shoes"))
+    other = read_folder(make(tmp_path / "other" / "shoes", *map(change, (INTER, SEARCH, ITEM))))
+    for frame in ("interactions", "searches", "items"):
+        pd.testing.assert_frame_equal(getattr(plain, frame), getattr(other, frame))
+
+
+HOSTILE = [
+    '"', '""quoted" 5" heel', "NA", "null", "nan", "#1 shoe", " spaces ", "👟🧦", "حذاء أحمر", "\u202eeohs",
+    "a\\tb", "x" * 100_000, "'", "a\u2028b", "\x1a", "1e5", "=cmd()", "\x85",
+]  # fmt: skip
+
+
+def test_hostile_text_survives_byte_for_byte(tmp_path: Path) -> None:
+    rows = "".join(f"i{n}\tt{text}\t{text}\t\t\t\n" for n, text in enumerate(HOSTILE))
+    item = ITEM.replace("\tprice:float", "").replace("\t19.99", "").replace("\t\t\t\t\t\n", "\t\t\t\t\n") + rows
+    search = SEARCH + "".join(f"u1\t3\tq{text}\ti0 i1\n" for text in HOSTILE)
+    folder = make(tmp_path / "shoes", search=search, item=item)
+    before = {p.name: p.read_bytes() for p in folder.iterdir()}
+    found = read_folder(folder)
+    assert found.items["brand"].tolist()[2:] == HOSTILE
+    write_folder(found)
+    assert {p.name: p.read_bytes() for p in folder.iterdir()} == before
+
+
+TEXT = st.text(st.characters(exclude_characters="\t\n\r\0", exclude_categories=["Cs"]), max_size=12)
+SECONDS = st.floats(0, 1e17, allow_nan=False, allow_infinity=False)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(texts=st.lists(st.tuples(TEXT, TEXT, SECONDS), min_size=1, max_size=5))
+def test_write_then_read_is_the_identity(tmp_path: Path, texts: list[tuple[str, str, float]]) -> None:
+    ids = [f"i{n}" for n in range(len(texts))]
+    times = [t for *_, t in texts]
+    items = pd.DataFrame({"item_id": ids, "title": ["t" + a for a, *_ in texts]})
+    items = items.assign(brand=[b for _, b, _ in texts], color="", size="", category="", available_from=times)
+    inter = pd.DataFrame({"user_id": "u", "item_id": ids, "action": "purchase", "timestamp": times})
+    search = pd.DataFrame({"user_id": "u", "timestamp": times, "query": "q", "results": ids})
+    folder = AtomicFolder("d", tmp_path / "d", inter, search, items)
+    write_folder(folder)
+    found = read_folder(folder.path)
+    pd.testing.assert_frame_equal(found.interactions, inter)
+    pd.testing.assert_frame_equal(found.searches, search)
+    pd.testing.assert_frame_equal(found.items, items)
+    digest = folder_sha256(folder.path, "d")
+    write_folder(found)
+    assert folder_sha256(folder.path, "d") == digest
+
+
+REFUSED = [
+    # (file, old text, new text, line, column, a part of what is expected, a part of what is found)
+    (".inter", "\t2.5\n", "\tabc\n", 3, "timestamp", "number", "'abc'"),
+    (".inter", "\t2.5\n", "\tNaN\n", 3, "timestamp", "number", "'NaN'"),
+    (".inter", "\t2.5\n", "\t\n", 3, "timestamp", "number", "''"),
+    (".inter", "\t2.5\n", "\tinf\n", 3, "timestamp", "finite", "'inf'"),
+    (".inter", "\t2.5\n", "\t1e999\n", 3, "timestamp", "finite", "'1e999'"),
+    (".inter", "\t2.5\n", "\t1_0\n", 3, "timestamp", "number", "'1_0'"),
+    (".inter", "\t2.5\n", "\t 2\n", 3, "timestamp", "number", "' 2'"),
+    (".inter", "\t1\n", "\t-1\n", 2, "timestamp", "not negative", "'-1'"),
+    (".inter", "click", "Click", 2, "action", "click or purchase", "'Click'"),
+    (".inter", "u1\tb", "\tb", 3, "user_id", "not empty", "''"),
+    (".inter", "u1\tb", "u 1\tb", 3, "user_id", "white space", "'u 1'"),
+    (".inter", "u1\tb", "u\u00a01\tb", 3, "user_id", "white space", "xa01"),
+    (".inter", "u1\tb", "u1\tc", 3, "item_id", "an item id of shoes.item", "'c'"),
+    (".inter", "u1\tb\t", "u1\t", 3, None, "4 fields", "found 3"),
+    (".inter", "\t2.5\n", "\t2.5\t\n", 3, None, "4 fields", "found 5"),
+    (".inter", "\t1\n", "\t1\n\n", 3, None, "4 fields", "an empty line"),
+    (".inter", "u1\tb\tpurchase\t2.5", "u1,b,purchase,2.5", 3, None, "4 fields", "comma"),
+    (".inter", "u1\tb", "u1\0\tb", 3, None, "UTF-8", "NUL"),
+    (".inter", "u1\tb", "u1\tb\r", 3, None, "UTF-8", "carriage return"),
+    (".inter", "item_id:token", "item:token", 1, "item", "item_id", "'item:token'"),
+    (".inter", "timestamp:float", "timestamp", 1, "timestamp", "timestamp:float", "'timestamp'"),
+    (".inter", "timestamp:float", "timestamp:token", 1, "timestamp", "timestamp:float", "'timestamp:token'"),
+    (".inter", "item_id:token", "user_id:token", 1, "user_id", "once", "2 times"),
+    (".inter", INTER, INTER.replace("\t", ","), 1, None, "tabs", "comma"),
+    (".inter", INTER, INTER.replace("\t", ";"), 1, None, "tabs", "semicolon"),
+    (".inter", INTER, INTER.replace("\t", "|"), 1, None, "tabs", "vertical bar"),
+    (".inter", INTER, "", 1, None, "header", "empty file"),
+    (".search", "red shoe", "", 2, "query", "a query", "''"),
+    (".search", "red shoe", "  ", 2, "query", "a query", "'  '"),
+    (".search", "b a", "b c", 2, "results", "shoes.item", "'c'"),
+    (".search", "b a", "b  a", 2, "results", "single spaces", "'b  a'"),
+    (".search", "b a", "b,a", 2, "results", "single spaces", "'b,a'"),
+    (".search", "b a", " ".join("a" * 9), 2, "results", "at most 8", "a a"),
+    (".search", "\t2.5\t", "\t-inf\t", 3, "timestamp", "number", "'-inf'"),
+    (".item", "a\tRed shoe", "a\t ", 2, "title", "a title", "' '"),
+    (".item", "b\tBoot", "a\tBoot", 3, "item_id", "once", "first in line 2"),
+    (".item", "19.99", "cheap", 2, "price", "number", "'cheap'"),
+    (".item", "price:float", "prize:float", 1, "prize", "price", "'prize:float'"),
+    (".item", "brand:token\t", "", 1, "brand", "a column brand:token", "found"),
+]
+
+
+@pytest.mark.parametrize("file, old, new, line, column, expected, found", REFUSED)
+def test_what_breaks_the_format_is_refused_with_its_place(
+    tmp_path: Path, file: str, old: str, new: str, line: int, column: str | None, expected: str, found: str
+) -> None:
+    texts = {".inter": INTER, ".search": SEARCH, ".item": ITEM}
+    assert old in texts[file]
+    texts[file] = texts[file].replace(old, new, 1)
+    error = refused(make(tmp_path / "shoes", *texts.values()))
+    assert (error.file, error.line, error.column) == ("shoes" + file, line, column)
+    assert expected in error.expected and found in str(error)
+
+
+def test_invalid_utf8_is_refused_with_its_line(tmp_path: Path) -> None:
+    folder = make(tmp_path / "shoes")
+    (folder / "shoes.item").write_bytes(ITEM.encode().replace(b"Boot", b"Bo\xff\xfet"))
+    error = refused(folder)
+    assert (error.file, error.line) == ("shoes.item", 3) and "0xff" in str(error)
+
+
+def test_missing_and_misnamed_files_name_the_nearest(tmp_path: Path) -> None:
+    folder = make(tmp_path / "shoes")
+    (folder / "shoes.item").rename(folder / "shoe.item")
+    assert refused(folder).file == "shoes.item" and "nearest is shoe.item" in str(refused(folder))
+    (folder / "shoe.item").rename(folder / "shoes.item")
+    (folder / "shoes.search").rename(folder / "shoes.serach")
+    assert refused(folder).file == "shoes.search" and "shoes.serach" in str(refused(folder))
+    with pytest.raises(AtomicError, match=r"no such folder; the nearest is .*shoes;"):
+        read_folder(tmp_path / "shoess")
+
+
+def test_a_wrong_cell_of_100_kb_is_cut_in_the_message(tmp_path: Path) -> None:
+    error = refused(make(tmp_path / "shoes", inter=INTER.replace("click", "c" * 100_000)))
+    assert len(str(error)) < 500
+
+
+UNCLEAN = [
+    # (.inter rows, .search rows, file, line, column)
+    ("u1 a click 1,u2 a click 1,u2 b purchase 2,u1 b purchase 2", "", ".inter", 5, "user_id"),
+    ("u1 a click 3,u1 b purchase 2", "", ".inter", 3, "timestamp"),
+    ("u1 a purchase 1,u1 b click 2", "", ".inter", 3, "action"),
+    ("u1 a click 1,u1 b purchase 2,u2 a purchase 3", "", ".inter", 4, "user_id"),
+    ("u1 a click 1,u1 b purchase 2", "u1 2,u1 3", ".search", 3, "timestamp"),
+    ("u1 a click 1,u1 b purchase 2", "u1 1,u2 1", ".search", 3, "user_id"),
+    ("u1 a click 1,u1 b purchase 2", "u1 1,u1 0", ".search", 3, "timestamp"),
+    ("u1 a click 1,u1 b purchase 2,u2 a click 1,u2 b purchase 2", "u1 1,u2 1,u1 2", ".search", 4, "user_id"),
+    ("", "", ".inter", None, None),
+]
+
+
+def with_rows(folder: Path, inter: str, search: str) -> Path:
+    rows = [row.replace(" ", "\t") + "\n" for row in inter.split(",") if row]
+    searches = [row.replace(" ", "\t") + "\tshoe\t\n" for row in search.split(",") if row]
+    header = [text.split("\n")[0] + "\n" for text in (INTER, SEARCH)]
+    return make(folder, header[0] + "".join(rows), header[1] + "".join(searches))
+
+
+@pytest.mark.parametrize("inter, search, file, line, column", UNCLEAN)
+def test_an_unclean_folder_is_read_but_not_accepted(
+    tmp_path: Path, inter: str, search: str, file: str, line: int | None, column: str | None
+) -> None:
+    folder = read_folder(with_rows(tmp_path / "shoes", inter, search))
+    with pytest.raises(AtomicError, match=r"run `recbole-llmfashion clean .*shoes`") as caught:
+        check_clean(folder)
+    assert (caught.value.file, caught.value.line, caught.value.column) == ("shoes" + file, line, column)
+
+
+def test_a_clean_folder_is_accepted_with_a_search_at_the_very_time_of_the_final_purchase(tmp_path: Path) -> None:
+    check_clean(
+        read_folder(
+            with_rows(tmp_path / "shoes", "u1 a click 1,u1 b purchase 1,u2 a purchase 0,u2 a purchase 0", "u1 1")
+        )
+    )
+
+
+def test_the_hash_covers_each_file_and_its_place(tmp_path: Path) -> None:
+    folder = make(tmp_path / "shoes")
+    first = folder_sha256(folder, "shoes")
+    (folder / "shoes.search").write_bytes(SEARCH.encode() + b"u1\t2\tx\t\n")
+    second = folder_sha256(folder, "shoes")
+    (folder / "shoes.search").rename(folder / "moved")
+    third = folder_sha256(folder, "shoes")
+    (folder / "shoes.search").write_bytes(b"")
+    assert len({first, second, third}) == 3 and folder_sha256(folder, "shoes") == third
+
+
+def test_writing_removes_a_stale_search_file_and_leaves_no_partial_ones(tmp_path: Path) -> None:
+    found = read_folder(make(tmp_path / "shoes"))
+    write_folder(AtomicFolder(found.name, found.path, found.interactions, found.searches.iloc[:0], found.items))
+    assert sorted(p.name for p in found.path.iterdir()) == ["shoes.inter", "shoes.item"]
+    broken = found.items.assign(title="a\tb")
+    before = (found.path / "shoes.item").read_bytes()
+    with pytest.raises(ValueError, match="tab"):
+        write_folder(AtomicFolder(found.name, found.path, found.interactions, found.searches, broken))
+    assert sorted(p.name for p in found.path.iterdir()) == ["shoes.inter", "shoes.item"]
+    assert (found.path / "shoes.item").read_bytes() == before
+
+
+def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+    found = read_folder(make(tmp_path / "shoes"))
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="cannot write"):
+        write_folder(AtomicFolder("x", tmp_path / "file" / "x", found.interactions, found.searches, found.items))

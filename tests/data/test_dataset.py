@@ -1,0 +1,136 @@
+import numpy as np
+import pytest
+from fakes import INTER, purchases_only, write_tiny
+from recbole.data.dataset import SequentialDataset
+from recbole.model.sequential_recommender import SASRec
+from recbole.utils import init_seed
+
+from recbole_llmfashion import compat
+from recbole_llmfashion.baseline import load_trained, make_loaders, make_trainer, trained
+from recbole_llmfashion.config import load_config
+from recbole_llmfashion.data.dataset import HISTORY_LENGTH, RECOMMEND_TIME
+from recbole_llmfashion.errors import UserError
+from recbole_llmfashion.stages import StageStore
+
+
+def tiny_loaders(root, **keys):
+    config = load_config(SASRec, "tiny", overrides={"data_path": str(root), **keys})
+    return make_loaders(config)
+
+
+def pairs(loader):
+    """(user token, target token, item tokens of the history) of each row."""
+    data = loader._dataset
+    feat = data.inter_feat
+    rows = []
+    for i in range(len(data)):
+        length = int(feat["item_length"][i])
+        tokens = data.id2token("item_id", feat["item_id_list"][i][:length].numpy()).tolist()
+        user, target = data.id2token("user_id", feat["user_id"][i]), data.id2token("item_id", feat["item_id"][i])
+        rows.append((str(user), str(target), tokens))
+    return rows
+
+
+def test_rows_by_hand(tmp_path):
+    write_tiny(tmp_path)
+    loaders = tiny_loaders(tmp_path)
+    assert pairs(loaders.test) == [
+        ("u1", "16", ["11", "12", "13", "14", "15"]),
+        ("u2", "13", ["12"]),
+        ("u3", "14", ["16", "11", "12"]),
+    ]
+    assert sorted(pairs(loaders.valid)) == [("u1", "14", ["11", "12", "13"]), ("u3", "12", ["16", "11"])]
+    assert sorted(pairs(loaders.train)) == [("u1", "12", ["11"]), ("u1", "13", ["11", "12"]), ("u3", "11", ["16"])]
+
+
+def test_ids_follow_the_item_file_and_hold_all_of_it(tmp_path):
+    write_tiny(tmp_path)
+    dataset = tiny_loaders(tmp_path).dataset
+    assert dataset.field2id_token["item_id"].tolist() == ["[PAD]", "16", "11", "12", "13", "14", "15"]
+    assert dataset.item_num == 7
+
+
+def test_what_the_prompt_builder_may_know_of_a_row(tmp_path):
+    write_tiny(tmp_path)
+    test = tiny_loaders(tmp_path).test._dataset
+    # u1: five item actions and three searches strictly before 1702900000, a fourth at that very second not counted
+    assert test.inter_feat[HISTORY_LENGTH].tolist() == [8, 1, 4]
+    assert test.inter_feat[RECOMMEND_TIME].tolist() == [1702900000, 1701000060, 1701000003]
+
+
+def test_train_targets_purchase(tmp_path):
+    write_tiny(tmp_path)
+    loaders = tiny_loaders(tmp_path, train_targets="purchase")
+    assert sorted(row[:2] for row in pairs(loaders.train)) == [("u1", "12"), ("u3", "11")]
+    assert len(pairs(loaders.test)) == 3
+
+
+@pytest.mark.parametrize(("mode", "kept"), [("paper", 5), ("train", 6), ("none", 6)])
+def test_click_filter_modes(tmp_path, mode, kept):
+    # u1 clicks 16 long before buying it in the test row: only the paper's filter looks into the future
+    inter = INTER.replace("u1\t11\tclick\t1701000000", "u1\t16\tclick\t1701000000")
+    write_tiny(tmp_path, inter=inter)
+    dataset = tiny_loaders(tmp_path, click_filter=mode).dataset
+    assert (dataset._events["user_id"] == "u1").sum() == kept
+
+
+def test_users_left_out_are_counted(tmp_path):
+    inter = INTER + "u4\t11\tclick\t1701000000\nu4\t11\tpurchase\t1701000005\n"
+    write_tiny(tmp_path, inter=inter)
+    dataset = tiny_loaders(tmp_path).dataset
+    assert sum(dataset.left_out.values()) == 1
+    assert dataset.user_num == 4
+
+
+def test_a_folder_that_is_not_clean_is_refused(tmp_path):
+    write_tiny(tmp_path, inter=INTER + "u1\t11\tclick\t1701000000\n")
+    with pytest.raises(UserError, match="recbole-llmfashion clean"):
+        tiny_loaders(tmp_path)
+
+
+def test_training_actions_carry_their_search(tmp_path):
+    write_tiny(tmp_path)
+    dataset = tiny_loaders(tmp_path).dataset
+    rows = dataset.training_actions
+    # u1's click on 11, purchase of 12 and click on 13 follow "red boots"; u3's search is no earlier than its target
+    assert rows[["user", "item", "search"]].to_numpy().tolist() == [
+        [1, 1, 0], [1, 2, 0], [1, 3, 0], [3, 0, -1], [3, 1, -1],
+    ]  # fmt: skip
+    assert dataset.search_log.training.tolist() == [True, False, False, False, False]
+
+
+def test_purchase_only_rows_and_sasrec_metrics_are_recboles_own(tmp_path):
+    """METHOD.md: on purchase-only data this IS RecBole's leave-one-out; same seed, same metrics, to the last digit."""
+    purchases_only(tmp_path, users=60, items=40, length=7)
+    config = load_config(
+        SASRec,
+        "bought",
+        overrides={
+            "data_path": str(tmp_path), "epochs": 2, "checkpoint_dir": str(tmp_path / "ours"), "show_progress": False,
+            "train_batch_size": 64,
+        },
+    )  # fmt: skip
+    ours = make_loaders(config)
+    folder = trained(config, ours, StageStore(tmp_path / "stages"))
+    our_metrics = make_trainer(config, load_trained(config, ours, folder)).evaluate(ours.test, load_best_model=False)
+
+    from recbole.data.utils import data_preparation
+    from recbole.trainer import Trainer
+
+    plain = load_config(SASRec, "bought", overrides={**config["command_line"], "checkpoint_dir": str(tmp_path / "rb")})
+    plain["load_col"] = {"inter": ["user_id", "item_id", "timestamp"], "item": ["item_id"]}
+    init_seed(plain["seed"], plain["reproducibility"])
+    dataset = SequentialDataset(plain)
+    train, valid, test = data_preparation(plain, dataset)
+    init_seed(plain["seed"] + plain["local_rank"], plain["reproducibility"])
+    model = SASRec(plain, train._dataset).to(plain["device"])
+    with compat.no_tensorboard_folder():
+        trainer = Trainer(plain, model)
+    trainer.fit(train, valid, show_progress=False)
+    with compat.own_checkpoint():
+        metrics = trainer.evaluate(test, show_progress=False)
+    for mine, theirs in zip((ours.train, ours.valid, ours.test), (train, valid, test), strict=True):
+        for field in ("user_id", "item_id", "item_id_list", "item_length"):
+            assert np.array_equal(mine._dataset.inter_feat[field], theirs._dataset.inter_feat[field])
+    assert dict(our_metrics) == dict(metrics)
+    assert metrics["recall@10"] > 0

@@ -1,0 +1,68 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from recbole_llmfashion.data.split import DROPPED, NO_ROW, TEST, TRAIN, VALID, click_filter_mask, split_codes
+
+
+def codes(actions: str) -> list[int]:
+    """One user's actions, c and p."""
+    purchase = np.array([a == "p" for a in actions])
+    return split_codes(np.zeros(len(actions), np.int64), purchase).tolist()
+
+
+@pytest.mark.parametrize(
+    ("actions", "expected"),
+    [
+        ("cpcpcp", [NO_ROW, TRAIN, TRAIN, VALID, DROPPED, TEST]),
+        ("ccccp", [NO_ROW, TRAIN, TRAIN, TRAIN, TEST]),  # no earlier purchase: no valid row
+        ("pccp", [NO_ROW, TRAIN, TRAIN, TEST]),  # the earlier purchase has no row
+        ("pp", [NO_ROW, TEST]),
+        ("ppp", [NO_ROW, VALID, TEST]),
+        ("pppp", [NO_ROW, TRAIN, VALID, TEST]),
+        ("cppccp", [NO_ROW, TRAIN, VALID, DROPPED, DROPPED, TEST]),
+    ],
+)
+def test_rows_of_one_user(actions, expected):
+    assert codes(actions) == expected
+
+
+def test_users_do_not_touch():
+    users = np.array([1, 1, 1, 1, 2, 2, 3, 3, 3])
+    purchase = np.array([0, 1, 1, 1, 1, 1, 0, 0, 1], bool)
+    assert split_codes(users, purchase).tolist() == [
+        NO_ROW, TRAIN, VALID, TEST, NO_ROW, TEST, NO_ROW, TRAIN, TEST,
+    ]  # fmt: skip
+
+
+@given(st.lists(st.integers(4, 9), min_size=1, max_size=6))
+def test_purchase_only_is_leave_two_out(lengths):
+    users = np.repeat(np.arange(len(lengths)), lengths)
+    found = split_codes(users, np.ones(len(users), bool))
+    expected = [code for n in lengths for code in [NO_ROW] + [TRAIN] * (n - 3) + [VALID, TEST]]
+    assert found.tolist() == expected
+
+
+@given(st.lists(st.lists(st.booleans(), min_size=1, max_size=8), min_size=1, max_size=5))
+def test_one_test_row_a_user_and_training_lies_before(histories):
+    users = np.repeat(np.arange(len(histories)), [len(h) + 1 for h in histories])
+    purchase = np.concatenate([np.array([*h, True]) for h in histories])
+    found = split_codes(users, purchase)
+    for user in range(len(histories)):
+        own = found[users == user]
+        assert (own == TEST).sum() == 1 and own[-1] == TEST
+        assert (own == VALID).sum() <= 1
+        if VALID in own:
+            assert purchase[users == user][own.tolist().index(VALID)]
+            assert np.flatnonzero(own == TRAIN).max(initial=-1) < own.tolist().index(VALID)
+
+
+def test_click_filter():
+    users = np.array([1, 1, 1, 1, 2, 2])
+    items = np.array([5, 6, 5, 7, 5, 6])
+    purchase = np.array([0, 0, 1, 1, 0, 1], bool)
+    everything = np.ones(6, bool)
+    assert click_filter_mask(users, items, purchase, everything).tolist() == [False, True, True, True, True, True]
+    # the purchase of item 5 lies outside of training: the click stays
+    assert click_filter_mask(users, items, purchase, np.array([1, 1, 0, 0, 1, 1], bool)).all()

@@ -1,0 +1,82 @@
+"""`validate` lists every kind of problem once at least, and its status says clean or not."""
+
+from pathlib import Path
+
+import typer
+from typer.testing import CliRunner, Result
+
+from recbole_llmfashion.datasets.commands import register
+from recbole_llmfashion.datasets.validate import validate
+
+INTER = ["user_id:token\titem_id:token\taction:token\ttimestamp:float", "u\ta\tclick\t1", "u\tb\tpurchase\t2"]
+ITEM = [
+    "item_id:token\ttitle:token\tbrand:token\tcolor:token\tsize:token\tcategory:token",
+    "a\tA" + "\t" * 4,
+    "b\tB" + "\t" * 4,
+]
+
+
+def make(folder: Path, inter: list[str] = INTER, item: list[str] = ITEM) -> Path:
+    folder.mkdir()
+    (folder / f"{folder.name}.inter").write_text("\n".join(inter) + "\n")
+    (folder / f"{folder.name}.item").write_text("\n".join(item) + "\n")
+    return folder
+
+
+def run(folder: Path) -> Result:
+    app = typer.Typer()
+    register(app)
+    return CliRunner().invoke(app, ["validate", str(folder)])
+
+
+def test_a_clean_folder_gives_status_0_and_counts(tmp_path: Path) -> None:
+    result = run(make(tmp_path / "d"))
+    assert result.exit_code == 0
+    for text in ("users: 1 (0 unusable)", "items: 2", "1 clicks, 1 purchases", "searches: 0", ": clean"):
+        assert text in result.output
+
+
+def test_all_kinds_of_problems_of_all_files_are_listed(tmp_path: Path) -> None:
+    inter = [*INTER, "u\tz\tpurchase\t3", "u\ta\tlook\t3", "u\ta\tclick\tnan", "\ta\tclick\t3"]
+    item = [*ITEM, "c\t" + "\t" * 4, "a\tagain" + "\t" * 4]
+    found = validate(make(tmp_path / "d", inter, item))
+    places = {(p.file, p.line, p.column) for p in found.problems}
+    assert places == {
+        ("d.inter", 4, "item_id"),
+        ("d.inter", 5, "action"),
+        ("d.inter", 6, "timestamp"),
+        ("d.inter", 7, "user_id"),
+        ("d.item", 4, "title"),
+        ("d.item", 5, "item_id"),
+    }
+    assert found.unlisted == 0 and found.counts == []
+    result = run(tmp_path / "d")
+    assert (
+        result.exit_code == 2
+        and "d.inter, line 5, column action: expected click or purchase, found 'look'" in result.output
+    )
+
+
+def test_many_problems_are_cut_but_the_first_of_each_kind_stays(tmp_path: Path) -> None:
+    bad = ["\ta\tclick\t1", "u\tz\tclick\t1", "u\ta\tlook\t1", "u\ta\tclick\tx"]
+    found = validate(make(tmp_path / "d", [*INTER, *(row for row in bad for _ in range(50))]), limit=5)
+    assert len(found.problems) == 5 and found.unlisted == 4 * 3 - 5
+    assert {p.column for p in found.problems} == {"user_id", "item_id", "action", "timestamp"}
+
+
+def test_a_broken_file_does_not_hide_the_others(tmp_path: Path) -> None:
+    found = validate(make(tmp_path / "d", [INTER[0].replace("\t", ",")], [*ITEM, "c\t" + "\t" * 4]))
+    assert [(p.file, p.line) for p in found.problems] == [("d.inter", 1), ("d.item", 4)]
+
+
+def test_disorder_and_unusable_users_are_reported_with_the_command(tmp_path: Path) -> None:
+    result = run(make(tmp_path / "d", [*INTER, "v\ta\tclick\t1", "u\ta\tclick\t0"]))
+    assert result.exit_code == 2
+    assert "users: 2 (1 unusable)" in result.output
+    assert "d.inter, line 5, column user_id: expected one user's rows together" in result.output
+    assert "recbole-llmfashion clean" in result.output
+
+
+def test_a_missing_folder_is_a_problem_with_status_2(tmp_path: Path) -> None:
+    result = run(tmp_path / "nowhere")
+    assert result.exit_code == 2 and "no such folder" in result.output

@@ -1,0 +1,79 @@
+"""Small data written by hand, and stand-ins for what is too heavy for a unit test."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+SHARED = Path(os.environ.get("LLMFASHION_SHARED", Path(__file__).parents[2] / "shared"))
+
+INTER = """user_id:token\titem_id:token\taction:token\ttimestamp:float
+u1\t11\tclick\t1701000000
+u1\t12\tpurchase\t1701000100
+u1\t13\tclick\t1701000200
+u1\t14\tpurchase\t1701000300
+u1\t15\tclick\t1701000400
+u1\t16\tpurchase\t1702900000
+u2\t12\tpurchase\t1701000000
+u2\t13\tpurchase\t1701000060
+u3\t16\tclick\t1701000000
+u3\t11\tpurchase\t1701000001
+u3\t12\tpurchase\t1701000002
+u3\t14\tpurchase\t1701000003
+"""
+SEARCH = """user_id:token\ttimestamp:float\tquery:token\tresults:token_seq
+u1\t1700999999\tred boots\t11 12
+u1\t1701000250\tBlack  Sandals\t14 13
+u1\t1702899999\tred boot\t16 11
+u1\t1702900000\tlast minute\t15
+u3\t1701000001\tblack sandals\t13
+"""
+ITEM = """item_id:token\ttitle:token\tbrand:token\tcolor:token\tsize:token\tcategory:token
+16\tGilt Evening Clutch\tLumo\tgold\t\tbags
+11\tNorda Red Winter Boots\tNorda\tred\t8\tboots
+12\tNorda Blue Winter Boots\tNorda\tblue\t8\tboots
+13\tVela Black Sandals\tVela\tblack\t7\tsandals
+14\tVela White Sandals\tVela\twhite\t7\tsandals
+15\tPlain Socks\t\t\t\tsocks
+"""
+
+
+def write_tiny(root: Path, inter: str = INTER, search: str = SEARCH, item: str = ITEM, name: str = "tiny") -> Path:
+    """The folder <root>/tiny."""
+    folder = root / name
+    folder.mkdir(parents=True, exist_ok=True)
+    for suffix, text in (("inter", inter), ("search", search), ("item", item)):
+        if text:
+            (folder / f"{name}.{suffix}").write_text(text, encoding="utf-8")
+    return folder
+
+
+def purchases_only(root: Path, users: int, items: int, length: int, seed: int = 0, name: str = "bought") -> Path:
+    """Random purchases; `.item` in order of first appearance, so that RecBole's own ids are the same."""
+    rng = np.random.default_rng(seed)
+    rows = [(u, int(i), t) for u in range(users) for t, i in enumerate(rng.integers(0, items, length))]
+    order = list(dict.fromkeys(item for _, item, _ in rows))
+    inter = "user_id:token\titem_id:token\taction:token\ttimestamp:float\n" + "".join(
+        f"u{u}\ti{i}\tpurchase\t{t}\n" for u, i, t in rows
+    )
+    item = ITEM.splitlines()[0] + "\n" + "".join(f"i{i}\ttitle {i}\t\t\t\t\n" for i in order)
+    return write_tiny(root, inter, "", item, name)
+
+
+def hash_encoder(texts: Sequence[str]) -> np.ndarray:
+    """Bag of words as a unit vector: equal texts meet, texts with common words are near."""
+    vectors = np.zeros((len(texts), 256), np.float32)
+    for row, text in enumerate(texts):
+        for word in text.lower().split():
+            vectors[row, sum(map(ord, word)) % 256] += 1
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
+
+
+def real_data(name: str) -> Path:
+    """A folder of real data, or a skip with the reason."""
+    folder = SHARED / "data" / name
+    if not folder.is_dir():
+        pytest.skip(f"real data {name} is not at {folder}; set LLMFASHION_SHARED to the folder that holds data/")
+    return folder

@@ -1,0 +1,55 @@
+import numpy as np
+from fakes import hash_encoder
+
+from recbole_llmfashion.prompt.memory import MemoryLog, QueryProductMemory
+
+QUERIES = ("red boots", "Red  BOOTS", "black sandals", "gold clutch")
+#      search, query, item, position
+ROWS = [
+    (0, 0, 1, 0), (0, 0, 2, 1),
+    (1, 1, 2, 0), (1, 1, 3, 1),
+    (2, 2, 4, 0), (2, 2, 3, 1),
+    (3, 3, 0, 0),
+]  # fmt: skip
+
+
+def memory(rows=ROWS, neighbors=1, products=5, tie=None):
+    columns = (np.array(column) for column in zip(*rows, strict=True))
+    ranks = np.arange(6) if tie is None else np.array(tie)
+    return QueryProductMemory(MemoryLog(*columns), QUERIES, hash_encoder, neighbors, products, ranks)
+
+
+def test_keys_fold_case_and_white_space():
+    assert memory().keys == ["black sandals", "gold clutch", "red boots"]
+
+
+def test_products_by_mean_position_then_count():
+    # key "red boots": item 1 at 0, item 2 at (1 + 0) / 2, item 3 at 1
+    assert memory().top_products("RED boots") == [1, 2, 3]
+    rows = [(0, 0, 1, 1), (0, 0, 2, 0), (1, 1, 2, 0), (1, 1, 3, 0)]
+    assert memory(rows).top_products("red boots") == [2, 3, 1]  # 2 and 3 both at 0: two counts beat one
+
+
+def test_without_positions_the_count_decides_and_a_fixed_hash_breaks_ties():
+    rows = [(0, 0, 1, 0), (0, 0, 3, 0), (1, 1, 3, 0), (1, 1, 2, 0)]
+    assert memory(rows).top_products("red boots") == [3, 1, 2]
+    assert memory(rows, tie=[0, 5, 4, 3, 2, 1]).top_products("red boots") == [3, 2, 1]
+
+
+def test_neighbours_are_read_in_turn():
+    found = memory(neighbors=3, products=4).top_products("red boots")
+    assert found[:2] == [1, 4] or found[:2] == [1, 0]
+    assert len(set(found)) == 4
+
+
+def test_own_search_is_left_out():
+    assert memory().top_products("red boots", leave_out=0) == [2, 3]
+    # a key that only its own search made is gone; the next neighbour answers
+    assert memory().top_products("gold clutch") == [0]
+    assert memory().top_products("gold clutch", leave_out=3)[0] != 0
+
+
+def test_products_zero_and_an_empty_log():
+    assert memory(products=0).top_products("red boots") == []
+    empty = MemoryLog(*(np.zeros(0, np.int64) for _ in range(4)))
+    assert QueryProductMemory(empty, QUERIES, hash_encoder, 3, 5, np.arange(6)).top_products("red boots") == []

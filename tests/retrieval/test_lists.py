@@ -1,0 +1,81 @@
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+import torch
+
+from recbole_llmfashion.retrieval.cosine import CosineTable
+from recbole_llmfashion.retrieval.id_list import IdList
+from recbole_llmfashion.retrieval.mixup import mixup
+from recbole_llmfashion.retrieval.ties import tie_rank
+from recbole_llmfashion.retrieval.title_list import TitleList
+
+TABLE = np.array([[2.0, 0.0], [0.0, 0.1], [3.0, 3.0], [1.0, 0.0], [0.0, 0.0], [-1.0, 0.0]])
+TIE = np.array([5, 4, 3, 2, 1, 0])
+
+
+def test_id_list_literal() -> None:
+    # cosines to row 0: 1, 0, .71, 1, 0, -1; a row of zeros (4) ties with the orthogonal one (1) and has the lower tie
+    # cosines to row 2: .71, .71, 1, .71, 0, -.71
+    orders = IdList(TABLE, TIE)(torch.tensor([0, 2]))
+    assert orders.tolist() == [[0, 3, 2, 4, 1, 5], [2, 3, 1, 0, 4, 5]]
+
+
+def test_a_duplicate_row_never_passes_the_item_itself() -> None:
+    table = np.repeat(np.random.default_rng(0).normal(size=(1, 7)).astype(np.float32), 40, axis=0)
+    tie = tie_rank([f"item{i}" for i in range(40)])
+    orders = IdList(table, tie)(torch.arange(40))
+    assert orders[:, 0].tolist() == list(range(40))
+    # the rest stand in tie order
+    for item, row in enumerate(orders.tolist()):
+        assert row[1:] == [i for i in np.argsort(tie).tolist() if i != item]
+
+
+def test_no_id_still_gives_a_permutation() -> None:
+    assert sorted(IdList(TABLE, TIE)(torch.tensor([-1]))[0].tolist()) == [0, 1, 2, 3, 4, 5]
+
+
+def test_title_list_literal_and_ties_of_equal_titles() -> None:
+    vectors = {"boot": [1.0, 0.0], "sandal": [0.0, 1.0], "shoe": [0.6, 0.8]}
+
+    def encoder(titles: Sequence[str]) -> np.ndarray:
+        return np.array([vectors[title] for title in titles], np.float32).reshape(len(titles), 2)
+
+    catalogue = ["sandal", "boot", "shoe", "boot"]
+    ranked = TitleList(encoder(catalogue), encoder, np.array([0, 3, 1, 2]))
+    assert ranked(["boot", "shoe"]).tolist() == [[3, 1, 2, 0], [2, 0, 3, 1]]
+    assert ranked([]).shape == (0, 4)
+
+
+def test_equal_rows_tie_exactly_wherever_they_stand() -> None:
+    # in a plain matrix product equal rows may differ in the last bit, by where they fall in its blocks
+    generator = np.random.default_rng(3)
+    vectors = np.repeat(generator.normal(size=(37, 100)).astype(np.float32), 9, axis=0)
+    shuffled = generator.permutation(len(vectors))
+    tie = generator.permutation(len(vectors))
+    table = CosineTable(vectors[shuffled], tie)
+    for row in table.order(torch.from_numpy(generator.normal(size=(5, 100)).astype(np.float32))).tolist():
+        ties = tie[row].reshape(37, 9)
+        assert (np.diff(ties, axis=1) > 0).all()
+
+
+def test_table_and_ties_must_fit() -> None:
+    with pytest.raises(ValueError, match="6 rows but 5"):
+        CosineTable(TABLE, TIE[:5])
+
+
+def test_shuffling_the_id_table_changes_nothing_at_m_1() -> None:
+    """METHOD.md's note: at m = 1 the ID list is the generated ID, whatever CORE learned."""
+    generator = np.random.default_rng(1)
+    table = generator.normal(size=(30, 8)).astype(np.float32)
+    tie = tie_rank([f"item{i}" for i in range(30)])
+    items = torch.arange(5)
+    titles = torch.stack([torch.from_numpy(generator.permutation(30)) for _ in range(5)])
+    yes = torch.ones(5, dtype=torch.bool)
+
+    def mixed(rows: np.ndarray, m: int) -> torch.Tensor:
+        return mixup(IdList(rows, tie)(items), titles, yes, yes, titles, m, 10, m)
+
+    shuffled = table[generator.permutation(30)]
+    assert torch.equal(mixed(table, 1), mixed(shuffled, 1))
+    assert not torch.equal(mixed(table, 3), mixed(shuffled, 3))

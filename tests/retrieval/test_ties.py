@@ -1,0 +1,79 @@
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from recbole_llmfashion.retrieval.ties import order_by_score, rank_of, scores_from_order, tie_rank
+
+INF = float("inf")
+
+
+def test_tie_rank_is_a_permutation_independent_of_the_position() -> None:
+    tokens = [f"item{i}" for i in range(500)]
+    ranks = tie_rank(tokens)
+    assert sorted(ranks) == list(range(500))
+    shuffled = np.random.default_rng(0).permutation(500)
+    moved = tie_rank([tokens[i] for i in shuffled])
+    assert np.array_equal(moved, ranks[shuffled])
+    # no trace of the catalogue's order is left in it
+    assert abs(np.corrcoef(ranks, np.arange(500))[0, 1]) < 0.15
+
+
+def test_tie_rank_keeps_the_relative_order_in_a_smaller_catalogue() -> None:
+    tokens = [f"item{i}" for i in range(50)]
+    part = tokens[10:30]
+    assert np.array_equal(np.argsort(tie_rank(part)), np.argsort(tie_rank(tokens)[10:30]))
+
+
+def test_tie_rank_is_the_same_on_every_machine() -> None:
+    # the 8-byte BLAKE2b digests begin with 40, 84, 37
+    assert tie_rank(["a", "b", "c"]).tolist() == [1, 2, 0]
+    assert tie_rank([]).shape == (0,)
+
+
+def test_order_by_score_literal() -> None:
+    tie = torch.tensor([3, 0, 2, 1])
+    scores = torch.tensor([[0.5, 0.1, 0.5, 0.5], [0.0, 0.0, 0.0, 0.0], [-INF, 2.0, -INF, INF]])
+    assert order_by_score(scores, tie).tolist() == [[3, 2, 0, 1], [1, 3, 2, 0], [3, 1, 2, 0]]
+
+
+def test_nan_has_no_order() -> None:
+    scores = torch.tensor([[0.5, float("nan")]])
+    with pytest.raises(ValueError, match="NaN"):
+        order_by_score(scores, torch.tensor([0, 1]))
+    with pytest.raises(ValueError, match="NaN"):
+        rank_of(scores, torch.tensor([0]), torch.tensor([0, 1]))
+
+
+def test_scores_from_order_literal() -> None:
+    scores = scores_from_order(torch.tensor([[2, 0, 1], [0, 1, 2]]))
+    assert scores.dtype == torch.float32
+    assert scores.tolist() == [[2.0, 1.0, 3.0], [3.0, 2.0, 1.0]]
+
+
+def test_scores_from_order_refuses_what_float32_would_merge() -> None:
+    # meta device: the shape without 67 MB of memory
+    with pytest.raises(ValueError, match="16777216"):
+        scores_from_order(torch.empty(1, 2**24 + 1, dtype=torch.int64, device="meta"))
+
+
+def test_rank_of_literal_with_ties_and_minus_infinity() -> None:
+    tie = torch.tensor([3, 0, 2, 1])
+    scores = torch.tensor([[0.5, 0.1, 0.5, 0.5], [-INF, -INF, -INF, -INF], [1.0, 2.0, -INF, INF]])
+    assert rank_of(scores, torch.tensor([0, 0, 0]), tie).tolist() == [3, 4, 3]
+    assert rank_of(scores, torch.tensor([1, 1, 1]), tie).tolist() == [4, 1, 2]
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(0, 2**31), st.integers(1, 12), st.integers(1, 3))
+def test_rank_order_and_scores_agree(seed: int, n: int, levels: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    scores = torch.randint(levels, (4, n), generator=generator).float()
+    tie = torch.randperm(n, generator=generator)
+    order = order_by_score(scores, tie)
+    again = scores_from_order(order)
+    for position in range(n):
+        target = torch.full((4,), position)
+        assert torch.equal(rank_of(scores, target, tie), rank_of(again, target, tie))
+        assert torch.equal(rank_of(scores, target, tie), (order == position).int().argmax(dim=1) + 1)
