@@ -23,8 +23,6 @@ Quantization = Literal["nf4", "none"]
 ComputeDtype = Literal["auto", "bf16", "fp16", "fp32"]
 DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "spiece.model", "sentencepiece.bpe.model")
-# What a hub, a cache, a config or a broken file raise between them; httpx errors are OSErrors by then.
-LOAD_ERRORS = (OSError, ValueError, KeyError, TypeError, RuntimeError)
 
 
 @dataclass
@@ -65,7 +63,11 @@ def _one_line(error: BaseException) -> str:
     return " ".join(str(error).split())[:160] or type(error).__name__
 
 
-def _hub_error(name: str, what: str, error: BaseException) -> UserError:
+def _load_error(name: str, what: str, error: BaseException) -> UserError:
+    if Path(name).is_dir():
+        return UserError(
+            f"llm_name_or_path: the {what} in {name} cannot be read ({_one_line(error)}); save it again with save_pretrained"
+        )
     return UserError(
         f"llm_name_or_path: {name}: no {what} could be loaded ({_one_line(error)}); check the name and the network, "
         "set HF_HUB_OFFLINE=1 if the model is in the cache, or use a local folder or `embedded`"
@@ -108,8 +110,8 @@ def load_tokenizer(name_or_path: str) -> Any:
         raise UserError(f"llm_name_or_path: {name_or_path} has no tokenizer; put the model's tokenizer.json there")
     try:
         tokenizer = AutoTokenizer.from_pretrained(name_or_path, trust_remote_code=False)
-    except LOAD_ERRORS as error:
-        raise _hub_error(name_or_path, "tokenizer", error) from error
+    except Exception as error:  # hub, cache, config and file readers have no common error; tokenizers raises this one
+        raise _load_error(name_or_path, "tokenizer", error) from error
     if not tokenizer.is_fast or tokenizer.eos_token_id is None:
         missing = "an end token" if tokenizer.is_fast else "a fast version"
         raise UserError(f"llm_name_or_path: the tokenizer of {name_or_path} lacks {missing}; name another backbone")
@@ -123,13 +125,25 @@ def _load_model(name: str, quantized: bool, dtype: torch.dtype, device: torch.de
     try:
         AutoConfig.from_pretrained(name, trust_remote_code=False)
         with plain_falcon_linear() if quantized else nullcontext():
-            return AutoModelForCausalLM.from_pretrained(
-                name, dtype=dtype, device_map={"": device}, use_safetensors=True, trust_remote_code=False, **extra
+            model, report = AutoModelForCausalLM.from_pretrained(
+                name,
+                dtype=dtype,
+                device_map={"": device},
+                use_safetensors=True,
+                trust_remote_code=False,
+                output_loading_info=True,
+                **extra,
             )
     except torch.cuda.OutOfMemoryError as error:
         raise UserError(f"llm_name_or_path: {name} does not fit on {device}; {_one_line(error)}") from error
-    except LOAD_ERRORS as error:
-        raise _hub_error(name, "model", error) from error
+    except Exception as error:  # see load_tokenizer
+        raise _load_error(name, "model", error) from error
+    if report["missing_keys"]:  # transformers would go on with random numbers in their place
+        lost = sorted(report["missing_keys"])
+        raise UserError(
+            f"llm_name_or_path: {name} lacks {len(lost)} weights of its architecture ({lost[0]}, ..); get it again"
+        )
+    return model
 
 
 def load_backbone(

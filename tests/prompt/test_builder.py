@@ -111,7 +111,7 @@ def test_the_target_and_later_searches_reach_no_prompt(tmp_path):
     changed = {"inter": inter, "search": search}
     after = {phase: texts(loader_for(tmp_path / "b", phase, **changed)) for phase in ("train", "valid", "test")}
     assert after == before
-    assert [row for row in loader_for(tmp_path / "b").collate_fn([0, 1, 2])[3].tolist()] == [5, 6, 6]  # other targets
+    assert loader_for(tmp_path / "b", **changed).collate_fn([0, 1, 2])[3].tolist() == [5, 6, 6]  # other targets
 
 
 def test_the_own_search_is_left_out_in_training_only(tmp_path):

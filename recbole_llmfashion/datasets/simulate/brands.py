@@ -31,11 +31,11 @@ class Brands:
 
 
 def make_brands(category: Category, items: int, rng: np.random.Generator) -> Brands:
-    """Draw about 0.6 * sqrt(items) brands, at least 12; popularity ~ rank^-0.9 over a random order."""
-    count = int(max(12, 0.6 * items**0.5))
+    """Draw about sqrt(items) brands, at least 12; popularity ~ rank^-0.9 over a random order."""
+    count = int(max(12, items**0.5))
     popularity = 1.0 / np.arange(1, count + 1) ** ZIPF_EXPONENT
     # a brand makes some of the types, not all: a cut Dirichlet-like profile, never empty
-    profile = rng.gamma(0.6, size=(count, len(category.types))) + 0.02
+    profile = rng.gamma(1.2, size=(count, len(category.types))) + 0.02
     return Brands(
         names=_names(count, rng),
         popularity=popularity / popularity.sum(),

@@ -23,7 +23,7 @@ from recbole_llmfashion.datasets.simulate.seasons import (
 from recbole_llmfashion.datasets.simulate.users import Users, other_audience
 
 _FOR_OTHERS = 0.12
-_WANT_FEATURE, _WANT_BRAND = 0.4, 0.22
+_WANT_FEATURE, _WANT_BRAND = 0.4, 0.3
 
 
 @dataclass

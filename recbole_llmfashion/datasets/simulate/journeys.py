@@ -25,6 +25,7 @@ _MEAN_DAYS = np.array([1.5, 20.0, 5.0, 35.0])  # until the next session, by its 
 _CONTINUE_SHARE = 0.5
 _REORDER_SHARE, _COMPANION_SHARE = 0.04, 0.3  # cumulative
 _SHORTEST_BREAK = 3600
+_LOYALTY = 0.6  # chance that a purchase makes its brand a favourite
 _HOURS = np.array([1, 1, 1, 1, 1, 1, 2, 3, 4, 5, 6, 6, 7, 6, 6, 6, 6, 7, 8, 10, 12, 11, 7, 3], dtype=float)
 
 
@@ -85,7 +86,14 @@ class Journeys:
             self._renew(intent, user, kind, time[user] // DAY_SECONDS)
             shopping = user[(kind != _REORDER) & (intent.segment[user] >= 0)]
             bought[shopping], time[shopping] = self._session(intent.take(shopping), time[shopping])
+            self._grow_loyal(shopping, bought[shopping])
         return self._log()
+
+    def _grow_loyal(self, user: IntArray, bought: IntArray) -> None:
+        """A brand that was bought for oneself or others may take a favourite's place, in place."""
+        convinced = (bought >= 0) & (self.rng.random(len(user)) < _LOYALTY)
+        catalogue = self.shop.catalogue
+        self.users.brands[user[convinced], 1] = catalogue.families.brand[catalogue.family[bought[convinced]]]
 
     def _next_kind(self, bought: IntArray) -> IntArray:
         """After a session without a purchase one may go on looking; after one, buy it again, or what goes with it."""

@@ -24,8 +24,8 @@ from recbole_llmfashion.errors import UserError
 
 CATEGORIES: dict[str, Category] = {c.name: c for c in (*FASHION_CATEGORIES, *CONTRAST_CATEGORIES)}
 _BATCH = 50_000
-_PILOT_USERS, _PILOT_STEPS, _TOLERANCE = (400, 5_000), 8, 0.004
-_LEAST_SESSIONS, _MOST_SESSIONS = 1.0, 9.0
+_PILOT_USERS, _PILOT_STEPS, _TOLERANCE = (150, 5_000), 6, 0.006
+_SESSIONS = (1.0, 4.0, 9.0)  # the least, a bracket that most lengths lie in, the most
 
 
 @dataclass(frozen=True)
@@ -127,12 +127,13 @@ def _find_sessions(shop: Shop, mean_length: float, users: int, seed: int) -> flo
         found = _run(shop, users, sessions, [seed, 0])[1].length
         return float(found[found > 0][:users].mean())
 
-    low, high = _LEAST_SESSIONS, _MOST_SESSIONS
+    low, high, most = _SESSIONS
     shortest, longest = length(low), length(high)
+    if mean_length > longest:
+        low, shortest, high, longest = high, longest, most, length(most)
     if not shortest <= mean_length <= longest:
-        raise UserError(
-            f"--mean_length {mean_length}: from {shortest:.1f} to {longest:.1f} for {shop.catalogue.category.name}"
-        )
+        bound = f"{shortest:.1f} or more" if mean_length < shortest else f"{longest:.1f} or less"
+        raise UserError(f"--mean_length {mean_length}: {bound} can be had for {shop.catalogue.category.name}")
     best, miss = low, mean_length  # runs are noisy: keep the closest, not the last
     for _ in range(_PILOT_STEPS):
         guess = low + (high - low) * (mean_length - shortest) / (longest - shortest)

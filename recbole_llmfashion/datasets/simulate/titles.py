@@ -97,7 +97,7 @@ def _keep_apart(said: NDArray[np.bool_], words: Words) -> None:
     """The same word does not stand twice in a title, in place."""
     said[:, 8] &= words[:, 8] != words[:, 6]
     said[:, 12] &= words[:, 12] != words[:, 11]
-    said &= words != ""
+    said[:, :13] &= words[:, :13] != ""  # color and size are the variant's, not yet there
 
 
 def _within_limits(slots: Words, include: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -1,0 +1,47 @@
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from recbole_llmfashion.llm.backbone import Backbone, load_backbone
+from recbole_llmfashion.llm.embedded import new_embedded, save_embedded, train_tokenizer
+from recbole_llmfashion.llm.examples import Example
+
+TEXTS = ["clicked product ID: B123456, title: blue ankle boots\n", "search red sandals for summer\n"] * 3
+
+
+@pytest.fixture(scope="session")
+def tokenizer() -> Any:
+    return train_tokenizer(TEXTS, 320)
+
+
+@pytest.fixture(scope="session")
+def folder(tokenizer: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A saved Falcon of four layers and width 32."""
+    path = tmp_path_factory.mktemp("embedded")
+    save_embedded(new_embedded(len(tokenizer), 32, 4, 2, seed=0), tokenizer, path)
+    return path
+
+
+@pytest.fixture
+def nf4(folder: Path) -> Backbone:
+    return load_backbone(str(folder), "nf4", device="cpu")
+
+
+@pytest.fixture
+def plain(folder: Path) -> Backbone:
+    return load_backbone(str(folder), "none", device="cpu")
+
+
+@pytest.fixture
+def random_examples(tokenizer: Any) -> Callable[[int, int], list[Example]]:
+    """(how many, seed) -> prompts of 3 to 20 random tokens with responses of 2 to 5."""
+
+    def make(n: int, seed: int) -> list[Example]:
+        rng = np.random.default_rng(seed)
+        draw = lambda low, high: rng.integers(2, len(tokenizer), rng.integers(low, high)).astype(np.int32)  # noqa: E731
+        return [Example(draw(3, 21), np.r_[draw(1, 5), 1].astype(np.int32)) for _ in range(n)]
+
+    return make

@@ -1,0 +1,139 @@
+import logging
+import shutil
+import subprocess
+import sys
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import bitsandbytes
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from transformers.models.falcon import modeling_falcon
+
+from recbole_llmfashion.errors import UserError
+from recbole_llmfashion.llm import backbone as backbone_module
+from recbole_llmfashion.llm.backbone import Backbone, load_backbone, pick_compute_dtype
+
+
+def test_all_sixteen_projections_of_four_falcon_layers_are_nf4(nf4: Backbone) -> None:
+    layers = [m for m in nf4.model.modules() if isinstance(m, bitsandbytes.nn.Linear4bit)]
+    assert nf4.quantized_layers == len(layers) == 16
+    assert {layer.weight.quant_type for layer in layers} == {"nf4"}
+    assert all(layer.weight.quant_state.nested for layer in layers)  # double quantization
+    assert {layer.weight.dtype for layer in layers} == {torch.uint8}
+    assert modeling_falcon.FalconLinear.__name__ == "FalconLinear"  # the patch is gone
+
+
+def test_without_the_patch_the_assertion_fires(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backbone_module, "plain_falcon_linear", nullcontext)
+    with pytest.raises(UserError, match=r"0 of 16 linear layers .* FalconLinear"):
+        load_backbone(str(folder), "nf4", device="cpu")
+
+
+def test_one_layer_left_out_is_found(nf4: Backbone) -> None:
+    layer = nf4.model.transformer.h[2].mlp
+    layer.dense_h_to_4h = torch.nn.Linear(32, 128)
+    with pytest.raises(UserError, match="15 of 16"):
+        backbone_module.assert_quantized(nf4.model, "x")
+
+
+def test_none_leaves_the_model_as_it_was_saved(plain: Backbone) -> None:
+    assert plain.quantized_layers == 0
+    assert not [m for m in plain.model.modules() if isinstance(m, bitsandbytes.nn.Linear4bit)]
+    assert plain.model.dtype == torch.float32 and not plain.model.training
+
+
+def test_a_generation_before_training_takes_no_gradient_away(nf4: Backbone) -> None:
+    """On a CPU with AVX512-BF16 bitsandbytes would pack the weights at the first forward in eval mode."""
+    layer = nf4.model.transformer.h[0].mlp.dense_h_to_4h
+    x = torch.randn(3, 32, generator=torch.Generator().manual_seed(0))
+    dense = bitsandbytes.functional.dequantize_4bit(layer.weight.data, layer.weight.quant_state)
+    with torch.no_grad():
+        torch.testing.assert_close(layer(x), x @ dense.T, rtol=1e-5, atol=1e-6)  # fp32, not bf16
+    x.requires_grad_(True)
+    layer.train()(x).sum().backward()
+    torch.testing.assert_close(x.grad, dense.sum(0).expand(3, -1), rtol=1e-5, atol=1e-5)
+
+
+def test_compute_dtype_follows_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert pick_compute_dtype("auto", torch.device("cpu")) == torch.float32
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: True)
+    assert pick_compute_dtype("auto", torch.device("cuda")) == torch.bfloat16
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: False)
+    assert pick_compute_dtype("auto", torch.device("cuda")) == torch.float16
+    assert pick_compute_dtype("bf16", torch.device("cpu")) == torch.bfloat16
+    with pytest.raises(UserError, match="compute_dtype"):
+        pick_compute_dtype("int8", torch.device("cpu"))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("removed", "missing"), [("config.json", "config"), ("model.safetensors", "weights"), ("tokenizer.json", "tokenizer")]
+)
+def test_a_folder_without_a_part_is_named(folder: Path, tmp_path: Path, removed: str, missing: str) -> None:
+    copy = Path(shutil.copytree(folder, tmp_path / "copy"))
+    (copy / removed).unlink()
+    with pytest.raises(UserError, match=missing) as error:
+        load_backbone(str(copy))
+    assert "\n" not in str(error.value) and str(copy) in str(error.value)
+
+
+@pytest.mark.parametrize(("file", "what"), [("model.safetensors", "model"), ("tokenizer.json", "tokenizer")])
+def test_a_broken_file_is_one_line(folder: Path, tmp_path: Path, file: str, what: str) -> None:
+    copy = Path(shutil.copytree(folder, tmp_path / "copy"))
+    (copy / file).write_bytes(b"not what it should be")
+    with pytest.raises(UserError, match=f"the {what} in .* cannot be read") as error:
+        load_backbone(str(copy))
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("quantization", ["nf4", "none"])
+def test_missing_weights_are_not_replaced_by_random_ones(folder: Path, tmp_path: Path, quantization: Any) -> None:
+    copy = Path(shutil.copytree(folder, tmp_path / "copy"))
+    weights = load_file(copy / "model.safetensors")
+    del weights["transformer.h.1.mlp.dense_h_to_4h.weight"]
+    save_file(weights, copy / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(UserError, match=r"lacks 1 weights .*h\.1\.mlp"):
+        load_backbone(str(copy), quantization)
+
+
+@pytest.mark.parametrize("name", ["/no/such/folder", "./none", "a/b/c"])
+def test_a_path_that_does_not_exist_never_asks_the_hub(name: str) -> None:
+    with pytest.raises(UserError, match="is not a folder"):
+        load_backbone(name)
+
+
+def test_a_hub_that_cannot_be_reached_is_one_line_with_ways_out(folder: Path) -> None:
+    code = (
+        "from recbole_llmfashion.errors import UserError\n"
+        "from recbole_llmfashion.llm.backbone import load_backbone\n"
+        "try: load_backbone('nobody/no-such-model')\n"
+        "except UserError as error: print(error)\n"
+    )
+    environment = {"HF_HUB_OFFLINE": "1", "PATH": "/usr/bin", "OMP_NUM_THREADS": "1", "HOME": str(folder)}
+    result = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert result.stdout.count("\n") == 1
+    for words in ("nobody/no-such-model", "HF_HUB_OFFLINE", "local folder", "embedded"):
+        assert words in result.stdout
+    assert "kernels-community" not in result.stderr
+
+
+def test_only_the_kernel_hint_is_quiet(caplog: pytest.LogCaptureFixture) -> None:
+    logger = logging.getLogger("bitsandbytes.backends.cpu.ops")
+    from recbole_llmfashion.llm.quantization import quiet_kernel_hint
+
+    with caplog.at_level("WARNING"), quiet_kernel_hint():
+        logger.warning("Failed to load CPU gemm_4bit_forward from kernels-community: %s.", "no kernels")
+        logger.warning("something else")
+    logger.warning("kernels-community again")
+    assert [record.getMessage() for record in caplog.records] == ["something else", "kernels-community again"]
+
+
+def test_a_tokenizer_without_pad_pads_with_its_end(folder: Path, tmp_path: Path, tokenizer: Any) -> None:
+    copy = Path(shutil.copytree(folder, tmp_path / "copy"))
+    settings = copy / "tokenizer_config.json"
+    text = settings.read_text()
+    assert '"pad_token": "<pad>"' in text
+    settings.write_text(text.replace('"pad_token": "<pad>"', '"pad_token": null'))
+    assert load_backbone(str(copy), "none").tokenizer.pad_token_id == tokenizer.eos_token_id
