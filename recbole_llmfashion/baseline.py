@@ -19,6 +19,7 @@ from safetensors.torch import load_file, save_file
 from recbole_llmfashion import compat
 from recbole_llmfashion.config import LLMFashionConfig, own_keys, recbole_keys
 from recbole_llmfashion.data.dataset import LLMFashionRecDataset
+from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.stages import StageStore, sha256_arrays
 
 # Keys that change where files lie, what is printed or how fast evaluation goes, and never what a model learns.
@@ -42,6 +43,8 @@ def make_loaders(config: LLMFashionConfig) -> Loaders:
     """The rows of METHOD.md's split behind RecBole's own loaders."""
     init_seed(config["seed"], config["reproducibility"])
     dataset = LLMFashionRecDataset(config)
+    if max(config["topk"]) > len(dataset.catalogue):
+        raise UserError(f"topk: {max(config['topk'])} is more than the {len(dataset.catalogue)} items; lower it")
     parts = dataset.build()
     samplers = create_samplers(config, dataset, parts)
     train = TrainDataLoader(config, parts[0], samplers[0], shuffle=config["shuffle"])

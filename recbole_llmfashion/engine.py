@@ -79,7 +79,8 @@ class Engine:
         }
         self._adapter = self.store.get("adapter", inputs, lambda folder: self._finetune(examples, folder))
         self.report = json.loads((self._adapter / "finetune.json").read_text())
-        getLogger(__name__).info(f"adapter: {json.dumps(self.report)}")
+        shown = {name: self.report[name] for name in ("quantized_layers", "perplexity", "format_failures")}
+        getLogger(__name__).info(f"adapter: {json.dumps(shown)}")
 
     def _embedded(self, examples: Sequence[Example], digest: str) -> Path:
         shape = {key: self.config[f"embedded_{key}"] for key in ("width", "layers", "heads")}
@@ -120,7 +121,9 @@ class Engine:
         log: FinetuneLog = finetune(backbone, examples, chosen, self.show_progress, format_failures)
         save_adapter(log.model, folder)
         report = {"quantized_layers": backbone.quantized_layers, "prompts": len(examples), **log.summary()}
+        losses = report.pop("losses")
         (folder / "finetune.json").write_text(json.dumps(report, indent=1))
+        (folder / "losses.json").write_text(json.dumps(losses))
 
     @property
     def adapter_identity(self) -> str:

@@ -92,7 +92,7 @@ def find_dataset(config: LLMFashionConfig) -> Path:
         raise UserError(f"--dataset: {folder} is not there; make it with: {made}")
     root = folder.parent
     known = sorted(path.name for path in root.iterdir() if path.is_dir()) if root.is_dir() else []
-    near = difflib.get_close_matches(name, [*known, *SIMULATED], n=1)
+    near = difflib.get_close_matches(name, [*known, *SIMULATED], n=1, cutoff=0.5)
     hint = f"did you mean '{near[0]}'?" if near else f"{root} holds: {', '.join(known) or 'nothing'}"
     raise UserError(f"--dataset: unknown dataset '{name}'; {hint}")
 

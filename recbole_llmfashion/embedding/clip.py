@@ -17,7 +17,7 @@ import torch
 from open_clip.transformer import TextTransformer
 from safetensors.torch import load_file, save_file
 from torch import Tensor
-from torch.nn.functional import normalize
+from torch.nn.functional import normalize, pad
 
 from recbole_llmfashion.embedding.batching import encode_distinct
 from recbole_llmfashion.embedding.contrast import fit_contrastive
@@ -148,14 +148,14 @@ class _LogTower:
             layers=settings.layers,
             output_dim=settings.embed_dim,
             pool_type="argmax",
+            # a causal mask is made for the full length and not cut, which would pad every query to it
+            no_causal_mask=True,
+            use_pad_mask=True,
         ).to(device)
 
     def embed(self, texts: Sequence[str]) -> Tensor:
-        length = self._settings.context_length
-        pieces = self._tokenizer.encode(texts, length - 1)
-        # full length always: TextTransformer does not cut its causal mask to shorter inputs
-        ids = torch.zeros(len(texts), length, dtype=torch.int64)
-        ids[:, : pieces.shape[1]] = pieces
+        pieces = self._tokenizer.encode(texts, self._settings.context_length - 1)
+        ids = pad(pieces, (0, 1))
         ids[torch.arange(len(texts)), (pieces != 0).sum(dim=1)] = self._tokenizer.size
         return self.network(ids.to(self._device))
 

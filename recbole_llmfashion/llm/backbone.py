@@ -66,7 +66,8 @@ def _one_line(error: BaseException) -> str:
 def _load_error(name: str, what: str, error: BaseException) -> UserError:
     if Path(name).is_dir():
         return UserError(
-            f"llm_name_or_path: the {what} in {name} cannot be read ({_one_line(error)}); save it again with save_pretrained"
+            f"llm_name_or_path: the {what} in {name} cannot be read ({_one_line(error)}); "
+            "save it again with save_pretrained"
         )
     return UserError(
         f"llm_name_or_path: {name}: no {what} could be loaded ({_one_line(error)}); check the name and the network, "

@@ -14,6 +14,7 @@ from recbole.data.interaction import Interaction
 from torch.nn.utils.rnn import pad_sequence
 
 from recbole_llmfashion.data.dataset import HISTORY_LENGTH, RECOMMEND_TIME, LLMFashionRecDataset
+from recbole_llmfashion.data.timeline import Events
 from recbole_llmfashion.prompt.builder import Prompt, PromptBuilder
 
 PROMPT_IDS, PROMPT_ITEMS, MEMORY_ITEMS = "prompt_ids", "prompt_items", "memory_items"
@@ -36,14 +37,18 @@ class LLMFashionRecDataLoader(FullSortEvalDataLoader):
         self.training = training
         super().__init__(config, dataset, sampler, shuffle=False)
 
-    def prompts(self, rows: Sequence[int] | np.ndarray) -> Iterator[tuple[Prompt, list[int]]]:
-        """(prompt, the memory's catalogue positions) of rows of this loader's dataset."""
+    def questions(self, rows: Sequence[int] | np.ndarray) -> Iterator[tuple[Events, float, list[int]]]:
+        """What the builder is asked for each row: the events before it, its moment, the memory's products."""
         feat: Any = self._dataset.inter_feat
         allowed = (feat[self.uid_field][rows], feat[HISTORY_LENGTH][rows], feat[RECOMMEND_TIME][rows])
         for user, length, now in zip(*(column.tolist() for column in allowed), strict=True):
             events = self._dataset.timeline.events(user, length)
-            recalled = self.builder.memory_products(events, self.training)
-            yield self.builder.encode(events, now, recalled), recalled
+            yield events, now, self.builder.memory_products(events, self.training)
+
+    def prompts(self, rows: Sequence[int] | np.ndarray) -> Iterator[tuple[Prompt, list[int]]]:
+        """(prompt, the memory's catalogue positions) of rows of this loader's dataset."""
+        for question in self.questions(rows):
+            yield self.builder.encode(*question), question[2]
 
     def collate_fn(self, index: Sequence[int]) -> tuple[Interaction, None, torch.Tensor, torch.Tensor]:
         """RecBole's batch; its interaction gains prompt_ids [B, P], right-padded with -1, and two id lists, with 0."""

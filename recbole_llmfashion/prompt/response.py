@@ -19,9 +19,9 @@ class Answer:
     """What was read from a response.
 
     Args:
-        item_token: the ID as generated, None where the format was broken.
-        title: the title as generated, None where the format was broken or the title is empty.
-        well_formed: the response is exactly one line of the format.
+        item_token: the ID as generated, None where the line does not follow the format.
+        title: the title as generated, None where the line does not follow the format or the title is empty.
+        well_formed: the line follows the format and holds both.
     """
 
     item_token: str | None
@@ -37,7 +37,7 @@ def format_response(item_token: str, title: str) -> str:
 def parse_response(text: str) -> Answer:
     """Reads a response; what follows the first line is no part of the answer.
 
-    A well-formed response holds both parts. From a broken one nothing is guessed.
+    From a line that does not follow the format nothing is guessed.
     """
     first = text.strip("\n").split("\n")[0]
     match = _FORMAT.fullmatch(first)

@@ -240,6 +240,9 @@ def test_the_hash_covers_each_file_and_its_place(tmp_path: Path) -> None:
     third = folder_sha256(folder, "shoes")
     (folder / "shoes.search").write_bytes(b"")
     assert len({first, second, third}) == 3 and folder_sha256(folder, "shoes") == third
+    # the same bytes in the same order, under another name
+    (folder / "shoes.inter").replace(folder / "shoes.search")
+    assert folder_sha256(folder, "shoes") != third
 
 
 def test_writing_removes_a_stale_search_file_and_leaves_no_partial_ones(tmp_path: Path) -> None:

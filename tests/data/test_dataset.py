@@ -14,7 +14,7 @@ from recbole_llmfashion.stages import StageStore
 
 
 def tiny_loaders(root, **keys):
-    config = load_config(SASRec, "tiny", overrides={"data_path": str(root), **keys})
+    config = load_config(SASRec, "tiny", overrides={"data_path": str(root), "topk": [3], **keys})
     return make_loaders(config)
 
 

@@ -45,7 +45,7 @@ def test_same_flags_same_bytes_and_another_seed_other_bytes(tmp_path: Path) -> N
     assert "SIMULATED" in (tmp_path / "one" / "toys" / "README.md").read_text()
 
 
-@settings(max_examples=6, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=4, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 @given(st.integers(0, 2**31), st.sampled_from(sorted(CATEGORIES)), st.integers(300, 900), st.integers(1, 25))
 def test_files_are_clean_for_any_seed(seed: int, category: str, items: int, users: int) -> None:
     folder = simulate_category(Settings(category, users, seed, items), Path("sim") / category)

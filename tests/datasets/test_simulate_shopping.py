@@ -17,7 +17,7 @@ from recbole_llmfashion.datasets.simulate.shop import BRAND_FACET, Shop
 from recbole_llmfashion.datasets.simulate.simulation import CATEGORIES, Settings, simulate_category
 from recbole_llmfashion.datasets.simulate.users import make_users
 
-USERS = 900
+USERS = 700
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,7 @@ from recbole_llmfashion.llm.backbone import Backbone, load_backbone
 from recbole_llmfashion.llm.embedded import new_embedded, save_embedded, train_tokenizer
 from recbole_llmfashion.llm.examples import Example
 
+MARK, ASK, EOS = 2, 3, 1
 TEXTS = ["clicked product ID: B123456, title: blue ankle boots\n", "search red sandals for summer\n"] * 3
 
 
@@ -45,3 +46,24 @@ def random_examples(tokenizer: Any) -> Callable[[int, int], list[Example]]:
         return [Example(draw(3, 21), np.r_[draw(1, 5), 1].astype(np.int32)) for _ in range(n)]
 
     return make
+
+
+def _ids_in_prompts(n: int, seed: int, vocabulary: int, places: int, shuffled: bool = False) -> list[Example]:
+    """Prompts of noise in which a mark precedes an ID of two tokens; the response is that ID, or another prompt's.
+
+    The mark stands at one of `places` positions.
+    """
+    rng = np.random.default_rng(seed)
+    prompts = rng.integers(4, vocabulary, (n, places + 3)).astype(np.int32)
+    at = rng.integers(0, places, n)
+    prompts[np.arange(n), at] = MARK
+    responses = np.stack([prompts[np.arange(n), at + 1], prompts[np.arange(n), at + 2]], 1)
+    if shuffled:
+        responses = responses[rng.permutation(n)]
+    prompts[:, -1] = ASK
+    return [Example(p, np.r_[r, EOS].astype(np.int32)) for p, r in zip(prompts, responses, strict=True)]
+
+
+@pytest.fixture(scope="session")
+def ids_in_prompts() -> Callable[..., list[Example]]:
+    return _ids_in_prompts

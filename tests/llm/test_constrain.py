@@ -104,7 +104,9 @@ def test_a_state_without_edges_fails_closed() -> None:
 def test_twenty_thousand_ids_are_built_and_walked() -> None:
     rng = torch.Generator().manual_seed(0)
     digits = torch.randperm(50 * 50 * 50, generator=rng)[:20_000]
-    sequences = torch.stack([digits // 2500, digits // 50 % 50 + 50, digits % 50 + 100, torch.full_like(digits, 150)], 1)
+    sequences = torch.stack(
+        [digits // 2500, digits // 50 % 50 + 50, digits % 50 + 100, torch.full_like(digits, 150)], 1
+    )
     trie = IdTrie.build(sequences.numpy(), 200)
     state = torch.full((20_000,), ROOT)
     for depth in range(4):

@@ -27,7 +27,7 @@ def test_any_text_comes_back(text: str) -> None:
 @given(st.lists(st.tuples(st.sampled_from([" ", "\n", ", "]), TEXT), max_size=4), TEXT)
 def test_ids_of_joined_pieces_are_the_ids_of_the_joined_text(rest: list[tuple[str, str]], first: str) -> None:
     pieces = [first, *(mark + text for mark, text in rest)]
-    assert sum((ids(piece) for piece in pieces), []) == ids("".join(pieces))
+    assert [token for piece in pieces for token in ids(piece)] == ids("".join(pieces))
 
 
 def test_hostile_texts_come_back() -> None:
@@ -41,7 +41,6 @@ def test_marks_digits_and_commas() -> None:
     plain = [token.replace("Ġ", " ") for token in TOKENIZER.tokenize(" B1234567,x")]
     joined = "|".join(plain)
     assert "B|1" in joined and "3|4" in joined and "6|7" in joined and "7|,|x" in joined
-    assert len(ids(" 123")) == 1 or "123" not in TOKENIZER.get_vocab()
 
 
 def test_the_order_of_the_texts_does_not_change_the_vocabulary() -> None:

@@ -1,3 +1,5 @@
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
@@ -8,23 +10,7 @@ from recbole_llmfashion.llm.examples import Example, left_pad
 from recbole_llmfashion.llm.optimizer import linear_rate
 from recbole_llmfashion.llm.pretrain import PretrainSettings, copy_batch, plan_batches, pretrain
 
-MARK, ASK, EOS = 2, 3, 1
-
-
-def ids_in_prompts(n: int, seed: int, vocabulary: int, places: int, shuffled: bool = False) -> list[Example]:
-    """Prompts of noise in which a mark precedes an ID of two tokens; the response is that ID, or another prompt's.
-
-    The mark stands at one of `places` positions.
-    """
-    rng = np.random.default_rng(seed)
-    prompts = rng.integers(4, vocabulary, (n, places + 3)).astype(np.int32)
-    at = rng.integers(0, places, n)
-    prompts[np.arange(n), at] = MARK
-    responses = np.stack([prompts[np.arange(n), at + 1], prompts[np.arange(n), at + 2]], 1)
-    if shuffled:
-        responses = responses[rng.permutation(n)]
-    prompts[:, -1] = ASK
-    return [Example(p, np.r_[r, EOS].astype(np.int32)) for p, r in zip(prompts, responses, strict=True)]
+Copying = Callable[..., list[Example]]
 
 
 def share_right(model: torch.nn.Module, examples: list[Example]) -> float:
@@ -65,7 +51,7 @@ def test_the_rate_by_hand() -> None:
     assert rates == pytest.approx([0.5, 1, 1, 1, 1, 0.8, 0.6, 0.4, 0.2])
 
 
-def test_same_seed_same_weights() -> None:
+def test_same_seed_same_weights(ids_in_prompts: Copying) -> None:
     settings = PretrainSettings(copy_steps=3, copy_batch_size=2, epochs=1, batch_size=4, warmup_steps=2, seed=3)
     models = [new_embedded(40, 16, 1, 2, seed=0) for _ in range(3)]
     corpus = ids_in_prompts(12, 0, 40, 3)
@@ -86,7 +72,7 @@ def test_a_loss_that_is_not_finite_stops() -> None:
 
 
 @pytest.mark.parametrize("shuffled", [False, True])
-def test_learns_to_copy_an_id_and_stays_low_on_shuffled_responses(shuffled: bool) -> None:
+def test_learns_to_copy_an_id_and_stays_low_on_shuffled_responses(shuffled: bool, ids_in_prompts: Copying) -> None:
     model = new_embedded(24, 32, 2, 2, seed=0)
     settings = PretrainSettings(
         copy_steps=0, epochs=4, batch_size=64, learning_rate=1e-2, warmup_steps=10, weight_decay=0.01, seed=1
@@ -101,7 +87,7 @@ def test_learns_to_copy_an_id_and_stays_low_on_shuffled_responses(shuffled: bool
 
 @pytest.mark.slow
 @pytest.mark.parametrize("shuffled", [False, True])
-def test_learns_to_copy_from_any_place_after_copying_random_sequences(shuffled: bool) -> None:
+def test_learns_to_copy_from_any_place_after_copying_random_sequences(shuffled: bool, ids_in_prompts: Copying) -> None:
     model = new_embedded(200, 64, 2, 4, seed=0)
     settings = PretrainSettings(copy_steps=900, copy_batch_size=16, epochs=6, warmup_steps=50, seed=1)
     log = pretrain(model, ids_in_prompts(3000, 1, 200, 20, shuffled), settings, show_progress=False)

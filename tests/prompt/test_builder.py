@@ -20,7 +20,7 @@ TOKENIZER = train_tokenizer([ITEM, SEARCH, "Predict the next purchase. product I
 
 def loader_for(root, phase="test", settings=SETTINGS, template="compact", **files):
     write_tiny(root, **files)
-    loaders = make_loaders(load_config(SASRec, "tiny", overrides={"data_path": str(root)}))
+    loaders = make_loaders(load_config(SASRec, "tiny", overrides={"data_path": str(root), "topk": [3]}))
     base = getattr(loaders, phase)
     loader = LLMFashionRecDataLoader(base.config, base._dataset, base._sampler, training=phase == "train")
     log, dataset = loaders.dataset.search_log, loaders.dataset

@@ -154,7 +154,7 @@ def _make_families(category: Category, brands: Brands, items: int, rng: np.rando
         price=median * np.exp(1.3 * (tier - 0.5)),
         tier=tier,
         arrival=_arrival(category, season, rng),
-        log_popularity=0.35 * np.log(brands.popularity[brand] * len(brands.names))
+        log_popularity=0.2 * np.log(brands.popularity[brand] * len(brands.names))
         + _FAMILY_SPREAD * rng.standard_normal(count),
         colors=colors,
         sizes=sizes,

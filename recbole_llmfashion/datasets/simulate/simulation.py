@@ -13,6 +13,7 @@ from tqdm import tqdm
 from recbole_llmfashion.data.atomic import AtomicFolder
 from recbole_llmfashion.datasets.simulate import frames
 from recbole_llmfashion.datasets.simulate.catalogue import make_catalogue
+from recbole_llmfashion.datasets.simulate.draws import IntArray
 from recbole_llmfashion.datasets.simulate.journeys import Journeys, Log
 from recbole_llmfashion.datasets.simulate.products import Category
 from recbole_llmfashion.datasets.simulate.queries import make_queries
@@ -24,7 +25,7 @@ from recbole_llmfashion.errors import UserError
 
 CATEGORIES: dict[str, Category] = {c.name: c for c in (*FASHION_CATEGORIES, *CONTRAST_CATEGORIES)}
 _BATCH = 50_000
-_PILOT_USERS, _PILOT_STEPS, _TOLERANCE = (150, 5_000), 6, 0.006
+_PILOT_USERS, _PILOT_STEPS, _TOLERANCE = (150, 5_000), 6, 0.008
 _SESSIONS = (1.0, 4.0, 9.0)  # the least, a bracket that most lengths lie in, the most
 
 
@@ -74,29 +75,30 @@ def simulate_category(settings: Settings, path: Path, show_progress: bool = Fals
     category, items, mean_length = settings.resolved()
     seeds = np.random.SeedSequence(settings.seed).spawn(3)
     shop_rng, text_rng, id_rng = (np.random.default_rng(seed) for seed in seeds)
-    catalogue = make_catalogue(category, items, shop_rng)
-    shop = Shop(catalogue, shop_rng)
-    sessions = _find_sessions(shop, mean_length, int(np.clip(settings.users, *_PILOT_USERS)), settings.seed)
-    ids = frames.item_ids(items, id_rng)
-    item_frame = frames.item_frame(catalogue, ids, text_rng)
-    actions: list[pd.DataFrame] = []
-    searches: list[pd.DataFrame] = []
-    done = 0
-    width = max(6, len(str(settings.users)))
-    with tqdm(total=settings.users, desc=f"simulating {category.name}", unit="user", disable=not show_progress) as bar:
+    with tqdm(total=settings.users, desc="catalogue", unit="user", disable=not show_progress) as bar:
+        catalogue = make_catalogue(category, items, shop_rng)
+        shop = Shop(catalogue, shop_rng)
+        bar.set_description("length of sequences")
+        sessions = _find_sessions(shop, mean_length, int(np.clip(settings.users, *_PILOT_USERS)), settings.seed)
+        bar.set_description("titles")
+        ids = frames.item_ids(items, id_rng)
+        item_frame = frames.item_frame(catalogue, ids, text_rng)
+        bar.set_description("shopping")
+        actions: list[pd.DataFrame] = []
+        searches: list[pd.DataFrame] = []
+        done = 0
         while done < settings.users:
             missing = settings.users - done
             log, kept = _run(shop, missing, sessions, [settings.seed, len(actions)])
-            usable = np.flatnonzero(kept.length)[:missing]
-            tokens = np.full(len(kept.length), "", dtype=object)
-            tokens[usable] = [f"u{number:0{width}d}" for number in range(done + 1, done + len(usable) + 1)]
+            chosen = np.flatnonzero(kept.length)[:missing]
+            tokens = _user_tokens(chosen, len(kept.length), done, settings.users)
             action_rows = kept.actions[tokens[log.action_user[kept.actions]] != ""]
             search_rows = kept.searches[tokens[log.search_user[kept.searches]] != ""]
             actions.append(frames.action_frame(log, action_rows, tokens, ids))
             queries = make_queries(category, catalogue.brands, log, search_rows, text_rng)
             searches.append(frames.search_frame(log, search_rows, tokens, ids, queries))
-            done += len(usable)
-            bar.update(len(usable))
+            done += len(chosen)
+            bar.update(len(chosen))
     return AtomicFolder(
         name=path.resolve().name,
         path=path,
@@ -104,6 +106,14 @@ def simulate_category(settings: Settings, path: Path, show_progress: bool = Fals
         searches=pd.concat(searches, ignore_index=True),
         items=item_frame,
     )
+
+
+def _user_tokens(chosen: IntArray, people: int, done: int, total: int) -> frames.Words:
+    """Tokens by person of a batch, "" for those who are not chosen; `done` users came before, of `total`."""
+    width = max(6, len(str(total)))
+    tokens = np.full(people, "", dtype=object)
+    tokens[chosen] = [f"u{number:0{width}d}" for number in range(done + 1, done + len(chosen) + 1)]
+    return tokens
 
 
 def _run(shop: Shop, wanted: int, sessions: float, seed: list[int]) -> tuple[Log, frames.Kept]:

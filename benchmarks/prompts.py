@@ -1,0 +1,69 @@
+"""Prompt assembly from cached ids against one batched call of the same fast tokenizer on the same prompt texts.
+
+    python benchmarks/prompts.py [--dataset footwear] [--data_path dataset] [--prompts 4000] [--rounds 5]
+
+Both make the ids of the same prompts; that they are equal is asserted first. Only the assembly is timed: the pieces
+are tokenized once for a dataset, and the time that takes is printed beside. The last line is `ratio <number>`.
+"""
+
+import argparse
+import itertools
+import statistics
+import time
+from pathlib import Path
+
+import numpy as np
+
+from recbole_llmfashion.baseline import make_loaders
+from recbole_llmfashion.config import load_config
+from recbole_llmfashion.pipeline import Pipeline
+from recbole_llmfashion.prompt.dataloader import LLMFashionRecDataLoader
+from recbole_llmfashion.registry import get_model
+from recbole_llmfashion.stages import StageStore
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--dataset", default="footwear")
+    parser.add_argument("--data_path", default="dataset")
+    parser.add_argument("--checkpoint_dir", default="saved")
+    parser.add_argument("--prompts", type=int, default=4000)
+    parser.add_argument("--rounds", type=int, default=5)
+    options = parser.parse_args()
+
+    overrides = {"data_path": options.data_path, "checkpoint_dir": options.checkpoint_dir}
+    config = load_config(get_model("LLMFashionRec").model, options.dataset, overrides=overrides)
+    loaders = make_loaders(config)
+    store = StageStore(Path(options.checkpoint_dir) / options.dataset / "stages")
+    pipeline = Pipeline(config, loaders.dataset, store, lambda: None)
+    start = time.perf_counter()
+    builder = pipeline.builder
+    print(f"tokenizer, memory and {len(pipeline.catalogue)} items' pieces: {time.perf_counter() - start:.2f} s, once")
+
+    loader = LLMFashionRecDataLoader(config, loaders.test._dataset, None)
+    loader.builder = builder
+    rows = list(itertools.islice(itertools.cycle(range(len(loader._dataset))), options.prompts))
+    asked = list(loader.questions(np.asarray(rows)))
+    tokenizer = pipeline.engine.tokenizer
+    texts = [tokenizer.decode(builder.encode(*question).ids) for question in asked]
+    ids = tokenizer(texts, add_special_tokens=False)["input_ids"]
+    for question, expected in zip(asked, ids, strict=True):
+        assert np.array_equal(builder.encode(*question).ids, expected)
+    print(f"{len(ids)} prompts, {np.mean([len(row) for row in ids]):.0f} tokens each on average: identical ids")
+
+    ratios = []
+    for _ in range(options.rounds):
+        start = time.perf_counter()
+        tokenizer(texts, add_special_tokens=False)
+        called = time.perf_counter() - start
+        start = time.perf_counter()
+        for question in asked:
+            builder.encode(*question)
+        assembled = time.perf_counter() - start
+        ratios.append(called / assembled)
+        print(f"tokenizer {len(ids) / called:,.0f} prompts/s, assembly {len(ids) / assembled:,.0f} prompts/s")
+    print(f"ratio {statistics.median(ratios):.1f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,45 @@
+import os
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from recbole_llmfashion import compat
+
+
+def test_numpy_aliases_are_back():
+    assert np.float_ is np.float64 and np.complex_ is np.complex128 and np.unicode_ is np.str_
+
+
+def test_own_checkpoint_is_read_and_nothing_stays_open(tmp_path, monkeypatch):
+    monkeypatch.delenv("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", raising=False)
+    torch.save({"config": compat._NoWriter}, tmp_path / "c.pth")
+    with pytest.raises(Exception, match="[Ww]eights"):
+        torch.load(tmp_path / "c.pth")
+    with compat.own_checkpoint():
+        assert torch.load(tmp_path / "c.pth")
+    assert "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD" not in os.environ
+    with pytest.raises(Exception, match="[Ww]eights"):
+        torch.load(tmp_path / "c.pth")
+
+
+def test_command_line_comes_back(monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["a", "--b=c"])
+    with pytest.raises(RuntimeError), compat.command_line_hidden():
+        assert sys.argv == ["a"]
+        raise RuntimeError
+    assert sys.argv == ["a", "--b=c"]
+
+
+def test_no_folder_is_made_unasked(tmp_path, monkeypatch):
+    import recbole.trainer.trainer as module
+
+    monkeypatch.chdir(tmp_path)
+    with compat.no_tensorboard_folder():
+        module.get_tensorboard(None).add_scalar("x", 1, 2)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_recboles_quick_start_is_never_imported():
+    assert "recbole.quick_start" not in sys.modules  # TRAPS: it alone pulls in ray

@@ -1,0 +1,108 @@
+import re
+import sys
+from pathlib import Path
+
+import pytest
+from recbole.model.sequential_recommender import CORE, SASRec
+
+from recbole_llmfashion import config as module
+from recbole_llmfashion.config import known_keys, load_config, own_keys, read_yaml, recbole_keys
+from recbole_llmfashion.errors import UserError
+from recbole_llmfashion.model.llmfashionrec import LLMFashionRec
+
+PACKAGE = Path(module.__file__).parent
+PROPERTIES = PACKAGE.parent / "properties"
+READ = re.compile(r"""config\[f?["']([A-Za-z_{}]+)["']\]""")
+
+
+def keys_read() -> set[str]:
+    found = {key for path in PACKAGE.rglob("*.py") for key in READ.findall(path.read_text())}
+    if "embedded_{key}" in found:
+        found = found - {"embedded_{key}"} | {"embedded_width", "embedded_layers", "embedded_heads"}
+    return found
+
+
+def test_every_key_of_ours_is_read():
+    ours = {key for path in PROPERTIES.rglob("*.yaml") for key in read_yaml(path)}
+    recboles = set().union(*(recbole_keys(m) for m in ("GRU4Rec", "SASRec", "BERT4Rec", "NextItNet", "CORE")))
+    assert ours - recboles - keys_read() == set()
+
+
+def test_every_key_read_stands_in_a_yaml():
+    bookkeeping = {"MODEL_TYPE", "config_layers", "command_line", "model_names", "device", "model", "dataset"}
+    known = known_keys(["LLMFashionRec", "CORE"]) | bookkeeping
+    assert keys_read() - known == set()
+
+
+def test_every_key_is_explained():
+    for path in PROPERTIES.rglob("*.yaml"):
+        if path.parent.name == "model" and path.name != "LLMFashionRec-paper.yaml":
+            for line in path.read_text().splitlines():
+                assert line.startswith("#") or not line.strip() or re.search(r"# \(.+\) ", line), f"{path}: {line}"
+
+
+def test_layers(tmp_path):
+    file = tmp_path / "mine.yaml"
+    file.write_text("mixup_m: 2\nlearning_rate: 1e-4\n")
+    config = load_config(LLMFashionRec, "x", [str(file)], {"mixup_m": 3})
+    assert (config["mixup_m"], config["learning_rate"], config["lora_r"]) == (3, 1e-4, 16)
+    assert load_config(SASRec, "x", [str(file)], {}, ["LLMFashionRec"])["hidden_size"] == 64
+
+
+def test_a_sibling_is_the_config_of_the_other_row():
+    overrides = {"epochs": 3, "mixup_m": 2, "data_path": "somewhere"}
+    ours = load_config(LLMFashionRec, "x", (), overrides, ["CORE", "LLMFashionRec"])
+    row = load_config(CORE, "x", (), overrides, ["CORE", "LLMFashionRec"])
+    assert ours.sibling(CORE).final_config_dict == row.final_config_dict
+    assert row["epochs"] == 3 and "mixup_m" not in row
+
+
+@pytest.mark.parametrize(
+    ("key", "hint"), [("mixup_n", "mixup_m"), ("learnin_rate", "learning_rate"), ("lora_alfa", "lora_alpha")]
+)
+def test_unknown_keys_name_the_nearest(key, hint):
+    with pytest.raises(UserError, match=f"'{key}'.*'{hint}'"):
+        load_config(LLMFashionRec, "x", overrides={key: 1})
+
+
+def test_nothing_is_evaluated_and_the_command_line_is_not_read(monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["run", "--epochs=1=2", "--learning_rate=0.5"])
+    config = load_config(SASRec, "x", overrides={"data_path": "__import__('os').getcwd()"})
+    assert config["data_path"].startswith("__import__")
+    assert config["learning_rate"] == 0.001
+    assert sys.argv[1] == "--epochs=1=2"
+
+
+def test_a_missing_key_of_ours_is_an_error():
+    config = load_config(LLMFashionRec, "x")
+    del config.final_config_dict["mixup_m"]
+    with pytest.raises(UserError, match="mixup_m"):
+        config["mixup_m"]
+    assert config["no_such_recbole_key"] is None  # RecBole itself relies on this
+
+
+@pytest.mark.parametrize("text", ["- a\n- b\n", "a: [1\n", "\tx: 1\n"])
+def test_files_that_are_no_yaml_mapping(tmp_path, text):
+    file = tmp_path / "bad.yaml"
+    file.write_text(text)
+    with pytest.raises(UserError, match=r"bad\.yaml"):
+        load_config(SASRec, "x", [str(file)])
+    with pytest.raises(UserError, match="no such file"):
+        load_config(SASRec, "x", [str(tmp_path / "gone.yaml")])
+
+
+def test_a_value_that_recbole_refuses():
+    with pytest.raises(UserError, match="no metric named"):
+        load_config(SASRec, "x", overrides={"metrics": ["Recal"]})
+
+
+def test_paper_setting_is_the_papers():
+    values = own = read_yaml(PROPERTIES / "model/LLMFashionRec-paper.yaml")
+    assert set(own) <= own_keys("LLMFashionRec")
+    config = load_config(LLMFashionRec, "x", [str(PROPERTIES / "model/LLMFashionRec-paper.yaml")])
+    assert values["llm_name_or_path"] == "tiiuae/falcon-7b"
+    paper = dict(
+        lora_r=16, lora_alpha=16, lora_dropout=0.05, llm_learning_rate=2e-5, llm_epochs=1, hard_share=0.2, hard_epochs=3,
+        max_length=1024, max_new_tokens=64, temperature=0.05, top_p=0.95, decoding="sample", template="paper",
+    )  # fmt: skip
+    assert {key: config[key] for key in paper} == paper

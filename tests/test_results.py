@@ -1,0 +1,52 @@
+import json
+
+import pandas as pd
+import pytest
+
+from recbole_llmfashion import results
+from recbole_llmfashion.memory_probe import PeakMemory
+from recbole_llmfashion.quick_start import Result
+
+RUN = results.Run("shoes", "ab" * 32, [5], "run_recbole_llm.py --model=CORE --dataset=shoes")
+
+
+def result(ndcg=0.25, **details):
+    ranks = pd.DataFrame({"user": ["u1", "u2"], "target": ["a", "b"], "rank": [1, 3]})
+    metrics = {"recall@10": 0.5, "ndcg@10": ndcg, "mrr@10": 0.125, "mrr": 0.13}
+    return Result(metrics, {"ndcg@10": 0.2}, ranks, {"train_CORE": 60.0, "total": 1.0}, ["train_CORE"], 100.0, details)
+
+
+def test_files_and_table_agree(tmp_path):
+    rows = {"CORE": result(epochs=20, epochs_allowed=20), "SASRec": "ValueError: no"}
+    results.write(tmp_path / "out", RUN, rows)
+    document = json.loads((tmp_path / "out/results.json").read_text())
+    assert document["dataset"] == "shoes" and document["data_sha256"] == "ab" * 32 and document["seeds"] == [5]
+    assert document["models"]["CORE"]["status"] == "ok" and document["models"]["CORE"]["mrr"] == 0.13
+    assert document["models"]["SASRec"] == {"status": "failed: ValueError: no"}
+    assert {"recbole", "torch", "python"} <= set(document["versions"])
+    table = (tmp_path / "out/table.md").read_text()
+    assert "| CORE | 0.5000 | 0.2500 | 0.1250 | 0.1300 | 20 of 20 | 1.0 |" in table
+    assert "| SASRec | failed | failed | failed | failed | | |" in table
+    assert "CORE is bounded" in table and "ValueError: no" in table and RUN.command in table
+    ranks = pd.read_parquet(tmp_path / "out/ranks.parquet")
+    assert ranks.columns.tolist() == ["model", "seed", "user", "target", "rank"]
+    assert ranks.to_numpy().tolist() == [["CORE", 5, "u1", "a", 1], ["CORE", 5, "u2", "b", 3]]
+
+
+def test_nan_is_no_json(tmp_path):
+    with pytest.raises(ValueError, match="JSON"):
+        results.write(tmp_path, RUN, {"CORE": result(ndcg=float("nan"))})
+
+
+def test_peak_memory_is_of_the_stretch_not_of_the_process():
+    with PeakMemory() as before:
+        pass
+    with PeakMemory() as large:
+        block = bytearray(200 * 2**20)
+        block[:: 2**12] = b"x" * len(block[:: 2**12])
+        large._sample()
+        del block
+    with PeakMemory() as after:
+        pass
+    assert large.megabytes > before.megabytes + 150
+    assert after.megabytes < large.megabytes - 100
