@@ -1,5 +1,6 @@
 """What is planted can be measured in the files: C1 to C4, position bias, tastes; and the small parts, by hand."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,15 +8,17 @@ import pandas as pd
 import pytest
 
 from recbole_llmfashion.data.atomic import AtomicFolder
-from recbole_llmfashion.datasets.simulate.catalogue import make_catalogue
+from recbole_llmfashion.datasets.simulate.catalogue import Catalogue, make_catalogue
 from recbole_llmfashion.datasets.simulate.draws import draw, draw_rows, gumbel_argmax
+from recbole_llmfashion.datasets.simulate.intents import Intent, blank_intent
 from recbole_llmfashion.datasets.simulate.journeys import Journeys
 from recbole_llmfashion.datasets.simulate.queries import misspell
 from recbole_llmfashion.datasets.simulate.readme import measure
 from recbole_llmfashion.datasets.simulate.seasons import START_SECONDS, gift_chance, month_of_day
 from recbole_llmfashion.datasets.simulate.shop import BRAND_FACET, Shop
 from recbole_llmfashion.datasets.simulate.simulation import CATEGORIES, Settings, simulate_category
-from recbole_llmfashion.datasets.simulate.users import make_users
+from recbole_llmfashion.datasets.simulate.users import Users, make_users
+from recbole_llmfashion.datasets.simulate.walk import Walk
 
 USERS = 700
 
@@ -80,9 +83,15 @@ def test_c3_the_month_moves_what_is_bought(footwear: AtomicFolder) -> None:
 
     assert share("Snow Boots", [12, 1]) > 4 * share("Snow Boots", [6, 7]) + 0.02
     assert share("Sandals", [6, 7]) > 4 * share("Sandals", [12, 1]) + 0.02
-    words = footwear.searches["query"].str.contains("gift|present|christmas|xmas|holiday")
     when = pd.to_datetime(footwear.searches["timestamp"], unit="s").dt.month
-    assert words[when == 12].mean() > 3 * words[when.isin([3, 4, 8, 9])].mean()
+    for words, high, low in (
+        ("gift|present", [12], [3, 4, 8, 9]),
+        ("christmas|xmas|holiday", [11, 12], [3, 4, 5, 6]),
+        ("school|college", [8, 9], [3, 4, 5]),
+        ("wedding|bridal|bridesmaid", [5, 6], [11, 12]),
+    ):
+        said = footwear.searches["query"].str.contains(words)
+        assert said[when.isin(high)].mean() > 3 * said[when.isin(low)].mean()
 
 
 def test_c4_queries_are_more_diverse_than_the_contrasts(
@@ -132,6 +141,66 @@ def test_purchases_match_the_hidden_taste_far_beyond_chance() -> None:
     assert color > 1.8 * other_color
     assert liked > 1.5 * other_liked
     assert size > 2.5 * other_size
+
+
+@pytest.fixture(scope="module")
+def world() -> tuple[Catalogue, Users]:
+    rng = np.random.default_rng(11)
+    catalogue = make_catalogue(CATEGORIES["footwear"], 4000, rng)
+    return catalogue, make_users(CATEGORIES["footwear"], catalogue.brands, 400, rng)
+
+
+def _plain_intent(users: int, segment: int) -> Intent:
+    """Nothing in mind but the type."""
+    intent = blank_intent(users)
+    intent.segment[:] = segment
+    for column in (intent.color, intent.feature, intent.brand, intent.size):
+        column[:] = -1
+    return intent
+
+
+def test_position_is_looked_at_whatever_stands_there(world: tuple[Catalogue, Users]) -> None:
+    catalogue, users = world
+    rng = np.random.default_rng(0)
+    # pages in random order: rank carries no relevance, so what is left is the bias
+    shown = np.stack([rng.permutation(4000)[:8] for _ in range(400)])
+    walk = Walk(catalogue, users, _plain_intent(400, 0), np.full(400, 364))
+    walk.look(np.arange(400), shown, rng)
+    first = (shown == walk.clicks[:, :1]).argmax(axis=1)
+    count = np.bincount(first, minlength=8)
+    assert count[0] > 2.5 * count[4:].mean()
+    seen = [row[row >= 0] for row in walk.clicks]
+    assert all(len(set(row.tolist())) == len(row) for row in seen)  # nothing is clicked twice in a session
+
+
+def test_fit_counts_color_brand_and_what_was_asked_for(world: tuple[Catalogue, Users]) -> None:
+    catalogue, users = world
+    family = int(np.flatnonzero(catalogue.families.colors >= 2)[0])
+    start = int(catalogue.families.start[family])
+    items = np.array([[start, start + int(catalogue.families.sizes[family])]])  # same family, two colors
+    one, two = catalogue.color[items[0]]
+    users.colors[0, [one, two]] = [1.0, 0.0]
+    intent = _plain_intent(400, int(catalogue.segment[start]))
+    walk = Walk(catalogue, users, intent, np.full(400, 364))
+    fit = walk.fit(np.array([0]), items)[0]
+    assert fit[0] - fit[1] == pytest.approx(1.2)  # the favourite color, where none was asked for
+    intent.color[0] = two
+    fit = walk.fit(np.array([0]), items)[0]
+    assert fit[0] - fit[1] == pytest.approx(-1.5)  # the wanted one outweighs it
+    intent.gift[0], intent.color[0] = True, -1
+    fit = walk.fit(np.array([0]), items)[0]
+    assert fit[0] - fit[1] == pytest.approx(0.36)  # a gift: own taste counts for 0.3
+    assert walk.fit(np.array([0]), np.array([[-1]]))[0, 0] == -np.inf
+
+
+def test_some_purchases_make_a_favourite_brand(world: tuple[Catalogue, Users]) -> None:
+    catalogue, users = world
+    own = replace(users, brands=np.full((400, 3), -7))
+    rng = np.random.default_rng(4)
+    Journeys(Shop(catalogue, rng), own, rng).run(1.0)
+    grown = own.brands[:, 1] >= 0
+    assert 0.1 < grown.mean() < 0.6
+    assert (own.brands[:, [0, 2]] == -7).all()
 
 
 def test_brand_loyalty_shows_in_the_files(footwear: AtomicFolder) -> None:

@@ -1,0 +1,139 @@
+"""The whole job on a small simulated shop: one body for every row of the table, stages that are never made twice."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from recbole_llmfashion import pipeline
+from recbole_llmfashion.cli import app
+from recbole_llmfashion.run import main
+from recbole_llmfashion.stages import StageStore
+
+ROOT = Path(__file__).parents[1]
+SMALL = {
+    "epochs": 1, "embedded_width": 32, "embedded_layers": 2, "embedded_heads": 2, "embedded_vocab_size": 700,
+    "pretrain_copy_steps": 2, "pretrain_epochs": 1, "targets_per_user": 1, "title_epochs": 1, "clip_epochs": 1,
+    "max_length": 200, "show_progress": False, "train_batch_size": 64,
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory):
+    root = tmp_path_factory.mktemp("shop")
+    command = ["simulate", "--category", "footwear", "--users", "40", "--items", "300", "--seed", "3"]
+    result = CliRunner().invoke(app, [*command, "--out", str(root / "shoes")])
+    assert result.exit_code == 0, result.output
+    return root
+
+
+def arguments(shop, name, models="LLMFashionRec,CORE", **keys):
+    options = {"data_path": shop, "checkpoint_dir": shop / f"saved_{name}", **SMALL, **keys}
+    fixed = [f"--model={models}", "--dataset=shoes", f"--output={shop / name}"]
+    return [*fixed, *(f"--{key}={value}" for key, value in options.items())]
+
+
+def results(shop, name):
+    return json.loads((shop / name / "results.json").read_text())["models"]
+
+
+@pytest.fixture(scope="module")
+def first(shop):
+    assert main(arguments(shop, "first")) == 0
+    return results(shop, "first")
+
+
+METRICS = ("recall@10", "ndcg@10", "mrr@10", "mrr")
+
+
+def test_every_model_has_a_row_on_the_same_targets(shop, first):
+    assert list(first) == ["LLMFashionRec", "CORE", "Popularity"]
+    assert all(row["status"] == "ok" and all(0 <= row[metric] <= 1 for metric in METRICS) for row in first.values())
+    ranks = pd.read_parquet(shop / "first/ranks.parquet")
+    sets = [set(map(tuple, part[["user", "target"]].to_numpy())) for _, part in ranks.groupby("model")]
+    assert len(sets) == 3 and sets[0] == sets[1] == sets[2] and len(sets[0]) == first["CORE"]["rows"]["test"]
+    for model, part in ranks.groupby("model"):
+        assert (part["rank"] <= 10).mean() == pytest.approx(first[model]["recall@10"], abs=1e-6)
+
+
+def test_what_an_llm_row_must_tell(first):
+    row = first["LLMFashionRec"]
+    generation = row["generation"]
+    assert generation["valid_id_rate"] == 1.0  # constrained
+    assert generation["quantized_layers"] == 4 * SMALL["embedded_layers"]  # TRAPS 15: four projections a layer
+    assert generation["clip"] == "trained on the log" and generation["title_pairs"] == "queries"
+    assert {"format_rate", "fallback_rate", "in_prompt_rate", "prompts_truncated"} <= generation.keys()
+    assert set(generation["perplexity"]) == set(generation["format_failures"]) == {"before", "after_uniform", "after_hard"}
+    assert set(row["lists"]) == {"id", "title"} and set(row["mixup_validation"]) == {"1", "2", "3"}
+    stages = {"clip", "tokenizer", "embedded", "adapter", "responses", "title", "train_CORE", "total"}
+    assert set(row["seconds"]) == stages and row["peak_memory_mb"] > 100
+
+
+def test_core_table_is_the_core_rows_table(first):
+    assert first["CORE"]["stages_reused"] == ["train_CORE"]  # LLMFashionRec ran first and trained it
+
+
+def test_a_new_mixup_trains_and_generates_nothing(shop, first, monkeypatch):
+    monkeypatch.setattr(StageStore, "_publish", lambda *args: pytest.fail("a stage was made again"))
+    again = arguments(shop, "again", "LLMFashionRec", mixup_m=2, checkpoint_dir=shop / "saved_first")
+    assert main(again) == 0
+    row = results(shop, "again")["LLMFashionRec"]
+    assert set(row["stages_reused"]) == set(row["seconds"]) - {"total"}
+    assert row["mixup_validation"] == first["LLMFashionRec"]["mixup_validation"]
+    assert row["valid"]["ndcg@10"] == row["mixup_validation"]["2"]["ndcg@10"]
+
+
+def test_stopped_in_the_middle_and_started_again(shop, first, monkeypatch):
+    """Ctrl-C while the title model trains: what was finished is not made again, and the metrics are the same."""
+
+    def stopped(*args):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pipeline, "train_title_model", stopped)
+        assert main(arguments(shop, "stopped", "LLMFashionRec")) == 2
+    kept = {path.name.split("-")[0] for path in (shop / "saved_stopped/shoes/stages").iterdir()}
+    assert kept == {"clip", "tokenizer", "embedded", "adapter"}
+    assert main(arguments(shop, "stopped", "LLMFashionRec")) == 0
+    row = results(shop, "stopped")["LLMFashionRec"]
+    assert set(row["stages_reused"]) == kept
+    assert {m: row[m] for m in METRICS} == {m: first["LLMFashionRec"][m] for m in METRICS}
+    assert row["lists"] == first["LLMFashionRec"]["lists"]
+
+
+def test_nothing_of_ours_is_a_pickle(shop, first):
+    suffixes = {path.suffix for path in (shop / "saved_first").rglob("*") if path.is_file()}
+    assert suffixes <= {".safetensors", ".json", ".yaml", ".parquet", ".md", ".jinja"}
+
+
+@pytest.mark.slow
+def test_killed_at_several_points_ends_with_the_same_metrics(shop, first):
+    """SIGKILL as soon as one more stage lies there, until the job ends by itself."""
+    command = [sys.executable, str(ROOT / "run_recbole_llm.py"), *arguments(shop, "killed")]
+    stages = shop / "saved_killed/shoes/stages"
+    kills = 0
+    while True:
+        before = finished(stages)
+        process = subprocess.Popen(command, cwd=shop, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        while process.poll() is None and not (kills < 4 and finished(stages) > before):
+            time.sleep(0.02)
+        if process.poll() is not None:
+            break
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+        kills += 1
+    assert process.returncode == 0 and kills >= 3
+    killed = results(shop, "killed")
+    for model, row in first.items():
+        assert {m: killed[model][m] for m in METRICS} == {m: row[m] for m in METRICS}
+
+
+def finished(stages: Path) -> int:
+    return len(list(stages.glob("*/stage.json")))
