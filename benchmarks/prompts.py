@@ -23,6 +23,7 @@ from recbole_llmfashion.stages import StageStore
 
 
 def main() -> None:
+    """Prints both rates and, last, `ratio <number>`."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--dataset", default="footwear")
     parser.add_argument("--data_path", default="dataset")

@@ -1,4 +1,7 @@
-"""`recbole-llmfashion`: the tools around the main job. Each command lives with what it does; this file only gathers them."""
+"""`recbole-llmfashion`: the tools around the main job.
+
+Each command lives with what it does; this file only gathers them.
+"""
 
 import sys
 

@@ -210,7 +210,7 @@ class Pipeline:
     def _generate(self, prompts: Sequence[np.ndarray]) -> list[str]:
         builder = self.builder
         spoken = [[*ids, *builder.separator] for ids in builder.item_ids]
-        return self.engine.generate(prompts, spoken, builder.id_prefix)
+        return self.engine.generate(prompts, spoken, builder.id_prefix.tolist())
 
     def answer(self, loader: LLMFashionRecDataLoader) -> None:
         """Prompts and responses for a loader's rows: generated once, then found in the store."""

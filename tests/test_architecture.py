@@ -105,7 +105,9 @@ def test_nothing_is_unpickled_or_evaluated():
         calls = {n.func.id for n in ast.walk(tree) if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)}
         assert not calls & {"eval", "exec"}, path
         assert not imports(path) & {"pickle", "joblib", "dill"}, path
-        trusted = [k for n in ast.walk(tree) if isinstance(n, ast.Call) for k in n.keywords if k.arg == "trust_remote_code"]
+        trusted = [
+            k for n in ast.walk(tree) if isinstance(n, ast.Call) for k in n.keywords if k.arg == "trust_remote_code"
+        ]
         assert all(isinstance(k.value, ast.Constant) and k.value.value is False for k in trusted), path
         assert "torch.load(" not in text or path.name == "baseline.py", path
 

@@ -15,12 +15,12 @@ def test_numpy_aliases_are_back():
 def test_own_checkpoint_is_read_and_nothing_stays_open(tmp_path, monkeypatch):
     monkeypatch.delenv("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", raising=False)
     torch.save({"config": compat._NoWriter}, tmp_path / "c.pth")
-    with pytest.raises(Exception, match="[Ww]eights"):
+    with pytest.raises(Exception, match=r"[Ww]eights"):
         torch.load(tmp_path / "c.pth")
     with compat.own_checkpoint():
         assert torch.load(tmp_path / "c.pth")
     assert "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD" not in os.environ
-    with pytest.raises(Exception, match="[Ww]eights"):
+    with pytest.raises(Exception, match=r"[Ww]eights"):
         torch.load(tmp_path / "c.pth")
 
 

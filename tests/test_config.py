@@ -101,8 +101,9 @@ def test_paper_setting_is_the_papers():
     assert set(own) <= own_keys("LLMFashionRec")
     config = load_config(LLMFashionRec, "x", [str(PROPERTIES / "model/LLMFashionRec-paper.yaml")])
     assert values["llm_name_or_path"] == "tiiuae/falcon-7b"
-    paper = dict(
-        lora_r=16, lora_alpha=16, lora_dropout=0.05, llm_learning_rate=2e-5, llm_epochs=1, hard_share=0.2, hard_epochs=3,
-        max_length=1024, max_new_tokens=64, temperature=0.05, top_p=0.95, decoding="sample", template="paper",
-    )  # fmt: skip
+    paper = {
+        "lora_r": 16, "lora_alpha": 16, "lora_dropout": 0.05, "llm_learning_rate": 2e-5, "llm_epochs": 1,
+        "hard_share": 0.2, "hard_epochs": 3, "max_length": 1024, "max_new_tokens": 64, "temperature": 0.05,
+        "top_p": 0.95, "decoding": "sample", "template": "paper",
+    }  # fmt: skip
     assert {key: config[key] for key in paper} == paper

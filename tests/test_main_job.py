@@ -70,7 +70,9 @@ def test_what_an_llm_row_must_tell(first):
     assert generation["quantized_layers"] == 4 * SMALL["embedded_layers"]  # TRAPS 15: four projections a layer
     assert generation["clip"] == "trained on the log" and generation["title_pairs"] == "queries"
     assert {"format_rate", "fallback_rate", "in_prompt_rate", "prompts_truncated"} <= generation.keys()
-    assert set(generation["perplexity"]) == set(generation["format_failures"]) == {"before", "after_uniform", "after_hard"}
+    assert (
+        set(generation["perplexity"]) == set(generation["format_failures"]) == {"before", "after_uniform", "after_hard"}
+    )
     assert set(row["lists"]) == {"id", "title"} and set(row["mixup_validation"]) == {"1", "2", "3"}
     stages = {"clip", "tokenizer", "embedded", "adapter", "responses", "title", "train_CORE", "total"}
     assert set(row["seconds"]) == stages and row["peak_memory_mb"] > 100

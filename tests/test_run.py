@@ -11,7 +11,9 @@ from recbole_llmfashion.run import main, parse
 
 
 def test_parse():
-    found = parse(["--model=CORE, SASRec,CORE", "--dataset", "shoes", "--topk=[5,10]", "--learning_rate=1e-4", "--a=b=c"])
+    found = parse(
+        ["--model=CORE, SASRec,CORE", "--dataset", "shoes", "--topk=[5,10]", "--learning_rate=1e-4", "--a=b=c"]
+    )
     assert found.models == ["CORE", "SASRec"] and found.dataset == "shoes" and found.output == Path("results/shoes")
     assert found.overrides == {"topk": [5, 10], "learning_rate": 1e-4, "a": "b=c"}
 

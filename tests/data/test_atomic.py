@@ -64,7 +64,7 @@ def test_a_folder_without_searches_has_an_empty_frame_and_columns_in_any_order_a
 @pytest.mark.parametrize(
     "change", [lambda t: t.replace("\n", "\r\n"), lambda t: "\ufeff" + t, lambda t: t.rstrip("\n")]
 )
-def test_line_ends_and_byte_order_marks_do_not_matter(tmp_path: Path, change) -> None:  # noqa: ANN001
+def test_line_ends_and_byte_order_marks_do_not_matter(tmp_path: Path, change) -> None:
     plain = read_folder(make(tmp_path / "plain" / "shoes"))
     other = read_folder(make(tmp_path / "other" / "shoes", *map(change, (INTER, SEARCH, ITEM))))
     for frame in ("interactions", "searches", "items"):

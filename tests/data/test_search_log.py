@@ -67,7 +67,9 @@ def test_timeline_prefix_is_earlier_actions_and_strictly_earlier_searches(search
 
 def test_timeline_kinds_and_order():
     log = make_log([("u1", 1.0, "x", ""), ("u1", 3.0, "y", "")])
-    line = Timeline(np.array([1, 1, 2]), np.array([0, 1, 2]), np.array([0, 1, 1], bool), np.array([1.0, 3.0, 0]), log, 3)
+    line = Timeline(
+        np.array([1, 1, 2]), np.array([0, 1, 2]), np.array([0, 1, 1], bool), np.array([1.0, 3.0, 0]), log, 3
+    )
     events = line.events(1, 4)
     assert events.kind.tolist() == [CLICK, SEARCH, PURCHASE, SEARCH]
     assert events.ref.tolist() == [0, 0, 1, 1]

@@ -15,7 +15,9 @@ from recbole_llmfashion.prompt.memory import MemoryLog, QueryProductMemory
 from recbole_llmfashion.prompt.template import get_template
 
 SETTINGS = PromptSettings(("category", "brand", "color", "size"), max_length=1024, max_new_tokens=64, dates=True)
-TOKENIZER = train_tokenizer([ITEM, SEARCH, "Predict the next purchase. product ID: title: click buy search top now"], 600)
+TOKENIZER = train_tokenizer(
+    [ITEM, SEARCH, "Predict the next purchase. product ID: title: click buy search top now"], 600
+)
 
 
 def loader_for(root, phase="test", settings=SETTINGS, template="compact", **files):
