@@ -20,6 +20,7 @@ from recbole_llmfashion.llm.backbone import Backbone
 from recbole_llmfashion.llm.examples import Example, batches_by_length, collate
 from recbole_llmfashion.llm.loss import response_loss
 from recbole_llmfashion.llm.optimizer import Optimizer, linear_rate
+from recbole_llmfashion.llm.perplexity import hardest, pad_id, perplexities
 
 if TYPE_CHECKING:
     from peft import PeftModel
@@ -29,7 +30,6 @@ __all__ = [
     "FinetuneSettings",
     "add_adapter",
     "finetune",
-    "hardest",
     "load_adapter",
     "perplexities",
     "save_adapter",
@@ -119,38 +119,6 @@ def add_adapter(backbone: Backbone, settings: FinetuneSettings) -> "PeftModel":
     )
 
 
-def _pad_id(model: Any) -> int:
-    """Any id serves, since padding is masked."""
-    pad = model.config.pad_token_id
-    return pad if isinstance(pad, int) else 0
-
-
-def perplexities(model: Any, examples: Sequence[Example], batch_size: int, show_progress: bool = True) -> np.ndarray:
-    """exp(mean negative log-likelihood of a response token given the prompt), float64 [n], in the order of `examples`.
-
-    The model is in eval mode meanwhile, without a gradient, and in its own mode afterwards.
-    """
-    result = np.empty(len(examples))
-    order = np.argsort([-len(example) for example in examples], kind="stable")
-    device, was_training = next(model.parameters()).device, model.training
-    model.eval()
-    starts = range(0, len(order), batch_size)
-    with torch.no_grad():
-        for start in tqdm(starts, desc="perplexity", unit="batch", disable=not show_progress, leave=False):
-            chosen = order[start : start + batch_size]
-            batch = collate([examples[i] for i in chosen], _pad_id(model))
-            sums, counts = response_loss(model, batch.to(device))
-            result[chosen] = np.exp((sums.double() / counts).cpu().numpy())
-    model.train(was_training)
-    return result
-
-
-def hardest(values: np.ndarray, share: float) -> np.ndarray:
-    """Indices of the round(share * n) highest values, ascending; of equal values the earlier index."""
-    order = np.argsort(-values, kind="stable")
-    return np.sort(order[: round(share * len(values))])
-
-
 def _check(settings: FinetuneSettings, examples: Sequence[Example]) -> None:
     if not examples:
         raise UserError("fine-tuning: there is no training prompt")
@@ -201,7 +169,7 @@ class _Run:
         tokens = sum(int(self.responses[batch].sum()) for batch in batches)
         loss = 0.0
         for indices in batches:
-            batch = collate([self.examples[i] for i in indices], _pad_id(self.model))
+            batch = collate([self.examples[i] for i in indices], pad_id(self.model))
             sums, _ = response_loss(self.model, batch.to(self.device))
             loss += self.optimizer.backward(sums.sum() / tokens)
             self.log.tokens += int(self.lengths[indices].sum())

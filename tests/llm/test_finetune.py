@@ -13,7 +13,8 @@ from recbole_llmfashion.llm.adapter import FALCON_TARGETS
 from recbole_llmfashion.llm.backbone import Backbone, load_backbone
 from recbole_llmfashion.llm.embedded import new_embedded
 from recbole_llmfashion.llm.examples import Example, collate
-from recbole_llmfashion.llm.finetune import FinetuneSettings, finetune, hardest, perplexities, save_adapter
+from recbole_llmfashion.llm.finetune import FinetuneSettings, finetune, perplexities, save_adapter
+from recbole_llmfashion.llm.perplexity import hardest
 from recbole_llmfashion.llm.pretrain import PretrainSettings, pretrain
 
 Examples = Callable[[int, int], list[Example]]

@@ -47,16 +47,16 @@ def test_title_list_literal_and_ties_of_equal_titles() -> None:
     assert ranked([]).shape == (0, 4)
 
 
-def test_equal_rows_tie_exactly_wherever_they_stand() -> None:
-    # in a plain matrix product equal rows may differ in the last bit, by where they fall in its blocks
+@pytest.mark.parametrize("b", [1, 2, 3, 16])
+@pytest.mark.parametrize("d", [7, 24, 100])
+def test_equal_rows_tie_exactly_wherever_they_stand(b: int, d: int) -> None:
+    # in a plain matrix product equal rows differ in the last bit, by where they fall in its blocks
     generator = np.random.default_rng(3)
-    vectors = np.repeat(generator.normal(size=(37, 100)).astype(np.float32), 9, axis=0)
-    shuffled = generator.permutation(len(vectors))
-    tie = generator.permutation(len(vectors))
-    table = CosineTable(vectors[shuffled], tie)
-    for row in table.order(torch.from_numpy(generator.normal(size=(5, 100)).astype(np.float32))).tolist():
-        ties = tie[row].reshape(37, 9)
-        assert (np.diff(ties, axis=1) > 0).all()
+    vectors = np.repeat(generator.normal(size=(3, d)).astype(np.float32), 111, axis=0)
+    shuffled, tie = generator.permutation(333), generator.permutation(333)
+    queries = torch.from_numpy(generator.normal(size=(b, d)).astype(np.float32))
+    for row in CosineTable(vectors[shuffled], tie).order(queries).tolist():
+        assert (np.diff(tie[row].reshape(3, 111), axis=1) > 0).all()
 
 
 def test_table_and_ties_must_fit() -> None:
