@@ -1,6 +1,10 @@
 """Train and compare: python run_recbole_llm.py --model=LLMFashionRec,CORE --dataset=footwear [--key=value ..]."""
 
+import os
 import sys
+
+# Read once, when torch loads OpenMP: threads that wait by spinning slow a second process on the same cores twentyfold.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 from recbole_llmfashion.run import main
 

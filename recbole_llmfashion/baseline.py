@@ -40,7 +40,7 @@ class Loaders:
 
 
 def make_loaders(config: LLMFashionConfig) -> Loaders:
-    """The rows of METHOD.md's split behind RecBole's own loaders."""
+    """The rows of docs/method.md's split behind RecBole's own loaders."""
     init_seed(config["seed"], config["reproducibility"])
     dataset = LLMFashionRecDataset(config)
     if max(config["topk"]) > len(dataset.catalogue):
@@ -115,5 +115,5 @@ def load_trained(config: LLMFashionConfig, loaders: Loaders, folder: Path) -> An
 
 
 def core_table(folder: Path) -> Any:
-    """CORE's item embeddings [N, d] float32 by catalogue position, the pad row left out (TRAPS 13)."""
+    """CORE's item embeddings [N, d] float32 by catalogue position, the pad row, which CORE trains as a negative, left out."""
     return load_file(folder / "model.safetensors")["item_embedding.weight"][1:].numpy()

@@ -24,13 +24,18 @@ from recbole_llmfashion.llm.answers import AnswerBook
 from recbole_llmfashion.llm.examples import Example
 from recbole_llmfashion.model.llmfashionrec import Parts
 from recbole_llmfashion.prompt.builder import PromptBuilder
+from recbole_llmfashion.prompt.calendar import MONTHS
 from recbole_llmfashion.prompt.dataloader import LLMFashionRecDataLoader
 from recbole_llmfashion.prompt.memory import MemoryLog, QueryProductMemory
-from recbole_llmfashion.prompt.template import get_template
+from recbole_llmfashion.prompt.response import format_response
+from recbole_llmfashion.prompt.template import get_template, neutralize
 from recbole_llmfashion.retrieval.id_list import IdList
 from recbole_llmfashion.retrieval.ties import tie_rank
 from recbole_llmfashion.retrieval.title_list import TitleList
 from recbole_llmfashion.stages import StageStore, sha256_arrays, sha256_texts, stage_seed
+
+
+TEMPLATE_WEIGHT = 1000  # how often an embedded tokenizer reads the template's words: as often as prompts repeat them
 
 
 def training_rows(users: np.ndarray, purchase: np.ndarray, per_user: int) -> np.ndarray:
@@ -39,7 +44,7 @@ def training_rows(users: np.ndarray, purchase: np.ndarray, per_user: int) -> np.
     Args:
         users: [n] of the training rows, each user's in order of time.
         purchase: [n] 1 where the row's target is a purchase.
-        per_user: METHOD.md's targets_per_user; 1 is the paper's.
+        per_user: docs/method.md's targets_per_user; 1 is the paper's.
 
     Returns:
         row indices, ascending.
@@ -138,14 +143,17 @@ class Pipeline:
         return Engine(self.config, self.store, self._tokenizer_texts)
 
     def _tokenizer_texts(self) -> list[str]:
-        """What an embedded tokenizer is trained on: the catalogue, the training queries, the template's own words."""
+        """What an embedded tokenizer is trained on: items as prompts and responses show them, the training queries, and
+        the template's own words, often enough that each mark is few tokens."""
         template = get_template(self.config["template"])
-        items = [
-            template.item(item_id, title, {"": self.catalogue.attribute_text(i)})
-            for i, (item_id, title) in enumerate(zip(self.catalogue.item_ids, self.catalogue.titles, strict=True))
-        ]
+        texts = []
+        for i, (item_id, title) in enumerate(zip(self.catalogue.item_ids, self.catalogue.titles, strict=True)):
+            attributes = {name: neutralize(values[i]) for name, values in self.catalogue.attributes.items()}
+            month = template.date(MONTHS[i % len(MONTHS)])
+            texts += [template.item(item_id, neutralize(title), attributes) + month, format_response(item_id, title)]
         used = np.unique(self.log.query_index[self.log.training])
-        return [*items, *(f" {self.log.queries[i]}" for i in used), template.instruction * 8]
+        words = "".join(value for value in vars(template).values())
+        return [*texts, *(f" {neutralize(self.log.queries[i])}" for i in used), *[words] * TEMPLATE_WEIGHT]
 
     @cached_property
     def builder(self) -> PromptBuilder:

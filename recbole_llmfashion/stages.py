@@ -52,7 +52,7 @@ def sha256_texts(texts: Any) -> str:
 
 
 def stage_seed(seed: int, stage: str) -> int:
-    """The seed of a stage: hash(seed, stage name), so that a resumed run equals an undisturbed one (METHOD.md)."""
+    """The seed of a stage: hash(seed, stage name), so that a resumed run equals an undisturbed one (docs/method.md)."""
     return int(sha256([seed, stage])[:8], 16)
 
 

@@ -16,7 +16,7 @@ from recbole.trainer import Trainer
 from recbole_llmfashion.model.llmfashionrec import LLMFashionRec, Ranking, Validity
 from recbole_llmfashion.pipeline import Pipeline
 
-MIXUP_REPORTED = (1, 2, 3)  # METHOD.md, stage 3: report these on validation
+MIXUP_REPORTED = (1, 2, 3)  # docs/method.md, stage 3: report these on validation
 
 
 class FloorTrainer(Trainer):

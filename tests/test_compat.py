@@ -42,4 +42,4 @@ def test_no_folder_is_made_unasked(tmp_path, monkeypatch):
 
 
 def test_recboles_quick_start_is_never_imported():
-    assert "recbole.quick_start" not in sys.modules  # TRAPS: it alone pulls in ray
+    assert "recbole.quick_start" not in sys.modules  # it alone pulls in ray

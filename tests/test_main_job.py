@@ -67,7 +67,7 @@ def test_what_an_llm_row_must_tell(first):
     row = first["LLMFashionRec"]
     generation = row["generation"]
     assert generation["valid_id_rate"] == 1.0  # constrained
-    assert generation["quantized_layers"] == 4 * SMALL["embedded_layers"]  # TRAPS 15: four projections a layer
+    assert generation["quantized_layers"] == 4 * SMALL["embedded_layers"]  # four projections a layer
     assert generation["clip"] == "trained on the log" and generation["title_pairs"] == "queries"
     assert {"format_rate", "fallback_rate", "in_prompt_rate", "prompts_truncated"} <= generation.keys()
     assert (

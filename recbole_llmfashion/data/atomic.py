@@ -173,7 +173,7 @@ def _times(cells: checks.Cells) -> np.ndarray:
 
 
 def check_clean(folder: AtomicFolder) -> None:
-    """Check the order of rows that METHOD.md's cleaning leaves behind.
+    """Check the order of rows that docs/method.md's cleaning leaves behind.
 
     Raises:
         UserError: for the first breach, with its line and the command that mends it.

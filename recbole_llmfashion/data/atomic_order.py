@@ -1,6 +1,6 @@
 """The order of rows that a clean folder has: what `recbole-llmfashion clean` would mend, and where.
 
-Knows two frames and METHOD.md's cleaning ("Data and split", sequence). Does NOT read files and mends nothing.
+Knows two frames and docs/method.md's cleaning ("Data and split", sequence). Does NOT read files and mends nothing.
 """
 
 from collections.abc import Callable, Iterator
@@ -17,7 +17,7 @@ Breach = Callable[[int, str, str, str], AtomicError]
 def order_breaches(
     folder: Path, name: str, interactions: pd.DataFrame, searches: pd.DataFrame
 ) -> Iterator[AtomicError]:
-    """The first line of each kind of breach of METHOD.md's cleaning; nothing for a clean folder.
+    """The first line of each kind of breach of docs/method.md's cleaning; nothing for a clean folder.
 
     One user's rows together; times not decreasing within a user; at least two item actions of each user, the last a
     purchase; each search of a user of `.inter`, not after that user's final purchase.

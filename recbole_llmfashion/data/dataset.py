@@ -1,8 +1,8 @@
-"""METHOD.md's rows for every model: RecBole's SequentialDataset with our reading, our ids and our split.
+"""docs/method.md's rows for every model: RecBole's SequentialDataset with our reading, our ids and our split.
 
 Four things differ from RecBole's class, each by one hook: the files are read as text that survives (`_load_data`),
 internal item ids follow `.item` (`_get_remap_list`), each row learns how much of its user's timeline lies before it
-(`data_augmentation`), and the split is METHOD.md's (`_split_index_by_leave_one_out`). It knows no prompt and no model.
+(`data_augmentation`), and the split is docs/method.md's (`_split_index_by_leave_one_out`). It knows no prompt and no model.
 """
 
 from logging import getLogger
@@ -127,7 +127,7 @@ class LLMFashionRecDataset(SequentialDataset):
         )[in_training]
 
     def _split_index_by_leave_one_out(self, grouped_index: Any, leave_one_num: int) -> list[list[int]]:
-        """Train, valid, test as METHOD.md has them, in RecBole's own order of rows."""
+        """Train, valid, test as docs/method.md has them, in RecBole's own order of rows."""
         codes = self.inter_feat[self._row_codes_field].numpy()
         parts: list[list[int]] = [[], [], []]
         purchases_only = self.config["train_targets"] == "purchase"

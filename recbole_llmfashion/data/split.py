@@ -1,4 +1,4 @@
-"""METHOD.md's split: which row of a user is test, valid, train, or none of these.
+"""docs/method.md's split: which row of a user is test, valid, train, or none of these.
 
 A row is RecBole's (prefix -> next item): every item action of a user but the first. On purchase-only data with at least
 four item actions a user, this is RecBole's `LS: valid_and_test`; of shorter users RecBole keeps the second row (three

@@ -1,4 +1,4 @@
-"""METHOD.md's cleaning of a log: order, cut after the final purchase, users of no use left out and counted.
+"""docs/method.md's cleaning of a log: order, cut after the final purchase, users of no use left out and counted.
 
 Knows the frames of an AtomicFolder. Does NOT judge or change cells (the reader does the former, nobody the latter) and
 does not apply the click filter: files keep all clicks.
@@ -47,7 +47,7 @@ class CleanCounts:
 
 
 def clean(folder: AtomicFolder) -> tuple[AtomicFolder, CleanCounts]:
-    """Make a folder that `check_clean` accepts (METHOD.md, "Data and split", sequence); idempotent.
+    """Make a folder that `check_clean` accepts (docs/method.md, "Data and split", sequence); idempotent.
 
     Users stand in the order of their first appearance, their rows by time, ties in file order. Rows after the final
     purchase go; users with fewer than two rows left, or no purchase, go with their searches; searches later than the

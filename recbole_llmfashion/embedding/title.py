@@ -24,7 +24,7 @@ from recbole_llmfashion.errors import UserError
 
 @dataclass(frozen=True)
 class TitleSettings:
-    """Of the model and its training (METHOD.md, stage 3; sizes are ours).
+    """Of the model and its training (docs/method.md, stage 3; sizes are ours).
 
     Args:
         vocab_size: most word pieces.
@@ -49,7 +49,7 @@ class TitleSettings:
 
 
 def triplet_loss(query: Tensor, title: Tensor, hard_title: Tensor, hard_query: Tensor, margin: float) -> Tensor:
-    """Two hard negatives per purchase (METHOD.md, stage 3).
+    """Two hard negatives per purchase (docs/method.md, stage 3).
 
     loss = mean(relu(margin - s(q, t) + s(q, t-)) + relu(margin - s(q, t) + s(q-, t))), s = cosine
 

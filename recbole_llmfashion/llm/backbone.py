@@ -48,7 +48,7 @@ class Backbone:
 
 
 def pick_compute_dtype(name: ComputeDtype, device: torch.device) -> torch.dtype:
-    """auto: bf16 where the card has it, fp16 on other CUDA cards, fp32 on a CPU (METHOD.md, stage 2)."""
+    """auto: bf16 where the card has it, fp16 on other CUDA cards, fp32 on a CPU (docs/method.md, stage 2)."""
     if name != "auto":
         if name not in DTYPES:
             raise UserError(f"compute_dtype: {name} is unknown; take one of auto, {', '.join(DTYPES)}")
@@ -153,7 +153,7 @@ def load_backbone(
     compute_dtype: ComputeDtype = "auto",
     device: torch.device | str | None = None,
 ) -> Backbone:
-    """Loads any causal LM, quantized to NF4 with double quantization and proven to be (METHOD.md, stage 2).
+    """Loads any causal LM, quantized to NF4 with double quantization and proven to be (docs/method.md, stage 2).
 
     Args:
         name_or_path: a hub name or a folder of save_pretrained, weights in safetensors.

@@ -16,8 +16,9 @@ PAD, EOS = "<pad>", "<eos>"
 PAD_ID, EOS_ID = 0, 1
 BYTES = 256
 # A space or line break opens a token and never stands inside one, so that joined ids are the ids of joined text.
-# Digits go in groups of three so that IDs share tokens; a comma is a token, so that it ends an ID always the same way.
-WORDS = Regex(r" ?\p{L}+| ?\p{N}{1,3}| ?[^\s\p{L}\p{N},]+|,|\s")
+# Digits go in pairs: a hundred tokens spell every ID and leave the vocabulary to words, where groups of three took most
+# of a small one. A comma is a token, so that it ends an ID always the same way.
+WORDS = Regex(r" ?\p{L}+| ?\p{N}{1,2}| ?[^\s\p{L}\p{N},]+|,|\s")
 
 
 def train_tokenizer(texts: Iterable[str], vocab_size: int) -> PreTrainedTokenizerFast:

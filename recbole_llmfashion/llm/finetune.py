@@ -1,6 +1,6 @@
 """QLoRA fine-tuning with the paper's curriculum: one uniform pass, then the hardest prompts again.
 
-Section 4.3 of the paper; METHOD.md, stage 2. Knows token ids only; format failures are counted by a probe that the
+Section 4.3 of the paper; docs/method.md, stage 2. Knows token ids only; format failures are counted by a probe that the
 caller hands over.
 """
 

@@ -2,7 +2,7 @@
 
 `full_sort_predict` asks the answer book for the responses to the batch's prompts, reads (ID, title) from each, ranks
 the catalogue by the ID's embedding and by the title's, and joins the lists. The trainer hands over the parts; the model
-holds no weights of its own, so a checkpoint of it stays empty (TRAPS 10). It does not know how any part was trained.
+holds no weights of its own, so a checkpoint of it stays empty. It does not know how any part was trained.
 """
 
 from collections import Counter

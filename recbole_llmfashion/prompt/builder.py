@@ -4,7 +4,7 @@
 
 An action is three pieces: its word, its item or query, its date. A piece begins with a space or a line break, so the
 joined ids are those of the joined text (template.py). Prompt and response together stay within `max_length`; where
-they would not, whole actions are dropped, oldest first (METHOD.md, stage 1). The builder is told what lies before a
+they would not, whole actions are dropped, oldest first (docs/method.md, stage 1). The builder is told what lies before a
 target; it never sees the target.
 """
 

@@ -1,4 +1,4 @@
-"""Coarse dates: the month, and a holiday where one is near (METHOD.md, stage 1; C3 of the paper).
+"""Coarse dates: the month, and a holiday where one is near (docs/method.md, stage 1; C3 of the paper).
 
 A holiday is near in the fourteen days that lead up to it, the day itself included. The holidays are those that move
 purchases in Western shops; the calendar knows no other region and no time zone but UTC.

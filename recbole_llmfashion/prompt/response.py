@@ -1,4 +1,4 @@
-"""The answer's one line, written for training and read after generation (METHOD.md, stage 1).
+"""The answer's one line, written for training and read after generation (docs/method.md, stage 1).
 
     product ID: <item token>, title: <title>
 

@@ -7,7 +7,7 @@ from recbole_llmfashion.retrieval.cosine import CosineTable
 
 
 class IdList:
-    """Ranks the catalogue by cosine between rows of an item embedding table (METHOD.md, stage 3).
+    """Ranks the catalogue by cosine between rows of an item embedding table (docs/method.md, stage 3).
 
     CORE's own full ranking normalizes its rows, so its similarity is the cosine.
 

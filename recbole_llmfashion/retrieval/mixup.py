@@ -18,7 +18,7 @@ def mixup(
     k: int,
     title_start: int,
 ) -> Tensor:
-    """Mix the lists of each row (METHOD.md, stage 3); every item gets exactly one rank.
+    """Mix the lists of each row (docs/method.md, stage 3); every item gets exactly one rank.
 
     ID[:m]; then title[s:k]; then title[:s]; then title[k:], s = title_start; each skips what is already there.
     A row without an ID takes the title list from its head, one without a title the ID list, one without both the

@@ -10,7 +10,7 @@ from recbole_llmfashion.retrieval.cosine import CosineTable
 
 
 class TitleList:
-    """Ranks the catalogue by cosine of title embeddings (METHOD.md, stage 3).
+    """Ranks the catalogue by cosine of title embeddings (docs/method.md, stage 3).
 
     Args:
         matrix: [N, d] float32, unit rows, one an item.

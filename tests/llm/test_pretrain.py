@@ -88,12 +88,12 @@ def test_learns_to_copy_an_id_and_stays_low_on_shuffled_responses(shuffled: bool
 @pytest.mark.slow
 @pytest.mark.parametrize("shuffled", [False, True])
 def test_learns_to_copy_from_any_place_after_copying_random_sequences(shuffled: bool, ids_in_prompts: Copying) -> None:
-    model = new_embedded(200, 64, 2, 4, seed=0)
-    settings = PretrainSettings(copy_steps=900, copy_batch_size=16, epochs=6, warmup_steps=50, seed=1)
-    log = pretrain(model, ids_in_prompts(3000, 1, 200, 20, shuffled), settings, show_progress=False)
-    right = share_right(model, ids_in_prompts(300, 2, 200, 20))
-    assert log["copy_loss"] < 1.0
+    model = new_embedded(300, 128, 2, 4, seed=0)
+    settings = PretrainSettings(copy_steps=500, epochs=3, seed=1)
+    log = pretrain(model, ids_in_prompts(3000, 1, 300, 20, shuffled), settings, show_progress=False)
+    right = share_right(model, ids_in_prompts(300, 2, 300, 20))
+    assert log["copy_loss"] < 2.0
     if shuffled:
-        assert right < 0.15  # an ID that stands somewhere in the prompt by chance: 1 in 20
+        assert right < 0.15  # a token that stands in the prompt by chance: 1 in 20
     else:
-        assert right > 0.8
+        assert right > 0.9

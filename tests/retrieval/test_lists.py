@@ -65,7 +65,7 @@ def test_table_and_ties_must_fit() -> None:
 
 
 def test_shuffling_the_id_table_changes_nothing_at_m_1() -> None:
-    """METHOD.md's note: at m = 1 the ID list is the generated ID, whatever CORE learned."""
+    """docs/method.md's note: at m = 1 the ID list is the generated ID, whatever CORE learned."""
     generator = np.random.default_rng(1)
     table = generator.normal(size=(30, 8)).astype(np.float32)
     tie = tie_rank([f"item{i}" for i in range(30)])

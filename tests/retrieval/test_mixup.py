@@ -27,7 +27,7 @@ def mix(id_list: str, title_list: str, m: int, k: int, start: int) -> str:
 @pytest.mark.parametrize(
     ("id_list", "title_list", "m", "k", "start", "expected"),
     [
-        ("afedcb", "bcadef", 1, 5, 1, "acdebf"),  # METHOD.md's example
+        ("afedcb", "bcadef", 1, 5, 1, "acdebf"),  # docs/method.md's example
         ("afedcb", "bcadef", 1, 5, 0, "abcdef"),  # the title list from its head
         ("afedcb", "bcadef", 2, 5, 2, "afdebc"),
         ("afedcb", "bcadef", 3, 4, 3, "afedbc"),

@@ -1,6 +1,6 @@
 """From the simulator's arrays to atomic files' frames: opaque ids, the cut, the users who can be used.
 
-It knows the format of the files (METHOD.md, "sequence" and "click filter"); nothing of how events came about.
+It knows the format of the files (docs/method.md, "sequence" and "click filter"); nothing of how events came about.
 """
 
 from dataclasses import dataclass

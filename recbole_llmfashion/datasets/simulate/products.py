@@ -82,7 +82,7 @@ class Category:
 
 
 FASHION_STYLES = ("Classic", "Sporty", "Boho", "Minimalist", "Street")
-# new_share: METHOD.md, section 3: fashion 3.6 times electronics and 6.7 times toys
+# new_share: docs/method.md, section 3: fashion 3.6 times electronics and 6.7 times toys
 FASHION = Behaviour(
     new_share=0.6, fade_days=80.0, colors=2.8, sizes=2.6, clicks=3.0, walk=0.5, season=1.0, occasion=1.0,
     want_color=0.6, detail=0.5, synonyms=0.5, typos=0.07, refine=0.34, buy=-0.3,

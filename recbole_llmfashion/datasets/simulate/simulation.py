@@ -59,7 +59,7 @@ class Settings:
 
 
 def simulate_category(settings: Settings, path: Path, show_progress: bool = False) -> AtomicFolder:
-    """Simulate a dataset (METHOD.md, "section 3" and "Table 1"); deterministic by `settings`.
+    """Simulate a dataset (docs/method.md, "section 3" and "Table 1"); deterministic by `settings`.
 
     Args:
         settings: category, size and seed.

@@ -1,0 +1,104 @@
+"""The README is true: its commands run, at a small size, and its map names every file that is there and none that is not."""
+
+import re
+import shlex
+import subprocess
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+from test_main_job import SMALL
+from typer.testing import CliRunner
+
+from recbole_llmfashion.cli import app
+from recbole_llmfashion.run import main
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+
+
+def commands() -> list[list[str]]:
+    """Every command of a bash block, lines joined, `uv run` taken off."""
+    found = []
+    for block in re.findall(r"```bash\n(.*?)```", README, re.S):
+        for line in block.replace("\\\n", " ").splitlines():
+            found += [shlex.split(part.strip().removeprefix("uv run ")) for part in line.split("&&") if part.strip()]
+    return found
+
+
+def test_every_command_is_known():
+    heads = {tuple(words[:2]) if words[0] == "python" else words[0] for words in commands()}
+    assert heads == {"pip", "run_recbole_llm.py", "pytest", "recbole-llmfashion", ("python", "run_recbole_llm.py")}
+
+
+def small(words: list[str], root: Path) -> list[str]:
+    """A main job's arguments with everything small and below `root`."""
+    options = {"data_path": root / "dataset", "checkpoint_dir": root / "saved", **SMALL}
+    argv = [word for word in words if not word.startswith("--config_files")]
+    if "--output" in argv:
+        argv[argv.index("--output") + 1] = str(root / "out")
+    else:
+        argv.append(f"--output={root / 'out'}")
+    return [*argv, *(f"--{key}={value}" for key, value in options.items())]
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A folder in which `dataset/` holds a small footwear and the tables of a shop."""
+    root = tmp_path_factory.mktemp("readme")
+    folder = root / "dataset/footwear"
+    made = CliRunner().invoke(
+        app, ["simulate", "--category", "footwear", "--users", "40", "--items", "300", "--seed", "1", "--out", str(folder)]
+    )
+    assert made.exit_code == 0, made.output
+    plain = {"sep": "\t", "dtype": str, "keep_default_na": False}
+    frames = {name: pd.read_csv(folder / f"footwear.{name}", **plain) for name in ("inter", "search", "item")}
+    for frame in frames.values():
+        frame.columns = [column.split(":")[0] for column in frame.columns]
+    frames["inter"].rename(columns={"timestamp": "time"}).to_csv(root / "events.csv", index=False)
+    frames["search"].rename(columns={"timestamp": "time", "results": "shown"}).to_csv(root / "searches.csv", index=False)
+    frames["item"].to_csv(root / "items.csv", index=False)
+    return root
+
+
+def test_the_tools_run(place, monkeypatch):
+    monkeypatch.chdir(place)
+    tools = [words[1:] for words in commands() if words[0] == "recbole-llmfashion"]
+    assert [words[0] for words in tools] == ["convert", "validate", "simulate"]
+    for words in tools:
+        if words[0] == "simulate":
+            words[words.index("--users") + 1] = "30"
+            words += ["--items", "300"]
+        result = CliRunner().invoke(app, words)
+        assert result.exit_code == 0, (words, result.output, result.exception)
+
+
+def test_the_main_jobs_run(place):
+    jobs = [words for words in commands() if words[-1].startswith("--") or words[-1] == "out"]
+    jobs = [words[words.index("run_recbole_llm.py") + 1 :] for words in jobs if "run_recbole_llm.py" in words]
+    assert len(jobs) == 5
+    for argv in jobs:
+        assert main(small(argv, place)) == 0, argv
+
+
+def test_the_config_files_that_it_names_exist():
+    for file in re.findall(r"--config_files=(\S+)", README):
+        assert (ROOT / file).is_file(), file
+
+
+def test_the_map_names_every_file():
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+    mapped = set(re.findall(r"`([\w./-]+)`", README[README.index("## Every file") :]))
+    gone = {name for name in mapped if "/" in name and not (ROOT / name).exists()}
+    assert gone == set()
+    left_out = ("tests/", "dataset/", "README.md")
+    small = {name for name in listed if not name.startswith(left_out) and not name.endswith("/__init__.py")}
+    assert small - mapped == set()
+
+
+def test_ci_runs_what_the_readme_says():
+    text = (ROOT / ".ci/run").read_text()
+    assert "uv run pytest\n" in text and "uv run run_recbole_llm.py --model=LLMFashionRec,CORE" in text
+    assert "bash .ci/run" in (ROOT / ".github/workflows/ci.yml").read_text()
+    assert yaml.safe_load((ROOT / ".ci/small.yaml").read_text())["epochs"] == 2
