@@ -115,5 +115,8 @@ def load_trained(config: LLMFashionConfig, loaders: Loaders, folder: Path) -> An
 
 
 def core_table(folder: Path) -> Any:
-    """CORE's item embeddings [N, d] float32 by catalogue position, the pad row, which CORE trains as a negative, left out."""
+    """CORE's item embeddings [N, d] float32 by catalogue position.
+
+    The pad row, which CORE trains as a negative, is left out.
+    """
     return load_file(folder / "model.safetensors")["item_embedding.weight"][1:].numpy()

@@ -34,11 +34,11 @@ def properties_folder() -> Path:
     return carried if carried.is_dir() else Path(__file__).parent.parent / "properties"
 
 
-class _Loader(yaml.SafeLoader):
+class YamlLoader(yaml.SafeLoader):
     """YAML 1.1 reads 1e-5 as text; RecBole's users write it as a number."""
 
 
-_Loader.add_implicit_resolver(
+YamlLoader.add_implicit_resolver(
     "tag:yaml.org,2002:float",
     re.compile(r"^[-+]?(\d[\d_]*)(\.[\d_]*)?[eE][-+]?\d+$|^[-+]?\d[\d_]*\.[\d_]*$|^[-+]?\.\d+$|^[-+]?\.(inf|nan)$"),
     list("-+0123456789."),
@@ -48,7 +48,7 @@ _Loader.add_implicit_resolver(
 def read_yaml(path: Path) -> dict[str, Any]:
     """A YAML file as a dict; an absent file, a broken one or one that is no mapping is a UserError."""
     try:
-        value = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
+        value = yaml.load(path.read_text(encoding="utf-8"), Loader=YamlLoader)
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; --config_files takes YAML files separated by spaces") from None
     except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
@@ -95,6 +95,15 @@ def reject_unknown_keys(keys: Iterable[str], models: Iterable[str], source: str)
             raise UserError(f"{source}: unknown key '{key}'; {hint}")
 
 
+def _check_types(defaults: Mapping[str, Any], values: Mapping[str, Any], source: str) -> None:
+    """Numbers, truth values and lists of ours stay what their default is; texts may have other readings."""
+    for key, value in values.items():
+        kind = type(defaults.get(key))
+        accepted = {bool: (bool,), int: (int,), float: (int, float), list: (list,)}.get(kind, (object,))
+        if not isinstance(value, accepted) or (isinstance(value, bool) and kind in (int, float)):
+            raise UserError(f"{source}: {key} expects a value of type {kind.__name__}, found '{value}'")
+
+
 class LLMFashionConfig(Config):
     """RecBole's Config without `eval`, without the command line, and with an error where a key of ours is missing."""
 
@@ -138,12 +147,15 @@ def load_config(
     for path in layers:
         merged |= read_yaml(path) if path.is_file() else {}
     mine = recbole_keys(name) | own_keys(name)
+    defaults = {key: value for key, value in merged.items() if key not in recbole_keys(name)}
     for file in config_files:
         values = read_yaml(Path(file))
         reject_unknown_keys(values, models, file)
+        _check_types(defaults, values, file)
         merged |= {key: value for key, value in values.items() if key in mine}
     overrides = dict(overrides or {})
     reject_unknown_keys(overrides, models, "command line")
+    _check_types(defaults, overrides, "command line")
     merged |= {key: value for key, value in overrides.items() if key in mine}
     merged |= {
         "required_keys": sorted(own_keys(name)),

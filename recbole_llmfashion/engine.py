@@ -47,6 +47,12 @@ class Engine:
         self.show_progress = bool(config["show_progress"])
         self.report: dict[str, Any] = {}
 
+    @staticmethod
+    def check(config: LLMFashionConfig) -> None:
+        """Raises UserError where the backbone's tokenizer cannot be had."""
+        if config["llm_name_or_path"] != EMBEDDED:
+            load_tokenizer(str(config["llm_name_or_path"]))
+
     def _seed(self, stage: str) -> int:
         return stage_seed(self.config["seed"], stage)
 

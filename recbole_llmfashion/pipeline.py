@@ -34,7 +34,6 @@ from recbole_llmfashion.retrieval.ties import tie_rank
 from recbole_llmfashion.retrieval.title_list import TitleList
 from recbole_llmfashion.stages import StageStore, sha256_arrays, sha256_texts, stage_seed
 
-
 TEMPLATE_WEIGHT = 1000  # how often an embedded tokenizer reads the template's words: as often as prompts repeat them
 
 

@@ -20,7 +20,7 @@ from typing import Any
 import yaml
 
 from recbole_llmfashion import results
-from recbole_llmfashion.config import LLMFashionConfig, _Loader, load_config
+from recbole_llmfashion.config import LLMFashionConfig, YamlLoader, load_config
 from recbole_llmfashion.data.atomic import folder_sha256
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.quick_start import Result, run_experiment
@@ -76,7 +76,7 @@ def parse(argv: Sequence[str]) -> Arguments:
 
 def _value(key: str, text: str) -> Any:
     try:
-        return yaml.load(text, Loader=_Loader)
+        return yaml.load(text, Loader=YamlLoader)
     except yaml.YAMLError:
         raise UserError(f"command line: --{key}={text} is not readable as a YAML value; quote it") from None
 
@@ -109,6 +109,9 @@ def main_job(argv: Sequence[str]) -> int:
     first = configs[names[0]]
     folder = find_dataset(first)
     _log_level(str(first["state"]))
+    for name, spec in specs.items():
+        if spec.trainer is not None:
+            spec.trainer.check(configs[name])
     command = shlex.join(["run_recbole_llm.py", *argv])
     run = results.Run(arguments.dataset, folder_sha256(folder, arguments.dataset), [first["seed"]], command)
     rows: dict[str, Result | str] = {}

@@ -3,10 +3,10 @@
 It knows no default: properties/ holds them.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 from recbole_llmfashion.config import LLMFashionConfig
+from recbole_llmfashion.data.catalogue import TEXT_ATTRIBUTES
 from recbole_llmfashion.embedding.clip import ClipSettings
 from recbole_llmfashion.embedding.title import TitleSettings
 from recbole_llmfashion.errors import UserError
@@ -14,8 +14,28 @@ from recbole_llmfashion.llm.finetune import FinetuneSettings
 from recbole_llmfashion.llm.generate import DecodingSettings
 from recbole_llmfashion.llm.pretrain import PretrainSettings
 from recbole_llmfashion.prompt.builder import PromptSettings
+from recbole_llmfashion.prompt.template import TEMPLATES
 
-Seed = Callable[[str], int]
+CHOICES = {
+    "quantization": ("nf4", "none"),
+    "compute_dtype": ("auto", "bf16", "fp16", "fp32"),
+    "decoding": ("constrained", "sample"),
+    "prompt_dates": ("auto", True, False),
+    "template": tuple(TEMPLATES),
+}
+
+
+def check(config: LLMFashionConfig) -> None:
+    """Raises UserError on a value that no stage could use, before any of them runs."""
+    for key, values in CHOICES.items():
+        if config[key] not in values:
+            raise UserError(f"{key}: expected one of {', '.join(map(str, values))}, found '{config[key]}'")
+    unknown = set(config["prompt_attributes"]) - set(TEXT_ATTRIBUTES)
+    if unknown:
+        raise UserError(f"prompt_attributes: expected some of {', '.join(TEXT_ATTRIBUTES)}, found {sorted(unknown)}")
+    for key in ("targets_per_user", "memory_neighbors", "llm_batch_size", "generation_batch_size", "title_batch_size"):
+        if config[key] < 1:
+            raise UserError(f"{key}: expected 1 or more, found {config[key]}")
 
 
 def clip_settings(config: LLMFashionConfig, seed: int) -> ClipSettings:
@@ -46,8 +66,6 @@ def title_settings(config: LLMFashionConfig, seed: int) -> TitleSettings:
 def prompt_settings(config: LLMFashionConfig, has_dates: bool) -> PromptSettings:
     """What a prompt shows."""
     dates = config["prompt_dates"]
-    if dates not in ("auto", True, False):
-        raise UserError(f"prompt_dates: expected auto, True or False, found '{dates}'")
     return PromptSettings(
         attributes=tuple(config["prompt_attributes"]),
         max_length=config["max_length"],

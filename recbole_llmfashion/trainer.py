@@ -13,6 +13,9 @@ from typing import Any
 
 from recbole.trainer import Trainer
 
+from recbole_llmfashion import settings
+from recbole_llmfashion.config import LLMFashionConfig
+from recbole_llmfashion.engine import Engine
 from recbole_llmfashion.model.llmfashionrec import LLMFashionRec, Ranking, Validity
 from recbole_llmfashion.pipeline import Pipeline
 
@@ -21,6 +24,10 @@ MIXUP_REPORTED = (1, 2, 3)  # docs/method.md, stage 3: report these on validatio
 
 class FloorTrainer(Trainer):
     """RecBole's Trainer for models that learn nothing by gradient: `fit` is one validation."""
+
+    @staticmethod
+    def check(config: LLMFashionConfig) -> None:
+        """Raises UserError on what can be known to be wrong before any model is trained."""
 
     def _build_optimizer(self, **kwargs: Any) -> None:
         return None
@@ -45,6 +52,12 @@ class LLMFashionRecTrainer(FloorTrainer):
 
     pipeline: Pipeline
     model: LLMFashionRec
+
+    @staticmethod
+    def check(config: LLMFashionConfig) -> None:
+        """Values without meaning, and a backbone that is not there, before hours of other stages."""
+        settings.check(config)
+        Engine.check(config)
 
     def fit(self, train_data: Any, valid_data: Any = None, **kwargs: Any) -> tuple[float, Mapping[str, float]]:
         """Runs every stage, then validates, mixup_m = 1, 2, 3 included."""

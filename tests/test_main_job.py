@@ -139,3 +139,26 @@ def test_killed_at_several_points_ends_with_the_same_metrics(shop, first):
 
 def finished(stages: Path) -> int:
     return len(list(stages.glob("*/stage.json")))
+
+
+def test_other_test_targets_change_no_artefact(shop):
+    """Every stage, responses included, is found again after all test targets were replaced."""
+    keys = {"click_filter": "none", "checkpoint_dir": shop / "saved_targets"}  # the paper's filter looks at targets
+    assert main(arguments(shop, "targets", "LLMFashionRec", **keys)) == 0
+    other = shop / "other/shoes"
+    other.mkdir(parents=True)
+    for file in (shop / "shoes").glob("shoes.*"):
+        (other / file.name).write_bytes(file.read_bytes())
+    lines = (other / "shoes.inter").read_text().splitlines()
+    items = [line.split("\t")[0] for line in (other / "shoes.item").read_text().splitlines()[1:]]
+    rows = [line.split("\t") for line in lines]
+    for row, following in zip(rows[1:], [*rows[2:], [""]], strict=True):
+        if row[0] != following[0]:
+            row[1] = items[(items.index(row[1]) + 7) % len(items)]
+    (other / "shoes.inter").write_text("\n".join("\t".join(row) for row in rows) + "\n")
+    assert main(arguments(shop, "replaced", "LLMFashionRec", **keys, data_path=shop / "other")) == 0
+    row = results(shop, "replaced")["LLMFashionRec"]
+    assert set(row["stages_reused"]) == set(row["seconds"]) - {"total"}
+    assert row["valid"] == results(shop, "targets")["LLMFashionRec"]["valid"]
+    before, after = (pd.read_parquet(shop / name / "ranks.parquet") for name in ("targets", "replaced"))
+    assert (before["target"].to_numpy() != after["target"].to_numpy()).all()

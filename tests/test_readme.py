@@ -1,4 +1,4 @@
-"""The README is true: its commands run, at a small size, and its map names every file that is there and none that is not."""
+"""The README is true: its commands run, at a small size, and its map names every file that is there."""
 
 import re
 import shlex
@@ -49,7 +49,8 @@ def place(tmp_path_factory):
     root = tmp_path_factory.mktemp("readme")
     folder = root / "dataset/footwear"
     made = CliRunner().invoke(
-        app, ["simulate", "--category", "footwear", "--users", "40", "--items", "300", "--seed", "1", "--out", str(folder)]
+        app,
+        ["simulate", "--category", "footwear", "--users", "40", "--items", "300", "--seed", "1", "--out", str(folder)],
     )
     assert made.exit_code == 0, made.output
     plain = {"sep": "\t", "dtype": str, "keep_default_na": False}
@@ -57,7 +58,9 @@ def place(tmp_path_factory):
     for frame in frames.values():
         frame.columns = [column.split(":")[0] for column in frame.columns]
     frames["inter"].rename(columns={"timestamp": "time"}).to_csv(root / "events.csv", index=False)
-    frames["search"].rename(columns={"timestamp": "time", "results": "shown"}).to_csv(root / "searches.csv", index=False)
+    frames["search"].rename(columns={"timestamp": "time", "results": "shown"}).to_csv(
+        root / "searches.csv", index=False
+    )
     frames["item"].to_csv(root / "items.csv", index=False)
     return root
 

@@ -76,7 +76,22 @@ def test_bad_files_are_one_line(tmp_path, capsys, files, said):
     assert status == 2 and said in line
 
 
-@pytest.mark.parametrize("option", ["--mixup_n=1", "--click_filter=some", "--state=LOUD", "--mixup_title_start=k"])
+@pytest.mark.parametrize(
+    "option",
+    [
+        "--mixup_n=1",
+        "--click_filter=some",
+        "--state=LOUD",
+        "--mixup_title_start=k",
+        "--mixup_m=two",
+        "--decoding=beam",
+        "--prompt_attributes=[colour]",
+        "--quantization=int8",
+        "--targets_per_user=0",
+        "--show_progress=maybe",
+        "--llm_name_or_path=no/such/folder/here",
+    ],
+)
 def test_bad_keys_and_values_are_one_line(tmp_path, capsys, option):
     write_tiny(tmp_path)
     status, line = status_and_line(capsys, tmp_path, option, model="LLMFashionRec")

@@ -1,6 +1,6 @@
 """The order of rows that a clean folder has: what `recbole-llmfashion clean` would mend, and where.
 
-Knows two frames and docs/method.md's cleaning ("Data and split", sequence). Does NOT read files and mends nothing.
+Knows two frames and docs/method.md's cleaning ("Rows", sequence). Does NOT read files and mends nothing.
 """
 
 from collections.abc import Callable, Iterator

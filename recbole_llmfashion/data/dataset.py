@@ -1,8 +1,8 @@
-"""docs/method.md's rows for every model: RecBole's SequentialDataset with our reading, our ids and our split.
+"""The rows of every model (docs/method.md): RecBole's SequentialDataset with our reading, our ids and our split.
 
 Four things differ from RecBole's class, each by one hook: the files are read as text that survives (`_load_data`),
 internal item ids follow `.item` (`_get_remap_list`), each row learns how much of its user's timeline lies before it
-(`data_augmentation`), and the split is docs/method.md's (`_split_index_by_leave_one_out`). It knows no prompt and no model.
+(`data_augmentation`), and the split is our own (`_split_index_by_leave_one_out`). It knows no prompt and no model.
 """
 
 from logging import getLogger

@@ -47,7 +47,7 @@ class CleanCounts:
 
 
 def clean(folder: AtomicFolder) -> tuple[AtomicFolder, CleanCounts]:
-    """Make a folder that `check_clean` accepts (docs/method.md, "Data and split", sequence); idempotent.
+    """Make a folder that `check_clean` accepts (docs/method.md, "Rows", sequence); idempotent.
 
     Users stand in the order of their first appearance, their rows by time, ties in file order. Rows after the final
     purchase go; users with fewer than two rows left, or no purchase, go with their searches; searches later than the

@@ -4,8 +4,8 @@
 
 An action is three pieces: its word, its item or query, its date. A piece begins with a space or a line break, so the
 joined ids are those of the joined text (template.py). Prompt and response together stay within `max_length`; where
-they would not, whole actions are dropped, oldest first (docs/method.md, stage 1). The builder is told what lies before a
-target; it never sees the target.
+they would not, whole actions are dropped, oldest first (docs/method.md, stage 1). The builder is told what lies before
+a target; it never sees the target.
 """
 
 from collections.abc import Sequence

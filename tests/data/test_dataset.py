@@ -100,7 +100,7 @@ def test_training_actions_carry_their_search(tmp_path):
 
 
 def test_purchase_only_rows_and_sasrec_metrics_are_recboles_own(tmp_path):
-    """docs/method.md: on purchase-only data this IS RecBole's leave-one-out; same seed, same metrics, to the last digit."""
+    """On purchase-only data this IS RecBole's leave-one-out; same seed, same metrics, to the last digit."""
     purchases_only(tmp_path, users=60, items=40, length=7)
     config = load_config(
         SASRec,
