@@ -86,7 +86,7 @@ def test_the_main_jobs_run(place):
 
 
 def test_the_config_files_that_it_names_exist():
-    for file in re.findall(r"--config_files=(\S+)", README):
+    for file in re.findall(r"--config_files=(properties\S+)", README):
         assert (ROOT / file).is_file(), file
 
 
