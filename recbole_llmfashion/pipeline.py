@@ -26,9 +26,9 @@ from recbole_llmfashion.model.llmfashionrec import Parts
 from recbole_llmfashion.prompt.builder import PromptBuilder
 from recbole_llmfashion.prompt.calendar import MONTHS
 from recbole_llmfashion.prompt.dataloader import LLMFashionRecDataLoader
-from recbole_llmfashion.prompt.memory import MemoryLog, QueryProductMemory
+from recbole_llmfashion.prompt.memory import MemoryLog, QueryProductMemory, query_key
 from recbole_llmfashion.prompt.response import format_response
-from recbole_llmfashion.prompt.template import get_template, neutralize
+from recbole_llmfashion.prompt.template import UNTITLED, get_template, neutralize
 from recbole_llmfashion.retrieval.id_list import IdList
 from recbole_llmfashion.retrieval.ties import tie_rank
 from recbole_llmfashion.retrieval.title_list import TitleList
@@ -54,6 +54,11 @@ def training_rows(users: np.ndarray, purchase: np.ndarray, per_user: int) -> np.
     return np.sort(order[np.arange(len(users)) - first < per_user])
 
 
+def can_contrast(pairs: Sequence[tuple[str, str]]) -> bool:
+    """Whether (query, title) pairs hold two queries and two titles, the least that a text model can tell apart."""
+    return len({query_key(query) for query, _ in pairs}) > 1 and len({title for _, title in pairs}) > 1
+
+
 class Pipeline:
     """The stages of one run.
 
@@ -71,7 +76,10 @@ class Pipeline:
         self.catalogue, self.log = dataset.catalogue, dataset.search_log
         self.show_progress = bool(config["show_progress"])
         self.tie = tie_rank(self.catalogue.item_ids)
-        self.report: dict[str, Any] = {"clip": "none: the training log has no query"}
+        # what a response says is cleaned text, so the text models read cleaned text too
+        self.titles = [neutralize(title) or UNTITLED for title in self.catalogue.titles]
+        self.queries = [neutralize(query) for query in self.log.queries]
+        self.report: dict[str, Any] = {"clip": "none: the training log has no two queries with items of two titles"}
 
     def _seed(self, stage: str) -> int:
         return stage_seed(self.config["seed"], stage)
@@ -82,7 +90,7 @@ class Pipeline:
         rows = self.dataset.training_actions
         rows = rows[rows["search"] >= 0]
         texts = [
-            (self.log.queries[self.log.query_index[search]], self.catalogue.titles[item])
+            (self.queries[self.log.query_index[search]], self.titles[item])
             for search, item in zip(rows["search"], rows["item"], strict=True)
         ]
         bought = [pair for pair, purchase in zip(texts, rows["purchase"], strict=True) if purchase]
@@ -93,7 +101,7 @@ class Pipeline:
         """The text tower behind the memory's keys."""
         if self.config["clip_pretrained"]:
             clip = load_clip(self.config["clip_model"], self.config["clip_pretrained"])
-        elif len(self._pairs["led"]) >= 2:
+        elif can_contrast(self._pairs["led"]):
             pairs, chosen = self._pairs["led"], settings.clip_settings(self.config, self._seed("clip"))
             inputs = {"settings": asdict(chosen), "pairs": sha256_texts(text for pair in pairs for text in pair)}
             folder = self.store.get(
@@ -114,13 +122,13 @@ class Pipeline:
             return None
         memory = QueryProductMemory(
             log,
-            self.log.queries,
+            self.queries,
             self.clip.encode,
             neighbors=self.config["memory_neighbors"],
             products=self.config["memory_products"],
             tie_rank=self.tie,
         )
-        memory.prepare(self.log.queries)
+        memory.prepare(self.queries)
         return memory
 
     def _memory_log(self) -> MemoryLog:
@@ -146,13 +154,13 @@ class Pipeline:
         the template's own words, often enough that each mark is few tokens."""
         template = get_template(self.config["template"])
         texts = []
-        for i, (item_id, title) in enumerate(zip(self.catalogue.item_ids, self.catalogue.titles, strict=True)):
+        for i, (item_id, title) in enumerate(zip(self.catalogue.item_ids, self.titles, strict=True)):
             attributes = {name: neutralize(values[i]) for name, values in self.catalogue.attributes.items()}
             month = template.date(MONTHS[i % len(MONTHS)])
-            texts += [template.item(item_id, neutralize(title), attributes) + month, format_response(item_id, title)]
+            texts += [template.item(item_id, title, attributes) + month, format_response(item_id, title)]
         used = np.unique(self.log.query_index[self.log.training])
         words = "".join(value for value in vars(template).values())
-        return [*texts, *(f" {neutralize(self.log.queries[i])}" for i in used), *[words] * TEMPLATE_WEIGHT]
+        return [*texts, *(f" {self.queries[i]}" for i in used), *[words] * TEMPLATE_WEIGHT]
 
     @cached_property
     def builder(self) -> PromptBuilder:
@@ -161,7 +169,7 @@ class Pipeline:
             self.engine.tokenizer,
             get_template(self.config["template"]),
             self.catalogue,
-            self.log.queries,
+            self.queries,
             self.log.query_index,
             self.memory,
             settings.prompt_settings(self.config, self.dataset.has_dates),
@@ -182,17 +190,17 @@ class Pipeline:
     def title_model(self) -> TitleModel:
         """The LSTM over titles and queries."""
         pairs, kind = self._pairs["bought"], "queries"
-        if len(pairs) < 2:
-            texts = [(title, self.catalogue.attribute_text(i)) for i, title in enumerate(self.catalogue.titles)]
+        if not can_contrast(pairs):
+            texts = [(title, self.catalogue.attribute_text(i)) for i, title in enumerate(self.titles)]
             pairs, kind = derive_pairs(texts, self._seed("title_pairs")), "derived"
         self.report["title_pairs"] = kind
         chosen = settings.title_settings(self.config, self._seed("title"))
         inputs = {
             "settings": asdict(chosen),
             "pairs": sha256_texts(text for pair in pairs for text in pair),
-            "catalogue": sha256_texts(self.catalogue.titles),
+            "catalogue": sha256_texts(self.titles),
         }
-        titles = self.catalogue.titles
+        titles = self.titles
         folder = self.store.get(
             "title", inputs, lambda folder: train_title_model(pairs, titles, chosen, self.show_progress).save(folder)
         )
@@ -204,7 +212,7 @@ class Pipeline:
         self.engine.learn(self.examples(train_data))
         self.report |= self.engine.report
         self.book = AnswerBook(self._generate)
-        matrix = self.title_model.encode(list(self.catalogue.titles), show_progress=self.show_progress)
+        matrix = self.title_model.encode(self.titles, show_progress=self.show_progress)
         position_of = {token: i for i, token in enumerate(self.builder.item_tokens)}
         return Parts(
             answer=self.book,

@@ -22,7 +22,7 @@ class ModelSpec:
 
     model: type
     dataloader: type | None
-    trainer: type | None
+    trainer: type[FloorTrainer] | None
 
 
 MODEL_TABLE = {

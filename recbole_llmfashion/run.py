@@ -9,6 +9,7 @@ import difflib
 import errno
 import logging
 import shlex
+import shutil
 import sys
 import traceback
 import warnings
@@ -27,6 +28,8 @@ from recbole_llmfashion.quick_start import Result, run_experiment
 from recbole_llmfashion.registry import get_model
 
 SIMULATED = ("luggage_bags", "footwear", "accessories_jewelry", "clothing")
+NO_ROOM = 2**20  # bytes
+FREE_SPACE = "free space, then run the same command; finished stages stay"
 USAGE = (
     "usage: run_recbole_llm.py --model=LLMFashionRec,CORE --dataset=footwear [--output DIR] "
     "[--config_files='a.yaml b.yaml'] [--key=value ..]"
@@ -131,10 +134,18 @@ def _row(config: LLMFashionConfig) -> Result | str:
     except (UserError, KeyboardInterrupt):
         raise
     except Exception as error:
-        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-            raise
+        if disk_full(error, Path(config["checkpoint_dir"])):
+            raise UserError(f"disk full at {config['checkpoint_dir']}: {FREE_SPACE}") from error
         traceback.print_exc()
         return f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+
+
+def disk_full(error: Exception, folder: Path) -> bool:
+    """Whether a failure is a full disk: torch and safetensors raise their own errors where a write found no room."""
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return True
+    there = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+    return shutil.disk_usage(there).free < NO_ROOM
 
 
 def _log_level(state: str) -> None:
@@ -160,7 +171,7 @@ def guarded(work: Callable[[], int]) -> int:
     except OSError as error:
         if error.errno != errno.ENOSPC:
             raise
-        line = f"disk full{f' at {error.filename}' if error.filename else ''}: free space, then run the same command"
+        line = f"disk full{f' at {error.filename}' if error.filename else ''}: {FREE_SPACE}"
     print(f"error: {' '.join(line.split())}", file=sys.stderr)
     return 2
 

@@ -42,10 +42,10 @@ def test_nan_is_no_json(tmp_path):
 def test_peak_memory_is_of_the_stretch_not_of_the_process():
     with PeakMemory() as before:
         pass
-    with PeakMemory() as large:
-        with mmap.mmap(-1, 200 * 2**20) as block:  # fresh pages: freed ones of earlier tests would already be resident
-            block.write(b"x" * len(block))
-            large._sample()
+    # fresh pages: freed ones of earlier tests would already be resident
+    with PeakMemory() as large, mmap.mmap(-1, 200 * 2**20) as block:
+        block.write(b"x" * len(block))
+        large._sample()
     with PeakMemory() as after:
         pass
     assert large.megabytes > before.megabytes + 150

@@ -130,6 +130,20 @@ def test_stopped_or_full(tmp_path, capsys, monkeypatch, error, said):
     assert status == 2 and said in line
 
 
+def test_a_write_that_found_no_room_is_a_full_disk_whatever_it_raised(tmp_path, capsys, monkeypatch):
+    write_tiny(tmp_path)
+
+    def fails(config):
+        raise RuntimeError("PytorchStreamWriter failed writing file")
+
+    monkeypatch.setattr(module, "run_experiment", fails)
+    assert status_and_line(capsys, tmp_path)[0] == 1
+    full = module.shutil.disk_usage(tmp_path)._replace(free=100)
+    monkeypatch.setattr(module.shutil, "disk_usage", lambda path: full)
+    status, line = status_and_line(capsys, tmp_path)
+    assert status == 2 and "disk full" in line and "free space" in line
+
+
 def test_popularity_is_always_there_and_metrics_are_of_the_ranks(tmp_path, capsys):
     import pandas as pd
 

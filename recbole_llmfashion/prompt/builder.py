@@ -20,7 +20,7 @@ from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.prompt.calendar import DAY, coarse_date
 from recbole_llmfashion.prompt.memory import QueryProductMemory
 from recbole_llmfashion.prompt.response import ID_PREFIX, SEPARATOR
-from recbole_llmfashion.prompt.template import Template, neutralize, spoken_ids
+from recbole_llmfashion.prompt.template import UNTITLED, Template, neutralize, spoken_ids
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ class PromptBuilder:
         self._queries, self._query_of_search = tuple(queries), query_of_search
         self._marks = special_strings(tokenizer)
         self.item_tokens = spoken_ids(catalogue.item_ids, self._marks)
-        self._titles = [self.clean(title) or "untitled" for title in catalogue.titles]
+        self._titles = [self.clean(title) or UNTITLED for title in catalogue.titles]
         attributes = [
             {name: self.clean(catalogue.attributes[name][i]) for name in settings.attributes}
             for i in range(len(catalogue))

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from recbole_llmfashion.errors import UserError
 
+UNTITLED = "untitled"  # stands for a title of which nothing is left
 TEXT_LIMIT = 200  # characters of one cell of data that reach a prompt: beyond it a title is an attack or an accident
 
 
