@@ -94,7 +94,8 @@ def _run(
         valid = fit["valid"]
     else:
         init_seed(config["seed"], config["reproducibility"])
-        trainer = make_trainer(config, spec.model(config, loaders.train._dataset), spec.trainer)
+        model = spec.model(config, loaders.train._dataset).to(config["device"])
+        trainer = make_trainer(config, model, spec.trainer)
         loaders = _own_loaders(config, spec, loaders)
         if isinstance(trainer, LLMFashionRecTrainer):
             trainer.pipeline = Pipeline(config, loaders.dataset, store, lambda: _core_table(config, store))
