@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
+import torch
 
 _REMOVED_ALIASES = {"float_": np.float64, "complex_": np.complex128, "unicode_": np.str_, "bool8": np.bool_}
 
@@ -72,6 +73,18 @@ def no_tensorboard_folder() -> Iterator[None]:
         yield
     finally:
         module.get_tensorboard = before
+
+
+def anomaly_mode_off() -> None:
+    """RecBole's sine.py switches autograd's anomaly mode on for the whole process when it is imported.
+
+    Every model of the package is imported with it, and each operation then keeps a stack trace and each gradient is
+    searched for NaN: every training in the process, RecBole's and ours, runs at about half its speed. Nobody has
+    reported it upstream as far as we know.
+    """
+    import recbole.model.sequential_recommender  # noqa: F401  (imported first, so that no later import switches it on)
+
+    torch.autograd.set_detect_anomaly(False)
 
 
 restore_numpy_aliases()

@@ -14,6 +14,7 @@ import pandas as pd
 from recbole.data.dataloader import FullSortEvalDataLoader
 from recbole.utils import init_seed
 
+from recbole_llmfashion import compat
 from recbole_llmfashion.baseline import Loaders, core_table, load_trained, make_loaders, make_trainer, trained
 from recbole_llmfashion.config import LLMFashionConfig
 from recbole_llmfashion.evaluation import RankCollector, full_rank_mrr
@@ -72,6 +73,7 @@ def run_experiment(config: LLMFashionConfig) -> Result:
         UserError: what the user can mend; any other exception is the model's own failure.
     """
     spec = get_model(config["model"])
+    compat.anomaly_mode_off()
     clock = _Clock()
     store = StageStore(stage_root(config), clock.add)
     start = perf_counter()

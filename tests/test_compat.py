@@ -1,3 +1,4 @@
+import importlib
 import os
 import sys
 
@@ -39,6 +40,15 @@ def test_no_folder_is_made_unasked(tmp_path, monkeypatch):
     with compat.no_tensorboard_folder():
         module.get_tensorboard(None).add_scalar("x", 1, 2)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_anomaly_mode_which_recbole_switches_on_is_off():
+    import recbole.model.sequential_recommender.sine as sine
+
+    importlib.reload(sine)
+    assert torch.is_anomaly_enabled()  # the trap itself: gone upstream once this fails
+    compat.anomaly_mode_off()
+    assert not torch.is_anomaly_enabled()
 
 
 def test_recboles_quick_start_is_never_imported():
