@@ -79,7 +79,7 @@ def anomaly_mode_off() -> None:
     """RecBole's sine.py switches autograd's anomaly mode on for the whole process when it is imported.
 
     Every model of the package is imported with it, and each operation then keeps a stack trace and each gradient is
-    searched for NaN: every training in the process, RecBole's and ours, runs at about half its speed. Nobody has
+    searched for NaN: every training in the process, RecBole's and ours, takes half as long again. Nobody has
     reported it upstream as far as we know.
     """
     import recbole.model.sequential_recommender  # noqa: F401  (imported first, so that no later import switches it on)

@@ -29,7 +29,9 @@ def commands() -> list[list[str]]:
 
 def test_every_command_is_known():
     heads = {tuple(words[:2]) if words[0] == "python" else words[0] for words in commands()}
-    assert heads == {"pip", "run_recbole_llm.py", "pytest", "recbole-llmfashion", ("python", "run_recbole_llm.py")}
+    python = {("python", "run_recbole_llm.py"), ("python", "benchmarks/prompts.py")}
+    assert heads == {"pip", "run_recbole_llm.py", "pytest", "recbole-llmfashion", *python}
+    assert "uv run python benchmarks/prompts.py" in (ROOT / ".ci/run").read_text()
 
 
 def small(words: list[str], root: Path) -> list[str]:
