@@ -1,6 +1,7 @@
 import json
 import mmap
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -37,6 +38,17 @@ def test_files_and_table_agree(tmp_path):
 def test_nan_is_no_json(tmp_path):
     with pytest.raises(ValueError, match="JSON"):
         results.write(tmp_path, RUN, {"CORE": result(ndcg=float("nan"))})
+
+
+def test_freed_memory_is_given_back_before_the_next_model():
+    rows = [np.ones(12_000) for _ in range(3000)]  # below malloc's mmap threshold: freed, it stays resident
+    keep = rows[-1]
+    with PeakMemory() as full:
+        full._sample()
+    del rows
+    with PeakMemory() as after:
+        pass
+    assert after.megabytes < full.megabytes - 200 and len(keep)
 
 
 def test_peak_memory_is_of_the_stretch_not_of_the_process():
