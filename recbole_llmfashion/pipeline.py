@@ -4,12 +4,10 @@ A stage's inputs are the digests of what it really reads: training stages read t
 test target can change none of them, and a key of a later stage can change no earlier one.
 """
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import cached_property
 from logging import getLogger
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +16,7 @@ from recbole_llmfashion import settings
 from recbole_llmfashion.config import LLMFashionConfig
 from recbole_llmfashion.data.dataset import TARGET_PURCHASE, LLMFashionRecDataset
 from recbole_llmfashion.embedding.clip import ClipText, load_clip, train_clip
+from recbole_llmfashion.embedding.pairs import fold
 from recbole_llmfashion.embedding.title import TitleModel, derive_pairs, train_title_model
 from recbole_llmfashion.engine import Engine
 from recbole_llmfashion.llm.answers import AnswerBook
@@ -26,7 +25,7 @@ from recbole_llmfashion.model.llmfashionrec import Parts
 from recbole_llmfashion.prompt.builder import PromptBuilder
 from recbole_llmfashion.prompt.calendar import MONTHS
 from recbole_llmfashion.prompt.dataloader import LLMFashionRecDataLoader
-from recbole_llmfashion.prompt.memory import MemoryLog, QueryProductMemory, query_key
+from recbole_llmfashion.prompt.memory import MemoryLog, QueryProductMemory
 from recbole_llmfashion.prompt.response import format_response
 from recbole_llmfashion.prompt.template import UNTITLED, get_template, neutralize
 from recbole_llmfashion.retrieval.id_list import IdList
@@ -56,7 +55,7 @@ def training_rows(users: np.ndarray, purchase: np.ndarray, per_user: int) -> np.
 
 def can_contrast(pairs: Sequence[tuple[str, str]]) -> bool:
     """Whether (query, title) pairs hold two queries and two titles, the least that a text model can tell apart."""
-    return len({query_key(query) for query, _ in pairs}) > 1 and len({title for _, title in pairs}) > 1
+    return all(len({fold(pair[side]) for pair in pairs}) > 1 for side in (0, 1))
 
 
 class Pipeline:
@@ -241,9 +240,5 @@ class Pipeline:
             "prompts": sha256_arrays(*prompts),
             "ids": sha256_texts(self.builder.item_tokens),
         }
-        folder = self.store.get("responses", inputs, lambda folder: self._write_responses(prompts, folder))
+        folder = self.store.get("responses", inputs, lambda folder: self.book.write(prompts, folder))
         self.book.load(folder)
-
-    def _write_responses(self, prompts: list[np.ndarray], folder: Path) -> None:
-        self.book.write(prompts, folder)
-        (folder / "prompts.json").write_text(json.dumps({"prompts": len(prompts)}))

@@ -4,7 +4,6 @@ Status 0: every model has its row; 1: a model failed and its row says why; 2: th
 It knows no model: names go to the registry, keys to the config.
 """
 
-import contextlib
 import difflib
 import errno
 import logging
@@ -160,8 +159,7 @@ def _log_level(state: str) -> None:
 
 def guarded(work: Callable[[], int]) -> int:
     """Runs a command; what the user can mend becomes one line on stderr and status 2, finished stages stay."""
-    with contextlib.suppress(Exception):
-        warnings.simplefilter("ignore", FutureWarning)
+    warnings.simplefilter("ignore", FutureWarning)
     try:
         return work()
     except UserError as error:

@@ -26,6 +26,7 @@ from recbole_llmfashion.errors import UserError
 HISTORY_LENGTH = "history_length"  # events of the user's timeline before the row's target
 TARGET_PURCHASE = "target_purchase"  # 1 where the row's target is a purchase
 RECOMMEND_TIME = "recommend_time"  # whole seconds, int64: RecBole's own timestamp is a float32
+SPLIT_CODE = "split_code"  # the row's part, as data/split.py names them
 ORDER_ONLY_BELOW = 1e8  # timestamps below 1973 are an order, not a date
 
 
@@ -96,12 +97,11 @@ class LLMFashionRecDataset(SequentialDataset):
         if not np.array_equal(self.inter_feat[self.iid_field].numpy(), self._items[row] + 1):
             raise AssertionError("RecBole's rows are not in the order of .inter")
         seconds = np.floor(self._events["timestamp"].to_numpy(np.float64)).astype(np.int64)
-        self._row_codes_field = "split_code"
         columns = {
             HISTORY_LENGTH: self.timeline.length_before[row],
             TARGET_PURCHASE: self._purchase[row].astype(np.int64),
             RECOMMEND_TIME: seconds[row],
-            self._row_codes_field: self._codes[row].astype(np.int64),
+            SPLIT_CODE: self._codes[row].astype(np.int64),
         }
         self.inter_feat.update(Interaction({name: torch.from_numpy(column) for name, column in columns.items()}))
 
@@ -128,7 +128,7 @@ class LLMFashionRecDataset(SequentialDataset):
 
     def _split_index_by_leave_one_out(self, grouped_index: Any, leave_one_num: int) -> list[list[int]]:
         """Train, valid, test as docs/method.md has them, in RecBole's own order of rows."""
-        codes = self.inter_feat[self._row_codes_field].numpy()
+        codes = self.inter_feat[SPLIT_CODE].numpy()
         parts: list[list[int]] = [[], [], []]
         purchases_only = self.config["train_targets"] == "purchase"
         bought = self.inter_feat[TARGET_PURCHASE].numpy()

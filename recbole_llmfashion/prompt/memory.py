@@ -12,11 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from recbole_llmfashion.embedding.index import FlatIndex
-
-
-def query_key(query: str) -> str:
-    """Queries that share this text are one key."""
-    return " ".join(query.lower().split())
+from recbole_llmfashion.embedding.pairs import fold
 
 
 @dataclass(frozen=True)
@@ -59,7 +55,7 @@ class QueryProductMemory:
     ) -> None:
         self._encode, self._neighbors, self._products, self._tie = encode, neighbors, products, tie_rank
         used = np.unique(log.query)
-        texts = [query_key(queries[query]) for query in used]
+        texts = [fold(queries[query]) for query in used]
         self.keys = sorted(set(texts))
         place = {text: i for i, text in enumerate(self.keys)}
         key_of_query = np.full(len(queries), -1, np.int64)
@@ -75,7 +71,7 @@ class QueryProductMemory:
 
     def prepare(self, queries: Sequence[str]) -> None:
         """Finds the neighbours of many queries in one batch; `top_products` does the rest one by one."""
-        keys = sorted({query_key(query) for query in queries} - self._nearest.keys())
+        keys = sorted({fold(query) for query in queries} - self._nearest.keys())
         if keys and self._index is not None:
             # one more than asked for: leaving an event out can empty a key
             ids = self._index.search(self._encode(keys), self._neighbors + 1)[1]
@@ -94,7 +90,7 @@ class QueryProductMemory:
         if self._index is None or not self._products:
             return []
         self.prepare([query])
-        lists = [self._products_of(int(key), leave_out) for key in self._nearest[query_key(query)]]
+        lists = [self._products_of(int(key), leave_out) for key in self._nearest[fold(query)]]
         lists = [found for found in lists if len(found)][: self._neighbors]
         merged: dict[int, None] = {}
         for depth in range(max(map(len, lists), default=0)):
