@@ -5,6 +5,7 @@ RecBole's: once before the data, once before the model. This module knows no pro
 """
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,8 +26,11 @@ from recbole_llmfashion.stages import StageStore, sha256_arrays
 # Keys that change where files lie, what is printed or how fast evaluation goes, and never what a model learns.
 _WITHOUT_EFFECT = {
     "data_path", "checkpoint_dir", "show_progress", "state", "gpu_id", "use_gpu", "worker", "eval_batch_size",
-    "config_file", "config_files", "log_wandb", "wandb_project", "dataset", "metrics", "attribution_hours",
+    "config_file", "config_files", "log_wandb", "wandb_project", "dataset", "metrics", "attribution_hours", "tuned",
 }  # fmt: skip
+
+FIT_FORMAT = 2  # of fit.json
+ValidCallback = Callable[[int, float], None]
 
 
 @dataclass(frozen=True)
@@ -71,28 +75,52 @@ def learning_keys(config: LLMFashionConfig) -> dict[str, Any]:
     return {key: value for key, value in values.items() if isinstance(value, str | int | float | bool | list | dict)}
 
 
-def trained(config: LLMFashionConfig, loaders: Loaders, store: StageStore) -> Path:
+def trained(
+    config: LLMFashionConfig, loaders: Loaders, store: StageStore, callback_fn: ValidCallback | None = None
+) -> Path:
     """The stage folder of a trained RecBole model: model.safetensors and fit.json.
 
     Its inputs are the model's keys and the train and valid rows; test rows are no part of them.
+
+    Args:
+        callback_fn: as RecBole's `fit` has it, called with (epoch from 0, validation score) as each epoch ends; where
+            the stage is already there, with the scores that it had when it was made.
     """
+    heard: list[tuple[int, float]] = []
+
+    def on_epoch(epoch: int, score: float) -> None:
+        heard.append((epoch, float(score)))
+        if callback_fn is not None:
+            callback_fn(*heard[-1])
+
     inputs = {
         "model": config["model"],
+        "fit": FIT_FORMAT,
         "keys": learning_keys(config),
         "train": rows_sha256(loaders.train),
         "valid": rows_sha256(loaders.valid),
         "items": loaders.dataset.item_num,
     }
-    return store.get(f"train_{config['model']}", inputs, lambda folder: _fit(config, loaders, folder))
+    folder = store.get(
+        f"train_{config['model']}", inputs, lambda folder: _fit(config, loaders, folder, on_epoch, heard)
+    )
+    if not heard:
+        for epoch, score in json.loads((folder / "fit.json").read_text())["valid_scores"]:
+            on_epoch(epoch, score)
+    return folder
 
 
-def _fit(config: LLMFashionConfig, loaders: Loaders, folder: Path) -> None:
+def _fit(
+    config: LLMFashionConfig, loaders: Loaders, folder: Path, on_epoch: ValidCallback, heard: list[tuple[int, float]]
+) -> None:
     init_seed(config["seed"], config["reproducibility"])
     model = config.model_class(config, loaders.train._dataset).to(config["device"])
     trainer = make_trainer(config, model)
     trainer.saved_model_file = str(folder / "best.pth")
     valid = loaders.valid if len(loaders.valid._dataset) else None
-    score, result = trainer.fit(loaders.train, valid, saved=True, show_progress=config["show_progress"], verbose=True)
+    score, result = trainer.fit(
+        loaders.train, valid, saved=True, show_progress=config["show_progress"], verbose=True, callback_fn=on_epoch
+    )
     with compat.own_checkpoint():
         best = torch.load(trainer.saved_model_file, map_location="cpu")["state_dict"]
     Path(trainer.saved_model_file).unlink()
@@ -102,6 +130,7 @@ def _fit(config: LLMFashionConfig, loaders: Loaders, folder: Path) -> None:
         "epochs_allowed": config["epochs"],
         "valid_score": float(score),
         "valid": {name: float(value) for name, value in (result or {}).items()},
+        "valid_scores": heard,
         "train_loss": [float(loss) for loss in trainer.train_loss_dict.values()],
     }
     (folder / "fit.json").write_text(json.dumps(report, indent=1))

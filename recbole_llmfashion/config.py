@@ -1,7 +1,7 @@
 """Layered YAML to a RecBole Config; what is missing or unknown is an error.
 
     RecBole's own YAMLs < overall.yaml < dataset/default.yaml < dataset/<name>.yaml < model/<name>.yaml
-        < --config_files < --key=value
+        < tuned/<dataset>/<model>.yaml, where `tuned` is true < --config_files < --key=value
 
 Only the model, dataset and trainer classes see a config; everything below takes plain arguments. This module does not
 know what any key means.
@@ -32,6 +32,12 @@ def properties_folder() -> Path:
     """The copy of `properties/` that the wheel carries, or that of the checkout."""
     carried = Path(__file__).parent / "properties"
     return carried if carried.is_dir() else Path(__file__).parent.parent / "properties"
+
+
+def tuned_file(dataset: str, model: str) -> Path | None:
+    """The YAML that a search over this model on this dataset left in properties/tuned; None where there is none."""
+    path = properties_folder() / "tuned" / dataset / f"{model}.yaml"
+    return path if path.is_file() else None
 
 
 class YamlLoader(yaml.SafeLoader):
@@ -148,15 +154,16 @@ def load_config(
         merged |= read_yaml(path) if path.is_file() else {}
     mine = recbole_keys(name) | own_keys(name)
     defaults = {key: value for key, value in merged.items() if key not in recbole_keys(name)}
-    for file in config_files:
-        values = read_yaml(Path(file))
-        reject_unknown_keys(values, models, file)
-        _check_types(defaults, values, file)
-        merged |= {key: value for key, value in values.items() if key in mine}
     overrides = dict(overrides or {})
-    reject_unknown_keys(overrides, models, "command line")
-    _check_types(defaults, overrides, "command line")
-    merged |= {key: value for key, value in overrides.items() if key in mine}
+    given = [(file, read_yaml(Path(file))) for file in config_files] + [("command line", overrides)]
+    for source, values in given:
+        reject_unknown_keys(values, models, source)
+        _check_types(defaults, values, source)
+    tuned = tuned_file(dataset, name)
+    if {key: value for _, values in given for key, value in values.items()}.get("tuned") and tuned is not None:
+        given.insert(0, (str(tuned), read_yaml(tuned)))
+    for _, values in given:
+        merged |= {key: value for key, value in values.items() if key in mine}
     merged |= {
         "required_keys": sorted(own_keys(name)),
         "config_layers": list(config_files),

@@ -39,6 +39,10 @@ class Engine:
         config: of LLMFashionRec.
         store: where stages lie.
         tokenizer_texts: what an embedded tokenizer is trained on.
+
+    Attributes:
+        identity: names what `generate` answers with, adapter included; empty before `pretrain`.
+        report: what fine-tuning measured.
     """
 
     def __init__(self, config: LLMFashionConfig, store: StageStore, tokenizer_texts: Callable[[], list[str]]) -> None:
@@ -46,6 +50,9 @@ class Engine:
         self.name = str(config["llm_name_or_path"])
         self.show_progress = bool(config["show_progress"])
         self.report: dict[str, Any] = {}
+        self.identity = ""
+        self._adapter: Path | None = None
+        self._loaded: tuple[Any, Any] | None = None
 
     @staticmethod
     def check(config: LLMFashionConfig) -> None:
@@ -69,21 +76,29 @@ class Engine:
         """The backbone's tokenizer."""
         return load_tokenizer(str(self._tokenizer_folder) if self.name == EMBEDDED else self.name)
 
-    def learn(self, examples: Sequence[Example]) -> None:
-        """Pre-trains the embedded backbone where it is the one named, then fine-tunes; both from the store if there."""
+    def pretrain(self, examples: Sequence[Example]) -> bool:
+        """Settles the backbone; True where it is the embedded one, pre-trained here or found in the store."""
         if not examples:
             raise UserError("no training prompt: the training part has no row; add users with three item actions")
-        digest = sha256_arrays(*(array for example in examples for array in (example.prompt, example.response)))
-        self._source = str(self._embedded(examples, digest)) if self.name == EMBEDDED else self.name
+        self._digest = sha256_arrays(*(array for example in examples for array in (example.prompt, example.response)))
+        embedded = self.name == EMBEDDED
+        self._source = str(self._embedded(examples, self._digest)) if embedded else self.name
+        self.identity = _identity(self._source)
+        return embedded
+
+    def finetune(self, examples: Sequence[Example]) -> None:
+        """Fine-tunes the backbone that `pretrain` settled, or finds its adapter in the store."""
         chosen = settings.finetune_settings(self.config, self._seed("adapter"))
         inputs = {
-            "backbone": _identity(self._source),
+            "backbone": self.identity,
             "quantization": self.config["quantization"],
             "compute_dtype": self.config["compute_dtype"],
             "settings": asdict(chosen),
-            "examples": digest,
+            "examples": self._digest,
         }
+        self._loaded = None
         self._adapter = self.store.get("adapter", inputs, lambda folder: self._finetune(examples, folder))
+        self.identity = self._adapter.name
         self.report = json.loads((self._adapter / "finetune.json").read_text())
         shown = {name: self.report[name] for name in ("quantized_layers", "perplexity", "format_failures")}
         getLogger(__name__).info(f"adapter: {json.dumps(shown)}")
@@ -131,15 +146,13 @@ class Engine:
         (folder / "finetune.json").write_text(json.dumps(report, indent=1))
         (folder / "losses.json").write_text(json.dumps(losses))
 
-    @property
-    def adapter_identity(self) -> str:
-        """Names the adapter, backbone included."""
-        return self._adapter.name
-
-    @cached_property
-    def _model(self) -> tuple[Any, Any]:
-        backbone = self._backbone()
-        return load_adapter(backbone, self._adapter), backbone.tokenizer
+    def _load(self) -> tuple[Any, Any]:
+        """The model that answers, with its adapter where that is trained, and the tokenizer."""
+        if self._loaded is None:
+            backbone = self._backbone()
+            model = load_adapter(backbone, self._adapter) if self._adapter else backbone.model
+            self._loaded = model, backbone.tokenizer
+        return self._loaded
 
     def generate(
         self, prompts: Sequence[np.ndarray], spoken: Sequence[Sequence[int]], prefix: Sequence[int]
@@ -152,7 +165,7 @@ class Engine:
             prefix: the tokens before the id, forced when the decoding is constrained.
         """
         chosen = settings.decoding_settings(self.config, self._seed("responses"))
-        model, tokenizer = self._model
+        model, tokenizer = self._load()
         if chosen.decoding == "sample":
             return Generator(model, tokenizer, chosen)(prompts, self.show_progress)
         trie = IdTrie.build(spoken, len(tokenizer))

@@ -4,7 +4,7 @@ A stage's inputs are the digests of what it really reads: training stages read t
 test target can change none of them, and a key of a later stage can change no earlier one.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from functools import cached_property
 from logging import getLogger
@@ -33,6 +33,7 @@ from recbole_llmfashion.retrieval.ties import tie_rank
 from recbole_llmfashion.retrieval.title_list import TitleList
 from recbole_llmfashion.stages import StageStore, sha256_arrays, sha256_texts, stage_seed
 
+STEPS = ("memory", "embedded", "adapter")  # of `learn`
 TEMPLATE_WEIGHT = 1000  # how often an embedded tokenizer reads the template's words: as often as prompts repeat them
 
 
@@ -58,6 +59,11 @@ def can_contrast(pairs: Sequence[tuple[str, str]]) -> bool:
     return all(len({fold(pair[side]) for pair in pairs}) > 1 for side in (0, 1))
 
 
+def _silent(prompts: Sequence[np.ndarray]) -> list[str]:
+    """No answer to any prompt: what is ranked then is the fallback, the memory's products and popularity."""
+    return [""] * len(prompts)
+
+
 class Pipeline:
     """The stages of one run.
 
@@ -78,6 +84,8 @@ class Pipeline:
         # what a response says is cleaned text, so the text models read cleaned text too
         self.titles = [neutralize(title) or UNTITLED for title in self.catalogue.titles]
         self.queries = [neutralize(query) for query in self.log.queries]
+        self.book = AnswerBook(_silent)
+        self._answered: list[LLMFashionRecDataLoader] = []
         self.report: dict[str, Any] = {"clip": "none: the training log has no two queries with items of two titles"}
 
     def _seed(self, stage: str) -> int:
@@ -205,21 +213,34 @@ class Pipeline:
         )
         return TitleModel.load(folder)
 
-    def run(self, train_data: LLMFashionRecDataLoader, valid_data: LLMFashionRecDataLoader) -> Parts:
-        """Every stage but the responses, which `answer` adds for the rows that are asked for."""
-        train_data.builder = self.builder
-        self.engine.learn(self.examples(train_data))
-        self.report |= self.engine.report
-        self.book = AnswerBook(self._generate)
+    def lists(self) -> Parts:
+        """The two lists and the last fallback; no prompt has an answer before `learn` brings a book that has."""
         matrix = self.title_model.encode(self.titles, show_progress=self.show_progress)
-        position_of = {token: i for i, token in enumerate(self.builder.item_tokens)}
         return Parts(
             answer=self.book,
-            position_of=position_of,
+            position_of={token: i for i, token in enumerate(self.builder.item_tokens)},
             id_list=IdList(self._core_table(), self.tie),
             title_list=TitleList(matrix, self.title_model.encode, self.tie),
             popularity=self.dataset.popularity(),
         )
+
+    def learn(self, train_data: LLMFashionRecDataLoader) -> Iterator[str]:
+        """The LLM's stages. After each of STEPS its name is yielded, and `book` answers as well as is known by then:
+        not at all, from the pre-trained backbone (only the embedded one is pre-trained), from its adapter."""
+        train_data.builder = self.builder
+        yield "memory"
+        examples = self.examples(train_data)
+        if self.engine.pretrain(examples):
+            self._new_book()
+            yield "embedded"
+        self.engine.finetune(examples)
+        self._new_book()
+        self.report |= self.engine.report
+        yield "adapter"
+
+    def _new_book(self) -> None:
+        self.book = AnswerBook(self._generate)
+        self._answered.clear()
 
     def _generate(self, prompts: Sequence[np.ndarray]) -> list[str]:
         builder = self.builder
@@ -228,14 +249,15 @@ class Pipeline:
 
     def answer(self, loader: LLMFashionRecDataLoader) -> None:
         """Prompts and responses for a loader's rows: generated once, then found in the store."""
-        if getattr(loader, "builder", None) is self.builder:
-            return
         loader.builder = self.builder
+        if not self.engine.identity or any(known is loader for known in self._answered):
+            return
+        self._answered.append(loader)
         before = self.builder.prompts_truncated
         prompts = [prompt.ids for prompt, _ in loader.prompts(np.arange(len(loader._dataset)))]
         self.report["prompts_truncated"] = self.builder.prompts_truncated - before
         inputs = {
-            "adapter": self.engine.adapter_identity,
+            "adapter": self.engine.identity,
             "decoding": asdict(settings.decoding_settings(self.config, self._seed("responses"))),
             "prompts": sha256_arrays(*prompts),
             "ids": sha256_texts(self.builder.item_tokens),

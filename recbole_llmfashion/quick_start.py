@@ -15,8 +15,16 @@ from recbole.data.dataloader import FullSortEvalDataLoader
 from recbole.utils import init_seed
 
 from recbole_llmfashion import compat
-from recbole_llmfashion.baseline import Loaders, core_table, load_trained, make_loaders, make_trainer, trained
-from recbole_llmfashion.config import LLMFashionConfig
+from recbole_llmfashion.baseline import (
+    Loaders,
+    ValidCallback,
+    core_table,
+    load_trained,
+    make_loaders,
+    make_trainer,
+    trained,
+)
+from recbole_llmfashion.config import LLMFashionConfig, tuned_file
 from recbole_llmfashion.evaluation import RankCollector, full_rank_mrr
 from recbole_llmfashion.memory_probe import PeakMemory
 from recbole_llmfashion.pipeline import Pipeline
@@ -66,8 +74,13 @@ def stage_root(config: LLMFashionConfig) -> Path:
     return Path(config["checkpoint_dir"]) / config["dataset"] / "stages"
 
 
-def run_experiment(config: LLMFashionConfig) -> Result:
+def run_experiment(config: LLMFashionConfig, *, callback_fn: ValidCallback | None = None, test: bool = True) -> Result:
     """One model on one dataset: train (or find trained), validate, test.
+
+    Args:
+        callback_fn: RecBole's name for a function of (step from 0, validation score of valid_metric); a RecBole model
+            calls it as each epoch ends, LLMFashionRec after each of trainer.REPORTED. What it raises ends the run.
+        test: False leaves the test rows alone: `metrics` and `ranks` of the result are empty. A search asks so.
 
     Raises:
         UserError: what the user can mend; any other exception is the model's own failure.
@@ -78,18 +91,18 @@ def run_experiment(config: LLMFashionConfig) -> Result:
     store = StageStore(stage_root(config), clock.add)
     start = perf_counter()
     with PeakMemory() as memory:
-        metrics, valid, ranks, details = _run(config, spec, store)
+        metrics, valid, ranks, details = _run(config, spec, store, callback_fn, test)
     clock.seconds["total"] = perf_counter() - start
     return Result(metrics, valid, ranks, clock.seconds, clock.reused, memory.megabytes, details)
 
 
 def _run(
-    config: LLMFashionConfig, spec: ModelSpec, store: StageStore
+    config: LLMFashionConfig, spec: ModelSpec, store: StageStore, callback_fn: ValidCallback | None, test: bool
 ) -> tuple[dict[str, float], dict[str, float], pd.DataFrame, dict[str, Any]]:
     loaders = make_loaders(config)
     details: dict[str, Any] = {}
     if spec.trainer is None:
-        folder = trained(config, loaders, store)
+        folder = trained(config, loaders, store, callback_fn)
         trainer = make_trainer(config, load_trained(config, loaders, folder))
         fit = json.loads((folder / "fit.json").read_text())
         details["epochs"], details["epochs_allowed"] = fit["epochs"], fit["epochs_allowed"]
@@ -102,11 +115,16 @@ def _run(
         if isinstance(trainer, LLMFashionRecTrainer):
             trainer.pipeline = Pipeline(config, loaders.dataset, store, lambda: _core_table(config, store))
         assert isinstance(trainer, FloorTrainer)
-        valid = dict(trainer.fit(loaders.train, loaders.valid)[1])
-    trainer.eval_collector.data_collect(loaders.train)
-    metrics, ranks = _test(trainer, config, loaders)
-    if isinstance(trainer, LLMFashionRecTrainer):
-        details |= _llm_details(trainer, loaders)
+        valid = dict(trainer.fit(loaders.train, loaders.valid, callback_fn=callback_fn)[1])
+    metrics: dict[str, float] = {}
+    ranks = pd.DataFrame(columns=["user", "target", "rank"])
+    if test:
+        trainer.eval_collector.data_collect(loaders.train)
+        metrics, ranks = _test(trainer, config, loaders)
+        if isinstance(trainer, LLMFashionRecTrainer):
+            details |= _llm_details(trainer, loaders)
+    if config["tuned"]:
+        details["tuned"] = tuned_file(config["dataset"], config["model"]) is not None
     details["rows"] = {
         "users_left_out": loaders.dataset.left_out,
         "clicks_filtered": loaders.dataset.clicks_filtered,
@@ -159,4 +177,4 @@ def _llm_details(trainer: LLMFashionRecTrainer, loaders: Loaders) -> dict[str, A
         name: {key.lower(): float(value) for key, value in trainer.evaluate_list(loaders.test, name).items()}
         for name in ("id", "title")
     }
-    return {"lists": lists, "generation": generation, "mixup_validation": trainer.validation}
+    return {"lists": lists, "generation": generation, "mixup_validation": trainer.validate_mixup(loaders.valid)}

@@ -76,6 +76,7 @@ def table(run: Run, results: Mapping[str, Result | str]) -> str:
         cells = [f"{result.metrics[column]:.4f}" for column in columns]
         lines.append(f"| {name} | {' | '.join(cells)} | {_epochs(result, name, notes)} | {_minutes(result)} |")
         notes += _validity_notes(name, result)
+    notes += _tuned_notes(run.dataset, results)
     notes += [
         "Test rows: the final purchase of each user among all items, history not masked. mrr is over the full "
         "catalogue, mrr@10 is RecBole's. minutes: all stages when they were made.",
@@ -91,6 +92,19 @@ def _epochs(result: Result, name: str, notes: list[str]) -> str:
     if run >= allowed:
         notes.append(f"{name} is bounded: it ran all {allowed} epochs that its YAML allows.")
     return f"{run} of {allowed}"
+
+
+def _tuned_notes(dataset: str, results: Mapping[str, Result | str]) -> list[str]:
+    """Which rows a search has tuned; nothing where tuned settings were not asked for."""
+    found = {name: r.details["tuned"] for name, r in results.items() if not isinstance(r, str) and "tuned" in r.details}
+    return [
+        f"{said}: {', '.join(names)}."
+        for said, names in (
+            (f"Tuned on validation, by properties/tuned/{dataset}/", [name for name in found if found[name]]),
+            ("Not tuned, for there is no such file", [name for name in found if not found[name]]),
+        )
+        if names
+    ]
 
 
 def _minutes(result: Result) -> str:

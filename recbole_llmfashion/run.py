@@ -27,10 +27,11 @@ from recbole_llmfashion.quick_start import Result, run_experiment
 from recbole_llmfashion.registry import get_model
 
 SIMULATED = ("luggage_bags", "footwear", "accessories_jewelry", "clothing")
+FLAGS = ("tuned",)  # keys that stand for themselves
 NO_ROOM = 2**20  # bytes
 FREE_SPACE = "free space, then run the same command; finished stages stay"
 USAGE = (
-    "usage: run_recbole_llm.py --model=LLMFashionRec,CORE --dataset=footwear [--output DIR] "
+    "usage: run_recbole_llm.py --model=LLMFashionRec,CORE --dataset=footwear [--tuned] [--output DIR] "
     "[--config_files='a.yaml b.yaml'] [--key=value ..]"
 )
 
@@ -59,7 +60,9 @@ def parse(argv: Sequence[str]) -> Arguments:
         if not word.startswith("--") or len(word) == 2:
             raise UserError(f"command line: '{word}' is no option; {USAGE}")
         key, equals, value = word[2:].partition("=")
-        if not equals:
+        if not equals and key in FLAGS:
+            value = "True"
+        elif not equals:
             if not words or words[0].startswith("--"):
                 raise UserError(f"command line: --{key} wants a value; {USAGE}")
             value = words.pop(0)

@@ -4,20 +4,24 @@
                                         ...          what the stage wrote
 
 A stage is built in a folder beside its own and renamed when it is whole, so a killed run leaves no half stage and the
-same command goes on from the last finished one. The store knows nothing of what a stage holds.
+same command goes on from the last finished one. Processes that want the same stage build it once: the first holds the
+operating system's lock on <root>/.locks/<stage>-<hash>.lock, which dies with its holder, and the others wait. The store
+knows nothing of what a stage holds.
 """
 
 import hashlib
 import json
-import os
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from logging import getLogger
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from filelock import FileLock, Timeout
 
 FORMAT = 1  # raise it when a stage's files change their meaning, so that old folders are not taken for new ones
 
@@ -81,12 +85,39 @@ class StageStore:
             build: writes the stage's files into the empty folder it is given; what it raises leaves no stage behind.
         """
         final = self.path(name, inputs)
-        manifest = final / "stage.json"
-        if manifest.is_file():
-            self.on_stage(name, float(json.loads(manifest.read_text())["seconds"]), True)
+        if self._found(name, final):
             return final
-        partial = final.with_name(f"{final.name}.partial-{os.getpid()}")
-        shutil.rmtree(partial, ignore_errors=True)
+        with self._lock(final):
+            if not self._found(name, final):
+                self._build(name, inputs, build, final)
+        return final
+
+    def _found(self, name: str, final: Path) -> bool:
+        manifest = final / "stage.json"
+        if not manifest.is_file():
+            return False
+        self.on_stage(name, float(json.loads(manifest.read_text())["seconds"]), True)
+        return True
+
+    @contextmanager
+    def _lock(self, final: Path) -> Iterator[None]:
+        """Held while the stage is built; the file stays, for removing it would part those who wait from who comes."""
+        folder = self.root / ".locks"
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / f"{final.name}.lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            getLogger(__name__).info(f"stage {final.name}: another process is making it, waiting")
+            lock.acquire()
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def _build(self, name: str, inputs: Mapping[str, Any], build: Callable[[Path], None], final: Path) -> None:
+        partial = final.with_name(f"{final.name}.partial")
+        shutil.rmtree(partial, ignore_errors=True)  # what a killed holder of the lock left
         partial.mkdir(parents=True)
         start = time.perf_counter()
         try:
@@ -98,7 +129,6 @@ class StageStore:
         finally:
             shutil.rmtree(partial, ignore_errors=True)
         self.on_stage(name, seconds, False)
-        return final
 
     @staticmethod
     def _publish(partial: Path, final: Path) -> None:

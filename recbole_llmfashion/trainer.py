@@ -1,6 +1,6 @@
 """The method's stages in order, each from the stage store where it is already there (paper, Figure 2).
 
-    clip -> memory -> tokenizer -> prompts -> backbone -> adapter -> responses -> title model -> CORE -> mixup
+    title model -> CORE -> clip -> memory -> tokenizer -> prompts -> backbone -> adapter -> responses -> mixup
 
 `LLMFashionRecTrainer` is RecBole's Trainer with one hook filled: `fit` runs the stages, `evaluate` makes sure that the
 rows it is given have their prompts and responses. What the stages do lives in pipeline.py; how a model is scored is
@@ -11,15 +11,19 @@ from collections.abc import Mapping
 from logging import getLogger
 from typing import Any
 
+import numpy as np
 from recbole.trainer import Trainer
 
 from recbole_llmfashion import settings
+from recbole_llmfashion.baseline import ValidCallback
 from recbole_llmfashion.config import LLMFashionConfig
 from recbole_llmfashion.engine import Engine
 from recbole_llmfashion.model.llmfashionrec import LLMFashionRec, Ranking, Validity
-from recbole_llmfashion.pipeline import Pipeline
+from recbole_llmfashion.pipeline import STEPS, Pipeline
+from recbole_llmfashion.retrieval.ties import tie_rank
 
 MIXUP_REPORTED = (1, 2, 3)  # docs/method.md, stage 3: report these on validation
+REPORTED = (*STEPS, "valid")  # what `fit` reports after; the last on every validation row, the others on report_users
 
 
 class FloorTrainer(Trainer):
@@ -32,13 +36,21 @@ class FloorTrainer(Trainer):
     def _build_optimizer(self, **kwargs: Any) -> None:
         return None
 
-    def fit(self, train_data: Any, valid_data: Any = None, **kwargs: Any) -> tuple[float, Mapping[str, float]]:
+    def fit(
+        self, train_data: Any, valid_data: Any = None, callback_fn: ValidCallback | None = None, **kwargs: Any
+    ) -> tuple[float, Mapping[str, float]]:
         """Validates; (score, result), or (-1, {}) where there is no validation row."""
         self.eval_collector.data_collect(train_data)
         if valid_data is None or not len(valid_data._dataset):
             return -1.0, {}
         self.best_valid_score, self.best_valid_result = self._valid_epoch(valid_data)
+        self._report(callback_fn, "valid", self.best_valid_score)
         return self.best_valid_score, self.best_valid_result
+
+    @staticmethod
+    def _report(callback_fn: ValidCallback | None, step: str, score: float) -> None:
+        if callback_fn is not None:
+            callback_fn(REPORTED.index(step), float(score))
 
 
 class LLMFashionRecTrainer(FloorTrainer):
@@ -46,8 +58,6 @@ class LLMFashionRecTrainer(FloorTrainer):
 
     Attributes:
         pipeline: the stages; set by the caller before `fit`.
-        validation: metrics by mixup_m on the validation rows.
-        report: what the stages measured.
     """
 
     pipeline: Pipeline
@@ -59,16 +69,34 @@ class LLMFashionRecTrainer(FloorTrainer):
         settings.check(config)
         Engine.check(config)
 
-    def fit(self, train_data: Any, valid_data: Any = None, **kwargs: Any) -> tuple[float, Mapping[str, float]]:
-        """Runs every stage, then validates, mixup_m = 1, 2, 3 included."""
-        self.model.parts = self.pipeline.run(train_data, valid_data)
-        self.validation: dict[str, dict[str, float]] = {}
-        score, result = super().fit(train_data, valid_data)
-        if result:
-            self.validation = self._validate_mixup(valid_data)
-        return score, result
+    def fit(
+        self, train_data: Any, valid_data: Any = None, callback_fn: ValidCallback | None = None, **kwargs: Any
+    ) -> tuple[float, Mapping[str, float]]:
+        """Runs every stage, then validates; `callback_fn` hears of each step of REPORTED."""
+        self.model.parts = self.pipeline.lists()
+        some = self._some_users(valid_data) if callback_fn is not None else None
+        for step in self.pipeline.learn(train_data):
+            self.model.parts.answer = self.pipeline.book
+            if some is not None:
+                self.eval_collector.data_collect(train_data)
+                self._report(callback_fn, step, self._valid_epoch(some)[0])
+        return super().fit(train_data, valid_data, callback_fn)
 
-    def _validate_mixup(self, valid_data: Any) -> dict[str, dict[str, float]]:
+    def _some_users(self, valid_data: Any) -> Any:
+        """A loader of the validation rows of report_users users, the same ones in every run; None where none is."""
+        count = len(valid_data._dataset)
+        if not count:
+            return None
+        users = valid_data._dataset.inter_feat[self.config["USER_ID_FIELD"]].numpy()
+        order = tie_rank(valid_data._dataset.id2token(self.config["USER_ID_FIELD"], users).tolist())
+        rows = np.sort(np.argsort(order)[: self.config["report_users"]])
+        part = valid_data._dataset.copy(valid_data._dataset.inter_feat[rows])
+        return type(valid_data)(self.config, part, valid_data._sampler)
+
+    def validate_mixup(self, valid_data: Any) -> dict[str, dict[str, float]]:
+        """Metrics by mixup_m, 1 to 3, on the validation rows; empty where there is none."""
+        if not len(valid_data._dataset):
+            return {}
         chosen = self.model.mixup_m
         table = {}
         for m in MIXUP_REPORTED:

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from recbole_llmfashion import pipeline
+from recbole_llmfashion import engine
 from recbole_llmfashion.cli import app
 from recbole_llmfashion.run import main
 from recbole_llmfashion.stages import StageStore
@@ -93,16 +93,16 @@ def test_a_new_mixup_trains_and_generates_nothing(shop, first, monkeypatch):
 
 
 def test_stopped_in_the_middle_and_started_again(shop, first, monkeypatch):
-    """Ctrl-C while the title model trains: what was finished is not made again, and the metrics are the same."""
+    """Ctrl-C while the adapter trains: what was finished is not made again, and the metrics are the same."""
 
     def stopped(*args):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(pipeline, "train_title_model", stopped)
+        patch.setattr(engine, "finetune", stopped)
         assert main(arguments(shop, "stopped", "LLMFashionRec")) == 2
-    kept = {path.name.split("-")[0] for path in (shop / "saved_stopped/shoes/stages").iterdir()}
-    assert kept == {"clip", "tokenizer", "embedded", "adapter"}
+    kept = {path.name.split("-")[0] for path in (shop / "saved_stopped/shoes/stages").glob("*-*")}
+    assert kept == {"title", "train_CORE", "clip", "tokenizer", "embedded"}
     assert main(arguments(shop, "stopped", "LLMFashionRec")) == 0
     row = results(shop, "stopped")["LLMFashionRec"]
     assert set(row["stages_reused"]) == kept
@@ -112,7 +112,7 @@ def test_stopped_in_the_middle_and_started_again(shop, first, monkeypatch):
 
 def test_nothing_of_ours_is_a_pickle(shop, first):
     suffixes = {path.suffix for path in (shop / "saved_first").rglob("*") if path.is_file()}
-    assert suffixes <= {".safetensors", ".json", ".yaml", ".parquet", ".md", ".jinja"}
+    assert suffixes <= {".lock", ".safetensors", ".json", ".yaml", ".parquet", ".md", ".jinja"}
 
 
 @pytest.mark.slow
