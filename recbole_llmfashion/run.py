@@ -28,6 +28,7 @@ from recbole_llmfashion.registry import get_model
 
 SIMULATED = ("luggage_bags", "footwear", "accessories_jewelry", "clothing")
 FLAGS = ("tuned",)  # keys that stand for themselves
+OUTPUT = "results/{dataset}"
 NO_ROOM = 2**20  # bytes
 FREE_SPACE = "free space, then run the same command; finished stages stay"
 USAGE = (
@@ -47,8 +48,13 @@ class Arguments:
     overrides: dict[str, Any]
 
 
-def parse(argv: Sequence[str]) -> Arguments:
+def parse(argv: Sequence[str], flags: Sequence[str] = FLAGS, usage: str = USAGE, output: str = OUTPUT) -> Arguments:
     """`--key=value` or `--key value`; a value is read as YAML, never evaluated.
+
+    Args:
+        flags: keys that may stand for themselves, without a value.
+        usage: ends the line about a mistake.
+        output: where --output is not given; {dataset} and {model} stand for theirs.
 
     Raises:
         UserError: no model, no dataset, a key twice, a word that is no option.
@@ -58,25 +64,25 @@ def parse(argv: Sequence[str]) -> Arguments:
     while words:
         word = words.pop(0)
         if not word.startswith("--") or len(word) == 2:
-            raise UserError(f"command line: '{word}' is no option; {USAGE}")
+            raise UserError(f"command line: '{word}' is no option; {usage}")
         key, equals, value = word[2:].partition("=")
-        if not equals and key in FLAGS:
+        if not equals and key in flags:
             value = "True"
         elif not equals:
             if not words or words[0].startswith("--"):
-                raise UserError(f"command line: --{key} wants a value; {USAGE}")
+                raise UserError(f"command line: --{key} wants a value; {usage}")
             value = words.pop(0)
         if key in given:
             raise UserError(f"command line: --{key} stands there twice")
         given[key] = value
     for key in ("model", "dataset"):
         if not given.get(key):
-            raise UserError(f"command line: --{key} is missing; {USAGE}")
+            raise UserError(f"command line: --{key} is missing; {usage}")
     models = list(dict.fromkeys(name.strip() for name in given.pop("model").split(",") if name.strip()))
     dataset = given.pop("dataset")
-    output = Path(given.pop("output", f"results/{dataset}"))
+    folder = Path(given.pop("output", output.format(dataset=dataset, model="-".join(models))))
     files = given.pop("config_files", "").split()
-    return Arguments(models, dataset, output, files, {key: _value(key, text) for key, text in given.items()})
+    return Arguments(models, dataset, folder, files, {key: _value(key, text) for key, text in given.items()})
 
 
 def _value(key: str, text: str) -> Any:
@@ -113,7 +119,7 @@ def main_job(argv: Sequence[str]) -> int:
     }
     first = configs[names[0]]
     folder = find_dataset(first)
-    _log_level(str(first["state"]))
+    log_level(str(first["state"]))
     for name, spec in specs.items():
         if spec.trainer is not None:
             spec.trainer.check(configs[name])
@@ -150,7 +156,8 @@ def disk_full(error: Exception, folder: Path) -> bool:
     return shutil.disk_usage(there).free < NO_ROOM
 
 
-def _log_level(state: str) -> None:
+def log_level(state: str) -> None:
+    """Sets how much is logged to the terminal, by RecBole's key `state`."""
     levels = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
     if state.upper() not in levels:
         raise UserError(f"state: expected one of {', '.join(levels)}, found '{state}'")

@@ -27,6 +27,7 @@ ORDER = [
     {"quick_start"},
     {"results"},
     {"run"},
+    {"tuning"},
     {"cli"},
 ]
 LEVEL = {part: level for level, parts in enumerate(ORDER) for part in parts}
@@ -38,7 +39,9 @@ HOMES = {
     "bitsandbytes": {"llm"},
     "faiss": {"embedding/index"},
     "open_clip": {"embedding/clip"},
-    "ray": set(),
+    "ray": {"tuning"},
+    "optuna": {"tuning/search"},
+    "matplotlib": {"tuning/figures"},
 }
 
 

@@ -1,0 +1,84 @@
+"""search.png: the trials as parallel coordinates, and the validation metric over time. Knows the journal alone."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+
+from recbole_llmfashion.tuning.journal import FINISHED, Trial
+from recbole_llmfashion.tuning.space import Domain, Space
+
+COLORS = "viridis"
+
+
+def draw(path: Path, space: Space, trials: Sequence[Trial], metric: str, bigger: bool) -> None:
+    """Writes the figure; trials without a value, the failed ones, are left out."""
+    shown = [trial for trial in trials if np.isfinite(trial.value)]
+    width = max(7.0, 1.5 * len(space.domains) + 4)
+    figure = Figure(figsize=(width, 8), layout="constrained")
+    above, below = figure.subplots(2, 1)
+    values = [trial.value for trial in shown] or [0.0]
+    norm = Normalize(min(values), max(values) if max(values) > min(values) else min(values) + 1e-9)
+    _parallel(above, space, shown, norm)
+    figure.colorbar(ScalarMappable(norm, COLORS), ax=above, label=f"{metric} (validation)")
+    _over_time(below, shown, metric, bigger, norm)
+    figure.savefig(path, dpi=120)
+
+
+def place(domain: Domain, value: Any) -> float:
+    """Where a value lies on its axis, 0 at the bottom, 1 at the top; logarithmic for loguniform."""
+    if domain.kind == "choice":
+        return domain.values.index(value) / max(1, len(domain.values) - 1)
+    low, high, at = domain.low, domain.high, float(value)
+    if domain.kind == "loguniform":
+        low, high, at = np.log(low), np.log(high), np.log(max(at, 1e-300))
+    return float(np.clip((at - low) / (high - low), 0, 1))
+
+
+def _parallel(axes: Axes, space: Space, trials: Sequence[Trial], norm: Normalize) -> None:
+    keys = list(space.domains)
+    colors: Any = ScalarMappable(norm, COLORS)
+    for trial in sorted(trials, key=lambda trial: trial.value):
+        heights = [place(space.domains[key], trial.keys[key]) for key in keys]
+        style = "-" if trial.status == FINISHED else ":"
+        axes.plot(range(len(keys)), heights, style, color=colors.to_rgba(trial.value), marker="o", markersize=4)
+    for position, key in enumerate(keys):
+        axes.axvline(position, color="0.7", linewidth=0.8, zorder=0)
+        for value in _ticks(space.domains[key]):
+            height = place(space.domains[key], value)
+            text = f"{value:.3g}" if isinstance(value, float) else str(value)
+            axes.annotate(text, (position, height), xytext=(5, 0), textcoords="offset points", fontsize=8, va="center")
+    axes.set_xticks(range(len(keys)), keys, rotation=15 if len(keys) > 4 else 0)
+    axes.set_yticks([])
+    axes.set_xlim(-0.3, len(keys) - 0.4)
+    axes.set_title("trials: solid finished, dotted stopped early")
+
+
+def _ticks(domain: Domain) -> list[Any]:
+    return list(domain.values) if domain.kind == "choice" else [domain.cast(domain.low), domain.cast(domain.high)]
+
+
+def _over_time(axes: Axes, trials: Sequence[Trial], metric: str, bigger: bool, norm: Normalize) -> None:
+    colors: Any = ScalarMappable(norm, COLORS)
+    ends = []
+    for trial in trials:
+        if trial.reports:
+            minutes = [seconds / 60 for seconds, _, _ in trial.reports]
+            axes.plot(minutes, [value for *_, value in trial.reports], color=colors.to_rgba(trial.value), marker=".")
+            if trial.status == FINISHED:
+                ends.append((minutes[-1], trial.value))
+    if ends:
+        ends.sort()
+        best = (np.maximum if bigger else np.minimum).accumulate([value for _, value in ends])
+        axes.step(
+            [minutes for minutes, _ in ends], best, where="post", color="black", linewidth=2, label="best finished"
+        )
+        axes.legend(loc="lower right")
+    axes.set_xlabel("minutes since the search began")
+    axes.set_ylabel(f"{metric} (validation)")
+    axes.set_title("each line a trial, a point a report")

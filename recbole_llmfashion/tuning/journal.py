@@ -1,0 +1,105 @@
+"""What happened in a search, line by line: the only state that --resume reads, and what every output is made of.
+
+    <output>/journal.jsonl   {"event": "start", "trial": 0, "keys": {..}, "time": ..}
+                             {"event": "report", "trial": 0, "step": 1, "value": .031, "time": ..}
+                             {"event": "end", "trial": 0, "status": "finished", "value": .034, ..}
+
+Times are seconds since the search began, pauses between a kill and its --resume left out. A half line at the end, from
+a kill, is dropped. The journal knows no Ray and no model.
+"""
+
+import json
+import os
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+FINISHED, STOPPED, FAILED = "finished", "stopped", "failed"
+
+
+@dataclass
+class Trial:
+    """One trial as the journal tells it.
+
+    Args:
+        keys: the values it tried.
+        status: FINISHED, STOPPED (early, by the scheduler), FAILED, or empty where it did not end.
+        value: the validation metric; of a stopped trial the last one reported, nan of a failed one.
+        reports: (seconds since the search began, step, value).
+        details: what the objective says of a finished trial, or `error` of a failed one.
+    """
+
+    number: int
+    keys: dict[str, Any]
+    status: str = ""
+    value: float = float("nan")
+    reports: list[tuple[float, int, float]] = field(default_factory=list)
+    seconds: float = 0.0
+    details: dict[str, Any] = field(default_factory=dict)
+
+
+class Journal:
+    """Appends events and rebuilds the trials from them.
+
+    Args:
+        path: of journal.jsonl; what it already holds is read.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.trials: dict[int, Trial] = {}
+        self._before = 0.0
+        for event in self._read():
+            self._apply(event)
+            self._before = max(self._before, event["time"])
+        self._start = time.monotonic()
+
+    def _read(self) -> list[dict[str, Any]]:
+        if not self.path.is_file():
+            return []
+        raw = self.path.read_bytes()
+        whole = raw[: raw.rfind(b"\n") + 1]
+        if len(whole) < len(raw):
+            self.path.write_bytes(whole)
+        return [json.loads(line) for line in whole.decode("utf-8").splitlines()]
+
+    def elapsed(self) -> float:
+        """Seconds of searching so far, earlier runs of the same search included."""
+        return self._before + time.monotonic() - self._start
+
+    def add(self, event: str, trial: int, **values: Any) -> None:
+        """Writes one event; it is on the disk when this returns."""
+        line = {"event": event, "trial": trial, "time": round(self.elapsed(), 3), **values}
+        with self.path.open("a", encoding="utf-8") as stream:
+            stream.write(json.dumps(line, ensure_ascii=False) + "\n")
+            stream.flush()
+            os.fsync(stream.fileno())
+        self._apply(line)
+
+    def _apply(self, line: dict[str, Any]) -> None:
+        number = line["trial"]
+        if line["event"] == "start":
+            self.trials[number] = Trial(number, line["keys"])
+            return
+        trial = self.trials[number]
+        if line["event"] == "report":
+            trial.reports.append((line["time"], line["step"], line["value"]))
+            trial.value = line["value"]
+        else:
+            trial.status, trial.value = line["status"], line["value"]
+            trial.seconds, trial.details = line["seconds"], line["details"]
+
+    def ended(self) -> list[Trial]:
+        """Trials that need not run again, by number."""
+        return [self.trials[number] for number in sorted(self.trials) if self.trials[number].status]
+
+    def unfinished(self) -> list[Trial]:
+        """Trials that a kill cut off, by number."""
+        return [self.trials[number] for number in sorted(self.trials) if not self.trials[number].status]
+
+    def best(self, bigger: bool = True) -> Trial | None:
+        """The finished trial with the best value, the first of equals; a stopped one was judged on less."""
+        finished = [trial for trial in self.ended() if trial.status == FINISHED]
+        sign = 1 if bigger else -1
+        return max(finished, key=lambda trial: (sign * trial.value, -trial.number), default=None)

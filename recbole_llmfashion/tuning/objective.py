@@ -1,0 +1,86 @@
+"""One trial: run_experiment itself, without the test rows, in a worker of Ray.
+
+What it reports is RecBole's validation score as the run goes, then one last line with what the trial cost. A failure
+of the model is a result too: the search goes on. This module does not know who proposes the values or stops a trial.
+"""
+
+import os
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from ray import tune
+
+from recbole_llmfashion.config import load_config
+from recbole_llmfashion.quick_start import Result, run_experiment
+from recbole_llmfashion.registry import get_model
+
+VALUE, STEP, END = "value", "step", "end"
+
+
+@dataclass(frozen=True)
+class Job:
+    """What every trial of a search shares.
+
+    Args:
+        model, dataset, config_files, overrides: as the command line gave them, paths absolute.
+        threads: of each worker.
+        folder: the working directory that relative paths start from.
+    """
+
+    model: str
+    dataset: str
+    config_files: tuple[str, ...]
+    overrides: dict[str, Any]
+    threads: int
+    folder: str
+
+
+def make_objective(job: Job) -> Callable[[dict[str, Any]], None]:
+    """The function that Ray Tune calls with a trial's values."""
+
+    def trial(values: dict[str, Any]) -> None:
+        run_trial(job, values, tune.report)
+
+    return trial
+
+
+def run_trial(job: Job, values: dict[str, Any], report: Callable[[dict[str, Any]], None]) -> None:
+    """Runs one trial; `report` gets {step, value} as it goes and {step, value, end} once, however it ends."""
+    if Path(job.folder).is_dir():
+        os.chdir(job.folder)
+    torch.set_num_threads(job.threads)
+    last = 0
+
+    def callback_fn(step: int, score: float) -> None:
+        nonlocal last
+        last = step + 1
+        report({STEP: last, VALUE: score})
+
+    try:
+        spec = get_model(job.model)
+        config = load_config(
+            spec.model, job.dataset, job.config_files, {**job.overrides, **values}, [job.model, "CORE"]
+        )
+        if spec.trainer is not None:
+            spec.trainer.check(config)
+        result = run_experiment(config, callback_fn=callback_fn, test=False)
+        value, end = result.valid[str(config["valid_metric"]).lower()], finished(result)
+    except Exception as error:
+        why = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+        value, end = float("nan"), {"error": why, "traceback": traceback.format_exc()}
+    report({STEP: last + 1, VALUE: value, END: end})
+
+
+def finished(result: Result) -> dict[str, Any]:
+    """What a finished trial tells beside its value."""
+    return {
+        "valid": result.valid,
+        "stage_seconds": {name: round(seconds, 3) for name, seconds in result.seconds.items()},
+        "stages_reused": result.reused,
+        "peak_memory_mb": round(result.peak_memory_mb, 1),
+        "threads": torch.get_num_threads(),
+    }

@@ -1,0 +1,143 @@
+"""A search on paper: table.md, trials.parquet and best.yaml, made anew after each trial from the journal alone."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+
+from recbole_llmfashion.results import versions
+from recbole_llmfashion.tuning.journal import FAILED, STOPPED, Journal, Trial
+
+SETTINGS = "search.json"
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a reader must know about a search.
+
+    Args:
+        metric: the validation metric, as valid_metric names it.
+        bigger: whether bigger is better.
+        trials: how many were asked for.
+        default: values of the keys without a search; None where they lie outside the space.
+    """
+
+    model: str
+    dataset: str
+    metric: str
+    bigger: bool
+    trials: int
+    default: Mapping[str, Any] | None
+    command: str
+    data_sha256: str
+    seed: int
+
+
+def table(header: Header, journal: Journal, keys: Sequence[str]) -> str:
+    """The trials, best first, in Markdown."""
+    sign = -1 if header.bigger else 1
+    best = journal.best(header.bigger)
+    order = {"": 3, FAILED: 2, STOPPED: 1}
+    trials = sorted(
+        journal.trials.values(),
+        key=lambda t: (order.get(t.status, 0), sign * t.value if t.value == t.value else 0.0, t.number),
+    )
+    lines = [
+        f"| trial | {header.metric} (validation) | status | reports | minutes | {' | '.join(keys)} |",
+        "|---|" + "---|" * (len(keys) + 4),
+    ]
+    for trial in trials:
+        cells = [_name(trial, header, best), _value(trial), _status(trial), str(len(trial.reports))]
+        cells += [f"{trial.seconds / 60:.1f}", *(_text(trial.keys[key]) for key in keys)]
+        lines.append(f"| {' | '.join(cells)} |")
+    lines.append("")
+    notes = [_verdict(header, journal, best)]
+    notes += [f"trial {t.number} failed: {t.details['error']}" for t in journal.ended() if t.status == FAILED]
+    notes += [
+        "Values are of the validation rows; no trial reads a test row. A stopped trial's value is its last report.",
+        f"data sha256 {header.data_sha256[:16]}, seed {header.seed}, command: {header.command}",
+    ]
+    return "\n".join(lines + [f"- {note}" for note in notes]) + "\n"
+
+
+def _name(trial: Trial, header: Header, best: Trial | None) -> str:
+    marks = [mark for mark, holds in (("best", trial is best), ("default", trial.keys == header.default)) if holds]
+    return f"{trial.number} ({', '.join(marks)})" if marks else str(trial.number)
+
+
+def _value(trial: Trial) -> str:
+    return f"{trial.value:.4f}" if trial.value == trial.value else ""
+
+
+def _status(trial: Trial) -> str:
+    if not trial.status:
+        return "did not end"
+    return f"stopped after report {len(trial.reports)}" if trial.status == STOPPED else trial.status
+
+
+def _text(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _verdict(header: Header, journal: Journal, best: Trial | None) -> str:
+    ended = f"{len(journal.ended())} of {header.trials} trials ended in {journal.elapsed() / 60:.1f} minutes"
+    if best is None:
+        return f"{ended}; none finished, so there is no best.yaml."
+    default = next((t for t in journal.ended() if t.keys == header.default and t.value == t.value), None)
+    against = f", the defaults have {default.value:.4f} ({_status(default)})" if default else ""
+    return f"{ended}; best: trial {best.number} with {header.metric} {best.value:.4f}{against}."
+
+
+def frame(journal: Journal) -> pd.DataFrame:
+    """A row a trial: number, status, value, reports, seconds, what it cost, its keys as `key/<name>`."""
+    rows = []
+    for trial in journal.trials.values():
+        details = trial.details
+        row: dict[str, Any] = {
+            "trial": trial.number,
+            "status": trial.status or "did not end",
+            "value": trial.value,
+            "reports": len(trial.reports),
+            "seconds": trial.seconds,
+            "error": details.get("error"),
+            "threads": details.get("threads"),
+            "peak_memory_mb": details.get("peak_memory_mb"),
+            "stages_reused": json.dumps(details.get("stages_reused", [])),
+            "stage_seconds": json.dumps(details.get("stage_seconds", {})),
+        }
+        row |= {f"valid/{name}": value for name, value in details.get("valid", {}).items()}
+        # a key may hold numbers in one trial and text in another; parquet columns have one type
+        rows.append(row | {f"key/{key}": json.dumps(value) for key, value in trial.keys.items()})
+    return pd.DataFrame(rows)
+
+
+def best_yaml(header: Header, journal: Journal) -> str:
+    """The best trial's keys, as --config_files takes them."""
+    best = journal.best(header.bigger)
+    if best is None:
+        return ""
+    used = versions()
+    comments = [
+        f"# {header.model} on {header.dataset}: {_verdict(header, journal, best)}",
+        f"# {header.command}",
+        f"# data sha256 {header.data_sha256[:16]}, seed {header.seed}, "
+        + ", ".join(f"{name} {used[name]}" for name in ("recbole_llmfashion", "recbole", "torch")),
+    ]
+    return "\n".join(comments) + "\n" + yaml.safe_dump(best.keys, sort_keys=False)
+
+
+def write(folder: Path, header: Header, journal: Journal, keys: Sequence[str]) -> None:
+    """table.md, trials.parquet, best.yaml where a trial finished, and why the failed ones failed."""
+    (folder / "table.md").write_text(table(header, journal, keys), encoding="utf-8")
+    frame(journal).to_parquet(folder / "trials.parquet", index=False)
+    best = best_yaml(header, journal)
+    if best:
+        (folder / "best.yaml").write_text(best, encoding="utf-8")
+    for trial in journal.ended():
+        if trial.status == FAILED:
+            text = trial.details.get("traceback") or trial.details["error"]
+            (folder / f"trial_{trial.number}_error.txt").write_text(text, encoding="utf-8")

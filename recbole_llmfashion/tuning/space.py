@@ -1,0 +1,228 @@
+"""The search space: which keys, over which values. RecBole's `.test` files unchanged, or YAML.
+
+    mixup_m: {choice: [1, 2, 3]}
+    title_learning_rate: {loguniform: [1e-4, 1e-2]}    # the bounds themselves
+    title_epochs: {quniform: [4, 24, 4]}               # low, high, step
+    title_margin: {uniform: [0.1, 0.4]}
+
+In a `.test` file, as in RecBole's (`learning_rate loguniform -7,0`), the bounds of loguniform are natural logarithms.
+This module knows no Ray and runs nothing.
+"""
+
+import ast
+import difflib
+import itertools
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from recbole_llmfashion.config import LLMFashionConfig, read_yaml, reject_unknown_keys
+from recbole_llmfashion.errors import UserError
+
+KINDS = {"choice": "a list", "uniform": "low, high", "loguniform": "low, high", "quniform": "low, high, step"}
+# Keys that say where and how a search runs; a trial must not change them, or trials could not be compared.
+FIXED = {
+    "data_path", "checkpoint_dir", "dataset", "model", "metrics", "topk", "valid_metric", "eval_args", "click_filter",
+    "config_files", "tuned", "show_progress", "state", "report_users", "repeatable", "metric_decimal_place", "seed",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Domain:
+    """The values of one key.
+
+    Args:
+        kind: one of KINDS.
+        values: of a choice.
+        low, high: inclusive bounds of the others, themselves, not their logarithms.
+        step: of quniform.
+        integer: the key holds whole numbers.
+    """
+
+    kind: str
+    values: tuple[Any, ...] = ()
+    low: float = 0.0
+    high: float = 0.0
+    step: float = 0.0
+    integer: bool = False
+
+    def grid(self) -> list[Any]:
+        """Every value, where there are finitely many, in order; else nothing."""
+        if self.kind == "choice":
+            return list(self.values)
+        if self.kind != "quniform":
+            return []
+        count = math.floor((self.high - self.low) / self.step + 1e-9) + 1
+        return [self.cast(self.low + i * self.step) for i in range(count)]
+
+    def cast(self, value: Any) -> Any:
+        """A drawn value as the key takes it."""
+        if self.kind == "choice":
+            return value
+        return round(value) if self.integer else float(f"{value:.12g}")
+
+    def contains(self, value: Any) -> bool:
+        """Whether a value could be drawn."""
+        if self.grid():
+            return any(value == known and isinstance(value, bool) == isinstance(known, bool) for known in self.grid())
+        return isinstance(value, int | float) and not isinstance(value, bool) and self.low <= value <= self.high
+
+    def sample(self, rng: np.random.Generator) -> Any:
+        """One draw."""
+        if self.grid():
+            return self.grid()[rng.integers(len(self.grid()))]
+        if self.kind == "loguniform":
+            return self.cast(math.exp(rng.uniform(math.log(self.low), math.log(self.high))))
+        return self.cast(rng.uniform(self.low, self.high))
+
+    def to_json(self) -> dict[str, Any]:
+        """What tells two domains apart."""
+        bounds = [self.low, self.high, *([self.step] if self.kind == "quniform" else [])]
+        return {self.kind: list(self.values) if self.kind == "choice" else bounds}
+
+
+@dataclass(frozen=True)
+class Space:
+    """Keys and their domains, in the file's order."""
+
+    domains: Mapping[str, Domain] = field(default_factory=dict)
+
+    def sample(self, seed: int, number: int) -> dict[str, Any]:
+        """The values of random trial `number`, the same in every run with this seed."""
+        rng = np.random.default_rng([seed, number])
+        return {key: domain.sample(rng) for key, domain in self.domains.items()}
+
+    def grid(self) -> list[dict[str, Any]]:
+        """Every combination.
+
+        Raises:
+            UserError: a domain has no end.
+        """
+        for key, domain in self.domains.items():
+            if not domain.grid():
+                raise UserError(
+                    f"--search=grid: {key} is {domain.kind}, which has no finite grid; use choice or quniform"
+                )
+        points = itertools.product(*(domain.grid() for domain in self.domains.values()))
+        return [dict(zip(self.domains, point, strict=True)) for point in points]
+
+    def defaults(self, config: LLMFashionConfig) -> dict[str, Any] | None:
+        """What the keys are without a search, where every one of them lies in its domain."""
+        values = {key: config[key] for key in self.domains}
+        return values if all(domain.contains(values[key]) for key, domain in self.domains.items()) else None
+
+    def to_json(self) -> dict[str, Any]:
+        """What tells two spaces apart."""
+        return {key: domain.to_json() for key, domain in self.domains.items()}
+
+
+def read_space(path: Path, config: LLMFashionConfig) -> Space:
+    """A params_file.
+
+    Args:
+        path: YAML by its suffix (.yaml, .yml), else RecBole's format.
+        config: of the model that is searched, which knows the keys and what type each one has.
+
+    Raises:
+        UserError: an unknown or fixed key, an unreadable line, an empty range.
+    """
+    yaml = path.suffix in (".yaml", ".yml")
+    entries = _read_yaml(path) if yaml else _read_test(path)
+    if not entries:
+        raise UserError(f"{path}: names no key to search over; a line is `mixup_m: {{choice: [1, 2, 3]}}`")
+    reject_unknown_keys((key for key, *_ in entries), [config["model"]], str(path))
+    domains: dict[str, Domain] = {}
+    for key, kind, arguments, place in entries:
+        if key in FIXED:
+            raise UserError(f"{place}: {key} cannot be searched, it must be the same in every trial; take it out")
+        if key in domains:
+            raise UserError(f"{place}: {key} stands there twice")
+        domains[key] = _domain(key, kind, arguments, place, config[key], logs=not yaml)
+    return Space(domains)
+
+
+Entry = tuple[str, str, Any, str]
+
+
+def _read_yaml(path: Path) -> list[Entry]:
+    entries = []
+    for key, value in read_yaml(path).items():
+        place = f"{path}, {key}"
+        if not isinstance(value, dict) or len(value) != 1:
+            raise UserError(
+                f"{place}: expected one of {', '.join(KINDS)}, as in `{{choice: [1, 2, 3]}}`, found {value}"
+            )
+        kind, arguments = next(iter(value.items()))
+        entries.append((str(key), str(kind), arguments, place))
+    return entries
+
+
+def _read_test(path: Path) -> list[Entry]:
+    """RecBole's format: `name kind values`, choice values as a Python list, bounds separated by commas."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file; --params_file takes a YAML file or RecBole's .test file") from None
+    entries = []
+    for number, line in enumerate(lines, 1):
+        place, words = f"{path}, line {number}", line.split(maxsplit=2)
+        if not words or words[0].startswith("#"):
+            continue
+        if len(words) < 3:
+            raise UserError(f"{place}: expected `name kind values`, found '{line.strip()}'")
+        key, kind, text = words
+        try:
+            read = ast.literal_eval(text if kind == "choice" else f"[{text}]")
+            # RecBole's own files write a list value as text, '[64, 64]', which its Config evaluates later
+            arguments = [_literal(value) for value in read] if isinstance(read, list | tuple) else read
+        except (ValueError, SyntaxError):
+            raise UserError(f"{place}: '{text}' is not {KINDS.get(kind, 'a list of values')}") from None
+        entries.append((key, kind, arguments, place))
+    return entries
+
+
+def _literal(value: Any) -> Any:
+    if not isinstance(value, str) or not value.strip().startswith("["):
+        return value
+    return ast.literal_eval(value)
+
+
+def _domain(key: str, kind: str, arguments: Any, place: str, default: Any, logs: bool) -> Domain:
+    if kind not in KINDS:
+        near = difflib.get_close_matches(kind, KINDS, n=1)
+        raise UserError(f"{place}: unknown kind '{kind}'; {f'did you mean {near[0]}?' if near else ', '.join(KINDS)}")
+    if kind == "choice":
+        return Domain(kind, _choices(key, arguments, place, default))
+    numbers = isinstance(arguments, list) and all(
+        isinstance(x, int | float) and not isinstance(x, bool) and math.isfinite(x) for x in arguments
+    )
+    if not numbers or len(arguments) != (3 if kind == "quniform" else 2):
+        raise UserError(f"{place}: {kind} wants {KINDS[kind]}, found {arguments}")
+    if isinstance(default, bool | str | list):
+        raise UserError(f"{place}: {key} is no number but {type(default).__name__}; use choice")
+    low, high, step = float(arguments[0]), float(arguments[1]), float(arguments[2]) if kind == "quniform" else 0.0
+    if kind == "loguniform" and logs:
+        low, high = math.exp(low), math.exp(high)
+    if not low < high or (kind == "quniform" and not 0 < step <= high - low):
+        raise UserError(f"{place}: the range {arguments} is empty; low must be below high, and a step must fit between")
+    if kind == "loguniform" and low <= 0:
+        raise UserError(f"{place}: loguniform wants bounds above 0, found {arguments}; in YAML they are no logarithms")
+    return Domain(kind, low=low, high=high, step=step, integer=isinstance(default, int))
+
+
+def _choices(key: str, arguments: Any, place: str, default: Any) -> tuple[Any, ...]:
+    if not isinstance(arguments, list | tuple) or not arguments:
+        raise UserError(f"{place}: choice wants a list with a value in it, found {arguments}")
+    texts = [json.dumps(value, sort_keys=True, default=str) for value in arguments]
+    if len(set(texts)) < len(texts):
+        raise UserError(f"{place}: the choices of {key} hold a value twice: {arguments}")
+    number = isinstance(default, int | float) and not isinstance(default, bool)
+    for value in arguments:
+        if number and (not isinstance(value, int | float) or isinstance(value, bool)):
+            raise UserError(f"{place}: {key} expects numbers, found '{value}'")
+    return tuple(arguments)

@@ -1,0 +1,12 @@
+"""Search a model's keys: python run_hyper.py --model=SASRec --dataset=footwear --params_file=FILE --num_samples=20."""
+
+import os
+import sys
+
+# Read once, when torch loads OpenMP: threads that wait by spinning slow the trial beside them twentyfold.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+from recbole_llmfashion.tuning.command import main
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
