@@ -175,6 +175,18 @@ def load_config(
         merged["gpu_id"] = os.environ["CUDA_VISIBLE_DEVICES"]
     try:
         with compat.command_line_hidden():
-            return LLMFashionConfig(model=model, dataset=dataset, config_dict=merged)
+            config = LLMFashionConfig(model=model, dataset=dataset, config_dict=merged)
     except (ValueError, TypeError, NotImplementedError, RuntimeError) as error:
         raise UserError(f"config of {name}: {' '.join(str(error).split())}") from error
+    _check_valid_metric(config)
+    return config
+
+
+def _check_valid_metric(config: LLMFashionConfig) -> None:
+    """RecBole looks for valid_metric among what it computed, after the first epoch."""
+    computed = {f"{metric}@{k}".lower(): f"{metric}@{k}" for metric in config["metrics"] for k in config["topk"]}
+    wanted = str(config["valid_metric"])
+    if wanted.lower() not in computed:
+        near = difflib.get_close_matches(wanted.lower(), computed, n=1)
+        hint = f"did you mean '{computed[near[0]]}'?" if near else "metrics and topk decide what is"
+        raise UserError(f"valid_metric: '{wanted}' is not computed; {hint}")

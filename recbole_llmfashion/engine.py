@@ -76,58 +76,67 @@ class Engine:
         """The backbone's tokenizer."""
         return load_tokenizer(str(self._tokenizer_folder) if self.name == EMBEDDED else self.name)
 
-    def pretrain(self, examples: Sequence[Example]) -> bool:
-        """Settles the backbone; True where it is the embedded one, pre-trained here or found in the store."""
+    def prepare(self, examples: Sequence[Example]) -> bool:
+        """Takes the training prompts; True where the backbone is an embedded one that is yet to be pre-trained."""
         if not examples:
             raise UserError("no training prompt: the training part has no row; add users with three item actions")
+        self._examples = examples
         self._digest = sha256_arrays(*(array for example in examples for array in (example.prompt, example.response)))
-        embedded = self.name == EMBEDDED
-        self._source = str(self._embedded(examples, self._digest)) if embedded else self.name
-        self.identity = _identity(self._source)
-        return embedded
+        return self.name == EMBEDDED and not self.store.has("embedded", self._embedded_inputs())
 
-    def finetune(self, examples: Sequence[Example]) -> None:
+    def pretrain(self) -> bool:
+        """Settles the backbone, pre-training the embedded one if need be; True where its adapter is yet to be made."""
+        self._source = str(self._embedded()) if self.name == EMBEDDED else self.name
+        self.identity = _identity(self._source)
+        return not self.store.has("adapter", self._adapter_inputs())
+
+    def finetune(self) -> None:
         """Fine-tunes the backbone that `pretrain` settled, or finds its adapter in the store."""
-        chosen = settings.finetune_settings(self.config, self._seed("adapter"))
-        inputs = {
-            "backbone": self.identity,
-            "quantization": self.config["quantization"],
-            "compute_dtype": self.config["compute_dtype"],
-            "settings": asdict(chosen),
-            "examples": self._digest,
-        }
         self._loaded = None
-        self._adapter = self.store.get("adapter", inputs, lambda folder: self._finetune(examples, folder))
+        self._adapter = self.store.get("adapter", self._adapter_inputs(), self._finetune)
         self.identity = self._adapter.name
         self.report = json.loads((self._adapter / "finetune.json").read_text())
         shown = {name: self.report[name] for name in ("quantized_layers", "perplexity", "format_failures")}
         getLogger(__name__).info(f"adapter: {json.dumps(shown)}")
 
-    def _embedded(self, examples: Sequence[Example], digest: str) -> Path:
-        shape = {key: self.config[f"embedded_{key}"] for key in ("width", "layers", "heads")}
-        chosen = settings.pretrain_settings(self.config, self._seed("embedded"))
-        inputs = {
-            "tokenizer": self._tokenizer_folder.name,
-            "shape": shape,
-            "settings": asdict(chosen),
-            "examples": digest,
+    def _adapter_inputs(self) -> dict[str, Any]:
+        return {
+            "backbone": _identity(self._source),
+            "quantization": self.config["quantization"],
+            "compute_dtype": self.config["compute_dtype"],
+            "settings": asdict(settings.finetune_settings(self.config, self._seed("adapter"))),
+            "examples": self._digest,
         }
 
+    def _embedded_inputs(self) -> dict[str, Any]:
+        return {
+            "tokenizer": self._tokenizer_folder.name,
+            "shape": self._shape(),
+            "settings": asdict(settings.pretrain_settings(self.config, self._seed("embedded"))),
+            "examples": self._digest,
+        }
+
+    def _shape(self) -> dict[str, int]:
+        return {key: self.config[f"embedded_{key}"] for key in ("width", "layers", "heads")}
+
+    def _embedded(self) -> Path:
+        chosen = settings.pretrain_settings(self.config, self._seed("embedded"))
+
         def build(folder: Path) -> None:
-            model = new_embedded(len(self.tokenizer), **shape, seed=chosen.seed).to(self.config["device"])
-            log = pretrain(model, examples, chosen, self.show_progress)
+            model = new_embedded(len(self.tokenizer), **self._shape(), seed=chosen.seed).to(self.config["device"])
+            log = pretrain(model, self._examples, chosen, self.show_progress)
             save_embedded(model, self.tokenizer, folder)
             (folder / "pretrain.json").write_text(json.dumps(log, indent=1))
 
-        return self.store.get("embedded", inputs, build)
+        return self.store.get("embedded", self._embedded_inputs(), build)
 
     def _backbone(self) -> Backbone:
         return load_backbone(
             self._source, self.config["quantization"], self.config["compute_dtype"], self.config["device"]
         )
 
-    def _finetune(self, examples: Sequence[Example], folder: Path) -> None:
-        backbone = self._backbone()
+    def _finetune(self, folder: Path) -> None:
+        backbone, examples = self._backbone(), self._examples
         chosen = settings.finetune_settings(self.config, self._seed("adapter"))
         pick = np.linspace(0, len(examples) - 1, min(PROBE_PROMPTS, len(examples))).astype(int)
         prompts = [examples[i].prompt for i in pick]

@@ -225,15 +225,15 @@ class Pipeline:
         )
 
     def learn(self, train_data: LLMFashionRecDataLoader) -> Iterator[str]:
-        """The LLM's stages. After each of STEPS its name is yielded, and `book` answers as well as is known by then:
-        not at all, from the pre-trained backbone (only the embedded one is pre-trained), from its adapter."""
+        """The LLM's stages. One of STEPS is yielded before a stage that costs time, `adapter` always; `book` then
+        answers as well as is known: not at all, from the pre-trained backbone, from its adapter."""
         train_data.builder = self.builder
-        yield "memory"
-        examples = self.examples(train_data)
-        if self.engine.pretrain(examples):
+        if self.engine.prepare(self.examples(train_data)):
+            yield "memory"
+        if self.engine.pretrain():
             self._new_book()
             yield "embedded"
-        self.engine.finetune(examples)
+        self.engine.finetune()
         self._new_book()
         self.report |= self.engine.report
         yield "adapter"

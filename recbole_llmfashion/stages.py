@@ -76,6 +76,10 @@ class StageStore:
         """Where the stage with these inputs lies, built or not."""
         return self.root / f"{name}-{sha256([FORMAT, name, dict(inputs)])[:16]}"
 
+    def has(self, name: str, inputs: Mapping[str, Any]) -> bool:
+        """Whether `get` would find the stage and build nothing."""
+        return (self.path(name, inputs) / "stage.json").is_file()
+
     def get(self, name: str, inputs: Mapping[str, Any], build: Callable[[Path], None]) -> Path:
         """The folder of a finished stage; `build(folder)` fills a new one where there is none yet.
 

@@ -96,7 +96,7 @@ class Proposals(Searcher):
             metric=VALUE,
             mode=settings.mode,
             points_to_evaluate=[encode(values) for _, values in self._queue],
-            seed=settings.seed,
+            seed=settings.seed + len(self._journal.trials),  # or a resumed search would draw its first values again
         )
         for trial in self._journal.ended():
             if trial.status != FAILED:
@@ -286,8 +286,12 @@ class Halving(ASHAScheduler):
 
 
 @contextmanager
-def cluster(address: str | None) -> Iterator[None]:
+def cluster(address: str | None, num_cpus: int | None = None) -> Iterator[None]:
     """Ray, started here for this search, or the cluster at an address, which stays up.
+
+    Args:
+        address: host:port of a running cluster; None starts one here.
+        num_cpus: of the one that is started; None takes the machine's.
 
     Raises:
         UserError: nothing answers there.
@@ -304,7 +308,9 @@ def cluster(address: str | None) -> Iterator[None]:
         elif address:
             ray.init(address=address, **quiet)
         else:
-            ray.init(address="local", include_dashboard=False, object_store_memory=OBJECT_STORE, **quiet)
+            ray.init(
+                address="local", num_cpus=num_cpus, include_dashboard=False, object_store_memory=OBJECT_STORE, **quiet
+            )
     except ConnectionError as error:
         text = " ".join(str(error).split())
         raise UserError(

@@ -1,0 +1,124 @@
+"""params files: RecBole's own lines, our YAML, and every mistake a line of its own."""
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from recbole_llmfashion.config import load_config
+from recbole_llmfashion.errors import UserError
+from recbole_llmfashion.registry import get_model
+from recbole_llmfashion.tuning.space import Domain, Space, read_space
+
+
+@pytest.fixture(scope="module")
+def sasrec():
+    return load_config(get_model("SASRec").model, "x")
+
+
+def space(tmp_path, config, text, name="space.yaml"):
+    path = tmp_path / name
+    path.write_text(text, encoding="utf-8")
+    return read_space(path, config)
+
+
+def test_recboles_file_is_read_unchanged(tmp_path):
+    """The kinds of line that RecBole's own .test files hold."""
+    config = load_config(get_model("NextItNet").model, "x")
+    text = (
+        "learning_rate loguniform -7,0\n"
+        "embedding_size choice [96, 64 , 128]\n"
+        "\n"
+        "# a comment\n"
+        "reg_weight choice [0.01,1e-5]\n"
+        "dilations choice ['[1, 2]','[1, 4]']\n"
+        "block_num quniform 1,5,2\n"
+        "weight_decay uniform 0,0.1\n"
+    )
+    domains = space(tmp_path, config, text, "next.test").domains
+    assert domains["learning_rate"].low == pytest.approx(math.exp(-7)) and domains["learning_rate"].high == 1.0
+    assert domains["embedding_size"].values == (96, 64, 128) and domains["reg_weight"].values == (0.01, 1e-5)
+    assert domains["dilations"].values == ([1, 2], [1, 4])
+    assert domains["block_num"].grid() == [1, 3, 5] and all(isinstance(v, int) for v in domains["block_num"].grid())
+    assert (domains["weight_decay"].low, domains["weight_decay"].high) == (0.0, 0.1)
+
+
+def test_yaml_bounds_are_no_logarithms(tmp_path, sasrec):
+    text = "learning_rate: {loguniform: [1e-4, 1e-2]}\nn_layers: {choice: [1, 2]}\n"
+    read = space(tmp_path, sasrec, text)
+    assert read.domains["learning_rate"] == Domain("loguniform", low=1e-4, high=1e-2)
+    assert read.to_json() == {"learning_rate": {"loguniform": [1e-4, 1e-2]}, "n_layers": {"choice": [1, 2]}}
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "error"),
+    [
+        ("a.yaml", "learnin_rate: {choice: [1]}", "unknown key 'learnin_rate'; did you mean 'learning_rate'"),
+        ("a.test", "hiden_size choice [1]", "unknown key 'hiden_size'; did you mean 'hidden_size'"),
+        ("a.yaml", "n_layers: {choise: [1]}", "unknown kind 'choise'; did you mean choice"),
+        ("a.yaml", "learning_rate: {uniform: [0.2, 0.1]}", "is empty"),
+        ("a.test", "learning_rate loguniform 0,-7", "line 1: the range .* is empty"),
+        ("a.yaml", "learning_rate: {loguniform: [-7, 0]}", "no logarithms"),
+        ("a.yaml", "n_layers: {choice: []}", "a value in it"),
+        ("a.yaml", "n_layers: {choice: [1, 1]}", "twice"),
+        ("a.yaml", "n_layers: {choice: [two]}", "expects numbers"),
+        ("a.yaml", "n_layers: {quniform: [1, 4, 5]}", "is empty"),
+        ("a.yaml", "n_layers: {quniform: [1, 4]}", "low, high, step"),
+        ("a.yaml", "n_layers: {uniform: [.nan, 4]}", "wants low, high"),
+        ("a.yaml", "loss_type: {uniform: [0, 1]}", "use choice"),
+        ("a.yaml", "n_layers: [1, 2]", "expected one of choice"),
+        ("a.yaml", "data_path: {choice: [a, b]}", "cannot be searched"),
+        ("a.yaml", "seed: {choice: [1, 2]}", "cannot be searched"),
+        ("a.yaml", "", "names no key"),
+        ("a.test", "n_layers choice", "line 1: expected `name kind values`"),
+        ("a.test", "n_layers choice [1,", "line 1: '\\[1,' is not a list"),
+        ("a.test", "n_layers choice __import__('os')", "is not a list"),
+        ("a.test", "n_layers choice [1]\nn_layers choice [2]", "line 2: n_layers stands there twice"),
+    ],
+)
+def test_mistakes_are_one_line_each(tmp_path, sasrec, name, text, error):
+    with pytest.raises(UserError, match=error):
+        space(tmp_path, sasrec, text, name)
+
+
+def test_a_file_that_is_not_there(tmp_path, sasrec):
+    for name in ("gone.yaml", "gone.test"):
+        with pytest.raises(UserError, match=f"{name}: no such file"):
+            read_space(tmp_path / name, sasrec)
+
+
+def test_grid_and_defaults(tmp_path, sasrec):
+    read = space(tmp_path, sasrec, "n_layers: {choice: [2, 1]}\nhidden_size: {quniform: [32, 96, 32]}\n")
+    assert read.grid()[:2] == [{"n_layers": 2, "hidden_size": 32}, {"n_layers": 2, "hidden_size": 64}]
+    assert len(read.grid()) == 6 and read.defaults(sasrec) == {"n_layers": 2, "hidden_size": 64}
+    outside = space(tmp_path, sasrec, "n_layers: {choice: [1, 3]}\n")
+    assert outside.defaults(sasrec) is None
+    endless = space(tmp_path, sasrec, "learning_rate: {uniform: [0.1, 0.2]}\n")
+    with pytest.raises(UserError, match="learning_rate is uniform, which has no finite grid"):
+        endless.grid()
+
+
+@given(
+    low=st.floats(1e-6, 10),
+    width=st.floats(1e-3, 100),
+    seed=st.integers(0, 2**31),
+    kind=st.sampled_from(["uniform", "loguniform", "quniform"]),
+    integer=st.booleans(),
+)
+def test_draws_lie_in_their_domain_and_repeat(low, width, seed, kind, integer):
+    if integer:
+        low, width = float(math.ceil(low)), float(math.ceil(width))
+    step = width / 3 if not integer else 1.0
+    domain = Domain(kind, low=low, high=low + width, step=step if kind == "quniform" else 0.0, integer=integer)
+    space = Space({"key": domain})
+    value = space.sample(seed, 3)["key"]
+    assert value == space.sample(seed, 3)["key"]
+    assert domain.contains(value) and low * (1 - 1e-9) <= value <= (low + width) * (1 + 1e-9)
+    assert not integer or isinstance(value, int)
+
+
+def test_loguniform_draws_are_uniform_in_logs():
+    space = Space({"lr": Domain("loguniform", low=1e-4, high=1e-2)})
+    below = sum(space.sample(0, n)["lr"] < 1e-3 for n in range(400))
+    assert 160 < below < 240  # half of the draws lie below the geometric mean
