@@ -175,15 +175,17 @@ def load_config(
         merged["gpu_id"] = os.environ["CUDA_VISIBLE_DEVICES"]
     try:
         with compat.command_line_hidden():
-            config = LLMFashionConfig(model=model, dataset=dataset, config_dict=merged)
+            return LLMFashionConfig(model=model, dataset=dataset, config_dict=merged)
     except (ValueError, TypeError, NotImplementedError, RuntimeError) as error:
         raise UserError(f"config of {name}: {' '.join(str(error).split())}") from error
-    _check_valid_metric(config)
-    return config
 
 
-def _check_valid_metric(config: LLMFashionConfig) -> None:
-    """RecBole looks for valid_metric among what it computed, after the first epoch."""
+def check_valid_metric(config: LLMFashionConfig) -> None:
+    """RecBole looks for valid_metric among what it computed after the first epoch, and finds a KeyError.
+
+    Raises:
+        UserError: metrics and topk do not give it.
+    """
     computed = {f"{metric}@{k}".lower(): f"{metric}@{k}" for metric in config["metrics"] for k in config["topk"]}
     wanted = str(config["valid_metric"])
     if wanted.lower() not in computed:

@@ -24,7 +24,7 @@ from recbole_llmfashion.baseline import (
     make_trainer,
     trained,
 )
-from recbole_llmfashion.config import LLMFashionConfig, tuned_file
+from recbole_llmfashion.config import LLMFashionConfig, check_valid_metric, tuned_file
 from recbole_llmfashion.evaluation import RankCollector, full_rank_mrr
 from recbole_llmfashion.memory_probe import PeakMemory
 from recbole_llmfashion.pipeline import Pipeline
@@ -62,11 +62,14 @@ class _Clock:
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
         self.reused: list[str] = []
+        self._made: set[str] = set()
 
     def add(self, stage: str, seconds: float, reused: bool) -> None:
         self.seconds[stage] = self.seconds.get(stage, 0.0) + seconds
-        if reused:
-            self.reused.append(stage)
+        # a run may ask for a stage of one name several times: it is reused where none of them had to be made
+        if not reused:
+            self._made.add(stage)
+        self.reused = [name for name in self.seconds if name not in self._made]
 
 
 def stage_root(config: LLMFashionConfig) -> Path:
@@ -86,6 +89,7 @@ def run_experiment(config: LLMFashionConfig, *, callback_fn: ValidCallback | Non
         UserError: what the user can mend; any other exception is the model's own failure.
     """
     spec = get_model(config["model"])
+    check_valid_metric(config)
     compat.anomaly_mode_off()
     clock = _Clock()
     store = StageStore(stage_root(config), clock.add)

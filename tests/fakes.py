@@ -6,6 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
+
+from recbole_llmfashion.cli import app
 
 SHARED = Path(os.environ.get("LLMFASHION_SHARED", Path(__file__).parents[2] / "shared"))
 
@@ -38,6 +41,21 @@ ITEM = """item_id:token\ttitle:token\tbrand:token\tcolor:token\tsize:token\tcate
 14\tVela White Sandals\tVela\twhite\t7\tsandals
 15\tPlain Socks\t\t\t\tsocks
 """
+
+# The main job in seconds, on a shop of forty users.
+SMALL = {
+    "epochs": 1, "embedded_width": 32, "embedded_layers": 2, "embedded_heads": 2, "embedded_vocab_size": 700,
+    "pretrain_copy_steps": 2, "pretrain_epochs": 1, "targets_per_user": 1, "title_epochs": 1, "clip_epochs": 1,
+    "max_length": 200, "show_progress": False, "train_batch_size": 64,
+}  # fmt: skip
+
+
+def simulated_shop(root: Path) -> Path:
+    """A folder with the dataset `shoes`: forty users, three hundred items."""
+    command = ["simulate", "--category", "footwear", "--users", "40", "--items", "300", "--seed", "3"]
+    result = CliRunner().invoke(app, [*command, "--out", str(root / "shoes")])
+    assert result.exit_code == 0, result.output
+    return root
 
 
 def write_tiny(root: Path, inter: str = INTER, search: str = SEARCH, item: str = ITEM, name: str = "tiny") -> Path:
@@ -77,3 +95,17 @@ def real_data(name: str) -> Path:
     if not folder.is_dir():
         pytest.skip(f"real data {name} is not at {folder}; set LLMFASHION_SHARED to the folder that holds data/")
     return folder
+
+
+def replace_test_targets(folder: Path, to: Path) -> None:
+    """Copies a dataset; in the copy each user's final purchase is another item, seven further in the catalogue."""
+    to.mkdir(parents=True)
+    for file in folder.glob(f"{folder.name}.*"):
+        (to / file.name).write_bytes(file.read_bytes())
+    inter = to / f"{folder.name}.inter"
+    items = [line.split("\t")[0] for line in (to / f"{folder.name}.item").read_text().splitlines()[1:]]
+    rows = [line.split("\t") for line in inter.read_text().splitlines()]
+    for row, following in zip(rows[1:], [*rows[2:], [""]], strict=True):
+        if row[0] != following[0]:
+            row[1] = items[(items.index(row[1]) + 7) % len(items)]
+    inter.write_text("\n".join("\t".join(row) for row in rows) + "\n")

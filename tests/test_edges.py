@@ -4,8 +4,7 @@ import json
 import socket
 
 import pytest
-from fakes import INTER, ITEM, SEARCH, write_tiny
-from test_main_job import SMALL
+from fakes import INTER, ITEM, SEARCH, SMALL, write_tiny
 
 from recbole_llmfashion.run import main
 

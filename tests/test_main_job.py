@@ -10,28 +10,18 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from typer.testing import CliRunner
+from fakes import SMALL, replace_test_targets, simulated_shop
 
 from recbole_llmfashion import engine
-from recbole_llmfashion.cli import app
 from recbole_llmfashion.run import main
 from recbole_llmfashion.stages import StageStore
 
 ROOT = Path(__file__).parents[1]
-SMALL = {
-    "epochs": 1, "embedded_width": 32, "embedded_layers": 2, "embedded_heads": 2, "embedded_vocab_size": 700,
-    "pretrain_copy_steps": 2, "pretrain_epochs": 1, "targets_per_user": 1, "title_epochs": 1, "clip_epochs": 1,
-    "max_length": 200, "show_progress": False, "train_batch_size": 64,
-}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory):
-    root = tmp_path_factory.mktemp("shop")
-    command = ["simulate", "--category", "footwear", "--users", "40", "--items", "300", "--seed", "3"]
-    result = CliRunner().invoke(app, [*command, "--out", str(root / "shoes")])
-    assert result.exit_code == 0, result.output
-    return root
+    return simulated_shop(tmp_path_factory.mktemp("shop"))
 
 
 def arguments(shop, name, models="LLMFashionRec,CORE", **keys):
@@ -145,17 +135,7 @@ def test_other_test_targets_change_no_artefact(shop):
     """Every stage, responses included, is found again after all test targets were replaced."""
     keys = {"click_filter": "none", "checkpoint_dir": shop / "saved_targets"}  # the paper's filter looks at targets
     assert main(arguments(shop, "targets", "LLMFashionRec", **keys)) == 0
-    other = shop / "other/shoes"
-    other.mkdir(parents=True)
-    for file in (shop / "shoes").glob("shoes.*"):
-        (other / file.name).write_bytes(file.read_bytes())
-    lines = (other / "shoes.inter").read_text().splitlines()
-    items = [line.split("\t")[0] for line in (other / "shoes.item").read_text().splitlines()[1:]]
-    rows = [line.split("\t") for line in lines]
-    for row, following in zip(rows[1:], [*rows[2:], [""]], strict=True):
-        if row[0] != following[0]:
-            row[1] = items[(items.index(row[1]) + 7) % len(items)]
-    (other / "shoes.inter").write_text("\n".join("\t".join(row) for row in rows) + "\n")
+    replace_test_targets(shop / "shoes", shop / "other/shoes")
     assert main(arguments(shop, "replaced", "LLMFashionRec", **keys, data_path=shop / "other")) == 0
     row = results(shop, "replaced")["LLMFashionRec"]
     assert set(row["stages_reused"]) == set(row["seconds"]) - {"total"}

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
-from test_main_job import SMALL
+from fakes import SMALL
 from typer.testing import CliRunner
 
 from recbole_llmfashion.cli import app

@@ -4,8 +4,7 @@ import json
 
 import pandas as pd
 import pytest
-from fakes import real_data
-from test_main_job import SMALL
+from fakes import SMALL, real_data
 from typer.testing import CliRunner
 
 from recbole_llmfashion.cli import app

@@ -1,4 +1,11 @@
 import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -55,6 +62,51 @@ def test_another_run_was_faster(tmp_path):
         (store.path("core", {}) / "theirs").write_text("x")
 
     assert (store.get("core", {}, build) / "theirs").exists()
+
+
+def test_who_wants_the_same_stage_at_once_makes_it_once(tmp_path):
+    built, reused, barrier = [], [], threading.Barrier(4)
+
+    def build(folder):
+        built.append(folder)
+        time.sleep(0.2)
+        (folder / "x").write_text("whole")
+
+    def want():
+        store = StageStore(tmp_path, lambda name, seconds, again: reused.append(again))
+        barrier.wait()
+        assert (store.get("title", {}, build) / "x").read_text() == "whole"
+
+    threads = [threading.Thread(target=want) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(built) == 1 and sorted(reused) == [False, True, True, True]
+
+
+def test_a_dead_holder_keeps_no_lock(tmp_path):
+    """A process is killed while it builds; the next one builds at once, and the half stage is gone."""
+    script = (
+        "import sys, time; from pathlib import Path; from recbole_llmfashion.stages import StageStore\n"
+        "def build(folder): (folder / 'half').write_text('x'); print('building', flush=True); time.sleep(600)\n"
+        "StageStore(Path(sys.argv[1])).get('title', {}, build)"
+    )
+    command = [sys.executable, "-c", script, str(tmp_path)]
+    holder = subprocess.Popen(command, stdout=subprocess.PIPE, cwd=Path(__file__).parents[1])
+    assert holder.stdout.readline() == b"building\n"
+    os.kill(holder.pid, signal.SIGKILL)
+    holder.wait()
+    made = StageStore(tmp_path).get("title", {}, lambda folder: (folder / "whole").write_text("x"))
+    assert sorted(path.name for path in made.iterdir()) == ["stage.json", "whole"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".locks", made.name]
+
+
+def test_has_builds_nothing(tmp_path):
+    store = StageStore(tmp_path)
+    assert not store.has("title", {"a": 1}) and list(tmp_path.iterdir()) == []
+    store.get("title", {"a": 1}, lambda folder: None)
+    assert store.has("title", {"a": 1}) and not store.has("title", {"a": 2})
 
 
 def test_digests_tell_borders_shapes_and_types():

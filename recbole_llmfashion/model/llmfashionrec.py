@@ -24,6 +24,7 @@ from recbole_llmfashion.retrieval.mixup import mixup
 from recbole_llmfashion.retrieval.ties import order_by_score, scores_from_order, tie_rank
 from recbole_llmfashion.retrieval.title_list import TitleList
 
+FALLBACKS = ("memory", "popularity")
 Ranking = Literal["mixup", "id", "title"]
 
 
@@ -74,7 +75,7 @@ class LLMFashionRec(SequentialRecommender):
     """See the module.
 
     Args:
-        config: mixup_m, mixup_k, mixup_title_start.
+        config: mixup_m, mixup_k, mixup_title_start, fallback.
         dataset: the training part; its catalogue names the items.
 
     Attributes:
@@ -92,7 +93,10 @@ class LLMFashionRec(SequentialRecommender):
             raise UserError(f"mixup_title_start: expected m or 0, found '{start}'")
         if self.mixup_m < 0 or self.mixup_k < 1:
             raise UserError(f"mixup_m must be 0 or more and mixup_k 1 or more, found {self.mixup_m} and {self.mixup_k}")
+        if config["fallback"] not in FALLBACKS:
+            raise UserError(f"fallback: expected one of {', '.join(FALLBACKS)}, found '{config['fallback']}'")
         self._start_at_m = start == "m"
+        self._use_memory = config["fallback"] == "memory"
         self.ranking: Ranking = "mixup"
         self.validity = Validity()
         self._tie = torch.from_numpy(tie_rank(dataset.catalogue.item_ids))
@@ -125,7 +129,8 @@ class LLMFashionRec(SequentialRecommender):
         return mixup(id_order, title_order, has_id, has_title, fallback, self.mixup_m, self.mixup_k, start)
 
     def _fallback(self, recalled: torch.Tensor) -> torch.Tensor:
-        """The memory's products for the last query, then popularity."""
+        """The memory's products for the last query, where they are wanted, then popularity."""
+        recalled = recalled if self._use_memory else torch.zeros_like(recalled)
         score = torch.from_numpy(self.parts.popularity).double().repeat(len(recalled), 1)
         lead = score.max() + torch.arange(recalled.shape[1], 0, -1).double().expand(recalled.shape)
         padded = with_pad_column(score).scatter(1, recalled, lead)
@@ -137,7 +142,7 @@ class LLMFashionRec(SequentialRecommender):
         has_id = positions >= 0
         has_title = torch.tensor([answer.title is not None for answer in answers])
         neither = ~has_id & ~has_title
-        has_memory = (recalled > 0).any(dim=1)
+        has_memory = (recalled > 0).any(dim=1) & self._use_memory
         self.validity.counts.update(
             answers=len(answers),
             format=sum(answer.well_formed for answer in answers),

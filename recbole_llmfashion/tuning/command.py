@@ -17,7 +17,7 @@ from typing import Any
 
 from ray import tune
 
-from recbole_llmfashion.config import LLMFashionConfig, load_config
+from recbole_llmfashion.config import LLMFashionConfig, check_valid_metric, load_config
 from recbole_llmfashion.data.atomic import folder_sha256
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.registry import ModelSpec, get_model
@@ -136,6 +136,7 @@ def plan(argv: Sequence[str]) -> Plan:
     name = arguments.models[0]
     spec = get_model(name)
     config = load_config(spec.model, arguments.dataset, arguments.config_files, given, [name, "CORE"])
+    check_valid_metric(config)
     folder = find_dataset(config)
     if spec.trainer is not None:
         spec.trainer.check(config)

@@ -134,6 +134,10 @@ class Proposals(Searcher):
         """Nothing: the journal is the state."""
         return {}
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Nothing: Ray pickles a search before it begins, and what it pickled is never read."""
+        return {}
+
 
 def _naturals() -> Iterator[int]:
     number = 0
@@ -183,6 +187,10 @@ class Recorder(tune.Callback):
 
     def __init__(self, journal: Journal, proposals: Proposals, on_end: Callable[[Trial], None]) -> None:
         self._journal, self._proposals, self._on_end = journal, proposals, on_end
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Nothing, as for `Proposals`."""
+        return {}
 
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any

@@ -95,14 +95,21 @@ def test_fallbacks_are_taken_and_counted(tmp_path):
     }  # fmt: skip
 
 
+def test_the_memory_may_be_left_out_of_the_fallback(tmp_path):
+    model = make_model(tmp_path, ["gibberish"], fallback="popularity")
+    assert order(model, batch(1, recalled=[[5, 1]]))[0][0] == 1  # the most popular, though the memory had products
+    rates = model.validity.rates()
+    assert (rates["memory_list_rate"], rates["popularity_list_rate"]) == (0.0, 1.0)
+
+
 def test_predict_is_the_score_of_the_own_item(tmp_path):
     model = make_model(tmp_path, ["product ID: 16, title: x"])
     assert model.predict(batch(1)).tolist() == [model.full_sort_predict(batch(1))[0, 1].item()]
 
 
-@pytest.mark.parametrize("keys", [{"mixup_title_start": "k"}, {"mixup_m": -1}, {"mixup_k": 0}])
+@pytest.mark.parametrize("keys", [{"mixup_title_start": "k"}, {"mixup_m": -1}, {"mixup_k": 0}, {"fallback": "x"}])
 def test_values_that_mean_nothing(tmp_path, keys):
-    with pytest.raises(UserError, match="mixup"):
+    with pytest.raises(UserError, match=r"mixup|fallback"):
         make_model(tmp_path, [], **keys)
 
 

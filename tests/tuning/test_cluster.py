@@ -1,0 +1,57 @@
+"""A search on two nodes of one machine, one of which is lost in the middle."""
+
+import sys
+import threading
+import time
+
+import pytest
+import ray
+import tuning_fakes
+from ray import tune
+from ray.cluster_utils import Cluster
+from tuning_fakes import by_value, settings
+
+from recbole_llmfashion.tuning.journal import FINISHED, Journal
+from recbole_llmfashion.tuning.objective import END, STEP, VALUE
+from recbole_llmfashion.tuning.search import cluster, search
+from recbole_llmfashion.tuning.space import Domain, Space
+
+by_value(sys.modules[__name__])
+by_value(tuning_fakes)
+SPACE = Space({"x": Domain("choice", values=tuple(range(1, 7)))})
+
+
+def slow(values):
+    node = ray.get_runtime_context().get_node_id()
+    for step in range(1, 5):
+        time.sleep(0.3)
+        tune.report({STEP: step, VALUE: values["x"] * step})
+    tune.report({STEP: 5, VALUE: values["x"] * 4, END: {"node": node}})
+
+
+@pytest.fixture
+def two_nodes(monkeypatch):
+    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    nodes = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    yield nodes
+    nodes.shutdown()
+
+
+def test_a_node_is_lost_and_all_trials_end(two_nodes, tmp_path):
+    lost = two_nodes.add_node(num_cpus=1)
+    lost_id, journal = lost.node_id, Journal(tmp_path / "journal.jsonl")
+    killed = threading.Event()
+
+    def kill_once_it_works(trial):
+        """As soon as the second node has finished a trial, it is at work on another."""
+        if trial.details.get("node") == lost_id and not killed.is_set():
+            killed.set()
+            threading.Thread(target=two_nodes.remove_node, args=(lost, False)).start()
+
+    with cluster(two_nodes.address):
+        search(slow, SPACE, settings(method="grid", num_samples=6), journal, None, kill_once_it_works, None)
+    assert killed.is_set()
+    assert {trial.number: (trial.status, trial.value) for trial in journal.ended()} == {
+        number: (FINISHED, (number + 1) * 4) for number in range(6)
+    }
+    assert {trial.details["node"] for trial in journal.ended()} > {lost_id}

@@ -1,0 +1,128 @@
+"""One trial, without Ray: what it reports, what it leaves alone, and which stages it makes."""
+
+import math
+import os
+
+import pytest
+import torch
+from fakes import SMALL, replace_test_targets, simulated_shop
+
+from recbole_llmfashion import quick_start
+from recbole_llmfashion.model.llmfashionrec import LLMFashionRec
+from recbole_llmfashion.stages import StageStore
+from recbole_llmfashion.tuning.objective import END, STEP, VALUE, Job, run_trial
+
+BASELINE_KEYS = ("epochs", "train_batch_size", "show_progress")
+LLM_STEPS = [1, 2, 3, 4]  # memory, embedded, adapter, valid
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory):
+    """The paper's click filter looks at test targets, so these trials have none."""
+    root = simulated_shop(tmp_path_factory.mktemp("shop"))
+    replace_test_targets(root / "shoes", root / "other/shoes")
+    return root
+
+
+@pytest.fixture(autouse=True)
+def threads():
+    """A trial sets its own number of threads, for its process; here the process is that of all tests."""
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+def trial(shop, model, values, data="", **keys):
+    base = SMALL if model == "LLMFashionRec" else {key: SMALL[key] for key in BASELINE_KEYS}
+    folders = {"data_path": str(shop / data), "checkpoint_dir": str(shop / "saved"), "click_filter": "none"}
+    overrides = {**base, **folders, **keys}
+    reports = []
+    job = Job(model, "shoes", (), overrides, threads=1, folder=os.getcwd())
+    run_trial(job, values, reports.append)
+    return reports
+
+
+def test_a_baseline_reports_each_epoch_and_then_its_best(shop):
+    reports = trial(shop, "GRU4Rec", {"learning_rate": 0.01}, epochs=3)
+    assert [report[STEP] for report in reports] == [1, 2, 3, 4]
+    assert [END in report for report in reports] == [False, False, False, True]
+    assert reports[-1][VALUE] == max(report[VALUE] for report in reports[:3]) > 0
+    end = reports[-1][END]
+    assert end["valid"]["ndcg@10"] == reports[-1][VALUE] and end["stages_reused"] == [] and end["threads"] == 1
+    again = trial(shop, "GRU4Rec", {"learning_rate": 0.01}, epochs=3)
+    assert [r[VALUE] for r in again] == [r[VALUE] for r in reports]  # a stage that is found tells the same story
+    assert again[-1][END]["stages_reused"] == ["train_GRU4Rec"]
+
+
+def test_no_trial_looks_at_a_test_row(shop, monkeypatch):
+    monkeypatch.setattr(quick_start, "_test", lambda *args: pytest.fail("the test rows were evaluated"))
+    for model, values in (("GRU4Rec", {"learning_rate": 0.02}), ("LLMFashionRec", {"mixup_m": 1}), ("Popularity", {})):
+        assert "error" not in trial(shop, model, values)[-1][END]
+
+
+def test_other_test_targets_find_the_same_best_trial(shop):
+    """Nothing that a search sees changes when every test target is another item."""
+    for model, points in (
+        ("GRU4Rec", [{"learning_rate": 0.001}, {"learning_rate": 0.03}]),
+        ("LLMFashionRec", [{"mixup_m": 1}, {"mixup_m": 3}, {"title_epochs": 3}]),
+    ):
+        before = [[r[VALUE] for r in trial(shop, model, values, epochs=2)] for values in points]
+        after = [[r[VALUE] for r in trial(shop, model, values, "other", epochs=2)] for values in points]
+        assert before == after and len({values[-1] for values in before}) > 1
+    assert before[0][-1] != math.nan
+
+
+def made(reports):
+    end = reports[-1][END]
+    return set(end["stage_seconds"]) - set(end["stages_reused"]) - {"total"}
+
+
+def test_a_trial_makes_only_what_its_keys_change(shop):
+    saved = {"checkpoint_dir": str(shop / "saved_llm")}
+    first = trial(shop, "LLMFashionRec", {"mixup_m": 1}, **saved)
+    assert [report[STEP] for report in first] == [*LLM_STEPS, 5]
+    assert made(first) >= {"clip", "tokenizer", "embedded", "adapter", "responses", "title", "train_CORE"}
+    assert made(trial(shop, "LLMFashionRec", {"mixup_m": 2}, **saved)) == set()
+    assert made(trial(shop, "LLMFashionRec", {"mixup_k": 5, "mixup_title_start": 0}, **saved)) == set()
+    assert made(trial(shop, "LLMFashionRec", {"fallback": "popularity"}, **saved)) == set()
+    assert made(trial(shop, "LLMFashionRec", {"title_learning_rate": 0.01}, **saved)) == {"title"}
+    responses = trial(shop, "LLMFashionRec", {"decoding": "sample"}, **saved)
+    assert "responses" in made(responses) and made(responses) == {"responses"}
+    adapter = trial(shop, "LLMFashionRec", {"llm_learning_rate": 0.01}, **saved)
+    assert made(adapter) == {"adapter", "responses"}
+    assert [report[STEP] for report in adapter] == [2, 3, 4, 5]  # before the adapter, after it, on all rows, the end
+
+
+def test_reports_before_the_adapter_rank_without_it(shop, monkeypatch):
+    """The first report is the fallback's, the later ones have answers."""
+    shares = []
+    original = LLMFashionRec._count
+
+    def count(self, answers, positions, interaction):
+        shares.append(sum(answer.item_token is not None for answer in answers) / len(answers))
+        return original(self, answers, positions, interaction)
+
+    monkeypatch.setattr(LLMFashionRec, "_count", count)
+    trial(shop, "LLMFashionRec", {"pretrain_epochs": 0.5}, checkpoint_dir=str(shop / "saved_steps"))
+    assert shares[0] == 0.0 and set(shares[1:]) == {1.0} and len(shares) >= 4
+
+
+def test_a_model_that_breaks_is_a_row_that_says_why(shop):
+    (report,) = trial(shop, "SASRec", {"hidden_size": 63})
+    assert report[STEP] == 1 and math.isnan(report[VALUE])
+    assert "63" in report[END]["error"] and "Traceback" in report[END]["traceback"]
+
+
+def test_stopped_in_the_middle_leaves_no_stage(shop):
+    """Ray ends a stopped trial by SystemExit out of a report."""
+
+    def stop(report):
+        if report[STEP] == 2:
+            raise SystemExit
+
+    keys = {"epochs": 3, "data_path": str(shop), "checkpoint_dir": str(shop / "saved_stop"), "show_progress": False}
+    job = Job("GRU4Rec", "shoes", (), keys, threads=1, folder=os.getcwd())
+    with pytest.raises(SystemExit):
+        run_trial(job, {}, stop)
+    stages = StageStore(shop / "saved_stop/shoes/stages").root
+    assert [path.name for path in stages.iterdir()] == [".locks"]
