@@ -233,6 +233,10 @@ def search(
     left = settings.num_samples - len(journal.ended())
     if left <= 0:
         return
+    # Ray asks a searcher for one trial at a time; a new worker then never gets one, for while it starts, the trial goes
+    # to the worker that has just ended another, and the whole search runs on a single worker.
+    slots = int(ray.cluster_resources().get("CPU", 1) / max(settings.cpus, 0.1))
+    os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(max(2, slots))
     proposals = Proposals(space, settings, journal, defaults)
     scheduler: Any = FIFOScheduler()
     if settings.grace_period:

@@ -3,6 +3,8 @@
 import math
 import os
 import sys
+import time
+from collections import Counter
 
 import pytest
 from ray import tune
@@ -64,6 +66,18 @@ def test_a_trial_that_dies_is_a_failed_row(two_cpus, tmp_path):
     assert by_x[0.8].details["error"].startswith("the trial's process died")
     assert by_x[0.7].details["error"] == "ValueError: no" and math.isnan(by_x[0.7].value)
     assert by_x[0.9].status == FINISHED and journal.best().keys == {"x": 0.9}
+
+
+def where(values):
+    time.sleep(0.5)
+    tune.report({STEP: 1, VALUE: values["x"], END: {"process": os.getpid()}})
+
+
+def test_every_cpu_has_its_worker_and_keeps_it(two_cpus, tmp_path):
+    """A worker that starts anew for each trial would pay for its imports each time; one alone would waste a CPU."""
+    journal = run(tmp_path, where, TENTHS, settings(method="grid", num_samples=9))
+    processes = Counter(trial.details["process"] for trial in journal.ended())
+    assert len(processes) == 2 and min(processes.values()) >= 3
 
 
 def lists(values):

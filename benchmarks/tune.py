@@ -1,0 +1,74 @@
+"""A search on Ray Tune against the same trials run by hand: a pool of processes that calls the objective, no Ray.
+
+    python benchmarks/tune.py [--dataset footwear] [--data_path dataset] [--checkpoint_dir saved]
+
+The trials are the twenty points of properties/hyper/mixup.yaml; the first untimed one trains what is not in the stage
+store yet. Both sides begin with a fresh interpreter in each of two workers, one thread a worker, and end with the same
+values, which is asserted. The last line is `ratio <number>`: seconds of the search over seconds by hand.
+"""
+
+import argparse
+import os
+import shutil
+import statistics
+import tempfile
+import time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+from recbole_llmfashion.tuning.command import main as search
+from recbole_llmfashion.tuning.command import plan
+from recbole_llmfashion.tuning.journal import Journal
+from recbole_llmfashion.tuning.objective import VALUE, Job, run_trial
+
+SPACE = "properties/hyper/mixup.yaml"
+
+
+def by_hand(job: Job, values: dict[str, Any]) -> float:
+    """One trial's value."""
+    reports: list[dict[str, Any]] = []
+    run_trial(job, values, reports.append)
+    return float(reports[-1][VALUE])
+
+
+def main() -> None:
+    """Prints both times a round and, last, `ratio <number>`."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--dataset", default="footwear")
+    parser.add_argument("--data_path", default="dataset")
+    parser.add_argument("--checkpoint_dir", default="saved")
+    parser.add_argument("--rounds", type=int, default=1)
+    options = parser.parse_args()
+    folder = Path(tempfile.mkdtemp())
+    argv = [
+        "--model=LLMFashionRec", f"--dataset={options.dataset}", f"--data_path={options.data_path}", "--search=grid",
+        f"--checkpoint_dir={options.checkpoint_dir}", f"--params_file={SPACE}", "--grace_period=0",
+    ]  # fmt: skip
+    made = plan(argv)
+    points = made.space.grid()
+    os.environ["OMP_NUM_THREADS"] = "1"  # as Ray sets it for a worker of one CPU
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        print(f"first trial, untimed: {pool.submit(by_hand, made.job, points[0]).result():.4f}", flush=True)
+
+    ratios = []
+    for number in range(options.rounds):
+        start = time.perf_counter()
+        with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
+            expected = list(pool.map(by_hand, [made.job] * len(points), points))
+        hand = time.perf_counter() - start
+        start = time.perf_counter()
+        output = folder / str(number)
+        assert search([*argv, f"--output={output}"]) == 0
+        ray = time.perf_counter() - start
+        trials = Journal(output / "journal.jsonl").trials
+        assert [trials[n].value for n in range(len(points))] == expected
+        ratios.append(ray / hand)
+        print(f"{len(points)} trials, the same values: by hand {hand:.1f} s, searched {ray:.1f} s", flush=True)
+    shutil.rmtree(folder)
+    print(f"ratio {statistics.median(ratios):.2f}")
+
+
+if __name__ == "__main__":
+    main()
