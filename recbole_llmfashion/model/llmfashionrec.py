@@ -120,7 +120,9 @@ class LLMFashionRec(SequentialRecommender):
         title_order = self.parts.title_list([answer.title or "" for answer in answers])
         has_id = positions >= 0
         has_title = torch.tensor([answer.title is not None for answer in answers])
-        fallback = self._fallback(recalled)
+        fallback, lacking = id_order.clone(), ~(has_id & has_title)
+        if lacking.any():
+            fallback[lacking] = self._fallback(recalled[lacking])
         if self.ranking == "id":
             return torch.where(has_id[:, None], id_order, fallback)
         if self.ranking == "title":

@@ -26,7 +26,9 @@ def neutralize(text: str, special_tokens: Iterable[str] = (), joiner: str = " ",
         limit: characters kept.
     """
     line = joiner.join(text.split())[:limit]
-    line = "".join(c for c in line if unicodedata.category(c) not in ("Cc", "Cs")).replace("|", "/")
+    if not line.isprintable():  # a printable text has no character of these categories, and most texts are printable
+        line = "".join(c for c in line if unicodedata.category(c) not in ("Cc", "Cs"))
+    line = line.replace("|", "/")
     for token in filter(str.strip, special_tokens):
         apart = token[0] + joiner + token[1:]
         broken = "" if len(token) == 1 or token in apart else apart
