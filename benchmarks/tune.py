@@ -1,6 +1,6 @@
 """A search on Ray Tune against the same trials run by hand: a pool of processes that calls the objective, no Ray.
 
-    python benchmarks/tune.py [--dataset footwear] [--data_path dataset] [--checkpoint_dir saved]
+    python benchmarks/tune.py [--dataset footwear] [--data_path dataset] [--checkpoint_dir saved] [--config_files '']
 
 The trials are the twenty points of properties/hyper/mixup.yaml; the first untimed one trains what is not in the stage
 store yet. Both sides begin with a fresh interpreter in each of two workers, one thread a worker, and end with the same
@@ -39,12 +39,14 @@ def main() -> None:
     parser.add_argument("--dataset", default="footwear")
     parser.add_argument("--data_path", default="dataset")
     parser.add_argument("--checkpoint_dir", default="saved")
+    parser.add_argument("--config_files", default="")
     parser.add_argument("--rounds", type=int, default=1)
     options = parser.parse_args()
     folder = Path(tempfile.mkdtemp())
     argv = [
         "--model=LLMFashionRec", f"--dataset={options.dataset}", f"--data_path={options.data_path}", "--search=grid",
         f"--checkpoint_dir={options.checkpoint_dir}", f"--params_file={SPACE}", "--grace_period=0",
+        f"--config_files={options.config_files}",
     ]  # fmt: skip
     made = plan(argv)
     points = made.space.grid()

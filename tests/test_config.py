@@ -1,4 +1,5 @@
 import re
+import shutil
 import sys
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from recbole_llmfashion import config as module
 from recbole_llmfashion.config import known_keys, load_config, own_keys, read_yaml, recbole_keys
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.model.llmfashionrec import LLMFashionRec
+from recbole_llmfashion.registry import get_model
 
 PACKAGE = Path(module.__file__).parent
 PROPERTIES = PACKAGE.parent / "properties"
@@ -79,6 +81,27 @@ def test_a_missing_key_of_ours_is_an_error():
     with pytest.raises(UserError, match="mixup_m"):
         config["mixup_m"]
     assert config["no_such_recbole_key"] is None  # RecBole itself relies on this
+
+
+def test_tuned_lies_between_the_models_yaml_and_the_users(tmp_path, monkeypatch):
+    shutil.copytree(PROPERTIES, tmp_path / "properties")
+    (tmp_path / "properties/tuned/x").mkdir(parents=True)
+    (tmp_path / "properties/tuned/x/SASRec.yaml").write_text("n_layers: 1\nepochs: 7\nlearning_rate: 0.5\n")
+    monkeypatch.setattr(module, "properties_folder", lambda: tmp_path / "properties")
+    file = tmp_path / "mine.yaml"
+    file.write_text("tuned: True\nepochs: 8\n")
+    config = load_config(SASRec, "x", [str(file)], {"learning_rate": 0.25})
+    assert [config[key] for key in ("n_layers", "epochs", "learning_rate")] == [1, 8, 0.25]
+    assert load_config(SASRec, "x")["n_layers"] == 2 and load_config(SASRec, "y", (), {"tuned": True})["n_layers"] == 2
+    assert load_config(CORE, "x", (), {"tuned": True})["learning_rate"] == 0.001  # another model's file is not its own
+
+
+def test_every_tuned_file_is_read_whole():
+    for path in sorted((PROPERTIES / "tuned").glob("*/*.yaml")):
+        values = read_yaml(path)
+        config = load_config(get_model(path.stem).model, path.parent.name, (), {"tuned": True})
+        assert values and {key: config[key] for key in values} == values, path
+        assert "data sha256" in path.read_text() and str(Path.home()) not in path.read_text()
 
 
 @pytest.mark.parametrize("text", ["- a\n- b\n", "a: [1\n", "\tx: 1\n"])

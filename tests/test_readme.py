@@ -13,15 +13,19 @@ from typer.testing import CliRunner
 
 from recbole_llmfashion.cli import app
 from recbole_llmfashion.run import main
+from recbole_llmfashion.tuning.command import plan
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 
 
-def commands() -> list[list[str]]:
+TUNING = (ROOT / "docs/tuning.md").read_text()
+
+
+def commands(page: str = README) -> list[list[str]]:
     """Every command of a bash block, lines joined, `uv run` taken off."""
     found = []
-    for block in re.findall(r"```bash\n(.*?)```", README, re.S):
+    for block in re.findall(r"```bash\n(.*?)```", page, re.S):
         for line in block.replace("\\\n", " ").splitlines():
             found += [shlex.split(part.strip().removeprefix("uv run ")) for part in line.split("&&") if part.strip()]
     return found
@@ -29,9 +33,11 @@ def commands() -> list[list[str]]:
 
 def test_every_command_is_known():
     heads = {tuple(words[:2]) if words[0] == "python" else words[0] for words in commands()}
-    python = {("python", "run_recbole_llm.py"), ("python", "benchmarks/prompts.py")}
-    assert heads == {"pip", "run_recbole_llm.py", "pytest", "recbole-llmfashion", *python}
-    assert "uv run python benchmarks/prompts.py" in (ROOT / ".ci/run").read_text()
+    benchmarks = {("python", "benchmarks/prompts.py"), ("python", "benchmarks/tune.py")}
+    scripts = {"run_recbole_llm.py", "run_hyper.py", ("python", "run_recbole_llm.py")}
+    assert heads == {"pip", "pytest", "recbole-llmfashion", *scripts, *benchmarks}
+    for _, script in benchmarks:
+        assert f"uv run python {script}" in (ROOT / ".ci/run").read_text()
 
 
 def small(words: list[str], root: Path) -> list[str]:
@@ -82,9 +88,19 @@ def test_the_tools_run(place, monkeypatch):
 def test_the_main_jobs_run(place):
     jobs = [words for words in commands() if words[-1].startswith("--") or words[-1] == "out"]
     jobs = [words[words.index("run_recbole_llm.py") + 1 :] for words in jobs if "run_recbole_llm.py" in words]
-    assert len(jobs) == 5
+    assert len(jobs) == 7
     for argv in jobs:
         assert main(small(argv, place)) == 0, argv
+
+
+def test_the_searches_are_well_formed(place):
+    """What a search does has its own tests; here every option and key of the two pages is taken and checked."""
+    searches = [words[1:] for page in (README, TUNING) for words in commands(page) if words[0] == "run_hyper.py"]
+    assert len(searches) == 3
+    for argv in searches:
+        params = [word.replace("=properties", f"={ROOT}/properties") for word in argv]
+        keys = [f"--data_path={place / 'dataset'}", f"--checkpoint_dir={place / 'saved'}"]
+        assert plan([*params, *keys]).settings.num_samples in (20, 64)
 
 
 def test_the_config_files_that_it_names_exist():
@@ -97,7 +113,8 @@ def test_the_map_names_every_file():
     mapped = set(re.findall(r"`([\w./-]+)`", README[README.index("## Every file") :]))
     gone = {name for name in mapped if "/" in name and not (ROOT / name).exists()}
     assert gone == set()
-    left_out = ("tests/", "dataset/", "README.md")
+    left_out = ("tests/", "dataset/", "properties/tuned/", "README.md")
+    assert "properties/tuned/" in mapped
     small = {name for name in listed if not name.startswith(left_out) and not name.endswith("/__init__.py")}
     assert small - mapped == set()
 

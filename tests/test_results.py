@@ -35,6 +35,14 @@ def test_files_and_table_agree(tmp_path):
     assert ranks.to_numpy().tolist() == [["CORE", 5, "u1", "a", 1], ["CORE", 5, "u2", "b", 3]]
 
 
+def test_the_table_says_which_rows_are_tuned():
+    rows = {"CORE": result(tuned=True), "SASRec": result(tuned=True), "GRU4Rec": result(tuned=False)}
+    table = results.table(RUN, rows)
+    assert "- Tuned on validation, by properties/tuned/shoes/: CORE, SASRec.\n" in table
+    assert "- Not tuned, for there is no such file: GRU4Rec.\n" in table
+    assert "uned" not in results.table(RUN, {"CORE": result()})
+
+
 def test_nan_is_no_json(tmp_path):
     with pytest.raises(ValueError, match="JSON"):
         results.write(tmp_path, RUN, {"CORE": result(ndcg=float("nan"))})

@@ -18,6 +18,12 @@ def test_parse():
     assert found.overrides == {"topk": [5, 10], "learning_rate": 1e-4, "a": "b=c"}
 
 
+def test_a_flag_stands_for_itself():
+    assert parse(["--tuned", "--model=CORE", "--dataset=shoes"]).overrides == {"tuned": True}
+    assert parse(["--model=CORE", "--dataset=shoes", "--tuned"]).overrides == {"tuned": True}
+    assert parse(["--model=CORE", "--dataset=shoes", "--tuned=False"]).overrides == {"tuned": False}
+
+
 @pytest.mark.parametrize(
     ("argv", "said"),
     [
