@@ -14,6 +14,7 @@ from recbole_llmfashion.tuning.journal import FINISHED, Trial
 from recbole_llmfashion.tuning.space import Domain, Space
 
 COLORS = "viridis"
+LABEL = {"boxstyle": "square,pad=0.1", "facecolor": "white", "edgecolor": "none", "alpha": 0.8}
 
 
 def draw(path: Path, space: Space, trials: Sequence[Trial], metric: str, bigger: bool) -> None:
@@ -52,7 +53,9 @@ def _parallel(axes: Axes, space: Space, trials: Sequence[Trial], norm: Normalize
         for value in _ticks(space.domains[key]):
             height = place(space.domains[key], value)
             text = f"{value:.3g}" if isinstance(value, float) else str(value)
-            axes.annotate(text, (position, height), xytext=(5, 0), textcoords="offset points", fontsize=8, va="center")
+            axes.annotate(
+                text, (position, height), xytext=(7, 0), textcoords="offset points", fontsize=8, va="center", bbox=LABEL
+            )
     axes.set_xticks(range(len(keys)), keys, rotation=15 if len(keys) > 4 else 0)
     axes.set_yticks([])
     axes.set_xlim(-0.3, len(keys) - 0.4)
@@ -74,11 +77,18 @@ def _over_time(axes: Axes, trials: Sequence[Trial], metric: str, bigger: bool, n
                 ends.append((minutes[-1], trial.value))
     if ends:
         ends.sort()
-        best = (np.maximum if bigger else np.minimum).accumulate([value for _, value in ends])
+        best = list((np.maximum if bigger else np.minimum).accumulate([value for _, value in ends]))
+        until = max(trial.reports[-1][0] / 60 for trial in trials if trial.reports)
         axes.step(
-            [minutes for minutes, _ in ends], best, where="post", color="black", linewidth=2, label="best finished"
+            [*(minutes for minutes, _ in ends), until],
+            [*best, best[-1]],
+            where="post",
+            color="black",
+            linewidth=2,
+            label="best finished",
         )
-        axes.legend(loc="lower right")
+        axes.legend(loc="best")
+        axes.set_xlim(left=0)
     axes.set_xlabel("minutes since the search began")
     axes.set_ylabel(f"{metric} (validation)")
     axes.set_title("each line a trial, a point a report")
