@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from recbole_llmfashion.tuning.command import main as search
-from recbole_llmfashion.tuning.command import plan
 from recbole_llmfashion.tuning.journal import Journal
 from recbole_llmfashion.tuning.objective import VALUE, Job, run_trial
+from recbole_llmfashion.tuning.plan import plan
 
 SPACE = "properties/hyper/mixup.yaml"
 

@@ -40,7 +40,7 @@ HOMES = {
     "faiss": {"embedding/index"},
     "open_clip": {"embedding/clip"},
     "ray": {"tuning"},
-    "optuna": {"tuning/search"},
+    "optuna": {"tuning/proposals"},
     "matplotlib": {"tuning/figures"},
 }
 

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from recbole_llmfashion.cli import app
 from recbole_llmfashion.run import main
-from recbole_llmfashion.tuning.command import plan
+from recbole_llmfashion.tuning.plan import plan
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()

@@ -15,6 +15,7 @@ import torch
 from ray import tune
 
 from recbole_llmfashion.config import load_config
+from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.quick_start import Result, run_experiment
 from recbole_llmfashion.registry import get_model
 
@@ -68,6 +69,8 @@ def run_trial(job: Job, values: dict[str, Any], report: Callable[[dict[str, Any]
         if spec.trainer is not None:
             spec.trainer.check(config)
         result = run_experiment(config, callback_fn=callback_fn, test=False)
+        if not result.valid:
+            raise UserError("no validation row: no user has two purchases, and a search has nothing to go by")
         value, end = result.valid[str(config["valid_metric"]).lower()], finished(result)
     except Exception as error:
         why = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"

@@ -6,7 +6,8 @@ import pytest
 from fakes import write_tiny
 
 from recbole_llmfashion.errors import UserError
-from recbole_llmfashion.tuning.command import claim_folder, main, plan
+from recbole_llmfashion.tuning.command import claim_folder, main
+from recbole_llmfashion.tuning.plan import plan
 
 
 @pytest.fixture

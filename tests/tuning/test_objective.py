@@ -5,7 +5,7 @@ import os
 
 import pytest
 import torch
-from fakes import SMALL, replace_test_targets, simulated_shop
+from fakes import INTER, SMALL, replace_test_targets, simulated_shop, write_tiny
 
 from recbole_llmfashion import quick_start
 from recbole_llmfashion.model.llmfashionrec import LLMFashionRec
@@ -111,6 +111,17 @@ def test_a_model_that_breaks_is_a_row_that_says_why(shop):
     (report,) = trial(shop, "SASRec", {"hidden_size": 63})
     assert report[STEP] == 1 and math.isnan(report[VALUE])
     assert "63" in report[END]["error"] and "Traceback" in report[END]["traceback"]
+
+
+def test_nothing_to_validate_on_is_said(tmp_path):
+    rows = [(u, (u + t) % 6 + 11, "click" if t < 3 else "purchase", t) for u in range(9) for t in range(4)]
+    lines = "".join(f"u{u}\t{item}\t{action}\t{time}\n" for u, item, action, time in rows)
+    write_tiny(tmp_path, INTER.splitlines()[0] + "\n" + lines, "")
+    keys = {"data_path": str(tmp_path), "checkpoint_dir": str(tmp_path / "saved"), "topk": [2], "epochs": 1}
+    reports = []
+    job = Job("GRU4Rec", "tiny", (), {**keys, "valid_metric": "NDCG@2"}, threads=1, folder=os.getcwd())
+    run_trial(job, {}, reports.append)
+    assert "no validation row" in reports[-1][END]["error"]
 
 
 def test_stopped_in_the_middle_leaves_no_stage(shop):

@@ -12,9 +12,11 @@ from ray.tune.search import Searcher
 from tuning_fakes import by_value, rising, settings
 
 from recbole_llmfashion.errors import UserError
+from recbole_llmfashion.tuning.cluster import cluster, slots
 from recbole_llmfashion.tuning.journal import FAILED, FINISHED, STOPPED, Journal
 from recbole_llmfashion.tuning.objective import END, STEP, VALUE
-from recbole_llmfashion.tuning.search import Proposals, cluster, decode, encode, search
+from recbole_llmfashion.tuning.proposals import Proposals, decode, encode
+from recbole_llmfashion.tuning.search import search
 from recbole_llmfashion.tuning.space import Domain, Space
 
 by_value(sys.modules[__name__])
@@ -79,6 +81,15 @@ def test_every_cpu_has_its_worker_and_keeps_it(two_cpus, tmp_path):
     journal = run(tmp_path, where, TENTHS, settings(method="grid", num_samples=9))
     processes = Counter(trial.details["process"] for trial in journal.ended())
     assert len(processes) == 2 and min(processes.values()) >= 3
+
+
+def test_what_no_node_can_run_is_said(two_cpus):
+    """Ray would wait for ever."""
+    assert [slots(cpus, 0) for cpus in (0.5, 1, 2)] == [4, 2, 1]
+    with pytest.raises(UserError, match="--cpus_per_trial=3 .*: no node has as much; the most is 2 CPUs"):
+        slots(3, 0)
+    with pytest.raises(UserError, match="the most is 2 CPUs, 0 GPUs"):
+        slots(1, 1)
 
 
 def lists(values):
