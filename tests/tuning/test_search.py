@@ -86,7 +86,7 @@ def test_every_cpu_has_its_worker_and_keeps_it(two_cpus, tmp_path):
 def test_what_no_node_can_run_is_said(two_cpus):
     """Ray would wait for ever."""
     assert [slots(cpus, 0) for cpus in (0.5, 1, 2)] == [4, 2, 1]
-    with pytest.raises(UserError, match="--cpus_per_trial=3 .*: no node has as much; the most is 2 CPUs"):
+    with pytest.raises(UserError, match=r"--cpus_per_trial=3 .*: no node has as much; the most is 2 CPUs"):
         slots(3, 0)
     with pytest.raises(UserError, match="the most is 2 CPUs, 0 GPUs"):
         slots(1, 1)
