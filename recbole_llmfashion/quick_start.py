@@ -127,7 +127,7 @@ def _run(
         metrics, ranks = _test(trainer, config, loaders)
         if isinstance(trainer, LLMFashionRecTrainer):
             details |= _llm_details(trainer, loaders)
-    if config["tuned"]:
+    if config["tuned"] and spec.trainer is not FloorTrainer:  # a floor has nothing to tune
         details["tuned"] = tuned_file(config["dataset"], config["model"]) is not None
     details["rows"] = {
         "users_left_out": loaders.dataset.left_out,
