@@ -13,6 +13,7 @@ import shutil
 import statistics
 import tempfile
 import time
+import warnings
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -28,6 +29,7 @@ SPACE = "properties/hyper/mixup.yaml"
 
 def by_hand(job: Job, values: dict[str, Any]) -> float:
     """One trial's value."""
+    warnings.simplefilter("ignore", FutureWarning)  # RecBole's, of pandas 3, a screenful a trial
     reports: list[dict[str, Any]] = []
     run_trial(job, values, reports.append)
     return float(reports[-1][VALUE])
