@@ -68,7 +68,8 @@ class Recorder(tune.Callback):
 
 
 class Halving(ASHAScheduler):
-    """Ray's ASHA (arXiv 1810.05934), but for the defaults, which run to their end so that a gain can be told.
+    """Ray's ASHA (arXiv 1810.05934), but for the defaults, which run to their end so that a gain can be told, and for
+    trials that have made their last report, which have nothing left to save.
 
     Args:
         settings: the search; `steps` reports are the longest trial, its last line one more.
@@ -82,12 +83,13 @@ class Halving(ASHAScheduler):
             grace_period=settings.grace_period,
             reduction_factor=settings.reduction_factor,
         )
-        self._is_default = is_default
+        self._steps, self._is_default = settings.steps, is_default
 
     def on_trial_result(self, controller: Any, trial: Any, result: dict[str, Any]) -> str:
         """Whether a trial goes on."""
         decision = super().on_trial_result(controller, trial, result)
-        return FIFOScheduler.CONTINUE if self._is_default(trial) else decision
+        saves_nothing = result[STEP] >= self._steps
+        return FIFOScheduler.CONTINUE if saves_nothing or self._is_default(trial) else decision
 
 
 def search(

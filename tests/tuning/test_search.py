@@ -52,6 +52,12 @@ def test_asha_stops_trials_early_but_never_the_defaults(two_cpus, tmp_path):
     assert [value for *_, value in journal.trials[8].reports] == pytest.approx([0.1, 0.2, 0.3, 0.4])
 
 
+def test_a_trial_at_its_last_report_is_not_stopped(two_cpus, tmp_path):
+    """The only rung is the last report: stopping there would save nothing and lose what was trained."""
+    journal = run(tmp_path, rising, TENTHS, settings(method="grid", num_samples=9, grace_period=4))
+    assert [trial.status for trial in journal.ended()] == [FINISHED] * 9
+
+
 def breaks(values):
     if values["x"] == 0.8:
         os._exit(1)  # as the system's out-of-memory killer would
