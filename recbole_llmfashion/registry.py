@@ -10,7 +10,7 @@ from typing import Any
 import recbole.model.sequential_recommender as recbole_sequential
 
 from recbole_llmfashion.errors import UserError
-from recbole_llmfashion.model.floors import Popularity
+from recbole_llmfashion.model.floors import Popularity, SeqKNN
 from recbole_llmfashion.model.llmfashionrec import LLMFashionRec
 from recbole_llmfashion.prompt.dataloader import LLMFashionRecDataLoader
 from recbole_llmfashion.trainer import FloorTrainer, LLMFashionRecTrainer
@@ -28,6 +28,7 @@ class ModelSpec:
 MODEL_TABLE = {
     "LLMFashionRec": ModelSpec(LLMFashionRec, LLMFashionRecDataLoader, LLMFashionRecTrainer),
     "Popularity": ModelSpec(Popularity, None, FloorTrainer),
+    "SeqKNN": ModelSpec(SeqKNN, None, FloorTrainer),
 }
 
 
