@@ -64,7 +64,7 @@ def main_job(argv: Sequence[str]) -> int:
         search(make_objective(made.job), made.space, made.settings, journal, header.default, on_end, _reporter(keys))
     report.write(folder, header, journal, keys)
     figures.draw(folder / "search.png", made.space, list(journal.trials.values()), header.metric, header.bigger)
-    print(report.table(header, journal, keys))
+    print((folder / "table.md").read_text(encoding="utf-8"))
     if len(journal.ended()) < made.settings.num_samples:
         raise UserError(f"stopped after {len(journal.ended())} trials; the same command with --resume goes on")
     print(f"written: {folder}/table.md, trials.parquet, search.png" + (", best.yaml" if journal.best() else ""))

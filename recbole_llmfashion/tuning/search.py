@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ray import tune
+from ray.tune.experiment.trial import Trial as Experiment
 from ray.tune.schedulers import ASHAScheduler, FIFOScheduler
 
 from recbole_llmfashion.tuning.cluster import slots
@@ -67,7 +68,20 @@ class Recorder(tune.Callback):
         self._on_end(self._journal.trials[number])
 
 
-class Halving(ASHAScheduler):
+class Unhurried(FIFOScheduler):
+    """No trial is stopped; a free worker takes the newest of the trials that wait.
+
+    Ray gives it the oldest, whose own worker is being started, and drops that worker: where a trial is shorter than a
+    worker's imports, the second worker never comes up and the whole search runs on one.
+    """
+
+    def choose_trial_to_run(self, tune_controller: Any) -> Any:
+        """The newest pending trial."""
+        pending = (trial for trial in reversed(tune_controller.get_trials()) if trial.status == Experiment.PENDING)
+        return next(pending, None)
+
+
+class Halving(Unhurried, ASHAScheduler):
     """Ray's ASHA (arXiv 1810.05934), but for the defaults, which run to their end so that a gain can be told, and for
     trials that have made their last report, which have nothing left to save.
 
@@ -105,11 +119,10 @@ def search(
     left = settings.num_samples - len(journal.ended())
     if left <= 0:
         return
-    # Ray asks a searcher for one trial at a time; a new worker then never gets one, for while it starts, the trial goes
-    # to the worker that has just ended another, and the whole search runs on a single worker.
+    # Ray asks a searcher for one trial at a time, which leaves none for a worker that is being started, see Unhurried.
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(max(2, slots(settings.cpus, settings.gpus)))
     proposals = Proposals(space, settings, journal, defaults)
-    scheduler: Any = FIFOScheduler()
+    scheduler: Any = Unhurried()
     if settings.grace_period:
         scheduler = Halving(
             settings, lambda trial: journal.trials[proposals.number_of[trial.trial_id]].keys == defaults
