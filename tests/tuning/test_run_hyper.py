@@ -34,6 +34,7 @@ def arguments(shop, name, **keys):
     return ["--model=GRU4Rec", "--dataset=shoes", *(f"--{key}={value}" for key, value in options.items())]
 
 
+@pytest.mark.slow
 def test_a_search_and_its_best_yaml_in_the_main_job(shop, capsys):
     assert main(arguments(shop, "search")) == 0
     out = shop / "search"

@@ -4,6 +4,7 @@ import math
 import os
 import sys
 import time
+from types import SimpleNamespace
 
 import pytest
 from ray import tune
@@ -15,7 +16,7 @@ from recbole_llmfashion.tuning.cluster import cluster, slots
 from recbole_llmfashion.tuning.journal import FAILED, FINISHED, STOPPED, Journal
 from recbole_llmfashion.tuning.objective import END, STEP, VALUE
 from recbole_llmfashion.tuning.proposals import Proposals, decode, encode
-from recbole_llmfashion.tuning.search import search
+from recbole_llmfashion.tuning.search import Halving, search
 from recbole_llmfashion.tuning.space import Domain, Space
 
 by_value(sys.modules[__name__])
@@ -51,10 +52,17 @@ def test_asha_stops_trials_early_but_never_the_defaults(two_cpus, tmp_path):
     assert [value for *_, value in journal.trials[8].reports] == pytest.approx([0.1, 0.2, 0.3, 0.4])
 
 
-def test_a_trial_at_its_last_report_is_not_stopped(two_cpus, tmp_path):
-    """The only rung is the last report: stopping there would save nothing and lose what was trained."""
-    journal = run(tmp_path, rising, TENTHS, settings(method="grid", num_samples=9, grace_period=4))
-    assert [trial.status for trial in journal.ended()] == [FINISHED] * 9
+@pytest.mark.parametrize(("steps", "decision"), [(4, Halving.CONTINUE), (8, Halving.STOP)])
+def test_a_trial_at_its_last_report_is_not_stopped(steps, decision):
+    """The rung is at report 4: where that is the last, stopping would save nothing and lose what was trained."""
+    scheduler = Halving(settings(grace_period=4, steps=steps), lambda trial: False)
+    scheduler.set_search_properties(VALUE, "max")
+    decisions = []
+    for value in (0.9, 0.8, 0.1):
+        trial = SimpleNamespace(trial_id=str(value), config={})
+        scheduler.on_trial_add(None, trial)
+        decisions.append(scheduler.on_trial_result(None, trial, {STEP: 4, VALUE: value}))
+    assert decisions == [Halving.CONTINUE, decision, decision]
 
 
 def breaks(values):
