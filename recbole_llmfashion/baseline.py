@@ -23,10 +23,12 @@ from recbole_llmfashion.data.dataset import LLMFashionRecDataset
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.stages import StageStore, sha256_arrays
 
-# Keys that change where files lie, what is printed or how fast evaluation goes, and never what a model learns.
+# Keys that change where files lie, what is printed or how fast evaluation goes, and never what a model learns; and keys
+# that choose rows, for the rows themselves are a part of the stage's inputs.
 _WITHOUT_EFFECT = {
     "data_path", "checkpoint_dir", "show_progress", "state", "gpu_id", "use_gpu", "worker", "eval_batch_size",
     "config_file", "config_files", "log_wandb", "wandb_project", "dataset", "metrics", "attribution_hours", "tuned",
+    "split_by", "time_split", "train_share",
 }  # fmt: skip
 
 FIT_FORMAT = 2  # of fit.json

@@ -13,9 +13,11 @@ from recbole.evaluator import Collector
 
 from recbole_llmfashion.retrieval.ties import rank_of
 
+RANK_COLUMNS = ["user", "target", "rank", "top"]
+
 
 class RankCollector(Collector):
-    """RecBole's Collector that also keeps (user, target, rank).
+    """RecBole's Collector that also keeps (user, target, rank) and the head of the list.
 
     Args:
         config: RecBole's.
@@ -26,6 +28,7 @@ class RankCollector(Collector):
         super().__init__(config)
         self._tie = torch.from_numpy(np.r_[len(tie_rank), tie_rank])
         self._rows: list[torch.Tensor] = []
+        self._length = max(config["topk"])
 
     def eval_batch_collect(
         self, scores_tensor: torch.Tensor, interaction: Any, positive_u: torch.Tensor, positive_i: torch.Tensor
@@ -35,13 +38,15 @@ class RankCollector(Collector):
         target = positive_i.to(scores_tensor.device)
         rank = rank_of(scores_tensor, target, self._tie.to(scores_tensor.device))
         users = interaction[self.config["USER_ID_FIELD"]]
-        self._rows.append(torch.stack([users.cpu(), positive_i.cpu(), rank.cpu()]))
+        head = scores_tensor.topk(self._length, dim=1).indices.T
+        self._rows.append(torch.cat([torch.stack([users.cpu(), positive_i.cpu(), rank.cpu()]), head.cpu()]))
 
     def take_ranks(self) -> pd.DataFrame:
-        """Columns user, target (internal ids), rank (from 1) since the last call."""
-        rows = torch.cat(self._rows, dim=1).numpy() if self._rows else np.zeros((3, 0), np.int64)
+        """Columns user, target (internal ids), rank (from 1), top (arrays of internal ids) since the last call."""
+        rows = torch.cat(self._rows, dim=1).numpy() if self._rows else np.zeros((3 + self._length, 0), np.int64)
         self._rows = []
-        return pd.DataFrame(rows.T, columns=["user", "target", "rank"])
+        frame = pd.DataFrame(rows[:3].T, columns=RANK_COLUMNS[:3])
+        return frame.assign(top=list(rows[3:].T))
 
 
 def full_rank_mrr(ranks: pd.DataFrame) -> float:

@@ -15,6 +15,7 @@ import numpy as np
 from recbole_llmfashion import settings
 from recbole_llmfashion.config import LLMFashionConfig
 from recbole_llmfashion.data.dataset import TARGET_PURCHASE, LLMFashionRecDataset
+from recbole_llmfashion.data.fixed_order import tie_rank
 from recbole_llmfashion.embedding.clip import ClipText, load_clip, train_clip
 from recbole_llmfashion.embedding.pairs import fold
 from recbole_llmfashion.embedding.title import TitleModel, derive_pairs, train_title_model
@@ -29,7 +30,6 @@ from recbole_llmfashion.prompt.memory import MemoryLog, QueryProductMemory
 from recbole_llmfashion.prompt.response import format_response
 from recbole_llmfashion.prompt.template import UNTITLED, get_template, neutralize
 from recbole_llmfashion.retrieval.id_list import IdList
-from recbole_llmfashion.retrieval.ties import tie_rank
 from recbole_llmfashion.retrieval.title_list import TitleList
 from recbole_llmfashion.stages import StageStore, sha256_arrays, sha256_texts, stage_seed
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from recbole.data.dataloader import FullSortEvalDataLoader
 from recbole.utils import init_seed
@@ -25,13 +26,12 @@ from recbole_llmfashion.baseline import (
     trained,
 )
 from recbole_llmfashion.config import LLMFashionConfig, check_valid_metric, tuned_file
-from recbole_llmfashion.evaluation import RankCollector, full_rank_mrr
+from recbole_llmfashion.data.fixed_order import tie_rank
+from recbole_llmfashion.evaluation import RANK_COLUMNS, RankCollector, full_rank_mrr
 from recbole_llmfashion.memory_probe import PeakMemory
-from recbole_llmfashion.pipeline import Pipeline
 from recbole_llmfashion.registry import ModelSpec, get_model
-from recbole_llmfashion.retrieval.ties import tie_rank
 from recbole_llmfashion.stages import StageStore
-from recbole_llmfashion.trainer import FloorTrainer, LLMFashionRecTrainer
+from recbole_llmfashion.trainer import FloorTrainer
 
 
 @dataclass
@@ -41,7 +41,8 @@ class Result:
     Args:
         metrics: of the test rows, RecBole's names in lower case, `mrr` the full-rank one.
         valid: of the validation rows, the same names without `mrr`.
-        ranks: user and item tokens and the target's rank over the full catalogue, a row a test user.
+        ranks: a row a test user: user and target tokens, the target's rank over the full catalogue, and `top`, the
+            tokens of the first items of the list, as many as the largest of topk.
         seconds: by stage; of a stage that was already there, the seconds it took when it was made.
         reused: the stages that were already there.
         details: what only some models have.
@@ -116,17 +117,16 @@ def _run(
         model = spec.model(config, loaders.train._dataset).to(config["device"])
         trainer = make_trainer(config, model, spec.trainer)
         loaders = _own_loaders(config, spec, loaders)
-        if isinstance(trainer, LLMFashionRecTrainer):
-            trainer.pipeline = Pipeline(config, loaders.dataset, store, lambda: _core_table(config, store))
         assert isinstance(trainer, FloorTrainer)
+        trainer.provide(loaders, store, lambda: _core_table(config, store))
         valid = dict(trainer.fit(loaders.train, loaders.valid, callback_fn=callback_fn)[1])
     metrics: dict[str, float] = {}
-    ranks = pd.DataFrame(columns=["user", "target", "rank"])
+    ranks = pd.DataFrame(columns=RANK_COLUMNS)
     if test:
         trainer.eval_collector.data_collect(loaders.train)
         metrics, ranks = _test(trainer, config, loaders)
-        if isinstance(trainer, LLMFashionRecTrainer):
-            details |= _llm_details(trainer, loaders)
+        if isinstance(trainer, FloorTrainer):
+            details |= trainer.details(loaders)
     if config["tuned"] and spec.trainer is not FloorTrainer:  # a floor has nothing to tune
         details["tuned"] = tuned_file(config["dataset"], config["model"]) is not None
     details["rows"] = {
@@ -170,15 +170,6 @@ def _test(trainer: Any, config: LLMFashionConfig, loaders: Loaders) -> tuple[dic
     tokens = ranks.assign(
         user=dataset.id2token(dataset.uid_field, ranks["user"].to_numpy()),
         target=dataset.id2token(dataset.iid_field, ranks["target"].to_numpy()),
+        top=list(dataset.id2token(dataset.iid_field, np.stack(ranks["top"].to_list()))) if len(ranks) else [],
     )
     return metrics, tokens
-
-
-def _llm_details(trainer: LLMFashionRecTrainer, loaders: Loaders) -> dict[str, Any]:
-    """Both lists alone, the answers' validity, and what the stages measured."""
-    generation = dict(trainer.model.validity.rates()) | trainer.pipeline.report
-    lists = {
-        name: {key.lower(): float(value) for key, value in trainer.evaluate_list(loaders.test, name).items()}
-        for name in ("id", "title")
-    }
-    return {"lists": lists, "generation": generation, "mixup_validation": trainer.validate_mixup(loaders.valid)}

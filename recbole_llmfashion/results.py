@@ -14,6 +14,7 @@ from typing import Any
 import pandas as pd
 
 from recbole_llmfashion import __version__
+from recbole_llmfashion.evaluation import RANK_COLUMNS
 from recbole_llmfashion.quick_start import Result
 
 COLUMNS = ("recall@10", "ndcg@10", "mrr@10", "mrr")
@@ -146,5 +147,5 @@ def write(folder: Path, run: Run, results: Mapping[str, Result | str]) -> None:
         if not isinstance(result, str)
     ]
     if frames:
-        ranks = pd.concat(frames, ignore_index=True)[["model", "seed", "user", "target", "rank"]]
+        ranks = pd.concat(frames, ignore_index=True)[["model", "seed", *RANK_COLUMNS]]
         ranks.to_parquet(folder / "ranks.parquet", index=False)

@@ -7,7 +7,7 @@ rows it is given have their prompts and responses. What the stages do lives in p
 RecBole's.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from logging import getLogger
 from typing import Any
 
@@ -15,12 +15,13 @@ import numpy as np
 from recbole.trainer import Trainer
 
 from recbole_llmfashion import settings
-from recbole_llmfashion.baseline import ValidCallback
+from recbole_llmfashion.baseline import Loaders, ValidCallback
 from recbole_llmfashion.config import LLMFashionConfig
+from recbole_llmfashion.data.fixed_order import tie_rank
 from recbole_llmfashion.engine import Engine
 from recbole_llmfashion.model.llmfashionrec import LLMFashionRec, Ranking, Validity
 from recbole_llmfashion.pipeline import STEPS, Pipeline
-from recbole_llmfashion.retrieval.ties import tie_rank
+from recbole_llmfashion.stages import StageStore
 
 MIXUP_REPORTED = (1, 2, 3)  # docs/method.md, stage 3: report these on validation
 REPORTED = (*STEPS, "valid")  # what `fit` reports after; the last on every validation row, the others on report_users
@@ -32,6 +33,19 @@ class FloorTrainer(Trainer):
     @staticmethod
     def check(config: LLMFashionConfig) -> None:
         """Raises UserError on what can be known to be wrong before any model is trained."""
+
+    def provide(self, loaders: Loaders, store: StageStore, core_table: Callable[[], Any]) -> None:
+        """Hands over, before `fit`, what stages are made from.
+
+        Args:
+            loaders: the rows, behind the model's own loader where it has one.
+            store: where stages lie.
+            core_table: trains CORE on the same rows, or finds it trained, and gives its table [N, d].
+        """
+
+    def details(self, loaders: Loaders) -> dict[str, Any]:
+        """What only this model has to say about its evaluation on the test rows; asked after it."""
+        return {}
 
     def _build_optimizer(self, **kwargs: Any) -> None:
         return None
@@ -57,11 +71,25 @@ class LLMFashionRecTrainer(FloorTrainer):
     """RecBole's Trainer for LLMFashionRec.
 
     Attributes:
-        pipeline: the stages; set by the caller before `fit`.
+        pipeline: the stages; set by `provide`.
     """
 
     pipeline: Pipeline
     model: LLMFashionRec
+
+    def provide(self, loaders: Loaders, store: StageStore, core_table: Callable[[], Any]) -> None:
+        """Builds the pipeline."""
+        self.pipeline = Pipeline(self.config, loaders.dataset, store, core_table)
+
+    def details(self, loaders: Loaders) -> dict[str, Any]:
+        """Both lists alone, the answers' validity, and what the stages measured."""
+        generation = dict(self.model.validity.rates()) | self.pipeline.report
+        alone: tuple[Ranking, ...] = ("id", "title")
+        lists = {
+            name: {key.lower(): float(value) for key, value in self.evaluate_list(loaders.test, name).items()}
+            for name in alone
+        }
+        return {"lists": lists, "generation": generation, "mixup_validation": self.validate_mixup(loaders.valid)}
 
     @staticmethod
     def check(config: LLMFashionConfig) -> None:

@@ -16,7 +16,8 @@ def test_ranks_by_hand_with_ties_and_the_pad_column():
     collector.eval_batch_collect(scores, rows, torch.arange(3), target)
     ranks = collector.take_ranks()
     # equal scores: items 1, 2, 3 stand in the order of their hash ranks 2, 0, 1
-    assert ranks.to_numpy().tolist() == [[7, 1, 2], [8, 1, 3], [9, 3, 2]]
+    assert ranks[["user", "target", "rank"]].to_numpy().tolist() == [[7, 1, 2], [8, 1, 3], [9, 3, 2]]
+    assert ranks["top"][0].tolist() == [2, 1]
     assert len(collector.take_ranks()) == 0
 
 

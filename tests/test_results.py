@@ -13,7 +13,7 @@ RUN = results.Run("shoes", "ab" * 32, [5], "run_recbole_llm.py --model=CORE --da
 
 
 def result(ndcg=0.25, **details):
-    ranks = pd.DataFrame({"user": ["u1", "u2"], "target": ["a", "b"], "rank": [1, 3]})
+    ranks = pd.DataFrame({"user": ["u1", "u2"], "target": ["a", "b"], "rank": [1, 3], "top": [["a"], ["a"]]})
     metrics = {"recall@10": 0.5, "ndcg@10": ndcg, "mrr@10": 0.125, "mrr": 0.13}
     return Result(metrics, {"ndcg@10": 0.2}, ranks, {"train_CORE": 60.0, "total": 1.0}, ["train_CORE"], 100.0, details)
 
@@ -31,8 +31,8 @@ def test_files_and_table_agree(tmp_path):
     assert "| SASRec | failed | failed | failed | failed | | |" in table
     assert "CORE is bounded" in table and "ValueError: no" in table and RUN.command in table
     ranks = pd.read_parquet(tmp_path / "out/ranks.parquet")
-    assert ranks.columns.tolist() == ["model", "seed", "user", "target", "rank"]
-    assert ranks.to_numpy().tolist() == [["CORE", 5, "u1", "a", 1], ["CORE", 5, "u2", "b", 3]]
+    assert ranks.columns.tolist() == ["model", "seed", "user", "target", "rank", "top"]
+    assert ranks.drop(columns="top").to_numpy().tolist() == [["CORE", 5, "u1", "a", 1], ["CORE", 5, "u2", "b", 3]]
 
 
 def test_the_table_says_which_rows_are_tuned():

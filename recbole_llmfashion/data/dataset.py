@@ -19,6 +19,7 @@ from recbole.utils.enum_type import FeatureSource, FeatureType
 from recbole_llmfashion.data import split
 from recbole_llmfashion.data.atomic import AtomicFolder, check_clean, read_folder
 from recbole_llmfashion.data.catalogue import Catalogue
+from recbole_llmfashion.data.fixed_order import tie_rank
 from recbole_llmfashion.data.search_log import SearchLog
 from recbole_llmfashion.data.timeline import Timeline
 from recbole_llmfashion.errors import UserError
@@ -70,7 +71,7 @@ class LLMFashionRecDataset(SequentialDataset):
         if mode == "none":
             keep = np.ones(len(events), bool)
         elif mode in ("paper", "train"):
-            codes = split.split_codes(users, purchase)
+            codes = self._split(users, purchase, events["timestamp"].to_numpy(np.float64))
             counts = np.ones(len(events), bool) if mode == "paper" else np.isin(codes, (split.TRAIN, split.NO_ROW))
             items = self.catalogue.positions(events["item_id"]).to_numpy()
             keep = split.click_filter_mask(users, items, purchase, counts)
@@ -83,6 +84,22 @@ class LLMFashionRecDataset(SequentialDataset):
         if not len(events):
             raise UserError(f"{folder.path}: no user with two item actions and a purchase is left; nothing to train on")
         return events
+
+    def _split(self, users: np.ndarray, purchase: np.ndarray, times: np.ndarray) -> np.ndarray:
+        """The part of each row, by split_by."""
+        split_by = self.config["split_by"]
+        if split_by == "user":
+            return split.split_codes(users, purchase)
+        if split_by != "time":
+            raise UserError(f"split_by: expected user or time, found '{split_by}'")
+        shares = self.config["time_split"]
+        if len(shares) != 2 or not 0 < shares[0] < shares[1] < 1:
+            raise UserError(f"time_split: expected two shares, 0 < first < second < 1, found {shares}")
+        if float(times.min(initial=0)) < ORDER_ONLY_BELOW:
+            raise UserError(
+                f"split_by: {self.dataset_path} has an order of events and no dates; a time split needs them"
+            )
+        return split.time_split_codes(users, purchase, times, (shares[0], shares[1]))
 
     def _get_remap_list(self, field_list: np.ndarray) -> list[Any]:
         """`.item` first, so that internal item id = catalogue position + 1 for every model."""
@@ -112,7 +129,13 @@ class LLMFashionRecDataset(SequentialDataset):
         times = events["timestamp"].to_numpy(np.float64)
         self._items = self.catalogue.positions(events["item_id"]).to_numpy(np.int64)
         self._purchase = (events["action"] == "purchase").to_numpy()
-        self._codes = split.split_codes(users, self._purchase)
+        self._codes = self._split(users, self._purchase, times)
+        share = self.config["train_share"]
+        if not 0 < share <= 1:
+            raise UserError(f"train_share: expected a number above 0, up to 1, found {share}")
+        if share < 1:
+            tokens = self.field2id_token[self.uid_field]
+            self._codes = split.keep_share(users, self._codes, tie_rank([str(token) for token in tokens]), share)
         train = self._codes == split.TRAIN
         last_time = np.full(self.user_num, -np.inf)
         np.maximum.at(last_time, users[train], times[train])
@@ -141,6 +164,8 @@ class LLMFashionRecDataset(SequentialDataset):
         self.rows_dropped = len(codes) - sum(map(len, parts))
         if not parts[split.TRAIN]:
             raise UserError(f"{self.dataset_path}: no training row is left (users need three item actions); add data")
+        if not parts[split.TEST]:
+            raise UserError(f"{self.dataset_path}: no user has a test row; move time_split or add data")
         clicks = 1 - bought[parts[split.TRAIN]].mean()
         getLogger(__name__).info(
             f"rows: train {len(parts[0])} ({clicks:.1%} click targets), valid {len(parts[1])}, test {len(parts[2])}; "

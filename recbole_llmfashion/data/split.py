@@ -46,6 +46,56 @@ def split_codes(users: np.ndarray, purchase: np.ndarray) -> np.ndarray:
     return codes
 
 
+def time_split_codes(
+    users: np.ndarray, purchase: np.ndarray, times: np.ndarray, shares: tuple[float, float]
+) -> np.ndarray:
+    """The part of each item action's row under a global time split (Ji et al., arXiv 2010.11060).
+
+    Two moments cut the log for everybody: the `shares` quantiles of the purchases' times. Train: rows before the
+    first. Valid: each user's last purchase from the first to before the second. Test: each user's final action, a
+    purchase, where it lies at or after the second. Everything else is dropped.
+
+    Args:
+        users, purchase: as in `split_codes`.
+        times: [n] float64 seconds.
+        shares: shares of the purchases before the first and before the second moment, 0 < first < second < 1.
+
+    Returns:
+        [n] int8, as `split_codes`.
+    """
+    n = len(users)
+    if not n:
+        return np.zeros(0, np.int8)
+    first, second = np.quantile(times[purchase], shares)
+    starts = user_starts(users)
+    lengths = np.diff(np.r_[starts, n])
+    position = np.arange(n) - np.repeat(starts, lengths)
+    candidate = np.where(purchase & (times >= first) & (times < second) & (position > 0), position, -1)
+    valid_at = np.repeat(np.maximum.reduceat(candidate, starts), lengths)
+    codes = np.full(n, DROPPED, np.int8)
+    codes[times < first] = TRAIN
+    codes[(valid_at >= 0) & (position == valid_at)] = VALID
+    codes[(position == np.repeat(lengths, lengths) - 1) & (times >= second)] = TEST
+    codes[position == 0] = NO_ROW
+    return codes
+
+
+def keep_share(users: np.ndarray, codes: np.ndarray, place: np.ndarray, share: float) -> np.ndarray:
+    """Codes in which only a share of the users who have training rows keep them; the rows of the others are dropped.
+
+    The users are the first ones by `place`, at least one, so that a smaller share is a part of a larger one.
+
+    Args:
+        users: [n] int.
+        codes: [n] as above.
+        place: by user, the fixed order in which users are taken.
+        share: above 0, up to 1.
+    """
+    training = np.unique(users[codes == TRAIN])
+    kept = training[np.argsort(place[training])][: max(1, int(np.ceil(share * len(training))))]
+    return np.where((codes == TRAIN) & ~np.isin(users, kept), np.int8(DROPPED), codes)
+
+
 def click_filter_mask(
     users: np.ndarray, items: np.ndarray, purchase: np.ndarray, in_training: np.ndarray
 ) -> np.ndarray:

@@ -11,8 +11,9 @@ from recbole.model.abstract_recommender import SequentialRecommender
 from recbole.utils import InputType
 from scipy import sparse
 
+from recbole_llmfashion.data.fixed_order import tie_rank
 from recbole_llmfashion.errors import UserError
-from recbole_llmfashion.retrieval.ties import order_by_score, scores_from_order, tie_rank
+from recbole_llmfashion.retrieval.ties import order_by_score, scores_from_order
 
 
 class Popularity(SequentialRecommender):

@@ -15,13 +15,14 @@ import torch
 from recbole.model.abstract_recommender import SequentialRecommender
 from recbole.utils import InputType
 
+from recbole_llmfashion.data.fixed_order import tie_rank
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.model.floors import with_pad_column
 from recbole_llmfashion.prompt.dataloader import MEMORY_ITEMS, PROMPT_IDS, PROMPT_ITEMS
 from recbole_llmfashion.prompt.response import Answer, parse_response
 from recbole_llmfashion.retrieval.id_list import IdList
 from recbole_llmfashion.retrieval.mixup import mixup
-from recbole_llmfashion.retrieval.ties import order_by_score, scores_from_order, tie_rank
+from recbole_llmfashion.retrieval.ties import order_by_score, scores_from_order
 from recbole_llmfashion.retrieval.title_list import TitleList
 
 FALLBACKS = ("memory", "popularity")

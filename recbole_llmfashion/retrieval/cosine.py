@@ -13,7 +13,7 @@ class CosineTable:
 
     Args:
         vectors: [N, d] float, one row an item; a row of zeros has cosine 0 with everything.
-        tie: [N] int64, see `ties.tie_rank`.
+        tie: [N] int64, see `data.fixed_order.tie_rank`.
     """
 
     def __init__(self, vectors: np.ndarray, tie: np.ndarray) -> None:

@@ -13,7 +13,7 @@ class IdList:
 
     Args:
         table: [N, d] float, CORE's rows by item position, without the pad row, which CORE trains as a negative.
-        tie: [N] int64, see `ties.tie_rank`.
+        tie: [N] int64, see `data.fixed_order.tie_rank`.
     """
 
     def __init__(self, table: np.ndarray, tie: np.ndarray) -> None:

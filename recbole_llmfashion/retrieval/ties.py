@@ -1,32 +1,13 @@
-"""Scores, orders and ranks of a whole catalogue, equal scores broken by a fixed hash; knows no model.
+"""Scores, orders and ranks of a whole catalogue, equal scores broken by a fixed order; knows no model.
 
 Ties broken by position inflate or deflate recall (a catalogue is often ordered by popularity or time, or a target put
 first); a hash of the item's token favours nobody and does not move when the catalogue is reordered.
 """
 
-from collections.abc import Sequence
-from hashlib import blake2b
-
-import numpy as np
 import torch
 from torch import Tensor
 
 _FLOAT32_INTEGERS = 2**24
-
-
-def tie_rank(tokens: Sequence[str]) -> np.ndarray:
-    """A fixed pseudo-random rank for each item, from its token alone.
-
-    Args:
-        tokens: n distinct item tokens.
-
-    Returns:
-        [n] int64, a permutation of 0..n-1; the relative order of two items is the same in every catalogue.
-    """
-    keys = [(blake2b(token.encode("utf-8"), digest_size=8).digest(), token) for token in tokens]
-    ranks = np.empty(len(keys), np.int64)
-    ranks[sorted(range(len(keys)), key=keys.__getitem__)] = np.arange(len(keys))
-    return ranks
 
 
 def order_by_score(scores: Tensor, tie: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ class TitleList:
     Args:
         matrix: [N, d] float32, unit rows, one an item.
         encoder: b texts to [b, d] unit rows, the one that made `matrix`.
-        tie: [N] int64, see `ties.tie_rank`.
+        tie: [N] int64, see `data.fixed_order.tie_rank`.
     """
 
     def __init__(self, matrix: np.ndarray, encoder: Callable[[Sequence[str]], np.ndarray], tie: np.ndarray) -> None:

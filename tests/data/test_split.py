@@ -3,7 +3,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recbole_llmfashion.data.split import DROPPED, NO_ROW, TEST, TRAIN, VALID, click_filter_mask, split_codes
+from recbole_llmfashion.data.split import (
+    DROPPED,
+    NO_ROW,
+    TEST,
+    TRAIN,
+    VALID,
+    click_filter_mask,
+    keep_share,
+    split_codes,
+    time_split_codes,
+)
 
 
 def codes(actions: str) -> list[int]:
@@ -66,3 +76,36 @@ def test_click_filter():
     assert click_filter_mask(users, items, purchase, everything).tolist() == [False, True, True, True, True, True]
     # the purchase of item 5 lies outside of training: the click stays
     assert click_filter_mask(users, items, purchase, np.array([1, 1, 0, 0, 1, 1], bool)).all()
+
+
+def test_time_split_by_hand():
+    users = np.array([0, 0, 0, 0, 0, 1, 1, 1, 2, 2])
+    times = np.array([0, 10, 50, 85, 95, 1, 60, 99, 2, 70], np.float64)
+    purchase = np.array([True, True, True, True, True, True, False, True, True, True])
+    # nine purchases at 0 1 2 10 50 70 85 95 99: the quantiles 0.625 and 0.875 lie at 70 and 95
+    codes = time_split_codes(users, purchase, times, (0.625, 0.875))
+    # user 0 ends in a test row, user 1 too; user 2 has no action at or after 95, its last one is a valid row
+    assert codes.tolist() == [NO_ROW, TRAIN, TRAIN, VALID, TEST, NO_ROW, TRAIN, TEST, NO_ROW, VALID]
+    # a click cannot be a valid row
+    assert time_split_codes(users, np.array([*purchase[:3], False, *purchase[4:]]), times, (0.5, 0.9)).tolist()[3] < 0
+
+
+def test_time_split_never_trains_on_what_lies_after_the_first_moment():
+    rng = np.random.default_rng(0)
+    users = np.repeat(np.arange(50), 8)
+    times = np.sort(rng.integers(0, 1000, (50, 8)), axis=1).ravel().astype(np.float64)
+    codes = time_split_codes(users, np.ones(400, bool), times, (0.8, 0.9))
+    assert times[codes == TRAIN].max() < times[codes == VALID].min() <= times[codes == VALID].max()
+    assert times[codes == VALID].max() < times[codes == TEST].min()
+
+
+def test_a_smaller_share_is_part_of_a_larger_one_and_leaves_other_rows_alone():
+    users = np.repeat(np.arange(10), 4)
+    codes = split_codes(users, np.ones(40, bool))
+    place = np.random.default_rng(1).permutation(10)
+    kept = {share: set(users[keep_share(users, codes, place, share) == TRAIN]) for share in (0.01, 0.1, 0.25, 1.0)}
+    assert [len(kept[share]) for share in kept] == [1, 1, 3, 10]
+    assert kept[0.01] == kept[0.1] < kept[0.25] < kept[1.0]
+    assert kept[0.1] == {int(np.argmin(place))}
+    for other in (VALID, TEST, NO_ROW):
+        assert np.array_equal(keep_share(users, codes, place, 0.1) == other, codes == other)

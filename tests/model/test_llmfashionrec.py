@@ -8,12 +8,12 @@ from recbole.data.interaction import Interaction
 
 from recbole_llmfashion.baseline import make_loaders
 from recbole_llmfashion.config import load_config
+from recbole_llmfashion.data.fixed_order import tie_rank
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.model.floors import Popularity
 from recbole_llmfashion.model.llmfashionrec import LLMFashionRec, Parts
 from recbole_llmfashion.prompt.dataloader import MEMORY_ITEMS, PROMPT_IDS, PROMPT_ITEMS
 from recbole_llmfashion.retrieval.id_list import IdList
-from recbole_llmfashion.retrieval.ties import tie_rank
 from recbole_llmfashion.retrieval.title_list import TitleList
 
 # catalogue positions:  0: 16  1: 11  2: 12  3: 13  4: 14  5: 15

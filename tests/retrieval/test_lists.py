@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
+from recbole_llmfashion.data.fixed_order import tie_rank
 from recbole_llmfashion.retrieval.cosine import CosineTable
 from recbole_llmfashion.retrieval.id_list import IdList
 from recbole_llmfashion.retrieval.mixup import mixup
-from recbole_llmfashion.retrieval.ties import tie_rank
 from recbole_llmfashion.retrieval.title_list import TitleList
 
 TABLE = np.array([[2.0, 0.0], [0.0, 0.1], [3.0, 3.0], [1.0, 0.0], [0.0, 0.0], [-1.0, 0.0]])

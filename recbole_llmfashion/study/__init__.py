@@ -1,0 +1,1 @@
+"""What the paper asks of the results: its tables, its figures, its claims, each a command over run_experiment."""
