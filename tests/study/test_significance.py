@@ -1,0 +1,192 @@
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from recbole_llmfashion.errors import UserError
+from recbole_llmfashion.study.document import Document
+from recbole_llmfashion.study.significance import (
+    bootstrap_interval,
+    compare_rows,
+    holm,
+    metric_values,
+    significance_table,
+    wilcoxon_p,
+)
+
+
+def ranks(seed=1, **models):
+    """One row a user, users u0, u1, ..; the target is the user's number."""
+    return pd.DataFrame(
+        [
+            {"model": model, "seed": seed, "user": f"u{i}", "target": str(i), "rank": rank}
+            for model, row in models.items()
+            for i, rank in enumerate(row)
+        ]
+    )
+
+
+@pytest.mark.parametrize(
+    ("metric", "values"),
+    [
+        ("recall@10", [1, 1, 1, 1, 0]),
+        ("ndcg@10", [1, 1 / math.log2(3), 0.5, 1 / math.log2(11), 0]),
+        ("mrr@10", [1, 0.5, 1 / 3, 0.1, 0]),
+        ("mrr@2", [1, 0.5, 0, 0, 0]),
+        ("mrr", [1, 0.5, 1 / 3, 0.1, 1 / 11]),
+    ],
+)
+def test_metrics_of_ranks(metric, values):
+    assert metric_values(np.array([1, 2, 3, 10, 11]), metric) == pytest.approx(values, abs=1e-12)
+
+
+@pytest.mark.parametrize("metric", ["hit@10", "recall", "recall@0", "recall@-1", "mrr@", ""])
+def test_other_metrics_are_named(metric):
+    with pytest.raises(UserError, match=r"recall@k, ndcg@k, mrr@k, mrr"):
+        metric_values(np.array([1]), metric)
+
+
+@pytest.mark.parametrize("rank", [0, -1, float("nan")])
+def test_ranks_count_from_one(rank):
+    with pytest.raises(UserError, match="below 1 or missing"):
+        metric_values(np.array([1, rank]), "mrr")
+
+
+def test_holm_by_hand():
+    # sorted: .005 x 4 = .02, .01 x 3 = .03, .03 x 2 = .06, .04 x 1 = .04, lifted to .06
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([0.6, 0.9]) == [1.0, 1.0]
+    assert holm([0.2]) == [0.2]
+    assert holm([]) == []
+
+
+def test_wilcoxon_by_hand():
+    # five differences of one sign: 2 of the 32 equally likely sign patterns are as extreme
+    assert wilcoxon_p(np.array([1.0, 2.0, 3.0, 4.0, 5.0])) == pytest.approx(2 / 32)
+    # 12 zeros, 7 plus, 1 minus, all of one size: z = (7 - 4) / sqrt(8 / 4), whatever the zeros' number
+    differences = np.array([0.0] * 12 + [1.0] * 7 + [-1.0])
+    assert wilcoxon_p(differences) == pytest.approx(math.erfc(3 / math.sqrt(2) / math.sqrt(2)), rel=1e-6)
+    assert wilcoxon_p(np.r_[differences, np.zeros(300)]) == pytest.approx(wilcoxon_p(differences), rel=1e-6)
+
+
+def test_zeros_by_pratt():
+    """Twelve zeros take the ranks 1 to 12, so 1, 2, 3 and -4 have 13 to 16: W+ = 42, mean 29, variance 846 / 4."""
+    z = (42 - 29) / math.sqrt((13**2 + 14**2 + 15**2 + 16**2) / 4)
+    assert wilcoxon_p(np.array([0.0] * 12 + [1, 2, 3, -4])) == pytest.approx(math.erfc(z / math.sqrt(2)), rel=1e-6)
+
+
+def test_no_difference_at_all():
+    assert wilcoxon_p(np.zeros(20)) == 1.0
+    assert bootstrap_interval(np.zeros(20)) == (0.0, 0.0)
+
+
+def test_interval_of_a_coin():
+    """The mean of a hundred fair coins: 0.5 -+ 1.96 x 0.05."""
+    low, high = bootstrap_interval(np.repeat([0.0, 1.0], 50), seed=3)
+    assert (low, high) == (pytest.approx(0.40, abs=0.011), pytest.approx(0.60, abs=0.011))
+    assert bootstrap_interval(np.repeat([0.0, 1.0], 50), seed=3) == (low, high)
+
+
+def test_compare_by_hand():
+    frame = ranks(A=[1, 2, 11, 1], B=[2, 2, 11, 11], C=[1, 2, 11, 1])
+    against_c, against_b = compare_rows(frame, "A", ["C", "B"], "mrr@10")
+    # mrr@10: A 1, .5, 0, 1; B .5, .5, 0, 0
+    assert (against_b.subject, against_b.other, against_b.metric) == ("A", "B", "mrr@10")
+    assert against_b.difference == pytest.approx(1.5 / 4)
+    assert 0 <= against_b.low < 1.5 / 4 < against_b.high <= 1
+    assert against_b.p == pytest.approx(0.5)  # of the two users who differ, both differ one way: 2 of 4 patterns
+    assert (against_c.difference, against_c.low, against_c.high, against_c.p) == (0, 0, 0, 1)
+    assert (against_b.p_holm, against_c.p_holm) == (pytest.approx(1.0), 1.0)
+    assert against_b.users == 4
+
+
+def test_order_of_rows_does_not_matter():
+    frame = ranks(A=[1, 2, 11, 1, 7, 30], B=[2, 2, 11, 11, 3, 1])
+    assert compare_rows(frame.sample(frac=1, random_state=1), "A", ["B"], "mrr") == compare_rows(
+        frame, "A", ["B"], "mrr"
+    )
+
+
+def test_a_user_counts_once_however_many_seeds():
+    one = ranks(seed=1, A=[1, 2, 11, 1, 40], B=[2, 2, 11, 11, 4])
+    thrice = pd.concat([one, one.assign(seed=2), one.assign(seed=3)])
+    (single,), (again,) = (compare_rows(frame, "A", ["B"], "ndcg@10") for frame in (one, thrice))
+    assert (again.users, again.seeds) == (5, 3)
+    assert (again.low, again.high, again.p) == pytest.approx((single.low, single.high, single.p))
+
+
+def test_values_added_in_another_order_are_equal():
+    """1, 1/2, 1/6 and 1, 1/6, 1/2 have means that differ in the last bit, which is no difference between models."""
+    frame = pd.concat([ranks(seed=s, A=[a, 1], B=[b, 1]) for s, (a, b) in enumerate([(1, 1), (2, 6), (6, 2)])])
+    (found,) = compare_rows(frame, "A", ["B"], "mrr")
+    assert (found.difference, found.p) == (0, 1)
+
+
+def test_a_better_model_is_found_and_a_shuffled_one_is_not():
+    rng = np.random.default_rng(5)
+    worse = rng.integers(1, 60, 400)
+    frame = ranks(A=np.maximum(1, worse // 2), B=worse, C=rng.permutation(worse))
+    better = compare_rows(frame, "A", ["B"], "ndcg@10")[0]
+    same = compare_rows(frame, "B", ["C"], "ndcg@10")[0]
+    assert better.low > 0 and better.p_holm < 1e-6
+    assert same.low < 0 < same.high and same.p > 0.05
+
+
+@settings(max_examples=15)
+@given(st.lists(st.tuples(st.integers(1, 30), st.integers(1, 30)), min_size=2, max_size=30))
+def test_exchanging_the_models_turns_the_sign(pairs):
+    frame = ranks(A=[a for a, _ in pairs], B=[b for _, b in pairs])
+    (there,), (back,) = compare_rows(frame, "A", ["B"], "mrr"), compare_rows(frame, "B", ["A"], "mrr")
+    assert there.difference == pytest.approx(-back.difference)
+    assert (there.low, there.high) == pytest.approx((-back.high, -back.low))
+    assert there.p == pytest.approx(back.p)
+    assert there.low - 1e-12 <= there.difference <= there.high + 1e-12
+
+
+def test_different_users_are_refused():
+    frame = pd.concat([ranks(A=[1, 2, 3, 4, 5]), ranks(B=[1, 2, 3])])
+    with pytest.raises(UserError, match=r"2 rows of 2 users in A alone \(first: seed 1, user u3, target 3\); rerun"):
+        compare_rows(frame, "A", ["B"], "mrr")
+
+
+def test_other_targets_of_the_same_users_are_refused():
+    frame = ranks(A=[1, 2], B=[1, 2])
+    frame.loc[3, "target"] = "77"
+    with pytest.raises(UserError, match=r"1 rows of 1 users in A alone .*; 1 rows of 1 users in B alone"):
+        compare_rows(frame, "A", ["B"], "mrr")
+
+
+def test_a_missing_seed_is_refused():
+    frame = pd.concat([ranks(seed=1, A=[1, 2], B=[1, 2]), ranks(seed=2, A=[1, 2])])
+    with pytest.raises(UserError, match=r"2 rows of 2 users in A alone .first: seed 2"):
+        compare_rows(frame, "A", ["B"], "mrr")
+
+
+@pytest.mark.parametrize(
+    ("frame", "message"),
+    [
+        (ranks(A=[1, 2]), "no row of model 'B'; there are: A"),
+        (pd.concat([ranks(A=[1, 2], B=[3, 4]), ranks(B=[7])]), "B has two ranks of seed 1, user u0, target 0"),
+        (ranks(A=[1], B=[2]), "share 1 test users"),
+    ],
+)
+def test_other_mistakes(frame, message):
+    with pytest.raises(UserError, match=message):
+        compare_rows(frame, "A", ["B"], "mrr")
+
+
+def test_table():
+    frame = pd.concat([ranks(seed=s, A=[1, 2, 11, 1], B=[2, 2, 11, 11], C=[1, 2, 11, 1]) for s in (1, 2)])
+    found = [one for m in ("recall@10", "mrr") for one in compare_rows(frame, "A", ["B", "C"], m)]
+    table = significance_table(found)
+    assert [row.label for row in table.rows] == ["B", "C", "B", "C"]
+    assert [row.cells["metric"] for row in table.rows] == ["recall@10", "recall@10", "mrr", "mrr"]
+    assert table.rows[0].cells["difference"] == pytest.approx(0.25)
+    assert not any(row.ranked for row in table.rows)
+    assert table.title == "A against the others"
+    assert "averaged over 2 seeds" in table.notes[-1]
+    document = Document("compare", "t", "d", {}, [1, 2], "c", {}, tables=[table])
+    assert Document.from_json(document.as_json()).tables[0].rows == table.rows
