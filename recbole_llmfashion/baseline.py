@@ -1,7 +1,8 @@
 """RecBole's own models, trained by RecBole's own Trainer, as stages of the store.
 
 The same stage serves the CORE row of a table and the ID model of LLMFashionRec, so the two are one table. Seeding is
-RecBole's: once before the data, once before the model. This module knows no prompt and no LLM.
+RecBole's: once before the data, once before the model. With `cold_token` the same model is trained and finished as
+cold_token.py has it, as a stage of its own. This module knows no prompt and no LLM.
 """
 
 import json
@@ -10,25 +11,29 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from recbole.data.dataloader import FullSortEvalDataLoader, TrainDataLoader
+from recbole.data.interaction import Interaction
 from recbole.data.utils import create_samplers
 from recbole.trainer import Trainer
 from recbole.utils import get_trainer, init_seed
 from safetensors.torch import load_file, save_file
 
 from recbole_llmfashion import compat
+from recbole_llmfashion.cold_token import ColdItems, ColdTokenTrainer, OneItemMore, cold_items, finish, fresh_rows
 from recbole_llmfashion.config import LLMFashionConfig, own_keys, recbole_keys
 from recbole_llmfashion.data.dataset import LLMFashionRecDataset
 from recbole_llmfashion.errors import UserError
-from recbole_llmfashion.stages import StageStore, sha256_arrays
+from recbole_llmfashion.stages import StageStore, sha256_arrays, stage_seed
 
 # Keys that change where files lie, what is printed or how fast evaluation goes, and never what a model learns; and keys
-# that choose rows, for the rows themselves are a part of the stage's inputs.
+# that choose rows, for the rows themselves are a part of the stage's inputs. cold_token is an input of its own where it
+# is True, so that rows without it stay the stages that they were.
 _WITHOUT_EFFECT = {
     "data_path", "checkpoint_dir", "show_progress", "state", "gpu_id", "use_gpu", "worker", "eval_batch_size",
     "config_file", "config_files", "log_wandb", "wandb_project", "dataset", "metrics", "attribution_hours", "tuned",
-    "split_by", "time_split", "train_share",
+    "split_by", "time_split", "train_share", "cold_token",
 }  # fmt: skip
 
 FIT_FORMAT = 2  # of fit.json
@@ -47,6 +52,7 @@ class Loaders:
 
 def make_loaders(config: LLMFashionConfig) -> Loaders:
     """The rows of docs/method.md's split behind RecBole's own loaders."""
+    check_cold_token(config)
     init_seed(config["seed"], config["reproducibility"])
     dataset = LLMFashionRecDataset(config)
     if max(config["topk"]) > len(dataset.catalogue):
@@ -56,6 +62,14 @@ def make_loaders(config: LLMFashionConfig) -> Loaders:
     train = TrainDataLoader(config, parts[0], samplers[0], shuffle=config["shuffle"])
     valid = FullSortEvalDataLoader(config, parts[1], samplers[1], shuffle=False)
     return Loaders(dataset, train, valid, FullSortEvalDataLoader(config, parts[2], samplers[2], shuffle=False))
+
+
+def check_cold_token(config: LLMFashionConfig) -> None:
+    """Raises UserError where cold_token is asked of a model that is not RecBole's own."""
+    if config["cold_token"] and config.model_class.__module__.split(".")[0] != "recbole":
+        raise UserError(
+            f"cold_token: is for RecBole's ID models, such as SASRec, and not for {config['model']}; run those apart"
+        )
 
 
 def make_trainer(config: LLMFashionConfig, model: Any, trainer_class: type | None = None) -> Trainer:
@@ -103,6 +117,8 @@ def trained(
         "valid": rows_sha256(loaders.valid),
         "items": loaders.dataset.item_num,
     }
+    if config["cold_token"]:
+        inputs["cold_token"] = sha256_arrays(np.minimum(loaders.dataset.popularity(), 2))
     folder = store.get(
         f"train_{config['model']}", inputs, lambda folder: _fit(config, loaders, folder, on_epoch, heard)
     )
@@ -115,17 +131,25 @@ def trained(
 def _fit(
     config: LLMFashionConfig, loaders: Loaders, folder: Path, on_epoch: ValidCallback, heard: list[tuple[int, float]]
 ) -> None:
+    cold = _cold_rows(config, loaders) if config["cold_token"] else None
+    train_data = loaders.train if cold is None else _with_token(config, loaders.train, cold[0])
     init_seed(config["seed"], config["reproducibility"])
     model = config.model_class(config, loaders.train._dataset).to(config["device"])
-    trainer = make_trainer(config, model)
+    trainer = make_trainer(config, model, None if cold is None else ColdTokenTrainer)
+    if cold is not None:
+        trainer.items, trainer.fresh = cold
     trainer.saved_model_file = str(folder / "best.pth")
     valid = loaders.valid if len(loaders.valid._dataset) else None
     score, result = trainer.fit(
-        loaders.train, valid, saved=True, show_progress=config["show_progress"], verbose=True, callback_fn=on_epoch
+        train_data, valid, saved=True, show_progress=config["show_progress"], verbose=True, callback_fn=on_epoch
     )
     with compat.own_checkpoint():
         best = torch.load(trainer.saved_model_file, map_location="cpu")["state_dict"]
     Path(trainer.saved_model_file).unlink()
+    if cold is not None:
+        model.load_state_dict(best)
+        finish(model, cold[0].token, cold[0].cold, cold[1])
+        best = {name: tensor.cpu() for name, tensor in model.state_dict().items()}
     save_file({name: tensor.clone().contiguous() for name, tensor in best.items()}, folder / "model.safetensors")
     report = {
         "epochs": len(trainer.train_loss_dict),
@@ -135,7 +159,27 @@ def _fit(
         "valid_scores": heard,
         "train_loss": [float(loss) for loss in trainer.train_loss_dict.values()],
     }
+    if cold is not None:
+        report["cold_token"] = {"items_replaced": cold[0].replaced, "items_finished": len(cold[0].cold)}
     (folder / "fit.json").write_text(json.dumps(report, indent=1))
+
+
+def _cold_rows(config: LLMFashionConfig, loaders: Loaders) -> tuple[ColdItems, dict[str, torch.Tensor]]:
+    """The cold items and their freshly initialised rows, which depend on the seed and on nothing that is trained."""
+    items, dataset = cold_items(loaders.dataset.popularity()), loaders.train._dataset
+    init_seed(stage_seed(config["seed"], "cold_token"), config["reproducibility"])
+    model = config.model_class(config, dataset)
+    wider = config.model_class(config, OneItemMore(dataset))
+    return items, fresh_rows(model, wider, dataset.item_num, items.cold)
+
+
+def _with_token(config: LLMFashionConfig, train: Any, items: ColdItems) -> Any:
+    """The training loader over rows in which the token stands for what it replaces."""
+    dataset = train._dataset
+    item_columns = (dataset.iid_field, f"{dataset.iid_field}{config['LIST_SUFFIX']}")
+    columns = {name: dataset.inter_feat[name] for name in dataset.inter_feat.columns}
+    columns |= {name: items.stands_for[columns[name]] for name in item_columns}
+    return TrainDataLoader(config, dataset.copy(Interaction(columns)), train._sampler, shuffle=config["shuffle"])
 
 
 def load_trained(config: LLMFashionConfig, loaders: Loaders, folder: Path) -> Any:

@@ -1,0 +1,99 @@
+"""QueryMemory: the user's last query answered without an LLM, as a sequential model on the same rows as every other.
+
+    the query's products by the query-product memory, then every item by the title model on the query, else popularity
+
+It is the part of LLMFashionRec that needs no LLM, so what the LLM adds must be added over this row. The trainer hands
+over the parts; the model holds no weights. It does not know how a part was made, and reads of a row nothing but its
+user and the length of the history before it.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from recbole.model.abstract_recommender import SequentialRecommender
+from recbole.utils import InputType
+
+from recbole_llmfashion.data.dataset import HISTORY_LENGTH
+from recbole_llmfashion.data.fixed_order import tie_rank
+from recbole_llmfashion.model.floors import with_pad_column
+from recbole_llmfashion.retrieval.ties import order_by_score, scores_from_order
+
+SOURCES = ("memory", "title", "popularity")
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What the trainer's stages made.
+
+    Args:
+        last_query: (user, events before the row) to the text of the user's last search, None where there is none, and
+            the memory's catalogue positions for it, best first.
+        title_list: b texts to [b, N] item positions, closest title first; never asked where no user ever searched.
+    """
+
+    last_query: Callable[[int, int], tuple[str | None, Sequence[int]]]
+    title_list: Callable[[Sequence[str]], torch.Tensor]
+
+
+class QueryMemory(SequentialRecommender):
+    """See the module; docs/method.md, stages 1 and 3, has the memory and the title model.
+
+    Args:
+        config: RecBole's.
+        dataset: the training part; its catalogue names the items, its actions make popularity.
+
+    Attributes:
+        sources: of the rows scored so far, how many each of SOURCES led: the memory where it gave a product, the title
+            model where there was a query but no product for it, popularity where the user had not searched.
+    """
+
+    input_type = InputType.POINTWISE
+    parts: Parts
+
+    def __init__(self, config: Any, dataset: Any) -> None:
+        super().__init__(config, dataset)
+        tie = torch.from_numpy(tie_rank(dataset.catalogue.item_ids))
+        self._popular = order_by_score(torch.from_numpy(dataset.popularity()).double()[None], tie)
+        self.sources: Counter[str] = Counter()
+
+    def full_sort_predict(self, interaction: Any) -> torch.Tensor:
+        """[B, N + 1] finite, strictly ordered scores by RecBole's internal id."""
+        asked = (interaction[self.USER_ID].tolist(), interaction[HISTORY_LENGTH].tolist())
+        answers = [self.parts.last_query(user, length) for user, length in zip(*asked, strict=True)]
+        order = self._popular.repeat(len(answers), 1)
+        searched = [row for row, (query, _) in enumerate(answers) if query is not None]
+        if searched:
+            by_title = self.parts.title_list([str(answers[row][0]) for row in searched])
+            order[searched] = with_first(by_title, [answers[row][1] for row in searched])
+        self.sources.update(
+            memory=sum(len(answers[row][1]) > 0 for row in searched),
+            title=sum(len(answers[row][1]) == 0 for row in searched),
+            popularity=len(answers) - len(searched),
+        )
+        return with_pad_column(scores_from_order(order)).to(interaction[self.USER_ID].device)
+
+    def predict(self, interaction: Any) -> torch.Tensor:
+        """[B] the score of each row's own item."""
+        return self.full_sort_predict(interaction).gather(1, interaction[self.ITEM_ID][:, None]).squeeze(1)
+
+    def source_shares(self) -> dict[str, float]:
+        """`sources` as shares of the rows."""
+        total = max(1, sum(self.sources.values()))
+        return {name: self.sources[name] / total for name in SOURCES}
+
+
+def with_first(order: torch.Tensor, first: Sequence[Sequence[int]]) -> torch.Tensor:
+    """Orders in which some items stand first, in the order given; the others keep theirs.
+
+    Args:
+        order: [B, N] int64, a permutation of the positions in each row.
+        first: for each row, distinct positions, best first; may be empty.
+    """
+    scores = scores_from_order(order).double()
+    for row, positions in enumerate(first):
+        scores[row, np.asarray(positions, np.int64)] = order.shape[1] + torch.arange(len(positions), 0, -1).double()
+    return scores.argsort(dim=1, descending=True)
