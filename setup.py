@@ -1,9 +1,12 @@
-"""Everything else stands in pyproject.toml; only the mapping of properties/ into the wheel needs code."""
+"""Everything else stands in pyproject.toml; only what the wheel holds beside modules needs code."""
 
 from setuptools import find_packages, setup
 
 setup(
     packages=[*find_packages(include=["recbole_llmfashion*"]), "recbole_llmfashion.properties"],
     package_dir={"recbole_llmfashion.properties": "properties"},
-    package_data={"recbole_llmfashion.properties": ["*.yaml", "*/*.yaml", "*/*/*.yaml"]},
+    package_data={
+        "recbole_llmfashion.properties": ["*.yaml", "*/*.yaml", "*/*/*.yaml"],
+        "recbole_llmfashion.study": ["*.j2"],
+    },
 )

@@ -12,36 +12,41 @@ NAME = PACKAGE.name
 # A row may import the rows above it, and itself. llm and retrieval stand beside each other.
 ORDER = [
     {"errors", "__init__"},
-    {"compat", "stages", "memory_probe"},
+    {"compat", "stages", "memory_probe", "cold_token"},
     {"config"},
     {"data"},
     {"embedding"},
     {"prompt"},
     {"llm", "retrieval"},
     {"model"},
-    {"settings", "evaluation", "baseline"},
+    {"settings", "evaluation", "baseline", "texts"},
     {"engine"},
-    {"pipeline"},
+    {"learned"},
+    {"asked"},
+    {"pipeline", "recformer_pipeline"},
+    {"zero_shot"},
     {"trainer"},
+    {"floor_trainer", "recformer_trainer"},
     {"registry"},
     {"quick_start"},
     {"results"},
     {"run"},
-    {"tuning"},
+    {"tuning", "study"},
     {"cli"},
 ]
 LEVEL = {part: level for level, parts in enumerate(ORDER) for part in parts}
 # Tools that make files stand apart: they know the atomic format, and only the command line knows them.
 APART, APART_MAY = "datasets", {"errors", "data", "datasets"}
 HOMES = {
-    "transformers": {"llm"},
+    "transformers": {"llm", "model/recformer"},
     "peft": {"llm"},
     "bitsandbytes": {"llm"},
     "faiss": {"embedding/index"},
     "open_clip": {"embedding/clip"},
     "ray": {"tuning"},
     "optuna": {"tuning/proposals"},
-    "matplotlib": {"tuning/figures"},
+    "matplotlib": {"tuning/figures", "study/figures"},
+    "jinja2": {"study/report"},
 }
 
 

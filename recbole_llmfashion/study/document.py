@@ -74,8 +74,8 @@ class Series:
     label: str
     x: Sequence[float | str]
     y: Sequence[float | None]
-    low: Sequence[float] | None = None
-    high: Sequence[float] | None = None
+    low: Sequence[float | None] | None = None
+    high: Sequence[float | None] | None = None
 
 
 @dataclass
