@@ -10,15 +10,17 @@ import typer
 from recbole_llmfashion.datasets import commands
 from recbole_llmfashion.datasets.simulate import command as simulate
 from recbole_llmfashion.run import guarded
+from recbole_llmfashion.study import command as study
 
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    help="Tools that make and check datasets for run_recbole_llm.py.",
+    help="Tools that make and check datasets for run_recbole_llm.py, and the studies of the paper.",
 )
 commands.register(app)
 simulate.register(app)
+study.register(app)
 
 
 def main() -> None:

@@ -7,7 +7,6 @@ Only the model, dataset and trainer classes see a config; everything below takes
 know what any key means.
 """
 
-import difflib
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,7 +20,7 @@ from recbole.config import Config
 from recbole.utils import argument_list
 
 from recbole_llmfashion import compat
-from recbole_llmfashion.errors import UserError
+from recbole_llmfashion.errors import UserError, did_you_mean
 
 RECBOLE_PROPERTIES = Path(recbole.__file__).parent / "properties"
 # Keys that RecBole reads from a config and that stand in none of its YAML files.
@@ -96,8 +95,7 @@ def reject_unknown_keys(keys: Iterable[str], models: Iterable[str], source: str)
     known = known_keys(models)
     for key in keys:
         if key not in known:
-            near = difflib.get_close_matches(key, sorted(known), n=1)
-            hint = f"did you mean '{near[0]}'?" if near else "the keys stand in properties/"
+            hint = did_you_mean(key, sorted(known), "the keys stand in properties/", 0.6)
             raise UserError(f"{source}: unknown key '{key}'; {hint}")
 
 
@@ -186,9 +184,8 @@ def check_valid_metric(config: LLMFashionConfig) -> None:
     Raises:
         UserError: metrics and topk do not give it.
     """
-    computed = {f"{metric}@{k}".lower(): f"{metric}@{k}" for metric in config["metrics"] for k in config["topk"]}
+    computed = [f"{metric}@{k}" for metric in config["metrics"] for k in config["topk"]]
     wanted = str(config["valid_metric"])
-    if wanted.lower() not in computed:
-        near = difflib.get_close_matches(wanted.lower(), computed, n=1)
-        hint = f"did you mean '{computed[near[0]]}'?" if near else "metrics and topk decide what is"
+    if wanted.lower() not in map(str.lower, computed):
+        hint = did_you_mean(wanted, computed, "metrics and topk decide what is", 0.6)
         raise UserError(f"valid_metric: '{wanted}' is not computed; {hint}")

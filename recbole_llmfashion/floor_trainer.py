@@ -26,6 +26,7 @@ class QueryMemoryTrainer(FloorTrainer):
         pipeline: the stages, by the keys of LLMFashionRec; set by `provide`.
     """
 
+    searched = "LLMFashionRec"
     pipeline: Pipeline
     model: QueryMemory
 

@@ -112,6 +112,7 @@ def _run(
         fit = json.loads((folder / "fit.json").read_text())
         details["epochs"], details["epochs_allowed"] = fit["epochs"], fit["epochs_allowed"]
         valid = fit["valid"]
+        details |= {name: fit[name] for name in ("cold_token",) if name in fit}
     else:
         init_seed(config["seed"], config["reproducibility"])
         model = spec.model(config, loaders.train._dataset).to(config["device"])
@@ -127,8 +128,9 @@ def _run(
         metrics, ranks = _test(trainer, config, loaders)
         if isinstance(trainer, FloorTrainer):
             details |= trainer.details(loaders)
-    if config["tuned"] and spec.trainer is not FloorTrainer:  # a floor has nothing to tune
-        details["tuned"] = tuned_file(config["dataset"], config["model"]) is not None
+    searched = config["model"] if spec.trainer is None else spec.trainer.searched
+    if config["tuned"] and searched:
+        details["tuned"] = tuned_file(config["dataset"], searched) is not None
     details["rows"] = {
         "users_left_out": loaders.dataset.left_out,
         "clicks_filtered": loaders.dataset.clicks_filtered,

@@ -76,6 +76,9 @@ def table(run: Run, results: Mapping[str, Result | str]) -> str:
             continue
         cells = [f"{result.metrics[column]:.4f}" for column in columns]
         lines.append(f"| {name} | {' | '.join(cells)} | {_epochs(result, name, notes)} | {_minutes(result)} |")
+        if "sources" in result.details:
+            shares = ", ".join(f"{source} {share:.1%}" for source, share in result.details["sources"].items())
+            notes.append(f"{name}, what led the list of each row: {shares}.")
         notes += _validity_notes(name, result)
     notes += _tuned_notes(run.dataset, results)
     notes += [

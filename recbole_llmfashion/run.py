@@ -4,7 +4,6 @@ Status 0: every model has its row; 1: a model failed and its row says why; 2: th
 It knows no model: names go to the registry, keys to the config.
 """
 
-import difflib
 import errno
 import logging
 import shlex
@@ -22,7 +21,7 @@ import yaml
 from recbole_llmfashion import results
 from recbole_llmfashion.config import LLMFashionConfig, YamlLoader, load_config
 from recbole_llmfashion.data.atomic import folder_sha256
-from recbole_llmfashion.errors import UserError
+from recbole_llmfashion.errors import UserError, did_you_mean
 from recbole_llmfashion.quick_start import Result, run_experiment
 from recbole_llmfashion.registry import get_model
 
@@ -59,6 +58,23 @@ def parse(argv: Sequence[str], flags: Sequence[str] = FLAGS, usage: str = USAGE,
     Raises:
         UserError: no model, no dataset, a key twice, a word that is no option.
     """
+    given = split_options(argv, flags, usage)
+    for key in ("model", "dataset"):
+        if not given.get(key):
+            raise UserError(f"command line: --{key} is missing; {usage}")
+    models = list(dict.fromkeys(name.strip() for name in given.pop("model").split(",") if name.strip()))
+    dataset = given.pop("dataset")
+    folder = Path(given.pop("output", output.format(dataset=dataset, model="-".join(models))))
+    files = given.pop("config_files", "").split()
+    return Arguments(models, dataset, folder, files, {key: read_value(key, text) for key, text in given.items()})
+
+
+def split_options(argv: Sequence[str], flags: Sequence[str], usage: str) -> dict[str, str]:
+    """`--key=value`, `--key value`, and `--flag` as True, as text by key.
+
+    Raises:
+        UserError: a key twice, a key without a value, a word that is no option.
+    """
     given: dict[str, str] = {}
     words = list(argv)
     while words:
@@ -75,17 +91,11 @@ def parse(argv: Sequence[str], flags: Sequence[str] = FLAGS, usage: str = USAGE,
         if key in given:
             raise UserError(f"command line: --{key} stands there twice")
         given[key] = value
-    for key in ("model", "dataset"):
-        if not given.get(key):
-            raise UserError(f"command line: --{key} is missing; {usage}")
-    models = list(dict.fromkeys(name.strip() for name in given.pop("model").split(",") if name.strip()))
-    dataset = given.pop("dataset")
-    folder = Path(given.pop("output", output.format(dataset=dataset, model="-".join(models))))
-    files = given.pop("config_files", "").split()
-    return Arguments(models, dataset, folder, files, {key: _value(key, text) for key, text in given.items()})
+    return given
 
 
-def _value(key: str, text: str) -> Any:
+def read_value(key: str, text: str) -> Any:
+    """An option's text as YAML has it; what is no YAML is a UserError."""
     try:
         return yaml.load(text, Loader=YamlLoader)
     except yaml.YAMLError:
@@ -103,8 +113,7 @@ def find_dataset(config: LLMFashionConfig) -> Path:
         raise UserError(f"--dataset: {folder} is not there; make it with: {made}")
     root = folder.parent
     known = sorted(path.name for path in root.iterdir() if path.is_dir()) if root.is_dir() else []
-    near = difflib.get_close_matches(name, [*known, *SIMULATED], n=1, cutoff=0.5)
-    hint = f"did you mean '{near[0]}'?" if near else f"{root} holds: {', '.join(known) or 'nothing'}"
+    hint = did_you_mean(name, [*known, *SIMULATED], f"{root} holds: {', '.join(known) or 'nothing'}")
     raise UserError(f"--dataset: unknown dataset '{name}'; {hint}")
 
 
@@ -113,8 +122,10 @@ def main_job(argv: Sequence[str]) -> int:
     arguments = parse(argv)
     names = [*arguments.models, *({"Popularity"} - set(arguments.models))]
     specs = {name: get_model(name) for name in names}
+    # the rows whose keys reach other rows: CORE's table is LLMFashionRec's, whose memory is QueryMemory's
+    known = [*names, "CORE", *(["LLMFashionRec"] if "QueryMemory" in names else [])]
     configs = {
-        name: load_config(spec.model, arguments.dataset, arguments.config_files, arguments.overrides, [*names, "CORE"])
+        name: load_config(spec.model, arguments.dataset, arguments.config_files, _keys_of(name, arguments), known)
         for name, spec in specs.items()
     }
     first = configs[names[0]]
@@ -133,6 +144,12 @@ def main_job(argv: Sequence[str]) -> int:
     print(results.table(run, rows))
     print(f"written: {arguments.output}/table.md, results.json, ranks.parquet")
     return int(any(isinstance(row, str) for row in rows.values()))
+
+
+def _keys_of(name: str, arguments: Arguments) -> dict[str, Any]:
+    """The command line's keys for a row; one that is there unasked takes no key that would be wrong for it."""
+    asked = name in arguments.models
+    return {key: value for key, value in arguments.overrides.items() if asked or key != "cold_token"}
 
 
 def _row(config: LLMFashionConfig) -> Result | str:

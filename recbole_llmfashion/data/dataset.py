@@ -95,10 +95,8 @@ class LLMFashionRecDataset(SequentialDataset):
         shares = self.config["time_split"]
         if len(shares) != 2 or not 0 < shares[0] < shares[1] < 1:
             raise UserError(f"time_split: expected two shares, 0 < first < second < 1, found {shares}")
-        if float(times.min(initial=0)) < ORDER_ONLY_BELOW:
-            raise UserError(
-                f"split_by: {self.dataset_path} has an order of events and no dates; a time split needs them"
-            )
+        if len(times) and float(times.min()) < ORDER_ONLY_BELOW:
+            raise UserError(f"split_by: {self.dataset_path} knows an order and no dates; a time split needs dates")
         return split.time_split_codes(users, purchase, times, (shares[0], shares[1]))
 
     def _get_remap_list(self, field_list: np.ndarray) -> list[Any]:

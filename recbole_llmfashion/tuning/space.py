@@ -10,7 +10,6 @@ This module knows no Ray and runs nothing.
 """
 
 import ast
-import difflib
 import itertools
 import json
 import math
@@ -22,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from recbole_llmfashion.config import LLMFashionConfig, read_yaml, reject_unknown_keys
-from recbole_llmfashion.errors import UserError
+from recbole_llmfashion.errors import UserError, did_you_mean
 
 KINDS = {"choice": "a list", "uniform": "low, high", "loguniform": "low, high", "quniform": "low, high, step"}
 # Keys that say where and how a search runs; a trial must not change them, or trials could not be compared.
@@ -194,8 +193,7 @@ def _literal(value: Any) -> Any:
 
 def _domain(key: str, kind: str, arguments: Any, place: str, default: Any, logs: bool) -> Domain:
     if kind not in KINDS:
-        near = difflib.get_close_matches(kind, KINDS, n=1)
-        raise UserError(f"{place}: unknown kind '{kind}'; {f'did you mean {near[0]}?' if near else ', '.join(KINDS)}")
+        raise UserError(f"{place}: unknown kind '{kind}'; {did_you_mean(kind, KINDS)}")
     if kind == "choice":
         return Domain(kind, _choices(key, arguments, place, default))
     numbers = isinstance(arguments, list) and all(

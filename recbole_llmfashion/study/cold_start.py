@@ -1,0 +1,91 @@
+"""Figure 4 of the paper: test rows whose target never occurs in the training part.
+
+Plain rows come from the ranks that they have anyway; the "+cold" rows of ID models, with a shared cold token as in
+Recformer's paper (arXiv 2305.13731), are trained apart.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from recbole_llmfashion.results import COLUMNS
+from recbole_llmfashion.study import assemble
+from recbole_llmfashion.study.compare import bars, entries
+from recbole_llmfashion.study.document import Column, Document, Table, TableRow
+from recbole_llmfashion.study.request import ID_MODELS, Request
+from recbole_llmfashion.study.rows import Entry, Outcome, Runner
+from recbole_llmfashion.study.significance import metric_values
+
+OPTIONS = {"plus_cold": "True"}
+
+
+def seen_items(runner: Runner, dataset: str) -> set[str]:
+    """Tokens of the items that occur in the training part, a row's history included."""
+    loaded = runner.loaders(dataset).dataset
+    positions = np.unique(loaded.training_actions["item"].to_numpy())
+    return {loaded.catalogue.item_ids[i] for i in positions}
+
+
+def plus_cold(models: Sequence[str]) -> list[Entry]:
+    """The "+cold" rows of the ID models among these."""
+    return [Entry(f"{model}+cold", model, {"cold_token": True}) for model in models if model in ID_MODELS]
+
+
+def part_row(label: str, outcomes: Sequence[Outcome], keep: set[str], inside: bool) -> TableRow:
+    """Metrics over the test rows whose target is in (or not in) a set of items."""
+    line = assemble.row(label, outcomes)
+    if line.reason:
+        return line
+    parts = []
+    for result in assemble.results(outcomes):
+        part = result.ranks["target"].isin(keep)
+        parts.append(result.ranks["rank"][part if inside else ~part].to_numpy())
+    if not len(parts[0]):
+        return TableRow(label, reason="no such test row")
+    cells = {
+        metric: assemble.values([float(metric_values(ranks, metric).mean()) for ranks in parts]) for metric in COLUMNS
+    }
+    return TableRow(label, dict(cells))
+
+
+def cold_start(request: Request, runner: Runner) -> Document:
+    """Metrics on cold and on warm targets."""
+    chosen = entries(request.models) + (plus_cold(request.models) if request.flag("plus_cold") else [])
+    rows = runner.run(chosen)
+    seen = seen_items(runner, request.dataset)
+    document = assemble.document(request, runner, f"Cold-start on {request.dataset} (the paper's Figure 4)", rows)
+    ranks = assemble.all_ranks(rows).drop_duplicates("user")
+    cold = int((~ranks["target"].isin(seen)).sum())
+    document.tables = [
+        Table("cold", "Cold targets: never in the training part", assemble.METRICS, _part(rows, seen, False)),
+        Table("warm", "Warm targets", assemble.METRICS, _part(rows, seen, True)),
+        _counts(ranks, cold, len(seen), len(runner.loaders(request.dataset).dataset.catalogue)),
+    ]
+    document.figures = [bars("cold_start", f"Cold targets of {request.dataset}", document.tables[0].rows)]
+    if request.flag("plus_cold"):
+        document.notes.append(
+            "+cold: trained apart with a shared cold token; items seen once are replaced by it in training, and its "
+            "embedding is added to the fresh row of each cold item afterwards (arXiv 2305.13731)."
+        )
+    return document
+
+
+def _part(rows: assemble.Rows, seen: set[str], inside: bool) -> list[TableRow]:
+    return [part_row(label, found, seen, inside) for label, found in rows.items()]
+
+
+def _counts(ranks: pd.DataFrame, cold: int, seen: int, items: int) -> Table:
+    columns = [Column("count", "count", "count"), Column("share", "%", "share")]
+    lines = [
+        TableRow("cold test targets", {"count": cold, "share": cold / max(1, len(ranks))}, ranked=False),
+        TableRow(
+            "warm test targets", {"count": len(ranks) - cold, "share": 1 - cold / max(1, len(ranks))}, ranked=False
+        ),
+        TableRow(
+            "items of the catalogue never seen in training",
+            {"count": items - seen, "share": 1 - seen / items},
+            ranked=False,
+        ),
+    ]
+    return Table("counts", "What is cold", columns, lines, label="")

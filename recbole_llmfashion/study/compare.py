@@ -1,0 +1,84 @@
+"""Table 2 of the paper: every model on the same rows, with seeds, significance and the improvement over the best other.
+
+The floors stand in it: what an LLM adds must be added over them.
+"""
+
+from collections.abc import Sequence
+
+from recbole_llmfashion.results import COLUMNS
+from recbole_llmfashion.study import assemble
+from recbole_llmfashion.study.document import Cell, Column, Document, Figure, Series, Table, TableRow, Value
+from recbole_llmfashion.study.request import OWN, Request, label_of
+from recbole_llmfashion.study.rows import Entry, Runner
+from recbole_llmfashion.study.significance import compare_rows, significance_table
+
+TESTED = ("ndcg@10", "recall@10")  # metrics whose differences are tested
+
+
+def entries(models: Sequence[str]) -> list[Entry]:
+    """A row a model."""
+    return [Entry(label_of(model), model) for model in models]
+
+
+def compare(request: Request, runner: Runner) -> Document:
+    """Runs every model and compares LLMFashionRec with each."""
+    rows = runner.run(entries(request.models))
+    lines = [assemble.with_cost(assemble.row(label, found), found) for label, found in rows.items()]
+    document = assemble.document(request, runner, f"Comparison on {request.dataset} (the paper's Table 2)", rows)
+    table = Table("table2", "Test metrics", [*assemble.METRICS, *assemble.COST], lines)
+    document.tables = [table]
+    ran = [line.label for line in lines if not line.reason]
+    if OWN in ran and len(ran) > 1:
+        document.tables.append(_improvement(lines))
+        ranks = assemble.all_ranks(rows)
+        others = [label for label in ran if label != OWN]
+        made = [one for metric in TESTED for one in compare_rows(ranks, OWN, others, metric)]
+        document.tables.append(significance_table(made))
+    document.figures = [bars("metrics", f"Test metrics on {request.dataset}", lines)]
+    return document
+
+
+def _improvement(lines: Sequence[TableRow]) -> Table:
+    """LLMFashionRec against the best other row, in per cent."""
+    own = next(line for line in lines if line.label == OWN)
+    table = Table(
+        "improvement",
+        f"{OWN} against the best other row",
+        [
+            Column("best", "best other", "text"),
+            Column("value", "its value"),
+            Column("own", OWN),
+            Column("gain", "%", "number"),
+        ],
+        [],
+        label="metric",
+    )
+    for metric in COLUMNS:
+        found, cell = assemble.best_other(lines, OWN, metric), own.cells[metric]
+        assert found is not None and isinstance(cell, Value)
+        cells: dict[str, Cell] = {
+            "best": found[0],
+            "value": found[1],
+            "own": cell.mean,
+            "gain": assemble.gain(cell.mean, found[1]),
+        }
+        table.rows.append(TableRow(assemble.METRIC_TITLES[metric], cells, ranked=False))
+    return table
+
+
+def bars(
+    name: str, caption: str, lines: Sequence[TableRow], metrics: Sequence[str] = ("recall@10", "ndcg@10")
+) -> Figure:
+    """A bar a row for each metric."""
+    shown = [line for line in lines if not line.reason]
+    labels = [line.label for line in shown]
+    series = [
+        Series(assemble.METRIC_TITLES[metric], labels, [mean(line, metric) for line in shown]) for metric in metrics
+    ]
+    return Figure(name, caption, "bars", "", "test metric", series)
+
+
+def mean(line: TableRow, metric: str) -> float | None:
+    """A row's mean of a metric."""
+    cell = line.cells.get(metric)
+    return cell.mean if isinstance(cell, Value) else None

@@ -1,0 +1,31 @@
+"""Stand-ins for studies: results whose numbers are known, and the request that asks for them."""
+
+import pandas as pd
+
+from recbole_llmfashion.quick_start import Result
+from recbole_llmfashion.study.request import parse
+from recbole_llmfashion.study.significance import metric_values
+
+TARGETS = {"u1": "16", "u2": "13", "u3": "14"}  # of fakes.INTER: each user's final purchase
+METRICS = ("recall@10", "ndcg@10", "mrr@10", "mrr")
+
+
+def request_for(shop, *words, study="compare", options=None):
+    """A request on the shop `tiny`."""
+    places = [f"--data_path={shop}", f"--checkpoint_dir={shop / 'saved'}", "--show_progress=False"]
+    dataset = [] if any(word.startswith("--source") for word in words) else ["--dataset=tiny"]
+    seeds = [] if any(word.startswith("--seeds") for word in words) else ["--seeds=1"]
+    return parse(study, [*dataset, *places, *seeds, "--topk=[3]", *words], options or {})
+
+
+def fake_result(metrics, ranks=(1, 2, 3), **details):
+    """A result with these metrics; users u1, u2, u3 have these ranks."""
+    frame = pd.DataFrame({"user": list(TARGETS), "target": list(TARGETS.values()), "rank": list(ranks)})
+    frame["top"] = [["16", "11"], ["12", "13"], ["15", "14"]]
+    return Result(dict(metrics), {}, frame, {"train": 60.0, "total": 61.0}, [], 100.0, details)
+
+
+def result_of(ranks, **details):
+    """A result whose metrics follow from its ranks."""
+    values = {metric: float(metric_values(pd.Series(ranks).to_numpy(), metric).mean()) for metric in METRICS}
+    return fake_result(values, ranks, **details)
