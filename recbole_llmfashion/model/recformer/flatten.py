@@ -1,0 +1,154 @@
+"""Items and queries as key-value pairs, histories as sequences of them, both as token ids.
+
+arXiv 2305.13731, section 2.1. An entry is an item, by catalogue position, or a query behind them: RecformerQuery reads
+it as an item whose one attribute is `query`. This module does not know who read what, nor any encoder.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from hashlib import blake2b
+
+import numpy as np
+import torch
+from torch import Tensor
+
+BOS_TYPE, NAME_TYPE, VALUE_TYPE, PAD_TYPE = 0, 1, 2, 3
+TYPES = 4
+Tokenize = Callable[[list[str]], list[list[int]]]
+
+
+@dataclass(frozen=True)
+class TokenRows:
+    """Entries as token ids, one behind the other.
+
+    Args:
+        ids: [T] int32.
+        types: [T] int8, NAME_TYPE or VALUE_TYPE.
+        ptr: [n + 1] int64, entry i is ids[ptr[i]:ptr[i + 1]].
+    """
+
+    ids: np.ndarray
+    types: np.ndarray
+    ptr: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.ptr) - 1
+
+    def __add__(self, other: "TokenRows") -> "TokenRows":
+        return TokenRows(
+            np.r_[self.ids, other.ids], np.r_[self.types, other.types], np.r_[self.ptr, self.ptr[-1] + other.ptr[1:]]
+        )
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """[n] tokens of each entry."""
+        return np.diff(self.ptr)
+
+    @cached_property
+    def hashes(self) -> np.ndarray:
+        """[n] uint64, equal for equal entries: what a stage's inputs say of an entry, whatever its number is."""
+        raw, kinds = self.ids.astype(np.int32), self.types.astype(np.int8)
+        made = (
+            blake2b(raw[start:stop].tobytes() + kinds[start:stop].tobytes(), digest_size=8).digest()
+            for start, stop in zip(self.ptr[:-1], self.ptr[1:], strict=True)
+        )
+        return np.frombuffer(b"".join(made), np.uint64)
+
+
+def flatten(columns: Mapping[str, Sequence[str]], tokenize: Tokenize, attribute_tokens: int) -> TokenRows:
+    """Each entry as name_1 value_1 name_2 value_2 .., name and value tokenized apart, empty values left out.
+
+    Args:
+        columns: attribute name to a value for each of the n entries, in the order in which an entry shows them.
+        tokenize: texts to ids without special tokens.
+        attribute_tokens: a name and its value together are cut to this.
+    """
+    pieces = []
+    for name, values in columns.items():
+        [spoken] = tokenize([name])
+        distinct = list(dict.fromkeys(values))
+        cut = {
+            value: (np.array([*spoken, *ids][:attribute_tokens], np.int32), min(len(spoken), attribute_tokens))
+            for value, ids in zip(distinct, tokenize(distinct) if distinct else [], strict=True)
+            if value
+        }
+        pieces.append([cut.get(value) for value in values])
+    rows = [[piece for piece in row if piece] for row in zip(*pieces, strict=True)]
+    ids = [array for row in rows for array, _ in row]
+    types = [np.where(np.arange(len(array)) < names, NAME_TYPE, VALUE_TYPE) for row in rows for array, names in row]
+    lengths = [sum(len(array) for array, _ in row) for row in rows]
+    return TokenRows(
+        np.concatenate([np.zeros(0, np.int32), *ids]),
+        np.concatenate([np.zeros(0, np.int8), *types]).astype(np.int8),
+        np.r_[0, np.cumsum(lengths, dtype=np.int64)],
+    )
+
+
+@dataclass(frozen=True)
+class SequenceShape:
+    """How histories become sequences.
+
+    Args:
+        bos_id, pad_id: the tokenizer's.
+        max_items: entries of a sequence, the most recent ones.
+        max_tokens: tokens of a sequence, the first one included; the last entry may be cut.
+        multiple: padded lengths are multiples of this, the width of the attention's window.
+    """
+
+    bos_id: int
+    pad_id: int
+    max_items: int
+    max_tokens: int
+    multiple: int
+
+
+@dataclass(frozen=True)
+class TokenBatch:
+    """Right-padded sequences.
+
+    Args:
+        ids, types, item_positions: [B, T] int64; item position 0 is the first token, 1 the most recent entry.
+        mask: [B, T] int64, 1 at tokens.
+    """
+
+    ids: Tensor
+    types: Tensor
+    item_positions: Tensor
+    mask: Tensor
+
+    def to(self, device: torch.device) -> "TokenBatch":
+        """The same batch on another device."""
+        return replace(self, **{name: tensor.to(device) for name, tensor in vars(self).items()})
+
+    def with_copy(self, ids: Tensor) -> "TokenBatch":
+        """[2B, T]: this batch, then itself with other ids."""
+        both = {name: tensor.repeat(2, 1) for name, tensor in vars(self).items()}
+        return replace(self, **both | {"ids": torch.cat([self.ids, ids])})
+
+
+def collate(rows: TokenRows, histories: Sequence[np.ndarray], shape: SequenceShape) -> TokenBatch:
+    """One sequence a history: bos, then its entries' tokens; an empty history is bos alone.
+
+    Args:
+        rows: the entries.
+        histories: indices into them, most recent first.
+    """
+    made = [_sequence(rows, history[: shape.max_items], shape) for history in histories]
+    width = -(-max(len(ids) for ids, _, _ in made) // shape.multiple) * shape.multiple
+    pads = {"ids": shape.pad_id, "types": PAD_TYPE, "item_positions": shape.max_items, "mask": 0}
+    out = {name: np.full((len(made), width), value, np.int64) for name, value in pads.items()}
+    for row, (ids, types, positions) in enumerate(made):
+        written = {"ids": ids, "types": types, "item_positions": positions, "mask": np.ones_like(ids)}
+        for name, values in written.items():
+            out[name][row, : len(ids)] = values
+    return TokenBatch(**{name: torch.from_numpy(array) for name, array in out.items()})
+
+
+def _sequence(rows: TokenRows, entries: np.ndarray, shape: SequenceShape) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """ids, types and item positions of one sequence."""
+    spans = [slice(rows.ptr[entry], rows.ptr[entry + 1]) for entry in entries]
+    ids = np.concatenate([[shape.bos_id], *(rows.ids[span] for span in spans)])
+    types = np.concatenate([[BOS_TYPE], *(rows.types[span] for span in spans)])
+    positions = np.repeat(np.arange(len(spans) + 1), [1, *(span.stop - span.start for span in spans)])
+    return ids[: shape.max_tokens], types[: shape.max_tokens], positions[: shape.max_tokens]
