@@ -7,20 +7,24 @@ import sys
 
 import typer
 
+from recbole_llmfashion import recformer_pretrain
 from recbole_llmfashion.datasets import commands
 from recbole_llmfashion.datasets.simulate import command as simulate
 from recbole_llmfashion.run import guarded
 from recbole_llmfashion.study import command as study
+from recbole_llmfashion.study.analysis import command as analysis
 
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    help="Tools that make and check datasets for run_recbole_llm.py, and the studies of the paper.",
+    help="Tools around run_recbole_llm.py: datasets, Recformer's pre-training, and the studies of the paper.",
 )
 commands.register(app)
 simulate.register(app)
 study.register(app)
+analysis.register(app)
+recformer_pretrain.register(app)
 
 
 def main() -> None:

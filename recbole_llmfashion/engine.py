@@ -82,53 +82,50 @@ class Engine:
             raise UserError("no training prompt: the training part has no row; add users with three item actions")
         self._examples = examples
         self._digest = sha256_arrays(*(array for example in examples for array in (example.prompt, example.response)))
-        return self.name == EMBEDDED and not self.store.has("embedded", self._embedded_inputs())
+        if self.name != EMBEDDED:
+            return False
+        self._pretraining = settings.pretrain_settings(self.config, self._seed("embedded"))
+        self._embedded_inputs = {
+            "tokenizer": self._tokenizer_folder.name,
+            "shape": self._shape(),
+            "settings": asdict(self._pretraining),
+            "examples": self._digest,
+        }
+        return not self.store.has("embedded", self._embedded_inputs)
 
     def pretrain(self) -> bool:
         """Settles the backbone, pre-training the embedded one if need be; True where its adapter is yet to be made."""
-        self._source = str(self._embedded()) if self.name == EMBEDDED else self.name
+        embedded = self.name == EMBEDDED
+        self._source = str(self.store.get("embedded", self._embedded_inputs, self._pretrain)) if embedded else self.name
         self.identity = _identity(self._source)
-        return not self.store.has("adapter", self._adapter_inputs())
+        self._finetuning = settings.finetune_settings(self.config, self._seed("adapter"))
+        self._adapter_inputs = {
+            "backbone": self.identity,
+            "quantization": self.config["quantization"],
+            "compute_dtype": self.config["compute_dtype"],
+            "settings": asdict(self._finetuning),
+            "examples": self._digest,
+        }
+        return not self.store.has("adapter", self._adapter_inputs)
 
     def finetune(self) -> None:
         """Fine-tunes the backbone that `pretrain` settled, or finds its adapter in the store."""
         self._loaded = None
-        self._adapter = self.store.get("adapter", self._adapter_inputs(), self._finetune)
+        self._adapter = self.store.get("adapter", self._adapter_inputs, self._finetune)
         self.identity = self._adapter.name
         self.report = json.loads((self._adapter / "finetune.json").read_text())
         shown = {name: self.report[name] for name in ("quantized_layers", "perplexity", "format_failures")}
         getLogger(__name__).info(f"adapter: {json.dumps(shown)}")
 
-    def _adapter_inputs(self) -> dict[str, Any]:
-        return {
-            "backbone": _identity(self._source),
-            "quantization": self.config["quantization"],
-            "compute_dtype": self.config["compute_dtype"],
-            "settings": asdict(settings.finetune_settings(self.config, self._seed("adapter"))),
-            "examples": self._digest,
-        }
-
-    def _embedded_inputs(self) -> dict[str, Any]:
-        return {
-            "tokenizer": self._tokenizer_folder.name,
-            "shape": self._shape(),
-            "settings": asdict(settings.pretrain_settings(self.config, self._seed("embedded"))),
-            "examples": self._digest,
-        }
-
     def _shape(self) -> dict[str, int]:
         return {key: self.config[f"embedded_{key}"] for key in ("width", "layers", "heads")}
 
-    def _embedded(self) -> Path:
-        chosen = settings.pretrain_settings(self.config, self._seed("embedded"))
-
-        def build(folder: Path) -> None:
-            model = new_embedded(len(self.tokenizer), **self._shape(), seed=chosen.seed).to(self.config["device"])
-            log = pretrain(model, self._examples, chosen, self.show_progress)
-            save_embedded(model, self.tokenizer, folder)
-            (folder / "pretrain.json").write_text(json.dumps(log, indent=1))
-
-        return self.store.get("embedded", self._embedded_inputs(), build)
+    def _pretrain(self, folder: Path) -> None:
+        chosen = self._pretraining
+        model = new_embedded(len(self.tokenizer), **self._shape(), seed=chosen.seed).to(self.config["device"])
+        log = pretrain(model, self._examples, chosen, self.show_progress)
+        save_embedded(model, self.tokenizer, folder)
+        (folder / "pretrain.json").write_text(json.dumps(log, indent=1))
 
     def _backbone(self) -> Backbone:
         return load_backbone(
@@ -136,8 +133,7 @@ class Engine:
         )
 
     def _finetune(self, folder: Path) -> None:
-        backbone, examples = self._backbone(), self._examples
-        chosen = settings.finetune_settings(self.config, self._seed("adapter"))
+        backbone, examples, chosen = self._backbone(), self._examples, self._finetuning
         pick = np.linspace(0, len(examples) - 1, min(PROBE_PROMPTS, len(examples))).astype(int)
         prompts = [examples[i].prompt for i in pick]
         sampling = DecodingSettings(

@@ -1,6 +1,5 @@
 """Which classes make a model: ours by this table, RecBole's sequential models by RecBole's names."""
 
-import difflib
 import importlib
 import pkgutil
 from dataclasses import dataclass
@@ -9,10 +8,14 @@ from typing import Any
 
 import recbole.model.sequential_recommender as recbole_sequential
 
-from recbole_llmfashion.errors import UserError
+from recbole_llmfashion.errors import UserError, did_you_mean
+from recbole_llmfashion.floor_trainer import QueryMemoryTrainer
 from recbole_llmfashion.model.floors import Popularity, SeqKNN
 from recbole_llmfashion.model.llmfashionrec import LLMFashionRec
+from recbole_llmfashion.model.query_memory import QueryMemory
+from recbole_llmfashion.model.recformer.model import Recformer, RecformerQuery
 from recbole_llmfashion.prompt.dataloader import LLMFashionRecDataLoader
+from recbole_llmfashion.recformer_trainer import RecformerTrainer
 from recbole_llmfashion.trainer import FloorTrainer, LLMFashionRecTrainer
 
 
@@ -29,6 +32,9 @@ MODEL_TABLE = {
     "LLMFashionRec": ModelSpec(LLMFashionRec, LLMFashionRecDataLoader, LLMFashionRecTrainer),
     "Popularity": ModelSpec(Popularity, None, FloorTrainer),
     "SeqKNN": ModelSpec(SeqKNN, None, FloorTrainer),
+    "QueryMemory": ModelSpec(QueryMemory, None, QueryMemoryTrainer),
+    "Recformer": ModelSpec(Recformer, None, RecformerTrainer),
+    "RecformerQuery": ModelSpec(RecformerQuery, None, RecformerTrainer),
 }
 
 
@@ -52,7 +58,4 @@ def get_model(name: str) -> ModelSpec:
     if name in _recbole_models():
         model: Any = getattr(importlib.import_module(_recbole_models()[name]), name)
         return ModelSpec(model, None, None)
-    lower = {known.lower(): known for known in model_names()}
-    near = difflib.get_close_matches(name.lower(), list(lower), n=1, cutoff=0.5)
-    hint = f"did you mean '{lower[near[0]]}'?" if near else f"known: {', '.join(model_names())}"
-    raise UserError(f"--model: unknown model '{name}'; {hint}")
+    raise UserError(f"--model: unknown model '{name}'; {did_you_mean(name, model_names())}")

@@ -3,7 +3,7 @@
 It knows no default: properties/ holds them.
 """
 
-from typing import Any
+from typing import Any, get_args
 
 from recbole_llmfashion.config import LLMFashionConfig
 from recbole_llmfashion.data.catalogue import TEXT_ATTRIBUTES
@@ -13,6 +13,7 @@ from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.llm.finetune import FinetuneSettings
 from recbole_llmfashion.llm.generate import DecodingSettings
 from recbole_llmfashion.llm.pretrain import PretrainSettings
+from recbole_llmfashion.model.llmfashionrec import FALLBACKS, Ranking
 from recbole_llmfashion.prompt.builder import PromptSettings
 from recbole_llmfashion.prompt.template import TEMPLATES
 
@@ -22,6 +23,9 @@ CHOICES = {
     "decoding": ("constrained", "sample"),
     "prompt_dates": ("auto", True, False),
     "template": tuple(TEMPLATES),
+    "ranking": get_args(Ranking),
+    "fallback": FALLBACKS,
+    "mixup_title_start": ("m", 0),
 }
 
 
@@ -30,6 +34,9 @@ def check(config: LLMFashionConfig) -> None:
     for key, values in CHOICES.items():
         if config[key] not in values:
             raise UserError(f"{key}: expected one of {', '.join(map(str, values))}, found '{config[key]}'")
+    if config["mixup_m"] < 0 or config["mixup_k"] < 1:
+        found = f"{config['mixup_m']} and {config['mixup_k']}"
+        raise UserError(f"mixup_m must be 0 or more and mixup_k 1 or more, found {found}")
     unknown = set(config["prompt_attributes"]) - set(TEXT_ATTRIBUTES)
     if unknown:
         raise UserError(f"prompt_attributes: expected some of {', '.join(TEXT_ATTRIBUTES)}, found {sorted(unknown)}")

@@ -1,10 +1,10 @@
 """The method's stages in order, each from the stage store where it is already there (paper, Figure 2).
 
-    title model -> CORE -> clip -> memory -> tokenizer -> prompts -> backbone -> adapter -> responses -> mixup
+    CORE -> title model -> clip -> memory -> tokenizer -> prompts -> backbone -> adapter -> responses -> mixup
 
 `LLMFashionRecTrainer` is RecBole's Trainer with one hook filled: `fit` runs the stages, `evaluate` makes sure that the
-rows it is given have their prompts and responses. What the stages do lives in pipeline.py; how a model is scored is
-RecBole's.
+rows it is given have their prompts and responses. What the stages do lives in learned.py and asked.py, which dataset's
+they are in pipeline.py and zero_shot.py; how a model is scored is RecBole's.
 """
 
 from collections.abc import Callable, Mapping
@@ -15,24 +15,33 @@ import numpy as np
 from recbole.trainer import Trainer
 
 from recbole_llmfashion import settings
-from recbole_llmfashion.baseline import Loaders, ValidCallback
+from recbole_llmfashion.baseline import Loaders, ValidCallback, check_cold_token
 from recbole_llmfashion.config import LLMFashionConfig
 from recbole_llmfashion.data.fixed_order import tie_rank
 from recbole_llmfashion.engine import Engine
+from recbole_llmfashion.learned import STEPS
 from recbole_llmfashion.model.llmfashionrec import LLMFashionRec, Ranking, Validity
-from recbole_llmfashion.pipeline import STEPS, Pipeline
+from recbole_llmfashion.pipeline import Pipeline
 from recbole_llmfashion.stages import StageStore
+from recbole_llmfashion.zero_shot import ZeroShot, answering_config, make_pipeline
 
 MIXUP_REPORTED = (1, 2, 3)  # docs/method.md, stage 3: report these on validation
 REPORTED = (*STEPS, "valid")  # what `fit` reports after; the last on every validation row, the others on report_users
 
 
 class FloorTrainer(Trainer):
-    """RecBole's Trainer for models that learn nothing by gradient: `fit` is one validation."""
+    """RecBole's Trainer for models that learn nothing by gradient: `fit` is one validation.
+
+    Attributes:
+        searched: the model whose tuned file holds this one's keys; None where there is nothing to tune.
+    """
+
+    searched: str | None = None
 
     @staticmethod
     def check(config: LLMFashionConfig) -> None:
         """Raises UserError on what can be known to be wrong before any model is trained."""
+        check_cold_token(config)
 
     def provide(self, loaders: Loaders, store: StageStore, core_table: Callable[[], Any]) -> None:
         """Hands over, before `fit`, what stages are made from.
@@ -74,12 +83,14 @@ class LLMFashionRecTrainer(FloorTrainer):
         pipeline: the stages; set by `provide`.
     """
 
-    pipeline: Pipeline
+    searched = "LLMFashionRec"
+    pipeline: Pipeline | ZeroShot
     model: LLMFashionRec
 
     def provide(self, loaders: Loaders, store: StageStore, core_table: Callable[[], Any]) -> None:
-        """Builds the pipeline."""
-        self.pipeline = Pipeline(self.config, loaders.dataset, store, core_table)
+        """Builds the pipeline; its config, in zero-shot the source's, is also how the model joins its lists."""
+        self.pipeline = make_pipeline(self.config, loaders.dataset, store, core_table)
+        self.model.configure(self.pipeline.config)
 
     def details(self, loaders: Loaders) -> dict[str, Any]:
         """Both lists alone, the answers' validity, and what the stages measured."""
@@ -89,20 +100,24 @@ class LLMFashionRecTrainer(FloorTrainer):
             name: {key.lower(): float(value) for key, value in self.evaluate_list(loaders.test, name).items()}
             for name in alone
         }
-        return {"lists": lists, "generation": generation, "mixup_validation": self.validate_mixup(loaders.valid)}
+        mixups = self.validate_mixup(loaders.valid) if self.pipeline.validates else {}
+        return {"lists": lists, "generation": generation, "mixup_validation": mixups, **self.pipeline.details}
 
     @staticmethod
     def check(config: LLMFashionConfig) -> None:
-        """Values without meaning, and a backbone that is not there, before hours of other stages."""
-        settings.check(config)
-        Engine.check(config)
+        """Values without meaning, and a source or a backbone that is not there, before hours of other stages."""
+        FloorTrainer.check(config)
+        answering = answering_config(config)
+        settings.check(answering)
+        Engine.check(answering)
 
     def fit(
         self, train_data: Any, valid_data: Any = None, callback_fn: ValidCallback | None = None, **kwargs: Any
     ) -> tuple[float, Mapping[str, float]]:
-        """Runs every stage, then validates; `callback_fn` hears of each step of REPORTED."""
+        """Runs every stage, then validates where the pipeline may; `callback_fn` hears of each step of REPORTED."""
         self.model.parts = self.pipeline.lists()
-        some = self._some_users(valid_data) if callback_fn is not None else None
+        valid_data = valid_data if self.pipeline.validates else None
+        some = self._some_users(valid_data) if callback_fn is not None and valid_data is not None else None
         for step in self.pipeline.learn(train_data):
             self.model.parts.answer = self.pipeline.book
             if some is not None:
@@ -122,8 +137,8 @@ class LLMFashionRecTrainer(FloorTrainer):
         return type(valid_data)(self.config, part, valid_data._sampler)
 
     def validate_mixup(self, valid_data: Any) -> dict[str, dict[str, float]]:
-        """Metrics by mixup_m, 1 to 3, on the validation rows; empty where there is none."""
-        if not len(valid_data._dataset):
+        """Metrics by mixup_m, 1 to 3, on the validation rows; empty where there is none, or no mixup."""
+        if not len(valid_data._dataset) or self.model.ranking != "mixup":
             return {}
         chosen = self.model.mixup_m
         table = {}
@@ -142,8 +157,8 @@ class LLMFashionRecTrainer(FloorTrainer):
 
     def evaluate_list(self, eval_data: Any, ranking: Ranking) -> Mapping[str, float]:
         """RecBole's evaluation of one list alone."""
-        self.model.ranking = ranking
+        chosen, self.model.ranking = self.model.ranking, ranking
         try:
             return self.evaluate(eval_data)
         finally:
-            self.model.ranking = "mixup"
+            self.model.ranking = chosen

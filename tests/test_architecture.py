@@ -31,7 +31,7 @@ ORDER = [
     {"quick_start"},
     {"results"},
     {"run"},
-    {"tuning", "study"},
+    {"tuning", "study", "recformer_pretrain"},
     {"cli"},
 ]
 LEVEL = {part: level for level, parts in enumerate(ORDER) for part in parts}

@@ -16,17 +16,15 @@ from recbole.model.abstract_recommender import SequentialRecommender
 from recbole.utils import InputType
 
 from recbole_llmfashion.data.fixed_order import tie_rank
-from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.model.floors import with_pad_column
 from recbole_llmfashion.prompt.dataloader import MEMORY_ITEMS, PROMPT_IDS, PROMPT_ITEMS
 from recbole_llmfashion.prompt.response import Answer, parse_response
-from recbole_llmfashion.retrieval.id_list import IdList
 from recbole_llmfashion.retrieval.mixup import mixup
 from recbole_llmfashion.retrieval.ties import order_by_score, scores_from_order
-from recbole_llmfashion.retrieval.title_list import TitleList
 
 FALLBACKS = ("memory", "popularity")
-Ranking = Literal["mixup", "id", "title"]
+Ranking = Literal["mixup", "id", "title", "clip"]
+Ranker = Callable[[torch.Tensor], torch.Tensor]  # [B] item positions to [B, N] positions, best first
 
 
 @dataclass
@@ -37,14 +35,16 @@ class Parts:
         answer: prompts (int32 arrays) to response texts.
         position_of: item token as it stands in a response -> catalogue position.
         id_list, title_list: rank the catalogue for an ID, for a title.
-        popularity: [N] training actions by catalogue position, the last fallback.
+        clip_list: as title_list by the CLIP tower, where `ranking` asks for it.
+        popularity: [N] training actions by catalogue position, the last fallback; zeros leave the fixed order.
     """
 
     answer: Callable[[Sequence[np.ndarray]], list[str]]
     position_of: dict[str, int]
-    id_list: IdList
-    title_list: TitleList
+    id_list: Ranker
+    title_list: Callable[[Sequence[str]], torch.Tensor]
     popularity: np.ndarray
+    clip_list: Callable[[Sequence[str]], torch.Tensor] | None = None
 
 
 @dataclass
@@ -76,11 +76,12 @@ class LLMFashionRec(SequentialRecommender):
     """See the module.
 
     Args:
-        config: mixup_m, mixup_k, mixup_title_start, fallback.
+        config: ranking, mixup_m, mixup_k, mixup_title_start, fallback.
         dataset: the training part; its catalogue names the items.
 
     Attributes:
-        ranking: which list `full_sort_predict` returns; "id" and "title" are the two lists alone.
+        ranking: which list `full_sort_predict` returns; "id" and "title" are the two lists alone, "clip" the title list
+            by the CLIP tower (the paper's ablations 3, 4 and 5).
     """
 
     input_type = InputType.POINTWISE
@@ -88,19 +89,16 @@ class LLMFashionRec(SequentialRecommender):
 
     def __init__(self, config: Any, dataset: Any) -> None:
         super().__init__(config, dataset)
-        self.mixup_m, self.mixup_k = int(config["mixup_m"]), int(config["mixup_k"])
-        start = config["mixup_title_start"]
-        if start not in ("m", 0):
-            raise UserError(f"mixup_title_start: expected m or 0, found '{start}'")
-        if self.mixup_m < 0 or self.mixup_k < 1:
-            raise UserError(f"mixup_m must be 0 or more and mixup_k 1 or more, found {self.mixup_m} and {self.mixup_k}")
-        if config["fallback"] not in FALLBACKS:
-            raise UserError(f"fallback: expected one of {', '.join(FALLBACKS)}, found '{config['fallback']}'")
-        self._start_at_m = start == "m"
-        self._use_memory = config["fallback"] == "memory"
-        self.ranking: Ranking = "mixup"
+        self.configure(config)
         self.validity = Validity()
         self._tie = torch.from_numpy(tie_rank(dataset.catalogue.item_ids))
+
+    def configure(self, config: Any) -> None:
+        """Takes the keys of a config whose values settings.check has seen."""
+        self.ranking: Ranking = config["ranking"]
+        self.mixup_m, self.mixup_k = int(config["mixup_m"]), int(config["mixup_k"])
+        self._start_at_m = config["mixup_title_start"] == "m"
+        self._use_memory = config["fallback"] == "memory"
 
     def full_sort_predict(self, interaction: Any) -> torch.Tensor:
         """[B, N + 1] finite, strictly ordered scores by RecBole's internal id."""
@@ -118,7 +116,9 @@ class LLMFashionRec(SequentialRecommender):
 
     def _rank(self, answers: list[Answer], positions: torch.Tensor, recalled: torch.Tensor) -> torch.Tensor:
         id_order = self.parts.id_list(positions)
-        title_order = self.parts.title_list([answer.title or "" for answer in answers])
+        by_title = self.parts.clip_list if self.ranking == "clip" else self.parts.title_list
+        assert by_title is not None
+        title_order = by_title([answer.title or "" for answer in answers])
         has_id = positions >= 0
         has_title = torch.tensor([answer.title is not None for answer in answers])
         fallback, lacking = id_order.clone(), ~(has_id & has_title)
@@ -126,7 +126,7 @@ class LLMFashionRec(SequentialRecommender):
             fallback[lacking] = self._fallback(recalled[lacking])
         if self.ranking == "id":
             return torch.where(has_id[:, None], id_order, fallback)
-        if self.ranking == "title":
+        if self.ranking in ("title", "clip"):
             return torch.where(has_title[:, None], title_order, fallback)
         start = self.mixup_m if self._start_at_m else 0
         return mixup(id_order, title_order, has_id, has_title, fallback, self.mixup_m, self.mixup_k, start)

@@ -6,6 +6,7 @@ import torch
 from fakes import hash_encoder, write_tiny
 from recbole.data.interaction import Interaction
 
+from recbole_llmfashion import settings
 from recbole_llmfashion.baseline import make_loaders
 from recbole_llmfashion.config import load_config
 from recbole_llmfashion.data.fixed_order import tie_rank
@@ -108,9 +109,9 @@ def test_predict_is_the_score_of_the_own_item(tmp_path):
 
 
 @pytest.mark.parametrize("keys", [{"mixup_title_start": "k"}, {"mixup_m": -1}, {"mixup_k": 0}, {"fallback": "x"}])
-def test_values_that_mean_nothing(tmp_path, keys):
+def test_values_that_mean_nothing(keys):
     with pytest.raises(UserError, match=r"mixup|fallback"):
-        make_model(tmp_path, [], **keys)
+        settings.check(load_config(LLMFashionRec, "tiny", overrides=keys))
 
 
 def test_popularity_counts_the_training_part_only(tmp_path):

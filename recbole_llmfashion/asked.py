@@ -1,0 +1,199 @@
+"""What one dataset is asked with: its memory, its prompts, its lists and the responses, by models learned elsewhere.
+
+Only `responses` is a stage of this half. It trains nothing and does not know whether what it asks with was learned on
+the same dataset (pipeline.py) or on another one (zero_shot.py).
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from recbole_llmfashion import settings
+from recbole_llmfashion.config import LLMFashionConfig
+from recbole_llmfashion.data.dataset import TARGET_PURCHASE
+from recbole_llmfashion.errors import UserError
+from recbole_llmfashion.learned import Learned
+from recbole_llmfashion.llm.answers import AnswerBook
+from recbole_llmfashion.llm.examples import Example
+from recbole_llmfashion.model.llmfashionrec import Parts, Ranker
+from recbole_llmfashion.prompt.builder import PromptBuilder
+from recbole_llmfashion.prompt.dataloader import LLMFashionRecDataLoader
+from recbole_llmfashion.prompt.memory import MemoryLog, QueryProductMemory
+from recbole_llmfashion.prompt.template import get_template
+from recbole_llmfashion.retrieval.title_list import TitleList
+from recbole_llmfashion.stages import StageStore, sha256_arrays, sha256_texts, stage_seed
+from recbole_llmfashion.texts import DatasetTexts
+
+
+def training_rows(users: np.ndarray, purchase: np.ndarray, per_user: int) -> np.ndarray:
+    """Rows that the LLM learns from: of each user purchases first, latest first, then clicks, at most `per_user`.
+
+    Args:
+        users: [n] of the training rows, each user's in order of time.
+        purchase: [n] 1 where the row's target is a purchase.
+        per_user: docs/method.md's targets_per_user; 1 is the paper's.
+
+    Returns:
+        row indices, ascending.
+    """
+    order = np.lexsort((-np.arange(len(users)), -purchase, users))
+    sorted_users = users[order]
+    first = np.searchsorted(sorted_users, sorted_users, side="left")
+    return np.sort(order[np.arange(len(users)) - first < per_user])
+
+
+def _silent(prompts: Sequence[np.ndarray]) -> list[str]:
+    """No answer to any prompt: what is ranked then is the fallback, the memory's products and popularity."""
+    return [""] * len(prompts)
+
+
+class Asked:
+    """One dataset's questions and what becomes of their answers.
+
+    Args:
+        config: of the run that taught `learned`; an LLM is asked in the template it was trained on.
+        texts: of the dataset that is asked.
+        learned: the text models and the LLM that answer.
+        store: where the dataset's stages lie.
+        dates: whether timestamps are dates to those who ask and to those who answer.
+        remember: whether the dataset's training log feeds the memory.
+
+    Attributes:
+        book: answers prompts; no prompt has an answer before the engine knows what to answer with.
+        report: what asking measured.
+    """
+
+    def __init__(
+        self,
+        config: LLMFashionConfig,
+        texts: DatasetTexts,
+        learned: Learned,
+        store: StageStore,
+        *,
+        dates: bool,
+        remember: bool,
+    ) -> None:
+        self.config, self.texts, self.learned, self.store = config, texts, learned, store
+        self._dates, self._remember = dates, remember
+        self.book = AnswerBook(_silent)
+        self._answered: list[LLMFashionRecDataLoader] = []
+        self.report: dict[str, Any] = {}
+
+    @cached_property
+    def memory(self) -> QueryProductMemory | None:
+        """The query-product memory over the training log; None where there is nothing to remember."""
+        if not self._remember:
+            return None
+        log = self._memory_log()
+        if not len(log.search) or self.learned.clip is None or not self.config["memory_products"]:
+            return None
+        memory = QueryProductMemory(
+            log,
+            self.texts.queries,
+            self.learned.clip.encode,
+            neighbors=self.config["memory_neighbors"],
+            products=self.config["memory_products"],
+            tie_rank=self.texts.tie,
+        )
+        memory.prepare(self.texts.queries)
+        return memory
+
+    def _memory_log(self) -> MemoryLog:
+        log = self.texts.log
+        training = np.flatnonzero(log.training)
+        counts = np.diff(log.result_ptr)[training]
+        if counts.sum():
+            search = np.repeat(training, counts)
+            first = log.result_ptr[search]
+            position = np.arange(len(search)) - np.repeat(np.cumsum(counts) - counts, counts)
+            return MemoryLog(search, log.query_index[search], log.result_items[first + position], position)
+        rows = self.texts.dataset.training_actions
+        rows = rows[(rows["search"] >= 0) & np.isin(rows["search"], training)]
+        search, item = rows["search"].to_numpy(), rows["item"].to_numpy()
+        return MemoryLog(search, log.query_index[search], item, np.zeros(len(rows), np.int64))
+
+    @cached_property
+    def builder(self) -> PromptBuilder:
+        """Prompts in the backbone's ids."""
+        return PromptBuilder(
+            self.learned.engine.tokenizer,
+            get_template(self.config["template"]),
+            self.texts.catalogue,
+            self.texts.queries,
+            self.texts.log.query_index,
+            self.memory,
+            settings.prompt_settings(self.config, self._dates),
+        )
+
+    def examples(self, train_data: LLMFashionRecDataLoader) -> list[Example]:
+        """Training prompts with their responses."""
+        train_data.builder = self.builder
+        feat, dataset = train_data._dataset.inter_feat, self.texts.dataset
+        users, purchase = feat[dataset.uid_field].numpy(), feat[TARGET_PURCHASE].numpy()
+        rows = training_rows(users, purchase, self.config["targets_per_user"])
+        targets = (feat[dataset.iid_field].numpy()[rows] - 1).tolist()
+        made = (prompt for prompt, _ in train_data.prompts(rows))
+        return [
+            Example(prompt.ids, self.builder.response(target)) for prompt, target in zip(made, targets, strict=True)
+        ]
+
+    def parts(self, id_list: Ranker, popularity: np.ndarray) -> Parts:
+        """The two lists and the last fallback.
+
+        Args:
+            id_list: ranks the catalogue for an ID.
+            popularity: [N] what the last fallback ranks by, ties by the fixed order.
+        """
+        title_model, titles = self.learned.title_model, self.texts.titles
+        matrix = title_model.encode(titles, show_progress=self.learned.show_progress)
+        return Parts(
+            answer=self.book,
+            position_of={token: i for i, token in enumerate(self.builder.item_tokens)},
+            id_list=id_list,
+            title_list=TitleList(matrix, title_model.encode, self.texts.tie),
+            popularity=popularity,
+            clip_list=self._clip_list() if self.config["ranking"] == "clip" else None,
+        )
+
+    def _clip_list(self) -> TitleList:
+        """The title list by the CLIP tower (the paper's ablation 5)."""
+        clip = self.learned.clip
+        if clip is None:
+            raise UserError(
+                "ranking: clip wants a text tower, and the training log has no queries to train one on; set "
+                "clip_pretrained, or another ranking"
+            )
+        return TitleList(clip.encode(self.texts.titles), clip.encode, self.texts.tie)
+
+    def new_book(self) -> None:
+        """Forgets the answers of an engine that has learned since."""
+        self.book = AnswerBook(self._generate if self.learned.engine.identity else _silent)
+        self._answered.clear()
+
+    def _generate(self, prompts: Sequence[np.ndarray]) -> list[str]:
+        builder = self.builder
+        spoken = [[*ids, *builder.separator] for ids in builder.item_ids]
+        return self.learned.engine.generate(prompts, spoken, builder.id_prefix.tolist())
+
+    def answer(self, loader: LLMFashionRecDataLoader) -> None:
+        """Prompts and responses for a loader's rows: generated once, then found in the store."""
+        loader.builder = self.builder
+        engine = self.learned.engine
+        if not engine.identity or any(known is loader for known in self._answered):
+            return
+        self._answered.append(loader)
+        before = self.builder.prompts_truncated
+        prompts = [prompt.ids for prompt, _ in loader.prompts(np.arange(len(loader._dataset)))]
+        self.report["prompts_truncated"] = self.builder.prompts_truncated - before
+        seed = stage_seed(self.config["seed"], "responses")
+        inputs = {
+            "adapter": engine.identity,
+            "decoding": asdict(settings.decoding_settings(self.config, seed)),
+            "prompts": sha256_arrays(*prompts),
+            "ids": sha256_texts(self.builder.item_tokens),
+        }
+        folder = self.store.get("responses", inputs, lambda folder: self.book.write(prompts, folder))
+        self.book.load(folder)

@@ -1,0 +1,136 @@
+"""What one dataset teaches: the CLIP tower, the title model, and the LLM's tokenizer, backbone and adapter.
+
+A stage's inputs are the digests of what it really reads: train rows, valid rows and `.item`, so a test target can
+change none of them, and a key of a later stage can change no earlier one. This half does not know which dataset is
+asked with it: its own (pipeline.py), or another one (zero_shot.py).
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from functools import cached_property
+from logging import getLogger
+from typing import Any
+
+import numpy as np
+
+from recbole_llmfashion import settings
+from recbole_llmfashion.config import LLMFashionConfig
+from recbole_llmfashion.embedding.clip import ClipText, load_clip, train_clip
+from recbole_llmfashion.embedding.pairs import fold
+from recbole_llmfashion.embedding.title import TitleModel, derive_pairs, train_title_model
+from recbole_llmfashion.engine import Engine
+from recbole_llmfashion.llm.examples import Example
+from recbole_llmfashion.prompt.calendar import MONTHS
+from recbole_llmfashion.prompt.response import format_response
+from recbole_llmfashion.prompt.template import get_template, neutralize
+from recbole_llmfashion.stages import StageStore, sha256_texts, stage_seed
+from recbole_llmfashion.texts import DatasetTexts
+
+STEPS = ("memory", "embedded", "adapter")  # of `learn`
+TEMPLATE_WEIGHT = 1000  # how often an embedded tokenizer reads the template's words: as often as prompts repeat them
+
+
+def can_contrast(pairs: Sequence[tuple[str, str]]) -> bool:
+    """Whether (query, title) pairs hold two queries and two titles, the least that a text model can tell apart."""
+    return all(len({fold(pair[side]) for pair in pairs}) > 1 for side in (0, 1))
+
+
+class Learned:
+    """What learns from one dataset, each part trained or found when it is first asked for.
+
+    Args:
+        config: of LLMFashionRec on that dataset.
+        texts: of that dataset.
+        store: where its stages lie.
+
+    Attributes:
+        report: where the text models come from and, after `learn`, what fine-tuning measured.
+    """
+
+    def __init__(self, config: LLMFashionConfig, texts: DatasetTexts, store: StageStore) -> None:
+        self.config, self.texts, self.store = config, texts, store
+        self.show_progress = bool(config["show_progress"])
+        self.report: dict[str, Any] = {"clip": "none: the training log has no two queries with items of two titles"}
+
+    def _seed(self, stage: str) -> int:
+        return stage_seed(self.config["seed"], stage)
+
+    @cached_property
+    def _pairs(self) -> dict[str, list[tuple[str, str]]]:
+        """(query, title) pairs of the training log: `bought` by purchase, `led` by any item action."""
+        rows = self.texts.dataset.training_actions
+        rows = rows[rows["search"] >= 0]
+        pairs = [
+            (self.texts.queries[self.texts.log.query_index[search]], self.texts.titles[item])
+            for search, item in zip(rows["search"], rows["item"], strict=True)
+        ]
+        bought = [pair for pair, purchase in zip(pairs, rows["purchase"], strict=True) if purchase]
+        return {"bought": bought, "led": pairs}
+
+    @cached_property
+    def clip(self) -> ClipText | None:
+        """The text tower behind the memory's keys; None where there is nothing to train it on."""
+        if self.config["clip_pretrained"]:
+            clip = load_clip(self.config["clip_model"], self.config["clip_pretrained"])
+        elif can_contrast(self._pairs["led"]):
+            pairs, chosen = self._pairs["led"], settings.clip_settings(self.config, self._seed("clip"))
+            inputs = {"settings": asdict(chosen), "pairs": sha256_texts(text for pair in pairs for text in pair)}
+            folder = self.store.get(
+                "clip", inputs, lambda folder: train_clip(pairs, chosen, self.show_progress).save(folder)
+            )
+            clip = ClipText.load(folder)
+        else:
+            return None
+        self.report["clip"] = clip.source
+        getLogger(__name__).info(f"query-product memory: CLIP text tower {clip.source}")
+        return clip
+
+    @cached_property
+    def title_model(self) -> TitleModel:
+        """The LSTM over titles and queries."""
+        titles = self.texts.titles
+        pairs, kind = self._pairs["bought"], "queries"
+        if not can_contrast(pairs):
+            texts = [(title, self.texts.catalogue.attribute_text(i)) for i, title in enumerate(titles)]
+            pairs, kind = derive_pairs(texts, self._seed("title_pairs")), "derived"
+        self.report["title_pairs"] = kind
+        chosen = settings.title_settings(self.config, self._seed("title"))
+        inputs = {
+            "settings": asdict(chosen),
+            "pairs": sha256_texts(text for pair in pairs for text in pair),
+            "catalogue": sha256_texts(titles),
+        }
+        folder = self.store.get(
+            "title", inputs, lambda folder: train_title_model(pairs, titles, chosen, self.show_progress).save(folder)
+        )
+        return TitleModel.load(folder)
+
+    @cached_property
+    def engine(self) -> Engine:
+        """The LLM's side: tokenizer, backbone, adapter, generator."""
+        return Engine(self.config, self.store, self._tokenizer_texts)
+
+    def _tokenizer_texts(self) -> list[str]:
+        """What an embedded tokenizer is trained on: items as prompts and responses show them, the training queries, and
+        the template's own words, often enough that each mark is few tokens."""
+        template = get_template(self.config["template"])
+        catalogue, log = self.texts.catalogue, self.texts.log
+        texts = []
+        for i, (item_id, title) in enumerate(zip(catalogue.item_ids, self.texts.titles, strict=True)):
+            attributes = {name: neutralize(values[i]) for name, values in catalogue.attributes.items()}
+            month = template.date(MONTHS[i % len(MONTHS)])
+            texts += [template.item(item_id, title, attributes) + month, format_response(item_id, title)]
+        used = np.unique(log.query_index[log.training])
+        words = "".join(value for value in vars(template).values())
+        return [*texts, *(f" {self.texts.queries[i]}" for i in used), *[words] * TEMPLATE_WEIGHT]
+
+    def learn(self, examples: Sequence[Example]) -> Iterator[str]:
+        """The LLM's stages. One of STEPS is yielded before a stage that costs time, `adapter` always; the engine then
+        answers as well as is known: not at all, from the pre-trained backbone, from its adapter."""
+        if self.engine.prepare(examples):
+            yield "memory"
+        if self.engine.pretrain():
+            yield "embedded"
+        self.engine.finetune()
+        self.report |= self.engine.report
+        yield "adapter"

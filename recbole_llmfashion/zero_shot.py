@@ -1,0 +1,145 @@
+"""Zero-shot: the LLM and the text models of one dataset asked about another, of which nothing trains (docs/method.md).
+
+    source: title model, CLIP tower, tokenizer, backbone, adapter, by the stages of its own run
+    target: its catalogue's text, its test users' events as prompts, its training log only where `target_log` is set
+
+The stages that learn are the very folders that a run on the source makes or finds. This module trains nothing by
+itself and reads no validation row of the target.
+"""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from recbole_llmfashion.asked import Asked
+from recbole_llmfashion.baseline import make_loaders
+from recbole_llmfashion.config import LLMFashionConfig, load_config, tuned_file
+from recbole_llmfashion.data.dataset import LLMFashionRecDataset
+from recbole_llmfashion.errors import UserError
+from recbole_llmfashion.llm.answers import AnswerBook
+from recbole_llmfashion.model.llmfashionrec import Parts
+from recbole_llmfashion.pipeline import Pipeline
+from recbole_llmfashion.prompt.dataloader import LLMFashionRecDataLoader
+from recbole_llmfashion.retrieval.identity_list import IdentityList
+from recbole_llmfashion.stages import StageStore
+from recbole_llmfashion.texts import DatasetTexts
+
+# The source's own run has no source, and a list that knows nothing but the generated ID has one position to give;
+# mixup_m is no input of any stage.
+ANSWERING = {"source_dataset": None, "target_log": False, "mixup_m": 1}
+
+
+def answering_config(config: LLMFashionConfig) -> LLMFashionConfig:
+    """The config of the LLM that answers: the run's own or, with `source_dataset`, that of the source's run.
+
+    Files and command line are the same; the source's dataset file, and its tuned file where `tuned` is set, take the
+    place of the target's, whose keys were chosen on rows that zero-shot does not have.
+
+    Raises:
+        UserError: the source is the target, or its folder is not there.
+    """
+    if not config["source_dataset"]:
+        return config
+    source = str(config["source_dataset"])
+    if source == config["dataset"]:
+        raise UserError(f"source_dataset: '{source}' is the dataset itself; leave it empty, or name another")
+    overrides = config["command_line"] | ANSWERING
+    found = load_config(config.model_class, source, config["config_layers"], overrides, config["model_names"])
+    folder = Path(found["data_path"])
+    if not folder.is_dir():
+        raise UserError(
+            f"source_dataset: {folder} is not there; make it with recbole-llmfashion simulate or convert, "
+            f"--out {folder}, or name a folder beside the dataset's"
+        )
+    return found
+
+
+def make_pipeline(
+    config: LLMFashionConfig, dataset: LLMFashionRecDataset, store: StageStore, core_table: Callable[[], Any]
+) -> "Pipeline | ZeroShot":
+    """The stages of a run, as Pipeline takes its arguments; a zero-shot run asks for no table of CORE."""
+    if config["source_dataset"]:
+        return ZeroShot(config, dataset, store)
+    return Pipeline(config, dataset, store, core_table)
+
+
+class ZeroShot:
+    """The source's learned half with the target's asked half; what a trainer may ask of a Pipeline, it may ask here.
+
+    Args:
+        config: of the run on the target.
+        dataset: the target.
+        store: where the target's stages lie; the source's lie beside it.
+
+    Attributes:
+        config: of the source's run, by which prompts are written and lists are joined.
+    """
+
+    validates = False  # the target's validation rows are a part of its log
+
+    def __init__(self, config: LLMFashionConfig, dataset: LLMFashionRecDataset, store: StageStore) -> None:
+        self.config, self._dataset = answering_config(config), dataset
+        self._target_log = bool(config["target_log"])
+        self._tuned = bool(config["tuned"]) and tuned_file(self.config["dataset"], config["model"]) is not None
+        rows = make_loaders(self.config)
+        root = store.root.parents[1] / self.config["dataset"] / store.root.name
+        self._source = Pipeline(self.config, rows.dataset, StageStore(root, store.on_stage), _no_core)
+        self._rows = LLMFashionRecDataLoader(self.config, rows.train._dataset, rows.train._sampler, training=True)
+        self._asked = Asked(
+            self.config,
+            DatasetTexts(dataset),
+            self._source.learned,
+            store,
+            dates=dataset.has_dates and rows.dataset.has_dates,
+            remember=self._target_log,
+        )
+
+    @property
+    def book(self) -> AnswerBook:
+        """Answers by prompt."""
+        return self._asked.book
+
+    @property
+    def report(self) -> dict[str, Any]:
+        """What the source's stages measured, and what asking the target measured."""
+        report = self._source.report
+        taught = {key: f"{report[key]} ({self.config['dataset']})" for key in ("clip", "title_pairs") if key in report}
+        return report | taught | self._asked.report
+
+    @property
+    def details(self) -> dict[str, Any]:
+        """That the row is zero-shot, and what stands where an ordinary row has the target's own."""
+        return {
+            "zero_shot": {
+                "source_dataset": self.config["dataset"],
+                "tuned": self._tuned,
+                "target_log": self._target_log,
+                "memory": self._asked.memory is not None,
+                "id_list": "the generated ID itself",
+                "mixup_m": self.config["mixup_m"],
+                "last_fallback": "popularity" if self._target_log else "a fixed order",
+            }
+        }
+
+    def lists(self) -> Parts:
+        """The generated ID alone, the target's titles by the source's title model, and the last fallback."""
+        counts = self._dataset.popularity()
+        return self._asked.parts(
+            IdentityList(self._asked.texts.tie), counts if self._target_log else np.zeros_like(counts)
+        )
+
+    def learn(self, train_data: LLMFashionRecDataLoader) -> Iterator[str]:
+        """The source's stages on the source's rows; the target's are left alone. `adapter` is yielded once."""
+        *_, last = self._source.learn(self._rows)
+        self._asked.new_book()
+        yield last
+
+    def answer(self, loader: LLMFashionRecDataLoader) -> None:
+        """Prompts and responses for a loader's rows of the target."""
+        self._asked.answer(loader)
+
+
+def _no_core() -> Any:
+    raise AssertionError("zero-shot asks for no table of CORE")
