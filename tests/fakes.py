@@ -1,7 +1,7 @@
 """Small data written by hand, and stand-ins for what is too heavy for a unit test."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -97,8 +97,12 @@ def real_data(name: str) -> Path:
     return folder
 
 
-def replace_test_targets(folder: Path, to: Path) -> None:
-    """Copies a dataset; in the copy each user's final purchase is another item, seven further in the catalogue."""
+def replace_test_targets(folder: Path, to: Path, users: Collection[str] | None = None) -> None:
+    """Copies a dataset; in the copy each user's final purchase is another item, seven further in the catalogue.
+
+    Args:
+        users: whose; None for all.
+    """
     to.mkdir(parents=True)
     for file in folder.glob(f"{folder.name}.*"):
         (to / file.name).write_bytes(file.read_bytes())
@@ -106,6 +110,6 @@ def replace_test_targets(folder: Path, to: Path) -> None:
     items = [line.split("\t")[0] for line in (to / f"{folder.name}.item").read_text().splitlines()[1:]]
     rows = [line.split("\t") for line in inter.read_text().splitlines()]
     for row, following in zip(rows[1:], [*rows[2:], [""]], strict=True):
-        if row[0] != following[0]:
+        if row[0] != following[0] and (users is None or row[0] in users):
             row[1] = items[(items.index(row[1]) + 7) % len(items)]
     inter.write_text("\n".join("\t".join(row) for row in rows) + "\n")

@@ -13,12 +13,15 @@ from typer.testing import CliRunner
 
 from recbole_llmfashion.cli import app
 from recbole_llmfashion.run import main
+from recbole_llmfashion.study.command import STUDIES
+from recbole_llmfashion.study.request import parse
 from recbole_llmfashion.tuning.plan import plan
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 
 
+STUDIES_PAGE = (ROOT / "docs/studies.md").read_text()
 TUNING = (ROOT / "docs/tuning.md").read_text()
 
 
@@ -75,8 +78,8 @@ def place(tmp_path_factory):
 
 def test_the_tools_run(place, monkeypatch):
     monkeypatch.chdir(place)
-    tools = [words[1:] for words in commands() if words[0] == "recbole-llmfashion"]
-    assert [words[0] for words in tools] == ["convert", "validate", "simulate"]
+    tools = [words[1:] for words in commands() if words[0] == "recbole-llmfashion" and words[1] != "study"]
+    assert [words[0] for words in tools] == ["analyze", "convert", "validate", "simulate"]
     for words in tools:
         if words[0] == "simulate":
             words[words.index("--users") + 1] = "30"
@@ -103,6 +106,19 @@ def test_the_searches_are_well_formed(place):
         assert plan([*params, *keys]).settings.num_samples in (8, 20, 64)
 
 
+def test_the_studies_are_well_formed():
+    """What a study does has its own tests; here the options of the two pages are read. CI runs each one."""
+    ours = [
+        words[1:] for page in (README, STUDIES_PAGE) for words in commands(page) if words[0] == "recbole-llmfashion"
+    ]
+    asked = [words[1:] for words in ours if words[0] == "study"]
+    assert {name for name, *_ in asked} == set(STUDIES)
+    for name, *argv in asked:
+        assert parse(name, argv, STUDIES[name].options, STUDIES[name].models).dataset == "footwear"
+        assert f"\nstudy {name} " in (ROOT / ".ci/run").read_text()
+    assert {words[0] for words in ours} <= {"convert", *(command.name for command in app.registered_commands)}
+
+
 def test_the_config_files_that_it_names_exist():
     for file in re.findall(r"--config_files=(properties\S+)", README):
         assert (ROOT / file).is_file(), file
@@ -113,8 +129,9 @@ def test_the_map_names_every_file():
     mapped = set(re.findall(r"`([\w./-]+)`", README[README.index("## Every file") :]))
     gone = {name for name in mapped if "/" in name and not (ROOT / name).exists()}
     assert gone == set()
-    left_out = ("tests/", "dataset/", "properties/tuned/", "README.md")
-    assert "properties/tuned/" in mapped
+    folders = ("tests/", "dataset/", "properties/tuned/", "docs/results/")
+    left_out = (*folders, "README.md")
+    assert set(folders) - {"dataset/"} <= mapped
     small = {name for name in listed if not name.startswith(left_out) and not name.endswith("/__init__.py")}
     assert small - mapped == set()
 

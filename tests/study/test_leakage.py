@@ -1,0 +1,54 @@
+"""Test targets replaced: every artefact that any study trains is found again, and only the ranks are others."""
+
+import pandas as pd
+import pytest
+from fakes import SMALL, replace_test_targets, simulated_shop
+
+from recbole_llmfashion.baseline import make_loaders
+from recbole_llmfashion.config import load_config
+from recbole_llmfashion.model.floors import Popularity
+from recbole_llmfashion.study.command import study
+
+KEYS = SMALL | {
+    "click_filter": "none",  # the paper's filter looks at targets
+    "recformer_width": 32, "recformer_layers": 1, "recformer_heads": 2, "recformer_vocab_size": 400,
+    "recformer_max_tokens": 64, "recformer_attention_window": 16, "recformer_pretrain_epochs": 1,
+    "recformer_stage1_epochs": 1, "recformer_stage2_epochs": 1, "state": "ERROR",
+}  # fmt: skip
+STUDIES = [
+    ("compare",),
+    ("ablation",),
+    ("cold-start", "--models=SASRec,CORE", "--plus_cold=True"),
+    ("low-resource", "--models=CORE,Recformer,LLMFashionRec,SeqKNN", "--shares=50,100"),
+]
+TIME_SPLIT = [("time-split", "--models=SASRec,Recformer,LLMFashionRec,SeqKNN")]
+
+
+def run(root, data, studies):
+    """Runs studies over `data`; the trained stages and the rows that are there afterwards."""
+    for name, *words in studies:
+        places = [f"--data_path={data}", f"--checkpoint_dir={root / 'saved'}", f"--output={root / 'out' / name}"]
+        study(name, ["--dataset=shoes", "--seeds=1", *words, *places, *(f"--{k}={v}" for k, v in KEYS.items())])
+    made = {path.name for path in (root / "saved/shoes/stages").iterdir() if path.name != ".locks"}
+    rows = {name for name in made if name.startswith("row-")}
+    return made - rows, rows, pd.read_parquet(root / "out" / studies[0][0] / "ranks.parquet")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("studies", [STUDIES, TIME_SPLIT], ids=["leave-one-out", "time-split"])
+def test_other_test_targets_train_nothing_anew(tmp_path, studies):
+    simulated_shop(tmp_path)
+    users = None
+    if studies is TIME_SPLIT:  # who buys for the last time before the test period is a training row
+        keys = {"data_path": str(tmp_path), "split_by": "time", "click_filter": "none"}
+        loaders = make_loaders(load_config(Popularity, "shoes", overrides=keys))
+        codes = loaders.test._dataset.inter_feat[loaders.dataset.uid_field]
+        users = set(loaders.dataset.id2token(loaders.dataset.uid_field, codes.numpy()))
+        assert 0 < len(users) < 40
+    trained, rows, ranks = run(tmp_path, tmp_path, studies)
+    replace_test_targets(tmp_path / "shoes", tmp_path / "other/shoes", users)
+    again, more, others = run(tmp_path, tmp_path / "other", studies)
+    assert again == trained
+    assert len(more) == 2 * len(rows) and more > rows  # each row was asked anew, of other targets
+    changed = ranks["target"] != others["target"]
+    assert changed.all() if users is None else changed[ranks["user"].isin(users)].all()
