@@ -9,12 +9,11 @@ import pandas as pd
 from recbole_llmfashion.evaluation import RANK_COLUMNS
 from recbole_llmfashion.quick_start import Result
 from recbole_llmfashion.results import COLUMNS, versions
-from recbole_llmfashion.study.document import Cell, Column, Document, TableRow, Value
+from recbole_llmfashion.study.document import METRIC_TITLES, Cell, Column, Document, TableRow, Value
 from recbole_llmfashion.study.request import OWN, Request
 from recbole_llmfashion.study.rows import Entry, Outcome, Runner
 
 Rows = Mapping[str, Sequence[Outcome]]
-METRIC_TITLES = {"recall@10": "Recall@10", "ndcg@10": "NDCG@10", "mrr@10": "MRR@10", "mrr": "MRR"}
 METRICS = [Column(name, METRIC_TITLES[name]) for name in COLUMNS]
 READING = (
     "Test rows: the final purchase of each user among all items, history not masked. MRR@10 is RecBole's, MRR is over "
@@ -81,7 +80,8 @@ def document(request: Request, runner: Runner, title: str, rows: Rows, datasets:
         seeds=runner.seeds,
         command=request.command,
         versions=versions(),
-        settings=dict(request.overrides) | {"config_files": list(request.config_files)},
+        settings=dict(request.overrides)
+        | ({"config_files": list(request.config_files)} if request.config_files else {}),
         models={label: [outcome.as_json() for outcome in outcomes] for label, outcomes in rows.items()},
         notes=[READING, *_bounded(rows), *_tuned(rows), *([BACKBONE] if _embedded(runner) else [])],
     )

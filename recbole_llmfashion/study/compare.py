@@ -7,7 +7,17 @@ from collections.abc import Sequence
 
 from recbole_llmfashion.results import COLUMNS
 from recbole_llmfashion.study import assemble
-from recbole_llmfashion.study.document import Cell, Column, Document, Figure, Series, Table, TableRow, Value
+from recbole_llmfashion.study.document import (
+    METRIC_TITLES,
+    Cell,
+    Column,
+    Document,
+    Figure,
+    Series,
+    Table,
+    TableRow,
+    Value,
+)
 from recbole_llmfashion.study.request import OWN, Request, label_of
 from recbole_llmfashion.study.rows import Entry, Runner
 from recbole_llmfashion.study.significance import compare_rows, significance_table
@@ -62,7 +72,7 @@ def _improvement(lines: Sequence[TableRow]) -> Table:
             "own": cell.mean,
             "gain": assemble.gain(cell.mean, found[1]),
         }
-        table.rows.append(TableRow(assemble.METRIC_TITLES[metric], cells, ranked=False))
+        table.rows.append(TableRow(METRIC_TITLES[metric], cells, ranked=False))
     return table
 
 
@@ -72,9 +82,7 @@ def bars(
     """A bar a row for each metric."""
     shown = [line for line in lines if not line.reason]
     labels = [line.label for line in shown]
-    series = [
-        Series(assemble.METRIC_TITLES[metric], labels, [mean(line, metric) for line in shown]) for metric in metrics
-    ]
+    series = [Series(METRIC_TITLES[metric], labels, [mean(line, metric) for line in shown]) for metric in metrics]
     return Figure(name, caption, "bars", "", "test metric", series)
 
 

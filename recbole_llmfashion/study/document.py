@@ -10,6 +10,8 @@ from typing import Any, Literal
 
 Kind = Literal["metric", "number", "count", "share", "text"]
 
+METRIC_TITLES = {"recall@10": "Recall@10", "ndcg@10": "NDCG@10", "mrr@10": "MRR@10", "mrr": "MRR"}
+
 
 @dataclass(frozen=True)
 class Column:

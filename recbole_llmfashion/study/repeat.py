@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from recbole_llmfashion.results import COLUMNS
 from recbole_llmfashion.study import ablation, assemble, cold_start, compare, low_resource
-from recbole_llmfashion.study.document import Column, Document, Table, TableRow
+from recbole_llmfashion.study.document import METRIC_TITLES, Column, Document, Table, TableRow
 from recbole_llmfashion.study.request import ID_MODELS, OWN, TEXT_MODELS, Request, label_of
 from recbole_llmfashion.study.rows import Entry, Runner
 
@@ -53,7 +53,7 @@ def best_claims(lines: list[TableRow]) -> list[Claim]:
     """Ours is best in each metric."""
     made = []
     for metric in COLUMNS:
-        title = assemble.METRIC_TITLES[metric]
+        title = METRIC_TITLES[metric]
         own = next((compare.mean(line, metric) for line in lines if line.label == OWN), None)
         other = assemble.best_other(lines, OWN, metric)
         if own is None or other is None:

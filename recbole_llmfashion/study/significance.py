@@ -13,7 +13,7 @@ import pandas as pd
 from scipy import stats
 
 from recbole_llmfashion.errors import UserError
-from recbole_llmfashion.study.document import Column, Table, TableRow
+from recbole_llmfashion.study.document import METRIC_TITLES, Column, Table, TableRow
 
 ROW = ["seed", "user", "target"]
 LEVEL = 0.95
@@ -204,7 +204,12 @@ def significance_table(comparisons: Sequence[Comparison], name: str = "significa
         Column("users", "users", "count"),
     ]
     rows = [
-        TableRow(one.other, {column.key: getattr(one, column.key) for column in columns}, ranked=False)
+        TableRow(
+            one.other,
+            {column.key: getattr(one, column.key) for column in columns}
+            | {"metric": METRIC_TITLES.get(one.metric, one.metric)},
+            ranked=False,
+        )
         for one in comparisons
     ]
     seeds = max((one.seeds for one in comparisons), default=1)

@@ -183,7 +183,7 @@ def test_table():
     found = [one for m in ("recall@10", "mrr") for one in compare_rows(frame, "A", ["B", "C"], m)]
     table = significance_table(found)
     assert [row.label for row in table.rows] == ["B", "C", "B", "C"]
-    assert [row.cells["metric"] for row in table.rows] == ["recall@10", "recall@10", "mrr", "mrr"]
+    assert [row.cells["metric"] for row in table.rows] == ["Recall@10", "Recall@10", "MRR", "MRR"]
     assert table.rows[0].cells["difference"] == pytest.approx(0.25)
     assert not any(row.ranked for row in table.rows)
     assert table.title == "A against the others"
