@@ -1,6 +1,7 @@
 """What is committed under docs/results is what results.json beside it gives."""
 
 import json
+import re
 from dataclasses import replace
 from html import unescape
 from pathlib import Path
@@ -40,6 +41,15 @@ def check(folder: Path) -> None:
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name if folder else "none")
 def test_committed_files_say_what_results_json_says(folder):
     check(folder)
+
+
+def test_the_readme_shows_a_committed_table_and_figure():
+    readme = (RESULTS.parents[1] / "README.md").read_text(encoding="utf-8")
+    committed = (RESULTS / "amazon_office-compare/table.md").read_text(encoding="utf-8").splitlines()
+    rows = [line for line in committed[: committed.index("## LLMFashionRec against the best other row")] if "|" in line]
+    assert len(rows) == 13 and "\n".join(rows) in readme
+    [figure] = re.findall(r"!\[[^]]+\]\((docs/results/[^)]+)\)", readme)
+    assert (RESULTS.parents[1] / figure).is_file()
 
 
 @pytest.mark.parametrize("name", ["table.md", "table.tex", "report.html"])
