@@ -5,16 +5,13 @@ Knows the hub's repositories. Does NOT know what the files hold. The only home o
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from huggingface_hub import HfApi, hf_hub_download
-from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError
 
 from recbole_llmfashion.errors import UserError, did_you_mean
-
-# HfHubHTTPError derives from OSError and from the base class of its HTTP client, whichever the installed version uses
-_FAILURES: tuple[type[BaseException], ...] = (EntryNotFoundError, OSError, *HfHubHTTPError.__bases__)
 
 
 @dataclass(frozen=True)
@@ -56,20 +53,23 @@ def fetch(wanted: HubFiles, say: Callable[[str], None]) -> list[Path]:
     Raises:
         UserError: without a network, or where the hub has no such file.
     """
+    info = _ask(wanted, lambda: HfApi().dataset_info(wanted.repository, files_metadata=True))
+    sizes = {file.rfilename: file.size or 0 for file in info.siblings or ()}
+    for name in wanted.files:
+        if name not in sizes:
+            raise UserError(f"{wanted.repository} has no file {name}; {did_you_mean(name, sizes)}")
+    size = sum(sizes[name] for name in wanted.files)
+    say(f"{wanted.repository} at {info.sha}: {len(wanted.files)} files, {size / 1e6:,.1f} MB, {_licence(info)}")
+    get = partial(hf_hub_download, wanted.repository, repo_type="dataset", revision=info.sha)
+    return [Path(_ask(wanted, partial(get, name))) for name in wanted.files]
+
+
+def _ask(wanted: HubFiles, call: Callable[[], Any]) -> Any:
+    """What the hub answers; whatever fails is one line that says what else can be done."""
     try:
-        info = HfApi().dataset_info(wanted.repository, files_metadata=True)
-        sizes = {file.rfilename: file.size or 0 for file in info.siblings or ()}
-        for name in wanted.files:
-            if name not in sizes:
-                hint = did_you_mean(name, sizes)
-                raise UserError(f"{wanted.repository} has no file {name}; {hint}")
-        size = sum(sizes[name] for name in wanted.files)
-        say(f"{wanted.repository} at {info.sha}: {len(wanted.files)} files, {size / 1e6:,.1f} MB, {_licence(info)}")
-        return [
-            Path(hf_hub_download(wanted.repository, name, repo_type="dataset", revision=info.sha))
-            for name in wanted.files
-        ]
-    except _FAILURES as error:
+        return call()
+    # the hub's own errors, its HTTP client's and its transfer library's have no base in common
+    except Exception as error:
         said = str(error).strip().splitlines()[:1] or [type(error).__name__]
         raise UserError(f"cannot fetch from {wanted.repository} ({said[0]}); {wanted.by_hand}") from error
 

@@ -81,9 +81,10 @@ def _renamed_frames(
     events = raw.events.assign(
         user_id=_renamed(raw.events["user_id"], users), item_id=_renamed(raw.events["item_id"], items)
     )
+    results = [" ".join(items.get(item, item) for item in one) for one in raw.log["results"]]
     log = raw.log.assign(
         user_id=_renamed(raw.log["user_id"], users),
-        results=[" ".join(items.get(item, item) for item in one) for one in raw.log["results"]],
+        results=pd.Series(results, index=raw.log.index, dtype=object),
     )
     catalogue = raw.catalogue.assign(item_id=_renamed(raw.catalogue["item_id"], items))
     return (events.reset_index(drop=True), log.reset_index(drop=True), catalogue.reset_index(drop=True))
@@ -94,7 +95,8 @@ def _renamed(ids: pd.Series, names: Mapping[str, str]) -> pd.Series:
 
 
 def _seen_only(folder: AtomicFolder) -> AtomicFolder:
-    seen = set(folder.interactions["item_id"]) | set(folder.searches["results"].str.split().explode().dropna())
+    shown = {item for cell in folder.searches["results"] for item in cell.split()}
+    seen = shown | set(folder.interactions["item_id"])
     return replace(folder, items=folder.items[folder.items["item_id"].isin(seen)].reset_index(drop=True))
 
 
