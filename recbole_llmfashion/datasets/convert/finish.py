@@ -62,16 +62,14 @@ def finish(
     if not all_items:
         folder = _seen_only(folder)
     searches = "source" if len(folder.searches) else "none"
-    # the README tells of this conversion alone; `notes` may belong to a longer story
-    counted = [*notes, *counts.lines(), f"items: {len(folder.items):,}"]
+    notes += [*counts.lines(), f"items: {len(folder.items):,}"]
     if queries is Queries.category:
         found, without = derive_searches(folder.interactions, folder.items, raw.resolution)
         folder, searches = replace(folder, searches=found), "derived"
-        counted.append(f"searches derived from earlier items: {len(found):,}; {without:,} times the item had no words")
-    counted += _write_maps(folder, item_names, user_names)
+        notes.append(f"searches derived from earlier items: {len(found):,}; {without:,} times the item had no words")
+    notes += _write_maps(folder, item_names, user_names)
     write_folder(folder)
-    write_readme(folder, origin, counted, searches)
-    notes[:] = counted
+    write_readme(folder, origin, notes, searches)
     return folder
 
 

@@ -166,7 +166,8 @@ def test_broken_lines_are_counted_and_change_nothing_else(tmp_path: Path) -> Non
 def test_too_many_broken_lines_are_one_line_of_error(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"r\.jsonl: 2 of 9 lines are broken.*line 8 is the first: no JSON object"):
         convert(tmp_path, [*REVIEWS, "{", "}"], max_broken=0.2)
-    assert convert(tmp_path, [*REVIEWS, "{", "}"], max_broken=0.25)
+    # just as many as allowed are not too many
+    assert convert(tmp_path, [*REVIEWS, "{"], max_broken=0.125)
     with pytest.raises(UserError, match=r"meta_r\.jsonl: 1 of 6 lines"):
         convert(tmp_path, products=[*PRODUCTS, "{"])
     with pytest.raises(UserError, match=r"r\.jsonl: no lines"):

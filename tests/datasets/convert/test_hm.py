@@ -27,7 +27,7 @@ lined."
 B,Lingeries/Tights,1,Ladieswear,61,Womens Lingerie,1017,"Under-, Nightwear",Microfibre T-shirt bra.
 0500000003,0500000,Tigra knitted headband,74,Hair/alice band,Accessories,1010016,Solid,,,-1,,-1,,1,Hair,C,\
 Ladies Accessories,1,Ladieswear,65,Womens Big accessories,1019,Accessories,
-0600000004,0600000,,74,Hat,Accessories,1,Solid,9,Black,4,Dark,5,Black,1,Hats,C,Ladies Accessories,1,Ladieswear,65,x,1,x,x
+0600000004,0600000,,74,Hat,Accessories,1,Solid,9,Black,4,Dark,5,Black,1,Hats,C,Ladies Accessories,1,Ladieswear,65,x,1,x,
 """
 A, B = "a" * 64, "b" * 64
 TRANSACTIONS = f"""t_dat,customer_id,article_id,price,sales_channel_id
