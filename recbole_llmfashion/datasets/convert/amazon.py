@@ -19,6 +19,7 @@ from recbole_llmfashion.datasets.convert.cells import as_id, as_path, as_text
 from recbole_llmfashion.datasets.convert.events import CHUNK_ROWS, EventChunk
 from recbole_llmfashion.datasets.convert.json_lines import read_json_lines
 from recbole_llmfashion.datasets.convert.readme import Origin
+from recbole_llmfashion.datasets.table_source import require_file
 
 # 1995 to 2100 in milliseconds: seconds or microseconds fall outside
 _FIRST, _BEYOND = 788_918_400_000, 4_102_444_800_000
@@ -33,6 +34,9 @@ class Amazon2023:
     Args:
         clicks: whether reviews without a verified purchase are clicks.
         max_broken: share of unusable lines above which a file is refused.
+
+    Raises:
+        UserError: for a file that is not there.
     """
 
     days = False
@@ -48,6 +52,9 @@ class Amazon2023:
         max_broken: float = MAX_BROKEN,
         show_progress: bool = False,
     ) -> None:
+        # before hours of reading, not after
+        for path in (reviews, metadata):
+            require_file(path)
         self._reviews, self._metadata = reviews, metadata
         self._clicks, self._max_broken, self._show = clicks, max_broken, show_progress
         said = "clicks" if clicks else "left out"

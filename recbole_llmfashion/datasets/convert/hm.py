@@ -17,17 +17,18 @@ from numpy.typing import NDArray
 from recbole_llmfashion.data.atomic import empty_searches
 from recbole_llmfashion.datasets.convert.broken import MAX_BROKEN, BrokenLines
 from recbole_llmfashion.datasets.convert.cells import as_path, as_text
-from recbole_llmfashion.datasets.convert.csv_stream import RAGGED, read_blocks
+from recbole_llmfashion.datasets.convert.csv_stream import RAGGED, header_of, read_blocks
 from recbole_llmfashion.datasets.convert.events import EventChunk
 from recbole_llmfashion.datasets.convert.filters import DAY
 from recbole_llmfashion.datasets.convert.hm_queries import HMQueries
 from recbole_llmfashion.datasets.convert.readme import Origin
-from recbole_llmfashion.datasets.table_source import read_source
+from recbole_llmfashion.datasets.table_source import read_source, require_columns, require_file
 from recbole_llmfashion.errors import UserError
 
-TRANSACTION_COLUMNS = ("t_dat", "customer_id", "article_id")
+_TRANSACTION_COLUMNS = ("t_dat", "customer_id", "article_id")
 # from the top; the published names of H&M's own hierarchy
 _PATH = ("index_group_name", "index_name", "product_group_name", "product_type_name")
+_ARTICLE_COLUMNS = ("article_id", "prod_name", "colour_group_name", *_PATH)
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _WRITTEN = (
     "A model wrote each from the article of a transaction; it stands at the last second of that transaction's day, so"
@@ -42,6 +43,9 @@ class HM:
         queries: what `--queries-file` brought, or None.
         max_broken: share of unusable transactions above which the file is refused; with queries none may be of another
             number of fields, as they are told apart by their place.
+
+    Raises:
+        UserError: for a file or a column that is not there.
     """
 
     days = True
@@ -56,6 +60,10 @@ class HM:
         max_broken: float = MAX_BROKEN,
         show_progress: bool = False,
     ) -> None:
+        # before the long file is read, not after
+        for path, columns in ((articles, _ARTICLE_COLUMNS), (transactions, _TRANSACTION_COLUMNS)):
+            require_file(path)
+            require_columns(path, columns, header_of(path, ","))
         self._articles, self._transactions, self._queries = articles, transactions, queries
         self._max_broken, self._show = max_broken, show_progress
         self.has_searches = queries is not None
@@ -72,7 +80,7 @@ class HM:
         """Transactions in file order; `seconds` is the day's first."""
         broken = BrokenLines(self._transactions.name, self._max_broken)
         row = 0
-        for block in read_blocks(self._transactions, TRANSACTION_COLUMNS, broken, show_progress=self._show):
+        for block in read_blocks(self._transactions, _TRANSACTION_COLUMNS, broken, show_progress=self._show):
             ragged = broken.reasons[RAGGED]
             if self._queries is not None and ragged:
                 raise UserError(
@@ -92,7 +100,7 @@ class HM:
 
     def items(self, wanted: Collection[str] | None) -> pd.DataFrame:
         """Articles with a name in the file's order."""
-        source = read_source(self._articles, ["article_id", "prod_name", "colour_group_name", *_PATH])
+        source = read_source(self._articles, _ARTICLE_COLUMNS)
         frame = source.frame.assign(article_id=article_ids(source.frame["article_id"]))
         again = (frame["article_id"].duplicated() & (frame["article_id"] != "")).to_numpy()
         for place in np.flatnonzero(again)[:1]:

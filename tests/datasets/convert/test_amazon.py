@@ -237,7 +237,7 @@ def test_memory_does_not_grow_with_the_text(tmp_path: Path) -> None:
     peaks = []
     for length in (10, 20_000):  # 600 reviews: 12 MB of text in the second file
         lines = (review("AEU1", f"B{i}", 1_588_615_855_070 + i, text="x" * length) for i in range(600))
-        source = Amazon2023(write_lines(tmp_path / "r.jsonl", lines), tmp_path / "none")
+        source = Amazon2023(*[write_lines(tmp_path / "r.jsonl", lines)] * 2)
         tracemalloc.start()
         assert sum(len(chunk.users) for chunk in source.events()) == 600
         peaks.append(tracemalloc.get_traced_memory()[1])
