@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recbole_llmfashion.datasets.convert.cells import as_id, as_path, as_text
@@ -117,6 +117,7 @@ def test_one_day_is_one_moment_where_the_log_knows_days_alone() -> None:
     assert derive_searches(rows, ITEMS, 86_400.0)[0].to_numpy().tolist() == [["u", 86_399.0, "hats", ""]]
 
 
+@settings(max_examples=40)
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 6)), min_size=2, max_size=8), st.data())
 def test_no_derived_search_knows_what_comes_after_it(events: list[tuple[str, int]], data: st.DataObject) -> None:
     """Replacing every item from a moment on changes no search up to it: neither its words, its time nor its being."""
