@@ -43,6 +43,7 @@ HOMES = {
     "bitsandbytes": {"llm"},
     "faiss": {"embedding/index"},
     "open_clip": {"embedding/clip"},
+    "huggingface_hub": {"datasets/convert/download"},
     "ray": {"tuning"},
     "optuna": {"tuning/proposals"},
     "matplotlib": {"tuning/figures", "study/figures"},

@@ -1,4 +1,4 @@
-"""The sub-commands `validate`, `clean` and `convert table`.
+"""The sub-commands `validate`, `clean` and `convert table`; the group `convert`, which other sources join.
 
 Knows typer and what to print. Does NOT hold any of the work, and leaves errors to the command line.
 """
@@ -11,6 +11,8 @@ import typer
 
 from recbole_llmfashion.data.atomic import read_folder, write_folder
 from recbole_llmfashion.datasets.clean import clean
+from recbole_llmfashion.datasets.convert import commands as sources
+from recbole_llmfashion.datasets.convert.finish import Queries
 from recbole_llmfashion.datasets.convert_table import TableColumns, convert_table
 from recbole_llmfashion.datasets.validate import validate
 
@@ -18,12 +20,12 @@ _Folder = Annotated[Path, typer.Argument(metavar="DIR", help="folder of a datase
 
 
 def register(app: typer.Typer) -> None:
-    """Add the commands to `app`; `convert` is a group, so that other sources can join it."""
+    """Add the commands to `app`; `convert` is a group."""
     app.command("validate")(_validate)
     app.command("clean")(_clean)
     convert = typer.Typer(help="Make clean atomic files from other formats.", no_args_is_help=True)
-    convert.callback()(_convert)
     convert.command("table")(_table)
+    sources.register(convert)
     app.add_typer(convert, name="convert")
 
 
@@ -54,10 +56,6 @@ def _clean(
         typer.echo(line)
 
 
-def _convert() -> None:
-    """A group needs a body of its own, or typer folds its only command into it."""
-
-
 def _table(
     interactions: Annotated[Path, typer.Option(metavar="FILE", help="events: .csv, .tsv or .parquet")],
     items: Annotated[Path, typer.Option(metavar="FILE", help="catalogue: .csv, .tsv or .parquet")],
@@ -77,10 +75,11 @@ def _table(
     drop_unknown_items: Annotated[
         bool, typer.Option("--drop-unknown-items", help="leave out events of items that the catalogue lacks")
     ] = False,
+    queries: sources.DeriveQueries = Queries.none,
 ) -> None:
     """Make clean atomic files from tables; says what it took times for, renamed, cut and left out."""
     columns = TableColumns(user, item, time, title, action, query, results, brand, color, size, category)
-    notes = convert_table(interactions, items, columns, out, searches, drop_unknown_items, show_progress=True)[1]
-    for line in notes:
+    places = (interactions, items, columns, out, searches)
+    for line in convert_table(*places, drop_unknown_items, queries, show_progress=True)[1]:
         typer.echo(line)
     typer.echo(f"written: {out}")

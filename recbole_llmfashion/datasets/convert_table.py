@@ -1,19 +1,19 @@
 """A shop's own tables (interactions, items, searches; CSV or Parquet) to a clean folder of atomic files.
 
 Knows the order of the steps and the names of the user's columns. Does NOT parse files (`table_source`), judge rows
-(`table_parts`) or order them (`clean`), and never guesses: what cannot be kept is an error with its line, or a count.
+(`table_parts`), order or write them (`finish`), and never guesses: what cannot be kept is an error with its line, or a
+count.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 from tqdm import tqdm
 
-from recbole_llmfashion.data.atomic import AtomicFolder, empty_searches, write_folder
-from recbole_llmfashion.datasets.clean import clean
-from recbole_llmfashion.datasets.rename import rename_ids, write_map
+from recbole_llmfashion.data.atomic import AtomicFolder, empty_searches
+from recbole_llmfashion.datasets.convert.finish import Queries, Raw, finish, refuse_both
+from recbole_llmfashion.datasets.convert.readme import Origin, refuse_foreign
 from recbole_llmfashion.datasets.table_parts import interactions_of, items_of, known_only, searches_of
 from recbole_llmfashion.datasets.table_source import read_source
 from recbole_llmfashion.errors import UserError
@@ -51,6 +51,7 @@ def convert_table(
     out: Path,
     searches: Path | None = None,
     drop_unknown_items: bool = False,
+    queries: Queries = Queries.none,
     show_progress: bool = False,
 ) -> tuple[AtomicFolder, list[str]]:
     """Convert tables, clean the result and write it as the dataset named like the folder `out`.
@@ -61,6 +62,7 @@ def convert_table(
         interactions, items, searches: files, read by suffix (`table_source.read_source`).
         drop_unknown_items: leave out, and count, interactions and search results whose item the table `items` lacks;
             they are an error otherwise.
+        queries: whether to derive searches for a log without any.
 
     Returns:
         the folder as written, and what was done, line by line.
@@ -69,6 +71,8 @@ def convert_table(
         UserError: for whatever cannot be converted, with file and line.
     """
     _check_options(columns, searches)
+    refuse_both(queries, searches is not None)
+    refuse_foreign(out)
     notes: list[str] = []
     with tqdm(total=4, desc=f"converting to {out}", unit="step", disable=not show_progress) as progress:
         source = read_source(interactions, _named(columns.user, columns.item, columns.time, columns.action))
@@ -82,7 +86,8 @@ def convert_table(
         if searches is not None:
             log = _with_known_results(log, catalogue["item_id"], searches.name, drop_unknown_items, notes)
         progress.update()
-        folder = _write(out, events[known], catalogue, log, notes)
+        raw = Raw(events[known], catalogue, log)
+        folder = finish(raw, out, _origin(interactions, items, searches), notes, queries)
         progress.update()
     return folder, notes
 
@@ -92,6 +97,10 @@ def _check_options(columns: TableColumns, searches: Path | None) -> None:
         raise UserError(f"{searches}: which column holds the query? add --query COL")
     if searches is None and (columns.query or columns.results):
         raise UserError("--query and --results name columns of a search table: add --searches FILE")
+
+
+def _origin(*files: Path | None) -> Origin:
+    return Origin("table", f"tables of one's own: {', '.join(file.name for file in files if file is not None)}")
 
 
 def _named(*columns: str | None) -> list[str]:
@@ -120,36 +129,3 @@ def _with_known_results(
     unknown = set(shown[~known_only(shown, catalogue, f"{file}, search results", drop, notes)])
     kept = [[item for item in one if item not in unknown] for one in log["results"]]
     return log.assign(results=pd.Series(kept, index=log.index, dtype=object))
-
-
-def _write(
-    out: Path, events: pd.DataFrame, catalogue: pd.DataFrame, log: pd.DataFrame, notes: list[str]
-) -> AtomicFolder:
-    """Rename ids, clean, write; the counts go to `notes`."""
-    item_names = rename_ids(catalogue["item_id"])
-    user_names = rename_ids([*events["user_id"].unique(), *log["user_id"].unique()])
-    log = log.assign(
-        user_id=_renamed(log["user_id"], user_names),
-        results=[" ".join(item_names.get(item, item) for item in one) for one in log["results"]],
-    )
-    events = events.assign(
-        user_id=_renamed(events["user_id"], user_names), item_id=_renamed(events["item_id"], item_names)
-    )
-    catalogue = catalogue.assign(item_id=_renamed(catalogue["item_id"], item_names))
-    frames = (frame.reset_index(drop=True) for frame in (events, log, catalogue))
-    folder, counts = clean(AtomicFolder(out.resolve().name, out, *frames))
-    kept = set(folder.interactions["user_id"])
-    kept_names = {old: new for old, new in user_names.items() if new in kept}
-    write_map(out / "item_map.tsv", "item_id", item_names)
-    write_map(out / "user_map.tsv", "user_id", kept_names)
-    write_folder(folder)
-    if item_names or kept_names:
-        notes.append(
-            f"renamed: {len(item_names):,} item ids (item_map.tsv), {len(kept_names):,} user ids (user_map.tsv)"
-        )
-    notes += [*counts.lines(), f"items: {len(folder.items):,}"]
-    return folder
-
-
-def _renamed(ids: pd.Series, names: Mapping[str, str]) -> pd.Series:
-    return ids.map(lambda name: names.get(name, name)) if names else ids

@@ -19,6 +19,7 @@ PURCHASE_WORDS = frozenset(["buy", "bought", "purchase", "purchased", "order", "
 CLICK_WORDS = frozenset(
     ["click", "clicked", "view", "viewed", "pageview", "detail", "cart", "addtocart", "basket", "favorite", "wishlist"]
 )
+KNOWN_ACTIONS = f"one of {', '.join(sorted(PURCHASE_WORDS))} (purchase) or {', '.join(sorted(CLICK_WORDS))} (click)"
 _CELL_BREAK = re.compile(r"[\t\r\n\0]")
 _WORD_BREAK = re.compile(r"[\s_\-]+")
 _RESULT_BREAK = re.compile(r"[\s,|]+")
@@ -35,7 +36,7 @@ def interactions_of(
     """
     source = _with_user(source, user, notes)
     seconds, dates = as_seconds(source, time)
-    notes.append(_time_note(source.path.name, seconds, dates))
+    notes.append(time_note(source.path.name, seconds, dates))
     users, items = as_text(source.frame[user]), as_text(source.frame[item])
     for row in items.index[(items == "").to_numpy()][:1]:
         raise UserError(f"{source.where(row, item)}: expected an item id, found an empty cell; mend or drop the row")
@@ -99,7 +100,7 @@ def searches_of(
         notes.append(f"{source.path.name}: {int((~said).sum()):,} searches without a query left out")
     source = Source(source.path, source.frame[said], source.lines)
     seconds, dates = as_seconds(source, time)
-    notes.append(_time_note(source.path.name, seconds, dates))
+    notes.append(time_note(source.path.name, seconds, dates))
     lists: list[list[str]] = [[] for _ in range(len(seconds))] if results is None else _lists(source.frame[results])
     long = sum(len(one) > MAX_RESULTS for one in lists)
     if long:
@@ -121,13 +122,18 @@ def _actions(source: Source, column: str) -> pd.Series:
     codes, words = pd.factorize(as_text(source.frame[column]))
     meaning: list[str] = []
     for code, word in enumerate(words):
-        plain = _WORD_BREAK.sub("", word).lower()
-        if plain not in PURCHASE_WORDS | CLICK_WORDS:
+        action = action_of(word)
+        if action is None:
             row = source.frame.index[int((codes == code).argmax())]
-            known = ", ".join(sorted(PURCHASE_WORDS)) + " (purchase) or " + ", ".join(sorted(CLICK_WORDS)) + " (click)"
-            raise UserError(f"{source.where(row, column)}: expected one of {known}, found {shown(word)}; rename it")
-        meaning.append("purchase" if plain in PURCHASE_WORDS else "click")
+            raise UserError(f"{source.where(row, column)}: expected {KNOWN_ACTIONS}, found {shown(word)}; rename it")
+        meaning.append(action)
     return pd.Series(np.array(meaning, dtype=object)[codes], index=source.frame.index)
+
+
+def action_of(word: str) -> str | None:
+    """`purchase` or `click`, or None for a word that is not known; case, spaces, `_` and `-` do not count."""
+    plain = _WORD_BREAK.sub("", word).lower()
+    return "purchase" if plain in PURCHASE_WORDS else "click" if plain in CLICK_WORDS else None
 
 
 def _cell(source: Source, column: str) -> pd.Series:
@@ -146,7 +152,7 @@ def _id_text(value: Any) -> str:
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
-def _time_note(file: str, seconds: pd.Series, dates: bool) -> str:
+def time_note(file: str, seconds: pd.Series, dates: bool) -> str:
     """What was taken for a time, said aloud because a wrong unit shows nowhere else."""
     kind = "dates, converted to unix seconds (UTC where no zone is given)" if dates else "numbers, kept as seconds"
     if seconds.empty:

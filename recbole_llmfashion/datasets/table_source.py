@@ -53,9 +53,7 @@ def read_source(path: Path, columns: Sequence[str]) -> Source:
     """
     suffix = path.suffix.lower()
     wanted = list(dict.fromkeys(columns))
-    if not path.is_file():
-        near = nearest(path.name, (p.name for p in path.parent.iterdir())) if path.parent.is_dir() else None
-        raise UserError(f"{path}: no such file" + (f"; the nearest is {path.with_name(near)}" if near else ""))
+    require_file(path)
     if suffix in _PARQUET:
         return _read_parquet(path, wanted)
     if suffix in _SEPARATORS:
@@ -65,7 +63,15 @@ def read_source(path: Path, columns: Sequence[str]) -> Source:
     )
 
 
-def _require(path: Path, wanted: list[str], present: list[str]) -> None:
+def require_file(path: Path) -> None:
+    """Raise a UserError that names the nearest file where there is none at `path`."""
+    if not path.is_file():
+        near = nearest(path.name, (p.name for p in path.parent.iterdir())) if path.parent.is_dir() else None
+        raise UserError(f"{path}: no such file" + (f"; the nearest is {path.with_name(near)}" if near else ""))
+
+
+def require_columns(path: Path, wanted: Sequence[str], present: Sequence[str]) -> None:
+    """Raise a UserError for the first column that is not there, with the nearest, or is there twice."""
     for column in wanted:
         if column not in present:
             near = nearest(column, present)
@@ -79,7 +85,7 @@ def _require(path: Path, wanted: list[str], present: list[str]) -> None:
 
 def _read_parquet(path: Path, wanted: list[str]) -> Source:
     try:
-        _require(path, wanted, pq.read_schema(path).names)
+        require_columns(path, wanted, pq.read_schema(path).names)
         frame = pq.read_table(path, columns=wanted).to_pandas(ignore_metadata=True)
     except (pa.ArrowException, OSError) as error:
         raise UserError(
@@ -106,7 +112,7 @@ def _parse_text(path: Path, wanted: list[str], reader: "csv._reader") -> Source:
     # Not pandas: its readers pad short lines, cut long ones and stop at NUL bytes without a word.
     try:
         header: list[str] = next(reader, [])
-        _require(path, wanted, header)
+        require_columns(path, wanted, header)
         places = [header.index(column) for column in wanted]
         rows: list[list[str]] = []
         lines: list[int] = []

@@ -14,9 +14,9 @@ from recbole_llmfashion.data.atomic import AtomicFolder, check_clean, read_folde
 from recbole_llmfashion.datasets.simulate import command
 from recbole_llmfashion.datasets.simulate.frames import item_ids, keep
 from recbole_llmfashion.datasets.simulate.journeys import Log
-from recbole_llmfashion.datasets.simulate.readme import measure
 from recbole_llmfashion.datasets.simulate.simulation import CATEGORIES, Settings, simulate_category
 from recbole_llmfashion.datasets.simulate.words import AUDIENCES, OCCASIONS, SEASONS, SIZES
+from recbole_llmfashion.datasets.statistics import measure
 from recbole_llmfashion.errors import UserError
 
 

@@ -13,12 +13,13 @@ from recbole_llmfashion.datasets.simulate.draws import draw, draw_rows, gumbel_a
 from recbole_llmfashion.datasets.simulate.intents import Intent, blank_intent
 from recbole_llmfashion.datasets.simulate.journeys import Journeys
 from recbole_llmfashion.datasets.simulate.queries import misspell
-from recbole_llmfashion.datasets.simulate.readme import measure
+from recbole_llmfashion.datasets.simulate.readme import new_share
 from recbole_llmfashion.datasets.simulate.seasons import START_SECONDS, gift_chance, month_of_day
 from recbole_llmfashion.datasets.simulate.shop import BRAND_FACET, Shop
 from recbole_llmfashion.datasets.simulate.simulation import CATEGORIES, Settings, simulate_category
 from recbole_llmfashion.datasets.simulate.users import Users, make_users
 from recbole_llmfashion.datasets.simulate.walk import Walk
+from recbole_llmfashion.datasets.statistics import measure
 
 USERS = 700
 
@@ -34,9 +35,9 @@ def contrasts() -> dict[str, AtomicFolder]:
 
 
 def test_c1_new_items_beside_the_contrasts(footwear: AtomicFolder, contrasts: dict[str, AtomicFolder]) -> None:
-    fashion = measure(footwear).new_share
-    assert fashion / measure(contrasts["electronics"]).new_share == pytest.approx(3.6, rel=0.2)
-    assert fashion / measure(contrasts["toys"]).new_share == pytest.approx(6.7, rel=0.2)
+    fashion = new_share(footwear)
+    assert fashion / new_share(contrasts["electronics"]) == pytest.approx(3.6, rel=0.2)
+    assert fashion / new_share(contrasts["toys"]) == pytest.approx(6.7, rel=0.2)
 
 
 def test_c1_items_fade(footwear: AtomicFolder, contrasts: dict[str, AtomicFolder]) -> None:

@@ -3,55 +3,17 @@
 It knows the frames and the settings; nothing of how the simulation works beyond what it states.
 """
 
-from dataclasses import dataclass
-
-import pandas as pd
-
 from recbole_llmfashion.data.atomic import AtomicFolder
 from recbole_llmfashion.datasets.simulate.products import Category
 from recbole_llmfashion.datasets.simulate.seasons import START_SECONDS
+from recbole_llmfashion.datasets.statistics import measure
 
 MARK = "made by `recbole-llmfashion simulate`"
 
 
-@dataclass(frozen=True)
-class Statistics:
-    """Table 1's numbers and a few more. Interactions are item actions, searches not among them; `interactions`,
-    `mean_length` and `per_item` are counted after the paper's click filter, the rest on the files as they are."""
-
-    users: int
-    items: int
-    interactions: int
-    mean_length: float
-    per_item: float
-    rows: int
-    purchase_share: float
-    items_seen: int
-    new_share: float
-    searches: int
-    unique_queries: int
-
-
-def measure(folder: AtomicFolder) -> Statistics:
-    """Count a folder; the filter drops clicks on items that the same user purchased at any time."""
-    actions = folder.interactions
-    bought = actions["action"] == "purchase"
-    pairs = pd.MultiIndex.from_frame(actions[["user_id", "item_id"]])
-    counted = int((bought | ~pairs.isin(pairs[bought])).sum())
-    users, items = actions["user_id"].nunique(), len(folder.items)
-    return Statistics(
-        users=users,
-        items=items,
-        interactions=counted,
-        mean_length=counted / users,
-        per_item=counted / items,
-        rows=len(actions),
-        purchase_share=float(bought.mean()),
-        items_seen=actions["item_id"].nunique(),
-        new_share=float((folder.items["available_from"] >= START_SECONDS).mean()),
-        searches=len(folder.searches),
-        unique_queries=folder.searches["query"].nunique(),
-    )
+def new_share(folder: AtomicFolder) -> float:
+    """The share of the catalogue that arrived within the simulated year (C1)."""
+    return float((folder.items["available_from"] >= START_SECONDS).mean())
 
 
 def render(folder: AtomicFolder, category: Category, command: str) -> str:
@@ -91,7 +53,7 @@ contrasts: the same process with less of C1 to C4.
 | interactions per item (Table 1: {category.mean_length * category.users / category.items:.2f}) | {s.per_item:.2f} |
 | rows in `.inter`, all clicks kept | {s.rows:,} |
 | share of purchases in them | {s.purchase_share:.3f} |
-| items that arrived within the year | {s.new_share:.3f} |
+| items that arrived within the year | {new_share(folder):.3f} |
 | searches | {s.searches:,} |
 | unique queries | {s.unique_queries:,} |
 """
