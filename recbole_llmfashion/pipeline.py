@@ -14,7 +14,7 @@ from recbole_llmfashion.embedding.title import TitleModel
 from recbole_llmfashion.engine import Engine
 from recbole_llmfashion.learned import Learned
 from recbole_llmfashion.llm.answers import AnswerBook
-from recbole_llmfashion.model.llmfashionrec import Parts
+from recbole_llmfashion.model.ranking import Parts
 from recbole_llmfashion.prompt.builder import PromptBuilder
 from recbole_llmfashion.prompt.dataloader import LLMFashionRecDataLoader
 from recbole_llmfashion.prompt.memory import QueryProductMemory

@@ -20,7 +20,8 @@ from recbole_llmfashion.config import LLMFashionConfig
 from recbole_llmfashion.data.fixed_order import tie_rank
 from recbole_llmfashion.engine import Engine
 from recbole_llmfashion.learned import STEPS
-from recbole_llmfashion.model.llmfashionrec import LLMFashionRec, Ranking, Validity
+from recbole_llmfashion.model.llmfashionrec import LLMFashionRec
+from recbole_llmfashion.model.ranking import Ranking, Validity
 from recbole_llmfashion.pipeline import Pipeline
 from recbole_llmfashion.stages import StageStore
 from recbole_llmfashion.zero_shot import ZeroShot, answering_config, make_pipeline

@@ -19,7 +19,7 @@ from recbole_llmfashion.config import LLMFashionConfig, load_config, tuned_file
 from recbole_llmfashion.data.dataset import LLMFashionRecDataset
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.llm.answers import AnswerBook
-from recbole_llmfashion.model.llmfashionrec import Parts
+from recbole_llmfashion.model.ranking import Parts
 from recbole_llmfashion.pipeline import Pipeline
 from recbole_llmfashion.prompt.dataloader import LLMFashionRecDataLoader
 from recbole_llmfashion.retrieval.identity_list import IdentityList
