@@ -150,6 +150,17 @@ class Engine:
         (folder / "finetune.json").write_text(json.dumps(report, indent=1))
         (folder / "losses.json").write_text(json.dumps(losses))
 
+    @property
+    def source(self) -> str:
+        """The backbone: a folder, or a name of the hub; known after `pretrain`."""
+        return self._source
+
+    @property
+    def adapter(self) -> Path:
+        """The adapter's folder; known after `finetune`."""
+        assert self._adapter is not None
+        return self._adapter
+
     def _load(self) -> tuple[Any, Any]:
         """The model that answers, with its adapter where that is trained, and the tokenizer."""
         if self._loaded is None:

@@ -4,31 +4,18 @@ Every number stands beside the command, the seed and the data hash that made it.
 """
 
 import json
-import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from recbole_llmfashion import __version__
 from recbole_llmfashion.evaluation import RANK_COLUMNS
 from recbole_llmfashion.quick_start import Result
+from recbole_llmfashion.versions import versions
 
 COLUMNS = ("recall@10", "ndcg@10", "mrr@10", "mrr")
-_PACKAGES = (
-    "recbole",
-    "torch",
-    "transformers",
-    "peft",
-    "bitsandbytes",
-    "open_clip_torch",
-    "faiss-cpu",
-    "numpy",
-    "pandas",
-)
 
 
 @dataclass(frozen=True)
@@ -39,12 +26,6 @@ class Run:
     data_sha256: str
     seeds: Sequence[int]
     command: str
-
-
-def versions() -> dict[str, str]:
-    """Of what decides numbers."""
-    found = {"python": platform.python_version(), "recbole_llmfashion": __version__}
-    return found | {name: version(name) for name in _PACKAGES}
 
 
 def model_entry(result: Result | str) -> dict[str, Any]:

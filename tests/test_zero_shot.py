@@ -203,7 +203,7 @@ def test_dates_are_shown_only_where_both_have_them(tmp_path):
         keys = {**SMALL, "data_path": str(tmp_path), "checkpoint_dir": str(tmp_path / "saved"), "topk": [3]}
         config = load_config(LLMFashionRec, target, (), {**keys, "source_dataset": source})
         zero_shot = ZeroShot(config, make_loaders(config).dataset, StageStore(tmp_path / "saved" / target / "stages"))
-        assert zero_shot._asked.builder.settings.dates is dates
+        assert zero_shot.asked.builder.settings.dates is dates
 
 
 def test_a_source_that_cannot_be_one_is_said_in_one_line(tmp_path):

@@ -128,10 +128,13 @@ class PromptBuilder:
         self._queries, self._query_of_search = tuple(queries), query_of_search
         self._searched = Pieces(self._tokenizer, [f" {self.clean(query)}" for query in self._queries])
 
-    def about(self, queries: Sequence[str], query_of_search: np.ndarray) -> "PromptBuilder":
+    def about(
+        self, queries: Sequence[str], query_of_search: np.ndarray, memory: QueryProductMemory | None
+    ) -> "PromptBuilder":
         """The same builder for other searches, its items' pieces shared; arguments as in the constructor."""
         other = copy(self)
         other._read(queries, query_of_search)
+        other.memory = memory
         return other
 
     @property
