@@ -136,6 +136,7 @@ def _run(
         metrics, ranks = _test(trainer, config, loaders)
         if isinstance(trainer, FloorTrainer):
             details |= trainer.details(loaders)
+    details |= {"mask_history": True} if config["mask_history"] else {}
     if keep:
         about = {"seed": config["seed"], "metrics": metrics}
         run = trainer.keep(store.root.parent / "runs", about) if isinstance(trainer, FloorTrainer) else folder

@@ -62,8 +62,9 @@ def table(run: Run, results: Mapping[str, Result | str]) -> str:
             notes.append(f"{name}, what led the list of each row: {shares}.")
         notes += _validity_notes(name, result)
     notes += _tuned_notes(run.dataset, results)
+    masked = "" if any(not isinstance(r, str) and r.details.get("mask_history") for r in results.values()) else "not "
     notes += [
-        "Test rows: the final purchase of each user among all items, history not masked. mrr is over the full "
+        f"Test rows: the final purchase of each user among all items, history {masked}masked. mrr is over the full "
         "catalogue, mrr@10 is RecBole's. minutes: all stages when they were made.",
         f"data sha256 {run.data_sha256[:16]}, seed {', '.join(map(str, run.seeds))}, command: {run.command}",
     ]

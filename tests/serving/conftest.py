@@ -12,14 +12,21 @@ from recbole_llmfashion.cli import app
 from recbole_llmfashion.run import main
 from recbole_llmfashion.serving.recommender import Recommender
 
-KEYS = {**SMALL, "click_filter": "none", "ranking": "mixup", "mixup_m": 2}  # serving sees every click
+# no click filter: serving sees every click
+KEYS = {
+    **SMALL,
+    "click_filter": "none",
+    "ranking": "mixup",
+    "mixup_m": 2,
+    "max_new_tokens": 24,
+}  # serving sees every click
 
 
 @pytest.fixture(scope="session")
 def job(tmp_path_factory):
-    """A run of twenty users: its folder, its run folder, results.json and the served model's lists."""
+    """A run of fourteen users: its folder, its run folder, results.json and the served model's lists."""
     root = tmp_path_factory.mktemp("served")
-    size = ["--users", "20", "--items", "300", "--seed", "3"]
+    size = ["--users", "14", "--items", "300", "--seed", "3"]
     made = CliRunner().invoke(app, ["simulate", "--category", "footwear", *size, "--out", str(root / "shoes")])
     assert made.exit_code == 0, made.output
     keys = {"data_path": root, "checkpoint_dir": root / "saved", **KEYS}
