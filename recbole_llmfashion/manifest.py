@@ -22,6 +22,7 @@ from recbole_llmfashion.stages import sha256
 FORMAT = 1  # raise it when files change their meaning; a reader refuses what is newer than itself
 MANIFEST = "manifest.json"
 SUFFIXES = (".json", ".safetensors", ".parquet", ".model", ".jinja", ".txt", ".md")
+_ANEW = "not readable; copy the exported run anew, or run the main job again"
 _NOT_READ = (MANIFEST, "stage.json")
 
 
@@ -42,12 +43,24 @@ class Manifest:
         return None if found is None else self.folder / found["path"]
 
     def files(self) -> list[tuple[str, Path, str]]:
-        """(part, file within it, sha256) of every file."""
-        return [
-            (name, Path(file), digest)
-            for name, part in self.content["parts"].items()
-            for file, digest in part["files"].items()
-        ]
+        """(part, file within it, sha256) of every file.
+
+        Raises:
+            UserError: the manifest does not say so, or names a file outside its part.
+        """
+        try:
+            found = [
+                (name, Path(file), digest)
+                for name, part in self.content["parts"].items()
+                for file, digest in part["files"].items()
+            ]
+        except (KeyError, TypeError, AttributeError):
+            raise UserError(f"{self.folder / MANIFEST}: {_ANEW}") from None
+        for name, file, _ in found:
+            whole = Path(name) / file
+            if whole.is_absolute() or ".." in whole.parts:
+                raise UserError(f"{self.folder / MANIFEST}: names {whole}, outside its part; do not use this run")
+        return found
 
 
 def file_sha256(path: Path) -> str:
@@ -117,7 +130,7 @@ def _content(folder: Path) -> dict[str, Any]:
         content = json.loads(path.read_text(encoding="utf-8"))
         written = int(content["format"])
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        raise UserError(f"{path}: not readable; copy the exported run anew, or run the main job again") from None
+        raise UserError(f"{path}: {_ANEW}") from None
     if written != FORMAT:
         raise UserError(
             f"{path}: format {written}, and this release of recbole_llmfashion reads format {FORMAT}; "
@@ -146,7 +159,7 @@ def export_run(run: Path, out: Path) -> None:
             there is no room.
     """
     manifest = read_manifest(run)
-    if manifest.content["clip"].startswith("checkpoint:"):
+    if str(manifest.content.get("clip")).startswith("checkpoint:"):
         raise UserError(
             f"{run}: its CLIP weights are a file of this machine ({manifest.content['clip']}); run the main job with "
             "clip_pretrained empty or a tag of open_clip, and export that run"

@@ -84,6 +84,8 @@ def write_run(
 
 
 def _publish(partial: Path, final: Path) -> None:
+    if not (final / MANIFEST).is_file():  # somebody cleared it out, not wholly
+        shutil.rmtree(final, ignore_errors=True)
     try:
         publish(partial, final)
     except OSError:  # another process was faster with the same run

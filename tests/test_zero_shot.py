@@ -6,6 +6,7 @@ import shutil
 import pandas as pd
 import pytest
 from fakes import ITEM, SMALL, purchases_only, replace_test_targets, write_tiny
+from serving_sessions import sessions
 from typer.testing import CliRunner
 
 from recbole_llmfashion import config as config_module
@@ -17,6 +18,7 @@ from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.model.llmfashionrec import LLMFashionRec
 from recbole_llmfashion.quick_start import run_experiment
 from recbole_llmfashion.run import main
+from recbole_llmfashion.serving.recommender import Recommender
 from recbole_llmfashion.stages import StageStore
 from recbole_llmfashion.trainer import LLMFashionRecTrainer
 from recbole_llmfashion.zero_shot import ANSWERING, ZeroShot, answering_config
@@ -120,6 +122,13 @@ def test_without_the_log_the_last_fallback_is_a_fixed_order(shop, first):
     ranks = tie_rank(items)
     fixed = sorted(items, key=lambda item: ranks[items.index(item)])[:10]
     assert all(top == fixed for top in tops(result.ranks).values())
+
+
+def test_a_zero_shot_run_is_served_as_it_was_evaluated(shop, first):
+    recommender, asked = Recommender.load(first["run"]), sessions(shop / "bags")
+    for user, top in first["tops"].items():
+        actions, now = asked[user]
+        assert [line.item for line in recommender.recommend(actions, now=now)] == list(top)
 
 
 def test_other_test_targets_change_no_stage(shop, first):

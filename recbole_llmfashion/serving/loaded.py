@@ -103,7 +103,8 @@ def _say_versions(manifest: Manifest) -> None:
 def _load(manifest: Manifest) -> LoadedRun:
     settings, own = manifest.content["settings"], manifest.part(OWN)
     source, adapter = manifest.part("backbone"), manifest.part("adapter")
-    assert own is not None and adapter is not None
+    if own is None or adapter is None:
+        raise KeyError("the part run or adapter")
     vectors = load_file(str(own / "vectors.safetensors"))
     backbone = load_backbone(str(source or manifest.content["backbone"]["name"]), **settings["backbone"])
     prompt = settings["prompt"]

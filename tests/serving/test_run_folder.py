@@ -106,6 +106,12 @@ def test_a_manifest_that_is_newer_older_changed_or_broken(exported, tmp_path):
     refused("was changed after it was written", Recommender.load, copy)
     rewritten(copy, settings={})
     refused("misses something", Recommender.load, copy)
+    rewritten(copy, parts={})
+    refused("misses something", Recommender.load, copy)
+    rewritten(copy, parts={"run": {"path": ".", "files": {"../../x": "0"}}})
+    refused("outside its part", export_run, copy, tmp_path / "out")
+    rewritten(copy, parts=["run"])
+    refused("not readable", Recommender.load, copy)
     for text in ("{", "[]", "[" * 10**5, '{"format": "x"}'):
         (copy / "manifest.json").write_text(text)
         refused("not readable", Recommender.load, copy)
