@@ -18,7 +18,7 @@ from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.learned import Learned
 from recbole_llmfashion.llm.answers import AnswerBook
 from recbole_llmfashion.llm.examples import Example
-from recbole_llmfashion.model.llmfashionrec import Parts, Ranker
+from recbole_llmfashion.model.ranking import Parts, Ranker
 from recbole_llmfashion.prompt.builder import PromptBuilder
 from recbole_llmfashion.prompt.dataloader import LLMFashionRecDataLoader
 from recbole_llmfashion.prompt.memory import MemoryLog, QueryProductMemory
@@ -87,7 +87,7 @@ class Asked:
         """The query-product memory over the training log; None where there is nothing to remember."""
         if not self._remember:
             return None
-        log = self._memory_log()
+        log = self.memory_log()
         if not len(log.search) or self.learned.clip is None or not self.config["memory_products"]:
             return None
         memory = QueryProductMemory(
@@ -101,7 +101,8 @@ class Asked:
         memory.prepare(self.texts.queries)
         return memory
 
-    def _memory_log(self) -> MemoryLog:
+    def memory_log(self) -> MemoryLog:
+        """What the training searches showed or, where the log has no results, led to."""
         log = self.texts.log
         training = np.flatnonzero(log.training)
         counts = np.diff(log.result_ptr)[training]
@@ -140,6 +141,11 @@ class Asked:
             Example(prompt.ids, self.builder.response(target)) for prompt, target in zip(made, targets, strict=True)
         ]
 
+    @cached_property
+    def title_matrix(self) -> np.ndarray:
+        """[N, d] float32, the titles' embeddings by catalogue position."""
+        return self.learned.title_model.encode(self.texts.titles, show_progress=self.learned.show_progress)
+
     def parts(self, id_list: Ranker, popularity: np.ndarray) -> Parts:
         """The two lists and the last fallback.
 
@@ -147,13 +153,11 @@ class Asked:
             id_list: ranks the catalogue for an ID.
             popularity: [N] what the last fallback ranks by, ties by the fixed order.
         """
-        title_model, titles = self.learned.title_model, self.texts.titles
-        matrix = title_model.encode(titles, show_progress=self.learned.show_progress)
         return Parts(
             answer=self.book,
             position_of={token: i for i, token in enumerate(self.builder.item_tokens)},
             id_list=id_list,
-            title_list=TitleList(matrix, title_model.encode, self.texts.tie),
+            title_list=TitleList(self.title_matrix, self.learned.title_model.encode, self.texts.tie),
             popularity=popularity,
             clip_list=self._clip_list() if self.config["ranking"] == "clip" else None,
         )
@@ -175,8 +179,7 @@ class Asked:
 
     def _generate(self, prompts: Sequence[np.ndarray]) -> list[str]:
         builder = self.builder
-        spoken = [[*ids, *builder.separator] for ids in builder.item_ids]
-        return self.learned.engine.generate(prompts, spoken, builder.id_prefix.tolist())
+        return self.learned.engine.generate(prompts, builder.spoken, builder.id_prefix.tolist())
 
     def answer(self, loader: LLMFashionRecDataLoader) -> None:
         """Prompts and responses for a loader's rows: generated once, then found in the store."""

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from recbole.data.dataloader import FullSortEvalDataLoader, TrainDataLoader
+from recbole.data.dataloader import TrainDataLoader
 from recbole.data.interaction import Interaction
 from recbole.data.utils import create_samplers
 from recbole.trainer import Trainer
@@ -24,16 +24,18 @@ from recbole_llmfashion import compat
 from recbole_llmfashion.cold_token import ColdItems, ColdTokenTrainer, OneItemMore, cold_items, finish, fresh_rows
 from recbole_llmfashion.config import LLMFashionConfig, own_keys, recbole_keys
 from recbole_llmfashion.data.dataset import LLMFashionRecDataset
+from recbole_llmfashion.data.eval_loader import EvalLoader
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.stages import StageStore, sha256_arrays, stage_seed
 
 # Keys that change where files lie, what is printed or how fast evaluation goes, and never what a model learns; and keys
-# that choose rows, for the rows themselves are a part of the stage's inputs. cold_token is an input of its own where it
-# is True, so that rows without it stay the stages that they were.
+# that choose rows, for the rows themselves are a part of the stage's inputs. cold_token and
+# mask_history (it moves the validation scores that end a training) are inputs of their own where they are True, so that
+# rows without them stay the stages that they were.
 _WITHOUT_EFFECT = {
     "data_path", "checkpoint_dir", "show_progress", "state", "gpu_id", "use_gpu", "worker", "eval_batch_size",
     "config_file", "config_files", "log_wandb", "wandb_project", "dataset", "metrics", "attribution_hours", "tuned",
-    "split_by", "time_split", "train_share", "cold_token",
+    "split_by", "time_split", "train_share", "cold_token", "mask_history",
 }  # fmt: skip
 
 FIT_FORMAT = 2  # of fit.json
@@ -60,8 +62,8 @@ def make_loaders(config: LLMFashionConfig) -> Loaders:
     parts = dataset.build()
     samplers = create_samplers(config, dataset, parts)
     train = TrainDataLoader(config, parts[0], samplers[0], shuffle=config["shuffle"])
-    valid = FullSortEvalDataLoader(config, parts[1], samplers[1], shuffle=False)
-    return Loaders(dataset, train, valid, FullSortEvalDataLoader(config, parts[2], samplers[2], shuffle=False))
+    valid = EvalLoader(config, parts[1], samplers[1])
+    return Loaders(dataset, train, valid, EvalLoader(config, parts[2], samplers[2]))
 
 
 def check_cold_token(config: LLMFashionConfig) -> None:
@@ -119,6 +121,8 @@ def trained(
     }
     if config["cold_token"]:
         inputs["cold_token"] = sha256_arrays(np.minimum(loaders.dataset.popularity(), 2))
+    if config["mask_history"]:
+        inputs["mask_history"] = True
     folder = store.get(
         f"train_{config['model']}", inputs, lambda folder: _fit(config, loaders, folder, on_epoch, heard)
     )

@@ -11,6 +11,7 @@ from recbole_llmfashion import recformer_pretrain
 from recbole_llmfashion.datasets import commands
 from recbole_llmfashion.datasets.simulate import command as simulate
 from recbole_llmfashion.run import guarded
+from recbole_llmfashion.serving import command as serving
 from recbole_llmfashion.study import command as study
 from recbole_llmfashion.study.analysis import command as analysis
 
@@ -18,13 +19,14 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    help="Tools around run_recbole_llm.py: datasets, Recformer's pre-training, and the studies of the paper.",
+    help="Tools around run_recbole_llm.py: datasets, Recformer's pre-training, the studies of the paper, serving.",
 )
 commands.register(app)
 simulate.register(app)
 study.register(app)
 analysis.register(app)
 recformer_pretrain.register(app)
+serving.register(app)
 
 
 def main() -> None:

@@ -19,11 +19,10 @@ from recbole_llmfashion import settings
 from recbole_llmfashion.config import LLMFashionConfig
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.llm.backbone import Backbone, load_backbone, load_tokenizer
-from recbole_llmfashion.llm.constrain import IdTrie
 from recbole_llmfashion.llm.embedded import new_embedded, save_embedded, train_tokenizer
 from recbole_llmfashion.llm.examples import Example
 from recbole_llmfashion.llm.finetune import FinetuneLog, finetune, load_adapter, save_adapter
-from recbole_llmfashion.llm.generate import DecodingSettings, Generator
+from recbole_llmfashion.llm.generate import DecodingSettings, Generator, make_generator
 from recbole_llmfashion.llm.pretrain import pretrain
 from recbole_llmfashion.prompt.response import parse_response
 from recbole_llmfashion.stages import StageStore, sha256, sha256_arrays, sha256_texts, stage_seed
@@ -151,6 +150,17 @@ class Engine:
         (folder / "finetune.json").write_text(json.dumps(report, indent=1))
         (folder / "losses.json").write_text(json.dumps(losses))
 
+    @property
+    def source(self) -> str:
+        """The backbone: a folder, or a name of the hub; known after `pretrain`."""
+        return self._source
+
+    @property
+    def adapter(self) -> Path:
+        """The adapter's folder; known after `finetune`."""
+        assert self._adapter is not None
+        return self._adapter
+
     def _load(self) -> tuple[Any, Any]:
         """The model that answers, with its adapter where that is trained, and the tokenizer."""
         if self._loaded is None:
@@ -170,11 +180,7 @@ class Engine:
             prefix: the tokens before the id, forced when the decoding is constrained.
         """
         chosen = settings.decoding_settings(self.config, self._seed("responses"))
-        model, tokenizer = self._load()
-        if chosen.decoding == "sample":
-            return Generator(model, tokenizer, chosen)(prompts, self.show_progress)
-        trie = IdTrie.build(spoken, len(tokenizer))
-        return Generator(model, tokenizer, chosen, trie, prefix)(prompts, self.show_progress)
+        return make_generator(*self._load(), chosen, spoken, prefix)(prompts, self.show_progress)
 
 
 def _identity(source: str) -> str:

@@ -4,7 +4,10 @@ learned.py and asked.py hold the stages; this module joins them and knows where 
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import cached_property
 from typing import Any
+
+import numpy as np
 
 from recbole_llmfashion.asked import Asked
 from recbole_llmfashion.config import LLMFashionConfig
@@ -14,7 +17,7 @@ from recbole_llmfashion.embedding.title import TitleModel
 from recbole_llmfashion.engine import Engine
 from recbole_llmfashion.learned import Learned
 from recbole_llmfashion.llm.answers import AnswerBook
-from recbole_llmfashion.model.llmfashionrec import Parts
+from recbole_llmfashion.model.ranking import Parts
 from recbole_llmfashion.prompt.builder import PromptBuilder
 from recbole_llmfashion.prompt.dataloader import LLMFashionRecDataLoader
 from recbole_llmfashion.prompt.memory import QueryProductMemory
@@ -43,7 +46,7 @@ class Pipeline:
     def __init__(
         self, config: LLMFashionConfig, dataset: LLMFashionRecDataset, store: StageStore, core_table: Callable[[], Any]
     ) -> None:
-        self.config, self.dataset, self._core_table = config, dataset, core_table
+        self.config, self.dataset, self._make_core_table = config, dataset, core_table
         texts = DatasetTexts(dataset)
         self.catalogue, self.log, self.tie = texts.catalogue, texts.log, texts.tie
         self.titles, self.queries = texts.titles, texts.queries
@@ -86,9 +89,19 @@ class Pipeline:
         """What the stages measured so far."""
         return self.learned.report | self.asked.report
 
+    @cached_property
+    def core_table(self) -> np.ndarray:
+        """[N, d] CORE's rows by catalogue position."""
+        return np.asarray(self._make_core_table())
+
+    @property
+    def popularity(self) -> np.ndarray:
+        """[N] what the last fallback ranks by."""
+        return self.dataset.popularity()
+
     def lists(self) -> Parts:
         """The two lists and the last fallback; no prompt has an answer before `learn` brings a book that has."""
-        return self.asked.parts(IdList(self._core_table(), self.tie), self.dataset.popularity())
+        return self.asked.parts(IdList(self.core_table, self.tie), self.popularity)
 
     def learn(self, train_data: LLMFashionRecDataLoader) -> Iterator[str]:
         """The LLM's stages, as Learned.learn yields them; `book` then answers as well as is known."""

@@ -78,13 +78,16 @@ def stage_root(config: LLMFashionConfig) -> Path:
     return Path(config["checkpoint_dir"]) / config["dataset"] / "stages"
 
 
-def run_experiment(config: LLMFashionConfig, *, callback_fn: ValidCallback | None = None, test: bool = True) -> Result:
+def run_experiment(
+    config: LLMFashionConfig, *, callback_fn: ValidCallback | None = None, test: bool = True, keep: bool = False
+) -> Result:
     """One model on one dataset: train (or find trained), validate, test.
 
     Args:
         callback_fn: RecBole's name for a function of (step from 0, validation score of valid_metric); a RecBole model
             calls it as each epoch ends, LLMFashionRec after each of trainer.REPORTED. What it raises ends the run.
         test: False leaves the test rows alone: `metrics` and `ranks` of the result are empty. A search asks so.
+        keep: leave a folder that can be served, or the trained model's, and name it as `run` in the details.
 
     Raises:
         UserError: what the user can mend; any other exception is the model's own failure.
@@ -96,13 +99,18 @@ def run_experiment(config: LLMFashionConfig, *, callback_fn: ValidCallback | Non
     store = StageStore(stage_root(config), clock.add)
     start = perf_counter()
     with PeakMemory() as memory:
-        metrics, valid, ranks, details = _run(config, spec, store, callback_fn, test)
+        metrics, valid, ranks, details = _run(config, spec, store, callback_fn, test, keep)
     clock.seconds["total"] = perf_counter() - start
     return Result(metrics, valid, ranks, clock.seconds, clock.reused, memory.megabytes, details)
 
 
 def _run(
-    config: LLMFashionConfig, spec: ModelSpec, store: StageStore, callback_fn: ValidCallback | None, test: bool
+    config: LLMFashionConfig,
+    spec: ModelSpec,
+    store: StageStore,
+    callback_fn: ValidCallback | None,
+    test: bool,
+    keep: bool,
 ) -> tuple[dict[str, float], dict[str, float], pd.DataFrame, dict[str, Any]]:
     loaders = make_loaders(config)
     details: dict[str, Any] = {}
@@ -128,6 +136,11 @@ def _run(
         metrics, ranks = _test(trainer, config, loaders)
         if isinstance(trainer, FloorTrainer):
             details |= trainer.details(loaders)
+    details |= {"mask_history": True} if config["mask_history"] else {}
+    if keep:
+        about = {"seed": config["seed"], "metrics": metrics}
+        run = trainer.keep(store.root.parent / "runs", about) if isinstance(trainer, FloorTrainer) else folder
+        details |= {"run": str(run)} if run is not None else {}
     searched = config["model"] if spec.trainer is None else spec.trainer.searched
     if config["tuned"] and searched:
         details["tuned"] = tuned_file(config["dataset"], searched) is not None

@@ -4,31 +4,18 @@ Every number stands beside the command, the seed and the data hash that made it.
 """
 
 import json
-import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from recbole_llmfashion import __version__
 from recbole_llmfashion.evaluation import RANK_COLUMNS
 from recbole_llmfashion.quick_start import Result
+from recbole_llmfashion.versions import versions
 
 COLUMNS = ("recall@10", "ndcg@10", "mrr@10", "mrr")
-_PACKAGES = (
-    "recbole",
-    "torch",
-    "transformers",
-    "peft",
-    "bitsandbytes",
-    "open_clip_torch",
-    "faiss-cpu",
-    "numpy",
-    "pandas",
-)
 
 
 @dataclass(frozen=True)
@@ -39,12 +26,6 @@ class Run:
     data_sha256: str
     seeds: Sequence[int]
     command: str
-
-
-def versions() -> dict[str, str]:
-    """Of what decides numbers."""
-    found = {"python": platform.python_version(), "recbole_llmfashion": __version__}
-    return found | {name: version(name) for name in _PACKAGES}
 
 
 def model_entry(result: Result | str) -> dict[str, Any]:
@@ -81,8 +62,9 @@ def table(run: Run, results: Mapping[str, Result | str]) -> str:
             notes.append(f"{name}, what led the list of each row: {shares}.")
         notes += _validity_notes(name, result)
     notes += _tuned_notes(run.dataset, results)
+    masked = "" if any(not isinstance(r, str) and r.details.get("mask_history") for r in results.values()) else "not "
     notes += [
-        "Test rows: the final purchase of each user among all items, history not masked. mrr is over the full "
+        f"Test rows: the final purchase of each user among all items, history {masked}masked. mrr is over the full "
         "catalogue, mrr@10 is RecBole's. minutes: all stages when they were made.",
         f"data sha256 {run.data_sha256[:16]}, seed {', '.join(map(str, run.seeds))}, command: {run.command}",
     ]

@@ -155,7 +155,7 @@ def _keys_of(name: str, arguments: Arguments) -> dict[str, Any]:
 def _row(config: LLMFashionConfig) -> Result | str:
     """A model's result, or why it failed."""
     try:
-        return run_experiment(config)
+        return run_experiment(config, keep=True)
     except (UserError, KeyboardInterrupt):
         raise
     except Exception as error:

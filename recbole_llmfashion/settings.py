@@ -13,7 +13,7 @@ from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.llm.finetune import FinetuneSettings
 from recbole_llmfashion.llm.generate import DecodingSettings
 from recbole_llmfashion.llm.pretrain import PretrainSettings
-from recbole_llmfashion.model.llmfashionrec import FALLBACKS, Ranking
+from recbole_llmfashion.model.ranking import FALLBACKS, Ranking
 from recbole_llmfashion.prompt.builder import PromptSettings
 from recbole_llmfashion.prompt.template import TEMPLATES
 

@@ -9,6 +9,7 @@ they are in pipeline.py and zero_shot.py; how a model is scored is RecBole's.
 
 from collections.abc import Callable, Mapping
 from logging import getLogger
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,8 +21,10 @@ from recbole_llmfashion.config import LLMFashionConfig
 from recbole_llmfashion.data.fixed_order import tie_rank
 from recbole_llmfashion.engine import Engine
 from recbole_llmfashion.learned import STEPS
-from recbole_llmfashion.model.llmfashionrec import LLMFashionRec, Ranking, Validity
+from recbole_llmfashion.model.llmfashionrec import LLMFashionRec
+from recbole_llmfashion.model.ranking import Ranking, Validity
 from recbole_llmfashion.pipeline import Pipeline
+from recbole_llmfashion.run_folder import write_run
 from recbole_llmfashion.stages import StageStore
 from recbole_llmfashion.zero_shot import ZeroShot, answering_config, make_pipeline
 
@@ -55,6 +58,10 @@ class FloorTrainer(Trainer):
     def details(self, loaders: Loaders) -> dict[str, Any]:
         """What only this model has to say about its evaluation on the test rows; asked after it."""
         return {}
+
+    def keep(self, runs: Path, about: Mapping[str, Any]) -> Path | None:
+        """Leaves what can be served in a folder below `runs`; None where this model has nothing of the kind."""
+        return None
 
     def _build_optimizer(self, **kwargs: Any) -> None:
         return None
@@ -102,6 +109,12 @@ class LLMFashionRecTrainer(FloorTrainer):
         }
         mixups = self.validate_mixup(loaders.valid) if self.pipeline.validates else {}
         return {"lists": lists, "generation": generation, "mixup_validation": mixups, **self.pipeline.details}
+
+    def keep(self, runs: Path, about: Mapping[str, Any]) -> Path:
+        """Writes the run folder (run_folder.py)."""
+        return write_run(
+            runs, self.config["dataset"], self.pipeline, self.model.mixing, self.config["mask_history"], about
+        )
 
     @staticmethod
     def check(config: LLMFashionConfig) -> None:

@@ -19,7 +19,7 @@ from recbole_llmfashion.config import LLMFashionConfig, load_config, tuned_file
 from recbole_llmfashion.data.dataset import LLMFashionRecDataset
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.llm.answers import AnswerBook
-from recbole_llmfashion.model.llmfashionrec import Parts
+from recbole_llmfashion.model.ranking import Parts
 from recbole_llmfashion.pipeline import Pipeline
 from recbole_llmfashion.prompt.dataloader import LLMFashionRecDataLoader
 from recbole_llmfashion.retrieval.identity_list import IdentityList
@@ -78,6 +78,7 @@ class ZeroShot:
     """
 
     validates = False  # the target's validation rows are a part of its log
+    core_table: np.ndarray | None = None  # no ID model knows the target
 
     def __init__(self, config: LLMFashionConfig, dataset: LLMFashionRecDataset, store: StageStore) -> None:
         self.config, self._dataset = answering_config(config), dataset
@@ -87,7 +88,7 @@ class ZeroShot:
         root = store.root.parents[1] / self.config["dataset"] / store.root.name
         self._source = Pipeline(self.config, rows.dataset, StageStore(root, store.on_stage), _no_core)
         self._rows = LLMFashionRecDataLoader(self.config, rows.train._dataset, rows.train._sampler, training=True)
-        self._asked = Asked(
+        self.asked = Asked(
             self.config,
             DatasetTexts(dataset),
             self._source.learned,
@@ -99,14 +100,14 @@ class ZeroShot:
     @property
     def book(self) -> AnswerBook:
         """Answers by prompt."""
-        return self._asked.book
+        return self.asked.book
 
     @property
     def report(self) -> dict[str, Any]:
         """What the source's stages measured, and what asking the target measured."""
         report = self._source.report
         taught = {key: f"{report[key]} ({self.config['dataset']})" for key in ("clip", "title_pairs") if key in report}
-        return report | taught | self._asked.report
+        return report | taught | self.asked.report
 
     @property
     def details(self) -> dict[str, Any]:
@@ -116,7 +117,7 @@ class ZeroShot:
                 "source_dataset": self.config["dataset"],
                 "tuned": self._tuned,
                 "target_log": self._target_log,
-                "memory": self._asked.memory is not None,
+                "memory": self.asked.memory is not None,
                 "id_list": "the generated ID itself",
                 "mixup_m": self.config["mixup_m"],
                 "last_fallback": "popularity" if self._target_log else "a fixed order",
@@ -125,20 +126,23 @@ class ZeroShot:
 
     def lists(self) -> Parts:
         """The generated ID alone, the target's titles by the source's title model, and the last fallback."""
+        return self.asked.parts(IdentityList(self.asked.texts.tie), self.popularity)
+
+    @property
+    def popularity(self) -> np.ndarray:
+        """[N] what the last fallback ranks by; all 0 where the target's log is not to be known."""
         counts = self._dataset.popularity()
-        return self._asked.parts(
-            IdentityList(self._asked.texts.tie), counts if self._target_log else np.zeros_like(counts)
-        )
+        return counts if self._target_log else np.zeros_like(counts)
 
     def learn(self, train_data: LLMFashionRecDataLoader) -> Iterator[str]:
         """The source's stages on the source's rows; the target's are left alone. `adapter` is yielded once."""
         *_, last = self._source.learn(self._rows)
-        self._asked.new_book()
+        self.asked.new_book()
         yield last
 
     def answer(self, loader: LLMFashionRecDataLoader) -> None:
         """Prompts and responses for a loader's rows of the target."""
-        self._asked.answer(loader)
+        self.asked.answer(loader)
 
 
 def _no_core() -> Any:

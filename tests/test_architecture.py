@@ -12,7 +12,8 @@ NAME = PACKAGE.name
 # A row may import the rows above it, and itself. llm and retrieval stand beside each other.
 ORDER = [
     {"errors", "__init__"},
-    {"compat", "stages", "memory_probe", "cold_token"},
+    {"compat", "stages", "memory_probe", "cold_token", "versions"},
+    {"manifest"},
     {"config"},
     {"data"},
     {"embedding"},
@@ -25,13 +26,14 @@ ORDER = [
     {"asked"},
     {"pipeline", "recformer_pipeline"},
     {"zero_shot"},
+    {"run_folder"},
     {"trainer"},
     {"floor_trainer", "recformer_trainer"},
     {"registry"},
     {"quick_start"},
     {"results"},
     {"run"},
-    {"tuning", "study", "recformer_pretrain"},
+    {"tuning", "study", "recformer_pretrain", "serving"},
     {"cli"},
 ]
 LEVEL = {part: level for level, parts in enumerate(ORDER) for part in parts}

@@ -78,6 +78,7 @@ def test_a_new_mixup_trains_and_generates_nothing(shop, first, monkeypatch):
     assert main(again) == 0
     row = results(shop, "again")["LLMFashionRec"]
     assert set(row["stages_reused"]) == set(row["seconds"]) - {"total"}
+    assert row["run"] != first["LLMFashionRec"]["run"] and Path(row["run"]).parent == shop / "saved_first/shoes/runs"
     assert row["mixup_validation"] == first["LLMFashionRec"]["mixup_validation"]
     assert row["valid"]["ndcg@10"] == row["mixup_validation"]["2"]["ndcg@10"]
 

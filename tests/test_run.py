@@ -108,10 +108,10 @@ def test_a_row_that_failed_is_a_row_and_status_1(tmp_path, capsys, monkeypatch):
     write_tiny(tmp_path)
     real = module.run_experiment
 
-    def fails_for_sasrec(config):
+    def fails_for_sasrec(config, **options):
         if config["model"] == "SASRec":
             raise RuntimeError("weights\nare gone")
-        return real(config)
+        return real(config, **options)
 
     monkeypatch.setattr(module, "run_experiment", fails_for_sasrec)
     status, _ = status_and_line(capsys, tmp_path, model="SASRec")
@@ -128,7 +128,7 @@ def test_a_row_that_failed_is_a_row_and_status_1(tmp_path, capsys, monkeypatch):
 def test_stopped_or_full(tmp_path, capsys, monkeypatch, error, said):
     write_tiny(tmp_path)
 
-    def stops(config):
+    def stops(config, **options):
         raise error
 
     monkeypatch.setattr(module, "run_experiment", stops)
@@ -139,7 +139,7 @@ def test_stopped_or_full(tmp_path, capsys, monkeypatch, error, said):
 def test_a_write_that_found_no_room_is_a_full_disk_whatever_it_raised(tmp_path, capsys, monkeypatch):
     write_tiny(tmp_path)
 
-    def fails(config):
+    def fails(config, **options):
         raise RuntimeError("PytorchStreamWriter failed writing file")
 
     monkeypatch.setattr(module, "run_experiment", fails)

@@ -6,6 +6,7 @@ import shutil
 import pandas as pd
 import pytest
 from fakes import ITEM, SMALL, purchases_only, replace_test_targets, write_tiny
+from serving_sessions import sessions
 from typer.testing import CliRunner
 
 from recbole_llmfashion import config as config_module
@@ -17,6 +18,7 @@ from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.model.llmfashionrec import LLMFashionRec
 from recbole_llmfashion.quick_start import run_experiment
 from recbole_llmfashion.run import main
+from recbole_llmfashion.serving.recommender import Recommender
 from recbole_llmfashion.stages import StageStore
 from recbole_llmfashion.trainer import LLMFashionRecTrainer
 from recbole_llmfashion.zero_shot import ANSWERING, ZeroShot, answering_config
@@ -122,6 +124,13 @@ def test_without_the_log_the_last_fallback_is_a_fixed_order(shop, first):
     assert all(top == fixed for top in tops(result.ranks).values())
 
 
+def test_a_zero_shot_run_is_served_as_it_was_evaluated(shop, first):
+    recommender, asked = Recommender.load(first["run"]), sessions(shop / "bags")
+    for user, top in first["tops"].items():
+        actions, now = asked[user]
+        assert [line.item for line in recommender.recommend(actions, now=now)] == list(top)
+
+
 def test_other_test_targets_change_no_stage(shop, first):
     replace_test_targets(shop / "bags", shop / "targets/bags")
     shutil.copytree(shop / "shoes", shop / "targets/shoes")
@@ -203,7 +212,7 @@ def test_dates_are_shown_only_where_both_have_them(tmp_path):
         keys = {**SMALL, "data_path": str(tmp_path), "checkpoint_dir": str(tmp_path / "saved"), "topk": [3]}
         config = load_config(LLMFashionRec, target, (), {**keys, "source_dataset": source})
         zero_shot = ZeroShot(config, make_loaders(config).dataset, StageStore(tmp_path / "saved" / target / "stages"))
-        assert zero_shot._asked.builder.settings.dates is dates
+        assert zero_shot.asked.builder.settings.dates is dates
 
 
 def test_a_source_that_cannot_be_one_is_said_in_one_line(tmp_path):

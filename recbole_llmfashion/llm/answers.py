@@ -24,18 +24,20 @@ class AnswerBook:
 
     Args:
         generate: makes the responses that are missing; called only when one is.
+        remember: whether those are kept; a process that answers strangers for weeks keeps none.
     """
 
-    def __init__(self, generate: Generate) -> None:
-        self._generate = generate
+    def __init__(self, generate: Generate, remember: bool = True) -> None:
+        self._generate, self._remember = generate, remember
         self._known: dict[str, str] = {}
 
     def __call__(self, prompts: Sequence[np.ndarray]) -> list[str]:
         keys = [prompt_key(prompt) for prompt in prompts]
         missing = {key: prompt for key, prompt in zip(keys, prompts, strict=True) if key not in self._known}
-        if missing:
-            self._known.update(zip(missing, self._generate(list(missing.values())), strict=True))
-        return [self._known[key] for key in keys]
+        made = dict(zip(missing, self._generate(list(missing.values())), strict=True)) if missing else {}
+        if self._remember:
+            self._known.update(made)
+        return [made[key] if key in made else self._known[key] for key in keys]
 
     def load(self, folder: Path) -> None:
         """Takes over the responses of a stage."""
@@ -45,6 +47,13 @@ class AnswerBook:
     def write(self, prompts: Sequence[np.ndarray], folder: Path) -> None:
         """Generates for these prompts and writes responses.parquet: prompt (digest), response."""
         distinct = {prompt_key(prompt): prompt for prompt in prompts}
-        responses = self._generate(list(distinct.values()))
-        frame = pd.DataFrame({"prompt": list(distinct), "response": responses})
-        frame.to_parquet(folder / "responses.parquet", index=False)
+        _write(dict(zip(distinct, self._generate(list(distinct.values())), strict=True)), folder)
+
+    def save(self, folder: Path) -> None:
+        """Writes all that is known, as `write` does."""
+        _write(dict(sorted(self._known.items())), folder)
+
+
+def _write(responses: dict[str, str], folder: Path) -> None:
+    frame = pd.DataFrame({"prompt": list(responses), "response": list(responses.values())}, dtype=object)
+    frame.to_parquet(folder / "responses.parquet", index=False)

@@ -162,3 +162,21 @@ class Generator:
         ends = np.flatnonzero(ids[len(self.prefix) :] == self.tokenizer.eos_token_id)
         cut = len(self.prefix) + int(ends[0]) if len(ends) else len(ids)
         return self.tokenizer.decode(ids[:cut].tolist(), skip_special_tokens=True, clean_up_tokenization_spaces=False)
+
+
+def make_generator(
+    model: Any,
+    tokenizer: Any,
+    settings: DecodingSettings,
+    spoken: Sequence[Sequence[int]],
+    prefix: Sequence[int],
+) -> Generator:
+    """The generator that the settings ask for.
+
+    Args:
+        spoken: what the constraint allows, an item's id tokens and the separator after them; sampling reads none.
+        prefix: the tokens before the id, forced when the decoding is constrained.
+    """
+    if settings.decoding == "sample":
+        return Generator(model, tokenizer, settings)
+    return Generator(model, tokenizer, settings, IdTrie.build(spoken, len(tokenizer)), prefix)

@@ -9,6 +9,7 @@ a target; it never sees the target.
 """
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -94,7 +95,6 @@ class PromptBuilder:
         settings: PromptSettings,
     ) -> None:
         self.template, self.memory, self.settings, self._tokenizer = template, memory, settings, tokenizer
-        self._queries, self._query_of_search = tuple(queries), query_of_search
         self._marks = special_strings(tokenizer)
         self.item_tokens = spoken_ids(catalogue.item_ids, self._marks)
         self._titles = [self.clean(title) or UNTITLED for title in catalogue.titles]
@@ -104,7 +104,7 @@ class PromptBuilder:
         ]
         texts = zip(self.item_tokens, self._titles, attributes, strict=True)
         self._items = Pieces(tokenizer, [template.item(*text) for text in texts])
-        self._searched = Pieces(tokenizer, [f" {self.clean(query)}" for query in self._queries])
+        self._read(queries, query_of_search)
         lines = zip(self.item_tokens, self._titles, strict=True)
         shown = [f"{template.memory_line}{template.item(token, title, {})}" for token, title in lines]
         self._products = Pieces(tokenizer, shown)
@@ -123,6 +123,24 @@ class PromptBuilder:
                 f"max_length: {settings.max_length} leaves {self._budget} tokens for a prompt beside "
                 f"max_new_tokens {settings.max_new_tokens}; the template '{template.name}' needs {least} at least"
             )
+
+    def _read(self, queries: Sequence[str], query_of_search: np.ndarray) -> None:
+        self._queries, self._query_of_search = tuple(queries), query_of_search
+        self._searched = Pieces(self._tokenizer, [f" {self.clean(query)}" for query in self._queries])
+
+    def about(
+        self, queries: Sequence[str], query_of_search: np.ndarray, memory: QueryProductMemory | None
+    ) -> "PromptBuilder":
+        """The same builder for other searches, its items' pieces shared; arguments as in the constructor."""
+        other = copy(self)
+        other._read(queries, query_of_search)
+        other.memory = memory
+        return other
+
+    @property
+    def spoken(self) -> list[list[int]]:
+        """What a constrained response may say after `id_prefix`, by catalogue position: an id and the separator."""
+        return [[*ids, *self.separator] for ids in self.item_ids]
 
     def clean(self, text: str) -> str:
         """Text of the data as it may stand in a prompt."""

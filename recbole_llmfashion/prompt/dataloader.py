@@ -9,18 +9,18 @@ from typing import Any
 
 import numpy as np
 import torch
-from recbole.data.dataloader import FullSortEvalDataLoader
 from recbole.data.interaction import Interaction
 from torch.nn.utils.rnn import pad_sequence
 
 from recbole_llmfashion.data.dataset import HISTORY_LENGTH, RECOMMEND_TIME, LLMFashionRecDataset
+from recbole_llmfashion.data.eval_loader import EvalLoader, History
 from recbole_llmfashion.data.timeline import Events
 from recbole_llmfashion.prompt.builder import Prompt, PromptBuilder
 
 PROMPT_IDS, PROMPT_ITEMS, MEMORY_ITEMS = "prompt_ids", "prompt_items", "memory_items"
 
 
-class LLMFashionRecDataLoader(FullSortEvalDataLoader):
+class LLMFashionRecDataLoader(EvalLoader):
     """RecBole's full-sort loader; `builder` is set by the trainer once the prompt stage has run.
 
     Args:
@@ -50,7 +50,7 @@ class LLMFashionRecDataLoader(FullSortEvalDataLoader):
         for question in self.questions(rows):
             yield self.builder.encode(*question), question[2]
 
-    def collate_fn(self, index: Sequence[int]) -> tuple[Interaction, None, torch.Tensor, torch.Tensor]:
+    def collate_fn(self, index: Sequence[int]) -> tuple[Interaction, History | None, torch.Tensor, torch.Tensor]:
         """RecBole's batch; its interaction gains prompt_ids [B, P], right-padded with -1, and two id lists, with 0."""
         interaction, history, positive_u, positive_i = super().collate_fn(index)
         made = list(self.prompts(np.asarray(index)))

@@ -42,6 +42,9 @@ class QueryProductMemory:
         neighbors: keys that answer a query.
         products: products that come back.
         tie_rank: [N] fixed order of items with equal position and count.
+
+    Attributes:
+        keys: distinct folded queries, sorted; key_vectors: [K, d] theirs.
     """
 
     def __init__(
@@ -65,7 +68,8 @@ class QueryProductMemory:
         self._search, self._item = log.search[order], log.item[order]
         self._position = log.position[order].astype(np.float64)
         self._start = np.searchsorted(key[order], np.arange(len(self.keys) + 1))
-        self._index = FlatIndex(encode(self.keys)) if self.keys else None
+        self.key_vectors = encode(self.keys) if self.keys else np.zeros((0, 0), np.float32)
+        self._index = FlatIndex(self.key_vectors) if self.keys else None
         self._nearest: dict[str, np.ndarray] = {}
         self._ranked: dict[tuple[int, int], np.ndarray] = {}
 
@@ -76,6 +80,10 @@ class QueryProductMemory:
             # one more than asked for: leaving an event out can empty a key
             ids = self._index.search(self._encode(keys), self._neighbors + 1)[1]
             self._nearest.update(zip(keys, ids, strict=True))
+
+    def forget(self) -> None:
+        """Lets go of the neighbours found so far; they are found again when they are asked for."""
+        self._nearest.clear()
 
     def top_products(self, query: str, leave_out: int = -1) -> list[int]:
         """Catalogue positions for a query, best first, at most `products`.

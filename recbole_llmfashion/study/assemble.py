@@ -8,10 +8,11 @@ import pandas as pd
 
 from recbole_llmfashion.evaluation import RANK_COLUMNS
 from recbole_llmfashion.quick_start import Result
-from recbole_llmfashion.results import COLUMNS, versions
+from recbole_llmfashion.results import COLUMNS
 from recbole_llmfashion.study.document import METRIC_TITLES, Cell, Column, Document, TableRow, Value
 from recbole_llmfashion.study.request import OWN, Request
 from recbole_llmfashion.study.rows import Entry, Outcome, Runner
+from recbole_llmfashion.versions import versions
 
 Rows = Mapping[str, Sequence[Outcome]]
 METRICS = [Column(name, METRIC_TITLES[name]) for name in COLUMNS]

@@ -142,6 +142,8 @@ class Runner:
             for dataset in datasets:
                 other = self.config(Entry("", model, entry.keys, dataset), seed)
                 known = (recbole_keys(model) | own_keys(model)) - _PLACES
+                # a key that came later: rows that leave it at its default stay the rows that they were
+                known -= set() if other["mask_history"] else {"mask_history"}
                 values = {key: other.final_config_dict.get(key) for key in sorted(known)}
                 keys[f"{model} on {dataset}"] = json.loads(json.dumps(values, default=str))
         data = {name: self.data_sha256(name) for name in datasets}

@@ -9,8 +9,8 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from recbole_llmfashion.results import versions
 from recbole_llmfashion.tuning.journal import FAILED, STOPPED, Journal, Trial
+from recbole_llmfashion.versions import versions
 
 SETTINGS = "search.json"
 

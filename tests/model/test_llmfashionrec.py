@@ -12,7 +12,8 @@ from recbole_llmfashion.config import load_config
 from recbole_llmfashion.data.fixed_order import tie_rank
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.model.floors import Popularity
-from recbole_llmfashion.model.llmfashionrec import LLMFashionRec, Parts
+from recbole_llmfashion.model.llmfashionrec import LLMFashionRec
+from recbole_llmfashion.model.ranking import Parts
 from recbole_llmfashion.prompt.dataloader import MEMORY_ITEMS, PROMPT_IDS, PROMPT_ITEMS
 from recbole_llmfashion.retrieval.id_list import IdList
 from recbole_llmfashion.retrieval.title_list import TitleList

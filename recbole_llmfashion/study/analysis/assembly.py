@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 
-from recbole_llmfashion.results import versions
 from recbole_llmfashion.study.analysis import contrasts as against
 from recbole_llmfashion.study.analysis import tables
 from recbole_llmfashion.study.analysis.drawings import figures
 from recbole_llmfashion.study.analysis.measure import Measured
 from recbole_llmfashion.study.document import Document
+from recbole_llmfashion.versions import versions
 
 _NOTES = [
     "The paper's data are private: its numbers are a reference for the pattern, not for the size, of what stands here.",

@@ -1,0 +1,44 @@
+"""RecBole's full-sort loader with the one switch over the history, `mask_history`.
+
+RecBole masks the history of general recommenders and never that of sequential ones, and refuses its own key for it
+(`repeatable: False`). Where `mask_history` is True, the items of a row's own timeline, all of it and not the truncated
+sequence that a baseline sees, get no place in any list. The loader knows no model.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from recbole.data.dataloader import FullSortEvalDataLoader
+from recbole.data.interaction import Interaction
+
+from recbole_llmfashion.data.dataset import HISTORY_LENGTH, LLMFashionRecDataset
+from recbole_llmfashion.data.timeline import SEARCH
+
+History = tuple[torch.Tensor, torch.Tensor]
+
+
+class EvalLoader(FullSortEvalDataLoader):
+    """See the module; arguments as RecBole's."""
+
+    _dataset: LLMFashionRecDataset
+
+    def __init__(self, config: Any, dataset: LLMFashionRecDataset, sampler: Any, shuffle: bool = False) -> None:
+        self._mask_history = bool(config["mask_history"])
+        super().__init__(config, dataset, sampler, shuffle=shuffle)
+
+    def collate_fn(self, index: Sequence[int]) -> tuple[Interaction, History | None, torch.Tensor, torch.Tensor]:
+        """RecBole's batch; its second part is what RecBole's trainer masks."""
+        interaction, _, positive_u, positive_i = super().collate_fn(index)
+        history = self.history(np.asarray(index)) if self._mask_history else None
+        return interaction, history, positive_u, positive_i
+
+    def history(self, rows: np.ndarray) -> History:
+        """(place in the batch, internal item id) of all item actions before the rows' targets."""
+        feat: Any = self._dataset.inter_feat
+        asked = zip(feat[self.uid_field][rows].tolist(), feat[HISTORY_LENGTH][rows].tolist(), strict=True)
+        events = [self._dataset.timeline.events(user, length) for user, length in asked]
+        items = [one.ref[one.kind != SEARCH] + 1 for one in events]
+        places = np.repeat(np.arange(len(items)), [len(one) for one in items])
+        return torch.from_numpy(places), torch.from_numpy(np.concatenate([np.zeros(0, np.int64), *items]))

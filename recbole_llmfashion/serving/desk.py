@@ -1,0 +1,175 @@
+"""One stock of items, ready to be asked: prompt builder, memory, trie, lists, each over what may be recommended.
+
+    session -> builder.encode (all known items) -> answer -> rank (live items) -> items by position
+
+The builder knows every item that was ever there, for a prompt shows what a customer clicked, gone or not. The memory,
+the trie and both lists know live items alone, so nothing else can be recalled, generated or ranked. A desk is made
+anew when the stock changes and never changes itself; making one reads no file and trains nothing.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from recbole_llmfashion.data.fixed_order import tie_rank
+from recbole_llmfashion.embedding.pairs import fold
+from recbole_llmfashion.errors import UserError
+from recbole_llmfashion.llm.answers import AnswerBook
+from recbole_llmfashion.llm.generate import make_generator
+from recbole_llmfashion.model.ranking import Parts, Ranked, Validity, rank
+from recbole_llmfashion.prompt.builder import Prompt, PromptBuilder
+from recbole_llmfashion.prompt.memory import MemoryLog, QueryProductMemory
+from recbole_llmfashion.prompt.response import parse_response
+from recbole_llmfashion.prompt.template import get_template
+from recbole_llmfashion.retrieval.id_list import IdList
+from recbole_llmfashion.retrieval.identity_list import IdentityList
+from recbole_llmfashion.retrieval.title_list import TitleList
+from recbole_llmfashion.serving.loaded import LoadedRun, MemoryFiles
+from recbole_llmfashion.serving.session import Session
+from recbole_llmfashion.serving.stock import Stock
+
+REMEMBERED = 10_000  # queries whose neighbours are kept
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What became of a session.
+
+    Args:
+        order: [n] positions of live items, best first.
+        ranked: the same over the live items, one row.
+        live: [n] the position of each live item.
+        prompt: None where the session held nothing to ask about.
+        response: as generated.
+    """
+
+    order: np.ndarray
+    ranked: Ranked
+    live: np.ndarray
+    prompt: Prompt | None
+    response: str
+
+    def list_of(self, position: int) -> str:
+        """Which list gave an item: id, title, clip, memory or popularity."""
+        return self.ranked.list_of(0, int(np.searchsorted(self.live, position)))
+
+
+class Desk:
+    """See the module.
+
+    Args:
+        run: what does not change.
+        stock: what may be recommended.
+        before: a desk over the same texts whose pieces can be shared; None to tokenize every item.
+
+    Raises:
+        UserError: an item whose id is too long for a response, or changes how another item is spoken of.
+    """
+
+    def __init__(self, run: LoadedRun, stock: Stock, before: "Desk | None" = None) -> None:
+        self.run, self.stock = run, stock
+        self.live = np.flatnonzero(stock.live)
+        self._place = np.full(len(stock.live), -1, np.int64)
+        self._place[self.live] = np.arange(len(self.live))
+        tie = tie_rank(stock.catalogue.item_ids)
+        self.memory = _memory(run, stock, tie)
+        same_texts = before is not None and before.stock.catalogue is stock.catalogue
+        self.builder: PromptBuilder = before.builder if before is not None and same_texts else _builder(run, stock)
+        if before is not None:
+            _refuse_renaming(before.builder, self.builder, stock)
+        spoken = self.builder.spoken
+        generate = make_generator(
+            run.model, run.tokenizer, run.decoding, [spoken[i] for i in self.live], self.builder.id_prefix.tolist()
+        )
+        # an answer of the evaluation holds for the items of the evaluation
+        self.book = AnswerBook(generate, remember=False)
+        if stock is run.stock:
+            self.book.load(run.responses)
+        self._tie = torch.from_numpy(tie_rank([stock.catalogue.item_ids[i] for i in self.live]))
+        self.parts = self._parts()
+        self._recalls = 0
+
+    def _parts(self) -> Parts:
+        run, stock, live, tie = self.run, self.stock, self.live, self._tie.numpy()
+        tokens = self.builder.item_tokens
+        clip = None
+        if stock.clip is not None and run.clip is not None:
+            clip = TitleList(stock.clip[live], run.clip.encode, tie)
+        return Parts(
+            answer=self.book,
+            position_of={tokens[position]: i for i, position in enumerate(live)},
+            id_list=IdentityList(tie) if stock.core is None else IdList(stock.core[live], tie),
+            title_list=TitleList(stock.title[live], run.title_model.encode, tie),
+            popularity=stock.popularity[live],
+            clip_list=clip,
+        )
+
+    def reply(self, session: Session, validity: Validity) -> Reply:
+        """Asks and ranks; a session without an event is not asked about, popularity answers it.
+
+        Args:
+            validity: counts the answer.
+        """
+        prompt: Prompt | None = None
+        recalled: list[int] = []
+        response = ""
+        if len(session.events):
+            prompt, recalled = self._ask(session)
+            response = self.parts.answer([prompt.ids])[0]
+        answers = [parse_response(response)]
+        ranked = rank(self.parts, self.run.mixing, self._tie, answers, self._row(recalled))
+        if prompt is not None:
+            validity.add(answers, ranked, self._row(prompt.items))
+        return Reply(self.live[ranked.order[0].numpy()], ranked, self.live, prompt, response)
+
+    def _ask(self, session: Session) -> tuple[Prompt, list[int]]:
+        self._recalls += 1
+        if self.memory is not None and self._recalls % REMEMBERED == 0:
+            self.memory.forget()
+        builder = self.builder.about(session.queries, np.arange(len(session.queries)), self.memory)
+        recalled = builder.memory_products(session.events, training=False)
+        return builder.encode(session.events, session.now, recalled), recalled
+
+    def _row(self, positions: Sequence[int]) -> torch.Tensor:
+        """[1, n] places among the live items + 1, 0 for a removed one."""
+        return torch.from_numpy(self._place[np.asarray(positions, np.int64)] + 1)[None]
+
+
+def _builder(run: LoadedRun, stock: Stock) -> PromptBuilder:
+    nothing = np.zeros(0, np.int64)
+    return PromptBuilder(run.tokenizer, get_template(run.template), stock.catalogue, (), nothing, None, run.prompt)
+
+
+def _refuse_renaming(before: PromptBuilder, after: PromptBuilder, stock: Stock) -> None:
+    """Ids that hold marks of the tokenizer are rewritten; a new id may take the name that an old one got."""
+    for i, (old, new) in enumerate(zip(before.item_tokens, after.item_tokens, strict=False)):
+        if old != new:
+            raise UserError(f"add: a new id would rename item '{stock.catalogue.item_ids[i]}' in prompts; rename it")
+
+
+def _memory(run: LoadedRun, stock: Stock, tie: np.ndarray) -> QueryProductMemory | None:
+    """The memory of live items; None where none of its products is left."""
+    files = run.memory
+    if files is None or run.clip is None:
+        return None
+    keep = stock.live[files.log.item]
+    if not keep.any():
+        return None
+    log = MemoryLog(files.log.search[keep], files.log.query[keep], files.log.item[keep], files.log.position[keep])
+    return QueryProductMemory(log, files.queries, _Keys(run, files), files.neighbors, files.products, tie)
+
+
+class _Keys:
+    """Texts to unit vectors; those of the run's own keys are the evaluation's, to the last bit."""
+
+    def __init__(self, run: LoadedRun, files: MemoryFiles) -> None:
+        assert run.clip is not None
+        self._encode = run.clip.encode
+        self._vectors = dict(zip(sorted({fold(query) for query in files.queries}), files.vectors, strict=True))
+
+    def __call__(self, texts: Sequence[str]) -> np.ndarray:
+        if all(text in self._vectors for text in texts):
+            return np.stack([self._vectors[text] for text in texts])
+        return self._encode(texts)

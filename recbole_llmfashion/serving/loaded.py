@@ -1,0 +1,147 @@
+"""A run folder in memory: the files of run_folder.py as plain objects, models loaded, nothing unpickled.
+
+What of it changes while it is served (the items) stands in `stock`; all else stays. This module asks no model anything.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from logging import getLogger
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from safetensors.numpy import load_file
+
+from recbole_llmfashion.data.catalogue import TEXT_ATTRIBUTES, Catalogue
+from recbole_llmfashion.embedding.clip import ClipText
+from recbole_llmfashion.embedding.title import TitleModel
+from recbole_llmfashion.errors import UserError
+from recbole_llmfashion.llm.adapter import load_adapter
+from recbole_llmfashion.llm.backbone import load_backbone
+from recbole_llmfashion.llm.generate import DecodingSettings
+from recbole_llmfashion.manifest import Manifest, read_manifest
+from recbole_llmfashion.model.ranking import Mixing
+from recbole_llmfashion.prompt.builder import PromptSettings
+from recbole_llmfashion.prompt.memory import MemoryLog
+from recbole_llmfashion.run_folder import OWN
+from recbole_llmfashion.serving.stock import Stock
+from recbole_llmfashion.versions import versions
+
+
+@dataclass(frozen=True)
+class MemoryFiles:
+    """What the query-product memory is made of.
+
+    Args:
+        log: rows of the training log; `query` counts into `queries`.
+        queries: distinct texts.
+        vectors: [K, d] of the memory's own keys, in their order.
+        neighbors, products: as in `prompt.memory`.
+    """
+
+    log: MemoryLog
+    queries: tuple[str, ...]
+    vectors: np.ndarray
+    neighbors: int
+    products: int
+
+
+@dataclass(frozen=True)
+class LoadedRun:
+    """See the module.
+
+    Args:
+        manifest: where it came from.
+        stock: the items it was trained with.
+        model, tokenizer: the LLM with its adapter.
+        title_model, clip, memory: None where the run has none.
+        template, prompt, decoding, mixing: how it asks, answers and ranks.
+        mask_history: whether what the customer took is left out of the list.
+        responses: the folder with the answers of its evaluation.
+    """
+
+    manifest: Manifest
+    stock: Stock
+    model: Any
+    tokenizer: Any
+    title_model: TitleModel
+    clip: ClipText | None
+    memory: MemoryFiles | None
+    template: str
+    prompt: PromptSettings
+    decoding: DecodingSettings
+    mixing: Mixing
+    mask_history: bool
+    responses: Path
+
+
+def load_run(folder: Path) -> LoadedRun:
+    """Reads a run folder, exported or not.
+
+    Raises:
+        UserError: what manifest.py and the backbone's loader find wrong, with what to do.
+    """
+    manifest = read_manifest(folder)
+    if manifest.content.get("model") != "LLMFashionRec":
+        raise UserError(f"{folder}: a run of {manifest.content.get('model')}; only LLMFashionRec can be served")
+    _say_versions(manifest)
+    try:
+        return _load(manifest)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise UserError(f"{folder}: its manifest.json misses something ({error}); run the main job again") from error
+
+
+def _say_versions(manifest: Manifest) -> None:
+    """Another version of a library may move the last bits of a score; no error, but nothing silent either."""
+    now, then = versions(), manifest.content["versions"]
+    other = [f"{name} {then[name]} (here {now.get(name)})" for name in then if now.get(name) != then[name]]
+    if other:
+        getLogger(__name__).warning(f"{manifest.folder}: made with {', '.join(other)}; lists may differ at ties")
+
+
+def _load(manifest: Manifest) -> LoadedRun:
+    settings, own = manifest.content["settings"], manifest.part(OWN)
+    source, adapter = manifest.part("backbone"), manifest.part("adapter")
+    if own is None or adapter is None:
+        raise KeyError("the part run or adapter")
+    vectors = load_file(str(own / "vectors.safetensors"))
+    backbone = load_backbone(str(source or manifest.content["backbone"]["name"]), **settings["backbone"])
+    prompt = settings["prompt"]
+    return LoadedRun(
+        manifest=manifest,
+        stock=_stock(own, vectors),
+        model=load_adapter(backbone, adapter),
+        tokenizer=backbone.tokenizer,
+        title_model=TitleModel.load(own / "title"),
+        clip=ClipText.load(own / "clip") if manifest.content["clip"] else None,
+        memory=_memory(own, vectors, settings["memory"]),
+        template=settings["template"],
+        prompt=PromptSettings(**{**prompt, "attributes": tuple(prompt["attributes"])}),
+        decoding=DecodingSettings(**settings["decoding"]),
+        mixing=Mixing(**settings["mixing"]),
+        mask_history=settings["mask_history"],
+        responses=own,
+    )
+
+
+def _stock(own: Path, vectors: Mapping[str, np.ndarray]) -> Stock:
+    frame = pd.read_parquet(own / "catalogue.parquet")
+    return Stock(
+        catalogue=Catalogue.from_frame(frame[["item_id", "title", *TEXT_ATTRIBUTES]]),
+        live=np.ones(len(frame), bool),
+        popularity=frame["popularity"].to_numpy(),
+        title=vectors["title"],
+        core=vectors.get("core"),
+        clip=vectors.get("clip"),
+    )
+
+
+def _memory(own: Path, vectors: Mapping[str, np.ndarray], settings: Mapping[str, int]) -> MemoryFiles | None:
+    if "memory" not in vectors:
+        return None
+    frame = pd.read_parquet(own / "memory.parquet")
+    query, queries = pd.factorize(frame["query"])
+    search = np.zeros(len(frame), np.int64)  # which search it was matters to training prompts alone
+    log = MemoryLog(search, query, frame["item"].to_numpy(np.int64), frame["position"].to_numpy(np.int64))
+    return MemoryFiles(log, tuple(queries), vectors["memory"], **settings)

@@ -1,0 +1,149 @@
+"""Recommender: a run folder that answers for a customer it has never seen.
+
+    recommender = Recommender.load("saved/footwear/runs/3f0a..")
+    recommender.recommend([{"action": "search", "query": "red boots", "timestamp": 1701000000}], k=10)
+
+The main job leaves a run folder for each LLMFashionRec row (run_folder.py) and names it as `run` in results.json; it
+holds the catalogue, the memory's log, the popularity, CORE's table, the title matrix, the text models, the adapter and
+the settings, so that loading needs no dataset and no RecBole config.
+
+The list is the evaluator's by construction: a session goes through data/timeline.py, prompt/builder.py, llm/answers.py
+and model/ranking.py, as a test row does, and an answer that the evaluation got is given again. `mask_history` is the
+one switch for both: where it is true, what the customer took is in no list, served or evaluated.
+
+`add_items` and `remove_items` make a new desk (desk.py) and swap it in one step, so that a list belongs to one stock
+and a call that fails changes nothing. They hold for this process: nothing is written.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import pandas as pd
+
+from recbole_llmfashion.errors import UserError
+from recbole_llmfashion.model.ranking import Validity
+from recbole_llmfashion.serving.desk import Desk, Reply
+from recbole_llmfashion.serving.loaded import LoadedRun, load_run
+from recbole_llmfashion.serving.session import Session, make_session
+
+
+@dataclass(frozen=True)
+class Recommended:
+    """One line of a list.
+
+    Args:
+        item, title: as in the catalogue.
+        score: what the evaluator ranks by: the number of items minus the rank, from 0.
+        list: which list gave it: id, title, clip, memory or popularity.
+        prompt, response: what the LLM was asked and said, where it was asked for and asked.
+    """
+
+    item: str
+    title: str
+    score: float
+    list: str
+    prompt: str | None = None
+    response: str | None = None
+
+
+class Recommender:
+    """See the module. One call at a time asks the model; others wait.
+
+    Args:
+        run: a run folder in memory.
+    """
+
+    def __init__(self, run: LoadedRun) -> None:
+        self._run, self._desk = run, Desk(run, run.stock)
+        self._asking, self._changing = Lock(), Lock()
+        self._validity, self._counts = Validity(), Counter[str]()
+
+    @classmethod
+    def load(cls, run: str | Path) -> "Recommender":
+        """A run folder, exported or not.
+
+        Raises:
+            UserError: it is none, is newer than this release, or a file is gone or was changed.
+        """
+        return cls(load_run(Path(run)))
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Sessions, what was left out of them, and what the answers were good for, since loading."""
+        return dict(self._counts) | dict(self._validity.counts)
+
+    def recommend(
+        self, actions: Iterable[Any], k: int = 10, *, now: float | None = None, explain: bool = False
+    ) -> list[Recommended]:
+        """The k best items for what one customer did.
+
+        Args:
+            actions: see session.py; in any order of time.
+            k: items, at most as many as may be recommended.
+            now: seconds, the moment of the recommendation; the last action's where none is given.
+            explain: put prompt and raw response into each line.
+
+        Raises:
+            UserError: an action of another shape, k out of range.
+        """
+        with self._asking:
+            desk = self._desk
+            session = make_session(actions, desk.stock.positions, now)
+            masked = set(session.items()) if self._run.mask_history else set()
+            _check_k(k, int(desk.stock.live.sum()), len([item for item in masked if desk.stock.live[item]]))
+            reply = desk.reply(session, self._validity)
+            self._count(session)
+        lines = [(place, item) for place, item in enumerate(reply.order.tolist()) if item not in masked]
+        told = self._told(reply) if explain else (None, None)
+        return [_line(reply, desk, place, item, *told) for place, item in lines[:k]]
+
+    def _count(self, session: Session) -> None:
+        self._counts.update({"sessions": 1, "empty_sessions": int(not len(session.events))})
+        self._counts.update(session.left_out)
+
+    def _told(self, reply: Reply) -> tuple[str | None, str | None]:
+        """The prompt as text, and the response; nothing where nothing was asked."""
+        if reply.prompt is None:
+            return None, None
+        return self._run.tokenizer.decode(reply.prompt.ids.tolist(), clean_up_tokenization_spaces=False), reply.response
+
+    def add_items(self, frame: pd.DataFrame) -> None:
+        """New items, recommendable from the next call on; removed ones come back with the texts of the frame.
+
+        Args:
+            frame: item_id, title and any of category, brand, color, size; a row an item.
+
+        Raises:
+            UserError: a cell that is missing or wrong, an item that is there already; nothing is added then.
+        """
+        clip = self._run.clip
+        with self._changing:
+            stock = self._desk.stock.with_items(frame, self._run.title_model.encode, clip.encode if clip else None)
+            self._desk = Desk(self._run, stock, self._desk)
+
+    def remove_items(self, item_ids: Iterable[str]) -> None:
+        """Items that no later call returns; they stay readable in the sessions of those who took them.
+
+        Raises:
+            UserError: an item that is not there, or none would be left; nothing is removed then.
+        """
+        with self._changing:
+            self._desk = Desk(self._run, self._desk.stock.without(item_ids), self._desk)
+
+
+def _check_k(k: int, live: int, masked: int) -> None:
+    if not isinstance(k, int) or isinstance(k, bool) or k < 1:
+        raise UserError(f"k: expected a whole number from 1 on, found {k!r}")
+    if k > live - masked:
+        less = f", {masked} of which the customer took" if masked else ""
+        raise UserError(f"k: {k} is more than the {live} items{less}; ask for fewer")
+
+
+def _line(reply: Reply, desk: Desk, place: int, item: int, prompt: str | None, response: str | None) -> Recommended:
+    catalogue = desk.stock.catalogue
+    score = float(len(reply.order) - place)
+    return Recommended(catalogue.item_ids[item], catalogue.titles[item], score, reply.list_of(item), prompt, response)
