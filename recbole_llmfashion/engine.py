@@ -183,6 +183,9 @@ class Engine:
         return make_generator(*self._load(), chosen, spoken, prefix)(prompts, self.show_progress)
 
 
+_JOURNALS = ("stage.json", "pretrain.json")  # what a stage tells of its making, seconds included
+
+
 def _identity(source: str) -> str:
     """What tells one backbone from another: a hub name, or a digest of a folder's files."""
     folder = Path(source)
@@ -190,7 +193,7 @@ def _identity(source: str) -> str:
         return source
     parts = []
     for file in sorted(folder.iterdir()):
-        if file.is_file() and file.suffix in (".json", ".safetensors", ".bin", ".model") and file.name != "stage.json":
+        if file.is_file() and file.suffix in (".json", ".safetensors", ".bin", ".model") and file.name not in _JOURNALS:
             with file.open("rb") as stream:  # the first MiB: a 7B folder is 14 GB, its weights differ from the start
                 head = hashlib.sha256(stream.read(1 << 20)).hexdigest()
             parts.append([file.name, file.stat().st_size, head])

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from recbole_llmfashion.engine import _identity
 from recbole_llmfashion.stages import StageStore, sha256_arrays, sha256_texts, stage_seed
 
 
@@ -119,3 +120,13 @@ def test_digests_tell_borders_shapes_and_types():
 def test_seeds_are_fixed_by_seed_and_stage():
     assert stage_seed(1, "title") == stage_seed(1, "title")
     assert len({stage_seed(s, n) for s in (1, 2) for n in ("title", "clip")}) == 4
+
+
+def test_a_backbone_is_its_weights_and_not_the_seconds_it_took(tmp_path):
+    for name, seconds in (("a", 1.0), ("b", 2.0)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "model.safetensors").write_bytes(b"weights")
+        (tmp_path / name / "pretrain.json").write_text(json.dumps({"seconds": seconds}))
+    assert _identity(str(tmp_path / "a")) == _identity(str(tmp_path / "b"))
+    (tmp_path / "b/model.safetensors").write_bytes(b"Weights")
+    assert _identity(str(tmp_path / "a")) != _identity(str(tmp_path / "b"))
