@@ -8,7 +8,7 @@ import torch
 from fakes import INTER, SMALL, replace_test_targets, simulated_shop, write_tiny
 
 from recbole_llmfashion import quick_start
-from recbole_llmfashion.model.llmfashionrec import LLMFashionRec
+from recbole_llmfashion.model.ranking import Validity
 from recbole_llmfashion.stages import StageStore
 from recbole_llmfashion.tuning.objective import END, STEP, VALUE, Job, run_trial
 
@@ -96,13 +96,13 @@ def test_a_trial_makes_only_what_its_keys_change(shop):
 def test_reports_before_the_adapter_rank_without_it(shop, monkeypatch):
     """The first report is the fallback's, the later ones have answers."""
     shares = []
-    original = LLMFashionRec._count
+    original = Validity.add
 
-    def count(self, answers, positions, interaction):
+    def add(self, answers, *rest):
         shares.append(sum(answer.item_token is not None for answer in answers) / len(answers))
-        return original(self, answers, positions, interaction)
+        return original(self, answers, *rest)
 
-    monkeypatch.setattr(LLMFashionRec, "_count", count)
+    monkeypatch.setattr(Validity, "add", add)
     trial(shop, "LLMFashionRec", {"pretrain_epochs": 0.5}, checkpoint_dir=str(shop / "saved_steps"))
     assert shares[0] == 0.0 and set(shares[1:]) == {1.0} and len(shares) >= 4
 

@@ -56,7 +56,7 @@ def test_yaml_bounds_are_no_logarithms(tmp_path, sasrec):
     [
         ("a.yaml", "learnin_rate: {choice: [1]}", "unknown key 'learnin_rate'; did you mean 'learning_rate'"),
         ("a.test", "hiden_size choice [1]", "unknown key 'hiden_size'; did you mean 'hidden_size'"),
-        ("a.yaml", "n_layers: {choise: [1]}", "unknown kind 'choise'; did you mean choice"),
+        ("a.yaml", "n_layers: {choise: [1]}", "unknown kind 'choise'; did you mean 'choice'"),
         ("a.yaml", "learning_rate: {uniform: [0.2, 0.1]}", "is empty"),
         ("a.test", "learning_rate loguniform 0,-7", "line 1: the range .* is empty"),
         ("a.yaml", "learning_rate: {loguniform: [-7, 0]}", "no logarithms"),
