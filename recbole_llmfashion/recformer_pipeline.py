@@ -33,34 +33,14 @@ from recbole_llmfashion.model.recformer.encoder import (
 from recbole_llmfashion.model.recformer.finetune import StageSettings, train_stage
 from recbole_llmfashion.model.recformer.flatten import SequenceShape, TokenRows, flatten
 from recbole_llmfashion.model.recformer.model import QUERY, Recformer
-from recbole_llmfashion.model.recformer.pretrain import Masking, PretrainSettings, pretrain
+from recbole_llmfashion.model.recformer.pretrain import Masking, pretrain
 from recbole_llmfashion.model.recformer.scorer import Scorer
 from recbole_llmfashion.model.recformer.vocabulary import Vocabulary
+from recbole_llmfashion.recformer_settings import Examples, pretrain_settings, stage_settings
 from recbole_llmfashion.stages import StageStore, sha256_arrays, sha256_texts, stage_seed
 
 EMBEDDED = "embedded"
 OnScore = Callable[[int, float], None]
-
-
-@dataclass(frozen=True)
-class Examples:
-    """Rows: what was there before, and what came next.
-
-    Args:
-        users: [n], each user's together and in order of time.
-        histories: entries, most recent first.
-        targets: [n] catalogue positions.
-    """
-
-    users: np.ndarray
-    histories: list[np.ndarray]
-    targets: np.ndarray
-
-    def sha256(self, rows: TokenRows) -> str:
-        """Digest of what the rows say, whatever numbers their entries have."""
-        entries = rows.hashes[np.concatenate([np.zeros(0, np.int64), *self.histories])]
-        lengths = np.array([len(history) for history in self.histories], np.int64)
-        return sha256_arrays(self.users, lengths, entries, self.targets)
 
 
 @dataclass(frozen=True)
@@ -318,38 +298,3 @@ class RecformerPipeline:
 def _state_sha256(module: nn.Module) -> str:
     """Digest of weights."""
     return sha256_arrays(*(tensor.detach().cpu().numpy() for tensor in module.state_dict().values()))
-
-
-def pretrain_settings(config: LLMFashionConfig, seed: int) -> PretrainSettings:
-    """Pre-training's part of a config."""
-    return PretrainSettings(
-        epochs=config["recformer_pretrain_epochs"],
-        batch_size=config["recformer_pretrain_batch_size"],
-        learning_rate=config["recformer_pretrain_learning_rate"],
-        warmup_steps=config["recformer_warmup_steps"],
-        weight_decay=config["recformer_weight_decay"],
-        temperature=config["recformer_temperature"],
-        mlm_weight=config["recformer_mlm_weight"],
-        mask_share=config["recformer_mask_share"],
-        freeze_words=config["recformer_freeze_words"] != "none",
-        seed=seed,
-    )
-
-
-def stage_settings(config: LLMFashionConfig, number: int, seed: int) -> StageSettings:
-    """Stage 1's or stage 2's part of a config."""
-    first = number == 1
-    return StageSettings(
-        epochs=config["recformer_stage1_epochs"] if first else config["recformer_stage2_epochs"],
-        patience=config["recformer_stage1_patience"] if first else config["recformer_stage2_patience"],
-        eval_every=config["recformer_eval_every"],
-        batch_size=config["recformer_batch_size"],
-        gradient_accumulation=config["recformer_gradient_accumulation"],
-        learning_rate=config["recformer_learning_rate"],
-        warmup_steps=config["recformer_warmup_steps"],
-        weight_decay=config["recformer_weight_decay"],
-        temperature=config["recformer_temperature"],
-        freeze_words=config["recformer_freeze_words"] == "both",
-        refresh=first,
-        seed=seed,
-    )
