@@ -19,10 +19,11 @@ from recbole_llmfashion.study.document import Column, Document, Table, TableRow
 from recbole_llmfashion.study.request import Request
 from recbole_llmfashion.study.rows import Entry, Outcome, Runner
 
+UNFILTERED = "leave-one-out, unfiltered clicks"
 PROTOCOLS: dict[str, dict[str, object]] = {
     "leave-one-out": {},
     "time split": {"split_by": "time"},
-    "leave-one-out, unfiltered clicks": {"click_filter": "none"},
+    UNFILTERED: {"click_filter": "none"},
 }
 FUTURE = Column("future", "future items@10", "share")
 
@@ -37,21 +38,26 @@ def time_split(request: Request, runner: Runner) -> Document:
         lines = [TableRow(name, reason=why) for name in PROTOCOLS]
         document.tables = [Table("time_split", title, assemble.METRICS, lines, label="protocol")]
         return document
+    clicked = bool((files.interactions["action"] == "click").any())
+    protocols = {name: keys for name, keys in PROTOCOLS.items() if clicked or name != UNFILTERED}
     chosen = {
         protocol: [Entry(f"{entry.label}, {protocol}", entry.model, keys) for entry in entries(request.models)]
-        for protocol, keys in PROTOCOLS.items()
+        for protocol, keys in protocols.items()
     }
     rows = runner.run([entry for of_one in chosen.values() for entry in of_one])
     document = assemble.document(request, runner, title, rows)
     born = first_seen(files.interactions, files.items)
-    for protocol, keys in PROTOCOLS.items():
+    for protocol, keys in protocols.items():
         moments = test_moments(runner, request.dataset, keys)
         named = {entry.label.removesuffix(f", {protocol}"): rows[entry.label] for entry in chosen[protocol]}
         lines = [with_future(assemble.row(label, found), found, moments, born) for label, found in named.items()]
         name = re.sub(r"\W+", "_", protocol)
         document.tables.append(Table(name, protocol, [*assemble.METRICS, FUTURE], lines))
         document.figures.append(bars(name, f"{request.dataset}, {protocol}", lines))
-    document.tables.append(facts(request, runner, files.interactions))
+    if not clicked:
+        lines = [TableRow(UNFILTERED, reason="not applicable: the log has no clicks to filter")]
+        document.tables.append(Table("unfiltered", UNFILTERED, assemble.METRICS, lines, label="protocol"))
+    document.tables.append(facts(request, runner, files.interactions, protocols))
     document.notes.append(
         "future items@10: share of the first ten places that hold an item which nobody had acted on (or which was not "
         "yet on sale, where `.item` has available_from) at the moment of the recommendation."
@@ -104,11 +110,13 @@ def future_rate(ranks: pd.DataFrame, moments: Mapping[str, float], born: pd.Seri
     return float((times > asked[:, None]).mean())
 
 
-def facts(request: Request, runner: Runner, interactions: pd.DataFrame) -> Table:
+def facts(
+    request: Request, runner: Runner, interactions: pd.DataFrame, protocols: Mapping[str, Mapping[str, Any]]
+) -> Table:
     """What a reader must know of the log: ties in time, targets that stand in their history, rows by protocol."""
     tied = interactions.duplicated(["user_id", "timestamp"], keep=False).mean()
     lines = [TableRow("item actions that share a timestamp of their user", {"share": float(tied)}, ranked=False)]
-    for protocol, keys in PROTOCOLS.items():
+    for protocol, keys in protocols.items():
         loaders = runner.loaders(request.dataset, **keys)
         share = repeated_targets(loaders.test._dataset.inter_feat, loaders.dataset.iid_field)
         lines.append(TableRow(f"targets that stand in their history, {protocol}", {"share": share}, ranked=False))

@@ -2,6 +2,7 @@ import json
 
 import pandas as pd
 import pytest
+from fakes import INTER, write_tiny
 from study_fakes import TARGETS, request_for, result_of
 
 from recbole_llmfashion.config import properties_folder
@@ -188,6 +189,21 @@ def test_time_split_does_not_apply_to_an_order(tmp_path, run_with):
     request = request_for(tmp_path, "--models=SASRec", study="time-split")
     document = time_split.time_split(request, Runner(request))
     assert [row.reason[:14] for row in document.tables[0].rows] == ["not applicable"] * 3
+
+
+def test_a_log_without_clicks_has_nothing_to_leave_unfiltered(tmp_path, run_with):
+    row = "u{}\t{}\tpurchase\t{}\n"
+    buys = "".join(row.format(u, 11 + (u + t) % 6, 1701000000 + 100 * (t + u)) for u in range(8) for t in range(4))
+        f"u{u}\t{11 + (u + t) % 6}\tpurchase\t{1701000000 + 100 * (t + u)}\n" for u in range(8) for t in range(4)
+    )
+    write_tiny(tmp_path, INTER.splitlines()[0] + "\n" + buys, "")
+    run_with({"SASRec": (1, 2, 3)})
+    request = request_for(tmp_path, "--models=SASRec", study="time-split")
+    runner = Runner(request)
+    runs = [entry.label for entry in compare.entries(request.models)]
+    document = time_split.time_split(request, runner)
+    assert document.tables[-2].rows[0].reason == "not applicable: the log has no clicks to filter"
+    assert set(runner.ran) == {f"{label}, {protocol}" for label in runs for protocol in ("leave-one-out", "time split")}
 
 
 def test_time_split_runs_both_protocols_and_the_unfiltered_row(shop, run_with):
