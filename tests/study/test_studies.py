@@ -194,8 +194,6 @@ def test_time_split_does_not_apply_to_an_order(tmp_path, run_with):
 def test_a_log_without_clicks_has_nothing_to_leave_unfiltered(tmp_path, run_with):
     row = "u{}\t{}\tpurchase\t{}\n"
     buys = "".join(row.format(u, 11 + (u + t) % 6, 1701000000 + 100 * (t + u)) for u in range(8) for t in range(4))
-        f"u{u}\t{11 + (u + t) % 6}\tpurchase\t{1701000000 + 100 * (t + u)}\n" for u in range(8) for t in range(4)
-    )
     write_tiny(tmp_path, INTER.splitlines()[0] + "\n" + buys, "")
     run_with({"SASRec": (1, 2, 3)})
     request = request_for(tmp_path, "--models=SASRec", study="time-split")
