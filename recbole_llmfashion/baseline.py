@@ -52,6 +52,11 @@ class Loaders:
     test: Any
 
 
+def stage_root(config: LLMFashionConfig) -> Path:
+    """Where every run on the config's dataset keeps its stages: saved/<dataset>/stages, below checkpoint_dir."""
+    return Path(config["checkpoint_dir"]) / config["dataset"] / "stages"
+
+
 def make_loaders(config: LLMFashionConfig) -> Loaders:
     """The rows of docs/method.md's split behind RecBole's own loaders."""
     check_cold_token(config)

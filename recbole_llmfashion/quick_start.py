@@ -6,7 +6,6 @@ nothing and writes nothing but stages.
 
 import json
 from dataclasses import dataclass, field
-from pathlib import Path
 from time import perf_counter
 from typing import Any
 
@@ -23,6 +22,7 @@ from recbole_llmfashion.baseline import (
     load_trained,
     make_loaders,
     make_trainer,
+    stage_root,
     trained,
 )
 from recbole_llmfashion.config import LLMFashionConfig, check_valid_metric, tuned_file
@@ -71,11 +71,6 @@ class _Clock:
         if not reused:
             self._made.add(stage)
         self.reused = [name for name in self.seconds if name not in self._made]
-
-
-def stage_root(config: LLMFashionConfig) -> Path:
-    """saved/<dataset>/stages, below checkpoint_dir."""
-    return Path(config["checkpoint_dir"]) / config["dataset"] / "stages"
 
 
 def run_experiment(

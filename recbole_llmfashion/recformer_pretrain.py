@@ -9,12 +9,12 @@ from typing import Any
 
 import typer
 
-from recbole_llmfashion.baseline import make_loaders
+from recbole_llmfashion.baseline import make_loaders, stage_root
 from recbole_llmfashion.config import load_config
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.model.recformer.model import Recformer
 from recbole_llmfashion.recformer_pipeline import RecformerPipeline
-from recbole_llmfashion.recformer_trainer import RecformerTrainer, stage_root
+from recbole_llmfashion.recformer_trainer import RecformerTrainer
 from recbole_llmfashion.registry import get_model
 from recbole_llmfashion.run import find_dataset, log_level, parse
 from recbole_llmfashion.stages import StageStore

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from recbole_llmfashion.baseline import Loaders, ValidCallback, make_loaders, make_trainer
+from recbole_llmfashion.baseline import Loaders, ValidCallback, make_loaders, make_trainer, stage_root
 from recbole_llmfashion.config import LLMFashionConfig, load_config
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.model.recformer.encoder import check_window
@@ -115,11 +115,6 @@ class RecformerTrainer(FloorTrainer):
     def details(self, loaders: Loaders) -> dict[str, Any]:
         """What the stages measured, and where they were."""
         return self.pipeline.report | {"source": self.config["source_dataset"]}
-
-
-def stage_root(config: LLMFashionConfig) -> Path:
-    """Where a run on the config's own dataset keeps its stages."""
-    return Path(config["checkpoint_dir"]) / config["dataset"] / "stages"
 
 
 def _no_core() -> Any:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from recbole_llmfashion.asked import Asked
-from recbole_llmfashion.baseline import make_loaders
+from recbole_llmfashion.baseline import make_loaders, stage_root
 from recbole_llmfashion.config import LLMFashionConfig, load_config, tuned_file
 from recbole_llmfashion.data.dataset import LLMFashionRecDataset
 from recbole_llmfashion.errors import UserError
@@ -71,7 +71,7 @@ class ZeroShot:
     Args:
         config: of the run on the target.
         dataset: the target.
-        store: where the target's stages lie; the source's lie beside it.
+        store: where the target's stages lie; the source's lie where its own run has them.
 
     Attributes:
         config: of the source's run, by which prompts are written and lists are joined.
@@ -85,8 +85,8 @@ class ZeroShot:
         self._target_log = bool(config["target_log"])
         self._tuned = bool(config["tuned"]) and tuned_file(self.config["dataset"], config["model"]) is not None
         rows = make_loaders(self.config)
-        root = store.root.parents[1] / self.config["dataset"] / store.root.name
-        self._source = Pipeline(self.config, rows.dataset, StageStore(root, store.on_stage), _no_core)
+        source_store = StageStore(stage_root(self.config), store.on_stage)
+        self._source = Pipeline(self.config, rows.dataset, source_store, _no_core)
         self._rows = LLMFashionRecDataLoader(self.config, rows.train._dataset, rows.train._sampler, training=True)
         self.asked = Asked(
             self.config,

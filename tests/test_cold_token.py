@@ -10,11 +10,11 @@ from recbole.utils import init_seed
 from torch import nn
 
 from recbole_llmfashion import baseline
-from recbole_llmfashion.baseline import check_cold_token, load_trained, make_loaders, make_trainer, trained
+from recbole_llmfashion.baseline import check_cold_token, load_trained, make_loaders, make_trainer, stage_root, trained
 from recbole_llmfashion.cold_token import OneItemMore, cold_items, finish, finished, fresh_rows
 from recbole_llmfashion.config import load_config
 from recbole_llmfashion.errors import UserError
-from recbole_llmfashion.quick_start import run_experiment, stage_root
+from recbole_llmfashion.quick_start import run_experiment
 from recbole_llmfashion.registry import MODEL_TABLE, get_model
 from recbole_llmfashion.stages import StageStore, stage_seed
 

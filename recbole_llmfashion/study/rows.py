@@ -15,11 +15,11 @@ from typing import Any
 import pandas as pd
 
 from recbole_llmfashion import __version__
-from recbole_llmfashion.baseline import Loaders, make_loaders
+from recbole_llmfashion.baseline import Loaders, make_loaders, stage_root
 from recbole_llmfashion.config import LLMFashionConfig, load_config, own_keys, recbole_keys
 from recbole_llmfashion.data.atomic import folder_sha256, read_folder
 from recbole_llmfashion.errors import UserError
-from recbole_llmfashion.quick_start import Result, run_experiment, stage_root
+from recbole_llmfashion.quick_start import Result, run_experiment
 from recbole_llmfashion.registry import get_model
 from recbole_llmfashion.results import model_entry
 from recbole_llmfashion.run import disk_full, find_dataset

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from recbole.data.interaction import Interaction
 
-from recbole_llmfashion.baseline import make_loaders
+from recbole_llmfashion.baseline import make_loaders, stage_root
 from recbole_llmfashion.config import load_config
 from recbole_llmfashion.data.dataset import HISTORY_LENGTH
 from recbole_llmfashion.data.fixed_order import tie_rank
@@ -21,7 +21,7 @@ from recbole_llmfashion.model.llmfashionrec import LLMFashionRec
 from recbole_llmfashion.model.query_memory import Parts, QueryMemory, with_first
 from recbole_llmfashion.pipeline import Pipeline
 from recbole_llmfashion.prompt.builder import PromptBuilder
-from recbole_llmfashion.quick_start import run_experiment, stage_root
+from recbole_llmfashion.quick_start import run_experiment
 from recbole_llmfashion.retrieval.title_list import TitleList
 from recbole_llmfashion.stages import StageStore
 

@@ -11,8 +11,7 @@ from recbole.data.interaction import Interaction
 from recformer_fakes import Words, shape, tiny_encoder
 from transformers import LongformerConfig, LongformerForMaskedLM
 
-from recbole_llmfashion import quick_start, recformer_trainer
-from recbole_llmfashion.baseline import make_loaders
+from recbole_llmfashion.baseline import make_loaders, stage_root
 from recbole_llmfashion.config import load_config, properties_folder, read_yaml
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.model.recformer.flatten import flatten
@@ -283,8 +282,7 @@ def test_both_yamls_hold_the_same():
 
 
 def test_stages_lie_where_every_run_has_them(tmp_path):
-    config = config_of(tmp_path)
-    assert recformer_trainer.stage_root(config) == quick_start.stage_root(config)
+    assert stage_root(config_of(tmp_path)) == tmp_path / "saved/tiny/stages"
 
 
 @pytest.mark.parametrize(
