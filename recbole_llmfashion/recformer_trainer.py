@@ -5,16 +5,16 @@ of this one only the catalogue is encoded (docs/method.md, zero-shot).
 """
 
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 from recbole_llmfashion.baseline import Loaders, ValidCallback, make_loaders, make_trainer, stage_root
-from recbole_llmfashion.config import LLMFashionConfig, load_config
+from recbole_llmfashion.config import LLMFashionConfig
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.model.recformer.encoder import check_window
 from recbole_llmfashion.model.recformer.model import Recformer, check_attributes
 from recbole_llmfashion.model.recformer.vocabulary import Vocabulary
 from recbole_llmfashion.recformer_pipeline import EMBEDDED, Learned, RecformerPipeline
+from recbole_llmfashion.source import no_core, source_config
 from recbole_llmfashion.stages import StageStore
 from recbole_llmfashion.trainer import FloorTrainer
 
@@ -67,7 +67,7 @@ class RecformerTrainer(FloorTrainer):
         if config["recformer_name_or_path"] != EMBEDDED:
             Vocabulary.load(str(config["recformer_name_or_path"]))
         if config["source_dataset"]:
-            _check_source(config)
+            source_config(config)
 
     def provide(self, loaders: Loaders, store: StageStore, core_table: Callable[[], Any]) -> None:
         """Keeps the rows and the store."""
@@ -107,7 +107,7 @@ class RecformerTrainer(FloorTrainer):
         model = type(self.model)(config, loaders.train._dataset).to(config["device"])
         trainer = make_trainer(config, model, type(self))
         assert isinstance(trainer, RecformerTrainer)
-        trainer.provide(loaders, StageStore(stage_root(config), self._store.on_stage), _no_core)
+        trainer.provide(loaders, StageStore(stage_root(config), self._store.on_stage), no_core)
         trainer.learn()
         self.pipeline = trainer.pipeline
         return Learned(trainer.pipeline.vocabulary, trainer.pipeline.scorer.encoder)
@@ -115,23 +115,3 @@ class RecformerTrainer(FloorTrainer):
     def details(self, loaders: Loaders) -> dict[str, Any]:
         """What the stages measured, and where they were."""
         return self.pipeline.report | {"source": self.config["source_dataset"]}
-
-
-def _no_core() -> Any:
-    raise AssertionError("Recformer asks for no table of CORE")
-
-
-def source_config(config: LLMFashionConfig) -> LLMFashionConfig:
-    """The config of the same model on its source dataset: same files, same command line, no source."""
-    overrides = config["command_line"] | {"source_dataset": None}
-    return load_config(
-        config.model_class, config["source_dataset"], config["config_layers"], overrides, config["model_names"]
-    )
-
-
-def _check_source(config: LLMFashionConfig) -> None:
-    if config["source_dataset"] == config["dataset"]:
-        raise UserError("source_dataset: it is the dataset itself; leave it empty, or name another")
-    folder = Path(source_config(config)["data_path"])
-    if not folder.is_dir():
-        raise UserError(f"source_dataset: {folder} is not there; name a folder beside the dataset's")

@@ -8,21 +8,20 @@ itself and reads no validation row of the target.
 """
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from recbole_llmfashion.asked import Asked
 from recbole_llmfashion.baseline import make_loaders, stage_root
-from recbole_llmfashion.config import LLMFashionConfig, load_config, tuned_file
+from recbole_llmfashion.config import LLMFashionConfig, tuned_file
 from recbole_llmfashion.data.dataset import LLMFashionRecDataset
-from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.llm.answers import AnswerBook
 from recbole_llmfashion.model.ranking import Parts
 from recbole_llmfashion.pipeline import Pipeline
 from recbole_llmfashion.prompt.dataloader import LLMFashionRecDataLoader
 from recbole_llmfashion.retrieval.identity_list import IdentityList
+from recbole_llmfashion.source import no_core, source_config
 from recbole_llmfashion.stages import StageStore
 from recbole_llmfashion.texts import DatasetTexts
 
@@ -34,26 +33,10 @@ ANSWERING = {"source_dataset": None, "target_log": False, "mixup_m": 1}
 def answering_config(config: LLMFashionConfig) -> LLMFashionConfig:
     """The config of the LLM that answers: the run's own or, with `source_dataset`, that of the source's run.
 
-    Files and command line are the same; the source's dataset file, and its tuned file where `tuned` is set, take the
-    place of the target's, whose keys were chosen on rows that zero-shot does not have.
-
     Raises:
-        UserError: the source is the target, or its folder is not there.
+        UserError: what source.source_config finds wrong.
     """
-    if not config["source_dataset"]:
-        return config
-    source = str(config["source_dataset"])
-    if source == config["dataset"]:
-        raise UserError(f"source_dataset: '{source}' is the dataset itself; leave it empty, or name another")
-    overrides = config["command_line"] | ANSWERING
-    found = load_config(config.model_class, source, config["config_layers"], overrides, config["model_names"])
-    folder = Path(found["data_path"])
-    if not folder.is_dir():
-        raise UserError(
-            f"source_dataset: {folder} is not there; make it with recbole-llmfashion simulate or convert, "
-            f"--out {folder}, or name a folder beside the dataset's"
-        )
-    return found
+    return source_config(config, ANSWERING) if config["source_dataset"] else config
 
 
 def make_pipeline(
@@ -86,7 +69,7 @@ class ZeroShot:
         self._tuned = bool(config["tuned"]) and tuned_file(self.config["dataset"], config["model"]) is not None
         rows = make_loaders(self.config)
         source_store = StageStore(stage_root(self.config), store.on_stage)
-        self._source = Pipeline(self.config, rows.dataset, source_store, _no_core)
+        self._source = Pipeline(self.config, rows.dataset, source_store, no_core)
         self._rows = LLMFashionRecDataLoader(self.config, rows.train._dataset, rows.train._sampler, training=True)
         self.asked = Asked(
             self.config,
@@ -143,7 +126,3 @@ class ZeroShot:
     def answer(self, loader: LLMFashionRecDataLoader) -> None:
         """Prompts and responses for a loader's rows of the target."""
         self.asked.answer(loader)
-
-
-def _no_core() -> Any:
-    raise AssertionError("zero-shot asks for no table of CORE")

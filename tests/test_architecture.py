@@ -20,7 +20,7 @@ ORDER = [
     {"prompt"},
     {"llm", "retrieval"},
     {"model"},
-    {"settings", "recformer_settings", "evaluation", "baseline", "texts"},
+    {"settings", "recformer_settings", "evaluation", "baseline", "texts", "source"},
     {"engine"},
     {"learned"},
     {"asked"},
