@@ -156,13 +156,22 @@ def _row(config: LLMFashionConfig) -> Result | str:
     """A model's result, or why it failed."""
     try:
         return run_experiment(config, keep=True)
-    except (UserError, KeyboardInterrupt):
+    except UserError:
         raise
     except Exception as error:
-        if disk_full(error, Path(config["checkpoint_dir"])):
-            raise UserError(f"disk full at {config['checkpoint_dir']}: {FREE_SPACE}") from error
-        traceback.print_exc()
-        return f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+        return reason(error, config)
+
+
+def reason(error: Exception, config: LLMFashionConfig) -> str:
+    """Why a row failed, in a line; the traceback goes to stderr.
+
+    Raises:
+        UserError: the disk is full, so every other row would fail as well.
+    """
+    if disk_full(error, Path(config["checkpoint_dir"])):
+        raise UserError(f"disk full at {config['checkpoint_dir']}: {FREE_SPACE}") from error
+    traceback.print_exception(error)
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
 
 
 def disk_full(error: Exception, folder: Path) -> bool:

@@ -5,7 +5,6 @@ Which rows there are, a study says; what a table looks like, assemble.py. A row 
 
 import json
 import sys
-import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -22,7 +21,7 @@ from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.quick_start import Result, run_experiment
 from recbole_llmfashion.registry import get_model
 from recbole_llmfashion.results import model_entry
-from recbole_llmfashion.run import disk_full, find_dataset
+from recbole_llmfashion.run import find_dataset, reason
 from recbole_llmfashion.stages import StageStore
 from recbole_llmfashion.study.request import Request
 
@@ -122,15 +121,10 @@ class Runner:
             folder = store.get(
                 "row", self._inputs(entry, seed), lambda folder: save_row(folder, run_experiment(config))
             )
-        except KeyboardInterrupt:
-            raise
         except UserError as error:
             return Outcome(seed, None, " ".join(str(error).split()))
         except Exception as error:
-            if disk_full(error, Path(config["checkpoint_dir"])):
-                raise UserError(f"disk full at {config['checkpoint_dir']}: free space; finished rows stay") from error
-            traceback.print_exc()
-            return Outcome(seed, None, f"{type(error).__name__}: {' '.join(str(error).split())[:300]}")
+            return Outcome(seed, None, reason(error, config))
         return Outcome(seed, load_row(folder))
 
     def _inputs(self, entry: Entry, seed: int) -> dict[str, Any]:
