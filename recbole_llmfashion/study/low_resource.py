@@ -3,6 +3,8 @@
 The shares are nested: who trains at 5 % trains at 10 % too (key `train_share`).
 """
 
+from collections.abc import Sequence
+
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.study import assemble
 from recbole_llmfashion.study.compare import mean
@@ -34,15 +36,19 @@ def label(model: str, share: float) -> str:
     return f"{label_of(model)}, {share:g} %"
 
 
+def entries(models: Sequence[str], wanted: Sequence[float]) -> list[Entry]:
+    """A row a share and model; with all users it is the model's plain row."""
+    return [
+        Entry(label(model, share), model, {"train_share": share / 100} if share < 100 else {})
+        for share in wanted
+        for model in models
+    ]
+
+
 def low_resource(request: Request, runner: Runner) -> Document:
     """Runs every model with every share."""
     wanted = shares(request)
-    chosen = [
-        Entry(label(model, share), model, {"train_share": share / 100} if share < 100 else {})
-        for share in wanted
-        for model in request.models
-    ]
-    rows = runner.run(chosen)
+    rows = runner.run(entries(request.models, wanted))
     lines = {name: assemble.row(name, found) for name, found in rows.items()}
     document = assemble.document(request, runner, f"Low resource on {request.dataset} (the paper's Figure 6)", rows)
     columns = [Column(f"{share:g}", f"{share:g} %") for share in wanted]

@@ -13,7 +13,7 @@ from recbole_llmfashion.study.document import METRIC_TITLES, Column, Document, T
 from recbole_llmfashion.study.request import ID_MODELS, OWN, TEXT_MODELS, Request, label_of
 from recbole_llmfashion.study.rows import Entry, Runner
 
-OPTIONS = {"shares": "10,100", "targets": "none", "plus_cold": "False"}
+OPTIONS = {"shares": "10,100", "targets": "none"}
 METRIC = "ndcg@10"
 SMALL = 0.1  # a drop of less than a tenth is "small"; the paper's 4 to 6 is 4 %
 QUERY = label_of("RecformerQuery")
@@ -128,12 +128,7 @@ def repeat(request: Request, runner: Runner) -> Document:
     parts = {"compare": rows, "ablation": runner.run(ablation.entries())}
     wanted = sorted(low_resource.shares(request))
     low, high = wanted[0], wanted[-1]
-    chosen = [
-        Entry(low_resource.label(model, share), model, {"train_share": share / 100} if share < 100 else {})
-        for share in (low, high)
-        for model in ("CORE", "SASRec", *TEXT_MODELS)
-    ]
-    parts["low-resource"] = runner.run(chosen)
+    parts["low-resource"] = runner.run(low_resource.entries(("CORE", "SASRec", *TEXT_MODELS), (low, high)))
     seen = cold_start.seen_items(runner, request.dataset)
     cold = [cold_start.part_row(label, found, seen, False) for label, found in rows.items()]
     numbers = {name: _numbers([assemble.row(*pair) for pair in of.items()]) for name, of in parts.items()}
