@@ -4,6 +4,7 @@ The shares are nested: who trains at 5 % trains at 10 % too (key `train_share`).
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.study import assemble
@@ -61,8 +62,8 @@ def low_resource(request: Request, runner: Runner) -> Document:
             TableRow(label_of(model), cells, reason="; ".join(reasons) if len(reasons) == len(cells) else "")
         )
         table.notes += [f"{label_of(model)}, {reason}" for reason in reasons if len(reasons) < len(cells)]
-    document.tables = [table, Table("all", "Every row", assemble.METRICS, list(lines.values()))]
-    document.tables[1].rows = [TableRow(line.label, line.cells, False, line.reason) for line in lines.values()]
+    every = [replace(line, ranked=False) for line in lines.values()]
+    document.tables = [table, Table("all", "Every row", assemble.METRICS, every)]
     document.figures = [
         Figure(
             "low_resource",
