@@ -146,6 +146,10 @@ class Asked:
         """[N, d] float32, the titles' embeddings by catalogue position."""
         return self.learned.title_model.encode(self.texts.titles, show_progress=self.learned.show_progress)
 
+    def title_list(self) -> TitleList:
+        """The title list by the title model."""
+        return TitleList(self.title_matrix, self.learned.title_model.encode, self.texts.tie)
+
     def parts(self, id_list: Ranker, popularity: np.ndarray) -> Parts:
         """The two lists and the last fallback.
 
@@ -157,7 +161,7 @@ class Asked:
             answer=self.book,
             position_of={token: i for i, token in enumerate(self.builder.item_tokens)},
             id_list=id_list,
-            title_list=TitleList(self.title_matrix, self.learned.title_model.encode, self.texts.tie),
+            title_list=self.title_list(),
             popularity=popularity,
             clip_list=self._clip_list() if self.config["ranking"] == "clip" else None,
         )

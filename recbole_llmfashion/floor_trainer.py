@@ -14,7 +14,6 @@ from recbole_llmfashion.config import LLMFashionConfig
 from recbole_llmfashion.model.llmfashionrec import LLMFashionRec
 from recbole_llmfashion.model.query_memory import Parts, QueryMemory
 from recbole_llmfashion.pipeline import Pipeline
-from recbole_llmfashion.retrieval.title_list import TitleList
 from recbole_llmfashion.stages import StageStore
 from recbole_llmfashion.trainer import FloorTrainer
 
@@ -49,12 +48,7 @@ class QueryMemoryTrainer(FloorTrainer):
             query = queries[log.query_index[last]]
             return query, memory.top_products(query) if memory is not None else ()
 
-        self.model.parts = Parts(last_query, self._title_list() if len(log) else _no_search)
-
-    def _title_list(self) -> TitleList:
-        title_model, titles = self.pipeline.title_model, self.pipeline.titles
-        matrix = title_model.encode(titles, show_progress=self.pipeline.show_progress)
-        return TitleList(matrix, title_model.encode, self.pipeline.tie)
+        self.model.parts = Parts(last_query, self.pipeline.asked.title_list() if len(log) else _no_search)
 
     def evaluate(self, eval_data: Any, load_best_model: bool = False, **kwargs: Any) -> Mapping[str, float]:
         """RecBole's evaluation; what led the rows is counted anew."""

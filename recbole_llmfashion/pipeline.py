@@ -12,8 +12,6 @@ import numpy as np
 from recbole_llmfashion.asked import Asked
 from recbole_llmfashion.config import LLMFashionConfig
 from recbole_llmfashion.data.dataset import LLMFashionRecDataset
-from recbole_llmfashion.embedding.clip import ClipText
-from recbole_llmfashion.embedding.title import TitleModel
 from recbole_llmfashion.engine import Engine
 from recbole_llmfashion.learned import Learned
 from recbole_llmfashion.llm.answers import AnswerBook
@@ -48,21 +46,9 @@ class Pipeline:
     ) -> None:
         self.config, self.dataset, self._make_core_table = config, dataset, core_table
         texts = DatasetTexts(dataset)
-        self.catalogue, self.log, self.tie = texts.catalogue, texts.log, texts.tie
-        self.titles, self.queries = texts.titles, texts.queries
+        self.catalogue, self.queries = texts.catalogue, texts.queries
         self.learned = Learned(config, texts, store)
         self.asked = Asked(config, texts, self.learned, store, dates=dataset.has_dates, remember=True)
-        self.show_progress = self.learned.show_progress
-
-    @property
-    def clip(self) -> ClipText | None:
-        """The text tower behind the memory's keys."""
-        return self.learned.clip
-
-    @property
-    def title_model(self) -> TitleModel:
-        """The LSTM over titles and queries."""
-        return self.learned.title_model
 
     @property
     def engine(self) -> Engine:
@@ -101,7 +87,7 @@ class Pipeline:
 
     def lists(self) -> Parts:
         """The two lists and the last fallback; no prompt has an answer before `learn` brings a book that has."""
-        return self.asked.parts(IdList(self.core_table, self.tie), self.popularity)
+        return self.asked.parts(IdList(self.core_table, self.asked.texts.tie), self.popularity)
 
     def learn(self, train_data: LLMFashionRecDataLoader) -> Iterator[str]:
         """The LLM's stages, as Learned.learn yields them; `book` then answers as well as is known."""
