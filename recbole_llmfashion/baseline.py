@@ -28,13 +28,14 @@ from recbole_llmfashion.data.eval_loader import EvalLoader
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.stages import StageStore, sha256_arrays, stage_seed
 
-# Keys that change where files lie, what is printed or how fast evaluation goes, and never what a model learns; and keys
+# Keys that say where things lie and what is printed; they change no figure of a row.
+PLACES = {"data_path", "checkpoint_dir", "show_progress", "state", "gpu_id", "use_gpu", "worker", "config_file"}
+# Keys that change what is evaluated, or how fast, and never what a model learns; and keys
 # that choose rows, for the rows themselves are a part of the stage's inputs. cold_token and
 # mask_history (it moves the validation scores that end a training) are inputs of their own where they are True, so that
 # rows without them stay the stages that they were.
-_WITHOUT_EFFECT = {
-    "data_path", "checkpoint_dir", "show_progress", "state", "gpu_id", "use_gpu", "worker", "eval_batch_size",
-    "config_file", "config_files", "log_wandb", "wandb_project", "dataset", "metrics", "attribution_hours", "tuned",
+_WITHOUT_EFFECT = PLACES | {
+    "eval_batch_size", "config_files", "log_wandb", "wandb_project", "dataset", "metrics", "attribution_hours", "tuned",
     "split_by", "time_split", "train_share", "cold_token", "mask_history",
 }  # fmt: skip
 

@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 
 from recbole_llmfashion import __version__
-from recbole_llmfashion.baseline import Loaders, make_loaders, stage_root
+from recbole_llmfashion.baseline import PLACES, Loaders, make_loaders, stage_root
 from recbole_llmfashion.config import LLMFashionConfig, load_config, own_keys, recbole_keys
 from recbole_llmfashion.data.atomic import folder_sha256, read_folder
 from recbole_llmfashion.errors import UserError
@@ -25,8 +25,6 @@ from recbole_llmfashion.run import find_dataset, reason
 from recbole_llmfashion.stages import StageStore
 from recbole_llmfashion.study.request import Request
 
-# Keys that say where things lie and what is printed; they change no figure of a row.
-_PLACES = {"data_path", "checkpoint_dir", "show_progress", "state", "gpu_id", "use_gpu", "worker", "config_file"}
 _SIBLINGS = ("CORE", "LLMFashionRec")  # models whose keys reach the rows of other models
 KNOWN = (*_SIBLINGS, "Recformer", "RecformerQuery", "QueryMemory", "SeqKNN", "Popularity")
 
@@ -104,13 +102,11 @@ class Runner:
             if spec.trainer is not None:
                 spec.trainer.check(config)
         outcomes: dict[str, list[Outcome]] = {}
-        total = len(entries) * len(self.seeds)
-        for entry in entries:
-            for seed in self.seeds:
-                at = sum(map(len, outcomes.values())) + 1
-                where = entry.dataset or self.request.dataset
-                print(f"== {at}/{total} {entry.label} on {where}, seed {seed}", file=sys.stderr, flush=True)
-                outcomes.setdefault(entry.label, []).append(self._row(entry, seed))
+        asked = [(entry, seed) for entry in entries for seed in self.seeds]
+        for at, (entry, seed) in enumerate(asked, 1):
+            where = entry.dataset or self.request.dataset
+            print(f"== {at}/{len(asked)} {entry.label} on {where}, seed {seed}", file=sys.stderr, flush=True)
+            outcomes.setdefault(entry.label, []).append(self._row(entry, seed))
         self.ran |= outcomes
         return outcomes
 
@@ -119,7 +115,7 @@ class Runner:
         store = StageStore(stage_root(config))
         try:
             folder = store.get(
-                "row", self._inputs(entry, seed), lambda folder: save_row(folder, run_experiment(config))
+                "row", self._inputs(config, entry, seed), lambda folder: save_row(folder, run_experiment(config))
             )
         except UserError as error:
             return Outcome(seed, None, " ".join(str(error).split()))
@@ -127,15 +123,14 @@ class Runner:
             return Outcome(seed, None, reason(error, config))
         return Outcome(seed, load_row(folder))
 
-    def _inputs(self, entry: Entry, seed: int) -> dict[str, Any]:
+    def _inputs(self, config: LLMFashionConfig, entry: Entry, seed: int) -> dict[str, Any]:
         """What the figures of a row depend on: the data, the code's version, every key of it and of its siblings."""
-        config = self.config(entry, seed)
         datasets = [name for name in (config["dataset"], config.final_config_dict.get("source_dataset")) if name]
         keys: dict[str, Any] = {}
         for model in sorted({entry.model, *_SIBLINGS}):
             for dataset in datasets:
                 other = self.config(Entry("", model, entry.keys, dataset), seed)
-                known = (recbole_keys(model) | own_keys(model)) - _PLACES
+                known = (recbole_keys(model) | own_keys(model)) - PLACES
                 # a key that came later: rows that leave it at its default stay the rows that they were
                 known -= set() if other["mask_history"] else {"mask_history"}
                 values = {key: other.final_config_dict.get(key) for key in sorted(known)}
