@@ -8,7 +8,6 @@ from typing import Any
 
 from recbole_llmfashion.config import properties_folder, read_yaml
 from recbole_llmfashion.study import assemble
-from recbole_llmfashion.study.compare import bars, mean
 from recbole_llmfashion.study.document import Column, Document, Table, TableRow
 from recbole_llmfashion.study.request import OWN, Request
 from recbole_llmfashion.study.rows import Entry, Outcome, Runner
@@ -45,7 +44,7 @@ def ablation(request: Request, runner: Runner) -> Document:
     """Runs the eight rows."""
     chosen = entries()
     rows = runner.run(chosen)
-    lines = [assemble.with_cost(assemble.row(label, found), found) for label, found in rows.items()]
+    lines = assemble.with_costs(rows)
     document = assemble.document(request, runner, f"Ablation on {request.dataset} (the paper's Table 3)", rows)
     document.tables = [
         Table("table3", "Test metrics", [*assemble.METRICS, *assemble.COST], lines, notes(rows, runner)),
@@ -57,12 +56,12 @@ def ablation(request: Request, runner: Runner) -> Document:
             ["The paper's numbers are of its own luggage and bags, which are private: the pattern counts."],
         ),
     ]
-    document.figures = [bars("ablation", f"Ablation on {request.dataset}", lines)]
+    document.figures = [assemble.bars("ablation", f"Ablation on {request.dataset}", lines)]
     return document
 
 
 def _share(line: TableRow, whole: TableRow) -> TableRow:
-    own, all_of_it = mean(line, "ndcg@10"), mean(whole, "ndcg@10")
+    own, all_of_it = assemble.mean(line, "ndcg@10"), assemble.mean(whole, "ndcg@10")
     here = own / all_of_it if own is not None and all_of_it else None
     return TableRow(line.label, {"here": here, "paper": PAPER[line.label][1] / PAPER[OWN][1]}, ranked=False)
 

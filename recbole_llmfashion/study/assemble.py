@@ -9,7 +9,7 @@ import pandas as pd
 from recbole_llmfashion.evaluation import RANK_COLUMNS
 from recbole_llmfashion.quick_start import Result
 from recbole_llmfashion.results import COLUMNS
-from recbole_llmfashion.study.document import METRIC_TITLES, Cell, Column, Document, TableRow, Value
+from recbole_llmfashion.study.document import METRIC_TITLES, Cell, Column, Document, Figure, Series, TableRow, Value
 from recbole_llmfashion.study.request import OWN, Request
 from recbole_llmfashion.study.rows import Entry, Outcome, Runner
 from recbole_llmfashion.versions import versions
@@ -45,7 +45,13 @@ def row(label: str, outcomes: Sequence[Outcome], metrics: Sequence[str] = COLUMN
     return TableRow(label, {name: values([result.metrics[name] for result in ran]) for name in metrics})
 
 
-def with_cost(line: TableRow, outcomes: Sequence[Outcome]) -> TableRow:
+def mean(line: TableRow, metric: str) -> float | None:
+    """A row's mean of a metric."""
+    cell = line.cells.get(metric)
+    return cell.mean if isinstance(cell, Value) else None
+
+
+def _with_cost(line: TableRow, outcomes: Sequence[Outcome]) -> TableRow:
     """Adds epochs, minutes of all stages when they were made, and peak memory."""
     ran = results(outcomes)
     if line.reason or not ran:
@@ -61,6 +67,11 @@ def with_cost(line: TableRow, outcomes: Sequence[Outcome]) -> TableRow:
         "memory": int(max(result.peak_memory_mb for result in ran)),
     }
     return line
+
+
+def with_costs(rows: Rows) -> list[TableRow]:
+    """A line a row, test metrics and costs."""
+    return [_with_cost(row(label, found), found) for label, found in rows.items()]
 
 
 COST = [
@@ -144,6 +155,16 @@ def best_other(lines: Sequence[TableRow], subject: str, metric: str) -> tuple[st
         if line.label != subject and isinstance(cell := line.cells.get(metric), Value)
     ]
     return max(found, key=lambda pair: pair[1]) if found else None
+
+
+def bars(
+    name: str, caption: str, lines: Sequence[TableRow], metrics: Sequence[str] = ("recall@10", "ndcg@10")
+) -> Figure:
+    """A bar a row for each metric."""
+    shown = [line for line in lines if not line.reason]
+    labels = [line.label for line in shown]
+    series = [Series(METRIC_TITLES[metric], labels, [mean(line, metric) for line in shown]) for metric in metrics]
+    return Figure(name, caption, "bars", "", "test metric", series)
 
 
 def details(outcomes: Sequence[Outcome], *path: str) -> list[Any]:

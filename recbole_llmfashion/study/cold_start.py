@@ -11,7 +11,7 @@ import pandas as pd
 
 from recbole_llmfashion.results import COLUMNS
 from recbole_llmfashion.study import assemble
-from recbole_llmfashion.study.compare import bars, entries
+from recbole_llmfashion.study.compare import entries
 from recbole_llmfashion.study.document import Column, Document, Table, TableRow
 from recbole_llmfashion.study.request import ID_MODELS, Request
 from recbole_llmfashion.study.rows import Entry, Outcome, Runner
@@ -62,7 +62,7 @@ def cold_start(request: Request, runner: Runner) -> Document:
         Table("warm", "Warm targets", assemble.METRICS, _part(rows, seen, True)),
         _counts(ranks, cold, len(seen), len(runner.loaders(request.dataset).dataset.catalogue)),
     ]
-    document.figures = [bars("cold_start", f"Cold targets of {request.dataset}", document.tables[0].rows)]
+    document.figures = [assemble.bars("cold_start", f"Cold targets of {request.dataset}", document.tables[0].rows)]
     if request.flag("plus_cold"):
         document.notes.append(
             "+cold: trained apart with a shared cold token; items seen once are replaced by it in training, and its "

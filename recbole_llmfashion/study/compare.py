@@ -12,8 +12,6 @@ from recbole_llmfashion.study.document import (
     Cell,
     Column,
     Document,
-    Figure,
-    Series,
     Table,
     TableRow,
     Value,
@@ -33,7 +31,7 @@ def entries(models: Sequence[str]) -> list[Entry]:
 def compare(request: Request, runner: Runner) -> Document:
     """Runs every model and compares LLMFashionRec with each."""
     rows = runner.run(entries(request.models))
-    lines = [assemble.with_cost(assemble.row(label, found), found) for label, found in rows.items()]
+    lines = assemble.with_costs(rows)
     document = assemble.document(request, runner, f"Comparison on {request.dataset} (the paper's Table 2)", rows)
     table = Table("table2", "Test metrics", [*assemble.METRICS, *assemble.COST], lines)
     document.tables = [table]
@@ -44,7 +42,7 @@ def compare(request: Request, runner: Runner) -> Document:
         others = [label for label in ran if label != OWN]
         made = [one for metric in TESTED for one in compare_rows(ranks, OWN, others, metric)]
         document.tables.append(significance_table(made))
-    document.figures = [bars("metrics", f"Test metrics on {request.dataset}", lines)]
+    document.figures = [assemble.bars("metrics", f"Test metrics on {request.dataset}", lines)]
     return document
 
 
@@ -74,19 +72,3 @@ def _improvement(lines: Sequence[TableRow]) -> Table:
         }
         table.rows.append(TableRow(METRIC_TITLES[metric], cells, ranked=False))
     return table
-
-
-def bars(
-    name: str, caption: str, lines: Sequence[TableRow], metrics: Sequence[str] = ("recall@10", "ndcg@10")
-) -> Figure:
-    """A bar a row for each metric."""
-    shown = [line for line in lines if not line.reason]
-    labels = [line.label for line in shown]
-    series = [Series(METRIC_TITLES[metric], labels, [mean(line, metric) for line in shown]) for metric in metrics]
-    return Figure(name, caption, "bars", "", "test metric", series)
-
-
-def mean(line: TableRow, metric: str) -> float | None:
-    """A row's mean of a metric."""
-    cell = line.cells.get(metric)
-    return cell.mean if isinstance(cell, Value) else None

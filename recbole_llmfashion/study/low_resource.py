@@ -8,7 +8,6 @@ from dataclasses import replace
 
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.study import assemble
-from recbole_llmfashion.study.compare import mean
 from recbole_llmfashion.study.document import Column, Document, Figure, Series, Table, TableRow
 from recbole_llmfashion.study.request import Request, label_of
 from recbole_llmfashion.study.rows import Entry, Runner
@@ -72,7 +71,7 @@ def low_resource(request: Request, runner: Runner) -> Document:
             "training users, %",
             "NDCG@10",
             [
-                Series(label_of(model), wanted, [mean(lines[label(model, share)], METRIC) for share in wanted])
+                Series(label_of(model), wanted, [assemble.mean(lines[label(model, share)], METRIC) for share in wanted])
                 for model in request.models
             ],
             x_log=True,

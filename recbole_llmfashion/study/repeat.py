@@ -54,7 +54,7 @@ def best_claims(lines: list[TableRow]) -> list[Claim]:
     made = []
     for metric in COLUMNS:
         title = METRIC_TITLES[metric]
-        own = next((compare.mean(line, metric) for line in lines if line.label == OWN), None)
+        own = next((assemble.mean(line, metric) for line in lines if line.label == OWN), None)
         other = assemble.best_other(lines, OWN, metric)
         if own is None or other is None:
             made.append(Claim(f"Ours is best in {title}", None, "rows are missing"))
@@ -150,7 +150,7 @@ def repeat(request: Request, runner: Runner) -> Document:
 
 
 def _numbers(lines: list[TableRow]) -> dict[str, float]:
-    found = {line.label: compare.mean(line, METRIC) for line in lines}
+    found = {line.label: assemble.mean(line, METRIC) for line in lines}
     return {label: value for label, value in found.items() if value is not None}
 
 

@@ -14,7 +14,7 @@ import pandas as pd
 from recbole_llmfashion.data.atomic import read_folder
 from recbole_llmfashion.data.dataset import ORDER_ONLY_BELOW, RECOMMEND_TIME
 from recbole_llmfashion.study import assemble
-from recbole_llmfashion.study.compare import bars, entries
+from recbole_llmfashion.study.compare import entries
 from recbole_llmfashion.study.document import Column, Document, Table, TableRow
 from recbole_llmfashion.study.request import Request
 from recbole_llmfashion.study.rows import Entry, Outcome, Runner
@@ -53,7 +53,7 @@ def time_split(request: Request, runner: Runner) -> Document:
         lines = [with_future(assemble.row(label, found), found, moments, born) for label, found in named.items()]
         name = re.sub(r"\W+", "_", protocol)
         document.tables.append(Table(name, protocol, [*assemble.METRICS, FUTURE], lines))
-        document.figures.append(bars(name, f"{request.dataset}, {protocol}", lines))
+        document.figures.append(assemble.bars(name, f"{request.dataset}, {protocol}", lines))
     if not clicked:
         lines = [TableRow(UNFILTERED, reason="not applicable: the log has no clicks to filter")]
         document.tables.append(Table("unfiltered", UNFILTERED, assemble.METRICS, lines, label="protocol"))

@@ -7,7 +7,6 @@ Recformer: with and without its own pre-training. ID models have no row for an i
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.registry import get_model
 from recbole_llmfashion.study import assemble
-from recbole_llmfashion.study.compare import mean
 from recbole_llmfashion.study.document import Document, Figure, Series, Table, TableRow
 from recbole_llmfashion.study.request import FLOORS, ID_MODELS, OWN, Request, label_of
 from recbole_llmfashion.study.rows import Entry, Runner
@@ -62,7 +61,7 @@ def zero_shot(request: Request, runner: Runner) -> Document:
             name = entry.label.removeprefix(f"{target}: ")
             line = assemble.row(name, rows[entry.label])
             lines.append(line)
-            series.setdefault(name, []).append(mean(line, "ndcg@10"))
+            series.setdefault(name, []).append(assemble.mean(line, "ndcg@10"))
         document.tables.append(
             Table(f"zero_shot_{target}", f"{request.dataset} to {target}", assemble.METRICS, lines + absent)
         )
