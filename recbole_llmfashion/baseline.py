@@ -94,7 +94,7 @@ def rows_sha256(loader: Any) -> str:
 
 def learning_keys(config: LLMFashionConfig) -> dict[str, Any]:
     """The part of a config that what a RecBole model learns can depend on."""
-    keys = (recbole_keys(config["model"]) | own_keys(config["model"])) - _WITHOUT_EFFECT
+    keys = (recbole_keys(config["model"]) | own_keys(config.model_class)) - _WITHOUT_EFFECT
     values = {key: config.final_config_dict.get(key) for key in sorted(keys)}
     return {key: value for key, value in values.items() if isinstance(value, str | int | float | bool | list | dict)}
 

@@ -3,6 +3,7 @@
     RecBole's own YAMLs < overall.yaml < dataset/default.yaml < dataset/<name>.yaml < model/<name>.yaml
         < tuned/<dataset>/<model>.yaml, where `tuned` is true < --config_files < --key=value
 
+A model that extends another one of ours has its YAML too, below its own; a YAML that would add nothing is not there.
 Only the model, dataset and trainer classes see a config; everything below takes plain arguments. This module does not
 know what any key means.
 """
@@ -77,12 +78,23 @@ def recbole_keys(model: str) -> frozenset[str]:
     return frozenset(keys | _RECBOLE_UNLISTED)
 
 
-def own_keys(model: str) -> frozenset[str]:
-    """Every key of properties/ that holds for a model."""
-    root = properties_folder()
-    return frozenset().union(
-        *(_keys_of(root / f"{name}.yaml") for name in ("overall", "dataset/default", f"model/{model}"))
-    )
+def lineage(model: str | type) -> list[str]:
+    """Names whose files model/<name>.yaml hold for a model: its bases among the classes of this package, then its own.
+
+    Args:
+        model: a class, or the name of one that extends none of ours.
+    """
+    if isinstance(model, str):
+        return [model]
+    package = __name__.split(".")[0]
+    bases = [base.__name__ for base in model.__mro__[1:] if base.__module__.split(".")[0] == package]
+    return [*reversed(bases), model.__name__]
+
+
+def own_keys(model: str | type) -> frozenset[str]:
+    """Every key of properties/ that holds for a model, as `lineage` takes it."""
+    root, models = properties_folder(), [f"model/{name}" for name in lineage(model)]
+    return frozenset().union(*(_keys_of(root / f"{name}.yaml") for name in ("overall", "dataset/default", *models)))
 
 
 def known_keys(models: Iterable[str]) -> frozenset[str]:
@@ -143,14 +155,13 @@ def load_config(
     Raises:
         UserError: unknown key, unreadable file, a value that RecBole refuses.
     """
-    name = model if isinstance(model, str) else model.__name__
-    models = {name, *model_names}
-    root = properties_folder()
-    layers = [(root / f"{part}.yaml") for part in ("overall", "dataset/default", f"dataset/{dataset}", f"model/{name}")]
+    *bases, name = lineage(model)
+    models = {*bases, name, *model_names}
+    parts = ["overall", "dataset/default", f"dataset/{dataset}", *(f"model/{one}" for one in (*bases, name))]
     merged: dict[str, Any] = {}
-    for path in layers:
+    for path in (properties_folder() / f"{part}.yaml" for part in parts):
         merged |= read_yaml(path) if path.is_file() else {}
-    mine = recbole_keys(name) | own_keys(name)
+    mine = recbole_keys(name) | own_keys(model)
     defaults = {key: value for key, value in merged.items() if key not in recbole_keys(name)}
     overrides = dict(overrides or {})
     given = [(file, read_yaml(Path(file))) for file in config_files] + [("command line", overrides)]
@@ -163,7 +174,7 @@ def load_config(
     for _, values in given:
         merged |= {key: value for key, value in values.items() if key in mine}
     merged |= {
-        "required_keys": sorted(own_keys(name)),
+        "required_keys": sorted(own_keys(model)),
         "config_layers": list(config_files),
         "command_line": overrides,
         "model_names": sorted(models),

@@ -19,7 +19,7 @@ from typing import Any
 import yaml
 
 from recbole_llmfashion import results
-from recbole_llmfashion.config import LLMFashionConfig, YamlLoader, load_config
+from recbole_llmfashion.config import LLMFashionConfig, YamlLoader, lineage, load_config
 from recbole_llmfashion.data.atomic import folder_sha256
 from recbole_llmfashion.errors import UserError, did_you_mean
 from recbole_llmfashion.quick_start import Result, run_experiment
@@ -123,7 +123,8 @@ def main_job(argv: Sequence[str]) -> int:
     names = [*arguments.models, *({"Popularity"} - set(arguments.models))]
     specs = {name: get_model(name) for name in names}
     # the rows whose keys reach other rows: CORE's table is LLMFashionRec's, whose memory is QueryMemory's
-    known = [*names, "CORE", *(["LLMFashionRec"] if "QueryMemory" in names else [])]
+    known = [name for spec in specs.values() for name in lineage(spec.model)]
+    known += ["CORE", *(["LLMFashionRec"] if "QueryMemory" in names else [])]
     configs = {
         name: load_config(spec.model, arguments.dataset, arguments.config_files, _keys_of(name, arguments), known)
         for name, spec in specs.items()

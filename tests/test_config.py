@@ -7,9 +7,10 @@ import pytest
 from recbole.model.sequential_recommender import CORE, SASRec
 
 from recbole_llmfashion import config as module
-from recbole_llmfashion.config import known_keys, load_config, own_keys, read_yaml, recbole_keys
+from recbole_llmfashion.config import known_keys, lineage, load_config, own_keys, read_yaml, recbole_keys
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.model.llmfashionrec import LLMFashionRec
+from recbole_llmfashion.model.recformer.model import Recformer, RecformerQuery
 from recbole_llmfashion.registry import get_model
 
 PACKAGE = Path(module.__file__).parent
@@ -49,6 +50,21 @@ def test_layers(tmp_path):
     config = load_config(LLMFashionRec, "x", [str(file)], {"mixup_m": 3})
     assert (config["mixup_m"], config["learning_rate"], config["lora_r"]) == (3, 1e-4, 16)
     assert load_config(SASRec, "x", [str(file)], {}, ["LLMFashionRec"])["hidden_size"] == 64
+
+
+def test_a_model_that_extends_one_of_ours_has_its_yaml_below_its_own(tmp_path, monkeypatch):
+    shutil.copytree(PROPERTIES, tmp_path / "properties")
+    own = tmp_path / "properties/model/RecformerQuery.yaml"
+    monkeypatch.setattr(module, "properties_folder", lambda: tmp_path / "properties")
+    assert load_config(RecformerQuery, "x")["recformer_heads"] == 4  # of Recformer.yaml
+    own.write_text("recformer_heads: 2\nrecformer_more: 1\n")
+    module._keys_of.cache_clear()
+    config = load_config(RecformerQuery, "x", (), {"recformer_layers": 5})
+    assert [config[f"recformer_{key}"] for key in ("heads", "layers", "width", "more")] == [2, 5, 128, 1]
+    assert load_config(Recformer, "x")["recformer_heads"] == 4 and "recformer_more" not in own_keys(Recformer)
+    assert load_config(SASRec, "x", (), {"recformer_layers": 5}, lineage(RecformerQuery))["n_layers"] == 2
+    with pytest.raises(UserError, match="recformer_layers"):
+        load_config(SASRec, "x", (), {"recformer_layers": 5})
 
 
 def test_a_sibling_is_the_config_of_the_other_row():

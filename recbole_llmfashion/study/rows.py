@@ -130,7 +130,7 @@ class Runner:
         for model in sorted({entry.model, *_SIBLINGS}):
             for dataset in datasets:
                 other = self.config(Entry("", model, entry.keys, dataset), seed)
-                known = (recbole_keys(model) | own_keys(model)) - PLACES
+                known = (recbole_keys(model) | own_keys(get_model(model).model)) - PLACES
                 # a key that came later: rows that leave it at its default stay the rows that they were
                 known -= set() if other["mask_history"] else {"mask_history"}
                 values = {key: other.final_config_dict.get(key) for key in sorted(known)}

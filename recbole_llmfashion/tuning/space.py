@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from recbole_llmfashion.config import LLMFashionConfig, read_yaml, reject_unknown_keys
+from recbole_llmfashion.config import LLMFashionConfig, lineage, read_yaml, reject_unknown_keys
 from recbole_llmfashion.errors import UserError, did_you_mean
 
 KINDS = {"choice": "a list", "uniform": "low, high", "loguniform": "low, high", "quniform": "low, high, step"}
@@ -134,7 +134,7 @@ def read_space(path: Path, config: LLMFashionConfig) -> Space:
     entries = _read_yaml(path) if yaml else _read_test(path)
     if not entries:
         raise UserError(f"{path}: names no key to search over; a line is `mixup_m: {{choice: [1, 2, 3]}}`")
-    reject_unknown_keys((key for key, *_ in entries), [config["model"]], str(path))
+    reject_unknown_keys((key for key, *_ in entries), lineage(config.model_class), str(path))
     domains: dict[str, Domain] = {}
     for key, kind, arguments, place in entries:
         if key in FIXED:
