@@ -6,6 +6,7 @@ actions) or the only one (two actions) for training, while here the final purcha
 """
 
 import numpy as np
+import pandas as pd
 
 TRAIN, VALID, TEST, DROPPED, NO_ROW = 0, 1, 2, -1, -2
 
@@ -114,3 +115,12 @@ def click_filter_mask(
     pair = users.astype(np.int64) * (int(items.max()) + 1) + items
     bought = np.unique(pair[purchase & in_training])
     return purchase | ~np.isin(pair, bought)
+
+
+def sequence_lengths(interactions: pd.DataFrame) -> np.ndarray:
+    """[users] item actions after the paper's click filter, in order of the users' first rows; at least 1 each."""
+    users = pd.factorize(interactions["user_id"])[0]
+    items = pd.factorize(interactions["item_id"])[0]
+    purchase = (interactions["action"] == "purchase").to_numpy()
+    keep = click_filter_mask(users, items, purchase, np.ones(len(users), bool))
+    return np.bincount(users[keep], minlength=users.max(initial=-1) + 1)

@@ -5,9 +5,8 @@ Knows the frames of an AtomicFolder. Does NOT know where they came from.
 
 from dataclasses import dataclass
 
-import pandas as pd
-
 from recbole_llmfashion.data.atomic import AtomicFolder
+from recbole_llmfashion.data.split import sequence_lengths
 
 
 @dataclass(frozen=True)
@@ -30,10 +29,8 @@ class Statistics:
 def measure(folder: AtomicFolder) -> Statistics:
     """Count a folder; the filter drops clicks on items that the same user purchased at any time."""
     actions = folder.interactions
-    bought = actions["action"] == "purchase"
-    pairs = pd.MultiIndex.from_frame(actions[["user_id", "item_id"]])
-    counted = int((bought | ~pairs.isin(pairs[bought])).sum())
-    users, items = actions["user_id"].nunique(), len(folder.items)
+    lengths = sequence_lengths(actions)
+    counted, users, items = int(lengths.sum()), len(lengths), len(folder.items)
     return Statistics(
         users=users,
         items=items,
@@ -41,7 +38,7 @@ def measure(folder: AtomicFolder) -> Statistics:
         mean_length=counted / users,
         per_item=counted / items,
         rows=len(actions),
-        purchase_share=float(bought.mean()),
+        purchase_share=float((actions["action"] == "purchase").mean()),
         items_seen=actions["item_id"].nunique(),
         searches=len(folder.searches),
         unique_queries=folder.searches["query"].nunique(),

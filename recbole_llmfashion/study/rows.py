@@ -23,6 +23,7 @@ from recbole_llmfashion.registry import get_model
 from recbole_llmfashion.results import model_entry
 from recbole_llmfashion.run import find_dataset, reason
 from recbole_llmfashion.stages import StageStore
+from recbole_llmfashion.study.facts import facts
 from recbole_llmfashion.study.request import Request
 
 _SIBLINGS = ("CORE", "LLMFashionRec")  # models whose keys reach the rows of other models
@@ -150,15 +151,7 @@ class Runner:
 
     def describe(self, dataset: str) -> dict[str, Any]:
         """What a reader wants to know of a dataset."""
-        files = read_folder(self.folder(dataset), dataset)
-        return {
-            "sha256": self.data_sha256(dataset),
-            "users": int(files.interactions["user_id"].nunique()),
-            "items": len(files.items),
-            "item actions": len(files.interactions),
-            "purchases": int((files.interactions["action"] == "purchase").sum()),
-            "searches": len(files.searches),
-        }
+        return facts(read_folder(self.folder(dataset), dataset), self.data_sha256(dataset))
 
     def loaders(self, dataset: str, **keys: Any) -> Loaders:
         """The rows of a dataset, for what a study asks about them; read once."""

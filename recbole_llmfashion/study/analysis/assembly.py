@@ -35,7 +35,7 @@ def assemble(measured: Sequence[Measured], contrasts: Sequence[str], command: st
         study="analyze",
         title=f"Table 1 and C1 to C4 of the paper's section 3: {names}",
         dataset=names,
-        data={one.name: _described(one) for one in measured},
+        data={one.name: one.facts for one in measured},
         seeds=[],
         command=command,
         versions=versions(),
@@ -44,14 +44,3 @@ def assemble(measured: Sequence[Measured], contrasts: Sequence[str], command: st
         figures=figures(measured),
         notes=[*_NOTES, *([] if compared else [_NO_CONTRAST])],
     )
-
-
-def _described(one: Measured) -> dict[str, str | int]:
-    return {
-        "sha256": one.sha256,
-        "users": one.counts.users,
-        "items": one.counts.items,
-        "item actions": one.actions,
-        "purchases": one.purchases,
-        "searches": one.searches,
-    }

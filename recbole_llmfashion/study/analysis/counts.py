@@ -6,10 +6,8 @@ Interactions are item actions after the paper's click filter, as docs/method.md 
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 
 from recbole_llmfashion.data.atomic import AtomicFolder
-from recbole_llmfashion.data.split import click_filter_mask
 
 BIN_STARTS = (1, 3, 5, 8, 12, 17, 25, 40)
 BIN_LABELS = ("1-2", "3-4", "5-7", "8-11", "12-16", "17-24", "25-39", "40 +")
@@ -46,17 +44,8 @@ class Lengths:
     shares: tuple[float, ...]
 
 
-def sequence_lengths(interactions: pd.DataFrame) -> np.ndarray:
-    """[users] item actions after the paper's click filter, in order of the users' first rows; at least 1 each."""
-    users = pd.factorize(interactions["user_id"])[0]
-    items = pd.factorize(interactions["item_id"])[0]
-    purchase = (interactions["action"] == "purchase").to_numpy()
-    keep = click_filter_mask(users, items, purchase, np.ones(len(users), bool))
-    return np.bincount(users[keep], minlength=users.max(initial=-1) + 1)
-
-
 def counts(folder: AtomicFolder, lengths: np.ndarray) -> Counts:
-    """Table 1's numbers; `lengths` are `sequence_lengths`."""
+    """Table 1's numbers; `lengths` are data.split's `sequence_lengths`."""
     return Counts(len(lengths), len(folder.items), int(lengths.sum()))
 
 

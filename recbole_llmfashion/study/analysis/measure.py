@@ -3,11 +3,13 @@
 from dataclasses import dataclass
 
 from recbole_llmfashion.data.atomic import AtomicFolder, check_clean, folder_sha256
-from recbole_llmfashion.study.analysis.counts import Counts, Lengths, counts, length_statistics, sequence_lengths
+from recbole_llmfashion.data.split import sequence_lengths
+from recbole_llmfashion.study.analysis.counts import Counts, Lengths, counts, length_statistics
 from recbole_llmfashion.study.analysis.dates import check_range
 from recbole_llmfashion.study.analysis.pull import Pulls, pulls
 from recbole_llmfashion.study.analysis.queries import Queries, queries
 from recbole_llmfashion.study.analysis.turnover import Turnover, turnover
+from recbole_llmfashion.study.facts import facts
 
 
 @dataclass(frozen=True)
@@ -15,10 +17,7 @@ class Measured:
     """A folder's numbers; a text stands where there are none and says why."""
 
     name: str
-    sha256: str
-    actions: int
-    purchases: int
-    searches: int
+    facts: dict[str, str | int]
     counts: Counts
     lengths: Lengths
     turnover: Turnover | str
@@ -38,10 +37,7 @@ def measure(folder: AtomicFolder) -> Measured:
     lengths = sequence_lengths(folder.interactions)
     return Measured(
         name=folder.name,
-        sha256=folder_sha256(folder.path, folder.name),
-        actions=len(folder.interactions),
-        purchases=int((folder.interactions["action"] == "purchase").sum()),
-        searches=len(folder.searches),
+        facts=facts(folder, folder_sha256(folder.path, folder.name)),
         counts=counts(folder, lengths),
         lengths=length_statistics(lengths, len(folder.interactions)),
         turnover=turnover(folder),

@@ -22,7 +22,7 @@ def table_1(measured: Sequence[Measured]) -> Table:
     ]
     table = Table("table1", "Table 1: the data", columns, [], label="dataset")
     for one in measured:
-        cells = _counted(one.counts) | {"actions": one.actions, "searches": one.searches}
+        cells = _counted(one.counts) | {"actions": one.facts["item actions"], "searches": one.facts["searches"]}
         table.rows.append(TableRow(one.name, cells, ranked=False))
         if one.name in paper.TABLE_1:
             table.rows.append(TableRow(f"{one.name} in the paper", _counted(paper.TABLE_1[one.name]), ranked=False))
