@@ -1,9 +1,13 @@
 """Stand-ins for Recformer's tests: words as tokens, a tiny encoder."""
 
+from pathlib import Path
+
 import numpy as np
 
+from recbole_llmfashion.config import LLMFashionConfig, load_config
 from recbole_llmfashion.model.recformer.encoder import Encoder, new_encoder
 from recbole_llmfashion.model.recformer.flatten import SequenceShape, TokenRows, flatten
+from recbole_llmfashion.model.recformer.model import Recformer
 from recbole_llmfashion.model.recformer.scorer import Scorer
 
 PAD, BOS, MASK = 0, 1, 2
@@ -38,3 +42,26 @@ def numbered_items(count: int, words: int, seed: int = 0) -> TokenRows:
     rng = np.random.default_rng(seed)
     titles = [" ".join(f"w{word}" for word in rng.integers(words, size=3)) for _ in range(count)]
     return flatten({"title": titles}, Words(), 8)
+
+
+def config_of(root: Path, model: type = Recformer, name: str = "tiny", **keys: object) -> LLMFashionConfig:
+    """A config whose data and stages lie below `root`."""
+    return load_config(model, name, overrides={"data_path": str(root), "checkpoint_dir": str(root / "saved"), **keys})
+
+
+def walks(
+    users: int, items: int, structured: bool, seed: int = 0
+) -> tuple[TokenRows, np.ndarray, list[np.ndarray], np.ndarray]:
+    """Rows of users whose next item shares its words with their last one, or is any item."""
+    rng = np.random.default_rng(seed)
+    words = [f"a{group} b{i % 3} c{i % 5}" for i in range(items) for group in [i % 6]]
+    rows = flatten({"title": words}, Words(), 8)
+    owners, histories, targets = [], [], []
+    for user in range(users):
+        group = user % 6
+        taken = rng.integers(items // 6, size=5) * 6 + group if structured else rng.integers(items, size=5)
+        for length in range(1, 5):
+            owners.append(user)
+            histories.append(taken[:length][::-1].astype(np.int64))
+            targets.append(taken[length])
+    return rows, np.array(owners), histories, np.array(targets)
