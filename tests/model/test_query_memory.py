@@ -16,6 +16,7 @@ from recbole_llmfashion.data.dataset import HISTORY_LENGTH
 from recbole_llmfashion.data.fixed_order import tie_rank
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.floor_trainer import QueryMemoryTrainer
+from recbole_llmfashion.learned import Learned
 from recbole_llmfashion.model.floors import Popularity
 from recbole_llmfashion.model.llmfashionrec import LLMFashionRec
 from recbole_llmfashion.model.query_memory import Parts, QueryMemory, with_first
@@ -78,7 +79,7 @@ def shop(tmp_path_factory):
 @pytest.fixture(scope="module")
 def first(shop):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Pipeline, "engine", property(lambda self: pytest.fail("the LLM's side was asked for")))
+        patch.setattr(Learned, "engine", property(lambda self: pytest.fail("the LLM's side was asked for")))
         return run_experiment(config_of(QueryMemory, shop, "shoes", click_filter="none"))
 
 
@@ -89,7 +90,7 @@ def test_it_makes_the_stages_of_the_llm_row_and_no_other(shop, first):
     found = []
     store = StageStore(stage_root(config), lambda name, seconds, reused: found.append((name, reused)))
     ours = Pipeline(config, make_loaders(config).dataset, store, lambda: pytest.fail("CORE was asked for"))
-    assert ours.memory is not None and ours.title_model is not None
+    assert ours.memory is not None and ours.learned.title_model is not None
     assert found == [("clip", True), ("title", True)]
     assert first.details["clip"] == "trained on the log" and first.details["title_pairs"] == "queries"
 
