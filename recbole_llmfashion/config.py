@@ -40,7 +40,7 @@ def tuned_file(dataset: str, model: str) -> Path | None:
     return path if path.is_file() else None
 
 
-class YamlLoader(yaml.SafeLoader):
+class YamlLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]  # libyaml, where PyYAML has it
     """YAML 1.1 reads 1e-5 as text; RecBole's users write it as a number."""
 
 
