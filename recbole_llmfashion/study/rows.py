@@ -74,6 +74,7 @@ class Runner:
         self.request = request
         self.ran: dict[str, list[Outcome]] = {}
         self._hashes: dict[str, str] = {}
+        self._values: dict[str, dict[str, Any]] = {}
         self._loaders: dict[tuple[str, tuple[tuple[str, Any], ...]], Loaders] = {}
 
     @cached_property
@@ -130,14 +131,21 @@ class Runner:
         keys: dict[str, Any] = {}
         for model in sorted({entry.model, *_SIBLINGS}):
             for dataset in datasets:
-                other = self.config(Entry("", model, entry.keys, dataset), seed)
-                known = (recbole_keys(model) | own_keys(get_model(model).model)) - PLACES
-                # a key that came later: rows that leave it at its default stay the rows that they were
-                known -= set() if other["mask_history"] else {"mask_history"}
-                values = {key: other.final_config_dict.get(key) for key in sorted(known)}
-                keys[f"{model} on {dataset}"] = json.loads(json.dumps(values, default=str))
+                keys[f"{model} on {dataset}"] = self._key_values(Entry("", model, entry.keys, dataset), seed)
         data = {name: self.data_sha256(name) for name in datasets}
         return {"model": entry.model, "version": __version__, "data": data, "keys": keys}
+
+    def _key_values(self, entry: Entry, seed: int) -> dict[str, Any]:
+        """Every key that can change a figure of a row; rows with the same keys have the same siblings, read once."""
+        name = json.dumps([entry.model, dict(entry.keys), entry.dataset, seed], sort_keys=True, default=str)
+        if name not in self._values:
+            config = self.config(entry, seed)
+            known = (recbole_keys(entry.model) | own_keys(config.model_class)) - PLACES
+            # a key that came later: rows that leave it at its default stay the rows that they were
+            known -= set() if config["mask_history"] else {"mask_history"}
+            values = {key: config.final_config_dict.get(key) for key in sorted(known)}
+            self._values[name] = json.loads(json.dumps(values, default=str))
+        return self._values[name]
 
     def folder(self, dataset: str) -> Path:
         """Where a dataset's files lie."""
