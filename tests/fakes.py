@@ -2,7 +2,9 @@
 
 import os
 from collections.abc import Collection, Sequence
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
@@ -50,11 +52,21 @@ SMALL = {
 }  # fmt: skip
 
 
+@cache
+def _shoes() -> dict[str, bytes]:
+    """The files of a simulated shop by name; several modules want the same one."""
+    command = ["simulate", "--category", "footwear", "--users", "40", "--items", "300", "--seed", "3"]
+    with TemporaryDirectory() as root:
+        result = CliRunner().invoke(app, [*command, "--out", f"{root}/shoes"])
+        assert result.exit_code == 0, result.output
+        return {path.name: path.read_bytes() for path in Path(root, "shoes").iterdir()}
+
+
 def simulated_shop(root: Path) -> Path:
     """A folder with the dataset `shoes`: forty users, three hundred items."""
-    command = ["simulate", "--category", "footwear", "--users", "40", "--items", "300", "--seed", "3"]
-    result = CliRunner().invoke(app, [*command, "--out", str(root / "shoes")])
-    assert result.exit_code == 0, result.output
+    (root / "shoes").mkdir(parents=True)
+    for name, content in _shoes().items():
+        (root / "shoes" / name).write_bytes(content)
     return root
 
 
