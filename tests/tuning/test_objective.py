@@ -42,6 +42,15 @@ def trial(shop, model, values, data="", **keys):
     return reports
 
 
+@pytest.fixture(scope="module")
+def llm(shop):
+    """Reports of the first trial of LLMFashionRec: its stages are made here, once for all trials of this module."""
+    before = torch.get_num_threads()
+    reports = trial(shop, "LLMFashionRec", {"mixup_m": 1})
+    torch.set_num_threads(before)
+    return reports
+
+
 def test_a_baseline_reports_each_epoch_and_then_its_best(shop):
     reports = trial(shop, "GRU4Rec", {"learning_rate": 0.01}, epochs=3)
     assert [report[STEP] for report in reports] == [1, 2, 3, 4]
@@ -54,13 +63,13 @@ def test_a_baseline_reports_each_epoch_and_then_its_best(shop):
     assert again[-1][END]["stages_reused"] == ["train_GRU4Rec"]
 
 
-def test_no_trial_looks_at_a_test_row(shop, monkeypatch):
+def test_no_trial_looks_at_a_test_row(shop, llm, monkeypatch):
     monkeypatch.setattr(quick_start, "_test", lambda *args: pytest.fail("the test rows were evaluated"))
     for model, values in (("GRU4Rec", {"learning_rate": 0.02}), ("LLMFashionRec", {"mixup_m": 1}), ("Popularity", {})):
         assert "error" not in trial(shop, model, values)[-1][END]
 
 
-def test_other_test_targets_find_the_same_best_trial(shop):
+def test_other_test_targets_find_the_same_best_trial(shop, llm):
     """Nothing that a search sees changes when every test target is another item."""
     for model, points in (
         ("GRU4Rec", [{"learning_rate": 0.001}, {"learning_rate": 0.03}]),
@@ -77,18 +86,16 @@ def made(reports):
     return set(end["stage_seconds"]) - set(end["stages_reused"]) - {"total"}
 
 
-def test_a_trial_makes_only_what_its_keys_change(shop):
-    saved = {"checkpoint_dir": str(shop / "saved_llm")}
-    first = trial(shop, "LLMFashionRec", {"mixup_m": 1}, **saved)
-    assert [report[STEP] for report in first] == [*LLM_STEPS, 5]
-    assert made(first) >= {"clip", "tokenizer", "embedded", "adapter", "responses", "title", "train_CORE"}
-    assert made(trial(shop, "LLMFashionRec", {"mixup_m": 2}, **saved)) == set()
-    assert made(trial(shop, "LLMFashionRec", {"mixup_k": 5, "mixup_title_start": 0}, **saved)) == set()
-    assert made(trial(shop, "LLMFashionRec", {"fallback": "popularity"}, **saved)) == set()
-    assert made(trial(shop, "LLMFashionRec", {"title_learning_rate": 0.01}, **saved)) == {"title"}
-    responses = trial(shop, "LLMFashionRec", {"decoding": "sample"}, **saved)
+def test_a_trial_makes_only_what_its_keys_change(shop, llm):
+    assert [report[STEP] for report in llm] == [*LLM_STEPS, 5]
+    assert made(llm) >= {"clip", "tokenizer", "embedded", "adapter", "responses", "title", "train_CORE"}
+    assert made(trial(shop, "LLMFashionRec", {"mixup_m": 2})) == set()
+    assert made(trial(shop, "LLMFashionRec", {"mixup_k": 5, "mixup_title_start": 0})) == set()
+    assert made(trial(shop, "LLMFashionRec", {"fallback": "popularity"})) == set()
+    assert made(trial(shop, "LLMFashionRec", {"title_learning_rate": 0.01})) == {"title"}
+    responses = trial(shop, "LLMFashionRec", {"decoding": "sample"})
     assert "responses" in made(responses) and made(responses) == {"responses"}
-    adapter = trial(shop, "LLMFashionRec", {"llm_learning_rate": 0.01}, **saved)
+    adapter = trial(shop, "LLMFashionRec", {"llm_learning_rate": 0.01})
     assert made(adapter) == {"adapter", "responses"}
     assert [report[STEP] for report in adapter] == [2, 3, 4, 5]  # before the adapter, after it, on all rows, the end
 
