@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from recbole_llmfashion.data.atomic import AtomicFolder, check_clean, read_folder
+from recbole_llmfashion.data.atomic import AtomicFolder, check_clean, folder_sha256, read_folder, write_folder
 from recbole_llmfashion.datasets.simulate import command
 from recbole_llmfashion.datasets.simulate.frames import item_ids, keep
 from recbole_llmfashion.datasets.simulate.journeys import Log
@@ -43,6 +43,21 @@ def test_same_flags_same_bytes_and_another_seed_other_bytes(tmp_path: Path) -> N
         assert one != three
     check_clean(read_folder(tmp_path / "one" / "toys"))
     assert "SIMULATED" in (tmp_path / "one" / "toys" / "README.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("category", "digest"),
+    [
+        ("footwear", "28dfaea5fbe54d2dfbaddd4e9058a58073de2df4cd57b9a47f8ea750d253c794"),
+        ("toys", "5d1ef7f13f899134f0ab76df1949a7a021cef2a947c09db0542bccf6b01d43ae"),
+    ],
+)
+def test_the_simulator_is_frozen(category: str, digest: str, tmp_path: Path) -> None:
+    """The LLM's figures are of this simulator: who changes it, measures them all again (docs/engine.md)."""
+    folder = simulate_category(Settings(category, users=60, seed=7), tmp_path / category)
+    folder.path.mkdir()
+    write_folder(folder)
+    assert folder_sha256(folder.path, category) == digest
 
 
 @settings(max_examples=4, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
