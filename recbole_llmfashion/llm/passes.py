@@ -7,6 +7,7 @@ ids only, and not how a step is made.
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from logging import getLogger
 from math import ceil
 from typing import TYPE_CHECKING
 
@@ -140,6 +141,7 @@ class Passes:
         training.tokens, training.halvings, training.micro_batch = log["tokens"], log["halvings"], state["micro_batch"]
         vars(self.log).update(log)
         self.log.resumed_at.append(training.optimizer.steps)
+        getLogger(__name__).info(f"fine-tuning: goes on after step {training.optimizer.steps}")
         self.started -= log["seconds"]
         self.passed, self.done = state["place"]
         self.drawn_from = self.rng.bit_generator.state = state["drawn_from"]
