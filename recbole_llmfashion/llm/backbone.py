@@ -10,6 +10,7 @@ from logging import getLogger
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
@@ -123,7 +124,7 @@ def load_tokenizer(name_or_path: str) -> Any:
     return tokenizer
 
 
-def check_spelling(tokenizer: Any, texts: Sequence[str], ids: Sequence[Sequence[int]]) -> None:
+def check_spelling(tokenizer: Any, texts: Sequence[str], ids: Sequence[Sequence[int] | np.ndarray]) -> None:
     """Proves that a vocabulary can spell every item's ID.
 
     Args:

@@ -9,6 +9,7 @@ import torch
 
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.llm import finetune as finetune_module
+from recbole_llmfashion.llm import passes as passes_module
 from recbole_llmfashion.llm import training as training_module
 from recbole_llmfashion.llm.adapter import FALCON_TARGETS
 from recbole_llmfashion.llm.backbone import Backbone, load_backbone
@@ -61,7 +62,7 @@ def test_each_prompt_trains_once_and_the_hardest_fifth_three_times(
         return collate(chosen, pad)
 
     monkeypatch.setattr(training_module, "collate", count)
-    monkeypatch.setattr(finetune_module, "perplexities", lambda *_: hard)
+    monkeypatch.setattr(passes_module, "perplexities", lambda *_: hard)
     log = finetune(nf4, examples, FinetuneSettings(batch_size=4), show_progress=False)
     assert seen.tolist() == [3, 3, 3, 3] + [1] * 16
     assert log.hard_examples == 4 and len(log.losses) == 5 + 2
