@@ -4,6 +4,8 @@
   factor of it, where peft passes over inputs and outputs again for each. Random numbers are drawn as peft draws them.
 - Right-padded rows need no mask: what a token may see ends at the token, and padding lies behind all tokens that count.
   Falcon in transformers builds the mask always, and with one PyTorch's causal attention is never taken.
+- The backward through a slice fills a whole tensor with zeros first. Falcon takes queries, keys and values as slices,
+  and each rotation of positions takes two more; one unbind and one written backward do without.
 
 Knows layers, not losses or data.
 """
@@ -95,18 +97,61 @@ def _causal(model: Any) -> bool:
     return config.model_type == "falcon" and not config.alibi and config._attn_implementation == "sdpa"
 
 
+class _Rotate(torch.autograd.Function):
+    """x * cos + (-x2, x1) * sin, where x1 and x2 are the halves of the last dimension (rotary positions).
+
+    Shapes: x [B, heads, T, d]; cos, sin [1 or B, 1, T, d].
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+        ctx.save_for_backward(cos, sin)
+        half = x.shape[-1] // 2
+        result = x * cos
+        result[..., :half].addcmul_(x[..., half:], sin[..., :half], value=-1)
+        result[..., half:].addcmul_(x[..., :half], sin[..., half:])
+        return result
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        cos, sin = ctx.saved_tensors
+        half = grad.shape[-1] // 2
+        result = grad * cos
+        result[..., :half].addcmul_(grad[..., half:], sin[..., half:])
+        result[..., half:].addcmul_(grad[..., :half], sin[..., :half], value=-1)
+        return result, None, None
+
+
+def _rotary(q: Tensor, k: Tensor, cos: Tensor, sin: Tensor, unsqueeze_dim: int = 1) -> tuple[Tensor, Tensor]:
+    cos, sin = cos.unsqueeze(unsqueeze_dim), sin.unsqueeze(unsqueeze_dim)
+    return _Rotate.apply(q, cos, sin), _Rotate.apply(k, cos, sin)
+
+
+_split_heads = modeling_falcon.FalconAttention._split_heads
+
+
+def _unbind_heads(layer: Any, fused: Tensor) -> tuple[Tensor, ...]:
+    if layer.new_decoder_architecture or layer.multi_query:
+        return _split_heads(layer, fused)
+    return fused.view(*fused.shape[:2], layer.num_heads, 3, layer.head_dim).unbind(-2)
+
+
 @contextmanager
-def causal_only(model: Any) -> Iterator[bool]:
-    """Falcon's attention is causal without a mask, for right-padded rows alone; yields whether it is.
+def lean_falcon(model: Any) -> Iterator[bool]:
+    """Falcon's attention without a mask and with fewer copies, for right-padded rows alone; yields whether it is on.
 
     What it gives at padding is not what a masked one gives, and nobody may read it.
     """
     if not _causal(model):
         yield False
         return
-    original = modeling_falcon.create_causal_mask
+    mask, rotary = modeling_falcon.create_causal_mask, modeling_falcon.apply_rotary_pos_emb
     modeling_falcon.create_causal_mask = lambda *_args, **_kwargs: None
+    modeling_falcon.apply_rotary_pos_emb = _rotary
+    modeling_falcon.FalconAttention._split_heads = _unbind_heads
     try:
         yield True
     finally:
-        modeling_falcon.create_causal_mask = original
+        modeling_falcon.create_causal_mask, modeling_falcon.apply_rotary_pos_emb = mask, rotary
+        modeling_falcon.FalconAttention._split_heads = _split_heads

@@ -15,7 +15,7 @@ import torch
 
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.llm.examples import Example, collate
-from recbole_llmfashion.llm.lean import causal_only, lean_lora
+from recbole_llmfashion.llm.lean import lean_falcon, lean_lora
 from recbole_llmfashion.llm.loss import response_loss
 from recbole_llmfashion.llm.optimizer import NotFiniteError, Optimizer, linear_rate
 from recbole_llmfashion.llm.perplexity import pad_id
@@ -87,7 +87,7 @@ class Training:
         tokens = sum(int(self.responses[batch].sum()) for batch in batches)
         parts = [batch[i : i + self.micro_batch] for batch in batches for i in range(0, len(batch), self.micro_batch)]
         try:
-            with lean_lora(self.model), causal_only(self.model):
+            with lean_lora(self.model), lean_falcon(self.model):
                 return sum(self._forward(part, tokens) for part in parts)
         except torch.cuda.OutOfMemoryError as error:
             reason = " ".join(str(error).split())[:160]

@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 import torch
 from torch.nn import functional as F
+from transformers import FalconConfig, FalconForCausalLM
 from transformers.models.falcon import modeling_falcon
 
 from recbole_llmfashion.llm.backbone import Backbone, Quantization, load_backbone
 from recbole_llmfashion.llm.examples import Example, collate
 from recbole_llmfashion.llm.finetune import FinetuneSettings, add_adapter
-from recbole_llmfashion.llm.lean import causal_only, lean_lora
+from recbole_llmfashion.llm.lean import lean_falcon, lean_lora
 from recbole_llmfashion.llm.loss import has_plain_head, response_loss
 
 Examples = Callable[[int, int], list[Example]]
@@ -47,7 +48,7 @@ def test_losses_and_gradients_are_those_of_peft_and_the_mask(
         model.gradient_checkpointing_enable({"use_reentrant": False})
     examples = random_examples(6, 1)
     expected = gradients(model, examples)
-    with lean_lora(model) as layers, causal_only(model) as causal:
+    with lean_lora(model) as layers, lean_falcon(model) as causal:
         assert layers == 16 and causal
         found = gradients(model, examples)
     torch.testing.assert_close(found[0], expected[0], rtol=1e-5, atol=1e-5)
@@ -71,11 +72,25 @@ def test_the_causal_kernel_is_taken(
 
     has_plain_head(plain.model)
     monkeypatch.setattr(torch.nn.functional, "scaled_dot_product_attention", watch)
-    for patch, expected in ((nullcontext(), (False, False)), (causal_only(plain.model), (True, True))):
+    for patch, expected in ((nullcontext(), (False, False)), (lean_falcon(plain.model), (True, True))):
         seen.clear()
         with patch:
             response_loss(plain.model, collate(random_examples(4, 0), 0))
         assert seen == [expected] * 4
+
+
+@pytest.mark.parametrize("kind", [{"multi_query": True, "parallel_attn": True}, {"new_decoder_architecture": True}])
+def test_falcons_other_shapes_have_the_same_gradients(kind: dict[str, Any], random_examples: Examples) -> None:
+    """The first is Falcon-7B's."""
+    torch.manual_seed(0)
+    shape = {"vocab_size": 320, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "num_kv_heads": 1}
+    model = FalconForCausalLM(FalconConfig(**shape, **kind, bias=False, alibi=False)).train()
+    expected = gradients(model, random_examples(5, 1))
+    with lean_falcon(model):
+        found = gradients(model, random_examples(5, 1))
+    torch.testing.assert_close(found[0], expected[0], rtol=1e-5, atol=1e-5)
+    for one, other in zip(found[1], expected[1], strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-5)
 
 
 def test_alibi_and_other_models_keep_their_mask(plain: Backbone, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -83,7 +98,7 @@ def test_alibi_and_other_models_keep_their_mask(plain: Backbone, monkeypatch: py
     for key, value in (("alibi", True), ("model_type", "llama"), ("_attn_implementation", "eager")):
         with monkeypatch.context() as patch:
             patch.setattr(plain.model.config, key, value)
-            with causal_only(plain.model) as causal:
+            with lean_falcon(plain.model) as causal:
                 assert not causal and modeling_falcon.create_causal_mask is original
 
 
