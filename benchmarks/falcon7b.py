@@ -13,6 +13,7 @@ The last line is `ratio <number>`: constrained generation over the faster `model
 """
 
 import argparse
+import gc
 import resource
 import tempfile
 import time
@@ -165,6 +166,7 @@ def measure(size: Size, device: torch.device, checkpointing: bool) -> list[dict[
     with tempfile.TemporaryDirectory() as name:
         parameters = write_model(size, device, Path(name))
         for quantization in ("nf4", "none"):
+            gc.collect()  # a peft model refers to itself; the one before would stay on the card
             if device.type == "cuda":
                 torch.cuda.empty_cache()
                 torch.cuda.reset_peak_memory_stats(device)
