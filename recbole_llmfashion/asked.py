@@ -17,6 +17,7 @@ from recbole_llmfashion.data.dataset import TARGET_PURCHASE
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.learned import Learned
 from recbole_llmfashion.llm.answers import AnswerBook
+from recbole_llmfashion.llm.backbone import check_spelling
 from recbole_llmfashion.llm.examples import Example
 from recbole_llmfashion.model.ranking import Parts, Ranker
 from recbole_llmfashion.prompt.builder import PromptBuilder
@@ -119,7 +120,7 @@ class Asked:
     @cached_property
     def builder(self) -> PromptBuilder:
         """Prompts in the backbone's ids."""
-        return PromptBuilder(
+        builder = PromptBuilder(
             self.learned.engine.tokenizer,
             get_template(self.config["template"]),
             self.texts.catalogue,
@@ -128,6 +129,8 @@ class Asked:
             self.memory,
             settings.prompt_settings(self.config, self._dates),
         )
+        check_spelling(self.learned.engine.tokenizer, builder.item_tokens, builder.item_ids)
+        return builder
 
     def examples(self, train_data: LLMFashionRecDataLoader) -> list[Example]:
         """Training prompts with their responses."""

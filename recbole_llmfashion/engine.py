@@ -21,9 +21,11 @@ from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.llm.backbone import Backbone, load_backbone, load_tokenizer
 from recbole_llmfashion.llm.embedded import new_embedded, save_embedded, train_tokenizer
 from recbole_llmfashion.llm.examples import Example
-from recbole_llmfashion.llm.finetune import FinetuneLog, finetune, load_adapter, save_adapter
+from recbole_llmfashion.llm.finetune import CheckpointFolder, FinetuneLog, finetune, load_adapter, save_adapter
 from recbole_llmfashion.llm.generate import DecodingSettings, Generator, make_generator
+from recbole_llmfashion.llm.merge import merge_adapter
 from recbole_llmfashion.llm.pretrain import pretrain
+from recbole_llmfashion.llm.vllm_backend import check_interpreter, vllm_generate
 from recbole_llmfashion.prompt.response import parse_response
 from recbole_llmfashion.stages import StageStore, sha256, sha256_arrays, sha256_texts, stage_seed
 
@@ -55,7 +57,9 @@ class Engine:
 
     @staticmethod
     def check(config: LLMFashionConfig) -> None:
-        """Raises UserError where the backbone's tokenizer cannot be had."""
+        """Raises UserError where the backbone's tokenizer, or vLLM's Python where that is asked for, cannot be had."""
+        if config["generation_backend"] == "vllm":
+            check_interpreter(config["vllm_python"])
         if config["llm_name_or_path"] != EMBEDDED:
             load_tokenizer(str(config["llm_name_or_path"]))
 
@@ -111,7 +115,7 @@ class Engine:
         """Fine-tunes the backbone that `pretrain` settled, or finds its adapter in the store."""
         self._loaded = None
         self._adapter = self.store.get("adapter", self._adapter_inputs, self._finetune)
-        self.identity = self._adapter.name
+        self.identity = self._adapter.name + ("-vllm" if self._by_vllm else "")
         self.report = json.loads((self._adapter / "finetune.json").read_text())
         shown = {name: self.report[name] for name in ("quantized_layers", "perplexity", "format_failures")}
         getLogger(__name__).info(f"adapter: {json.dumps(shown)}")
@@ -143,7 +147,9 @@ class Engine:
             responses = Generator(model, backbone.tokenizer, sampling)(prompts)
             return float(np.mean([not parse_response(text).well_formed for text in responses]))
 
-        log: FinetuneLog = finetune(backbone, examples, chosen, self.show_progress, format_failures)
+        running = self.store.running("adapter", self._adapter_inputs)
+        kept = CheckpointFolder(running, self.config["checkpoint_steps"])
+        log: FinetuneLog = finetune(backbone, examples, chosen, self.show_progress, format_failures, kept)
         save_adapter(log.model, folder)
         report = {"quantized_layers": backbone.quantized_layers, "prompts": len(examples), **log.summary()}
         losses = report.pop("losses")
@@ -160,6 +166,15 @@ class Engine:
         """The adapter's folder; known after `finetune`."""
         assert self._adapter is not None
         return self._adapter
+
+    @property
+    def _by_vllm(self) -> bool:
+        return self.config["generation_backend"] == "vllm"
+
+    def _merged(self) -> Path:
+        """The backbone with its adapter in it, as a folder that vLLM reads."""
+        inputs = {"adapter": self.adapter.name, "compute_dtype": self.config["compute_dtype"]}
+        return self.store.get("merged", inputs, lambda folder: merge_adapter(self._backbone(), self.adapter, folder))
 
     def _load(self) -> tuple[Any, Any]:
         """The model that answers, with its adapter where that is trained, and the tokenizer."""
@@ -180,6 +195,9 @@ class Engine:
             prefix: the tokens before the id, forced when the decoding is constrained.
         """
         chosen = settings.decoding_settings(self.config, self._seed("responses"))
+        if self._by_vllm and self._adapter:
+            python = self.config["vllm_python"]
+            return vllm_generate(python, self._merged(), self.tokenizer, chosen, prompts, spoken, prefix)
         return make_generator(*self._load(), chosen, spoken, prefix)(prompts, self.show_progress)
 
 

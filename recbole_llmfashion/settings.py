@@ -21,6 +21,7 @@ CHOICES = {
     "quantization": ("nf4", "none"),
     "compute_dtype": ("auto", "bf16", "fp16", "fp32"),
     "decoding": ("constrained", "sample"),
+    "generation_backend": ("transformers", "vllm"),
     "prompt_dates": ("auto", True, False),
     "template": tuple(TEMPLATES),
     "ranking": get_args(Ranking),
@@ -40,6 +41,8 @@ def check(config: LLMFashionConfig) -> None:
     unknown = set(config["prompt_attributes"]) - set(TEXT_ATTRIBUTES)
     if unknown:
         raise UserError(f"prompt_attributes: expected some of {', '.join(TEXT_ATTRIBUTES)}, found {sorted(unknown)}")
+    if config["checkpoint_steps"] < 0:
+        raise UserError(f"checkpoint_steps: expected 0 or more, found {config['checkpoint_steps']}")
     for key in ("targets_per_user", "memory_neighbors", "llm_batch_size", "generation_batch_size", "title_batch_size"):
         if config[key] < 1:
             raise UserError(f"{key}: expected 1 or more, found {config[key]}")

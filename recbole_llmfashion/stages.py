@@ -4,9 +4,10 @@
                                         ...          what the stage wrote
 
 A stage is built in a folder beside its own and renamed when it is whole, so a killed run leaves no half stage and the
-same command goes on from the last finished one. Processes that want the same stage build it once: the first holds the
-operating system's lock on <root>/.locks/<stage>-<hash>.lock, which dies with its holder, and the others wait. The store
-knows nothing of what a stage holds.
+same command goes on from the last finished one; what a long stage saves of itself for that lies in <root>/.running
+until it is whole. Processes that want the same stage build it once: the first holds the operating system's lock on
+<root>/.locks/<stage>-<hash>.lock, which dies with its holder, and the others wait. The store knows nothing of what a
+stage holds.
 """
 
 import hashlib
@@ -76,6 +77,10 @@ class StageStore:
         """Where the stage with these inputs lies, built or not."""
         return self.root / f"{name}-{sha256([FORMAT, name, dict(inputs)])[:16]}"
 
+    def running(self, name: str, inputs: Mapping[str, Any]) -> Path:
+        """Where a stage that takes long may keep what lets it go on after a kill; removed when the stage is whole."""
+        return self.root / ".running" / self.path(name, inputs).name
+
     def has(self, name: str, inputs: Mapping[str, Any]) -> bool:
         """Whether `get` would find the stage and build nothing."""
         return (self.path(name, inputs) / "stage.json").is_file()
@@ -130,6 +135,7 @@ class StageStore:
             text = json.dumps({"stage": name, "format": FORMAT, "seconds": seconds, "inputs": dict(inputs)}, indent=1)
             (partial / "stage.json").write_text(text)
             self._publish(partial, final)
+            shutil.rmtree(self.running(name, inputs), ignore_errors=True)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
         self.on_stage(name, seconds, False)

@@ -130,3 +130,23 @@ def test_a_backbone_is_its_weights_and_not_the_seconds_it_took(tmp_path):
     assert _identity(str(tmp_path / "a")) == _identity(str(tmp_path / "b"))
     (tmp_path / "b/model.safetensors").write_bytes(b"Weights")
     assert _identity(str(tmp_path / "a")) != _identity(str(tmp_path / "b"))
+
+
+def test_what_a_stage_saves_of_itself_goes_when_it_is_whole(tmp_path):
+    store = StageStore(tmp_path)
+    running = store.running("adapter", {"a": 1})
+    assert running.parent == tmp_path / ".running" and running != store.running("adapter", {"a": 2})
+    calls = []
+
+    def build(folder):
+        running.mkdir(parents=True, exist_ok=True)
+        (running / f"step-{len(calls)}").write_text("x")
+        calls.append(len(list(running.iterdir())))
+        if len(calls) == 1:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        store.get("adapter", {"a": 1}, build)
+    assert (running / "step-0").exists()
+    store.get("adapter", {"a": 1}, build)
+    assert calls == [1, 2] and not running.exists()

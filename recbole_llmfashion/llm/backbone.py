@@ -3,11 +3,14 @@
 Knows nothing of prompts, adapters or training. Never runs code that comes with a model, never reads a pickle.
 """
 
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from logging import getLogger
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
@@ -121,6 +124,48 @@ def load_tokenizer(name_or_path: str) -> Any:
     return tokenizer
 
 
+def check_spelling(tokenizer: Any, texts: Sequence[str], ids: Sequence[Sequence[int] | np.ndarray]) -> None:
+    """Proves that a vocabulary can spell every item's ID.
+
+    Args:
+        tokenizer: of the backbone.
+        texts: the IDs as prompts and responses show them.
+        ids: of each, its token ids.
+
+    Raises:
+        UserError: an ID needs the unknown token, or does not come back when it is decoded; names the item.
+    """
+    unknown = tokenizer.unk_token_id
+    spelled = tokenizer.batch_decode([list(row) for row in ids], clean_up_tokenization_spaces=False)
+    for text, row, back in zip(texts, ids, spelled, strict=True):
+        if (unknown is not None and unknown in row) or back.strip() != text:
+            raise UserError(
+                f"llm_name_or_path: its tokenizer cannot spell the item ID '{text}' (it reads '{back.strip()}'); "
+                "name a backbone with byte-level tokens, or rename the item"
+            )
+
+
+def _check_match(model: Any, tokenizer: Any, name: str) -> None:
+    """That model and tokenizer belong together.
+
+    Raises:
+        UserError: the tokenizer has ids that the model has no row for.
+    """
+    rows = model.get_input_embeddings().weight.shape[0]
+    highest = max(tokenizer.get_vocab().values())
+    if highest >= rows:
+        raise UserError(
+            f"llm_name_or_path: the tokenizer of {name} has ids up to {highest}, the model has {rows} rows; "
+            "put the model's own tokenizer there"
+        )
+    end = model.config.eos_token_id
+    if end is not None and tokenizer.eos_token_id not in (end if isinstance(end, list) else [end]):
+        getLogger(__name__).warning(
+            f"llm_name_or_path: {name}: the model ends with token {end}, its tokenizer with {tokenizer.eos_token_id}; "
+            "responses are trained and read with the tokenizer's"
+        )
+
+
 def _load_model(name: str, quantized: bool, dtype: torch.dtype, device: torch.device) -> Any:
     extra = {"quantization_config": nf4_config(dtype)} if quantized else {}
     try:
@@ -162,7 +207,8 @@ def load_backbone(
         device: CUDA where there is one, else the CPU.
 
     Raises:
-        UserError: no such model or folder, a part of it missing, no hub, or a layer that stayed unquantized.
+        UserError: no such model or folder, a part of it missing, no hub, a tokenizer of another model, or a layer that
+            stayed unquantized.
     """
     if quantization not in ("nf4", "none"):
         raise UserError(f"quantization: {quantization} is unknown; take nf4 or none")
@@ -172,6 +218,7 @@ def load_backbone(
     tokenizer = load_tokenizer(name_or_path)
     dtype = pick_compute_dtype(compute_dtype, target)
     model = _load_model(name_or_path, quantization == "nf4", dtype, target)
+    _check_match(model, tokenizer, name_or_path)
     layers = assert_quantized(model, name_or_path) if quantization == "nf4" else 0
     if target.type == "cpu":
         full_precision_on_cpu(model)

@@ -1,31 +1,29 @@
 """QLoRA fine-tuning with the paper's curriculum: one uniform pass, then the hardest prompts again.
 
 Section 4.3 of the paper; docs/method.md, stage 2. Knows token ids only; format failures are counted by a probe that the
-caller hands over.
+caller hands over. With a checkpoint folder a killed fine-tuning goes on within the pass and ends with the same adapter.
 """
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from math import ceil
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.llm.adapter import TargetModules, load_adapter, new_adapter, save_adapter
 from recbole_llmfashion.llm.backbone import Backbone
-from recbole_llmfashion.llm.examples import Example, batches_by_length, collate
-from recbole_llmfashion.llm.loss import response_loss
-from recbole_llmfashion.llm.optimizer import Optimizer, linear_rate
-from recbole_llmfashion.llm.perplexity import hardest, pad_id, perplexities
+from recbole_llmfashion.llm.checkpoint import CheckpointFolder
+from recbole_llmfashion.llm.examples import Example
+from recbole_llmfashion.llm.passes import Passes
+from recbole_llmfashion.llm.perplexity import perplexities
 
 if TYPE_CHECKING:
     from peft import PeftModel
 
 __all__ = [
+    "CheckpointFolder",
     "FinetuneLog",
     "FinetuneSettings",
     "add_adapter",
@@ -89,6 +87,9 @@ class FinetuneLog:
         losses: nats a response token, of each step.
         tokens: tokens read in training, padding excluded.
         hard_examples: prompts that trained longer.
+        micro_batch: prompts a forward at the end; less than the batch size where memory ran out.
+        halvings: how often it did.
+        resumed_at: the step after which a killed fine-tuning went on, of each time.
         trainable_parameters: of the adapter.
         seconds: in all, perplexity and probes included.
     """
@@ -99,6 +100,9 @@ class FinetuneLog:
     losses: list[float] = field(default_factory=list)
     tokens: int = 0
     hard_examples: int = 0
+    micro_batch: int = 0
+    halvings: int = 0
+    resumed_at: list[int] = field(default_factory=list)
     trainable_parameters: int = 0
     seconds: float = 0.0
 
@@ -128,73 +132,13 @@ def _check(settings: FinetuneSettings, examples: Sequence[Example]) -> None:
         raise UserError(f"hard_share: {settings.hard_share} is no share; take a number from 0 to 1")
 
 
-class _Run:
-    """One fine-tuning: the optimizer, the schedule over both phases, and the log."""
-
-    def __init__(
-        self, model: Any, examples: Sequence[Example], settings: FinetuneSettings, show_progress: bool
-    ) -> None:
-        self.model, self.examples, self.settings, self.show_progress = model, examples, settings, show_progress
-        self.rng = np.random.default_rng(settings.seed)
-        self.lengths = np.asarray([len(example) for example in examples])
-        self.responses = np.asarray([len(example.response) for example in examples])
-        self.device = next(model.parameters()).device
-        scaled = self.device.type == "cuda" and model.dtype == torch.float16
-        self.optimizer = Optimizer(
-            model.parameters(),
-            settings.learning_rate,
-            settings.weight_decay,
-            max_grad_norm=settings.max_grad_norm,
-            scaled=scaled,
-        )
-        self.hard_passes = max(0, settings.hard_epochs - settings.epochs)
-        self.hard_count = round(settings.hard_share * len(examples)) if self.hard_passes else 0
-        passes = settings.epochs * self._steps(len(examples)) + self.hard_passes * self._steps(self.hard_count)
-        self.total, self.warmup = passes, ceil(settings.warmup_share * passes)
-        self.log = FinetuneLog(model, trainable_parameters=sum(p.numel() for p in self.optimizer.parameters))
-
-    def _steps(self, examples: int) -> int:
-        return ceil(ceil(examples / self.settings.batch_size) / self.settings.gradient_accumulation)
-
-    def epoch(self, chosen: np.ndarray, name: str) -> None:
-        """One pass over some examples."""
-        self.model.train()
-        batches = [chosen[b] for b in batches_by_length(self.lengths[chosen], self.settings.batch_size, self.rng)]
-        group = self.settings.gradient_accumulation
-        starts = range(0, len(batches), group)
-        for start in tqdm(starts, desc=f"fine-tuning, {name}", unit="step", disable=not self.show_progress):
-            self._step(batches[start : start + group])
-
-    def _step(self, batches: list[np.ndarray]) -> None:
-        tokens = sum(int(self.responses[batch].sum()) for batch in batches)
-        loss = 0.0
-        for indices in batches:
-            batch = collate([self.examples[i] for i in indices], pad_id(self.model))
-            sums, _ = response_loss(self.model, batch.to(self.device))
-            loss += self.optimizer.backward(sums.sum() / tokens)
-            self.log.tokens += int(self.lengths[indices].sum())
-        self.optimizer.step(linear_rate(self.optimizer.steps, self.warmup, self.warmup, self.total, 0.0))
-        self.log.losses.append(loss)
-
-    def measure(self, point: str, probe: Callable[["PeftModel"], float] | None) -> None:
-        """Logs perplexity on a fixed sample, and the probe; leaves the random numbers of the training alone."""
-        size = min(self.settings.perplexity_sample, len(self.examples))
-        sample = np.linspace(0, len(self.examples) - 1, size).astype(int)
-        examples = [self.examples[i] for i in sample]
-        values = perplexities(self.model, examples, self.settings.batch_size, self.show_progress)
-        self.log.perplexity[point] = {"mean": float(values.mean()), "median": float(np.median(values))}
-        if probe is not None:
-            with torch.random.fork_rng():
-                self.model.eval()
-                self.log.format_failures[point] = float(probe(self.model))
-
-
 def finetune(
     backbone: Backbone,
     examples: Sequence[Example],
     settings: FinetuneSettings,
     show_progress: bool = True,
     probe: Callable[["PeftModel"], float] | None = None,
+    checkpoint: CheckpointFolder | None = None,
 ) -> FinetuneLog:
     """Trains an adapter: `epochs` uniform passes, then the hardest prompts until they have had `hard_epochs`.
 
@@ -206,31 +150,30 @@ def finetune(
         settings: see FinetuneSettings.
         show_progress: bars.
         probe: share of format failures of a model; called before, after the uniform passes and at the end.
+        checkpoint: where the state is saved, and taken from where one is there; None keeps nothing.
 
     Raises:
-        UserError: no example, a target that the model lacks, or a loss that is not finite.
+        UserError: no example, a target that the model lacks, a loss that is not finite, no memory for one prompt, or a
+            checkpoint of another fine-tuning.
     """
-    started = time.monotonic()
     _check(settings, examples)
     model = backbone.model if hasattr(backbone.model, "peft_config") else add_adapter(backbone, settings)
-    run = _Run(model, examples, settings, show_progress)
-    run.measure(BEFORE, probe)
+    run = Passes(FinetuneLog(model), examples, settings, show_progress, checkpoint)
+    if not run.resume():
+        run.measure(BEFORE, probe)
+        torch.manual_seed(settings.seed)
     if settings.gradient_checkpointing:
         model.gradient_checkpointing_enable({"use_reentrant": False})
-    torch.manual_seed(settings.seed)
     everything = np.arange(len(examples))
-    for _ in range(settings.epochs):
+    while run.passed < settings.epochs:
         run.epoch(everything, "all")
-    run.measure(UNIFORM, probe)
-    if run.hard_count:
-        values = perplexities(model, examples, settings.batch_size, show_progress)
-        chosen = hardest(values, settings.hard_share)
-        for _ in range(run.hard_passes):
-            run.epoch(chosen, "hardest")
+    if run.hard is None:
+        run.measure(UNIFORM, probe)
+        run.choose_hard()
+    while run.hard is not None and len(run.hard) and run.passed < settings.epochs + run.hard_passes:
+        run.epoch(run.hard, "hardest")
     if settings.gradient_checkpointing:
         model.gradient_checkpointing_disable()
     run.measure(END, probe)
     model.eval()
-    run.log.hard_examples = run.hard_count
-    run.log.seconds = round(time.monotonic() - started, 1)
-    return run.log
+    return run.finish_log()

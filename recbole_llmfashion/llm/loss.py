@@ -43,7 +43,7 @@ def _probe_head(lm: Any) -> bool:
 
     hooks = [decoder.register_forward_hook(on_decoder), head.register_forward_hook(on_head)]
     try:
-        with torch.no_grad():
+        with torch.no_grad(), torch.random.fork_rng():  # a training's dropout must not depend on being asked
             ids = torch.zeros((1, 2), dtype=torch.long, device=head.weight.device)
             logits = lm(input_ids=ids, use_cache=False).logits
     finally:

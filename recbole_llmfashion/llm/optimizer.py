@@ -4,12 +4,18 @@ Knows neither models nor data.
 """
 
 from collections.abc import Iterable
+from math import isfinite
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import Parameter
 
 from recbole_llmfashion.errors import UserError
+
+
+class NotFiniteError(UserError):
+    """A loss or a gradient that is NaN or infinite; the step was not made, so the weights are those before it."""
 
 
 def linear_rate(step: int, warmup: int, decay_from: int, total: int, floor: float) -> float:
@@ -59,24 +65,57 @@ class Optimizer:
         """Adds the gradient of a loss; returns its value.
 
         Raises:
-            UserError: the loss is NaN or infinite.
+            NotFiniteError: the loss is NaN or infinite.
         """
         value = float(loss.detach())
-        if not torch.isfinite(loss.detach()):
-            raise UserError(
-                f"training: the loss is {value} at step {self.steps + 1}; lower the learning rate, or set "
-                "compute_dtype: bf16 or fp32"
-            )
+        if not isfinite(value):
+            raise self._not_finite("loss", value)
         self._scaler.scale(loss).backward()
         return value
 
+    def _not_finite(self, what: str, value: float) -> NotFiniteError:
+        return NotFiniteError(
+            f"training: the {what} is {value} at step {self.steps + 1}; lower the learning rate, or set "
+            "compute_dtype: bf16 or fp32"
+        )
+
     def step(self, rate: float) -> None:
-        """Clips, updates and clears; `rate` is the share of the peak learning rate."""
+        """Clips, updates and clears; `rate` is the share of the peak learning rate.
+
+        Raises:
+            NotFiniteError: the gradient is; a scaled one may be, then the scaler skips the step and lowers its scale.
+        """
         for group in self._adamw.param_groups:
             group["lr"] = self._peak * rate
         self._scaler.unscale_(self._adamw)
-        torch.nn.utils.clip_grad_norm_(self.parameters, self._norm)
+        norm = float(torch.nn.utils.clip_grad_norm_(self.parameters, self._norm))
+        if not isfinite(norm) and not self._scaler.is_enabled():
+            raise self._not_finite("gradient", norm)
         self._scaler.step(self._adamw)
         self._scaler.update()
-        self._adamw.zero_grad(set_to_none=True)
+        self.clear()
         self.steps += 1
+
+    def clear(self) -> None:
+        """Forgets the gradients of a step that is not made."""
+        self._adamw.zero_grad(set_to_none=True)
+
+    def moments(self) -> dict[str, Tensor]:
+        """AdamW's state as tensors named `<parameter's place>.<name>`."""
+        state = self._adamw.state_dict()["state"]
+        return {f"{i}.{name}": value for i, values in state.items() for name, value in values.items()}
+
+    def numbers(self) -> dict[str, Any]:
+        """The rest of the state, ready for JSON."""
+        return {"steps": self.steps, "scaler": self._scaler.state_dict()}
+
+    def restore(self, moments: dict[str, Tensor], numbers: dict[str, Any]) -> None:
+        """Takes over what `moments` and `numbers` gave, so that the next step is the one that would have followed."""
+        state: dict[int, dict[str, Tensor]] = {}
+        for key, value in moments.items():
+            place, name = key.split(".")
+            state.setdefault(int(place), {})[name] = value
+        self._adamw.load_state_dict({"state": state, "param_groups": self._adamw.state_dict()["param_groups"]})
+        if numbers["scaler"]:
+            self._scaler.load_state_dict(numbers["scaler"])
+        self.steps = int(numbers["steps"])

@@ -1,3 +1,4 @@
+import json
 import logging
 import shutil
 import subprocess
@@ -10,11 +11,14 @@ import bitsandbytes
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from tokenizers import Tokenizer, models, pre_tokenizers
+from transformers import PreTrainedTokenizerFast
 from transformers.models.falcon import modeling_falcon
 
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.llm import backbone as backbone_module
-from recbole_llmfashion.llm.backbone import Backbone, load_backbone, pick_compute_dtype
+from recbole_llmfashion.llm.backbone import Backbone, check_spelling, load_backbone, pick_compute_dtype
+from recbole_llmfashion.llm.embedded import train_tokenizer
 
 
 def test_all_sixteen_projections_of_four_falcon_layers_are_nf4(nf4: Backbone) -> None:
@@ -141,3 +145,37 @@ def test_a_tokenizer_without_pad_pads_with_its_end(folder: Path, tmp_path: Path,
     assert '"pad_token": "<pad>"' in text
     settings.write_text(text.replace('"pad_token": "<pad>"', '"pad_token": null'))
     assert load_backbone(str(copy), "none").tokenizer.pad_token_id == tokenizer.eos_token_id
+
+
+def test_a_tokenizer_of_a_larger_model_is_refused(folder: Path, tmp_path: Path, tokenizer: Any) -> None:
+    copy = Path(shutil.copytree(folder, tmp_path / "copy"))
+    larger = train_tokenizer([f"word{i} other{i}" for i in range(400)], len(tokenizer) + 40)
+    assert len(larger) == len(tokenizer) + 40
+    larger.save_pretrained(str(copy))
+    with pytest.raises(UserError, match=f"ids up to {len(larger) - 1}, the model has {len(tokenizer)} rows"):
+        load_backbone(str(copy), "none", device="cpu")
+
+
+def test_another_end_token_is_said(folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    load_backbone(str(folder), "none", device="cpu")
+    assert not [record for record in caplog.records if "tokenizer" in record.getMessage()]
+    copy = Path(shutil.copytree(folder, tmp_path / "copy"))
+    config = json.loads((copy / "config.json").read_text())
+    (copy / "config.json").write_text(json.dumps({**config, "eos_token_id": 7}))
+    with caplog.at_level("WARNING"):
+        load_backbone(str(copy), "none", device="cpu")
+    assert "the model ends with token 7, its tokenizer with 1" in caplog.text
+
+
+def test_an_id_that_the_vocabulary_cannot_spell_is_named(tokenizer: Any) -> None:
+    texts = ["B123456", "Ärmel-7", "木綿9"]
+    ids = tokenizer([f" {text}" for text in texts])["input_ids"]
+    check_spelling(tokenizer, texts, ids)
+    with pytest.raises(UserError, match="item ID 'Ärmel-7'"):
+        check_spelling(tokenizer, texts, [ids[0], ids[1][:-1], ids[2]])
+    words = Tokenizer(models.WordLevel({"[UNK]": 0, "B123456": 1, "[END]": 2}, unk_token="[UNK]"))
+    words.pre_tokenizer = pre_tokenizers.Whitespace()
+    poor = PreTrainedTokenizerFast(tokenizer_object=words, unk_token="[UNK]", eos_token="[END]")
+    with pytest.raises(UserError, match="item ID '木綿9'") as error:
+        check_spelling(poor, ["B123456", "木綿9"], poor(["B123456", "木綿9"])["input_ids"])
+    assert "\n" not in str(error.value)

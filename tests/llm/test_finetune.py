@@ -9,6 +9,8 @@ import torch
 
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.llm import finetune as finetune_module
+from recbole_llmfashion.llm import passes as passes_module
+from recbole_llmfashion.llm import training as training_module
 from recbole_llmfashion.llm.adapter import FALCON_TARGETS
 from recbole_llmfashion.llm.backbone import Backbone, load_backbone
 from recbole_llmfashion.llm.embedded import new_embedded
@@ -59,8 +61,8 @@ def test_each_prompt_trains_once_and_the_hardest_fifth_three_times(
             seen[place[id(example)]] += 1
         return collate(chosen, pad)
 
-    monkeypatch.setattr(finetune_module, "collate", count)
-    monkeypatch.setattr(finetune_module, "perplexities", lambda *_: hard)
+    monkeypatch.setattr(training_module, "collate", count)
+    monkeypatch.setattr(passes_module, "perplexities", lambda *_: hard)
     log = finetune(nf4, examples, FinetuneSettings(batch_size=4), show_progress=False)
     assert seen.tolist() == [3, 3, 3, 3] + [1] * 16
     assert log.hard_examples == 4 and len(log.losses) == 5 + 2
@@ -170,7 +172,7 @@ def test_a_generation_before_training_changes_nothing(folder: Path, random_examp
         if warm:
             perplexities(model, examples, 2, False)
         model.train()
-        finetune_module.response_loss(model, collate(examples, 0))[0].sum().backward()
+        training_module.response_loss(model, collate(examples, 0))[0].sum().backward()
         gradients.append([p.grad for n, p in model.named_parameters() if "lora_B" in n])
     for cold, warmed in zip(*gradients, strict=True):
         torch.testing.assert_close(cold, warmed)

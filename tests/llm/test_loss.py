@@ -88,3 +88,11 @@ def test_padding_and_neighbours_change_nothing(random_examples: Examples) -> Non
     together, _ = response_loss(model, collate(examples, 1))
     alone = torch.cat([response_loss(model, collate([example], 0))[0] for example in examples])
     torch.testing.assert_close(together, alone, rtol=1e-5, atol=1e-5)
+
+
+def test_asking_for_the_head_draws_no_random_number() -> None:
+    model = new_embedded(320, 32, 2, 2, seed=1).train()
+    model.transformer.ln_f = torch.nn.Sequential(model.transformer.ln_f, torch.nn.Dropout(0.5))
+    before = torch.get_rng_state()
+    has_plain_head(model)
+    assert torch.equal(before, torch.get_rng_state())

@@ -1,0 +1,219 @@
+"""Falcon-7B's real shape on a GPU, with random weights: QLoRA training and constrained generation.
+
+    python benchmarks/falcon7b.py [--tokens 1024] [--batch_size 4] [--steps 8] [--users 16] [--no_checkpointing]
+    python benchmarks/falcon7b.py --tiny
+
+Nothing is downloaded: the configuration of tiiuae/falcon-7b stands here, its weights are random, written to a temporary
+folder (15 GB) and loaded as any backbone is. Printed are, for NF4 and for bf16 weights, the layers that are quantized,
+the peak of memory, training tokens a second with LoRA of rank 16 on all four projections, and their share of the matrix
+rate that the same device reaches in a plain product, at 4 * parameters FLOP a token: a forward and the backward through
+a frozen base; what gradient checkpointing computes again is not counted. Then users a second of constrained generation,
+beside `model.generate` with a static cache, compiled and not. `--tiny` runs all of it at a toy size on any machine.
+The last line is `ratio <number>`: constrained generation over the faster `model.generate`, on NF4 weights.
+"""
+
+import argparse
+import gc
+import resource
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from transformers import FalconConfig, FalconForCausalLM, GenerationConfig
+
+from recbole_llmfashion.llm.backbone import Backbone, load_backbone
+from recbole_llmfashion.llm.embedded import EOS_ID, PAD_ID, save_embedded, train_tokenizer
+from recbole_llmfashion.llm.examples import Example, left_pad
+from recbole_llmfashion.llm.finetune import FinetuneSettings, add_adapter
+from recbole_llmfashion.llm.generate import DecodingSettings, make_generator
+from recbole_llmfashion.llm.training import Training
+
+RESPONSE, ITEMS, DIGITS, FIRST_ID = 40, 1000, 3, 10
+
+
+@dataclass(frozen=True)
+class Size:
+    """What is built and how much it is given.
+
+    Args:
+        vocabulary, width, layers, heads: Falcon's; one key and value head, parallel blocks, no bias.
+        tokens: of a training prompt with its response.
+        batch_size, steps: prompts a step, and timed steps.
+        users, new_tokens: prompts generated at once, and tokens of each response.
+        matrix: side of the square product that gives the device's rate.
+    """
+
+    vocabulary: int = 65024
+    width: int = 4544
+    layers: int = 32
+    heads: int = 71
+    tokens: int = 1024
+    batch_size: int = 4
+    steps: int = 8
+    users: int = 16
+    new_tokens: int = 64
+    matrix: int = 8192
+
+
+TINY = Size(
+    vocabulary=320, width=64, layers=2, heads=4, tokens=64, batch_size=2, steps=2, users=2, new_tokens=8, matrix=128
+)
+
+
+def configuration(size: Size) -> FalconConfig:
+    """tiiuae/falcon-7b's, at a size."""
+    return FalconConfig(
+        vocab_size=size.vocabulary, hidden_size=size.width, num_hidden_layers=size.layers,
+        num_attention_heads=size.heads, multi_query=True, parallel_attn=True, bias=False, alibi=False,
+        new_decoder_architecture=False, attention_dropout=0.0, hidden_dropout=0.0, tie_word_embeddings=True,
+        bos_token_id=None, eos_token_id=EOS_ID, pad_token_id=PAD_ID,
+    )  # fmt: skip
+
+
+def write_model(size: Size, device: torch.device, folder: Path) -> int:
+    """Random weights, in bf16 on a GPU, with a small tokenizer; returns the parameters."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.bfloat16 if device.type == "cuda" else torch.float32)
+    try:
+        with device:
+            model = FalconForCausalLM(configuration(size))
+    finally:
+        torch.set_default_dtype(before)
+    save_embedded(model, train_tokenizer(["product ID:, title:"], 300), folder)
+    return model.num_parameters()
+
+
+def seconds(work: Callable[[], Any], device: torch.device) -> float:
+    """Wall time of a call, the device's queue emptied before and after."""
+    wait = torch.cuda.synchronize if device.type == "cuda" else lambda: None
+    wait()
+    start = time.perf_counter()
+    work()
+    wait()
+    return time.perf_counter() - start
+
+
+def matrix_rate(size: Size, device: torch.device) -> float:
+    """FLOP a second of a square product in the compute type, the best of ten."""
+    dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
+    one, other = (torch.randn(size.matrix, size.matrix, device=device, dtype=dtype) for _ in range(2))
+    return 2 * size.matrix**3 / min(seconds(lambda: one @ other, device) for _ in range(10))
+
+
+def peak_gb(device: torch.device) -> float:
+    """Most memory so far: of the GPU's allocator, or of the process."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 1e9
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+
+
+def train_rate(backbone: Backbone, size: Size, checkpointing: bool) -> float:
+    """Training tokens a second; the first step, untimed, warms up."""
+    rng = np.random.default_rng(0)
+    ids = rng.integers(2, size.vocabulary, (size.batch_size, size.tokens)).astype(np.int32)
+    answer = min(RESPONSE, size.tokens // 2)
+    examples = [Example(row[:-answer], row[-answer:]) for row in ids]
+    model: Any = add_adapter(backbone, FinetuneSettings())
+    if checkpointing:
+        model.gradient_checkpointing_enable({"use_reentrant": False})
+    training = Training(model.train(), examples, 2e-5, 0.0, 1.0, 0, size.steps + 1, size.batch_size)
+    batch = [np.arange(size.batch_size)]
+    training.step(batch)
+    spent = seconds(lambda: [training.step(batch) for _ in range(size.steps)], backbone.device)
+    if checkpointing:
+        model.gradient_checkpointing_disable()
+    return size.steps * size.batch_size * size.tokens / spent
+
+
+def generation_rates(backbone: Backbone, size: Size) -> dict[str, float]:
+    """Users a second, the second of two calls each."""
+    rng, device, lm = np.random.default_rng(1), backbone.device, backbone.model.eval()
+    length = max(8, size.tokens - size.new_tokens)
+    prompts = [rng.integers(2, size.vocabulary, length).astype(np.int32) for _ in range(size.users)]
+    digits = [[FIRST_ID + int(d) for d in f"{item:0{DIGITS}d}"] for item in range(ITEMS)]
+    spoken = [[*row, FIRST_ID + 10] for row in digits]
+    decoding = DecodingSettings("constrained", max_new_tokens=size.new_tokens, batch_size=size.users)
+    constrained = make_generator(lm, backbone.tokenizer, decoding, spoken, [FIRST_ID + 11])
+    ids, mask = (tensor.to(device) for tensor in left_pad(prompts, PAD_ID))
+
+    def plain(compiled: bool) -> None:
+        config = GenerationConfig(
+            max_new_tokens=size.new_tokens, min_new_tokens=size.new_tokens, do_sample=False, pad_token_id=PAD_ID,
+            eos_token_id=EOS_ID, cache_implementation="static", disable_compile=not compiled,
+        )  # fmt: skip
+        with torch.no_grad():
+            lm.generate(input_ids=ids, attention_mask=mask, generation_config=config)
+
+    ways: dict[str, Callable[[], Any]] = {"constrained": lambda: constrained(prompts), "static": lambda: plain(False)}
+    if device.type == "cuda":  # transformers compiles there alone
+        ways["static, compiled"] = lambda: plain(True)
+    rates = {}
+    for name, way in ways.items():
+        way()
+        rates[name] = size.users / seconds(way, device)
+    return rates
+
+
+def measure(size: Size, device: torch.device, checkpointing: bool) -> list[dict[str, Any]]:
+    """A row for NF4 and one for plain weights: what the module's head lists."""
+    rows = []
+    rate = matrix_rate(size, device)
+    with tempfile.TemporaryDirectory() as name:
+        parameters = write_model(size, device, Path(name))
+        for quantization in ("nf4", "none"):
+            gc.collect()  # a peft model refers to itself; the one before would stay on the card
+            if device.type == "cuda":
+                torch.cuda.empty_cache()
+                torch.cuda.reset_peak_memory_stats(device)
+            backbone = load_backbone(name, quantization, "auto", device)  # type: ignore[arg-type]
+            tokens = train_rate(backbone, size, checkpointing)
+            row = {
+                "weights": quantization if quantization == "nf4" else str(backbone.model.dtype).removeprefix("torch."),
+                "parameters": parameters,
+                "layers quantized": backbone.quantized_layers,
+                "training peak GB": peak_gb(device),
+                "tokens/s": tokens,
+                "matrix TFLOP/s": rate / 1e12,
+                "share": 4 * parameters * tokens / rate,
+            }
+            rows.append(row | {f"users/s, {way}": users for way, users in generation_rates(backbone, size).items()})
+            del backbone
+    return rows
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    """Markdown, a line a quantity."""
+    cells = [[name, *(row[name] for row in rows)] for name in rows[0]]
+    text = [[f"{cell:,.3g}" if isinstance(cell, float) else str(cell) for cell in line] for line in cells]
+    return "\n".join(f"| {' | '.join(line)} |" for line in [text[0], ["---"] * len(text[0]), *text[1:]])
+
+
+def main() -> None:
+    """Prints the table and, last, `ratio <number>`."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--tiny", action="store_true")
+    parser.add_argument("--tokens", type=int, default=Size.tokens)
+    parser.add_argument("--batch_size", type=int, default=Size.batch_size)
+    parser.add_argument("--steps", type=int, default=Size.steps)
+    parser.add_argument("--users", type=int, default=Size.users)
+    parser.add_argument("--no_checkpointing", action="store_true")
+    options = parser.parse_args()
+    if not options.tiny and not torch.cuda.is_available():
+        raise SystemExit("benchmarks/falcon7b.py needs a CUDA GPU of 40 GB; --tiny runs a toy size anywhere")
+    given = {"tokens": options.tokens, "batch_size": options.batch_size, "steps": options.steps, "users": options.users}
+    size = TINY if options.tiny else Size(**given)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    print(torch.cuda.get_device_name() if device.type == "cuda" else "CPU", size)
+    rows = measure(size, device, not options.no_checkpointing)
+    print(table(rows))
+    peer = max(rate for name, rate in rows[0].items() if name.startswith("users/s, static"))
+    print(f"ratio {rows[0]['users/s, constrained'] / peer:.2f}")
+
+
+if __name__ == "__main__":
+    main()

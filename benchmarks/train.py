@@ -1,0 +1,172 @@
+"""Fine-tuning steps against TRL's SFTTrainer on the same list of batches.
+
+    python benchmarks/train.py [--batches 12] [--batch_size 16] [--rounds 3] [--threads 1] [--clock wall]
+
+Both train the embedded default's shape (vocabulary 2,048, width 128, 4 layers, 4 heads, LoRA of rank 16 on all four
+projections, dropout 0.05) in fp32, from the same weights and adapter, with AdamW at the same rates, on prompts of 100
+to 216 random tokens with responses of 26 to 34, whose loss alone counts. Batches, their order and their padding are the
+same, and so are the losses of each step, which is asserted. A second line says what batches of like length add to ours.
+The last line is `ratio <number>`: our prompts a second over TRL's. `--clock cpu` counts the process's own CPU seconds,
+for a machine that others use.
+
+TRL is no dependency: `uv run --extra benchmarks python benchmarks/train.py`, or `pip install trl datasets`.
+"""
+
+import argparse
+import logging
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from recbole_llmfashion.llm.backbone import load_backbone
+from recbole_llmfashion.llm.embedded import EOS_ID, new_embedded, save_embedded, train_tokenizer
+from recbole_llmfashion.llm.examples import Example, batches_by_length
+from recbole_llmfashion.llm.finetune import FinetuneSettings, add_adapter
+from recbole_llmfashion.llm.training import Training
+
+VOCABULARY, WIDTH, LAYERS, HEADS = 2048, 128, 4, 4
+PROMPT, RESPONSE = (100, 216), (26, 34)
+RATE, SEED, TOLERANCE = 5e-4, 7, 1e-3
+Run = Callable[[], tuple[list[float], float]]
+
+
+def make_examples(count: int) -> list[Example]:
+    """Random ids of the lengths that footwear's prompts have."""
+    rng = np.random.default_rng(SEED)
+    draw = lambda low, high: rng.integers(2, VOCABULARY, rng.integers(low, high + 1)).astype(np.int32)  # noqa: E731
+    return [
+        Example(draw(*PROMPT), np.r_[draw(RESPONSE[0] - 1, RESPONSE[1] - 1), EOS_ID].astype(np.int32))
+        for _ in range(count)
+    ]
+
+
+def adapted(folder: Path) -> Any:
+    """The saved model with a fresh adapter, the same each time."""
+    return add_adapter(load_backbone(str(folder), "none", "fp32", "cpu"), FinetuneSettings(seed=SEED))
+
+
+def ours(folder: Path, examples: list[Example], batches: Sequence[np.ndarray], clock: Callable[[], float]) -> Run:
+    """A run of our steps: losses, seconds."""
+
+    def run() -> tuple[list[float], float]:
+        model = adapted(folder).train()
+        training = Training(model, examples, RATE, 0.0, 1.0, 0, len(batches), max(map(len, batches)))
+        torch.manual_seed(SEED)
+        start = clock()
+        for batch in batches:
+            training.step([batch])
+        return training.losses, clock() - start
+
+    return run
+
+
+def theirs(folder: Path, examples: list[Example], batches: Sequence[np.ndarray], clock: Callable[[], float]) -> Run:
+    """A run of SFTTrainer's steps on the same batches: losses, seconds."""
+    try:
+        from datasets import Dataset
+        from trl import SFTConfig, SFTTrainer
+    except ImportError as error:
+        raise SystemExit(f"{error}; get the peer with `uv run --extra benchmarks python benchmarks/train.py`") from None
+    from torch.utils.data import DataLoader
+    from transformers import TrainerCallback
+
+    class SameBatches(SFTTrainer):  # type: ignore[misc]
+        def get_train_dataloader(self) -> DataLoader:
+            batched = [batch.tolist() for batch in batches]
+            return DataLoader(self.train_dataset, batch_sampler=batched, collate_fn=self.data_collator)
+
+        def training_step(self, *args: Any, **kwargs: Any) -> torch.Tensor:
+            loss = super().training_step(*args, **kwargs)
+            losses.append(loss)
+            return loss
+
+    class Timed(TrainerCallback):  # type: ignore[misc]
+        def on_train_begin(self, *args: Any, **kwargs: Any) -> None:
+            torch.manual_seed(SEED)
+            times.append(clock())
+
+        def on_train_end(self, *args: Any, **kwargs: Any) -> None:
+            times.append(clock())
+
+    rows = {
+        "input_ids": [[*e.prompt.tolist(), *e.response.tolist()] for e in examples],
+        "completion_mask": [[0] * len(e.prompt) + [1] * len(e.response) for e in examples],
+    }
+    losses: list[torch.Tensor] = []
+    times: list[float] = []
+
+    def run() -> tuple[list[float], float]:
+        losses.clear()
+        times.clear()
+        with tempfile.TemporaryDirectory() as output:
+            config = SFTConfig(
+                output_dir=output, max_steps=len(batches), per_device_train_batch_size=max(map(len, batches)),
+                learning_rate=RATE, lr_scheduler_type="linear", warmup_steps=0, weight_decay=0.0, max_grad_norm=1.0,
+                completion_only_loss=True, max_length=None, gradient_checkpointing=False, bf16=False, use_cpu=True,
+                logging_strategy="no", save_strategy="no", report_to="none", disable_tqdm=True, seed=SEED,
+                dataloader_pin_memory=False,
+            )  # fmt: skip
+            trainer = SameBatches(
+                model=adapted(folder),
+                args=config,
+                train_dataset=Dataset.from_dict(rows),
+                processing_class=load_backbone(str(folder), "none", "fp32", "cpu").tokenizer,
+                callbacks=[Timed()],
+            )
+            trainer.train()
+        return [float(loss) for loss in losses], times[1] - times[0]
+
+    return run
+
+
+def main() -> None:
+    """Prints both rates a round, what bucketing adds and, last, `ratio <number>`."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--batches", type=int, default=12)
+    parser.add_argument("--batch_size", type=int, default=16)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--clock", choices=("wall", "cpu"), default="wall")
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    logging.getLogger("transformers").setLevel(logging.ERROR)
+    clock = time.process_time if options.clock == "cpu" else time.perf_counter
+
+    examples = make_examples(options.batches * options.batch_size)
+    lengths = np.asarray([len(example) for example in examples])
+    bucketed = batches_by_length(lengths, options.batch_size, np.random.default_rng(SEED))
+    shuffled = np.array_split(np.random.default_rng(SEED).permutation(len(examples)), options.batches)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        tokenizer = train_tokenizer(["product ID:, title:"], 300)
+        save_embedded(new_embedded(VOCABULARY, WIDTH, LAYERS, HEADS, SEED), tokenizer, folder)
+        sides = [side(folder, examples, bucketed, clock) for side in (ours, theirs)]
+        mixed = ours(folder, examples, shuffled, clock)
+        ratios, gains = [], []
+        for _ in range(options.rounds):
+            (losses, own), (expected, peer), (_, unsorted) = sides[0](), sides[1](), mixed()
+            apart = float(np.abs(np.subtract(losses, expected)).max())
+            assert apart < TOLERANCE, f"losses differ by {apart}"
+            ratios.append(peer / own)
+            gains.append(unsorted / own)
+            print(
+                f"{len(losses)} steps of {options.batch_size} prompts, losses equal within {apart:.1e}: "
+                f"TRL {len(examples) / peer:.1f} prompts/s, ours {len(examples) / own:.1f} prompts/s",
+                flush=True,
+            )
+    padding = [1 - lengths.sum() / sum(int(lengths[b].max()) * len(b) for b in way) for way in (shuffled, bucketed)]
+    print(
+        f"batches of like length: {statistics.median(gains):.2f} times ours on mixed ones; "
+        f"padding {padding[1]:.1%} instead of {padding[0]:.1%}"
+    )
+    print(f"ratio {statistics.median(ratios):.2f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,126 @@
+"""One step of a fine-tuning after the other: forwards, the optimizer, and what may go wrong in a step.
+
+    loss of a step = sum of the token losses of all its prompts / response tokens of all its prompts
+
+so it does not matter how the step's prompts are cut into forwards. Knows no curriculum and no files.
+"""
+
+from collections.abc import Sequence
+from logging import getLogger
+from math import ceil
+from typing import Any
+
+import numpy as np
+import torch
+
+from recbole_llmfashion.errors import UserError
+from recbole_llmfashion.llm.examples import Example, collate
+from recbole_llmfashion.llm.lean import lean_falcon, lean_lora
+from recbole_llmfashion.llm.loss import response_loss
+from recbole_llmfashion.llm.optimizer import NotFiniteError, Optimizer, linear_rate
+from recbole_llmfashion.llm.perplexity import pad_id
+
+NAMED_PROMPTS = 32
+
+
+class Training:
+    """Steps over examples by index.
+
+    Args:
+        model: a peft model, on its device.
+        examples: prompts and responses.
+        learning_rate, weight_decay, max_grad_norm: of AdamW.
+        warmup, total: steps with a rising rate, and in all; the rate falls to zero at the last.
+        micro_batch: most prompts a forward.
+
+    Attributes:
+        micro_batch: halved each time memory ran out.
+        halvings: how often that was.
+        tokens: read so far, padding excluded.
+        losses: of each step, in nats a response token.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        examples: Sequence[Example],
+        learning_rate: float,
+        weight_decay: float,
+        max_grad_norm: float,
+        warmup: int,
+        total: int,
+        micro_batch: int,
+    ) -> None:
+        self.model, self.examples = model, examples
+        self.lengths = np.asarray([len(example) for example in examples])
+        self.responses = np.asarray([len(example.response) for example in examples])
+        self.device = next(model.parameters()).device
+        scaled = self.device.type == "cuda" and model.dtype == torch.float16
+        self.optimizer = Optimizer(
+            model.parameters(), learning_rate, weight_decay, max_grad_norm=max_grad_norm, scaled=scaled
+        )
+        self.warmup, self.total, self.micro_batch = warmup, total, micro_batch
+        self.halvings = self.tokens = 0
+        self.losses: list[float] = []
+
+    def step(self, batches: Sequence[np.ndarray]) -> float:
+        """One step on the prompts of all batches, a forward a batch or more; returns its loss.
+
+        Raises:
+            NotFiniteError: the loss or the gradient is; names the prompts. The adapter is as it was before the step.
+            UserError: memory runs out with one prompt a forward.
+        """
+        loss = None
+        try:
+            while loss is None:
+                loss = self._gradients(batches)
+            self.optimizer.step(linear_rate(self.optimizer.steps, self.warmup, self.warmup, self.total, 0.0))
+        except NotFiniteError as error:
+            self.optimizer.clear()
+            raise NotFiniteError(f"{error}; {self._named(batches)}") from None
+        self.tokens += sum(int(self.lengths[batch].sum()) for batch in batches)
+        self.losses.append(loss)
+        return loss
+
+    def _gradients(self, batches: Sequence[np.ndarray]) -> float | None:
+        """The step's loss, its gradients made; None where memory ran out, the micro-batch halved then."""
+        tokens = sum(int(self.responses[batch].sum()) for batch in batches)
+        parts = [batch[i : i + self.micro_batch] for batch in batches for i in range(0, len(batch), self.micro_batch)]
+        try:
+            with lean_lora(self.model), lean_falcon(self.model):
+                return sum(self._forward(part, tokens) for part in parts)
+        except torch.cuda.OutOfMemoryError as error:
+            reason = " ".join(str(error).split())[:160]
+        # Outside of the except clause, where the traceback no longer holds the activations.
+        self._halve(max(map(len, parts)), reason)
+        return None
+
+    def _forward(self, indices: np.ndarray, tokens: int) -> float:
+        batch = collate([self.examples[i] for i in indices], pad_id(self.model))
+        sums, _ = response_loss(self.model, batch.to(self.device))
+        try:
+            return self.optimizer.backward(sums.sum() / tokens)
+        except NotFiniteError:
+            self._suspects = indices
+            raise
+
+    def _halve(self, size: int, reason: str) -> None:
+        self.optimizer.clear()
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+        at = f"out of memory at step {self.optimizer.steps + 1}"
+        if size == 1:
+            raise UserError(
+                f"fine-tuning: {at} with one prompt a forward ({reason}); set gradient_checkpointing: True, "
+                "quantization: nf4 or a smaller max_length"
+            )
+        self.micro_batch, self.halvings = ceil(size / 2), self.halvings + 1
+        getLogger(__name__).warning(f"fine-tuning: {at}; from here on {self.micro_batch} prompts a forward, not {size}")
+
+    _suspects: np.ndarray | None = None
+
+    def _named(self, batches: Sequence[np.ndarray]) -> str:
+        """The prompts behind a loss that is not finite; those of the whole step where the gradient is not."""
+        found = self._suspects if self._suspects is not None else np.concatenate(list(batches))
+        more = f" and {len(found) - NAMED_PROMPTS} more" if len(found) > NAMED_PROMPTS else ""
+        return f"training prompts, counted from 0: {', '.join(map(str, found[:NAMED_PROMPTS]))}{more}"

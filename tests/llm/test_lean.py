@@ -1,0 +1,112 @@
+"""Less work, the same numbers: peft's own forward and transformers' own mask are the reference."""
+
+from collections.abc import Callable
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch.nn import functional as F
+from transformers import FalconConfig, FalconForCausalLM
+from transformers.models.falcon import modeling_falcon
+
+from recbole_llmfashion.llm.backbone import Backbone, Quantization, load_backbone
+from recbole_llmfashion.llm.examples import Example, collate
+from recbole_llmfashion.llm.finetune import FinetuneSettings, add_adapter
+from recbole_llmfashion.llm.lean import lean_falcon, lean_lora
+from recbole_llmfashion.llm.loss import has_plain_head, response_loss
+
+Examples = Callable[[int, int], list[Example]]
+
+
+def trained(folder: Path, quantization: Quantization, dropout: float) -> Any:
+    """A model whose adapter does something."""
+    model = add_adapter(load_backbone(str(folder), quantization, device="cpu"), FinetuneSettings(lora_dropout=dropout))
+    generator = torch.Generator().manual_seed(0)
+    for name, parameter in model.named_parameters():
+        if "lora_B" in name:
+            parameter.data.normal_(0, 0.1, generator=generator)
+    return model.train()
+
+
+def gradients(model: Any, examples: list[Example]) -> tuple[torch.Tensor, list[torch.Tensor]]:
+    model.zero_grad()
+    torch.manual_seed(5)
+    sums, _ = response_loss(model, collate(examples, 0))
+    sums.sum().backward()
+    return sums.detach(), [p.grad.clone() for p in model.parameters() if p.requires_grad]
+
+
+@pytest.mark.parametrize(("quantization", "dropout"), [("none", 0.0), ("none", 0.3), ("nf4", 0.3)])
+@pytest.mark.parametrize("checkpointing", [False, True])
+def test_losses_and_gradients_are_those_of_peft_and_the_mask(
+    folder: Path, random_examples: Examples, quantization: Quantization, dropout: float, checkpointing: bool
+) -> None:
+    model = trained(folder, quantization, dropout)
+    if checkpointing:
+        model.gradient_checkpointing_enable({"use_reentrant": False})
+    examples = random_examples(6, 1)
+    expected = gradients(model, examples)
+    with lean_lora(model) as layers, lean_falcon(model) as causal:
+        assert layers == 16 and causal
+        found = gradients(model, examples)
+    torch.testing.assert_close(found[0], expected[0], rtol=1e-5, atol=1e-5)
+    assert len(found[1]) == 32 and min(float(gradient.abs().max()) for gradient in found[1]) > 0
+    for one, other in zip(found[1], expected[1], strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-5)
+    again = gradients(model, examples)  # and everything is as it was
+    assert torch.equal(again[0], expected[0])
+    assert all(torch.equal(one, other) for one, other in zip(again[1], expected[1], strict=True))
+
+
+def test_the_causal_kernel_is_taken(
+    plain: Backbone, random_examples: Examples, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[tuple[bool, bool]] = []
+    original = F.scaled_dot_product_attention
+
+    def watch(*args: Any, **given: Any) -> torch.Tensor:
+        seen.append((given["attn_mask"] is None, given["is_causal"]))
+        return original(*args, **given)
+
+    has_plain_head(plain.model)
+    monkeypatch.setattr(torch.nn.functional, "scaled_dot_product_attention", watch)
+    for patch, expected in ((nullcontext(), (False, False)), (lean_falcon(plain.model), (True, True))):
+        seen.clear()
+        with patch:
+            response_loss(plain.model, collate(random_examples(4, 0), 0))
+        assert seen == [expected] * 4
+
+
+@pytest.mark.parametrize("kind", [{"multi_query": True, "parallel_attn": True}, {"new_decoder_architecture": True}])
+def test_falcons_other_shapes_have_the_same_gradients(kind: dict[str, Any], random_examples: Examples) -> None:
+    """The first is Falcon-7B's."""
+    torch.manual_seed(0)
+    shape = {"vocab_size": 320, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "num_kv_heads": 1}
+    model = FalconForCausalLM(FalconConfig(**shape, **kind, bias=False, alibi=False)).train()
+    expected = gradients(model, random_examples(5, 1))
+    with lean_falcon(model):
+        found = gradients(model, random_examples(5, 1))
+    torch.testing.assert_close(found[0], expected[0], rtol=1e-5, atol=1e-5)
+    for one, other in zip(found[1], expected[1], strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-5)
+
+
+def test_alibi_and_other_models_keep_their_mask(plain: Backbone, monkeypatch: pytest.MonkeyPatch) -> None:
+    original = modeling_falcon.create_causal_mask
+    for key, value in (("alibi", True), ("model_type", "llama"), ("_attn_implementation", "eager")):
+        with monkeypatch.context() as patch:
+            patch.setattr(plain.model.config, key, value)
+            with lean_falcon(plain.model) as causal:
+                assert not causal and modeling_falcon.create_causal_mask is original
+
+
+def test_an_adapter_in_another_type_stays_pefts(plain: Backbone) -> None:
+    model = add_adapter(plain, FinetuneSettings())
+    with lean_lora(model) as layers:
+        assert layers == 16
+    with model.disable_adapter(), lean_lora(model) as layers:
+        assert layers == 0
+    with lean_lora(model.to(torch.bfloat16)) as layers:
+        assert layers == 0

@@ -1,0 +1,125 @@
+"""One step: its loss does not depend on how it is cut, lack of memory halves the cut, a hole names its prompts."""
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from recbole_llmfashion.errors import UserError
+from recbole_llmfashion.llm import training as training_module
+from recbole_llmfashion.llm.backbone import Backbone, load_backbone
+from recbole_llmfashion.llm.examples import Batch, Example
+from recbole_llmfashion.llm.finetune import FinetuneSettings, add_adapter, finetune
+from recbole_llmfashion.llm.training import Training
+
+Examples = Callable[[int, int], list[Example]]
+
+
+def made(backbone: Backbone, examples: list[Example], micro_batch: int = 8) -> Training:
+    model = add_adapter(backbone, FinetuneSettings(lora_dropout=0.0))
+    return Training(model.train(), examples, 1e-2, 0.0, 1.0, warmup=1, total=4, micro_batch=micro_batch)
+
+
+def short_of_memory(monkeypatch: pytest.MonkeyPatch, most: int) -> list[int]:
+    """Forwards of more than `most` prompts raise as CUDA does; returns the sizes that were asked for."""
+    asked: list[int] = []
+    whole = training_module.response_loss
+
+    def limited(model: Any, batch: Batch) -> Any:
+        asked.append(len(batch.input_ids))
+        if len(batch.input_ids) > most:
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.\nMore.")
+        return whole(model, batch)
+
+    monkeypatch.setattr(training_module, "response_loss", limited)
+    return asked
+
+
+def test_memory_that_runs_out_halves_the_forward_and_changes_no_number(
+    folder: Path, random_examples: Examples, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    examples = random_examples(14, 4)
+    batches = [np.arange(8), np.arange(8, 14)]
+    enough = made(load_backbone(str(folder), "none", device="cpu"), examples)
+    expected = [enough.step(batches), enough.step(batches)]
+    short = made(load_backbone(str(folder), "none", device="cpu"), examples)
+    asked = short_of_memory(monkeypatch, 3)
+    with caplog.at_level(logging.WARNING):
+        found = [short.step(batches), short.step(batches)]
+    assert asked == [8, 4, *[2] * 7, *[2] * 7]
+    assert (short.micro_batch, short.halvings, short.tokens) == (2, 2, enough.tokens)
+    lines = [record.getMessage() for record in caplog.records]
+    assert [line.rsplit(";", 1)[1] for line in lines] == [
+        " from here on 4 prompts a forward, not 8",
+        " from here on 2 prompts a forward, not 4",
+    ]
+    assert found == pytest.approx(expected, rel=1e-5)
+    for one, other in zip(short.optimizer.parameters, enough.optimizer.parameters, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-4)
+
+
+def test_memory_that_runs_out_in_the_backward_leaves_no_gradient_behind(
+    folder: Path, random_examples: Examples, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    examples = random_examples(8, 4)
+    enough = made(load_backbone(str(folder), "none", device="cpu"), examples)
+    short = made(load_backbone(str(folder), "none", device="cpu"), examples)
+    expected = enough.step([np.arange(4), np.arange(4, 8)])
+    backward, calls = short.optimizer.backward, iter([False, True, False, False, False, False])
+
+    def limited(loss: torch.Tensor) -> float:
+        if next(calls):
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+        return backward(loss)
+
+    monkeypatch.setattr(short.optimizer, "backward", limited)
+    assert short.step([np.arange(4), np.arange(4, 8)]) == pytest.approx(expected, rel=1e-5)
+    for one, other in zip(short.optimizer.parameters, enough.optimizer.parameters, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-4)
+
+
+def test_no_memory_for_one_prompt_is_one_line(
+    plain: Backbone, random_examples: Examples, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = short_of_memory(monkeypatch, 0)
+    with pytest.raises(UserError, match=r"one prompt a forward .*gradient_checkpointing") as error:
+        made(plain, random_examples(4, 0)).step([np.arange(4)])
+    assert asked == [4, 2, 1] and "\n" not in str(error.value)
+
+
+def test_halvings_are_in_the_log(plain: Backbone, random_examples: Examples, monkeypatch: pytest.MonkeyPatch) -> None:
+    short_of_memory(monkeypatch, 2)
+    log = finetune(plain, random_examples(8, 0), FinetuneSettings(batch_size=8, hard_share=0.0), False)
+    assert (log.summary()["halvings"], log.summary()["micro_batch"]) == (2, 2)
+
+
+def test_a_hole_in_the_loss_names_the_forwards_prompts(
+    plain: Backbone, random_examples: Examples, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    training = made(plain, random_examples(8, 0), micro_batch=2)
+    before = [parameter.detach().clone() for parameter in training.optimizer.parameters]
+    whole = training_module.response_loss
+
+    def poisoned(model: Any, batch: Batch) -> Any:
+        sums, counts = whole(model, batch)
+        return (sums * torch.nan if poisoned.calls.pop() else sums), counts  # type: ignore[attr-defined]
+
+    poisoned.calls = [False, True, False]  # type: ignore[attr-defined]
+    monkeypatch.setattr(training_module, "response_loss", poisoned)
+    with pytest.raises(UserError, match=r"loss is nan at step 1.*counted from 0: 7, 1$"):
+        training.step([np.asarray([5, 3, 7, 1, 0, 2])])
+    assert all(torch.equal(a, b) for a, b in zip(before, training.optimizer.parameters, strict=True))
+    assert all(parameter.grad is None for parameter in training.optimizer.parameters) and training.losses == []
+
+
+def test_a_hole_in_the_gradient_stops_before_the_step(plain: Backbone, random_examples: Examples) -> None:
+    training = made(plain, random_examples(3, 0))
+    before = [parameter.detach().clone() for parameter in training.optimizer.parameters]
+    training.optimizer.parameters[0].register_hook(lambda gradient: gradient * torch.inf)
+    with pytest.raises(UserError, match=r"gradient is (nan|inf) at step 1.*counted from 0: 2, 0, 1$"):
+        training.step([np.asarray([2, 0, 1])])
+    assert all(torch.equal(a, b) for a, b in zip(before, training.optimizer.parameters, strict=True))
