@@ -87,12 +87,13 @@ def beam_search(run: Run, trie: IdTrie, count: int) -> tuple[Tensor, Tensor]:
         RuntimeError: an allowed token has no finite score.
         UserError: see Run.branch.
     """
-    level = _extend(_first(len(run), run.logits.device), trie, run.logits[:, None], count)
+    width = min(count, trie.size)
+    level = _extend(_first(len(run), run.logits.device), trie, run.logits[:, None], width)
     while not bool(level.ended.all()):
         logits = run.branch(level.token, level.above)
         own = torch.eye(level.token.shape[1], dtype=torch.bool, device=logits.device)
         level.above = torch.cat([level.above, own.expand(len(run), -1, -1)], 2)
-        level = _extend(level, trie, logits, count)
+        level = _extend(level, trie, logits, width)
     items = torch.full((len(run), count), -1, device=level.item.device)
     scores = torch.full((len(run), count), -torch.inf, device=level.item.device)
     items[:, : level.item.shape[1]], scores[:, : level.item.shape[1]] = level.item, level.score

@@ -13,7 +13,7 @@ from torch import Tensor
 from transformers import DynamicCache
 
 from recbole_llmfashion.errors import UserError
-from recbole_llmfashion.llm.cache import roomy
+from recbole_llmfashion.llm.cache import RoomyLayer, roomy
 from recbole_llmfashion.llm.examples import left_pad
 
 
@@ -116,11 +116,13 @@ class Run:
             logits [B, W, V] after each.
 
         Raises:
-            UserError: the model's positions cannot be told, as ALiBi's and Bloom's.
+            UserError: the model's positions cannot be told (ALiBi, Bloom), or it sees a window alone.
         """
-        if not self.lm.takes_positions or getattr(self.lm.config, "alibi", False):
+        windows = not all(isinstance(layer, RoomyLayer) for layer in self._cache.layers)
+        if windows or not self.lm.takes_positions or getattr(self.lm.config, "alibi", False):
             raise UserError(
-                "llm_name_or_path: beams need a model with rotary or learned positions; this one has others"
+                "llm_name_or_path: beams need a model with rotary or learned positions and full attention; this one "
+                "has others"
             )
         rows, width, fed = above.shape
         prompt = self._mask[:, None, : self.length - fed].bool().expand(-1, width, -1)
