@@ -1,26 +1,23 @@
 """Prompts to response texts, sampled as in the paper or constrained to the catalogue's IDs, and to the best of these.
 
-Knows token ids, a tokenizer for the way back to text, and an optional trie; not what a response means. Batches run
-from the longest prompts to the shortest, so that memory runs out at once or never; where it does they are halved.
+Knows token ids, a tokenizer for the way back to text, and an optional trie; not what a response means.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from logging import getLogger
 from typing import Any, Literal
 
 import numpy as np
 import torch
-from tqdm import tqdm
-from transformers import GenerationConfig
 
 from recbole_llmfashion.errors import UserError
+from recbole_llmfashion.llm.batches import each_batch
 from recbole_llmfashion.llm.beams import beam_search
 from recbole_llmfashion.llm.constrain import IdTrie
 from recbole_llmfashion.llm.decode import greedy
 from recbole_llmfashion.llm.examples import left_pad
 from recbole_llmfashion.llm.run import CausalLM, Run, common_prefix
+from recbole_llmfashion.llm.sample import generation_config, own_config
 
 
 @dataclass(frozen=True)
@@ -51,58 +48,6 @@ class DecodingSettings:
     def __post_init__(self) -> None:
         if self.title_source == "lookup" and self.decoding != "constrained":
             raise UserError("title_source: lookup needs decoding: constrained; a sampled ID may be nobody's")
-
-
-def generation_config(settings: DecodingSettings, eos_id: int, pad_id: int) -> GenerationConfig:
-    """Every setting that sampling reads, so that a model's own generation_config.json decides nothing."""
-    return GenerationConfig(
-        max_new_tokens=settings.max_new_tokens,
-        min_new_tokens=0,
-        do_sample=True,
-        temperature=settings.temperature,
-        top_p=settings.top_p,
-        top_k=0,
-        typical_p=1.0,
-        epsilon_cutoff=0.0,
-        eta_cutoff=0.0,
-        num_beams=1,
-        num_return_sequences=1,
-        repetition_penalty=1.0,
-        encoder_repetition_penalty=1.0,
-        length_penalty=1.0,
-        no_repeat_ngram_size=0,
-        encoder_no_repeat_ngram_size=0,
-        remove_invalid_values=False,
-        renormalize_logits=False,
-        use_cache=True,
-        return_dict_in_generate=False,
-        output_scores=False,
-        eos_token_id=eos_id,
-        pad_token_id=pad_id,
-    )
-
-
-@contextmanager
-def _own_config(model: Any, config: GenerationConfig) -> Iterator[None]:
-    """Takes the model's own settings away: `generate` fills whatever is None from them (suppress_tokens, for one)."""
-    lm = model.get_base_model() if hasattr(model, "get_base_model") else model
-    original, was_training = lm.generation_config, model.training
-    lm.generation_config = config
-    model.eval()
-    try:
-        yield
-    finally:
-        lm.generation_config = original
-        model.train(was_training)
-
-
-def _fits(answer: Callable[[np.ndarray], None], chosen: np.ndarray) -> bool:
-    """False where memory ran out; what the failed batch held is free by then."""
-    try:
-        answer(chosen)
-    except torch.cuda.OutOfMemoryError:
-        return False
-    return True
 
 
 class Generator:
@@ -150,7 +95,13 @@ class Generator:
         if trie is not None and bool((trie.tokens == tokenizer.eos_token_id).any()):
             raise ValueError("an ID in the trie holds the end token")
         self.trie = trie.to(self.lm.device) if trie is not None else None
-        self.config = generation_config(settings, tokenizer.eos_token_id, tokenizer.pad_token_id)
+        self.config = generation_config(
+            settings.max_new_tokens,
+            settings.temperature,
+            settings.top_p,
+            tokenizer.eos_token_id,
+            tokenizer.pad_token_id,
+        )
 
     def __call__(self, prompts: Sequence[np.ndarray], show_progress: bool = False) -> list[str]:
         """Responses in the order of the prompts, cut at the end token, special tokens skipped.
@@ -217,31 +168,8 @@ class Generator:
     def _each_batch(
         self, prompts: Sequence[np.ndarray], answer: Callable[[np.ndarray], None], show_progress: bool
     ) -> None:
-        """Asks `answer` about each batch, an array of places; about half of one again where memory ran out."""
-        order = np.argsort([-len(prompt) for prompt in prompts], kind="stable")
-        size = self.settings.batch_size
-        with (
-            _own_config(self.model, self.config),
-            torch.no_grad(),
-            tqdm(total=len(prompts), desc="generating", unit="prompt", disable=not show_progress) as bar,
-        ):
-            while len(order):
-                chosen = order[:size]
-                if not _fits(answer, chosen):
-                    size = self._halved(len(chosen))
-                    continue
-                order = order[len(chosen) :]
-                bar.update(len(chosen))
-
-    def _halved(self, size: int) -> int:
-        torch.cuda.empty_cache()
-        if size == 1:
-            raise UserError(
-                f"generation_batch_size: one prompt does not fit on {self.lm.device}; set a smaller max_length, "
-                "or free memory there"
-            )
-        getLogger(__name__).warning(f"out of memory with {size} prompts at once; going on with {size // 2}")
-        return size // 2
+        with own_config(self.model, self.config), torch.no_grad():
+            each_batch([len(prompt) for prompt in prompts], self.settings.batch_size, answer, show_progress)
 
     def _begin(self, prompts: Sequence[np.ndarray], behind: np.ndarray, room: int) -> Callable[[np.ndarray], Run]:
         """Places of prompts to a run of them; what all prompts begin with is computed once, at the first."""
@@ -258,8 +186,9 @@ class Generator:
     def _deciding(self, prompts: Sequence[np.ndarray], trie: IdTrie) -> Callable[[np.ndarray], list[str]]:
         opening, state = trie.opening()
         behind = np.r_[self.prefix, np.asarray(opening, np.int64)]
-        steps, eos = self.settings.max_new_tokens - len(behind), self.tokenizer.eos_token_id
-        begin, complete = self._begin(prompts, behind, steps), self._complete
+        complete, eos = self._complete, self.tokenizer.eos_token_id
+        steps = self.settings.max_new_tokens - len(behind) if complete is None else trie.depth - len(opening)
+        begin = self._begin(prompts, behind, steps)
 
         def speak(chosen: np.ndarray) -> list[str]:
             tokens, items = greedy(begin(chosen), trie, state, steps, eos, at_item=complete is not None)

@@ -47,7 +47,7 @@ def test_a_trie_by_hand() -> None:
     assert six[1] == -1 and eight[1] == 1 and out_of(trie, eight[0]) == {7: (FREE, 1)}
     nine = out_of(trie, six[0])[9]
     assert out_of(trie, six[0])[7] == (FREE, 0) and out_of(trie, nine[0]) == {7: (FREE, 2)}
-    edges, inside = trie.edges(states(ROOT, four[0]))
+    _, inside = trie.edges(states(ROOT, four[0]))
     assert inside.tolist() == [[True, True], [True, False]]
     assert trie.single(states(ROOT, four[0], FREE)).tolist() == [False, True, False]
 

@@ -1,14 +1,21 @@
-"""Our decoding against `model.generate` with `prefix_allowed_tokens_fn`, and beams against every sequence's own score."""
+"""Decoding against `model.generate` with `prefix_allowed_tokens_fn`, beams against every sequence's own score."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import product
+from itertools import pairwise, product
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from transformers import FalconConfig, FalconForCausalLM, LlamaConfig, LlamaForCausalLM, MistralConfig, MistralForCausalLM
+from transformers import (
+    FalconConfig,
+    FalconForCausalLM,
+    LlamaConfig,
+    LlamaForCausalLM,
+    MistralConfig,
+    MistralForCausalLM,
+)
 
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.llm.constrain import IdTrie
@@ -192,7 +199,7 @@ def test_ended_rows_leave_the_batch(falcon: Any) -> None:
         ask(falcon, EVEN, steps=40)(prompts(24))
     rows = [shape[0] for shape in shapes[1:]]
     assert rows[0] == 24 and rows == sorted(rows, reverse=True) and len(set(rows)) > 2
-    assert all(after == before or 2 * after <= before for before, after in zip(rows, rows[1:], strict=False))
+    assert all(after == before or 2 * after <= before for before, after in pairwise(rows))
 
 
 def lookup(model: Any, sequences: Sequence[Sequence[int]], batch_size: int = 64) -> Generator:
@@ -345,5 +352,5 @@ def test_out_of_memory_halves_the_batch_and_says_so(falcon: Any, caplog: pytest.
 
 
 def test_memory_for_no_prompt_at_all_is_an_error(falcon: Any) -> None:
-    with small_memory(falcon, 0), pytest.raises(UserError, match="one prompt does not fit"):
+    with small_memory(falcon, 0), pytest.raises(UserError, match="no memory for even one prompt"):
         ask(falcon, EVEN)(prompts(4))

@@ -20,9 +20,7 @@ def prompts(n: int, seed: int = 0, vocabulary: int = 250) -> list[np.ndarray]:
     return [rng.integers(2, vocabulary, rng.integers(1, 30)).astype(np.int32) for _ in range(n)]
 
 
-def greedy(
-    model: Any, prompt: np.ndarray, steps: int, sequences: Sequence[Sequence[int]] = ((),)
-) -> list[int]:
+def greedy(model: Any, prompt: np.ndarray, steps: int, sequences: Sequence[Sequence[int]] = ((),)) -> list[int]:
     """The slow way: no cache, no padding, no trie, one token at a time."""
     ids, new = torch.from_numpy(prompt.astype(np.int64))[None], []
     for _ in range(steps):
