@@ -57,25 +57,21 @@ class RoomyLayer(DynamicLayer):
         self.keys, self.values = (buffer[:, :, : self._length] for buffer in self._buffers)
 
 
-def roomy(shared: DynamicCache, rows: int, room: int) -> DynamicCache:
+def roomy(shared: DynamicCache, room: int) -> DynamicCache:
     """A cache for a batch whose rows all begin with what `shared` holds.
 
-    Layers of another kind than DynamicLayer (sliding windows) stay what they are and are copied for each row.
+    Layers of another kind than DynamicLayer (sliding windows) stay what they are; nothing can be shared then.
 
     Args:
         shared: of one row; empty where nothing is shared.
-        rows: B.
         room: most tokens of a row, what is shared included.
     """
     cache = copy(shared)
-    cache.layers = [_own(layer, rows, room) for layer in shared.layers]
+    cache.layers = [_own(layer, room) for layer in shared.layers]
     return cache
 
 
-def _own(layer: Any, rows: int, room: int) -> Any:
-    if type(layer) is DynamicLayer:
-        return RoomyLayer(room, (layer.keys, layer.values) if layer.is_initialized else None)
-    own = copy(layer)
-    if own.is_initialized:
-        own.batch_repeat_interleave(rows)
-    return own
+def _own(layer: Any, room: int) -> Any:
+    if type(layer) is not DynamicLayer:
+        return copy(layer)
+    return RoomyLayer(room, (layer.keys, layer.values) if layer.is_initialized else None)

@@ -16,7 +16,7 @@ from recbole_llmfashion.llm.beams import beam_search
 from recbole_llmfashion.llm.constrain import IdTrie
 from recbole_llmfashion.llm.decode import greedy
 from recbole_llmfashion.llm.examples import left_pad
-from recbole_llmfashion.llm.run import CausalLM, Run, common_prefix
+from recbole_llmfashion.llm.run import CausalLM, Run
 from recbole_llmfashion.llm.sample import generation_config, own_config
 
 
@@ -174,7 +174,7 @@ class Generator:
     def _begin(self, prompts: Sequence[np.ndarray], behind: np.ndarray, room: int) -> Callable[[np.ndarray], Run]:
         """Places of prompts to a run of them; what all prompts begin with is computed once, at the first."""
         shared: list[Any] = []
-        begun = common_prefix(prompts)
+        begun = self.lm.shareable(prompts)
 
         def begin(chosen: np.ndarray) -> Run:
             if not shared:

@@ -11,9 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor
 from transformers import DynamicCache
+from transformers.cache_utils import DynamicLayer
 
 from recbole_llmfashion.errors import UserError
-from recbole_llmfashion.llm.cache import RoomyLayer, roomy
+from recbole_llmfashion.llm.cache import roomy
 from recbole_llmfashion.llm.examples import left_pad
 
 
@@ -42,6 +43,14 @@ class CausalLM:
         takes = inspect.signature(base.forward).parameters
         self._keeps, self.takes_positions = "logits_to_keep" in takes, "position_ids" in takes
         self.device = next(model.parameters()).device
+        self.full = all(type(layer) is DynamicLayer for layer in DynamicCache(config=self.config).layers)
+
+    def shareable(self, prompts: Sequence[np.ndarray]) -> int:
+        """How many tokens of all prompts can be run once: none where a layer sees a window alone.
+
+        Padding stands between what is shared and the rest of a short prompt, and a window counts it.
+        """
+        return common_prefix(prompts) if self.full else 0
 
     def ask(self, ids: Tensor, mask: Tensor, positions: Tensor, cache: DynamicCache, keep: int) -> Tensor:
         """Logits [B, keep, V] of the last tokens of ids int64 [B, T], which the cache takes in."""
@@ -79,7 +88,7 @@ class Run:
         ids, inside = ids.to(lm.device), inside.to(lm.device)
         begun = shared.get_seq_length()
         self.length = begun + ids.shape[1]
-        self._cache = roomy(shared, len(prompts), self.length + room)
+        self._cache = roomy(shared, self.length + room)
         self._mask = ids.new_ones(len(prompts), self.length + room)
         self._mask[:, begun : self.length] = inside
         positions = (begun - 1 + inside.cumsum(1)).clamp(min=0)
@@ -118,8 +127,7 @@ class Run:
         Raises:
             UserError: the model's positions cannot be told (ALiBi, Bloom), or it sees a window alone.
         """
-        windows = not all(isinstance(layer, RoomyLayer) for layer in self._cache.layers)
-        if windows or not self.lm.takes_positions or getattr(self.lm.config, "alibi", False):
+        if not self.lm.full or not self.lm.takes_positions or getattr(self.lm.config, "alibi", False):
             raise UserError(
                 "llm_name_or_path: beams need a model with rotary or learned positions and full attention; this one "
                 "has others"

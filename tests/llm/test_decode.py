@@ -144,7 +144,7 @@ def forwards(model: Any) -> Iterator[list[tuple[int, ...]]]:
 @pytest.mark.parametrize("sequences", [EVEN, RAGGED, ATOMIC, [[10, 11, 12]]], ids=["even", "ragged", "atomic", "one"])
 def test_the_tokens_are_those_of_generate(falcon: Any, sequences: list[list[int]]) -> None:
     lengths = assert_same(falcon, prompts(24), sequences, 7)
-    assert min(lengths) < 14 and len(set(lengths)) > 3  # rows end at different steps
+    assert min(lengths) < 14 and len(set(lengths)) > 2  # rows end at different steps
 
 
 @pytest.mark.parametrize("name", list(OTHERS))
