@@ -3,6 +3,7 @@
 transformers' DynamicCache copies all that it holds at each step. Knows layers and shapes, not what a model is.
 """
 
+from collections.abc import Sequence
 from copy import copy
 from typing import Any
 
@@ -55,6 +56,42 @@ class RoomyLayer(DynamicLayer):
         """Keeps these rows."""
         self._buffers = [buffer[indices] for buffer in self._buffers]
         self.keys, self.values = (buffer[:, :, : self._length] for buffer in self._buffers)
+
+    @classmethod
+    def joined(cls, parts: Sequence["RoomyLayer"], begun: int, length: int, room: int) -> "RoomyLayer":
+        """The rows of all parts with their last tokens in one column; see `join`."""
+        layer = cls(room)
+        layer._length, layer.is_initialized = length, True
+        layer.dtype, layer.device = parts[0].dtype, parts[0].device
+        for place in (0, 1):
+            first = parts[0]._buffers[place]
+            rows = sum(len(part._buffers[place]) for part in parts)
+            buffer = first.new_empty(rows, first.shape[1], room, first.shape[3])
+            buffer[:, :, begun:length] = 0  # an empty column has weight 0, but 0 times what lies there must be 0
+            at = 0
+            for part in parts:
+                own = part._buffers[place]
+                buffer[at : at + len(own), :, :begun] = own[:, :, :begun]
+                buffer[at : at + len(own), :, length - part._length + begun : length] = own[:, :, begun : part._length]
+                at += len(own)
+            layer._buffers.append(buffer)
+        layer.keys, layer.values = (buffer[:, :, :length] for buffer in layer._buffers)
+        return layer
+
+
+def join(caches: Sequence[DynamicCache], begun: int, length: int, room: int) -> DynamicCache:
+    """Caches of RoomyLayers as one.
+
+    Args:
+        caches: of different rows and lengths.
+        begun: tokens that all rows begin with; they stay at the left, the others go to the right.
+        length: of the longest.
+        room: most tokens of a row.
+    """
+    cache = copy(caches[0])
+    layers = zip(*(part.layers for part in caches), strict=True)
+    cache.layers = [RoomyLayer.joined(parts, begun, length, room) for parts in layers]
+    return cache
 
 
 def roomy(shared: DynamicCache, room: int) -> DynamicCache:

@@ -143,7 +143,7 @@ def forwards(model: Any) -> Iterator[list[tuple[int, ...]]]:
 
 @pytest.mark.parametrize("sequences", [EVEN, RAGGED, ATOMIC, [[10, 11, 12]]], ids=["even", "ragged", "atomic", "one"])
 def test_the_tokens_are_those_of_generate(falcon: Any, sequences: list[list[int]]) -> None:
-    lengths = assert_same(falcon, prompts(24), sequences, 7)
+    lengths = assert_same(falcon, prompts(24), sequences, 20)
     assert min(lengths) < 14
     assert len(set(lengths)) > 2 or len(sequences) == 1  # rows end at different steps
 
@@ -198,7 +198,8 @@ def test_what_prompts_share_is_run_once_and_forced_tokens_in_one_chunk(falcon: A
 def test_ended_rows_leave_the_batch(falcon: Any) -> None:
     with forwards(falcon) as shapes:
         ask(falcon, EVEN, steps=40)(prompts(24))
-    rows = [shape[0] for shape in shapes[1:]]
+    assert [shape[0] for shape in shapes[:3]] == [1, 16, 8]
+    rows = [shape[0] for shape in shapes[3:]]
     assert rows[0] == 24 and rows == sorted(rows, reverse=True) and len(set(rows)) > 1
     assert all(after == before or 2 * after <= before for before, after in pairwise(rows))
 
@@ -214,7 +215,8 @@ def test_lookup_says_the_same_id_and_the_catalogues_title(falcon: Any, sequences
     generated = make_generator(falcon, Tokens(), DecodingSettings(max_new_tokens=14), sequences, [5, 6])(data)
     with forwards(falcon) as shapes:
         texts = lookup(falcon, sequences)(data)
-    assert len(shapes) <= 1 + max(map(len, sequences)) - 2  # the shared prefix, then a forward for each id token
+    # the shared prefix, two parts of the prompts, a forward for each id token but the first
+    assert len(shapes) <= 3 + max(map(len, sequences)) - 3
     known = {f"5 6 {Tokens.decode(sequence)}": i for i, sequence in enumerate(sequences)}
     for text, response in zip(texts, generated, strict=True):
         said, title = text.split(" title ")
