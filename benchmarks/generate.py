@@ -27,7 +27,7 @@ from recbole_llmfashion.llm.constrain import IdTrie
 from recbole_llmfashion.llm.embedded import new_embedded, train_tokenizer
 from recbole_llmfashion.llm.examples import left_pad
 from recbole_llmfashion.llm.generate import DecodingSettings, make_generator
-from recbole_llmfashion.llm.run import Run
+from recbole_llmfashion.llm.run import Run, common_prefix
 from recbole_llmfashion.prompt.response import ID_PREFIX, SEPARATOR
 from recbole_llmfashion.prompt.template import get_template
 
@@ -165,14 +165,21 @@ def main() -> None:
     frame = pd.read_csv(file, sep="\t", dtype=str, keep_default_na=False)
     ids, titles = frame["item_id:token"].tolist(), frame["title:token"].tolist()
     items = [f"{token} | {title}" for token, title in zip(ids, titles, strict=True)]
-    tokenizer = train_tokenizer([f"{ID_PREFIX} {item}{SEPARATOR}" for item in items], 2048)
+    words = get_template(options.template)
+    texts = [f"{words.clicked} {item}" for item in items] + [
+        words.instruction,
+        words.answer,
+        ID_PREFIX + SEPARATOR,
+    ] * 99
+    tokenizer = train_tokenizer(texts, 2048)
     model = new_embedded(len(tokenizer), 128, 4, 4, seed=0).to(options.device).eval()
     prefix, separator = tokenizer([ID_PREFIX, SEPARATOR])["input_ids"]
     spoken = [[*said, *separator] for said in tokenizer([f" {token}" for token in ids])["input_ids"]]
     prompts = make_prompts(tokenizer, items, options.template, options.users)
     print(
         f"{len(prompts)} prompts of {min(map(len, prompts))} to {max(map(len, prompts))} tokens, {len(ids)} items, IDs "
-        f"of up to {max(map(len, spoken)) - len(separator)} tokens, {torch.get_num_threads()} threads"
+        f"of up to {max(map(len, spoken)) - len(separator)} tokens, {common_prefix(prompts)} tokens shared, "
+        f"{torch.get_num_threads()} threads"
     )
 
     recording = Recording(tokenizer)

@@ -37,6 +37,10 @@ class CausalLM:
     Args:
         model: a causal LM of transformers or a peft model around one, in eval mode when it is asked.
         pad_id: stands where a row has no token.
+
+    Attributes:
+        full: every layer sees all that was said, none a window.
+        explicit: positions and what a token sees can be told, so that a row may be a tree.
     """
 
     def __init__(self, model: Any, pad_id: int) -> None:
@@ -47,6 +51,9 @@ class CausalLM:
         self._keeps, self.takes_positions = "logits_to_keep" in takes, "position_ids" in takes
         self.device = next(model.parameters()).device
         self.full = all(type(layer) is DynamicLayer for layer in DynamicCache(config=self.config).layers)
+        kinds = ("sdpa", "eager")
+        told = self.full and self.takes_positions and getattr(self.config, "_attn_implementation", "") in kinds
+        self.explicit = told and not getattr(self.config, "alibi", False)
 
     def shareable(self, prompts: Sequence[np.ndarray]) -> int:
         """How many tokens of all prompts can be run once: none where a layer sees a window alone.
@@ -103,7 +110,8 @@ class Run:
             caches.append(roomy(shared, begun + width + (room if size >= len(prompts) else 0)))
             positions = (begun - 1 + inside.cumsum(1)).clamp(min=0)
             seen = torch.cat([inside.new_ones(len(part), begun), inside], 1)
-            logits.append(lm.ask(ids, seen, positions, caches[-1], 1)[:, 0])
+            mask = self._explicit(seen, width, shared) if lm.explicit and begun else seen
+            logits.append(lm.ask(ids, mask, positions, caches[-1], 1)[:, 0])
         self._cache = caches[0] if len(caches) == 1 else join(caches, begun, self.length, self.length + room)
         self.logits = torch.cat(logits)
 
@@ -116,7 +124,10 @@ class Run:
         positions = self._next + torch.arange(steps, device=tokens.device)
         self.length += steps
         self._next = self._next + steps
-        return self.lm.ask(tokens, self._mask[:, : self.length], positions, self._cache, 1)[:, 0]
+        mask = self._mask[:, : self.length]
+        if self.lm.explicit:
+            mask = self._explicit(mask, steps, self._cache)
+        return self.lm.ask(tokens, mask, positions, self._cache, 1)[:, 0]
 
     def keep(self, rows: Tensor) -> None:
         """Forgets all but these rows, int64 [B']."""
@@ -139,7 +150,7 @@ class Run:
         Raises:
             UserError: the model's positions cannot be told (ALiBi, Bloom), or it sees a window alone.
         """
-        if not self.lm.full or not self.lm.takes_positions or getattr(self.lm.config, "alibi", False):
+        if not self.lm.explicit:
             raise UserError(
                 "llm_name_or_path: beams need a model with rotary or learned positions and full attention; this one "
                 "has others"
@@ -150,9 +161,19 @@ class Run:
         seen = torch.cat([prompt, above, own], 2)[:, None]
         positions = self._next + above.sum(2)
         self.length += width
-        return self.lm.ask(tokens, self._additive(seen), positions, self._cache, width)
+        return self.lm.ask(tokens, self._additive(seen, self._cache), positions, self._cache, width)
 
-    def _additive(self, seen: Tensor) -> Tensor:
+    @classmethod
+    def _explicit(cls, mask: Tensor, steps: int, cache: DynamicCache) -> Tensor:
+        """What the last `steps` tokens see of all, int64 [B, T] to [B, 1, steps, T]; else each layer makes it anew."""
+        seen = mask[:, None, None].bool()
+        if steps > 1:
+            length = mask.shape[1]
+            seen = seen & torch.ones(steps, length, dtype=torch.bool, device=mask.device).tril(length - steps)
+        return cls._additive(seen, cache)
+
+    @staticmethod
+    def _additive(seen: Tensor, cache: DynamicCache) -> Tensor:
         """Of the keys' type: sdpa and eager attention both add it."""
-        dtype = self._cache.layers[0].keys.dtype
+        dtype = cache.layers[0].keys.dtype
         return torch.zeros(seen.shape, dtype=dtype, device=seen.device).masked_fill(~seen, torch.finfo(dtype).min)
