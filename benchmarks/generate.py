@@ -31,7 +31,7 @@ from recbole_llmfashion.llm.run import Run, common_prefix
 from recbole_llmfashion.prompt.response import ID_PREFIX, SEPARATOR
 from recbole_llmfashion.prompt.template import get_template
 
-NEW_TOKENS, NEAR = 40, 1e-4
+NEW_TOKENS, NEAR, ITEM = 40, 1e-4, 20
 
 
 class Recording:
@@ -53,14 +53,15 @@ class Recording:
 
 
 def make_prompts(tokenizer: Any, items: Sequence[str], template: str, users: int) -> list[np.ndarray]:
-    """An instruction and random items, cut to a length drawn from 100 to 216."""
+    """An instruction and random items, cut to a length drawn from 100 to 216, but not below ITEM tokens of items."""
     words, rng = get_template(template), np.random.default_rng(0)
     instruction, answer = tokenizer([words.instruction, words.answer], add_special_tokens=False)["input_ids"]
     pieces = tokenizer([f"{words.clicked} {item}" for item in items], add_special_tokens=False)["input_ids"]
     prompts = []
     for length in rng.integers(100, 217, users):
         shown = np.concatenate([pieces[i] for i in rng.integers(0, len(pieces), 30)])
-        prompts.append(np.r_[instruction, shown[: length - len(instruction) - len(answer)], answer])
+        room = max(ITEM, length - len(instruction) - len(answer))
+        prompts.append(np.r_[instruction, shown[:room], answer])
     return prompts
 
 
