@@ -186,7 +186,7 @@ class Asked:
 
     def _generate(self, prompts: Sequence[np.ndarray]) -> list[str]:
         builder = self.builder
-        return self.learned.engine.generate(prompts, builder.spoken, builder.id_prefix.tolist())
+        return self.learned.engine.generate(prompts, builder.spoken, builder.id_prefix.tolist(), self.texts.titles)
 
     def answer(self, loader: LLMFashionRecDataLoader) -> None:
         """Prompts and responses for a loader's rows: generated once, then found in the store."""
@@ -205,5 +205,7 @@ class Asked:
             "prompts": sha256_arrays(*prompts),
             "ids": sha256_texts(self.builder.item_tokens),
         }
+        if self.config["title_source"] == "lookup":
+            inputs["titles"] = sha256_texts(self.texts.titles)
         folder = self.store.get("responses", inputs, lambda folder: self.book.write(prompts, folder))
         self.book.load(folder)

@@ -185,7 +185,11 @@ class Engine:
         return self._loaded
 
     def generate(
-        self, prompts: Sequence[np.ndarray], spoken: Sequence[Sequence[int]], prefix: Sequence[int]
+        self,
+        prompts: Sequence[np.ndarray],
+        spoken: Sequence[Sequence[int]],
+        prefix: Sequence[int],
+        titles: Sequence[str] | None = None,
     ) -> list[str]:
         """Responses as text.
 
@@ -193,12 +197,13 @@ class Engine:
             prompts: token ids.
             spoken: what the constraint allows, an item's id tokens and the separator after them.
             prefix: the tokens before the id, forced when the decoding is constrained.
+            titles: of the items, which `title_source: lookup` alone reads.
         """
         chosen = settings.decoding_settings(self.config, self._seed("responses"))
         if self._by_vllm and self._adapter:
             python = self.config["vllm_python"]
             return vllm_generate(python, self._merged(), self.tokenizer, chosen, prompts, spoken, prefix)
-        return make_generator(*self._load(), chosen, spoken, prefix)(prompts, self.show_progress)
+        return make_generator(*self._load(), chosen, spoken, prefix, titles)(prompts, self.show_progress)
 
 
 _JOURNALS = ("stage.json", "pretrain.json")  # what a stage tells of its making, seconds included

@@ -22,6 +22,7 @@ CHOICES = {
     "compute_dtype": ("auto", "bf16", "fp16", "fp32"),
     "decoding": ("constrained", "sample"),
     "generation_backend": ("transformers", "vllm"),
+    "title_source": ("generate", "lookup"),
     "prompt_dates": ("auto", True, False),
     "template": tuple(TEMPLATES),
     "ranking": get_args(Ranking),
@@ -46,6 +47,7 @@ def check(config: LLMFashionConfig) -> None:
     for key in ("targets_per_user", "memory_neighbors", "llm_batch_size", "generation_batch_size", "title_batch_size"):
         if config[key] < 1:
             raise UserError(f"{key}: expected 1 or more, found {config[key]}")
+    decoding_settings(config, 0)
 
 
 def clip_settings(config: LLMFashionConfig, seed: int) -> ClipSettings:
@@ -124,4 +126,5 @@ def decoding_settings(config: LLMFashionConfig, seed: int) -> DecodingSettings:
         top_p=config["top_p"],
         batch_size=config["generation_batch_size"],
         seed=seed,
+        title_source=config["title_source"],
     )

@@ -1,34 +1,34 @@
-"""A constraint to the catalogue's IDs: a trie over token sequences, and a logits processor that walks it.
+"""A constraint to the catalogue's IDs: a trie over token sequences, walked for all rows of a batch at once.
 
-Knows token ids only: not which item a sequence names. Both are vectorized over the rows of a batch. The constraint
-fails closed: where nothing is allowed it raises, and never lets everything through.
+Knows token ids and the places of sequences: not which item a sequence names, nor what a model is. The constraint fails
+closed: where nothing is allowed it raises, and never lets everything through.
 """
 
 from collections.abc import Sequence
+from itertools import chain
 from typing import ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor
-from transformers import LogitsProcessor
 
 from recbole_llmfashion.errors import UserError
 
 
 def _pad(sequences: Sequence[Sequence[int]], vocab_size: int) -> tuple[np.ndarray, np.ndarray]:
-    """Sequences as a sorted matrix [N, D] padded with -1, and the place of each row in the input.
+    """Sequences as a sorted int32 matrix [N, D] padded with -1, and the place of each row in the input.
 
     Raises:
         UserError: an empty catalogue or sequence, or a token outside the vocabulary.
     """
     if not len(sequences):
         raise UserError("constrained decoding: the catalogue is empty; there is no ID to allow")
-    lengths = np.asarray([len(sequence) for sequence in sequences])
+    lengths = np.fromiter(map(len, sequences), np.int64, len(sequences))
     if lengths.min() == 0:
         raise UserError(f"constrained decoding: item {int(lengths.argmin())} has an ID without tokens")
     inside = np.arange(lengths.max())[None, :] < lengths[:, None]
-    matrix = np.full(inside.shape, -1, np.int64)
-    matrix[inside] = np.concatenate([np.asarray(sequence, np.int64) for sequence in sequences])
+    matrix = np.full(inside.shape, -1, np.int32)
+    matrix[inside] = np.fromiter(chain.from_iterable(sequences), np.int32, int(lengths.sum()))
     if matrix[inside].min() < 0 or matrix.max() >= vocab_size:
         raise UserError(f"constrained decoding: an ID holds a token outside the vocabulary of {vocab_size}")
     order = np.lexsort(matrix.T[::-1])
@@ -47,28 +47,61 @@ def _refuse_prefixes(matrix: np.ndarray, order: np.ndarray) -> None:
         raise UserError(f"constrained decoding: items {first} and {second} {how}; rename one of them")
 
 
+def _cut_tail(matrix: np.ndarray) -> np.ndarray:
+    """Takes the end that all sequences share out of the matrix, and returns it.
+
+    Each keeps a token at least. Where lengths differ the first shared token says that an ID is over and so stays; it
+    must stand nowhere else, else the sequences without their end could begin one another, and nothing is cut.
+    """
+    lengths = (matrix >= 0).sum(1)
+    rows = np.arange(len(matrix))
+    shared = 0
+    while shared < lengths.min() - 1 and len(np.unique(matrix[rows, lengths - shared - 1])) == 1:
+        shared += 1
+    ragged = bool(lengths.min() < lengths.max())
+    for cut in range(shared - ragged, 0, -1):
+        if not ragged or (matrix == matrix[0, lengths[0] - cut - 1]).sum() == len(matrix):
+            tail = matrix[0, lengths[0] - cut : lengths[0]].copy()
+            matrix[np.arange(matrix.shape[1])[None, :] >= (lengths - cut)[:, None]] = -1
+            return tail
+    return matrix[0, :0]
+
+
 class IdTrie:
     """A trie in CSR form: the edges of all nodes, sorted by (node, token).
 
-    Nodes are numbered level by level from ROOT. A leaf is no node: the edge into it leads to FREE, where everything is
-    allowed.
+    Nodes are numbered level by level from ROOT. What all sequences end in (the separator after an ID) is stored once:
+    a chain of nodes of one edge each, the last nodes of all, which every ID leads to. Its last edge leads to FREE,
+    where everything is allowed.
 
     Args:
-        pointer: int64 [nodes + 1], the edges of node n are pointer[n] to pointer[n + 1].
-        tokens: int64 [edges].
-        children: int64 [edges], a node or FREE.
+        pointer: int32 [nodes + 1], the edges of node n are pointer[n] to pointer[n + 1].
+        tokens: int32 [edges].
+        children: int32 [edges], a node or FREE.
+        leaf_item: int32 [edges], the place among the sequences of the only one that goes on there; -1 where several do.
+        tail: first node of the shared end; the number of nodes where there is none.
         vocab_size: V.
         depth: tokens of the longest sequence.
+        size: N, sequences.
     """
 
     ROOT: ClassVar[int] = 0
     FREE: ClassVar[int] = -1
 
-    def __init__(self, pointer: Tensor, tokens: Tensor, children: Tensor, vocab_size: int, depth: int) -> None:
-        self.pointer, self.tokens, self.children = pointer, tokens, children
-        self.vocab_size, self.depth = vocab_size, depth
-        parents = torch.repeat_interleave(torch.arange(len(pointer) - 1, device=pointer.device), pointer.diff())
-        self._keys = parents * vocab_size + tokens
+    def __init__(
+        self,
+        pointer: Tensor,
+        tokens: Tensor,
+        children: Tensor,
+        leaf_item: Tensor,
+        *,
+        tail: int,
+        vocab_size: int,
+        depth: int,
+        size: int,
+    ) -> None:
+        self.pointer, self.tokens, self.children, self.leaf_item = pointer, tokens, children, leaf_item
+        self.tail, self.vocab_size, self.depth, self.size = tail, vocab_size, depth, size
 
     @classmethod
     def build(cls, sequences: Sequence[Sequence[int]], vocab_size: int) -> "IdTrie":
@@ -83,87 +116,102 @@ class IdTrie:
         """
         matrix, order = _pad(sequences, vocab_size)
         _refuse_prefixes(matrix, order)
-        parent = np.zeros(len(matrix), np.int64)
-        changed = np.zeros(len(matrix), bool)
-        changed[0] = True
-        nodes = 1
-        parents, tokens, children = [], [], []
-        for depth in range(matrix.shape[1]):
-            column = matrix[:, depth]
-            changed[1:] |= column[1:] != column[:-1]
-            edges = np.flatnonzero(changed & (column >= 0))
-            following = matrix[edges, depth + 1] if depth + 1 < matrix.shape[1] else np.full(len(edges), -1)
-            inner = following >= 0
-            child = np.where(inner, nodes + np.cumsum(inner) - 1, cls.FREE)
-            parents.append(parent[edges])
-            tokens.append(column[edges])
-            children.append(child)
-            nodes += int(inner.sum())
-            # Rows of one edge lie together; ended rows keep a value that no later level reads.
-            parent = child[np.maximum(np.searchsorted(edges, np.arange(len(matrix)), side="right") - 1, 0)]
-        pointer = np.r_[0, np.cumsum(np.bincount(np.concatenate(parents), minlength=nodes))]
-        as_tensors = [torch.from_numpy(a) for a in (pointer, np.concatenate(tokens), np.concatenate(children))]
-        return cls(as_tensors[0], as_tensors[1], as_tensors[2], vocab_size, matrix.shape[1])
+        depth = int(matrix.shape[1])
+        end = _cut_tail(matrix)
+        parents, tokens, children, leaf_item, nodes = _levels(matrix, order)
+        last = np.arange(nodes + 1, nodes + len(end) + 1)
+        last[-1:] = cls.FREE
+        children[children == _LEAF] = nodes if len(end) else cls.FREE
+        pointer = np.r_[0, np.cumsum(np.bincount(parents, minlength=nodes)), len(parents) + 1 + np.arange(len(end))]
+        arrays = pointer, np.r_[tokens, end], np.r_[children, last], np.r_[leaf_item, np.full(len(end), -1)]
+        tensors = [torch.from_numpy(array.astype(np.int32)) for array in arrays]
+        return cls(*tensors, tail=nodes, vocab_size=vocab_size, depth=depth, size=len(sequences))
 
     def to(self, device: torch.device | str) -> "IdTrie":
         """The same trie on another device."""
-        pointer, tokens, children = self.pointer.to(device), self.tokens.to(device), self.children.to(device)
-        return IdTrie(pointer, tokens, children, self.vocab_size, self.depth)
+        arrays = (array.to(device) for array in (self.pointer, self.tokens, self.children, self.leaf_item))
+        return IdTrie(*arrays, tail=self.tail, vocab_size=self.vocab_size, depth=self.depth, size=self.size)
 
-    def allowed(self, states: Tensor) -> Tensor:
-        """Which tokens may follow: states int64 [B] to bool [B, V]; every token in the FREE state."""
-        free = states == self.FREE
-        nodes = torch.where(free, self.ROOT, states)
-        first = self.pointer[nodes]
-        counts = torch.where(free, 0, self.pointer[nodes + 1] - first)
-        rows = torch.repeat_interleave(torch.arange(len(states), device=states.device), counts)
-        within = torch.arange(len(rows), device=states.device) - (counts.cumsum(0) - counts)[rows]
-        result = free[:, None].repeat(1, self.vocab_size)
-        result[rows, self.tokens[first[rows] + within]] = True
-        return result
+    @property
+    def nodes(self) -> int:
+        """How many there are."""
+        return len(self.pointer) - 1
 
-    def advance(self, states: Tensor, tokens: Tensor) -> Tensor:
-        """The states after one more token: int64 [B] and [B] to [B]; FREE stays FREE.
+    @property
+    def levels(self) -> int:
+        """Tokens of the longest sequence without the end that all share."""
+        return self.depth - (self.nodes - self.tail)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of its tensors."""
+        return sum(array.nbytes for array in (self.pointer, self.tokens, self.children, self.leaf_item))
+
+    def edges(self, states: Tensor) -> tuple[Tensor, Tensor]:
+        """The edges out of nodes: states int64 [B], none FREE, to int64 [B, E] and bool [B, E], True at an edge.
+
+        E is the most edges of one of these nodes.
+        """
+        first = self.pointer[states].long()
+        counts = self.pointer[states + 1] - first
+        offsets = torch.arange(max(1, int(counts.max())), device=states.device)
+        inside = offsets < counts[:, None]
+        return torch.where(inside, first[:, None] + offsets, 0), inside
+
+    def choose(self, states: Tensor, logits: Tensor) -> Tensor:
+        """The edge of the highest logit out of each node: states int64 [B], none FREE, logits [B, V'] to int64 [B].
 
         Raises:
-            RuntimeError: a token that its state does not allow.
+            RuntimeError: a node without an allowed token of finite score.
         """
-        free = states == self.FREE
-        wanted = states * self.vocab_size + tokens
-        edge = torch.searchsorted(self._keys, wanted).clamp(max=len(self._keys) - 1)
-        known = (self._keys[edge] == wanted) & (tokens >= 0) & (tokens < self.vocab_size)
-        if not bool((known | free).all()):
-            row = int((~(known | free)).nonzero()[0])
-            raise RuntimeError(f"token {int(tokens[row])} is no edge of trie state {int(states[row])}")
-        return torch.where(free, self.FREE, self.children[edge])
-
-
-class TrieLogitsProcessor(LogitsProcessor):
-    """Forbids what the trie does not allow; one object serves one call of `generate`, without beams.
-
-    Args:
-        trie: on the device of the scores. Each row starts at its root with the first token that is generated.
-    """
-
-    def __init__(self, trie: IdTrie) -> None:
-        self.trie = trie
-        self._states: Tensor | None = None
-
-    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
-        """Scores [B, V'] with -inf at what is forbidden; tokens beyond the trie's V are allowed in FREE rows only.
-
-        Raises:
-            RuntimeError: a row inside the trie is left without a token of finite score.
-        """
-        if self._states is None:
-            self._states = torch.full((len(input_ids),), IdTrie.ROOT, device=scores.device)
-        else:
-            self._states = self.trie.advance(self._states, input_ids[:, -1])
-        free = self._states == IdTrie.FREE
-        allowed = free[:, None].repeat(1, scores.shape[1])
-        known = min(scores.shape[1], self.trie.vocab_size)
-        allowed[:, :known] = self.trie.allowed(self._states)[:, :known]
-        masked = scores.masked_fill(~allowed, -torch.inf)
-        if not bool((masked.amax(1).isfinite() | free).all()):
+        edges, inside = self.edges(states)
+        scores = logits.gather(1, self.tokens[edges].long()).masked_fill(~inside, -torch.inf)
+        best, place = scores.max(1)
+        if not bool(best.isfinite().all()):
             raise RuntimeError("constrained decoding: a row has no allowed token with a finite score")
-        return masked
+        return edges.gather(1, place[:, None])[:, 0]
+
+    def single(self, states: Tensor) -> Tensor:
+        """Whether only one token may follow: states int64 [B] to bool [B]; never in the FREE state."""
+        nodes = states.clamp(min=self.ROOT)
+        return (self.pointer[nodes + 1] - self.pointer[nodes] == 1) & (states != self.FREE)
+
+    def opening(self) -> tuple[list[int], int]:
+        """What every sequence begins with, and the state behind it; of one sequence, all of it."""
+        said: list[int] = []
+        state = torch.tensor([self.ROOT], device=self.pointer.device)
+        while bool(self.single(state)):
+            edge = self.pointer[state].long()
+            said.append(int(self.tokens[edge]))
+            state = self.children[edge].long()
+        return said, int(state)
+
+
+_LEAF = -2  # until the number of nodes is known
+
+
+def _levels(matrix: np.ndarray, order: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, int]:
+    """Parents, tokens, children and leaf_item of all edges, and the number of nodes; a leaf is no node but _LEAF."""
+    parent = np.zeros(len(matrix), np.int32)
+    changed = np.zeros(len(matrix), bool)
+    changed[0] = True
+    nodes = 1
+    levels: list[tuple[np.ndarray, ...]] = []
+    for depth in range(matrix.shape[1]):
+        column = matrix[:, depth]
+        changed[1:] |= column[1:] != column[:-1]
+        starts = np.flatnonzero(changed)
+        alive = column[starts] >= 0
+        edges, rows = starts[alive], np.diff(starts, append=len(matrix))[alive]
+        following = matrix[edges, depth + 1] if depth + 1 < matrix.shape[1] else np.full(len(edges), -1, np.int32)
+        inner = following >= 0
+        child = np.where(inner, nodes + np.cumsum(inner) - 1, _LEAF).astype(np.int32)
+        only = np.where(rows == 1, order[edges], -1).astype(np.int32)
+        levels.append((parent[edges], column[edges], child, only))
+        nodes += int(inner.sum())
+        # Rows of one edge lie together; ended rows keep a value that no later level reads.
+        group = np.zeros(len(matrix), np.int32)
+        group[edges] = 1
+        parent = child[np.maximum(np.cumsum(group, dtype=np.int32) - 1, 0)] if len(edges) else parent
+    parents, tokens, children, leaf_item = (np.concatenate(parts) for parts in zip(*levels, strict=True))
+    return parents, tokens, children, leaf_item, nodes

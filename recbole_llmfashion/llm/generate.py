@@ -1,21 +1,23 @@
-"""Prompts to response texts, sampled as in the paper or constrained to the catalogue's IDs.
+"""Prompts to response texts, sampled as in the paper or constrained to the catalogue's IDs, and to the best of these.
 
 Knows token ids, a tokenizer for the way back to text, and an optional trie; not what a response means.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 import torch
-from tqdm import tqdm
-from transformers import GenerationConfig, LogitsProcessorList
 
 from recbole_llmfashion.errors import UserError
-from recbole_llmfashion.llm.constrain import IdTrie, TrieLogitsProcessor
+from recbole_llmfashion.llm.batches import each_batch
+from recbole_llmfashion.llm.beams import beam_search
+from recbole_llmfashion.llm.constrain import IdTrie
+from recbole_llmfashion.llm.decode import greedy
 from recbole_llmfashion.llm.examples import left_pad
+from recbole_llmfashion.llm.run import CausalLM, Run
+from recbole_llmfashion.llm.sample import generation_config, own_config
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,11 @@ class DecodingSettings:
         temperature, top_p: of sample.
         batch_size: prompts at once.
         seed: of sample; the same call gives the same texts.
+        title_source: what ends a constrained response. generate: the model says a title; lookup: the catalogue's, and
+            decoding stops where only one ID is left.
+
+    Raises:
+        UserError: lookup without constrained decoding.
     """
 
     decoding: Literal["sample", "constrained"] = "constrained"
@@ -36,54 +43,15 @@ class DecodingSettings:
     top_p: float = 0.95
     batch_size: int = 64
     seed: int = 0
+    title_source: Literal["generate", "lookup"] = "generate"
 
-
-def generation_config(settings: DecodingSettings, new_tokens: int, eos_id: int, pad_id: int) -> GenerationConfig:
-    """Every setting that decoding reads, so that a model's own generation_config.json decides nothing."""
-    sample = settings.decoding == "sample"
-    return GenerationConfig(
-        max_new_tokens=new_tokens,
-        min_new_tokens=0,
-        do_sample=sample,
-        temperature=settings.temperature if sample else 1.0,
-        top_p=settings.top_p if sample else 1.0,
-        top_k=0 if sample else 50,  # read by sampling alone, where 0 is off; 50 is the value that warns of nothing
-        typical_p=1.0,
-        epsilon_cutoff=0.0,
-        eta_cutoff=0.0,
-        num_beams=1,
-        num_return_sequences=1,
-        repetition_penalty=1.0,
-        encoder_repetition_penalty=1.0,
-        length_penalty=1.0,
-        no_repeat_ngram_size=0,
-        encoder_no_repeat_ngram_size=0,
-        remove_invalid_values=False,
-        renormalize_logits=False,
-        use_cache=True,
-        return_dict_in_generate=False,
-        output_scores=False,
-        eos_token_id=eos_id,
-        pad_token_id=pad_id,
-    )
-
-
-@contextmanager
-def _own_config(model: Any, config: GenerationConfig) -> Iterator[None]:
-    """Takes the model's own settings away: `generate` fills whatever is None from them (suppress_tokens, for one)."""
-    lm = model.get_base_model() if hasattr(model, "get_base_model") else model
-    original, was_training = lm.generation_config, model.training
-    lm.generation_config = config
-    model.eval()
-    try:
-        yield
-    finally:
-        lm.generation_config = original
-        model.train(was_training)
+    def __post_init__(self) -> None:
+        if self.title_source == "lookup" and self.decoding != "constrained":
+            raise UserError("title_source: lookup needs decoding: constrained; a sampled ID may be nobody's")
 
 
 class Generator:
-    """Prompts to texts.
+    """Prompts to texts, and to the best sequences of a trie.
 
     Args:
         model: a causal LM or a peft model around one.
@@ -91,10 +59,12 @@ class Generator:
         settings: see DecodingSettings.
         trie: for constrained decoding, what may follow the forced prefix.
         forced_prefix: tokens that each constrained response begins with; they count against max_new_tokens.
+        complete: the whole response by the place of a sequence of the trie, for `title_source: lookup`.
 
     Raises:
         UserError: a trie deeper than the tokens that the prefix leaves, or a temperature or top_p out of range.
-        ValueError: a trie or prefix without constrained decoding, or the other way round; an eos within the trie.
+        ValueError: a trie or prefix without constrained decoding, or the other way round; an eos within the trie;
+            `complete` without lookup, or the other way round.
     """
 
     def __init__(
@@ -104,63 +74,144 @@ class Generator:
         settings: DecodingSettings,
         trie: IdTrie | None = None,
         forced_prefix: Sequence[int] = (),
+        complete: Callable[[int], str] | None = None,
     ) -> None:
         constrained = settings.decoding == "constrained"
         if constrained != (trie is not None) or (not constrained and len(forced_prefix)):
             raise ValueError("constrained decoding takes a trie, and only it takes a trie or a forced prefix")
+        if (settings.title_source == "lookup") != (complete is not None):
+            raise ValueError("title_source lookup takes completed responses, and only it takes them")
         if settings.temperature <= 0 or not 0 < settings.top_p <= 1:
             raise UserError("temperature must be above 0 and top_p from 0 (not included) to 1")
-        self.model, self.tokenizer, self.settings = model, tokenizer, settings
-        self.device = next(model.parameters()).device
+        self.model, self.tokenizer, self.settings, self._complete = model, tokenizer, settings, complete
+        self.lm = CausalLM(model, tokenizer.pad_token_id)
         self.prefix = np.asarray(forced_prefix, np.int64)
-        self.new_tokens = settings.max_new_tokens - len(self.prefix)
-        self.trie = trie.to(self.device) if trie is not None else None
-        if trie is not None and trie.depth > self.new_tokens:
+        left = settings.max_new_tokens - len(self.prefix)
+        if trie is not None and trie.depth > left:
             raise UserError(
-                f"max_new_tokens: {settings.max_new_tokens} leaves {self.new_tokens} tokens for an ID, "
+                f"max_new_tokens: {settings.max_new_tokens} leaves {left} tokens for an ID, "
                 f"the longest needs {trie.depth}"
             )
         if trie is not None and bool((trie.tokens == tokenizer.eos_token_id).any()):
             raise ValueError("an ID in the trie holds the end token")
-        self.config = generation_config(settings, self.new_tokens, tokenizer.eos_token_id, tokenizer.pad_token_id)
+        self.trie = trie.to(self.lm.device) if trie is not None else None
+        self.config = generation_config(
+            settings.max_new_tokens,
+            settings.temperature,
+            settings.top_p,
+            tokenizer.eos_token_id,
+            tokenizer.pad_token_id,
+        )
 
     def __call__(self, prompts: Sequence[np.ndarray], show_progress: bool = False) -> list[str]:
         """Responses in the order of the prompts, cut at the end token, special tokens skipped.
 
-        Batches run from the longest prompts to the shortest, so that memory runs out at once or never.
+        Raises:
+            UserError: not even one prompt fits into the memory of the GPU.
         """
-        order = np.argsort([-len(prompt) for prompt in prompts], kind="stable")
+        if self._complete is not None and self.trie is not None and self.trie.size == 1:
+            return [self._complete(0)] * len(prompts)
         texts = [""] * len(prompts)
-        with (
-            _own_config(self.model, self.config),
-            torch.no_grad(),
-            torch.random.fork_rng(),
-            tqdm(total=len(prompts), desc="generating", unit="prompt", disable=not show_progress) as bar,
-        ):
+        speak = self._sampling(prompts) if self.trie is None else self._deciding(prompts, self.trie)
+
+        def answer(chosen: np.ndarray) -> None:
+            for i, text in zip(chosen, speak(chosen), strict=True):
+                texts[i] = text
+
+        with torch.random.fork_rng():
             torch.manual_seed(self.settings.seed)
-            for start in range(0, len(order), self.settings.batch_size):
-                chosen = order[start : start + self.settings.batch_size]
-                for i, ids in zip(chosen, self._batch([prompts[i] for i in chosen]), strict=True):
-                    texts[i] = self._text(ids)
-                bar.update(len(chosen))
+            self._each_batch(prompts, answer, show_progress)
         return texts
 
-    def _batch(self, prompts: Sequence[np.ndarray]) -> np.ndarray:
-        """New tokens [B, T], the forced prefix first."""
-        rows = [np.concatenate([prompt, self.prefix]) for prompt in prompts]
-        ids, mask = left_pad(rows, self.tokenizer.pad_token_id)
-        processors = LogitsProcessorList([TrieLogitsProcessor(self.trie)] if self.trie is not None else [])
-        output = self.model.generate(
-            input_ids=ids.to(self.device),
-            attention_mask=mask.to(self.device),
-            generation_config=self.config,
-            logits_processor=processors,
-        )
-        return output[:, ids.shape[1] - len(self.prefix) :].cpu().numpy()
+    def best(
+        self, prompts: Sequence[np.ndarray], count: int, show_progress: bool = False
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The likeliest sequences of the trie behind each prompt and the forced prefix, see `beams.beam_search`.
 
-    def _text(self, ids: np.ndarray) -> str:
-        ends = np.flatnonzero(ids[len(self.prefix) :] == self.tokenizer.eos_token_id)
-        cut = len(self.prefix) + int(ends[0]) if len(ends) else len(ids)
+        Args:
+            count: K, at least 1; also the width of the beam.
+
+        Returns:
+            int64 [P, K] places among the sequences that the trie was built from, best first, -1 where it holds fewer
+            than K; float32 [P, K] log-probabilities, -inf there.
+
+        Raises:
+            ValueError: sampling has no trie; count below 1.
+            UserError: as `__call__`; a model whose positions cannot be told.
+        """
+        if self.trie is None or count < 1:
+            raise ValueError("the best sequences are those of a trie, and one of them at least")
+        trie, room = self.trie, min(count, self.trie.size) * (self.trie.levels - 1)
+        items, scores = np.full((len(prompts), count), -1), np.full((len(prompts), count), -np.inf, np.float32)
+        begin = self._begin(prompts, self.prefix, room)
+
+        def answer(chosen: np.ndarray) -> None:
+            found = beam_search(begin(chosen), trie, count)
+            items[chosen], scores[chosen] = (array.cpu().numpy() for array in found)
+
+        self._each_batch(prompts, answer, show_progress)
+        return items, scores
+
+    def scores(self, prompts: Sequence[np.ndarray], show_progress: bool = False) -> np.ndarray:
+        """The log-probability of every sequence, float32 [P, N] by its place, where one token tells them apart.
+
+        Raises:
+            ValueError: sequences of more than one token beside the end that they share.
+        """
+        if self.trie is None or self.trie.levels > 1:
+            raise ValueError("every sequence is scored only where one token tells them apart")
+        items, values = self.best(prompts, self.trie.size, show_progress)
+        result = np.empty_like(values)
+        np.put_along_axis(result, items, values, 1)
+        return result
+
+    def _each_batch(
+        self, prompts: Sequence[np.ndarray], answer: Callable[[np.ndarray], None], show_progress: bool
+    ) -> None:
+        with own_config(self.model, self.config), torch.no_grad():
+            each_batch([len(prompt) for prompt in prompts], self.settings.batch_size, answer, show_progress)
+
+    def _begin(self, prompts: Sequence[np.ndarray], behind: np.ndarray, room: int) -> Callable[[np.ndarray], Run]:
+        """Places of prompts to a run of them; what all prompts begin with is computed once, at the first."""
+        shared: list[Any] = []
+        begun = self.lm.shareable(prompts)
+
+        def begin(chosen: np.ndarray) -> Run:
+            if not shared:
+                shared.append(self.lm.share(prompts[0][:begun]))
+            return Run(self.lm, shared[0], [np.r_[prompts[i][begun:], behind] for i in chosen], room)
+
+        return begin
+
+    def _deciding(self, prompts: Sequence[np.ndarray], trie: IdTrie) -> Callable[[np.ndarray], list[str]]:
+        opening, state = trie.opening()
+        behind = np.r_[self.prefix, np.asarray(opening, np.int64)]
+        complete, eos = self._complete, self.tokenizer.eos_token_id
+        steps = self.settings.max_new_tokens - len(behind) if complete is None else trie.depth - len(opening)
+        begin = self._begin(prompts, behind, steps)
+
+        def speak(chosen: np.ndarray) -> list[str]:
+            tokens, items = greedy(begin(chosen), trie, state, steps, eos, at_item=complete is not None)
+            if complete is not None:
+                return [complete(item) for item in items.tolist()]
+            return [self._text(np.r_[behind, row], len(behind)) for row in tokens.cpu().numpy()]
+
+        return speak
+
+    def _sampling(self, prompts: Sequence[np.ndarray]) -> Callable[[np.ndarray], list[str]]:
+        def speak(chosen: np.ndarray) -> list[str]:
+            ids, mask = left_pad([prompts[i] for i in chosen], self.lm.pad_id)
+            output = self.model.generate(
+                input_ids=ids.to(self.lm.device), attention_mask=mask.to(self.lm.device), generation_config=self.config
+            )
+            return [self._text(row) for row in output[:, ids.shape[1] :].cpu().numpy()]
+
+        return speak
+
+    def _text(self, ids: np.ndarray, forced: int = 0) -> str:
+        """Of tokens whose first `forced` may hold the end token as any other."""
+        ends = np.flatnonzero(ids[forced:] == self.tokenizer.eos_token_id)
+        cut = forced + int(ends[0]) if len(ends) else len(ids)
         return self.tokenizer.decode(ids[:cut].tolist(), skip_special_tokens=True, clean_up_tokenization_spaces=False)
 
 
@@ -170,13 +221,29 @@ def make_generator(
     settings: DecodingSettings,
     spoken: Sequence[Sequence[int]],
     prefix: Sequence[int],
+    titles: Sequence[str] | None = None,
 ) -> Generator:
     """The generator that the settings ask for.
 
     Args:
         spoken: what the constraint allows, an item's id tokens and the separator after them; sampling reads none.
         prefix: the tokens before the id, forced when the decoding is constrained.
+        titles: of the items, which `title_source: lookup` alone reads.
+
+    Raises:
+        ValueError: lookup without a title for each item.
     """
     if settings.decoding == "sample":
         return Generator(model, tokenizer, settings)
-    return Generator(model, tokenizer, settings, IdTrie.build(spoken, len(tokenizer)), prefix)
+    trie = IdTrie.build(spoken, len(tokenizer))
+    if settings.title_source == "generate":
+        return Generator(model, tokenizer, settings, trie, prefix)
+    if titles is None or len(titles) != len(spoken):
+        raise ValueError("title_source lookup needs the title of each item")
+    known = titles
+
+    def complete(item: int) -> str:
+        said = tokenizer.decode([*prefix, *spoken[item]], clean_up_tokenization_spaces=False)
+        return f"{said} {known[item]}"
+
+    return Generator(model, tokenizer, settings, trie, prefix, complete)

@@ -22,7 +22,7 @@ from recbole_llmfashion.model.ranking import Parts, Ranked, Validity, rank
 from recbole_llmfashion.prompt.builder import Prompt, PromptBuilder
 from recbole_llmfashion.prompt.memory import MemoryLog, QueryProductMemory
 from recbole_llmfashion.prompt.response import parse_response
-from recbole_llmfashion.prompt.template import get_template
+from recbole_llmfashion.prompt.template import UNTITLED, get_template, neutralize
 from recbole_llmfashion.retrieval.id_list import IdList
 from recbole_llmfashion.retrieval.identity_list import IdentityList
 from recbole_llmfashion.retrieval.title_list import TitleList
@@ -81,7 +81,12 @@ class Desk:
             _refuse_renaming(before.builder, self.builder, stock)
         spoken = self.builder.spoken
         generate = make_generator(
-            run.model, run.tokenizer, run.decoding, [spoken[i] for i in self.live], self.builder.id_prefix.tolist()
+            run.model,
+            run.tokenizer,
+            run.decoding,
+            [spoken[i] for i in self.live],
+            self.builder.id_prefix.tolist(),
+            [neutralize(stock.catalogue.titles[i]) or UNTITLED for i in self.live],
         )
         # an answer of the evaluation holds for the items of the evaluation
         self.book = AnswerBook(generate, remember=False)

@@ -1,10 +1,11 @@
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recbole_llmfashion.errors import UserError
-from recbole_llmfashion.llm.constrain import IdTrie, TrieLogitsProcessor
+from recbole_llmfashion.llm.constrain import IdTrie
 
 # 0: 5 6 7;  1: 5 8 7;  2: 5 6 9 7;  3: 4 7
 SEQUENCES = [[5, 6, 7], [5, 8, 7], [5, 6, 9, 7], [4, 7]]
@@ -15,39 +16,73 @@ def states(*values: int) -> torch.Tensor:
     return torch.tensor(values)
 
 
-def tokens_of(row: torch.Tensor) -> list[int]:
-    return row.nonzero().flatten().tolist()
+def out_of(trie: IdTrie, state: int) -> dict[int, tuple[int, int]]:
+    """Token to (state behind it, the only sequence that goes on there)."""
+    edges, inside = trie.edges(states(state))
+    chosen = edges[inside]
+    rows = zip(trie.children[chosen].tolist(), trie.leaf_item[chosen].tolist(), strict=True)
+    return dict(zip(trie.tokens[chosen].tolist(), rows, strict=True))
+
+
+def paths(trie: IdTrie) -> dict[tuple[int, ...], int]:
+    """Every way from the root to FREE, and the last sequence that an edge of it named."""
+    found, open_ = {}, [((), ROOT, -1)]
+    while open_:
+        path, state, item = open_.pop()
+        if state == FREE:
+            found[path] = item
+            continue
+        for token, (child, named) in out_of(trie, state).items():
+            open_.append(((*path, token), child, named if named >= 0 else item))
+    return found
 
 
 def test_a_trie_by_hand() -> None:
     trie = IdTrie.build(SEQUENCES, 10)
-    assert trie.depth == 4
-    assert tokens_of(trie.allowed(states(ROOT))[0]) == [4, 5]
-    four, five = trie.advance(states(ROOT, ROOT), states(4, 5)).tolist()
-    allowed = trie.allowed(states(FREE, four, five))
-    assert [tokens_of(row) for row in allowed] == [list(range(10)), [7], [6, 8]]
-    after = trie.advance(states(four, five, five), states(7, 6, 8))
-    assert after[0] == FREE
-    assert [tokens_of(row) for row in trie.allowed(after[1:])] == [[7, 9], [7]]
-    assert trie.advance(after, states(3, 7, 7)).tolist() == [FREE, FREE, FREE]
-    nine = trie.advance(after[1:2], states(9))
-    assert tokens_of(trie.allowed(nine)[0]) == [7] and trie.advance(nine, states(7)).tolist() == [FREE]
+    assert (trie.depth, trie.levels, trie.size) == (4, 4, 4)
+    four, five = out_of(trie, ROOT)[4], out_of(trie, ROOT)[5]
+    assert list(out_of(trie, ROOT)) == [4, 5] and four[1] == 3 and five[1] == -1
+    assert out_of(trie, four[0]) == {7: (FREE, 3)}
+    six, eight = out_of(trie, five[0])[6], out_of(trie, five[0])[8]
+    assert six[1] == -1 and eight[1] == 1 and out_of(trie, eight[0]) == {7: (FREE, 1)}
+    nine = out_of(trie, six[0])[9]
+    assert out_of(trie, six[0])[7] == (FREE, 0) and out_of(trie, nine[0]) == {7: (FREE, 2)}
+    _, inside = trie.edges(states(ROOT, four[0]))
+    assert inside.tolist() == [[True, True], [True, False]]
+    assert trie.single(states(ROOT, four[0], FREE)).tolist() == [False, True, False]
+
+
+def test_what_all_sequences_end_in_is_stored_once() -> None:
+    # equal lengths: the whole shared end; the edges are 4 5, 6 6 8 and 7 9
+    even = IdTrie.build([[4, 6, 7, 9], [5, 6, 7, 9], [5, 8, 7, 9]], 10)
+    assert (even.levels, even.tail, len(even.tokens)) == (2, 3, 7)
+    assert even.tokens.tolist() == [4, 5, 6, 6, 8, 7, 9]
+    assert even.children.tolist() == [1, 2, 3, 3, 3, 4, FREE]
+    assert even.leaf_item.tolist() == [0, -1, 0, 1, 2, -1, -1]
+    # lengths differ: the 7 tells that 4 6 is over where 4 6 8 is not, so only the 9 is shared
+    ragged = IdTrie.build([[4, 6, 7, 9], [4, 6, 8, 7, 9]], 10)
+    assert (ragged.levels, ragged.nodes - ragged.tail) == (4, 1)
+    assert paths(ragged) == {(4, 6, 7, 9): 0, (4, 6, 8, 7, 9): 1}
+    # a 7 within an ID: without their end one would begin the other
+    within = IdTrie.build([[4, 7, 9], [4, 7, 7, 9]], 10)
+    assert within.nodes == within.tail and paths(within) == {(4, 7, 9): 0, (4, 7, 7, 9): 1}
+
+
+def test_the_opening_is_what_every_sequence_begins_with() -> None:
+    assert IdTrie.build(SEQUENCES, 10).opening() == ([], ROOT)
+    assert IdTrie.build([[4, 5, 6]], 10).opening() == ([4, 5, 6], FREE)
+    said, state = IdTrie.build([[4, 5, 6, 9], [4, 5, 7, 9]], 10).opening()
+    assert said == [4, 5] and state == 2
 
 
 @settings(max_examples=80, deadline=None)
-@given(st.sets(st.lists(st.integers(0, 4), min_size=1, max_size=5).map(tuple), min_size=1, max_size=30))
-def test_a_trie_holds_exactly_its_sequences(bodies: set[tuple[int, ...]]) -> None:
-    sequences = [[*body, 5] for body in sorted(bodies, key=hash)]
-    trie = IdTrie.build(sequences, 6)
-    walked, paths = set(), [((), ROOT)]
-    while paths:
-        path, state = paths.pop()
-        if state == FREE:
-            walked.add(path)
-            continue
-        for token in tokens_of(trie.allowed(states(state))[0]):
-            paths.append(((*path, token), int(trie.advance(states(state), states(token)))))
-    assert walked == {tuple(sequence) for sequence in sequences}
+@given(
+    st.sets(st.lists(st.integers(0, 4), min_size=1, max_size=5).map(tuple), min_size=1, max_size=30),
+    st.sampled_from([[5], [5, 6], [5, 6, 5], [5, 2]]),
+)
+def test_a_trie_holds_exactly_its_sequences(bodies: set[tuple[int, ...]], end: list[int]) -> None:
+    sequences = [[*body, *end] for body in sorted(bodies, key=hash)]
+    assert paths(IdTrie.build(sequences, 7)) == {tuple(sequence): i for i, sequence in enumerate(sequences)}
 
 
 @pytest.mark.parametrize(
@@ -66,39 +101,31 @@ def test_what_cannot_be_a_trie_is_refused(sequences: list[list[int]], words: str
         IdTrie.build(sequences, 10)
 
 
-@pytest.mark.parametrize("token", [0, 6, 9, -1, 10, 15])
-def test_an_unknown_edge_raises(token: int) -> None:
+def test_each_row_takes_its_best_allowed_token() -> None:
     trie = IdTrie.build(SEQUENCES, 10)
-    with pytest.raises(RuntimeError, match="no edge"):
-        trie.advance(states(ROOT, FREE), states(token, 2))
-
-
-def test_the_processor_follows_each_row_and_leaves_free_rows_alone() -> None:
-    process = TrieLogitsProcessor(IdTrie.build(SEQUENCES, 10))
-    scores = torch.randn(2, 12, generator=torch.Generator().manual_seed(0))  # a head padded beyond the tokenizer
-    prompt = states(1, 2, 3).repeat(2, 1)
-    first = process(prompt, scores)
-    assert [tokens_of(row.isfinite()) for row in first] == [[4, 5], [4, 5]]
-    second = process(torch.cat([prompt, states(4, 5)[:, None]], 1), scores)
-    assert [tokens_of(row.isfinite()) for row in second] == [[7], [6, 8]]
-    third = process(torch.cat([prompt, states(4, 5)[:, None], states(7, 6)[:, None]], 1), scores)
-    assert torch.equal(third[0], scores[0])
-    assert tokens_of(third[1].isfinite()) == [7, 9] and third[1, 7] == scores[1, 7]
+    five = out_of(trie, ROOT)[5][0]
+    logits = torch.zeros(3, 12)  # a head padded beyond the tokenizer
+    logits[:, 11] = 9.0
+    logits[0, [4, 5]] = states(1, 2).float()
+    logits[1, [6, 8]] = states(2, 1).float()
+    logits[2, [6, 8]] = states(-5, -4).float()
+    edges = trie.choose(states(ROOT, five, five), logits)
+    assert trie.tokens[edges].tolist() == [5, 6, 8] and trie.leaf_item[edges].tolist() == [-1, -1, 1]
 
 
 @pytest.mark.parametrize("value", [-torch.inf, torch.nan])
-def test_the_processor_fails_closed(value: float) -> None:
-    process = TrieLogitsProcessor(IdTrie.build(SEQUENCES, 10))
+def test_the_choice_fails_closed(value: float) -> None:
     scores = torch.zeros(2, 10)
     scores[1, [4, 5]] = value
     with pytest.raises(RuntimeError, match="no allowed token"):
-        process(torch.zeros(2, 1, dtype=torch.long), scores)
+        IdTrie.build(SEQUENCES, 10).choose(states(ROOT, ROOT), scores)
 
 
 def test_a_state_without_edges_fails_closed() -> None:
-    empty = IdTrie(torch.tensor([0, 0, 1]), torch.tensor([3]), torch.tensor([FREE]), 10, 1)
+    pointer, token, child = torch.tensor([0, 0, 1]), torch.tensor([3]), torch.tensor([FREE])
+    empty = IdTrie(pointer, token, child, torch.tensor([0]), tail=2, vocab_size=10, depth=1, size=1)
     with pytest.raises(RuntimeError, match="no allowed token"):
-        TrieLogitsProcessor(empty)(torch.zeros(1, 1, dtype=torch.long), torch.zeros(1, 10))
+        empty.choose(states(ROOT), torch.zeros(1, 10))
 
 
 def test_twenty_thousand_ids_are_built_and_walked() -> None:
@@ -110,6 +137,21 @@ def test_twenty_thousand_ids_are_built_and_walked() -> None:
     trie = IdTrie.build(sequences.numpy(), 200)
     state = torch.full((20_000,), ROOT)
     for depth in range(4):
-        assert bool(trie.allowed(state[:64])[torch.arange(64), sequences[:64, depth]].all())
-        state = trie.advance(state, sequences[:, depth])
+        edges = trie.choose(state, torch.nn.functional.one_hot(sequences[:, depth], 200).float())
+        assert torch.equal(trie.tokens[edges].long(), sequences[:, depth])
+        state = trie.children[edges].long()
+        if depth == 2:
+            assert torch.equal(trie.leaf_item[edges].long(), torch.arange(20_000))
     assert bool((state == FREE).all())
+
+
+def test_a_large_catalogue_stays_below_a_gigabyte() -> None:
+    """IDs of eight tokens that share little: bytes an item grow with no catalogue, and 1.4M items take under 1 GB."""
+    rng = np.random.default_rng(0)
+    sizes = {}
+    for n in (5_000, 20_000):
+        bodies = np.unique(rng.integers(0, 200, (n, 8)), axis=0)
+        sequences = np.concatenate([bodies, np.full((len(bodies), 3), 201)], 1)
+        sizes[n] = IdTrie.build(sequences, 210).nbytes / len(bodies)
+    assert sizes[20_000] < sizes[5_000] * 1.05
+    assert 1_400_000 * sizes[20_000] < 1e9

@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -19,21 +20,20 @@ def prompts(n: int, seed: int = 0, vocabulary: int = 250) -> list[np.ndarray]:
     return [rng.integers(2, vocabulary, rng.integers(1, 30)).astype(np.int32) for _ in range(n)]
 
 
-def greedy(model: Any, prompt: np.ndarray, steps: int, trie: IdTrie | None = None) -> list[int]:
-    """The slow way: no cache, no padding, one token at a time."""
-    ids, state, new = torch.from_numpy(prompt.astype(np.int64))[None], torch.tensor([IdTrie.ROOT]), []
+def greedy(model: Any, prompt: np.ndarray, steps: int, sequences: Sequence[Sequence[int]] = ((),)) -> list[int]:
+    """The slow way: no cache, no padding, no trie, one token at a time."""
+    ids, new = torch.from_numpy(prompt.astype(np.int64))[None], []
     for _ in range(steps):
         with torch.no_grad():
             logits = model(ids).logits[0, -1]
-        if trie is not None:
-            allowed = torch.ones(len(logits), dtype=torch.bool)
-            allowed[: trie.vocab_size] = trie.allowed(state)[0]
+        begun = [list(sequence) for sequence in sequences if list(sequence[: len(new)]) == new]
+        if begun and all(len(sequence) > len(new) for sequence in begun):
+            allowed = torch.zeros(len(logits), dtype=torch.bool)
+            allowed[[sequence[len(new)] for sequence in begun]] = True
             logits = logits.masked_fill(~allowed, -torch.inf)
         token = logits.argmax()
         if int(token) == EOS:
             break
-        if trie is not None:
-            state = trie.advance(state, token[None])
         new.append(int(token))
         ids = torch.cat([ids, token[None, None]], 1)
     return new
@@ -63,7 +63,7 @@ def test_constrained_answers_are_those_of_single_prompts_without_cache_or_paddin
     data, prefix = prompts(17), [50, 51]
     settings = DecodingSettings(max_new_tokens=14, batch_size=5)
     texts = Generator(lively, tokenizer, settings, trie, prefix)(data)
-    wanted = [[*prefix, *greedy(lively, np.r_[prompt, prefix], 12, trie)] for prompt in data]
+    wanted = [[*prefix, *greedy(lively, np.r_[prompt, prefix], 12, sequences)] for prompt in data]
     assert texts == [tokenizer.decode(ids) for ids in wanted]
     assert len({len(ids) for ids in wanted}) > 3 and len(set(texts)) > 10  # the model is lively enough to prove it
     allowed = {tuple(sequence) for sequence in sequences}
@@ -86,7 +86,7 @@ def test_none_and_one(lively: Any, tokenizer: Any) -> None:
     )
     assert generator([]) == []
     one = prompts(1)
-    assert generator(one) == [tokenizer.decode([50, *greedy(lively, np.r_[one[0], 50], 4, generator.trie)])]
+    assert generator(one) == [tokenizer.decode([50, *greedy(lively, np.r_[one[0], 50], 4, [[5, 6]])])]
     assert generator(one)[0].startswith(tokenizer.decode([50, 5, 6]))
 
 
@@ -122,7 +122,10 @@ def test_top_p_drops_the_tail(lively: Any, tokenizer: Any) -> None:
 def test_the_models_own_generation_config_decides_nothing(tokenizer: Any, lively: Any) -> None:
     trie = IdTrie.build(catalogue(60, len(tokenizer)), len(tokenizer))
     data = prompts(6)
-    ask = lambda: Generator(lively, tokenizer, DecodingSettings(max_new_tokens=10), trie)(data)  # noqa: E731
+    ask = lambda: (  # noqa: E731
+        Generator(lively, tokenizer, DecodingSettings(max_new_tokens=10), trie)(data),
+        Generator(lively, tokenizer, DecodingSettings("sample", max_new_tokens=10, temperature=1e-4))(data),
+    )
     before, original = ask(), lively.generation_config
     hostile = GenerationConfig(
         do_sample=True,
@@ -147,12 +150,13 @@ def test_a_quantized_model_with_an_adapter_generates_in_eval_mode_and_goes_back(
     from recbole_llmfashion.llm.finetune import FinetuneSettings, add_adapter
 
     model = add_adapter(nf4, FinetuneSettings(lora_dropout=0.9)).train()
-    trie = IdTrie.build(catalogue(20, len(nf4.tokenizer)), len(nf4.tokenizer))
+    sequences = catalogue(20, len(nf4.tokenizer))
+    trie = IdTrie.build(sequences, len(nf4.tokenizer))
     generator = Generator(model, nf4.tokenizer, DecodingSettings(max_new_tokens=8, batch_size=2), trie)
     data = prompts(5)
     texts = generator(data)
     assert model.training and generator(data) == texts
-    wanted = [nf4.tokenizer.decode(greedy(model.eval(), prompt, 8, trie)) for prompt in data]
+    wanted = [nf4.tokenizer.decode(greedy(model.eval(), prompt, 8, sequences)) for prompt in data]
     assert texts == wanted
 
 
