@@ -16,14 +16,17 @@ from recbole_llmfashion.config import LLMFashionConfig
 from recbole_llmfashion.data.dataset import TARGET_PURCHASE
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.learned import Learned
-from recbole_llmfashion.llm.answers import AnswerBook
+from recbole_llmfashion.llm.answers import AnswerBook, Response
 from recbole_llmfashion.llm.backbone import check_spelling
 from recbole_llmfashion.llm.examples import Example
-from recbole_llmfashion.model.ranking import Parts, Ranker
+from recbole_llmfashion.model.ranking import FUSED_DEPTH, Parts, Ranker
 from recbole_llmfashion.prompt.builder import PromptBuilder
 from recbole_llmfashion.prompt.dataloader import LLMFashionRecDataLoader
+from recbole_llmfashion.prompt.item_index import ItemIndex, atomic_index, semantic_index
+from recbole_llmfashion.prompt.item_words import item_words
 from recbole_llmfashion.prompt.memory import MemoryLog, QueryProductMemory
 from recbole_llmfashion.prompt.template import get_template
+from recbole_llmfashion.retrieval.identity_list import IdentityList
 from recbole_llmfashion.retrieval.title_list import TitleList
 from recbole_llmfashion.stages import StageStore, sha256_arrays, sha256_texts, stage_seed
 from recbole_llmfashion.texts import DatasetTexts
@@ -46,9 +49,9 @@ def training_rows(users: np.ndarray, purchase: np.ndarray, per_user: int) -> np.
     return np.sort(order[np.arange(len(users)) - first < per_user])
 
 
-def _silent(prompts: Sequence[np.ndarray]) -> list[str]:
+def _silent(prompts: Sequence[np.ndarray]) -> list[Response]:
     """No answer to any prompt: what is ranked then is the fallback, the memory's products and popularity."""
-    return [""] * len(prompts)
+    return [Response("")] * len(prompts)
 
 
 class Asked:
@@ -96,7 +99,7 @@ class Asked:
             self.texts.queries,
             self.learned.clip.encode,
             neighbors=self.config["memory_neighbors"],
-            products=self.config["memory_products"],
+            products=max(self.config["memory_products"], self.config["memory_depth"]),
             tie_rank=self.texts.tie,
         )
         memory.prepare(self.texts.queries)
@@ -128,9 +131,23 @@ class Asked:
             self.texts.log.query_index,
             self.memory,
             settings.prompt_settings(self.config, self._dates),
+            self.index,
         )
-        check_spelling(self.learned.engine.tokenizer, builder.item_tokens, builder.item_ids)
+        if self.index is None:
+            check_spelling(self.learned.engine.tokenizer, builder.item_tokens, builder.item_ids)
         return builder
+
+    @cached_property
+    def index(self) -> ItemIndex | None:
+        """What names the items; None for their IDs as text."""
+        kind, engine, texts = self.config["item_index"], self.learned.engine, self.texts
+        if kind == "text":
+            return None
+        words = item_words(engine.tokenizer, texts.titles, texts.catalogue.attributes, self.config["prompt_attributes"])
+        if kind == "atomic":
+            return atomic_index(texts.tie, engine.vocab_size, words, sha256_texts(texts.catalogue.item_ids))
+        codes = self.learned.codes.encode(self.title_matrix)
+        return semantic_index(codes, texts.tie, engine.vocab_size, words, self.learned.codes_key)
 
     def examples(self, train_data: LLMFashionRecDataLoader) -> list[Example]:
         """Training prompts with their responses."""
@@ -140,8 +157,10 @@ class Asked:
         rows = training_rows(users, purchase, self.config["targets_per_user"])
         targets = (feat[dataset.iid_field].numpy()[rows] - 1).tolist()
         made = (prompt for prompt, _ in train_data.prompts(rows))
+        named = self.config["prompt_targets"]
         return [
-            Example(prompt.ids, self.builder.response(target)) for prompt, target in zip(made, targets, strict=True)
+            Example(prompt.ids, self.builder.response(target), prompt.named if named else None)
+            for prompt, target in zip(made, targets, strict=True)
         ]
 
     @cached_property
@@ -153,11 +172,12 @@ class Asked:
         """The title list by the title model."""
         return TitleList(self.title_matrix, self.learned.title_model.encode, self.texts.tie)
 
-    def parts(self, id_list: Ranker, popularity: np.ndarray) -> Parts:
-        """The two lists and the last fallback.
+    def parts(self, id_list: Ranker, popularity: np.ndarray, session_list: Ranker | None = None) -> Parts:
+        """The lists and the last fallback.
 
         Args:
             id_list: ranks the catalogue for an ID.
+            session_list: ranks it for what a customer did; None where no table knows the items.
             popularity: [N] what the last fallback ranks by, ties by the fixed order.
         """
         return Parts(
@@ -166,6 +186,8 @@ class Asked:
             id_list=id_list,
             title_list=self.title_list(),
             popularity=popularity,
+            session_list=session_list,
+            id_depth=1 if isinstance(id_list, IdentityList) else FUSED_DEPTH,
             clip_list=self._clip_list() if self.config["ranking"] == "clip" else None,
         )
 
@@ -184,9 +206,10 @@ class Asked:
         self.book = AnswerBook(self._generate if self.learned.engine.identity else _silent)
         self._answered.clear()
 
-    def _generate(self, prompts: Sequence[np.ndarray]) -> list[str]:
-        builder = self.builder
-        return self.learned.engine.generate(prompts, builder.spoken, builder.id_prefix.tolist(), self.texts.titles)
+    def _generate(self, prompts: Sequence[np.ndarray]) -> list[Response]:
+        builder, titles = self.builder, self.texts.titles
+        prefix = builder.id_prefix.tolist()
+        return self.learned.engine.generate(prompts, builder.spoken, prefix, titles, self.index, builder.speech)
 
     def answer(self, loader: LLMFashionRecDataLoader) -> None:
         """Prompts and responses for a loader's rows: generated once, then found in the store."""
@@ -204,6 +227,8 @@ class Asked:
             "decoding": asdict(settings.decoding_settings(self.config, seed)),
             "prompts": sha256_arrays(*prompts),
             "ids": sha256_texts(self.builder.item_tokens),
+            "index": None if self.index is None else [self.index.key, sha256_arrays(*self.index.words)],
+            "beams": self.config["beams"],
         }
         if self.config["title_source"] == "lookup":
             inputs["titles"] = sha256_texts(self.texts.titles)

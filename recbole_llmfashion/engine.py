@@ -1,12 +1,12 @@
-"""The LLM's stages: tokenizer, embedded backbone, adapter, generator, each loaded only when something needs it.
+"""The LLM's stages: adapter and generator on a backbone, each loaded only when something needs it.
 
-A run whose responses are all in the store never loads a model. The engine does not know items; it is given examples
-and the token sequences that the constraint allows.
+A run whose responses are all in the store never loads a model. The engine is given examples, the tokens that name
+items, and what the constraint allows; it does not know which dataset they are of.
 """
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from functools import cached_property
 from logging import getLogger
@@ -18,16 +18,18 @@ import numpy as np
 from recbole_llmfashion import settings
 from recbole_llmfashion.config import LLMFashionConfig
 from recbole_llmfashion.errors import UserError
-from recbole_llmfashion.llm.backbone import Backbone, load_backbone, load_tokenizer
-from recbole_llmfashion.llm.embedded import new_embedded, save_embedded, train_tokenizer
+from recbole_llmfashion.llm.answers import Response, respond
+from recbole_llmfashion.llm.backbone import Backbone, load_backbone, load_tokenizer, vocabulary_size
+from recbole_llmfashion.llm.embedded import SHIPPED
 from recbole_llmfashion.llm.examples import Example
 from recbole_llmfashion.llm.finetune import CheckpointFolder, FinetuneLog, finetune, load_adapter, save_adapter
 from recbole_llmfashion.llm.generate import DecodingSettings, Generator, make_generator
+from recbole_llmfashion.llm.item_rows import add_items
 from recbole_llmfashion.llm.merge import merge_adapter
-from recbole_llmfashion.llm.pretrain import pretrain
 from recbole_llmfashion.llm.vllm_backend import check_interpreter, vllm_generate
+from recbole_llmfashion.prompt.item_index import ItemIndex
 from recbole_llmfashion.prompt.response import parse_response
-from recbole_llmfashion.stages import StageStore, sha256, sha256_arrays, sha256_texts, stage_seed
+from recbole_llmfashion.stages import StageStore, sha256, sha256_arrays, stage_seed
 
 EMBEDDED = "embedded"
 PROBE_PROMPTS = 64
@@ -39,21 +41,22 @@ class Engine:
     Args:
         config: of LLMFashionRec.
         store: where stages lie.
-        tokenizer_texts: what an embedded tokenizer is trained on.
 
     Attributes:
-        identity: names what `generate` answers with, adapter included; empty before `pretrain`.
+        identity: names what `generate` answers with, adapter included; empty before `prepare`.
         report: what fine-tuning measured.
+        source: the backbone, a folder or a name of the hub.
     """
 
-    def __init__(self, config: LLMFashionConfig, store: StageStore, tokenizer_texts: Callable[[], list[str]]) -> None:
-        self.config, self.store, self._texts = config, store, tokenizer_texts
+    def __init__(self, config: LLMFashionConfig, store: StageStore) -> None:
+        self.config, self.store = config, store
         self.name = str(config["llm_name_or_path"])
+        self.source = str(SHIPPED) if self.name == EMBEDDED else self.name
         self.show_progress = bool(config["show_progress"])
         self.report: dict[str, Any] = {}
         self.identity = ""
         self._adapter: Path | None = None
-        self._loaded: tuple[Any, Any] | None = None
+        self._loaded: tuple[str, Any] | None = None
 
     @staticmethod
     def check(config: LLMFashionConfig) -> None:
@@ -67,52 +70,41 @@ class Engine:
         return stage_seed(self.config["seed"], stage)
 
     @cached_property
-    def _tokenizer_folder(self) -> Path:
-        texts, size = self._texts(), int(self.config["embedded_vocab_size"])
-        inputs = {"texts": sha256_texts(texts), "vocab_size": size}
-        return self.store.get(
-            "tokenizer", inputs, lambda folder: train_tokenizer(texts, size).save_pretrained(str(folder))
-        )
-
-    @cached_property
     def tokenizer(self) -> Any:
         """The backbone's tokenizer."""
-        return load_tokenizer(str(self._tokenizer_folder) if self.name == EMBEDDED else self.name)
+        return load_tokenizer(self.source)
 
-    def prepare(self, examples: Sequence[Example]) -> bool:
-        """Takes the training prompts; True where the backbone is an embedded one that is yet to be pre-trained."""
+    @cached_property
+    def vocab_size(self) -> int:
+        """Where tokens of items begin."""
+        return vocabulary_size(self.source, self.tokenizer)
+
+    def prepare(self, examples: Sequence[Example], index: ItemIndex | None, speech: Any) -> bool:
+        """Takes the training prompts; True where their adapter is yet to be made.
+
+        Args:
+            examples: prompts and responses.
+            index: what names items in them; None for their IDs as text.
+            speech: turns generated ids into text.
+        """
         if not examples:
             raise UserError("no training prompt: the training part has no row; add users with three item actions")
-        self._examples = examples
-        self._digest = sha256_arrays(*(array for example in examples for array in (example.prompt, example.response)))
-        if self.name != EMBEDDED:
-            return False
-        self._pretraining = settings.pretrain_settings(self.config, self._seed("embedded"))
-        self._embedded_inputs = {
-            "tokenizer": self._tokenizer_folder.name,
-            "shape": self._shape(),
-            "settings": asdict(self._pretraining),
-            "examples": self._digest,
-        }
-        return not self.store.has("embedded", self._embedded_inputs)
-
-    def pretrain(self) -> bool:
-        """Settles the backbone, pre-training the embedded one if need be; True where its adapter is yet to be made."""
-        embedded = self.name == EMBEDDED
-        self._source = str(self.store.get("embedded", self._embedded_inputs, self._pretrain)) if embedded else self.name
-        self.identity = _identity(self._source)
+        self._examples, self._index, self._speech = examples, index, speech
+        self._loaded = None
+        self.identity = _identity(self.source)
         self._finetuning = settings.finetune_settings(self.config, self._seed("adapter"))
         self._adapter_inputs = {
             "backbone": self.identity,
             "quantization": self.config["quantization"],
             "compute_dtype": self.config["compute_dtype"],
             "settings": asdict(self._finetuning),
-            "examples": self._digest,
+            "examples": sha256_arrays(*(array for example in examples for array in example.arrays())),
+            "index": None if index is None else [index.key, sha256_arrays(*index.ids, *index.words)],
         }
         return not self.store.has("adapter", self._adapter_inputs)
 
     def finetune(self) -> None:
-        """Fine-tunes the backbone that `pretrain` settled, or finds its adapter in the store."""
+        """Fine-tunes the backbone on the prompts that `prepare` took, or finds its adapter in the store."""
         self._loaded = None
         self._adapter = self.store.get("adapter", self._adapter_inputs, self._finetune)
         self.identity = self._adapter.name + ("-vllm" if self._by_vllm else "")
@@ -120,23 +112,16 @@ class Engine:
         shown = {name: self.report[name] for name in ("quantized_layers", "perplexity", "format_failures")}
         getLogger(__name__).info(f"adapter: {json.dumps(shown)}")
 
-    def _shape(self) -> dict[str, int]:
-        return {key: self.config[f"embedded_{key}"] for key in ("width", "layers", "heads")}
-
-    def _pretrain(self, folder: Path) -> None:
-        chosen = self._pretraining
-        model = new_embedded(len(self.tokenizer), **self._shape(), seed=chosen.seed).to(self.config["device"])
-        log = pretrain(model, self._examples, chosen, self.show_progress)
-        save_embedded(model, self.tokenizer, folder)
-        (folder / "pretrain.json").write_text(json.dumps(log, indent=1))
-
-    def _backbone(self) -> Backbone:
-        return load_backbone(
-            self._source, self.config["quantization"], self.config["compute_dtype"], self.config["device"]
+    def _backbone(self, index: ItemIndex | None) -> Backbone:
+        backbone = load_backbone(
+            self.source, self.config["quantization"], self.config["compute_dtype"], self.config["device"]
         )
+        if index is not None:
+            add_items(backbone, index)
+        return backbone
 
     def _finetune(self, folder: Path) -> None:
-        backbone, examples, chosen = self._backbone(), self._examples, self._finetuning
+        backbone, examples, chosen = self._backbone(self._index), self._examples, self._finetuning
         pick = np.linspace(0, len(examples) - 1, min(PROBE_PROMPTS, len(examples))).astype(int)
         prompts = [examples[i].prompt for i in pick]
         sampling = DecodingSettings(
@@ -144,7 +129,7 @@ class Engine:
         )
 
         def format_failures(model: Any) -> float:
-            responses = Generator(model, backbone.tokenizer, sampling)(prompts)
+            responses = Generator(model, self._speech, sampling)(prompts)
             return float(np.mean([not parse_response(text).well_formed for text in responses]))
 
         running = self.store.running("adapter", self._adapter_inputs)
@@ -155,11 +140,6 @@ class Engine:
         losses = report.pop("losses")
         (folder / "finetune.json").write_text(json.dumps(report, indent=1))
         (folder / "losses.json").write_text(json.dumps(losses))
-
-    @property
-    def source(self) -> str:
-        """The backbone: a folder, or a name of the hub; known after `pretrain`."""
-        return self._source
 
     @property
     def adapter(self) -> Path:
@@ -174,15 +154,22 @@ class Engine:
     def _merged(self) -> Path:
         """The backbone with its adapter in it, as a folder that vLLM reads."""
         inputs = {"adapter": self.adapter.name, "compute_dtype": self.config["compute_dtype"]}
-        return self.store.get("merged", inputs, lambda folder: merge_adapter(self._backbone(), self.adapter, folder))
+        return self.store.get(
+            "merged", inputs, lambda folder: merge_adapter(self._backbone(self._index), self.adapter, folder)
+        )
 
-    def _load(self) -> tuple[Any, Any]:
-        """The model that answers, with its adapter where that is trained, and the tokenizer."""
-        if self._loaded is None:
-            backbone = self._backbone()
-            model = load_adapter(backbone, self._adapter) if self._adapter else backbone.model
-            self._loaded = model, backbone.tokenizer
-        return self._loaded
+    def _load(self, index: ItemIndex | None) -> Any:
+        """The model that answers with an index's tokens, its adapter on it where that is trained.
+
+        Items that the adapter was not trained with have the rows of their words.
+        """
+        key = "" if index is None else index.key
+        if self._loaded is None or self._loaded[0] != key:
+            backbone = self._backbone(index)
+            known = self._index is None or key == self._index.key
+            model = load_adapter(backbone, self._adapter, rows=known) if self._adapter else backbone.model
+            self._loaded = key, model
+        return self._loaded[1]
 
     def generate(
         self,
@@ -190,23 +177,30 @@ class Engine:
         spoken: Sequence[Sequence[int]],
         prefix: Sequence[int],
         titles: Sequence[str] | None = None,
-    ) -> list[str]:
-        """Responses as text.
+        index: ItemIndex | None = None,
+        speech: Any = None,
+    ) -> list[Response]:
+        """Responses, with the likeliest items where `beams` asks for them.
 
         Args:
             prompts: token ids.
             spoken: what the constraint allows, an item's id tokens and the separator after them.
             prefix: the tokens before the id, forced when the decoding is constrained.
             titles: of the items, which `title_source: lookup` alone reads.
+            index: what names items; None for their IDs as text.
+            speech: turns ids into text; the tokenizer where None.
         """
         chosen = settings.decoding_settings(self.config, self._seed("responses"))
         if self._by_vllm and self._adapter:
             python = self.config["vllm_python"]
-            return vllm_generate(python, self._merged(), self.tokenizer, chosen, prompts, spoken, prefix)
-        return make_generator(*self._load(), chosen, spoken, prefix, titles)(prompts, self.show_progress)
+            texts = vllm_generate(python, self._merged(), self.tokenizer, chosen, prompts, spoken, prefix)
+            return [Response(text) for text in texts]
+        speech = self.tokenizer if speech is None else speech
+        generator = make_generator(self._load(index), speech, chosen, spoken, prefix, titles)
+        return respond(generator, prompts, self.config["beams"], self.show_progress)
 
 
-_JOURNALS = ("stage.json", "pretrain.json")  # what a stage tells of its making, seconds included
+_JOURNALS = ("stage.json",)  # what a stage tells of its making, seconds included
 
 
 def _identity(source: str) -> str:

@@ -39,6 +39,7 @@ class QueryMemoryTrainer(FloorTrainer):
         """Makes the stages, or finds them made by the LLMFashionRec row; a log without searches needs none."""
         dataset = loaders.dataset
         self.pipeline = Pipeline(self.config.sibling(LLMFashionRec), dataset, store, core_table)
+        shown = self.pipeline.config["memory_products"]
         log, memory, queries = dataset.search_log, self.pipeline.memory, self.pipeline.queries
 
         def last_query(user: int, length: int) -> tuple[str | None, Sequence[int]]:
@@ -46,7 +47,7 @@ class QueryMemoryTrainer(FloorTrainer):
             if last < 0:
                 return None, ()
             query = queries[log.query_index[last]]
-            return query, memory.top_products(query) if memory is not None else ()
+            return query, memory.top_products(query)[:shown] if memory is not None else ()
 
         self.model.parts = Parts(last_query, self.pipeline.asked.title_list() if len(log) else _no_search)
 

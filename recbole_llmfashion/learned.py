@@ -1,4 +1,4 @@
-"""What one dataset teaches: the CLIP tower, the title model, and the LLM's tokenizer, backbone and adapter.
+"""What one dataset teaches: the CLIP tower, the title model, items' codes, and the LLM's adapter.
 
 A stage's inputs are the digests of what it really reads: train rows, valid rows and `.item`, so a test target can
 change none of them, and a key of a later stage can change no earlier one. This half does not know which dataset is
@@ -11,23 +11,19 @@ from functools import cached_property
 from logging import getLogger
 from typing import Any
 
-import numpy as np
-
 from recbole_llmfashion import settings
 from recbole_llmfashion.config import LLMFashionConfig
 from recbole_llmfashion.embedding.clip import ClipText, load_clip, train_clip
+from recbole_llmfashion.embedding.codes import ResidualCodes
 from recbole_llmfashion.embedding.pairs import fold
 from recbole_llmfashion.embedding.title import TitleModel, derive_pairs, train_title_model
 from recbole_llmfashion.engine import Engine
 from recbole_llmfashion.llm.examples import Example
-from recbole_llmfashion.prompt.calendar import MONTHS
-from recbole_llmfashion.prompt.response import format_response
-from recbole_llmfashion.prompt.template import get_template, neutralize
-from recbole_llmfashion.stages import StageStore, sha256_texts, stage_seed
+from recbole_llmfashion.prompt.item_index import ItemIndex
+from recbole_llmfashion.stages import StageStore, sha256_arrays, sha256_texts, stage_seed
 from recbole_llmfashion.texts import DatasetTexts
 
-STEPS = ("memory", "embedded", "adapter")  # of `learn`
-TEMPLATE_WEIGHT = 1000  # how often an embedded tokenizer reads the template's words: as often as prompts repeat them
+STEPS = ("memory", "adapter")  # of `learn`
 
 
 def can_contrast(pairs: Sequence[tuple[str, str]]) -> bool:
@@ -107,30 +103,22 @@ class Learned:
 
     @cached_property
     def engine(self) -> Engine:
-        """The LLM's side: tokenizer, backbone, adapter, generator."""
-        return Engine(self.config, self.store, self._tokenizer_texts)
+        """The LLM's side: backbone, adapter, generator."""
+        return Engine(self.config, self.store)
 
-    def _tokenizer_texts(self) -> list[str]:
-        """What an embedded tokenizer is trained on: items as prompts and responses show them, the training queries, and
-        the template's own words, often enough that each mark is few tokens."""
-        template = get_template(self.config["template"])
-        catalogue, log = self.texts.catalogue, self.texts.log
-        texts = []
-        for i, (item_id, title) in enumerate(zip(catalogue.item_ids, self.texts.titles, strict=True)):
-            attributes = {name: neutralize(values[i]) for name, values in catalogue.attributes.items()}
-            month = template.date(MONTHS[i % len(MONTHS)])
-            texts += [template.item(item_id, title, attributes) + month, format_response(item_id, title)]
-        used = np.unique(log.query_index[log.training])
-        words = "".join(value for value in vars(template).values())
-        return [*texts, *(f" {self.texts.queries[i]}" for i in used), *[words] * TEMPLATE_WEIGHT]
+    @cached_property
+    def codes(self) -> ResidualCodes:
+        """Centres of the catalogue's title embeddings, which `item_index: semantic` names items by."""
+        matrix = self.title_model.encode(self.texts.titles, show_progress=self.show_progress)
+        folder = self.store.get("codes", {"titles": sha256_arrays(matrix)}, ResidualCodes.train(matrix).save)
+        self.codes_key = folder.name
+        return ResidualCodes.load(folder)
 
-    def learn(self, examples: Sequence[Example]) -> Iterator[str]:
-        """The LLM's stages. One of STEPS is yielded before a stage that costs time, `adapter` always; the engine then
-        answers as well as is known: not at all, from the pre-trained backbone, from its adapter."""
-        if self.engine.prepare(examples):
+    def learn(self, examples: Sequence[Example], index: ItemIndex | None, speech: Any) -> Iterator[str]:
+        """The LLM's stages. `memory` is yielded before one that costs time, `adapter` always; the engine then answers
+        as well as is known: with its backbone alone, with its adapter."""
+        if self.engine.prepare(examples, index, speech):
             yield "memory"
-        if self.engine.pretrain():
-            yield "embedded"
         self.engine.finetune()
         self.report |= self.engine.report
         yield "adapter"

@@ -19,7 +19,7 @@ from recbole_llmfashion.model.ranking import Parts
 from recbole_llmfashion.prompt.builder import PromptBuilder
 from recbole_llmfashion.prompt.dataloader import LLMFashionRecDataLoader
 from recbole_llmfashion.prompt.memory import QueryProductMemory
-from recbole_llmfashion.retrieval.id_list import IdList
+from recbole_llmfashion.retrieval.id_list import IdList, SessionList
 from recbole_llmfashion.stages import StageStore
 from recbole_llmfashion.texts import DatasetTexts
 
@@ -87,11 +87,13 @@ class Pipeline:
 
     def lists(self) -> Parts:
         """The two lists and the last fallback; no prompt has an answer before `learn` brings a book that has."""
-        return self.asked.parts(IdList(self.core_table, self.asked.texts.tie), self.popularity)
+        tie = self.asked.texts.tie
+        return self.asked.parts(IdList(self.core_table, tie), self.popularity, SessionList(self.core_table, tie))
 
     def learn(self, train_data: LLMFashionRecDataLoader) -> Iterator[str]:
         """The LLM's stages, as Learned.learn yields them; `book` then answers as well as is known."""
-        for step in self.learned.learn(self.asked.examples(train_data)):
+        examples = self.asked.examples(train_data)
+        for step in self.learned.learn(examples, self.asked.index, self.asked.builder.speech):
             self.asked.new_book()
             yield step
 

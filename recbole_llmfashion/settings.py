@@ -12,9 +12,9 @@ from recbole_llmfashion.embedding.title import TitleSettings
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.llm.finetune import FinetuneSettings
 from recbole_llmfashion.llm.generate import DecodingSettings
-from recbole_llmfashion.llm.pretrain import PretrainSettings
 from recbole_llmfashion.model.ranking import FALLBACKS, Ranking
 from recbole_llmfashion.prompt.builder import PromptSettings
+from recbole_llmfashion.prompt.item_index import IndexName
 from recbole_llmfashion.prompt.template import TEMPLATES
 
 CHOICES = {
@@ -25,6 +25,9 @@ CHOICES = {
     "title_source": ("generate", "lookup"),
     "prompt_dates": ("auto", True, False),
     "template": tuple(TEMPLATES),
+    "item_index": get_args(IndexName),
+    "prompt_item": ("text", "id"),
+    "prompt_targets": (True, False),
     "ranking": get_args(Ranking),
     "fallback": FALLBACKS,
     "mixup_title_start": ("m", 0),
@@ -83,17 +86,8 @@ def prompt_settings(config: LLMFashionConfig, has_dates: bool) -> PromptSettings
         max_length=config["max_length"],
         max_new_tokens=config["max_new_tokens"],
         dates=has_dates if dates == "auto" else dates,
-    )
-
-
-def pretrain_settings(config: LLMFashionConfig, seed: int) -> PretrainSettings:
-    """Pre-training of the embedded backbone."""
-    return PretrainSettings(
-        copy_steps=config["pretrain_copy_steps"],
-        epochs=config["pretrain_epochs"],
-        batch_size=config["pretrain_batch_size"],
-        learning_rate=config["pretrain_learning_rate"],
-        seed=seed,
+        recalled=config["memory_products"],
+        item_text=config["prompt_item"] == "text",
     )
 
 

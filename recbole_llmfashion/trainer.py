@@ -1,6 +1,6 @@
 """The method's stages in order, each from the stage store where it is already there (paper, Figure 2).
 
-    CORE -> title model -> clip -> memory -> tokenizer -> prompts -> backbone -> adapter -> responses -> mixup
+    CORE -> title model -> clip -> memory -> prompts -> adapter -> responses -> weights of the lists -> lists
 
 `LLMFashionRecTrainer` is RecBole's Trainer with one hook filled: `fit` runs the stages, `evaluate` makes sure that the
 rows it is given have their prompts and responses. What the stages do lives in learned.py and asked.py, which dataset's
@@ -22,13 +22,16 @@ from recbole_llmfashion.data.fixed_order import tie_rank
 from recbole_llmfashion.engine import Engine
 from recbole_llmfashion.learned import STEPS
 from recbole_llmfashion.model.llmfashionrec import LLMFashionRec
-from recbole_llmfashion.model.ranking import Ranking, Validity
+from recbole_llmfashion.model.ranking import FUSED, Ranking, Validity
 from recbole_llmfashion.pipeline import Pipeline
+from recbole_llmfashion.retrieval.fusion import Candidates
 from recbole_llmfashion.run_folder import write_run
 from recbole_llmfashion.stages import StageStore
 from recbole_llmfashion.zero_shot import ZeroShot, answering_config, make_pipeline
 
 MIXUP_REPORTED = (1, 2, 3)  # docs/method.md, stage 3: report these on validation
+# the lists of which an ordinary row tells how good they are without the others, beside the ID and the title list
+ALONE: dict[Ranking, tuple[Ranking, ...]] = {"beams": ("mixup",), "fusion": ("beams", "mixup"), "mixup": ()}
 REPORTED = (*STEPS, "valid")  # what `fit` reports after; the last on every validation row, the others on report_users
 
 
@@ -102,13 +105,14 @@ class LLMFashionRecTrainer(FloorTrainer):
     def details(self, loaders: Loaders) -> dict[str, Any]:
         """Both lists alone, the answers' validity, and what the stages measured."""
         generation = dict(self.model.validity.rates()) | self.pipeline.report
-        alone: tuple[Ranking, ...] = ("id", "title")
+        alone: tuple[Ranking, ...] = ("id", "title", *ALONE.get(self.model.ranking, ()))
         lists = {
             name: {key.lower(): float(value) for key, value in self.evaluate_list(loaders.test, name).items()}
             for name in alone
         }
         mixups = self.validate_mixup(loaders.valid) if self.pipeline.validates else {}
-        return {"lists": lists, "generation": generation, "mixup_validation": mixups, **self.pipeline.details}
+        fusion = {"fusion": self.model.weights} if self.model.ranking == "fusion" else {}
+        return {"lists": lists, "generation": generation, "mixup_validation": mixups, **fusion, **self.pipeline.details}
 
     def keep(self, runs: Path, about: Mapping[str, Any]) -> Path:
         """Writes the run folder (run_folder.py)."""
@@ -136,7 +140,18 @@ class LLMFashionRecTrainer(FloorTrainer):
             if some is not None:
                 self.eval_collector.data_collect(train_data)
                 self._report(callback_fn, step, self._valid_epoch(some)[0])
+        if self.model.ranking == "fusion" and valid_data is not None and len(valid_data._dataset):
+            self._weigh(valid_data)
         return super().fit(train_data, valid_data, callback_fn)
+
+    def _weigh(self, valid_data: Any) -> None:
+        """Chooses the lists' weights by NDCG@10 of the validation rows."""
+        self.pipeline.answer(valid_data)
+        found = Candidates(FUSED if self.model.parts.session_list is not None else [n for n in FUSED if n != "session"])
+        for interaction, _, _, targets in valid_data:
+            found.add(self.model.ranked(interaction).lists, targets - 1)
+        self.model.weights, score = found.best_weights()
+        getLogger(__name__).info(f"fusion: weights {self.model.weights}, NDCG@10 {score:.4f} on {len(found)} rows")
 
     def _some_users(self, valid_data: Any) -> Any:
         """A loader of the validation rows of report_users users, the same ones in every run; None where none is."""

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 # peft alone would take query_key_value only.
 FALCON_TARGETS = ("query_key_value", "dense", "dense_h_to_4h", "dense_4h_to_h")
 TargetModules = Literal["auto"] | tuple[str, ...]
+ROWS = "trainable_tokens"  # in the names of peft's weights for rows of new tokens
 
 
 def _linear_names(model: nn.Module, head: nn.Module | None) -> list[str]:
@@ -64,7 +65,8 @@ def new_adapter(
 ) -> "PeftModel":
     """Puts fresh LoRA matrices on a backbone: y = W x + alpha / rank * B A x, with B = 0 at first.
 
-    The backbone's weights are frozen, and `backbone.model` is the peft model from then on.
+    The backbone's weights are frozen but for the rows of its items' tokens, where it has some; `backbone.model` is the
+    peft model from then on.
 
     Args:
         backbone: without an adapter.
@@ -86,6 +88,7 @@ def new_adapter(
         target_modules=modules,
         bias="none",
         task_type="CAUSAL_LM",
+        trainable_token_indices=list(backbone.item_tokens) or None,
     )
     with torch.random.fork_rng():
         torch.manual_seed(seed)
@@ -99,20 +102,50 @@ def save_adapter(model: "PeftModel", folder: Path) -> None:
     model.save_pretrained(str(folder), save_embedding_layers=False)
 
 
-def load_adapter(backbone: Backbone, folder: Path) -> "PeftModel":
+def load_adapter(backbone: Backbone, folder: Path, rows: bool = True) -> "PeftModel":
     """Puts a saved adapter on a backbone, frozen; `backbone.model` is the peft model from then on.
+
+    Trained rows of items' tokens are written into the embedding itself, so that nothing is put together at each forward.
+
+    Args:
+        rows: whether the adapter's rows of item tokens are taken; without them the backbone keeps its own, which may
+            be those of other items.
 
     Raises:
         UserError: the folder holds no adapter, or one of another backbone.
     """
-    from peft import PeftModel
-
     _refuse_second(backbone)
     for name in ("adapter_config.json", "adapter_model.safetensors"):
         if not (Path(folder) / name).is_file():
             raise UserError(f"{folder}: no {name}; name a folder that save_adapter wrote")
     try:
-        backbone.model = PeftModel.from_pretrained(backbone.model, str(folder)).eval()
+        _load(backbone, Path(folder), rows)
     except (ValueError, RuntimeError) as error:
         raise UserError(f"{folder}: the adapter does not fit {backbone.name}; train it again") from error
     return backbone.model
+
+
+def _load(backbone: Backbone, folder: Path, rows: bool) -> None:
+    from peft import LoraConfig, get_peft_model, set_peft_model_state_dict
+    from safetensors.torch import load_file
+
+    weights = load_file(str(folder / "adapter_model.safetensors"))
+    trained = [value for name, value in weights.items() if ROWS in name]
+    if rows and trained:
+        _write_rows(backbone, trained[0])
+    config = LoraConfig.from_pretrained(str(folder))
+    config.trainable_token_indices, config.inference_mode = None, True
+    model = get_peft_model(backbone.model, config)
+    found = set_peft_model_state_dict(model, {name: value for name, value in weights.items() if ROWS not in name})
+    if found.unexpected_keys:
+        raise ValueError(f"unexpected {found.unexpected_keys[0]}")
+    backbone.model = model.eval()
+
+
+@torch.no_grad()
+def _write_rows(backbone: Backbone, trained: torch.Tensor) -> None:
+    if len(trained) != len(backbone.item_tokens):
+        raise ValueError(f"{len(trained)} rows for {len(backbone.item_tokens)} tokens of items")
+    for layer in (backbone.model.get_input_embeddings(), backbone.model.get_output_embeddings()):
+        at = slice(backbone.item_tokens.start, backbone.item_tokens.stop)
+        layer.weight[at] = trained.to(layer.weight.device, layer.weight.dtype)

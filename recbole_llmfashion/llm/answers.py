@@ -1,17 +1,55 @@
 """Responses by prompt: what a stage generated once, and a generator for what it did not.
 
+A response is a text and, where beams were asked for, the likeliest items.
+
 A prompt is known by the digest of its token ids, so the same prompt has the same answer wherever it comes from. The
 book does not know what a response means.
 """
 
 import hashlib
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-Generate = Callable[[Sequence[np.ndarray]], list[str]]
+from recbole_llmfashion.llm.generate import Generator
+
+
+def _nothing() -> np.ndarray:
+    return np.zeros(0, np.int64)
+
+
+@dataclass(frozen=True)
+class Response:
+    """What the LLM said to one prompt.
+
+    Args:
+        text: as generated.
+        items: int64 positions among the items that it may name, likeliest first; none where no beams were asked for.
+    """
+
+    text: str
+    items: np.ndarray = field(default_factory=_nothing)
+
+
+Generate = Callable[[Sequence[np.ndarray]], list[Response]]
+
+
+def respond(
+    generator: Generator, prompts: Sequence[np.ndarray], beams: int, show_progress: bool = False
+) -> list[Response]:
+    """Texts, and the likeliest items beside them.
+
+    Args:
+        beams: items a prompt; 0 for none. A generator without a trie has none to give.
+    """
+    texts = generator(prompts, show_progress)
+    if not beams or generator.trie is None:
+        return [Response(text) for text in texts]
+    items, _ = generator.best(prompts, beams, show_progress)
+    return [Response(text, found[found >= 0]) for text, found in zip(texts, items, strict=True)]
 
 
 def prompt_key(prompt: np.ndarray) -> str:
@@ -29,9 +67,9 @@ class AnswerBook:
 
     def __init__(self, generate: Generate, remember: bool = True) -> None:
         self._generate, self._remember = generate, remember
-        self._known: dict[str, str] = {}
+        self._known: dict[str, Response] = {}
 
-    def __call__(self, prompts: Sequence[np.ndarray]) -> list[str]:
+    def __call__(self, prompts: Sequence[np.ndarray]) -> list[Response]:
         keys = [prompt_key(prompt) for prompt in prompts]
         missing = {key: prompt for key, prompt in zip(keys, prompts, strict=True) if key not in self._known}
         made = dict(zip(missing, self._generate(list(missing.values())), strict=True)) if missing else {}
@@ -42,10 +80,11 @@ class AnswerBook:
     def load(self, folder: Path) -> None:
         """Takes over the responses of a stage."""
         frame = pd.read_parquet(folder / "responses.parquet")
-        self._known.update(zip(frame["prompt"], frame["response"], strict=True))
+        rows = zip(frame["prompt"], frame["response"], frame["items"], strict=True)
+        self._known.update({key: Response(text, np.asarray(items, np.int64)) for key, text, items in rows})
 
     def write(self, prompts: Sequence[np.ndarray], folder: Path) -> None:
-        """Generates for these prompts and writes responses.parquet: prompt (digest), response."""
+        """Generates for these prompts and writes responses.parquet: prompt (digest), response, items."""
         distinct = {prompt_key(prompt): prompt for prompt in prompts}
         _write(dict(zip(distinct, self._generate(list(distinct.values())), strict=True)), folder)
 
@@ -54,6 +93,13 @@ class AnswerBook:
         _write(dict(sorted(self._known.items())), folder)
 
 
-def _write(responses: dict[str, str], folder: Path) -> None:
-    frame = pd.DataFrame({"prompt": list(responses), "response": list(responses.values())}, dtype=object)
+def _write(responses: dict[str, Response], folder: Path) -> None:
+    frame = pd.DataFrame(
+        {
+            "prompt": list(responses),
+            "response": [response.text for response in responses.values()],
+            "items": [response.items for response in responses.values()],
+        },
+        dtype=object,
+    )
     frame.to_parquet(folder / "responses.parquet", index=False)

@@ -37,12 +37,14 @@ class Backbone:
         tokenizer: fast, with eos and pad.
         name: hub name or folder.
         quantized_layers: NF4 layers; 0 where the model is not quantized.
+        item_tokens: ids of items' tokens, the last of its vocabulary; empty before item_rows.add_items.
     """
 
     model: Any
     tokenizer: Any
     name: str
     quantized_layers: int
+    item_tokens: range = range(0)
 
     @property
     def device(self) -> torch.device:
@@ -223,3 +225,16 @@ def load_backbone(
     if target.type == "cpu":
         full_precision_on_cpu(model)
     return Backbone(model.eval(), tokenizer, name_or_path, layers)
+
+
+def vocabulary_size(name_or_path: str, tokenizer: Any) -> int:
+    """Rows of a backbone's embedding, from its config alone: where items' tokens begin.
+
+    Raises:
+        UserError: it has no config that can be read.
+    """
+    try:
+        config = AutoConfig.from_pretrained(name_or_path, trust_remote_code=False)
+    except Exception as error:  # hub, cache and config readers have no common error
+        raise _load_error(name_or_path, "config", error) from error
+    return max(int(config.get_text_config().vocab_size), len(tokenizer))

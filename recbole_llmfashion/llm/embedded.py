@@ -12,6 +12,7 @@ from transformers import FalconConfig, FalconForCausalLM, PreTrainedTokenizerFas
 
 from recbole_llmfashion.errors import UserError
 
+SHIPPED = Path(__file__).with_name("shipped")  # the backbone that comes with the package, made by pretrain.py
 PAD, EOS = "<pad>", "<eos>"
 PAD_ID, EOS_ID = 0, 1
 BYTES = 256

@@ -20,11 +20,13 @@ class Example:
 
     Args:
         prompt: int32 [P], P >= 1.
-        response: int32 [R], R >= 1; the loss is on these tokens alone. For fine-tuning the last one is the eos.
+        response: int32 [R], R >= 1; the loss is on these tokens. For fine-tuning the last one is the eos.
+        named: int64 places in the prompt whose tokens are learned too, none of them the first; None for none.
     """
 
     prompt: np.ndarray
     response: np.ndarray
+    named: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         if len(self.prompt) < 1 or len(self.response) < 1:
@@ -32,6 +34,19 @@ class Example:
 
     def __len__(self) -> int:
         return len(self.prompt) + len(self.response)
+
+    @property
+    def learned(self) -> int:
+        """Tokens that the loss is on."""
+        return len(self.response) + (0 if self.named is None else len(self.named))
+
+    def arrays(self) -> tuple[np.ndarray, ...]:
+        """All that it holds, for a digest."""
+        return (self.prompt, self.response, *(() if self.named is None else (self.named,)))
+
+    def response_only(self) -> "Example":
+        """The same example with the loss on its response alone."""
+        return Example(self.prompt, self.response)
 
 
 @dataclass(frozen=True)
@@ -41,7 +56,7 @@ class Batch:
     Args:
         input_ids: int64 [B, T].
         attention_mask: int64 [B, T], 1 at tokens, 0 at padding.
-        response_mask: bool [B, T], True at response tokens; never at position 0.
+        response_mask: bool [B, T], True at the tokens that the loss is on; never at position 0.
     """
 
     input_ids: Tensor
@@ -69,6 +84,9 @@ def collate(examples: Sequence[Example], pad_id: int) -> Batch:
     ids, inside = _scatter([np.concatenate([e.prompt, e.response]) for e in examples], pad_id, left=False)
     starts = np.asarray([len(e.prompt) for e in examples])
     response = inside & (np.arange(ids.shape[1])[None, :] >= starts[:, None])
+    for row, example in enumerate(examples):
+        if example.named is not None:
+            response[row, example.named] = True
     return Batch(torch.from_numpy(ids), torch.from_numpy(inside.astype(np.int64)), torch.from_numpy(response))
 
 

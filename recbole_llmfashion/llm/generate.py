@@ -235,7 +235,7 @@ def make_generator(
     """
     if settings.decoding == "sample":
         return Generator(model, tokenizer, settings)
-    trie = IdTrie.build(spoken, len(tokenizer))
+    trie = IdTrie.build(spoken, int(model.get_input_embeddings().weight.shape[0]))
     if settings.title_source == "generate":
         return Generator(model, tokenizer, settings, trie, prefix)
     if titles is None or len(titles) != len(spoken):

@@ -149,7 +149,7 @@ class Passes:
         return True
 
     def _fingerprint(self) -> str:
-        arrays = (array for example in self.examples for array in (example.prompt, example.response))
+        arrays = (array for example in self.examples for array in example.arrays())
         return sha256([asdict(self.settings), sha256_arrays(*arrays)])
 
     def finish_log(self) -> "FinetuneLog":

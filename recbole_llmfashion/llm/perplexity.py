@@ -33,7 +33,7 @@ def perplexities(model: Any, examples: Sequence[Example], batch_size: int, show_
     with torch.no_grad():
         for start in tqdm(starts, desc="perplexity", unit="batch", disable=not show_progress, leave=False):
             chosen = order[start : start + batch_size]
-            batch = collate([examples[i] for i in chosen], pad_id(model))
+            batch = collate([examples[i].response_only() for i in chosen], pad_id(model))
             sums, counts = response_loss(model, batch.to(device))
             result[chosen] = np.exp((sums.double() / counts).cpu().numpy())
     model.train(was_training)

@@ -1,142 +1,193 @@
-"""Trains a small causal LM in full: first to copy, then on a corpus.
+"""`python -m recbole_llmfashion.llm.pretrain --config FILE`: rebuilds the embedded backbone from simulated worlds.
 
-A model of a million parameters does not learn to copy an ID out of its prompt from prompts alone; after some hundred
-steps on random sequences that repeat themselves it does. Knows no tokenizer and not where the corpus comes from.
+It never reads a dataset: the worlds' seeds, customers and products are their own, their brands are renamed
+(worlds.py), and the vocabulary is learned from the worlds' words and from queries that people typed. How the model is
+trained is pretrain_loop.py's.
 """
 
-import time
-from collections.abc import Sequence
-from dataclasses import dataclass
-from math import ceil
+import argparse
+import json
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+import yaml
 from tqdm import tqdm
 
-from recbole_llmfashion.llm.examples import Batch, Example, batches_by_length, collate
-from recbole_llmfashion.llm.loss import response_loss
-from recbole_llmfashion.llm.optimizer import Optimizer, linear_rate
+from recbole_llmfashion.config import YamlLoader
+from recbole_llmfashion.data.atomic import read_folder
+from recbole_llmfashion.errors import UserError
+from recbole_llmfashion.llm.embedded import new_embedded, save_embedded, train_tokenizer
+from recbole_llmfashion.llm.item_rows import save_norm
+from recbole_llmfashion.llm.pretrain_loop import PretrainSettings, pretrain
+from recbole_llmfashion.llm.pretrain_report import card, measure
+from recbole_llmfashion.llm.worlds import read_world, rename_brands
+from recbole_llmfashion.prompt.calendar import coarse_date
+from recbole_llmfashion.prompt.response import ID_PREFIX, SEPARATOR
+from recbole_llmfashion.prompt.template import TEMPLATES, Template
 
-COPY_LENGTHS = (10, 40)
-COPIES = 3
-FLOOR = 0.1
-BETAS = (0.9, 0.98)  # a second moment that forgets sooner: the loss falls in steps, when copying is found
-REPORTED_STEPS = 20
+TEMPLATE_WEIGHT = 4000  # how often the tokenizer reads the template's words: about as often as prompts repeat them
+DAYS = 365
 
 
 @dataclass(frozen=True)
-class PretrainSettings:
-    """How an embedded model is trained.
+class PretrainConfig:
+    """The keys of properties/pretrain.yaml, all of which must be there."""
 
-    Args:
-        copy_steps: steps on random token sequences, each repeated three times.
-        copy_batch_size: such sequences a step.
-        epochs: passes over the corpus; a fraction is a part of a pass.
-        batch_size: examples a step.
-        learning_rate: peak of AdamW; linear warm-up, constant while copying, then linear to a tenth.
-        weight_decay: of AdamW.
-        warmup_steps: steps up to the peak.
-        max_tokens: corpus tokens, prompts included, after which to stop; None for all epochs.
-        seed: of batches and random sequences.
-    """
+    output: str
+    worlds: str
+    categories: list[str]
+    worlds_per_category: int
+    world_users: int
+    first_seed: int
+    query_texts: str
+    vocab_size: int
+    width: int
+    layers: int
+    heads: int
+    copy_steps: int
+    listed_passes: float
+    spelled_passes: float
+    batch_size: int
+    learning_rate: float
+    weight_decay: float
+    seed: int
 
-    copy_steps: int = 700
-    copy_batch_size: int = 32
-    epochs: float = 2.0
-    batch_size: int = 32
-    learning_rate: float = 2e-3
-    weight_decay: float = 0.1
-    warmup_steps: int = 100
-    max_tokens: int | None = None
-    seed: int = 0
+    @classmethod
+    def read(cls, file: Path) -> "PretrainConfig":
+        """Raises UserError on a file that is not there, a missing key and an unknown one."""
+        if not file.is_file():
+            raise UserError(f"--config: {file} is not there; properties/pretrain.yaml is the one that ships")
+        given = yaml.load(file.read_text(encoding="utf-8"), Loader=YamlLoader) or {}
+        names = {field.name for field in fields(cls)}
+        for wrong, word in ((set(given) - names, "unknown"), (names - set(given), "missing")):
+            if wrong:
+                raise UserError(f"{file}: {word} key {', '.join(sorted(wrong))}; see properties/pretrain.yaml")
+        return cls(**given)
 
-
-def copy_batch(alphabet: np.ndarray, batch_size: int, rng: np.random.Generator) -> Batch:
-    """Random sequences of 10 to 40 tokens, three times in a row; the loss is on the second and third.
-
-    Args:
-        alphabet: token ids to draw from.
-        batch_size: sequences, all of one length.
-        rng: draws them.
-    """
-    length = int(rng.integers(COPY_LENGTHS[0], COPY_LENGTHS[1] + 1))
-    ids = np.tile(rng.choice(alphabet, (batch_size, length)), (1, COPIES))
-    response = np.broadcast_to(np.arange(length * COPIES) >= length, ids.shape).copy()
-    return Batch(torch.from_numpy(ids), torch.ones(ids.shape, dtype=torch.long), torch.from_numpy(response))
-
-
-def plan_batches(lengths: np.ndarray, settings: PretrainSettings, rng: np.random.Generator) -> list[np.ndarray]:
-    """All corpus batches in order, cut at the epochs and at max_tokens (one batch at least)."""
-    plan: list[np.ndarray] = []
-    for _ in range(ceil(settings.epochs)):
-        plan.extend(batches_by_length(lengths, settings.batch_size, rng))
-    per_epoch = ceil(len(lengths) / settings.batch_size)
-    plan = plan[: round(settings.epochs * per_epoch)]
-    if settings.max_tokens is None or not plan:
-        return plan
-    tokens = np.cumsum([lengths[batch].sum() for batch in plan])
-    return plan[: max(1, int(np.searchsorted(tokens, settings.max_tokens, side="right")))]
+    @property
+    def training(self) -> PretrainSettings:
+        """How the model is trained."""
+        return PretrainSettings(
+            self.copy_steps,
+            self.listed_passes,
+            self.spelled_passes,
+            self.batch_size,
+            self.learning_rate,
+            self.weight_decay,
+            seed=self.seed,
+        )
 
 
-def _alphabet(model: Any) -> np.ndarray:
-    """Every token id but the end and the padding."""
-    marks = {model.config.eos_token_id, model.config.pad_token_id}
-    ids = np.arange(model.config.vocab_size, dtype=np.int64)
-    return ids[~np.isin(ids, [mark for mark in marks if isinstance(mark, int)])]
-
-
-def pretrain(
-    model: Any, corpus: Sequence[Example], settings: PretrainSettings, show_progress: bool = True
-) -> dict[str, float]:
-    """Trains every weight of `model` in place: copying, then the corpus with the loss on the response.
-
-    Args:
-        model: a causal LM in fp32, on its device.
-        corpus: examples; may be empty where copying alone is wanted.
-        settings: see PretrainSettings.
-        show_progress: a bar.
-
-    Returns:
-        copy_loss (mean of the last 20 copying steps), first_loss and last_loss (of 20 corpus steps) in nats a token,
-        tokens (padding excluded), steps, seconds; a phase without steps has no loss.
+def make_worlds(config: PretrainConfig) -> list[list[Path]]:
+    """Folders of worlds by category, the first of each the one that only measures; the missing ones are simulated.
 
     Raises:
-        UserError: the loss is not finite.
+        UserError: a simulation failed.
     """
-    started = time.monotonic()
-    torch.manual_seed(settings.seed)
-    rng = np.random.default_rng(settings.seed)
-    plan = plan_batches(np.asarray([len(example) for example in corpus]), settings, rng) if corpus else []
-    alphabet, pad = _alphabet(model), model.config.pad_token_id or 0
-    optimizer = Optimizer(model.parameters(), settings.learning_rate, settings.weight_decay, BETAS)
-    total = settings.copy_steps + len(plan)
-    device = next(model.parameters()).device
-    losses: list[float] = []
-    tokens = 0
-    model.train()
-    for step in tqdm(range(total), desc="pre-training", unit="step", disable=not show_progress):
-        if step < settings.copy_steps:
-            batch = copy_batch(alphabet, settings.copy_batch_size, rng)
-        else:
-            batch = collate([corpus[i] for i in plan[step - settings.copy_steps]], pad)
-        tokens += int(batch.attention_mask.sum())
-        sums, counts = response_loss(model, batch.to(device))
-        losses.append(optimizer.backward(sums.sum() / counts.sum()))
-        optimizer.step(linear_rate(step, settings.warmup_steps, settings.copy_steps, total, FLOOR))
-    model.eval()
-    return {
-        **_phase_losses(losses, settings.copy_steps),
-        "tokens": tokens,
-        "steps": total,
-        "seconds": round(time.monotonic() - started, 1),
-    }
+    root = Path(config.worlds)
+    seeds = range(config.first_seed, config.first_seed + config.worlds_per_category + 1)
+    found = [[root / f"{category}-{seed}" for seed in seeds] for category in config.categories]
+    missing = [path for paths in found for path in paths if not path.is_dir()]
+    for path in tqdm(missing, desc="simulating worlds", unit="world", disable=not missing):
+        category, seed = path.name.rsplit("-", 1)
+        options = ["--category", category, "--seed", seed, "--users", str(config.world_users), "--out", str(path)]
+        command = [sys.executable, "-c", "from recbole_llmfashion.cli import main; main()", "simulate", *options]
+        done = subprocess.run(command, capture_output=True, text=True)
+        if done.returncode:
+            raise UserError(f"{path}: the world could not be simulated ({done.stderr.strip()[-200:]})")
+    return found
 
 
-def _phase_losses(losses: list[float], copy_steps: int) -> dict[str, float]:
-    copying, reading = losses[:copy_steps], losses[copy_steps:]
-    result = {"copy_loss": float(np.mean(copying[-REPORTED_STEPS:]))} if copying else {}
-    if reading:
-        result["first_loss"] = float(np.mean(reading[:REPORTED_STEPS]))
-        result["last_loss"] = float(np.mean(reading[-REPORTED_STEPS:]))
-    return result
+def typed_queries(folder: Path) -> list[str]:
+    """Query texts of a folder: the strings of its JSON files, the `query` column of its CSV files; none where absent."""
+    texts: list[str] = []
+    for file in sorted(folder.glob("*")) if folder.is_dir() else []:
+        if file.suffix == ".json":
+            texts.extend(_strings(json.loads(file.read_text(encoding="utf-8"))))
+        elif file.suffix == ".csv":
+            rows = [line.split("\t") for line in file.read_text(encoding="utf-8").splitlines()]
+            column = rows[0].index("query") if rows and "query" in rows[0] else None
+            texts.extend(row[column] for row in rows[1:] if column is not None and len(row) > column)
+    return texts
+
+
+def _strings(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            yield key
+            yield from _strings(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _strings(inner)
+
+
+def _template_words(template: Template) -> str:
+    return "".join(value for value in vars(template).values()) + ID_PREFIX + SEPARATOR
+
+
+def vocabulary_texts(worlds: Sequence[Path], queries: Sequence[str], seed: int) -> Iterator[str]:
+    """What the tokenizer is learned from: the worlds' items and queries, what people typed, and the prompts' words."""
+    rng = np.random.default_rng(seed)
+    for path in worlds:
+        folder = rename_brands(read_folder(path), rng)
+        items = folder.items
+        for title, *attributes in zip(*(items[name] for name in ("title", "category", "brand", "color", "size"))):
+            yield f" {title}"
+            yield " ".join(["", title, *attributes]).lower()
+        yield from (f" {query}" for query in folder.searches["query"])
+    yield from (f" {query}" for query in queries)
+    words = [_template_words(template) for template in TEMPLATES.values()]
+    dates = [Template.date(coarse_date(day)) for day in range(DAYS)]
+    for turn in range(TEMPLATE_WEIGHT):
+        yield words[turn % len(words)]
+        yield dates[turn % len(dates)]
+
+
+def build(config: PretrainConfig) -> Path:
+    """Makes worlds, tokenizer and model, and writes the backbone's folder with its card.
+
+    Returns:
+        the folder.
+    """
+    found = make_worlds(config)
+    training = [path for paths in found for path in paths[1:]]
+    queries = typed_queries(Path(config.query_texts))
+    tokenizer = train_tokenizer(vocabulary_texts(training, queries, config.seed), config.vocab_size)
+    bar = tqdm(training, desc="reading worlds", unit="world")
+    worlds = [read_world(path, tokenizer, config.seed + i) for i, path in enumerate(bar)]
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    model = new_embedded(len(tokenizer), config.width, config.layers, config.heads, config.seed).to(device)
+    log = pretrain(model, worlds, config.training)
+    unseen = [read_world(paths[0], tokenizer, config.seed - 1) for paths in found]
+    figures = [measure(model, world, log["norm"]) for world in tqdm(unseen, desc="unseen worlds", unit="world")]
+    folder = Path(config.output)
+    folder.mkdir(parents=True, exist_ok=True)
+    save_embedded(model, tokenizer, folder)
+    save_norm(log["norm"], folder)
+    (folder / "README.md").write_text(card(vars(config), model, log, figures, len(queries)), encoding="utf-8")
+    return folder
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point; status 2 and one line where the user can mend it."""
+    parser = argparse.ArgumentParser(description="Rebuilds the embedded backbone from simulated worlds.")
+    parser.add_argument("--config", type=Path, required=True, help="see properties/pretrain.yaml")
+    try:
+        folder = build(PretrainConfig.read(parser.parse_args(argv).config))
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    print(f"written: {folder}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

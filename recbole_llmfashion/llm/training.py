@@ -1,6 +1,6 @@
 """One step of a fine-tuning after the other: forwards, the optimizer, and what may go wrong in a step.
 
-    loss of a step = sum of the token losses of all its prompts / response tokens of all its prompts
+    loss of a step = sum of the token losses of all its prompts / learned tokens of all its prompts
 
 so it does not matter how the step's prompts are cut into forwards. Knows no curriculum and no files.
 """
@@ -37,7 +37,7 @@ class Training:
         micro_batch: halved each time memory ran out.
         halvings: how often that was.
         tokens: read so far, padding excluded.
-        losses: of each step, in nats a response token.
+        losses: of each step, in nats a learned token.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class Training:
     ) -> None:
         self.model, self.examples = model, examples
         self.lengths = np.asarray([len(example) for example in examples])
-        self.responses = np.asarray([len(example.response) for example in examples])
+        self.responses = np.asarray([example.learned for example in examples])
         self.device = next(model.parameters()).device
         scaled = self.device.type == "cuda" and model.dtype == torch.float16
         self.optimizer = Optimizer(

@@ -14,8 +14,8 @@ from recbole.utils import InputType
 
 from recbole_llmfashion.data.fixed_order import tie_rank
 from recbole_llmfashion.model.floors import with_pad_column
-from recbole_llmfashion.model.ranking import Mixing, Parts, Ranking, Validity, rank
-from recbole_llmfashion.prompt.dataloader import MEMORY_ITEMS, PROMPT_IDS, PROMPT_ITEMS
+from recbole_llmfashion.model.ranking import FUSED, Mixing, Parts, Question, Ranked, Ranking, Validity, rank
+from recbole_llmfashion.prompt.dataloader import ACTED_ITEMS, MEMORY_ITEMS, PROMPT_IDS, PROMPT_ITEMS
 from recbole_llmfashion.prompt.response import parse_response
 from recbole_llmfashion.retrieval.ties import scores_from_order
 
@@ -28,8 +28,8 @@ class LLMFashionRec(SequentialRecommender):
         dataset: the training part; its catalogue names the items.
 
     Attributes:
-        ranking: which list `full_sort_predict` returns; "id" and "title" are the two lists alone, "clip" the title list
-            by the CLIP tower (the paper's ablations 3, 4 and 5).
+        ranking: which list `full_sort_predict` returns, see ranking.Mixing.
+        weights: of `ranking: fusion`; equal until the trainer has looked at the validation rows.
     """
 
     input_type = InputType.POINTWISE
@@ -39,6 +39,7 @@ class LLMFashionRec(SequentialRecommender):
         super().__init__(config, dataset)
         self.configure(config)
         self.validity = Validity()
+        self.weights: dict[str, float] = dict.fromkeys(FUSED, 1.0)
         self._tie = torch.from_numpy(tie_rank(dataset.catalogue.item_ids))
 
     def configure(self, config: Any) -> None:
@@ -52,15 +53,22 @@ class LLMFashionRec(SequentialRecommender):
     def mixing(self) -> Mixing:
         """How the lists are joined now."""
         start = self.mixup_m if self._start_at_m else 0
-        return Mixing(self.ranking, self.mixup_m, self.mixup_k, start, self._use_memory)
+        return Mixing(self.ranking, self.mixup_m, self.mixup_k, start, self._use_memory, self.weights)
+
+    def ranked(self, interaction: Any) -> Ranked:
+        """Answers and lists of a batch; the answers are counted."""
+        ids = interaction[PROMPT_IDS].cpu()
+        prompts = [row[row >= 0].numpy().astype(np.int32) for row in ids]
+        responses = self.parts.answer(prompts)
+        answers = [parse_response(response.text) for response in responses]
+        asked = Question(interaction[MEMORY_ITEMS].cpu(), interaction[ACTED_ITEMS].cpu())
+        ranked = rank(self.parts, self.mixing, self._tie, responses, answers, asked)
+        self.validity.add(answers, ranked, interaction[PROMPT_ITEMS].cpu())
+        return ranked
 
     def full_sort_predict(self, interaction: Any) -> torch.Tensor:
         """[B, N + 1] finite, strictly ordered scores by RecBole's internal id."""
-        ids = interaction[PROMPT_IDS].cpu()
-        prompts = [row[row >= 0].numpy().astype(np.int32) for row in ids]
-        answers = [parse_response(text) for text in self.parts.answer(prompts)]
-        ranked = rank(self.parts, self.mixing, self._tie, answers, interaction[MEMORY_ITEMS].cpu())
-        self.validity.add(answers, ranked, interaction[PROMPT_ITEMS].cpu())
+        ranked = self.ranked(interaction)
         return with_pad_column(scores_from_order(ranked.order)).to(interaction[PROMPT_IDS].device)
 
     def predict(self, interaction: Any) -> torch.Tensor:

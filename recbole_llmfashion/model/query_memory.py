@@ -12,14 +12,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 from recbole.model.abstract_recommender import SequentialRecommender
 from recbole.utils import InputType
+from torch.nn.utils.rnn import pad_sequence
 
 from recbole_llmfashion.data.dataset import HISTORY_LENGTH
 from recbole_llmfashion.data.fixed_order import tie_rank
 from recbole_llmfashion.model.floors import with_pad_column
+from recbole_llmfashion.retrieval.lead import lead
 from recbole_llmfashion.retrieval.ties import order_by_score, scores_from_order
 
 SOURCES = ("memory", "title", "popularity")
@@ -68,7 +69,8 @@ class QueryMemory(SequentialRecommender):
         searched = [row for row, (query, _) in enumerate(answers) if query is not None]
         if searched:
             by_title = self.parts.title_list([str(answers[row][0]) for row in searched])
-            order[searched] = with_first(by_title, [answers[row][1] for row in searched])
+            products = [torch.tensor(answers[row][1], dtype=torch.int64) for row in searched]
+            order[searched] = lead(by_title, pad_sequence(products, True, -1))
         self.sources.update(
             memory=sum(len(answers[row][1]) > 0 for row in searched),
             title=sum(len(answers[row][1]) == 0 for row in searched),
@@ -84,16 +86,3 @@ class QueryMemory(SequentialRecommender):
         """`sources` as shares of the rows."""
         total = max(1, sum(self.sources.values()))
         return {name: self.sources[name] / total for name in SOURCES}
-
-
-def with_first(order: torch.Tensor, first: Sequence[Sequence[int]]) -> torch.Tensor:
-    """Orders in which some items stand first, in the order given; the others keep theirs.
-
-    Args:
-        order: [B, N] int64, a permutation of the positions in each row.
-        first: for each row, distinct positions, best first; may be empty.
-    """
-    scores = scores_from_order(order).double()
-    for row, positions in enumerate(first):
-        scores[row, np.asarray(positions, np.int64)] = order.shape[1] + torch.arange(len(positions), 0, -1).double()
-    return scores.argsort(dim=1, descending=True)

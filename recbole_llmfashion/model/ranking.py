@@ -5,21 +5,27 @@ RecBole and no training; an item is a catalogue position.
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
+from recbole_llmfashion.llm.answers import Response
 from recbole_llmfashion.prompt.response import Answer
+from recbole_llmfashion.retrieval.fusion import CONSTANT, fused_scores
+from recbole_llmfashion.retrieval.lead import lead
 from recbole_llmfashion.retrieval.mixup import mixup
 from recbole_llmfashion.retrieval.ties import order_by_score
 
 FALLBACKS = ("memory", "popularity")
-Ranking = Literal["mixup", "id", "title", "clip"]
+Ranking = Literal["mixup", "id", "title", "clip", "beams", "fusion"]
 Ranker = Callable[[Tensor], Tensor]  # [B] item positions to [B, N] positions, best first
+FUSED = ("beams", "id", "title", "session", "memory")  # the lists of fusion
+FUSED_DEPTH = 100  # of each
 
 
 @dataclass
@@ -27,19 +33,37 @@ class Parts:
     """What the stages made.
 
     Args:
-        answer: prompts (int32 arrays) to response texts.
+        answer: prompts (int32 arrays) to responses.
         position_of: item token as it stands in a response -> catalogue position.
         id_list, title_list: rank the catalogue for an ID, for a title.
+        id_depth: how many heads of the ID list mean something: one, where only the generated ID itself is known.
+        session_list: ranks the catalogue for what a customer did, [B, S] positions, -1 for none; None where no table
+            knows the items.
         clip_list: as title_list by the CLIP tower, where `ranking` asks for it.
         popularity: [N] training actions by catalogue position, the last fallback; zeros leave the fixed order.
     """
 
-    answer: Callable[[Sequence[np.ndarray]], list[str]]
+    answer: Callable[[Sequence[np.ndarray]], list[Response]]
     position_of: dict[str, int]
     id_list: Ranker
     title_list: Callable[[Sequence[str]], Tensor]
     popularity: np.ndarray
     clip_list: Callable[[Sequence[str]], Tensor] | None = None
+    session_list: Ranker | None = None
+    id_depth: int = FUSED_DEPTH
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is known of B rows beside their answers.
+
+    Args:
+        recalled: [B, R] int64, the memory's products for each row, positions + 1, 0 for none.
+        acted: [B, S] int64, the items of the prompt's actions, positions + 1, 0 for none.
+    """
+
+    recalled: Tensor
+    acted: Tensor
 
 
 @dataclass(frozen=True)
@@ -47,9 +71,11 @@ class Mixing:
     """How the lists are joined.
 
     Args:
-        ranking: mixup, or one list alone: "id", "title", "clip" (the paper's ablations 3, 4 and 5).
+        ranking: mixup, the paper's; one list alone: "id", "title", "clip" (its ablations 3, 4 and 5); "beams", the LLM's
+            likeliest items, then the title list; or "fusion" of FUSED, see `retrieval.fusion`.
         m, k, title_start: of `retrieval.mixup`.
         use_memory: whether the memory's products lead where an answer holds neither ID nor title.
+        weights: of fusion, by list.
     """
 
     ranking: Ranking
@@ -57,6 +83,7 @@ class Mixing:
     k: int
     title_start: int
     use_memory: bool
+    weights: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -70,6 +97,7 @@ class Ranked:
         has_title: [B] bool.
         recalled: [B, R] int64, the memory's products that may lead the fallback, positions + 1, 0 for none.
         mixing: as it was asked for.
+        lists: the short lists that beams and fusion join, [B, L] positions by name, -1 for none.
     """
 
     order: Tensor
@@ -78,6 +106,7 @@ class Ranked:
     has_title: Tensor
     recalled: Tensor
     mixing: Mixing
+    lists: Mapping[str, Tensor] = field(default_factory=dict)
 
     @property
     def has_id(self) -> Tensor:
@@ -85,8 +114,10 @@ class Ranked:
         return self.positions >= 0
 
     def list_of(self, row: int, item: int) -> str:
-        """Which list gave a row its item: id, title, clip, memory or popularity."""
+        """Which list gave a row its item: one of FUSED, clip or popularity; of several the one that weighs most."""
         ranking = self.mixing.ranking
+        if ranking in ("beams", "fusion"):
+            return self._heaviest(row, item)
         if ranking in ("mixup", "id") and bool(self.has_id[row]):
             alone = ranking == "id" or not bool(self.has_title[row])
             return "id" if alone or item in self.id_order[row, : self.mixing.m].tolist() else "title"
@@ -94,14 +125,27 @@ class Ranked:
             return "clip" if ranking == "clip" else "title"
         return "memory" if bool((self.recalled[row] == item + 1).any()) else "popularity"
 
+    def _heaviest(self, row: int, item: int) -> str:
+        weights = self.mixing.weights if self.mixing.ranking == "fusion" else {"beams": 1.0}
+        worth = {
+            name: weights.get(name, 0.0) / (CONSTANT + 1 + int(at[0]))
+            for name, found in self.lists.items()
+            if len(at := torch.nonzero(found[row] == item).flatten())
+        }
+        found = max(worth, key=lambda name: worth[name], default="")
+        return found if found and worth[found] > 0 else "title" if bool(self.has_title[row]) else "popularity"
 
-def rank(parts: Parts, mixing: Mixing, tie: Tensor, answers: Sequence[Answer], recalled: Tensor) -> Ranked:
+
+def rank(
+    parts: Parts, mixing: Mixing, tie: Tensor, responses: Sequence[Response], answers: Sequence[Answer], asked: Question
+) -> Ranked:
     """Ranks the catalogue for each answer.
 
     Args:
         tie: [N] int64, see `data.fixed_order.tie_rank`.
-        answers: B answers as read from the responses.
-        recalled: [B, R] int64, the memory's products for each row, positions + 1, 0 for none.
+        responses: of B prompts.
+        answers: as read from their texts.
+        asked: what else is known of the rows.
     """
     positions = torch.tensor([parts.position_of.get(answer.item_token or "", -1) for answer in answers])
     id_order = parts.id_list(positions)
@@ -109,17 +153,54 @@ def rank(parts: Parts, mixing: Mixing, tie: Tensor, answers: Sequence[Answer], r
     assert by_title is not None
     title_order = by_title([answer.title or "" for answer in answers])
     has_id, has_title = positions >= 0, torch.tensor([answer.title is not None for answer in answers])
-    recalled = recalled if mixing.use_memory else torch.zeros_like(recalled)
+    recalled = asked.recalled if mixing.use_memory else torch.zeros_like(asked.recalled)
     fallback, lacking = id_order.clone(), ~(has_id & has_title)
     if lacking.any():
         fallback[lacking] = fallback_order(parts.popularity, recalled[lacking], tie)
+    lists: dict[str, Tensor] = {}
     if mixing.ranking == "id":
         order = torch.where(has_id[:, None], id_order, fallback)
-    elif mixing.ranking in ("title", "clip"):
-        order = torch.where(has_title[:, None], title_order, fallback)
-    else:
+    elif mixing.ranking == "mixup":
         order = mixup(id_order, title_order, has_id, has_title, fallback, mixing.m, mixing.k, mixing.title_start)
-    return Ranked(order, id_order, positions, has_title, recalled, mixing)
+    else:
+        order = torch.where(has_title[:, None], title_order, fallback)
+        lists = _short_lists(parts, mixing, responses, asked, (id_order, has_id), (title_order, has_title))
+        order = _joined(order, lists, mixing)
+    return Ranked(order, id_order, positions, has_title, recalled, mixing, lists)
+
+
+def _short_lists(
+    parts: Parts,
+    mixing: Mixing,
+    responses: Sequence[Response],
+    asked: Question,
+    by_id: tuple[Tensor, Tensor],
+    by_title: tuple[Tensor, Tensor],
+) -> dict[str, Tensor]:
+    """The heads of the lists that beams and fusion join; none for a list alone."""
+    if mixing.ranking not in ("beams", "fusion"):
+        return {}
+    beams = pad_sequence([torch.tensor(response.items) for response in responses], True, -1)
+    if mixing.ranking == "beams":
+        return {"beams": beams}
+
+    def head(order: Tensor, known: Tensor) -> Tensor:
+        return torch.where(known[:, None], order[:, :FUSED_DEPTH], -1)
+
+    lists = {"beams": beams[:, :FUSED_DEPTH], "id": head(*by_id)[:, : parts.id_depth], "title": head(*by_title)}
+    if parts.session_list is not None:
+        lists["session"] = head(parts.session_list(asked.acted - 1), (asked.acted > 0).any(dim=1))
+    return lists | {"memory": asked.recalled[:, :FUSED_DEPTH] - 1}
+
+
+def _joined(order: Tensor, lists: Mapping[str, Tensor], mixing: Mixing) -> Tensor:
+    """The whole order: what the short lists hold, then what they do not, as `order` has it."""
+    if mixing.ranking == "beams":
+        return lead(order, lists["beams"])
+    if mixing.ranking != "fusion":
+        return order
+    scores = fused_scores(lists, mixing.weights, order.shape[1])
+    return order.gather(1, torch.argsort(scores.gather(1, order), dim=1, descending=True, stable=True))
 
 
 def fallback_order(popularity: np.ndarray, recalled: Tensor, tie: Tensor) -> Tensor:
@@ -130,10 +211,8 @@ def fallback_order(popularity: np.ndarray, recalled: Tensor, tie: Tensor) -> Ten
         recalled: [B, R] int64, positions + 1, 0 for none.
         tie: [N] int64.
     """
-    score = torch.from_numpy(popularity).double().repeat(len(recalled), 1)
-    lead = score.max() + torch.arange(recalled.shape[1], 0, -1).double().expand(recalled.shape)
-    padded = torch.cat([torch.zeros_like(score[:, :1]), score], dim=1).scatter(1, recalled, lead)
-    return order_by_score(padded[:, 1:], tie)
+    popular = order_by_score(torch.from_numpy(popularity).double()[None], tie)
+    return lead(popular.repeat(len(recalled), 1), recalled - 1)
 
 
 @dataclass

@@ -3,9 +3,9 @@
     <bos?> instruction  action  action ..  memory  product ..  moment  answer mark
 
 An action is three pieces: its word, its item or query, its date. A piece begins with a space or a line break, so the
-joined ids are those of the joined text (template.py). Prompt and response together stay within `max_length`; where
-they would not, whole actions are dropped, oldest first (docs/method.md, stage 1). The builder is told what lies before
-a target; it never sees the target.
+joined ids are those of the joined text (template.py). An item's ID is its token as text, or what an item index has in
+its place. Prompt and response together stay within `max_length`; where they would not, whole actions are dropped,
+oldest first (docs/method.md, stage 1). The builder is told what lies before a target; it never sees the target.
 """
 
 from collections.abc import Sequence
@@ -19,8 +19,10 @@ from recbole_llmfashion.data.catalogue import Catalogue
 from recbole_llmfashion.data.timeline import CLICK, PURCHASE, SEARCH, Events
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.prompt.calendar import DAY, coarse_date
+from recbole_llmfashion.prompt.item_index import ItemIndex
 from recbole_llmfashion.prompt.memory import QueryProductMemory
 from recbole_llmfashion.prompt.response import ID_PREFIX, SEPARATOR
+from recbole_llmfashion.prompt.speech import Speech
 from recbole_llmfashion.prompt.template import UNTITLED, Template, neutralize, spoken_ids
 
 
@@ -33,12 +35,16 @@ class PromptSettings:
         max_length: tokens of prompt and response together.
         max_new_tokens: tokens kept for the response.
         dates: whether timestamps are dates.
+        recalled: most products of the memory that a prompt shows; the memory may know more.
+        item_text: whether an item's title and attributes stand behind its ID.
     """
 
     attributes: tuple[str, ...]
     max_length: int
     max_new_tokens: int
     dates: bool
+    recalled: int = 5
+    item_text: bool = True
 
 
 @dataclass(frozen=True)
@@ -48,10 +54,14 @@ class Prompt:
     Args:
         ids: int32 [P], P <= max_length - max_new_tokens.
         items: catalogue positions that the prompt shows, actions and memory; a dropped action's is not among them.
+        acted: how many of the first of them are actions', oldest first.
+        named: int64 places in `ids` where an action's ID stands, ascending; the memory's are not among them.
     """
 
     ids: np.ndarray
     items: list[int]
+    acted: int
+    named: np.ndarray
 
 
 class Pieces:
@@ -79,6 +89,7 @@ class PromptBuilder:
         query_of_search: [S] query index of each search event.
         memory: the query-product memory, None where the log has no queries.
         settings: see PromptSettings.
+        index: what names an item; None for its token as text.
 
     Raises:
         UserError: max_length leaves no room for the instruction and one action.
@@ -93,28 +104,24 @@ class PromptBuilder:
         query_of_search: np.ndarray,
         memory: QueryProductMemory | None,
         settings: PromptSettings,
+        index: ItemIndex | None = None,
     ) -> None:
         self.template, self.memory, self.settings, self._tokenizer = template, memory, settings, tokenizer
+        self.index = index
         self._marks = special_strings(tokenizer)
         self.item_tokens = spoken_ids(catalogue.item_ids, self._marks)
         self._titles = [self.clean(title) or UNTITLED for title in catalogue.titles]
-        attributes = [
-            {name: self.clean(catalogue.attributes[name][i]) for name in settings.attributes}
-            for i in range(len(catalogue))
-        ]
-        texts = zip(self.item_tokens, self._titles, attributes, strict=True)
-        self._items = Pieces(tokenizer, [template.item(*text) for text in texts])
+        self._response_parts(tokenizer, index)
+        self._id_mark = Pieces(tokenizer, [template.id_mark] if template.id_mark else []).ids
+        self._items = self._shown(catalogue)
         self._read(queries, query_of_search)
-        lines = zip(self.item_tokens, self._titles, strict=True)
-        shown = [f"{template.memory_line}{template.item(token, title, {})}" for token, title in lines]
-        self._products = Pieces(tokenizer, shown)
+        self._products = self._recallable()
         words = {CLICK: template.clicked, PURCHASE: template.purchased, SEARCH: template.searched}
         self._words = Pieces(tokenizer, [words[kind] for kind in sorted(words)])
         fixed = Pieces(tokenizer, [template.instruction, template.memory, template.now, template.answer])
         self._instruction, self._memory_head, self._now, self._answer = fixed.ids
         self._instruction = np.r_[self._bos(), self._instruction].astype(np.int32)
         self._dates: dict[tuple[int, bool], np.ndarray] = {}
-        self._response_parts(tokenizer)
         self.prompts_truncated = 0
         self._budget = settings.max_length - settings.max_new_tokens
         least = len(self._instruction) + len(self._answer) + 64
@@ -138,6 +145,13 @@ class PromptBuilder:
         return other
 
     @property
+    def speech(self) -> Any:
+        """What turns generated ids into text: the tokenizer, or a Speech where items have tokens of their own."""
+        if self.index is None:
+            return self._tokenizer
+        return Speech(self._tokenizer, self.item_ids, self.item_tokens, self.index.first)
+
+    @property
     def spoken(self) -> list[list[int]]:
         """What a constrained response may say after `id_prefix`, by catalogue position: an id and the separator."""
         return [[*ids, *self.separator] for ids in self.item_ids]
@@ -151,10 +165,34 @@ class PromptBuilder:
         begins = self._tokenizer("a")["input_ids"][:1]
         return [bos] if bos is not None and begins == [bos] else []
 
-    def _response_parts(self, tokenizer: Any) -> None:
+    def _shown(self, catalogue: Catalogue) -> list[np.ndarray]:
+        """Each item behind its action word."""
+        if not self.settings.item_text:
+            return [np.concatenate([*self._id_mark, ids]) for ids in self.item_ids]
+        attributes = [
+            {name: self.clean(catalogue.attributes[name][i]) for name in self.settings.attributes}
+            for i in range(len(catalogue))
+        ]
+        texts = zip(self._titles, attributes, strict=True)
+        return self._named([self.template.about(*text) for text in texts])
+
+    def _recallable(self) -> list[np.ndarray]:
+        """Each item as a line of the memory."""
+        texts = [self.template.about(title, {}) for title in self._titles] if self.settings.item_text else None
+        lines = self._named(texts) if texts else [np.concatenate([*self._id_mark, ids]) for ids in self.item_ids]
+        mark = Pieces(self._tokenizer, [self.template.memory_line]).ids[0]
+        return [np.concatenate([mark, line]) for line in lines]
+
+    def _named(self, texts: Sequence[str]) -> list[np.ndarray]:
+        """Texts behind the items' IDs."""
+        behind = Pieces(self._tokenizer, texts).ids
+        return [np.concatenate([*self._id_mark, *pair]) for pair in zip(self.item_ids, behind, strict=True)]
+
+    def _response_parts(self, tokenizer: Any, index: ItemIndex | None) -> None:
         prefix, separator = Pieces(tokenizer, [ID_PREFIX, SEPARATOR]).ids
         self.id_prefix, self.separator = prefix, separator
-        self.item_ids = Pieces(tokenizer, [f" {token}" for token in self.item_tokens]).ids
+        spoken = index.ids if index else Pieces(tokenizer, [f" {token}" for token in self.item_tokens]).ids
+        self.item_ids = list(spoken)
         self._title_ids = Pieces(tokenizer, [f" {title}" for title in self._titles]).ids
         longest = max((len(ids) for ids in self.item_ids), default=0) + len(prefix) + len(separator) + 2
         if longest > self.settings.max_new_tokens:
@@ -195,34 +233,58 @@ class PromptBuilder:
         tail = [self._date(now, True)] if self.settings.dates else []
         tail.append(self._answer)
         room = self._budget - len(self._instruction) - sum(map(len, tail))
+        recalled = recalled[: self.settings.recalled]
         lines = self._recalled(recalled, room // 2)
         room -= sum(map(len, lines))
-        actions, items = self._actions(events, room)
+        actions, items, named = self._actions(events, room)
+        acted = len(items)
         items.extend(recalled[: max(0, len(lines) - 1)])
-        return Prompt(np.concatenate([self._instruction, *actions, *lines, *tail]), items)
+        return Prompt(np.concatenate([self._instruction, *actions, *lines, *tail]), items, acted, named)
 
     def _recalled(self, products: Sequence[int], room: int) -> list[np.ndarray]:
         """The memory's lines, as many whole ones as fit in half of the room."""
-        lines = [self._products.ids[position] for position in products]
+        lines = [self._products[position] for position in products]
         while lines and len(self._memory_head) + sum(map(len, lines)) > room:
             lines.pop()
         return [self._memory_head, *lines] if lines else []
 
-    def _actions(self, events: Events, room: int) -> tuple[list[np.ndarray], list[int]]:
-        """The newest actions that fit, oldest of them first, and the items they show."""
-        parts: list[np.ndarray] = []
+    def _actions(self, events: Events, room: int) -> tuple[list[np.ndarray], list[int], np.ndarray]:
+        """The newest actions that fit, oldest of them first, the items they show, and the places of these in a prompt.
+
+        A date stands behind the first action of its month or holiday; those that follow in the same one need none.
+        """
+        actions: list[list[np.ndarray]] = []
         items: list[int] = []
-        columns = (events.kind[::-1].tolist(), events.ref[::-1].tolist(), events.time[::-1].tolist())
-        for kind, ref, time in zip(*columns, strict=True):
-            text = self._searched.ids[self._query_of_search[ref]] if kind == SEARCH else self._items.ids[ref]
-            action = [self._words.ids[kind], text]
-            if self.settings.dates:
-                action.append(self._date(time, False))
+        dates = self._changes(events)
+        for at in range(len(events) - 1, -1, -1):
+            kind, ref = int(events.kind[at]), int(events.ref[at])
+            text = self._searched.ids[self._query_of_search[ref]] if kind == SEARCH else self._items[ref]
+            action = [self._words.ids[kind], text, *dates[at]]
             room -= sum(map(len, action))
             if room < 0:
                 self.prompts_truncated += 1
                 break
-            parts.extend(reversed(action))
-            if kind != SEARCH:
-                items.append(ref)
-        return parts[::-1], items
+            actions.append(action)
+            items.append(-1 if kind == SEARCH else ref)
+        actions.reverse()
+        items.reverse()
+        named = self._places(actions, items)
+        return [piece for action in actions for piece in action], [item for item in items if item >= 0], named
+
+    def _changes(self, events: Events) -> list[list[np.ndarray]]:
+        """What each event says of its date: nothing where the event before says the same."""
+        if not self.settings.dates:
+            return [[] for _ in range(len(events))]
+        dates = [self._date(time, False) for time in events.time.tolist()]
+        return [[] if at and np.array_equal(date, dates[at - 1]) else [date] for at, date in enumerate(dates)]
+
+    def _places(self, actions: Sequence[Sequence[np.ndarray]], items: Sequence[int]) -> np.ndarray:
+        """Where the IDs of actions stand behind the instruction; an item of -1 names none."""
+        places: list[np.ndarray] = [np.zeros(0, np.int64)]
+        start = len(self._instruction)
+        mark = sum(map(len, self._id_mark))
+        for action, item in zip(actions, items, strict=True):
+            if item >= 0:
+                places.append(start + len(action[0]) + mark + np.arange(len(self.item_ids[item])))
+            start += sum(map(len, action))
+        return np.concatenate(places)

@@ -17,7 +17,8 @@ from recbole_llmfashion.data.eval_loader import EvalLoader, History
 from recbole_llmfashion.data.timeline import Events
 from recbole_llmfashion.prompt.builder import Prompt, PromptBuilder
 
-PROMPT_IDS, PROMPT_ITEMS, MEMORY_ITEMS = "prompt_ids", "prompt_items", "memory_items"
+PROMPT_IDS, PROMPT_ITEMS, ACTED_ITEMS = "prompt_ids", "prompt_items", "acted_items"
+MEMORY_ITEMS = "memory_items"
 
 
 class LLMFashionRecDataLoader(EvalLoader):
@@ -51,12 +52,15 @@ class LLMFashionRecDataLoader(EvalLoader):
             yield self.builder.encode(*question), question[2]
 
     def collate_fn(self, index: Sequence[int]) -> tuple[Interaction, History | None, torch.Tensor, torch.Tensor]:
-        """RecBole's batch; its interaction gains prompt_ids [B, P], right-padded with -1, and two id lists, with 0."""
+        """RecBole's batch; its interaction gains prompt_ids [B, P], right-padded with -1, and three id lists, with 0."""
         interaction, history, positive_u, positive_i = super().collate_fn(index)
         made = list(self.prompts(np.asarray(index)))
         added = {
             PROMPT_IDS: _padded([torch.from_numpy(prompt.ids) for prompt, _ in made], -1),
             PROMPT_ITEMS: _padded([torch.tensor(prompt.items, dtype=torch.int64) + 1 for prompt, _ in made], 0),
+            ACTED_ITEMS: _padded(
+                [torch.tensor(prompt.items[: prompt.acted], dtype=torch.int64) + 1 for prompt, _ in made], 0
+            ),
             MEMORY_ITEMS: _padded([torch.tensor(recalled, dtype=torch.int64) + 1 for _, recalled in made], 0),
         }
         interaction.update(Interaction(added))

@@ -53,10 +53,10 @@ class Template:
     now: str
     answer: str
 
-    def item(self, item_id: str, title: str, attributes: Mapping[str, str]) -> str:
-        """An item as key-value pairs behind its action word; empty attributes are left out."""
+    def about(self, title: str, attributes: Mapping[str, str]) -> str:
+        """An item's title and its attributes as key-value pairs behind its ID; empty attributes are left out."""
         pairs = "".join(f" | {name}: {value}" for name, value in attributes.items() if value)
-        return f"{self.id_mark} {item_id}{self.title_mark} {title}{pairs}"
+        return f"{self.title_mark} {title}{pairs}"
 
     @staticmethod
     def date(text: str) -> str:
@@ -103,7 +103,7 @@ TEMPLATES = {
         memory="\ntop",
         memory_line="\n-",
         now="\nnow",
-        answer="\nanswer",
+        answer="\nbuy",
     ),
 }
 

@@ -1,4 +1,4 @@
-"""The ID list: all items by closeness to a generated item in CORE's embedding table; knows no titles, no training."""
+"""Lists from CORE's embedding table: for a generated item, and for a session; knows no titles, no training."""
 
 import numpy as np
 from torch import Tensor
@@ -31,3 +31,30 @@ class IdList:
         known = items.clamp(min=0)
         # a duplicate of the item's row, or rounding, must not put another item before the one that was generated
         return self._table.order(self._table.vectors(known), first=known)
+
+
+class SessionList:
+    """Ranks the catalogue for what a customer did: cosine with the mean of the items' unit rows.
+
+    CORE represents a session as a weighted mean of its items' rows; this is that mean with equal weights (the paper of
+    CORE calls it CORE-ave, arXiv 2204.11067), and needs no weights beside the table.
+
+    Args:
+        table, tie: as IdList has them.
+    """
+
+    def __init__(self, table: np.ndarray, tie: np.ndarray) -> None:
+        self._table = CosineTable(table, tie)
+
+    def __call__(self, items: Tensor) -> Tensor:
+        """Item positions for each session, closest first, equal cosines by tie rank.
+
+        Args:
+            items: [B, S] int64 positions, -1 for none; a row without any gets some order, which the caller must mask.
+
+        Returns:
+            [B, N] int64.
+        """
+        known = (items >= 0)[:, :, None]
+        rows = self._table.vectors(items.clamp(min=0).flatten()).reshape(*items.shape, -1)
+        return self._table.order((rows * known).sum(dim=1))

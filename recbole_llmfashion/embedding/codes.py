@@ -1,0 +1,54 @@
+"""Items' vectors as short codes: residual quantization, so that items that lie close share their first codes.
+
+    code 1 = the nearest of 64 centres; code 2 = the nearest of 64 centres of what is left; and so on
+
+An item that comes later gets its code from the same centres. Knows vectors, not what they stand for. The second home of
+FAISS beside index.py.
+"""
+
+from pathlib import Path
+
+import faiss
+import numpy as np
+
+LEVELS, BITS = 3, 6  # three codes of 64
+
+
+class ResidualCodes:
+    """A trained quantizer.
+
+    Args:
+        index: an IndexResidualQuantizer; a bare quantizer cannot be written to a file.
+    """
+
+    def __init__(self, index: "faiss.IndexResidualQuantizer") -> None:
+        self._index = index
+
+    @classmethod
+    def train(cls, vectors: np.ndarray) -> "ResidualCodes":
+        """Finds the centres; fewer vectors than centres leave some of them unused.
+
+        Args:
+            vectors: [N, d] float32, N >= 1.
+        """
+        index = faiss.IndexResidualQuantizer(vectors.shape[1], LEVELS, BITS)
+        index.rq.train_type = (
+            faiss.ResidualQuantizer.Train_default
+        )  # the progressive one wants more items than dimensions
+        enough = np.resize(np.ascontiguousarray(vectors, np.float32), (max(len(vectors), 2**BITS), vectors.shape[1]))
+        index.train(enough)
+        return cls(index)
+
+    def encode(self, vectors: np.ndarray) -> np.ndarray:
+        """[N, 3] int64 codes below 64."""
+        packed = self._index.sa_encode(np.ascontiguousarray(vectors, np.float32))
+        return np.asarray(faiss.unpack_bitstrings(packed, LEVELS, BITS), np.int64)
+
+    def save(self, folder: Path) -> None:
+        """Writes codes.faiss."""
+        faiss.write_index(self._index, str(folder / "codes.faiss"))
+
+    @classmethod
+    def load(cls, folder: Path) -> "ResidualCodes":
+        """Reads what `save` wrote."""
+        return cls(faiss.read_index(str(folder / "codes.faiss")))

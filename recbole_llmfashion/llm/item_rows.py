@@ -1,0 +1,104 @@
+"""Embeddings of an item index's new tokens, made from the words of the items that hold them.
+
+    row = norm * unit(mean over the token's items of unit(sum over the item's words w of idf(w) * e(w)))
+    idf(w) = log((N + 1) / (items with w + 1)) + 0.1
+
+e is the backbone's own embedding, so a row lies where the words of a query lie, and a new item has one without
+training. The embedded backbone was pre-trained with such rows in worlds of other items (pretrain.py); others have
+learned nothing of them and begin here all the same. Knows token ids, no text.
+"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from recbole_llmfashion.llm.backbone import Backbone
+from recbole_llmfashion.prompt.item_index import ItemIndex
+
+NORM_FILE = "item_rows.json"
+LEAST_IDF = 0.1
+
+
+class WordBags:
+    """Which words each item has, and how much each of them counts.
+
+    Args:
+        words: by item, the token ids of its text; repeated ones count once, an item may have none.
+        vocab_size: ids are below it.
+    """
+
+    def __init__(self, words: Sequence[np.ndarray], vocab_size: int) -> None:
+        distinct = [np.unique(ids).astype(np.int64) for ids in words]
+        flat = np.concatenate([*distinct, np.zeros(0, np.int64)])
+        lengths = np.asarray([len(ids) for ids in distinct], np.int64)
+        holders = np.bincount(flat, minlength=vocab_size)
+        idf = np.log((len(words) + 1) / (holders + 1)) + LEAST_IDF
+        self._flat = torch.from_numpy(flat)
+        self._starts = torch.from_numpy(np.r_[0, np.cumsum(lengths)[:-1]].astype(np.int64))
+        self._weights = torch.from_numpy(idf[flat].astype(np.float32))
+
+    def units(self, embedding: Tensor) -> Tensor:
+        """[N, d] unit vectors of the items' weighted words, differentiable; zeros for an item without words.
+
+        Args:
+            embedding: [V, d].
+        """
+        device = embedding.device
+        flat, starts = self._flat.to(device), self._starts.to(device)
+        weights = self._weights.to(device, embedding.dtype)
+        return F.normalize(F.embedding_bag(flat, embedding, starts, mode="sum", per_sample_weights=weights), dim=1)
+
+
+def token_rows(units: Tensor, ids: Sequence[np.ndarray], first: int, new_tokens: int, norm: float) -> Tensor:
+    """[new_tokens, d] the rows of an index's tokens.
+
+    Args:
+        units: [N, d] of the items.
+        ids: by item, its token ids.
+        first: the first new token's id.
+        norm: length of every row whose items have words.
+    """
+    holders = np.repeat(np.arange(len(ids)), [len(tokens) for tokens in ids])
+    tokens = np.concatenate([*ids, np.zeros(0, np.int64)]).astype(np.int64) - first
+    rows = torch.zeros((new_tokens, units.shape[1]), dtype=units.dtype, device=units.device)
+    rows.index_add_(0, torch.from_numpy(tokens).to(units.device), units[torch.from_numpy(holders).to(units.device)])
+    return F.normalize(rows, dim=1) * norm
+
+
+def save_norm(norm: float, folder: Path) -> None:
+    """Writes the rows' length beside a backbone that was trained with it."""
+    (folder / NORM_FILE).write_text(json.dumps({"norm": norm}))
+
+
+def row_norm(source: str, embedding: Tensor) -> float:
+    """The rows' length: as the backbone's folder says, else the mean length of its embedding's rows."""
+    file = Path(source) / NORM_FILE
+    if file.is_file():
+        return float(json.loads(file.read_text())["norm"])
+    return float(embedding.norm(dim=1).mean())
+
+
+@torch.no_grad()
+def add_items(backbone: Backbone, index: ItemIndex) -> None:
+    """Gives a backbone the tokens of an index, their rows made from words; `backbone` is changed.
+
+    Args:
+        backbone: freshly loaded, without an adapter.
+        index: its words in the ids of the backbone's tokenizer.
+    """
+    model = backbone.model
+    weight = model.get_input_embeddings().weight
+    embedding = weight[: index.first].float()
+    norm = row_norm(backbone.name, embedding)
+    units = WordBags(index.words, index.first).units(embedding)
+    rows = token_rows(units, index.ids, index.first, index.new_tokens, norm)
+    # the mean of the old rows, which transformers would fill the new ones with, costs a decomposition and is not read
+    model.resize_token_embeddings(index.first + index.new_tokens, mean_resizing=False)
+    for layer in (model.get_input_embeddings(), model.get_output_embeddings()):
+        layer.weight[index.first :] = rows.to(layer.weight.dtype)
+    backbone.item_tokens = range(index.first, index.first + index.new_tokens)

@@ -1,0 +1,68 @@
+"""What names an item in prompts and answers where its token as text does not: new tokens of the vocabulary.
+
+`atomic` gives each item a token of its own, `semantic` a few code tokens that items with similar titles share
+(embedding/codes.py). The numbers of tokens say nothing: they follow the fixed hash of the items' tokens, neither time
+nor popularity. The index knows no model; what the new tokens' embeddings begin as is llm/item_rows.py's.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+IndexName = Literal["text", "semantic", "atomic"]
+CODES = 64  # in each level of embedding/codes.py
+
+
+@dataclass(frozen=True)
+class ItemIndex:
+    """Token ids of every item, and what their embeddings begin as.
+
+    Args:
+        ids: by catalogue position, int32 [n >= 1], all of them in [first, first + new_tokens).
+        first: the vocabulary's size without them.
+        new_tokens: how many tokens are new.
+        words: by catalogue position, the token ids of the item's text.
+        key: names what the tokens mean: rows that were trained under one key are no rows of another.
+    """
+
+    ids: Sequence[np.ndarray]
+    first: int
+    new_tokens: int
+    words: Sequence[np.ndarray] = ()
+    key: str = ""
+
+
+def atomic_index(tie: np.ndarray, first: int, words: Sequence[np.ndarray] = (), key: str = "") -> ItemIndex:
+    """One token an item.
+
+    Args:
+        tie: [N] int64 permutation, the fixed order of items (data.fixed_order.tie_rank).
+        first: the vocabulary's size.
+        words, key: see ItemIndex.
+    """
+    return ItemIndex([np.asarray([first + rank], np.int32) for rank in tie.tolist()], first, len(tie), words, key)
+
+
+def semantic_index(
+    codes: np.ndarray, tie: np.ndarray, first: int, words: Sequence[np.ndarray] = (), key: str = ""
+) -> ItemIndex:
+    """A token for each level's code, and a last one that tells apart the items whose codes are equal.
+
+    Args:
+        codes: [N, L] int64, from 0 to CODES - 1 in every level.
+        tie: [N] int64 permutation; decides which of the equal ones is the first.
+        first: the vocabulary's size.
+        words, key: see ItemIndex; the key gains the number of last tokens.
+    """
+    offsets = np.arange(codes.shape[1] + 1) * CODES
+    _, same = np.unique(codes, axis=0, return_inverse=True)
+    order = np.lexsort((tie, same.reshape(-1)))
+    group = same.reshape(-1)[order]
+    start = np.searchsorted(group, group, side="left")
+    last = np.empty(len(codes), np.int64)
+    last[order] = np.arange(len(codes)) - start
+    tokens = np.column_stack([codes + offsets[:-1], last + offsets[-1]]) + first
+    new = int(offsets[-1] + last.max(initial=-1) + 1)
+    return ItemIndex(list(tokens.astype(np.int32)), first, new, words, f"{key}-{new}")
