@@ -8,5 +8,6 @@ setup(
     package_data={
         "recbole_llmfashion.properties": ["*.yaml", "*/*.yaml", "*/*/*.yaml"],
         "recbole_llmfashion.study": ["*.j2"],
+        "recbole_llmfashion.llm": ["shipped/*"],
     },
 )

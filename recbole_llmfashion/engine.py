@@ -20,7 +20,7 @@ from recbole_llmfashion.config import LLMFashionConfig
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.llm.answers import Response, respond
 from recbole_llmfashion.llm.backbone import Backbone, load_backbone, load_tokenizer, vocabulary_size
-from recbole_llmfashion.llm.embedded import SHIPPED
+from recbole_llmfashion.llm.embedded import SHIPPED, save_untrained
 from recbole_llmfashion.llm.examples import Example
 from recbole_llmfashion.llm.finetune import CheckpointFolder, FinetuneLog, finetune, load_adapter, save_adapter
 from recbole_llmfashion.llm.generate import DecodingSettings, Generator, make_generator
@@ -31,7 +31,7 @@ from recbole_llmfashion.prompt.item_index import ItemIndex
 from recbole_llmfashion.prompt.response import parse_response
 from recbole_llmfashion.stages import StageStore, sha256, sha256_arrays, stage_seed
 
-EMBEDDED = "embedded"
+EMBEDDED, UNTRAINED = "embedded", "embedded-untrained"
 PROBE_PROMPTS = 64
 
 
@@ -51,7 +51,7 @@ class Engine:
     def __init__(self, config: LLMFashionConfig, store: StageStore) -> None:
         self.config, self.store = config, store
         self.name = str(config["llm_name_or_path"])
-        self.source = str(SHIPPED) if self.name == EMBEDDED else self.name
+        self.source = self._source()
         self.show_progress = bool(config["show_progress"])
         self.report: dict[str, Any] = {}
         self.identity = ""
@@ -63,8 +63,16 @@ class Engine:
         """Raises UserError where the backbone's tokenizer, or vLLM's Python where that is asked for, cannot be had."""
         if config["generation_backend"] == "vllm":
             check_interpreter(config["vllm_python"])
-        if config["llm_name_or_path"] != EMBEDDED:
+        if config["llm_name_or_path"] not in (EMBEDDED, UNTRAINED):
             load_tokenizer(str(config["llm_name_or_path"]))
+
+    def _source(self) -> str:
+        if self.name == EMBEDDED:
+            return str(SHIPPED)
+        if self.name != UNTRAINED:
+            return self.name
+        seed = self._seed("untrained")
+        return str(self.store.get("untrained", {"seed": seed}, lambda folder: save_untrained(folder, seed)))
 
     def _seed(self, stage: str) -> int:
         return stage_seed(self.config["seed"], stage)

@@ -7,6 +7,7 @@ FAISS beside index.py.
 """
 
 from pathlib import Path
+from typing import Any
 
 import faiss
 import numpy as np
@@ -21,7 +22,7 @@ class ResidualCodes:
         index: an IndexResidualQuantizer; a bare quantizer cannot be written to a file.
     """
 
-    def __init__(self, index: "faiss.IndexResidualQuantizer") -> None:
+    def __init__(self, index: Any) -> None:
         self._index = index
 
     @classmethod
@@ -32,9 +33,8 @@ class ResidualCodes:
             vectors: [N, d] float32, N >= 1.
         """
         index = faiss.IndexResidualQuantizer(vectors.shape[1], LEVELS, BITS)
-        index.rq.train_type = (
-            faiss.ResidualQuantizer.Train_default
-        )  # the progressive one wants more items than dimensions
+        # the progressive training wants more items than dimensions
+        index.rq.train_type = faiss.ResidualQuantizer.Train_default
         enough = np.resize(np.ascontiguousarray(vectors, np.float32), (max(len(vectors), 2**BITS), vectors.shape[1]))
         index.train(enough)
         return cls(index)

@@ -105,7 +105,7 @@ def save_adapter(model: "PeftModel", folder: Path) -> None:
 def load_adapter(backbone: Backbone, folder: Path, rows: bool = True) -> "PeftModel":
     """Puts a saved adapter on a backbone, frozen; `backbone.model` is the peft model from then on.
 
-    Trained rows of items' tokens are written into the embedding itself, so that nothing is put together at each forward.
+    Trained rows of items' tokens are written into the embedding itself, so that a forward puts nothing together.
 
     Args:
         rows: whether the adapter's rows of item tokens are taken; without them the backbone keeps its own, which may

@@ -3,6 +3,7 @@
 Knows nothing of what it will be trained on: texts come in, a tokenizer comes out. Falcon: arXiv 2311.16867.
 """
 
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -94,3 +95,16 @@ def save_embedded(model: FalconForCausalLM, tokenizer: PreTrainedTokenizerFast, 
     """Writes a folder that `load_backbone` reads: config, safetensors, tokenizer."""
     model.save_pretrained(str(folder))
     tokenizer.save_pretrained(str(folder))
+
+
+def save_untrained(folder: Path, seed: int) -> None:
+    """Writes the shipped backbone's shape and tokenizer with random weights: what its pre-training is measured against.
+
+    Its items' rows have the length of the shipped one's, so that only what was learned is missing.
+    """
+    config = FalconConfig.from_pretrained(str(SHIPPED))
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        model = FalconForCausalLM(config)
+    save_embedded(model, PreTrainedTokenizerFast.from_pretrained(str(SHIPPED)), folder)
+    shutil.copy(SHIPPED / "item_rows.json", folder)

@@ -21,6 +21,7 @@ from tqdm import tqdm
 
 from recbole_llmfashion.config import YamlLoader
 from recbole_llmfashion.data.atomic import read_folder
+from recbole_llmfashion.data.catalogue import TEXT_ATTRIBUTES
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.llm.embedded import new_embedded, save_embedded, train_tokenizer
 from recbole_llmfashion.llm.item_rows import save_norm
@@ -105,7 +106,7 @@ def make_worlds(config: PretrainConfig) -> list[list[Path]]:
 
 
 def typed_queries(folder: Path) -> list[str]:
-    """Query texts of a folder: the strings of its JSON files, the `query` column of its CSV files; none where absent."""
+    """Query texts of a folder: all strings of its JSON files, the `query` column of its tab-separated CSV files."""
     texts: list[str] = []
     for file in sorted(folder.glob("*")) if folder.is_dir() else []:
         if file.suffix == ".json":
@@ -139,7 +140,7 @@ def vocabulary_texts(worlds: Sequence[Path], queries: Sequence[str], seed: int) 
     for path in worlds:
         folder = rename_brands(read_folder(path), rng)
         items = folder.items
-        for title, *attributes in zip(*(items[name] for name in ("title", "category", "brand", "color", "size"))):
+        for title, *attributes in items[["title", *TEXT_ATTRIBUTES]].itertuples(index=False):
             yield f" {title}"
             yield " ".join(["", title, *attributes]).lower()
         yield from (f" {query}" for query in folder.searches["query"])

@@ -70,7 +70,8 @@ def card(
         "",
         f"Trained on {int(log['tokens']):,} tokens in {int(log['steps']):,} steps: random sequences that repeat "
         f"themselves, then {len(config['categories']) * config['worlds_per_category']} simulated worlds of "
-        f"{config['world_users']} customers ({', '.join(config['categories'])}; seeds from {config['first_seed'] + 1}), "
+        f"{config['world_users']} customers ({', '.join(config['categories'])}; seeds from "
+        f"{config['first_seed'] + 1}), "
         "whose brands are renamed and which no evaluation uses. The tokenizer also read "
         f"{queries:,} queries that people typed (WANDS and WebShop, MIT). It never saw an evaluation dataset.",
         "",

@@ -29,32 +29,10 @@ from recbole_llmfashion.prompt.item_words import item_words
 from recbole_llmfashion.prompt.memory import MemoryLog, QueryProductMemory
 from recbole_llmfashion.prompt.template import get_template
 
-SYLLABLES = [
-    "ba",
-    "ce",
-    "di",
-    "fo",
-    "gu",
-    "ha",
-    "je",
-    "ki",
-    "lu",
-    "my",
-    "no",
-    "pa",
-    "qui",
-    "ru",
-    "sho",
-    "ta",
-    "ve",
-    "wi",
-    "xo",
-    "yu",
-    "zen",
-    "tri",
-    "plo",
-    "kra",
-]
+SYLLABLES = (
+    *("ba", "ce", "di", "fo", "gu", "ha", "je", "ki", "lu", "my", "no", "pa", "qui", "ru"),
+    *("sho", "ta", "ve", "wi", "xo", "yu", "zen", "tri", "plo", "kra"),
+)
 HASHED = 512  # width of the hashed words by which a world's memory finds near queries: a world trains no text tower
 NEIGHBORS, PRODUCTS = 3, 5
 MAX_LENGTH, MAX_NEW_TOKENS = 256, 40

@@ -71,8 +71,8 @@ class Mixing:
     """How the lists are joined.
 
     Args:
-        ranking: mixup, the paper's; one list alone: "id", "title", "clip" (its ablations 3, 4 and 5); "beams", the LLM's
-            likeliest items, then the title list; or "fusion" of FUSED, see `retrieval.fusion`.
+        ranking: mixup, the paper's; one list alone: "id", "title", "clip" (its ablations 3, 4 and 5); "beams", the
+            LLM's likeliest items, then the title list; or "fusion" of FUSED, see `retrieval.fusion`.
         m, k, title_start: of `retrieval.mixup`.
         use_memory: whether the memory's products lead where an answer holds neither ID nor title.
         weights: of fusion, by list.

@@ -52,7 +52,7 @@ class LLMFashionRecDataLoader(EvalLoader):
             yield self.builder.encode(*question), question[2]
 
     def collate_fn(self, index: Sequence[int]) -> tuple[Interaction, History | None, torch.Tensor, torch.Tensor]:
-        """RecBole's batch; its interaction gains prompt_ids [B, P], right-padded with -1, and three id lists, with 0."""
+        """RecBole's batch; its interaction gains prompt_ids [B, P], right-padded with -1, and three lists of ids, 0."""
         interaction, history, positive_u, positive_i = super().collate_fn(index)
         made = list(self.prompts(np.asarray(index)))
         added = {
