@@ -22,7 +22,7 @@ from recbole_llmfashion.data.fixed_order import tie_rank
 from recbole_llmfashion.engine import Engine
 from recbole_llmfashion.learned import STEPS
 from recbole_llmfashion.model.llmfashionrec import LLMFashionRec
-from recbole_llmfashion.model.ranking import FUSED, Ranking, Validity
+from recbole_llmfashion.model.ranking import FUSED, GROUPS, Ranking, Validity
 from recbole_llmfashion.pipeline import Pipeline
 from recbole_llmfashion.retrieval.fusion import Candidates
 from recbole_llmfashion.run_folder import write_run
@@ -145,13 +145,19 @@ class LLMFashionRecTrainer(FloorTrainer):
         return super().fit(train_data, valid_data, callback_fn)
 
     def _weigh(self, valid_data: Any) -> None:
-        """Chooses the lists' weights by NDCG@10 of the validation rows."""
+        """Chooses the lists' weights by NDCG@10 of the validation rows, for each group of rows by itself."""
         self.pipeline.answer(valid_data)
-        found = Candidates(FUSED if self.model.parts.session_list is not None else [n for n in FUSED if n != "session"])
+        names = FUSED if self.model.parts.session_list is not None else [name for name in FUSED if name != "session"]
+        found = {group: Candidates(names) for group in GROUPS}
         for interaction, _, _, targets in valid_data:
-            found.add(self.model.ranked(interaction).lists, targets - 1)
-        self.model.weights, score = found.best_weights()
-        getLogger(__name__).info(f"fusion: weights {self.model.weights}, NDCG@10 {score:.4f} on {len(found)} rows")
+            ranked = self.model.ranked(interaction)
+            assert ranked.known is not None
+            for group, rows in (("known", ranked.known), ("new", ~ranked.known)):
+                found[group].add({name: ranked.lists[name][rows] for name in names}, targets[rows] - 1)
+        chosen = {group: candidates.best_weights() for group, candidates in found.items()}
+        self.model.weights = {group: weights for group, (weights, _) in chosen.items()}
+        said = {group: f"NDCG@10 {chosen[group][1]:.4f} on {len(found[group])} rows" for group in GROUPS}
+        getLogger(__name__).info(f"fusion: weights {self.model.weights}; {said}")
 
     def _some_users(self, valid_data: Any) -> Any:
         """A loader of the validation rows of report_users users, the same ones in every run; None where none is."""

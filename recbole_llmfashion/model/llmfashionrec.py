@@ -14,8 +14,19 @@ from recbole.utils import InputType
 
 from recbole_llmfashion.data.fixed_order import tie_rank
 from recbole_llmfashion.model.floors import with_pad_column
-from recbole_llmfashion.model.ranking import FUSED, Mixing, Parts, Question, Ranked, Ranking, Validity, rank
-from recbole_llmfashion.prompt.dataloader import ACTED_ITEMS, MEMORY_ITEMS, PROMPT_IDS, PROMPT_ITEMS
+from recbole_llmfashion.model.ranking import (
+    FUSED,
+    GROUPS,
+    Mixing,
+    Parts,
+    Question,
+    Ranked,
+    Ranking,
+    Validity,
+    Weights,
+    rank,
+)
+from recbole_llmfashion.prompt.dataloader import ACTED_ITEMS, MEMORY_ITEMS, PROMPT_IDS, PROMPT_ITEMS, QUERY_KNOWN
 from recbole_llmfashion.prompt.response import parse_response
 from recbole_llmfashion.retrieval.ties import scores_from_order
 
@@ -39,7 +50,7 @@ class LLMFashionRec(SequentialRecommender):
         super().__init__(config, dataset)
         self.configure(config)
         self.validity = Validity()
-        self.weights: dict[str, float] = dict.fromkeys(FUSED, 1.0)
+        self.weights: Weights = {group: dict.fromkeys(FUSED, 1.0) for group in GROUPS}
         self._tie = torch.from_numpy(tie_rank(dataset.catalogue.item_ids))
 
     def configure(self, config: Any) -> None:
@@ -61,7 +72,7 @@ class LLMFashionRec(SequentialRecommender):
         prompts = [row[row >= 0].numpy().astype(np.int32) for row in ids]
         responses = self.parts.answer(prompts)
         answers = [parse_response(response.text) for response in responses]
-        asked = Question(interaction[MEMORY_ITEMS].cpu(), interaction[ACTED_ITEMS].cpu())
+        asked = Question(*(interaction[name].cpu() for name in (MEMORY_ITEMS, ACTED_ITEMS, QUERY_KNOWN)))
         ranked = rank(self.parts, self.mixing, self._tie, responses, answers, asked)
         self.validity.add(answers, ranked, interaction[PROMPT_ITEMS].cpu())
         return ranked

@@ -26,6 +26,10 @@ Ranking = Literal["mixup", "id", "title", "clip", "beams", "fusion"]
 Ranker = Callable[[Tensor], Tensor]  # [B] item positions to [B, N] positions, best first
 FUSED = ("beams", "id", "title", "session", "memory")  # the lists of fusion
 FUSED_DEPTH = 100  # of each
+# A query that the log holds is answered by its own results, any other by its neighbours': how far the memory is to be
+# trusted differs, and so does the share of such rows between validation and test.
+GROUPS = ("known", "new")
+Weights = Mapping[str, Mapping[str, float]]
 
 
 @dataclass
@@ -60,10 +64,13 @@ class Question:
     Args:
         recalled: [B, R] int64, the memory's products for each row, positions + 1, 0 for none.
         acted: [B, S] int64, the items of the prompt's actions, positions + 1, 0 for none.
+        known: [B] bool, whether the log holds the row's last query itself, so that what the memory recalls is that
+            query's own.
     """
 
     recalled: Tensor
     acted: Tensor
+    known: Tensor
 
 
 @dataclass(frozen=True)
@@ -75,7 +82,7 @@ class Mixing:
             LLM's likeliest items, then the title list; or "fusion" of FUSED, see `retrieval.fusion`.
         m, k, title_start: of `retrieval.mixup`.
         use_memory: whether the memory's products lead where an answer holds neither ID nor title.
-        weights: of fusion, by list.
+        weights: of fusion, by group of rows (GROUPS) and list.
     """
 
     ranking: Ranking
@@ -83,7 +90,7 @@ class Mixing:
     k: int
     title_start: int
     use_memory: bool
-    weights: Mapping[str, float] = field(default_factory=dict)
+    weights: Weights = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -98,6 +105,7 @@ class Ranked:
         recalled: [B, R] int64, the memory's products that may lead the fallback, positions + 1, 0 for none.
         mixing: as it was asked for.
         lists: the short lists that beams and fusion join, [B, L] positions by name, -1 for none.
+        known: [B] bool, see Question.
     """
 
     order: Tensor
@@ -107,6 +115,7 @@ class Ranked:
     recalled: Tensor
     mixing: Mixing
     lists: Mapping[str, Tensor] = field(default_factory=dict)
+    known: Tensor | None = None
 
     @property
     def has_id(self) -> Tensor:
@@ -126,7 +135,9 @@ class Ranked:
         return "memory" if bool((self.recalled[row] == item + 1).any()) else "popularity"
 
     def _heaviest(self, row: int, item: int) -> str:
-        weights = self.mixing.weights if self.mixing.ranking == "fusion" else {"beams": 1.0}
+        weights: Mapping[str, float] = {"beams": 1.0}
+        if self.mixing.ranking == "fusion":
+            weights = self.mixing.weights["known" if self.known is not None and bool(self.known[row]) else "new"]
         worth = {
             name: weights.get(name, 0.0) / (CONSTANT + 1 + int(at[0]))
             for name, found in self.lists.items()
@@ -165,8 +176,8 @@ def rank(
     else:
         order = torch.where(has_title[:, None], title_order, fallback)
         lists = _short_lists(parts, mixing, responses, asked, (id_order, has_id), (title_order, has_title))
-        order = _joined(order, lists, mixing)
-    return Ranked(order, id_order, positions, has_title, recalled, mixing, lists)
+        order = _joined(order, lists, mixing, asked.known)
+    return Ranked(order, id_order, positions, has_title, recalled, mixing, lists, asked.known)
 
 
 def _short_lists(
@@ -193,13 +204,17 @@ def _short_lists(
     return lists | {"memory": asked.recalled[:, :FUSED_DEPTH] - 1}
 
 
-def _joined(order: Tensor, lists: Mapping[str, Tensor], mixing: Mixing) -> Tensor:
+def _joined(order: Tensor, lists: Mapping[str, Tensor], mixing: Mixing, known: Tensor) -> Tensor:
     """The whole order: what the short lists hold, then what they do not, as `order` has it."""
     if mixing.ranking == "beams":
         return lead(order, lists["beams"])
     if mixing.ranking != "fusion":
         return order
-    scores = fused_scores(lists, mixing.weights, order.shape[1])
+    scores = torch.where(
+        known[:, None],
+        fused_scores(lists, mixing.weights["known"], order.shape[1]),
+        fused_scores(lists, mixing.weights["new"], order.shape[1]),
+    )
     return order.gather(1, torch.argsort(scores.gather(1, order), dim=1, descending=True, stable=True))
 
 

@@ -222,6 +222,11 @@ class PromptBuilder:
             return []
         return self.memory.top_products(self._queries[self._query_of_search[last]], last if training else -1)
 
+    def knows(self, events: Events) -> bool:
+        """Whether the memory holds the last search's very query."""
+        last = events.last_search()
+        return self.memory is not None and last >= 0 and self.memory.knows(self._queries[self._query_of_search[last]])
+
     def encode(self, events: Events, now: float, recalled: Sequence[int]) -> Prompt:
         """One prompt.
 

@@ -18,7 +18,7 @@ from recbole_llmfashion.data.timeline import Events
 from recbole_llmfashion.prompt.builder import Prompt, PromptBuilder
 
 PROMPT_IDS, PROMPT_ITEMS, ACTED_ITEMS = "prompt_ids", "prompt_items", "acted_items"
-MEMORY_ITEMS = "memory_items"
+MEMORY_ITEMS, QUERY_KNOWN = "memory_items", "query_known"
 
 
 class LLMFashionRecDataLoader(EvalLoader):
@@ -52,15 +52,17 @@ class LLMFashionRecDataLoader(EvalLoader):
             yield self.builder.encode(*question), question[2]
 
     def collate_fn(self, index: Sequence[int]) -> tuple[Interaction, History | None, torch.Tensor, torch.Tensor]:
-        """RecBole's batch; its interaction gains prompt_ids [B, P], right-padded with -1, and three lists of ids, 0."""
+        """RecBole's batch, its interaction with prompt_ids [B, P], padded with -1, three lists of ids, 0, and a flag."""
         interaction, history, positive_u, positive_i = super().collate_fn(index)
-        made = list(self.prompts(np.asarray(index)))
+        questions = list(self.questions(np.asarray(index)))
+        made = [(self.builder.encode(*question), question[2]) for question in questions]
         added = {
             PROMPT_IDS: _padded([torch.from_numpy(prompt.ids) for prompt, _ in made], -1),
             PROMPT_ITEMS: _padded([torch.tensor(prompt.items, dtype=torch.int64) + 1 for prompt, _ in made], 0),
             ACTED_ITEMS: _padded(
                 [torch.tensor(prompt.items[: prompt.acted], dtype=torch.int64) + 1 for prompt, _ in made], 0
             ),
+            QUERY_KNOWN: torch.tensor([self.builder.knows(question[0]) for question in questions]),
             MEMORY_ITEMS: _padded([torch.tensor(recalled, dtype=torch.int64) + 1 for _, recalled in made], 0),
         }
         interaction.update(Interaction(added))

@@ -6,6 +6,7 @@ count; where the log has no positions, by the count of clicks and purchases afte
 of prompts and of users.
 """
 
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -80,6 +81,11 @@ class QueryProductMemory:
             # one more than asked for: leaving an event out can empty a key
             ids = self._index.search(self._encode(keys), self._neighbors + 1)[1]
             self._nearest.update(zip(keys, ids, strict=True))
+
+    def knows(self, query: str) -> bool:
+        """Whether somebody searched so in the log: what comes back then is that search's own, not a neighbour's."""
+        place = bisect_left(self.keys, fold(query))
+        return place < len(self.keys) and self.keys[place] == fold(query)
 
     def forget(self) -> None:
         """Lets go of the neighbours found so far; they are found again when they are asked for."""
