@@ -20,13 +20,15 @@ CONFIG = {
     "temperature": 0.05,
     "top_p": 0.95,
     "generation_batch_size": 4,
+    "title_source": "lookup",
+    "beams": 0,
 }
 
 
 def made(tmp_path, monkeypatch, backend):
     """An engine with an adapter, whose two ways to answer only say what they were given."""
-    engine = Engine(CONFIG | {"generation_backend": backend}, StageStore(tmp_path), list)  # type: ignore[arg-type]
-    engine._adapter = tmp_path / "adapter-77"
+    engine = Engine(CONFIG | {"generation_backend": backend}, StageStore(tmp_path))  # type: ignore[arg-type]
+    engine._adapter, engine._index = tmp_path / "adapter-77", None
     engine.__dict__["tokenizer"] = "its tokenizer"
     merges = []
 
@@ -38,24 +40,28 @@ def made(tmp_path, monkeypatch, backend):
         assert (python, tokenizer, settings.max_new_tokens) == ("/opt/vllm/bin/python", "its tokenizer", 9)
         return [f"vllm {(model / 'weights').read_text()} {len(spoken)} {prefix}" for _ in prompts]
 
-    monkeypatch.setattr(engine, "_backbone", lambda: "backbone")
-    monkeypatch.setattr(engine, "_load", lambda: ("model", "tokenizer"))
+    monkeypatch.setattr(engine, "_backbone", lambda index: "backbone")
+    monkeypatch.setattr(engine, "_load", lambda index: "model")
     monkeypatch.setattr(engine_module, "merge_adapter", merge)
     monkeypatch.setattr(engine_module, "vllm_generate", by_vllm)
     monkeypatch.setattr(engine_module, "make_generator", lambda *_: lambda prompts, _: ["here" for _ in prompts])
     return engine, merges
 
 
+def texts(engine, spoken):
+    return [response.text for response in engine.generate([np.arange(3)], spoken, [4])]
+
+
 def test_vllm_answers_from_a_folder_that_is_merged_once(tmp_path, monkeypatch):
     engine, merges = made(tmp_path, monkeypatch, "vllm")
     for _ in range(2):
-        assert engine.generate([np.arange(3)], [[5], [6]], [4]) == ["vllm merged 2 [4]"]
+        assert texts(engine, [[5], [6]]) == ["vllm merged 2 [4]"]
     assert merges == [("backbone", tmp_path / "adapter-77")]
 
 
 def test_transformers_answers_here_and_merges_nothing(tmp_path, monkeypatch):
     engine, merges = made(tmp_path, monkeypatch, "transformers")
-    assert engine.generate([np.arange(3)], [[5]], [4]) == ["here"] and merges == []
+    assert texts(engine, [[5]]) == ["here"] and merges == []
 
 
 def test_a_missing_python_is_found_before_anything_runs():

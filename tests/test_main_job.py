@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from fakes import SMALL, replace_test_targets, simulated_shop
+from fakes import BACKBONE_LAYERS, SMALL, replace_test_targets, simulated_shop
 
 from recbole_llmfashion import engine
 from recbole_llmfashion.run import main
@@ -57,14 +57,15 @@ def test_what_an_llm_row_must_tell(first):
     row = first["LLMFashionRec"]
     generation = row["generation"]
     assert generation["valid_id_rate"] == 1.0  # constrained
-    assert generation["quantized_layers"] == 4 * SMALL["embedded_layers"]  # four projections a layer
+    assert generation["quantized_layers"] == 4 * BACKBONE_LAYERS  # four projections a layer
     assert generation["clip"] == "trained on the log" and generation["title_pairs"] == "queries"
     assert {"format_rate", "fallback_rate", "in_prompt_rate", "prompts_truncated"} <= generation.keys()
     assert (
         set(generation["perplexity"]) == set(generation["format_failures"]) == {"before", "after_uniform", "after_hard"}
     )
-    assert set(row["lists"]) == {"id", "title"} and set(row["mixup_validation"]) == {"1", "2", "3"}
-    stages = {"clip", "tokenizer", "embedded", "adapter", "responses", "title", "train_CORE", "total"}
+    assert set(row["lists"]) == {"id", "title", "beams", "mixup"} and row["mixup_validation"] == {}
+    assert set(row["fusion"]) == {"beams", "id", "title", "session", "memory"}
+    stages = {"clip", "adapter", "responses", "title", "train_CORE", "total"}
     assert set(row["seconds"]) == stages and row["peak_memory_mb"] > 100
 
 
@@ -74,12 +75,17 @@ def test_core_table_is_the_core_rows_table(first):
 
 def test_a_new_mixup_trains_and_generates_nothing(shop, first, monkeypatch):
     monkeypatch.setattr(StageStore, "_publish", lambda *args: pytest.fail("a stage was made again"))
-    again = arguments(shop, "again", "LLMFashionRec", mixup_m=2, checkpoint_dir=shop / "saved_first")
-    assert main(again) == 0
-    row = results(shop, "again")["LLMFashionRec"]
-    assert set(row["stages_reused"]) == set(row["seconds"]) - {"total"}
+    rows = []
+    for m in (1, 2):
+        keys = {"ranking": "mixup", "mixup_m": m, "checkpoint_dir": shop / "saved_first"}
+        assert main(arguments(shop, "again", "LLMFashionRec", **keys)) == 0
+        rows.append(results(shop, "again")["LLMFashionRec"])
+        assert set(rows[-1]["stages_reused"]) == set(rows[-1]["seconds"]) - {"total"}
+    one, row = rows
     assert row["run"] != first["LLMFashionRec"]["run"] and Path(row["run"]).parent == shop / "saved_first/shoes/runs"
-    assert row["mixup_validation"] == first["LLMFashionRec"]["mixup_validation"]
+    assert row["mixup_validation"] == one["mixup_validation"] and set(row["mixup_validation"]) == {"1", "2", "3"}
+    assert row["lists"] == one["lists"] == {name: first["LLMFashionRec"]["lists"][name] for name in ("id", "title")}
+    assert {m: one[m] for m in METRICS[:3]} == first["LLMFashionRec"]["lists"]["mixup"]
     assert row["valid"]["ndcg@10"] == row["mixup_validation"]["2"]["ndcg@10"]
 
 
@@ -93,7 +99,7 @@ def test_stopped_in_the_middle_and_started_again(shop, first, monkeypatch):
         patch.setattr(engine, "finetune", stopped)
         assert main(arguments(shop, "stopped", "LLMFashionRec")) == 2
     kept = {path.name.split("-")[0] for path in (shop / "saved_stopped/shoes/stages").glob("*-*")}
-    assert kept == {"title", "train_CORE", "clip", "tokenizer", "embedded"}
+    assert kept == {"title", "train_CORE", "clip"}
     assert main(arguments(shop, "stopped", "LLMFashionRec")) == 0
     row = results(shop, "stopped")["LLMFashionRec"]
     assert set(row["stages_reused"]) == kept

@@ -125,8 +125,8 @@ class Ranked:
     def list_of(self, row: int, item: int) -> str:
         """Which list gave a row its item: one of FUSED, clip or popularity; of several the one that weighs most."""
         ranking = self.mixing.ranking
-        if ranking in ("beams", "fusion"):
-            return self._heaviest(row, item)
+        if ranking in ("beams", "fusion") and (heaviest := self._heaviest(row, item)):
+            return heaviest
         if ranking in ("mixup", "id") and bool(self.has_id[row]):
             alone = ranking == "id" or not bool(self.has_title[row])
             return "id" if alone or item in self.id_order[row, : self.mixing.m].tolist() else "title"
@@ -135,6 +135,7 @@ class Ranked:
         return "memory" if bool((self.recalled[row] == item + 1).any()) else "popularity"
 
     def _heaviest(self, row: int, item: int) -> str:
+        """Of the short lists that hold the item the one that adds most; empty where none does."""
         weights: Mapping[str, float] = {"beams": 1.0}
         if self.mixing.ranking == "fusion":
             weights = self.mixing.weights["known" if self.known is not None and bool(self.known[row]) else "new"]
@@ -144,7 +145,7 @@ class Ranked:
             if len(at := torch.nonzero(found[row] == item).flatten())
         }
         found = max(worth, key=lambda name: worth[name], default="")
-        return found if found and worth[found] > 0 else "title" if bool(self.has_title[row]) else "popularity"
+        return found if found and worth[found] > 0 else ""
 
 
 def rank(

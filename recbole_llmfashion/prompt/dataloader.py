@@ -52,7 +52,7 @@ class LLMFashionRecDataLoader(EvalLoader):
             yield self.builder.encode(*question), question[2]
 
     def collate_fn(self, index: Sequence[int]) -> tuple[Interaction, History | None, torch.Tensor, torch.Tensor]:
-        """RecBole's batch, its interaction with prompt_ids [B, P], padded with -1, three lists of ids, 0, and a flag."""
+        """RecBole's batch and prompt_ids [B, P], padded with -1, three lists of ids, padded with 0, and a flag."""
         interaction, history, positive_u, positive_i = super().collate_fn(index)
         questions = list(self.questions(np.asarray(index)))
         made = [(self.builder.encode(*question), question[2]) for question in questions]

@@ -11,10 +11,11 @@ from recbole_llmfashion.baseline import make_loaders
 from recbole_llmfashion.config import load_config
 from recbole_llmfashion.data.fixed_order import tie_rank
 from recbole_llmfashion.errors import UserError
+from recbole_llmfashion.llm.answers import Response
 from recbole_llmfashion.model.floors import Popularity
 from recbole_llmfashion.model.llmfashionrec import LLMFashionRec
 from recbole_llmfashion.model.ranking import Parts
-from recbole_llmfashion.prompt.dataloader import MEMORY_ITEMS, PROMPT_IDS, PROMPT_ITEMS
+from recbole_llmfashion.prompt.dataloader import ACTED_ITEMS, MEMORY_ITEMS, PROMPT_IDS, PROMPT_ITEMS
 from recbole_llmfashion.retrieval.id_list import IdList
 from recbole_llmfashion.retrieval.title_list import TitleList
 
@@ -23,14 +24,16 @@ TABLE = np.array([[1, 0], [0.9, 0.1], [0.8, 0.2], [0, 1], [0.1, 0.9], [0.5, 0.5]
 
 
 def make_model(root, answers, **keys):
+    """A model that mixes the lists as the paper does, unless `keys` say otherwise."""
     write_tiny(root)
-    config = load_config(LLMFashionRec, "tiny", overrides={"data_path": str(root), "topk": [3], **keys})
+    keys = {"data_path": str(root), "topk": [3], "ranking": "mixup", **keys}
+    config = load_config(LLMFashionRec, "tiny", overrides=keys)
     dataset = make_loaders(config).train._dataset
     model = LLMFashionRec(config, dataset)
     tie = tie_rank(dataset.catalogue.item_ids)
     titles = hash_encoder(dataset.catalogue.titles)
     model.parts = Parts(
-        answer=lambda prompts: [answers[int(prompt[0])] for prompt in prompts],
+        answer=lambda prompts: [Response(answers[int(prompt[0])]) for prompt in prompts],
         position_of={token: i for i, token in enumerate(dataset.catalogue.item_ids)},
         id_list=IdList(TABLE, tie),
         title_list=TitleList(titles, hash_encoder, tie),
@@ -45,6 +48,7 @@ def batch(rows, recalled=None, shown=None):
             "item_id": torch.ones(rows, dtype=torch.int64),
             PROMPT_IDS: torch.stack([torch.arange(rows), torch.full((rows,), -1)], dim=1),
             PROMPT_ITEMS: torch.tensor(shown or [[0]] * rows),
+            ACTED_ITEMS: torch.zeros(rows, 1, dtype=torch.int64),
             MEMORY_ITEMS: torch.tensor(recalled or [[0]] * rows),
         }
     )

@@ -6,8 +6,6 @@ import numpy as np
 import pytest
 import torch
 from fakes import INTER, ITEM, SEARCH, hash_encoder, replace_test_targets, simulated_shop, write_tiny
-from hypothesis import given
-from hypothesis import strategies as st
 from recbole.data.interaction import Interaction
 
 from recbole_llmfashion.baseline import make_loaders, stage_root
@@ -19,7 +17,7 @@ from recbole_llmfashion.floor_trainer import QueryMemoryTrainer
 from recbole_llmfashion.learned import Learned
 from recbole_llmfashion.model.floors import Popularity
 from recbole_llmfashion.model.llmfashionrec import LLMFashionRec
-from recbole_llmfashion.model.query_memory import Parts, QueryMemory, with_first
+from recbole_llmfashion.model.query_memory import Parts, QueryMemory
 from recbole_llmfashion.pipeline import Pipeline
 from recbole_llmfashion.prompt.builder import PromptBuilder
 from recbole_llmfashion.quick_start import run_experiment
@@ -64,13 +62,6 @@ def test_what_leads_a_row_by_hand(tmp_path):
     assert model.sources["memory"] == 2
 
 
-@given(st.permutations(range(6)), st.lists(st.integers(0, 5), unique=True))
-def test_first_items_lead_and_the_others_keep_their_order(order, first):
-    found = with_first(torch.tensor([order, order]), [first, []])
-    assert found[0].tolist() == [*first, *(item for item in order if item not in first)]
-    assert found[1].tolist() == list(order)
-
-
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory):
     return simulated_shop(tmp_path_factory.mktemp("shop"))
@@ -108,7 +99,7 @@ def test_the_memory_is_asked_as_the_prompt_of_an_evaluation_row_asks_it(shop, fi
     for user, length in zip(feat["user_id"].tolist(), feat[HISTORY_LENGTH].tolist(), strict=True):
         query, products = trainer.model.parts.last_query(user, length)
         events = loaders.dataset.timeline.events(user, length)
-        assert list(products) == PromptBuilder.memory_products(builder, events, False)
+        assert list(products) == PromptBuilder.memory_products(builder, events, False)[: config["memory_products"]]
         counts["popularity" if query is None else "memory" if products else "title"] += 1
     assert first.details["sources"] == {name: count / len(feat) for name, count in counts.items()}
     assert counts["memory"] > 10 and sum(counts.values()) == first.details["rows"]["test"]

@@ -6,7 +6,7 @@ import torch
 
 from recbole_llmfashion.data.fixed_order import tie_rank
 from recbole_llmfashion.retrieval.cosine import CosineTable
-from recbole_llmfashion.retrieval.id_list import IdList
+from recbole_llmfashion.retrieval.id_list import IdList, SessionList
 from recbole_llmfashion.retrieval.mixup import mixup
 from recbole_llmfashion.retrieval.title_list import TitleList
 
@@ -79,3 +79,20 @@ def test_shuffling_the_id_table_changes_nothing_at_m_1() -> None:
     shuffled = table[generator.permutation(30)]
     assert torch.equal(mixed(table, 1), mixed(shuffled, 1))
     assert not torch.equal(mixed(table, 3), mixed(shuffled, 3))
+
+
+def test_session_list_literal() -> None:
+    # unit rows (1, 0), (0, 1), (.6, .8): items 0 and 1 mean (.5, .5), so 2 at .99 before the tie of 0 and 1
+    ranked = SessionList(np.array([[2.0, 0.0], [0.0, 0.5], [3.0, 4.0]]), np.array([2, 1, 0]))
+    # alone, 0 is followed by 2 (.6) and 1 (0); 1 by 2 (.8) and 0 (0)
+    assert ranked(torch.tensor([[0, 1], [0, -1], [-1, 1]])).tolist() == [[2, 1, 0], [0, 2, 1], [1, 2, 0]]
+    # what was done three times weighs three times: (3, 1) / 3.16 is 0 at .949, 2 at .822, 1 at .316
+    assert ranked(torch.tensor([[0, 0, 1, 0]])).tolist() == [[0, 2, 1]]
+
+
+def test_where_the_gaps_of_a_session_stand_does_not_matter() -> None:
+    ranked = SessionList(TABLE, TIE)
+    orders = ranked(torch.tensor([[2, 3, -1, -1], [-1, 2, -1, 3], [3, -1, -1, 2]]))
+    assert len({tuple(row) for row in orders.tolist()}) == 1
+    assert sorted(ranked(torch.tensor([[-1, -1]]))[0].tolist()) == [0, 1, 2, 3, 4, 5]
+    assert ranked(torch.tensor([[4]])).tolist() == [[5, 4, 3, 2, 1, 0]]  # a row of zeros says nothing: the fixed order
