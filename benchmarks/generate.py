@@ -3,7 +3,7 @@
     python benchmarks/generate.py [--dataset footwear] [--data_path dataset] [--template compact] [--users 128]
         [--batch 64] [--rounds 3] [--device cpu]
 
-A Falcon of the embedded default's size with random weights, which hardly ever ends a title before the 40 tokens are
+A Falcon of the shipped backbone's size with random weights, which hardly ever ends a title before the 40 tokens are
 said, so that early stopping gains nothing here. Both sides get the same prompts (100 to 216 tokens, the template's
 instruction first, then items of the dataset) in the same batches from the longest to the shortest, keep keys and
 values, and run on at most two threads. The peer's function looks the tokens so far up in a dict that is built
@@ -41,9 +41,6 @@ class Recording:
         self._tokenizer = tokenizer
         self.eos_token_id, self.pad_token_id = tokenizer.eos_token_id, tokenizer.pad_token_id
         self.seen: dict[str, list[int]] = {}
-
-    def __len__(self) -> int:
-        return len(self._tokenizer)
 
     def decode(self, ids: list[int], **options: Any) -> str:
         """The tokenizer's text."""
@@ -172,7 +169,7 @@ def main() -> None:
         words.answer,
         ID_PREFIX + SEPARATOR,
     ] * 99
-    tokenizer = train_tokenizer(texts, 2048)
+    tokenizer = train_tokenizer(texts, 4096)
     model = new_embedded(len(tokenizer), 128, 4, 4, seed=0).to(options.device).eval()
     prefix, separator = tokenizer([ID_PREFIX, SEPARATOR])["input_ids"]
     spoken = [[*said, *separator] for said in tokenizer([f" {token}" for token in ids])["input_ids"]]

@@ -2,7 +2,7 @@
 
     python benchmarks/train.py [--batches 12] [--batch_size 16] [--rounds 3] [--threads 1] [--clock wall]
 
-Both train the embedded default's shape (vocabulary 2,048, width 128, 4 layers, 4 heads, LoRA of rank 16 on all four
+Both train the shipped backbone's shape (vocabulary 4,096, width 128, 4 layers, 4 heads, LoRA of rank 16 on all four
 projections, dropout 0.05) in fp32, from the same weights and adapter, with AdamW at the same rates, on prompts of 100
 to 216 random tokens with responses of 26 to 34, whose loss alone counts. Batches, their order and their padding are the
 same, and so are the losses of each step, which is asserted. A second line says what batches of like length add to ours.
@@ -30,7 +30,7 @@ from recbole_llmfashion.llm.examples import Example, batches_by_length
 from recbole_llmfashion.llm.finetune import FinetuneSettings, add_adapter
 from recbole_llmfashion.llm.training import Training
 
-VOCABULARY, WIDTH, LAYERS, HEADS = 2048, 128, 4, 4
+VOCABULARY, WIDTH, LAYERS, HEADS = 4096, 128, 4, 4
 PROMPT, RESPONSE = (100, 216), (26, 34)
 RATE, SEED, TOLERANCE = 5e-4, 7, 1e-3
 Run = Callable[[], tuple[list[float], float]]

@@ -43,7 +43,7 @@ HOMES = {
     "transformers": {"llm", "model/recformer"},
     "peft": {"llm"},
     "bitsandbytes": {"llm"},
-    "faiss": {"embedding/index"},
+    "faiss": {"embedding/index", "embedding/codes"},
     "open_clip": {"embedding/clip"},
     "huggingface_hub": {"datasets/convert/download"},
     "ray": {"tuning"},

@@ -35,6 +35,7 @@ class ResidualCodes:
         index = faiss.IndexResidualQuantizer(vectors.shape[1], LEVELS, BITS)
         # the progressive training wants more items than dimensions
         index.rq.train_type = faiss.ResidualQuantizer.Train_default
+        index.rq.cp.min_points_per_centroid = 1  # FAISS would write a warning for a catalogue below 2,496 items
         enough = np.resize(np.ascontiguousarray(vectors, np.float32), (max(len(vectors), 2**BITS), vectors.shape[1]))
         index.train(enough)
         return cls(index)

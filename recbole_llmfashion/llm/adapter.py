@@ -4,10 +4,10 @@ submodule.
 Knows nothing of training. LoRA: arXiv 2106.09685, through peft.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from torch import nn
@@ -60,6 +60,19 @@ def _refuse_second(backbone: Backbone) -> None:
         raise ValueError("the backbone has an adapter already; load the backbone again for another one")
 
 
+def _row_layers(model: Any) -> dict[str, Any]:
+    """By path, the layers with a row a token: the embedding, and the output head where its weight is another one."""
+    embedding, head = model.get_input_embeddings(), model.get_output_embeddings()
+    layers = [embedding] if head.weight is embedding.weight else [embedding, head]
+    return {name: layer for name, layer in model.named_modules() if any(layer is wanted for wanted in layers)}
+
+
+def _trained_rows(backbone: Backbone) -> dict[str, list[int]] | None:
+    """The rows that peft trains; named a list alone, it would leave those of a head of its own as they began."""
+    tokens = list(backbone.item_tokens)
+    return dict.fromkeys(_row_layers(backbone.model), tokens) if tokens else None
+
+
 def new_adapter(
     backbone: Backbone, rank: int, alpha: int, dropout: float, targets: TargetModules, seed: int
 ) -> "PeftModel":
@@ -88,7 +101,7 @@ def new_adapter(
         target_modules=modules,
         bias="none",
         task_type="CAUSAL_LM",
-        trainable_token_indices=list(backbone.item_tokens) or None,
+        trainable_token_indices=_trained_rows(backbone),
     )
     with torch.random.fork_rng():
         torch.manual_seed(seed)
@@ -130,9 +143,9 @@ def _load(backbone: Backbone, folder: Path, rows: bool) -> None:
     from safetensors.torch import load_file
 
     weights = load_file(str(folder / "adapter_model.safetensors"))
-    trained = [value for name, value in weights.items() if ROWS in name]
+    trained = {name: value for name, value in weights.items() if ROWS in name}
     if rows and trained:
-        _write_rows(backbone, trained[0])
+        _write_rows(backbone, trained)
     config = LoraConfig.from_pretrained(str(folder))
     config.trainable_token_indices, config.inference_mode = None, True
     model = get_peft_model(backbone.model, config)
@@ -143,9 +156,11 @@ def _load(backbone: Backbone, folder: Path, rows: bool) -> None:
 
 
 @torch.no_grad()
-def _write_rows(backbone: Backbone, trained: torch.Tensor) -> None:
-    if len(trained) != len(backbone.item_tokens):
-        raise ValueError(f"{len(trained)} rows for {len(backbone.item_tokens)} tokens of items")
-    for layer in (backbone.model.get_input_embeddings(), backbone.model.get_output_embeddings()):
-        at = slice(backbone.item_tokens.start, backbone.item_tokens.stop)
-        layer.weight[at] = trained.to(layer.weight.device, layer.weight.dtype)
+def _write_rows(backbone: Backbone, trained: Mapping[str, torch.Tensor]) -> None:
+    at = slice(backbone.item_tokens.start, backbone.item_tokens.stop)
+    for path, layer in _row_layers(backbone.model).items():
+        rows = next((value for name, value in trained.items() if f".{path}." in name), None)
+        if rows is None or len(rows) != len(backbone.item_tokens):
+            found = "no" if rows is None else len(rows)
+            raise ValueError(f"{path}: {found} rows for {len(backbone.item_tokens)} tokens of items")
+        layer.weight[at] = rows.to(layer.weight.device, layer.weight.dtype)

@@ -34,7 +34,7 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int) -> PreTrainedTokenize
         UserError: vocab_size does not hold the bytes and the two marks.
     """
     if vocab_size < BYTES + 2:
-        raise UserError(f"embedded_vocab_size: {vocab_size} is too small; {BYTES + 2} hold the bytes and two marks")
+        raise UserError(f"vocab_size: {vocab_size} is too small; {BYTES + 2} hold the bytes and two marks")
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [
@@ -68,7 +68,7 @@ def new_embedded(vocab_size: int, width: int, layers: int, heads: int, seed: int
         UserError: width and heads do not go together.
     """
     if width % (2 * heads):
-        raise UserError(f"embedded_width: {width} is no multiple of 2 * embedded_heads ({heads}), which rotary needs")
+        raise UserError(f"width: {width} is no multiple of 2 * heads ({heads}), which rotary needs")
     config = FalconConfig(
         vocab_size=vocab_size,
         hidden_size=width,

@@ -16,10 +16,9 @@ from typing import Any
 
 import numpy as np
 import torch
-import yaml
 from tqdm import tqdm
 
-from recbole_llmfashion.config import YamlLoader
+from recbole_llmfashion.config import read_yaml
 from recbole_llmfashion.data.atomic import read_folder
 from recbole_llmfashion.data.catalogue import TEXT_ATTRIBUTES
 from recbole_llmfashion.errors import UserError
@@ -61,10 +60,10 @@ class PretrainConfig:
 
     @classmethod
     def read(cls, file: Path) -> "PretrainConfig":
-        """Raises UserError on a file that is not there, a missing key and an unknown one."""
+        """Raises UserError on a file that is not there or is no YAML, a missing key and an unknown one."""
         if not file.is_file():
             raise UserError(f"--config: {file} is not there; properties/pretrain.yaml is the one that ships")
-        given = yaml.load(file.read_text(encoding="utf-8"), Loader=YamlLoader) or {}
+        given = read_yaml(file)
         names = {field.name for field in fields(cls)}
         for wrong, word in ((set(given) - names, "unknown"), (names - set(given), "missing")):
             if wrong:

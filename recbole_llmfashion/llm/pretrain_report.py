@@ -20,7 +20,7 @@ BATCH = 64
 
 @torch.no_grad()
 def target_ranks(model: Any, world: World, norm: float) -> np.ndarray:
-    """[examples] rank from 1 of the bought item among all items, at the answer's ID."""
+    """[examples] rank from 1 of the bought item among all items, at the answer's ID; equal scores by token number."""
     vocab_size = int(model.config.vocab_size)
     weight = model.get_input_embeddings().weight
     positions = torch.from_numpy(world.positions).to(weight.device)
@@ -34,7 +34,10 @@ def target_ranks(model: Any, world: World, norm: float) -> np.ndarray:
         at = torch.nonzero((batch.input_ids >= vocab_size) & batch.response_mask)
         scores = hidden[at[:, 0], at[:, 1] - 1] @ rows.T
         target = batch.input_ids[at[:, 0], at[:, 1]] - vocab_size
-        ranks.append(1 + (scores > scores.gather(1, target[:, None])).sum(1).cpu().numpy())
+        own, places = scores.gather(1, target[:, None]), torch.arange(len(rows), device=rows.device)
+        # items of equal words score the same; their tokens' numbers are a hash, which favours none of them
+        ahead = (scores > own) | ((scores == own) & (places < target[:, None]))
+        ranks.append(1 + ahead.sum(1).cpu().numpy())
     return np.concatenate([*ranks, np.zeros(0, np.int64)])
 
 
@@ -53,13 +56,13 @@ def measure(model: Any, world: World, norm: float) -> dict[str, Any]:
 
 
 def card(
-    config: Mapping[str, Any],
+    keys: Mapping[str, Any],
     model: Any,
     log: Mapping[str, float],
     figures: Sequence[Mapping[str, Any]],
     queries: int,
 ) -> str:
-    """README.md of the backbone's folder."""
+    """README.md of the backbone's folder; `keys` are those of properties/pretrain.yaml."""
     parameters = sum(parameter.numel() for parameter in model.parameters())
     lines = [
         "# The embedded backbone",
@@ -69,9 +72,9 @@ def card(
         "language, this package's prompts, and how to attend, compare and copy; nothing else.",
         "",
         f"Trained on {int(log['tokens']):,} tokens in {int(log['steps']):,} steps: random sequences that repeat "
-        f"themselves, then {len(config['categories']) * config['worlds_per_category']} simulated worlds of "
-        f"{config['world_users']} customers ({', '.join(config['categories'])}; seeds from "
-        f"{config['first_seed'] + 1}), "
+        f"themselves, then {len(keys['categories']) * keys['worlds_per_category']} simulated worlds of "
+        f"{keys['world_users']} customers ({', '.join(keys['categories'])}; seeds from "
+        f"{keys['first_seed'] + 1}), "
         "whose brands are renamed and which no evaluation uses. The tokenizer also read "
         f"{queries:,} queries that people typed (WANDS and WebShop, MIT). It never saw an evaluation dataset.",
         "",

@@ -60,7 +60,8 @@ class World:
 
 def rename_brands(folder: AtomicFolder, rng: np.random.Generator) -> AtomicFolder:
     """The same folder with invented brands in titles, attributes and queries."""
-    brands = sorted({brand for brand in folder.items["brand"] if brand}, key=len, reverse=True)
+    # longest first, so that no brand is looked for within another; names must not depend on a set's order
+    brands = sorted({brand for brand in folder.items["brand"] if brand}, key=lambda brand: (-len(brand), brand))
     names: dict[str, str] = {}
     while len(names) < len(brands):
         name = "".join(rng.choice(SYLLABLES, rng.integers(2, 4))).capitalize()
@@ -122,7 +123,7 @@ class _Shop:
         timeline = Timeline(users, items, purchase, times, self.log, self.n_users)
         made = []
         for user in np.unique(users[purchase]).tolist():
-            bought = np.flatnonzero((users == user) & purchase) if user else np.zeros(0, int)
+            bought = np.flatnonzero((users == user) & purchase)
             at = int(rng.choice(bought) if rng.random() < EARLIER else bought[-1])
             before = timeline.events(user, int(timeline.length_before[at]))
             if not len(before):

@@ -47,4 +47,11 @@ class Speech:
             name = self._name.get(tuple(map(int, ids[at : at + length])))
             if name is not None:
                 return name, length
-        return UNKNOWN, 1
+        return UNKNOWN, self._unknown(ids, at)
+
+    def _unknown(self, ids: Sequence[int], at: int) -> int:
+        """How many item tokens from `at` on are one ID that no item has: at most as many as an item has."""
+        length = 1
+        while length < self._lengths[0] and at + length < len(ids) and ids[at + length] >= self._first:
+            length += 1
+        return length

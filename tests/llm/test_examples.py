@@ -1,7 +1,18 @@
+from collections.abc import Callable
+
 import numpy as np
 import pytest
+import torch
 
+from recbole_llmfashion.llm.backbone import Backbone
+from recbole_llmfashion.llm.embedded import new_embedded
 from recbole_llmfashion.llm.examples import Batch, Example, batches_by_length, collate, left_pad
+from recbole_llmfashion.llm.finetune import FinetuneSettings, add_adapter
+from recbole_llmfashion.llm.loss import response_loss
+from recbole_llmfashion.llm.perplexity import perplexities
+from recbole_llmfashion.llm.training import Training
+
+Examples = Callable[[int, int], list[Example]]
 
 
 def ints(*values: int) -> np.ndarray:
@@ -37,3 +48,40 @@ def test_batches_hold_each_index_once_with_little_padding_in_a_seeded_order() ->
         assert padded < 1.15 * lengths.sum()  # random batches of 16 would pad by about 80 %
     same, other = [np.array_equal(np.concatenate(plans[0]), np.concatenate(p)) for p in plans[1:]]
     assert same and not other
+
+
+def test_named_places_of_a_prompt_are_learned_too() -> None:
+    named = Example(ints(5, 6, 7, 9), ints(8, 1), np.array([1, 3]))
+    plain = Example(ints(9, 4), ints(3))
+    batch = collate([named, plain], pad_id=0)
+    assert batch.input_ids.tolist() == [[5, 6, 7, 9, 8, 1], [9, 4, 3, 0, 0, 0]]
+    assert batch.response_mask.int().tolist() == [[0, 1, 0, 1, 1, 1], [0, 0, 1, 0, 0, 0]]
+    assert (named.learned, plain.learned, len(named)) == (4, 1, 6)
+    assert [array.tolist() for array in named.arrays()] == [[5, 6, 7, 9], [8, 1], [1, 3]]
+    assert len(plain.arrays()) == 2
+    alone = named.response_only()
+    assert (alone.named, alone.learned, len(alone)) == (None, 2, 6)
+
+
+def test_the_loss_counts_named_places_and_the_perplexity_does_not(random_examples: Examples) -> None:
+    model = new_embedded(320, 32, 2, 2, seed=1).eval()
+    plain = random_examples(5, 2)
+    named = [Example(e.prompt, e.response, np.array([1, len(e.prompt) - 1])) for e in plain]
+    with torch.no_grad():
+        sums, counts = response_loss(model, collate(named, 0))
+        for example, total, count in zip(named, sums, counts, strict=True):
+            ids = torch.from_numpy(np.r_[example.prompt, example.response].astype(np.int64))
+            at = [1, len(example.prompt) - 1, *range(len(example.prompt), len(ids))]
+            logs = model(ids[None]).logits[0].log_softmax(-1)
+            assert int(count) == example.learned == len(at)
+            assert float(total) == pytest.approx(-sum(float(logs[i - 1, ids[i]]) for i in at), rel=1e-4)
+    assert perplexities(model, named, 2, False).tolist() == perplexities(model, plain, 2, False).tolist()
+
+
+def test_a_step_divides_by_all_that_is_learned(plain: Backbone, random_examples: Examples) -> None:
+    examples = [Example(e.prompt, e.response, np.array([1])) for e in random_examples(4, 3)]
+    model = add_adapter(plain, FinetuneSettings(lora_dropout=0.0))
+    with torch.no_grad():
+        sums, counts = response_loss(model, collate(examples, 0))
+    training = Training(model.train(), examples, 1e-2, 0.0, 1.0, warmup=1, total=1, micro_batch=3)
+    assert training.step([np.arange(4)]) == pytest.approx(float(sums.sum() / counts.sum()), rel=1e-5)

@@ -17,7 +17,8 @@ from recbole_llmfashion.llm.embedded import new_embedded
 from recbole_llmfashion.llm.examples import Example, collate
 from recbole_llmfashion.llm.finetune import FinetuneSettings, finetune, perplexities, save_adapter
 from recbole_llmfashion.llm.perplexity import hardest
-from recbole_llmfashion.llm.pretrain import PretrainSettings, pretrain
+from recbole_llmfashion.llm.pretrain_loop import PretrainSettings, pretrain
+from recbole_llmfashion.llm.worlds import World
 
 Examples = Callable[[int, int], list[Example]]
 FAST = FinetuneSettings(learning_rate=5e-3, batch_size=8, seed=4)
@@ -98,9 +99,10 @@ def test_an_adapter_learns_on_structure_and_stays_low_on_shuffled_responses(
     """A base that copies the two tokens after the mark is tuned to say them the other way round."""
     base = new_embedded(24, 32, 2, 2, seed=0)
     learning = PretrainSettings(
-        copy_steps=0, epochs=4, batch_size=64, learning_rate=1e-2, warmup_steps=10, weight_decay=0.01, seed=1
+        copy_steps=0, spelled_passes=4, batch_size=64, learning_rate=1e-2, warmup_steps=10, weight_decay=0.01, seed=1
     )
-    pretrain(base, ids_in_prompts(1500, 1, 24, 1), learning, show_progress=False)
+    world = World("copying", [], [], ids_in_prompts(1500, 1, 24, 1), np.zeros(0, np.int64))
+    pretrain(base, [world], learning, show_progress=False)
 
     def turned(n: int, seed: int, shuffled: bool) -> list[Example]:
         examples = ids_in_prompts(n, seed, 24, 1, shuffled)

@@ -1,99 +1,153 @@
-from collections.abc import Callable
+"""The command that rebuilds the embedded backbone: its keys, its texts, its card, and all of it at a toy's size."""
+
+import json
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+import yaml
+from safetensors.torch import load_file
 
 from recbole_llmfashion.errors import UserError
+from recbole_llmfashion.llm.backbone import load_backbone
 from recbole_llmfashion.llm.embedded import new_embedded
-from recbole_llmfashion.llm.examples import Example, left_pad
-from recbole_llmfashion.llm.optimizer import linear_rate
-from recbole_llmfashion.llm.pretrain import PretrainSettings, copy_batch, plan_batches, pretrain
+from recbole_llmfashion.llm.pretrain import PretrainConfig, build, main, make_worlds, typed_queries, vocabulary_texts
+from recbole_llmfashion.llm.pretrain_loop import PretrainSettings
+from recbole_llmfashion.llm.pretrain_report import card
 
-Copying = Callable[..., list[Example]]
-
-
-def share_right(model: torch.nn.Module, examples: list[Example]) -> float:
-    """Share of first response tokens that the model ranks first."""
-    ids, mask = left_pad([example.prompt for example in examples], 0)
-    with torch.no_grad():
-        logits = model(input_ids=ids, attention_mask=mask).logits
-    wanted = torch.tensor([int(example.response[0]) for example in examples])
-    return float((logits[:, -1].argmax(-1) == wanted).float().mean())
+SHIPPED = Path(__file__).parents[2] / "properties/pretrain.yaml"
+GIVEN = yaml.safe_load(SHIPPED.read_text().replace("2e-3", "0.002"))
 
 
-def test_a_copy_batch_is_three_times_a_random_sequence() -> None:
-    rng = np.random.default_rng(0)
-    alphabet = np.arange(5, 50)
-    lengths = set()
-    for _ in range(200):
-        batch = copy_batch(alphabet, 2, rng)
-        length = batch.input_ids.shape[1] // 3
-        lengths.add(length)
-        first, second, third = batch.input_ids.split(length, 1)
-        assert torch.equal(first, second) and torch.equal(first, third)
-        assert batch.response_mask.sum(1).tolist() == [2 * length] * 2 and not batch.response_mask[:, :length].any()
-        assert int(batch.input_ids.min()) >= 5
-    assert (min(lengths), max(lengths)) == (10, 40)
+def written(tmp_path: Path, **changed: Any) -> Path:
+    """The shipped file with some keys changed; None takes one out."""
+    keys = {key: value for key, value in {**GIVEN, **changed}.items() if value is not None}
+    (tmp_path / "pretrain.yaml").write_text(yaml.safe_dump(keys))
+    return tmp_path / "pretrain.yaml"
 
 
-def test_the_plan_ends_at_the_epochs_or_at_the_tokens() -> None:
-    lengths = np.full(100, 10)
-    plan = lambda **kw: plan_batches(lengths, PretrainSettings(batch_size=8, **kw), np.random.default_rng(0))  # noqa: E731
-    assert len(plan(epochs=2.0)) == 26 and len(plan(epochs=0.5)) == 6 and len(plan(epochs=0.0)) == 0
-    assert sum(len(batch) for batch in plan(epochs=1.0)) == 100
-    assert sum(len(batch) for batch in plan(epochs=9.0, max_tokens=400)) in range(32, 41)
-    assert len(plan(epochs=1.0, max_tokens=1)) == 1
-
-
-def test_the_rate_by_hand() -> None:
-    rates = [linear_rate(step, 2, 4, 8, 0.2) for step in range(9)]
-    assert rates == pytest.approx([0.5, 1, 1, 1, 1, 0.8, 0.6, 0.4, 0.2])
-
-
-def test_same_seed_same_weights(ids_in_prompts: Copying) -> None:
-    settings = PretrainSettings(copy_steps=3, copy_batch_size=2, epochs=1, batch_size=4, warmup_steps=2, seed=3)
-    models = [new_embedded(40, 16, 1, 2, seed=0) for _ in range(3)]
-    corpus = ids_in_prompts(12, 0, 40, 3)
-    logs = [pretrain(model, corpus, settings, show_progress=False) for model in models[:2]]
-    assert [log.pop("seconds") >= 0 for log in logs] == [True, True] and logs[0] == logs[1]
-    assert logs[0]["steps"] == 6 and logs[0]["tokens"] > 12 * 9
-    for one, two, fresh in zip(*(m.parameters() for m in models), strict=True):
-        assert torch.equal(one, two)
-        assert not torch.equal(one, fresh)
-
-
-def test_a_loss_that_is_not_finite_stops() -> None:
-    model = new_embedded(40, 16, 1, 2, seed=0)
-    with torch.no_grad():
-        model.transformer.ln_f.weight.fill_(torch.nan)
-    with pytest.raises(UserError, match="loss is nan at step 1"):
-        pretrain(model, [], PretrainSettings(copy_steps=2), show_progress=False)
-
-
-@pytest.mark.parametrize("shuffled", [False, True])
-def test_learns_to_copy_an_id_and_stays_low_on_shuffled_responses(shuffled: bool, ids_in_prompts: Copying) -> None:
-    model = new_embedded(24, 32, 2, 2, seed=0)
-    settings = PretrainSettings(
-        copy_steps=0, epochs=4, batch_size=64, learning_rate=1e-2, warmup_steps=10, weight_decay=0.01, seed=1
+def test_the_file_that_ships_is_read() -> None:
+    config = PretrainConfig.read(SHIPPED)
+    assert {field.name for field in fields(config)} == set(GIVEN)
+    assert config.learning_rate == 0.002 and config.seed == 2020
+    assert config.training == PretrainSettings(
+        GIVEN["copy_steps"],
+        GIVEN["listed_passes"],
+        GIVEN["spelled_passes"],
+        GIVEN["batch_size"],
+        0.002,
+        GIVEN["weight_decay"],
+        seed=2020,
     )
-    log = pretrain(model, ids_in_prompts(1500, 1, 24, 1, shuffled), settings, show_progress=False)
-    right = share_right(model, ids_in_prompts(300, 2, 24, 1))
-    if shuffled:
-        assert right < 0.15  # chance is 0.05
-    else:
-        assert right > 0.9 and log["last_loss"] < 0.5 * log["first_loss"]
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [({"widht": 3}, "unknown key widht;"), ({"width": None, "seed": None}, "missing key seed, width;")],
+)
+def test_a_wrong_key_is_named(tmp_path: Path, changed: dict[str, Any], said: str) -> None:
+    file = written(tmp_path, **changed)
+    with pytest.raises(UserError, match=said) as error:
+        PretrainConfig.read(file)
+    assert str(file) in str(error.value) and "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("text", ["- a\n- b\n", "width", "width: [1\n"])
+def test_a_file_that_is_no_list_of_keys_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "x.yaml").write_text(text)
+    with pytest.raises(UserError, match=r"x\.yaml") as error:
+        PretrainConfig.read(tmp_path / "x.yaml")
+    assert "\n" not in str(error.value)
+
+
+def test_a_missing_file_is_one_line_and_status_two(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--config", str(tmp_path / "none.yaml")]) == 2
+    said = capsys.readouterr()
+    assert said.out == "" and said.err.startswith("error: --config: ") and said.err.count("\n") == 1
+    assert "properties/pretrain.yaml" in said.err
+
+
+def test_queries_that_people_typed(tmp_path: Path) -> None:
+    (tmp_path / "b.csv").write_text("id\tquery\tclass\n1\tred sofa\tx\n2\toutdoor  rug\ty\n3\n")
+    (tmp_path / "a.json").write_text(json.dumps({"slim jeans": ["under 20", {"k": "tall"}], "n": 3, "empty": None}))
+    (tmp_path / "c.csv").write_text("id\ttext\n1\tnothing\n")
+    (tmp_path / "d.txt").write_text("nothing either")
+    (tmp_path / "e.csv").write_text("")
+    assert typed_queries(tmp_path) == [
+        *("slim jeans", "under 20", "k", "tall", "n", "empty"),
+        *("red sofa", "outdoor  rug"),
+    ]
+    assert typed_queries(tmp_path / "absent") == []
+
+
+def test_the_vocabulary_reads_queries_templates_and_dates() -> None:
+    texts = list(vocabulary_texts([], ["red sofa"], seed=0))
+    assert texts[0] == " red sofa"
+    assert sum("\nsearched for:" in text for text in texts) == 2000
+    assert sum("Predict the next purchase." in text and " product ID:, title:" in text for text in texts) == 2000
+    assert {" | Jul", " | Dec, near Christmas"} <= set(texts)
+
+
+def test_a_world_that_cannot_be_simulated_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Failed:
+        returncode, stderr = 2, "error: no such shelf\n"
+
+    asked: list[list[str]] = []
+    monkeypatch.setattr("subprocess.run", lambda command, **_: asked.append(command) or Failed())
+    config = PretrainConfig(**{**GIVEN, "worlds": str(tmp_path), "categories": ["toys"], "worlds_per_category": 1})
+    (tmp_path / "toys-1000").mkdir()  # one that is there is taken as it is
+    with pytest.raises(UserError, match=r"toys-1001: the world could not be simulated \(error: no such shelf\)"):
+        make_worlds(config)
+    assert len(asked) == 1 and asked[0][-8:] == [
+        *("--category", "toys", "--seed", "1001", "--users", "800", "--out", str(tmp_path / "toys-1001"))
+    ]
+    (tmp_path / "toys-1001").mkdir()
+    assert make_worlds(config) == [[tmp_path / "toys-1000", tmp_path / "toys-1001"]]
+
+
+def test_the_card_names_worlds_and_figures() -> None:
+    config = {"categories": ["toys", "footwear"], "worlds_per_category": 3, "world_users": 800, "first_seed": 1000}
+    log = {"tokens": 1234567, "steps": 89, "copy_loss": 1.25, "listed_loss": 2.5, "norm": 1.8125, "seconds": 3.0}
+    figure = {"world": "toys-1000", "items": 4640, "answers": 799, "recall@10": 0.5, "ndcg@10": 0.25}
+    text = card(config, new_embedded(300, 32, 1, 2, 0), log, [{**figure, "chance@10": 10 / 4640}], 16270)
+    for words in (
+        f"{300 * 32 + 12 * 32 * 32 + 4 * 32 + 2 * 32:,} parameters",
+        "300 tokens",
+        "1,234,567 tokens in 89 steps",
+        "6 simulated worlds of 800 customers (toys, footwear; seeds from 1001)",
+        "16,270 queries",
+        "copy_loss 1.250, listed_loss 2.500. Items' rows have length 1.812",
+        "| toys-1000 | 4,640 | 799 | 0.5000 | 0.2500 | 0.0022 |",
+        "never saw an evaluation dataset",
+        "`python -m recbole_llmfashion.llm.pretrain --config properties/pretrain.yaml`",
+    ):
+        assert words in text, words
+    assert "seconds" not in text and "spelled" not in text.split("Losses")[1].split("\n")[0]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("shuffled", [False, True])
-def test_learns_to_copy_from_any_place_after_copying_random_sequences(shuffled: bool, ids_in_prompts: Copying) -> None:
-    model = new_embedded(300, 128, 2, 4, seed=0)
-    settings = PretrainSettings(copy_steps=500, epochs=3, seed=1)
-    log = pretrain(model, ids_in_prompts(3000, 1, 300, 20, shuffled), settings, show_progress=False)
-    right = share_right(model, ids_in_prompts(300, 2, 300, 20))
-    assert log["copy_loss"] < 2.0
-    if shuffled:
-        assert right < 0.15  # a token that stands in the prompt by chance: 1 in 20
-    else:
-        assert right > 0.9
+def test_the_whole_of_it_at_a_toys_size(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "typed").mkdir()
+    (tmp_path / "typed/a.json").write_text('["red sofa"]')
+    small = {
+        "worlds": str(tmp_path / "worlds"), "query_texts": str(tmp_path / "typed"), "categories": ["footwear"],
+        "worlds_per_category": 1, "world_users": 60, "vocab_size": 600, "width": 16, "layers": 1, "heads": 2,
+        "copy_steps": 2, "listed_passes": 1.0, "spelled_passes": 0.5,
+    }  # fmt: skip
+    assert main(["--config", str(written(tmp_path, output=str(tmp_path / "a"), **small))]) == 0
+    assert capsys.readouterr().out == f"written: {tmp_path / 'a'}\n"
+    names = {"config.json", "generation_config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"}
+    assert {path.name for path in (tmp_path / "a").iterdir()} == {*names, "item_rows.json", "README.md"}
+    text = (tmp_path / "a/README.md").read_text()
+    assert "1 simulated worlds of 60 customers (footwear; seeds from 1001)" in text and "| footwear-1000 |" in text
+    backbone = load_backbone(str(tmp_path / "a"), "nf4", device="cpu")
+    assert backbone.quantized_layers == 4 and len(backbone.tokenizer) == 600
+    ids = torch.tensor([backbone.tokenizer(" red sofa")["input_ids"]])
+    assert bool(backbone.model(ids).logits.isfinite().all())
+    # again, from the same worlds: the same weights
+    build(PretrainConfig.read(written(tmp_path, output=str(tmp_path / "b"), **small)))
+    one, two = (load_file(tmp_path / name / "model.safetensors") for name in "ab")
+    assert all(np.array_equal(one[name], two[name]) for name in one)

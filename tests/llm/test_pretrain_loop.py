@@ -1,0 +1,196 @@
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+
+from recbole_llmfashion.errors import UserError
+from recbole_llmfashion.llm.embedded import new_embedded
+from recbole_llmfashion.llm.examples import Example, collate, left_pad
+from recbole_llmfashion.llm.item_rows import WordBags
+from recbole_llmfashion.llm.loss import response_loss
+from recbole_llmfashion.llm.optimizer import linear_rate
+from recbole_llmfashion.llm.pretrain_loop import PretrainSettings, copy_batch, listed_loss, plan_steps, pretrain
+from recbole_llmfashion.llm.pretrain_report import measure, target_ranks
+from recbole_llmfashion.llm.worlds import World
+
+Copying = Callable[..., list[Example]]
+ASK, EOS, ITEMS, VOCABULARY = 3, 1, 30, 60
+
+
+def spelling(examples: list[Example], name: str = "x") -> World:
+    """A world of spelled examples alone."""
+    return World(name, [], [], examples, np.zeros(0, np.int64))
+
+
+def described(n: int, seed: int, shuffled: bool = False) -> World:
+    """Items of three words; a prompt says two of them in any order and asks, the answer is the item, or another's."""
+    rng = np.random.default_rng(seed)
+    words = [rng.choice(np.arange(4, VOCABULARY), 3, replace=False) for _ in range(ITEMS)]
+    positions = rng.permutation(ITEMS)
+    token = VOCABULARY + np.argsort(positions)
+    asked = rng.integers(0, ITEMS, n)
+    answered = rng.permutation(asked) if shuffled else asked
+    listed = [
+        Example(
+            np.r_[rng.permutation(words[item])[:2], ASK].astype(np.int32), np.r_[token[answer], EOS].astype(np.int32)
+        )
+        for item, answer in zip(asked, answered, strict=True)
+    ]
+    return World("described", words, listed, [], positions)
+
+
+def share_right(model: torch.nn.Module, examples: list[Example]) -> float:
+    """Share of first response tokens that the model ranks first."""
+    ids, mask = left_pad([example.prompt for example in examples], 0)
+    with torch.no_grad():
+        logits = model(input_ids=ids, attention_mask=mask).logits
+    wanted = torch.tensor([int(example.response[0]) for example in examples])
+    return float((logits[:, -1].argmax(-1) == wanted).float().mean())
+
+
+def test_a_copy_batch_is_three_times_a_random_sequence() -> None:
+    rng = np.random.default_rng(0)
+    alphabet = np.arange(5, 50)
+    lengths = set()
+    for _ in range(200):
+        batch = copy_batch(alphabet, 2, rng)
+        length = batch.input_ids.shape[1] // 3
+        lengths.add(length)
+        first, second, third = batch.input_ids.split(length, 1)
+        assert torch.equal(first, second) and torch.equal(first, third)
+        assert batch.response_mask.sum(1).tolist() == [2 * length] * 2 and not batch.response_mask[:, :length].any()
+        assert int(batch.input_ids.min()) >= 5
+    assert (min(lengths), max(lengths)) == (10, 40)
+
+
+def test_the_plan_by_hand(ids_in_prompts: Copying) -> None:
+    few, many = (described(n, 0).listed for n in (50, 100))
+    worlds = [World("a", [], few, many, np.zeros(0)), World("b", [], [], few, np.zeros(0))]
+    plan = lambda **kw: plan_steps(worlds, PretrainSettings(batch_size=8, **kw), np.random.default_rng(0))  # noqa: E731
+    steps = plan(copy_steps=3, listed_passes=2.0, spelled_passes=0.5)
+    kinds = [(step.world, step.listed) for step in steps]
+    assert kinds[:3] == [(-1, False)] * 3 and (-1, False) not in kinds[3:]
+    # batches a pass: 7 of 50, 13 of 100; round(13 / 2) = 6, round(7 / 2) = 4
+    assert [kinds.count(kind) for kind in ((0, True), (0, False), (1, True), (1, False))] == [14, 6, 0, 4]
+    assert kinds[3:17] != [(0, True)] * 14  # mixed
+    rows = np.concatenate([step.rows for step in steps if step.world == 0 and step.listed])
+    assert np.bincount(rows).tolist() == [2] * 50
+    assert len(plan(copy_steps=0, listed_passes=1.5, spelled_passes=0)) == round(14 * 1.5 / 2)
+    assert len(plan(copy_steps=2, listed_passes=0, spelled_passes=0)) == 2
+    assert [s.rows.tolist() for s in plan(copy_steps=1)] == [s.rows.tolist() for s in plan(copy_steps=1)]
+
+
+def test_the_rate_by_hand() -> None:
+    rates = [linear_rate(step, 2, 4, 8, 0.2) for step in range(9)]
+    assert rates == pytest.approx([0.5, 1, 1, 1, 1, 0.8, 0.6, 0.4, 0.2])
+
+
+def test_same_seed_same_weights(ids_in_prompts: Copying) -> None:
+    settings = PretrainSettings(copy_steps=3, listed_passes=1, spelled_passes=1, batch_size=4, warmup_steps=2, seed=3)
+    models = [new_embedded(VOCABULARY, 16, 1, 2, seed=0) for _ in range(4)]
+    corpus = [spelling(ids_in_prompts(12, 0, VOCABULARY, 3)), described(8, 0)]
+    logs = [pretrain(model, corpus, settings, show_progress=False) for model in models[:2]]
+    assert [log.pop("seconds") >= 0 for log in logs] == [True, True] and logs[0] == logs[1]
+    # three copying batches of four, three spelled ones of 12 prompts of 9 tokens, two listed ones of 8 of 5
+    assert logs[0]["steps"] == 3 + 3 + 2 and logs[0]["tokens"] >= 3 * 4 * 30 + 12 * 9 + 8 * 5
+    assert logs[0].keys() == {"norm", "copy_loss", "listed_loss", "spelled_loss", "tokens", "steps"}
+    assert logs[0]["norm"] > 0 and logs[0]["norm"] != 2.0  # it is learned too
+    pretrain(models[2], corpus, PretrainSettings(**{**vars(settings), "seed": 4}), show_progress=False)
+    for one, two, other, fresh in zip(*(m.parameters() for m in models), strict=True):
+        assert torch.equal(one, two)
+        assert not torch.equal(one, fresh) and not torch.equal(one, other)
+
+
+def test_the_loss_on_listed_items_by_hand() -> None:
+    world = described(5, 0)
+    model = new_embedded(VOCABULARY, 16, 1, 2, seed=0).eval()
+    batch = collate(world.listed, 0)
+    weight = model.get_input_embeddings().weight
+    units = WordBags(world.words, VOCABULARY).units(weight)
+    norm = torch.tensor(1.5)
+    with torch.no_grad():
+        found = listed_loss(model, batch, units, norm, world.positions, VOCABULARY)
+        # the same with every item's row in the embedding
+        model.resize_token_embeddings(VOCABULARY + ITEMS, mean_resizing=False)
+        rows = model.get_input_embeddings().weight
+        rows[VOCABULARY:] = units[torch.from_numpy(world.positions)] * norm
+        sums, counts = response_loss(model, batch)
+    assert float(found) == pytest.approx(float(sums.sum() / counts.sum()), rel=1e-5)
+
+
+def test_a_loss_that_is_not_finite_stops() -> None:
+    model = new_embedded(40, 16, 1, 2, seed=0)
+    with torch.no_grad():
+        model.transformer.ln_f.weight.fill_(torch.nan)
+    with pytest.raises(UserError, match="loss is nan at step 1"):
+        pretrain(model, [], PretrainSettings(copy_steps=2), show_progress=False)
+
+
+@pytest.mark.parametrize("shuffled", [False, True])
+def test_learns_to_copy_an_id_and_stays_low_on_shuffled_responses(shuffled: bool, ids_in_prompts: Copying) -> None:
+    model = new_embedded(24, 32, 2, 2, seed=0)
+    settings = PretrainSettings(
+        copy_steps=0, spelled_passes=4, batch_size=64, learning_rate=1e-2, warmup_steps=10, weight_decay=0.01, seed=1
+    )
+    examples = ids_in_prompts(1500, 1, 24, 1, shuffled)
+    with torch.no_grad():
+        sums, counts = response_loss(model, collate(examples[:64], 0))
+    log = pretrain(model, [spelling(examples)], settings, show_progress=False)
+    right = share_right(model, ids_in_prompts(300, 2, 24, 1))
+    if shuffled:
+        assert right < 0.15  # chance is 0.05
+    else:
+        assert right > 0.9 and log["spelled_loss"] < 0.5 * float(sums.sum() / counts.sum())
+
+
+@pytest.mark.parametrize("shuffled", [False, True])
+def test_learns_how_words_make_an_item_and_stays_at_chance_on_shuffled_targets(shuffled: bool) -> None:
+    """Measured in a world of other items that are made of other words together."""
+    model = new_embedded(VOCABULARY, 32, 1, 2, seed=0)
+    settings = PretrainSettings(
+        copy_steps=0, listed_passes=2, batch_size=32, learning_rate=1e-2, warmup_steps=10, weight_decay=0.01, seed=1
+    )
+    unseen = described(200, 99)
+    before = target_ranks(model, unseen, 2.0).mean()
+    log = pretrain(model, [described(400, seed, shuffled) for seed in range(5)], settings, show_progress=False)
+    ranks = target_ranks(model, unseen, log["norm"])
+    if shuffled:
+        assert ranks.mean() > 10  # chance is 15.5
+    else:
+        assert ranks.mean() < 3 and ranks.mean() < before / 2
+
+
+def test_ranks_by_hand() -> None:
+    """Rows are two words' own embeddings, and the hidden state at the answer is made to be a known vector."""
+    model = new_embedded(8, 4, 1, 2, seed=0).eval()
+    weight = model.get_input_embeddings().weight
+    with torch.no_grad():
+        weight[4], weight[5], weight[6] = torch.eye(4)[:3]
+        model.transformer.ln_f.weight.zero_()
+        model.transformer.ln_f.bias.copy_(torch.tensor([1.0, 3.0, 2.0, 0.0]))
+    words = [np.array([word]) for word in (4, 5, 6, 5, 5)]  # scores 1, 3, 2, 3, 3
+    positions = np.array([2, 3, 0, 1, 4])  # tokens 8 to 12
+    asked = [Example(np.array([7, 7], np.int32), np.array([8 + token, 1], np.int32)) for token in range(5)]
+    world = World("x", words, asked, [], positions)
+    # token 9 is item 3, 11 is item 1, 12 is item 4: equal, the smaller number first
+    assert target_ranks(model, world, 2.0).tolist() == [4, 1, 5, 2, 3]
+    found = measure(model, world, 2.0)
+    assert (found["world"], found["items"], found["answers"], found["recall@10"]) == ("x", 5, 5, 1.0)
+    gains = 1 + 1 / np.log2(3) + 1 / 2 + 1 / np.log2(5) + 1 / np.log2(6)
+    assert found["ndcg@10"] == pytest.approx(gains / 5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("shuffled", [False, True])
+def test_learns_to_copy_from_any_place_after_copying_random_sequences(shuffled: bool, ids_in_prompts: Copying) -> None:
+    model = new_embedded(300, 128, 2, 4, seed=0)
+    settings = PretrainSettings(copy_steps=500, spelled_passes=3, seed=1)
+    corpus = [spelling(ids_in_prompts(3000, 1, 300, 20, shuffled))]
+    log = pretrain(model, corpus, settings, show_progress=False)
+    right = share_right(model, ids_in_prompts(300, 2, 300, 20))
+    assert log["copy_loss"] < 2.0
+    if shuffled:
+        assert right < 0.15  # a token that stands in the prompt by chance: 1 in 20
+    else:
+        assert right > 0.9
