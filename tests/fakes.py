@@ -46,8 +46,7 @@ ITEM = """item_id:token\ttitle:token\tbrand:token\tcolor:token\tsize:token\tcate
 
 # The main job in seconds, on a shop of forty users.
 SMALL = {
-    "epochs": 1, "embedded_width": 32, "embedded_layers": 2, "embedded_heads": 2, "embedded_vocab_size": 700,
-    "pretrain_copy_steps": 2, "pretrain_epochs": 1, "targets_per_user": 1, "title_epochs": 1, "clip_epochs": 1,
+    "epochs": 1, "targets_per_user": 1, "title_epochs": 1, "clip_epochs": 1,
     "max_length": 200, "show_progress": False, "train_batch_size": 64,
 }  # fmt: skip
 
