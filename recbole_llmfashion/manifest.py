@@ -110,7 +110,7 @@ def read_manifest(folder: Path) -> Manifest:
         if file_sha256(part / file) != digest:
             raise UserError(
                 f"{folder}: {part / file} is not what was written (its sha256 differs); copy the exported run anew, "
-                "or delete the folder that holds the file and run the main job again"
+                "or run the main job again, without the file's folder where that is a stage"
             )
     return manifest
 

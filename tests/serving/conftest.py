@@ -26,35 +26,40 @@ def shop(tmp_path_factory):
     return root
 
 
-def run_job(root, models, out, **keys):
+@pytest.fixture(scope="session")
+def run_job(shop):
     """The command: its folder, run folder, results.json and the served model's lists."""
-    keys = {"data_path": root, "checkpoint_dir": root / "saved", **KEYS, **keys}
-    argv = [f"--model={models}", "--dataset=shoes", f"--output={out}"]
-    assert main([*argv, *(f"--{key}={value}" for key, value in keys.items())]) == 0
-    rows = json.loads((out / "results.json").read_text())["models"]
-    ranks = pd.read_parquet(out / "ranks.parquet")
-    own = ranks.query("model == 'LLMFashionRec'").set_index("user")
-    run = rows["LLMFashionRec"]["run"]
-    return SimpleNamespace(root=root, data=root / "shoes", run=run, models=rows, ranks=own, all_ranks=ranks)
+
+    def run(name, models="LLMFashionRec", **keys):
+        keys = {"data_path": shop, "checkpoint_dir": shop / "saved", **KEYS, **keys}
+        argv = [f"--model={models}", "--dataset=shoes", f"--output={shop / name}"]
+        assert main([*argv, *(f"--{key}={value}" for key, value in keys.items())]) == 0
+        rows = json.loads((shop / name / "results.json").read_text())["models"]
+        ranks = pd.read_parquet(shop / name / "ranks.parquet")
+        own = ranks.query("model == 'LLMFashionRec'").set_index("user")
+        run = rows["LLMFashionRec"]["run"]
+        return SimpleNamespace(root=shop, data=shop / "shoes", run=run, models=rows, ranks=own, all_ranks=ranks)
+
+    return run
 
 
 @pytest.fixture(scope="session")
-def job(shop):
+def job(run_job):
     """The defaults: an item is a token, all lists are fused."""
-    return run_job(shop, "LLMFashionRec,CORE", shop / "out")
+    return run_job("out", "LLMFashionRec,CORE")
 
 
 @pytest.fixture(scope="session")
-def text_job(shop):
-    """As the paper has it: IDs as text, one beside another item's texts, and the mixup of two lists."""
+def text_job(run_job):
+    """As in the paper: IDs as text with the items' texts behind them, and the mixup of two lists."""
     keys = {"item_index": "text", "prompt_item": "text", "ranking": "mixup", "mixup_m": 2, "beams": 0}
-    return run_job(shop, "LLMFashionRec", shop / "text", **keys)
+    return run_job("text", quantization="none", **keys)
 
 
 @pytest.fixture(scope="session")
-def semantic_job(shop):
+def semantic_job(run_job):
     """An item is a few codes."""
-    return run_job(shop, "LLMFashionRec", shop / "semantic", item_index="semantic")
+    return run_job("semantic", quantization="none", item_index="semantic")
 
 
 @pytest.fixture
