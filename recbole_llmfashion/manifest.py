@@ -3,8 +3,8 @@
     {format, sha256 of all else here, ..what the writer says.., parts: {name: {path, files: {name: sha256}}}}
 
 A part is a folder: the run folder itself, or a stage beside it; `export_run` copies all of them into one folder and
-renames their paths, nothing else. Files are JSON, Parquet, safetensors and text; what else lies in a part is no part
-of it. This module knows no model, and what a part is good for.
+renames their paths, nothing else. Files are JSON, Parquet, safetensors, FAISS and text; what else lies in a part is no
+part of it. This module knows no model, and what a part is good for.
 """
 
 import hashlib
@@ -19,9 +19,9 @@ from typing import Any
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.stages import sha256
 
-FORMAT = 1  # raise it when files change their meaning; a reader refuses what is newer than itself
+FORMAT = 2  # raise it when files change their meaning; a reader refuses what is newer than itself
 MANIFEST = "manifest.json"
-SUFFIXES = (".json", ".safetensors", ".parquet", ".model", ".jinja", ".txt", ".md")
+SUFFIXES = (".json", ".safetensors", ".parquet", ".faiss", ".model", ".jinja", ".txt", ".md")
 _ANEW = "not readable; copy the exported run anew, or run the main job again"
 _NOT_READ = (MANIFEST, "stage.json")
 
@@ -110,7 +110,7 @@ def read_manifest(folder: Path) -> Manifest:
         if file_sha256(part / file) != digest:
             raise UserError(
                 f"{folder}: {part / file} is not what was written (its sha256 differs); copy the exported run anew, "
-                "or delete the folder that holds the file and run the main job again"
+                "or run the main job again, without the file's folder where that is a stage"
             )
     return manifest
 

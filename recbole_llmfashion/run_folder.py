@@ -3,9 +3,11 @@
     saved/<dataset>/runs/<digest of the manifest>/
         manifest.json         see manifest.py; metrics, seed, versions, licence of the backbone, settings
         catalogue.parquet     item_id, title, the attributes, popularity (training actions), a row a position
-        vectors.safetensors   title [N, d]; core [N, d], clip [N, d] and memory [K, d] where the run has them
+        vectors.safetensors   title [N, d]; core [N, d], clip [N, d] and memory [K, d] where the run has them; tokens
+                              [N, L], what names each item to the LLM where its ID as text does not
         memory.parquet        query, item (position), position: the training log as the memory reads it
         responses.parquet     the answers of the evaluation, by digest of the prompt
+        codes.faiss           item_index: semantic, the quantizer that codes of new items come from
         title/, clip/         the title model; the text tower, where there is one
     and two parts that may lie elsewhere: `adapter` and `backbone`, stages of the store or a folder of the user's. A
     backbone of the hub is named, not kept.
@@ -14,6 +16,7 @@ Nothing of it is read while models are trained, so it is no stage: it has no sha
 part of it, queries of the training log are. This module writes; serving/ reads.
 """
 
+import json
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -27,7 +30,7 @@ from safetensors.numpy import save_file
 
 from recbole_llmfashion import settings
 from recbole_llmfashion.asked import Asked
-from recbole_llmfashion.engine import EMBEDDED
+from recbole_llmfashion.engine import EMBEDDED, UNTRAINED
 from recbole_llmfashion.manifest import MANIFEST, file_sha256, publish, write_manifest
 from recbole_llmfashion.model.ranking import Mixing
 from recbole_llmfashion.pipeline import Pipeline
@@ -105,6 +108,10 @@ def _write_own(folder: Path, pipeline: Pipeline | ZeroShot) -> None:
         learned.clip.save(folder / "clip")
         if asked.config["ranking"] == "clip":
             vectors["clip"] = learned.clip.encode(asked.texts.titles)
+    if asked.index is not None:
+        vectors["tokens"] = np.stack(asked.index.ids)
+    if asked.config["item_index"] == "semantic":
+        learned.codes.save(folder)
     if asked.memory is not None:
         vectors["memory"] = asked.memory.key_vectors
         _memory_frame(asked).to_parquet(folder / "memory.parquet", index=False)
@@ -125,21 +132,37 @@ def _settings(pipeline: Pipeline | ZeroShot, mixing: Mixing) -> dict[str, Any]:
     return {
         "template": config["template"],
         "prompt": asdict(asked.builder.settings),
-        "memory": {"neighbors": config["memory_neighbors"], "products": config["memory_products"]},
+        "items": _naming(asked),
+        "memory": {
+            "neighbors": config["memory_neighbors"],
+            "products": config["memory_products"],
+            "depth": config["memory_depth"],
+        },
         "backbone": {"quantization": config["quantization"], "compute_dtype": config["compute_dtype"]},
         "decoding": asdict(settings.decoding_settings(config, stage_seed(config["seed"], "responses"))),
+        "beams": config["beams"],
         "mixing": asdict(mixing),
     }
+
+
+def _naming(asked: Asked) -> dict[str, Any]:
+    """What names items to the LLM, and whether its adapter holds rows of these items' tokens."""
+    kind, index = asked.config["item_index"], asked.index
+    if index is None:
+        return {"kind": kind}
+    made_of = json.loads((asked.learned.engine.adapter / "stage.json").read_text(encoding="utf-8"))["inputs"]["index"]
+    trained = made_of is not None and made_of[0] == index.key
+    return {"kind": kind, "first": index.first, "new_tokens": index.new_tokens, "key": index.key, "trained": trained}
 
 
 def licence(name: str) -> str:
     """Under which terms a backbone may be passed on, as far as this machine can know.
 
     Args:
-        name: `embedded`, a folder, or a name of the hub.
+        name: `embedded`, `embedded-untrained`, a folder, or a name of the hub.
     """
-    if name == EMBEDDED:
-        return "none of a third party: trained from scratch on this dataset"
+    if name in (EMBEDDED, UNTRAINED):
+        return "MIT, part of this package, not trained on this dataset"
     folder = Path(name)
     if not folder.is_dir():
         return f"see https://huggingface.co/{name}"

@@ -11,6 +11,7 @@ learned nothing of them and begin here all the same. Knows token ids, no text.
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -83,22 +84,50 @@ def row_norm(source: str, embedding: Tensor) -> float:
     return float(embedding.norm(dim=1).mean())
 
 
-@torch.no_grad()
-def add_items(backbone: Backbone, index: ItemIndex) -> None:
+def add_items(backbone: Backbone, index: ItemIndex) -> float:
     """Gives a backbone the tokens of an index, their rows made from words; `backbone` is changed.
 
     Args:
         backbone: freshly loaded, without an adapter.
         index: its words in the ids of the backbone's tokenizer.
+
+    Returns:
+        the rows' length, which those of items that come later have too.
     """
     model = backbone.model
-    weight = model.get_input_embeddings().weight
-    embedding = weight[: index.first].float()
-    norm = row_norm(backbone.name, embedding)
-    units = WordBags(index.words, index.first).units(embedding)
-    rows = token_rows(units, index.ids, index.first, index.new_tokens, norm)
-    # the mean of the old rows, which transformers would fill the new ones with, costs a decomposition and is not read
-    model.resize_token_embeddings(index.first + index.new_tokens, mean_resizing=False)
-    for layer in (model.get_input_embeddings(), model.get_output_embeddings()):
-        layer.weight[index.first :] = rows.to(layer.weight.dtype)
+    norm = row_norm(backbone.name, model.get_input_embeddings().weight[: index.first].float())
     backbone.item_tokens = range(index.first, index.first + index.new_tokens)
+    put_rows(model, np.asarray(backbone.item_tokens), word_rows(model, index, norm))
+    return norm
+
+
+@torch.no_grad()
+def word_rows(model: Any, index: ItemIndex, norm: float) -> Tensor:
+    """[new_tokens, d] float32, the rows of an index's tokens as the model's own embedding of the words makes them.
+
+    Args:
+        model: a causal LM, or a peft model around one; it is read alone.
+        index, norm: see `token_rows`.
+    """
+    embedding = model.get_input_embeddings().weight[: index.first].float()
+    units = WordBags(index.words, index.first).units(embedding)
+    return token_rows(units, index.ids, index.first, index.new_tokens, norm)
+
+
+@torch.no_grad()
+def put_rows(model: Any, tokens: np.ndarray, rows: Tensor) -> None:
+    """Writes rows into a model's vocabulary, which grows where a token lies beyond it; nothing else is changed.
+
+    Args:
+        model: a causal LM, or a peft model around one that trains no rows of tokens.
+        tokens: [n] ids, every one that the vocabulary grows by among them.
+        rows: [n, d].
+    """
+    base = model.get_base_model() if hasattr(model, "get_base_model") else model
+    size = int(tokens.max(initial=-1)) + 1
+    if size > len(base.get_input_embeddings().weight):
+        # the mean of the old rows, which transformers would fill the new with, costs a decomposition and is not read
+        base.resize_token_embeddings(size, mean_resizing=False)
+    for layer in (base.get_input_embeddings(), base.get_output_embeddings()):
+        at = torch.from_numpy(tokens.astype(np.int64)).to(layer.weight.device)
+        layer.weight[at] = rows.to(layer.weight.device, layer.weight.dtype)

@@ -6,7 +6,7 @@ nor popularity. The index knows no model; what the new tokens' embeddings begin 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -66,3 +66,28 @@ def semantic_index(
     tokens = np.column_stack([codes + offsets[:-1], last + offsets[-1]]) + first
     new = int(offsets[-1] + last.max(initial=-1) + 1)
     return ItemIndex(list(tokens.astype(np.int32)), first, new, words, f"{key}-{new}")
+
+
+def more_atomic(index: ItemIndex, count: int) -> ItemIndex:
+    """An atomic index with `count` items more, each named by the next token that no item has had; words as before."""
+    ids = index.first + index.new_tokens + np.arange(count, dtype=np.int32)
+    return replace(index, ids=[*index.ids, *ids[:, None]], new_tokens=index.new_tokens + count)
+
+
+def more_semantic(index: ItemIndex, codes: np.ndarray) -> ItemIndex:
+    """A semantic index with more items, each of whose last tokens no item of equal codes has had; words as before.
+
+    Args:
+        codes: [n, L] int64 of the new items, see `semantic_index`.
+    """
+    offsets = index.first + np.arange(codes.shape[1] + 1) * CODES
+    used: dict[tuple[int, ...], int] = {}
+    for *head, last in (ids.tolist() for ids in index.ids):
+        used[tuple(head)] = max(used.get(tuple(head), 0), last + 1)
+    ids, end = list(index.ids), index.first + index.new_tokens
+    for tokens in (codes + offsets[:-1]).tolist():
+        last = used.get(tuple(tokens), int(offsets[-1]))
+        used[tuple(tokens)] = last + 1
+        ids.append(np.asarray([*tokens, last], np.int32))
+        end = max(end, last + 1)
+    return replace(index, ids=ids, new_tokens=end - index.first)

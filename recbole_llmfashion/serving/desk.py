@@ -3,7 +3,7 @@
     session -> builder.encode (all known items) -> answer -> rank (live items) -> items by position
 
 The builder knows every item that was ever there, for a prompt shows what a customer clicked, gone or not. The memory,
-the trie and both lists know live items alone, so nothing else can be recalled, generated or ranked. A desk is made
+the trie and the lists know live items alone, so nothing else can be recalled, generated or ranked. A desk is made
 anew when the stock changes and never changes itself; making one reads no file and trains nothing.
 """
 
@@ -16,14 +16,15 @@ import torch
 from recbole_llmfashion.data.fixed_order import tie_rank
 from recbole_llmfashion.embedding.pairs import fold
 from recbole_llmfashion.errors import UserError
-from recbole_llmfashion.llm.answers import AnswerBook
+from recbole_llmfashion.llm.answers import AnswerBook, Generate, Response, respond
 from recbole_llmfashion.llm.generate import make_generator
-from recbole_llmfashion.model.ranking import Parts, Ranked, Validity, rank
+from recbole_llmfashion.model.ranking import FUSED_DEPTH, Parts, Question, Ranked, Validity, rank
 from recbole_llmfashion.prompt.builder import Prompt, PromptBuilder
+from recbole_llmfashion.prompt.item_index import ItemIndex
 from recbole_llmfashion.prompt.memory import MemoryLog, QueryProductMemory
 from recbole_llmfashion.prompt.response import parse_response
-from recbole_llmfashion.prompt.template import UNTITLED, get_template, neutralize
-from recbole_llmfashion.retrieval.id_list import IdList
+from recbole_llmfashion.prompt.template import get_template
+from recbole_llmfashion.retrieval.id_list import IdList, SessionList
 from recbole_llmfashion.retrieval.identity_list import IdentityList
 from recbole_llmfashion.retrieval.title_list import TitleList
 from recbole_llmfashion.serving.loaded import LoadedRun, MemoryFiles
@@ -52,7 +53,7 @@ class Reply:
     response: str
 
     def list_of(self, position: int) -> str:
-        """Which list gave an item: id, title, clip, memory or popularity."""
+        """Which list gave an item: beams, id, title, session, memory, clip or popularity."""
         return self.ranked.list_of(0, int(np.searchsorted(self.live, position)))
 
 
@@ -62,52 +63,62 @@ class Desk:
     Args:
         run: what does not change.
         stock: what may be recommended.
+        index: what names the stock's items to the model, which knows its tokens; None for their IDs as text.
         before: a desk over the same texts whose pieces can be shared; None to tokenize every item.
 
     Raises:
         UserError: an item whose id is too long for a response, or changes how another item is spoken of.
     """
 
-    def __init__(self, run: LoadedRun, stock: Stock, before: "Desk | None" = None) -> None:
-        self.run, self.stock = run, stock
+    def __init__(self, run: LoadedRun, stock: Stock, index: ItemIndex | None, before: "Desk | None" = None) -> None:
+        self.run, self.stock, self.index = run, stock, index
         self.live = np.flatnonzero(stock.live)
         self._place = np.full(len(stock.live), -1, np.int64)
         self._place[self.live] = np.arange(len(self.live))
         tie = tie_rank(stock.catalogue.item_ids)
         self.memory = _memory(run, stock, tie)
         same_texts = before is not None and before.stock.catalogue is stock.catalogue
-        self.builder: PromptBuilder = before.builder if before is not None and same_texts else _builder(run, stock)
+        self.builder: PromptBuilder = (
+            before.builder if before is not None and same_texts else _builder(run, stock, index)
+        )
         if before is not None:
             _refuse_renaming(before.builder, self.builder, stock)
-        spoken = self.builder.spoken
-        generate = make_generator(
-            run.model,
-            run.tokenizer,
-            run.decoding,
-            [spoken[i] for i in self.live],
-            self.builder.id_prefix.tolist(),
-            [neutralize(stock.catalogue.titles[i]) or UNTITLED for i in self.live],
-        )
+        self.speech = self.builder.speech
+        self.book = AnswerBook(self._generate(), remember=False)
         # an answer of the evaluation holds for the items of the evaluation
-        self.book = AnswerBook(generate, remember=False)
         if stock is run.stock:
             self.book.load(run.responses)
         self._tie = torch.from_numpy(tie_rank([stock.catalogue.item_ids[i] for i in self.live]))
         self.parts = self._parts()
         self._recalls = 0
 
+    def _generate(self) -> Generate:
+        """Responses that name live items alone; a beam is a place among these."""
+        spoken, titles = self.builder.spoken, self.stock.titles
+        generator = make_generator(
+            self.run.model,
+            self.speech,
+            self.run.decoding,
+            [spoken[i] for i in self.live],
+            self.builder.id_prefix.tolist(),
+            [titles[i] for i in self.live],
+        )
+        return lambda prompts: respond(generator, prompts, self.run.beams)
+
     def _parts(self) -> Parts:
         run, stock, live, tie = self.run, self.stock, self.live, self._tie.numpy()
         tokens = self.builder.item_tokens
-        clip = None
+        clip, table = None, None if stock.core is None else stock.core[live]
         if stock.clip is not None and run.clip is not None:
             clip = TitleList(stock.clip[live], run.clip.encode, tie)
         return Parts(
             answer=self.book,
             position_of={tokens[position]: i for i, position in enumerate(live)},
-            id_list=IdentityList(tie) if stock.core is None else IdList(stock.core[live], tie),
+            id_list=IdentityList(tie) if table is None else IdList(table, tie),
             title_list=TitleList(stock.title[live], run.title_model.encode, tie),
             popularity=stock.popularity[live],
+            session_list=None if table is None else SessionList(table, tie),
+            id_depth=1 if table is None else FUSED_DEPTH,
             clip_list=clip,
         )
 
@@ -119,15 +130,16 @@ class Desk:
         """
         prompt: Prompt | None = None
         recalled: list[int] = []
-        response = ""
+        response, acted = Response(""), self._row([])
         if len(session.events):
             prompt, recalled = self._ask(session)
-            response = self.parts.answer([prompt.ids])[0]
-        answers = [parse_response(response)]
-        ranked = rank(self.parts, self.run.mixing, self._tie, answers, self._row(recalled))
+            response, acted = self.parts.answer([prompt.ids])[0], self._row(prompt.items[: prompt.acted])
+        answers = [parse_response(response.text)]
+        asked = Question(self._row(recalled), acted)
+        ranked = rank(self.parts, self.run.mixing, self._tie, [response], answers, asked)
         if prompt is not None:
             validity.add(answers, ranked, self._row(prompt.items))
-        return Reply(self.live[ranked.order[0].numpy()], ranked, self.live, prompt, response)
+        return Reply(self.live[ranked.order[0].numpy()], ranked, self.live, prompt, response.text)
 
     def _ask(self, session: Session) -> tuple[Prompt, list[int]]:
         self._recalls += 1
@@ -138,13 +150,14 @@ class Desk:
         return builder.encode(session.events, session.now, recalled), recalled
 
     def _row(self, positions: Sequence[int]) -> torch.Tensor:
-        """[1, n] places among the live items + 1, 0 for a removed one."""
-        return torch.from_numpy(self._place[np.asarray(positions, np.int64)] + 1)[None]
+        """[1, n] places among the live items + 1, 0 for a removed one; n = 1 where there is none."""
+        places = self._place[np.asarray(positions, np.int64)] + 1
+        return torch.from_numpy(places if len(places) else np.zeros(1, np.int64))[None]
 
 
-def _builder(run: LoadedRun, stock: Stock) -> PromptBuilder:
-    nothing = np.zeros(0, np.int64)
-    return PromptBuilder(run.tokenizer, get_template(run.template), stock.catalogue, (), nothing, None, run.prompt)
+def _builder(run: LoadedRun, stock: Stock, index: ItemIndex | None) -> PromptBuilder:
+    template, nothing = get_template(run.template), np.zeros(0, np.int64)
+    return PromptBuilder(run.tokenizer, template, stock.catalogue, (), nothing, None, run.prompt, index)
 
 
 def _refuse_renaming(before: PromptBuilder, after: PromptBuilder, stock: Stock) -> None:

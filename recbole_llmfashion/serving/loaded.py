@@ -3,7 +3,7 @@
 What of it changes while it is served (the items) stands in `stock`; all else stays. This module asks no model anything.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from logging import getLogger
 from pathlib import Path
@@ -15,14 +15,18 @@ from safetensors.numpy import load_file
 
 from recbole_llmfashion.data.catalogue import TEXT_ATTRIBUTES, Catalogue
 from recbole_llmfashion.embedding.clip import ClipText
+from recbole_llmfashion.embedding.codes import ResidualCodes
 from recbole_llmfashion.embedding.title import TitleModel
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.llm.adapter import load_adapter
-from recbole_llmfashion.llm.backbone import load_backbone
+from recbole_llmfashion.llm.backbone import Backbone, load_backbone
 from recbole_llmfashion.llm.generate import DecodingSettings
+from recbole_llmfashion.llm.item_rows import add_items
 from recbole_llmfashion.manifest import Manifest, read_manifest
 from recbole_llmfashion.model.ranking import Mixing
 from recbole_llmfashion.prompt.builder import PromptSettings
+from recbole_llmfashion.prompt.item_index import ItemIndex
+from recbole_llmfashion.prompt.item_words import item_words
 from recbole_llmfashion.prompt.memory import MemoryLog
 from recbole_llmfashion.run_folder import OWN
 from recbole_llmfashion.serving.stock import Stock
@@ -37,7 +41,7 @@ class MemoryFiles:
         log: rows of the training log; `query` counts into `queries`.
         queries: distinct texts.
         vectors: [K, d] of the memory's own keys, in their order.
-        neighbors, products: as in `prompt.memory`.
+        neighbors, products: as in `prompt.memory`; a prompt may show fewer products.
     """
 
     log: MemoryLog
@@ -54,9 +58,13 @@ class LoadedRun:
     Args:
         manifest: where it came from.
         stock: the items it was trained with.
-        model, tokenizer: the LLM with its adapter.
+        model, tokenizer: the LLM with its items' tokens and its adapter.
+        index: what names the items of `stock` to the LLM; None for their IDs as text.
+        row_norm: length of the rows of items' tokens; 0 where there are none.
+        codes: gives new items their codes, where these name items.
         title_model, clip, memory: None where the run has none.
         template, prompt, decoding, mixing: how it asks, answers and ranks.
+        beams: likeliest items of an answer; 0 for none.
         mask_history: whether what the customer took is left out of the list.
         responses: the folder with the answers of its evaluation.
     """
@@ -65,6 +73,9 @@ class LoadedRun:
     stock: Stock
     model: Any
     tokenizer: Any
+    index: ItemIndex | None
+    row_norm: float
+    codes: ResidualCodes | None
     title_model: TitleModel
     clip: ClipText | None
     memory: MemoryFiles | None
@@ -72,6 +83,7 @@ class LoadedRun:
     prompt: PromptSettings
     decoding: DecodingSettings
     mixing: Mixing
+    beams: int
     mask_history: bool
     responses: Path
 
@@ -107,19 +119,26 @@ def _load(manifest: Manifest) -> LoadedRun:
         raise KeyError("the part run or adapter")
     vectors = load_file(str(own / "vectors.safetensors"))
     backbone = load_backbone(str(source or manifest.content["backbone"]["name"]), **settings["backbone"])
-    prompt = settings["prompt"]
+    stock = _stock(own, vectors)
+    prompt = PromptSettings(**{**settings["prompt"], "attributes": tuple(settings["prompt"]["attributes"])})
+    index = _index(backbone, stock, vectors, settings["items"], prompt.attributes)
+    row_norm = 0.0 if index is None else add_items(backbone, index)
     return LoadedRun(
         manifest=manifest,
-        stock=_stock(own, vectors),
-        model=load_adapter(backbone, adapter),
+        stock=stock,
+        model=load_adapter(backbone, adapter, rows=settings["items"].get("trained", False)),
         tokenizer=backbone.tokenizer,
+        index=index,
+        row_norm=row_norm,
+        codes=ResidualCodes.load(own) if settings["items"]["kind"] == "semantic" else None,
         title_model=TitleModel.load(own / "title"),
         clip=ClipText.load(own / "clip") if manifest.content["clip"] else None,
         memory=_memory(own, vectors, settings["memory"]),
         template=settings["template"],
-        prompt=PromptSettings(**{**prompt, "attributes": tuple(prompt["attributes"])}),
+        prompt=prompt,
         decoding=DecodingSettings(**settings["decoding"]),
         mixing=Mixing(**settings["mixing"]),
+        beams=settings["beams"],
         mask_history=settings["mask_history"],
         responses=own,
     )
@@ -137,6 +156,20 @@ def _stock(own: Path, vectors: Mapping[str, np.ndarray]) -> Stock:
     )
 
 
+def _index(
+    backbone: Backbone,
+    stock: Stock,
+    vectors: Mapping[str, np.ndarray],
+    settings: Mapping[str, Any],
+    attributes: Sequence[str],
+) -> ItemIndex | None:
+    """The run's own tokens as they were written: a code computed again may be another one on another machine."""
+    if settings["kind"] == "text":
+        return None
+    words = item_words(backbone.tokenizer, stock.titles, stock.catalogue.attributes, attributes)
+    return ItemIndex(list(vectors["tokens"]), settings["first"], settings["new_tokens"], words, settings["key"])
+
+
 def _memory(own: Path, vectors: Mapping[str, np.ndarray], settings: Mapping[str, int]) -> MemoryFiles | None:
     if "memory" not in vectors:
         return None
@@ -144,4 +177,5 @@ def _memory(own: Path, vectors: Mapping[str, np.ndarray], settings: Mapping[str,
     query, queries = pd.factorize(frame["query"])
     search = np.zeros(len(frame), np.int64)  # which search it was matters to training prompts alone
     log = MemoryLog(search, query, frame["item"].to_numpy(np.int64), frame["position"].to_numpy(np.int64))
-    return MemoryFiles(log, tuple(queries), vectors["memory"], **settings)
+    products = max(settings["products"], settings["depth"])
+    return MemoryFiles(log, tuple(queries), vectors["memory"], settings["neighbors"], products)

@@ -12,7 +12,8 @@ and model/ranking.py, as a test row does, and an answer that the evaluation got 
 one switch for both: where it is true, what the customer took is in no list, served or evaluated.
 
 `add_items` and `remove_items` make a new desk (desk.py) and swap it in one step, so that a list belongs to one stock
-and a call that fails changes nothing. They hold for this process: nothing is written.
+and a call that fails changes nothing. They hold for this process: nothing is written. The model alone is shared by
+desks: its vocabulary grows while nobody asks, and a desk that was made before says none of the new tokens.
 """
 
 from collections import Counter
@@ -25,10 +26,14 @@ from typing import Any
 import pandas as pd
 
 from recbole_llmfashion.errors import UserError
+from recbole_llmfashion.llm.item_rows import put_rows, word_rows
 from recbole_llmfashion.model.ranking import Validity
+from recbole_llmfashion.prompt.item_index import ItemIndex
 from recbole_llmfashion.serving.desk import Desk, Reply
 from recbole_llmfashion.serving.loaded import LoadedRun, load_run
+from recbole_llmfashion.serving.naming import more_names
 from recbole_llmfashion.serving.session import Session, make_session
+from recbole_llmfashion.serving.stock import Stock
 
 
 @dataclass(frozen=True)
@@ -38,7 +43,7 @@ class Recommended:
     Args:
         item, title: as in the catalogue.
         score: what the evaluator ranks by: the number of items minus the rank, from 0.
-        list: which list gave it: id, title, clip, memory or popularity.
+        list: which list gave it: beams, id, title, session, memory, clip or popularity.
         prompt, response: what the LLM was asked and said, where it was asked for and asked.
     """
 
@@ -58,7 +63,7 @@ class Recommender:
     """
 
     def __init__(self, run: LoadedRun) -> None:
-        self._run, self._desk = run, Desk(run, run.stock)
+        self._run, self._desk = run, Desk(run, run.stock, run.index)
         self._asking, self._changing = Lock(), Lock()
         self._validity, self._counts = Validity(), Counter[str]()
 
@@ -98,18 +103,19 @@ class Recommender:
             reply = desk.reply(session, self._validity)
             self._count(session)
         lines = [(place, item) for place, item in enumerate(reply.order.tolist()) if item not in masked]
-        told = self._told(reply) if explain else (None, None)
+        told = self._told(desk, reply) if explain else (None, None)
         return [_line(reply, desk, place, item, *told) for place, item in lines[:k]]
 
     def _count(self, session: Session) -> None:
         self._counts.update({"sessions": 1, "empty_sessions": int(not len(session.events))})
         self._counts.update(session.left_out)
 
-    def _told(self, reply: Reply) -> tuple[str | None, str | None]:
+    @staticmethod
+    def _told(desk: Desk, reply: Reply) -> tuple[str | None, str | None]:
         """The prompt as text, and the response; nothing where nothing was asked."""
         if reply.prompt is None:
             return None, None
-        return self._run.tokenizer.decode(reply.prompt.ids.tolist(), clean_up_tokenization_spaces=False), reply.response
+        return desk.speech.decode(reply.prompt.ids.tolist(), clean_up_tokenization_spaces=False), reply.response
 
     def add_items(self, frame: pd.DataFrame) -> None:
         """New items, recommendable from the next call on; removed ones come back with the texts of the frame.
@@ -120,10 +126,22 @@ class Recommender:
         Raises:
             UserError: a cell that is missing or wrong, an item that is there already; nothing is added then.
         """
-        clip = self._run.clip
+        run, clip = self._run, self._run.clip
         with self._changing:
-            stock = self._desk.stock.with_items(frame, self._run.title_model.encode, clip.encode if clip else None)
-            self._desk = Desk(self._run, stock, self._desk)
+            before = self._desk
+            stock = before.stock.with_items(frame, run.title_model.encode, clip.encode if clip else None)
+            self._desk = Desk(run, stock, self._name(before, stock), before)
+
+    def _name(self, before: Desk, stock: Stock) -> ItemIndex | None:
+        """What names the items of a stock with more of them; the model knows their tokens then."""
+        if before.index is None:
+            return None
+        index, tokens = more_names(self._run, before.index, before.stock, stock)
+        if len(tokens):
+            rows = word_rows(self._run.model, index, self._run.row_norm)[tokens - index.first]
+            with self._asking:
+                put_rows(self._run.model, tokens, rows)
+        return index
 
     def remove_items(self, item_ids: Iterable[str]) -> None:
         """Items that no later call returns; they stay readable in the sessions of those who took them.
@@ -132,7 +150,8 @@ class Recommender:
             UserError: an item that is not there, or none would be left; nothing is removed then.
         """
         with self._changing:
-            self._desk = Desk(self._run, self._desk.stock.without(item_ids), self._desk)
+            before = self._desk
+            self._desk = Desk(self._run, before.stock.without(item_ids), before.index, before)
 
 
 def _check_k(k: int, live: int, masked: int) -> None:

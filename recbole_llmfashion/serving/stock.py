@@ -47,6 +47,11 @@ class Stock:
         """Item token to position, removed items included."""
         return {item: position for position, item in enumerate(self.catalogue.item_ids)}
 
+    @cached_property
+    def titles(self) -> list[str]:
+        """The catalogue's titles as text models and responses have them."""
+        return [neutralize(title) or UNTITLED for title in self.catalogue.titles]
+
     def without(self, item_ids: Iterable[str]) -> "Stock":
         """These items can no longer be recommended.
 

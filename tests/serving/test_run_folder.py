@@ -5,6 +5,7 @@ import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from serving_sessions import sessions
 from typer.testing import CliRunner
@@ -12,9 +13,12 @@ from typer.testing import CliRunner
 from recbole_llmfashion.cli import app
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.manifest import export_run, read_manifest, write_manifest
+from recbole_llmfashion.model.ranking import FUSED
 from recbole_llmfashion.run_folder import licence
 from recbole_llmfashion.serving.recommender import Recommender
 from recbole_llmfashion.stages import sha256
+
+ATOMIC = {"kind": "atomic", "new_tokens": 300, "trained": True}
 
 
 @pytest.fixture(scope="module")
@@ -38,8 +42,10 @@ def test_results_name_each_run(job):
     refused("no run folder", Recommender.load, job.root / "nowhere")
 
 
-def test_an_exported_run_needs_nothing_beside_it(job, exported):
-    """Dataset, stages and all are out of the way; a test user's list is still the evaluator's."""
+def test_an_exported_run_needs_nothing_beside_it(semantic_job, tmp_path):
+    """Without dataset and stages a test user's list is still the evaluator's, and a new item gets its codes."""
+    job, exported = semantic_job, tmp_path / "run"
+    export_run(Path(job.run), exported)
     asked = sessions(job.data)
     away = job.root.with_name("away")
     job.root.rename(away)
@@ -48,19 +54,25 @@ def test_an_exported_run_needs_nothing_beside_it(job, exported):
         for user, row in job.ranks.head(3).iterrows():
             served = recommender.recommend(asked[user][0], now=asked[user][1])
             assert [line.item for line in served] == row["top"].tolist()
+        recommender.add_items(pd.DataFrame({"item_id": ["NEW1"], "title": ["Red Winter Boots"]}))
+        assert len(recommender._desk.index.ids[300]) == 4 and (exported / "run/codes.faiss").is_file()
     finally:
         away.rename(job.root)
 
 
 def test_what_the_manifest_tells(job, exported):
     content = read_manifest(exported).content
-    assert content["format"] == 1 and content["dataset"] == "shoes" and content["seed"] == 2020
+    assert content["format"] == 2 and content["dataset"] == "shoes" and content["seed"] == 2020
     assert content["metrics"]["ndcg@10"] == job.models["LLMFashionRec"]["ndcg@10"]
     assert {"python", "torch", "recbole_llmfashion"} <= content["versions"].keys()
     assert content["backbone"] == {
         "name": "embedded",
-        "licence": "none of a third party: trained from scratch on this dataset",
+        "licence": "MIT, part of this package, not trained on this dataset",
     }
+    settings, first = content["settings"], content["settings"]["items"].pop("first")
+    assert settings["items"].pop("key") and first >= 4096 and settings["items"] == ATOMIC
+    assert settings["beams"] == 100 and settings["memory"] == {"neighbors": 3, "products": 5, "depth": 50}
+    assert settings["mixing"]["ranking"] == "fusion" and settings["mixing"]["weights"].keys() == set(FUSED)
     assert {path: part["path"] for path, part in content["parts"].items()} == {
         "run": "run", "adapter": "adapter", "backbone": "backbone",
     }  # fmt: skip
@@ -96,11 +108,11 @@ def rewritten(copy, digest=True, **changed):
 
 def test_a_manifest_that_is_newer_older_changed_or_broken(exported, tmp_path):
     copy = copy_of(exported, tmp_path)
-    rewritten(copy, format=2)
-    refused("format 2, and this release .* reads format 1; upgrade recbole_llmfashion", Recommender.load, copy)
-    rewritten(copy, format=0)
-    refused("format 0, .*; run the main job again", Recommender.load, copy)
-    rewritten(copy, format=1, model="SASRec")
+    rewritten(copy, format=3)
+    refused("format 3, and this release .* reads format 2; upgrade recbole_llmfashion", Recommender.load, copy)
+    rewritten(copy, format=1)
+    refused("format 1, .*; run the main job again", Recommender.load, copy)
+    rewritten(copy, format=2, model="SASRec")
     refused("a run of SASRec; only LLMFashionRec can be served", Recommender.load, copy)
     rewritten(copy, digest=False, model="LLMFashionRec", seed=7)
     refused("was changed after it was written", Recommender.load, copy)
@@ -151,6 +163,9 @@ def test_clip_weights_of_this_machine_cannot_be_exported(tmp_path):
 
 def test_the_licence_as_far_as_it_is_known(tmp_path):
     assert licence("tiiuae/falcon-7b") == "see https://huggingface.co/tiiuae/falcon-7b"
+    assert (
+        licence("embedded-untrained") == licence("embedded") == "MIT, part of this package, not trained on this dataset"
+    )
     assert licence(str(tmp_path)).startswith("unknown")
     (tmp_path / "README.md").write_text("---\nlicense: apache-2.0\n---\n")
     assert licence(str(tmp_path)) == "apache-2.0"
@@ -172,6 +187,6 @@ def test_the_commands(job, tmp_path):
     assert [line["item"] for line in explained] == [line["item"] for line in lines[:2]]
     assert "red boots" in explained[0]["prompt"] and "product ID:" in explained[0]["response"]
     out = CliRunner().invoke(app, ["export", "--run", job.run, "--out", str(tmp_path / "out")])
-    assert out.exit_code == 0 and "licence: none of a third party" in out.stdout and "ndcg@10" in out.stdout
+    assert out.exit_code == 0 and "licence: MIT, part of this package" in out.stdout and "ndcg@10" in out.stdout
     failed = CliRunner().invoke(app, [*asked, "--k", "301"])
     assert isinstance(failed.exception, UserError)

@@ -1,0 +1,115 @@
+"""Items that come later are named without training: which tokens they get, what their rows begin as."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from recbole_llmfashion.model.ranking import Validity
+from recbole_llmfashion.prompt.item_index import atomic_index, more_atomic, more_semantic, semantic_index
+from recbole_llmfashion.serving.recommender import Recommender
+from recbole_llmfashion.serving.session import make_session
+
+SEARCH = {"action": "search", "query": "red winter boots", "timestamp": 1_700_000_000.0}
+TWINS = pd.DataFrame({"item_id": ["NEW1", "NEW2"], "title": ["Red Winter Boots"] * 2, "color": ["red", "red"]})
+
+
+def ids(index):
+    return [tokens.tolist() for tokens in index.ids]
+
+
+def test_the_next_token_is_one_that_nobody_had():
+    index = atomic_index(np.asarray([1, 0]), 50, key="k")
+    more = more_atomic(more_atomic(index, 2), 1)
+    assert ids(more) == [[51], [50], [52], [53], [54]]
+    assert (more.first, more.new_tokens, more.key, ids(index)) == (50, 5, "k", [[51], [50]])
+
+
+def test_equal_codes_are_told_apart_by_a_last_token_that_grows():
+    index = semantic_index(np.asarray([[1, 2], [1, 2], [3, 2]]), np.asarray([0, 1, 2]), 100)
+    assert ids(index) == [[101, 166, 228], [101, 166, 229], [103, 166, 228]] and index.new_tokens == 130
+    more = more_semantic(index, np.asarray([[3, 2], [1, 2], [0, 0]]))
+    assert ids(more)[3:] == [[103, 166, 229], [101, 166, 230], [100, 164, 228]]
+    assert more.new_tokens == 131 and more_semantic(more, np.asarray([[0, 0]])).new_tokens == 131
+
+
+def rows(recommender):
+    model = recommender._run.model
+    tables = [layer.weight for layer in (model.get_input_embeddings(), model.get_output_embeddings())]
+    assert tables[0].data_ptr() == tables[1].data_ptr() or bool((tables[0] == tables[1]).all())
+    return tables[0].detach().clone()
+
+
+def reply(desk):
+    return desk.reply(make_session([SEARCH], desk.stock.positions), Validity())
+
+
+def test_a_new_item_has_a_token_whose_row_is_its_words(job):
+    recommender = Recommender.load(job.run)
+    run, desk, before = recommender._run, recommender._desk, rows(recommender)
+    first, answer = run.index.first, reply(desk)
+    assert len(before) == first + 300
+    recommender.add_items(TWINS)
+    after = rows(recommender)
+    assert ids(recommender._desk.index)[300:] == [[first + 300], [first + 301]] and len(after) == first + 302
+    assert bool((after[: first + 300] == before).all()) and bool((after[-1] == after[-2]).all())
+    assert float(after[-1].norm()) == pytest.approx(run.row_norm, rel=1e-5)
+    words = set(recommender._desk.index.words[300].tolist())
+    likest = (before[:first] @ after[-1] / before[:first].norm(dim=1).clamp(min=1e-9)).topk(2).indices.tolist()
+    assert set(likest) <= words
+    again = reply(desk)  # a desk that was made before says what it said
+    assert np.array_equal(again.order, answer.order) and again.response == answer.response
+
+
+def test_tokens_stay_with_their_items(job):
+    recommender = Recommender.load(job.run)
+    first, known = recommender._run.index.first, recommender._desk.stock.catalogue.item_ids
+    trained = rows(recommender)
+    recommender.add_items(TWINS)
+    recommender.remove_items(["NEW1", known[4]])
+    recommender.add_items(pd.DataFrame({"item_id": ["NEW3"], "title": ["Blue Sandals"]}))
+    other = rows(recommender)
+    recommender.add_items(pd.DataFrame({"item_id": ["NEW1", known[4]], "title": ["Blue Sandals", "Blue Sandals"]}))
+    tokens, now = recommender._desk.index.ids, rows(recommender)
+    assert [tokens[i].tolist() for i in (300, 301, 302)] == [[first + 300], [first + 301], [first + 302]]
+    assert tokens[4] == recommender._run.index.ids[4] and len(now) == first + 303
+    assert bool((now[: first + 300] == trained).all())  # what was learned of an item stays
+    assert not np.allclose(now[first + 300], other[first + 300]) and bool(
+        (now[first + 301] == other[first + 301]).all()
+    )
+
+
+@pytest.mark.parametrize("name", ["job", "semantic_job", "text_job"])
+def test_new_items_alone_can_be_said(name, request):
+    """Whatever names items: with nothing else left, the answer and the beams are the new ones."""
+    recommender = Recommender.load(request.getfixturevalue(name).run)
+    known = recommender._desk.stock.catalogue.item_ids
+    recommender.add_items(TWINS)
+    recommender.add_items(pd.DataFrame({"item_id": ["NEW3"], "title": ["Blue Sandals"]}))
+    recommender.remove_items(known)
+    lines = recommender.recommend([SEARCH], 3, explain=True)
+    new = {"NEW1", "NEW2", "NEW3"}
+    assert {line.item for line in lines} == new
+    assert lines[0].response.removeprefix(" product ID: ").split(",")[0] in new
+    clicks = [{"action": "click", "item_id": item, "timestamp": 5} for item in ("NEW2", known[0])]
+    assert all(
+        f"click {action['item_id']} " in recommender.recommend(clicks, 1, explain=True)[0].prompt for action in clicks
+    )
+    desk = recommender._desk
+    beams = desk.book([desk.reply(make_session([SEARCH], desk.stock.positions), Validity()).prompt.ids])[0].items
+    assert sorted(beams) == ([] if name == "text_job" else [0, 1, 2])
+
+
+def test_codes_of_new_items_come_from_their_titles(semantic_job):
+    recommender = Recommender.load(semantic_job.run)
+    run, desk, before = recommender._run, recommender._desk, rows(recommender)
+    answer = reply(desk)
+    like = desk.stock.catalogue.titles[7]
+    recommender.add_items(pd.DataFrame({"item_id": [f"NEW{i}" for i in range(9)], "title": [like] * 9}))
+    tokens, after = recommender._desk.index.ids, rows(recommender)
+    assert all(tokens[i][:3].tolist() == tokens[7][:3].tolist() for i in range(300, 309))
+    assert (np.diff([ids[3] for ids in tokens[300:]]) == 1).all() and tokens[300][3] > tokens[7][3]
+    assert len(after) == tokens[308][3] + 1 > len(before) and bool((after[: len(before)] == before).all())
+    assert [float(row.norm()) for row in after[len(before) :]] == pytest.approx(
+        [run.row_norm] * (len(after) - len(before)), rel=1e-5
+    )
+    assert reply(desk).response == answer.response
