@@ -130,24 +130,24 @@ class Desk:
         """
         prompt: Prompt | None = None
         recalled: list[int] = []
-        response, acted = Response(""), self._row([])
+        response, acted, known = Response(""), self._row([]), False
         if len(session.events):
-            prompt, recalled = self._ask(session)
+            prompt, recalled, known = self._ask(session)
             response, acted = self.parts.answer([prompt.ids])[0], self._row(prompt.items[: prompt.acted])
         answers = [parse_response(response.text)]
-        asked = Question(self._row(recalled), acted)
+        asked = Question(self._row(recalled), acted, torch.tensor([known]))
         ranked = rank(self.parts, self.run.mixing, self._tie, [response], answers, asked)
         if prompt is not None:
             validity.add(answers, ranked, self._row(prompt.items))
         return Reply(self.live[ranked.order[0].numpy()], ranked, self.live, prompt, response.text)
 
-    def _ask(self, session: Session) -> tuple[Prompt, list[int]]:
+    def _ask(self, session: Session) -> tuple[Prompt, list[int], bool]:
         self._recalls += 1
         if self.memory is not None and self._recalls % REMEMBERED == 0:
             self.memory.forget()
         builder = self.builder.about(session.queries, np.arange(len(session.queries)), self.memory)
         recalled = builder.memory_products(session.events, training=False)
-        return builder.encode(session.events, session.now, recalled), recalled
+        return builder.encode(session.events, session.now, recalled), recalled, builder.knows(session.events)
 
     def _row(self, positions: Sequence[int]) -> torch.Tensor:
         """[1, n] places among the live items + 1, 0 for a removed one; n = 1 where there is none."""

@@ -43,13 +43,14 @@ def hand_made(session=True, id_depth=100):
     )
 
 
-def ranked_of(texts, mixing, recalled, beams=(), acted=None, parts=None):
+def ranked_of(texts, mixing, recalled, beams=(), acted=None, parts=None, known=None):
     """One row a text; `beams` are positions, `acted` and `recalled` positions + 1."""
     beams = [*beams, *[[]] * (len(texts) - len(beams))]
     responses = [Response(text, np.array(items, np.int64)) for text, items in zip(texts, beams, strict=True)]
     answers = [parse_response(text) for text in texts]
     acted = torch.zeros(len(texts), 1, dtype=torch.int64) if acted is None else acted
-    question = Question(recalled, acted)
+    known = torch.zeros(len(texts), dtype=torch.bool) if known is None else known
+    question = Question(recalled, acted, known)
     return rank(parts or hand_made(), mixing, torch.from_numpy(TIE), responses, answers, question), answers
 
 
@@ -111,7 +112,7 @@ WEIGHTS = {"beams": 4.0, "id": 2.0, "title": 1.0, "session": 0.5, "memory": 0.25
 
 
 def fusion(weights):
-    return Mixing("fusion", 2, 10, 0, True, weights)
+    return Mixing("fusion", 2, 10, 0, True, {"new": weights, "known": {}})
 
 
 def test_fusion_by_hand():
@@ -155,7 +156,7 @@ def test_where_only_the_id_itself_is_known_fusion_takes_one_place_of_its_list():
 def test_a_memory_without_weight_may_still_lead_the_fallback():
     ranked, _ = ranked_of(["gibberish"], fusion({"beams": 1.0}), torch.tensor([[6, 4]]))
     assert lines_of(ranked, 3) == ["f:memory d:memory b:popularity"]
-    ranked, _ = ranked_of(["gibberish"], Mixing("fusion", 2, 10, 0, False, {"beams": 1.0}), torch.tensor([[6, 4]]))
+    ranked, _ = ranked_of(["gibberish"], Mixing("fusion", 2, 10, 0, False, {"new": {"beams": 1.0}, "known": {}}), torch.tensor([[6, 4]]))
     assert lines_of(ranked, 2) == ["b:popularity e:popularity"]
 
 
@@ -175,8 +176,22 @@ PLACES = st.lists(st.integers(0, 6), min_size=3, max_size=3)
 )
 def test_every_item_has_one_place_and_a_list(rows, ranking, weights):
     texts, beams, recalled, acted = zip(*rows, strict=True)
-    mixing = Mixing(ranking, 2, 10, 0, True, dict(zip(FUSED, weights, strict=True)))
+    weights = dict(zip(FUSED, weights, strict=True))
+    mixing = Mixing(ranking, 2, 10, 0, True, {"new": weights, "known": weights})
     ranked, _ = ranked_of(texts, mixing, torch.tensor(recalled), beams, torch.tensor(acted))
     for row, order in enumerate(ranked.order.tolist()):
         assert sorted(order) == [0, 1, 2, 3, 4, 5]
         assert {ranked.list_of(row, item) for item in order} <= {*FUSED, "clip", "popularity"}
+
+
+def test_a_row_whose_query_the_log_holds_has_weights_of_its_own():
+    """Both rows recall f then d; only where the query is known does the memory weigh."""
+    weights = {"new": {"beams": 1.0, "memory": 0.0}, "known": {"beams": 1.0, "memory": 4.0}}
+    recalled = torch.tensor([[6, 4], [6, 4]])
+    known = torch.tensor([False, True])
+    mixing = Mixing("fusion", 2, 10, 0, True, weights)
+    ranked, _ = ranked_of([ANSWERS[0]] * 2, mixing, recalled, beams=[[0, 1], [0, 1]], known=known)
+    new, held = lines_of(ranked, 4)
+    assert new.startswith("a:beams b:beams")
+    # 4/11 of f and 4/12 of d stand before 1/11 of a and 1/12 of b
+    assert held == "f:memory d:memory a:beams b:beams"

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from recbole_llmfashion.cli import app
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.manifest import export_run, read_manifest, write_manifest
-from recbole_llmfashion.model.ranking import FUSED
+from recbole_llmfashion.model.ranking import FUSED, GROUPS
 from recbole_llmfashion.run_folder import licence
 from recbole_llmfashion.serving.recommender import Recommender
 from recbole_llmfashion.stages import sha256
@@ -72,7 +72,8 @@ def test_what_the_manifest_tells(job, exported):
     settings, first = content["settings"], content["settings"]["items"].pop("first")
     assert settings["items"].pop("key") and first >= 4096 and settings["items"] == ATOMIC
     assert settings["beams"] == 100 and settings["memory"] == {"neighbors": 3, "products": 5, "depth": 50}
-    assert settings["mixing"]["ranking"] == "fusion" and settings["mixing"]["weights"].keys() == set(FUSED)
+    assert settings["mixing"]["ranking"] == "fusion" and settings["mixing"]["weights"].keys() == set(GROUPS)
+    assert all(weights.keys() == set(FUSED) for weights in settings["mixing"]["weights"].values())
     assert {path: part["path"] for path, part in content["parts"].items()} == {
         "run": "run", "adapter": "adapter", "backbone": "backbone",
     }  # fmt: skip
