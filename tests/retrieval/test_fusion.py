@@ -90,7 +90,9 @@ def test_a_list_that_knows_gets_the_weight_and_a_random_one_none() -> None:
     assert found.ndcg(np.ones(2)) < 1.0
     weights, score = found.best_weights()
     assert score == 1.0 and weights["knows"] > weights["noise"]
-    noise_alone, _ = candidates({"noise": lists["noise"], "none": torch.full((30, 1), -1)}, targets.tolist()).best_weights()
+    noise_alone, _ = candidates(
+        {"noise": lists["noise"], "none": torch.full((30, 1), -1)}, targets.tolist()
+    ).best_weights()
     assert noise_alone["none"] == 1.0  # a list without an item changes nothing, so its weight stays
 
 
