@@ -46,6 +46,7 @@ ITEM = """item_id:token\ttitle:token\tbrand:token\tcolor:token\tsize:token\tcate
 15\tPlain Socks\t\t\t\tsocks
 """
 
+BACKBONE_LAYERS = 2
 _BACKBONE = TemporaryDirectory()
 
 
@@ -56,7 +57,6 @@ def _backbone() -> str:
     return _BACKBONE.name
 
 
-BACKBONE_LAYERS = 2
 # The main job in seconds, on a shop of forty users. The shipped backbone takes ten times as long.
 SMALL = {
     "epochs": 1, "llm_name_or_path": _backbone(), "llm_epochs": 1, "hard_epochs": 2, "lora_r": 4, "beams": 20,

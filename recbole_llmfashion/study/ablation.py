@@ -1,4 +1,7 @@
-"""Table 3 of the paper: LLMFashionRec without each of its parts, as small YAML overrides under properties/ablation.
+"""Table 3 of the paper: LLMFashionRec without each of its parts, and what our own choices add over the paper's.
+
+The variants are small YAML overrides under properties/ablation. The paper's join their lists by mixup, ours by the
+default.
 
 Variants that only rank otherwise reuse the generations of the whole: the stage store finds them.
 """
@@ -8,7 +11,7 @@ from typing import Any
 
 from recbole_llmfashion.config import properties_folder, read_yaml
 from recbole_llmfashion.study import assemble
-from recbole_llmfashion.study.document import Column, Document, Table, TableRow
+from recbole_llmfashion.study.document import Cell, Column, Document, Table, TableRow
 from recbole_llmfashion.study.request import OWN, Request
 from recbole_llmfashion.study.rows import Entry, Outcome, Runner
 
@@ -21,6 +24,15 @@ LABELS = {
     "6-no-memory-no-id": "(6) w/o memory and ID",
     "7-no-memory-no-id-no-attributes": "(7) w/o memory, ID and attributes",
 }
+WHOLE = "0-whole"
+FUSION = "ranking: fusion (default)"
+CHOICES = {
+    "8-beams": "LLMFashionRec, ranking: beams",
+    "9-fusion": FUSION,
+    "11-semantic-index": "item_index: semantic",
+    "12-text-index": "item_index: text",
+}
+UNTRAINED = {"10-untrained-backbone": "backbone without simulator pre-training"}  # of the backbone that ships alone
 # Table 3 on luggage_bags, private data: Recall@10, NDCG@10, MRR
 PAPER = {
     OWN: (0.2786, 0.2037, 0.1804),
@@ -34,17 +46,31 @@ PAPER = {
 }
 
 
-def entries() -> list[Entry]:
-    """Ours and the seven variants."""
+def _entries(labels: Mapping[str, str]) -> list[Entry]:
     folder = properties_folder() / "ablation"
-    return [Entry(OWN, OWN), *(Entry(label, OWN, read_yaml(folder / f"{file}.yaml")) for file, label in LABELS.items())]
+    return [Entry(label, OWN, read_yaml(folder / f"{file}.yaml")) for file, label in labels.items()]
+
+
+def entries() -> list[Entry]:
+    """The paper's rows: the whole and the seven variants."""
+    return _entries({WHOLE: OWN} | LABELS)
+
+
+def choices(embedded: bool) -> list[Entry]:
+    """Rows of our own.
+
+    Args:
+        embedded: whether the backbone is the one that ships, which alone has an untrained twin.
+    """
+    return _entries(CHOICES | (UNTRAINED if embedded else {}))
 
 
 def ablation(request: Request, runner: Runner) -> Document:
-    """Runs the eight rows."""
-    chosen = entries()
-    rows = runner.run(chosen)
+    """Runs the paper's eight rows and ours."""
+    rows = runner.run([*entries(), *choices(assemble.embedded(runner))])
     lines = assemble.with_costs(rows)
+    paper, ours = ([line for line in lines if (line.label in PAPER) is of_paper] for of_paper in (True, False))
+    default = next(line for line in ours if line.label == FUSION)
     document = assemble.document(request, runner, f"Ablation on {request.dataset} (the paper's Table 3)", rows)
     document.tables = [
         Table("table3", "Test metrics", [*assemble.METRICS, *assemble.COST], lines, notes(rows, runner)),
@@ -52,23 +78,33 @@ def ablation(request: Request, runner: Runner) -> Document:
             "shares",
             "What is left of the whole, here and in the paper",
             [Column("here", "NDCG@10 here, of ours", "share"), Column("paper", "in the paper, of ours", "share")],
-            [_share(line, lines[0]) for line in lines],
+            [_share(line, paper[0], PAPER[line.label][1] / PAPER[OWN][1]) for line in paper],
             ["The paper's numbers are of its own luggage and bags, which are private: the pattern counts."],
+        ),
+        Table(
+            "choices",
+            "Our own choices, as parts of the default",
+            [Column("here", "NDCG@10 here, of the default", "share")],
+            [_share(line, default) for line in [paper[0], *ours]],
         ),
     ]
     document.figures = [assemble.bars("ablation", f"Ablation on {request.dataset}", lines)]
     return document
 
 
-def _share(line: TableRow, whole: TableRow) -> TableRow:
+def _share(line: TableRow, whole: TableRow, in_paper: float | None = None) -> TableRow:
     own, all_of_it = assemble.mean(line, "ndcg@10"), assemble.mean(whole, "ndcg@10")
     here = own / all_of_it if own is not None and all_of_it else None
-    return TableRow(line.label, {"here": here, "paper": PAPER[line.label][1] / PAPER[OWN][1]}, ranked=False)
+    cells: dict[str, Cell] = {"here": here} | ({} if in_paper is None else {"paper": in_paper})
+    return TableRow(line.label, cells, ranked=False)
 
 
 def notes(rows: Mapping[str, Sequence[Outcome]], runner: Runner) -> list[str]:
     """What a reader must know of single variants."""
-    made: list[str] = []
+    made = [
+        f"{OWN} and (1) to (7) join their lists as the paper does (ranking: mixup); the rows below them are the "
+        f"default with one other choice, to be set against '{FUSION}'."
+    ]
     if not runner.config(Entry("", OWN))["clip_pretrained"]:
         made.append(
             "(5) is not comparable with the paper: no pretrained CLIP is at hand, the tower was trained on this log's "

@@ -21,8 +21,9 @@ READING = (
     "the full catalogue: the paper does not say which it means."
 )
 BACKBONE = (
-    "The embedded backbone of LLMFashionRec is trained on this dataset's own training prompts and on random sequences "
-    "to copy, never on a simulator's worlds: the row is also 'LLMFashionRec, backbone without simulator pre-training'."
+    "The embedded backbone of LLMFashionRec comes with the package, pre-trained on random sequences to copy and on "
+    "worlds of the package's simulator with other seeds and renamed brands, never on this dataset; its README.md names "
+    "them. What that adds, `study ablation` measures: 'backbone without simulator pre-training'."
 )
 
 
@@ -95,11 +96,12 @@ def document(request: Request, runner: Runner, title: str, rows: Rows, datasets:
         settings=dict(request.overrides)
         | ({"config_files": list(request.config_files)} if request.config_files else {}),
         models={label: [outcome.as_json() for outcome in outcomes] for label, outcomes in rows.items()},
-        notes=[READING, *_bounded(rows), *_tuned(rows), *([BACKBONE] if _embedded(runner) else [])],
+        notes=[READING, *_bounded(rows), *_tuned(rows), *([BACKBONE] if embedded(runner) else [])],
     )
 
 
-def _embedded(runner: Runner) -> bool:
+def embedded(runner: Runner) -> bool:
+    """Whether LLMFashionRec's backbone is the one that ships."""
     return runner.config(Entry("", OWN))["llm_name_or_path"] == "embedded"
 
 

@@ -74,21 +74,45 @@ def test_every_model_of_the_issue_stands_in_the_comparison():
 def test_the_seven_variants_are_the_papers():
     keys = [dict(entry.keys) for entry in ablation.entries()]
     assert keys == [
-        {},
-        {"prompt_attributes": []},
-        {"memory_products": 0},
+        {"ranking": "mixup"},
+        {"prompt_attributes": [], "ranking": "mixup"},
+        {"memory_products": 0, "ranking": "mixup"},
         {"ranking": "id"},
         {"ranking": "title"},
         {"ranking": "clip"},
         {"memory_products": 0, "ranking": "title"},
         {"memory_products": 0, "ranking": "title", "prompt_attributes": []},
     ]
-    assert len(list((properties_folder() / "ablation").glob("*.yaml"))) == 7
+    ours = {entry.label: dict(entry.keys) for entry in ablation.choices(embedded=True)}
+    assert ours == {
+        "LLMFashionRec, ranking: beams": {"ranking": "beams"},
+        "ranking: fusion (default)": {"ranking": "fusion"},
+        "item_index: semantic": {"item_index": "semantic", "ranking": "fusion"},
+        "item_index: text": {"item_index": "text", "ranking": "fusion"},
+        "backbone without simulator pre-training": {
+            "llm_name_or_path": "embedded-untrained", "ranking": "fusion",
+        },
+    }  # fmt: skip
+    assert len(list((properties_folder() / "ablation").glob("*.yaml"))) == len(keys) + len(ours)
+
+
+def test_only_the_backbone_that_ships_has_an_untrained_twin(shop, run_with):
+    run_with({"LLMFashionRec": (1, 1, 1)})
+    for words, there in (((), True), (("--llm_name_or_path=some/falcon",), False)):
+        request = request_for(shop, *words)
+        document = ablation.ablation(request, Runner(request))
+        assert ("backbone without simulator pre-training" in document.models) is there
+        assert any("comes with the package" in note for note in document.notes) is there
 
 
 def test_ablation_by_hand(shop, run_with):
     def ranks(config):
-        return (2, 2, 2) if config["ranking"] == "title" else (1, 1, 1)
+        ranks = {
+            "title": (2, 2, 2),
+            "beams": (3, 3, 3),
+            "fusion": (7, 7, 7) if config["item_index"] == "text" else None,
+        }
+        return ranks.get(config["ranking"]) or (1, 1, 1)
 
     run_with({"LLMFashionRec": ranks})
     document = ablation.ablation(request := request_for(shop), Runner(request))
@@ -96,7 +120,13 @@ def test_ablation_by_hand(shop, run_with):
     assert shares["(4) w/o ID embedding"] == pytest.approx(0.63093, abs=1e-5)  # 1 / log2(3)
     assert shares["(2) w/o query-product memory"] == 1.0
     assert cells(document.tables[1], "paper")["(5) w/ CLIP text embedding"] == pytest.approx(0.1245 / 0.2037)
-    assert "not comparable" in document.tables[0].notes[0]
+    assert "not comparable" in document.tables[0].notes[1] and "mixup" in document.tables[0].notes[0]
+    assert list(shares) == list(ablation.PAPER)
+    assert cells(document.tables[2], "here") == {
+        "LLMFashionRec": 1.0, "LLMFashionRec, ranking: beams": 0.5, "ranking: fusion (default)": 1.0,
+        "item_index: semantic": 1.0, "item_index: text": pytest.approx(1 / 3),
+        "backbone without simulator pre-training": 1.0,
+    }  # fmt: skip
 
 
 def test_cold_targets_are_those_that_no_training_row_has(shop, run_with):
