@@ -11,6 +11,8 @@ from functools import cached_property
 from logging import getLogger
 from typing import Any
 
+import numpy as np
+
 from recbole_llmfashion import settings
 from recbole_llmfashion.config import LLMFashionConfig
 from recbole_llmfashion.embedding.clip import ClipText, load_clip, train_clip
@@ -110,7 +112,11 @@ class Learned:
     def codes(self) -> ResidualCodes:
         """Centres of the catalogue's title embeddings, which `item_index: semantic` names items by."""
         matrix = self.title_model.encode(self.texts.titles, show_progress=self.show_progress)
-        folder = self.store.get("codes", {"titles": sha256_arrays(matrix)}, ResidualCodes.train(matrix).save)
+        # by the fixed order of items: a catalogue's own may tell time, and the centres' numbers would follow it
+        ordered = matrix[np.argsort(self.texts.tie)]
+        folder = self.store.get(
+            "codes", {"titles": sha256_arrays(ordered)}, lambda folder: ResidualCodes.train(ordered).save(folder)
+        )
         self.codes_key = folder.name
         return ResidualCodes.load(folder)
 

@@ -15,7 +15,7 @@ from recbole_llmfashion.llm.answers import Response
 from recbole_llmfashion.model.floors import Popularity
 from recbole_llmfashion.model.llmfashionrec import LLMFashionRec
 from recbole_llmfashion.model.ranking import Parts
-from recbole_llmfashion.prompt.dataloader import ACTED_ITEMS, MEMORY_ITEMS, PROMPT_IDS, PROMPT_ITEMS
+from recbole_llmfashion.prompt.dataloader import ACTED_ITEMS, MEMORY_ITEMS, PROMPT_IDS, PROMPT_ITEMS, QUERY_KNOWN
 from recbole_llmfashion.retrieval.id_list import IdList
 from recbole_llmfashion.retrieval.title_list import TitleList
 
@@ -49,6 +49,7 @@ def batch(rows, recalled=None, shown=None):
             PROMPT_IDS: torch.stack([torch.arange(rows), torch.full((rows,), -1)], dim=1),
             PROMPT_ITEMS: torch.tensor(shown or [[0]] * rows),
             ACTED_ITEMS: torch.zeros(rows, 1, dtype=torch.int64),
+            QUERY_KNOWN: torch.zeros(rows, dtype=torch.bool),
             MEMORY_ITEMS: torch.tensor(recalled or [[0]] * rows),
         }
     )

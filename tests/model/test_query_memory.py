@@ -99,7 +99,10 @@ def test_the_memory_is_asked_as_the_prompt_of_an_evaluation_row_asks_it(shop, fi
     for user, length in zip(feat["user_id"].tolist(), feat[HISTORY_LENGTH].tolist(), strict=True):
         query, products = trainer.model.parts.last_query(user, length)
         events = loaders.dataset.timeline.events(user, length)
-        assert list(products) == PromptBuilder.memory_products(builder, events, False)[: config["memory_products"]]
+        assert (
+            list(products)
+            == PromptBuilder.memory_products(builder, events, False)[: pipeline.config["memory_products"]]
+        )
         counts["popularity" if query is None else "memory" if products else "title"] += 1
     assert first.details["sources"] == {name: count / len(feat) for name, count in counts.items()}
     assert counts["memory"] > 10 and sum(counts.values()) == first.details["rows"]["test"]

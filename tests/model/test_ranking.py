@@ -156,7 +156,9 @@ def test_where_only_the_id_itself_is_known_fusion_takes_one_place_of_its_list():
 def test_a_memory_without_weight_may_still_lead_the_fallback():
     ranked, _ = ranked_of(["gibberish"], fusion({"beams": 1.0}), torch.tensor([[6, 4]]))
     assert lines_of(ranked, 3) == ["f:memory d:memory b:popularity"]
-    ranked, _ = ranked_of(["gibberish"], Mixing("fusion", 2, 10, 0, False, {"new": {"beams": 1.0}, "known": {}}), torch.tensor([[6, 4]]))
+    ranked, _ = ranked_of(
+        ["gibberish"], Mixing("fusion", 2, 10, 0, False, {"new": {"beams": 1.0}, "known": {}}), torch.tensor([[6, 4]])
+    )
     assert lines_of(ranked, 2) == ["b:popularity e:popularity"]
 
 

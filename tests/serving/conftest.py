@@ -13,7 +13,15 @@ from recbole_llmfashion.run import main
 from recbole_llmfashion.serving.recommender import Recommender
 
 # no click filter: serving sees every click
-KEYS = {**SMALL, "click_filter": "none", "llm_epochs": 1, "hard_epochs": 1, "max_new_tokens": 24}
+KEYS = {
+    **SMALL,
+    "llm_name_or_path": "embedded",
+    "beams": 100,
+    "click_filter": "none",
+    "llm_epochs": 1,
+    "hard_epochs": 1,
+    "max_new_tokens": 24,
+}
 
 
 @pytest.fixture(scope="session")

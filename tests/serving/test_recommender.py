@@ -77,7 +77,7 @@ def test_what_nothing_is_known_of_gets_what_is_popular(job, recommender):
 def test_a_list_is_named_by_the_list_that_weighs_most(recommender):
     ids = recommender._desk.stock.catalogue.item_ids
     weights = {"beams": 2.0, "id": 1.0, "title": 0.0, "session": 1.5, "memory": 0.5}
-    ranking_by(recommender, weights={"new": weights, "known": weights | {"memory": 3.0}})
+    ranking_by(recommender, weights={"new": weights, "known": weights})
     answer_with(recommender, f" product ID: {ids[9]}, title: x", [7, 8])
     lines = recommender.recommend([{"action": "click", "item_id": ids[5], "timestamp": 5}], 300)
     told = {line.item: line.list for line in lines}
