@@ -90,7 +90,7 @@ def test_a_list_is_named_by_the_list_that_weighs_most(recommender):
     assert items(lines)[: len(recalled)] == recalled and lines[0].list == "memory" and lines[-1].list == "popularity"
     ranking_by(recommender, ranking="beams")
     answer_with(recommender, "no answer", [3, 1, 2])
-    lines = recommender.recommend([SEARCH], 4)
+    lines = recommender.recommend([{"action": "click", "item_id": ids[5], "timestamp": 5}], 4)
     assert items(lines)[:3] == [ids[3], ids[1], ids[2]]
     assert [line.list for line in lines] == ["beams", "beams", "beams", "popularity"]
 
