@@ -97,7 +97,7 @@ def test_a_trial_makes_only_what_its_keys_change(shop, llm):
     assert "responses" in made(responses) and made(responses) == {"responses"}
     adapter = trial(shop, "LLMFashionRec", {"llm_learning_rate": 0.01})
     assert made(adapter) == {"adapter", "responses"}
-    assert [report[STEP] for report in adapter] == LLM_STEPS + [4]  # before the adapter, after it, on all rows, the end
+    assert [report[STEP] for report in adapter] == [*LLM_STEPS, 4]  # before the adapter, after it, on all rows, the end
 
 
 def test_reports_before_the_adapter_rank_without_it(shop, monkeypatch):
