@@ -17,6 +17,7 @@ from recbole_llmfashion.cli import app
 from recbole_llmfashion.config import load_config
 from recbole_llmfashion.data.fixed_order import tie_rank
 from recbole_llmfashion.errors import UserError
+from recbole_llmfashion.llm.answers import Response
 from recbole_llmfashion.llm.backbone import load_backbone
 from recbole_llmfashion.llm.item_rows import add_items
 from recbole_llmfashion.model.llmfashionrec import LLMFashionRec
@@ -118,8 +119,10 @@ def test_with_the_targets_log_its_memory_answers(shop, first, with_log):
     assert {name.split("-")[0] for name in stages(shop, "bags")} == {"responses"}
 
 
-def test_without_the_log_the_last_fallback_is_a_fixed_order(shop, first):
-    """A sample of so small a model has no format, so every row is the fallback's."""
+def test_without_the_log_the_last_fallback_is_a_fixed_order(shop, first, monkeypatch):
+    """No answer can be read, so every row is the fallback's."""
+    gibberish = lambda generator, prompts, *_: [Response("gibberish")] * len(prompts)  # noqa: E731
+    monkeypatch.setattr("recbole_llmfashion.engine.respond", gibberish)
     result = run(shop, decoding="sample")
     assert result.details["generation"]["popularity_list_rate"] == 1.0
     items = [line.split("\t")[0] for line in (shop / "bags/bags.item").read_text().splitlines()[1:]]
