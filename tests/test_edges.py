@@ -1,16 +1,18 @@
 """Shops at the edge of what can be used: the job ends with a table or with one line."""
 
 import json
+import shutil
 import socket
 
 import pytest
 from fakes import INTER, ITEM, SEARCH, SMALL, write_tiny
+from tokenizers import Tokenizer, models, pre_tokenizers
+from transformers import PreTrainedTokenizerFast
 
 from recbole_llmfashion.run import main
 
 
 def status_of(root, models="LLMFashionRec,SASRec", **keys):
-    # a small vocabulary spells much: six items teach it no words
     options = {**SMALL, "topk": [3], "valid_metric": "NDCG@3", "max_length": 400, "max_new_tokens": 64, **keys}
     argv = [f"--model={models}", "--dataset=tiny", f"--data_path={root}", f"--output={root / 'out'}"]
     return main([*argv, f"--checkpoint_dir={root / 'saved'}", *(f"--{key}={value}" for key, value in options.items())])
@@ -31,6 +33,9 @@ def test_no_validation_row(tmp_path):
     assert status_of(tmp_path) == 0
     for name in ("LLMFashionRec", "SASRec", "Popularity"):
         assert rows(tmp_path)[name]["valid"] == {} and rows(tmp_path)[name]["rows"]["valid"] == 0
+    # nothing to choose weights on
+    names = ("beams", "id", "title", "session", "memory")
+    assert rows(tmp_path)["LLMFashionRec"]["fusion"] == dict.fromkeys(names, 1.0)
 
 
 def test_a_tiny_shop_with_searches_sampled_and_unquantized(tmp_path):
@@ -69,3 +74,57 @@ def test_hostile_text_runs_through(tmp_path, text):
     write_tiny(tmp_path, item=ITEM.replace("Plain Socks", text), search=SEARCH.replace("red boot\t", f"{text}\t"))
     assert status_of(tmp_path, "LLMFashionRec") == 0
     assert rows(tmp_path)["LLMFashionRec"]["generation"]["valid_id_rate"] == 1.0
+
+
+def test_a_catalogue_of_one_item(tmp_path):
+    buys = "".join(f"u{user}\t11\tpurchase\t{time}\n" for user in (1, 2, 3) for time in range(4))
+    item = "\n".join([ITEM.splitlines()[0], ITEM.splitlines()[2]]) + "\n"
+    write_tiny(tmp_path, INTER.splitlines()[0] + "\n" + buys, "", item)
+    assert status_of(tmp_path, "LLMFashionRec", topk=[1], valid_metric="NDCG@1") == 0
+    assert rows(tmp_path)["LLMFashionRec"]["mrr"] == 1.0
+
+
+def test_ids_that_are_the_beginning_of_others_are_spelled_apart(tmp_path):
+    longer = {"11": "1", "12": "11", "13": "111", "14": "1111"}
+
+    def renamed(text, column):
+        lines = [line.split("\t") for line in text.splitlines()]
+        for line in lines[1:]:
+            line[column] = longer.get(line[column], line[column])
+        return "\n".join("\t".join(line) for line in lines) + "\n"
+
+    write_tiny(tmp_path, renamed(INTER, 1), "", renamed(ITEM, 0))
+    assert status_of(tmp_path, "LLMFashionRec", item_index="text") == 0
+    generation = rows(tmp_path)["LLMFashionRec"]["generation"]
+    assert generation["valid_id_rate"] == generation["format_rate"] == 1.0
+
+
+def last_line(capsys):
+    return capsys.readouterr().err.strip().splitlines()[-1]
+
+
+def test_an_empty_catalogue_is_one_line(tmp_path, capsys):
+    write_tiny(tmp_path, item=ITEM.splitlines()[0] + "\n")
+    assert status_of(tmp_path, "LLMFashionRec") == 2
+    assert "tiny.item" in last_line(capsys)
+
+
+def test_a_backbone_without_tokenizer_is_one_line(tmp_path, capsys):
+    write_tiny(tmp_path)
+    folder = shutil.copytree(SMALL["llm_name_or_path"], tmp_path / "bare")
+    (folder / "tokenizer.json").unlink()
+    assert status_of(tmp_path, "LLMFashionRec", llm_name_or_path=folder) == 2
+    assert "has no tokenizer; put the model's tokenizer.json there" in last_line(capsys)
+
+
+def test_an_id_that_cannot_be_spelled_names_the_item(tmp_path, capsys):
+    """A vocabulary of words that knows no 16; as tokens of their own the same items can be named."""
+    write_tiny(tmp_path)
+    folder = shutil.copytree(SMALL["llm_name_or_path"], tmp_path / "words")
+    words = {word: i for i, word in enumerate(["<pad>", "<eos>", "<unk>", ",", "11", "12", "13", "14", "15"])}
+    tokenizer = Tokenizer(models.WordLevel(words, unk_token="<unk>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    marks = {"pad_token": "<pad>", "eos_token": "<eos>", "unk_token": "<unk>"}
+    PreTrainedTokenizerFast(tokenizer_object=tokenizer, **marks).save_pretrained(str(folder))
+    assert status_of(tmp_path, "LLMFashionRec", llm_name_or_path=folder, item_index="text") == 2
+    assert "cannot spell the item ID '16'" in last_line(capsys)

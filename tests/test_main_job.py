@@ -146,6 +146,8 @@ def test_other_test_targets_change_no_artefact(shop):
     assert main(arguments(shop, "replaced", "LLMFashionRec", **keys, data_path=shop / "other")) == 0
     row = results(shop, "replaced")["LLMFashionRec"]
     assert set(row["stages_reused"]) == set(row["seconds"]) - {"total"}
-    assert row["valid"] == results(shop, "targets")["LLMFashionRec"]["valid"]
+    before = results(shop, "targets")["LLMFashionRec"]
+    assert row["valid"] == before["valid"] and row["fusion"] == before["fusion"]  # the weights look at validation rows
+    assert len(set(row["fusion"].values())) > 1
     before, after = (pd.read_parquet(shop / name / "ranks.parquet") for name in ("targets", "replaced"))
     assert (before["target"].to_numpy() != after["target"].to_numpy()).all()

@@ -5,7 +5,9 @@ import shutil
 
 import pandas as pd
 import pytest
+import torch
 from fakes import ITEM, SMALL, purchases_only, replace_test_targets, write_tiny
+from safetensors.torch import load_file
 from serving_sessions import sessions
 from typer.testing import CliRunner
 
@@ -15,6 +17,9 @@ from recbole_llmfashion.cli import app
 from recbole_llmfashion.config import load_config
 from recbole_llmfashion.data.fixed_order import tie_rank
 from recbole_llmfashion.errors import UserError
+from recbole_llmfashion.llm.answers import Response
+from recbole_llmfashion.llm.backbone import load_backbone
+from recbole_llmfashion.llm.item_rows import add_items
 from recbole_llmfashion.model.llmfashionrec import LLMFashionRec
 from recbole_llmfashion.quick_start import run_experiment
 from recbole_llmfashion.run import main
@@ -114,8 +119,10 @@ def test_with_the_targets_log_its_memory_answers(shop, first, with_log):
     assert {name.split("-")[0] for name in stages(shop, "bags")} == {"responses"}
 
 
-def test_without_the_log_the_last_fallback_is_a_fixed_order(shop, first):
-    """A sample of so small a model has no format, so every row is the fallback's."""
+def test_without_the_log_the_last_fallback_is_a_fixed_order(shop, first, monkeypatch):
+    """No answer can be read, so every row is the fallback's."""
+    gibberish = lambda generator, prompts, *_: [Response("gibberish")] * len(prompts)  # noqa: E731
+    monkeypatch.setattr("recbole_llmfashion.engine.respond", gibberish)
     result = run(shop, decoding="sample")
     assert result.details["generation"]["popularity_list_rate"] == 1.0
     items = [line.split("\t")[0] for line in (shop / "bags/bags.item").read_text().splitlines()[1:]]
@@ -180,6 +187,38 @@ def test_a_backbone_from_a_folder_is_the_sources_too(shop, first):
     before = stages(shop, "shoes")
     result = run(shop, llm_name_or_path=str(folder))
     assert set(result.reused) == {"title", "clip", "adapter", "responses"} and stages(shop, "shoes") == before
+
+
+def asked_engine(shop, **keys):
+    """The half that asks the target, with the source's adapter found or made, and the model that answers."""
+    config = config_of(shop, source_dataset="shoes", **keys)
+    stores = StageStore(shop / "saved/bags/stages")
+    zero_shot = ZeroShot(config, make_loaders(config).dataset, stores)
+    *_, last = zero_shot.learn(None)
+    asked = zero_shot.asked
+    assert last == "adapter"
+    return asked, asked.learned.engine, asked.learned.engine._load(asked.index)
+
+
+@pytest.mark.parametrize("index", ["atomic", "semantic", "text"])
+def test_the_sources_adapter_answers_with_rows_of_the_targets_words(shop, first, index):
+    asked, engine, model = asked_engine(shop, item_index=index)
+    saved = load_file(str(engine.adapter / "adapter_model.safetensors"))
+    lora = {name: value for name, value in saved.items() if "lora_" in name}
+    state = model.state_dict()
+    assert lora and all(
+        torch.equal(value, state[name.replace(".weight", ".default.weight")]) for name, value in lora.items()
+    )
+    if index == "text":
+        assert asked.index is None and not any("trainable_tokens" in name for name in saved)
+        return
+    backbone = load_backbone(engine.source, "none", device="cpu")
+    add_items(backbone, asked.index)
+    rows = model.get_input_embeddings().weight[asked.index.first :]
+    assert torch.equal(rows, backbone.model.get_input_embeddings().weight[asked.index.first :])
+    assert len(asked.index.words) == len({*map(tuple, asked.index.ids)}) == len(asked.texts.titles)
+    (trained,) = [value for name, value in saved.items() if "trainable_tokens" in name]
+    assert not torch.equal(rows[:40], trained[:40])  # those are the source's items
 
 
 def test_the_keys_are_those_of_the_sources_run(tmp_path, monkeypatch):
