@@ -1,5 +1,6 @@
 import json
 from collections.abc import Callable
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -92,23 +93,30 @@ def test_all_four_projections_move_and_the_base_stays(nf4: Backbone, random_exam
     assert all(p.grad is None for n, p in log.model.named_parameters() if "lora" not in n)
 
 
-@pytest.mark.parametrize("shuffled", [False, True])
-def test_an_adapter_learns_on_structure_and_stays_low_on_shuffled_responses(
-    ids_in_prompts: Callable[..., list[Example]], shuffled: bool
-) -> None:
-    """A base that copies the two tokens after the mark is tuned to say them the other way round."""
+@pytest.fixture(scope="module")
+def copying(ids_in_prompts: Callable[..., list[Example]]) -> Any:
+    """A model that copies the two tokens after a mark."""
     base = new_embedded(24, 32, 2, 2, seed=0)
     learning = PretrainSettings(
         copy_steps=0, spelled_passes=4, batch_size=64, learning_rate=1e-2, warmup_steps=10, weight_decay=0.01, seed=1
     )
     world = World("copying", [], [], ids_in_prompts(1500, 1, 24, 1), np.zeros(0, np.int64))
     pretrain(base, [world], learning, show_progress=False)
+    return base
+
+
+@pytest.mark.parametrize("shuffled", [False, True])
+def test_an_adapter_learns_on_structure_and_stays_low_on_shuffled_responses(
+    ids_in_prompts: Callable[..., list[Example]], copying: Any, shuffled: bool
+) -> None:
+    """A base that copies the two tokens after the mark is tuned to say them the other way round."""
+    base = deepcopy(copying)
 
     def turned(n: int, seed: int, shuffled: bool) -> list[Example]:
         examples = ids_in_prompts(n, seed, 24, 1, shuffled)
         return [Example(e.prompt, e.response[[1, 0, 2]]) for e in examples]
 
-    settings = FinetuneSettings(learning_rate=1e-2, batch_size=32, seed=1)
+    settings = FinetuneSettings(learning_rate=2e-2, batch_size=32, epochs=2, seed=1)
     log = finetune(Backbone(base, None, "copying", 0), turned(1000, 2, shuffled), settings, show_progress=False)
     held_out = perplexities(log.model, turned(200, 3, False), 100, False)
     if shuffled:
