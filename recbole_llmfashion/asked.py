@@ -145,7 +145,9 @@ class Asked:
             return None
         words = item_words(engine.tokenizer, texts.titles, texts.catalogue.attributes, self.config["prompt_attributes"])
         if kind == "atomic":
-            return atomic_index(texts.tie, engine.vocab_size, words, sha256_texts(texts.catalogue.item_ids))
+            # another catalogue may use the same ids for other items
+            key = sha256_texts([*texts.catalogue.item_ids, sha256_arrays(*words)])
+            return atomic_index(texts.tie, engine.vocab_size, words, key)
         codes = self.learned.codes.encode(self.title_matrix)
         return semantic_index(codes, texts.tie, engine.vocab_size, words, self.learned.codes_key)
 

@@ -34,13 +34,18 @@ def test_no_validation_row(tmp_path):
     for name in ("LLMFashionRec", "SASRec", "Popularity"):
         assert rows(tmp_path)[name]["valid"] == {} and rows(tmp_path)[name]["rows"]["valid"] == 0
     # nothing to choose weights on
-    names = ("beams", "id", "title", "session", "memory")
-    assert rows(tmp_path)["LLMFashionRec"]["fusion"] == dict.fromkeys(names, 1.0)
+    equal = dict.fromkeys(("beams", "id", "title", "session", "memory"), 1.0)
+    assert rows(tmp_path)["LLMFashionRec"]["fusion"] == {"known": equal, "new": equal}
 
 
 def test_a_tiny_shop_with_searches_sampled_and_unquantized(tmp_path):
     write_tiny(tmp_path)
-    assert status_of(tmp_path, "LLMFashionRec", decoding="sample", quantization="none", clip_epochs=1) == 0
+    assert (
+        status_of(
+            tmp_path, "LLMFashionRec", decoding="sample", title_source="generate", quantization="none", clip_epochs=1
+        )
+        == 0
+    )
     generation = rows(tmp_path)["LLMFashionRec"]["generation"]
     assert generation["quantized_layers"] == 0
     assert generation["fallback_rate"] >= 1 - generation["valid_id_rate"]  # nothing falls back unseen
@@ -76,12 +81,13 @@ def test_hostile_text_runs_through(tmp_path, text):
     assert rows(tmp_path)["LLMFashionRec"]["generation"]["valid_id_rate"] == 1.0
 
 
-def test_a_catalogue_of_one_item(tmp_path):
+def test_a_catalogue_of_one_item(tmp_path, capsys):
+    """There is nothing to recommend, and the title model, which contrasts titles, says so first."""
     buys = "".join(f"u{user}\t11\tpurchase\t{time}\n" for user in (1, 2, 3) for time in range(4))
     item = "\n".join([ITEM.splitlines()[0], ITEM.splitlines()[2]]) + "\n"
     write_tiny(tmp_path, INTER.splitlines()[0] + "\n" + buys, "", item)
-    assert status_of(tmp_path, "LLMFashionRec", topk=[1], valid_metric="NDCG@1") == 0
-    assert rows(tmp_path)["LLMFashionRec"]["mrr"] == 1.0
+    assert status_of(tmp_path, "LLMFashionRec", topk=[1], valid_metric="NDCG@1") == 2
+    assert "1 distinct titles leave nothing to contrast; give it more users" in capsys.readouterr().err
 
 
 def test_ids_that_are_the_beginning_of_others_are_spelled_apart(tmp_path):

@@ -64,7 +64,8 @@ def test_what_an_llm_row_must_tell(first):
         set(generation["perplexity"]) == set(generation["format_failures"]) == {"before", "after_uniform", "after_hard"}
     )
     assert set(row["lists"]) == {"id", "title", "beams", "mixup"} and row["mixup_validation"] == {}
-    assert set(row["fusion"]) == {"beams", "id", "title", "session", "memory"}
+    assert set(row["fusion"]) == {"known", "new"}
+    assert all(set(weights) == {"beams", "id", "title", "session", "memory"} for weights in row["fusion"].values())
     stages = {"clip", "adapter", "responses", "title", "train_CORE", "total"}
     assert set(row["seconds"]) == stages and row["peak_memory_mb"] > 100
 
@@ -148,6 +149,6 @@ def test_other_test_targets_change_no_artefact(shop):
     assert set(row["stages_reused"]) == set(row["seconds"]) - {"total"}
     before = results(shop, "targets")["LLMFashionRec"]
     assert row["valid"] == before["valid"] and row["fusion"] == before["fusion"]  # the weights look at validation rows
-    assert len(set(row["fusion"].values())) > 1
+    assert len({weight for weights in row["fusion"].values() for weight in weights.values()}) > 1
     before, after = (pd.read_parquet(shop / name / "ranks.parquet") for name in ("targets", "replaced"))
     assert (before["target"].to_numpy() != after["target"].to_numpy()).all()

@@ -126,7 +126,7 @@ def test_a_backbone_is_its_weights_and_not_the_seconds_it_took(tmp_path):
     for name, seconds in (("a", 1.0), ("b", 2.0)):
         (tmp_path / name).mkdir()
         (tmp_path / name / "model.safetensors").write_bytes(b"weights")
-        (tmp_path / name / "pretrain.json").write_text(json.dumps({"seconds": seconds}))
+        (tmp_path / name / "stage.json").write_text(json.dumps({"seconds": seconds}))
     assert _identity(str(tmp_path / "a")) == _identity(str(tmp_path / "b"))
     (tmp_path / "b/model.safetensors").write_bytes(b"Weights")
     assert _identity(str(tmp_path / "a")) != _identity(str(tmp_path / "b"))

@@ -123,7 +123,7 @@ def test_without_the_log_the_last_fallback_is_a_fixed_order(shop, first, monkeyp
     """No answer can be read, so every row is the fallback's."""
     gibberish = lambda generator, prompts, *_: [Response("gibberish")] * len(prompts)  # noqa: E731
     monkeypatch.setattr("recbole_llmfashion.engine.respond", gibberish)
-    result = run(shop, decoding="sample")
+    result = run(shop, decoding="sample", title_source="generate")
     assert result.details["generation"]["popularity_list_rate"] == 1.0
     items = [line.split("\t")[0] for line in (shop / "bags/bags.item").read_text().splitlines()[1:]]
     ranks = tie_rank(items)

@@ -19,6 +19,7 @@ from recbole_llmfashion.llm.lean import lean_falcon, lean_lora
 from recbole_llmfashion.llm.loss import response_loss
 from recbole_llmfashion.llm.optimizer import NotFiniteError, Optimizer, linear_rate
 from recbole_llmfashion.llm.perplexity import pad_id
+from recbole_llmfashion.llm.seen_rows import SeenRows
 
 NAMED_PROMPTS = 32
 
@@ -60,6 +61,7 @@ class Training:
             model.parameters(), learning_rate, weight_decay, max_grad_norm=max_grad_norm, scaled=scaled
         )
         self.warmup, self.total, self.micro_batch = warmup, total, micro_batch
+        self._seen = SeenRows(model)
         self.halvings = self.tokens = 0
         self.losses: list[float] = []
 
@@ -74,7 +76,9 @@ class Training:
         try:
             while loss is None:
                 loss = self._gradients(batches)
-            self.optimizer.step(linear_rate(self.optimizer.steps, self.warmup, self.warmup, self.total, 0.0))
+            rate = linear_rate(self.optimizer.steps, self.warmup, self.warmup, self.total, 0.0)
+            with self._seen.learning([self.examples[i] for batch in batches for i in batch]):
+                self.optimizer.step(rate)
         except NotFiniteError as error:
             self.optimizer.clear()
             raise NotFiniteError(f"{error}; {self._named(batches)}") from None

@@ -95,7 +95,9 @@ def ablation(request: Request, runner: Runner) -> Document:
 def _share(line: TableRow, whole: TableRow, in_paper: float | None = None) -> TableRow:
     own, all_of_it = assemble.mean(line, "ndcg@10"), assemble.mean(whole, "ndcg@10")
     here = own / all_of_it if own is not None and all_of_it else None
-    cells: dict[str, Cell] = {"here": here} | ({} if in_paper is None else {"paper": in_paper})
+    cells: dict[str, Cell] = {"here": here}
+    if in_paper is not None:
+        cells["paper"] = in_paper
     return TableRow(line.label, cells, ranked=False)
 
 
