@@ -48,7 +48,7 @@ def main() -> None:
     argv = [
         "--model=LLMFashionRec", f"--dataset={options.dataset}", f"--data_path={options.data_path}", "--search=grid",
         f"--checkpoint_dir={options.checkpoint_dir}", f"--params_file={SPACE}", "--grace_period=0",
-        f"--config_files={options.config_files}",
+        f"--config_files={options.config_files}", "--ranking=mixup",
     ]  # fmt: skip
     made = plan(argv)
     points = made.space.grid()

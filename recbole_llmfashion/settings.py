@@ -26,6 +26,7 @@ CHOICES = {
     "prompt_dates": ("auto", True, False),
     "template": tuple(TEMPLATES),
     "item_index": get_args(IndexName),
+    "learn_rows": ("all", "seen"),
     "prompt_item": ("text", "id"),
     "prompt_targets": (True, False),
     "ranking": get_args(Ranking),
@@ -107,6 +108,7 @@ def finetune_settings(config: LLMFashionConfig, seed: int) -> FinetuneSettings:
         gradient_accumulation=config["gradient_accumulation"],
         weight_decay=config["llm_weight_decay"],
         gradient_checkpointing=config["gradient_checkpointing"],
+        learn_rows=config["learn_rows"],
         seed=seed,
     )
 

@@ -6,7 +6,7 @@ caller hands over. With a checkpoint folder a killed fine-tuning goes on within 
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
@@ -54,6 +54,7 @@ class FinetuneSettings:
         warmup_share: share of the steps with a rising rate.
         gradient_checkpointing: recompute activations instead of keeping them.
         seed: of A, dropout and batches.
+        learn_rows: which rows of items' tokens a step moves: all, or those of the items that its prompts hold.
         perplexity_sample: examples on which perplexity is logged at the three points; the choice of the hardest
             always reads all of them.
     """
@@ -73,6 +74,7 @@ class FinetuneSettings:
     warmup_share: float = 0.03
     gradient_checkpointing: bool = False
     seed: int = 0
+    learn_rows: Literal["all", "seen"] = "all"
     perplexity_sample: int = 512
 
 

@@ -19,12 +19,12 @@ class SeenRows:
     """The trainable rows of a peft model; none where it has none.
 
     Args:
-        model: a peft model.
+        model: a peft model; with None nothing is held back.
     """
 
     def __init__(self, model: Any) -> None:
-        named = getattr(model, "named_parameters", dict)
-        found = [value for name, value in dict(named()).items() if ROWS in name and value.requires_grad]
+        named = () if model is None else model.named_parameters()
+        found = [value for name, value in named if ROWS in name and value.requires_grad]
         self._rows: list[torch.nn.Parameter] = found
         # items' tokens are the last of the vocabulary
         self._first = model.config.vocab_size - len(found[0]) if found else 0

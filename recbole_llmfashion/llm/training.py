@@ -33,6 +33,7 @@ class Training:
         learning_rate, weight_decay, max_grad_norm: of AdamW.
         warmup, total: steps with a rising rate, and in all; the rate falls to zero at the last.
         micro_batch: most prompts a forward.
+        seen_rows: see seen_rows.py; else every row of an item learns at every step.
 
     Attributes:
         micro_batch: halved each time memory ran out.
@@ -51,6 +52,7 @@ class Training:
         warmup: int,
         total: int,
         micro_batch: int,
+        seen_rows: bool = False,
     ) -> None:
         self.model, self.examples = model, examples
         self.lengths = np.asarray([len(example) for example in examples])
@@ -61,7 +63,7 @@ class Training:
             model.parameters(), learning_rate, weight_decay, max_grad_norm=max_grad_norm, scaled=scaled
         )
         self.warmup, self.total, self.micro_batch = warmup, total, micro_batch
-        self._seen = SeenRows(model)
+        self._seen = SeenRows(model if seen_rows else None)
         self.halvings = self.tokens = 0
         self.losses: list[float] = []
 
