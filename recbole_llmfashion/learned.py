@@ -25,7 +25,7 @@ from recbole_llmfashion.prompt.item_index import ItemIndex
 from recbole_llmfashion.stages import StageStore, sha256_arrays, sha256_texts, stage_seed
 from recbole_llmfashion.texts import DatasetTexts
 
-STEPS = ("memory", "adapter")  # of `learn`
+STEPS = ("backbone", "adapter")  # of `learn`
 
 
 def can_contrast(pairs: Sequence[tuple[str, str]]) -> bool:
@@ -121,10 +121,10 @@ class Learned:
         return ResidualCodes.load(folder)
 
     def learn(self, examples: Sequence[Example], index: ItemIndex | None, speech: Any) -> Iterator[str]:
-        """The LLM's stages. `memory` is yielded before one that costs time, `adapter` always; the engine then answers
+        """The LLM's stages. `backbone` is yielded before one that costs time, `adapter` always; the engine then answers
         as well as is known: with its backbone alone, with its adapter."""
         if self.engine.prepare(examples, index, speech):
-            yield "memory"
+            yield "backbone"
         self.engine.finetune()
         self.report |= self.engine.report
         yield "adapter"

@@ -2,7 +2,7 @@ import json
 
 import pandas as pd
 import pytest
-from fakes import INTER, write_tiny
+from fakes import INTER, SMALL, write_tiny
 from study_fakes import TARGETS, request_for, result_of
 
 from recbole_llmfashion.config import properties_folder
@@ -98,7 +98,7 @@ def test_the_seven_variants_are_the_papers():
 
 def test_only_the_backbone_that_ships_has_an_untrained_twin(shop, run_with):
     run_with({"LLMFashionRec": (1, 1, 1)})
-    for words, there in (((), True), (("--llm_name_or_path=some/falcon",), False)):
+    for words, there in (((), True), ((f"--llm_name_or_path={SMALL['llm_name_or_path']}",), False)):
         request = request_for(shop, *words)
         document = ablation.ablation(request, Runner(request))
         assert ("backbone without simulator pre-training" in document.models) is there

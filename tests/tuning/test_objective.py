@@ -7,7 +7,7 @@ import pytest
 import torch
 from fakes import INTER, SMALL, replace_test_targets, simulated_shop, write_tiny
 
-from recbole_llmfashion import quick_start
+from recbole_llmfashion import engine, quick_start
 from recbole_llmfashion.model.ranking import Validity
 from recbole_llmfashion.stages import StageStore
 from recbole_llmfashion.tuning.objective import END, STEP, VALUE, Job, run_trial
@@ -93,7 +93,7 @@ def test_a_trial_makes_only_what_its_keys_change(shop, llm):
     assert made(trial(shop, "LLMFashionRec", {"mixup_k": 5, "mixup_title_start": 0})) == set()
     assert made(trial(shop, "LLMFashionRec", {"fallback": "popularity"})) == set()
     assert made(trial(shop, "LLMFashionRec", {"title_learning_rate": 0.01})) == {"title"}
-    responses = trial(shop, "LLMFashionRec", {"decoding": "sample"})
+    responses = trial(shop, "LLMFashionRec", {"decoding": "sample", "title_source": "generate"})
     assert "responses" in made(responses) and made(responses) == {"responses"}
     adapter = trial(shop, "LLMFashionRec", {"llm_learning_rate": 0.01})
     assert made(adapter) == {"adapter", "responses"}
@@ -101,17 +101,20 @@ def test_a_trial_makes_only_what_its_keys_change(shop, llm):
 
 
 def test_reports_before_the_adapter_rank_without_it(shop, monkeypatch):
-    """The first report is the fallback's, the later ones have answers."""
-    shares = []
-    original = Validity.add
+    """The first report is the bare backbone's, the later ones are the adapter's; all of them have answers."""
+    shares, adapters, loaded = [], [], []
+    original, load = Validity.add, engine.load_adapter
 
     def add(self, answers, *rest):
         shares.append(sum(answer.item_token is not None for answer in answers) / len(answers))
+        adapters.append(len(loaded))
         return original(self, answers, *rest)
 
     monkeypatch.setattr(Validity, "add", add)
+    monkeypatch.setattr(engine, "load_adapter", lambda *args, **keys: loaded.append(1) or load(*args, **keys))
     trial(shop, "LLMFashionRec", {"llm_learning_rate": 0.02}, checkpoint_dir=str(shop / "saved_steps"))
-    assert shares[0] == 0.0 and set(shares[1:]) == {1.0} and len(shares) >= 4
+    assert set(shares) == {1.0} and len(shares) >= 4
+    assert adapters[0] == 0 and min(adapters[1:]) == 1
 
 
 def test_a_model_that_breaks_is_a_row_that_says_why(shop):
