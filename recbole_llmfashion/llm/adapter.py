@@ -55,12 +55,17 @@ def resolve_targets(backbone: Backbone, wanted: TargetModules) -> list[str] | st
     return list(wanted)
 
 
+def causal_lm(model: Any) -> Any:
+    """The causal LM inside a peft model, adapter layers included; the model itself where there is no adapter."""
+    return model.get_base_model() if hasattr(model, "get_base_model") else model
+
+
 def _refuse_second(backbone: Backbone) -> None:
     if hasattr(backbone.model, "peft_config"):
         raise ValueError("the backbone has an adapter already; load the backbone again for another one")
 
 
-def _row_layers(model: Any) -> dict[str, Any]:
+def row_layers(model: Any) -> dict[str, Any]:
     """By path, the layers with a row a token: the embedding, and the output head where its weight is another one."""
     embedding, head = model.get_input_embeddings(), model.get_output_embeddings()
     layers = [embedding] if head.weight is embedding.weight else [embedding, head]
@@ -70,7 +75,7 @@ def _row_layers(model: Any) -> dict[str, Any]:
 def _trained_rows(backbone: Backbone) -> dict[str, list[int]] | None:
     """The rows that peft trains; named a list alone, it would leave those of a head of its own as they began."""
     tokens = list(backbone.item_tokens)
-    return dict.fromkeys(_row_layers(backbone.model), tokens) if tokens else None
+    return dict.fromkeys(row_layers(backbone.model), tokens) if tokens else None
 
 
 def new_adapter(
@@ -158,7 +163,7 @@ def _load(backbone: Backbone, folder: Path, rows: bool) -> None:
 @torch.no_grad()
 def _write_rows(backbone: Backbone, trained: Mapping[str, torch.Tensor]) -> None:
     at = slice(backbone.item_tokens.start, backbone.item_tokens.stop)
-    for path, layer in _row_layers(backbone.model).items():
+    for path, layer in row_layers(backbone.model).items():
         rows = next((value for name, value in trained.items() if f".{path}." in name), None)
         if rows is None or len(rows) != len(backbone.item_tokens):
             found = "no" if rows is None else len(rows)

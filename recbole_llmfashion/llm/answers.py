@@ -45,10 +45,13 @@ def respond(
     Args:
         beams: items a prompt; 0 for none. A generator without a trie has none to give.
     """
-    texts = generator(prompts, show_progress)
     if not beams or generator.trie is None:
-        return [Response(text) for text in texts]
+        return [Response(text) for text in generator(prompts, show_progress)]
     items, _ = generator.best(prompts, beams, show_progress)
+    if generator.at_once and generator.complete is not None:  # one prefill a prompt says both
+        texts = [generator.complete(item) for item in items[:, 0].tolist()]
+    else:
+        texts = generator(prompts, show_progress)
     return [Response(text, found[found >= 0]) for text, found in zip(texts, items, strict=True)]
 
 

@@ -61,6 +61,10 @@ class Generator:
         forced_prefix: tokens that each constrained response begins with; they count against max_new_tokens.
         complete: the whole response by the place of a sequence of the trie, for `title_source: lookup`.
 
+    Attributes:
+        at_once: whether one token tells the sequences apart and settles the response, so that the likeliest of `best`
+            is what `__call__` would say.
+
     Raises:
         UserError: a trie deeper than the tokens that the prefix leaves, or a temperature or top_p out of range.
         ValueError: a trie or prefix without constrained decoding, or the other way round; an eos within the trie;
@@ -83,7 +87,7 @@ class Generator:
             raise ValueError("title_source lookup takes completed responses, and only it takes them")
         if settings.temperature <= 0 or not 0 < settings.top_p <= 1:
             raise UserError("temperature must be above 0 and top_p from 0 (not included) to 1")
-        self.model, self.tokenizer, self.settings, self._complete = model, tokenizer, settings, complete
+        self.model, self.tokenizer, self.settings, self.complete = model, tokenizer, settings, complete
         self.lm = CausalLM(model, tokenizer.pad_token_id)
         self.prefix = np.asarray(forced_prefix, np.int64)
         left = settings.max_new_tokens - len(self.prefix)
@@ -95,6 +99,7 @@ class Generator:
         if trie is not None and bool((trie.tokens == tokenizer.eos_token_id).any()):
             raise ValueError("an ID in the trie holds the end token")
         self.trie = trie.to(self.lm.device) if trie is not None else None
+        self.at_once = complete is not None and trie is not None and trie.levels == 1
         self.config = generation_config(
             settings.max_new_tokens,
             settings.temperature,
@@ -109,8 +114,8 @@ class Generator:
         Raises:
             UserError: not even one prompt fits into the memory of the GPU.
         """
-        if self._complete is not None and self.trie is not None and self.trie.size == 1:
-            return [self._complete(0)] * len(prompts)
+        if self.complete is not None and self.trie is not None and self.trie.size == 1:
+            return [self.complete(0)] * len(prompts)
         texts = [""] * len(prompts)
         speak = self._sampling(prompts) if self.trie is None else self._deciding(prompts, self.trie)
 
@@ -152,19 +157,6 @@ class Generator:
         self._each_batch(prompts, answer, show_progress)
         return items, scores
 
-    def scores(self, prompts: Sequence[np.ndarray], show_progress: bool = False) -> np.ndarray:
-        """The log-probability of every sequence, float32 [P, N] by its place, where one token tells them apart.
-
-        Raises:
-            ValueError: sequences of more than one token beside the end that they share.
-        """
-        if self.trie is None or self.trie.levels > 1:
-            raise ValueError("every sequence is scored only where one token tells them apart")
-        items, values = self.best(prompts, self.trie.size, show_progress)
-        result = np.empty_like(values)
-        np.put_along_axis(result, items, values, 1)
-        return result
-
     def _each_batch(
         self, prompts: Sequence[np.ndarray], answer: Callable[[np.ndarray], None], show_progress: bool
     ) -> None:
@@ -186,7 +178,7 @@ class Generator:
     def _deciding(self, prompts: Sequence[np.ndarray], trie: IdTrie) -> Callable[[np.ndarray], list[str]]:
         opening, state = trie.opening()
         behind = np.r_[self.prefix, np.asarray(opening, np.int64)]
-        complete, eos = self._complete, self.tokenizer.eos_token_id
+        complete, eos = self.complete, self.tokenizer.eos_token_id
         steps = self.settings.max_new_tokens - len(behind) if complete is None else trie.depth - len(opening)
         begin = self._begin(prompts, behind, steps)
 

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from recbole_llmfashion.llm.adapter import causal_lm, row_layers
 from recbole_llmfashion.llm.backbone import Backbone
 from recbole_llmfashion.prompt.item_index import ItemIndex
 
@@ -123,11 +124,11 @@ def put_rows(model: Any, tokens: np.ndarray, rows: Tensor) -> None:
         tokens: [n] ids, every one that the vocabulary grows by among them.
         rows: [n, d].
     """
-    base = model.get_base_model() if hasattr(model, "get_base_model") else model
+    base = causal_lm(model)
     size = int(tokens.max(initial=-1)) + 1
     if size > len(base.get_input_embeddings().weight):
         # the mean of the old rows, which transformers would fill the new with, costs a decomposition and is not read
         base.resize_token_embeddings(size, mean_resizing=False)
-    for layer in (base.get_input_embeddings(), base.get_output_embeddings()):
+    for layer in row_layers(base).values():
         at = torch.from_numpy(tokens.astype(np.int64)).to(layer.weight.device)
         layer.weight[at] = rows.to(layer.weight.device, layer.weight.dtype)

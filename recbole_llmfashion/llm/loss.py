@@ -12,14 +12,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from recbole_llmfashion.llm.adapter import causal_lm
 from recbole_llmfashion.llm.examples import Batch
 
 _plain_heads: "WeakKeyDictionary[Any, bool]" = WeakKeyDictionary()
-
-
-def _causal_lm(model: Any) -> Any:
-    """The causal LM inside a peft model, adapter layers included; the model itself where there is no adapter."""
-    return model.get_base_model() if hasattr(model, "get_base_model") else model
 
 
 def _probe_head(lm: Any) -> bool:
@@ -62,7 +58,7 @@ def has_plain_head(lm: Any) -> bool:
 
 def _logits_at(model: Any, batch: Batch, rows: Tensor, columns: Tensor) -> Tensor:
     """Logits [M, V] at M positions."""
-    lm = _causal_lm(model)
+    lm = causal_lm(model)
     inputs = {"input_ids": batch.input_ids, "attention_mask": batch.attention_mask, "use_cache": False}
     if has_plain_head(lm):
         hidden = lm.get_decoder()(**inputs)[0]

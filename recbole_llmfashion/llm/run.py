@@ -14,6 +14,7 @@ from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer
 
 from recbole_llmfashion.errors import UserError
+from recbole_llmfashion.llm.adapter import causal_lm
 from recbole_llmfashion.llm.cache import join, roomy
 from recbole_llmfashion.llm.examples import left_pad
 
@@ -45,7 +46,7 @@ class CausalLM:
 
     def __init__(self, model: Any, pad_id: int) -> None:
         self.model, self.pad_id = model, pad_id
-        base = model.get_base_model() if hasattr(model, "get_base_model") else model
+        base = causal_lm(model)
         self.config = base.config
         takes = inspect.signature(base.forward).parameters
         self._keeps, self.takes_positions = "logits_to_keep" in takes, "position_ids" in takes

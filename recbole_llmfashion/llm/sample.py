@@ -6,6 +6,8 @@ from typing import Any
 
 from transformers import GenerationConfig
 
+from recbole_llmfashion.llm.adapter import causal_lm
+
 
 def generation_config(
     max_new_tokens: int, temperature: float, top_p: float, eos_id: int, pad_id: int
@@ -41,7 +43,7 @@ def generation_config(
 @contextmanager
 def own_config(model: Any, config: GenerationConfig) -> Iterator[None]:
     """Takes the model's own settings away: `generate` fills whatever is None from them (suppress_tokens, for one)."""
-    lm = model.get_base_model() if hasattr(model, "get_base_model") else model
+    lm = causal_lm(model)
     original, was_training = lm.generation_config, model.training
     lm.generation_config = config
     model.eval()

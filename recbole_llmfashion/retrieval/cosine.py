@@ -14,6 +14,9 @@ class CosineTable:
     Args:
         vectors: [N, d] float, one row an item; a row of zeros has cosine 0 with everything.
         tie: [N] int64, see `data.fixed_order.tie_rank`.
+
+    Attributes:
+        width: d.
     """
 
     def __init__(self, vectors: np.ndarray, tie: np.ndarray) -> None:
@@ -22,6 +25,7 @@ class CosineTable:
         # equal rows must tie exactly, which a matrix product over all rows does not promise
         distinct, row = np.unique(np.asarray(vectors, np.float32), axis=0, return_inverse=True)
         self._distinct = normalize(torch.from_numpy(distinct), dim=1)
+        self.width = self._distinct.shape[1]
         self._row = torch.from_numpy(row.reshape(-1).astype(np.int64))
         self._tie = torch.from_numpy(np.asarray(tie, np.int64))
 

@@ -56,5 +56,5 @@ class SessionList:
             [B, N] int64.
         """
         known = (items >= 0)[:, :, None]
-        rows = self._table.vectors(items.clamp(min=0).flatten()).reshape(*items.shape, -1)
+        rows = self._table.vectors(items.clamp(min=0).flatten()).reshape(*items.shape, self._table.width)
         return self._table.order((rows * known).sum(dim=1))

@@ -1,0 +1,136 @@
+"""The main job on simulated worlds of the four fashion categories, beside every baseline: the margin over the best.
+
+    python benchmarks/four_categories.py [--seeds 7,8,9] [--users 2000] [--models SASRec,LLMFashionRec] [--out DIR]
+
+Simulates a world a category and seed, runs `run_recbole_llm.py --tuned=True` on each, two at a time, and joins their
+results.json into DIR/table.md and DIR/results.json. What is finished is found again: a killed run goes on with the
+same command, and rows that a later call asks for join those that are there. The last line is `ratio <number>`, the
+smallest of Recall@10 and NDCG@10 of LLMFashionRec over the best other row's, means over the seeds, of any category.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from statistics import mean
+
+CATEGORIES = ["luggage_bags", "footwear", "accessories_jewelry", "clothing"]
+OURS = "LLMFashionRec"
+MODELS = ["SASRec", "CORE", "GRU4Rec", "BERT4Rec", "NextItNet", "RecformerQuery", "SeqKNN", "QueryMemory", OURS]
+METRICS = ["recall@10", "ndcg@10"]
+
+Rows = dict[str, dict[str, dict[str, float]]]
+"""Model by model, its metrics by world, `<category>-<seed>`."""
+
+
+def averages(rows: Rows, category: str) -> dict[str, dict[str, float]]:
+    """Each model's metrics in one category, means over the worlds of it that every model was run on."""
+    shared = set.intersection(*(set(worlds) for worlds in rows.values()))
+    worlds = sorted(world for world in shared if world.rsplit("-", 1)[0] == category)
+    return {
+        model: {metric: mean(found[world][metric] for world in worlds) for metric in METRICS}
+        for model, found in rows.items()
+        if worlds
+    }
+
+
+def margin(means: dict[str, dict[str, float]], metric: str) -> tuple[str, float]:
+    """The best other row, and our value over its."""
+    others = {model: found[metric] for model, found in means.items() if model != OURS}
+    best = max(others, key=lambda model: others[model])
+    return best, means[OURS][metric] / others[best]
+
+
+def table(rows: Rows) -> tuple[str, float]:
+    """A Markdown table, and the smallest margin; infinity without our row."""
+    head = [f"{category} {metric}" for category in CATEGORIES for metric in ("Recall@10", "NDCG@10")]
+    lines = [f"| model | {' | '.join(head)} |", f"| --- |{' ---: |' * len(head)}"]
+    by_category = {category: averages(rows, category) for category in CATEGORIES}
+    for model in rows:
+        cells = [f"{means[model][metric]:.4f}" if means else "" for means in by_category.values() for metric in METRICS]
+        lines.append(f"| {model} | {' | '.join(cells)} |")
+    smallest, cells = float("inf"), []
+    for means in by_category.values():
+        for metric in METRICS:
+            if means and OURS in rows and len(rows) > 1:
+                best, ratio = margin(means, metric)
+                smallest = min(smallest, ratio)
+                cells.append(f"{ratio:.2f} x {best}")
+            else:
+                cells.append("")
+    lines.append(f"| {OURS} over the best other | {' | '.join(cells)} |")
+    return "\n".join(lines), smallest
+
+
+def run(command: list[str], log: Path) -> None:
+    """One command of this repository; what it prints goes to a file."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    threads = {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
+    with log.open("w") as stream:
+        code = subprocess.run(command, stdout=stream, stderr=stream, env=os.environ | threads).returncode
+    if code:
+        raise SystemExit(f"{' '.join(command)}: ended with {code}; see {log}")
+
+
+def world(category: str, seed: int, users: int, models: list[str], out: Path) -> None:
+    """Simulates one world where it is not there, and adds the models' rows to those it has."""
+    data, rows = out / "worlds" / str(seed), out / "rows" / f"{category}-{seed}"
+    if not (data / category).is_dir():
+        make = [str(Path(sys.executable).with_name("recbole-llmfashion")), "simulate", "--category", category]
+        run([*make, "--users", str(users), "--seed", str(seed), "--out", str(data / category)], rows / "simulate.log")
+    for model in models:
+        target = rows / model
+        if (target / "results.json").is_file():
+            continue
+        job = [sys.executable, "run_recbole_llm.py", f"--model={model}", f"--dataset={category}", f"--data_path={data}"]
+        job += [f"--checkpoint_dir={out / 'saved' / str(seed)}", "--tuned=True", "--show_progress=False"]
+        run([*job, "--output", str(target)], rows / f"{model}.log")
+        print(f"{category}, seed {seed}: {model}", flush=True)
+
+
+def gather(out: Path, seeds: list[int]) -> Rows:
+    """The rows that are finished."""
+    rows: Rows = {}
+    for model in MODELS:
+        for category in CATEGORIES:
+            for seed in seeds:
+                file = out / "rows" / f"{category}-{seed}" / model / "results.json"
+                if file.is_file():
+                    found = json.loads(file.read_text())["models"][model]
+                    rows.setdefault(model, {})[f"{category}-{seed}"] = found
+    return rows
+
+
+def main() -> None:
+    """Runs what is missing, writes the table, and prints it and the smallest margin."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", default="7,8,9")
+    parser.add_argument("--categories", default=",".join(CATEGORIES))
+    parser.add_argument("--users", type=int, default=2000)
+    parser.add_argument("--models", default=",".join(MODELS))
+    parser.add_argument("--out", type=Path, default=Path("results/four-categories"))
+    parser.add_argument("--workers", type=int, default=2)
+    options = parser.parse_args()
+    seeds = [int(seed) for seed in options.seeds.split(",")]
+    models, out = options.models.split(","), options.out.resolve()
+    with ThreadPoolExecutor(options.workers) as pool:
+        jobs = [
+            pool.submit(world, category, seed, options.users, models, out)
+            for seed in seeds
+            for category in options.categories.split(",")
+        ]
+        for job in jobs:
+            job.result()
+    rows = gather(out, seeds)
+    text, smallest = table(rows)
+    (out / "table.md").write_text(f"{text}\n")
+    (out / "results.json").write_text(json.dumps(rows, indent=1))
+    print(text)
+    print(f"ratio {smallest:.2f}")
+
+
+if __name__ == "__main__":
+    main()
