@@ -47,6 +47,7 @@ class FinetuneSettings:
         epochs: passes over all prompts.
         hard_share: share of prompts with the highest perplexity after those passes.
         hard_epochs: passes over them in all, the uniform ones included.
+        hard_choice: perplexity, the paper's; random: as many prompts drawn by chance, which tells what the choice adds.
         batch_size: prompts a forward.
         gradient_accumulation: forwards a step; the loss is the mean over all their response tokens.
         weight_decay: of AdamW.
@@ -67,6 +68,7 @@ class FinetuneSettings:
     epochs: int = 1
     hard_share: float = 0.2
     hard_epochs: int = 3
+    hard_choice: Literal["perplexity", "random"] = "perplexity"
     batch_size: int = 8
     gradient_accumulation: int = 1
     weight_decay: float = 0.0

@@ -175,9 +175,14 @@ class Passes:
                 self.model.eval()
                 self.log.format_failures[point] = float(probe(self.model))
 
+    def _chosen(self) -> np.ndarray:
+        if self.settings.hard_choice == "random":  # of its own, so that the batches are those of the other choice
+            drawn = np.random.default_rng([self.settings.seed, 1]).permutation(len(self.examples))
+            return np.sort(drawn[: self.hard_count])
+        return hardest(self.perplexities(self.examples), self.settings.hard_share)
+
     def choose_hard(self) -> None:
         """Settles which prompts train longer; the checkpoint keeps it, for it costs a forward of every prompt."""
-        values = self.perplexities(self.examples) if self.hard_count else np.empty(0)
-        self.hard = hardest(values, self.settings.hard_share) if self.hard_count else np.empty(0, int)
+        self.hard = self._chosen() if self.hard_count else np.empty(0, int)
         if self.checkpoint is not None and self.checkpoint.every:
             self.save()

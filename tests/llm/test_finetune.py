@@ -71,6 +71,26 @@ def test_each_prompt_trains_once_and_the_hardest_fifth_three_times(
     assert log.tokens == sum(len(e) for e in examples) + 2 * sum(len(e) for e in examples[:4])
 
 
+def test_as_many_prompts_by_chance_train_longer(
+    nf4: Backbone, random_examples: Examples, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    examples, chosen = random_examples(20, 1), []
+    sample = [example.arrays()[1].tobytes() for example in examples]
+
+    def count(batch: list[Example], pad: int) -> Any:
+        chosen.append([sample.index(example.arrays()[1].tobytes()) for example in batch])
+        return collate(batch, pad)
+
+    asked: list[int] = []
+    monkeypatch.setattr(training_module, "collate", count)
+    monkeypatch.setattr(passes_module, "perplexities", lambda _, some, *__: asked.append(len(some)) or np.zeros(20))
+    settings = FinetuneSettings(batch_size=4, seed=4, hard_choice="random", perplexity_sample=7)
+    log = finetune(nf4, examples, settings, show_progress=False)
+    twice = [sorted(batch) for batch in chosen[5:]]
+    assert log.hard_examples == 4 and len(twice) == 2 and twice[0] == twice[1] and len(set(twice[0])) == 4
+    assert twice[0] != [0, 1, 2, 3] and asked == [7, 7, 7]  # at the three points alone: no prompt's hardness is read
+
+
 def test_no_extra_passes_where_the_uniform_ones_are_enough(plain: Backbone, random_examples: Examples) -> None:
     log = finetune(plain, random_examples(8, 1), FinetuneSettings(batch_size=4, epochs=3), show_progress=False)
     assert log.hard_examples == 0 and len(log.losses) == 6
