@@ -121,7 +121,7 @@ def train_rate(backbone: Backbone, size: Size, checkpointing: bool) -> float:
     model: Any = add_adapter(backbone, FinetuneSettings())
     if checkpointing:
         model.gradient_checkpointing_enable({"use_reentrant": False})
-    training = Training(model.train(), examples, 2e-5, 0.0, 1.0, 0, size.steps + 1, size.batch_size)
+    training = Training(model.train(), examples, 2e-5, 0.0, 1.0, 0, size.steps + 1, size.batch_size, row_rate=0.0)
     batch = [np.arange(size.batch_size)]
     training.step(batch)
     spent = seconds(lambda: [training.step(batch) for _ in range(size.steps)], backbone.device)

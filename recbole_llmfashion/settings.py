@@ -27,7 +27,6 @@ CHOICES = {
     "template": tuple(TEMPLATES),
     "item_index": get_args(IndexName),
     "hard_choice": ("perplexity", "random"),
-    "learn_rows": ("all", "seen"),
     "prompt_item": ("text", "id"),
     "prompt_targets": (True, False),
     "ranking": get_args(Ranking),
@@ -110,7 +109,7 @@ def finetune_settings(config: LLMFashionConfig, seed: int) -> FinetuneSettings:
         gradient_accumulation=config["gradient_accumulation"],
         weight_decay=config["llm_weight_decay"],
         gradient_checkpointing=config["gradient_checkpointing"],
-        learn_rows=config["learn_rows"],
+        row_rate=config["llm_row_rate"],
         seed=seed,
     )
 

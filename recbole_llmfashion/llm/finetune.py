@@ -55,7 +55,7 @@ class FinetuneSettings:
         warmup_share: share of the steps with a rising rate.
         gradient_checkpointing: recompute activations instead of keeping them.
         seed: of A, dropout and batches.
-        learn_rows: which rows of items' tokens a step moves: all, or those of the items that its prompts hold.
+        row_rate: how far a step moves the rows of items' tokens, all together, in lengths of such a row.
         perplexity_sample: examples on which perplexity is logged at the three points; the choice of the hardest
             always reads all of them.
     """
@@ -76,7 +76,7 @@ class FinetuneSettings:
     warmup_share: float = 0.03
     gradient_checkpointing: bool = False
     seed: int = 0
-    learn_rows: Literal["all", "seen"] = "all"
+    row_rate: float = 0.4
     perplexity_sample: int = 512
 
 
@@ -132,6 +132,8 @@ def _check(settings: FinetuneSettings, examples: Sequence[Example]) -> None:
         raise UserError("fine-tuning: there is no training prompt")
     if settings.epochs < 1 or settings.gradient_accumulation < 1 or settings.batch_size < 1:
         raise UserError("fine-tuning: llm_epochs, llm_batch_size and gradient_accumulation must be 1 or more")
+    if settings.row_rate < 0:
+        raise UserError(f"llm_row_rate: expected 0 or more, found {settings.row_rate}")
     if not 0 <= settings.hard_share <= 1:
         raise UserError(f"hard_share: {settings.hard_share} is no share; take a number from 0 to 1")
 

@@ -1,9 +1,9 @@
-"""One optimizer step, the same for pre-training and fine-tuning: AdamW, a linear schedule, a guard against NaN.
+"""One optimizer step, the same for pre-training and fine-tuning: its rate, clipping, a guard against NaN.
 
 Knows neither models nor data.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from math import isfinite
 from typing import Any
 
@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import Parameter
 
 from recbole_llmfashion.errors import UserError
+from recbole_llmfashion.llm.row_optimizer import RowOptimizer
 
 
 class NotFiniteError(UserError):
@@ -32,7 +33,7 @@ def linear_rate(step: int, warmup: int, decay_from: int, total: int, floor: floa
 
 
 class Optimizer:
-    """AdamW with a rate per step.
+    """AdamW with a rate per step, and RowOptimizer beside it for tables of rows.
 
     Args:
         parameters: what is trained; matrices decay, vectors (norms) do not.
@@ -41,6 +42,8 @@ class Optimizer:
         betas: of AdamW.
         max_grad_norm: gradients are clipped to this global norm.
         scaled: fp16 compute; losses are scaled so that small gradients do not vanish.
+        tables: of the parameters, those that RowOptimizer moves; they do not decay.
+        table_rate: its rate at the peak.
     """
 
     def __init__(
@@ -51,13 +54,19 @@ class Optimizer:
         betas: tuple[float, float] = (0.9, 0.999),
         max_grad_norm: float = 1.0,
         scaled: bool = False,
+        tables: Sequence[Parameter] = (),
+        table_rate: float = 0.0,
     ) -> None:
         self.parameters = [p for p in parameters if p.requires_grad]
-        matrices = [p for p in self.parameters if p.ndim >= 2]
-        vectors = [p for p in self.parameters if p.ndim < 2]
+        others = [p for p in self.parameters if not any(p is table for table in tables)]
+        matrices = [p for p in others if p.ndim >= 2]
+        vectors = [p for p in others if p.ndim < 2]
         groups = [{"params": matrices, "weight_decay": weight_decay}, {"params": vectors, "weight_decay": 0.0}]
-        self._adamw = torch.optim.AdamW([g for g in groups if g["params"]], lr=learning_rate, betas=betas)
-        self._peak, self._norm = learning_rate, max_grad_norm
+        adamw = torch.optim.AdamW([g for g in groups if g["params"]], lr=learning_rate, betas=betas)
+        self._peaks: dict[torch.optim.Optimizer, float] = {adamw: learning_rate}
+        if tables:
+            self._peaks[RowOptimizer(tables, table_rate, betas)] = table_rate
+        self._norm = max_grad_norm
         self._scaler = torch.amp.GradScaler("cuda", enabled=scaled)
         self.steps = 0
 
@@ -80,30 +89,38 @@ class Optimizer:
         )
 
     def step(self, rate: float) -> None:
-        """Clips, updates and clears; `rate` is the share of the peak learning rate.
+        """Clips, updates and clears; `rate` is the share of the peak rates.
 
         Raises:
             NotFiniteError: the gradient is; a scaled one may be, then the scaler skips the step and lowers its scale.
         """
-        for group in self._adamw.param_groups:
-            group["lr"] = self._peak * rate
-        self._scaler.unscale_(self._adamw)
+        for optimizer, peak in self._peaks.items():
+            for group in optimizer.param_groups:
+                group["lr"] = peak * rate
+            self._scaler.unscale_(optimizer)
         norm = float(torch.nn.utils.clip_grad_norm_(self.parameters, self._norm))
         if not isfinite(norm) and not self._scaler.is_enabled():
             raise self._not_finite("gradient", norm)
-        self._scaler.step(self._adamw)
+        for optimizer in self._peaks:
+            self._scaler.step(optimizer)
         self._scaler.update()
         self.clear()
         self.steps += 1
 
     def clear(self) -> None:
         """Forgets the gradients of a step that is not made."""
-        self._adamw.zero_grad(set_to_none=True)
+        for optimizer in self._peaks:
+            optimizer.zero_grad(set_to_none=True)
 
     def moments(self) -> dict[str, Tensor]:
-        """AdamW's state as tensors named `<parameter's place>.<name>`."""
-        state = self._adamw.state_dict()["state"]
-        return {f"{i}.{name}": value for i, values in state.items() for name, value in values.items()}
+        """The optimizers' state as tensors named `<optimizer's place>.<parameter's place>.<name>`."""
+        states = [optimizer.state_dict()["state"] for optimizer in self._peaks]
+        return {
+            f"{place}.{i}.{name}": value
+            for place, state in enumerate(states)
+            for i, values in state.items()
+            for name, value in values.items()
+        }
 
     def numbers(self) -> dict[str, Any]:
         """The rest of the state, ready for JSON."""
@@ -111,11 +128,12 @@ class Optimizer:
 
     def restore(self, moments: dict[str, Tensor], numbers: dict[str, Any]) -> None:
         """Takes over what `moments` and `numbers` gave, so that the next step is the one that would have followed."""
-        state: dict[int, dict[str, Tensor]] = {}
+        states: list[dict[int, dict[str, Tensor]]] = [{} for _ in self._peaks]
         for key, value in moments.items():
-            place, name = key.split(".")
-            state.setdefault(int(place), {})[name] = value
-        self._adamw.load_state_dict({"state": state, "param_groups": self._adamw.state_dict()["param_groups"]})
+            place, i, name = key.split(".")
+            states[int(place)].setdefault(int(i), {})[name] = value
+        for optimizer, state in zip(self._peaks, states, strict=True):
+            optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
         if numbers["scaler"]:
             self._scaler.load_state_dict(numbers["scaler"])
         self.steps = int(numbers["steps"])

@@ -67,7 +67,7 @@ class Passes:
             warmup=ceil(settings.warmup_share * total),
             total=total,
             micro_batch=settings.batch_size,
-            seen_rows=settings.learn_rows == "seen",
+            row_rate=settings.row_rate,
         )
         log.losses = self.training.losses
         log.trainable_parameters = sum(p.numel() for p in self.training.optimizer.parameters)

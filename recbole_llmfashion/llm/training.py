@@ -14,12 +14,12 @@ import numpy as np
 import torch
 
 from recbole_llmfashion.errors import UserError
+from recbole_llmfashion.llm.adapter import ROWS
 from recbole_llmfashion.llm.examples import Example, collate
 from recbole_llmfashion.llm.lean import lean_falcon, lean_lora
 from recbole_llmfashion.llm.loss import response_loss
 from recbole_llmfashion.llm.optimizer import NotFiniteError, Optimizer, linear_rate
 from recbole_llmfashion.llm.perplexity import pad_id
-from recbole_llmfashion.llm.seen_rows import SeenRows
 
 NAMED_PROMPTS = 32
 
@@ -33,7 +33,7 @@ class Training:
         learning_rate, weight_decay, max_grad_norm: of AdamW.
         warmup, total: steps with a rising rate, and in all; the rate falls to zero at the last.
         micro_batch: most prompts a forward.
-        seen_rows: see seen_rows.py; else every row of an item learns at every step.
+        row_rate: how far the rows of items' tokens move in a step, all together, in lengths of such a row.
 
     Attributes:
         micro_batch: halved each time memory ran out.
@@ -52,18 +52,25 @@ class Training:
         warmup: int,
         total: int,
         micro_batch: int,
-        seen_rows: bool = False,
+        row_rate: float,
     ) -> None:
         self.model, self.examples = model, examples
         self.lengths = np.asarray([len(example) for example in examples])
         self.responses = np.asarray([example.learned for example in examples])
         self.device = next(model.parameters()).device
         scaled = self.device.type == "cuda" and model.dtype == torch.float16
+        rows = [value for name, value in model.named_parameters() if ROWS in name and value.requires_grad]
+        length = float(rows[0].detach().float().norm(dim=1).mean()) if rows else 0.0
         self.optimizer = Optimizer(
-            model.parameters(), learning_rate, weight_decay, max_grad_norm=max_grad_norm, scaled=scaled
+            model.parameters(),
+            learning_rate,
+            weight_decay,
+            max_grad_norm=max_grad_norm,
+            scaled=scaled,
+            tables=rows,
+            table_rate=row_rate * length,
         )
         self.warmup, self.total, self.micro_batch = warmup, total, micro_batch
-        self._seen = SeenRows(model if seen_rows else None)
         self.halvings = self.tokens = 0
         self.losses: list[float] = []
 
@@ -79,8 +86,7 @@ class Training:
             while loss is None:
                 loss = self._gradients(batches)
             rate = linear_rate(self.optimizer.steps, self.warmup, self.warmup, self.total, 0.0)
-            with self._seen.learning([self.examples[i] for batch in batches for i in batch]):
-                self.optimizer.step(rate)
+            self.optimizer.step(rate)
         except NotFiniteError as error:
             self.optimizer.clear()
             raise NotFiniteError(f"{error}; {self._named(batches)}") from None

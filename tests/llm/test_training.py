@@ -21,7 +21,7 @@ Examples = Callable[[int, int], list[Example]]
 
 def made(backbone: Backbone, examples: list[Example], micro_batch: int = 8) -> Training:
     model = add_adapter(backbone, FinetuneSettings(lora_dropout=0.0))
-    return Training(model.train(), examples, 1e-2, 0.0, 1.0, warmup=1, total=4, micro_batch=micro_batch)
+    return Training(model.train(), examples, 1e-2, 0.0, 1.0, warmup=1, total=4, micro_batch=micro_batch, row_rate=0.4)
 
 
 def short_of_memory(monkeypatch: pytest.MonkeyPatch, most: int) -> list[int]:

@@ -1,0 +1,108 @@
+"""Rows that move as far as their share of the gradient."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import Parameter
+
+from recbole_llmfashion.llm.adapter import ROWS, new_adapter
+from recbole_llmfashion.llm.backbone import Backbone
+from recbole_llmfashion.llm.embedded import new_embedded
+from recbole_llmfashion.llm.examples import Example
+from recbole_llmfashion.llm.item_rows import add_items
+from recbole_llmfashion.llm.optimizer import Optimizer
+from recbole_llmfashion.llm.row_optimizer import RowOptimizer
+from recbole_llmfashion.llm.training import Training
+from recbole_llmfashion.prompt.item_index import atomic_index
+
+FIRST, ITEMS = 20, 6
+
+
+def test_two_steps_by_hand() -> None:
+    table = Parameter(torch.zeros(2, 2))
+    optimizer = RowOptimizer([table], lr=10.0, betas=(0.5, 0.5))
+    table.grad = torch.tensor([[3.0, 0.0], [0.0, 4.0]])
+    optimizer.step()
+    # m / (1 - .5) is the gradient, sqrt(s / (1 - .5)) its length 5
+    torch.testing.assert_close(table.detach(), torch.tensor([[-6.0, 0.0], [0.0, -8.0]]))
+    table.grad = torch.tensor([[0.0, 0.0], [0.0, 2.0]])
+    optimizer.step()
+    # m = (.75, 0; 0, 2), over .75: (1, 0; 0, 8/3); s = 6.25 + 2 = 8.25, over .75: 11
+    torch.testing.assert_close(table.detach(), torch.tensor([[-6 - 10 / 11**0.5, 0], [0, -8 - 80 / 3 / 11**0.5]]))
+
+
+def test_rows_without_a_gradient_change_nothing_for_the_others() -> None:
+    few, many = Parameter(torch.zeros(2, 3)), Parameter(torch.zeros(9, 3))
+    generator = torch.Generator().manual_seed(0)
+    optimizer = RowOptimizer([few, many], lr=0.1)
+    for _ in range(5):
+        few.grad = torch.randn(2, 3, generator=generator)
+        many.grad = torch.zeros(9, 3)
+        many.grad[4:6] = few.grad
+        optimizer.step()
+    torch.testing.assert_close(many[4:6], few)
+    assert many[:4].abs().max() == many[6:].abs().max() == 0
+
+
+def test_a_table_that_never_had_a_gradient_stays() -> None:
+    table, idle = Parameter(torch.ones(2, 2)), Parameter(torch.ones(2, 2))
+    table.grad = torch.zeros(2, 2)
+    RowOptimizer([table, idle], lr=1.0).step()
+    assert torch.equal(table, torch.ones(2, 2)) and torch.equal(idle, torch.ones(2, 2))
+
+
+def run(steps: int, interrupted: bool) -> list[torch.Tensor]:
+    generator = torch.Generator().manual_seed(1)
+    parameters = [Parameter(torch.zeros(4, 2)), Parameter(torch.zeros(5, 2)), Parameter(torch.zeros(3))]
+
+    def fresh() -> Optimizer:
+        return Optimizer(parameters, 0.1, 0.01, tables=[parameters[1]], table_rate=0.5)
+
+    optimizer = fresh()
+    for step in range(steps):
+        for parameter in parameters:
+            parameter.grad = torch.randn(parameter.shape, generator=generator)
+        optimizer.step(1.0 / (step + 1))
+        if interrupted:
+            moments, numbers = optimizer.moments(), optimizer.numbers()
+            optimizer = fresh()
+            optimizer.restore({name: value.clone() for name, value in moments.items()}, numbers)
+    return [parameter.detach() for parameter in parameters]
+
+
+def test_a_state_that_was_kept_goes_on_as_it_would_have() -> None:
+    for whole, parts in zip(run(4, False), run(4, True), strict=True):
+        assert torch.equal(whole, parts)
+
+
+def test_only_the_table_is_moved_by_its_own_rate() -> None:
+    first, table, vector = run(1, False)
+    # AdamW's first step is the rate in each element, the table's is .5 in all
+    torch.testing.assert_close(first.abs(), torch.full((4, 2), 0.1))
+    torch.testing.assert_close(vector.abs(), torch.full((3,), 0.1))
+    assert float(table.norm()) == pytest.approx(0.5, rel=1e-5)
+
+
+def walked(row_rate: float) -> tuple[torch.Tensor, float]:
+    """How far each item's row moved in one step, in row lengths; the prompts hold items 1 and 4, an answer item 2."""
+    backbone = Backbone(new_embedded(FIRST, 16, 1, 2, seed=0), None, str(Path("none")), 0)
+    words = [np.asarray([5 + i, 6 + i], np.int64) for i in range(ITEMS)]
+    length = add_items(backbone, atomic_index(np.arange(ITEMS), FIRST, words))
+    model = new_adapter(backbone, 4, 4, 0.0, "auto", 0)
+    (rows,) = [value for name, value in model.named_parameters() if ROWS in name]
+    before = rows.detach().clone()
+    prompts = [[3, FIRST + 1, 4], [3, FIRST + 4, 4]]
+    examples = [Example(np.asarray(prompt, np.int32), np.asarray([FIRST + 2, 1], np.int32)) for prompt in prompts]
+    training = Training(model, examples, 1e-2, 0.0, 1.0, warmup=1, total=4, micro_batch=2, row_rate=row_rate)
+    training.step([np.arange(2)])
+    moved = (rows.detach() - before).norm(dim=1) / length
+    return moved, float(moved.square().sum().sqrt())
+
+
+def test_rows_of_items_move_by_the_rate_and_the_right_answer_farthest() -> None:
+    moved, together = walked(0.3)
+    assert together == pytest.approx(0.3, rel=1e-4)
+    assert int(moved.argmax()) == 2 and float(moved[2]) > 2 * float(moved[[0, 3, 5]].max())
+    assert walked(0.0)[1] == 0
