@@ -37,11 +37,11 @@ class RowOptimizer(torch.optim.Optimizer):
         for group in self.param_groups:
             for table in group["params"]:
                 if table.grad is not None:
-                    self._move(table, group["lr"], *group["betas"])
+                    self._move(table, table.grad.float(), group["lr"], *group["betas"])
         return loss
 
-    def _move(self, table: Tensor, rate: float, decay: float, slow: float) -> None:
-        state, gradient = self.state[table], table.grad.float()
+    def _move(self, table: Tensor, gradient: Tensor, rate: float, decay: float, slow: float) -> None:
+        state = self.state[table]
         if not state:
             state["step"], state["square"] = torch.zeros(()), torch.zeros((), device=table.device)
             state["exp_avg"] = torch.zeros_like(gradient)
