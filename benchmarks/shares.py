@@ -1,0 +1,114 @@
+"""Where the main job's time goes: what is computed once, for each training prompt, for each question and each token.
+
+    python benchmarks/shares.py [--dataset footwear] [--data_path dataset] [--config_files ''] [--key=value ..]
+
+Runs LLMFashionRec in an empty checkpoint folder, one process, and prints the seconds and the share of each part; a part's
+seconds are without those of the parts it calls. The last line is `ratio <number>`, the LLM's parts over the whole.
+"""
+
+import contextlib
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from functools import wraps
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+from recbole_llmfashion import asked, engine, learned, quick_start
+from recbole_llmfashion.config import load_config
+from recbole_llmfashion.llm import answers, generate, passes, training
+from recbole_llmfashion.llm.constrain import IdTrie
+from recbole_llmfashion.llm.optimizer import Optimizer
+from recbole_llmfashion.llm.run import CausalLM, Run
+from recbole_llmfashion.model.llmfashionrec import LLMFashionRec
+from recbole_llmfashion.prompt.builder import PromptBuilder
+from recbole_llmfashion.registry import get_model
+from recbole_llmfashion.run import parse
+
+# when, what, where the function is, its name, whether it is the LLM's
+PARTS: list[tuple[str, str, Any, str, bool]] = [
+    ("once", "rows of the dataset", quick_start, "make_loaders", False),
+    ("once", "CORE", quick_start, "trained", False),
+    ("once", "CLIP tower", learned, "train_clip", False),
+    ("once", "title model", learned, "train_title_model", False),
+    ("once", "token ids of the catalogue", asked, "PromptBuilder", True),
+    ("once", "backbone and rows from words", engine.Engine, "_backbone", True),
+    ("once", "trie", IdTrie, "build", True),
+    ("a training prompt", "its ids", asked.Asked, "examples", True),
+    ("a training prompt", "forward and backward", training.Training, "_forward", True),
+    ("a training prompt", "AdamW and the items' rows", Optimizer, "step", True),
+    ("a training prompt", "perplexity, to find the hardest", passes, "perplexities", True),
+    ("a training prompt", "sampled answers, for the format failures", passes.Passes, "measure", True),
+    ("a call", "what all prompts begin with", CausalLM, "share", True),
+    ("a question", "its ids", PromptBuilder, "encode", True),
+    ("a question", "prefill", Run, "__init__", True),
+    ("a question", "the likeliest items", generate, "beam_search", True),
+    ("a token", "forward", Run, "feed", True),
+    ("a token", "tokens of the trie", generate, "greedy", True),
+    ("a question", "the rest of answering", answers.AnswerBook, "write", True),
+    ("a question", "lists and their fusion", LLMFashionRec, "ranked", False),
+]
+
+
+class Clock:
+    """Seconds by part, each without its inner parts."""
+
+    def __init__(self) -> None:
+        self.seconds = [0.0] * len(PARTS)
+        self._inner: list[float] = []
+
+    def timed(self, place: int, function: Callable[..., Any]) -> Callable[..., Any]:
+        """The function, its own seconds added to the part at `place`."""
+
+        @wraps(function)
+        def run(*args: Any, **kwargs: Any) -> Any:
+            self._inner.append(0.0)
+            start = perf_counter()
+            try:
+                return function(*args, **kwargs)
+            finally:
+                spent = perf_counter() - start
+                self.seconds[place] += spent - self._inner.pop()
+                if self._inner:
+                    self._inner[-1] += spent
+
+        return run
+
+
+@contextlib.contextmanager
+def watched(clock: Clock) -> Iterator[None]:
+    """Within, every part's function is timed."""
+    kept = [(owner, name, vars(owner)[name]) for _, _, owner, name, _ in PARTS]
+    for place, (owner, name, function) in enumerate(kept):
+        plain = function.__func__ if isinstance(function, classmethod) else function
+        timed = clock.timed(place, plain)
+        setattr(owner, name, classmethod(timed) if isinstance(function, classmethod) else timed)
+    try:
+        yield
+    finally:
+        for owner, name, function in kept:
+            setattr(owner, name, function)
+
+
+def main() -> None:
+    """Prints a Markdown table and, last, `ratio <number>`."""
+    given = parse(["--model=LLMFashionRec", *(sys.argv[1:] if "--dataset" in str(sys.argv) else ["--dataset=footwear"])])
+    with tempfile.TemporaryDirectory() as folder:
+        keys = given.overrides | {"checkpoint_dir": str(Path(folder))}
+        config = load_config(get_model("LLMFashionRec").model, given.dataset, given.config_files, keys, ["CORE"])
+        clock, start = Clock(), perf_counter()
+        with watched(clock):
+            quick_start.run_experiment(config)
+        whole = perf_counter() - start
+    print("| when | what | seconds | share |\n| --- | --- | ---: | ---: |")
+    rows = [*((when, what) for when, what, *_ in PARTS), ("", "all else")]
+    for (when, what), spent in zip(rows, [*clock.seconds, whole - sum(clock.seconds)], strict=True):
+        print(f"| {when} | {what} | {spent:.1f} | {100 * spent / whole:.1f} % |")
+    print(f"{given.dataset}: {whole:.1f} s")
+    llm = sum(spent for spent, part in zip(clock.seconds, PARTS, strict=True) if part[-1])
+    print(f"ratio {llm / whole:.2f}")
+
+
+if __name__ == "__main__":
+    main()
