@@ -2,8 +2,8 @@
 
     python benchmarks/shares.py [--dataset footwear] [--data_path dataset] [--config_files ''] [--key=value ..]
 
-Runs LLMFashionRec in an empty checkpoint folder, one process, and prints the seconds and the share of each part; a part's
-seconds are without those of the parts it calls. The last line is `ratio <number>`, the LLM's parts over the whole.
+Runs LLMFashionRec in an empty checkpoint folder, one process, and prints the seconds and the share of each part; a
+part's seconds are without those of the parts it calls. The last line is `ratio <number>`, the LLM's parts over all.
 """
 
 import contextlib
@@ -93,7 +93,8 @@ def watched(clock: Clock) -> Iterator[None]:
 
 def main() -> None:
     """Prints a Markdown table and, last, `ratio <number>`."""
-    given = parse(["--model=LLMFashionRec", *(sys.argv[1:] if "--dataset" in str(sys.argv) else ["--dataset=footwear"])])
+    words = sys.argv[1:] if "--dataset" in str(sys.argv) else ["--dataset=footwear", *sys.argv[1:]]
+    given = parse(["--model=LLMFashionRec", *words])
     with tempfile.TemporaryDirectory() as folder:
         keys = given.overrides | {"checkpoint_dir": str(Path(folder))}
         config = load_config(get_model("LLMFashionRec").model, given.dataset, given.config_files, keys, ["CORE"])

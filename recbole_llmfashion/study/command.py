@@ -12,6 +12,7 @@ from recbole_llmfashion.study import (
     assemble,
     cold_start,
     compare,
+    curriculum,
     low_resource,
     repeat,
     time_split,
@@ -35,6 +36,7 @@ class Study:
 STUDIES = {
     "compare": Study(compare.compare),
     "ablation": Study(ablation.ablation, models=(OWN,)),
+    "curriculum": Study(curriculum.curriculum, models=(OWN,)),
     "cold-start": Study(cold_start.cold_start, cold_start.OPTIONS),
     "zero-shot": Study(zero_shot.zero_shot, zero_shot.OPTIONS),
     "low-resource": Study(

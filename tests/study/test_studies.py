@@ -11,6 +11,7 @@ from recbole_llmfashion.study import (
     assemble,
     cold_start,
     compare,
+    curriculum,
     low_resource,
     repeat,
     time_split,
@@ -285,3 +286,27 @@ def test_repeat_is_a_checklist(shop, run_with):
     assert verdicts["Ours is above Recformer in zero-shot"] == "cannot be tested"
     assert verdicts["(2) w/o query-product memory costs"] == "does not hold"  # equal ranks
     assert len(TARGETS) == 3 and len(verdicts) == 22
+
+
+def test_curriculum_by_hand(shop, run_with):
+    ranks = {3: (1, 2, 2), 1: (4, 4, 4)}
+    said = {"format_rate": 0.75, "valid_id_rate": 0.5, "perplexity": {"after_hard": {"mean": 3.0, "median": 2.5}}}
+    run_with({"LLMFashionRec": lambda config: ranks[config["hard_epochs"]]}, generation=said)
+    document = curriculum.curriculum(request := request_for(shop), Runner(request))
+    metrics, answers = document.tables
+    assert cells(metrics, "mrr") == {
+        "uniform, then the hardest": Value(pytest.approx(2 / 3)),
+        "uniform alone": Value(0.25),
+        "uniform, then as many by chance": Value(pytest.approx(2 / 3)),
+    }
+    assert answers.rows[1].cells == {
+        "malformed": Value(0.25), "unknown": Value(0.5), "perplexity": Value(3.0), "median": Value(2.5)
+    }  # fmt: skip
+
+
+def test_the_rows_of_curriculum_differ_in_what_trains_longer_alone():
+    keys = {entry.label: dict(entry.keys) for entry in curriculum.entries()}
+    whole, alone, chance = keys.values()
+    assert set(whole.items()) ^ set(alone.items()) == {("hard_epochs", 3), ("hard_epochs", 1)}
+    assert set(chance.items()) - set(whole.items()) == {("hard_choice", "random")}
+    assert whole["llm_epochs"] == 1 and whole["decoding"] == "sample"  # a constraint would leave no format to fail

@@ -1,0 +1,77 @@
+"""What the paper's curriculum does (section 4.3): its extra passes over the hardest prompts, taken away and by chance.
+
+Three rows: one uniform pass and two more over the hardest fifth; the uniform pass alone; the same extra steps on
+prompts drawn by chance. All three speak as the paper's LLM does, an ID as text and a title, sampled, so that a format
+can fail.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from recbole_llmfashion.study import assemble
+from recbole_llmfashion.study.document import Column, Document, Table, TableRow
+from recbole_llmfashion.study.request import OWN, Request
+from recbole_llmfashion.study.rows import Entry, Outcome, Runner
+
+AS_THE_PAPER: dict[str, Any] = {
+    "item_index": "text",
+    "prompt_targets": False,
+    "decoding": "sample",
+    "title_source": "generate",
+    "beams": 0,
+    "ranking": "mixup",
+    "llm_epochs": 1,
+}
+CURRICULUM: dict[str, dict[str, Any]] = {
+    "uniform, then the hardest": {"hard_epochs": 3},
+    "uniform alone": {"hard_epochs": 1},
+    "uniform, then as many by chance": {"hard_epochs": 3, "hard_choice": "random"},
+}
+SAID = [
+    Column("malformed", "answers without the format", "share"),
+    Column("unknown", "IDs that nobody has", "share"),
+    Column("perplexity", "perplexity of the response, mean", "number"),
+    Column("median", "its median", "number"),
+]
+
+
+def entries() -> list[Entry]:
+    """The three rows."""
+    return [Entry(label, OWN, AS_THE_PAPER | keys) for label, keys in CURRICULUM.items()]
+
+
+def curriculum(request: Request, runner: Runner) -> Document:
+    """Runs the three rows."""
+    rows = runner.run(entries())
+    lines = assemble.with_costs(rows)
+    document = assemble.document(request, runner, f"The curriculum on {request.dataset} (the paper's 4.3)", rows)
+    document.tables = [
+        Table("metrics", "Test metrics", [*assemble.METRICS, *assemble.COST], lines),
+        Table(
+            "answers",
+            "What was said to the test rows, and the training prompts' perplexity at the end",
+            SAID,
+            [_said(line, rows[line.label]) for line in lines],
+            ["Perplexity: of 512 training prompts, those that trained longer among them."],
+        ),
+    ]
+    document.figures = [assemble.bars("curriculum", f"The curriculum on {request.dataset}", lines)]
+    return document
+
+
+def _said(line: TableRow, outcomes: Sequence[Outcome]) -> TableRow:
+    def values(*path: str) -> list[float]:
+        return [float(value) for value in assemble.details(outcomes, "generation", *path)]
+
+    if line.reason:
+        return TableRow(line.label, reason=line.reason)
+    return TableRow(
+        line.label,
+        {
+            "malformed": assemble.values([1 - rate for rate in values("format_rate")]),
+            "unknown": assemble.values([1 - rate for rate in values("valid_id_rate")]),
+            "perplexity": assemble.values(values("perplexity", "after_hard", "mean")),
+            "median": assemble.values(values("perplexity", "after_hard", "median")),
+        },
+        ranked=False,
+    )
