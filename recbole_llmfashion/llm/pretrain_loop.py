@@ -72,9 +72,9 @@ def copy_batch(alphabet: np.ndarray, batch_size: int, rng: np.random.Generator) 
 
 @dataclass(frozen=True)
 class Step:
-    """One step's examples: of a world, listed or spelled; world -1 is a copying step."""
+    """One step's examples: of a world, listed or spelled; a copying step is of none."""
 
-    world: int
+    world: int | None
     listed: bool
     rows: np.ndarray
 
@@ -90,25 +90,32 @@ def plan_steps(worlds: Sequence[World], settings: PretrainSettings, rng: np.rand
                 batches.extend(batches_by_length(lengths, settings.batch_size, rng))
             share = len(batches) * passes / max(1, np.ceil(passes))
             steps.extend(Step(number, listed, rows) for rows in batches[: round(share)])
-    copying = [Step(-1, False, np.zeros(0, np.int64))] * settings.copy_steps
+    copying = [Step(None, False, np.zeros(0, np.int64))] * settings.copy_steps
     return [*copying, *(steps[i] for i in rng.permutation(len(steps)))]
 
 
-def listed_loss(
-    model: Any, batch: Batch, units: Tensor, norm: Tensor, positions: np.ndarray, vocab_size: int
-) -> Tensor:
-    """Mean loss of a batch whose item tokens have rows made from words; gradients reach the words' embeddings.
+def item_table(model: Any, bags: WordBags, norm: Tensor | float, positions: np.ndarray) -> Tensor:
+    """[V + N, d] the model's embedding and, behind it, a row a token of an item; gradients reach the words' rows.
 
     Args:
-        model: a Falcon with tied embeddings; ids from `vocab_size` on are items.
-        units: [N, d] of the world's items.
-        norm: scalar, the rows' length.
-        positions: [N] the item of each token, counted from `vocab_size`.
+        model: a Falcon with tied embeddings.
+        bags: the words of a world's items.
+        norm: the rows' length.
+        positions: [N] the item of each token, counted from V.
     """
-    rows = units[torch.from_numpy(positions).to(units.device)] * norm
-    table = torch.cat([model.get_input_embeddings().weight[:vocab_size], rows])
+    weight = model.get_input_embeddings().weight
+    return torch.cat([weight, bags.units(weight)[torch.from_numpy(positions).to(weight.device)] * norm])
+
+
+def hidden_states(model: Any, batch: Batch, table: Tensor) -> Tensor:
+    """[B, T, d] of a right-padded batch whose ids are rows of a table."""
     # right padding needs no mask: no token sees what stands behind it
-    hidden = model.get_decoder()(inputs_embeds=F.embedding(batch.input_ids, table), use_cache=False)[0]
+    return model.get_decoder()(inputs_embeds=F.embedding(batch.input_ids, table), use_cache=False)[0]
+
+
+def listed_loss(model: Any, batch: Batch, table: Tensor) -> Tensor:
+    """Mean loss of a batch whose items are tokens of `item_table`."""
+    hidden = hidden_states(model, batch, table)
     at, column = torch.nonzero(batch.response_mask[:, 1:], as_tuple=True)
     logits = hidden[at, column] @ table.T
     return F.cross_entropy(logits.float(), batch.input_ids[at, column + 1])
@@ -183,7 +190,7 @@ class _Run:
         self.optimizer.step(linear_rate(done, self.settings.warmup_steps, self.settings.copy_steps, total, FLOOR))
 
     def _loss(self, step: Step) -> tuple[str, Tensor]:
-        if step.world < 0:
+        if step.world is None:
             batch = copy_batch(self.alphabet, self.settings.batch_size, self.rng)
             return "copy", self._spelled(batch)
         world = self.worlds[step.world]
@@ -192,9 +199,8 @@ class _Run:
         if not step.listed:
             return "spelled", self._spelled(batch)
         self.tokens += int(batch.attention_mask.sum())
-        units = self.bags[step.world].units(self.model.get_input_embeddings().weight)
-        batch = batch.to(self.device)
-        return "listed", listed_loss(self.model, batch, units, self.norm.exp(), world.positions, self.vocab_size)
+        table = item_table(self.model, self.bags[step.world], self.norm.exp(), world.positions)
+        return "listed", listed_loss(self.model, batch.to(self.device), table)
 
     def _spelled(self, batch: Batch) -> Tensor:
         self.tokens += int(batch.attention_mask.sum())

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch.nn import functional as F
 
 from recbole_llmfashion.llm.examples import collate
 from recbole_llmfashion.llm.item_rows import WordBags
+from recbole_llmfashion.llm.pretrain_loop import hidden_states, item_table
 from recbole_llmfashion.llm.worlds import World
 
 AT = 10
@@ -22,15 +22,13 @@ BATCH = 64
 def target_ranks(model: Any, world: World, norm: float) -> np.ndarray:
     """[examples] rank from 1 of the bought item among all items, at the answer's ID; equal scores by token number."""
     vocab_size = int(model.config.vocab_size)
-    weight = model.get_input_embeddings().weight
-    positions = torch.from_numpy(world.positions).to(weight.device)
-    rows = WordBags(world.words, vocab_size).units(weight)[positions] * norm
-    table = torch.cat([weight, rows])
+    table = item_table(model, WordBags(world.words, vocab_size), norm, world.positions)
+    rows = table[vocab_size:]
     ranks = []
     for start in range(0, len(world.listed), BATCH):
         examples = world.listed[start : start + BATCH]
-        batch = collate([example.response_only() for example in examples], 0).to(weight.device)
-        hidden = model.get_decoder()(inputs_embeds=F.embedding(batch.input_ids, table), use_cache=False)[0]
+        batch = collate([example.response_only() for example in examples], 0).to(table.device)
+        hidden = hidden_states(model, batch, table)
         at = torch.nonzero((batch.input_ids >= vocab_size) & batch.response_mask)
         scores = hidden[at[:, 0], at[:, 1] - 1] @ rows.T
         target = batch.input_ids[at[:, 0], at[:, 1]] - vocab_size

@@ -121,9 +121,11 @@ class _Shop:
         """One example a user, on the actions that are kept: the response is their last purchase, or an earlier one."""
         users, items, purchase, times = (column[keep] for column in (self.users, self.items, self.purchase, self.times))
         timeline = Timeline(users, items, purchase, times, self.log, self.n_users)
+        rows = np.flatnonzero(purchase)
+        rows = rows[np.argsort(users[rows], kind="stable")]
         made = []
-        for user in np.unique(users[purchase]).tolist():
-            bought = np.flatnonzero((users == user) & purchase)
+        for bought in np.split(rows, 1 + np.flatnonzero(np.diff(users[rows]))) if len(rows) else []:
+            user = int(users[bought[0]])
             at = int(rng.choice(bought) if rng.random() < EARLIER else bought[-1])
             before = timeline.events(user, int(timeline.length_before[at]))
             if not len(before):

@@ -10,7 +10,14 @@ from recbole_llmfashion.llm.examples import Example, collate, left_pad
 from recbole_llmfashion.llm.item_rows import WordBags
 from recbole_llmfashion.llm.loss import response_loss
 from recbole_llmfashion.llm.optimizer import linear_rate
-from recbole_llmfashion.llm.pretrain_loop import PretrainSettings, copy_batch, listed_loss, plan_steps, pretrain
+from recbole_llmfashion.llm.pretrain_loop import (
+    PretrainSettings,
+    copy_batch,
+    item_table,
+    listed_loss,
+    plan_steps,
+    pretrain,
+)
 from recbole_llmfashion.llm.pretrain_report import measure, target_ranks
 from recbole_llmfashion.llm.worlds import World
 
@@ -70,7 +77,7 @@ def test_the_plan_by_hand(ids_in_prompts: Copying) -> None:
     plan = lambda **kw: plan_steps(worlds, PretrainSettings(batch_size=8, **kw), np.random.default_rng(0))  # noqa: E731
     steps = plan(copy_steps=3, listed_passes=2.0, spelled_passes=0.5)
     kinds = [(step.world, step.listed) for step in steps]
-    assert kinds[:3] == [(-1, False)] * 3 and (-1, False) not in kinds[3:]
+    assert kinds[:3] == [(None, False)] * 3 and (None, False) not in kinds[3:]
     # batches a pass: 7 of 50, 13 of 100; round(13 / 2) = 6, round(7 / 2) = 4
     assert [kinds.count(kind) for kind in ((0, True), (0, False), (1, True), (1, False))] == [14, 6, 0, 4]
     assert kinds[3:17] != [(0, True)] * 14  # mixed
@@ -110,7 +117,8 @@ def test_the_loss_on_listed_items_by_hand() -> None:
     units = WordBags(world.words, VOCABULARY).units(weight)
     norm = torch.tensor(1.5)
     with torch.no_grad():
-        found = listed_loss(model, batch, units, norm, world.positions, VOCABULARY)
+        table = item_table(model, WordBags(world.words, VOCABULARY), norm, world.positions)
+        found = listed_loss(model, batch, table)
         # the same with every item's row in the embedding
         model.resize_token_embeddings(VOCABULARY + ITEMS, mean_resizing=False)
         rows = model.get_input_embeddings().weight
