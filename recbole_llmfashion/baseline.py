@@ -26,6 +26,7 @@ from recbole_llmfashion.config import LLMFashionConfig, own_keys, recbole_keys
 from recbole_llmfashion.data.dataset import LLMFashionRecDataset
 from recbole_llmfashion.data.eval_loader import EvalLoader
 from recbole_llmfashion.errors import UserError
+from recbole_llmfashion.evaluation import HeadCollector
 from recbole_llmfashion.stages import StageStore, sha256_arrays, stage_seed
 
 # Keys that say where things lie and what is printed; they change no figure of a row.
@@ -35,8 +36,8 @@ PLACES = {"data_path", "checkpoint_dir", "show_progress", "state", "gpu_id", "us
 # mask_history (it moves the validation scores that end a training) are inputs of their own where they are True, so that
 # rows without them stay the stages that they were.
 _WITHOUT_EFFECT = PLACES | {
-    "eval_batch_size", "config_files", "log_wandb", "wandb_project", "dataset", "metrics", "attribution_hours", "tuned",
-    "split_by", "time_split", "train_share", "cold_token", "mask_history",
+    "eval_batch_size", "eval_memory_mb", "config_files", "log_wandb", "wandb_project", "dataset", "metrics",
+    "attribution_hours", "tuned", "split_by", "time_split", "train_share", "cold_token", "mask_history",
 }  # fmt: skip
 
 FIT_FORMAT = 2  # of fit.json
@@ -81,9 +82,11 @@ def check_cold_token(config: LLMFashionConfig) -> None:
 
 
 def make_trainer(config: LLMFashionConfig, model: Any, trainer_class: type | None = None) -> Trainer:
-    """RecBole's trainer for a model, without its tensorboard folder."""
+    """RecBole's trainer for a model, without its tensorboard folder and without a matrix of users by items."""
     with compat.no_tensorboard_folder():
-        return (trainer_class or get_trainer(config["MODEL_TYPE"], config["model"]))(config, model)
+        trainer = (trainer_class or get_trainer(config["MODEL_TYPE"], config["model"]))(config, model)
+    trainer.eval_collector = HeadCollector(config)
+    return trainer
 
 
 def rows_sha256(loader: Any) -> str:

@@ -16,8 +16,33 @@ from recbole_llmfashion.retrieval.ties import rank_of
 RANK_COLUMNS = ["user", "target", "rank", "top"]
 
 
-class RankCollector(Collector):
-    """RecBole's Collector that also keeps (user, target, rank) and the head of the list.
+class HeadCollector(Collector):
+    """RecBole's Collector without its matrix of users by items: a row has one target.
+
+    Where the metrics read no more than the heads of the lists (Recall, NDCG, MRR, Hit, Precision, MAP), these alone are
+    kept, and are the same numbers; any other metric gets RecBole's own collection.
+    """
+
+    def __init__(self, config: Any) -> None:
+        super().__init__(config)
+        self._length = max(config["topk"])
+        others = ("rec.items", "rec.meanrank", "rec.score", "data.label")
+        self._heads_alone = self.register.need("rec.topk") and not any(map(self.register.need, others))
+
+    def eval_batch_collect(
+        self, scores_tensor: torch.Tensor, interaction: Any, positive_u: torch.Tensor, positive_i: torch.Tensor
+    ) -> None:
+        """Adds a batch: scores [B, N + 1], and the target of each row in its order."""
+        if not self._heads_alone:
+            super().eval_batch_collect(scores_tensor, interaction, positive_u, positive_i)
+            return
+        heads = scores_tensor.topk(self._length, dim=1).indices
+        hits = (heads == positive_i.to(heads.device)[:, None]).int()
+        self.data_struct.update_tensor("rec.topk", torch.cat([hits, torch.ones_like(hits[:, :1])], dim=1))
+
+
+class RankCollector(HeadCollector):
+    """A HeadCollector that also keeps (user, target, rank) and the head of the list.
 
     Args:
         config: RecBole's.
@@ -28,12 +53,11 @@ class RankCollector(Collector):
         super().__init__(config)
         self._tie = torch.from_numpy(np.r_[len(tie_rank), tie_rank])
         self._rows: list[torch.Tensor] = []
-        self._length = max(config["topk"])
 
     def eval_batch_collect(
         self, scores_tensor: torch.Tensor, interaction: Any, positive_u: torch.Tensor, positive_i: torch.Tensor
     ) -> None:
-        """RecBole's collection, then the ranks of this batch."""
+        """As HeadCollector, then the ranks of this batch."""
         super().eval_batch_collect(scores_tensor, interaction, positive_u, positive_i)
         target = positive_i.to(scores_tensor.device)
         rank = rank_of(scores_tensor, target, self._tie.to(scores_tensor.device))

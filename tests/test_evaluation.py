@@ -2,10 +2,11 @@ import numpy as np
 import pandas as pd
 import torch
 from recbole.data.interaction import Interaction
+from recbole.evaluator import Collector, Evaluator
 from recbole.model.sequential_recommender import SASRec
 
 from recbole_llmfashion.config import load_config
-from recbole_llmfashion.evaluation import RankCollector, full_rank_mrr
+from recbole_llmfashion.evaluation import HeadCollector, RankCollector, full_rank_mrr
 
 
 def test_ranks_by_hand_with_ties_and_the_pad_column():
@@ -23,3 +24,54 @@ def test_ranks_by_hand_with_ties_and_the_pad_column():
 
 def test_full_rank_mrr():
     assert full_rank_mrr(pd.DataFrame({"rank": [1, 2, 20]})) == (1 + 0.5 + 0.05) / 3
+
+
+TOPK = ["Recall", "NDCG", "MRR", "Hit", "Precision", "MAP"]
+
+
+def both(metrics, scores, target):
+    """What RecBole's evaluator makes of RecBole's collection and of ours, of the same tensors in two batches."""
+    config = load_config(SASRec, "x", overrides={"topk": [1, 3, 10], "metrics": metrics, "metric_decimal_place": 9})
+    found = []
+    for collector in (Collector(config), HeadCollector(config)):
+        for rows in (slice(0, 20), slice(20, None)):
+            part = Interaction({"user_id": torch.arange(len(target))[rows]})
+            collector.eval_batch_collect(scores[rows], part, torch.arange(len(target[rows])), target[rows])
+        found.append(Evaluator(config).evaluate(collector.get_data_struct()))
+    return found
+
+
+def test_metrics_are_recboles_on_the_same_scores():
+    generator = torch.Generator().manual_seed(0)
+    scores = torch.randint(0, 12, (50, 41), generator=generator).float()  # ties in every row
+    target = torch.randint(1, 41, (50,), generator=generator)
+    theirs, ours = both(TOPK, scores, target)
+    assert ours == theirs and 0 < ours["recall@3"] < ours["recall@10"] < 1
+
+
+def test_other_metrics_get_recboles_own_collection():
+    generator = torch.Generator().manual_seed(0)
+    scores, target = torch.randn(30, 15, generator=generator), torch.randint(1, 15, (30,), generator=generator)
+    theirs, ours = both(["GAUC", "Recall"], scores, target)
+    assert ours == theirs and "gauc" in ours
+
+
+class CountedZeros(torch.overrides.TorchFunctionMode):
+    """Elements of every tensor that a function makes."""
+
+    largest = 0
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        made = func(*args, **(kwargs or {}))
+        if isinstance(made, torch.Tensor) and func is not torch.Tensor.__getitem__:
+            self.largest = max(self.largest, made.numel() * made.element_size())
+        return made
+
+
+def test_no_matrix_of_users_by_items_is_made():
+    config = load_config(SASRec, "x", overrides={"topk": [10]})
+    scores, target = torch.randn(40, 5000), torch.ones(40, dtype=torch.long)
+    for collector, makes_one in ((HeadCollector(config), False), (Collector(config), True)):
+        with CountedZeros() as counted:
+            collector.eval_batch_collect(scores, Interaction({"user_id": target}), torch.arange(40), target)
+        assert (counted.largest >= scores.numel()) is makes_one

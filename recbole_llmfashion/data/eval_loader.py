@@ -2,10 +2,12 @@
 
 RecBole masks the history of general recommenders and never that of sequential ones, and refuses its own key for it
 (`repeatable: False`). Where `mask_history` is True, the items of a row's own timeline, all of it and not the truncated
-sequence that a baseline sees, get no place in any list. The loader knows no model.
+sequence that a baseline sees, get no place in any list. `eval_memory_mb` bounds how many users are scored at once. The
+loader knows no model.
 """
 
 from collections.abc import Sequence
+from math import ceil
 from typing import Any
 
 import numpy as np
@@ -15,7 +17,9 @@ from recbole.data.interaction import Interaction
 
 from recbole_llmfashion.data.dataset import HISTORY_LENGTH, LLMFashionRecDataset
 from recbole_llmfashion.data.timeline import SEARCH
+from recbole_llmfashion.errors import UserError
 
+MEGABYTE = 2**20
 History = tuple[torch.Tensor, torch.Tensor]
 
 
@@ -23,10 +27,26 @@ class EvalLoader(FullSortEvalDataLoader):
     """See the module; arguments as RecBole's."""
 
     _dataset: LLMFashionRecDataset
+    score_bytes = 20  # of a user and an item at the most: scores, a copy of them, masks
 
     def __init__(self, config: Any, dataset: LLMFashionRecDataset, sampler: Any, shuffle: bool = False) -> None:
         self._mask_history = bool(config["mask_history"])
         super().__init__(config, dataset, sampler, shuffle=shuffle)
+
+    def _init_batch_size_and_step(self) -> None:
+        """As many users at once as `eval_batch_size` and `eval_memory_mb` allow.
+
+        Raises:
+            UserError: the memory is too small for one user.
+        """
+        each, memory = self.score_bytes * self._dataset.item_num, int(self.config["eval_memory_mb"] * MEGABYTE)
+        if each > memory:
+            raise UserError(
+                f"eval_memory_mb: {self.config['eval_memory_mb']} is too small to rank {self._dataset.item_num - 1:,} "
+                f"items for one user; take at least {ceil(each / MEGABYTE)}"
+            )
+        self.step = min(self.config["eval_batch_size"], memory // each)
+        self.set_batch_size(self.step)
 
     def collate_fn(self, index: Sequence[int]) -> tuple[Interaction, History | None, torch.Tensor, torch.Tensor]:
         """RecBole's batch; its second part is what RecBole's trainer masks."""

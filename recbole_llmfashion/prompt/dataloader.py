@@ -31,6 +31,7 @@ class LLMFashionRecDataLoader(EvalLoader):
 
     builder: PromptBuilder
     _dataset: LLMFashionRecDataset
+    score_bytes = 120  # the orders of several lists beside each other
 
     def __init__(
         self, config: Any, dataset: LLMFashionRecDataset, sampler: Any, shuffle: bool = False, training: bool = False
