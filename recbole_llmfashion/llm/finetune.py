@@ -76,7 +76,7 @@ class FinetuneSettings:
     warmup_share: float = 0.03
     gradient_checkpointing: bool = False
     seed: int = 0
-    row_rate: float = 0.4
+    row_rate: float = 0.5
     perplexity_sample: int = 512
 
 
