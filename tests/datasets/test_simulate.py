@@ -45,6 +45,21 @@ def test_same_flags_same_bytes_and_another_seed_other_bytes(tmp_path: Path) -> N
     assert "SIMULATED" in (tmp_path / "one" / "toys" / "README.md").read_text()
 
 
+def test_table_1_or_a_number_of_users(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Settings] = []
+
+    def simulated(settings: Settings, path: Path, **kwargs: bool) -> AtomicFolder:
+        asked.append(settings)
+        return simulate_category(Settings("toys", 20, 7, 300), path)
+
+    monkeypatch.setattr(command, "simulate_category", simulated)
+    _run("--category", "clothing", "--table1", "--out", str(tmp_path / "toys"))
+    assert asked[0].resolved()[1:] == (1_386_910, 13.25) and asked[0].users == 274_285
+    for flags in ([], ["--table1", "--users", "5"]):
+        with pytest.raises(UserError, match="--users N, or --table1"):
+            _run("--category", "clothing", *flags, "--out", str(tmp_path / "none"))
+
+
 @pytest.mark.parametrize(
     ("category", "digest"),
     [

@@ -24,8 +24,9 @@ def register(app: typer.Typer) -> None:
 
 def simulate(
     category: Annotated[str, typer.Option(help=f"one of {', '.join(CATEGORIES)}")],
-    users: Annotated[int, typer.Option(help="number of users")],
     out: Annotated[Path, typer.Option(help="folder to write; its name is the dataset's")],
+    users: Annotated[int | None, typer.Option(help="number of users")] = None,
+    table1: Annotated[bool, typer.Option("--table1", help="as many users as Table 1 has")] = False,
     items: Annotated[int | None, typer.Option(help="number of items; Table 1's ratio by default")] = None,
     mean_length: Annotated[
         float | None, typer.Option("--mean-length", "--mean_length", help="item actions a user; Table 1 by default")
@@ -33,6 +34,10 @@ def simulate(
     seed: Annotated[int, typer.Option(help="the same seed gives the same bytes")] = 1,
 ) -> None:
     """Simulate a shop's year and write it as atomic files, with a README.md that says so."""
+    if (users is None) is not table1:
+        raise UserError("simulate: give --users N, or --table1 for the paper's full size, and not both")
+    if users is None:
+        users = CATEGORIES[category].users if category in CATEGORIES else 1
     settings = Settings(category=category, users=users, seed=seed, items=items, mean_length=mean_length)
     kind, *_ = settings.resolved()
     _refuse_foreign(out)
