@@ -1,83 +1,100 @@
 """Constrained greedy decoding against `model.generate` with `prefix_allowed_tokens_fn`, on the same batches.
 
-    python benchmarks/generate.py [--dataset footwear] [--data_path dataset] [--template compact] [--users 128]
-        [--batch 64] [--rounds 3] [--device cpu]
+    python benchmarks/generate.py [--dataset footwear] [--users 128] [--rounds 3] [--key=value ..]
 
-A Falcon of the shipped backbone's size with random weights, which hardly ever ends a title before the 40 tokens are
-said, so that early stopping gains nothing here. Both sides get the same prompts (100 to 216 tokens, the template's
-instruction first, then items of the dataset) in the same batches from the longest to the shortest, keep keys and
-values, and run on at most two threads. The peer's function looks the tokens so far up in a dict that is built
-beforehand, and behind an ID returns one tensor of all tokens. The answers are compared token by token; rows whose first
+The main job's own prompts for the test rows of its first customers, without the memory's products, for which a tower
+would have to be trained, and its backbone with items' rows from their words, before any fine-tuning; keys such as
+`--item_index text --prompt_item text --template paper` change both. Both sides get the prompts in the same batches from
+the longest to the shortest, keep keys and values, and run on at most two threads. The peer's function looks the tokens
+so far up in a dict of tensors that is built beforehand. The answers are compared token by token; rows whose first
 difference is between two tokens of logits less than 1e-4 apart are counted apart. The last lines are
 `ratio lookup <number>`, for `title_source: lookup`, and `ratio <number>`, for generated titles.
 """
 
 import argparse
 import statistics
+import tempfile
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 
+from recbole_llmfashion import settings
+from recbole_llmfashion.baseline import make_loaders
+from recbole_llmfashion.config import LLMFashionConfig, load_config
+from recbole_llmfashion.llm.backbone import load_backbone
 from recbole_llmfashion.llm.constrain import IdTrie
-from recbole_llmfashion.llm.embedded import new_embedded, train_tokenizer
 from recbole_llmfashion.llm.examples import left_pad
-from recbole_llmfashion.llm.generate import DecodingSettings, make_generator
+from recbole_llmfashion.llm.generate import make_generator
+from recbole_llmfashion.llm.item_rows import add_items
 from recbole_llmfashion.llm.run import Run, common_prefix
-from recbole_llmfashion.prompt.response import ID_PREFIX, SEPARATOR
-from recbole_llmfashion.prompt.template import get_template
+from recbole_llmfashion.pipeline import Pipeline
+from recbole_llmfashion.prompt.builder import PromptBuilder
+from recbole_llmfashion.prompt.dataloader import LLMFashionRecDataLoader
+from recbole_llmfashion.prompt.response import SEPARATOR
+from recbole_llmfashion.registry import get_model
+from recbole_llmfashion.run import parse
+from recbole_llmfashion.stages import StageStore
 
-NEW_TOKENS, NEAR, ITEM = 40, 1e-4, 20
+NEAR = 1e-4
 
 
 class Recording:
     """A tokenizer that remembers what it was asked to decode, in order."""
 
-    def __init__(self, tokenizer: Any) -> None:
-        self._tokenizer = tokenizer
-        self.eos_token_id, self.pad_token_id = tokenizer.eos_token_id, tokenizer.pad_token_id
+    def __init__(self, speech: Any) -> None:
+        self._speech = speech
+        self.eos_token_id, self.pad_token_id = speech.eos_token_id, speech.pad_token_id
         self.seen: dict[str, list[int]] = {}
 
     def decode(self, ids: list[int], **options: Any) -> str:
         """The tokenizer's text."""
-        text = self._tokenizer.decode(ids, **options)
+        text = self._speech.decode(ids, **options)
         self.seen[text] = ids
         return text
 
 
-def make_prompts(tokenizer: Any, items: Sequence[str], template: str, users: int) -> list[np.ndarray]:
-    """An instruction and random items, cut to a length drawn from 100 to 216, but not below ITEM tokens of items."""
-    words, rng = get_template(template), np.random.default_rng(0)
-    instruction, answer = tokenizer([words.instruction, words.answer], add_special_tokens=False)["input_ids"]
-    pieces = tokenizer([f"{words.clicked} {item}" for item in items], add_special_tokens=False)["input_ids"]
-    prompts = []
-    for length in rng.integers(100, 217, users):
-        shown = np.concatenate([pieces[i] for i in rng.integers(0, len(pieces), 30)])
-        room = max(ITEM, length - len(instruction) - len(answer))
-        prompts.append(np.r_[instruction, shown[:room], answer])
-    return prompts
+def make_prompts(config: LLMFashionConfig, users: int, folder: Path) -> tuple[Pipeline, list[np.ndarray]]:
+    """A pipeline that has learned nothing yet, and its prompts for the first test rows."""
+    loaders = make_loaders(config)
+    pipeline = Pipeline(config, loaders.dataset, StageStore(folder), lambda: None)
+    loader = LLMFashionRecDataLoader(config, loaders.test._dataset, loaders.test._sampler)
+    loader.builder = pipeline.builder
+    rows = np.arange(min(users, len(loader._dataset)))
+    return pipeline, [prompt.ids for prompt, _ in loader.prompts(rows)]
 
 
-def make_peer(model: Any, tokenizer: Any, spoken: Sequence[list[int]], prefix: list[int], batch: int) -> Callable:
+def make_model(config: LLMFashionConfig, pipeline: Pipeline) -> Any:
+    """The backbone as the config loads it, with the rows of the items' tokens."""
+    source = pipeline.engine.source
+    backbone = load_backbone(source, config["quantization"], config["compute_dtype"], config["device"])
+    if pipeline.asked.index is not None:
+        add_items(backbone, pipeline.asked.index)
+    return backbone.model.eval()
+
+
+def make_peer(model: Any, speech: Any, builder: PromptBuilder, batch: int, new_tokens: int) -> Callable:
     """`model.generate` over the prompts, longest first: a list of token rows, the prefix first, cut at the end."""
     table: dict[tuple[int, ...], set[int]] = {}
+    prefix, spoken = builder.id_prefix.tolist(), builder.spoken
     for sequence in spoken:
         for i, token in enumerate(sequence):
             table.setdefault(tuple(sequence[:i]), set()).add(token)
-    allowed = {said: sorted(tokens) for said, tokens in table.items()}
-    everything, deepest = torch.arange(len(tokenizer), device=model.device), max(map(len, spoken))
-    eos = tokenizer.eos_token_id
+    allowed = {said: torch.tensor(sorted(tokens), device=model.device) for said, tokens in table.items()}
+    size = model.get_input_embeddings().weight.shape[0]
+    everything, deepest = torch.arange(size, device=model.device), max(map(len, spoken))
+    eos, pad = speech.eos_token_id, speech.pad_token_id
 
     def ask(prompts: Sequence[np.ndarray]) -> list[list[int]]:
         rows: list[list[int]] = [[]] * len(prompts)
         order = np.argsort([-len(prompt) for prompt in prompts], kind="stable")
         for start in range(0, len(order), batch):
             chosen = order[start : start + batch]
-            ids, mask = left_pad([np.r_[prompts[i], prefix] for i in chosen], tokenizer.pad_token_id)
+            ids, mask = left_pad([np.r_[prompts[i], prefix] for i in chosen], pad)
             width = ids.shape[1]
 
             def may(_: int, so_far: torch.Tensor, width: int = width) -> Any:
@@ -88,16 +105,16 @@ def make_peer(model: Any, tokenizer: Any, spoken: Sequence[list[int]], prefix: l
             output = model.generate(
                 input_ids=ids.to(model.device),
                 attention_mask=mask.to(model.device),
-                max_new_tokens=NEW_TOKENS - len(prefix),
+                max_new_tokens=new_tokens - len(prefix),
                 do_sample=False,
                 use_cache=True,
                 eos_token_id=eos,
-                pad_token_id=tokenizer.pad_token_id,
+                pad_token_id=pad,
                 prefix_allowed_tokens_fn=may,
             )
             for i, row in zip(chosen, output[:, width - len(prefix) :].tolist(), strict=True):
                 rows[i] = row[: row.index(eos)] if eos in row else row
-                tokenizer.decode(rows[i], skip_special_tokens=True)
+                speech.decode(rows[i], skip_special_tokens=True)
         return rows
 
     return ask
@@ -150,44 +167,37 @@ def main() -> None:
     """Prints users a second of the three, what is equal, the trie's share and the two ratios."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--dataset", default="footwear")
-    parser.add_argument("--data_path", default="dataset")
-    parser.add_argument("--template", default="compact")
     parser.add_argument("--users", type=int, default=128)
-    parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--device", default="cpu")
-    options = parser.parse_args()
+    options, keys = parser.parse_known_args()
+    given = parse(["--model=LLMFashionRec", f"--dataset={options.dataset}", "--memory_products=0", *keys])
     torch.set_num_threads(min(2, torch.get_num_threads()))
+    with tempfile.TemporaryDirectory() as folder:
+        config = load_config(
+            get_model("LLMFashionRec").model, given.dataset, given.config_files, given.overrides, ["CORE"]
+        )
+        pipeline, prompts = make_prompts(config, options.users, Path(folder))
+        measure(make_model(config, pipeline), pipeline, prompts, config, options.rounds)
 
-    file = Path(options.data_path) / options.dataset / f"{options.dataset}.item"
-    frame = pd.read_csv(file, sep="\t", dtype=str, keep_default_na=False)
-    ids, titles = frame["item_id:token"].tolist(), frame["title:token"].tolist()
-    items = [f"{token} | {title}" for token, title in zip(ids, titles, strict=True)]
-    words = get_template(options.template)
-    texts = [f"{words.clicked} {item}" for item in items] + [
-        words.instruction,
-        words.answer,
-        ID_PREFIX + SEPARATOR,
-    ] * 99
-    tokenizer = train_tokenizer(texts, 4096)
-    model = new_embedded(len(tokenizer), 128, 4, 4, seed=0).to(options.device).eval()
-    prefix, separator = tokenizer([ID_PREFIX, SEPARATOR])["input_ids"]
-    spoken = [[*said, *separator] for said in tokenizer([f" {token}" for token in ids])["input_ids"]]
-    prompts = make_prompts(tokenizer, items, options.template, options.users)
+
+def measure(model: Any, pipeline: Pipeline, prompts: list[np.ndarray], config: LLMFashionConfig, rounds: int) -> None:
+    """Runs the three sides by turns and prints what they gave."""
+    builder, titles = pipeline.builder, pipeline.catalogue.titles
+    speech, prefix, spoken = builder.speech, builder.id_prefix.tolist(), builder.spoken
     print(
-        f"{len(prompts)} prompts of {min(map(len, prompts))} to {max(map(len, prompts))} tokens, {len(ids)} items, IDs "
-        f"of up to {max(map(len, spoken)) - len(separator)} tokens, {common_prefix(prompts)} tokens shared, "
-        f"{torch.get_num_threads()} threads"
+        f"{len(prompts)} prompts of {min(map(len, prompts))} to {max(map(len, prompts))} tokens, {len(titles)} items, "
+        f"IDs of up to {max(map(len, builder.item_ids))} tokens, {common_prefix(prompts)} tokens shared, "
+        f"{config['quantization']} weights, {torch.get_num_threads()} threads"
     )
-
-    recording = Recording(tokenizer)
+    recording = Recording(speech)
+    plain = settings.decoding_settings(config, 0)
 
     def ours(title_source: Any) -> Callable[[Sequence[np.ndarray]], list[str]]:
-        settings = DecodingSettings(max_new_tokens=NEW_TOKENS, batch_size=options.batch, title_source=title_source)
-        return make_generator(model, recording, settings, spoken, prefix, titles)
+        chosen = replace(plain, title_source=title_source)
+        return make_generator(model, recording, chosen, spoken, prefix, titles)
 
     sides: dict[str, Callable] = {
-        "peer": make_peer(model, tokenizer, spoken, prefix, options.batch),
+        "peer": make_peer(model, speech, builder, plain.batch_size, plain.max_new_tokens),
         "generate": ours("generate"),
         "lookup": ours("lookup"),
     }
@@ -195,16 +205,16 @@ def main() -> None:
         side(prompts[:2])  # nobody pays for the first call
     made: dict[str, Any] = {}
     seconds: dict[str, list[float]] = {name: [] for name in sides}
-    for _ in range(options.rounds):
+    for _ in range(rounds):
         for name, side in sides.items():
             start = time.perf_counter()
             made[name] = side(prompts)
             seconds[name].append(time.perf_counter() - start)
         print(", ".join(f"{name} {len(prompts) / taken[-1]:.1f} users/s" for name, taken in seconds.items()))
-    compare(model, prompts, [recording.seen[text] for text in made["generate"]], made["peer"], tokenizer.eos_token_id)
+    compare(model, prompts, [recording.seen[text] for text in made["generate"]], made["peer"], speech.eos_token_id)
     heads = [text.split(SEPARATOR)[0] for text in made["generate"]]
     assert heads == [text.split(SEPARATOR)[0] for text in made["lookup"]], "lookup says other IDs"
-    show_trie_share(lambda: sides["generate"](prompts[: options.batch]))
+    show_trie_share(lambda: sides["generate"](prompts[: plain.batch_size]))
     for name, label in (("lookup", "ratio lookup"), ("generate", "ratio")):
         ratios = [peer / own for peer, own in zip(seconds["peer"], seconds[name], strict=True)]
         print(f"{label} {statistics.median(ratios):.2f}")

@@ -164,12 +164,25 @@ class IdTrie:
         Raises:
             RuntimeError: a node without an allowed token of finite score.
         """
-        edges, inside = self.edges(states)
-        scores = logits.gather(1, self.tokens[edges].long()).masked_fill(~inside, -torch.inf)
-        best, place = scores.max(1)
+        first, behind = int(self.pointer[states[0]]), int(self.pointer[states[0] + 1])
+        # as at the root, where a table of every row's edges would be large
+        if first < behind and bool((states == states[:1]).all()):
+            best, place = self._scores_of(first, behind, logits).max(1)
+            chosen = first + place
+        else:
+            edges, inside = self.edges(states)
+            scores = logits.gather(1, self.tokens[edges].long()).masked_fill(~inside, -torch.inf)
+            best, place = scores.max(1)
+            chosen = edges.gather(1, place[:, None])[:, 0]
         if not bool(best.isfinite().all()):
             raise RuntimeError("constrained decoding: a row has no allowed token with a finite score")
-        return edges.gather(1, place[:, None])[:, 0]
+        return chosen
+
+    def _scores_of(self, first: int, behind: int, logits: Tensor) -> Tensor:
+        """[B, E] the logits of one node's edges: a view where their tokens are neighbours."""
+        tokens = self.tokens[first:behind]
+        low, high = int(tokens[0]), int(tokens[-1])
+        return logits[:, low : high + 1] if high - low + 1 == len(tokens) else logits[:, tokens.long()]
 
     def single(self, states: Tensor) -> Tensor:
         """Whether only one token may follow: states int64 [B] to bool [B]; never in the FREE state."""
