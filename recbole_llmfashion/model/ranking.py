@@ -16,7 +16,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from recbole_llmfashion.llm.answers import Response
 from recbole_llmfashion.prompt.response import Answer
-from recbole_llmfashion.retrieval.fusion import CONSTANT, fused_scores
+from recbole_llmfashion.retrieval.fusion import CONSTANT, fused_order
 from recbole_llmfashion.retrieval.lead import lead
 from recbole_llmfashion.retrieval.mixup import mixup
 from recbole_llmfashion.retrieval.ties import order_by_score
@@ -211,12 +211,12 @@ def _joined(order: Tensor, lists: Mapping[str, Tensor], mixing: Mixing, known: T
         return lead(order, lists["beams"])
     if mixing.ranking != "fusion":
         return order
-    scores = torch.where(
-        known[:, None],
-        fused_scores(lists, mixing.weights["known"], order.shape[1]),
-        fused_scores(lists, mixing.weights["new"], order.shape[1]),
-    )
-    return order.gather(1, torch.argsort(scores.gather(1, order), dim=1, descending=True, stable=True))
+    joined = torch.empty_like(order)
+    for group, rows in (("known", known), ("new", ~known)):
+        joined[rows] = fused_order(
+            order[rows], {name: found[rows] for name, found in lists.items()}, mixing.weights[group]
+        )
+    return joined
 
 
 def fallback_order(popularity: np.ndarray, recalled: Tensor, tie: Tensor) -> Tensor:

@@ -16,10 +16,11 @@ def lead(order: Tensor, first: Tensor) -> Tensor:
         [B, N] int64.
     """
     n, k = order.shape[1], first.shape[1]
-    place = torch.empty_like(order).scatter_(1, order, torch.arange(k, n + k).expand(order.shape))
-    # one column more takes what is -1; from the last to the first, so that the first place of an item stands
-    place = torch.cat([place, torch.zeros_like(place[:, :1])], dim=1)
-    for column in range(k - 1, -1, -1):
-        at = torch.where(first[:, column] < 0, n, first[:, column])
-        place.scatter_(1, at[:, None], column)
-    return torch.argsort(place[:, :n], dim=1, stable=True)
+    at = torch.where(first < 0, n, first)  # one column more takes what is -1
+    columns = torch.arange(k).expand(first.shape)
+    earliest = torch.full((len(order), n + 1), k).scatter_reduce_(1, at, columns, "amin")
+    leads = (first >= 0) & (earliest.gather(1, at) == columns)
+    leading = earliest[:, :n].gather(1, order) < k
+    behind = leads.sum(dim=1, keepdim=True) + (~leading).cumsum(dim=1) - 1
+    result = torch.empty_like(earliest).scatter_(1, torch.where(leading, n, behind), order)
+    return result.scatter_(1, torch.where(leads, leads.cumsum(dim=1) - 1, n), first)[:, :n]

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recbole_llmfashion.retrieval.fusion import GRID, Candidates, fused_scores
+from recbole_llmfashion.retrieval.fusion import GRID, Candidates, fused_order, fused_scores
 
 Lists = dict[str, torch.Tensor]
 # five items; the second row has no `b`
@@ -36,6 +36,29 @@ def test_a_gap_counts_as_a_place_and_no_weight_is_nothing() -> None:
     assert scores.tolist() == [[0, 0, 1 / 12]]
     assert fused_scores(lists, {}, 3).tolist() == [[0, 0, 0]]
     assert fused_scores({"a": torch.empty(2, 0, dtype=torch.int64)}, {"a": 1.0}, 3).tolist() == [[0] * 3] * 2
+
+
+def test_a_fused_order_literal() -> None:
+    order = torch.tensor([[4, 3, 2, 1, 0], [0, 1, 2, 3, 4]])
+    # row 1: 0 (.2587), 3 (.2576), 1 (.0833), then what no list holds as it stood; row 2: 4, then as it stood
+    assert fused_order(order, LISTS, {"a": 1.0, "b": 2.0}).tolist() == [[0, 3, 1, 4, 2], [4, 0, 1, 2, 3]]
+    # what stands in no list that weighs anything stays where it was
+    assert fused_order(order, LISTS, {"b": 1.0}).tolist() == [[0, 3, 4, 2, 1], [0, 1, 2, 3, 4]]
+    assert torch.equal(fused_order(order, LISTS, {}), order)
+
+
+@given(st.data(), st.integers(1, 9), st.integers(0, 5))
+def test_the_fused_order_is_a_sort_of_the_whole_catalogue(data: st.DataObject, n: int, length: int) -> None:
+    def row() -> list[int]:
+        distinct = data.draw(st.lists(st.integers(0, n - 1), max_size=length, unique=True))
+        return data.draw(st.permutations([*distinct, *[-1] * (length - len(distinct))]))
+
+    order = torch.tensor([data.draw(st.permutations(range(n))) for _ in range(2)])
+    lists = {name: torch.tensor([row(), row()], dtype=torch.int64).reshape(2, length) for name in "abc"}
+    weights = {name: data.draw(st.sampled_from(GRID)) for name in "abc"}
+    scores = fused_scores(lists, weights, n).gather(1, order)
+    wanted = order.gather(1, scores.argsort(dim=1, descending=True, stable=True))
+    assert torch.equal(fused_order(order, lists, weights), wanted)
 
 
 def candidates(lists: Lists, targets: list[int]) -> Candidates:
