@@ -11,8 +11,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from recbole_llmfashion.retrieval.lead import lead
-
 CONSTANT = 10.0  # C: with short lists a small one, so that their heads count
 GRID = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0)
 ROUNDS = 3
@@ -37,19 +35,9 @@ def fused_scores(lists: Mapping[str, Tensor], weights: Mapping[str, float], item
 
 
 def fused_order(order: Tensor, lists: Mapping[str, Tensor], weights: Mapping[str, float]) -> Tensor:
-    """[B, N] items by descending score, equal ones as `order` [B, N] has them; other arguments as in `fused_scores`.
-
-    Only what a list holds is sorted: the rest has no score and stays.
-    """
+    """[B, N] items by descending score, equal ones as `order` [B, N] has them; other arguments as in `fused_scores`."""
     scores = fused_scores(lists, weights, order.shape[1])
-    held = torch.cat(list(lists.values()), dim=1)
-    at = held.clamp(min=0)
-    place = torch.empty_like(order).scatter_(1, order, torch.arange(order.shape[1]).expand(order.shape))
-    by_place = place.gather(1, at).argsort(dim=1)
-    held, at = held.gather(1, by_place), at.gather(1, by_place)
-    worth = scores.gather(1, at)
-    held = torch.where((held >= 0) & (worth > 0), held, -1)
-    return lead(order, held.gather(1, worth.argsort(dim=1, descending=True, stable=True)))
+    return order.gather(1, scores.gather(1, order).argsort(dim=1, descending=True, stable=True))
 
 
 class Candidates:

@@ -47,20 +47,6 @@ def test_a_fused_order_literal() -> None:
     assert torch.equal(fused_order(order, LISTS, {}), order)
 
 
-@given(st.data(), st.integers(1, 9), st.integers(0, 5))
-def test_the_fused_order_is_a_sort_of_the_whole_catalogue(data: st.DataObject, n: int, length: int) -> None:
-    def row() -> list[int]:
-        distinct = data.draw(st.lists(st.integers(0, n - 1), max_size=length, unique=True))
-        return data.draw(st.permutations([*distinct, *[-1] * (length - len(distinct))]))
-
-    order = torch.tensor([data.draw(st.permutations(range(n))) for _ in range(2)])
-    lists = {name: torch.tensor([row(), row()], dtype=torch.int64).reshape(2, length) for name in "abc"}
-    weights = {name: data.draw(st.sampled_from(GRID)) for name in "abc"}
-    scores = fused_scores(lists, weights, n).gather(1, order)
-    wanted = order.gather(1, scores.argsort(dim=1, descending=True, stable=True))
-    assert torch.equal(fused_order(order, lists, weights), wanted)
-
-
 def candidates(lists: Lists, targets: list[int]) -> Candidates:
     found = Candidates(list(lists))
     found.add(lists, torch.tensor(targets))
