@@ -1,0 +1,143 @@
+"""The Ray Serve application: `serve run recbole_llmfashion.serve:app run=DIR` (docs/serving.md).
+
+    client -> proxy -> Web (FastAPI, limits, counters) -> handle: the bounded queue -> Model, @serve.batch -> Clerk
+
+Two deployments, so that a Model that dies takes no counter and no waiting request with it: those that wait go to the
+copy that comes back, those it was answering get 503. A request is cancelled where its client leaves or its time is up,
+and a cancelled one never reaches the LLM. This module holds nothing that can be tested without Ray; that is in
+service/.
+"""
+
+import asyncio
+import os
+from typing import Any
+
+from ray import serve
+from ray.exceptions import RayActorError
+from ray.serve.config import BackpressureConfig
+from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
+from ray.serve.handle import DeploymentHandle, DeploymentResponse
+
+from recbole_llmfashion.errors import UserError
+from recbole_llmfashion.service.answer import Answer, Refusal
+from recbole_llmfashion.service.guard import Guard
+from recbole_llmfashion.service.journal import Change, Journal
+from recbole_llmfashion.service.refused import busy, unavailable
+from recbole_llmfashion.service.settings import ServiceSettings, read_settings
+from recbole_llmfashion.service.web import make_web
+from recbole_llmfashion.serving.messages import Ask
+
+MODEL = "Model"
+SPARE = 32  # requests for /health, /metrics and refusals while the queue is full
+
+
+class Replica:
+    """One copy of the model.
+
+    Args:
+        settings: of the service.
+    """
+
+    def __init__(self, settings: ServiceSettings) -> None:
+        # here alone: the web process and `serve run` import this module too, and need no torch
+        from recbole_llmfashion.service.clerk import Clerk
+        from recbole_llmfashion.serving.recommender import Recommender
+
+        recommender = Recommender.load(settings.run)
+        journal = Journal(settings.journal, recommender.run_digest) if settings.token and settings.journal else None
+        self._clerk = Clerk(recommender, journal)
+        self.ask.set_max_batch_size(settings.batch)
+        self.ask.set_batch_wait_timeout_s(settings.batch_wait)
+
+    @serve.batch
+    async def ask(self, asked: list[Ask]) -> list[Answer | Refusal]:
+        """Called with one Ask, gets those of a batch; in a thread, so that health checks are answered meanwhile."""
+        return await asyncio.to_thread(self._clerk.answer, asked)
+
+    async def change(self, change: Change) -> Refusal | None:
+        """Items come or go."""
+        return await asyncio.to_thread(self._clerk.change, change)
+
+
+class Remote:
+    """The Model of service/web.py, behind a handle.
+
+    Args:
+        handle: of the deployment.
+        app_name: whose status tells what is up.
+    """
+
+    def __init__(self, handle: DeploymentHandle, app_name: str) -> None:
+        self._handle, self._app_name = handle, app_name
+
+    async def recommend(self, ask: Ask) -> Answer:
+        """A list."""
+        return await _result(self._handle.ask.remote(ask))
+
+    async def change(self, change: Change) -> None:
+        """Items come or go."""
+        await _result(self._handle.change.remote(change))
+
+    async def running(self) -> int:
+        """By Serve's controller: a request to the Model would wait behind all others."""
+        status = await asyncio.to_thread(serve.status)
+        found = status.applications.get(self._app_name)
+        return int(found.deployments[MODEL].replica_states.get("RUNNING", 0)) if found else 0
+
+
+async def _result(response: DeploymentResponse) -> Any:
+    """Raises UserError for a Refusal, Refused for a full queue (429) or a copy that is gone (503)."""
+    try:
+        result = await response
+    except BackPressureError:
+        raise busy() from None
+    except (RayActorError, DeploymentUnavailableError):
+        raise unavailable() from None
+    if isinstance(result, Refusal):
+        raise UserError(result.text)
+    return result
+
+
+class Web:
+    """The HTTP side; Ray Serve asks it for its ASGI application."""
+
+    def __init__(self, settings: ServiceSettings, model: DeploymentHandle) -> None:
+        self._settings, self._model = settings, model
+
+    def __serve_build_asgi_app__(self) -> Guard:
+        return make_web(self._settings, Remote(self._model, serve.get_replica_context().app_name))
+
+
+def app(args: dict[str, str]) -> serve.Application:
+    """What `serve run` builds.
+
+    Args:
+        args: fields of ServiceSettings; what is not there is read from the environment.
+
+    Raises:
+        UserError: see read_settings.
+    """
+    settings = read_settings(args, os.environ)
+    refusing = BackpressureConfig(status_code=429, retry_after_s=1)
+    model = serve.deployment(
+        Replica,
+        name=MODEL,
+        num_replicas=settings.replicas,
+        max_ongoing_requests=settings.ongoing,
+        max_queued_requests=settings.queue,
+        backpressure_config=refusing,
+        ray_actor_options={"num_cpus": settings.cpus, "num_gpus": settings.gpus},
+        health_check_period_s=2,
+        graceful_shutdown_timeout_s=5,
+    ).bind(settings)
+    # Web takes more than the Model lets in, so that it is Web that refuses, in JSON, and counts it
+    web = serve.deployment(
+        serve.ingress()(Web),
+        name="Web",
+        max_ongoing_requests=settings.ongoing * settings.replicas + settings.queue + SPARE,
+        max_queued_requests=settings.queue,
+        backpressure_config=refusing,
+        ray_actor_options={"num_cpus": 0},
+        graceful_shutdown_timeout_s=5,
+    )
+    return web.bind(settings, model)
