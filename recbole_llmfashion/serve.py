@@ -16,7 +16,7 @@ from ray import serve
 from ray.exceptions import RayActorError
 from ray.serve.config import BackpressureConfig
 from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
-from ray.serve.handle import DeploymentHandle, DeploymentResponse
+from ray.serve.handle import DeploymentHandle
 
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.service.answer import Answer, Refusal
@@ -46,8 +46,9 @@ class Replica:
         recommender = Recommender.load(settings.run)
         journal = Journal(settings.journal, recommender.run_digest) if settings.token and settings.journal else None
         self._clerk = Clerk(recommender, journal)
-        self.ask.set_max_batch_size(settings.batch)
-        self.ask.set_batch_wait_timeout_s(settings.batch_wait)
+        batched: Any = self.ask  # serve.batch gives it methods that its type does not have
+        batched.set_max_batch_size(settings.batch)
+        batched.set_batch_wait_timeout_s(settings.batch_wait)
 
     @serve.batch
     async def ask(self, asked: list[Ask]) -> list[Answer | Refusal]:
@@ -82,11 +83,17 @@ class Remote:
         """By Serve's controller: a request to the Model would wait behind all others."""
         status = await asyncio.to_thread(serve.status)
         found = status.applications.get(self._app_name)
-        return int(found.deployments[MODEL].replica_states.get("RUNNING", 0)) if found else 0
+        states = found.deployments[MODEL].replica_states if found else {}
+        return sum(count for state, count in states.items() if state == "RUNNING")
 
 
-async def _result(response: DeploymentResponse) -> Any:
-    """Raises UserError for a Refusal, Refused for a full queue (429) or a copy that is gone (503)."""
+async def _result(response: Any) -> Any:
+    """Of a call by a handle.
+
+    Raises:
+        UserError: a Refusal came back.
+        Refused: the queue is full (429), or the copy is gone (503).
+    """
     try:
         result = await response
     except BackPressureError:
@@ -120,7 +127,6 @@ def app(args: dict[str, str]) -> serve.Application:
     settings = read_settings(args, os.environ)
     refusing = BackpressureConfig(status_code=429, retry_after_s=1)
     model = serve.deployment(
-        Replica,
         name=MODEL,
         num_replicas=settings.replicas,
         max_ongoing_requests=settings.ongoing,
@@ -129,15 +135,14 @@ def app(args: dict[str, str]) -> serve.Application:
         ray_actor_options={"num_cpus": settings.cpus, "num_gpus": settings.gpus},
         health_check_period_s=2,
         graceful_shutdown_timeout_s=5,
-    ).bind(settings)
+    )(Replica)
     # Web takes more than the Model lets in, so that it is Web that refuses, in JSON, and counts it
     web = serve.deployment(
-        serve.ingress()(Web),
         name="Web",
         max_ongoing_requests=settings.ongoing * settings.replicas + settings.queue + SPARE,
         max_queued_requests=settings.queue,
         backpressure_config=refusing,
         ray_actor_options={"num_cpus": 0},
         graceful_shutdown_timeout_s=5,
-    )
-    return web.bind(settings, model)
+    )(serve.ingress()(Web))
+    return web.bind(settings, model.bind(settings))

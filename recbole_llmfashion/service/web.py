@@ -21,7 +21,7 @@ from recbole_llmfashion.service.settings import ServiceSettings
 from recbole_llmfashion.serving.messages import Ask, Recommended
 
 PATHS = frozenset({"/recommend", "/items", "/items/remove", "/health", "/metrics", "/docs", "/openapi.json"})
-EXAMPLE = [
+EXAMPLE: list[Any] = [
     {"action": "search", "query": "red winter boots", "timestamp": 1700000000},
     {"action": "click", "item_id": "516738", "timestamp": 1700000060},
 ]

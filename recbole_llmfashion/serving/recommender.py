@@ -28,9 +28,9 @@ from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.llm.item_rows import put_rows, word_rows
 from recbole_llmfashion.model.ranking import Validity
 from recbole_llmfashion.prompt.item_index import ItemIndex
-from recbole_llmfashion.serving.messages import Ask, Recommended
 from recbole_llmfashion.serving.desk import Desk, Reply
 from recbole_llmfashion.serving.loaded import LoadedRun, load_run
+from recbole_llmfashion.serving.messages import Ask, Recommended
 from recbole_llmfashion.serving.naming import more_names
 from recbole_llmfashion.serving.session import Session, make_session
 from recbole_llmfashion.serving.stock import Stock
@@ -115,7 +115,8 @@ class Recommender:
         return session, masked
 
     def _lines(self, ask: Ask, desk: Desk, reply: Reply, masked: set[int]) -> list[Recommended]:
-        lines = [(place, item) for place, item in enumerate(reply.order.tolist()) if item not in masked]
+        head = reply.order[: ask.k + len(masked)].tolist()
+        lines = [(place, item) for place, item in enumerate(head) if item not in masked]
         told = self._told(desk, reply) if ask.explain else (None, None)
         return [_line(reply, desk, place, item, *told) for place, item in lines[: ask.k]]
 
