@@ -136,11 +136,13 @@ def app(args: dict[str, str]) -> serve.Application:
         health_check_period_s=2,
         graceful_shutdown_timeout_s=5,
     )(Replica)
-    # Web takes more than the Model lets in, so that it is Web that refuses, in JSON, and counts it
+    # Web takes more than the Model lets in, so that it is Web that refuses, in JSON, and counts it; in a burst requests
+    # wait for Web too, each until it was asked whether it has room
+    room = settings.ongoing * settings.replicas + settings.queue + SPARE
     web = serve.deployment(
         name="Web",
-        max_ongoing_requests=settings.ongoing * settings.replicas + settings.queue + SPARE,
-        max_queued_requests=settings.queue,
+        max_ongoing_requests=room,
+        max_queued_requests=room,
         backpressure_config=refusing,
         ray_actor_options={"num_cpus": 0},
         graceful_shutdown_timeout_s=5,

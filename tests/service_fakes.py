@@ -5,7 +5,7 @@ import json
 
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.service.answer import Answer
-from recbole_llmfashion.serving.messages import Recommended
+from recbole_llmfashion.serving.messages import Listed, Recommended
 
 CLICK = {"action": "click", "item_id": "a", "timestamp": 5}
 
@@ -22,7 +22,7 @@ class Shop:
     def _list(self, ask):
         if ask.k > len(self.there):
             return UserError(f"k: {ask.k} is more than the {len(self.there)} items; ask for fewer")
-        return [Recommended(item, item, 1.0, "title") for item in sorted(self.there)[: ask.k]]
+        return Listed([Recommended(item, item, 1.0, "title") for item in sorted(self.there)[: ask.k]])
 
     def add_items(self, frame):
         if self.there & set(frame["item_id"]):
@@ -40,13 +40,15 @@ class Model:
 
     def __init__(self, error=None, delay=0.0):
         self.error, self.delay, self.asked, self.changes, self.up = error, delay, [], [], 1
+        self.left_out = {}
 
     async def recommend(self, ask):
         self.asked.append(ask)
         await asyncio.sleep(self.delay)
         if self.error:
             raise self.error
-        return Answer([Recommended("a", "A", 2.0, "id"), Recommended("b", "B", 1.0, "title")], 4)
+        lines = [Recommended("a", "A", 2.0, "id"), Recommended("b", "B", 1.0, "title")]
+        return Answer(Listed(lines, self.left_out), 4)
 
     async def change(self, change):
         self.changes.append(change)
@@ -57,11 +59,11 @@ class Model:
         return self.up
 
 
-def call(app, method, path, body=b"", headers=(), chunks=None):
+def call(app, method, path, body=b"", headers=(), chunks=None, kind="application/json"):
     """(status, headers, body) of one request to an ASGI application; JSON is read."""
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     parts = iter(chunks if chunks is not None else [raw])
-    lines = [(b"content-type", b"application/json"), *((n.lower().encode(), v.encode()) for n, v in headers)]
+    lines = [(b"content-type", kind.encode()), *((n.lower().encode(), v.encode()) for n, v in headers)]
     scope = {
         "type": "http", "method": method, "path": path, "headers": lines, "query_string": b"", "root_path": "",
         "http_version": "1.1", "scheme": "http", "server": ("test", 80), "client": ("test", 1),

@@ -2,14 +2,14 @@
 
 from dataclasses import dataclass
 
-from recbole_llmfashion.serving.messages import Recommended
+from recbole_llmfashion.serving.messages import Listed
 
 
 @dataclass(frozen=True)
 class Answer:
     """A list, and how many sessions the LLM answered with it."""
 
-    lines: list[Recommended]
+    listed: Listed
     batch: int
 
 

@@ -2,6 +2,8 @@
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from recbole_llmfashion.service.answer import Answer
+
 SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 BATCHES = (1, 2, 4, 8, 16, 32, 64)
 
@@ -27,6 +29,9 @@ class Metrics:
         self._items = Counter(
             "llmfashion_items", "items served by the list that gave them", ["list"], registry=self._registry
         )
+        self._left_out = Counter(
+            "llmfashion_left_out", "actions left out of a session or put in order", ["why"], registry=self._registry
+        )
 
     def entered(self) -> None:
         """A request came in."""
@@ -38,11 +43,13 @@ class Metrics:
         self._requests.labels(path, str(status)).inc()
         self._seconds.labels(path).observe(seconds)
 
-    def answered(self, lists: list[str], batch: int) -> None:
-        """A list went out: which list gave each item, and the batch it was made in."""
-        self._batch.observe(batch)
-        for name in lists:
-            self._items.labels(name).inc()
+    def answered(self, answer: Answer) -> None:
+        """A list went out."""
+        self._batch.observe(answer.batch)
+        for line in answer.listed.lines:
+            self._items.labels(line.list).inc()
+        for why, count in answer.listed.left_out.items():
+            self._left_out.labels(why).inc(count)
 
     def text(self) -> bytes:
         """All of it, as a scraper reads it."""

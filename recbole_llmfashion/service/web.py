@@ -81,6 +81,7 @@ class Recommendations(BaseModel):
     """Best first."""
 
     items: list[Recommended]
+    left_out: dict[str, int] | None = Field(None, description="actions that were left out or put in order, by why")
 
 
 class Done(BaseModel):
@@ -126,8 +127,8 @@ def _add_recommend(app: FastAPI, settings: ServiceSettings, model: Model, metric
         check_size("actions", len(session.actions), settings.max_actions)
         check_size("k", session.k, settings.max_k)
         answer = await model.recommend(Ask(session.actions, session.k, session.now, session.explain))
-        metrics.answered([line.list for line in answer.lines], answer.batch)
-        return Recommendations(items=answer.lines)
+        metrics.answered(answer)
+        return Recommendations(items=answer.listed.lines, left_out=dict(answer.listed.left_out) or None)
 
 
 def _add_items(app: FastAPI, settings: ServiceSettings, model: Model) -> None:
@@ -156,6 +157,8 @@ def _add_errors(app: FastAPI) -> None:
 
     async def invalid(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
+        if "json" not in request.headers.get("content-type", ""):
+            return _told(Refused(415, "the body is read as JSON; send the header `content-type: application/json`"))
         first = error.errors()[0]
         if first["type"] == "json_invalid":
             return _told(Refused(400, "the body is no JSON"))

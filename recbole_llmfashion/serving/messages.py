@@ -1,7 +1,7 @@
 """What goes into a Recommender and what comes out, for processes that load no model: imports nothing heavy."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 
@@ -22,6 +22,19 @@ class Recommended:
     list: str
     prompt: str | None = None
     response: str | None = None
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A list, best first.
+
+    Args:
+        lines: one an item.
+        left_out: counts of what the session lost or had put in order, see session.py.
+    """
+
+    lines: list[Recommended]
+    left_out: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ from recbole_llmfashion.model.ranking import Validity
 from recbole_llmfashion.prompt.item_index import ItemIndex
 from recbole_llmfashion.serving.desk import Desk, Reply
 from recbole_llmfashion.serving.loaded import LoadedRun, load_run
-from recbole_llmfashion.serving.messages import Ask, Recommended
+from recbole_llmfashion.serving.messages import Ask, Listed, Recommended
 from recbole_llmfashion.serving.naming import more_names
 from recbole_llmfashion.serving.session import Session, make_session
 from recbole_llmfashion.serving.stock import Stock
@@ -84,9 +84,9 @@ class Recommender:
         (answer,) = self.recommend_many([Ask(actions, k, now, explain)])
         if isinstance(answer, UserError):
             raise answer
-        return answer
+        return answer.lines
 
-    def recommend_many(self, asked: Sequence[Ask]) -> list[list[Recommended] | UserError]:
+    def recommend_many(self, asked: Sequence[Ask]) -> list[Listed | UserError]:
         """The same lists as one by one; the LLM answers them together.
 
         Returns:
@@ -99,9 +99,9 @@ class Recommender:
             replies = iter(desk.replies([session for session, _ in good], self._validity))
             for session, _ in good:
                 self._count(session)
-        answers: list[list[Recommended] | UserError] = []
+        answers: list[Listed | UserError] = []
         for ask, made in zip(asked, read, strict=True):
-            answers.append(made if isinstance(made, UserError) else self._lines(ask, desk, next(replies), made[1]))
+            answers.append(made if isinstance(made, UserError) else self._listed(ask, desk, next(replies), *made))
         return answers
 
     def _read(self, ask: Ask, desk: Desk) -> tuple[Session, set[int]] | UserError:
@@ -114,11 +114,13 @@ class Recommender:
             return error
         return session, masked
 
-    def _lines(self, ask: Ask, desk: Desk, reply: Reply, masked: set[int]) -> list[Recommended]:
+    def _listed(self, ask: Ask, desk: Desk, reply: Reply, session: Session, masked: set[int]) -> Listed:
         head = reply.order[: ask.k + len(masked)].tolist()
         lines = [(place, item) for place, item in enumerate(head) if item not in masked]
         told = self._told(desk, reply) if ask.explain else (None, None)
-        return [_line(reply, desk, place, item, *told) for place, item in lines[: ask.k]]
+        return Listed(
+            [_line(reply, desk, place, item, *told) for place, item in lines[: ask.k]], dict(session.left_out)
+        )
 
     def _count(self, session: Session) -> None:
         self._counts.update({"sessions": 1, "empty_sessions": int(not len(session.events))})

@@ -30,7 +30,7 @@ def clerk(path, *items):
 
 def served(one, k=1):
     (answer,) = one.answer([Ask([], k)])
-    return [line.item for line in answer.lines]
+    return [line.item for line in answer.listed.lines]
 
 
 @pytest.fixture
@@ -40,9 +40,9 @@ def path(tmp_path):
 
 def test_a_batch_in_order_with_a_wrong_one_in_it():
     answers = Clerk(Shop("a", "b"), None).answer([Ask([], 2), Ask([], 3), Ask([], 1)])
-    assert [line.item for line in answers[0].lines] == ["a", "b"] and answers[0].batch == 3
+    assert [line.item for line in answers[0].listed.lines] == ["a", "b"] and answers[0].batch == 3
     assert answers[1] == Refusal("k: 3 is more than the 2 items; ask for fewer")
-    assert [line.item for line in answers[2].lines] == ["a"]
+    assert [line.item for line in answers[2].listed.lines] == ["a"]
 
 
 def test_a_change_holds_at_once_for_every_replica_and_for_one_that_comes_back(path):

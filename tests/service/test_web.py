@@ -35,6 +35,22 @@ def test_a_session_in_a_list_out():
     assert ask(web(model), {"actions": []})[0] == 200 and model.asked[1] == Ask([], 10, None, False)
 
 
+def test_what_a_session_lost_is_said_and_counted():
+    model = Model()
+    app = web(model)
+    assert "left_out" not in ask(app, {"actions": [CLICK]})[2]
+    model.left_out = {"unknown_items": 2, "out_of_order": 1}
+    assert ask(app, {"actions": [CLICK]})[2]["left_out"] == {"unknown_items": 2, "out_of_order": 1}
+    ask(app, {"actions": [CLICK]})
+    assert 'llmfashion_left_out_total{why="unknown_items"} 4.0' in call(app, "GET", "/metrics")[2].splitlines()
+
+
+def test_a_body_that_is_not_sent_as_json_says_which_header_is_missing():
+    for kind in ("text/plain", "application/x-www-form-urlencoded"):  # what curl sends by itself
+        status, _, answer = ask(web(), {"actions": []}, kind=kind)
+        assert status == 415 and "content-type: application/json" in answer["error"]
+
+
 BAD = [
     (b"{broken", 400, "no JSON"),
     (b"", 422, "Field required"),

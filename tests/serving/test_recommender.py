@@ -287,8 +287,17 @@ def test_many_at_once_get_the_lists_they_get_one_by_one(job, recommender, decodi
     recommender._desk.book._known.clear()
     asked = [Ask(actions, 5 + i, now, explain=True) for i, (actions, now) in enumerate(sessions(job.data).values())]
     together = recommender.recommend_many(asked[:6])
-    assert len({lines[0].prompt for lines in together}) == 6
-    assert together == [recommender.recommend(ask.actions, ask.k, now=ask.now, explain=True) for ask in asked[:6]]
+    assert len({listed.lines[0].prompt for listed in together}) == 6
+    assert [listed.lines for listed in together] == [
+        recommender.recommend(ask.actions, ask.k, now=ask.now, explain=True) for ask in asked[:6]
+    ]
+
+
+def test_each_list_says_what_its_session_lost(recommender):
+    unknown = {"action": "click", "item_id": "no such item", "timestamp": 5}
+    asked = [Ask([unknown, unknown, SEARCH]), Ask([SEARCH]), Ask([SEARCH, unknown])]
+    told = [listed.left_out for listed in recommender.recommend_many(asked)]
+    assert told == [{"unknown_items": 2}, {}, {"unknown_items": 1, "out_of_order": 1}]
 
 
 def test_the_llm_is_asked_once_for_a_batch(job, recommender):
@@ -311,9 +320,9 @@ def test_an_answer_reaches_the_session_that_asked(job, recommender):
     asked[3:3] = [Ask([]), Ask([{"action": "stare"}]), Ask([SEARCH], 301)]
     together = recommender.recommend_many(asked)
     assert len(answer) == len(asked) - 3 == len(job.ranks)
-    firsts = [lines[0].item for lines in [*together[:3], *together[6:]]]
+    firsts = [listed.lines[0].item for listed in [*together[:3], *together[6:]]]
     assert firsts == list(ids[: len(firsts)])
-    assert together[3] == recommender.recommend([], 5) + recommender.recommend([], 10)[5:]
+    assert together[3].lines == recommender.recommend([], 10)
     for place in (4, 5):
         with pytest.raises(UserError) as error:
             recommender.recommend(asked[place].actions, asked[place].k)

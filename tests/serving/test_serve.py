@@ -76,7 +76,10 @@ def in_parallel(work, arguments):
     results = [None] * len(arguments)
 
     def run(i):
-        results[i] = work(arguments[i])
+        try:
+            results[i] = work(arguments[i])
+        except Exception as error:  # of the client: no answer at all, or one that is no JSON
+            results[i] = (None, repr(error))
 
     threads = [threading.Thread(target=run, args=(i,)) for i in range(len(arguments))]
     for thread in threads:
