@@ -1,6 +1,6 @@
 """The Ray Serve application: `serve run recbole_llmfashion.serve:app run=DIR` (docs/serving.md).
 
-    client -> proxy -> Web (FastAPI, limits, counters) -> handle: the bounded queue -> Model, @serve.batch -> Clerk
+    client -> proxy -> Web (FastAPI, limits, counters) -> handle: the bounded queue -> Model: Gather -> Clerk
 
 Two deployments, so that a Model that dies takes no counter and no waiting request with it: those that wait go to the
 copy that comes back, those it was answering get 503. A request is cancelled where its client leaves or its time is up,
@@ -13,13 +13,14 @@ import os
 from typing import Any
 
 from ray import serve
-from ray.exceptions import RayActorError
+from ray.exceptions import RayActorError, RayTaskError
 from ray.serve.config import BackpressureConfig
 from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
 from ray.serve.handle import DeploymentHandle
 
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.service.answer import Answer, Refusal
+from recbole_llmfashion.service.gather import Gather
 from recbole_llmfashion.service.guard import Guard
 from recbole_llmfashion.service.journal import Change, Journal
 from recbole_llmfashion.service.refused import busy, unavailable
@@ -46,14 +47,12 @@ class Replica:
         recommender = Recommender.load(settings.run)
         journal = Journal(settings.journal, recommender.run_digest) if settings.token and settings.journal else None
         self._clerk = Clerk(recommender, journal)
-        batched: Any = self.ask  # serve.batch gives it methods that its type does not have
-        batched.set_max_batch_size(settings.batch)
-        batched.set_batch_wait_timeout_s(settings.batch_wait)
+        # not serve.batch: it closes a batch some time after its first request, however busy the model is
+        self._gather: Gather[Ask, Answer | Refusal] = Gather(self._clerk.answer, settings.batch)
 
-    @serve.batch
-    async def ask(self, asked: list[Ask]) -> list[Answer | Refusal]:
-        """Called with one Ask, gets those of a batch; in a thread, so that health checks are answered meanwhile."""
-        return await asyncio.to_thread(self._clerk.answer, asked)
+    async def ask(self, ask: Ask) -> Answer | Refusal:
+        """A list."""
+        return await self._gather(ask)
 
     async def change(self, change: Change) -> Refusal | None:
         """Items come or go."""
@@ -93,6 +92,7 @@ async def _result(response: Any) -> Any:
     Raises:
         UserError: a Refusal came back.
         Refused: the queue is full (429), or the copy is gone (503).
+        RuntimeError: the Model failed.
     """
     try:
         result = await response
@@ -100,6 +100,8 @@ async def _result(response: Any) -> Any:
         raise busy() from None
     except (RayActorError, DeploymentUnavailableError):
         raise unavailable() from None
+    except RayTaskError as error:  # is a UserError too where the Model raised one, with its traceback as text
+        raise RuntimeError("the model failed") from error
     if isinstance(result, Refusal):
         raise UserError(result.text)
     return result

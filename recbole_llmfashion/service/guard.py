@@ -46,7 +46,8 @@ class Guard:
         """One request."""
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
-        path = scope["path"] if scope["path"] in self._paths else "other"
+        asked = scope["path"].removeprefix(scope.get("root_path", ""))  # where an application stands under a prefix
+        path = asked if asked in self._paths else "other"
         sent = _Sent(send)
         start = time.monotonic()
         self._counts.entered()

@@ -15,7 +15,7 @@ from recbole_llmfashion.manifest import MANIFEST
 PREFIX = "LLMFASHION_"
 TOKEN = "token"
 LEAST = {
-    "batch": 1, "batch_wait": 0.0, "queue": 1, "timeout": 0.1, "max_body": 1024, "max_actions": 1, "max_k": 1,
+    "batch": 1, "queue": 1, "timeout": 0.1, "max_body": 1024, "max_actions": 1, "max_k": 1,
     "replicas": 1, "cpus": 0.1, "gpus": 0.0,
 }  # fmt: skip
 
@@ -28,8 +28,7 @@ class ServiceSettings:
         run: the run folder, as the replicas see it.
         token: opens /items; None keeps it shut.
         journal: the file that holds what was added and removed; needed with a token, see journal.py.
-        batch: sessions that the LLM answers together.
-        batch_wait: seconds that the first of them waits for others.
+        batch: most sessions that the LLM answers together.
         queue: requests that wait before the next gets 429.
         timeout: seconds until a request gets 504.
         max_body: bytes of a request.
@@ -43,7 +42,6 @@ class ServiceSettings:
     token: str | None = field(default=None, repr=False)
     journal: Path | None = None
     batch: int = 16
-    batch_wait: float = 0.01
     queue: int = 64
     timeout: float = 30.0
     max_body: int = 2**20

@@ -42,9 +42,10 @@ def service(job, tmp_path_factory):
 
     with cluster(None, num_cpus=2), pytest.MonkeyPatch.context() as patch:
         patch.setenv("LLMFASHION_TOKEN", "s3cret")
-        patch.setenv("LLMFASHION_JOURNAL", str(tmp_path_factory.mktemp("journal") / "items.jsonl"))
+        journal = tmp_path_factory.mktemp("journal") / "items.jsonl"
+        patch.setenv("LLMFASHION_JOURNAL", str(journal))
         serve.start(http_options={"host": "127.0.0.1", "port": port})
-        yield SimpleNamespace(call=call, start=start)
+        yield SimpleNamespace(call=call, start=start, journal=journal)
         serve.shutdown()
 
 
@@ -120,6 +121,11 @@ def test_lists_limits_and_items(job, service):
     item = {"item_id": gone, "title": next(line["title"] for line in answer[1]["items"])}
     assert service.call("POST", "/items", {"items": [item]}, AUTH)[0] == 200
     assert service.call("POST", "/items", {"items": [item]}, AUTH)[0] == 422
+    os.truncate(service.journal, 0)  # a fault of ours, not of the caller
+    assert service.call("POST", "/recommend", {"actions": []}) == (
+        500,
+        {"error": "the service failed; its log says why"},
+    )
 
 
 def test_a_full_queue_answers_429_and_the_others_get_their_lists(job, service):
