@@ -34,6 +34,8 @@ ORDER = [
     {"results"},
     {"run"},
     {"tuning", "study", "recformer_pretrain", "serving"},
+    {"service"},
+    {"serve"},
     {"cli"},
 ]
 LEVEL = {part: level for level, parts in enumerate(ORDER) for part in parts}
@@ -46,7 +48,9 @@ HOMES = {
     "faiss": {"embedding/index", "embedding/codes"},
     "open_clip": {"embedding/clip"},
     "huggingface_hub": {"datasets/convert/download"},
-    "ray": {"tuning"},
+    "ray": {"tuning", "serve"},
+    "fastapi": {"service/web"},
+    "prometheus_client": {"service/metrics", "service/web"},
     "optuna": {"tuning/proposals"},
     "matplotlib": {"tuning/figures", "study/figures"},
     "jinja2": {"study/report"},

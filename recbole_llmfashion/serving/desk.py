@@ -122,21 +122,28 @@ class Desk:
             clip_list=clip,
         )
 
-    def reply(self, session: Session, validity: Validity) -> Reply:
-        """Asks and ranks; a session without an event is not asked about, popularity answers it.
+    def replies(self, sessions: Sequence[Session], validity: Validity) -> list[Reply]:
+        """Asks about all and ranks each; a session without an event is not asked about, popularity answers it.
+
+        Only the LLM sees them side by side. A matrix of several rows may be multiplied in another order than one row,
+        which moves last bits and with them ties, so each row is ranked alone; that is cheap. Sampling draws for a
+        whole batch, so it is asked one by one.
 
         Args:
-            validity: counts the answer.
+            validity: counts the answers.
         """
-        prompt: Prompt | None = None
-        recalled: list[int] = []
-        response, acted, known = Response(""), self._row([]), False
-        if len(session.events):
-            prompt, recalled, known = self._ask(session)
-            response, acted = self.parts.answer([prompt.ids])[0], self._row(prompt.items[: prompt.acted])
+        asked = [self._ask(session) if len(session.events) else None for session in sessions]
+        prompts = [one[0].ids for one in asked if one]
+        groups = [[ids] for ids in prompts] if self.run.decoding.decoding == "sample" else [prompts]
+        responses = iter([response for group in groups if group for response in self.parts.answer(group)])
+        return [self._reply(one, next(responses) if one else Response(""), validity) for one in asked]
+
+    def _reply(self, asked: tuple[Prompt, list[int], bool] | None, response: Response, validity: Validity) -> Reply:
+        prompt, recalled, known = asked or (None, [], False)
+        acted = self._row(prompt.items[: prompt.acted] if prompt else [])
         answers = [parse_response(response.text)]
-        asked = Question(self._row(recalled), acted, torch.tensor([known]))
-        ranked = rank(self.parts, self.run.mixing, self._tie, [response], answers, asked)
+        question = Question(self._row(recalled), acted, torch.tensor([known]))
+        ranked = rank(self.parts, self.run.mixing, self._tie, [response], answers, question)
         if prompt is not None:
             validity.add(answers, ranked, self._row(prompt.items))
         return Reply(self.live[ranked.order[0].numpy()], ranked, self.live, prompt, response.text)

@@ -17,8 +17,7 @@ desks: its vocabulary grows while nobody asks, and a desk that was made before s
 """
 
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -31,28 +30,10 @@ from recbole_llmfashion.model.ranking import Validity
 from recbole_llmfashion.prompt.item_index import ItemIndex
 from recbole_llmfashion.serving.desk import Desk, Reply
 from recbole_llmfashion.serving.loaded import LoadedRun, load_run
+from recbole_llmfashion.serving.messages import Ask, Listed, Recommended
 from recbole_llmfashion.serving.naming import more_names
 from recbole_llmfashion.serving.session import Session, make_session
 from recbole_llmfashion.serving.stock import Stock
-
-
-@dataclass(frozen=True)
-class Recommended:
-    """One line of a list.
-
-    Args:
-        item, title: as in the catalogue.
-        score: what the evaluator ranks by: the number of items minus the rank, from 0.
-        list: which list gave it: beams, id, title, session, memory, clip or popularity.
-        prompt, response: what the LLM was asked and said, where it was asked for and asked.
-    """
-
-    item: str
-    title: str
-    score: float
-    list: str
-    prompt: str | None = None
-    response: str | None = None
 
 
 class Recommender:
@@ -77,6 +58,11 @@ class Recommender:
         return cls(load_run(Path(run)))
 
     @property
+    def run_digest(self) -> str:
+        """Names the run: the digest of its manifest, and with it of every file."""
+        return str(self._run.manifest.content["sha256"])
+
+    @property
     def counts(self) -> dict[str, int]:
         """Sessions, what was left out of them, and what the answers were good for, since loading."""
         return dict(self._counts) | dict(self._validity.counts)
@@ -95,16 +81,46 @@ class Recommender:
         Raises:
             UserError: an action of another shape, k out of range.
         """
+        (answer,) = self.recommend_many([Ask(actions, k, now, explain)])
+        if isinstance(answer, UserError):
+            raise answer
+        return answer.lines
+
+    def recommend_many(self, asked: Sequence[Ask]) -> list[Listed | UserError]:
+        """The same lists as one by one; the LLM answers them together.
+
+        Returns:
+            for each, its list, or the error that `recommend` would raise; one that is wrong leaves the others alone.
+        """
         with self._asking:
             desk = self._desk
-            session = make_session(actions, desk.stock.positions, now)
+            read = [self._read(ask, desk) for ask in asked]
+            good = [made for made in read if not isinstance(made, UserError)]
+            replies = iter(desk.replies([session for session, _ in good], self._validity))
+            for session, _ in good:
+                self._count(session)
+        answers: list[Listed | UserError] = []
+        for ask, made in zip(asked, read, strict=True):
+            answers.append(made if isinstance(made, UserError) else self._listed(ask, desk, next(replies), *made))
+        return answers
+
+    def _read(self, ask: Ask, desk: Desk) -> tuple[Session, set[int]] | UserError:
+        """The session and what its list leaves out, or what is wrong with it."""
+        try:
+            session = make_session(ask.actions, desk.stock.positions, ask.now)
             masked = set(session.items()) if self._run.mask_history else set()
-            _check_k(k, int(desk.stock.live.sum()), len([item for item in masked if desk.stock.live[item]]))
-            reply = desk.reply(session, self._validity)
-            self._count(session)
-        lines = [(place, item) for place, item in enumerate(reply.order.tolist()) if item not in masked]
-        told = self._told(desk, reply) if explain else (None, None)
-        return [_line(reply, desk, place, item, *told) for place, item in lines[:k]]
+            _check_k(ask.k, int(desk.stock.live.sum()), len([item for item in masked if desk.stock.live[item]]))
+        except UserError as error:
+            return error
+        return session, masked
+
+    def _listed(self, ask: Ask, desk: Desk, reply: Reply, session: Session, masked: set[int]) -> Listed:
+        head = reply.order[: ask.k + len(masked)].tolist()
+        lines = [(place, item) for place, item in enumerate(head) if item not in masked]
+        told = self._told(desk, reply) if ask.explain else (None, None)
+        return Listed(
+            [_line(reply, desk, place, item, *told) for place, item in lines[: ask.k]], dict(session.left_out)
+        )
 
     def _count(self, session: Session) -> None:
         self._counts.update({"sessions": 1, "empty_sessions": int(not len(session.events))})

@@ -40,7 +40,7 @@ def rows(recommender):
 
 
 def reply(desk):
-    return desk.reply(make_session([SEARCH], desk.stock.positions), Validity())
+    return desk.replies([make_session([SEARCH], desk.stock.positions)], Validity())[0]
 
 
 def test_a_new_item_has_a_token_whose_row_is_its_words(job):
@@ -94,7 +94,7 @@ def test_new_items_alone_can_be_said(name, request):
     prompt = recommender.recommend(clicks, 1, explain=True)[0].prompt
     assert f"click {known[0]}" in prompt and "click NEW2" in prompt
     desk = recommender._desk
-    beams = desk.book([desk.reply(make_session([SEARCH], desk.stock.positions), Validity()).prompt.ids])[0].items
+    beams = desk.book([reply(desk).prompt.ids])[0].items
     assert sorted(beams) == ([] if name == "text_job" else [0, 1, 2])
 
 

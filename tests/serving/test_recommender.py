@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from serving_sessions import read, sessions
 
 from recbole_llmfashion.errors import UserError
-from recbole_llmfashion.llm.answers import Response
+from recbole_llmfashion.llm.answers import Response, prompt_key
 from recbole_llmfashion.model.ranking import FUSED
+from recbole_llmfashion.serving.messages import Ask
 from recbole_llmfashion.serving.recommender import Recommender
 
 SEARCH = {"action": "search", "query": "red winter boots", "timestamp": 1_700_000_000.0}
@@ -274,3 +275,56 @@ def test_a_title_full_of_marks_is_harmless(text_recommender):
     recommender.add_items(pd.DataFrame({"item_id": ["N|1"], "title": [title], "brand": ["\x00\n|"]}))
     line = recommender.recommend([{"action": "click", "item_id": "N|1", "timestamp": 5}], explain=True)[0]
     assert line.prompt.count("\nbuy") == 1 and line.prompt.count("\nclick") == 1
+
+
+@pytest.mark.parametrize("decoding", ["constrained", "sample"])
+def test_many_at_once_get_the_lists_they_get_one_by_one(job, recommender, decoding):
+    """No answer of the evaluation at hand; prompts of all lengths."""
+    if decoding == "sample":
+        run = recommender._run
+        sampled = replace(run.decoding, decoding="sample", title_source="generate", temperature=1.5)
+        recommender = Recommender(replace(run, decoding=sampled))
+    recommender._desk.book._known.clear()
+    asked = [Ask(actions, 5 + i, now, explain=True) for i, (actions, now) in enumerate(sessions(job.data).values())]
+    together = recommender.recommend_many(asked[:6])
+    assert len({listed.lines[0].prompt for listed in together}) == 6
+    assert [listed.lines for listed in together] == [
+        recommender.recommend(ask.actions, ask.k, now=ask.now, explain=True) for ask in asked[:6]
+    ]
+
+
+def test_each_list_says_what_its_session_lost(recommender):
+    unknown = {"action": "click", "item_id": "no such item", "timestamp": 5}
+    asked = [Ask([unknown, unknown, SEARCH]), Ask([SEARCH]), Ask([SEARCH, unknown])]
+    told = [listed.left_out for listed in recommender.recommend_many(asked)]
+    assert told == [{"unknown_items": 2}, {}, {"unknown_items": 1, "out_of_order": 1}]
+
+
+def test_the_llm_is_asked_once_for_a_batch(job, recommender):
+    sizes, answer = [], recommender._desk.parts.answer
+    recommender._desk.parts.answer = lambda prompts: (sizes.append(len(prompts)), answer(prompts))[1]
+    recommender.recommend_many([Ask(actions, 5, now) for actions, now in sessions(job.data).values()])
+    assert sizes == [len(job.ranks)]
+
+
+def test_an_answer_reaches_the_session_that_asked(job, recommender):
+    """A wrong session and an empty one among them leave the others alone."""
+    ids = recommender._desk.stock.catalogue.item_ids
+    ranking_by(recommender, ranking="beams")
+    answer = {}
+    recommender._desk.parts.answer = lambda prompts: [
+        Response(" product ID: no, title: x", np.asarray([answer.setdefault(prompt_key(prompt), len(answer))]))
+        for prompt in prompts
+    ]
+    asked = [Ask(actions, 5, now) for actions, now in sessions(job.data).values()]
+    asked[3:3] = [Ask([]), Ask([{"action": "stare"}]), Ask([SEARCH], 301)]
+    together = recommender.recommend_many(asked)
+    assert len(answer) == len(asked) - 3 == len(job.ranks)
+    firsts = [listed.lines[0].item for listed in [*together[:3], *together[6:]]]
+    assert firsts == list(ids[: len(firsts)])
+    assert together[3].lines == recommender.recommend([], 10)
+    for place in (4, 5):
+        with pytest.raises(UserError) as error:
+            recommender.recommend(asked[place].actions, asked[place].k)
+        assert isinstance(together[place], UserError) and str(together[place]) == str(error.value)
+    assert recommender.recommend_many([]) == []

@@ -1,0 +1,86 @@
+"""Stand-ins for a Recommender, a model behind a handle, and an HTTP client without a network."""
+
+import asyncio
+import json
+
+from recbole_llmfashion.errors import UserError
+from recbole_llmfashion.service.answer import Answer
+from recbole_llmfashion.serving.messages import Listed, Recommended
+
+CLICK = {"action": "click", "item_id": "a", "timestamp": 5}
+
+
+class Shop:
+    """As a Recommender: every list is what is there, in order of the alphabet."""
+
+    def __init__(self, *items):
+        self.there = set(items)
+
+    def recommend_many(self, asked):
+        return [self._list(ask) for ask in asked]
+
+    def _list(self, ask):
+        if ask.k > len(self.there):
+            return UserError(f"k: {ask.k} is more than the {len(self.there)} items; ask for fewer")
+        return Listed([Recommended(item, item, 1.0, "title") for item in sorted(self.there)[: ask.k]])
+
+    def add_items(self, frame):
+        if self.there & set(frame["item_id"]):
+            raise UserError("add: is there already")
+        self.there |= set(frame["item_id"])
+
+    def remove_items(self, items):
+        if set(items) - self.there:
+            raise UserError("remove: no item")
+        self.there -= set(items)
+
+
+class Model:
+    """As service/web.py's: says what it was asked, or fails as it is told to."""
+
+    def __init__(self, error=None, delay=0.0):
+        self.error, self.delay, self.asked, self.changes, self.up = error, delay, [], [], 1
+        self.left_out = {}
+
+    async def recommend(self, ask):
+        self.asked.append(ask)
+        await asyncio.sleep(self.delay)
+        if self.error:
+            raise self.error
+        lines = [Recommended("a", "A", 2.0, "id"), Recommended("b", "B", 1.0, "title")]
+        return Answer(Listed(lines, self.left_out), 4)
+
+    async def change(self, change):
+        self.changes.append(change)
+        if self.error:
+            raise self.error
+
+    async def running(self):
+        return self.up
+
+
+def call(app, method, path, body=b"", headers=(), chunks=None, kind="application/json"):
+    """(status, headers, body) of one request to an ASGI application; JSON is read."""
+    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+    parts = iter(chunks if chunks is not None else [raw])
+    lines = [(b"content-type", kind.encode()), *((n.lower().encode(), v.encode()) for n, v in headers)]
+    scope = {
+        "type": "http", "method": method, "path": path, "headers": lines, "query_string": b"", "root_path": "",
+        "http_version": "1.1", "scheme": "http", "server": ("test", 80), "client": ("test", 1),
+        "asgi": {"version": "3.0"},
+    }  # fmt: skip
+    sent = []
+
+    async def receive():
+        part = next(parts, None)
+        if part is None:
+            await asyncio.sleep(60)
+        return {"type": "http.request", "body": part, "more_body": chunks is not None}
+
+    async def send(message):
+        sent.append(message)
+
+    asyncio.run(app(scope, receive, send))
+    text = b"".join(message.get("body", b"") for message in sent[1:])
+    found = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
+    return sent[0]["status"], found, json.loads(text) if "json" in found.get("content-type", "") else text.decode()
