@@ -34,6 +34,7 @@ ORDER = [
     {"results"},
     {"run"},
     {"tuning", "study", "recformer_pretrain", "serving"},
+    {"demo"},
     {"cli"},
 ]
 LEVEL = {part: level for level, parts in enumerate(ORDER) for part in parts}
@@ -49,7 +50,9 @@ HOMES = {
     "ray": {"tuning"},
     "optuna": {"tuning/proposals"},
     "matplotlib": {"tuning/figures", "study/figures"},
-    "jinja2": {"study/report"},
+    "jinja2": {"study/report", "demo/markup"},
+    "gradio": {"demo/page"},
+    "starlette": {"demo/page"},
 }
 
 
