@@ -15,8 +15,12 @@ def register(app: typer.Typer) -> None:
 
 
 def _demo(
-    run: Annotated[Path, typer.Option("--run", metavar="DIR", help="a run folder, `run` in results.json, or an exported")],
-    host: Annotated[str, typer.Option(help="address to listen at; everybody who reaches it can use the page")] = "127.0.0.1",
+    run: Annotated[
+        Path, typer.Option("--run", metavar="DIR", help="a run folder, `run` in results.json, or an exported")
+    ],
+    host: Annotated[
+        str, typer.Option(help="address to listen at; everybody who reaches it can use the page")
+    ] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535)] = 7860,
 ) -> None:
     """Show a run on a page: search and click as a customer, see prompt, answer and lists."""

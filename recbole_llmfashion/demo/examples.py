@@ -25,7 +25,8 @@ def examples(desk: Desk, now: float) -> dict[str, Visit]:
     made = {"New customer": Visit()}
     for steps in _plans(desk):
         actions = tuple(
-            Action(kind, now - MINUTE * (len(steps) - 1 - i), item, query) for i, (kind, item, query) in enumerate(steps)
+            Action(kind, now - MINUTE * (len(steps) - 1 - i), item, query)
+            for i, (kind, item, query) in enumerate(steps)
         )
         made.setdefault(_name(steps, desk), Visit(actions))
     return made

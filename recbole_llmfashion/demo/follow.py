@@ -32,11 +32,16 @@ def follow(ask: Callable[[Hear], Result]) -> Iterator[str | Done[Result]]:
 
     Thread(target=work, daemon=True).start()
     while True:
-        told = heard.get()
-        while isinstance(told, str) and not heard.empty():
+        told, text = heard.get(), None
+        while isinstance(told, str):
+            text = told
+            if heard.empty():
+                break
             told = heard.get()
+        if text is not None:
+            yield text
         if isinstance(told, BaseException):
             raise told
-        yield told
         if isinstance(told, Done):
+            yield told
             return

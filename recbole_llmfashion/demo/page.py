@@ -145,18 +145,25 @@ def build(pages: Pages) -> Any:
         with gr.Row(equal_height=False):
             with gr.Column(scale=2, min_width=300):
                 names = list(pages.customers)
-                who = gr.Radio(names, value=names[0], label="Customer", info="made up of the run's catalogue and queries")
+                who = gr.Radio(
+                    names,
+                    value=names[0],
+                    label="Customer",
+                    info="made up of the run's catalogue and queries",
+                    elem_classes="lf-customers",
+                )
                 with gr.Row(equal_height=True):
                     text = gr.Textbox(
                         label="Search the shop", max_length=TEXT_LIMIT, lines=1, max_lines=1, scale=4, min_width=160
                     )
                     go = gr.Button("Search", variant="primary", scale=1, min_width=90)
                 heading = html("", elem_id="results")
-                products = [gr.Button("", visible=False, elem_classes="lf-product") for _ in range(RESULTS)]
-                with gr.Row():
-                    buy = gr.Button("Buy the last product", min_width=150)
-                    undo = gr.Button("Undo", min_width=80)
-                    clear = gr.Button("Start over", min_width=80)
+                with gr.Column(elem_classes="lf-products"):
+                    products = [gr.Button("", visible=False, elem_classes="lf-product") for _ in range(RESULTS)]
+                with gr.Row(elem_classes="lf-steps"):
+                    buy = gr.Button("Buy the last clicked", size="md", min_width=150, scale=2)
+                    undo = gr.Button("Undo", size="md", min_width=80)
+                    clear = gr.Button("Start over", size="md", min_width=100)
             with gr.Column(scale=3, min_width=300):
                 done, answer, prompt = html("", "timeline"), html("", "answer"), html("", "prompt")
         lists = html("", "lists")
@@ -175,7 +182,9 @@ def build(pages: Pages) -> Any:
             """An event changes the visit; then the LLM is asked, and a newer question ends the waiting for an older."""
             quiet = {"api_visibility": "private", "show_progress": "hidden"}
             first = event(lambda *given: screen(change(*given)), inputs, shown, **quiet)
-            first.then(ask, [state], asked, trigger_mode="always_last", concurrency_id="llm", concurrency_limit=1, **quiet)
+            first.then(
+                ask, [state], asked, trigger_mode="always_last", concurrency_id="llm", concurrency_limit=1, **quiet
+            )
 
         on(blocks.load, pages.start, [])
         on(who.input, pages.pick, [who])
@@ -184,6 +193,7 @@ def build(pages: Pages) -> Any:
         on(buy.click, pages.buy, [state])
         on(undo.click, visit.undone, [state])
         on(clear.click, pages.start, [])
+        clear.click(lambda: names[0], None, who, api_visibility="private", show_progress="hidden")
         for button in products:
             on(button.click, pages.click, [state, button])
     return blocks

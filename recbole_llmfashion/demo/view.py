@@ -189,7 +189,7 @@ def lists(look: Look) -> list[Listed]:
         Listed("beams", "LLM's likeliest", *_or("by beam search", beams, desk, "the run asks for no beams")),
         _ranked(look, "id", "ID list", "near the generated ID", has_id),
         _ranked(look, "title", "Title list", "near the generated title", has_title),
-        _ranked(look, "mixup", "Mixup", f"{mixing.m} of the ID list, then the title list", has_id or has_title),
+        _ranked(look, "mixup", "Mixup", f"{mixing.m} of ID, then title list", has_id or has_title),
     ]
     return listed
 

@@ -18,7 +18,16 @@ from recbole_llmfashion.embedding.pairs import fold
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.llm.answers import AnswerBook, Response, respond
 from recbole_llmfashion.llm.generate import Generator, make_generator
-from recbole_llmfashion.model.ranking import FUSED_DEPTH, Parts, Question, Ranked, Ranking, Validity, fallback_order, rank
+from recbole_llmfashion.model.ranking import (
+    FUSED_DEPTH,
+    Parts,
+    Question,
+    Ranked,
+    Ranking,
+    Validity,
+    fallback_order,
+    rank,
+)
 from recbole_llmfashion.prompt.builder import Prompt, PromptBuilder
 from recbole_llmfashion.prompt.item_index import ItemIndex
 from recbole_llmfashion.prompt.memory import MemoryLog, QueryProductMemory
