@@ -64,13 +64,13 @@ def results(heading: str) -> str:
     return _part("results", heading=heading)
 
 
-def answer(response: str, done: Answered | None, asked: bool = True) -> str:
+def answer(response: str, done: Answered | None, actions: int) -> str:
     """The answer as far as it has come, its checks once it is done.
 
     Args:
-        asked: whether the visit has anything to ask about.
+        actions: how many it was asked about; without one nothing is asked.
     """
-    return _part("answer", response=response, done=done, asked=asked)
+    return _part("answer", response=response, done=done, actions=actions)
 
 
 def prompt(done: Answered) -> str:
@@ -78,9 +78,9 @@ def prompt(done: Answered) -> str:
     return _part("prompt", shown=done.prompt)
 
 
-def lists(done: Answered) -> str:
-    """The lists side by side."""
-    return _part("lists", lists=done.lists)
+def lists(done: Answered, actions: int) -> str:
+    """The lists side by side; `actions` as in `answer`."""
+    return _part("lists", lists=done.lists, actions=actions)
 
 
 def problem(text: str) -> str:

@@ -97,15 +97,15 @@ class Pages:
         def look(hear: Hear) -> Look:
             return self.recommender.look(actions, hear=hear)
 
-        yield markup.answer("", None, bool(actions)), None, None
+        yield markup.answer("", None, len(actions)), None, None
         try:
             for told in follow(look):
                 if isinstance(told, Done):
                     found = answered(told.result)
-                    said = markup.answer(found.response, found, found.prompt is not None)
-                    yield said, markup.prompt(found), markup.lists(found)
+                    said = markup.answer(found.response, found, len(actions))
+                    yield said, markup.prompt(found), markup.lists(found, len(actions))
                 else:
-                    yield markup.answer(told.rstrip("\ufffd"), None), None, None
+                    yield markup.answer(told.rstrip("\ufffd"), None, len(actions)), None, None
         except UserError as error:
             yield markup.problem(str(error)), None, None
         except Exception:

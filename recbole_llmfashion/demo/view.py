@@ -8,7 +8,6 @@ carries the name of the list that gave it.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from os.path import commonprefix
 
 from recbole_llmfashion.demo.visit import Visit
 from recbole_llmfashion.prompt.builder import Prompt
@@ -139,9 +138,15 @@ def _shown(desk: Desk, prompt: Prompt) -> Shown:
         return desk.speech.decode(prompt.ids[:end].tolist(), clean_up_tokenization_spaces=False)
 
     text = decode(len(prompt.ids))
-    begin, end = (len(commonprefix([decode(place), text])) for place in prompt.memory)
+    begin, end = (_common(decode(place), text) for place in prompt.memory)
     products = [product(desk, position) for position in prompt.items[prompt.acted :]]
     return Shown(text[:begin], text[begin:end], text[end:], products, len(prompt.ids))
+
+
+def _common(first: str, second: str) -> int:
+    """How many characters two texts begin with alike."""
+    pairs = zip(first, second, strict=False)
+    return next((i for i, (one, other) in enumerate(pairs) if one != other), min(len(first), len(second)))
 
 
 def checks(reply: Reply) -> list[Check]:

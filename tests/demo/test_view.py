@@ -108,7 +108,7 @@ def test_a_visit_without_an_action_is_not_asked_about():
     done = view.answered(looked(FakeDesk(), "", prompt=None))
     assert done.prompt is None and done.checks == [] and [one.name for one in done.lists] == ["final"]
     assert [product.given for product in done.lists[0].products] == ["popularity"] * 6
-    assert "Not asked" in markup.answer("", done, asked=False)
+    assert "Not asked" in markup.answer("", done, 0)
 
 
 class Reader(HTMLParser):
@@ -160,10 +160,10 @@ def test_no_text_of_the_data_becomes_markup(text):
         return [
             markup.timeline(view.timeline(visits, desk), False),
             markup.results(text),
-            markup.answer(text, None),
-            markup.answer(done.response, done),
+            markup.answer(text, None, 2),
+            markup.answer(done.response, done, 2),
             markup.prompt(done),
-            markup.lists(done),
+            markup.lists(done, 2),
         ]
 
     for hostile, known in zip(parts(desk, GOOD + text, text), parts(plain, GOOD, "t"), strict=True):
@@ -174,7 +174,7 @@ def test_no_text_of_the_data_becomes_markup(text):
         assert [tag for tag in read.tags if tag != "mark"] == [tag for tag in wanted.tags if tag != "mark"]
         assert not set("{}$`@") & set(hostile)
         # as often as the harmless text stood there, this one does
-        assert sum(text.strip() in said for said in read.texts) >= sum("t" == said for said in wanted.texts)
+        assert sum(text.strip() in said for said in read.texts) >= sum(said == "t" for said in wanted.texts)
 
 
 def test_every_list_has_a_color_of_its_own():

@@ -2,6 +2,7 @@
 
 import socket
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import pandas as pd
@@ -17,6 +18,8 @@ SWITCHES = (
 )
 EVIL = '<img src=x onerror="window.pwned=1"><script>window.pwned=1</script>{{constructor}} ${window.pwned=1}'
 SEARCH = {"action": "search", "query": "red winter boots", "timestamp": 1_700_000_000.0}
+
+NAME = "e => (e.labels && e.labels[0] ? e.labels[0].innerText : e.innerText || '').trim()"
 
 
 def test_a_look_is_what_is_recommended(job, recommender):
@@ -68,7 +71,7 @@ def test_an_answer_that_is_generated_is_heard_as_it_comes(text_recommender, deco
     talking = Recommender(replace(run, decoding=replace(run.decoding, **{"title_source": "generate", **decoding})))
     look = talking.look([SEARCH], hear=told.append)
     assert len(told) > 1 and told[-1] == look.reply.response == talking.look([SEARCH]).reply.response
-    assert all(later.startswith(earlier.rstrip("\ufffd")) for earlier, later in zip(told, told[1:], strict=False))
+    assert all(later.startswith(earlier.rstrip("\ufffd")) for earlier, later in pairwise(told))
 
 
 @pytest.fixture(scope="module")
@@ -134,9 +137,7 @@ def tab_to(page, name):
     """Presses Tab until the focus is on what bears this name."""
     for _ in range(60):
         page.keyboard.press("Tab")
-        focused = page.evaluate(
-            "(e => (e.labels && e.labels[0] ? e.labels[0].innerText : e.innerText || '').trim())(document.activeElement)"
-        )
+        focused = page.evaluate(f"({NAME})(document.activeElement)")
         if focused.startswith(name):
             return
     raise AssertionError(f"no Tab leads to {name}")
@@ -144,7 +145,9 @@ def tab_to(page, name):
 
 def steps(page, count):
     page.wait_for_function(f"document.querySelectorAll('#timeline li').length === {count}")
-    page.wait_for_selector("#answer [aria-busy=false], #answer .lf-quiet")
+    done = f"#answer [data-actions='{count}']"
+    page.wait_for_selector(f"{done} [aria-busy=false], {done} .lf-quiet")
+    page.wait_for_selector(f"#lists [data-actions='{count}']")
     return page.locator("#timeline li b").all_inner_texts()
 
 
@@ -167,7 +170,6 @@ def test_the_keyboard_alone(screen, pages):
     tab_to(screen, "Undo")
     screen.keyboard.press("Enter")
     assert steps(screen, 2) == ["searched", "clicked"]
-    screen.wait_for_selector("#lists .lf-list-mixup li")
     item = first.rsplit("(", 1)[1].rstrip(")")
     actions = [{**SEARCH, "query": "red boots"}, {"action": "click", "item_id": item, "timestamp": 1_700_000_001.0}]
     lists = screen.locator("#lists .lf-list")
