@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from recbole_llmfashion.demo import page as demo
+from recbole_llmfashion.prompt.memory import MemoryLog
 from recbole_llmfashion.serving.recommender import Recommender
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -95,7 +96,8 @@ def pages(job):
     run = Recommender.load(job.run).desk.run
     files = run.memory
     told = tuple(EVIL if i == 0 else query for i, query in enumerate(files.queries))
-    log = replace(files.log, query=files.log.query * 0)  # by far the most frequent one
+    # all that the memory holds: three products, so that titles too come to a search's results
+    log = MemoryLog(files.log.search[:3], files.log.query[:3] * 0, files.log.item[:3], files.log.position[:3])
     said = replace(run.decoding, title_source="generate")
     recommender = Recommender(replace(run, decoding=said, memory=replace(files, queries=told, log=log)))
     recommender.add_items(pd.DataFrame({"item_id": ["evil"], "title": [EVIL]}))
@@ -120,7 +122,7 @@ def screen(request, browser, address):
     page.on("request", lambda asking: asked.append(asking.url))
     page.on("pageerror", lambda error: wrong.append(str(error)))
     page.on("console", lambda line: wrong.append(line.text) if line.type == "error" else None)
-    page.set_default_timeout(120_000)
+    page.set_default_timeout(60_000)
     page.goto(address)
     page.wait_for_selector("#lists .lf-list-final li")
     yield page
