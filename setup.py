@@ -8,6 +8,7 @@ setup(
     package_data={
         "recbole_llmfashion.properties": ["*.yaml", "*/*.yaml", "*/*/*.yaml"],
         "recbole_llmfashion.study": ["*.j2"],
+        "recbole_llmfashion.demo": ["*.j2", "*.css"],
         "recbole_llmfashion.llm": ["shipped/*"],
     },
 )

@@ -36,6 +36,7 @@ ORDER = [
     {"tuning", "study", "recformer_pretrain", "serving"},
     {"service"},
     {"serve"},
+    {"demo"},
     {"cli"},
 ]
 LEVEL = {part: level for level, parts in enumerate(ORDER) for part in parts}
@@ -53,7 +54,9 @@ HOMES = {
     "prometheus_client": {"service/metrics", "service/web"},
     "optuna": {"tuning/proposals"},
     "matplotlib": {"tuning/figures", "study/figures"},
-    "jinja2": {"study/report"},
+    "jinja2": {"study/report", "demo/markup"},
+    "gradio": {"demo/page"},
+    "starlette": {"demo/page"},
 }
 
 

@@ -38,7 +38,9 @@ def test_every_command_is_known():
     heads = {tuple(words[:2]) if words[0] == "python" else words[0] for words in commands()}
     benchmarks = {("python", "benchmarks/prompts.py"), ("python", "benchmarks/tune.py")}
     scripts = {"run_recbole_llm.py", "run_hyper.py", ("python", "run_recbole_llm.py")}
-    assert heads == {"pip", "pytest", "recbole-llmfashion", *scripts, *benchmarks}
+    assert heads == {"pip", "pytest", "recbole-llmfashion", "uv", *scripts, *benchmarks}
+    for words in commands():
+        assert words[0] != "uv" or " ".join(words) in (ROOT / ".ci/run").read_text()
     for _, script in benchmarks:
         assert f"uv run python {script}" in (ROOT / ".ci/run").read_text()
 
@@ -78,7 +80,7 @@ def place(tmp_path_factory):
 
 def test_the_tools_run(place, monkeypatch):
     monkeypatch.chdir(place)
-    apart = ("study", "recommend", "export")  # tests/serving runs the last two on a run folder
+    apart = ("study", "recommend", "export", "demo")  # tests/serving runs the last three on a run folder
     tools = [words[1:] for words in commands() if words[0] == "recbole-llmfashion" and words[1] not in apart]
     assert [words[0] for words in tools] == ["analyze", "convert", "validate", "simulate"]
     for words in tools:

@@ -38,20 +38,25 @@ Generate = Callable[[Sequence[np.ndarray]], list[Response]]
 
 
 def respond(
-    generator: Generator, prompts: Sequence[np.ndarray], beams: int, show_progress: bool = False
+    generator: Generator,
+    prompts: Sequence[np.ndarray],
+    beams: int,
+    show_progress: bool = False,
+    hear: Callable[[str], None] | None = None,
 ) -> list[Response]:
     """Texts, and the likeliest items beside them.
 
     Args:
         beams: items a prompt; 0 for none. A generator without a trie has none to give.
+        hear: of the generator.
     """
     if not beams or generator.trie is None:
-        return [Response(text) for text in generator(prompts, show_progress)]
+        return [Response(text) for text in generator(prompts, show_progress, hear)]
     items, _ = generator.best(prompts, beams, show_progress)
     if generator.at_once and generator.complete is not None:  # one prefill a prompt says both
         texts = [generator.complete(item) for item in items[:, 0].tolist()]
     else:
-        texts = generator(prompts, show_progress)
+        texts = generator(prompts, show_progress, hear)
     return [Response(text, found[found >= 0]) for text, found in zip(texts, items, strict=True)]
 
 
@@ -72,10 +77,12 @@ class AnswerBook:
         self._generate, self._remember = generate, remember
         self._known: dict[str, Response] = {}
 
-    def __call__(self, prompts: Sequence[np.ndarray]) -> list[Response]:
+    def __call__(self, prompts: Sequence[np.ndarray], generate: Generate | None = None) -> list[Response]:
+        """One response a prompt; `generate` makes the missing ones in place of the book's own."""
         keys = [prompt_key(prompt) for prompt in prompts]
         missing = {key: prompt for key, prompt in zip(keys, prompts, strict=True) if key not in self._known}
-        made = dict(zip(missing, self._generate(list(missing.values())), strict=True)) if missing else {}
+        generate = generate or self._generate
+        made = dict(zip(missing, generate(list(missing.values())), strict=True)) if missing else {}
         if self._remember:
             self._known.update(made)
         return [made[key] if key in made else self._known[key] for key in keys]

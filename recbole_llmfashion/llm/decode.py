@@ -6,6 +6,8 @@ Where all rows have only one token left to say, they are fed as one chunk. Rows 
 token ids and places in a trie; not prompts' shape, text or items.
 """
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -87,7 +89,15 @@ class _Rows:
         return alive
 
 
-def greedy(run: Run, trie: IdTrie, state: int, steps: int, eos_id: int, at_item: bool) -> tuple[Tensor, Tensor]:
+def greedy(
+    run: Run,
+    trie: IdTrie,
+    state: int,
+    steps: int,
+    eos_id: int,
+    at_item: bool,
+    hear: Callable[[Tensor], None] | None = None,
+) -> tuple[Tensor, Tensor]:
     """The most likely allowed token at each step.
 
     Args:
@@ -97,6 +107,7 @@ def greedy(run: Run, trie: IdTrie, state: int, steps: int, eos_id: int, at_item:
         steps: T, most tokens of a row.
         eos_id: ends a row; no token of the trie.
         at_item: whether a row also ends where only one sequence of the trie is left.
+        hear: told after each step what the rows have said so far, int64 [B, t].
 
     Returns:
         int64 [B, T] tokens, eos_id behind a row's end; int64 [B] the place of each row's sequence, -1 before it is
@@ -117,6 +128,8 @@ def greedy(run: Run, trie: IdTrie, state: int, steps: int, eos_id: int, at_item:
             run.keep(kept)
             chunk = [tokens[kept] for tokens in chunk]
         chunk += rows.forced()
+        if hear is not None:
+            hear(rows.out[:, : rows.said])
         if rows.said < steps:
             logits = run.feed(torch.cat(chunk, 1))
     return rows.out, rows.item

@@ -17,7 +17,7 @@ from recbole_llmfashion.llm.constrain import IdTrie
 from recbole_llmfashion.llm.decode import greedy
 from recbole_llmfashion.llm.examples import left_pad
 from recbole_llmfashion.llm.run import CausalLM, Run
-from recbole_llmfashion.llm.sample import generation_config, own_config
+from recbole_llmfashion.llm.sample import Listener, generation_config, own_config
 
 
 @dataclass(frozen=True)
@@ -108,8 +108,14 @@ class Generator:
             tokenizer.pad_token_id,
         )
 
-    def __call__(self, prompts: Sequence[np.ndarray], show_progress: bool = False) -> list[str]:
+    def __call__(
+        self, prompts: Sequence[np.ndarray], show_progress: bool = False, hear: Callable[[str], None] | None = None
+    ) -> list[str]:
         """Responses in the order of the prompts, cut at the end token, special tokens skipped.
+
+        Args:
+            hear: told what the first prompt of a batch is answered, as far as it has come, after each step; a
+                response that is looked up is not told.
 
         Raises:
             UserError: not even one prompt fits into the memory of the GPU.
@@ -117,7 +123,7 @@ class Generator:
         if self.complete is not None and self.trie is not None and self.trie.size == 1:
             return [self.complete(0)] * len(prompts)
         texts = [""] * len(prompts)
-        speak = self._sampling(prompts) if self.trie is None else self._deciding(prompts, self.trie)
+        speak = self._sampling(prompts, hear) if self.trie is None else self._deciding(prompts, self.trie, hear)
 
         def answer(chosen: np.ndarray) -> None:
             for i, text in zip(chosen, speak(chosen), strict=True):
@@ -175,26 +181,38 @@ class Generator:
 
         return begin
 
-    def _deciding(self, prompts: Sequence[np.ndarray], trie: IdTrie) -> Callable[[np.ndarray], list[str]]:
+    def _deciding(
+        self, prompts: Sequence[np.ndarray], trie: IdTrie, hear: Callable[[str], None] | None
+    ) -> Callable[[np.ndarray], list[str]]:
         opening, state = trie.opening()
         behind = np.r_[self.prefix, np.asarray(opening, np.int64)]
         complete, eos = self.complete, self.tokenizer.eos_token_id
         steps = self.settings.max_new_tokens - len(behind) if complete is None else trie.depth - len(opening)
         begin = self._begin(prompts, behind, steps)
 
+        def read(row: torch.Tensor) -> str:
+            return self._text(np.r_[behind, row.cpu().numpy()], len(behind))
+
+        tell = None if hear is None or complete is not None else lambda said: hear(read(said[0]))
+
         def speak(chosen: np.ndarray) -> list[str]:
-            tokens, items = greedy(begin(chosen), trie, state, steps, eos, at_item=complete is not None)
+            tokens, items = greedy(begin(chosen), trie, state, steps, eos, complete is not None, tell)
             if complete is not None:
                 return [complete(item) for item in items.tolist()]
-            return [self._text(np.r_[behind, row], len(behind)) for row in tokens.cpu().numpy()]
+            return [read(row) for row in tokens.cpu()]
 
         return speak
 
-    def _sampling(self, prompts: Sequence[np.ndarray]) -> Callable[[np.ndarray], list[str]]:
+    def _sampling(
+        self, prompts: Sequence[np.ndarray], hear: Callable[[str], None] | None
+    ) -> Callable[[np.ndarray], list[str]]:
         def speak(chosen: np.ndarray) -> list[str]:
             ids, mask = left_pad([prompts[i] for i in chosen], self.lm.pad_id)
             output = self.model.generate(
-                input_ids=ids.to(self.lm.device), attention_mask=mask.to(self.lm.device), generation_config=self.config
+                input_ids=ids.to(self.lm.device),
+                attention_mask=mask.to(self.lm.device),
+                generation_config=self.config,
+                streamer=None if hear is None else Listener(lambda row: hear(self._text(row))),
             )
             return [self._text(row) for row in output[:, ids.shape[1] :].cpu().numpy()]
 

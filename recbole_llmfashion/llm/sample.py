@@ -1,10 +1,13 @@
 """Sampling as in the paper (section 5.1): the settings that `model.generate` reads, all of them and nobody else's."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
+import torch
 from transformers import GenerationConfig
+from transformers.generation.streamers import BaseStreamer
 
 from recbole_llmfashion.llm.adapter import causal_lm
 
@@ -52,3 +55,26 @@ def own_config(model: Any, config: GenerationConfig) -> Iterator[None]:
     finally:
         lm.generation_config = original
         model.train(was_training)
+
+
+class Listener(BaseStreamer):
+    """What `generate` says so far to the first prompt of a batch, passed on token by token.
+
+    Args:
+        hear: told int64 [t], the tokens so far, without the prompt's.
+    """
+
+    def __init__(self, hear: Callable[[np.ndarray], None]) -> None:
+        self._hear = hear
+        self._said: list[int] | None = None
+
+    def put(self, value: torch.Tensor) -> None:
+        """The prompts [B, P] the first time, then the next token [B] of each."""
+        if self._said is None:
+            self._said = []
+            return
+        self._said.append(int(value.flatten()[0]))
+        self._hear(np.asarray(self._said, np.int64))
+
+    def end(self) -> None:
+        """Nothing is held back, so nothing is left to be told."""

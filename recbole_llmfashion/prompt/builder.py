@@ -56,12 +56,14 @@ class Prompt:
         items: catalogue positions that the prompt shows, actions and memory; a dropped action's is not among them.
         acted: how many of the first of them are actions', oldest first.
         named: int64 places in `ids` where an action's ID stands, ascending; the memory's are not among them.
+        memory: where in `ids` the memory's lines begin and end; equal where there are none.
     """
 
     ids: np.ndarray
     items: list[int]
     acted: int
     named: np.ndarray
+    memory: tuple[int, int]
 
 
 class Pieces:
@@ -244,7 +246,9 @@ class PromptBuilder:
         actions, items, named = self._actions(events, room)
         acted = len(items)
         items.extend(recalled[: max(0, len(lines) - 1)])
-        return Prompt(np.concatenate([self._instruction, *actions, *lines, *tail]), items, acted, named)
+        begin = len(self._instruction) + sum(map(len, actions))
+        memory = (begin, begin + sum(map(len, lines)))
+        return Prompt(np.concatenate([self._instruction, *actions, *lines, *tail]), items, acted, named, memory)
 
     def _recalled(self, products: Sequence[int], room: int) -> list[np.ndarray]:
         """The memory's lines, as many whole ones as fit in half of the room."""

@@ -7,8 +7,8 @@ the trie and the lists know live items alone, so nothing else can be recalled, g
 anew when the stock changes and never changes itself; making one reads no file and trains nothing.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -16,9 +16,18 @@ import torch
 from recbole_llmfashion.data.fixed_order import tie_rank
 from recbole_llmfashion.embedding.pairs import fold
 from recbole_llmfashion.errors import UserError
-from recbole_llmfashion.llm.answers import AnswerBook, Generate, Response, respond
-from recbole_llmfashion.llm.generate import make_generator
-from recbole_llmfashion.model.ranking import FUSED_DEPTH, Parts, Question, Ranked, Validity, rank
+from recbole_llmfashion.llm.answers import AnswerBook, Response, respond
+from recbole_llmfashion.llm.generate import Generator, make_generator
+from recbole_llmfashion.model.ranking import (
+    FUSED_DEPTH,
+    Parts,
+    Question,
+    Ranked,
+    Ranking,
+    Validity,
+    fallback_order,
+    rank,
+)
 from recbole_llmfashion.prompt.builder import Prompt, PromptBuilder
 from recbole_llmfashion.prompt.item_index import ItemIndex
 from recbole_llmfashion.prompt.memory import MemoryLog, QueryProductMemory
@@ -26,6 +35,7 @@ from recbole_llmfashion.prompt.response import parse_response
 from recbole_llmfashion.prompt.template import get_template
 from recbole_llmfashion.retrieval.id_list import IdList, SessionList
 from recbole_llmfashion.retrieval.identity_list import IdentityList
+from recbole_llmfashion.retrieval.lead import lead
 from recbole_llmfashion.retrieval.title_list import TitleList
 from recbole_llmfashion.serving.loaded import LoadedRun, MemoryFiles
 from recbole_llmfashion.serving.session import Session
@@ -44,6 +54,8 @@ class Reply:
         live: [n] the position of each live item.
         prompt: None where the session held nothing to ask about.
         response: as generated.
+        beams: [K] int64 places among the live items, the LLM's likeliest first; none where none were asked for.
+        asked: what the ranking knew beside the answer.
     """
 
     order: np.ndarray
@@ -51,6 +63,8 @@ class Reply:
     live: np.ndarray
     prompt: Prompt | None
     response: str
+    beams: np.ndarray
+    asked: Question
 
     def list_of(self, position: int) -> str:
         """Which list gave an item: beams, id, title, session, memory, clip or popularity."""
@@ -84,7 +98,8 @@ class Desk:
         if before is not None:
             _refuse_renaming(before.builder, self.builder, stock)
         self.speech = self.builder.speech
-        self.book = AnswerBook(self._generate(), remember=False)
+        self._generator = self._make_generator()
+        self.book = AnswerBook(self._respond, remember=False)
         # an answer of the evaluation holds for the items of the evaluation
         if stock is run.stock:
             self.book.load(run.responses)
@@ -92,10 +107,10 @@ class Desk:
         self.parts = self._parts()
         self._recalls = 0
 
-    def _generate(self) -> Generate:
-        """Responses that name live items alone; a beam is a place among these."""
+    def _make_generator(self) -> Generator:
+        """Its responses name live items alone; a beam is a place among these."""
         spoken, titles = self.builder.spoken, self.stock.titles
-        generator = make_generator(
+        return make_generator(
             self.run.model,
             self.speech,
             self.run.decoding,
@@ -103,7 +118,9 @@ class Desk:
             self.builder.id_prefix.tolist(),
             [titles[i] for i in self.live],
         )
-        return lambda prompts: respond(generator, prompts, self.run.beams)
+
+    def _respond(self, prompts: Sequence[np.ndarray], hear: Callable[[str], None] | None = None) -> list[Response]:
+        return respond(self._generator, prompts, self.run.beams, hear=hear)
 
     def _parts(self) -> Parts:
         run, stock, live, tie = self.run, self.stock, self.live, self._tie.numpy()
@@ -138,6 +155,15 @@ class Desk:
         responses = iter([response for group in groups if group for response in self.parts.answer(group)])
         return [self._reply(one, next(responses) if one else Response(""), validity) for one in asked]
 
+    def reply(self, session: Session, validity: Validity, hear: Callable[[str], None] | None = None) -> Reply:
+        """The reply to one session, as `replies` gives it.
+
+        Args:
+            hear: told the answer as far as it has come, while one is generated word by word; see `llm.generate`.
+        """
+        asked = self._ask(session) if len(session.events) else None
+        return self._reply(asked, self._answer(asked[0], hear) if asked else Response(""), validity)
+
     def _reply(self, asked: tuple[Prompt, list[int], bool] | None, response: Response, validity: Validity) -> Reply:
         prompt, recalled, known = asked or (None, [], False)
         acted = self._row(prompt.items[: prompt.acted] if prompt else [])
@@ -146,7 +172,34 @@ class Desk:
         ranked = rank(self.parts, self.run.mixing, self._tie, [response], answers, question)
         if prompt is not None:
             validity.add(answers, ranked, self._row(prompt.items))
-        return Reply(self.live[ranked.order[0].numpy()], ranked, self.live, prompt, response.text)
+        order = self.live[ranked.order[0].numpy()]
+        return Reply(order, ranked, self.live, prompt, response.text, response.items, question)
+
+    def ranked_by(self, reply: Reply, ranking: Ranking) -> Ranked:
+        """What the lists of a reply give when they are joined in another way, or not joined; nothing is asked again."""
+        mixing = replace(self.run.mixing, ranking=ranking)
+        said = Response(reply.response, reply.beams)
+        return rank(self.parts, mixing, self._tie, [said], [parse_response(reply.response)], reply.asked)
+
+    def find(self, query: str, k: int) -> list[int]:
+        """Positions of k live items for a search: the memory's products, then what the title model puts next.
+
+        Args:
+            query: a harmless text; of an empty one, what is popular is found.
+        """
+        if not query:
+            nothing = torch.zeros((1, 1), dtype=torch.int64)
+            return self._positions(fallback_order(self.parts.popularity, nothing, self._tie), k)
+        shown = self.memory.top_products(query) if self.memory is not None else []
+        return self._positions(lead(self.parts.title_list([query]), self._row(shown) - 1), k)
+
+    def _positions(self, order: torch.Tensor, k: int) -> list[int]:
+        return self.live[order[0, :k].numpy()].tolist()
+
+    def _answer(self, prompt: Prompt, hear: Callable[[str], None] | None) -> Response:
+        if hear is None:
+            return self.parts.answer([prompt.ids])[0]
+        return self.book([prompt.ids], lambda prompts: self._respond(prompts, hear))[0]
 
     def _ask(self, session: Session) -> tuple[Prompt, list[int], bool]:
         self._recalls += 1

@@ -17,7 +17,8 @@ desks: its vocabulary grows while nobody asks, and a desk that was made before s
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -28,12 +29,30 @@ from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.llm.item_rows import put_rows, word_rows
 from recbole_llmfashion.model.ranking import Validity
 from recbole_llmfashion.prompt.item_index import ItemIndex
+from recbole_llmfashion.prompt.template import neutralize
 from recbole_llmfashion.serving.desk import Desk, Reply
 from recbole_llmfashion.serving.loaded import LoadedRun, load_run
 from recbole_llmfashion.serving.messages import Ask, Listed, Recommended
 from recbole_llmfashion.serving.naming import more_names
 from recbole_llmfashion.serving.session import Session, make_session
 from recbole_llmfashion.serving.stock import Stock
+
+
+@dataclass(frozen=True)
+class Look:
+    """All that became of a session, for whoever shows more than a list.
+
+    Args:
+        desk: what was asked; its positions are those of the reply.
+        session: as it was read.
+        reply: the answer and what it was ranked by.
+        masked: positions that `mask_history` leaves out of the list.
+    """
+
+    desk: Desk
+    session: Session
+    reply: Reply
+    masked: frozenset[int]
 
 
 class Recommender:
@@ -66,6 +85,11 @@ class Recommender:
     def counts(self) -> dict[str, int]:
         """Sessions, what was left out of them, and what the answers were good for, since loading."""
         return dict(self._counts) | dict(self._validity.counts)
+
+    @property
+    def desk(self) -> Desk:
+        """What answers now; a change of the items puts another one in its place."""
+        return self._desk
 
     def recommend(
         self, actions: Iterable[Any], k: int = 10, *, now: float | None = None, explain: bool = False
@@ -121,6 +145,38 @@ class Recommender:
         return Listed(
             [_line(reply, desk, place, item, *told) for place, item in lines[: ask.k]], dict(session.left_out)
         )
+
+    def look(
+        self, actions: Iterable[Any], *, now: float | None = None, hear: Callable[[str], None] | None = None
+    ) -> Look:
+        """As `recommend`, with everything that led to the list.
+
+        Args:
+            actions, now: as there.
+            hear: told the answer while it is generated, see `Desk.reply`.
+
+        Raises:
+            UserError: an action of another shape.
+        """
+        with self._asking:
+            desk = self._desk
+            session = make_session(actions, desk.stock.positions, now)
+            reply = desk.reply(session, self._validity, hear)
+            self._count(session)
+        return Look(desk, session, reply, frozenset(session.items() if self._run.mask_history else ()))
+
+    def find(self, query: str, k: int) -> list[int]:
+        """What a shop's search would show: the memory's products for a query, then what the title model puts next.
+
+        Args:
+            query: as typed; of an empty one, what is popular is found.
+            k: items.
+
+        Returns:
+            at most k positions in the stock of `desk`, best first.
+        """
+        with self._asking:
+            return self._desk.find(neutralize(query), k)
 
     def _count(self, session: Session) -> None:
         self._counts.update({"sessions": 1, "empty_sessions": int(not len(session.events))})

@@ -1,0 +1,219 @@
+"""The demo's page in a real browser, and what it takes from serving/."""
+
+import socket
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from recbole_llmfashion.demo import page as demo
+from recbole_llmfashion.prompt.memory import MemoryLog
+from recbole_llmfashion.serving.recommender import Recommender
+
+CHROMIUM = Path("/usr/bin/chromium")
+SWITCHES = (
+    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
+    "--disable-component-update --disable-sync"
+)
+EVIL = '<img src=x onerror="window.pwned=1"><script>window.pwned=1</script>{{constructor}} ${window.pwned=1}'
+SEARCH = {"action": "search", "query": "red winter boots", "timestamp": 1_700_000_000.0}
+
+NAME = "e => (e.labels && e.labels[0] ? e.labels[0].innerText : e.innerText || '').trim()"
+
+
+def test_a_look_is_what_is_recommended(job, recommender):
+    for actions in (
+        [],
+        [SEARCH],
+        [SEARCH, {"action": "click", "item_id": job.ranks["top"].iloc[0][0], "timestamp": 1.8e9}],
+    ):
+        look, lines = recommender.look(actions), recommender.recommend(actions, 10, explain=True)
+        ids = look.desk.stock.catalogue.item_ids
+        assert [ids[i] for i in look.reply.order[:10]] == [line.item for line in lines]
+        assert [look.reply.list_of(i) for i in look.reply.order[:10]] == [line.list for line in lines]
+        assert look.desk.ranked_by(look.reply, "fusion").order.equal(look.reply.ranked.order)
+        assert look.reply.response == (lines[0].response or "") and look.masked == frozenset()
+    by_beams = look.desk.ranked_by(look.reply, "beams").order[0, : len(look.reply.beams)]
+    assert by_beams.tolist() == look.reply.beams.tolist()  # places among the live items, as the order's
+
+
+def test_the_memorys_lines_lie_where_the_prompt_says(recommender):
+    look = recommender.look([SEARCH])
+    prompt, desk = look.reply.prompt, look.desk
+    begin, end = prompt.memory
+    text = desk.speech.decode(prompt.ids[begin:end].tolist())
+    tokens = [desk.builder.item_tokens[i] for i in prompt.items[prompt.acted :]]
+    assert len(tokens) == 5 and text.split() == ["top", *(word for token in tokens for word in ("-", token))]
+    clicked = recommender.look([{"action": "click", "item_id": desk.stock.catalogue.item_ids[0], "timestamp": 1.0}])
+    assert clicked.reply.prompt.memory[0] == clicked.reply.prompt.memory[1]
+
+
+def test_a_search_finds_the_memorys_products_then_titles(recommender):
+    desk = recommender.desk
+    recalled = desk.memory.top_products("red winter boots")
+    found = recommender.find("red  winter boots", 300)
+    assert found[: len(recalled)] == recalled and sorted(found) == list(range(300))
+    first = desk.stock.catalogue.item_ids[found[0]]
+    recommender.remove_items([first])
+    again = recommender.find("red winter boots", 300)
+    assert len(again) == 299 and found[0] not in again
+    popular = recommender.find(" ", 3)
+    assert desk.stock.popularity[popular].tolist() == sorted(desk.stock.popularity, reverse=True)[:3]
+
+
+@pytest.mark.parametrize("decoding", [{"title_source": "generate"}, {"decoding": "sample"}])
+def test_an_answer_that_is_generated_is_heard_as_it_comes(text_recommender, decoding):
+    """Heard or not, it is the same answer; a looked-up one is not told in parts."""
+    run = text_recommender.desk.run
+    told: list[str] = []
+    assert text_recommender.look([SEARCH], hear=told.append).reply.response and told == []
+    talking = Recommender(replace(run, decoding=replace(run.decoding, **{"title_source": "generate", **decoding})))
+    look = talking.look([SEARCH], hear=told.append)
+    assert len(told) > 1 and told[-1] == look.reply.response == talking.look([SEARCH]).reply.response
+    assert all(later.startswith(earlier.rstrip("\ufffd")) for earlier, later in pairwise(told))
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """Chromium; skipped where it, Playwright or Gradio is not installed."""
+    pytest.importorskip("gradio", reason="gradio is not installed: uv sync --extra demo")
+    playwright = pytest.importorskip(
+        "playwright.sync_api", reason="playwright is not installed: uv sync --group browser"
+    )
+    if not CHROMIUM.exists():
+        pytest.skip(f"{CHROMIUM} is not there: apt-get install chromium")
+    with playwright.sync_playwright() as driver:
+        chromium = driver.chromium.launch(executable_path=str(CHROMIUM), args=SWITCHES.split())
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="module")
+def pages(job):
+    """The run with an item and a query of bad intent; answers are generated word by word."""
+    run = Recommender.load(job.run).desk.run
+    files = run.memory
+    told = tuple(EVIL if i == 0 else query for i, query in enumerate(files.queries))
+    # all that the memory holds: three products, so that titles too come to a search's results
+    log = MemoryLog(files.log.search[:3], files.log.query[:3] * 0, files.log.item[:3], files.log.position[:3])
+    said = replace(run.decoding, title_source="generate")
+    recommender = Recommender(replace(run, decoding=said, memory=replace(files, queries=told, log=log)))
+    recommender.add_items(pd.DataFrame({"item_id": ["evil"], "title": [EVIL]}))
+    return demo.Pages(recommender)
+
+
+@pytest.fixture(scope="module")
+def address(browser, pages):
+    blocks = demo.build(pages)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    yield demo.serve(blocks, "127.0.0.1", port, wait=False)
+    blocks.close()
+
+
+@pytest.fixture(params=[390, 1280])
+def screen(request, browser, address):
+    """A page at phone or desktop width, and what its browser asked for and complained about."""
+    page = browser.new_page(viewport={"width": request.param, "height": 844})
+    asked, wrong = [], []
+    page.on("request", lambda asking: asked.append(asking.url))
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.on("console", lambda line: wrong.append(line.text) if line.type == "error" else None)
+    page.set_default_timeout(60_000)
+    page.goto(address)
+    page.wait_for_selector("#lists .lf-list-final li")
+    yield page
+    assert asked and {url.split("/")[2] for url in asked if not url.startswith(("data:", "blob:"))} == {
+        address.split("/")[2]
+    }
+    assert wrong == []
+    assert page.evaluate("window.pwned") is None
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    page.close()
+
+
+def tab_to(page, name):
+    """Presses Tab until the focus is on what bears this name."""
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        focused = page.evaluate(f"({NAME})(document.activeElement)")
+        if focused.startswith(name):
+            return
+    raise AssertionError(f"no Tab leads to {name}")
+
+
+def steps(page, count):
+    page.wait_for_function(f"document.querySelectorAll('#timeline li').length === {count}")
+    done = f"#answer [data-actions='{count}']"
+    page.wait_for_selector(f"{done} [aria-busy=false], {done} .lf-quiet")
+    page.wait_for_selector(f"#lists [data-actions='{count}']")
+    return page.locator("#timeline li b").all_inner_texts()
+
+
+@pytest.mark.slow
+def test_the_keyboard_alone(screen, pages):
+    """Search, click, buy, undo; the final ranking is what `recommend` gives, each item in its list's color."""
+    tab_to(screen, "Search the shop")
+    screen.keyboard.type("red boots")
+    screen.keyboard.press("Enter")
+    assert steps(screen, 1) == ["searched"]
+    first = screen.locator(".lf-product").first.inner_text()
+    tab_to(screen, first)
+    screen.keyboard.press("Enter")
+    assert steps(screen, 2)[1:] == ["clicked"] and first.startswith(
+        screen.locator("#timeline li bdi").last.inner_text()
+    )
+    tab_to(screen, "Buy the last clicked")
+    screen.keyboard.press("Space")
+    assert steps(screen, 3)[2:] == ["bought"]
+    tab_to(screen, "Undo")
+    screen.keyboard.press("Enter")
+    assert steps(screen, 2) == ["searched", "clicked"]
+    item = first.rsplit("(", 1)[1].rstrip(")")
+    actions = [{**SEARCH, "query": "red boots"}, {"action": "click", "item_id": item, "timestamp": 1_700_000_001.0}]
+    lists = screen.locator("#lists .lf-list")
+    assert lists.locator("h3").all_inner_texts() == [
+        "Final ranking",
+        "LLM's likeliest",
+        "ID list",
+        "Title list",
+        "Mixup",
+    ]
+    assert "Well formed: yes" in screen.locator("#answer").inner_text()
+    shown = lists.first.locator("li small bdi:first-child").all_inner_texts()
+    # the page's own clock says another month than this session's, and so may the prompt
+    now = pages.clock()
+    actions = [{**action, "timestamp": now - 1 + i} for i, action in enumerate(actions)]
+    wanted = pages.recommender.recommend(actions, 10)
+    assert shown == [line.item for line in wanted]
+    colors = "e => getComputedStyle(e).borderLeftColor"
+    drawn = [line.evaluate(colors) for line in lists.first.locator("li").all()]
+    chips = [chip.evaluate(colors) for chip in lists.first.locator(".lf-chip").all()]
+    assert drawn == chips and len({line.list for line in wanted}) == len(set(drawn))
+    tops = [one.evaluate("e => getComputedStyle(e).borderTopColor") for one in lists.all()]
+    assert len(set(tops)) == 5
+
+
+@pytest.mark.slow
+def test_hostile_text_is_text(screen):
+    """An item's title, a query that is typed, and a customer whose query is of the memory."""
+    names = screen.locator("label").filter(has_text="onerror")
+    assert EVIL.split("{")[0].lower() in names.first.inner_text().lower()
+    names.first.click()
+    steps(screen, 1)
+    screen.get_by_label("Search the shop").fill(EVIL)
+    screen.keyboard.press("Enter")
+    assert steps(screen, 2) == ["searched", "searched"]
+    assert screen.locator("#timeline li bdi").last.inner_text() == EVIL
+    assert EVIL in screen.locator("#results h2").inner_text()
+    evil = screen.locator(".lf-product").filter(has_text="onerror").first
+    assert evil.inner_text() == f"{EVIL} (evil)"
+    evil.click()
+    assert steps(screen, 3)[-1] == "clicked" and screen.locator("#timeline li bdi").last.inner_text() == EVIL
+    assert screen.locator("img[src=x]").count() == 0
+    tab_to(screen, "Start over")
+    screen.keyboard.press("Enter")
+    assert steps(screen, 0) == [] and "Not asked" in screen.locator("#answer").inner_text()
