@@ -20,7 +20,8 @@ ORDER = [
     {"prompt"},
     {"llm", "retrieval"},
     {"model"},
-    {"settings", "recformer_settings", "evaluation", "baseline", "texts", "source"},
+    {"evaluation"},
+    {"settings", "recformer_settings", "baseline", "texts", "source"},
     {"engine"},
     {"learned"},
     {"asked"},
@@ -56,7 +57,7 @@ HOMES = {
     "matplotlib": {"tuning/figures", "study/figures"},
     "jinja2": {"study/report", "demo/markup"},
     "gradio": {"demo/page"},
-    "starlette": {"demo/page"},
+    "starlette": {"demo/page", "service/web"},
 }
 
 
