@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from logging import getLogger
 from typing import Any, Protocol
 
-from recbole_llmfashion.service.refused import Refused
+from recbole_llmfashion.service.refused import Refused, failed
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -68,7 +68,7 @@ class Guard:
         except Exception:
             getLogger(__name__).exception("a request failed")  # the caller gets no traceback, the log does
             if not sent.status:
-                await refuse(Refused(500, "the service failed; its log says why"), sent)
+                await refuse(failed(), sent)
 
     async def _gathered(self, scope: MutableMapping[str, Any], receive: Receive) -> Receive:
         """The body, read once and played back.

@@ -31,6 +31,11 @@ def unavailable() -> Refused:
     return Refused(503, "the model is being restarted; ask again", {"Retry-After": "1"})
 
 
+def failed() -> Refused:
+    """A fault of ours."""
+    return Refused(500, "the service failed; its log says why")
+
+
 def check_token(authorization: str | None, token: str | None) -> None:
     """Lets `Authorization: Bearer <token>` pass.
 

@@ -16,7 +16,7 @@ from recbole_llmfashion.service.answer import Answer
 from recbole_llmfashion.service.guard import Guard
 from recbole_llmfashion.service.journal import Change
 from recbole_llmfashion.service.metrics import Metrics
-from recbole_llmfashion.service.refused import Refused, check_size, check_token
+from recbole_llmfashion.service.refused import Refused, check_size, check_token, failed
 from recbole_llmfashion.service.settings import ServiceSettings
 from recbole_llmfashion.serving.messages import Ask, Recommended
 
@@ -169,6 +169,10 @@ def _add_errors(app: FastAPI) -> None:
         assert isinstance(error, HTTPException)
         return _told(Refused(error.status_code, str(error.detail), dict(error.headers or {})))
 
+    async def fault(request: Request, error: Exception) -> Response:
+        return _told(failed())  # the error itself goes on to Guard, which logs it
+
+    app.add_exception_handler(Exception, fault)
     app.add_exception_handler(Refused, refused)
     app.add_exception_handler(UserError, refused)
     app.add_exception_handler(RequestValidationError, invalid)
