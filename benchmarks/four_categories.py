@@ -27,13 +27,12 @@ Rows = dict[str, dict[str, dict[str, float]]]
 
 
 def averages(rows: Rows, category: str) -> dict[str, dict[str, float]]:
-    """Each model's metrics in one category, means over the worlds of it that every model was run on."""
-    shared = set.intersection(*(set(worlds) for worlds in rows.values()))
-    worlds = sorted(world for world in shared if world.rsplit("-", 1)[0] == category)
+    """Each model's metrics in one category, means over our row's worlds; a model that misses one of them has none."""
+    wanted = sorted(world for world in rows.get(OURS, {}) if world.rsplit("-", 1)[0] == category)
     return {
-        model: {metric: mean(found[world][metric] for world in worlds) for metric in METRICS}
+        model: {metric: mean(found[world][metric] for world in wanted) for metric in METRICS}
         for model, found in rows.items()
-        if worlds
+        if wanted and all(world in found for world in wanted)
     }
 
 
@@ -45,24 +44,19 @@ def margin(means: dict[str, dict[str, float]], metric: str) -> tuple[str, float]
 
 
 def table(rows: Rows) -> tuple[str, float]:
-    """A Markdown table, and the smallest margin; infinity without our row."""
+    """A Markdown table, and the smallest margin; infinity where there is none."""
     head = [f"{category} {metric}" for category in CATEGORIES for metric in ("Recall@10", "NDCG@10")]
     lines = [f"| model | {' | '.join(head)} |", f"| --- |{' ---: |' * len(head)}"]
-    by_category = {category: averages(rows, category) for category in CATEGORIES}
+    by_category = [averages(rows, category) for category in CATEGORIES]
     for model in rows:
-        cells = [f"{means[model][metric]:.4f}" if means else "" for means in by_category.values() for metric in METRICS]
+        cells = [f"{means[model][m]:.4f}" if model in means else "" for means in by_category for m in METRICS]
         lines.append(f"| {model} | {' | '.join(cells)} |")
-    smallest, cells = float("inf"), []
-    for means in by_category.values():
-        for metric in METRICS:
-            if means and OURS in rows and len(rows) > 1:
-                best, ratio = margin(means, metric)
-                smallest = min(smallest, ratio)
-                cells.append(f"{ratio:.2f} x {best}")
-            else:
-                cells.append("")
+    margins = [margin(means, m) if len(means) > 1 else None for means in by_category for m in METRICS]
+    cells = [f"{found[1]:.2f} x {found[0]}" if found else "" for found in margins]
     lines.append(f"| {OURS} over the best other | {' | '.join(cells)} |")
-    return "\n".join(lines), smallest
+    worlds = sorted(rows.get(OURS, {}))
+    lines += ["", f"Means over {', '.join(worlds)}; an empty cell: not run on all of them."]
+    return "\n".join(lines), min((found[1] for found in margins if found), default=float("inf"))
 
 
 def run(command: list[str], log: Path) -> None:
