@@ -1,9 +1,8 @@
-"""The pages under docs/ are true where a machine can tell: what troubleshooting.md quotes is in the code, and all of it."""
+"""What docs/troubleshooting.md quotes is said by the code, and all that the code says is on that page."""
 
 import ast
 import re
 from pathlib import Path
-
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs/troubleshooting.md").read_text(encoding="utf-8")
@@ -33,7 +32,9 @@ def texts(source: str) -> set[str]:
 def raised(source: str) -> set[str]:
     """What a module gives to UserError, where that says anything by itself."""
     calls = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call) and node.args]
-    ours = [call for call in calls if isinstance(call.func, ast.Name) and call.func.id in ("UserError", "NotFiniteError")]
+    ours = [
+        call for call in calls if isinstance(call.func, ast.Name) and call.func.id in ("UserError", "NotFiniteError")
+    ]
     return {said for said in map(text_of, (call.args[0] for call in ours)) if len(re.findall("[a-z]", said)) >= 4}
 
 

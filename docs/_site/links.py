@@ -1,8 +1,8 @@
-"""MkDocs hook: links of the pages to files outside docs/ lead to pages of the site, as GitHub leads to the files.
+"""MkDocs hooks: links to files outside docs/ lead to pages of the site, and no page asks another host for anything.
 
-Such a file becomes the page `repository/<path>`: Markdown as it is, other text as a block of code. It follows links
-from file to file, so README.md and what README.md names can be read on the site. Links inside docs/ stay as they are; one that
-leads nowhere is left to MkDocs, whose strict build refuses it.
+A file outside docs/ that a page links to becomes the page `repository/<path>`: Markdown as it is, other text as a block
+of code. Links are followed from file to file, so that README.md and what it names can be read on the site, as on
+GitHub. Links inside docs/ stay as they are; one that leads nowhere is left to MkDocs, whose strict build refuses it.
 """
 
 import posixpath
@@ -10,26 +10,27 @@ import re
 from pathlib import Path
 
 from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
 ROOT = Path(__file__).parents[2]
 OUTSIDE = "repository/"
 LINK = re.compile(r"(?<=\]\()(?![a-z]+:|#|/)([^)\s#]+)")  # the path in [text](path#anchor)
+ASKED = re.compile(r"""<(?:script|img|iframe|link)\b[^>]*?(?:src|href)=["']?(?:https?:)?//[^"'\s>]+""")
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Adds the files outside docs/ that pages link to, and those that they link to."""
-    waiting = [(_path_of(file.src_uri), Path(str(file.abs_src_path)).read_text("utf-8")) for file in files.documentation_pages()]
+    waiting = [(_path_of(file.src_uri), file.content_string) for file in files.documentation_pages()]
     while waiting:
         path, text = waiting.pop()
-        for target in {_target(path, link) for link in LINK.findall(text)} - {None}:
-            uri = _uri_of(str(target))
-            if uri.startswith(OUTSIDE) and files.get_file_from_path(uri) is None:
-                source = (ROOT / str(target)).read_text("utf-8")
-                page = source if str(target).endswith(".md") else f"# {target}\n\n~~~~\n{source}\n~~~~\n"
-                files.append(File.generated(config, uri, content=page))
-                waiting.append((str(target), source if str(target).endswith(".md") else ""))
+        for target in filter(None, {_target(path, link) for link in LINK.findall(text)}):
+            if files.get_file_from_path(_uri_of(target)) is None and not target.startswith("docs/"):
+                source = (ROOT / target).read_text("utf-8")
+                page = source if target.endswith(".md") else f"# {target}\n\n~~~~\n{source}\n~~~~\n"
+                files.append(File.generated(config, _uri_of(target), content=page))
+                waiting.append((target, source if target.endswith(".md") else ""))
     return files
 
 
@@ -42,6 +43,13 @@ def on_page_markdown(markdown: str, page: Page, **_: object) -> str:
         return posixpath.relpath(_uri_of(target), posixpath.dirname(here) or ".") if target else found[1]
 
     return LINK.sub(moved, markdown)
+
+
+def on_post_page(output: str, page: Page, **_: object) -> str:
+    """Refuses a page that would fetch a script, a font, a style or a picture from elsewhere."""
+    for found in ASKED.findall(output):
+        raise PluginError(f"{page.file.src_uri}: {found} is fetched from another host; keep it in docs/")
+    return output
 
 
 def _path_of(uri: str) -> str:
