@@ -9,15 +9,15 @@ ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "docs/results/README.md"]
 
 # What begins so is run, with these words behind it; the longest beginning counts.
-CONFIG = "--config_files=small.yaml"
+CONFIG, STUDY = "--config_files=small.yaml", "--config_files=small.yaml studies.yaml"
 RUN = {
     "run_recbole_llm.py": [CONFIG],
     "python run_recbole_llm.py": [CONFIG],
     "run_hyper.py": [CONFIG],
-    "recbole-llmfashion study": [CONFIG],
-    "recbole-llmfashion study low-resource": [CONFIG, "--shares=50,100"],
-    "recbole-llmfashion study repeat": [CONFIG, "--shares=50,100"],
-    "recbole-llmfashion pretrain": [CONFIG],
+    "recbole-llmfashion study": [STUDY],
+    "recbole-llmfashion study low-resource": [STUDY, "--shares=50,100"],
+    "recbole-llmfashion study repeat": [STUDY, "--shares=50,100"],
+    "recbole-llmfashion pretrain": [STUDY],
     "recbole-llmfashion simulate": ["--items", "300"],
     "recbole-llmfashion analyze": [],
     "recbole-llmfashion convert": [],
