@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pandas as pd
@@ -142,8 +143,9 @@ def _an_item(place: Path) -> str:
     return pd.read_csv(place / "dataset/footwear/footwear.item", sep="\t", dtype=str).iloc[0, 0]
 
 
+@cache
 def _run_of(place: Path) -> str:
-    """The run folder that the first command's results.json names."""
+    """The run folder that results.json names at first: a later main job writes another results.json."""
     rows = json.loads((place / "results/footwear/results.json").read_text())["models"]
     return str(rows["LLMFashionRec"]["run"])
 
