@@ -8,15 +8,15 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "docs/results/README.md"]
 
-# What begins so is run, with these words behind it; the longest beginning counts.
+# What begins so is run, with these words behind it, less the options that it has itself; the longest beginning counts.
 CONFIG, STUDY = "--config_files=small.yaml", "--config_files=small.yaml studies.yaml"
 RUN = {
     "run_recbole_llm.py": [CONFIG],
     "python run_recbole_llm.py": [CONFIG],
     "run_hyper.py": [CONFIG],
-    "recbole-llmfashion study": [STUDY],
-    "recbole-llmfashion study low-resource": [STUDY, "--shares=50,100"],
-    "recbole-llmfashion study repeat": [STUDY, "--shares=50,100"],
+    "recbole-llmfashion study": [STUDY, "--seeds=1"],
+    "recbole-llmfashion study low-resource": [STUDY, "--seeds=1", "--shares=50,100"],
+    "recbole-llmfashion study repeat": [STUDY, "--seeds=1", "--shares=50,100"],
     "recbole-llmfashion pretrain": [STUDY],
     "recbole-llmfashion simulate": ["--items", "300"],
     "recbole-llmfashion analyze": [],
@@ -34,7 +34,7 @@ RUN = {
 
 # Options of any of them, as they are written, and what they are here.
 SMALL = {
-    "--users": "60",
+    "--users": "40",
     "--seeds": "1",
     "--num_samples": "2",
     "--config": "pretrain.yaml",
@@ -99,7 +99,8 @@ def small(command: str, names: Mapping[str, str]) -> list[str]:
             words[place] = f"{option}={SMALL[option]}"
         elif option in SMALL:
             words[place + 1] = SMALL[option]
-    return _joined([*words, *RUN[head]])
+    own = {word.partition("=")[0] for word in words} - {"--config_files"}
+    return _joined([*words, *(word for word in RUN[head] if word.partition("=")[0] not in own)])
 
 
 def _joined(words: list[str]) -> list[str]:

@@ -61,11 +61,13 @@ def test_a_command_made_small():
     ]
     made = small("run_recbole_llm.py --config_files='a.yaml b.yaml' --tuned", {})
     assert made == ["run_recbole_llm.py", "--tuned", "--config_files=a.yaml b.yaml small.yaml"]
+    made = small("recbole-llmfashion study compare --seeds=3", {})
+    assert made[:4] == ["recbole-llmfashion", "study", "compare", "--seeds=1"] and len(made) == 5
     assert small("recbole-llmfashion recommend --run saved/RUN", {r"saved/\w+": "here"})[-1] == "here"
 
 
 def _simulate(category: str, folder: Path) -> None:
-    size = ["--users", "60", "--items", "300", "--seed", "7", "--out", str(folder)]
+    size = ["--users", "40", "--items", "300", "--seed", "7", "--out", str(folder)]
     made = CliRunner().invoke(app, ["simulate", "--category", category, *size])
     assert made.exit_code == 0, made.output
 
