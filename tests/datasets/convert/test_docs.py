@@ -11,12 +11,19 @@ from convert_fakes import LOG_ACTIONS, LOG_USERS, amazon, check_readme, hm, invo
 
 from recbole_llmfashion.datasets.convert import download
 
-PAGE = (Path(__file__).parents[3] / "docs" / "data.md").read_text()
+ROOT = Path(__file__).parents[3]
+PAGE, README = (ROOT / "docs/data.md").read_text(), (ROOT / "README.md").read_text()
 COMMANDS = [
     shlex.split(line)
-    for block in re.findall(r"```bash\n(.*?)```", PAGE, re.S)
+    for block in re.findall(r"```bash\n(.*?)```", PAGE.partition("## Amazon")[2], re.S)
     for line in block.replace("\\\n", " ").splitlines()
 ]
+
+
+def test_tables_are_converted_as_the_readme_says() -> None:
+    """Those two commands are README.md's, which tests/test_readme.py runs."""
+    own = re.findall(r"```bash\n(.*?)```", PAGE.partition("## Amazon")[0], re.S)
+    assert len(own) == 1 and own[0] in README
 
 
 def test_every_command_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
