@@ -17,7 +17,7 @@ RUN = {
     "recbole-llmfashion study": [STUDY, "--seeds=1"],
     "recbole-llmfashion study low-resource": [STUDY, "--seeds=1", "--shares=50,100"],
     "recbole-llmfashion study repeat": [STUDY, "--seeds=1", "--shares=50,100"],
-    "recbole-llmfashion pretrain": [STUDY],
+    "recbole-llmfashion pretrain": ["--config_files=studies.yaml"],  # whose model has none of LLMFashionRec's keys
     "recbole-llmfashion simulate": ["--items", "300"],
     "recbole-llmfashion analyze": [],
     "recbole-llmfashion convert": [],
