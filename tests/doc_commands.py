@@ -10,10 +10,13 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "docs
 
 # What begins so is run, with these words behind it, less the options that it has itself; the longest beginning counts.
 CONFIG, STUDY = "--config_files=small.yaml", "--config_files=small.yaml studies.yaml"
+PLAIN = "--config_files=plain.yaml"  # without LLMFashionRec's keys, where it has no row
 RUN = {
     "run_recbole_llm.py": [CONFIG],
     "python run_recbole_llm.py": [CONFIG],
+    "run_recbole_llm.py --model=SASRec,CORE,GRU4Rec": [PLAIN],
     "run_hyper.py": [CONFIG],
+    "run_hyper.py --model=SASRec": [PLAIN],
     "recbole-llmfashion study": [STUDY, "--seeds=1"],
     "recbole-llmfashion study low-resource": [STUDY, "--seeds=1", "--shares=50,100"],
     "recbole-llmfashion study repeat": [STUDY, "--seeds=1", "--shares=50,100"],
