@@ -104,7 +104,7 @@ def _logs(place: Path) -> None:
 
 
 def _settings(place: Path) -> None:
-    """small.yaml: CI's and more; plain.yaml: for RecBole's; studies.yaml: CI's; pretrain.yaml: a toy of the one that ships."""
+    """small.yaml: CI's and more; plain.yaml: for RecBole's models; studies.yaml: CI's; pretrain.yaml: a toy."""
     shutil.copy(ROOT / ".ci/studies.yaml", place)
     keys = _yaml(".ci/small.yaml") | {
         "show_progress": False,
