@@ -44,7 +44,7 @@ def made(tmp_path, monkeypatch, backend):
     monkeypatch.setattr(engine, "_load", lambda index: "model")
     monkeypatch.setattr(engine_module, "merge_adapter", merge)
     monkeypatch.setattr(engine_module, "vllm_generate", by_vllm)
-    monkeypatch.setattr(engine_module, "make_generator", lambda *_: lambda prompts, _: ["here" for _ in prompts])
+    monkeypatch.setattr(engine_module, "make_generator", lambda *_: lambda prompts, *_: ["here" for _ in prompts])
     return engine, merges
 
 
