@@ -32,6 +32,7 @@ RUN = {
     "python benchmarks/prompts.py": ["--prompts", "100", "--rounds", "1"],
     "python benchmarks/generate.py": ["--users", "4", "--generation_batch_size=4", "--rounds", "1"],
     "python benchmarks/falcon7b.py": ["--tiny"],
+    "python benchmarks/shares.py": [CONFIG],
     "cp": [],
 }
 
