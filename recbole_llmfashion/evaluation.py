@@ -33,12 +33,19 @@ class HeadCollector(Collector):
         self, scores_tensor: torch.Tensor, interaction: Any, positive_u: torch.Tensor, positive_i: torch.Tensor
     ) -> None:
         """Adds a batch: scores [B, N + 1], and the target of each row in its order."""
-        if not self._heads_alone:
-            super().eval_batch_collect(scores_tensor, interaction, positive_u, positive_i)
-            return
-        heads = scores_tensor.topk(self._length, dim=1).indices
-        hits = (heads == positive_i.to(heads.device)[:, None]).int()
-        self.data_struct.update_tensor("rec.topk", torch.cat([hits, torch.ones_like(hits[:, :1])], dim=1))
+        self._collect(scores_tensor, interaction, positive_u, positive_i)
+
+    def _collect(
+        self, scores: torch.Tensor, interaction: Any, users: torch.Tensor, target: torch.Tensor
+    ) -> torch.Tensor:
+        """Adds a batch; [B, K] the heads of its lists."""
+        heads = scores.topk(self._length, dim=1).indices
+        if self._heads_alone:
+            hits = (heads == target.to(heads.device)[:, None]).int()
+            self.data_struct.update_tensor("rec.topk", torch.cat([hits, torch.ones_like(hits[:, :1])], dim=1))
+        else:
+            super().eval_batch_collect(scores, interaction, users, target)
+        return heads
 
 
 class RankCollector(HeadCollector):
@@ -58,11 +65,10 @@ class RankCollector(HeadCollector):
         self, scores_tensor: torch.Tensor, interaction: Any, positive_u: torch.Tensor, positive_i: torch.Tensor
     ) -> None:
         """As HeadCollector, then the ranks of this batch."""
-        super().eval_batch_collect(scores_tensor, interaction, positive_u, positive_i)
+        head = self._collect(scores_tensor, interaction, positive_u, positive_i).T
         target = positive_i.to(scores_tensor.device)
         rank = rank_of(scores_tensor, target, self._tie.to(scores_tensor.device))
         users = interaction[self.config["USER_ID_FIELD"]]
-        head = scores_tensor.topk(self._length, dim=1).indices.T
         self._rows.append(torch.cat([torch.stack([users.cpu(), positive_i.cpu(), rank.cpu()]), head.cpu()]))
 
     def take_ranks(self) -> pd.DataFrame:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
+from doc_commands import commands_of
 from typer.testing import CliRunner
 
 from recbole_llmfashion.cli import app
@@ -24,12 +25,8 @@ TUNING = (ROOT / "docs/tuning.md").read_text()
 
 
 def commands(page: str = README) -> list[list[str]]:
-    """Every command of a bash block, lines joined, `uv run` taken off."""
-    found = []
-    for block in re.findall(r"```bash\n(.*?)```", page, re.S):
-        for line in block.replace("\\\n", " ").splitlines():
-            found += [shlex.split(part.strip().removeprefix("uv run ")) for part in line.split("&&") if part.strip()]
-    return found
+    """Every command of a bash block as words."""
+    return [shlex.split(command) for command in commands_of(page)]
 
 
 def test_every_command_is_known():

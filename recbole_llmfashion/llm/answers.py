@@ -53,8 +53,8 @@ def respond(
     if not beams or generator.trie is None:
         return [Response(text) for text in generator(prompts, show_progress, hear)]
     items, _ = generator.best(prompts, beams, show_progress)
-    if generator.at_once and generator.complete is not None:  # one prefill a prompt says both
-        texts = [generator.complete(item) for item in items[:, 0].tolist()]
+    if generator.at_once is not None:  # one prefill a prompt says both
+        texts = [generator.at_once(item) for item in items[:, 0].tolist()]
     else:
         texts = generator(prompts, show_progress, hear)
     return [Response(text, found[found >= 0]) for text, found in zip(texts, items, strict=True)]

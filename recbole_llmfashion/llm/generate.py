@@ -62,8 +62,8 @@ class Generator:
         complete: the whole response by the place of a sequence of the trie, for `title_source: lookup`.
 
     Attributes:
-        at_once: whether one token tells the sequences apart and settles the response, so that the likeliest of `best`
-            is what `__call__` would say.
+        at_once: `complete` where one token tells the sequences apart and settles the response, so that of the likeliest
+            of `best` it gives what `__call__` would say; else None.
 
     Raises:
         UserError: a trie deeper than the tokens that the prefix leaves, or a temperature or top_p out of range.
@@ -87,7 +87,7 @@ class Generator:
             raise ValueError("title_source lookup takes completed responses, and only it takes them")
         if settings.temperature <= 0 or not 0 < settings.top_p <= 1:
             raise UserError("temperature must be above 0 and top_p from 0 (not included) to 1")
-        self.model, self.tokenizer, self.settings, self.complete = model, tokenizer, settings, complete
+        self.model, self.tokenizer, self.settings, self._complete = model, tokenizer, settings, complete
         self.lm = CausalLM(model, tokenizer.pad_token_id)
         self.prefix = np.asarray(forced_prefix, np.int64)
         left = settings.max_new_tokens - len(self.prefix)
@@ -99,7 +99,7 @@ class Generator:
         if trie is not None and bool((trie.tokens == tokenizer.eos_token_id).any()):
             raise ValueError("an ID in the trie holds the end token")
         self.trie = trie.to(self.lm.device) if trie is not None else None
-        self.at_once = complete is not None and trie is not None and trie.levels == 1
+        self.at_once = complete if trie is not None and trie.levels == 1 else None
         self.config = generation_config(
             settings.max_new_tokens,
             settings.temperature,
@@ -120,8 +120,8 @@ class Generator:
         Raises:
             UserError: not even one prompt fits into the memory of the GPU.
         """
-        if self.complete is not None and self.trie is not None and self.trie.size == 1:
-            return [self.complete(0)] * len(prompts)
+        if self._complete is not None and self.trie is not None and self.trie.size == 1:
+            return [self._complete(0)] * len(prompts)
         texts = [""] * len(prompts)
         speak = self._sampling(prompts, hear) if self.trie is None else self._deciding(prompts, self.trie, hear)
 
@@ -186,7 +186,7 @@ class Generator:
     ) -> Callable[[np.ndarray], list[str]]:
         opening, state = trie.opening()
         behind = np.r_[self.prefix, np.asarray(opening, np.int64)]
-        complete, eos = self.complete, self.tokenizer.eos_token_id
+        complete, eos = self._complete, self.tokenizer.eos_token_id
         steps = self.settings.max_new_tokens - len(behind) if complete is None else trie.depth - len(opening)
         begin = self._begin(prompts, behind, steps)
 

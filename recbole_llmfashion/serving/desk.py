@@ -197,8 +197,6 @@ class Desk:
         return self.live[order[0, :k].numpy()].tolist()
 
     def _answer(self, prompt: Prompt, hear: Callable[[str], None] | None) -> Response:
-        if hear is None:
-            return self.parts.answer([prompt.ids])[0]
         return self.book([prompt.ids], lambda prompts: self._respond(prompts, hear))[0]
 
     def _ask(self, session: Session) -> tuple[Prompt, list[int], bool]:

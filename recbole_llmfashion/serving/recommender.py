@@ -128,17 +128,21 @@ class Recommender:
             answers.append(made if isinstance(made, UserError) else self._listed(ask, desk, next(replies), *made))
         return answers
 
-    def _read(self, ask: Ask, desk: Desk) -> tuple[Session, set[int]] | UserError:
+    def _read(self, ask: Ask, desk: Desk) -> tuple[Session, frozenset[int]] | UserError:
         """The session and what its list leaves out, or what is wrong with it."""
         try:
             session = make_session(ask.actions, desk.stock.positions, ask.now)
-            masked = set(session.items()) if self._run.mask_history else set()
+            masked = self._masked(session)
             _check_k(ask.k, int(desk.stock.live.sum()), len([item for item in masked if desk.stock.live[item]]))
         except UserError as error:
             return error
         return session, masked
 
-    def _listed(self, ask: Ask, desk: Desk, reply: Reply, session: Session, masked: set[int]) -> Listed:
+    def _masked(self, session: Session) -> frozenset[int]:
+        """Positions that `mask_history` leaves out of the session's list."""
+        return frozenset(session.items() if self._run.mask_history else ())
+
+    def _listed(self, ask: Ask, desk: Desk, reply: Reply, session: Session, masked: frozenset[int]) -> Listed:
         head = reply.order[: ask.k + len(masked)].tolist()
         lines = [(place, item) for place, item in enumerate(head) if item not in masked]
         told = self._told(desk, reply) if ask.explain else (None, None)
@@ -163,7 +167,7 @@ class Recommender:
             session = make_session(actions, desk.stock.positions, now)
             reply = desk.reply(session, self._validity, hear)
             self._count(session)
-        return Look(desk, session, reply, frozenset(session.items() if self._run.mask_history else ()))
+        return Look(desk, session, reply, self._masked(session))
 
     def find(self, query: str, k: int) -> list[int]:
         """What a shop's search would show: the memory's products for a query, then what the title model puts next.

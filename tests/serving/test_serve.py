@@ -88,6 +88,14 @@ def in_parallel(work, arguments):
     return threads, results
 
 
+def asked_at_once(service, pairs):
+    """What each session got, all of them asked in parallel."""
+    threads, results = in_parallel(lambda pair: service.call("POST", "/recommend", pair[0]), pairs)
+    for thread in threads:
+        thread.join()
+    return results
+
+
 def as_lines(body):
     return [(line["item"], line["score"], line["list"]) for line in body["items"]]
 
@@ -95,9 +103,7 @@ def as_lines(body):
 def test_lists_limits_and_items(job, service):
     service.start(timeout=120)
     pairs = asked_and_expected(job, 12)
-    threads, results = in_parallel(lambda pair: service.call("POST", "/recommend", pair[0]), pairs)
-    for thread in threads:
-        thread.join()
+    results = asked_at_once(service, pairs)
     for (status, body), (_, expected) in zip(results, pairs, strict=True):
         assert status == 200 and as_lines(body) == expected
     assert service.call("POST", "/recommend", {"actions": [], "k": 100})[0] == 200
@@ -131,9 +137,7 @@ def test_lists_limits_and_items(job, service):
 def test_a_full_queue_answers_429_and_the_others_get_their_lists(job, service):
     service.start(timeout=120, queue=1, batch=1)
     pairs = asked_and_expected(job, 24)
-    threads, results = in_parallel(lambda pair: service.call("POST", "/recommend", pair[0]), pairs)
-    for thread in threads:
-        thread.join()
+    results = asked_at_once(service, pairs)
     assert {status for status, _ in results} == {200, 429}
     assert next(body for status, body in results if status == 429)["error"].startswith("too many requests")
 
@@ -141,9 +145,7 @@ def test_a_full_queue_answers_429_and_the_others_get_their_lists(job, service):
 def test_a_timeout_answers_504(job, service):
     service.start(timeout=0.1, batch=1, queue=64)
     pairs = asked_and_expected(job, 24)
-    threads, results = in_parallel(lambda pair: service.call("POST", "/recommend", pair[0]), pairs)
-    for thread in threads:
-        thread.join()
+    results = asked_at_once(service, pairs)
     assert 504 in {status for status, _ in results} <= {200, 504}
 
 
