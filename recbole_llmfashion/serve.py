@@ -18,6 +18,7 @@ from ray.serve.config import BackpressureConfig
 from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
 from ray.serve.handle import DeploymentHandle
 
+from recbole_llmfashion.cluster import workers_like_here
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.service.answer import Answer, Refusal
 from recbole_llmfashion.service.gather import Gather
@@ -127,6 +128,7 @@ def app(args: dict[str, str]) -> serve.Application:
         UserError: see read_settings.
     """
     settings = read_settings(args, os.environ)
+    workers_like_here()  # `serve run` asks for the application before it starts Ray
     refusing = BackpressureConfig(status_code=429, retry_after_s=1)
     model = serve.deployment(
         name=MODEL,

@@ -12,7 +12,7 @@ NAME = PACKAGE.name
 # A row may import the rows above it, and itself. llm and retrieval stand beside each other.
 ORDER = [
     {"errors", "__init__"},
-    {"compat", "stages", "memory_probe", "cold_token", "versions"},
+    {"compat", "stages", "memory_probe", "cold_token", "versions", "cluster"},
     {"manifest"},
     {"config"},
     {"data"},
@@ -50,7 +50,7 @@ HOMES = {
     "faiss": {"embedding/index", "embedding/codes"},
     "open_clip": {"embedding/clip"},
     "huggingface_hub": {"datasets/convert/download"},
-    "ray": {"tuning", "serve"},
+    "ray": {"cluster", "tuning", "serve"},
     "fastapi": {"service/web"},
     "prometheus_client": {"service/metrics", "service/web"},
     "optuna": {"tuning/proposals"},

@@ -14,10 +14,10 @@ from typing import Any
 
 from ray import tune
 
+from recbole_llmfashion.cluster import cluster
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.run import guarded, log_level
 from recbole_llmfashion.tuning import figures, report
-from recbole_llmfashion.tuning.cluster import cluster
 from recbole_llmfashion.tuning.journal import FINISHED, Journal, Trial
 from recbole_llmfashion.tuning.objective import STEP, VALUE, make_objective
 from recbole_llmfashion.tuning.plan import plan

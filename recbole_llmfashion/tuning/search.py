@@ -15,7 +15,7 @@ from ray import tune
 from ray.tune.experiment.trial import Trial as Experiment
 from ray.tune.schedulers import ASHAScheduler, FIFOScheduler
 
-from recbole_llmfashion.tuning.cluster import slots
+from recbole_llmfashion.cluster import slots
 from recbole_llmfashion.tuning.journal import FAILED, FINISHED, STOPPED, Journal, Trial
 from recbole_llmfashion.tuning.objective import END, STEP, VALUE
 from recbole_llmfashion.tuning.proposals import Proposals, SearchSettings

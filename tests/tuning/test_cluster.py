@@ -11,7 +11,7 @@ from ray import tune
 from ray.cluster_utils import Cluster
 from tuning_fakes import by_value, settings
 
-from recbole_llmfashion.tuning.cluster import cluster
+from recbole_llmfashion.cluster import cluster
 from recbole_llmfashion.tuning.journal import FINISHED, Journal
 from recbole_llmfashion.tuning.objective import END, STEP, VALUE
 from recbole_llmfashion.tuning.search import search

@@ -11,8 +11,8 @@ from ray import tune
 from ray.tune.search import Searcher
 from tuning_fakes import by_value, rising, settings
 
+from recbole_llmfashion.cluster import cluster, slots
 from recbole_llmfashion.errors import UserError
-from recbole_llmfashion.tuning.cluster import cluster, slots
 from recbole_llmfashion.tuning.journal import FAILED, FINISHED, STOPPED, Journal
 from recbole_llmfashion.tuning.objective import END, STEP, VALUE
 from recbole_llmfashion.tuning.proposals import Proposals, decode, encode
@@ -184,16 +184,3 @@ def test_values_on_their_way_to_optuna_and_back():
     assert decode(space, {"a": "[2, 3]", "b": 4.0}) == values and isinstance(
         decode(space, {"a": "[1]", "b": 4.0})["b"], int
     )
-
-
-def test_an_address_where_nobody_answers(monkeypatch):
-    import ray
-
-    monkeypatch.setattr(ray, "is_initialized", lambda: False)
-
-    def refused(**options):
-        raise ConnectionError("ray client: no such host")
-
-    monkeypatch.setattr(ray, "init", refused)
-    with pytest.raises(UserError, match=r"--address: no Ray cluster at '10\.0\.0\.9:6379'"), cluster("10.0.0.9:6379"):
-        pass
