@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 import torch
 from recbole.data.dataloader import TrainDataLoader
-from recbole.data.interaction import Interaction
 from recbole.data.utils import create_samplers
 from recbole.trainer import Trainer
 from recbole.utils import get_trainer, init_seed
@@ -188,11 +187,8 @@ def _cold_rows(config: LLMFashionConfig, loaders: Loaders) -> tuple[ColdItems, d
 
 def _with_token(config: LLMFashionConfig, train: Any, items: ColdItems) -> Any:
     """The training loader over rows in which the token stands for what it replaces."""
-    dataset = train._dataset
-    item_columns = (dataset.iid_field, f"{dataset.iid_field}{config['LIST_SUFFIX']}")
-    columns = {name: dataset.inter_feat[name] for name in dataset.inter_feat.columns}
-    columns |= {name: items.stands_for[columns[name]] for name in item_columns}
-    return TrainDataLoader(config, dataset.copy(Interaction(columns)), train._sampler, shuffle=config["shuffle"])
+    dataset = train._dataset.items_become(items.stands_for)
+    return TrainDataLoader(config, dataset, train._sampler, shuffle=config["shuffle"])
 
 
 def load_trained(config: LLMFashionConfig, loaders: Loaders, folder: Path) -> Any:

@@ -105,6 +105,10 @@ def bought(tmp_path_factory):
     return root
 
 
+def every_row(loader):
+    return loader._dataset[list(range(len(loader._dataset)))]
+
+
 @pytest.mark.parametrize("name", ID_MODELS)
 def test_every_id_model_follows_the_rule(bought, name, monkeypatch):
     config = config_of(name, bought)
@@ -115,7 +119,7 @@ def test_every_id_model_follows_the_rule(bought, name, monkeypatch):
         return finish(model, *rule)
 
     def fit(trainer, train_data, *args, **kwargs):
-        seen["rows"] = train_data._dataset.inter_feat
+        seen["rows"] = every_row(train_data)
         return fit_of(trainer, train_data, *args, **kwargs)
 
     fit_of = baseline.ColdTokenTrainer.fit
@@ -128,7 +132,7 @@ def test_every_id_model_follows_the_rule(bought, name, monkeypatch):
     counts = loaders.dataset.popularity()
     once, cold = np.flatnonzero(counts == 1) + 1, np.flatnonzero(counts <= 1) + 1
     assert len(once) > 5 and len(cold) > len(once) + 2 and (counts > 1).sum() > 5
-    plain = loaders.train._dataset.inter_feat
+    plain = every_row(loaders.train)
     for column in plain.columns:
         expected = plain[column].numpy()
         if column in ("item_id", "item_id_list"):

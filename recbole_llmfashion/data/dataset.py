@@ -1,8 +1,9 @@
 """The rows of every model (docs/method.md): RecBole's SequentialDataset with our reading, our ids and our split.
 
-Four things differ from RecBole's class, each by one hook: the files are read as text that survives (`_load_data`),
+Five things differ from RecBole's class, each by one hook: the files are read as text that survives (`_load_data`),
 internal item ids follow `.item` (`_get_remap_list`), each row learns how much of its user's timeline lies before it
-(`data_augmentation`), and the split is our own (`_split_index_by_leave_one_out`). It knows no prompt and no model.
+(`data_augmentation`), its sequence is cut out when it is read (`join`), and the split is our own
+(`_split_index_by_leave_one_out`). It knows no prompt and no model.
 """
 
 from logging import getLogger
@@ -21,6 +22,7 @@ from recbole_llmfashion.data.atomic import AtomicFolder, check_clean, read_folde
 from recbole_llmfashion.data.catalogue import Catalogue
 from recbole_llmfashion.data.fixed_order import tie_rank
 from recbole_llmfashion.data.search_log import SearchLog
+from recbole_llmfashion.data.sequences import Sequences, row_ends
 from recbole_llmfashion.data.timeline import Timeline
 from recbole_llmfashion.errors import UserError
 
@@ -28,6 +30,7 @@ HISTORY_LENGTH = "history_length"  # events of the user's timeline before the ro
 TARGET_PURCHASE = "target_purchase"  # 1 where the row's target is a purchase
 RECOMMEND_TIME = "recommend_time"  # whole seconds, int64: RecBole's own timestamp is a float32
 SPLIT_CODE = "split_code"  # the row's part, as data/split.py names them
+HISTORY_END = "history_end"  # where the row's target stands in the log
 ORDER_ONLY_BELOW = 1e8  # timestamps below 1973 are an order, not a date
 
 
@@ -107,18 +110,42 @@ class LLMFashionRecDataset(SequentialDataset):
     def data_augmentation(self) -> None:
         """RecBole's rows, and for each what the prompt builder may know: the length of the history before it."""
         self._build_timeline()
-        super().data_augmentation()
-        row = self._codes != split.NO_ROW
-        if not np.array_equal(self.inter_feat[self.iid_field].numpy(), self._items[row] + 1):
+        self._aug_presets()
+        self.sort(by=[self.uid_field, self.time_field], ascending=True)
+        log: Any = self.inter_feat
+        if not np.array_equal(log[self.iid_field].numpy(), self._items + 1):
             raise AssertionError("RecBole's rows are not in the order of .inter")
+        suffix = self.config["LIST_SUFFIX"]
+        listed = {f"{name}{suffix}": log[name] for name in log.columns if name != self.uid_field}
+        self._sequences = Sequences(listed, self.max_item_list_len)
+        rows, lengths = row_ends(log[self.uid_field].numpy(), self.max_item_list_len)
         seconds = np.floor(self._events["timestamp"].to_numpy(np.float64)).astype(np.int64)
         columns = {
-            HISTORY_LENGTH: self.timeline.length_before[row],
-            TARGET_PURCHASE: self._purchase[row].astype(np.int64),
-            RECOMMEND_TIME: seconds[row],
-            SPLIT_CODE: self._codes[row].astype(np.int64),
+            self.item_list_length_field: lengths,
+            HISTORY_END: rows,
+            HISTORY_LENGTH: self.timeline.length_before[rows],
+            TARGET_PURCHASE: self._purchase[rows].astype(np.int64),
+            RECOMMEND_TIME: seconds[rows],
+            SPLIT_CODE: self._codes[rows].astype(np.int64),
         }
-        self.inter_feat.update(Interaction({name: torch.from_numpy(column) for name, column in columns.items()}))
+        at = torch.from_numpy(rows)
+        kept = {name: log[name][at] for name in log.columns}
+        self.inter_feat = Interaction(kept | {name: torch.from_numpy(column) for name, column in columns.items()})
+
+    def join(self, df: Interaction) -> Interaction:
+        """RecBole's, with the rows' sequences."""
+        if HISTORY_END in df:
+            df.update(Interaction(self._sequences.cut(df[HISTORY_END], df[self.item_list_length_field])))
+        return super().join(df)
+
+    def items_become(self, stands_for: torch.Tensor) -> "LLMFashionRecDataset":
+        """The same rows with each item i, in histories and as target, become stands_for[i]; int64 [items]."""
+        feat: Any = self.inter_feat
+        columns = {name: feat[name] for name in feat.columns}
+        columns[self.iid_field] = stands_for[columns[self.iid_field]]
+        other: LLMFashionRecDataset = self.copy(Interaction(columns))
+        other._sequences = self._sequences.renamed({f"{self.iid_field}{self.config['LIST_SUFFIX']}": stands_for})
+        return other
 
     def _build_timeline(self) -> None:
         events = self._events
@@ -147,22 +174,19 @@ class LLMFashionRecDataset(SequentialDataset):
             {"user": users, "item": self._items, "purchase": self._purchase, "search": searches}
         )[in_training]
 
-    def _split_index_by_leave_one_out(self, grouped_index: Any, leave_one_num: int) -> list[list[int]]:
+    def _split_index_by_leave_one_out(self, grouped_index: Any, leave_one_num: int) -> list[np.ndarray]:
         """Train, valid, test as docs/method.md has them, in RecBole's own order of rows."""
         codes = self.inter_feat[SPLIT_CODE].numpy()
-        parts: list[list[int]] = [[], [], []]
-        purchases_only = self.config["train_targets"] == "purchase"
         bought = self.inter_feat[TARGET_PURCHASE].numpy()
-        for rows in grouped_index:
-            for row in rows:
-                code = codes[row]
-                if code < 0 or (purchases_only and code == split.TRAIN and not bought[row]):
-                    continue
-                parts[code].append(row)
+        rows = np.concatenate([np.zeros(0, np.int64), *grouped_index])
+        taken = codes[rows]
+        if self.config["train_targets"] == "purchase":
+            taken = np.where((taken == split.TRAIN) & (bought[rows] == 0), split.DROPPED, taken)
+        parts = [rows[taken == part] for part in (split.TRAIN, split.VALID, split.TEST)]
         self.rows_dropped = len(codes) - sum(map(len, parts))
-        if not parts[split.TRAIN]:
+        if not len(parts[split.TRAIN]):
             raise UserError(f"{self.dataset_path}: no training row is left (users need three item actions); add data")
-        if not parts[split.TEST]:
+        if not len(parts[split.TEST]):
             raise UserError(f"{self.dataset_path}: no user has a test row; move time_split or add data")
         clicks = 1 - bought[parts[split.TRAIN]].mean()
         getLogger(__name__).info(

@@ -21,7 +21,7 @@ def tiny_loaders(root, **keys):
 def pairs(loader):
     """(user token, target token, item tokens of the history) of each row."""
     data = loader._dataset
-    feat = data.inter_feat
+    feat = data[list(range(len(data)))]
     rows = []
     for i in range(len(data)):
         length = int(feat["item_length"][i])
@@ -131,6 +131,7 @@ def test_purchase_only_rows_and_sasrec_metrics_are_recboles_own(tmp_path):
         metrics = trainer.evaluate(test, show_progress=False)
     for mine, theirs in zip((ours.train, ours.valid, ours.test), (train, valid, test), strict=True):
         for field in ("user_id", "item_id", "item_id_list", "item_length"):
-            assert np.array_equal(mine._dataset.inter_feat[field], theirs._dataset.inter_feat[field])
+            every = list(range(len(theirs._dataset)))
+            assert np.array_equal(mine._dataset[every][field], theirs._dataset[every][field])
     assert dict(our_metrics) == dict(metrics)
     assert metrics["recall@10"] > 0

@@ -1,0 +1,62 @@
+"""Histories by hand, and the same as RecBole's own copies on any log."""
+
+import numpy as np
+import torch
+from fakes import purchases_only
+from hypothesis import given
+from hypothesis import strategies as st
+from recbole.data.dataset import SequentialDataset
+from recbole.model.sequential_recommender import SASRec
+
+from recbole_llmfashion.config import load_config
+from recbole_llmfashion.data.dataset import LLMFashionRecDataset
+from recbole_llmfashion.data.sequences import Sequences, row_ends
+
+
+def test_rows_by_hand():
+    ends, lengths = row_ends(np.array([1, 1, 1, 1, 2, 3, 3]), 2)
+    assert ends.tolist() == [1, 2, 3, 6]
+    assert lengths.tolist() == [1, 2, 2, 1]
+
+
+def test_histories_by_hand():
+    log = {"item_list": torch.tensor([5, 6, 7, 8]), "time_list": torch.tensor([0.5, 1.5, 2.5, 3.5])}
+    cut = Sequences(log, 3).cut(torch.tensor([3, 1]), torch.tensor([2, 1]))
+    assert cut["item_list"].tolist() == [[6, 7, 0], [5, 0, 0]]
+    assert cut["time_list"].tolist() == [[1.5, 2.5, 0.0], [0.5, 0.0, 0.0]]
+    assert cut["item_list"].dtype == torch.int64 and cut["time_list"].dtype == torch.float32
+
+
+def test_new_names_of_items():
+    log = {"item_list": torch.tensor([1, 2, 1]), "time_list": torch.tensor([1, 2, 3])}
+    cut = Sequences(log, 2).renamed({"item_list": torch.tensor([0, 9, 8])}).cut(torch.tensor([2]), torch.tensor([2]))
+    assert cut["item_list"].tolist() == [[9, 8]] and cut["time_list"].tolist() == [[1, 2]]
+
+
+@given(st.lists(st.integers(1, 9), max_size=8), st.integers(1, 4))
+def test_a_history_holds_what_lies_before_and_nothing_of_another_user(lengths, most):
+    users = np.repeat(np.arange(len(lengths)), lengths)
+    ends, found = row_ends(users, most)
+    assert len(ends) == sum(length - 1 for length in lengths)
+    cut = Sequences({"at": torch.arange(1, len(users) + 1)}, most).cut(torch.from_numpy(ends), torch.from_numpy(found))
+    for end, length, row in zip(ends.tolist(), found.tolist(), cut["at"].tolist(), strict=True):
+        before = [at for at in range(end) if users[at] == users[end]]
+        assert [at - 1 for at in row[:length]] == before[-most:]
+        assert row[length:] == [0] * (most - length)
+
+
+def test_as_recbole_has_them(tmp_path):
+    """Of users whose histories are shorter, as long, and longer than a list."""
+    purchases_only(tmp_path, users=6, items=30, length=7)
+    keys = {"data_path": str(tmp_path), "MAX_ITEM_LIST_LENGTH": 4}
+    ours = LLMFashionRecDataset(load_config(SASRec, "bought", overrides=keys))
+    config = load_config(SASRec, "bought", overrides=keys)
+    config["load_col"] = {"inter": ["user_id", "item_id", "timestamp"], "item": ["item_id"]}
+    theirs = SequentialDataset(config)
+    for data in (ours, theirs):
+        data._change_feat_format()  # what build() does first
+    every = list(range(len(theirs)))
+    mine, plain = ours[every], theirs[every]
+    assert len(ours) == len(theirs) == 36
+    for field in plain.columns:
+        torch.testing.assert_close(mine[field], plain[field], rtol=0, atol=0)
