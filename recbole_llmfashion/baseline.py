@@ -26,7 +26,7 @@ from recbole_llmfashion.data.dataset import LLMFashionRecDataset
 from recbole_llmfashion.data.eval_loader import EvalLoader
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.evaluation import HeadCollector
-from recbole_llmfashion.stages import StageStore, sha256_arrays, stage_seed
+from recbole_llmfashion.stages import StageStore, sha256_stream, stage_seed
 
 # Keys that say where things lie and what is printed; they change no figure of a row.
 PLACES = {"data_path", "checkpoint_dir", "show_progress", "state", "gpu_id", "use_gpu", "worker", "config_file"}
@@ -90,8 +90,7 @@ def make_trainer(config: LLMFashionConfig, model: Any, trainer_class: type | Non
 
 def rows_sha256(loader: Any) -> str:
     """Digest of a loader's rows as its model sees them."""
-    feat = loader._dataset.inter_feat
-    return sha256_arrays(*(feat[name].numpy() for name in sorted(feat.columns)))
+    return sha256_stream(values for _, values in loader._dataset.seen())
 
 
 def learning_keys(config: LLMFashionConfig) -> dict[str, Any]:
@@ -128,7 +127,7 @@ def trained(
         "items": loaders.dataset.item_num,
     }
     if config["cold_token"]:
-        inputs["cold_token"] = sha256_arrays(np.minimum(loaders.dataset.popularity(), 2))
+        inputs["cold_token"] = sha256_stream(np.minimum(loaders.dataset.popularity(), 2))
     if config["mask_history"]:
         inputs["mask_history"] = True
     folder = store.get(

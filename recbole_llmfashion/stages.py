@@ -14,7 +14,7 @@ import hashlib
 import json
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from logging import getLogger
@@ -39,6 +39,11 @@ def sha256(value: Any) -> str:
 
 def sha256_arrays(*arrays: np.ndarray) -> str:
     """Hex digest over dtype, shape and bytes of arrays, in order."""
+    return sha256_stream(arrays)
+
+
+def sha256_stream(arrays: Iterable[np.ndarray]) -> str:
+    """The same of arrays that need not be there at once."""
     digest = hashlib.sha256()
     for array in arrays:
         digest.update(f"{array.dtype.str}{array.shape}".encode())

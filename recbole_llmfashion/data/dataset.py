@@ -6,6 +6,7 @@ internal item ids follow `.item` (`_get_remap_list`), each row learns how much o
 (`_split_index_by_leave_one_out`). It knows no prompt and no model.
 """
 
+from collections.abc import Iterator
 from logging import getLogger
 from pathlib import Path
 from typing import Any
@@ -137,6 +138,15 @@ class LLMFashionRecDataset(SequentialDataset):
         if HISTORY_END in df:
             df.update(Interaction(self._sequences.cut(df[HISTORY_END], df[self.item_list_length_field])))
         return super().join(df)
+
+    def seen(self) -> Iterator[tuple[str, np.ndarray]]:
+        """What a model sees of the rows, one column after the other by name, the sequences among them."""
+        feat: Any = self.inter_feat
+        for name in sorted({*feat.columns, *self._sequences.names} - {HISTORY_END}):
+            if name in feat:
+                yield name, feat[name].numpy()
+            else:
+                yield name, self._sequences.list(name, feat[HISTORY_END], feat[self.item_list_length_field]).numpy()
 
     def items_become(self, stands_for: torch.Tensor) -> "LLMFashionRecDataset":
         """The same rows with each item i, in histories and as target, become stands_for[i]; int64 [items]."""

@@ -41,12 +41,21 @@ class Sequences:
     def __init__(self, columns: Mapping[str, Tensor], width: int) -> None:
         self._columns, self._width = dict(columns), width
 
+    @property
+    def names(self) -> list[str]:
+        """Of the lists."""
+        return list(self._columns)
+
     def cut(self, ends: Tensor, lengths: Tensor) -> dict[str, Tensor]:
         """[B, width] of each list, for rows as `row_ends` has them, int64 [B]."""
+        return {name: self.list(name, ends, lengths) for name in self._columns}
+
+    def list(self, name: str, ends: Tensor, lengths: Tensor) -> Tensor:
+        """One of them."""
         place = torch.arange(self._width)
         inside = place < lengths[:, None]
-        at = (ends - lengths)[:, None] + place
-        return {name: torch.where(inside, values[at.where(inside, 0)], 0) for name, values in self._columns.items()}
+        at = ((ends - lengths)[:, None] + place).where(inside, 0)
+        return torch.where(inside, self._columns[name][at], 0)
 
     def renamed(self, names: Mapping[str, Tensor]) -> "Sequences":
         """The same with each value v of some lists become names[list][v]."""

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from recbole_llmfashion.data.catalogue import Catalogue
 from recbole_llmfashion.data.timeline import CLICK, PURCHASE, SEARCH, Events
@@ -21,6 +22,7 @@ from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.prompt.calendar import DAY, coarse_date
 from recbole_llmfashion.prompt.item_index import ItemIndex
 from recbole_llmfashion.prompt.memory import QueryProductMemory
+from recbole_llmfashion.prompt.ragged import Ragged
 from recbole_llmfashion.prompt.response import ID_PREFIX, SEPARATOR
 from recbole_llmfashion.prompt.speech import Speech
 from recbole_llmfashion.prompt.template import UNTITLED, Template, neutralize, spoken_ids
@@ -66,15 +68,6 @@ class Prompt:
     memory: tuple[int, int]
 
 
-class Pieces:
-    """Texts tokenized in one batch, by index."""
-
-    def __init__(self, tokenizer: Any, texts: Sequence[str]) -> None:
-        ids = tokenizer(list(texts), add_special_tokens=False)["input_ids"] if texts else []
-        self.ids = [np.asarray(piece, np.int32) for piece in ids]
-        self.length = np.asarray([len(piece) for piece in self.ids], np.int64)
-
-
 def special_strings(tokenizer: Any) -> tuple[str, ...]:
     """Every string that the tokenizer turns into a mark of its own; data must not hold one."""
     return tuple(sorted({*tokenizer.all_special_tokens, *tokenizer.get_added_vocab()}))
@@ -114,14 +107,18 @@ class PromptBuilder:
         self.item_tokens = spoken_ids(catalogue.item_ids, self._marks)
         self._titles = [self.clean(title) or UNTITLED for title in catalogue.titles]
         self._response_parts(tokenizer, index)
-        self._id_mark = Pieces(tokenizer, [template.id_mark] if template.id_mark else []).ids
-        self._items = self._shown(catalogue)
+        self._id_mark, title_mark, line = Ragged.tokenized(
+            tokenizer, [template.id_mark, template.title_mark, template.memory_line]
+        )
+        text: list[Ragged | np.ndarray] = [title_mark, self._title_ids] if settings.item_text else []
+        shown = [*text, *self._attributes(catalogue)] if settings.item_text else []
+        self._items = self._each(self._id_mark, self.item_ids, *shown)
+        self._products = self._each(line, self._id_mark, self.item_ids, *text)
         self._read(queries, query_of_search)
-        self._products = self._recallable()
         words = {CLICK: template.clicked, PURCHASE: template.purchased, SEARCH: template.searched}
-        self._words = Pieces(tokenizer, [words[kind] for kind in sorted(words)])
-        fixed = Pieces(tokenizer, [template.instruction, template.memory, template.now, template.answer])
-        self._instruction, self._memory_head, self._now, self._answer = fixed.ids
+        self._words = list(Ragged.tokenized(tokenizer, [words[kind] for kind in sorted(words)]))
+        fixed = Ragged.tokenized(tokenizer, [template.instruction, template.memory, template.now, template.answer])
+        self._instruction, self._memory_head, self._now, self._answer = fixed
         self._instruction = np.r_[self._bos(), self._instruction].astype(np.int32)
         self._dates: dict[tuple[int, bool], np.ndarray] = {}
         self.prompts_truncated = 0
@@ -135,7 +132,7 @@ class PromptBuilder:
 
     def _read(self, queries: Sequence[str], query_of_search: np.ndarray) -> None:
         self._queries, self._query_of_search = tuple(queries), query_of_search
-        self._searched = Pieces(self._tokenizer, [f" {self.clean(query)}" for query in self._queries])
+        self._searched = Ragged.tokenized(self._tokenizer, [f" {self.clean(query)}" for query in self._queries])
 
     def about(
         self, queries: Sequence[str], query_of_search: np.ndarray, memory: QueryProductMemory | None
@@ -167,36 +164,25 @@ class PromptBuilder:
         begins = self._tokenizer("a")["input_ids"][:1]
         return [bos] if bos is not None and begins == [bos] else []
 
-    def _shown(self, catalogue: Catalogue) -> list[np.ndarray]:
-        """Each item behind its action word."""
-        if not self.settings.item_text:
-            return [np.concatenate([*self._id_mark, ids]) for ids in self.item_ids]
-        attributes = [
-            {name: self.clean(catalogue.attributes[name][i]) for name in self.settings.attributes}
-            for i in range(len(catalogue))
-        ]
-        texts = zip(self._titles, attributes, strict=True)
-        return self._named([self.template.about(*text) for text in texts])
+    def _each(self, *parts: Ragged | np.ndarray) -> Ragged:
+        """The parts of each item, one behind the other."""
+        return Ragged.joined(len(self.item_ids), *parts)
 
-    def _recallable(self) -> list[np.ndarray]:
-        """Each item as a line of the memory."""
-        texts = [self.template.about(title, {}) for title in self._titles] if self.settings.item_text else None
-        lines = self._named(texts) if texts else [np.concatenate([*self._id_mark, ids]) for ids in self.item_ids]
-        mark = Pieces(self._tokenizer, [self.template.memory_line]).ids[0]
-        return [np.concatenate([mark, line]) for line in lines]
-
-    def _named(self, texts: Sequence[str]) -> list[np.ndarray]:
-        """Texts behind the items' IDs."""
-        behind = Pieces(self._tokenizer, texts).ids
-        return [np.concatenate([*self._id_mark, *pair]) for pair in zip(self.item_ids, behind, strict=True)]
+    def _attributes(self, catalogue: Catalogue) -> list[Ragged]:
+        """Each item's attributes as a prompt shows them, empty ones as nothing; a text that many have is read once."""
+        made = []
+        for name in self.settings.attributes:
+            codes, distinct = pd.factorize(np.asarray(catalogue.attributes[name], object))
+            texts = [self.template.attribute(name, self.clean(value)) for value in distinct]
+            made.append(Ragged.tokenized(self._tokenizer, texts).take(codes))
+        return made
 
     def _response_parts(self, tokenizer: Any, index: ItemIndex | None) -> None:
-        prefix, separator = Pieces(tokenizer, [ID_PREFIX, SEPARATOR]).ids
-        self.id_prefix, self.separator = prefix, separator
-        spoken = index.ids if index else Pieces(tokenizer, [f" {token}" for token in self.item_tokens]).ids
-        self.item_ids = list(spoken)
-        self._title_ids = Pieces(tokenizer, [f" {title}" for title in self._titles]).ids
-        longest = max((len(ids) for ids in self.item_ids), default=0) + len(prefix) + len(separator) + 2
+        self.id_prefix, self.separator = prefix, separator = Ragged.tokenized(tokenizer, [ID_PREFIX, SEPARATOR])
+        texts = [f" {token}" for token in self.item_tokens] if index is None else []
+        self.item_ids = Ragged.of(index.ids) if index else Ragged.tokenized(tokenizer, texts)
+        self._title_ids = Ragged.tokenized(tokenizer, [f" {title}" for title in self._titles])
+        longest = int(self.item_ids.lengths.max(initial=0)) + len(prefix) + len(separator) + 2
         if longest > self.settings.max_new_tokens:
             raise UserError(
                 f"max_new_tokens: {self.settings.max_new_tokens} is too few; the longest item id alone needs {longest}"
@@ -214,7 +200,7 @@ class PromptBuilder:
         if key not in self._dates:
             text = coarse_date(key[0])
             piece = self.template.moment(text) if moment else self.template.date(text)
-            self._dates[key] = Pieces(self._tokenizer, [piece]).ids[0]
+            self._dates[key] = Ragged.tokenized(self._tokenizer, [piece])[0]
         return self._dates[key]
 
     def memory_products(self, events: Events, training: bool) -> list[int]:
@@ -267,8 +253,8 @@ class PromptBuilder:
         dates = self._changes(events)
         for at in range(len(events) - 1, -1, -1):
             kind, ref = int(events.kind[at]), int(events.ref[at])
-            text = self._searched.ids[self._query_of_search[ref]] if kind == SEARCH else self._items[ref]
-            action = [self._words.ids[kind], text, *dates[at]]
+            text = self._searched[self._query_of_search[ref]] if kind == SEARCH else self._items[ref]
+            action = [self._words[kind], text, *dates[at]]
             room -= sum(map(len, action))
             if room < 0:
                 self.prompts_truncated += 1
@@ -291,7 +277,7 @@ class PromptBuilder:
         """Where the IDs of actions stand behind the instruction; an item of -1 names none."""
         places: list[np.ndarray] = [np.zeros(0, np.int64)]
         start = len(self._instruction)
-        mark = sum(map(len, self._id_mark))
+        mark = len(self._id_mark)
         for action, item in zip(actions, items, strict=True):
             if item >= 0:
                 places.append(start + len(action[0]) + mark + np.arange(len(self.item_ids[item])))

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from recbole_llmfashion.prompt.ragged import Ragged
+
 
 def item_words(
     tokenizer: Any, titles: Sequence[str], attributes: Mapping[str, Sequence[str]], names: Sequence[str]
@@ -22,7 +24,5 @@ def item_words(
     """
     rows = [attributes[name] for name in names]
     texts = [" ".join([title, *(row[i] for row in rows if row[i])]) for i, title in enumerate(titles)]
-    if not texts:
-        return []
-    made = tokenizer([f" {text.lower()}" for text in texts], add_special_tokens=False)["input_ids"]
-    return [np.asarray(ids, np.int64) for ids in made]
+    made = Ragged.tokenized(tokenizer, [f" {text.lower()}" for text in texts])
+    return [ids.astype(np.int64) for ids in made]

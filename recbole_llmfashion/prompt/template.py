@@ -7,7 +7,7 @@ Templates know no users and no ids.
 """
 
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from recbole_llmfashion.errors import UserError
@@ -53,10 +53,10 @@ class Template:
     now: str
     answer: str
 
-    def about(self, title: str, attributes: Mapping[str, str]) -> str:
-        """An item's title and its attributes as key-value pairs behind its ID; empty attributes are left out."""
-        pairs = "".join(f" | {name}: {value}" for name, value in attributes.items() if value)
-        return f"{self.title_mark} {title}{pairs}"
+    @staticmethod
+    def attribute(name: str, value: str) -> str:
+        """A key-value pair behind an item's title; nothing for an empty value."""
+        return f" | {name}: {value}" if value else ""
 
     @staticmethod
     def date(text: str) -> str:

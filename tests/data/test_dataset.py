@@ -6,7 +6,7 @@ from recbole.model.sequential_recommender import SASRec
 from recbole.utils import init_seed
 
 from recbole_llmfashion import compat
-from recbole_llmfashion.baseline import load_trained, make_loaders, make_trainer, trained
+from recbole_llmfashion.baseline import load_trained, make_loaders, make_trainer, rows_sha256, trained
 from recbole_llmfashion.config import load_config
 from recbole_llmfashion.data.dataset import HISTORY_LENGTH, RECOMMEND_TIME
 from recbole_llmfashion.errors import UserError
@@ -135,3 +135,13 @@ def test_purchase_only_rows_and_sasrec_metrics_are_recboles_own(tmp_path):
             assert np.array_equal(mine._dataset[every][field], theirs._dataset[every][field])
     assert dict(our_metrics) == dict(metrics)
     assert metrics["recall@10"] > 0
+
+
+def test_what_is_learned_from_is_known_by_every_item_of_it(tmp_path):
+    """A user's first action is no row of its own: it stands in the rows' histories alone."""
+    write_tiny(tmp_path / "one")
+    write_tiny(tmp_path / "other", inter=INTER.replace("u1\t11\tclick", "u1\t13\tclick"))
+    one, same, other = (tiny_loaders(tmp_path / name) for name in ("one", "one", "other"))
+    assert pairs(one.train)[0] == ("u1", "12", ["11"]) and pairs(other.train)[0] == ("u1", "12", ["13"])
+    assert rows_sha256(one.train) == rows_sha256(same.train) != rows_sha256(other.train)
+    assert rows_sha256(one.train) != rows_sha256(one.valid)

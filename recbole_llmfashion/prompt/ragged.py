@@ -1,0 +1,79 @@
+"""Many short arrays of token ids in one long one: a catalogue of a million texts is no million objects.
+
+Knows no texts.
+"""
+
+from collections.abc import Iterable, Sequence
+from itertools import chain
+from typing import Any, overload
+
+import numpy as np
+
+CHUNK = 20_000  # texts that a tokenizer is given at once; its own encodings take some kilobytes each
+
+
+class Ragged(Sequence[np.ndarray]):
+    """Rows of different lengths.
+
+    Args:
+        flat: [T] int32, the rows one behind the other.
+        lengths: [N] int64.
+    """
+
+    def __init__(self, flat: np.ndarray, lengths: np.ndarray) -> None:
+        self.flat, self.lengths = flat, lengths
+        self.bounds = np.r_[0, np.cumsum(lengths)]
+        self._bounds = memoryview(self.bounds)  # gives Python's integers, in a third of the time
+
+    @classmethod
+    def of(cls, rows: Iterable[Sequence[int] | np.ndarray]) -> "Ragged":
+        """From rows of numbers."""
+        made = [np.asarray(row, np.int32) for row in rows]
+        lengths = np.fromiter(map(len, made), np.int64, len(made))
+        return cls(np.concatenate([np.zeros(0, np.int32), *made]), lengths)
+
+    @classmethod
+    def tokenized(cls, tokenizer: Any, texts: Sequence[str]) -> "Ragged":
+        """The ids of each text, without special tokens."""
+        flat, lengths = [np.zeros(0, np.int32)], [np.zeros(0, np.int64)]
+        for start in range(0, len(texts), CHUNK):
+            part = list(texts[start : start + CHUNK])
+            ids = tokenizer(part, add_special_tokens=False, return_attention_mask=False)["input_ids"]
+            lengths.append(np.fromiter(map(len, ids), np.int64, len(ids)))
+            flat.append(np.fromiter(chain.from_iterable(ids), np.int32, int(lengths[-1].sum())))
+        return cls(np.concatenate(flat), np.concatenate(lengths))
+
+    @classmethod
+    def joined(cls, rows: int, *parts: "Ragged | np.ndarray") -> "Ragged":
+        """Row by row one part behind the other; an array [n] stands in each of the rows."""
+        each = [part if isinstance(part, Ragged) else cls.of([part]).take(np.zeros(rows, np.int64)) for part in parts]
+        lengths = np.sum([np.zeros(rows, np.int64), *(part.lengths for part in each)], axis=0)
+        at = np.cumsum(lengths) - lengths
+        flat = np.empty(int(lengths.sum()), np.int32)
+        for part in each:
+            flat[_spread(at, part.lengths)] = part.flat
+            at = at + part.lengths
+        return cls(flat, lengths)
+
+    def take(self, rows: np.ndarray) -> "Ragged":
+        """These rows, int64 [M]."""
+        lengths = self.lengths[rows]
+        return Ragged(self.flat[_spread(self.bounds[:-1][rows], lengths)], lengths)
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    @overload
+    def __getitem__(self, index: int) -> np.ndarray: ...
+    @overload
+    def __getitem__(self, index: slice) -> "Ragged": ...
+    def __getitem__(self, index: int | slice) -> "np.ndarray | Ragged":
+        if isinstance(index, slice):
+            return self.take(np.arange(len(self))[index])
+        place = range(len(self._bounds) - 1)[index]
+        return self.flat[self._bounds[place] : self._bounds[place + 1]]
+
+
+def _spread(starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """starts[0], starts[0] + 1, .. lengths[0] numbers, then the next row's."""
+    return np.repeat(starts - (np.cumsum(lengths) - lengths), lengths) + np.arange(int(lengths.sum()))
