@@ -152,6 +152,7 @@ def _load(backbone: Backbone, folder: Path, rows: bool) -> None:
     if rows and trained:
         _write_rows(backbone, trained)
     config = LoraConfig.from_pretrained(str(folder))
+    config.base_model_name_or_path = None  # where its backbone lay when it was trained; a run folder checks digests
     config.trainable_token_indices, config.inference_mode = None, True
     model = get_peft_model(backbone.model, config)
     found = set_peft_model_state_dict(model, {name: value for name, value in weights.items() if ROWS not in name})
