@@ -25,6 +25,9 @@ class Ragged(Sequence[np.ndarray]):
         self.bounds = np.r_[0, np.cumsum(lengths)]
         self._bounds = memoryview(self.bounds)  # gives Python's integers, in a third of the time
 
+    def __reduce__(self) -> tuple[type["Ragged"], tuple[np.ndarray, np.ndarray]]:
+        return Ragged, (self.flat, self.lengths)  # a memoryview cannot be sent to another process
+
     @classmethod
     def of(cls, rows: Iterable[Sequence[int] | np.ndarray]) -> "Ragged":
         """From rows of numbers."""

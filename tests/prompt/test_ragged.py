@@ -1,5 +1,7 @@
 """Many short arrays in one: the same as a list of them."""
 
+import pickle
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,6 +23,7 @@ def test_by_hand():
     assert lists(rows) == [[1, 2], [], [3]] and len(rows) == 3 and rows[-1].tolist() == [3]
     assert lists(Ragged.joined(3, np.array([9]), rows, np.array([], int), rows)) == [[9, 1, 2, 1, 2], [9], [9, 3, 3]]
     assert lists(rows.take(np.array([2, 0, 2]))) == [[3], [1, 2], [3]]
+    assert lists(pickle.loads(pickle.dumps(rows))) == lists(rows)
     assert rows.lengths.tolist() == [2, 0, 1] and rows[0].dtype == np.int32
     assert lists(Ragged.joined(2)) == [[], []] and lists(Ragged.joined(0, np.array([9]))) == []
 
