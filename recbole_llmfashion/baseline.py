@@ -26,7 +26,7 @@ from recbole_llmfashion.config import LLMFashionConfig, own_keys, recbole_keys
 from recbole_llmfashion.data.dataset import LLMFashionRecDataset
 from recbole_llmfashion.data.eval_loader import EvalLoader
 from recbole_llmfashion.errors import UserError
-from recbole_llmfashion.evaluation import HeadCollector
+from recbole_llmfashion.evaluation import HeadCollector, ask_for_orders
 from recbole_llmfashion.stages import StageStore, sha256_arrays, stage_seed
 
 # Keys that say where things lie and what is printed; they change no figure of a row.
@@ -86,6 +86,8 @@ def make_trainer(config: LLMFashionConfig, model: Any, trainer_class: type | Non
     with compat.no_tensorboard_folder():
         trainer = (trainer_class or get_trainer(config["MODEL_TYPE"], config["model"]))(config, model)
     trainer.eval_collector = HeadCollector(config)
+    if hasattr(model, "ordered"):
+        ask_for_orders(trainer)
     return trainer
 
 
