@@ -6,6 +6,7 @@ target's rank, so a model that can tell an order without scoring and sorting the
 for that. This module does not know what made the scores.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -44,18 +45,26 @@ class Ordered:
         return rank_among(self.order, target.cpu() - 1, self.left_out, self.tie)
 
 
-def ask_for_orders(trainer: Any) -> None:
-    """Makes RecBole's loop ask a model's `ordered(interaction)` in place of its scores."""
-    trainer._full_sort_batch_eval = partial(_ordered_batch, trainer)
+Scores = torch.Tensor | Ordered
 
 
-def _ordered_batch(trainer: Any, batch: Any) -> Any:
+def ask_for_orders(trainer: Any, ordered: Callable[[Any], Order], tie: torch.Tensor) -> None:
+    """Makes RecBole's loop ask for the orders of a batch in place of its scores.
+
+    Args:
+        ordered: RecBole's interaction to orders of catalogue positions.
+        tie: [N] int64, see `tie_rank`.
+    """
+    trainer._full_sort_batch_eval = partial(_ordered_batch, trainer, ordered, tie)
+
+
+def _ordered_batch(trainer: Any, ordered: Callable[[Any], Order], tie: torch.Tensor, batch: Any) -> Any:
     """RecBole's Trainer._full_sort_batch_eval with an Ordered for the scores, where heads and ranks are enough."""
     interaction, history, positive_u, positive_i = batch
     if not trainer.eval_collector.heads_alone:
         return type(trainer)._full_sort_batch_eval(trainer, batch)
-    order = trainer.model.ordered(interaction.to(trainer.device))
-    return interaction, Ordered(order, _by_row(history, len(interaction)), trainer.model.tie), positive_u, positive_i
+    order = ordered(interaction.to(trainer.device))
+    return interaction, Ordered(order, _by_row(history, len(interaction)), tie), positive_u, positive_i
 
 
 def _by_row(history: tuple[torch.Tensor, torch.Tensor] | None, rows: int) -> torch.Tensor:
@@ -84,17 +93,19 @@ class HeadCollector(Collector):
         self.heads_alone = self.register.need("rec.topk") and not any(map(self.register.need, others))
 
     def eval_batch_collect(
-        self, scores_tensor: torch.Tensor | Ordered, interaction: Any, positive_u: torch.Tensor, positive_i: torch.Tensor
+        self,
+        scores_tensor: Scores,
+        interaction: Any,
+        positive_u: torch.Tensor,
+        positive_i: torch.Tensor,
     ) -> None:
         """Adds a batch: scores [B, N + 1] or an Ordered, and the target of each row in its order."""
         self._collect(scores_tensor, interaction, positive_u, positive_i)
 
-    def _collect(
-        self, scores: torch.Tensor | Ordered, interaction: Any, users: torch.Tensor, target: torch.Tensor
-    ) -> torch.Tensor:
+    def _collect(self, scores: Scores, interaction: Any, users: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         """Adds a batch; [B, K] the heads of its lists."""
-        ordered = isinstance(scores, Ordered)
-        heads = scores.heads(self._length) if ordered else scores.topk(self._length, dim=1).indices
+        k = self._length
+        heads = scores.heads(k) if isinstance(scores, Ordered) else scores.topk(k, dim=1).indices
         if self.heads_alone:
             hits = (heads == target.to(heads.device)[:, None]).int()
             self.data_struct.update_tensor("rec.topk", torch.cat([hits, torch.ones_like(hits[:, :1])], dim=1))
@@ -117,7 +128,11 @@ class RankCollector(HeadCollector):
         self._rows: list[torch.Tensor] = []
 
     def eval_batch_collect(
-        self, scores_tensor: torch.Tensor | Ordered, interaction: Any, positive_u: torch.Tensor, positive_i: torch.Tensor
+        self,
+        scores_tensor: Scores,
+        interaction: Any,
+        positive_u: torch.Tensor,
+        positive_i: torch.Tensor,
     ) -> None:
         """As HeadCollector, then the ranks of this batch."""
         head = self._collect(scores_tensor, interaction, positive_u, positive_i).T

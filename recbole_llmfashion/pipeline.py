@@ -87,7 +87,7 @@ class Pipeline:
 
     def lists(self) -> Parts:
         """The two lists and the last fallback; no prompt has an answer before `learn` brings a book that has."""
-        ids = IdList(self.core_table, self.asked.texts.tie)
+        ids = IdList(self.core_table, self.asked.texts.tie, self.asked.near("items"))
         return self.asked.parts(ids, self.popularity, ids.sessions())
 
     def learn(self, train_data: LLMFashionRecDataLoader) -> Iterator[str]:

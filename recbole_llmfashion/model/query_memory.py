@@ -19,8 +19,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from recbole_llmfashion.data.dataset import HISTORY_LENGTH
 from recbole_llmfashion.data.fixed_order import tie_rank
-from recbole_llmfashion.model.floors import with_pad_column
-from recbole_llmfashion.model.ranking import popular_order
+from recbole_llmfashion.model.floors import popular_order, with_pad_column
 from recbole_llmfashion.retrieval.order import Led, Order, Several
 from recbole_llmfashion.retrieval.ties import scores_from_order
 

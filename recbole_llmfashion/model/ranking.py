@@ -15,11 +15,11 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from recbole_llmfashion.llm.answers import Response
+from recbole_llmfashion.model.floors import popular_order
 from recbole_llmfashion.prompt.response import Answer
 from recbole_llmfashion.retrieval.fusion import CONSTANT, fused_order
 from recbole_llmfashion.retrieval.mixup import mixup
 from recbole_llmfashion.retrieval.order import Fixed, Led, Order, Several
-from recbole_llmfashion.retrieval.ties import order_by_score
 
 FALLBACKS = ("memory", "popularity")
 Ranking = Literal["mixup", "id", "title", "clip", "beams", "fusion"]
@@ -231,11 +231,6 @@ def _joined(order: Order, lists: Mapping[str, Tensor], mixing: Mixing, known: Te
         short = {name: found[rows] for name, found in lists.items()}
         joined.append((rows, fused_order(order.rows(rows), short, mixing.weights[group])))
     return Several(joined)
-
-
-def popular_order(popularity: np.ndarray, tie: Tensor) -> Fixed:
-    """Items by popularity [N], then the fixed order, tie [N] int64."""
-    return Fixed(order_by_score(torch.from_numpy(popularity).double()[None], tie)[0])
 
 
 @dataclass

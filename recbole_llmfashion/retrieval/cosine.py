@@ -11,8 +11,10 @@ from recbole_llmfashion.retrieval.order import Led, Order
 from recbole_llmfashion.retrieval.scored import DEPTH, TILE, Scored
 from recbole_llmfashion.retrieval.ties import best_first
 
-# [b, d] unit queries and k to [b, k] rows of the distinct vectors, -1 where fewer were found; approximate
+# [b, d] unit queries and k to [b, k] rows near them, -1 where fewer were found; approximate
 Search = Callable[[np.ndarray, int], np.ndarray]
+# [D, d] distinct unit rows to what searches them; None: every row is looked at
+Near = Callable[[np.ndarray], Search | None]
 _PAIR_FLOATS = 2**24  # of a block of items that are scored one by one
 
 
@@ -22,33 +24,34 @@ class CosineTable:
     Args:
         vectors: [N, d] float, one row an item; a row of zeros has cosine 0 with everything.
         tie: [N] int64, see `data.fixed_order.tie_rank`.
-        search: finds heads among the distinct rows, see `distinct_rows`; None: every item is looked at.
+        near: gives what finds heads among the distinct rows; None: every item is looked at.
 
     Attributes:
         width: d.
         tie, items, columns: see Table.
     """
 
-    def __init__(self, vectors: np.ndarray, tie: np.ndarray, search: Search | None = None) -> None:
+    def __init__(self, vectors: np.ndarray, tie: np.ndarray, near: Near | None = None) -> None:
         if len(vectors) != len(tie):
             raise ValueError(f"{len(vectors)} rows but {len(tie)} tie ranks")
         # equal rows must tie exactly, which a matrix product over all rows does not promise
         distinct, row = distinct_rows(vectors)
-        self._distinct = normalize(torch.from_numpy(distinct), dim=1)
-        self.width = self._distinct.shape[1]
+        self.distinct = normalize(torch.from_numpy(distinct), dim=1)
+        self.width = self.distinct.shape[1]
         self._row = torch.from_numpy(row)
         self.tie = torch.from_numpy(np.asarray(tie, np.int64))
-        self.items = torch.argsort(self._row, stable=True)  # the items of a distinct row stand beside each other
+        # the items of a distinct row stand beside each other, by tie rank
+        self.items = torch.from_numpy(np.lexsort((self.tie.numpy(), row)))
         self.columns = torch.empty_like(self.items).scatter_(0, self.items, torch.arange(len(row)))
         self._first = torch.from_numpy(np.searchsorted(row[self.items.numpy()], np.arange(len(distinct) + 1)))
-        self._search = search
+        self._search = None if near is None else near(self.distinct.numpy())
 
     def vectors(self, items: Tensor) -> Tensor:
         """[B, d] unit rows of item positions [B]."""
-        return self._distinct[self._row[items]]
+        return self.distinct[self._row[items]]
 
     def ranked(self, queries: Tensor, first: Tensor | None = None) -> Order:
-        """Items, closest first, equal cosines by tie rank; with a `search`, what it finds stands before all others.
+        """Items, closest first, equal cosines by tie rank; with a search, what it finds stands before all others.
 
         Args:
             queries: [B, d] float32; their length does not matter.
@@ -64,20 +67,24 @@ class CosineTable:
         assert self._search is not None
         rows = torch.from_numpy(self._search(normalize(queries, dim=1).numpy(), DEPTH))
         first = self._first[rows.clamp(min=0)]
-        counts = torch.where(rows < 0, 0, self._first[rows.clamp(min=0) + 1] - first).clamp(max=DEPTH)
-        place = torch.arange(int(counts.max()) if counts.numel() else 0)
-        columns = first[:, :, None] + place
-        items = torch.where(place < counts[:, :, None], self.items[columns.clamp(max=len(self.items) - 1)], -1)
-        items = items.flatten(1)
-        scores = self.of(queries, items.clamp(min=0)).masked_fill(items < 0, -torch.inf)
-        return items.gather(1, best_first(scores, self.tie[items.clamp(min=0)]))[:, :DEPTH]
+        scores = (self.distinct[rows.clamp(min=0)] * queries[:, None]).sum(dim=2).masked_fill(rows < 0, -torch.inf)
+        scores, order = scores.sort(dim=1, descending=True)
+        first = first.gather(1, order)
+        counts = torch.where(scores == -torch.inf, 0, self._first[rows.clamp(min=0) + 1].gather(1, order) - first)
+        ends = counts.cumsum(dim=1)
+        slots = torch.arange(DEPTH).expand(len(rows), -1).contiguous()
+        row = torch.searchsorted(ends, slots, right=True).clamp(max=rows.shape[1] - 1)
+        columns = (first + counts - ends).gather(1, row) + slots
+        items = self.items[columns.clamp(max=len(self.items) - 1)]
+        best = best_first(scores.gather(1, row), self.tie[items])
+        return torch.where(slots < ends[:, -1:], items, -1).gather(1, best)
 
     def tiles(self, queries: Tensor) -> Iterator[tuple[int, Tensor]]:
         """See Table; equal rows stand in one tile."""
-        for start in range(0, max(len(self._distinct), 1), TILE):
-            rows = slice(start, min(start + TILE, len(self._distinct)))
+        for start in range(0, max(len(self.distinct), 1), TILE):
+            rows = slice(start, min(start + TILE, len(self.distinct)))
             begin, end = int(self._first[rows.start]), int(self._first[rows.stop])
-            scores = queries @ self._distinct[rows].T
+            scores = queries @ self.distinct[rows].T
             if end - begin > rows.stop - rows.start:
                 scores = scores[:, self._row[self.items[begin:end]] - rows.start]
             yield begin, scores

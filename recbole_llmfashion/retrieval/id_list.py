@@ -3,7 +3,7 @@
 import numpy as np
 from torch import Tensor
 
-from recbole_llmfashion.retrieval.cosine import CosineTable, Search
+from recbole_llmfashion.retrieval.cosine import CosineTable, Near
 from recbole_llmfashion.retrieval.order import Order
 
 
@@ -15,11 +15,11 @@ class IdList:
     Args:
         table: [N, d] float, CORE's rows by item position, without the pad row, which CORE trains as a negative.
         tie: [N] int64, see `data.fixed_order.tie_rank`.
-        search: see CosineTable.
+        near: see CosineTable.
     """
 
-    def __init__(self, table: np.ndarray, tie: np.ndarray, search: Search | None = None) -> None:
-        self._table = CosineTable(table, tie, search)
+    def __init__(self, table: np.ndarray, tie: np.ndarray, near: Near | None = None) -> None:
+        self._table = CosineTable(table, tie, near)
 
     def sessions(self) -> "SessionList":
         """The list for sessions by the same table."""

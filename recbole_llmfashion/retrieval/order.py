@@ -1,6 +1,6 @@
 """A whole order of the catalogue in each of B rows, of which nobody has to sort more than a head.
 
-    Led: some items first, then the rest as another order has them; Several: rows of several orders; Fixed: one for all rows
+    Led: some items first, the rest as another order has them; Several: rows of several orders; Fixed: one for all
 
 An item's place follows from the few that stand before it in a head, and from a count of what an order has before it
 behind the head. This module knows no scores (scored.py) and no models.
@@ -28,7 +28,7 @@ class Order(Protocol):
         """[B, T] int64 of items [B, T] in 0..N-1: numbers by which a row's items sort, best first."""
 
     def ahead(self, target: Tensor, but: Tensor) -> Tensor:
-        """[B] how many items stand before target [B], those of `but` [B, X] not counted (-1 for none, no item twice)."""
+        """[B] how many items stand before target [B], without those of `but` [B, X] (-1 for none, none twice)."""
 
     def rows(self, chosen: Tensor) -> "Order":
         """The rows that a mask [B] chooses."""

@@ -39,6 +39,22 @@ class Table(Protocol):
         """[B, T] scores of items [B, T]."""
 
 
+class WholeTable:
+    """Items whose scores are there already: the queries are the scores [B, N], one tile. See Table for the rest."""
+
+    def __init__(self, tie: Tensor) -> None:
+        self.tie, self.items = tie, torch.arange(len(tie))
+        self.columns = self.items
+
+    def tiles(self, queries: Tensor) -> Iterator[tuple[int, Tensor]]:
+        """See Table."""
+        yield 0, queries
+
+    def of(self, queries: Tensor, items: Tensor) -> Tensor:
+        """See Table."""
+        return queries.gather(1, items)
+
+
 class Scored:
     """The order of a table's items by descending score, equal scores by tie rank; see retrieval.order.Order.
 

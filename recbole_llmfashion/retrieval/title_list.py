@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import torch
 
-from recbole_llmfashion.retrieval.cosine import CosineTable, Search
+from recbole_llmfashion.retrieval.cosine import CosineTable, Near
 from recbole_llmfashion.retrieval.order import Order
 
 
@@ -16,7 +16,7 @@ class TitleList:
         matrix: [N, d] float32, unit rows, one an item.
         encoder: b texts to [b, d] unit rows, the one that made `matrix`.
         tie: [N] int64, see `data.fixed_order.tie_rank`.
-        search: see CosineTable.
+        near: see CosineTable.
     """
 
     def __init__(
@@ -24,9 +24,9 @@ class TitleList:
         matrix: np.ndarray,
         encoder: Callable[[Sequence[str]], np.ndarray],
         tie: np.ndarray,
-        search: Search | None = None,
+        near: Near | None = None,
     ) -> None:
-        self._table = CosineTable(matrix, tie, search)
+        self._table = CosineTable(matrix, tie, near)
         self._encoder = encoder
 
     def __call__(self, titles: Sequence[str]) -> Order:

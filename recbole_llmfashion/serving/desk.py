@@ -9,6 +9,7 @@ anew when the stock changes and never changes itself; making one reads no file a
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from logging import getLogger
 
 import numpy as np
 import torch
@@ -32,6 +33,7 @@ from recbole_llmfashion.prompt.item_index import ItemIndex
 from recbole_llmfashion.prompt.memory import MemoryLog, QueryProductMemory
 from recbole_llmfashion.prompt.response import parse_response
 from recbole_llmfashion.prompt.template import get_template
+from recbole_llmfashion.retrieval.cosine import Near
 from recbole_llmfashion.retrieval.id_list import IdList
 from recbole_llmfashion.retrieval.identity_list import IdentityList
 from recbole_llmfashion.retrieval.order import Led, Order
@@ -126,19 +128,26 @@ class Desk:
     def _parts(self) -> Parts:
         run, stock, live, tie = self.run, self.stock, self.live, self._tie.numpy()
         tokens = self.builder.item_tokens
-        clip, ids = None, None if stock.core is None else IdList(stock.core[live], tie)
+        clip, ids = None, None if stock.core is None else IdList(stock.core[live], tie, self._near("items"))
         if stock.clip is not None and run.clip is not None:
-            clip = TitleList(stock.clip[live], run.clip.encode, tie)
+            clip = TitleList(stock.clip[live], run.clip.encode, tie, self._near("clip"))
         return Parts(
             answer=self.book,
             position_of={tokens[position]: i for i, position in enumerate(live)},
             id_list=IdentityList(tie) if ids is None else ids,
-            title_list=TitleList(stock.title[live], run.title_model.encode, tie),
+            title_list=TitleList(stock.title[live], run.title_model.encode, tie, self._near("title")),
             popularity=stock.popularity[live],
             session_list=None if ids is None else ids.sessions(),
             id_depth=1 if ids is None else FUSED_DEPTH,
             clip_list=clip,
         )
+
+    def _near(self, name: str) -> Near | None:
+        """The run's own index; of other items than the run's every one is looked at."""
+        if self.run.searched == "flat" or self.stock is self.run.stock:
+            return self.run.near(name)
+        getLogger(__name__).warning(f"items were added or removed: the {name} list is searched without its index")
+        return None
 
     def replies(self, sessions: Sequence[Session], validity: Validity) -> list[Reply]:
         """Asks about all and ranks each; a session without an event is not asked about, popularity answers it.

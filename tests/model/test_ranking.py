@@ -10,7 +10,8 @@ from orders import whole
 
 from recbole_llmfashion.data.fixed_order import tie_rank
 from recbole_llmfashion.llm.answers import Response
-from recbole_llmfashion.model.ranking import FUSED, Mixing, Parts, Question, Validity, popular_order, rank
+from recbole_llmfashion.model.floors import popular_order
+from recbole_llmfashion.model.ranking import FUSED, Mixing, Parts, Question, Validity, rank
 from recbole_llmfashion.prompt.response import parse_response
 from recbole_llmfashion.retrieval.cosine import CosineTable
 from recbole_llmfashion.retrieval.id_list import IdList, SessionList
@@ -167,7 +168,10 @@ def test_a_memory_without_weight_may_still_lead_the_fallback():
 
 def test_the_fallback_by_hand():
     popular = popular_order(np.array([0, 5, 0, 0, 3, 0]), torch.arange(6))
-    assert whole(Led(torch.tensor([[5, -1, 3], [-1, -1, -1]]), popular.times(2))).tolist() == [[5, 3, 1, 4, 0, 2], [1, 4, 0, 2, 3, 5]]
+    assert whole(Led(torch.tensor([[5, -1, 3], [-1, -1, -1]]), popular.times(2))).tolist() == [
+        [5, 3, 1, 4, 0, 2],
+        [1, 4, 0, 2, 3, 5],
+    ]
 
 
 ANSWER = st.sampled_from([*ANSWERS, "product ID: f, title: plain socks"])

@@ -98,4 +98,6 @@ def test_where_the_gaps_of_a_session_stand_does_not_matter() -> None:
     assert len({tuple(row) for row in orders.tolist()}) == 1
     assert sorted(whole(ranked(torch.tensor([[-1, -1]])))[0].tolist()) == [0, 1, 2, 3, 4, 5]
     assert ranked(torch.empty(2, 0, dtype=torch.long)).shape == (2, 6)  # a batch whose prompts show no item
-    assert whole(ranked(torch.tensor([[4]]))).tolist() == [[5, 4, 3, 2, 1, 0]]  # a row of zeros says nothing: the fixed order
+    assert whole(ranked(torch.tensor([[4]]))).tolist() == [
+        [5, 4, 3, 2, 1, 0]
+    ]  # a row of zeros says nothing: the fixed order
