@@ -3,11 +3,11 @@
     python benchmarks/retrieve.py [--items 1386910] [--kinds ivf hnsw] [--vectors titles.npy] [--queries 256]
 
 The titles are those that `simulate` gives a catalogue of so many clothes; a title model is trained on pairs derived
-from a part of them and embeds them all (kept in --vectors, so that a second call begins with the search). A query is half of
-the words of a title, as the model would be given by a search, and the heads are the first 10 items. An item that scores
-as the exact list's last one is a hit. Seconds are the process's own on one thread, so that other jobs on the machine
-count for little; peak memory and latency are of a process that holds the table too. The last line is `ratio <number>`:
-flat's seconds for one query over those of the last kind.
+from a part of them and embeds them all (kept in --vectors, so that a second call begins with the search). A query is
+half of the words of a title, as the model would be given by a search, and the heads are the first 10 items. An item
+that scores as the exact list's last one is a hit. Seconds are the process's own on one thread, so that other jobs on
+the machine count for little. The last line is `ratio <number>`: flat's seconds for one query over those of the last
+kind.
 """
 
 import argparse

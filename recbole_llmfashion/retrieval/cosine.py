@@ -1,6 +1,7 @@
 """A table of item vectors that ranks its items by cosine; knows not whether they stand for titles or for IDs."""
 
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -44,6 +45,9 @@ class CosineTable:
         self.items = torch.from_numpy(np.lexsort((self.tie.numpy(), row)))
         self.columns = torch.empty_like(self.items).scatter_(0, self.items, torch.arange(len(row)))
         self._first = torch.from_numpy(np.searchsorted(row[self.items.numpy()], np.arange(len(distinct) + 1)))
+        # tiles of so many items, and never a part of the items of a row
+        cuts = np.unique(np.searchsorted(self._first.numpy(), np.arange(0, len(row), TILE)))
+        self._tiles = list(pairwise([*cuts.tolist(), len(distinct)]))
         self._search = None if near is None else near(self.distinct.numpy())
 
     def vectors(self, items: Tensor) -> Tensor:
@@ -81,8 +85,8 @@ class CosineTable:
 
     def tiles(self, queries: Tensor) -> Iterator[tuple[int, Tensor]]:
         """See Table; equal rows stand in one tile."""
-        for start in range(0, max(len(self.distinct), 1), TILE):
-            rows = slice(start, min(start + TILE, len(self.distinct)))
+        for start, stop in self._tiles:
+            rows = slice(start, stop)
             begin, end = int(self._first[rows.start]), int(self._first[rows.stop])
             scores = queries @ self.distinct[rows].T
             if end - begin > rows.stop - rows.start:
