@@ -24,7 +24,7 @@ KINDS = get_args(IndexKind)
 _FEWEST = 1000  # vectors below which an index saves nothing
 _TRAINING = 40  # vectors a cluster that k-means looks at
 _LINKS, _BUILT_FROM = 32, 80  # of hnsw: links a vector, candidates when one is put in
-CHOSEN = {"clusters": 4.0, "probed": 0.05, "walked": 256}  # measured in docs/scale.md
+CHOSEN = {"clusters": 4.0, "probed": 0.17, "walked": 256}  # measured in docs/scale.md
 
 
 class NearIndex:
