@@ -7,6 +7,7 @@ the same dataset (pipeline.py) or on another one (zero_shot.py).
 from collections.abc import Sequence
 from dataclasses import asdict
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ import numpy as np
 from recbole_llmfashion import settings
 from recbole_llmfashion.config import LLMFashionConfig
 from recbole_llmfashion.data.dataset import TARGET_PURCHASE
+from recbole_llmfashion.embedding import near
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.learned import Learned
 from recbole_llmfashion.llm.answers import AnswerBook, Response
@@ -26,6 +28,7 @@ from recbole_llmfashion.prompt.item_index import ItemIndex, atomic_index, semant
 from recbole_llmfashion.prompt.item_words import item_words
 from recbole_llmfashion.prompt.memory import MemoryLog, QueryProductMemory
 from recbole_llmfashion.prompt.template import get_template
+from recbole_llmfashion.retrieval.cosine import Near, Search
 from recbole_llmfashion.retrieval.identity_list import IdentityList
 from recbole_llmfashion.retrieval.title_list import TitleList
 from recbole_llmfashion.stages import StageStore, sha256_arrays, sha256_texts, stage_seed
@@ -68,6 +71,7 @@ class Asked:
     Attributes:
         book: answers prompts; no prompt has an answer before the engine knows what to answer with.
         report: what asking measured.
+        indexes: folders of the approximate indexes in use, by table.
     """
 
     def __init__(
@@ -85,6 +89,7 @@ class Asked:
         self.book = AnswerBook(_silent)
         self._answered: list[LLMFashionRecDataLoader] = []
         self.report: dict[str, Any] = {}
+        self.indexes: dict[str, Path] = {}
 
     @cached_property
     def memory(self) -> QueryProductMemory | None:
@@ -172,7 +177,21 @@ class Asked:
 
     def title_list(self) -> TitleList:
         """The title list by the title model."""
-        return TitleList(self.title_matrix, self.learned.title_model.encode, self.texts.tie)
+        return TitleList(self.title_matrix, self.learned.title_model.encode, self.texts.tie, self.near("title"))
+
+    def near(self, name: str) -> Near:
+        """What searches a table's vectors by the key `index`, from its stage; `indexes` then names its folder."""
+        kind = self.config["index"]
+
+        def search(vectors: np.ndarray) -> Search | None:
+            if not near.worth(vectors, kind):
+                return None
+            inputs = {"kind": kind, "vectors": sha256_arrays(vectors), "chosen": near.CHOSEN}
+            folder = self.store.get(f"index_{name}", inputs, lambda folder: near.build(vectors, kind, folder, name))
+            self.indexes[name] = folder
+            return near.load(vectors, kind, folder, name)
+
+        return search
 
     def parts(self, id_list: Ranker, popularity: np.ndarray, session_list: Ranker | None = None) -> Parts:
         """The lists and the last fallback.
@@ -201,7 +220,7 @@ class Asked:
                 "ranking: clip wants a text tower, and the training log has no queries to train one on; set "
                 "clip_pretrained, or another ranking"
             )
-        return TitleList(clip.encode(self.texts.titles), clip.encode, self.texts.tie)
+        return TitleList(clip.encode(self.texts.titles), clip.encode, self.texts.tie, self.near("clip"))
 
     def new_book(self) -> None:
         """Forgets the answers of an engine that has learned since."""

@@ -6,8 +6,9 @@ cold_token.py has it, as a stage of its own. This module knows no prompt and no 
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,10 @@ from recbole_llmfashion.cold_token import ColdItems, ColdTokenTrainer, OneItemMo
 from recbole_llmfashion.config import LLMFashionConfig, own_keys, recbole_keys
 from recbole_llmfashion.data.dataset import LLMFashionRecDataset
 from recbole_llmfashion.data.eval_loader import EvalLoader
+from recbole_llmfashion.data.fixed_order import tie_rank
 from recbole_llmfashion.errors import UserError
-from recbole_llmfashion.evaluation import HeadCollector
+from recbole_llmfashion.evaluation import HeadCollector, ask_for_orders
+from recbole_llmfashion.model.dot import dot_orders
 from recbole_llmfashion.stages import StageStore, sha256_stream, stage_seed
 
 # Keys that say where things lie and what is printed; they change no figure of a row.
@@ -80,11 +83,23 @@ def check_cold_token(config: LLMFashionConfig) -> None:
         )
 
 
-def make_trainer(config: LLMFashionConfig, model: Any, trainer_class: type | None = None) -> Trainer:
-    """RecBole's trainer for a model, without its tensorboard folder and without a matrix of users by items."""
+def make_trainer(
+    config: LLMFashionConfig, model: Any, trainer_class: type | None = None, item_ids: Sequence[str] = ()
+) -> Trainer:
+    """RecBole's trainer for a model, without its tensorboard folder and without a matrix of users by items.
+
+    Args:
+        item_ids: of the catalogue; with them, a large one is scored by tiles (model/dot.py).
+    """
     with compat.no_tensorboard_folder():
         trainer = (trainer_class or get_trainer(config["MODEL_TYPE"], config["model"]))(config, model)
     trainer.eval_collector = HeadCollector(config)
+    if hasattr(model, "ordered"):
+        ask_for_orders(trainer, model.ordered, model.tie)
+    elif item_ids:
+        tie = cache(lambda: torch.from_numpy(tie_rank(item_ids)))
+        if ordered := dot_orders(model, tie):
+            ask_for_orders(trainer, ordered, tie())
     return trainer
 
 
@@ -146,7 +161,8 @@ def _fit(
     train_data = loaders.train if cold is None else _with_token(config, loaders.train, cold[0])
     init_seed(config["seed"], config["reproducibility"])
     model = config.model_class(config, loaders.train._dataset).to(config["device"])
-    trainer = make_trainer(config, model, None if cold is None else ColdTokenTrainer)
+    item_ids = loaders.dataset.catalogue.item_ids
+    trainer = make_trainer(config, model, None if cold is None else ColdTokenTrainer, item_ids)
     if cold is not None:
         trainer.items, trainer.fresh = cold
     trainer.saved_model_file = str(folder / "best.pth")

@@ -19,7 +19,7 @@ from recbole_llmfashion.model.ranking import Parts
 from recbole_llmfashion.prompt.builder import PromptBuilder
 from recbole_llmfashion.prompt.dataloader import LLMFashionRecDataLoader
 from recbole_llmfashion.prompt.memory import QueryProductMemory
-from recbole_llmfashion.retrieval.id_list import IdList, SessionList
+from recbole_llmfashion.retrieval.id_list import IdList
 from recbole_llmfashion.stages import StageStore
 from recbole_llmfashion.texts import DatasetTexts
 
@@ -87,8 +87,8 @@ class Pipeline:
 
     def lists(self) -> Parts:
         """The two lists and the last fallback; no prompt has an answer before `learn` brings a book that has."""
-        tie = self.asked.texts.tie
-        return self.asked.parts(IdList(self.core_table, tie), self.popularity, SessionList(self.core_table, tie))
+        ids = IdList(self.core_table, self.asked.texts.tie, self.asked.near("items"))
+        return self.asked.parts(ids, self.popularity, ids.sessions())
 
     def learn(self, train_data: LLMFashionRecDataLoader) -> Iterator[str]:
         """The LLM's stages, as Learned.learn yields them; `book` then answers as well as is known."""

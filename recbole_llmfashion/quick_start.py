@@ -111,7 +111,8 @@ def _run(
     details: dict[str, Any] = {}
     if spec.trainer is None:
         folder = trained(config, loaders, store, callback_fn)
-        trainer = make_trainer(config, load_trained(config, loaders, folder))
+        item_ids = loaders.dataset.catalogue.item_ids
+        trainer = make_trainer(config, load_trained(config, loaders, folder), item_ids=item_ids)
         fit = json.loads((folder / "fit.json").read_text())
         details["epochs"], details["epochs_allowed"] = fit["epochs"], fit["epochs_allowed"]
         valid = fit["valid"]

@@ -7,6 +7,7 @@
                               [N, L], what names each item to the LLM where its ID as text does not
         memory.parquet        query, item (position), position: the training log as the memory reads it
         responses.parquet     the answers of the evaluation, by digest of the prompt
+        title.faiss, items.faiss, clip.faiss, each with a .json: index: ivf or hnsw, see embedding/near.py
         codes.faiss           item_index: semantic, the quantizer that codes of new items come from
         title/, clip/         the title model; the text tower, where there is one
     and two parts that may lie elsewhere: `adapter` and `backbone`, stages of the store or a folder of the user's. A
@@ -116,6 +117,9 @@ def _write_own(folder: Path, pipeline: Pipeline | ZeroShot) -> None:
         vectors["memory"] = asked.memory.key_vectors
         _memory_frame(asked).to_parquet(folder / "memory.parquet", index=False)
     save_file(vectors, str(folder / "vectors.safetensors"))
+    for name, index in asked.indexes.items():
+        for suffix in (".faiss", ".json"):
+            shutil.copyfile(index / f"{name}{suffix}", folder / f"{name}{suffix}")
     learned.title_model.save(folder / "title")
     asked.book.save(folder)
 
@@ -142,6 +146,7 @@ def _settings(pipeline: Pipeline | ZeroShot, mixing: Mixing) -> dict[str, Any]:
         "decoding": asdict(settings.decoding_settings(config, stage_seed(config["seed"], "responses"))),
         "beams": config["beams"],
         "mixing": asdict(mixing),
+        **({} if config["index"] == "flat" else {"index": config["index"]}),
     }
 
 

@@ -8,6 +8,7 @@ from typing import Any, get_args
 from recbole_llmfashion.config import LLMFashionConfig
 from recbole_llmfashion.data.catalogue import TEXT_ATTRIBUTES
 from recbole_llmfashion.embedding.clip import ClipSettings
+from recbole_llmfashion.embedding.near import KINDS
 from recbole_llmfashion.embedding.title import TitleSettings
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.llm.finetune import FinetuneSettings
@@ -31,6 +32,7 @@ CHOICES = {
     "prompt_targets": (True, False),
     "ranking": get_args(Ranking),
     "fallback": FALLBACKS,
+    "index": KINDS,
     "mixup_title_start": ("m", 0),
 }
 

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import torch
 from fakes import hash_encoder
+from orders import told
 
 from recbole_llmfashion.data.catalogue import Catalogue
 from recbole_llmfashion.data.timeline import Events
@@ -36,7 +37,7 @@ def order_from(*first):
 
 
 def by_title(titles):
-    return torch.tensor([order_from(3, 2) if title else order_from() for title in titles])
+    return told([order_from(3, 2) if title else order_from() for title in titles])
 
 
 class FakeDesk:
@@ -65,7 +66,7 @@ class FakeDesk:
         self.parts = Parts(
             answer=lambda prompts: [],
             position_of={item: i for i, item in enumerate(IDS)},
-            id_list=lambda positions: torch.tensor([order_from(max(0, int(p)), 5) for p in positions]),
+            id_list=lambda positions: told([order_from(max(0, int(p)), 5) for p in positions]),
             title_list=by_title,
             popularity=np.asarray([0, 1, 2, 3, 4, 5]),
             id_depth=2,
@@ -84,7 +85,7 @@ def looked(desk, text, beams=(), items=(), prompt=PROMPT, recalled=()):
     row = torch.tensor([[item + 1 for item in recalled] or [0]])
     asked = Question(row, torch.zeros((1, 1), dtype=torch.int64), torch.tensor([False]))
     ranked = rank(desk.parts, desk.run.mixing, TIE, [said], [parse_response(text)], asked)
-    reply = Reply(ranked.order[0].numpy(), ranked, desk.live, prompt, text, said.items, asked)
+    reply = Reply(ranked, desk.live, prompt, text, said.items, asked)
     nothing = Events(np.zeros(0, np.int8), np.zeros(0, np.int64), np.zeros(0))
     return Look(desk, Session(nothing, (), 0.0, {}), reply, frozenset(items))
 

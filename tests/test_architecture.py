@@ -47,7 +47,7 @@ HOMES = {
     "transformers": {"llm", "model/recformer"},
     "peft": {"llm"},
     "bitsandbytes": {"llm"},
-    "faiss": {"embedding/index", "embedding/codes"},
+    "faiss": {"embedding/index", "embedding/codes", "embedding/near"},
     "open_clip": {"embedding/clip"},
     "huggingface_hub": {"datasets/convert/download"},
     "ray": {"cluster", "tuning", "serve"},

@@ -20,6 +20,8 @@ from recbole_llmfashion.data.timeline import SEARCH
 from recbole_llmfashion.errors import UserError
 
 MEGABYTE = 2**20
+OF_HEADS = {"recall", "ndcg", "mrr", "hit", "precision", "map"}  # metrics that read of a list no more than its head
+WHOLE_BYTES = 120  # of a user and an item where RecBole's collection sorts everything for other metrics
 History = tuple[torch.Tensor, torch.Tensor]
 
 
@@ -39,7 +41,9 @@ class EvalLoader(FullSortEvalDataLoader):
         Raises:
             UserError: the memory is too small for one user.
         """
-        each, memory = self.score_bytes * self._dataset.item_num, int(self.config["eval_memory_mb"] * MEGABYTE)
+        each, memory = self.user_bytes(self._dataset.item_num), int(self.config["eval_memory_mb"] * MEGABYTE)
+        if not {name.lower() for name in self.config["metrics"]} <= OF_HEADS:
+            each = max(each, WHOLE_BYTES * self._dataset.item_num)
         if each > memory:
             raise UserError(
                 f"eval_memory_mb: {self.config['eval_memory_mb']} is too small to rank {self._dataset.item_num - 1:,} "
@@ -47,6 +51,11 @@ class EvalLoader(FullSortEvalDataLoader):
             )
         self.step = min(self.config["eval_batch_size"], memory // each)
         self.set_batch_size(self.step)
+
+    @classmethod
+    def user_bytes(cls, items: int) -> int:
+        """What ranking so many items for one user takes at the most."""
+        return cls.score_bytes * items
 
     def collate_fn(self, index: Sequence[int]) -> tuple[Interaction, History | None, torch.Tensor, torch.Tensor]:
         """RecBole's batch; its second part is what RecBole's trainer masks."""

@@ -176,7 +176,7 @@ def lists(look: Look) -> list[Listed]:
     """The final ranking, then what it comes from."""
     desk, reply = look.desk, look.reply
     mixing = desk.run.mixing
-    final = [item for item in reply.order.tolist() if item not in look.masked][:K]
+    final = [item for item in reply.top(K + len(look.masked)) if item not in look.masked][:K]
     taken = ", without what the customer took" if desk.run.mask_history else ""
     listed = [
         Listed(
@@ -210,5 +210,5 @@ def _ranked(look: Look, name: str, title: str, note: str, there: bool) -> Listed
     if not there:
         return Listed(name, title, *_or(note, [], desk, f"the answer has no {'known ID' if name == 'id' else 'title'}"))
     depth = min(K, desk.parts.id_depth) if name == "id" else K
-    order = desk.ranked_by(reply, name).order[0, :depth].numpy()  # type: ignore[arg-type]
+    order = desk.ranked_by(reply, name).final.top(depth)[0].numpy()  # type: ignore[arg-type]
     return Listed(name, title, note, [product(desk, item) for item in reply.live[order].tolist()])

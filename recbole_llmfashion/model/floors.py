@@ -13,6 +13,8 @@ from scipy import sparse
 
 from recbole_llmfashion.data.fixed_order import tie_rank
 from recbole_llmfashion.errors import UserError
+from recbole_llmfashion.retrieval.order import Fixed, Order
+from recbole_llmfashion.retrieval.scored import Scored, WholeTable
 from recbole_llmfashion.retrieval.ties import order_by_score, scores_from_order
 
 
@@ -28,9 +30,13 @@ class Popularity(SequentialRecommender):
 
     def __init__(self, config: Any, dataset: Any) -> None:
         super().__init__(config, dataset)
-        tie = torch.from_numpy(tie_rank(dataset.catalogue.item_ids))
-        order = order_by_score(torch.from_numpy(dataset.popularity()).double()[None], tie)
-        self.register_buffer("scores", with_pad_column(scores_from_order(order)))
+        self.tie = torch.from_numpy(tie_rank(dataset.catalogue.item_ids))
+        self._order = popular_order(dataset.popularity(), self.tie)
+        self.register_buffer("scores", with_pad_column(scores_from_order(self._order.top(len(self.tie)))))
+
+    def ordered(self, interaction: Any) -> Order:
+        """[B, N] the same order of catalogue positions in each row."""
+        return self._order.times(len(interaction))
 
     def full_sort_predict(self, interaction: Any) -> torch.Tensor:
         """[B, N + 1] the same strictly ordered scores in each row."""
@@ -64,21 +70,24 @@ class SeqKNN(SequentialRecommender):
         self._history = int(config["knn_history"])
         if self._history < 1:
             raise UserError(f"knn_history: expected 1 or more, found {self._history}")
-        self._tie = torch.from_numpy(tie_rank(dataset.catalogue.item_ids))
+        self.tie = torch.from_numpy(tie_rank(dataset.catalogue.item_ids))
         rows = dataset.training_actions
         self._cosine = item_cosines(rows["user"].to_numpy(), rows["item"].to_numpy(), len(dataset.catalogue))
 
-    def full_sort_predict(self, interaction: Any) -> torch.Tensor:
-        """[B, N + 1] finite, strictly ordered scores."""
+    def ordered(self, interaction: Any) -> Order:
+        """[B, N] the catalogue positions of each row."""
         items, lengths = interaction[self.ITEM_SEQ].cpu().numpy(), interaction[self.ITEM_SEQ_LEN].cpu().numpy()
         age = lengths[:, None] - 1 - np.arange(items.shape[1])
         row, column = np.nonzero((age >= 0) & (age < self._history) & (items > 0))
         weights = sparse.coo_array(
             (1 / (1 + age[row, column]), (row, items[row, column] - 1)), shape=(len(items), self._cosine.shape[0])
         ).tocsr()
-        scores = torch.from_numpy((weights @ self._cosine).toarray())
-        ordered = scores_from_order(order_by_score(scores, self._tie))
-        return with_pad_column(ordered).to(interaction[self.ITEM_SEQ].device)
+        return Scored(WholeTable(self.tie), torch.from_numpy((weights @ self._cosine).toarray()))
+
+    def full_sort_predict(self, interaction: Any) -> torch.Tensor:
+        """[B, N + 1] finite, strictly ordered scores."""
+        order = self.ordered(interaction).top(len(self.tie))
+        return with_pad_column(scores_from_order(order)).to(interaction[self.ITEM_SEQ].device)
 
     def predict(self, interaction: Any) -> torch.Tensor:
         """[B] the score of each row's own item."""
@@ -101,6 +110,11 @@ def item_cosines(users: np.ndarray, items: np.ndarray, count: int) -> sparse.csr
     row, column = together.row[apart], together.col[apart]
     value = together.data[apart] / np.sqrt(number[row] * number[column])
     return sparse.coo_array((value, (row, column)), shape=(count, count)).tocsr()
+
+
+def popular_order(popularity: np.ndarray, tie: torch.Tensor) -> Fixed:
+    """Items by popularity [N], equal ones by tie [N] int64."""
+    return Fixed(order_by_score(torch.from_numpy(popularity).double()[None], tie)[0])
 
 
 def with_pad_column(scores: torch.Tensor) -> torch.Tensor:

@@ -28,6 +28,7 @@ from recbole_llmfashion.model.ranking import (
 )
 from recbole_llmfashion.prompt.dataloader import ACTED_ITEMS, MEMORY_ITEMS, PROMPT_IDS, PROMPT_ITEMS, QUERY_KNOWN
 from recbole_llmfashion.prompt.response import parse_response
+from recbole_llmfashion.retrieval.order import Order
 from recbole_llmfashion.retrieval.ties import scores_from_order
 
 
@@ -51,7 +52,7 @@ class LLMFashionRec(SequentialRecommender):
         self.configure(config)
         self.validity = Validity()
         self.weights: Weights = {group: dict.fromkeys(FUSED, 1.0) for group in GROUPS}
-        self._tie = torch.from_numpy(tie_rank(dataset.catalogue.item_ids))
+        self.tie = torch.from_numpy(tie_rank(dataset.catalogue.item_ids))
 
     def configure(self, config: Any) -> None:
         """Takes the keys of a config whose values settings.check has seen."""
@@ -73,9 +74,13 @@ class LLMFashionRec(SequentialRecommender):
         responses = self.parts.answer(prompts)
         answers = [parse_response(response.text) for response in responses]
         asked = Question(*(interaction[name].cpu() for name in (MEMORY_ITEMS, ACTED_ITEMS, QUERY_KNOWN)))
-        ranked = rank(self.parts, self.mixing, self._tie, responses, answers, asked)
+        ranked = rank(self.parts, self.mixing, self.tie, responses, answers, asked)
         self.validity.add(answers, ranked, interaction[PROMPT_ITEMS].cpu())
         return ranked
+
+    def ordered(self, interaction: Any) -> Order:
+        """[B, N] the catalogue positions of each row."""
+        return self.ranked(interaction).final
 
     def full_sort_predict(self, interaction: Any) -> torch.Tensor:
         """[B, N + 1] finite, strictly ordered scores by RecBole's internal id."""

@@ -19,9 +19,9 @@ from torch.nn.utils.rnn import pad_sequence
 
 from recbole_llmfashion.data.dataset import HISTORY_LENGTH
 from recbole_llmfashion.data.fixed_order import tie_rank
-from recbole_llmfashion.model.floors import with_pad_column
-from recbole_llmfashion.retrieval.lead import lead
-from recbole_llmfashion.retrieval.ties import order_by_score, scores_from_order
+from recbole_llmfashion.model.floors import popular_order, with_pad_column
+from recbole_llmfashion.retrieval.order import Led, Order, Several
+from recbole_llmfashion.retrieval.ties import scores_from_order
 
 SOURCES = ("memory", "title", "popularity")
 
@@ -33,11 +33,11 @@ class Parts:
     Args:
         last_query: (user, events before the row) to the text of the user's last search, None where there is none, and
             the memory's catalogue positions for it, best first.
-        title_list: b texts to [b, N] item positions, closest title first; never asked where no user ever searched.
+        title_list: b texts to orders, closest title first; never asked where no user ever searched.
     """
 
     last_query: Callable[[int, int], tuple[str | None, Sequence[int]]]
-    title_list: Callable[[Sequence[str]], torch.Tensor]
+    title_list: Callable[[Sequence[str]], Order]
 
 
 class QueryMemory(SequentialRecommender):
@@ -57,26 +57,32 @@ class QueryMemory(SequentialRecommender):
 
     def __init__(self, config: Any, dataset: Any) -> None:
         super().__init__(config, dataset)
-        tie = torch.from_numpy(tie_rank(dataset.catalogue.item_ids))
-        self._popular = order_by_score(torch.from_numpy(dataset.popularity()).double()[None], tie)
+        self.tie = torch.from_numpy(tie_rank(dataset.catalogue.item_ids))
+        self._popular = popular_order(dataset.popularity(), self.tie)
         self.sources: Counter[str] = Counter()
 
-    def full_sort_predict(self, interaction: Any) -> torch.Tensor:
-        """[B, N + 1] finite, strictly ordered scores by RecBole's internal id."""
+    def ordered(self, interaction: Any) -> Order:
+        """[B, N] the catalogue positions of each row."""
         asked = (interaction[self.USER_ID].tolist(), interaction[HISTORY_LENGTH].tolist())
         answers = [self.parts.last_query(user, length) for user, length in zip(*asked, strict=True)]
-        order = self._popular.repeat(len(answers), 1)
         searched = [row for row, (query, _) in enumerate(answers) if query is not None]
+        known = torch.tensor([query is not None for query, _ in answers])
+        parts: list[tuple[torch.Tensor, Order]] = [(~known, self._popular.times(len(answers) - len(searched)))]
         if searched:
             by_title = self.parts.title_list([str(answers[row][0]) for row in searched])
             products = [torch.tensor(answers[row][1], dtype=torch.int64) for row in searched]
-            order[searched] = lead(by_title, pad_sequence(products, True, -1))
+            parts.append((known, Led(pad_sequence(products, True, -1), by_title)))
         self.sources.update(
             memory=sum(len(answers[row][1]) > 0 for row in searched),
             title=sum(len(answers[row][1]) == 0 for row in searched),
             popularity=len(answers) - len(searched),
         )
-        return with_pad_column(scores_from_order(order)).to(interaction[self.USER_ID].device)
+        return Several(parts)
+
+    def full_sort_predict(self, interaction: Any) -> torch.Tensor:
+        """[B, N + 1] finite, strictly ordered scores by RecBole's internal id."""
+        order = self.ordered(interaction)
+        return with_pad_column(scores_from_order(order.top(order.shape[1]))).to(interaction[self.USER_ID].device)
 
     def predict(self, interaction: Any) -> torch.Tensor:
         """[B] the score of each row's own item."""

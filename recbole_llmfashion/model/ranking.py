@@ -15,15 +15,15 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from recbole_llmfashion.llm.answers import Response
+from recbole_llmfashion.model.floors import popular_order
 from recbole_llmfashion.prompt.response import Answer
 from recbole_llmfashion.retrieval.fusion import CONSTANT, fused_order
-from recbole_llmfashion.retrieval.lead import lead
 from recbole_llmfashion.retrieval.mixup import mixup
-from recbole_llmfashion.retrieval.ties import order_by_score
+from recbole_llmfashion.retrieval.order import Fixed, Led, Order, Several
 
 FALLBACKS = ("memory", "popularity")
 Ranking = Literal["mixup", "id", "title", "clip", "beams", "fusion"]
-Ranker = Callable[[Tensor], Tensor]  # [B] item positions to [B, N] positions, best first
+Ranker = Callable[[Tensor], Order]  # of item positions
 FUSED = ("beams", "id", "title", "session", "memory")  # the lists of fusion
 FUSED_DEPTH = 100  # of each
 # A query that the log holds is answered by its own results, any other by its neighbours': how far the memory is to be
@@ -50,11 +50,18 @@ class Parts:
     answer: Callable[[Sequence[np.ndarray]], list[Response]]
     position_of: dict[str, int]
     id_list: Ranker
-    title_list: Callable[[Sequence[str]], Tensor]
+    title_list: Callable[[Sequence[str]], Order]
     popularity: np.ndarray
-    clip_list: Callable[[Sequence[str]], Tensor] | None = None
+    clip_list: Callable[[Sequence[str]], Order] | None = None
     session_list: Ranker | None = None
     id_depth: int = FUSED_DEPTH
+    _popular: Fixed | None = field(default=None, repr=False)
+
+    def popular(self, tie: Tensor) -> Fixed:
+        """What is popular first, equal counts by tie rank [N]; found once."""
+        if self._popular is None:
+            self._popular = popular_order(self.popularity, tie)
+        return self._popular
 
 
 @dataclass(frozen=True)
@@ -98,8 +105,8 @@ class Ranked:
     """Every item's place for each row.
 
     Args:
-        order: [B, N] int64 positions, best first.
-        id_order: [B, N] int64, the ID list; any order in a row without an ID.
+        final: the order, of which only what is asked for is found.
+        by_id: the ID list; any order in a row without an ID.
         positions: [B] int64, the generated item, -1 where there is none.
         has_title: [B] bool.
         recalled: [B, R] int64, the memory's products that may lead the fallback, positions + 1, 0 for none.
@@ -108,14 +115,19 @@ class Ranked:
         known: [B] bool, see Question.
     """
 
-    order: Tensor
-    id_order: Tensor
+    final: Order
+    by_id: Order
     positions: Tensor
     has_title: Tensor
     recalled: Tensor
     mixing: Mixing
     lists: Mapping[str, Tensor] = field(default_factory=dict)
     known: Tensor | None = None
+
+    @property
+    def order(self) -> Tensor:
+        """[B, N] int64 positions, best first: all of them, which costs a sort of the catalogue."""
+        return self.final.top(self.final.shape[1])
 
     @property
     def has_id(self) -> Tensor:
@@ -129,7 +141,7 @@ class Ranked:
             return heaviest
         if ranking in ("mixup", "id") and bool(self.has_id[row]):
             alone = ranking == "id" or not bool(self.has_title[row])
-            return "id" if alone or item in self.id_order[row, : self.mixing.m].tolist() else "title"
+            return "id" if alone or item in self.by_id.top(self.mixing.m)[row].tolist() else "title"
         if ranking != "id" and bool(self.has_title[row]):
             return "clip" if ranking == "clip" else "title"
         return "memory" if bool((self.recalled[row] == item + 1).any()) else "popularity"
@@ -160,25 +172,28 @@ def rank(
         asked: what else is known of the rows.
     """
     positions = torch.tensor([parts.position_of.get(answer.item_token or "", -1) for answer in answers])
-    id_order = parts.id_list(positions)
-    by_title = parts.clip_list if mixing.ranking == "clip" else parts.title_list
-    assert by_title is not None
-    title_order = by_title([answer.title or "" for answer in answers])
+    by_id = parts.id_list(positions)
+    title_list = parts.clip_list if mixing.ranking == "clip" else parts.title_list
+    assert title_list is not None
+    by_title = title_list([answer.title or "" for answer in answers])
     has_id, has_title = positions >= 0, torch.tensor([answer.title is not None for answer in answers])
     recalled = asked.recalled if mixing.use_memory else torch.zeros_like(asked.recalled)
-    fallback, lacking = id_order.clone(), ~(has_id & has_title)
-    if lacking.any():
-        fallback[lacking] = fallback_order(parts.popularity, recalled[lacking], tie)
+    fallback = Led(recalled - 1, parts.popular(tie).times(len(answers)))
     lists: dict[str, Tensor] = {}
+    order: Order
     if mixing.ranking == "id":
-        order = torch.where(has_id[:, None], id_order, fallback)
+        order = _either(has_id, by_id, fallback)
     elif mixing.ranking == "mixup":
-        order = mixup(id_order, title_order, has_id, has_title, fallback, mixing.m, mixing.k, mixing.title_start)
+        order = mixup(by_id, by_title, has_id, has_title, fallback, mixing.m, mixing.k, mixing.title_start)
     else:
-        order = torch.where(has_title[:, None], title_order, fallback)
-        lists = _short_lists(parts, mixing, responses, asked, (id_order, has_id), (title_order, has_title))
-        order = _joined(order, lists, mixing, asked.known)
-    return Ranked(order, id_order, positions, has_title, recalled, mixing, lists, asked.known)
+        lists = _short_lists(parts, mixing, responses, asked, (by_id, has_id), (by_title, has_title))
+        order = _joined(_either(has_title, by_title, fallback), lists, mixing, asked.known)
+    return Ranked(order, by_id, positions, has_title, recalled, mixing, lists, asked.known)
+
+
+def _either(has: Tensor, order: Order, other: Order) -> Order:
+    """Rows of one order where there is one, else of another."""
+    return Several([(has, order.rows(has)), (~has, other.rows(~has))])
 
 
 def _short_lists(
@@ -186,8 +201,8 @@ def _short_lists(
     mixing: Mixing,
     responses: Sequence[Response],
     asked: Question,
-    by_id: tuple[Tensor, Tensor],
-    by_title: tuple[Tensor, Tensor],
+    by_id: tuple[Order, Tensor],
+    by_title: tuple[Order, Tensor],
 ) -> dict[str, Tensor]:
     """The heads of the lists that beams and fusion join; none for a list alone."""
     if mixing.ranking not in ("beams", "fusion"):
@@ -196,8 +211,8 @@ def _short_lists(
     if mixing.ranking == "beams":
         return {"beams": beams}
 
-    def head(order: Tensor, known: Tensor) -> Tensor:
-        return torch.where(known[:, None], order[:, :FUSED_DEPTH], -1)
+    def head(order: Order, known: Tensor) -> Tensor:
+        return torch.where(known[:, None], order.top(FUSED_DEPTH), -1)
 
     lists = {"beams": beams[:, :FUSED_DEPTH], "id": head(*by_id)[:, : parts.id_depth], "title": head(*by_title)}
     if parts.session_list is not None:
@@ -205,30 +220,17 @@ def _short_lists(
     return lists | {"memory": asked.recalled[:, :FUSED_DEPTH] - 1}
 
 
-def _joined(order: Tensor, lists: Mapping[str, Tensor], mixing: Mixing, known: Tensor) -> Tensor:
+def _joined(order: Order, lists: Mapping[str, Tensor], mixing: Mixing, known: Tensor) -> Order:
     """The whole order: what the short lists hold, then what they do not, as `order` has it."""
     if mixing.ranking == "beams":
-        return lead(order, lists["beams"])
+        return Led(lists["beams"], order)
     if mixing.ranking != "fusion":
         return order
-    joined = torch.empty_like(order)
+    joined = []
     for group, rows in (("known", known), ("new", ~known)):
-        joined[rows] = fused_order(
-            order[rows], {name: found[rows] for name, found in lists.items()}, mixing.weights[group]
-        )
-    return joined
-
-
-def fallback_order(popularity: np.ndarray, recalled: Tensor, tie: Tensor) -> Tensor:
-    """[B, N] the recalled products in their order, then popularity, then the fixed order.
-
-    Args:
-        popularity: [N].
-        recalled: [B, R] int64, positions + 1, 0 for none.
-        tie: [N] int64.
-    """
-    popular = order_by_score(torch.from_numpy(popularity).double()[None], tie)
-    return lead(popular.repeat(len(recalled), 1), recalled - 1)
+        short = {name: found[rows] for name, found in lists.items()}
+        joined.append((rows, fused_order(order.rows(rows), short, mixing.weights[group])))
+    return Several(joined)
 
 
 @dataclass

@@ -19,6 +19,7 @@ from recbole_llmfashion.prompt.builder import Prompt, PromptBuilder
 
 PROMPT_IDS, PROMPT_ITEMS, ACTED_ITEMS = "prompt_ids", "prompt_items", "acted_items"
 MEMORY_ITEMS, QUERY_KNOWN = "memory_items", "query_known"
+TILE = 2**18  # items that are scored at once; a test holds it to retrieval.scored's
 
 
 class LLMFashionRecDataLoader(EvalLoader):
@@ -31,13 +32,19 @@ class LLMFashionRecDataLoader(EvalLoader):
 
     builder: PromptBuilder
     _dataset: LLMFashionRecDataset
-    score_bytes = 120  # the orders of several lists beside each other
+    score_bytes = 24  # of a user and an item of a tile: scores by row and by item, and what compares them
+    list_bytes = 2**20  # of a user: the heads of all lists, beside each other and scored pair by pair
 
     def __init__(
         self, config: Any, dataset: LLMFashionRecDataset, sampler: Any, shuffle: bool = False, training: bool = False
     ) -> None:
         self.training = training
         super().__init__(config, dataset, sampler, shuffle=False)
+
+    @classmethod
+    def user_bytes(cls, items: int) -> int:
+        """A tile of the items at a time (retrieval/scored.py), so that this does not grow beyond it."""
+        return cls.score_bytes * min(items, TILE) + cls.list_bytes
 
     def questions(self, rows: Sequence[int] | np.ndarray) -> Iterator[tuple[Events, float, list[int]]]:
         """What the builder is asked for each row: the events before it, its moment, the memory's products."""

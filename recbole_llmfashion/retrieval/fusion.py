@@ -11,6 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from recbole_llmfashion.retrieval.order import Led, Order
+from recbole_llmfashion.retrieval.ties import best_first
+
 CONSTANT = 10.0  # C: with short lists a small one, so that their heads count
 GRID = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0)
 ROUNDS = 3
@@ -34,10 +37,21 @@ def fused_scores(lists: Mapping[str, Tensor], weights: Mapping[str, float], item
     return scores[:, :items]
 
 
-def fused_order(order: Tensor, lists: Mapping[str, Tensor], weights: Mapping[str, float]) -> Tensor:
+def fused_order(order: Order, lists: Mapping[str, Tensor], weights: Mapping[str, float]) -> Order:
     """[B, N] items by descending score, equal ones as `order` [B, N] has them; other arguments as in `fused_scores`."""
-    scores = fused_scores(lists, weights, order.shape[1])
-    return order.gather(1, scores.gather(1, order).argsort(dim=1, descending=True, stable=True))
+    held = torch.cat(list(lists.values()), dim=1)
+    if not held.shape[1] or not len(held):
+        return order
+    # the items of a row by number, so that a row's scores are as many as its lists hold, and not the catalogue
+    ordered, index = held.sort(dim=1)
+    fresh = torch.ones_like(ordered)
+    fresh[:, 1:] = (ordered[:, 1:] != ordered[:, :-1]).long()
+    numbers = torch.empty_like(held).scatter_(1, index, fresh.cumsum(dim=1) - 1)
+    items = torch.full_like(held, -1).scatter_(1, numbers, held)
+    numbered = torch.where(held < 0, -1, numbers).split([found.shape[1] for found in lists.values()], dim=1)
+    scores = fused_scores(dict(zip(lists, numbered, strict=True)), weights, held.shape[1])
+    best = best_first(scores, order.places(items.clamp(min=0)))
+    return Led(torch.where(scores > 0, items, -1).gather(1, best), order)
 
 
 class Candidates:

@@ -3,7 +3,8 @@
 import numpy as np
 from torch import Tensor
 
-from recbole_llmfashion.retrieval.cosine import CosineTable
+from recbole_llmfashion.retrieval.cosine import CosineTable, Near
+from recbole_llmfashion.retrieval.order import Order
 
 
 class IdList:
@@ -14,23 +15,25 @@ class IdList:
     Args:
         table: [N, d] float, CORE's rows by item position, without the pad row, which CORE trains as a negative.
         tie: [N] int64, see `data.fixed_order.tie_rank`.
+        near: see CosineTable.
     """
 
-    def __init__(self, table: np.ndarray, tie: np.ndarray) -> None:
-        self._table = CosineTable(table, tie)
+    def __init__(self, table: np.ndarray, tie: np.ndarray, near: Near | None = None) -> None:
+        self._table = CosineTable(table, tie, near)
 
-    def __call__(self, items: Tensor) -> Tensor:
-        """Item positions for each item, itself first, then the closest, equal cosines by tie rank.
+    def sessions(self) -> "SessionList":
+        """The list for sessions by the same table."""
+        return SessionList(self._table)
+
+    def __call__(self, items: Tensor) -> Order:
+        """[B, N] for each item itself first, then the closest, equal cosines by tie rank.
 
         Args:
             items: [B] int64 positions; a row of -1 (no ID) gets some order, which the caller must mask.
-
-        Returns:
-            [B, N] int64.
         """
         known = items.clamp(min=0)
         # a duplicate of the item's row, or rounding, must not put another item before the one that was generated
-        return self._table.order(self._table.vectors(known), first=known)
+        return self._table.ranked(self._table.vectors(known), first=known)
 
 
 class SessionList:
@@ -40,21 +43,18 @@ class SessionList:
     CORE calls it CORE-ave, arXiv 2204.11067), and needs no weights beside the table.
 
     Args:
-        table, tie: as IdList has them.
+        table: of the items' rows.
     """
 
-    def __init__(self, table: np.ndarray, tie: np.ndarray) -> None:
-        self._table = CosineTable(table, tie)
+    def __init__(self, table: CosineTable) -> None:
+        self._table = table
 
-    def __call__(self, items: Tensor) -> Tensor:
-        """Item positions for each session, closest first, equal cosines by tie rank.
+    def __call__(self, items: Tensor) -> Order:
+        """[B, N] for each session the closest items first, equal cosines by tie rank.
 
         Args:
             items: [B, S] int64 positions, -1 for none; a row without any gets some order, which the caller must mask.
-
-        Returns:
-            [B, N] int64.
         """
         known = (items >= 0)[:, :, None]
         rows = self._table.vectors(items.clamp(min=0).flatten()).reshape(*items.shape, self._table.width)
-        return self._table.order((rows * known).sum(dim=1))
+        return self._table.ranked((rows * known).sum(dim=1))

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from recbole_llmfashion.retrieval.ties import order_by_score
+from recbole_llmfashion.retrieval.order import Fixed, Led, Order
 
 
 class IdentityList:
@@ -17,16 +17,12 @@ class IdentityList:
     """
 
     def __init__(self, tie: np.ndarray) -> None:
-        self._tie = torch.from_numpy(np.asarray(tie, np.int64))
+        self._order = Fixed(torch.argsort(torch.from_numpy(np.asarray(tie, np.int64))))
 
-    def __call__(self, items: Tensor) -> Tensor:
-        """Item positions for each item: itself first, then every other item by tie rank.
+    def __call__(self, items: Tensor) -> Order:
+        """[B, N] for each item itself first, then every other item by tie rank.
 
         Args:
             items: [B] int64 positions; a row of -1 (no ID) gets some order, which the caller must mask.
-
-        Returns:
-            [B, N] int64.
         """
-        scores = torch.zeros(len(items), len(self._tie))
-        return order_by_score(scores.scatter_(1, items.clamp(min=0)[:, None], 1.0), self._tie)
+        return Led(items.clamp(min=0)[:, None], self._order.times(len(items)))

@@ -28,6 +28,32 @@ def order_by_score(scores: Tensor, tie: Tensor) -> Tensor:
     return by_tie[torch.argsort(scores[:, by_tie], dim=1, descending=True, stable=True)]
 
 
+def head_by_score(scores: Tensor, tie: Tensor, k: int) -> Tensor:
+    """[B, min(k, N)] int64: the head of `order_by_score`, found without sorting the rest; arguments as there.
+
+    Raises:
+        ValueError: a score is NaN.
+    """
+    if k >= scores.shape[1]:
+        return order_by_score(scores, tie)
+    if not k:
+        return torch.empty(len(scores), 0, dtype=torch.int64)
+    values, found = scores.topk(k, dim=1)
+    _refuse_nan(values)  # to topk a NaN is greater than any number
+    last = values[:, -1:]
+    cut = (scores == last).sum(dim=1) > (values == last).sum(dim=1)  # a tie goes on behind the head
+    for row in torch.nonzero(cut).flatten().tolist():
+        held = torch.nonzero(scores[row] >= last[row]).flatten()
+        found[row] = held[order_by_score(scores[row, held][None], tie[held])[0, :k]]
+    return found.gather(1, best_first(scores.gather(1, found), tie[found]))
+
+
+def best_first(scores: Tensor, tie: Tensor) -> Tensor:
+    """[B, T] int64 columns by descending score, equal scores by ascending tie; scores and tie [B, T] of each row."""
+    by_tie = tie.argsort(dim=1)
+    return by_tie.gather(1, scores.gather(1, by_tie).argsort(dim=1, descending=True, stable=True))
+
+
 def scores_from_order(order: Tensor) -> Tensor:
     """Scores that any evaluator ranks in this very order: N - rank, rank from 0.
 

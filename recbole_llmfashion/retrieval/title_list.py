@@ -4,9 +4,9 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
-from torch import Tensor
 
-from recbole_llmfashion.retrieval.cosine import CosineTable
+from recbole_llmfashion.retrieval.cosine import CosineTable, Near
+from recbole_llmfashion.retrieval.order import Order
 
 
 class TitleList:
@@ -16,16 +16,19 @@ class TitleList:
         matrix: [N, d] float32, unit rows, one an item.
         encoder: b texts to [b, d] unit rows, the one that made `matrix`.
         tie: [N] int64, see `data.fixed_order.tie_rank`.
+        near: see CosineTable.
     """
 
-    def __init__(self, matrix: np.ndarray, encoder: Callable[[Sequence[str]], np.ndarray], tie: np.ndarray) -> None:
-        self._table = CosineTable(matrix, tie)
+    def __init__(
+        self,
+        matrix: np.ndarray,
+        encoder: Callable[[Sequence[str]], np.ndarray],
+        tie: np.ndarray,
+        near: Near | None = None,
+    ) -> None:
+        self._table = CosineTable(matrix, tie, near)
         self._encoder = encoder
 
-    def __call__(self, titles: Sequence[str]) -> Tensor:
-        """Item positions for each title, closest first, equal cosines by tie rank.
-
-        Returns:
-            [B, N] int64.
-        """
-        return self._table.order(torch.from_numpy(np.asarray(self._encoder(titles), np.float32)))
+    def __call__(self, titles: Sequence[str]) -> Order:
+        """[B, N] for each title the closest items first, equal cosines by tie rank."""
+        return self._table.ranked(torch.from_numpy(np.asarray(self._encoder(titles), np.float32)))

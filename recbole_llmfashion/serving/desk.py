@@ -9,6 +9,7 @@ anew when the stock changes and never changes itself; making one reads no file a
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from logging import getLogger
 
 import numpy as np
 import torch
@@ -25,7 +26,6 @@ from recbole_llmfashion.model.ranking import (
     Ranked,
     Ranking,
     Validity,
-    fallback_order,
     rank,
 )
 from recbole_llmfashion.prompt.builder import Prompt, PromptBuilder
@@ -33,9 +33,10 @@ from recbole_llmfashion.prompt.item_index import ItemIndex
 from recbole_llmfashion.prompt.memory import MemoryLog, QueryProductMemory
 from recbole_llmfashion.prompt.response import parse_response
 from recbole_llmfashion.prompt.template import get_template
-from recbole_llmfashion.retrieval.id_list import IdList, SessionList
+from recbole_llmfashion.retrieval.cosine import Near
+from recbole_llmfashion.retrieval.id_list import IdList
 from recbole_llmfashion.retrieval.identity_list import IdentityList
-from recbole_llmfashion.retrieval.lead import lead
+from recbole_llmfashion.retrieval.order import Led, Order
 from recbole_llmfashion.retrieval.title_list import TitleList
 from recbole_llmfashion.serving.loaded import LoadedRun, MemoryFiles
 from recbole_llmfashion.serving.session import Session
@@ -49,8 +50,7 @@ class Reply:
     """What became of a session.
 
     Args:
-        order: [n] positions of live items, best first.
-        ranked: the same over the live items, one row.
+        ranked: the order of the live items, one row.
         live: [n] the position of each live item.
         prompt: None where the session held nothing to ask about.
         response: as generated.
@@ -58,13 +58,16 @@ class Reply:
         asked: what the ranking knew beside the answer.
     """
 
-    order: np.ndarray
     ranked: Ranked
     live: np.ndarray
     prompt: Prompt | None
     response: str
     beams: np.ndarray
     asked: Question
+
+    def top(self, k: int) -> list[int]:
+        """Positions of the k best live items."""
+        return self.live[self.ranked.final.top(k)[0].numpy()].tolist()
 
     def list_of(self, position: int) -> str:
         """Which list gave an item: beams, id, title, session, memory, clip or popularity."""
@@ -125,19 +128,26 @@ class Desk:
     def _parts(self) -> Parts:
         run, stock, live, tie = self.run, self.stock, self.live, self._tie.numpy()
         tokens = self.builder.item_tokens
-        clip, table = None, None if stock.core is None else stock.core[live]
+        clip, ids = None, None if stock.core is None else IdList(stock.core[live], tie, self._near("items"))
         if stock.clip is not None and run.clip is not None:
-            clip = TitleList(stock.clip[live], run.clip.encode, tie)
+            clip = TitleList(stock.clip[live], run.clip.encode, tie, self._near("clip"))
         return Parts(
             answer=self.book,
             position_of={tokens[position]: i for i, position in enumerate(live)},
-            id_list=IdentityList(tie) if table is None else IdList(table, tie),
-            title_list=TitleList(stock.title[live], run.title_model.encode, tie),
+            id_list=IdentityList(tie) if ids is None else ids,
+            title_list=TitleList(stock.title[live], run.title_model.encode, tie, self._near("title")),
             popularity=stock.popularity[live],
-            session_list=None if table is None else SessionList(table, tie),
-            id_depth=1 if table is None else FUSED_DEPTH,
+            session_list=None if ids is None else ids.sessions(),
+            id_depth=1 if ids is None else FUSED_DEPTH,
             clip_list=clip,
         )
+
+    def _near(self, name: str) -> Near | None:
+        """The run's own index; of other items than the run's every one is looked at."""
+        if self.run.searched == "flat" or self.stock is self.run.stock:
+            return self.run.near(name)
+        getLogger(__name__).warning(f"items were added or removed: the {name} list is searched without its index")
+        return None
 
     def replies(self, sessions: Sequence[Session], validity: Validity) -> list[Reply]:
         """Asks about all and ranks each; a session without an event is not asked about, popularity answers it.
@@ -172,8 +182,7 @@ class Desk:
         ranked = rank(self.parts, self.run.mixing, self._tie, [response], answers, question)
         if prompt is not None:
             validity.add(answers, ranked, self._row(prompt.items))
-        order = self.live[ranked.order[0].numpy()]
-        return Reply(order, ranked, self.live, prompt, response.text, response.items, question)
+        return Reply(ranked, self.live, prompt, response.text, response.items, question)
 
     def ranked_by(self, reply: Reply, ranking: Ranking) -> Ranked:
         """What the lists of a reply give when they are joined in another way, or not joined; nothing is asked again."""
@@ -188,13 +197,12 @@ class Desk:
             query: a harmless text; of an empty one, what is popular is found.
         """
         if not query:
-            nothing = torch.zeros((1, 1), dtype=torch.int64)
-            return self._positions(fallback_order(self.parts.popularity, nothing, self._tie), k)
+            return self._positions(self.parts.popular(self._tie), k)
         shown = self.memory.top_products(query) if self.memory is not None else []
-        return self._positions(lead(self.parts.title_list([query]), self._row(shown) - 1), k)
+        return self._positions(Led(self._row(shown) - 1, self.parts.title_list([query])), k)
 
-    def _positions(self, order: torch.Tensor, k: int) -> list[int]:
-        return self.live[order[0, :k].numpy()].tolist()
+    def _positions(self, order: Order, k: int) -> list[int]:
+        return self.live[order.top(k)[0].numpy()].tolist()
 
     def _answer(self, prompt: Prompt, hear: Callable[[str], None] | None) -> Response:
         return self.book([prompt.ids], lambda prompts: self._respond(prompts, hear))[0]

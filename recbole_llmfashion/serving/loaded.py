@@ -14,8 +14,10 @@ import pandas as pd
 from safetensors.numpy import load_file
 
 from recbole_llmfashion.data.catalogue import TEXT_ATTRIBUTES, Catalogue
+from recbole_llmfashion.embedding import near
 from recbole_llmfashion.embedding.clip import ClipText
 from recbole_llmfashion.embedding.codes import ResidualCodes
+from recbole_llmfashion.embedding.near import IndexKind
 from recbole_llmfashion.embedding.title import TitleModel
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.llm.adapter import load_adapter
@@ -28,6 +30,7 @@ from recbole_llmfashion.prompt.builder import PromptSettings
 from recbole_llmfashion.prompt.item_index import ItemIndex
 from recbole_llmfashion.prompt.item_words import item_words
 from recbole_llmfashion.prompt.memory import MemoryLog
+from recbole_llmfashion.retrieval.cosine import Near, Search
 from recbole_llmfashion.run_folder import OWN
 from recbole_llmfashion.serving.stock import Stock
 from recbole_llmfashion.versions import versions
@@ -66,7 +69,8 @@ class LoadedRun:
         template, prompt, decoding, mixing: how it asks, answers and ranks.
         beams: likeliest items of an answer; 0 for none.
         mask_history: whether what the customer took is left out of the list.
-        responses: the folder with the answers of its evaluation.
+        responses: the folder with the answers of its evaluation, and with its indexes.
+        searched: how its lists find their heads.
     """
 
     manifest: Manifest
@@ -86,6 +90,17 @@ class LoadedRun:
     beams: int
     mask_history: bool
     responses: Path
+    searched: IndexKind = "flat"
+
+    def near(self, name: str) -> Near:
+        """What searches one of the run's own tables, as the evaluation did."""
+
+        def search(vectors: np.ndarray) -> Search | None:
+            if not near.worth(vectors, self.searched):
+                return None
+            return near.load(vectors, self.searched, self.responses, name)
+
+        return search
 
 
 def load_run(folder: Path) -> LoadedRun:
@@ -141,6 +156,7 @@ def _load(manifest: Manifest) -> LoadedRun:
         beams=settings["beams"],
         mask_history=settings["mask_history"],
         responses=own,
+        searched=settings.get("index", "flat"),
     )
 
 

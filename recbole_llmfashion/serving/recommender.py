@@ -143,7 +143,7 @@ class Recommender:
         return frozenset(session.items() if self._run.mask_history else ())
 
     def _listed(self, ask: Ask, desk: Desk, reply: Reply, session: Session, masked: frozenset[int]) -> Listed:
-        head = reply.order[: ask.k + len(masked)].tolist()
+        head = reply.top(ask.k + len(masked))
         lines = [(place, item) for place, item in enumerate(head) if item not in masked]
         told = self._told(desk, reply) if ask.explain else (None, None)
         return Listed(
@@ -240,5 +240,5 @@ def _check_k(k: int, live: int, masked: int) -> None:
 
 def _line(reply: Reply, desk: Desk, place: int, item: int, prompt: str | None, response: str | None) -> Recommended:
     catalogue = desk.stock.catalogue
-    score = float(len(reply.order) - place)
+    score = float(len(reply.live) - place)
     return Recommended(catalogue.item_ids[item], catalogue.titles[item], score, reply.list_of(item), prompt, response)

@@ -142,7 +142,8 @@ class Runner:
             config = self.config(entry, seed)
             known = (recbole_keys(entry.model) | own_keys(config.model_class)) - PLACES
             # a key that came later: rows that leave it at its default stay the rows that they were
-            known -= set() if config["mask_history"] else {"mask_history"}
+            defaults = {"mask_history": False, "index": "flat"}
+            known -= {key for key, value in defaults.items() if config.final_config_dict.get(key) == value}
             values = {key: config.final_config_dict.get(key) for key in sorted(known)}
             self._values[name] = json.loads(json.dumps(values, default=str))
         return self._values[name]

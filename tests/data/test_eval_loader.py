@@ -7,6 +7,8 @@ from recbole_llmfashion.baseline import make_loaders
 from recbole_llmfashion.config import load_config
 from recbole_llmfashion.data.eval_loader import MEGABYTE, EvalLoader
 from recbole_llmfashion.errors import UserError
+from recbole_llmfashion.prompt import dataloader
+from recbole_llmfashion.retrieval import scored
 
 
 def test_users_at_once(tmp_path, monkeypatch):
@@ -27,3 +29,18 @@ def test_users_at_once(tmp_path, monkeypatch):
     monkeypatch.setattr(EvalLoader, "score_bytes", MEGABYTE // 3)
     with pytest.raises(UserError, match="eval_memory_mb: 2 is too small to rank 6 items for one user; take at least 3"):
         batches(eval_memory_mb=2)
+
+
+def test_a_metric_of_whole_lists_takes_more(tmp_path, monkeypatch):
+    write_tiny(tmp_path)
+    monkeypatch.setattr("recbole_llmfashion.data.eval_loader.WHOLE_BYTES", MEGABYTE)
+    keys = {"data_path": str(tmp_path), "topk": [3], "eval_memory_mb": 6}
+    assert len(make_loaders(load_config(SASRec, "tiny", overrides={**keys, "metrics": ["Recall", "NDCG"]})).test) == 1
+    with pytest.raises(UserError, match="take at least 7"):
+        make_loaders(load_config(SASRec, "tiny", overrides={**keys, "metrics": ["NDCG", "GAUC"]}))
+
+
+def test_the_lists_take_no_more_than_a_tile():
+    assert dataloader.TILE == scored.TILE
+    each = dataloader.LLMFashionRecDataLoader.user_bytes
+    assert each(3000) < each(scored.TILE) == each(10_000_000) < 8 * MEGABYTE

@@ -114,9 +114,11 @@ def test_predict_is_the_score_of_the_own_item(tmp_path):
     assert model.predict(batch(1)).tolist() == [model.full_sort_predict(batch(1))[0, 1].item()]
 
 
-@pytest.mark.parametrize("keys", [{"mixup_title_start": "k"}, {"mixup_m": -1}, {"mixup_k": 0}, {"fallback": "x"}])
+@pytest.mark.parametrize(
+    "keys", [{"mixup_title_start": "k"}, {"mixup_m": -1}, {"mixup_k": 0}, {"fallback": "x"}, {"index": "x"}]
+)
 def test_values_that_mean_nothing(keys):
-    with pytest.raises(UserError, match=r"mixup|fallback"):
+    with pytest.raises(UserError, match=r"mixup|fallback|index: expected one of flat, ivf, hnsw"):
         settings.check(load_config(LLMFashionRec, "tiny", overrides=keys))
 
 

@@ -6,12 +6,16 @@ import torch
 from fakes import hash_encoder
 from hypothesis import given
 from hypothesis import strategies as st
+from orders import whole
 
 from recbole_llmfashion.data.fixed_order import tie_rank
 from recbole_llmfashion.llm.answers import Response
-from recbole_llmfashion.model.ranking import FUSED, Mixing, Parts, Question, Validity, fallback_order, rank
+from recbole_llmfashion.model.floors import popular_order
+from recbole_llmfashion.model.ranking import FUSED, Mixing, Parts, Question, Validity, rank
 from recbole_llmfashion.prompt.response import parse_response
+from recbole_llmfashion.retrieval.cosine import CosineTable
 from recbole_llmfashion.retrieval.id_list import IdList, SessionList
+from recbole_llmfashion.retrieval.order import Led
 from recbole_llmfashion.retrieval.title_list import TitleList
 
 ITEMS = ("a", "b", "c", "d", "e", "f")
@@ -37,7 +41,7 @@ def hand_made(session=True, id_depth=100):
         id_list=IdList(TABLE, TIE),
         title_list=titles,
         clip_list=titles,
-        session_list=SessionList(TABLE, TIE) if session else None,
+        session_list=SessionList(CosineTable(TABLE, TIE)) if session else None,
         popularity=np.array([0, 5, 0, 0, 3, 0]),
         id_depth=id_depth,
     )
@@ -163,8 +167,11 @@ def test_a_memory_without_weight_may_still_lead_the_fallback():
 
 
 def test_the_fallback_by_hand():
-    order = fallback_order(np.array([0, 5, 0, 0, 3, 0]), torch.tensor([[6, 0, 4], [0, 0, 0]]), torch.arange(6))
-    assert order.tolist() == [[5, 3, 1, 4, 0, 2], [1, 4, 0, 2, 3, 5]]
+    popular = popular_order(np.array([0, 5, 0, 0, 3, 0]), torch.arange(6))
+    assert whole(Led(torch.tensor([[5, -1, 3], [-1, -1, -1]]), popular.times(2))).tolist() == [
+        [5, 3, 1, 4, 0, 2],
+        [1, 4, 0, 2, 3, 5],
+    ]
 
 
 ANSWER = st.sampled_from([*ANSWERS, "product ID: f, title: plain socks"])
@@ -181,7 +188,7 @@ def test_every_item_has_one_place_and_a_list(rows, ranking, weights):
     weights = dict(zip(FUSED, weights, strict=True))
     mixing = Mixing(ranking, 2, 10, 0, True, {"new": weights, "known": weights})
     ranked, _ = ranked_of(texts, mixing, torch.tensor(recalled), beams, torch.tensor(acted))
-    for row, order in enumerate(ranked.order.tolist()):
+    for row, order in enumerate(whole(ranked.final).tolist()):
         assert sorted(order) == [0, 1, 2, 3, 4, 5]
         assert {ranked.list_of(row, item) for item in order} <= {*FUSED, "clip", "popularity"}
 

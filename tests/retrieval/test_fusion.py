@@ -7,6 +7,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from orders import told, whole
 
 from recbole_llmfashion.retrieval.fusion import GRID, Candidates, fused_order, fused_scores
 
@@ -39,12 +40,12 @@ def test_a_gap_counts_as_a_place_and_no_weight_is_nothing() -> None:
 
 
 def test_a_fused_order_literal() -> None:
-    order = torch.tensor([[4, 3, 2, 1, 0], [0, 1, 2, 3, 4]])
+    order = told([[4, 3, 2, 1, 0], [0, 1, 2, 3, 4]])
     # row 1: 0 (.2587), 3 (.2576), 1 (.0833), then what no list holds as it stood; row 2: 4, then as it stood
-    assert fused_order(order, LISTS, {"a": 1.0, "b": 2.0}).tolist() == [[0, 3, 1, 4, 2], [4, 0, 1, 2, 3]]
+    assert whole(fused_order(order, LISTS, {"a": 1.0, "b": 2.0})).tolist() == [[0, 3, 1, 4, 2], [4, 0, 1, 2, 3]]
     # what stands in no list that weighs anything stays where it was
-    assert fused_order(order, LISTS, {"b": 1.0}).tolist() == [[0, 3, 4, 2, 1], [0, 1, 2, 3, 4]]
-    assert torch.equal(fused_order(order, LISTS, {}), order)
+    assert whole(fused_order(order, LISTS, {"b": 1.0})).tolist() == [[0, 3, 4, 2, 1], [0, 1, 2, 3, 4]]
+    assert torch.equal(whole(fused_order(order, LISTS, {})), whole(order))
 
 
 def candidates(lists: Lists, targets: list[int]) -> Candidates:

@@ -2,6 +2,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from orders import told, whole
 from torch import Tensor
 
 from recbole_llmfashion.retrieval.mixup import mixup
@@ -19,8 +20,8 @@ def letters(row: list[int]) -> str:
 
 def mix(id_list: str, title_list: str, m: int, k: int, start: int) -> str:
     yes = torch.tensor([True])
-    fallback = torch.tensor([order("".join(sorted(id_list, reverse=True)))])
-    mixed = mixup(torch.tensor([order(id_list)]), torch.tensor([order(title_list)]), yes, yes, fallback, m, k, start)
+    fallback = told([order("".join(sorted(id_list, reverse=True)))])
+    mixed = whole(mixup(told([order(id_list)]), told([order(title_list)]), yes, yes, fallback, m, k, start))
     return letters(mixed[0].tolist())
 
 
@@ -44,18 +45,18 @@ def test_literal_lists(id_list: str, title_list: str, m: int, k: int, start: int
 
 
 def test_rows_of_each_kind_in_one_batch() -> None:
-    ids = torch.tensor([order("afedcb")] * 4)
-    titles = torch.tensor([order("bcadef")] * 4)
-    fallback = torch.tensor([order("fedcba")] * 4)
+    ids = told([order("afedcb")] * 4)
+    titles = told([order("bcadef")] * 4)
+    fallback = told([order("fedcba")] * 4)
     has_id = torch.tensor([True, False, True, False])
     has_title = torch.tensor([True, True, False, False])
-    mixed = mixup(ids, titles, has_id, has_title, fallback, 1, 5, 1)
+    mixed = whole(mixup(ids, titles, has_id, has_title, fallback, 1, 5, 1))
     assert [letters(row) for row in mixed.tolist()] == ["acdebf", "bcadef", "afedcb", "fedcba"]
 
 
 def test_empty_batch() -> None:
-    nothing, none = torch.empty(0, 3, dtype=torch.int64), torch.empty(0, dtype=torch.bool)
-    assert mixup(nothing, nothing, none, none, nothing, 1, 10, 1).shape == (0, 3)
+    nothing, none = told(torch.empty(0, 3, dtype=torch.int64)), torch.empty(0, dtype=torch.bool)
+    assert whole(mixup(nothing, nothing, none, none, nothing, 1, 10, 1)).shape == (0, 3)
 
 
 @pytest.mark.parametrize(("m", "k", "start"), [(-1, 5, -1), (1, 0, 1), (2, 5, 1)])
@@ -80,6 +81,6 @@ def test_equals_the_sentence_in_the_method(seed: int, n: int, m: int, k: int, fr
 
     ids, titles, fallback = draw(), draw(), draw()
     yes = torch.ones(3, dtype=torch.bool)
-    mixed = mixup(ids, titles, yes, yes, fallback, m, k, start).tolist()
+    mixed = whole(mixup(told(ids), told(titles), yes, yes, told(fallback), m, k, start)).tolist()
     assert all(sorted(row) == list(range(n)) for row in mixed)
     assert mixed == [by_the_book(i, t, m, k, start) for i, t in zip(ids.tolist(), titles.tolist(), strict=True)]

@@ -31,8 +31,8 @@ def test_a_look_is_what_is_recommended(job, recommender):
     ):
         look, lines = recommender.look(actions), recommender.recommend(actions, 10, explain=True)
         ids = look.desk.stock.catalogue.item_ids
-        assert [ids[i] for i in look.reply.order[:10]] == [line.item for line in lines]
-        assert [look.reply.list_of(i) for i in look.reply.order[:10]] == [line.list for line in lines]
+        assert [ids[i] for i in look.reply.top(10)] == [line.item for line in lines]
+        assert [look.reply.list_of(i) for i in look.reply.top(10)] == [line.list for line in lines]
         assert look.desk.ranked_by(look.reply, "fusion").order.equal(look.reply.ranked.order)
         assert look.reply.response == (lines[0].response or "") and look.masked == frozenset()
     by_beams = look.desk.ranked_by(look.reply, "beams").order[0, : len(look.reply.beams)]

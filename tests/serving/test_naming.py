@@ -57,7 +57,7 @@ def test_a_new_item_has_a_token_whose_row_is_its_words(job):
     likest = (before[:first] @ after[-1] / before[:first].norm(dim=1).clamp(min=1e-9)).topk(2).indices.tolist()
     assert set(likest) <= words
     again = reply(desk)  # a desk that was made before says what it said
-    assert np.array_equal(again.order, answer.order) and again.response == answer.response
+    assert np.array_equal(again.ranked.order, answer.ranked.order) and again.response == answer.response
 
 
 def test_tokens_stay_with_their_items(job):

@@ -1,8 +1,13 @@
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from orders import told, whole
 
-from recbole_llmfashion.retrieval.lead import lead
+from recbole_llmfashion.retrieval.order import Led
+
+
+def lead(order: torch.Tensor, first: torch.Tensor) -> torch.Tensor:
+    return whole(Led(first, told(order)))
 
 
 def test_literal_rows() -> None:

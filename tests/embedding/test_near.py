@@ -1,0 +1,71 @@
+"""Approximate indexes: near enough, kept in files, and refused where they belong to something else."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from recbole_llmfashion.embedding import near
+from recbole_llmfashion.errors import UserError
+from recbole_llmfashion.retrieval.cosine import CosineTable
+
+GENERATOR = np.random.default_rng(0)
+WORDS = GENERATOR.normal(size=(60, 16))
+# each the mean of three words, as titles are of theirs; every one of them twice
+HALF = np.stack([WORDS[GENERATOR.permutation(60)[:3]].mean(axis=0) for _ in range(1500)])
+VECTORS = np.concatenate([HALF, HALF]).astype(np.float32)
+UNIT = (HALF / np.linalg.norm(HALF, axis=1, keepdims=True)).astype(np.float32)
+TIE = GENERATOR.permutation(3000)
+QUERIES = torch.from_numpy(np.stack([WORDS[GENERATOR.permutation(60)[:2]].sum(axis=0) for _ in range(40)])).float()
+
+
+def searched(kind, folder):
+    def made(rows):
+        near.build(rows, kind, folder, "title")
+        return near.load(rows, kind, folder, "title")
+
+    return CosineTable(VECTORS, TIE, made)
+
+
+@pytest.mark.parametrize("kind", ["ivf", "hnsw"])
+def test_the_head_is_nearly_that_of_a_full_search(kind, tmp_path):
+    exact, order = CosineTable(VECTORS, TIE).ranked(QUERIES), searched(kind, tmp_path).ranked(QUERIES)
+    least = CosineTable(VECTORS, TIE).of(QUERIES, exact.top(10)).min(dim=1, keepdim=True).values
+    scores = CosineTable(VECTORS, TIE).of(QUERIES, order.top(10))
+    assert float((scores >= least - 1e-6).float().mean()) >= (0.9 if kind == "ivf" else 0.99)
+    # a title that stands twice is there twice, its items by the fixed order
+    head = order.top(10).numpy()
+    assert all(set(row[::2] % 1500) == set(row[1::2] % 1500) for row in head)
+    assert (TIE[head[:, 0]] < TIE[head[:, 1]]).all()
+
+
+def test_behind_the_head_stand_all_other_items_exactly(tmp_path):
+    order, exact = searched("ivf", tmp_path).ranked(QUERIES[:3]), CosineTable(VECTORS, TIE).ranked(QUERIES[:3])
+    whole, head = order.top(3000), order.top(100)
+    assert all(sorted(row) == list(range(3000)) for row in whole.tolist())
+    for row, (found, sorted_all) in enumerate(zip(whole.tolist(), exact.top(3000).tolist(), strict=True)):
+        assert found == head[row].tolist() + [item for item in sorted_all if item not in set(head[row].tolist())]
+    nothing = torch.empty(3, 0, dtype=torch.int64)
+    for place in (0, 7, 99, 100, 101, 1500, 2999):
+        assert order.ahead(whole[:, place], nothing).tolist() == [place] * 3
+
+
+@pytest.mark.parametrize("kind", ["ivf", "hnsw"])
+def test_an_index_that_does_not_belong_here_is_refused(kind, tmp_path):
+    near.build(UNIT, kind, tmp_path, "title")
+    assert near.load(UNIT, kind, tmp_path, "title")(UNIT[:2], 1).tolist() == [[0], [1]]
+    other = "ivf" if kind == "hnsw" else "hnsw"
+    for vectors, asked in ((UNIT[::-1].copy(), kind), (UNIT[:-1], kind), (UNIT, other)):
+        with pytest.raises(UserError, match="of other vectors, or of another kind"):
+            near.load(vectors, asked, tmp_path, "title")
+    about = json.loads((tmp_path / "title.json").read_text())
+    assert about["kind"] == kind and about["rows"] == 1500
+    for broken in (lambda path: path.write_bytes(path.read_bytes()[:99]), lambda path: path.unlink()):
+        broken(tmp_path / "title.faiss")
+        with pytest.raises(UserError, match=r"title.faiss: no index that can be read; remove its folder"):
+            near.load(UNIT, kind, tmp_path, "title")
+
+
+def test_of_few_vectors_every_one_is_looked_at():
+    assert not near.worth(UNIT[:999], "ivf") and near.worth(UNIT, "hnsw") and not near.worth(UNIT, "flat")

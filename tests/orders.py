@@ -1,0 +1,29 @@
+"""Whole orders in and out, for what asks of an order no more than a head and a count."""
+
+import torch
+from torch import Tensor
+
+from recbole_llmfashion.retrieval.order import Fixed, Led, Order
+
+
+def told(orders: Tensor | list[list[int]]) -> Order:
+    """Orders [B, N] as they are written down."""
+    rows = torch.as_tensor(orders)
+    return Led(rows, Fixed(torch.arange(rows.shape[1])).times(len(rows)))
+
+
+def whole(order: Order) -> Tensor:
+    """[B, N]; that counts and heads agree with it is asserted."""
+    rows, n = order.shape
+    found = order.top(n)
+    nothing = torch.empty(rows, 0, dtype=torch.int64)
+    for place in range(n if rows else 0):
+        assert torch.equal(order.top(place), found[:, :place])
+        assert order.ahead(found[:, place], nothing).tolist() == [place] * rows
+        assert order.ahead(found[:, place], found[:, place // 2 : place]).tolist() == [place // 2] * rows
+    if rows and n:
+        assert torch.equal(order.places(found).argsort(dim=1), torch.arange(n).expand(rows, -1))
+        odd = torch.arange(rows) % 2 == 1
+        assert torch.equal(order.rows(odd).top(n), found[odd])
+        assert order.rows(odd).ahead(found[odd, n - 1], nothing[odd]).tolist() == [n - 1] * int(odd.sum())
+    return found
