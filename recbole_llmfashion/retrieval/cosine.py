@@ -46,8 +46,8 @@ class CosineTable:
         self.columns = torch.empty_like(self.items).scatter_(0, self.items, torch.arange(len(row)))
         self._first = torch.from_numpy(np.searchsorted(row[self.items.numpy()], np.arange(len(distinct) + 1)))
         # tiles of so many items, and never a part of the items of a row
-        cuts = np.unique(np.searchsorted(self._first.numpy(), np.arange(0, len(row), TILE)))
-        self._tiles = list(pairwise([*cuts.tolist(), len(distinct)]))
+        cuts = np.searchsorted(self._first.numpy(), np.arange(0, len(row), TILE))
+        self._tiles = list(pairwise(np.unique([*cuts, len(distinct)]).tolist()))
         self._search = None if near is None else near(self.distinct.numpy())
 
     def vectors(self, items: Tensor) -> Tensor:
