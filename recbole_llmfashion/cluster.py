@@ -38,7 +38,6 @@ def cluster(
     *,
     option: str = "--address",
     object_store: int = OBJECT_STORE,
-    quiet: bool = True,
 ) -> Iterator[None]:
     """Ray, started here for this job, or the cluster at an address, which stays up.
 
@@ -47,7 +46,6 @@ def cluster(
         num_cpus: of the one that is started; None takes the machine's.
         option: where the address was given, for the line about a mistake.
         object_store: bytes of the one that is started, for what is handed to its workers.
-        quiet: whether what workers print is kept from the terminal.
 
     Raises:
         UserError: nothing answers there, other versions do, or Ray does not start here.
@@ -59,7 +57,7 @@ def cluster(
     os.environ["RAY_CHDIR_TO_TRIAL_DIR"] = "0"
     started = not ray.is_initialized()
     if started:
-        _start(address, option, num_cpus, object_store, quiet)
+        _start(address, option, num_cpus, object_store)
     try:
         if address:
             check_nodes(option)
@@ -69,8 +67,8 @@ def cluster(
             ray.shutdown()
 
 
-def _start(address: str | None, option: str, num_cpus: int | None, object_store: int, quiet: bool) -> None:
-    given: dict[str, Any] = {"log_to_driver": not quiet, "logging_level": "ERROR"}
+def _start(address: str | None, option: str, num_cpus: int | None, object_store: int) -> None:
+    given: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
     if not address:
         given |= {"num_cpus": num_cpus, "include_dashboard": False, "object_store_memory": object_store}
     try:

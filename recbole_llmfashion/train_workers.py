@@ -13,6 +13,7 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from logging import getLogger
 from pathlib import Path
 from typing import Any
 
@@ -44,12 +45,12 @@ def finetune_on_workers(work: Finetuning, folder: Path, workers: int, address: s
     """
     size = sum(array.nbytes for example in work.examples for array in example.arrays())
     cores = max(os.cpu_count() or 1, workers)
-    quiet = not work.show_progress
-    with cluster(address, cores, option=OPTION, object_store=OBJECT_STORE + 4 * size, quiet=quiet):
+    with cluster(address, cores, option=OPTION, object_store=OBJECT_STORE + 4 * size):
         running = work.checkpoint.path
         running.mkdir(parents=True, exist_ok=True)
         shared = [folder, running, *([Path(work.backbone.source)] if Path(work.backbone.source).is_dir() else [])]
         check_nodes(OPTION, shared)
+        getLogger(__name__).info(f"fine-tuning on {workers} workers of Ray; its last state is in {running}")
         storage = Path(tempfile.mkdtemp(prefix="ray-", dir=running))
         try:
             _fit(work, folder, storage, workers, *share(resources(), workers))
@@ -100,7 +101,8 @@ def train_on_worker(told: dict[str, Any]) -> None:
     ranks = Ranks(context.get_world_rank(), context.get_world_size(), device)
     work: Finetuning = ray.get(told["work"])
     try:
-        replace(work, backbone=replace(work.backbone, device=device)).run(folder, ranks)
+        # what a worker prints is not seen, so it draws no bars
+        replace(work, backbone=replace(work.backbone, device=device), show_progress=False).run(folder, ranks)
     except UserError as error:  # all of them have it (Ranks.agree); raised, Ray would try it again and again
         if ranks.first:
             (folder / REFUSED).write_text(str(error), encoding="utf-8")

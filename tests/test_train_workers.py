@@ -17,10 +17,12 @@ from train_fakes import SETTINGS, STEPS, examples, item_index
 from recbole_llmfashion import train_workers
 from recbole_llmfashion.baseline import PLACES
 from recbole_llmfashion.cluster import cluster
+from recbole_llmfashion.engine import Engine
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.finetuning import BackboneChoice, Finetuning
 from recbole_llmfashion.llm.backbone import load_tokenizer
 from recbole_llmfashion.llm.finetune import CheckpointFolder
+from recbole_llmfashion.stages import StageStore
 from recbole_llmfashion.train_workers import finetune_on_workers, share
 
 cloudpickle.register_pickle_by_value(sys.modules[__name__])
@@ -78,6 +80,7 @@ def ray_here():
         yield
 
 
+@pytest.mark.slow
 def test_two_workers_one_killed_make_one_workers_adapter(tmp_path, ray_here):
     alone, two = folder_of(tmp_path / "alone"), folder_of(tmp_path / "two")
     work(tmp_path / "alone").run(alone)
@@ -134,5 +137,24 @@ def test_who_computes_has_no_share_in_any_digest():
     assert {"num_train_workers", "ray_address"} <= PLACES
 
 
-def test_one_worker_starts_no_ray(monkeypatch):
-    monkeypatch.setattr(train_workers, "finetune_on_workers", None)
+@pytest.mark.parametrize("workers", [1, 2])
+def test_ray_is_asked_for_several_workers_alone(tmp_path, monkeypatch, workers):
+    """Both ways have the same inputs, and so the same stage; `prepare` reads neither key."""
+    asked = []
+    config = {
+        "llm_name_or_path": BACKBONE,
+        "show_progress": False,
+        "seed": 1,
+        "max_new_tokens": 9,
+        "quantization": "none",
+    }
+    config |= {"compute_dtype": "fp32", "device": "cpu", "checkpoint_steps": 2, "ray_address": "10.0.0.9:6379"}
+    engine = Engine(config | {"num_train_workers": workers}, StageStore(tmp_path))
+    engine._examples, engine._index, engine._speech, engine._finetuning = [], None, None, SETTINGS
+    engine._adapter_inputs = {"settings": "these"}
+    monkeypatch.setattr(Finetuning, "run", lambda self, folder: asked.append(("here", self.checkpoint.path, folder)))
+    monkeypatch.setattr(train_workers, "finetune_on_workers", lambda work, *rest: asked.append(("ray", *rest)))
+    engine._finetune(tmp_path / "adapter")
+    running = engine.store.running("adapter", engine._adapter_inputs)
+    expected = [("here", running, tmp_path / "adapter"), ("ray", tmp_path / "adapter", 2, "10.0.0.9:6379")]
+    assert asked == [expected[workers - 1]]
