@@ -44,7 +44,8 @@ def answers(
     nodes = resources()
     if gpus is None:
         gpus = float(any(node.get("GPU", 0.0) >= 1 for node in nodes))
-    if not fitting(nodes, cpus, gpus):
+    most = min(workers, len(shards), fitting(nodes, cpus, gpus))
+    if not most:
         raise UserError(
             f"--cpus_per_worker={cpus} --gpus_per_worker={gpus:g}: no node that is up has as much; ask for less"
         )
@@ -55,7 +56,8 @@ def answers(
         fn_constructor_args=(str(run), begun, cpus),
         batch_size=None,  # a block is a shard
         batch_format="pyarrow",
-        compute=ActorPoolStrategy(min_size=1, max_size=workers, max_tasks_in_flight_per_actor=1),
+        # all at once, for a pool that begins with one grows too late; fewer go on where a node is lost
+        compute=ActorPoolStrategy(min_size=1, initial_size=most, max_size=most, max_tasks_in_flight_per_actor=1),
         num_cpus=cpus,
         num_gpus=gpus,
     )

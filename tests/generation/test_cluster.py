@@ -31,6 +31,9 @@ class Slow(Responder):
         node = ray.get_runtime_context().get_node_id()
         mark = self.marks / f"{node}-{table['shard'][0].as_py()}-{uuid.uuid4().hex}"
         mark.write_text("begun")
+        until = time.monotonic() + 300
+        while len({other.name.split("-")[0] for other in self.marks.iterdir()}) < 2 and time.monotonic() < until:
+            time.sleep(0.1)  # until both nodes are at work
         time.sleep(0.7)
         answered = super().__call__(table)
         mark.write_text("done")
