@@ -31,8 +31,12 @@ from recbole_llmfashion.evaluation import HeadCollector, ask_for_orders
 from recbole_llmfashion.model.dot import dot_orders
 from recbole_llmfashion.stages import StageStore, sha256_stream, stage_seed
 
-# Keys that say where things lie and what is printed; they change no figure of a row.
-PLACES = {"data_path", "checkpoint_dir", "show_progress", "state", "gpu_id", "use_gpu", "worker", "config_file"}
+# Keys that say where things lie, where and by how many it is computed, and what is printed; they change no figure of a
+# row.
+PLACES = {
+    "data_path", "checkpoint_dir", "show_progress", "state", "gpu_id", "use_gpu", "worker", "config_file",
+    "num_train_workers", "ray_address",
+}  # fmt: skip
 # Keys that change what is evaluated, or how fast, and never what a model learns; and keys
 # that choose rows, for the rows themselves are a part of the stage's inputs. cold_token and
 # mask_history (it moves the validation scores that end a training) are inputs of their own where they are True, so that

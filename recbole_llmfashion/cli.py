@@ -11,6 +11,7 @@ from recbole_llmfashion import recformer_pretrain
 from recbole_llmfashion.datasets import commands
 from recbole_llmfashion.datasets.simulate import command as simulate
 from recbole_llmfashion.demo import command as demo
+from recbole_llmfashion.generation import command as generation
 from recbole_llmfashion.run import guarded
 from recbole_llmfashion.serving import command as serving
 from recbole_llmfashion.study import command as study
@@ -28,6 +29,7 @@ study.register(app)
 analysis.register(app)
 recformer_pretrain.register(app)
 serving.register(app)
+generation.register(app)
 demo.register(app)
 
 

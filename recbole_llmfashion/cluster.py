@@ -1,16 +1,23 @@
-"""Ray itself: started for one search, or found running at an address, and never asked to phone home."""
+"""Ray itself: started for one job, or found running at an address, and never asked to phone home.
+
+A cluster is asked at the start whether all of its nodes run what runs here and see the folders that they will need.
+"""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import ray
 from ray._private import ray_constants
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from recbole_llmfashion.errors import UserError
+from recbole_llmfashion.versions import versions
 
 OBJECT_STORE = 100 * 2**20  # bytes; results are a few numbers, Ray would set aside a third of the memory
+ANSWER_WITHIN = 120  # seconds; a node starts a Python for its answer
 
 
 def workers_like_here() -> None:
@@ -25,15 +32,23 @@ def workers_like_here() -> None:
 
 
 @contextmanager
-def cluster(address: str | None, num_cpus: int | None = None) -> Iterator[None]:
-    """Ray, started here for this search, or the cluster at an address, which stays up.
+def cluster(
+    address: str | None,
+    num_cpus: int | None = None,
+    *,
+    option: str = "--address",
+    object_store: int = OBJECT_STORE,
+) -> Iterator[None]:
+    """Ray, started here for this job, or the cluster at an address, which stays up.
 
     Args:
         address: host:port of a running cluster; None starts one here.
         num_cpus: of the one that is started; None takes the machine's.
+        option: where the address was given, for the line about a mistake.
+        object_store: bytes of the one that is started, for what is handed to its workers.
 
     Raises:
-        UserError: nothing answers there, or Ray does not start here.
+        UserError: nothing answers there, other versions do, or Ray does not start here.
     """
     workers_like_here()
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # Ray would phone home
@@ -42,27 +57,93 @@ def cluster(address: str | None, num_cpus: int | None = None) -> Iterator[None]:
     os.environ["RAY_CHDIR_TO_TRIAL_DIR"] = "0"
     started = not ray.is_initialized()
     if started:
-        _start(address, num_cpus)
+        _start(address, option, num_cpus, object_store)
     try:
+        if address:
+            check_nodes(option)
         yield
     finally:
         if started:
             ray.shutdown()
 
 
-def _start(address: str | None, num_cpus: int | None) -> None:
-    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
+def _start(address: str | None, option: str, num_cpus: int | None, object_store: int) -> None:
+    given: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
     if not address:
-        quiet |= {"num_cpus": num_cpus, "include_dashboard": False, "object_store_memory": OBJECT_STORE}
+        given |= {"num_cpus": num_cpus, "include_dashboard": False, "object_store_memory": object_store}
     try:
-        ray.init(address=address or "local", **quiet)
+        ray.init(address=address or "local", **given)
     except Exception as error:  # Ray's own start raises RuntimeError, ValueError, TimeoutError and plain Exception
         text = " ".join(str(error).split())
+        if address and "ersion mismatch" in text:
+            raise UserError(
+                f"{option}: the Ray cluster at '{address}' runs other versions ({text}); install there what runs here"
+            ) from None
         if address:
             raise UserError(
-                f"--address: no Ray cluster at '{address}' ({text}); start one with `ray start --head`"
+                f"{option}: no Ray cluster at '{address}' ({text}); start one with `ray start --head`"
             ) from None
         raise UserError(f"Ray did not start here ({text}); its logs are in session_latest/logs of its folder") from None
+
+
+def _about_node(folders: Sequence[str]) -> tuple[dict[str, str], list[str]]:
+    """On a node: what it runs, and which of the folders it does not see."""
+    return versions(), [folder for folder in folders if not Path(folder).is_dir()]
+
+
+def check_nodes(option: str, folders: Sequence[Path] = ()) -> None:
+    """Asks every node that is up whether it can do this job.
+
+    Args:
+        option: where the address was given.
+        folders: absolute, which every node must see.
+
+    Raises:
+        UserError: a node without this package, with other versions of what decides numbers, or without a folder.
+    """
+    told, ask = [str(folder) for folder in folders], ray.remote(num_cpus=0)(_about_node)
+    asked = {
+        f"{node['NodeManagerAddress']} ({node['NodeID'][:8]})": ask.options(
+            scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
+        ).remote(told)
+        for node in ray.nodes()
+        if node["Alive"]
+    }
+    for node, answer in asked.items():
+        try:
+            there, missing = ray.get(answer, timeout=ANSWER_WITHIN)
+        except Exception as error:  # what a node raises that cannot import us is whatever its import raised
+            why = (" ".join(str(error).split()) or type(error).__name__)[-160:]
+            raise UserError(f"{option}: node {node} cannot run recbole_llmfashion ({why}); install it there") from None
+        if other := differing(there, versions()):
+            raise UserError(f"{option}: node {node} runs {other}; install there what runs here")
+        if missing:
+            raise UserError(
+                f"{option}: node {node} does not see {missing[0]}; put it on a disk that all nodes share, at one path"
+            )
+
+
+def differing(there: Mapping[str, str], here: Mapping[str, str]) -> str:
+    """What a node has otherwise, in words; empty where nothing. Of Python the last number does not count."""
+
+    def matters(name: str, found: str | None) -> str | None:
+        return found.rpartition(".")[0] if name == "python" and found else found
+
+    names = [name for name in here if matters(name, there.get(name)) != matters(name, here[name])]
+    return ", ".join(f"{name} {there.get(name, 'of no version')} (here {here[name]})" for name in names)
+
+
+def resources() -> list[dict[str, float]]:
+    """What each node that is up has, by Ray's names: CPU, GPU."""
+    return [node["Resources"] for node in ray.nodes() if node["Alive"]]
+
+
+def fitting(nodes: Sequence[Mapping[str, float]], cpus: float, gpus: float) -> int:
+    """How many workers of so many CPUs and GPUs the nodes hold."""
+    wanted = {name: amount for name, amount in (("CPU", cpus), ("GPU", gpus)) if amount}
+    return sum(
+        int(min((node.get(name, 0.0) / amount for name, amount in wanted.items()), default=1.0)) for node in nodes
+    )
 
 
 def slots(cpus: float, gpus: float) -> int:
@@ -71,10 +152,9 @@ def slots(cpus: float, gpus: float) -> int:
     Raises:
         UserError: not one; Ray would wait for such a node for ever.
     """
-    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    nodes = resources()
     wanted = {name: amount for name, amount in (("CPU", cpus), ("GPU", gpus)) if amount}
-    fitting = [min((node.get(name, 0.0) / amount for name, amount in wanted.items()), default=1.0) for node in nodes]
-    total = sum(map(int, fitting))
+    total = fitting(nodes, cpus, gpus)
     if not total:
         most = ", ".join(f"{max(node.get(name, 0.0) for node in nodes):g} {name}s" for name in wanted)
         raise UserError(f"--cpus_per_trial={cpus:g} --gpus_per_trial={gpus:g}: no node has as much; the most is {most}")

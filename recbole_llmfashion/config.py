@@ -189,6 +189,13 @@ def load_config(
         raise UserError(f"config of {name}: {' '.join(str(error).split())}") from error
 
 
+def given_keys(config: LLMFashionConfig) -> dict[str, Any]:
+    """What the files and the command line of a run gave its model, later ones over earlier ones."""
+    layers = [read_yaml(Path(file)) for file in config["config_layers"]] + [config["command_line"]]
+    known = recbole_keys(config["model"]) | own_keys(config.model_class)
+    return {key: value for layer in layers for key, value in layer.items() if key in known}
+
+
 def check_valid_metric(config: LLMFashionConfig) -> None:
     """RecBole looks for valid_metric among what it computed after the first epoch, and finds a KeyError.
 

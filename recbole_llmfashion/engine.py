@@ -18,21 +18,19 @@ import numpy as np
 from recbole_llmfashion import settings
 from recbole_llmfashion.config import LLMFashionConfig
 from recbole_llmfashion.errors import UserError
+from recbole_llmfashion.finetuning import BackboneChoice, Finetuning
 from recbole_llmfashion.llm.answers import Response, respond
-from recbole_llmfashion.llm.backbone import Backbone, load_backbone, load_tokenizer, vocabulary_size
+from recbole_llmfashion.llm.backbone import Backbone, load_tokenizer, vocabulary_size
 from recbole_llmfashion.llm.embedded import SHIPPED, save_untrained
 from recbole_llmfashion.llm.examples import Example
-from recbole_llmfashion.llm.finetune import CheckpointFolder, FinetuneLog, finetune, load_adapter, save_adapter
-from recbole_llmfashion.llm.generate import DecodingSettings, Generator, make_generator
-from recbole_llmfashion.llm.item_rows import add_items
+from recbole_llmfashion.llm.finetune import CheckpointFolder, load_adapter
+from recbole_llmfashion.llm.generate import make_generator
 from recbole_llmfashion.llm.merge import merge_adapter
 from recbole_llmfashion.llm.vllm_backend import check_interpreter, vllm_generate
 from recbole_llmfashion.prompt.item_index import ItemIndex
-from recbole_llmfashion.prompt.response import parse_response
 from recbole_llmfashion.stages import StageStore, sha256, sha256_arrays, stage_seed
 
 EMBEDDED, UNTRAINED = "embedded", "embedded-untrained"
-PROBE_PROMPTS = 64
 
 
 class Engine:
@@ -121,33 +119,31 @@ class Engine:
         getLogger(__name__).info(f"adapter: {json.dumps(shown)}")
 
     def _backbone(self, index: ItemIndex | None) -> Backbone:
-        backbone = load_backbone(
-            self.source, self.config["quantization"], self.config["compute_dtype"], self.config["device"]
-        )
-        if index is not None:
-            add_items(backbone, index)
-        return backbone
+        return self._choice().load(index)
+
+    def _choice(self) -> BackboneChoice:
+        source = str(Path(self.source).absolute()) if Path(self.source).is_dir() else self.source
+        return BackboneChoice(source, self.config["quantization"], self.config["compute_dtype"], self.config["device"])
 
     def _finetune(self, folder: Path) -> None:
-        backbone, examples, chosen = self._backbone(self._index), self._examples, self._finetuning
-        pick = np.linspace(0, len(examples) - 1, min(PROBE_PROMPTS, len(examples))).astype(int)
-        prompts = [examples[i].prompt for i in pick]
-        sampling = DecodingSettings(
-            decoding="sample", max_new_tokens=self.config["max_new_tokens"], batch_size=32, seed=chosen.seed
-        )
-
-        def format_failures(model: Any) -> float:
-            responses = Generator(model, self._speech, sampling)(prompts)
-            return float(np.mean([not parse_response(text).well_formed for text in responses]))
-
         running = self.store.running("adapter", self._adapter_inputs)
-        kept = CheckpointFolder(running, self.config["checkpoint_steps"])
-        log: FinetuneLog = finetune(backbone, examples, chosen, self.show_progress, format_failures, kept)
-        save_adapter(log.model, folder)
-        report = {"quantized_layers": backbone.quantized_layers, "prompts": len(examples), **log.summary()}
-        losses = report.pop("losses")
-        (folder / "finetune.json").write_text(json.dumps(report, indent=1))
-        (folder / "losses.json").write_text(json.dumps(losses))
+        work = Finetuning(
+            self._choice(),
+            self._examples,
+            self._index,
+            self._speech,
+            self._finetuning,
+            self.config["max_new_tokens"],
+            CheckpointFolder(running.absolute(), self.config["checkpoint_steps"]),
+            self.show_progress,
+        )
+        if self.config["num_train_workers"] == 1:
+            work.run(folder)
+            return
+        # Ray takes a second to import, and who trains alone needs none of it
+        from recbole_llmfashion.train_workers import finetune_on_workers
+
+        finetune_on_workers(work, folder.absolute(), self.config["num_train_workers"], self.config["ray_address"])
 
     @property
     def adapter(self) -> Path:

@@ -16,6 +16,7 @@ from recbole.utils import init_seed
 
 from recbole_llmfashion import compat
 from recbole_llmfashion.baseline import (
+    PLACES,
     Loaders,
     ValidCallback,
     core_table,
@@ -25,7 +26,7 @@ from recbole_llmfashion.baseline import (
     stage_root,
     trained,
 )
-from recbole_llmfashion.config import LLMFashionConfig, check_valid_metric, tuned_file
+from recbole_llmfashion.config import LLMFashionConfig, check_valid_metric, given_keys, tuned_file
 from recbole_llmfashion.data.fixed_order import tie_rank
 from recbole_llmfashion.evaluation import RANK_COLUMNS, RankCollector, full_rank_mrr
 from recbole_llmfashion.memory_probe import PeakMemory
@@ -134,7 +135,7 @@ def _run(
             details |= trainer.details(loaders)
     details |= {"mask_history": True} if config["mask_history"] else {}
     if keep:
-        about = {"seed": config["seed"], "metrics": metrics}
+        about = {"seed": config["seed"], "metrics": metrics, "keys": _given(config)}
         run = trainer.keep(store.root.parent / "runs", about) if isinstance(trainer, FloorTrainer) else folder
         details |= {"run": str(run)} if run is not None else {}
     searched = config["model"] if spec.trainer is None else spec.trainer.searched
@@ -149,6 +150,12 @@ def _run(
         "test": len(loaders.test._dataset),
     }
     return metrics, {name.lower(): float(value) for name, value in valid.items()}, ranks, details
+
+
+def _given(config: LLMFashionConfig) -> dict[str, Any]:
+    """What the run was asked for, so that its rows can be made again: keys of this model, and where the data lies."""
+    left_out = PLACES - {"data_path"}
+    return {key: value for key, value in given_keys(config).items() if key not in left_out}
 
 
 def _own_loaders(config: LLMFashionConfig, spec: ModelSpec, loaders: Loaders) -> Loaders:

@@ -50,6 +50,11 @@ def check(config: LLMFashionConfig) -> None:
         raise UserError(f"prompt_attributes: expected some of {', '.join(TEXT_ATTRIBUTES)}, found {sorted(unknown)}")
     if config["checkpoint_steps"] < 0:
         raise UserError(f"checkpoint_steps: expected 0 or more, found {config['checkpoint_steps']}")
+    if not 1 <= config["num_train_workers"] <= config["llm_batch_size"]:
+        raise UserError(
+            f"num_train_workers: expected 1 to llm_batch_size ({config['llm_batch_size']}), which they share, found "
+            f"{config['num_train_workers']}"
+        )
     for key in ("targets_per_user", "memory_neighbors", "llm_batch_size", "generation_batch_size", "title_batch_size"):
         if config[key] < 1:
             raise UserError(f"{key}: expected 1 or more, found {config[key]}")

@@ -27,6 +27,7 @@ RUN = {
     "recbole-llmfashion validate": [],
     "recbole-llmfashion recommend": [],
     "recbole-llmfashion export": [],
+    "recbole-llmfashion generate": [],
     "python -m recbole_llmfashion.llm.pretrain": [],
     "python docs/results/online_retail/prepare.py": [],
     "python benchmarks/prompts.py": ["--prompts", "100", "--rounds", "1"],
@@ -75,6 +76,10 @@ NOT_HERE = {
     "ray start --address=FIRST:6379 --num-cpus=16": CLUSTER,
     "run_hyper.py --model=SASRec --dataset=footwear --params_file=properties/hyper/SASRec.yaml"
     " --num_samples=64 --cpus_per_trial=2 --address=FIRST:6379 --output two": CLUSTER,
+    "recbole-llmfashion generate --run saved/footwear/runs/0123456789abcdef --split test --num_workers 16"
+    " --address=FIRST:6379 --out results/all": "needs a second machine; tests/generation/test_cluster.py has two nodes",
+    "run_recbole_llm.py --model=LLMFashionRec --dataset=footwear --num_train_workers=8"
+    " --ray_address=FIRST:6379": "needs a second machine; tests/test_train_workers.py trains by two workers",
     "recbole-llmfashion convert amazon-2023 --download Amazon_Fashion --k-core 2 --out dataset/amazon_fashion": FETCH,
     "recbole-llmfashion convert hm --download --since 2020-06-01 --out dataset/hm": FETCH,
 }

@@ -5,7 +5,8 @@ import ray
 from ray._private import ray_constants, worker
 from ray._private.runtime_env import uv_runtime_env_hook
 
-from recbole_llmfashion.cluster import cluster, workers_like_here
+from recbole_llmfashion import cluster as cluster_module
+from recbole_llmfashion.cluster import check_nodes, cluster, differing, workers_like_here
 from recbole_llmfashion.errors import UserError
 
 
@@ -20,6 +21,7 @@ def test_under_uv_the_workers_take_the_interpreter_that_runs_here(monkeypatch):
 
 
 NOBODY = r"--address: no Ray cluster at '10\.0\.0\.9:6379' \(no such host\)"
+OTHERS = r"--address: the Ray cluster at '10\.0\.0\.9:6379' runs other versions \(Version mismatch: .*\); install there"
 NOT_HERE = r"Ray did not start here \(The node timed out\); its logs"
 
 
@@ -27,6 +29,7 @@ NOT_HERE = r"Ray did not start here \(The node timed out\); its logs"
     ("address", "raised", "message"),
     [
         ("10.0.0.9:6379", ConnectionError("no such\nhost"), NOBODY),
+        ("10.0.0.9:6379", RuntimeError("Version mismatch: The cluster was started with:\n Python: 3.12.1"), OTHERS),
         (None, Exception("The node\ntimed out"), NOT_HERE),
     ],
 )
@@ -39,3 +42,74 @@ def test_a_ray_that_does_not_come_up_is_one_line(monkeypatch, address, raised, m
     monkeypatch.setattr(ray, "init", refused)
     with pytest.raises(UserError, match=message), cluster(address):
         pass
+
+
+NODE = "ab12cd34" + "0" * 48
+HERE = {"python": "3.11.7", "recbole_llmfashion": "0.2.0", "torch": "2.15.0"}
+
+
+@pytest.mark.parametrize(
+    ("there", "said"),
+    [
+        ({}, ""),
+        ({"python": "3.11.9"}, ""),
+        ({"python": "3.12.7"}, "python 3.12.7 (here 3.11.7)"),
+        (
+            {"recbole_llmfashion": "0.1.0", "torch": "2.14.0"},
+            "recbole_llmfashion 0.1.0 (here 0.2.0), torch 2.14.0 (here 2.15.0)",
+        ),
+    ],
+)
+def test_what_a_node_has_otherwise(there, said):
+    assert differing(HERE | there, HERE) == said
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ((HERE, []), None),
+        (
+            (HERE | {"recbole_llmfashion": "0.1.0"}, []),
+            r"ray_address: node 10\.0\.0\.8 \(ab12cd34\) runs recbole_llmfashion 0\.1",
+        ),
+        (
+            (HERE, ["/saved"]),
+            r"node 10\.0\.0\.8 \(ab12cd34\) does not see /saved; put it on a disk that all nodes share",
+        ),
+        (
+            ModuleNotFoundError("No module named\n'recbole_llmfashion'"),
+            r"cannot run recbole_llmfashion \(No module named 'rec",
+        ),
+    ],
+)
+def test_every_node_that_is_up_is_asked(monkeypatch, answer, said):
+    asked = []
+
+    class Asked:
+        def options(self, scheduling_strategy):
+            asked.append(scheduling_strategy.node_id)
+            return self
+
+        def remote(self, folders):
+            return answer
+
+    def get(found, timeout):
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    nodes = [
+        {"Alive": True, "NodeID": NODE, "NodeManagerAddress": "10.0.0.8"},
+        {"Alive": False, "NodeID": "gone"},
+    ]
+    monkeypatch.setattr(ray, "nodes", lambda: nodes)
+    monkeypatch.setattr(ray, "remote", lambda **given: lambda function: Asked())
+    monkeypatch.setattr(ray, "get", get)
+    monkeypatch.setattr(cluster_module, "versions", lambda: HERE)
+    if said is None:
+        check_nodes("ray_address")
+    else:
+        with pytest.raises(UserError, match=said) as error:
+            check_nodes("ray_address")
+        assert "\n" not in str(error.value)
+    assert asked == [NODE]

@@ -18,6 +18,7 @@ from recbole_llmfashion.llm.checkpoint import CheckpointFolder
 from recbole_llmfashion.llm.examples import Example
 from recbole_llmfashion.llm.passes import Passes
 from recbole_llmfashion.llm.perplexity import perplexities
+from recbole_llmfashion.llm.ranks import ALONE, Ranks
 
 if TYPE_CHECKING:
     from peft import PeftModel
@@ -145,6 +146,7 @@ def finetune(
     show_progress: bool = True,
     probe: Callable[["PeftModel"], float] | None = None,
     checkpoint: CheckpointFolder | None = None,
+    ranks: Ranks = ALONE,
 ) -> FinetuneLog:
     """Trains an adapter: `epochs` uniform passes, then the hardest prompts until they have had `hard_epochs`.
 
@@ -157,6 +159,8 @@ def finetune(
         show_progress: bars.
         probe: share of format failures of a model; called before, after the uniform passes and at the end.
         checkpoint: where the state is saved, and taken from where one is there; None keeps nothing.
+        ranks: this worker among those that do it together, each with the same arguments; the first alone writes the
+            checkpoint and calls the probe.
 
     Raises:
         UserError: no example, a target that the model lacks, a loss that is not finite, no memory for one prompt, or a
@@ -164,8 +168,8 @@ def finetune(
     """
     _check(settings, examples)
     model = backbone.model if hasattr(backbone.model, "peft_config") else add_adapter(backbone, settings)
-    run = Passes(FinetuneLog(model), examples, settings, show_progress, checkpoint)
-    if not run.resume():
+    run = Passes(FinetuneLog(model), examples, settings, show_progress, checkpoint, ranks)
+    if not ranks.agree(run.resume):
         run.measure(BEFORE, probe)
         torch.manual_seed(settings.seed)
     if settings.gradient_checkpointing:

@@ -62,6 +62,8 @@ class Generator:
         complete: the whole response by the place of a sequence of the trie, for `title_source: lookup`.
 
     Attributes:
+        begun: how many tokens all prompts begin with, where they come in several calls (`begin_with`); None: what those
+            of a call begin with.
         at_once: `complete` where one token tells the sequences apart and settles the response, so that of the likeliest
             of `best` it gives what `__call__` would say; else None.
 
@@ -99,6 +101,7 @@ class Generator:
         if trie is not None and bool((trie.tokens == tokenizer.eos_token_id).any()):
             raise ValueError("an ID in the trie holds the end token")
         self.trie = trie.to(self.lm.device) if trie is not None else None
+        self.begun: int | None = None
         self.at_once = complete if trie is not None and trie.levels == 1 else None
         self.config = generation_config(
             settings.max_new_tokens,
@@ -163,6 +166,10 @@ class Generator:
         self._each_batch(prompts, answer, show_progress)
         return items, scores
 
+    def begin_with(self, tokens: int) -> None:
+        """Tells what the prompts of all calls to come begin with, so that each is computed as in one call with all."""
+        self.begun = tokens if self.lm.full else 0
+
     def _each_batch(
         self, prompts: Sequence[np.ndarray], answer: Callable[[np.ndarray], None], show_progress: bool
     ) -> None:
@@ -172,7 +179,7 @@ class Generator:
     def _begin(self, prompts: Sequence[np.ndarray], behind: np.ndarray, room: int) -> Callable[[np.ndarray], Run]:
         """Places of prompts to a run of them; what all prompts begin with is computed once, at the first."""
         shared: list[Any] = []
-        begun = self.lm.shareable(prompts)
+        begun = self.lm.shareable(prompts) if self.begun is None else self.begun
 
         def begin(chosen: np.ndarray) -> Run:
             if not shared:

@@ -16,7 +16,13 @@ from recbole_llmfashion.llm.row_optimizer import RowOptimizer
 
 
 class NotFiniteError(UserError):
-    """A loss or a gradient that is NaN or infinite; the step was not made, so the weights are those before it."""
+    """A loss or a gradient that is NaN or infinite; the step was not made, so the weights are those before it.
+
+    Attributes:
+        prompts: whose loss it is, by index, where that is known.
+    """
+
+    prompts: Sequence[int] | None = None
 
 
 def linear_rate(step: int, warmup: int, decay_from: int, total: int, floor: float) -> float:

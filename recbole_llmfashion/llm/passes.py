@@ -1,7 +1,8 @@
 """The passes of a fine-tuning: what was done of which one, from what its batches were drawn, and the log.
 
-All that the rest of a run depends on goes into a checkpoint, so a killed run ends as an undisturbed one. Knows token
-ids only, and not how a step is made.
+All that the rest of a run depends on goes into a checkpoint, so a killed run ends as an undisturbed one. Of several
+workers (ranks.py) all do the same, and the first alone writes and probes. Knows token ids only, and not how a step is
+made.
 """
 
 import time
@@ -20,6 +21,7 @@ from recbole_llmfashion.llm.checkpoint import CheckpointFolder
 from recbole_llmfashion.llm.examples import Example, batches_by_length
 from recbole_llmfashion.llm.optimizer import NotFiniteError
 from recbole_llmfashion.llm.perplexity import hardest, perplexities
+from recbole_llmfashion.llm.ranks import ALONE, Ranks
 from recbole_llmfashion.llm.training import Training
 from recbole_llmfashion.stages import sha256, sha256_arrays
 
@@ -38,6 +40,7 @@ class Passes:
         settings: of the fine-tuning.
         show_progress: bars.
         checkpoint: where the state is saved, and taken from by `resume`; None keeps nothing.
+        ranks: the workers that do it together.
 
     Attributes:
         passed, done: whole passes so far, and steps of the present one.
@@ -51,8 +54,10 @@ class Passes:
         settings: "FinetuneSettings",
         show_progress: bool,
         checkpoint: CheckpointFolder | None,
+        ranks: Ranks = ALONE,
     ) -> None:
-        self.log, self.examples, self.settings, self.show_progress = log, examples, settings, show_progress
+        self.log, self.examples, self.settings, self.ranks = log, examples, settings, ranks
+        self.show_progress = show_progress and ranks.first
         self.model, self.checkpoint, self.started = log.model, checkpoint, time.monotonic()
         self.rng = np.random.default_rng(settings.seed)
         self.hard_passes = max(0, settings.hard_epochs - settings.epochs)
@@ -68,6 +73,7 @@ class Passes:
             total=total,
             micro_batch=settings.batch_size,
             row_rate=settings.row_rate,
+            ranks=ranks,
         )
         log.losses = self.training.losses
         log.trainable_parameters = sum(p.numel() for p in self.training.optimizer.parameters)
@@ -91,6 +97,7 @@ class Passes:
         self.passed, self.done, self.drawn_from = self.passed + 1, 0, self.rng.bit_generator.state
 
     def _step(self, batches: list[np.ndarray]) -> None:
+        self.ranks.seed(self.settings.seed, self.training.optimizer.steps)
         try:
             self.training.step(batches)
         except NotFiniteError as error:
@@ -109,8 +116,10 @@ class Passes:
         return f"the last good adapter is kept in {last}" if last else "no adapter was kept"
 
     def save(self) -> None:
-        """Writes everything that the rest of the run depends on."""
+        """Writes everything that the rest of the run depends on, the first worker for all."""
         assert self.checkpoint is not None
+        if not self.ranks.first:
+            return
         training = self.training
         state = {
             "fingerprint": self._fingerprint(),
@@ -162,7 +171,7 @@ class Passes:
 
     def perplexities(self, examples: Sequence[Example]) -> np.ndarray:
         """Of the adapter as it is."""
-        return perplexities(self.model, examples, self.training.micro_batch, self.show_progress)
+        return perplexities(self.model, examples, self.training.micro_batch, self.show_progress, self.ranks)
 
     def measure(self, point: str, probe: Callable[["PeftModel"], float] | None) -> None:
         """Logs perplexity on a fixed sample, and the probe; leaves the random numbers of the training alone."""
@@ -170,7 +179,7 @@ class Passes:
         sample = np.linspace(0, len(self.examples) - 1, size).astype(int)
         values = self.perplexities([self.examples[i] for i in sample])
         self.log.perplexity[point] = {"mean": float(values.mean()), "median": float(np.median(values))}
-        if probe is not None:
+        if probe is not None and self.ranks.first:
             with torch.random.fork_rng():
                 self.model.eval()
                 self.log.format_failures[point] = float(probe(self.model))

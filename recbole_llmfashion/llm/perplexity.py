@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from recbole_llmfashion.llm.examples import Example, collate
 from recbole_llmfashion.llm.loss import response_loss
+from recbole_llmfashion.llm.ranks import ALONE, Ranks
 
 
 def pad_id(model: Any) -> int:
@@ -20,13 +21,16 @@ def pad_id(model: Any) -> int:
     return pad if isinstance(pad, int) else 0
 
 
-def perplexities(model: Any, examples: Sequence[Example], batch_size: int, show_progress: bool = True) -> np.ndarray:
+def perplexities(
+    model: Any, examples: Sequence[Example], batch_size: int, show_progress: bool = True, ranks: Ranks = ALONE
+) -> np.ndarray:
     """exp(mean negative log-likelihood of a response token given the prompt), float64 [n], in the order of `examples`.
 
-    The model is in eval mode meanwhile, without a gradient, and in its own mode afterwards.
+    The model is in eval mode meanwhile, without a gradient, and in its own mode afterwards. Of several workers each
+    measures its part, and all have all of them.
     """
-    result = np.empty(len(examples))
-    order = np.argsort([-len(example) for example in examples], kind="stable")
+    result = np.zeros(len(examples))
+    order = ranks.part(np.argsort([-len(example) for example in examples], kind="stable"))
     device, was_training = next(model.parameters()).device, model.training
     model.eval()
     starts = range(0, len(order), batch_size)
@@ -37,7 +41,7 @@ def perplexities(model: Any, examples: Sequence[Example], batch_size: int, show_
             sums, counts = response_loss(model, batch.to(device))
             result[chosen] = np.exp((sums.double() / counts).cpu().numpy())
     model.train(was_training)
-    return result
+    return ranks.total(result)
 
 
 def hardest(values: np.ndarray, share: float) -> np.ndarray:

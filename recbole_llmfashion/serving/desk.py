@@ -93,10 +93,10 @@ class Desk:
         self._place = np.full(len(stock.live), -1, np.int64)
         self._place[self.live] = np.arange(len(self.live))
         tie = tie_rank(stock.catalogue.item_ids)
-        self.memory = _memory(run, stock, tie)
+        self.memory = make_memory(run, stock, tie)
         same_texts = before is not None and before.stock.catalogue is stock.catalogue
         self.builder: PromptBuilder = (
-            before.builder if before is not None and same_texts else _builder(run, stock, index)
+            before.builder if before is not None and same_texts else make_builder(run, stock, index)
         )
         if before is not None:
             _refuse_renaming(before.builder, self.builder, stock)
@@ -221,7 +221,8 @@ class Desk:
         return torch.from_numpy(places if len(places) else np.zeros(1, np.int64))[None]
 
 
-def _builder(run: LoadedRun, stock: Stock, index: ItemIndex | None) -> PromptBuilder:
+def make_builder(run: LoadedRun, stock: Stock, index: ItemIndex | None) -> PromptBuilder:
+    """Prompts about these items, and about no query yet."""
     template, nothing = get_template(run.template), np.zeros(0, np.int64)
     return PromptBuilder(run.tokenizer, template, stock.catalogue, (), nothing, None, run.prompt, index)
 
@@ -233,7 +234,7 @@ def _refuse_renaming(before: PromptBuilder, after: PromptBuilder, stock: Stock) 
             raise UserError(f"add: a new id would rename item '{stock.catalogue.item_ids[i]}' in prompts; rename it")
 
 
-def _memory(run: LoadedRun, stock: Stock, tie: np.ndarray) -> QueryProductMemory | None:
+def make_memory(run: LoadedRun, stock: Stock, tie: np.ndarray) -> QueryProductMemory | None:
     """The memory of live items; None where none of its products is left."""
     files = run.memory
     if files is None or run.clip is None:

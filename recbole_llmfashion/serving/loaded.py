@@ -21,7 +21,7 @@ from recbole_llmfashion.embedding.near import IndexKind
 from recbole_llmfashion.embedding.title import TitleModel
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.llm.adapter import load_adapter
-from recbole_llmfashion.llm.backbone import Backbone, load_backbone
+from recbole_llmfashion.llm.backbone import load_backbone, load_tokenizer
 from recbole_llmfashion.llm.generate import DecodingSettings
 from recbole_llmfashion.llm.item_rows import add_items
 from recbole_llmfashion.manifest import Manifest, read_manifest
@@ -61,7 +61,7 @@ class LoadedRun:
     Args:
         manifest: where it came from.
         stock: the items it was trained with.
-        model, tokenizer: the LLM with its items' tokens and its adapter.
+        model, tokenizer: the LLM with its items' tokens and its adapter; the model is None where it was not asked for.
         index: what names the items of `stock` to the LLM; None for their IDs as text.
         row_norm: length of the rows of items' tokens; 0 where there are none.
         codes: gives new items their codes, where these name items.
@@ -103,8 +103,11 @@ class LoadedRun:
         return search
 
 
-def load_run(folder: Path) -> LoadedRun:
+def load_run(folder: Path, model: bool = True) -> LoadedRun:
     """Reads a run folder, exported or not.
+
+    Args:
+        model: whether the LLM is loaded; who makes prompts needs its tokenizer alone.
 
     Raises:
         UserError: what manifest.py and the backbone's loader find wrong, with what to do.
@@ -114,7 +117,7 @@ def load_run(folder: Path) -> LoadedRun:
         raise UserError(f"{folder}: a run of {manifest.content.get('model')}; only LLMFashionRec can be served")
     _say_versions(manifest)
     try:
-        return _load(manifest)
+        return _load(manifest, model)
     except (KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{folder}: its manifest.json misses something ({error}); run the main job again") from error
 
@@ -127,22 +130,25 @@ def _say_versions(manifest: Manifest) -> None:
         getLogger(__name__).warning(f"{manifest.folder}: made with {', '.join(other)}; lists may differ at ties")
 
 
-def _load(manifest: Manifest) -> LoadedRun:
+def _load(manifest: Manifest, wanted: bool) -> LoadedRun:
     settings, own = manifest.content["settings"], manifest.part(OWN)
     source, adapter = manifest.part("backbone"), manifest.part("adapter")
     if own is None or adapter is None:
         raise KeyError("the part run or adapter")
     vectors = load_file(str(own / "vectors.safetensors"))
-    backbone = load_backbone(str(source or manifest.content["backbone"]["name"]), **settings["backbone"])
+    name = str(source or manifest.content["backbone"]["name"])
+    backbone = load_backbone(name, **settings["backbone"]) if wanted else None
+    tokenizer = load_tokenizer(name) if backbone is None else backbone.tokenizer
     stock = _stock(own, vectors)
     prompt = PromptSettings(**{**settings["prompt"], "attributes": tuple(settings["prompt"]["attributes"])})
-    index = _index(backbone, stock, vectors, settings["items"], prompt.attributes)
-    row_norm = 0.0 if index is None else add_items(backbone, index)
+    index = _index(tokenizer, stock, vectors, settings["items"], prompt.attributes)
+    row_norm = 0.0 if index is None or backbone is None else add_items(backbone, index)
+    trained = settings["items"].get("trained", False)
     return LoadedRun(
         manifest=manifest,
         stock=stock,
-        model=load_adapter(backbone, adapter, rows=settings["items"].get("trained", False)),
-        tokenizer=backbone.tokenizer,
+        model=None if backbone is None else load_adapter(backbone, adapter, rows=trained),
+        tokenizer=tokenizer,
         index=index,
         row_norm=row_norm,
         codes=ResidualCodes.load(own) if settings["items"]["kind"] == "semantic" else None,
@@ -173,7 +179,7 @@ def _stock(own: Path, vectors: Mapping[str, np.ndarray]) -> Stock:
 
 
 def _index(
-    backbone: Backbone,
+    tokenizer: Any,
     stock: Stock,
     vectors: Mapping[str, np.ndarray],
     settings: Mapping[str, Any],
@@ -182,7 +188,7 @@ def _index(
     """The run's own tokens as they were written: a code computed again may be another one on another machine."""
     if settings["kind"] == "text":
         return None
-    words = item_words(backbone.tokenizer, stock.titles, stock.catalogue.attributes, attributes)
+    words = item_words(tokenizer, stock.titles, stock.catalogue.attributes, attributes)
     return ItemIndex(list(vectors["tokens"]), settings["first"], settings["new_tokens"], words, settings["key"])
 
 

@@ -75,6 +75,8 @@ def plan(argv: Sequence[str]) -> Plan:
     folder = find_dataset(config)
     if spec.trainer is not None:
         spec.trainer.check(config)
+    if int(given.get("num_train_workers", 1)) != 1:
+        raise UserError("num_train_workers: a search trains each trial in one process, and runs several trials at once")
     space = read_space(chosen.params_file, config)
     settings = _settings(chosen, space, config, spec)
     sha = folder_sha256(folder, arguments.dataset)

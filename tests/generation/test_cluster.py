@@ -1,0 +1,84 @@
+"""Two nodes of one machine answer a split, and one is lost in the middle."""
+
+import json
+import sys
+import time
+import uuid
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import ray
+from ray import cloudpickle
+from ray.cluster_utils import Cluster
+from typer.testing import CliRunner
+
+from recbole_llmfashion.cli import app
+from recbole_llmfashion.generation import actors, command
+from recbole_llmfashion.generation.responder import Responder
+
+cloudpickle.register_pickle_by_value(sys.modules[__name__])
+
+
+class Slow(Responder):
+    """Leaves a mark while it is at work; its first argument is the folder of marks and the run."""
+
+    def __init__(self, run, begun, threads):
+        super().__init__(run, begun, threads)
+        self.marks = Path(run).parents[2] / "marks"
+
+    def __call__(self, table):
+        node = ray.get_runtime_context().get_node_id()
+        mark = self.marks / f"{node}-{table['shard'][0].as_py()}-{uuid.uuid4().hex}"
+        mark.write_text("begun")
+        until = time.monotonic() + 300
+        while len({other.name.split("-")[0] for other in self.marks.iterdir()}) < 2 and time.monotonic() < until:
+            time.sleep(0.1)  # until both nodes are at work
+        time.sleep(0.7)
+        answered = super().__call__(table)
+        mark.write_text("done")
+        return answered
+
+
+@pytest.fixture
+def two_nodes(monkeypatch):
+    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    nodes = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    yield nodes
+    nodes.shutdown()
+
+
+@pytest.mark.slow
+def test_a_node_is_lost_and_each_user_is_there_once(two_nodes, job, tmp_path, monkeypatch):
+    lost = two_nodes.add_node(num_cpus=1)
+    marks = Path(job.run).absolute().parents[2] / "marks"
+    marks.mkdir(exist_ok=True)
+    killed = []
+    answers = actors.answers
+
+    def kill_at_work(*arguments):
+        """After the first shard that comes back, as soon as the second node is at work on one."""
+        for answered in answers(*arguments):
+            until = time.monotonic() + 120
+            while not killed and time.monotonic() < until:
+                if any(mark.read_text() == "begun" for mark in marks.glob(f"{lost.node_id}-*")):
+                    killed.append(True)
+                    two_nodes.remove_node(lost, False)
+                time.sleep(0.05)
+            yield answered
+
+    monkeypatch.setattr(actors, "Responder", Slow)
+    monkeypatch.setattr(actors, "answers", kill_at_work)
+    out = {name: tmp_path / name for name in ("here", "there")}
+    words = ["generate", "--run", job.run, "--shard_size=8", "--out"]
+    here = CliRunner().invoke(app, [*words, str(out["here"]), "--num_workers=0"])
+    assert here.exit_code == 0, (here.output, here.exception)
+    there = CliRunner().invoke(app, [*words, str(out["there"]), "--num_workers=2", f"--address={two_nodes.address}"])
+    assert there.exit_code == 0, (there.output, there.exception)
+    assert killed and {mark.name.split("-")[0] for mark in marks.iterdir()} > {lost.node_id}
+    frames = {name: pd.read_parquet(folder) for name, folder in out.items()}
+    assert sorted(frames["there"]["user"]) == sorted(job.ranks["user"])
+    for file in sorted(out["here"].glob("*.parquet")):
+        assert (out["there"] / file.name).read_bytes() == file.read_bytes()
+    assert json.loads((out["there"] / "_job.json").read_text())["shards"] == 5
+    assert command.OUT.startswith("results/")

@@ -1,0 +1,179 @@
+"""Responses of a split: those of the evaluation, each row once, each shard made once, nothing else's overwritten."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from recbole_llmfashion.cli import app
+from recbole_llmfashion.errors import UserError
+from recbole_llmfashion.generation import command, responder
+from recbole_llmfashion.generation.questions import Questions
+from recbole_llmfashion.generation.request import parse
+from recbole_llmfashion.generation.responder import Responder, as_table, from_table
+from recbole_llmfashion.generation.shards import Shards
+from recbole_llmfashion.llm.answers import Response
+from recbole_llmfashion.serving.loaded import load_run
+
+
+def generate(job, out, *options):
+    """The command, in this process, with the threads that the evaluation had."""
+    threads = f"--cpus_per_worker={torch.get_num_threads()}"
+    size = () if any(option.startswith("--shard_size") for option in options) else ("--shard_size=8",)
+    words = ["generate", "--run", job.run, "--num_workers=0", "--out", str(out), threads, *size, *options]
+    return CliRunner().invoke(app, words)
+
+
+def all_rows(out):
+    return pd.concat([pd.read_parquet(file) for file in sorted(Path(out).glob("*.parquet"))], ignore_index=True)
+
+
+@pytest.fixture(scope="module")
+def made(job, tmp_path_factory):
+    out = tmp_path_factory.mktemp("responses") / "test"
+    result = generate(job, out)
+    assert result.exit_code == 0, (result.output, result.exception)
+    return out
+
+
+def test_each_row_has_the_answer_of_the_evaluation(job, made):
+    """The run itself says where its rows are and by which keys; shards of whole batches change no bit."""
+    rows = all_rows(made)
+    assert len(list(made.glob("*.parquet"))) == 5 and rows.columns.tolist() == [
+        *("user", "target", "prompt", "response", "items")
+    ]
+    assert sorted(rows["user"]) == sorted(job.ranks["user"])
+    assert dict(zip(rows["user"], rows["target"], strict=True)) == dict(
+        zip(job.ranks["user"], job.ranks["target"], strict=True)
+    )
+    known = pd.read_parquet(Path(job.run) / "responses.parquet").set_index("prompt").loc[rows["prompt"]]
+    items = pd.read_parquet(Path(job.run) / "catalogue.parquet")["item_id"].to_numpy()
+    assert rows["response"].tolist() == known["response"].tolist()
+    assert [list(row) for row in rows["items"]] == [list(items[row]) for row in known["items"]]
+    assert {len(row) for row in rows["items"]} == {20}
+    assert pd.read_parquet(made).equals(rows)  # as one table, _job.json beside it
+
+
+def test_the_same_command_makes_only_what_is_missing(job, made, tmp_path, monkeypatch):
+    again, asked = tmp_path / "again", []
+    again.mkdir()
+    for file in made.iterdir():
+        (again / file.name).write_bytes(file.read_bytes())
+    (again / "responses-00003.parquet").unlink()
+    before = {file.name: file.stat().st_mtime_ns for file in again.glob("*.parquet")}
+    answer = Responder.answer
+
+    def heard(self, shard, prompts):
+        asked.append(shard)
+        return answer(self, shard, prompts)
+
+    monkeypatch.setattr(Responder, "answer", heard)
+    result = generate(job, again)
+    assert result.exit_code == 0 and "4 of 5 shards were there" in result.output and asked == [3]
+    assert {name: (again / name).stat().st_mtime_ns for name in before} == before
+    assert all_rows(again).equals(all_rows(made))
+    monkeypatch.setattr(command, "Responder", None)  # nothing is missing: no model is loaded
+    assert generate(job, again).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "said"), [(("--split=valid",), "its split, questions"), (("--shard_size=16",), "its questions, shards")]
+)
+def test_other_responses_are_not_overwritten(job, made, options, said):
+    before = {file.name: file.read_bytes() for file in made.iterdir()}
+    result = generate(job, made, *options)
+    assert isinstance(result.exception, UserError) and said in str(result.exception)
+    assert {file.name: file.read_bytes() for file in made.iterdir()} == before
+
+
+def test_a_folder_of_something_else_is_refused(job, tmp_path):
+    (tmp_path / "notes.txt").write_text("mine")
+    result = generate(job, tmp_path)
+    assert isinstance(result.exception, UserError) and "holds something else" in str(result.exception)
+    assert [file.name for file in tmp_path.iterdir()] == ["notes.txt"]
+
+
+def test_a_broken_job_file_is_one_line(job, tmp_path):
+    (tmp_path / "_job.json").write_text("{")
+    assert "not readable" in str(generate(job, tmp_path).exception)
+
+
+def test_another_dataset_is_refused(job, tmp_path):
+    other = tmp_path / "shoes"
+    other.mkdir()
+    for file in (job.root / "shoes").glob("shoes.*"):
+        (other / file.name).write_bytes(file.read_bytes())
+    item = other / "shoes.item"
+    lines = item.read_text().splitlines()
+    item.write_text("\n".join([*lines, lines[-1].replace(lines[-1].split("\t")[0], "999999")]) + "\n")
+    result = generate(job, tmp_path / "out", f"--data_path={tmp_path}")
+    assert isinstance(result.exception, UserError) and "knows other items" in str(result.exception)
+    assert not (tmp_path / "out").exists()
+
+
+def test_sampled_shards_do_not_depend_on_each_other(job, monkeypatch):
+    def sampling(folder):
+        run = load_run(folder)
+        changed = replace(run.decoding, decoding="sample", title_source="generate", temperature=2.0, max_new_tokens=6)
+        return replace(run, decoding=changed)
+
+    monkeypatch.setattr(responder, "load_run", sampling)
+    prompts = [np.arange(5, 15 + i, dtype=np.int32) for i in range(3)]
+    one = Responder(job.run, 0, 1)
+    first, second = ([said.text for said in one.answer(shard, prompts)] for shard in (0, 1))
+    assert [said.text for said in Responder(job.run, 0, 1).answer(1, prompts)] == second != first
+
+
+def test_tables_bring_back_what_was_put_in():
+    table = as_table(7, [np.asarray([1, 2], np.int32), np.asarray([3], np.int32)])
+    assert table.to_pydict() == {"shard": [7, 7], "prompt": [[1, 2], [3]]}
+
+    class Silent(Responder):
+        def __init__(self):
+            pass
+
+        def answer(self, shard, prompts):
+            return [Response("a" * len(prompt), np.arange(len(prompt) - 1)) for prompt in prompts]
+
+    shard, responses = from_table(Silent()(table))
+    assert shard == 7 and [response.text for response in responses] == ["aa", "a"]
+    assert [response.items.tolist() for response in responses] == [[0], []]
+
+
+def test_rows_of_one_prompt_share_its_answer(tmp_path):
+    prompts = [np.arange(3), np.arange(2), np.arange(1)]
+    questions = Questions(list("abcd"), list("wxyz"), np.asarray([1, 0, 1, 2]), prompts, ["k0", "k1", "k2"], 2)
+    assert questions.shards == 2 and questions.rows_of(0).tolist() == [0, 1, 2]
+    shards = Shards(tmp_path / "out", {"run": "r"}, questions, ["i0", "i1"])
+    assert shards.missing() == [0, 1]
+    shards.write(0, [Response("zero", np.asarray([1])), Response("one", np.asarray([1, 0]))])
+    shards.write(0, [Response("other"), Response("other")])  # a lost node's answer that comes twice
+    frame = pd.read_parquet(shards.path(0))
+    assert frame["user"].tolist() == ["a", "b", "c"] and frame["response"].tolist() == ["one", "zero", "one"]
+    assert [list(items) for items in frame["items"]] == [["i1", "i0"], ["i1"], ["i1", "i0"]]
+    assert shards.missing() == [1]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--split=test"], "--run is missing"),
+        (["--run=a", "--split=train"], "--split: expected one of test, valid"),
+        (["--run=a", "--num_workers=-1"], "--num_workers: expected a number of 0 or more"),
+        (["--run=a", "--shard_size=x"], "--shard_size: expected a number of 1 or more"),
+        (["--run=a", "--gpus_per_worker=-1"], "--gpus_per_worker: expected a number of 0 or more"),
+    ],
+)
+def test_what_is_asked_is_checked(words, said):
+    with pytest.raises(UserError, match=said):
+        parse(words)
+
+
+def test_what_was_asked():
+    request = parse(["--run=a", "--num_workers", "4", "--split", "valid", "--click_filter=none"])
+    assert (request.workers, request.split, request.shard_size, request.gpus) == (4, "valid", 1024, None)
+    assert request.overrides == {"click_filter": "none"}

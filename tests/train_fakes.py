@@ -1,0 +1,140 @@
+"""A fine-tuning of a tiny backbone with items' rows, and workers as threads of one process, for tests of several."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from recbole_llmfashion.errors import UserError
+from recbole_llmfashion.llm import ranks as ranks_module
+from recbole_llmfashion.llm.backbone import load_backbone, vocabulary_size
+from recbole_llmfashion.llm.examples import Example
+from recbole_llmfashion.llm.finetune import CheckpointFolder, FinetuneLog, FinetuneSettings, finetune
+from recbole_llmfashion.llm.item_rows import add_items
+from recbole_llmfashion.llm.ranks import Ranks
+from recbole_llmfashion.prompt.item_index import ItemIndex, atomic_index
+
+ITEMS, PROMPTS = 12, 22
+# 22 prompts in batches of 5, 5, 5, 5 and 2, two batches a step: 3 steps a pass, the last of one batch; then 2 passes
+# over the hardest 7, a step each
+SETTINGS = FinetuneSettings(
+    lora_r=4, lora_dropout=0.0, learning_rate=5e-3, batch_size=5, gradient_accumulation=2, epochs=2, hard_share=1 / 3,
+    hard_epochs=4, row_rate=0.5, seed=4,
+)  # fmt: skip
+STEPS = 8
+
+
+def item_index(folder: str) -> ItemIndex:
+    """Twelve items of two words each."""
+    rng = np.random.default_rng(1)
+    first = vocabulary_size(folder, list(range(5)))
+    return atomic_index(rng.permutation(ITEMS), first, [rng.integers(5, 200, 2) for _ in range(ITEMS)], "twelve")
+
+
+def examples(index: ItemIndex, count: int = PROMPTS) -> list[Example]:
+    """Prompts of noise that hold items; the response is an item."""
+    rng = np.random.default_rng(2)
+    made = []
+    for _ in range(count):
+        prompt = rng.integers(5, 200, rng.integers(4, 18)).astype(np.int32)
+        prompt[1] = index.ids[rng.integers(ITEMS)][0]
+        made.append(Example(prompt, np.r_[index.ids[rng.integers(ITEMS)], 1].astype(np.int32), np.asarray([1])))
+    return made
+
+
+def train(
+    folder: str,
+    ranks: Ranks,
+    checkpoint: CheckpointFolder | None = None,
+    settings: FinetuneSettings = SETTINGS,
+    count: int = PROMPTS,
+) -> FinetuneLog:
+    """One worker's fine-tuning, from a fresh backbone."""
+    index = item_index(folder)
+    backbone = load_backbone(folder, "none", device="cpu")
+    add_items(backbone, index)
+    return finetune(backbone, examples(index, count), settings, False, lambda _: 0.5, checkpoint, ranks)
+
+
+def trained(log: FinetuneLog) -> torch.Tensor:
+    """All that was trained, as one vector."""
+    return torch.cat([p.detach().flatten() for p in log.model.parameters() if p.requires_grad])
+
+
+class Threads:
+    """Stands where torch.distributed does. One thread runs at a time; the next has its turn where one waits for all.
+
+    So what a worker patches or draws between two sums is its own, as in a process.
+    """
+
+    def __init__(self, world: int) -> None:
+        self._turn, self._here = threading.Lock(), threading.Barrier(world)
+        self._given: list[Any] = [None] * world
+        self._own = threading.local()
+        self.sums = 0
+
+    def _wait(self) -> None:
+        self._turn.release()
+        try:
+            self._here.wait(60)
+        finally:
+            self._turn.acquire()
+
+    def _share(self, value: Any) -> list[Any]:
+        self._given[self._own.rank] = value
+        self._wait()
+        found = list(self._given)
+        self._wait()
+        return found
+
+    def all_reduce(self, tensor: torch.Tensor) -> None:
+        """torch.distributed's, the sum."""
+        self.sums += 1
+        tensor.copy_(torch.stack(self._share(tensor.clone())).sum(0))
+
+    def all_gather_object(self, found: list[Any], own: Any) -> None:
+        """torch.distributed's."""
+        found[:] = self._share(own)
+
+    def run(self, work: Callable[[int], Any], rank: int, outcome: list[Any]) -> None:
+        """In a thread of its own."""
+        self._own.rank = rank
+        with self._turn:
+            try:
+                outcome[rank] = work(rank)
+            except UserError as error:  # all of them raise it
+                outcome[rank] = error
+            except Exception as error:  # a process that dies
+                outcome[rank] = error
+                self._here.abort()
+
+
+def together(world: int, work: Callable[[Ranks], Any]) -> list[Any]:
+    """What each worker returned or raised; an error that not all of them raise ends the others."""
+    threads, outcome = Threads(world), [None] * world
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ranks_module, "distributed", threads)
+        running = [
+            threading.Thread(target=threads.run, args=(lambda rank: work(Ranks(rank, world)), rank, outcome))
+            for rank in range(world)
+        ]
+        for thread in running:
+            thread.start()
+        for thread in running:
+            thread.join()
+    return outcome
+
+
+def checkpoint(path: Path, every: int) -> CheckpointFolder:
+    """Where a state is kept."""
+    return CheckpointFolder(path, every)
+
+
+def with_dropout() -> FinetuneSettings:
+    """The same fine-tuning, which draws random numbers."""
+    return replace(SETTINGS, lora_dropout=0.3)
