@@ -6,7 +6,8 @@ Simulates the category at shares of Table 1's users (percent; 100 is its full si
 a side: ours loads, splits, builds the timelines, and encodes the prompts of the test rows (without the memory's
 products, which take a trained text tower); RecBole's loads, augments and splits. Both cut the sequences of every row,
 and that they are equal is asserted: without the click filter, which RecBole has not. Seconds are the processor's, all
-threads together, and memory is the process's peak. The last line is `ratio <number>`: RecBole's peak memory over ours at the largest share.
+threads together, and memory is the process's peak. The last line is `ratio <number>`: RecBole's peak memory over ours
+at the largest share.
 """
 
 import argparse
