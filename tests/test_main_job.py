@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from fakes import BACKBONE_LAYERS, SMALL, replace_test_targets, simulated_shop
 
-from recbole_llmfashion import engine
+from recbole_llmfashion import finetuning
 from recbole_llmfashion.run import main
 from recbole_llmfashion.stages import StageStore
 
@@ -97,7 +97,7 @@ def test_stopped_in_the_middle_and_started_again(shop, first, monkeypatch):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(engine, "finetune", stopped)
+        patch.setattr(finetuning, "finetune", stopped)
         assert main(arguments(shop, "stopped", "LLMFashionRec")) == 2
     kept = {path.name.split("-")[0] for path in (shop / "saved_stopped/shoes/stages").glob("*-*")}
     assert kept == {"title", "train_CORE", "clip"}
