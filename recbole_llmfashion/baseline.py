@@ -29,7 +29,7 @@ from recbole_llmfashion.data.fixed_order import tie_rank
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.evaluation import HeadCollector, ask_for_orders
 from recbole_llmfashion.model.dot import dot_orders
-from recbole_llmfashion.stages import StageStore, sha256_stream, stage_seed
+from recbole_llmfashion.stages import StageStore, sha256_arrays, sha256_stream, stage_seed
 
 # Keys that say where things lie, where and by how many it is computed, and what is printed; they change no figure of a
 # row.
@@ -146,7 +146,7 @@ def trained(
         "items": loaders.dataset.item_num,
     }
     if config["cold_token"]:
-        inputs["cold_token"] = sha256_stream(np.minimum(loaders.dataset.popularity(), 2))
+        inputs["cold_token"] = sha256_arrays(np.minimum(loaders.dataset.popularity(), 2))
     if config["mask_history"]:
         inputs["mask_history"] = True
     folder = store.get(

@@ -146,7 +146,7 @@ class LLMFashionRecDataset(SequentialDataset):
             if name in feat:
                 yield name, feat[name].numpy()
             else:
-                yield name, self._sequences.list(name, feat[HISTORY_END], feat[self.item_list_length_field]).numpy()
+                yield name, self._sequences.column(name, feat[HISTORY_END], feat[self.item_list_length_field]).numpy()
 
     def items_become(self, stands_for: torch.Tensor) -> "LLMFashionRecDataset":
         """The same rows with each item i, in histories and as target, become stands_for[i]; int64 [items]."""

@@ -48,10 +48,10 @@ class Sequences:
 
     def cut(self, ends: Tensor, lengths: Tensor) -> dict[str, Tensor]:
         """[B, width] of each list, for rows as `row_ends` has them, int64 [B]."""
-        return {name: self.list(name, ends, lengths) for name in self._columns}
+        return {name: self.column(name, ends, lengths) for name in self._columns}
 
-    def list(self, name: str, ends: Tensor, lengths: Tensor) -> Tensor:
-        """One of them."""
+    def column(self, name: str, ends: Tensor, lengths: Tensor) -> Tensor:
+        """One of the lists."""
         place = torch.arange(self._width)
         inside = place < lengths[:, None]
         at = ((ends - lengths)[:, None] + place).where(inside, 0)
