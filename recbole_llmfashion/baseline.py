@@ -22,7 +22,7 @@ from safetensors.torch import load_file, save_file
 
 from recbole_llmfashion import compat
 from recbole_llmfashion.cold_token import ColdItems, ColdTokenTrainer, OneItemMore, cold_items, finish, fresh_rows
-from recbole_llmfashion.config import LLMFashionConfig, own_keys, recbole_keys
+from recbole_llmfashion.config import LLMFashionConfig, keys_of
 from recbole_llmfashion.data.dataset import LLMFashionRecDataset
 from recbole_llmfashion.data.eval_loader import EvalLoader
 from recbole_llmfashion.data.fixed_order import tie_rank
@@ -114,8 +114,7 @@ def rows_sha256(loader: Any) -> str:
 
 def learning_keys(config: LLMFashionConfig) -> dict[str, Any]:
     """The part of a config that what a RecBole model learns can depend on."""
-    keys = (recbole_keys(config["model"]) | own_keys(config.model_class)) - _WITHOUT_EFFECT
-    values = {key: config.final_config_dict.get(key) for key in sorted(keys)}
+    values = {key: config.final_config_dict.get(key) for key in sorted(keys_of(config) - _WITHOUT_EFFECT)}
     return {key: value for key, value in values.items() if isinstance(value, str | int | float | bool | list | dict)}
 
 

@@ -37,6 +37,7 @@ def cluster(
     num_cpus: int | None = None,
     *,
     option: str = "--address",
+    folders: Sequence[Path] = (),
     object_store: int = OBJECT_STORE,
 ) -> Iterator[None]:
     """Ray, started here for this job, or the cluster at an address, which stays up.
@@ -45,10 +46,11 @@ def cluster(
         address: host:port of a running cluster; None starts one here.
         num_cpus: of the one that is started; None takes the machine's.
         option: where the address was given, for the line about a mistake.
+        folders: absolute, there, which every node at the address must see.
         object_store: bytes of the one that is started, for what is handed to its workers.
 
     Raises:
-        UserError: nothing answers there, other versions do, or Ray does not start here.
+        UserError: nothing answers there, a node there cannot do this job, or Ray does not start here.
     """
     workers_like_here()
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # Ray would phone home
@@ -60,7 +62,7 @@ def cluster(
         _start(address, option, num_cpus, object_store)
     try:
         if address:
-            check_nodes(option)
+            _check_nodes(option, folders)
         yield
     finally:
         if started:
@@ -91,15 +93,9 @@ def _about_node(folders: Sequence[str]) -> tuple[dict[str, str], list[str]]:
     return versions(), [folder for folder in folders if not Path(folder).is_dir()]
 
 
-def check_nodes(option: str, folders: Sequence[Path] = ()) -> None:
-    """Asks every node that is up whether it can do this job.
-
-    Args:
-        option: where the address was given.
-        folders: absolute, which every node must see.
-
-    Raises:
-        UserError: a node without this package, with other versions of what decides numbers, or without a folder.
+def _check_nodes(option: str, folders: Sequence[Path]) -> None:
+    """Asks every node that is up whether it can do this job: without this package, with other versions of what decides
+    numbers or without a folder it cannot.
     """
     told, ask = [str(folder) for folder in folders], ray.remote(num_cpus=0)(_about_node)
     asked = {
@@ -138,9 +134,14 @@ def resources() -> list[dict[str, float]]:
     return [node["Resources"] for node in ray.nodes() if node["Alive"]]
 
 
+def _wanted(cpus: float, gpus: float) -> dict[str, float]:
+    """What a worker takes, by Ray's names."""
+    return {name: amount for name, amount in (("CPU", cpus), ("GPU", gpus)) if amount}
+
+
 def fitting(nodes: Sequence[Mapping[str, float]], cpus: float, gpus: float) -> int:
     """How many workers of so many CPUs and GPUs the nodes hold."""
-    wanted = {name: amount for name, amount in (("CPU", cpus), ("GPU", gpus)) if amount}
+    wanted = _wanted(cpus, gpus)
     return sum(
         int(min((node.get(name, 0.0) / amount for name, amount in wanted.items()), default=1.0)) for node in nodes
     )
@@ -153,9 +154,8 @@ def slots(cpus: float, gpus: float) -> int:
         UserError: not one; Ray would wait for such a node for ever.
     """
     nodes = resources()
-    wanted = {name: amount for name, amount in (("CPU", cpus), ("GPU", gpus)) if amount}
     total = fitting(nodes, cpus, gpus)
     if not total:
-        most = ", ".join(f"{max(node.get(name, 0.0) for node in nodes):g} {name}s" for name in wanted)
+        most = ", ".join(f"{max(node.get(name, 0.0) for node in nodes):g} {name}s" for name in _wanted(cpus, gpus))
         raise UserError(f"--cpus_per_trial={cpus:g} --gpus_per_trial={gpus:g}: no node has as much; the most is {most}")
     return total

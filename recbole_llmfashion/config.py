@@ -97,6 +97,11 @@ def own_keys(model: str | type) -> frozenset[str]:
     return frozenset().union(*(_keys_of(root / f"{name}.yaml") for name in ("overall", "dataset/default", *models)))
 
 
+def keys_of(config: "LLMFashionConfig") -> frozenset[str]:
+    """Every key that the model of a config understands."""
+    return recbole_keys(config["model"]) | own_keys(config.model_class)
+
+
 def known_keys(models: Iterable[str]) -> frozenset[str]:
     """Every key that one of the models understands."""
     return frozenset().union(*(recbole_keys(model) | own_keys(model) for model in models))
@@ -192,7 +197,7 @@ def load_config(
 def given_keys(config: LLMFashionConfig) -> dict[str, Any]:
     """What the files and the command line of a run gave its model, later ones over earlier ones."""
     layers = [read_yaml(Path(file)) for file in config["config_layers"]] + [config["command_line"]]
-    known = recbole_keys(config["model"]) | own_keys(config.model_class)
+    known = keys_of(config)
     return {key: value for layer in layers for key, value in layer.items() if key in known}
 
 

@@ -16,6 +16,7 @@ import pandas as pd
 import torch
 from recbole.evaluator import Collector
 
+from recbole_llmfashion.data.eval_loader import heads_alone
 from recbole_llmfashion.retrieval.order import Order, packed, rank_among, top_without
 from recbole_llmfashion.retrieval.ties import rank_of
 
@@ -89,8 +90,7 @@ class HeadCollector(Collector):
     def __init__(self, config: Any) -> None:
         super().__init__(config)
         self._length = max(config["topk"])
-        others = ("rec.items", "rec.meanrank", "rec.score", "data.label")
-        self.heads_alone = self.register.need("rec.topk") and not any(map(self.register.need, others))
+        self.heads_alone = heads_alone(self.register)
 
     def eval_batch_collect(
         self,

@@ -22,7 +22,7 @@ import ray.train
 import torch
 from ray.train.torch import TorchConfig, TorchTrainer, get_device
 
-from recbole_llmfashion.cluster import OBJECT_STORE, check_nodes, cluster, fitting, resources
+from recbole_llmfashion.cluster import OBJECT_STORE, cluster, fitting, resources
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.finetuning import Finetuning
 from recbole_llmfashion.llm.ranks import Ranks
@@ -45,11 +45,10 @@ def finetune_on_workers(work: Finetuning, folder: Path, workers: int, address: s
     """
     size = sum(array.nbytes for example in work.examples for array in example.arrays())
     cores = max(os.cpu_count() or 1, workers)
-    with cluster(address, cores, option=OPTION, object_store=OBJECT_STORE + 4 * size):
-        running = work.checkpoint.path
-        running.mkdir(parents=True, exist_ok=True)
-        shared = [folder, running, *([Path(work.backbone.source)] if Path(work.backbone.source).is_dir() else [])]
-        check_nodes(OPTION, shared)
+    running = work.checkpoint.path
+    running.mkdir(parents=True, exist_ok=True)
+    shared = [folder, running, *([Path(work.backbone.source)] if Path(work.backbone.source).is_dir() else [])]
+    with cluster(address, cores, option=OPTION, folders=shared, object_store=OBJECT_STORE + 4 * size):
         getLogger(__name__).info(f"fine-tuning on {workers} workers of Ray; its last state is in {running}")
         storage = Path(tempfile.mkdtemp(prefix="ray-", dir=running))
         try:

@@ -1,7 +1,8 @@
-"""Settings that must stand before the first test module is imported."""
+"""Settings that must stand before the first test module is imported, and a cluster on one machine."""
 
 import os
 
+import pytest
 from hypothesis import settings
 
 # Threads that wait by spinning slow whatever else runs on the same cores; OpenMP reads this when torch is imported.
@@ -10,3 +11,14 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 # No test asserts a time, and a noisy machine must not fail a property.
 settings.register_profile("project", deadline=None)
 settings.load_profile("project")
+
+
+@pytest.fixture
+def head_node(monkeypatch):
+    """A Ray cluster of one node with one CPU; `add_node` gives it more."""
+    from ray.cluster_utils import Cluster  # seconds to import
+
+    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    nodes = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    yield nodes
+    nodes.shutdown()

@@ -14,15 +14,21 @@ import numpy as np
 import torch
 from recbole.data.dataloader import FullSortEvalDataLoader
 from recbole.data.interaction import Interaction
+from recbole.evaluator.register import Register
 
 from recbole_llmfashion.data.dataset import HISTORY_LENGTH, LLMFashionRecDataset
 from recbole_llmfashion.data.timeline import SEARCH
 from recbole_llmfashion.errors import UserError
 
 MEGABYTE = 2**20
-OF_HEADS = {"recall", "ndcg", "mrr", "hit", "precision", "map"}  # metrics that read of a list no more than its head
 WHOLE_BYTES = 120  # of a user and an item where RecBole's collection sorts everything for other metrics
 History = tuple[torch.Tensor, torch.Tensor]
+
+
+def heads_alone(register: Register) -> bool:
+    """Whether the metrics read of a list no more than its head, as Recall, NDCG, MRR, Hit, Precision and MAP do."""
+    others = ("rec.items", "rec.meanrank", "rec.score", "data.label")
+    return register.need("rec.topk") and not any(map(register.need, others))
 
 
 class EvalLoader(FullSortEvalDataLoader):
@@ -42,7 +48,7 @@ class EvalLoader(FullSortEvalDataLoader):
             UserError: the memory is too small for one user.
         """
         each, memory = self.user_bytes(self._dataset.item_num), int(self.config["eval_memory_mb"] * MEGABYTE)
-        if not {name.lower() for name in self.config["metrics"]} <= OF_HEADS:
+        if not heads_alone(Register(self.config)):
             each = max(each, WHOLE_BYTES * self._dataset.item_num)
         if each > memory:
             raise UserError(

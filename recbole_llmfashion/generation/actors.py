@@ -12,7 +12,7 @@ import numpy as np
 import ray.data
 from ray.data import ActorPoolStrategy, DataContext
 
-from recbole_llmfashion.cluster import check_nodes, fitting, resources
+from recbole_llmfashion.cluster import fitting, resources
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.generation.responder import Responder, as_table, from_table
 from recbole_llmfashion.llm.answers import Response
@@ -22,7 +22,6 @@ def answers(
     run: Path,
     shards: Sequence[tuple[int, Sequence[np.ndarray]]],
     begun: int,
-    folders: Sequence[Path],
     workers: int,
     cpus: int,
     gpus: float | None,
@@ -33,14 +32,12 @@ def answers(
         run: the run folder, absolute.
         shards: (number, prompts).
         begun: how many tokens the prompts of all shards begin with.
-        folders: what a node must see, absolute.
         workers: most actors; fewer where the nodes hold no more.
         cpus, gpus: of each; None takes a GPU where a node has one.
 
     Raises:
-        UserError: a node that cannot do it, no node that has as much, and what a Responder raises.
+        UserError: no node has as much, and what a Responder raises.
     """
-    check_nodes("--address", folders)
     nodes = resources()
     if gpus is None:
         gpus = float(any(node.get("GPU", 0.0) >= 1 for node in nodes))

@@ -80,8 +80,9 @@ def _answers(
     size = sum(prompt.nbytes for _, prompts in asked for prompt in prompts)
     parts = [part for name in run.manifest.content["parts"] if (part := run.manifest.part(name)) is not None]
     folders = [part.absolute() for part in parts]
-    with cluster(request.address, request.workers * request.cpus, object_store=OBJECT_STORE + 2 * size):
-        yield from answers(folder, asked, questions.begun, folders, request.workers, request.cpus, request.gpus)
+    cores, store = request.workers * request.cpus, OBJECT_STORE + 2 * size
+    with cluster(request.address, cores, folders=folders, object_store=store):
+        yield from answers(folder, asked, questions.begun, request.workers, request.cpus, request.gpus)
 
 
 @contextmanager

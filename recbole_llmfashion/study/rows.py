@@ -15,7 +15,7 @@ import pandas as pd
 
 from recbole_llmfashion import __version__
 from recbole_llmfashion.baseline import PLACES, Loaders, make_loaders, stage_root
-from recbole_llmfashion.config import LLMFashionConfig, load_config, own_keys, recbole_keys
+from recbole_llmfashion.config import LLMFashionConfig, keys_of, load_config
 from recbole_llmfashion.data.atomic import folder_sha256, read_folder
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.quick_start import Result, run_experiment
@@ -140,7 +140,7 @@ class Runner:
         name = json.dumps([entry.model, dict(entry.keys), entry.dataset, seed], sort_keys=True, default=str)
         if name not in self._values:
             config = self.config(entry, seed)
-            known = (recbole_keys(entry.model) | own_keys(config.model_class)) - PLACES
+            known = keys_of(config) - PLACES
             # a key that came later: rows that leave it at its default stay the rows that they were
             defaults = {"mask_history": False, "index": "flat"}
             known -= {key for key, value in defaults.items() if config.final_config_dict.get(key) == value}

@@ -10,7 +10,6 @@ import pandas as pd
 import pytest
 import ray
 from ray import cloudpickle
-from ray.cluster_utils import Cluster
 from typer.testing import CliRunner
 
 from recbole_llmfashion.cli import app
@@ -40,17 +39,9 @@ class Slow(Responder):
         return answered
 
 
-@pytest.fixture
-def two_nodes(monkeypatch):
-    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-    nodes = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
-    yield nodes
-    nodes.shutdown()
-
-
 @pytest.mark.slow
-def test_a_node_is_lost_and_each_user_is_there_once(two_nodes, job, tmp_path, monkeypatch):
-    lost = two_nodes.add_node(num_cpus=1)
+def test_a_node_is_lost_and_each_user_is_there_once(head_node, job, tmp_path, monkeypatch):
+    lost = head_node.add_node(num_cpus=1)
     marks = Path(job.run).absolute().parents[2] / "marks"
     marks.mkdir(exist_ok=True)
     killed = []
@@ -63,7 +54,7 @@ def test_a_node_is_lost_and_each_user_is_there_once(two_nodes, job, tmp_path, mo
             while not killed and time.monotonic() < until:
                 if any(mark.read_text() == "begun" for mark in marks.glob(f"{lost.node_id}-*")):
                     killed.append(True)
-                    two_nodes.remove_node(lost, False)
+                    head_node.remove_node(lost, False)
                 time.sleep(0.05)
             yield answered
 
@@ -73,7 +64,7 @@ def test_a_node_is_lost_and_each_user_is_there_once(two_nodes, job, tmp_path, mo
     words = ["generate", "--run", job.run, "--shard_size=8", "--out"]
     here = CliRunner().invoke(app, [*words, str(out["here"]), "--num_workers=0"])
     assert here.exit_code == 0, (here.output, here.exception)
-    there = CliRunner().invoke(app, [*words, str(out["there"]), "--num_workers=2", f"--address={two_nodes.address}"])
+    there = CliRunner().invoke(app, [*words, str(out["there"]), "--num_workers=2", f"--address={head_node.address}"])
     assert there.exit_code == 0, (there.output, there.exception)
     assert killed and {mark.name.split("-")[0] for mark in marks.iterdir()} > {lost.node_id}
     frames = {name: pd.read_parquet(folder) for name, folder in out.items()}

@@ -4,11 +4,9 @@ import sys
 import threading
 import time
 
-import pytest
 import ray
 import tuning_fakes
 from ray import tune
-from ray.cluster_utils import Cluster
 from tuning_fakes import by_value, settings
 
 from recbole_llmfashion.cluster import cluster
@@ -30,16 +28,8 @@ def slow(values):
     tune.report({STEP: 5, VALUE: values["x"] * 4, END: {"node": node}})
 
 
-@pytest.fixture
-def two_nodes(monkeypatch):
-    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-    nodes = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
-    yield nodes
-    nodes.shutdown()
-
-
-def test_a_node_is_lost_and_all_trials_end(two_nodes, tmp_path):
-    lost = two_nodes.add_node(num_cpus=1)
+def test_a_node_is_lost_and_all_trials_end(head_node, tmp_path):
+    lost = head_node.add_node(num_cpus=1)
     lost_id, journal = lost.node_id, Journal(tmp_path / "journal.jsonl")
     killed = threading.Event()
 
@@ -47,9 +37,9 @@ def test_a_node_is_lost_and_all_trials_end(two_nodes, tmp_path):
         """As soon as the second node has finished a trial, it is at work on another."""
         if trial.details.get("node") == lost_id and not killed.is_set():
             killed.set()
-            threading.Thread(target=two_nodes.remove_node, args=(lost, False)).start()
+            threading.Thread(target=head_node.remove_node, args=(lost, False)).start()
 
-    with cluster(two_nodes.address):
+    with cluster(head_node.address):
         search(slow, SPACE, settings(method="grid", num_samples=6), journal, None, kill_once_it_works, None)
     assert killed.is_set()
     assert {trial.number: (trial.status, trial.value) for trial in journal.ended()} == {
