@@ -200,7 +200,8 @@ class LLMFashionRecDataset(SequentialDataset):
             raise UserError(f"{self.dataset_path}: no user has a test row; move time_split or add data")
         clicks = 1 - bought[parts[split.TRAIN]].mean()
         getLogger(__name__).info(
-            f"rows: train {len(parts[0])} ({clicks:.1%} click targets), valid {len(parts[1])}, test {len(parts[2])}; "
+            f"rows for {self.config['model']}: train {len(parts[0])} ({clicks:.1%} click targets), "
+            f"valid {len(parts[1])}, test {len(parts[2])}; "
             f"between valid and test {self.rows_dropped} dropped; users left out: {self.left_out}"
         )
         return parts
