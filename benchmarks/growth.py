@@ -4,9 +4,10 @@
 
 Runs the main job on simulated footwear, first with more and more users and `--items`' middle value, then with the
 middle number of users and more and more items; the log of a user stays as long. A stage's seconds are the CPU's: its
-wall time by the share of the CPU that the run had, one thread. For each stage t = t0 * users^a * items^b is fitted by
-least squares of the logarithms, so a and b are its growth; memory is the run's peak. What is finished is found again.
-The law is a law between the sizes that were run; `--at` shows what it would say of a size beyond them.
+wall time by the share of the CPU that the run had, one thread. To each stage t = t0 + a * users + b * items + c * users
+* items is fitted, no part below zero; memory is the run's peak. The largest number of both is run too and kept out of
+the fit: what the law says of it stands beside what was measured. What is finished is found again. `--at` shows what the
+law says of a size far beyond them, where it is a guess of the order of magnitude.
 """
 
 import argparse
@@ -15,10 +16,12 @@ import os
 import resource
 import subprocess
 import sys
-from itertools import chain
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from scipy.optimize import nnls
+from tqdm import tqdm
 
 THREADS = {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
 Size = tuple[int, int]
@@ -54,37 +57,51 @@ def measured(out: Path, size: Size) -> dict[str, float]:
     return made
 
 
-def law(sizes: list[Size], values: list[float]) -> tuple[float, float, float]:
-    """(log t0, a, b) of the least squares of the logarithms."""
-    logs = np.log(np.asarray(sizes, float))
-    left = np.column_stack([np.ones(len(sizes)), logs])
-    found = np.linalg.lstsq(left, np.log(np.maximum(values, 1e-3)), rcond=None)[0]
-    return float(found[0]), float(found[1]), float(found[2])
+def law(sizes: Sequence[Size], values: Sequence[float]) -> np.ndarray:
+    """[4] what a value has that is fixed, that each user adds, each item, and each pair of both; none below zero.
+
+    Least squares of the relative errors, so that small sizes count as much as large ones.
+    """
+    terms = _terms(sizes)
+    weights = 1 / np.maximum(np.asarray(values, float), 1e-3)
+    found: np.ndarray = nnls(terms * weights[:, None], np.asarray(values, float) * weights)[0]
+    return found
+
+
+def _terms(sizes: Sequence[Size]) -> np.ndarray:
+    users, items = np.asarray(sizes, float).T
+    return np.column_stack([np.ones(len(sizes)), users, items, users * items])
+
+
+def _numbers(text: str) -> list[int]:
+    return [int(number) for number in text.split(",")]
 
 
 def main() -> None:
-    """Prints what was measured, the law of each stage, and what it says of `--at`."""
+    """Prints what was measured, the law of each stage, and what it says of the check and of `--at`."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--users", default="250,500,1000")
-    parser.add_argument("--items", default="1250,5000,20000")
-    parser.add_argument("--at", default="10000000,10000000", help="users and items")
+    parser.add_argument("--users", type=_numbers, default=[250, 500, 1000])
+    parser.add_argument("--items", type=_numbers, default=[1250, 5000, 20000])
+    parser.add_argument("--at", type=_numbers, default=[10_000_000, 10_000_000], help="users and items")
     parser.add_argument("--out", type=Path, default=Path("results/growth"))
     options = parser.parse_args()
-    users, items = ([int(n) for n in text.split(",")] for text in (options.users, options.items))
+    users, items, far = options.users, options.items, tuple(options.at)
     middle = users[len(users) // 2], items[len(items) // 2]
-    sizes = list(dict.fromkeys(chain(((u, middle[1]) for u in users), ((middle[0], n) for n in items))))
-    rows = [measured(options.out.resolve(), size) for size in sizes]
-    far = tuple(int(n) for n in options.at.split(","))
-    heads = [f"{u:,} x {n:,}" for u, n in (*sizes, far)]
-    print(f"| CPU seconds | {' | '.join(heads[:-1])} | users^a | items^b | {heads[-1]} |")
-    print(f"| --- |{' ---: |' * (len(sizes) + 3)}")
+    sizes = list(dict.fromkeys([*((u, middle[1]) for u in users), *((middle[0], n) for n in items)]))
+    check = users[-1], items[-1]
+    rows = [measured(options.out.resolve(), size) for size in tqdm([*sizes, check], desc="sizes")]
+    heads = [f"{u:,} x {n:,}" for u, n in (*sizes, check)]
+    each = "fixed | 1,000 users | 1,000 items | 10^6 pairs"
+    print(f"| CPU seconds | {' | '.join(heads)} | the law says | {each} | {far[0]:,} x {far[1]:,} |")
+    print(f"| --- |{' ---: |' * (len(heads) + 6)}")
     for name in rows[0]:
-        values = [row[name] for row in rows]
-        start, a, b = law(sizes, values)
-        told = np.exp(start + a * np.log(far[0]) + b * np.log(far[1]))
-        shown = f"{told / 1024:,.0f} GB" if name.endswith("MB") else f"{told / 3600:,.1f} h"
-        cells = " | ".join(f"{value:.1f}" for value in values)
-        print(f"| {name} | {cells} | {a:.2f} | {b:.2f} | {shown} |")
+        *values, checked = [row[name] for row in rows]
+        found = law(sizes, values)
+        told, at_far = _terms([check, far]) @ found
+        shown = f"{at_far / 1024:,.0f} GB" if name.endswith("MB") else f"{at_far / 3600:,.1f} h"
+        cells = " | ".join(f"{value:.1f}" for value in (*values, checked, told))
+        parts = " | ".join(f"{part:.3g}" for part in found * [1, 1e3, 1e3, 1e6])
+        print(f"| {name} | {cells} | {parts} | {shown} |")
 
 
 if __name__ == "__main__":

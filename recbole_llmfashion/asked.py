@@ -173,7 +173,10 @@ class Asked:
     @cached_property
     def title_matrix(self) -> np.ndarray:
         """[N, d] float32, the titles' embeddings by catalogue position."""
-        return self.learned.title_model.encode(self.texts.titles, show_progress=self.learned.show_progress)
+        learned = self.learned
+        if self.texts is learned.texts:
+            return learned.title_matrix
+        return learned.title_model.encode(self.texts.titles, show_progress=learned.show_progress)
 
     def title_list(self) -> TitleList:
         """The title list by the title model."""

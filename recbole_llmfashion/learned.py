@@ -104,6 +104,11 @@ class Learned:
         return TitleModel.load(folder)
 
     @cached_property
+    def title_matrix(self) -> np.ndarray:
+        """[N, d] float32, the titles' embeddings by catalogue position."""
+        return self.title_model.encode(self.texts.titles, show_progress=self.show_progress)
+
+    @cached_property
     def engine(self) -> Engine:
         """The LLM's side: backbone, adapter, generator."""
         return Engine(self.config, self.store)
@@ -111,9 +116,8 @@ class Learned:
     @cached_property
     def codes(self) -> ResidualCodes:
         """Centres of the catalogue's title embeddings, which `item_index: semantic` names items by."""
-        matrix = self.title_model.encode(self.texts.titles, show_progress=self.show_progress)
         # by the fixed order of items: a catalogue's own may tell time, and the centres' numbers would follow it
-        ordered = matrix[np.argsort(self.texts.tie)]
+        ordered = self.title_matrix[np.argsort(self.texts.tie)]
         folder = self.store.get(
             "codes", {"titles": sha256_arrays(ordered)}, lambda folder: ResidualCodes.train(ordered).save(folder)
         )

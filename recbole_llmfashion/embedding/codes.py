@@ -13,6 +13,8 @@ import faiss
 import numpy as np
 
 LEVELS, BITS = 3, 6  # three codes of 64
+LEARNED_FROM = 65_536  # vectors, a thousand for a centre
+_WORK_BYTES = 2**27  # FAISS would take 5 GB for its tables of distances
 
 
 class ResidualCodes:
@@ -23,6 +25,7 @@ class ResidualCodes:
     """
 
     def __init__(self, index: Any) -> None:
+        index.rq.max_mem_distances = _WORK_BYTES
         self._index = index
 
     @classmethod
@@ -30,15 +33,16 @@ class ResidualCodes:
         """Finds the centres; fewer vectors than centres leave some of them unused.
 
         Args:
-            vectors: [N, d] float32, N >= 1.
+            vectors: [N, d] float32, N >= 1, in an order that means nothing: of very many the first are looked at.
         """
         index = faiss.IndexResidualQuantizer(vectors.shape[1], LEVELS, BITS)
         # the progressive training wants more items than dimensions
         index.rq.train_type = faiss.ResidualQuantizer.Train_default
         index.rq.cp.min_points_per_centroid = 1  # FAISS would write a warning for a catalogue below 2,496 items
-        enough = np.resize(np.ascontiguousarray(vectors, np.float32), (max(len(vectors), 2**BITS), vectors.shape[1]))
-        index.train(enough)
-        return cls(index)
+        few = np.ascontiguousarray(vectors[:LEARNED_FROM], np.float32)
+        codes = cls(index)
+        index.train(np.resize(few, (max(len(few), 2**BITS), few.shape[1])))
+        return codes
 
     def encode(self, vectors: np.ndarray) -> np.ndarray:
         """[N, 3] int64 codes below 64."""

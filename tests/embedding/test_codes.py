@@ -44,6 +44,22 @@ def test_the_same_vectors_have_the_same_codes() -> None:
     assert np.array_equal(twice[::2], twice[1::2]) and np.array_equal(twice[::2], found[:5])
 
 
+def test_of_very_many_the_first_are_learned_from_and_all_are_coded(monkeypatch: pytest.MonkeyPatch) -> None:
+    vectors, _ = grouped(0)
+    monkeypatch.setattr("recbole_llmfashion.embedding.codes.LEARNED_FROM", 100)
+    some, few = ResidualCodes.train(vectors), ResidualCodes.train(vectors[:100])
+    assert np.array_equal(some.encode(vectors), few.encode(vectors))
+    monkeypatch.setattr("recbole_llmfashion.embedding.codes.LEARNED_FROM", 65_536)
+    assert not np.array_equal(ResidualCodes.train(vectors).encode(vectors), few.encode(vectors))
+
+
+def test_tables_of_distances_stay_small(tmp_path: Path) -> None:
+    made = ResidualCodes.train(grouped(0)[0])
+    made.save(tmp_path)
+    for codes in (made, ResidualCodes.load(tmp_path)):
+        assert codes._index.rq.max_mem_distances == 2**27
+
+
 @pytest.mark.parametrize("items", [1, 3, 63])
 def test_fewer_items_than_centres(items: int) -> None:
     vectors = unit(np.random.default_rng(1).normal(size=(items, 8)))

@@ -67,5 +67,21 @@ def test_an_index_that_does_not_belong_here_is_refused(kind, tmp_path):
             near.load(UNIT, kind, tmp_path, "title")
 
 
+@pytest.mark.parametrize("kind", ["ivf", "hnsw"])
+def test_clusters_are_put_on_gpus_where_faiss_finds_some(kind, tmp_path, monkeypatch):
+    moved = []
+    monkeypatch.setattr(near.faiss, "get_num_gpus", lambda: 2)
+    monkeypatch.setattr(near.faiss, "index_cpu_to_all_gpus", lambda index: moved.append(index) or index)
+    near.build(UNIT, kind, tmp_path, "title")
+    assert near.load(UNIT, kind, tmp_path, "title")(UNIT[:2], 1).tolist() == [[0], [1]]
+    assert [one.ntotal for one in moved] == ([1500] if kind == "ivf" else [])
+
+
+def test_a_number_in_the_clusters_takes_a_byte(tmp_path):
+    near.build(UNIT, "ivf", tmp_path, "title")
+    size = (tmp_path / "title.faiss").stat().st_size
+    assert 1500 * (16 + 8) < size < 1500 * (16 + 8) + 8000  # codes and row numbers, then centres and what is around
+
+
 def test_of_few_vectors_every_one_is_looked_at():
     assert not near.worth(UNIT[:999], "ivf") and near.worth(UNIT, "hnsw") and not near.worth(UNIT, "flat")
