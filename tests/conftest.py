@@ -7,6 +7,8 @@ from hypothesis import settings
 
 # Threads that wait by spinning slow whatever else runs on the same cores; OpenMP reads this when torch is imported.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # a core each
 
 # No test asserts a time, and a noisy machine must not fail a property.
 settings.register_profile("project", deadline=None)
