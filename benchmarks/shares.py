@@ -2,8 +2,8 @@
 
     python benchmarks/shares.py [--dataset footwear] [--data_path dataset] [--config_files ''] [--key=value ..]
 
-Runs LLMFashionRec in an empty checkpoint folder, one process, and prints the seconds and the share of each part; a
-part's seconds are without those of the parts it calls. The last line is `ratio <number>`, the LLM's parts over all.
+Runs LLMFashionRec in an empty checkpoint folder, one process, and prints the processor's seconds and the share of each
+part, without those of the parts it calls. The last line is `ratio <number>`, the LLM's parts over all.
 """
 
 import contextlib
@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from functools import wraps
 from pathlib import Path
-from time import perf_counter
+from time import process_time
 from typing import Any
 
 from recbole_llmfashion import asked, engine, learned, quick_start
@@ -64,11 +64,11 @@ class Clock:
         @wraps(function)
         def run(*args: Any, **kwargs: Any) -> Any:
             self._inner.append(0.0)
-            start = perf_counter()
+            start = process_time()
             try:
                 return function(*args, **kwargs)
             finally:
-                spent = perf_counter() - start
+                spent = process_time() - start
                 self.seconds[place] += spent - self._inner.pop()
                 if self._inner:
                     self._inner[-1] += spent
@@ -98,10 +98,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         keys = given.overrides | {"checkpoint_dir": str(Path(folder))}
         config = load_config(get_model("LLMFashionRec").model, given.dataset, given.config_files, keys, ["CORE"])
-        clock, start = Clock(), perf_counter()
+        clock, start = Clock(), process_time()
         with watched(clock):
             quick_start.run_experiment(config)
-        whole = perf_counter() - start
+        whole = process_time() - start
     print("| when | what | seconds | share |\n| --- | --- | ---: | ---: |")
     rows = [*((when, what) for when, what, *_ in PARTS), ("", "all else")]
     for (when, what), spent in zip(rows, [*clock.seconds, whole - sum(clock.seconds)], strict=True):
