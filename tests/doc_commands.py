@@ -15,6 +15,7 @@ RUN = {
     "run_recbole_llm.py": [CONFIG],
     "python run_recbole_llm.py": [CONFIG],
     "run_recbole_llm.py --model=SASRec,CORE,GRU4Rec": [PLAIN],
+    "run_recbole_llm.py --model=CORE --dataset=clothing": [PLAIN],
     "run_hyper.py": [CONFIG],
     "run_hyper.py --model=SASRec": [PLAIN],
     "recbole-llmfashion study": [STUDY, "--seeds=1"],
@@ -40,9 +41,10 @@ RUN = {
     "cp": [],
 }
 
-# Options of any of them, as they are written, and what they are here.
+# Options of any of them, as they are written, and what they are here; --items may be a file too, and stays one.
 SMALL = {
     "--users": "40",
+    "--items": "300",
     "--seeds": "1",
     "--num_samples": "2",
     "--config": "pretrain.yaml",
@@ -121,7 +123,7 @@ def small(command: str, names: Mapping[str, str]) -> list[str]:
         option, equals, _ = word.partition("=")
         if option in SMALL and equals:
             words[place] = f"{option}={SMALL[option]}"
-        elif option in SMALL:
+        elif option in SMALL and not words[place + 1].endswith(".csv"):
             words[place + 1] = SMALL[option]
     own = {word.partition("=")[0] for word in words} - {"--config_files"}
     return _joined([*words, *(word for word in RUN[head] if word.partition("=")[0] not in own)])
