@@ -5,9 +5,8 @@
 Runs the main job on simulated footwear, first with more and more users and `--items`' middle value, then with the
 middle number of users and more and more items; the log of a user stays as long. Seconds are the CPU's, on one thread.
 To each stage t = t0 + a * users + b * items + c * users * items is fitted, no part below zero; memory is the run's
-peak. The largest number of both is run too and kept out of the fit: what the law says of it stands beside what was
-measured. What is finished is found again. `--at` shows what the law says of a size far beyond them, where it is a guess
-of the order of magnitude.
+peak. What a fit without the last size, the largest number of both, says of it stands beside what was measured there;
+the parts and `--at`, a guess of the order of magnitude, are of a fit to all. What is finished is found again.
 """
 
 import argparse
@@ -32,6 +31,14 @@ THREADS = {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
 Size = tuple[int, int]
 
 
+def said(command: list[str]) -> str:
+    """What a command prints; where it fails, its last words end this one."""
+    done = subprocess.run(command, check=False, capture_output=True, text=True, env=os.environ | THREADS)
+    if done.returncode:
+        raise SystemExit(f"{' '.join(command)}: {done.stderr[-2000:]}")
+    return done.stdout
+
+
 def measured(out: Path, size: Size) -> dict[str, float]:
     """CPU seconds by stage, `evaluation and the rest`, and `peak, MB`, of a run with so many users and items."""
     users, items = size
@@ -41,12 +48,8 @@ def measured(out: Path, size: Size) -> dict[str, float]:
         if not (folder / "footwear").is_dir():
             tool = str(Path(sys.executable).with_name("recbole-llmfashion"))
             make = [tool, "simulate", "--category", "footwear", "--users", str(users), "--items", str(items)]
-            subprocess.run([*make, "--out", str(folder / "footwear")], check=True, capture_output=True)
-        command = [sys.executable, __file__, "--run", str(folder)]
-        done = subprocess.run(command, check=False, capture_output=True, text=True, env=os.environ | THREADS)
-        if done.returncode:
-            raise SystemExit(f"{' '.join(command)}: {done.stderr[-2000:]}")
-        file.write_text(done.stdout.splitlines()[-1])
+            said([*make, "--out", str(folder / "footwear")])
+        file.write_text(said([sys.executable, __file__, "--run", str(folder)]).splitlines()[-1])
     made: dict[str, float] = json.loads(file.read_text())
     return made
 
@@ -106,11 +109,12 @@ def main() -> None:
     print(f"| CPU seconds | {' | '.join(heads)} | the law says | {each} | {far[0]:,} x {far[1]:,} |")
     print(f"| --- |{' ---: |' * (len(heads) + 6)}")
     for name in rows[0]:
-        *values, checked = [row[name] for row in rows]
-        found = law(sizes, values)
-        told, at_far = _terms([check, far]) @ found
+        values = [row[name] for row in rows]
+        told = float((_terms([check]) @ law(sizes, values[:-1]))[0])
+        found = law([*sizes, check], values)
+        at_far = float((_terms([far]) @ found)[0])
         shown = f"{at_far / 1024:,.0f} GB" if name.endswith("MB") else f"{at_far / 3600:,.1f} h"
-        cells = " | ".join(f"{value:.1f}" for value in (*values, checked, told))
+        cells = " | ".join(f"{value:.1f}" for value in (*values, told))
         parts = " | ".join(f"{part:.3g}" for part in found * [1, 1e3, 1e3, 1e6])
         print(f"| {name} | {cells} | {parts} | {shown} |")
 
