@@ -114,7 +114,7 @@ def rows_sha256(loader: Any) -> str:
 
 def learning_keys(config: LLMFashionConfig) -> dict[str, Any]:
     """The part of a config that what a RecBole model learns can depend on."""
-    values = {key: config.final_config_dict.get(key) for key in sorted(keys_of(config) - _WITHOUT_EFFECT)}
+    values = {key: config.final_config_dict.get(key) for key in sorted(keys_of(config.model_class) - _WITHOUT_EFFECT)}
     return {key: value for key, value in values.items() if isinstance(value, str | int | float | bool | list | dict)}
 
 

@@ -97,14 +97,14 @@ def own_keys(model: str | type) -> frozenset[str]:
     return frozenset().union(*(_keys_of(root / f"{name}.yaml") for name in ("overall", "dataset/default", *models)))
 
 
-def keys_of(config: "LLMFashionConfig") -> frozenset[str]:
-    """Every key that the model of a config understands."""
-    return recbole_keys(config["model"]) | own_keys(config.model_class)
+def keys_of(model: str | type) -> frozenset[str]:
+    """Every key that a model understands, RecBole's and ours, as `lineage` takes it."""
+    return recbole_keys(lineage(model)[-1]) | own_keys(model)
 
 
 def known_keys(models: Iterable[str]) -> frozenset[str]:
     """Every key that one of the models understands."""
-    return frozenset().union(*(recbole_keys(model) | own_keys(model) for model in models))
+    return frozenset().union(*map(keys_of, models))
 
 
 def reject_unknown_keys(keys: Iterable[str], models: Iterable[str], source: str) -> None:
@@ -166,7 +166,7 @@ def load_config(
     merged: dict[str, Any] = {}
     for path in (properties_folder() / f"{part}.yaml" for part in parts):
         merged |= read_yaml(path) if path.is_file() else {}
-    mine = recbole_keys(name) | own_keys(model)
+    mine = keys_of(model)
     defaults = {key: value for key, value in merged.items() if key not in recbole_keys(name)}
     overrides = dict(overrides or {})
     given = [(file, read_yaml(Path(file))) for file in config_files] + [("command line", overrides)]
@@ -197,7 +197,7 @@ def load_config(
 def given_keys(config: LLMFashionConfig) -> dict[str, Any]:
     """What the files and the command line of a run gave its model, later ones over earlier ones."""
     layers = [read_yaml(Path(file)) for file in config["config_layers"]] + [config["command_line"]]
-    known = keys_of(config)
+    known = keys_of(config.model_class)
     return {key: value for layer in layers for key, value in layer.items() if key in known}
 
 

@@ -140,7 +140,7 @@ class Runner:
         name = json.dumps([entry.model, dict(entry.keys), entry.dataset, seed], sort_keys=True, default=str)
         if name not in self._values:
             config = self.config(entry, seed)
-            known = keys_of(config) - PLACES
+            known = keys_of(config.model_class) - PLACES
             # a key that came later: rows that leave it at its default stay the rows that they were
             defaults = {"mask_history": False, "index": "flat"}
             known -= {key for key, value in defaults.items() if config.final_config_dict.get(key) == value}
