@@ -5,7 +5,8 @@
 Simulates a world a category and seed, runs `run_recbole_llm.py --tuned=True` on each, two at a time, and joins their
 results.json into DIR/table.md and DIR/results.json. What is finished is found again: a killed run goes on with the
 same command, and rows that a later call asks for join those that are there. The last line is `ratio <number>`, the
-smallest of Recall@10 and NDCG@10 of LLMFashionRec over the best other row's, means over the seeds, of any category.
+smallest of Recall@10 and NDCG@10 of LLMFashionRec over the best other row's, means over the seeds, of any category. A
+row that has not been run on every seed is compared on those that it has.
 """
 
 import argparse
@@ -21,41 +22,55 @@ CATEGORIES = ["luggage_bags", "footwear", "accessories_jewelry", "clothing"]
 OURS = "LLMFashionRec"
 MODELS = ["SASRec", "CORE", "GRU4Rec", "BERT4Rec", "NextItNet", "RecformerQuery", "SeqKNN", "QueryMemory", OURS]
 METRICS = ["recall@10", "ndcg@10"]
+TITLES = {"recall@10": "Recall@10", "ndcg@10": "NDCG@10"}
 
 Rows = dict[str, dict[str, dict[str, float]]]
 """Model by model, its metrics by world, `<category>-<seed>`."""
 
 
-def averages(rows: Rows, category: str) -> dict[str, dict[str, float]]:
-    """Each model's metrics in one category, means over our row's worlds; a model that misses one of them has none."""
-    wanted = sorted(world for world in rows.get(OURS, {}) if world.rsplit("-", 1)[0] == category)
-    return {
-        model: {metric: mean(found[world][metric] for world in wanted) for metric in METRICS}
-        for model, found in rows.items()
-        if wanted and all(world in found for world in wanted)
+def shared(rows: Rows, model: str, category: str) -> list[str]:
+    """The worlds of a category that both the model and ours were run on."""
+    both = rows.get(OURS, {}).keys() & rows.get(model, {}).keys()
+    return sorted(world for world in both if world.rsplit("-", 1)[0] == category)
+
+
+def average(rows: Rows, model: str, worlds: list[str], metric: str) -> float:
+    """A model's mean over some worlds."""
+    return mean(rows[model][world][metric] for world in worlds)
+
+
+def margin(rows: Rows, category: str, metric: str) -> tuple[str, float] | None:
+    """The other row that comes nearest to ours, and our mean over its, both over the worlds that it was run on."""
+    ratios = {
+        model: average(rows, OURS, worlds, metric) / average(rows, model, worlds, metric)
+        for model in rows
+        if model != OURS and (worlds := shared(rows, model, category))
     }
+    best = min(ratios, key=lambda model: ratios[model], default=None)
+    return None if best is None else (best, ratios[best])
 
 
-def margin(means: dict[str, dict[str, float]], metric: str) -> tuple[str, float]:
-    """The best other row, and our value over its."""
-    others = {model: found[metric] for model, found in means.items() if model != OURS}
-    best = max(others, key=lambda model: others[model])
-    return best, means[OURS][metric] / others[best]
+def cell(rows: Rows, model: str, category: str, metric: str) -> str:
+    """A mean, with the number of its worlds where they are fewer than ours; empty where there is none."""
+    worlds, ours = shared(rows, model, category), shared(rows, OURS, category)
+    if not worlds:
+        return ""
+    number = f"{average(rows, model, worlds, metric):.4f}"
+    return number if worlds == ours else f"{number} ({len(worlds)} of {len(ours)})"
 
 
 def table(rows: Rows) -> tuple[str, float]:
     """A Markdown table, and the smallest margin; infinity where there is none."""
-    head = [f"{category} {metric}" for category in CATEGORIES for metric in ("Recall@10", "NDCG@10")]
-    lines = [f"| model | {' | '.join(head)} |", f"| --- |{' ---: |' * len(head)}"]
-    by_category = [averages(rows, category) for category in CATEGORIES]
+    columns = [(category, metric) for category in CATEGORIES for metric in METRICS]
+    head = " | ".join(f"{category} {TITLES[metric]}" for category, metric in columns)
+    lines = [f"| model | {head} |", f"| --- |{' ---: |' * len(columns)}"]
     for model in rows:
-        cells = [f"{means[model][m]:.4f}" if model in means else "" for means in by_category for m in METRICS]
-        lines.append(f"| {model} | {' | '.join(cells)} |")
-    margins = [margin(means, m) if len(means) > 1 else None for means in by_category for m in METRICS]
+        lines.append(f"| {model} | {' | '.join(cell(rows, model, *column) for column in columns)} |")
+    margins = [margin(rows, *column) for column in columns]
     cells = [f"{found[1]:.2f} x {found[0]}" if found else "" for found in margins]
     lines.append(f"| {OURS} over the best other | {' | '.join(cells)} |")
-    worlds = sorted(rows.get(OURS, {}))
-    lines += ["", f"Means over {', '.join(worlds)}; an empty cell: not run on all of them."]
+    worlds = ", ".join(sorted(rows.get(OURS, {})))
+    lines += ["", f"Means over {worlds}; a row of fewer worlds says so, and is compared on these alone."]
     return "\n".join(lines), min((found[1] for found in margins if found), default=float("inf"))
 
 
