@@ -14,7 +14,6 @@ import numpy as np
 
 from recbole_llmfashion import settings
 from recbole_llmfashion.config import LLMFashionConfig
-from recbole_llmfashion.data.dataset import TARGET_PURCHASE
 from recbole_llmfashion.embedding import near
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.learned import Learned
@@ -33,23 +32,6 @@ from recbole_llmfashion.retrieval.identity_list import IdentityList
 from recbole_llmfashion.retrieval.title_list import TitleList
 from recbole_llmfashion.stages import StageStore, sha256_arrays, sha256_texts, stage_seed
 from recbole_llmfashion.texts import DatasetTexts
-
-
-def training_rows(users: np.ndarray, purchase: np.ndarray, per_user: int) -> np.ndarray:
-    """Rows that the LLM learns from: of each user purchases first, latest first, then clicks, at most `per_user`.
-
-    Args:
-        users: [n] of the training rows, each user's in order of time.
-        purchase: [n] 1 where the row's target is a purchase.
-        per_user: docs/method.md's targets_per_user; 1 is the paper's.
-
-    Returns:
-        row indices, ascending.
-    """
-    order = np.lexsort((-np.arange(len(users)), -purchase, users))
-    sorted_users = users[order]
-    first = np.searchsorted(sorted_users, sorted_users, side="left")
-    return np.sort(order[np.arange(len(users)) - first < per_user])
 
 
 def _silent(prompts: Sequence[np.ndarray]) -> list[Response]:
@@ -157,17 +139,12 @@ class Asked:
         return semantic_index(codes, texts.tie, engine.vocab_size, words, self.learned.codes_key)
 
     def examples(self, train_data: LLMFashionRecDataLoader) -> list[Example]:
-        """Training prompts with their responses."""
+        """Training prompts with their responses; with prompt_targets as many as it takes to show every action."""
         train_data.builder = self.builder
-        feat, dataset = train_data._dataset.inter_feat, self.texts.dataset
-        users, purchase = feat[dataset.uid_field].numpy(), feat[TARGET_PURCHASE].numpy()
-        rows = training_rows(users, purchase, self.config["targets_per_user"])
-        targets = (feat[dataset.iid_field].numpy()[rows] - 1).tolist()
-        made = (prompt for prompt, _ in train_data.prompts(rows))
-        named = self.config["prompt_targets"]
+        every = self.config["prompt_targets"]
         return [
-            Example(prompt.ids, self.builder.response(target), prompt.named if named else None)
-            for prompt, target in zip(made, targets, strict=True)
+            Example(prompt.ids, self.builder.response(target), prompt.named if every else None)
+            for prompt, target in train_data.training_prompts(self.config["targets_per_user"], every)
         ]
 
     @cached_property

@@ -59,6 +59,7 @@ class Prompt:
         acted: how many of the first of them are actions', oldest first.
         named: int64 places in `ids` where an action's ID stands, ascending; the memory's are not among them.
         memory: where in `ids` the memory's lines begin and end; equal where there are none.
+        dropped: how many of the oldest events did not fit.
     """
 
     ids: np.ndarray
@@ -66,6 +67,7 @@ class Prompt:
     acted: int
     named: np.ndarray
     memory: tuple[int, int]
+    dropped: int
 
 
 def special_strings(tokenizer: Any) -> tuple[str, ...]:
@@ -229,12 +231,13 @@ class PromptBuilder:
         recalled = recalled[: self.settings.recalled]
         lines = self._recalled(recalled, room // 2)
         room -= sum(map(len, lines))
-        actions, items, named = self._actions(events, room)
+        actions, items, named, dropped = self._actions(events, room)
         acted = len(items)
         items.extend(recalled[: max(0, len(lines) - 1)])
         begin = len(self._instruction) + sum(map(len, actions))
         memory = (begin, begin + sum(map(len, lines)))
-        return Prompt(np.concatenate([self._instruction, *actions, *lines, *tail]), items, acted, named, memory)
+        ids = np.concatenate([self._instruction, *actions, *lines, *tail])
+        return Prompt(ids, items, acted, named, memory, dropped)
 
     def _recalled(self, products: Sequence[int], room: int) -> list[np.ndarray]:
         """The memory's lines, as many whole ones as fit in half of the room."""
@@ -243,8 +246,8 @@ class PromptBuilder:
             lines.pop()
         return [self._memory_head, *lines] if lines else []
 
-    def _actions(self, events: Events, room: int) -> tuple[list[np.ndarray], list[int], np.ndarray]:
-        """The newest actions that fit, oldest of them first, the items they show, and the places of these in a prompt.
+    def _actions(self, events: Events, room: int) -> tuple[list[np.ndarray], list[int], np.ndarray, int]:
+        """The newest actions that fit, oldest first, the items they show, where in a prompt, and how many did not fit.
 
         A date stands behind the first action of its month or holiday; those that follow in the same one need none.
         """
@@ -264,7 +267,8 @@ class PromptBuilder:
         actions.reverse()
         items.reverse()
         named = self._places(actions, items)
-        return [piece for action in actions for piece in action], [item for item in items if item >= 0], named
+        pieces = [piece for action in actions for piece in action]
+        return pieces, [item for item in items if item >= 0], named, len(events) - len(actions)
 
     def _changes(self, events: Events) -> list[list[np.ndarray]]:
         """What each event says of its date: nothing where the event before says the same."""
