@@ -98,7 +98,7 @@ class Engine:
         self._examples, self._index, self._speech = examples, index, speech
         self._loaded = None
         self.identity = _identity(self.source)
-        self._finetuning = settings.finetune_settings(self.config, self._seed("adapter"))
+        self._finetuning = settings.finetune_settings(self.config, self._seed("adapter"), examples)
         self._adapter_inputs = {
             "backbone": self.identity,
             "quantization": self.config["quantization"],

@@ -3,6 +3,7 @@
 It knows no default: properties/ holds them.
 """
 
+from collections.abc import Sequence
 from typing import Any, get_args
 
 from recbole_llmfashion.config import LLMFashionConfig
@@ -11,6 +12,7 @@ from recbole_llmfashion.embedding.clip import ClipSettings
 from recbole_llmfashion.embedding.near import KINDS
 from recbole_llmfashion.embedding.title import TitleSettings
 from recbole_llmfashion.errors import UserError
+from recbole_llmfashion.llm.examples import Example, prompts_a_batch
 from recbole_llmfashion.llm.finetune import FinetuneSettings
 from recbole_llmfashion.llm.generate import DecodingSettings
 from recbole_llmfashion.model.ranking import FALLBACKS, Ranking
@@ -36,6 +38,15 @@ CHOICES = {
     "mixup_title_start": ("m", 0),
 }
 
+AT_LEAST_ONE = (
+    "targets_per_user",
+    "memory_neighbors",
+    "llm_batch_size",
+    "llm_batch_targets",
+    "generation_batch_size",
+    "title_batch_size",
+)
+
 
 def check(config: LLMFashionConfig) -> None:
     """Raises UserError on a value that no stage could use, before any of them runs."""
@@ -55,7 +66,7 @@ def check(config: LLMFashionConfig) -> None:
             f"num_train_workers: expected 1 to llm_batch_size ({config['llm_batch_size']}), which they share, found "
             f"{config['num_train_workers']}"
         )
-    for key in ("targets_per_user", "memory_neighbors", "llm_batch_size", "generation_batch_size", "title_batch_size"):
+    for key in AT_LEAST_ONE:
         if config[key] < 1:
             raise UserError(f"{key}: expected 1 or more, found {config[key]}")
     decoding_settings(config, 0)
@@ -99,8 +110,8 @@ def prompt_settings(config: LLMFashionConfig, has_dates: bool) -> PromptSettings
     )
 
 
-def finetune_settings(config: LLMFashionConfig, seed: int) -> FinetuneSettings:
-    """LoRA and the curriculum."""
+def finetune_settings(config: LLMFashionConfig, seed: int, examples: Sequence[Example]) -> FinetuneSettings:
+    """LoRA, the curriculum, and batches of the size that these prompts want."""
     targets: Any = config["lora_target_modules"]
     return FinetuneSettings(
         lora_r=config["lora_r"],
@@ -112,7 +123,7 @@ def finetune_settings(config: LLMFashionConfig, seed: int) -> FinetuneSettings:
         hard_share=config["hard_share"],
         hard_epochs=config["hard_epochs"],
         hard_choice=config["hard_choice"],
-        batch_size=config["llm_batch_size"],
+        batch_size=prompts_a_batch(examples, config["llm_batch_size"], config["llm_batch_targets"]),
         gradient_accumulation=config["gradient_accumulation"],
         weight_decay=config["llm_weight_decay"],
         gradient_checkpointing=config["gradient_checkpointing"],

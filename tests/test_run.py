@@ -94,6 +94,7 @@ def test_bad_files_are_one_line(tmp_path, capsys, files, said):
         "--prompt_attributes=[colour]",
         "--quantization=int8",
         "--targets_per_user=0",
+        "--llm_batch_targets=0",
         "--show_progress=maybe",
         "--llm_name_or_path=no/such/folder/here",
     ],

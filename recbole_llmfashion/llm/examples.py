@@ -40,6 +40,13 @@ class Example:
         """Tokens that the loss is on."""
         return len(self.response) + (0 if self.named is None else len(self.named))
 
+    @property
+    def targets(self) -> int:
+        """Items that it asks for: its response's, and those named in the prompt, each in places side by side."""
+        if self.named is None or not len(self.named):
+            return 1
+        return 2 + int(np.count_nonzero(np.diff(self.named) > 1))
+
     def arrays(self) -> tuple[np.ndarray, ...]:
         """All that it holds, for a digest."""
         return (self.prompt, self.response, *(() if self.named is None else (self.named,)))
@@ -66,6 +73,15 @@ class Batch:
     def to(self, device: torch.device) -> "Batch":
         """The same batch on another device."""
         return Batch(self.input_ids.to(device), self.attention_mask.to(device), self.response_mask.to(device))
+
+
+def prompts_a_batch(examples: Sequence[Example], most: int, targets: int) -> int:
+    """How many prompts ask for at most so many targets, on the average: `most` at most, and one at least.
+
+    The longer the histories, the more a step of `most` prompts would learn at once, and the fewer steps a pass had.
+    """
+    mean = sum(example.targets for example in examples) / len(examples)
+    return max(1, min(most, int(targets / mean)))
 
 
 def _scatter(rows: Sequence[np.ndarray], pad_id: int, left: bool) -> tuple[np.ndarray, np.ndarray]:

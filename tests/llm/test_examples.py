@@ -6,7 +6,7 @@ import torch
 
 from recbole_llmfashion.llm.backbone import Backbone
 from recbole_llmfashion.llm.embedded import new_embedded
-from recbole_llmfashion.llm.examples import Batch, Example, batches_by_length, collate, left_pad
+from recbole_llmfashion.llm.examples import Batch, Example, batches_by_length, collate, left_pad, prompts_a_batch
 from recbole_llmfashion.llm.finetune import FinetuneSettings, add_adapter
 from recbole_llmfashion.llm.loss import response_loss
 from recbole_llmfashion.llm.perplexity import perplexities
@@ -36,6 +36,31 @@ def test_generation_batches_are_padded_on_the_left() -> None:
 def test_an_example_without_a_prompt_or_response_is_refused(prompt: tuple[int, ...], response: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match="at least one"):
         Example(ints(*prompt), ints(*response))
+
+
+@pytest.mark.parametrize(
+    ("named", "targets"),
+    [(None, 1), ([], 1), ([2], 2), ([2, 4, 7], 4), ([2, 3, 4, 7, 8, 9], 3)],  # the last: two items of three tokens each
+)
+def test_an_example_asks_for_its_response_and_for_each_named_item(named: list[int] | None, targets: int) -> None:
+    places = None if named is None else np.asarray(named, np.int64)
+    assert Example(np.arange(10, dtype=np.int32), ints(1), places).targets == targets
+
+
+@pytest.mark.parametrize(
+    ("named", "most", "prompts"),
+    [
+        (None, 16, 16),  # the paper's: a target a prompt
+        (15, 16, 16),  # 16 targets a prompt: 256 of 16 prompts
+        (31, 16, 8),
+        (63, 16, 4),
+        (63, 2, 2),
+        (300, 16, 1),
+    ],
+)
+def test_long_histories_make_batches_of_fewer_prompts(named: int | None, most: int, prompts: int) -> None:
+    places = None if named is None else 2 * np.arange(1, named + 1)
+    assert prompts_a_batch([Example(np.zeros(700, np.int32), ints(1), places)] * 3, most, 256) == prompts
 
 
 def test_batches_hold_each_index_once_with_little_padding_in_a_seeded_order() -> None:
