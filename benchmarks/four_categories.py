@@ -21,8 +21,7 @@ from statistics import mean
 CATEGORIES = ["luggage_bags", "footwear", "accessories_jewelry", "clothing"]
 OURS = "LLMFashionRec"
 MODELS = ["SASRec", "CORE", "GRU4Rec", "BERT4Rec", "NextItNet", "RecformerQuery", "SeqKNN", "QueryMemory", OURS]
-METRICS = ["recall@10", "ndcg@10"]
-TITLES = {"recall@10": "Recall@10", "ndcg@10": "NDCG@10"}
+METRICS = {"recall@10": "Recall@10", "ndcg@10": "NDCG@10"}
 
 Rows = dict[str, dict[str, dict[str, float]]]
 """Model by model, its metrics by world, `<category>-<seed>`."""
@@ -62,7 +61,7 @@ def cell(rows: Rows, model: str, category: str, metric: str) -> str:
 def table(rows: Rows) -> tuple[str, float]:
     """A Markdown table, and the smallest margin; infinity where there is none."""
     columns = [(category, metric) for category in CATEGORIES for metric in METRICS]
-    head = " | ".join(f"{category} {TITLES[metric]}" for category, metric in columns)
+    head = " | ".join(f"{category} {METRICS[metric]}" for category, metric in columns)
     lines = [f"| model | {head} |", f"| --- |{' ---: |' * len(columns)}"]
     for model in rows:
         lines.append(f"| {model} | {' | '.join(cell(rows, model, *column) for column in columns)} |")

@@ -219,9 +219,11 @@ class Asked:
         if not engine.identity or any(known is loader for known in self._answered):
             return
         self._answered.append(loader)
-        before = self.builder.prompts_truncated
-        prompts = [prompt.ids for prompt, _ in loader.prompts(np.arange(len(loader._dataset)))]
-        self.report["prompts_truncated"] = self.builder.prompts_truncated - before
+        prompts, truncated = [], 0
+        for prompt, _ in loader.prompts(np.arange(len(loader._dataset))):
+            prompts.append(prompt.ids)
+            truncated += prompt.dropped > 0
+        self.report["prompts_truncated"] = truncated
         seed = stage_seed(self.config["seed"], "responses")
         inputs = {
             "adapter": engine.identity,

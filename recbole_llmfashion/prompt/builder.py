@@ -123,7 +123,6 @@ class PromptBuilder:
         self._instruction, self._memory_head, self._now, self._answer = fixed
         self._instruction = np.r_[self._bos(), self._instruction].astype(np.int32)
         self._dates: dict[tuple[int, bool], np.ndarray] = {}
-        self.prompts_truncated = 0
         self._budget = settings.max_length - settings.max_new_tokens
         least = len(self._instruction) + len(self._answer) + 64
         if self._budget < least:
@@ -260,7 +259,6 @@ class PromptBuilder:
             action = [self._words[kind], text, *dates[at]]
             room -= sum(map(len, action))
             if room < 0:
-                self.prompts_truncated += 1
                 break
             actions.append(action)
             items.append(-1 if kind == SEARCH else ref)

@@ -16,7 +16,7 @@ from recbole_llmfashion.data.dataset import HISTORY_LENGTH, RECOMMEND_TIME, TARG
 from recbole_llmfashion.data.eval_loader import EvalLoader, History
 from recbole_llmfashion.data.timeline import Events
 from recbole_llmfashion.prompt.builder import Prompt, PromptBuilder
-from recbole_llmfashion.prompt.training_rows import earlier_rows, training_rows
+from recbole_llmfashion.prompt.training_rows import EarlierRows, training_rows
 
 PROMPT_IDS, PROMPT_ITEMS, ACTED_ITEMS = "prompt_ids", "prompt_items", "acted_items"
 MEMORY_ITEMS, QUERY_KNOWN = "memory_items", "query_known"
@@ -68,15 +68,15 @@ class LLMFashionRecDataLoader(EvalLoader):
             every: whether further prompts show the actions that did not fit.
         """
         feat: Any = self._dataset.inter_feat
-        users, lengths = feat[self.uid_field].numpy(), feat[HISTORY_LENGTH].numpy()
-        targets = feat[self.iid_field].numpy() - 1
+        users, targets = feat[self.uid_field].numpy(), feat[self.iid_field].numpy() - 1
+        earlier = EarlierRows(users, feat[HISTORY_LENGTH].numpy())
         rows = training_rows(users, feat[TARGET_PURCHASE].numpy(), per_user)
         while len(rows):
             dropped = np.zeros(len(rows), np.int64)
             for at, (prompt, _) in enumerate(self.prompts(rows)):
                 dropped[at] = prompt.dropped
                 yield prompt, int(targets[rows[at]])
-            rows = earlier_rows(users, lengths, rows, dropped) if every else rows[:0]
+            rows = earlier.before(rows, dropped) if every else rows[:0]
 
     def collate_fn(self, index: Sequence[int]) -> tuple[Interaction, History | None, torch.Tensor, torch.Tensor]:
         """RecBole's batch and prompt_ids [B, P], padded with -1, three lists of ids, padded with 0, and a flag."""

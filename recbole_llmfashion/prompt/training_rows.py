@@ -23,7 +23,7 @@ def training_rows(users: np.ndarray, purchase: np.ndarray, per_user: int) -> np.
     return np.sort(order[np.arange(len(users)) - first < per_user])
 
 
-def earlier_rows(users: np.ndarray, lengths: np.ndarray, rows: np.ndarray, dropped: np.ndarray) -> np.ndarray:
+class EarlierRows:
     """Rows whose prompts show what the oldest prompt of each user had no room for.
 
     The target of such a row is the first item that the prompt did show, so that it too is learned behind what went
@@ -32,17 +32,24 @@ def earlier_rows(users: np.ndarray, lengths: np.ndarray, rows: np.ndarray, dropp
     Args:
         users: [n] of the training rows.
         lengths: [n] events of the user before the row's target, no two rows of a user alike.
-        rows: [m] row indices, ascending, each user's in order of time.
-        dropped: [m] how many of the oldest events before the row's target did not fit.
-
-    Returns:
-        row indices, ascending, at most one a user.
     """
-    oldest = np.unique(users[rows], return_index=True)[1]
-    rows, dropped = rows[oldest], dropped[oldest]
-    order = np.lexsort((lengths, users))
-    span = int(lengths.max(initial=0)) + 1
-    place = np.searchsorted((users * span + lengths)[order], users[rows] * span + dropped)
-    found = order[place]
-    older = (dropped > 0) & (lengths[found] < lengths[rows])
-    return np.sort(found[older])
+
+    def __init__(self, users: np.ndarray, lengths: np.ndarray) -> None:
+        self._users, self._lengths = users, lengths
+        self._span = int(lengths.max(initial=0)) + 1
+        keys = users * self._span + lengths
+        self._order = np.argsort(keys)
+        self._keys = keys[self._order]
+
+    def before(self, rows: np.ndarray, dropped: np.ndarray) -> np.ndarray:
+        """Row indices, ascending, at most one a user.
+
+        Args:
+            rows: [m] row indices, ascending, each user's in order of time.
+            dropped: [m] how many of the oldest events before the row's target did not fit.
+        """
+        users, oldest = np.unique(self._users[rows], return_index=True)
+        rows, dropped = rows[oldest], dropped[oldest]
+        found = self._order[np.searchsorted(self._keys, users * self._span + dropped)]
+        older = (dropped > 0) & (self._lengths[found] < self._lengths[rows])
+        return np.sort(found[older])

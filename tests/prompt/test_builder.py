@@ -49,10 +49,10 @@ def test_golden_paper(tmp_path):
 @pytest.mark.parametrize("template", ["compact", "paper"])
 @pytest.mark.parametrize("phase", ["train", "valid", "test"])
 def test_assembled_ids_are_those_of_the_whole_text(tmp_path, template, phase):
-    for prompt, _ in (loader := loader_for(tmp_path, phase, template=template)).prompts(np.arange(1)):
+    for prompt, _ in loader_for(tmp_path, phase, template=template).prompts(np.arange(1)):
         text = TOKENIZER.decode(prompt.ids)
         assert TOKENIZER(text, add_special_tokens=False)["input_ids"] == prompt.ids.tolist()
-    assert loader.builder.prompts_truncated == 0
+        assert prompt.dropped == 0
 
 
 def test_ablations_of_the_prompt(tmp_path):
@@ -117,7 +117,7 @@ def test_whole_actions_are_dropped_oldest_first(tmp_path):
         assert lines[0] == full[0] and lines[-5:] == full[-5:]  # the instruction and what follows the actions stay
         kept = lines[1:-5]
         assert kept == full[1:-5][len(full[1:-5]) - len(kept) :]
-        assert loader.builder.prompts_truncated == (len(lines) < len(full))
+        assert prompt.dropped == len(full) - len(lines)
         seen.add(len(kept))
     assert len(seen) > 3
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from prompt.shop import KINDS, loader_for
 
 from recbole_llmfashion.prompt.builder import PromptSettings
-from recbole_llmfashion.prompt.training_rows import earlier_rows, training_rows
+from recbole_llmfashion.prompt.training_rows import EarlierRows, training_rows
 
 # two users whose rows come in turns; a search lies before the third action of user 1
 USERS = np.array([1, 2, 1, 2, 1, 1, 2])
@@ -23,18 +23,18 @@ def test_purchases_first_latest_first(per_user, rows):
 
 def test_the_next_prompt_ends_before_the_first_item_that_was_shown():
     # of user 1 two events had no room: the third event is the first that was shown, and an action; of user 2 all fit
-    assert earlier_rows(USERS, LENGTHS, np.array([5, 6]), np.array([3, 0])).tolist() == [2]
+    assert EarlierRows(USERS, LENGTHS).before(np.array([5, 6]), np.array([3, 0])).tolist() == [2]
     # the second event is a search, shown without an item before it: the first item shown is the third's
-    assert earlier_rows(USERS, LENGTHS, np.array([5, 6]), np.array([2, 1])).tolist() == [1, 2]
-    assert earlier_rows(USERS, LENGTHS, np.array([5, 6]), np.array([0, 0])).tolist() == []
+    assert EarlierRows(USERS, LENGTHS).before(np.array([5, 6]), np.array([2, 1])).tolist() == [1, 2]
+    assert EarlierRows(USERS, LENGTHS).before(np.array([5, 6]), np.array([0, 0])).tolist() == []
 
 
 def test_only_the_oldest_prompt_of_a_user_goes_on():
-    assert earlier_rows(USERS, LENGTHS, np.array([4, 5]), np.array([1, 3])).tolist() == [0]
+    assert EarlierRows(USERS, LENGTHS).before(np.array([4, 5]), np.array([1, 3])).tolist() == [0]
 
 
 def test_a_prompt_without_room_for_one_action_ends_it():
-    assert earlier_rows(USERS, LENGTHS, np.array([5]), np.array([5])).tolist() == []
+    assert EarlierRows(USERS, LENGTHS).before(np.array([5]), np.array([5])).tolist() == []
 
 
 @given(st.lists(st.integers(1, 30), min_size=1, max_size=5), st.integers(1, 7))
@@ -48,7 +48,7 @@ def test_every_action_is_shown_or_asked_for(counts, room):
         dropped = np.maximum(0, lengths[rows] - room)
         for row, left in zip(rows, dropped, strict=True):
             learned |= {(int(users[row]), event) for event in range(left + 1, int(lengths[row]) + 1)}
-        rows = earlier_rows(users, lengths, rows, dropped)
+        rows = EarlierRows(users, lengths).before(rows, dropped)
     assert not len(rows)
     assert learned == {(user, event) for user, count in enumerate(counts) for event in range(1, count + 1)}
 
