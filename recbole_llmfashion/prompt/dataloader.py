@@ -69,14 +69,14 @@ class LLMFashionRecDataLoader(EvalLoader):
         """
         feat: Any = self._dataset.inter_feat
         users, targets = feat[self.uid_field].numpy(), feat[self.iid_field].numpy() - 1
-        earlier = EarlierRows(users, feat[HISTORY_LENGTH].numpy())
+        earlier = EarlierRows(users, feat[HISTORY_LENGTH].numpy()) if every else None
         rows = training_rows(users, feat[TARGET_PURCHASE].numpy(), per_user)
         while len(rows):
             dropped = np.zeros(len(rows), np.int64)
             for at, (prompt, _) in enumerate(self.prompts(rows)):
                 dropped[at] = prompt.dropped
                 yield prompt, int(targets[rows[at]])
-            rows = earlier.before(rows, dropped) if every else rows[:0]
+            rows = earlier.before(rows, dropped) if earlier else rows[:0]
 
     def collate_fn(self, index: Sequence[int]) -> tuple[Interaction, History | None, torch.Tensor, torch.Tensor]:
         """RecBole's batch and prompt_ids [B, P], padded with -1, three lists of ids, padded with 0, and a flag."""
