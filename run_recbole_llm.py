@@ -6,7 +6,7 @@ import sys
 # Read once, when torch loads OpenMP: threads that wait by spinning slow a second process on the same cores twentyfold.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-from recbole_llmfashion.run import main
+from recbole_llmfashion.cli.train import main
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))

@@ -7,8 +7,8 @@ setup(
     package_dir={"recbole_llmfashion.properties": "properties"},
     package_data={
         "recbole_llmfashion.properties": ["*.yaml", "*/*.yaml", "*/*/*.yaml"],
-        "recbole_llmfashion.study": ["*.j2"],
-        "recbole_llmfashion.demo": ["*.j2", "*.css"],
-        "recbole_llmfashion.llm": ["shipped/*"],
+        "recbole_llmfashion.study.report": ["*.j2"],
+        "recbole_llmfashion.serving.demo": ["*.j2", "*.css"],
+        "recbole_llmfashion.llm.modeling": ["tiny_falcon/*"],
     },
 )

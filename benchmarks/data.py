@@ -22,7 +22,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from recbole_llmfashion.datasets.simulate.simulation import CATEGORIES
+from recbole_llmfashion.dataset_tools.simulate.simulation import CATEGORIES
 
 CHUNK = 65_536
 Row = dict[str, Any]
@@ -32,7 +32,7 @@ def config_of(folder: Path, length: int) -> Any:
     """SASRec's config on a folder, without a click filter."""
     from recbole.model.sequential_recommender import SASRec
 
-    from recbole_llmfashion.config import load_config
+    from recbole_llmfashion.config.configurator import load_config
 
     keys = {"data_path": str(folder.parent), "MAX_ITEM_LIST_LENGTH": length, "click_filter": "none"}
     return load_config(SASRec, folder.name, overrides=keys)
@@ -62,17 +62,17 @@ def ours(folder: Path, length: int) -> Row:
     """Seconds by step."""
     import numpy as np
 
-    from recbole_llmfashion import settings
-    from recbole_llmfashion.baseline import make_loaders
-    from recbole_llmfashion.config import load_config
-    from recbole_llmfashion.data.fixed_order import tie_rank
-    from recbole_llmfashion.llm.backbone import load_tokenizer
-    from recbole_llmfashion.llm.embedded import SHIPPED
+    from recbole_llmfashion.config.configurator import load_config
+    from recbole_llmfashion.data.tie_breaking import tie_rank
+    from recbole_llmfashion.llm.modeling.backbone import load_tokenizer
+    from recbole_llmfashion.llm.modeling.tiny_falcon import SHIPPED
+    from recbole_llmfashion.pipeline import settings
     from recbole_llmfashion.prompt.builder import PromptBuilder
     from recbole_llmfashion.prompt.dataloader import LLMFashionRecDataLoader
-    from recbole_llmfashion.prompt.item_index import atomic_index
+    from recbole_llmfashion.prompt.item_tokens import atomic_index
     from recbole_llmfashion.prompt.template import get_template
-    from recbole_llmfashion.registry import get_model
+    from recbole_llmfashion.quick_start.registry import get_model
+    from recbole_llmfashion.trainer.recbole_models import make_loaders
 
     start = time.process_time()
     loaders = make_loaders(config_of(folder, length))

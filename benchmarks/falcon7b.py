@@ -26,12 +26,12 @@ import numpy as np
 import torch
 from transformers import FalconConfig, FalconForCausalLM, GenerationConfig
 
-from recbole_llmfashion.llm.backbone import Backbone, load_backbone
-from recbole_llmfashion.llm.embedded import EOS_ID, PAD_ID, save_embedded, train_tokenizer
-from recbole_llmfashion.llm.examples import Example, left_pad
-from recbole_llmfashion.llm.finetune import FinetuneSettings, add_adapter
-from recbole_llmfashion.llm.generate import DecodingSettings, make_generator
-from recbole_llmfashion.llm.training import Training
+from recbole_llmfashion.llm.batching import Example, left_pad
+from recbole_llmfashion.llm.finetuning.finetune import FinetuneSettings, add_adapter
+from recbole_llmfashion.llm.finetuning.train_step import Training
+from recbole_llmfashion.llm.generation.generator import DecodingSettings, make_generator
+from recbole_llmfashion.llm.modeling.backbone import Backbone, load_backbone
+from recbole_llmfashion.llm.modeling.tiny_falcon import EOS_ID, PAD_ID, save_embedded, train_tokenizer
 
 RESPONSE, ITEMS, DIGITS, FIRST_ID = 40, 1000, 3, 10
 

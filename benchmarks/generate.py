@@ -23,22 +23,22 @@ from typing import Any
 import numpy as np
 import torch
 
-from recbole_llmfashion import settings
-from recbole_llmfashion.baseline import make_loaders
-from recbole_llmfashion.config import LLMFashionConfig, load_config
-from recbole_llmfashion.llm.backbone import load_backbone
-from recbole_llmfashion.llm.constrain import IdTrie
-from recbole_llmfashion.llm.examples import left_pad
-from recbole_llmfashion.llm.generate import make_generator
-from recbole_llmfashion.llm.item_rows import add_items
-from recbole_llmfashion.llm.run import Run, common_prefix
-from recbole_llmfashion.pipeline import Pipeline
+from recbole_llmfashion.cli.train import parse
+from recbole_llmfashion.config.configurator import LLMFashionConfig, load_config
+from recbole_llmfashion.llm.batching import left_pad
+from recbole_llmfashion.llm.generation.generator import make_generator
+from recbole_llmfashion.llm.generation.item_trie import IdTrie
+from recbole_llmfashion.llm.generation.prefill import Run, common_prefix
+from recbole_llmfashion.llm.modeling.backbone import load_backbone
+from recbole_llmfashion.llm.modeling.item_embeddings import add_items
+from recbole_llmfashion.pipeline import settings
+from recbole_llmfashion.pipeline.pipeline import Pipeline
 from recbole_llmfashion.prompt.builder import PromptBuilder
 from recbole_llmfashion.prompt.dataloader import LLMFashionRecDataLoader
 from recbole_llmfashion.prompt.response import SEPARATOR
-from recbole_llmfashion.registry import get_model
-from recbole_llmfashion.run import parse
-from recbole_llmfashion.stages import StageStore
+from recbole_llmfashion.quick_start.registry import get_model
+from recbole_llmfashion.stage_store import StageStore
+from recbole_llmfashion.trainer.recbole_models import make_loaders
 
 NEAR = 1e-4
 

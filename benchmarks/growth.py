@@ -23,9 +23,10 @@ import numpy as np
 from scipy.optimize import nnls
 from tqdm import tqdm
 
-from recbole_llmfashion import quick_start, stages
-from recbole_llmfashion.config import load_config
-from recbole_llmfashion.registry import get_model
+from recbole_llmfashion import stage_store
+from recbole_llmfashion.config.configurator import load_config
+from recbole_llmfashion.quick_start import experiment
+from recbole_llmfashion.quick_start.registry import get_model
 
 THREADS = {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
 Size = tuple[int, int]
@@ -57,11 +58,11 @@ def measured(out: Path, size: Size) -> dict[str, float]:
 def run(folder: Path) -> None:
     """LLMFashionRec on `folder`/footwear in this process, from nothing; what `measured` returns as a line of JSON."""
     # the job's clocks count what this process computes, whatever else the machine does
-    quick_start.perf_counter = stages.time.perf_counter = time.process_time  # type: ignore[assignment]
+    experiment.perf_counter = stage_store.time.perf_counter = time.process_time  # type: ignore[assignment]
     with tempfile.TemporaryDirectory() as saved:
         keys = {"data_path": str(folder), "checkpoint_dir": saved, "show_progress": False}
         config = load_config(get_model("LLMFashionRec").model, "footwear", overrides=keys, model_names=["CORE"])
-        result = quick_start.run_experiment(config)
+        result = experiment.run_experiment(config)
     found = {name: seconds for name, seconds in result.seconds.items() if name != "total"}
     rest = result.seconds["total"] - sum(found.values())
     print(json.dumps(found | {"evaluation and the rest": rest, "peak, MB": result.peak_memory_mb}))

@@ -15,12 +15,12 @@ from pathlib import Path
 
 import numpy as np
 
-from recbole_llmfashion.baseline import make_loaders
-from recbole_llmfashion.config import load_config
-from recbole_llmfashion.pipeline import Pipeline
+from recbole_llmfashion.config.configurator import load_config
+from recbole_llmfashion.pipeline.pipeline import Pipeline
 from recbole_llmfashion.prompt.dataloader import LLMFashionRecDataLoader
-from recbole_llmfashion.registry import get_model
-from recbole_llmfashion.stages import StageStore
+from recbole_llmfashion.quick_start.registry import get_model
+from recbole_llmfashion.stage_store import StageStore
+from recbole_llmfashion.trainer.recbole_models import make_loaders
 
 # a tokenizer cannot make the tokens that items have of their own
 PAPER = {"item_index": "text", "prompt_item": "text"}

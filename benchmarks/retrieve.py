@@ -20,13 +20,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from recbole_llmfashion.data.fixed_order import tie_rank
-from recbole_llmfashion.datasets.simulate.catalogue import make_catalogue
-from recbole_llmfashion.datasets.simulate.frames import item_frame, item_ids
-from recbole_llmfashion.datasets.simulate.simulation import Settings
-from recbole_llmfashion.embedding import near
-from recbole_llmfashion.embedding.title import TitleSettings, derive_pairs, train_title_model
-from recbole_llmfashion.retrieval.cosine import CosineTable
+from recbole_llmfashion.data.tie_breaking import tie_rank
+from recbole_llmfashion.dataset_tools.simulate.frames import item_frame, item_ids
+from recbole_llmfashion.dataset_tools.simulate.shop.catalogue import make_catalogue
+from recbole_llmfashion.dataset_tools.simulate.simulation import Settings
+from recbole_llmfashion.embedding import approximate_index
+from recbole_llmfashion.embedding.title_model import TitleSettings, derive_pairs, train_title_model
+from recbole_llmfashion.retrieval.cosine_table import CosineTable
 
 LEARNED_FROM = 4000  # titles
 ITEMS, AT, BATCH = 1_386_910, 10, 64
@@ -77,7 +77,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    near.faiss.omp_set_num_threads(1)
+    approximate_index.faiss.omp_set_num_threads(1)
 
     if options.vectors is None or not options.vectors.is_file():
         vectors, asked = embedded(options.items, options.queries)
@@ -111,11 +111,11 @@ def main() -> None:
     for kind in options.kinds:
         with tempfile.TemporaryDirectory() as folder:
             start = time.process_time()
-            near.build(flat.distinct.numpy(), kind, Path(folder), "title")
+            approximate_index.build(flat.distinct.numpy(), kind, Path(folder), "title")
             took, size = time.process_time() - start, (Path(folder) / "title.faiss").stat().st_size
             built = f"{took:.0f}, {size / 2**20:,.0f}"
             table = CosineTable(
-                vectors, tie, lambda rows, kind=kind, at=folder: near.load(rows, kind, Path(at), "title")
+                vectors, tie, lambda rows, kind=kind, at=folder: approximate_index.load(rows, kind, Path(at), "title")
             )
             last = line(kind, lambda part, table=table: table.ranked(part).top(AT), built)
     print(f"ratio {base / last:.1f}")

@@ -27,10 +27,10 @@ import numpy as np
 import pandas as pd
 from ray import serve
 
-from recbole_llmfashion.cluster import cluster
-from recbole_llmfashion.manifest import read_manifest
-from recbole_llmfashion.run_folder import OWN
-from recbole_llmfashion.serve import app
+from recbole_llmfashion.distributed.cluster import cluster
+from recbole_llmfashion.pipeline.manifest import read_manifest
+from recbole_llmfashion.pipeline.save import OWN
+from recbole_llmfashion.serving.web.app import app
 
 CLIENTS = (1, 8, 32)
 Body = dict[str, Any]

@@ -15,38 +15,40 @@ from pathlib import Path
 from time import process_time
 from typing import Any
 
-from recbole_llmfashion import asked, engine, learned, quick_start
-from recbole_llmfashion.config import load_config
-from recbole_llmfashion.llm import answers, generate, passes, training
-from recbole_llmfashion.llm.constrain import IdTrie
-from recbole_llmfashion.llm.optimizer import Optimizer
-from recbole_llmfashion.llm.run import CausalLM, Run
+from recbole_llmfashion.cli.train import parse
+from recbole_llmfashion.config.configurator import load_config
+from recbole_llmfashion.llm.finetuning import curriculum, train_step
+from recbole_llmfashion.llm.finetuning.optimizer import Optimizer
+from recbole_llmfashion.llm.generation import generator, response_cache
+from recbole_llmfashion.llm.generation.item_trie import IdTrie
+from recbole_llmfashion.llm.generation.prefill import CausalLM, Run
 from recbole_llmfashion.model.llmfashionrec import LLMFashionRec
+from recbole_llmfashion.pipeline import inference, language_model, training
 from recbole_llmfashion.prompt.builder import PromptBuilder
-from recbole_llmfashion.registry import get_model
-from recbole_llmfashion.run import parse
+from recbole_llmfashion.quick_start import experiment
+from recbole_llmfashion.quick_start.registry import get_model
 
 # when, what, where the function is, its name, whether it is the LLM's
 PARTS: list[tuple[str, str, Any, str, bool]] = [
-    ("once", "rows of the dataset", quick_start, "make_loaders", False),
-    ("once", "CORE", quick_start, "trained", False),
-    ("once", "CLIP tower", learned, "train_clip", False),
-    ("once", "title model", learned, "train_title_model", False),
-    ("once", "token ids of the catalogue", asked, "PromptBuilder", True),
-    ("once", "backbone and rows from words", engine.Engine, "_backbone", True),
+    ("once", "rows of the dataset", experiment, "make_loaders", False),
+    ("once", "CORE", experiment, "trained", False),
+    ("once", "CLIP tower", training, "train_clip", False),
+    ("once", "title model", training, "train_title_model", False),
+    ("once", "token ids of the catalogue", inference, "PromptBuilder", True),
+    ("once", "backbone and rows from words", language_model.Engine, "_backbone", True),
     ("once", "trie", IdTrie, "build", True),
-    ("a training prompt", "its ids", asked.Asked, "examples", True),
-    ("a training prompt", "forward and backward", training.Training, "_forward", True),
+    ("a training prompt", "its ids", inference.Asked, "examples", True),
+    ("a training prompt", "forward and backward", train_step.Training, "_forward", True),
     ("a training prompt", "AdamW and the items' rows", Optimizer, "step", True),
-    ("a training prompt", "perplexity, to find the hardest", passes, "perplexities", True),
-    ("a training prompt", "sampled answers, for the format failures", passes.Passes, "measure", True),
+    ("a training prompt", "perplexity, to find the hardest", curriculum, "perplexities", True),
+    ("a training prompt", "sampled answers, for the format failures", curriculum.Passes, "measure", True),
     ("a call", "what all prompts begin with", CausalLM, "share", True),
     ("a question", "its ids", PromptBuilder, "encode", True),
     ("a question", "prefill", Run, "__init__", True),
-    ("a question", "the likeliest items", generate, "beam_search", True),
+    ("a question", "the likeliest items", generator, "beam_search", True),
     ("a token", "forward", Run, "feed", True),
-    ("a token", "tokens of the trie", generate, "greedy", True),
-    ("a question", "the rest of answering", answers.AnswerBook, "write", True),
+    ("a token", "tokens of the trie", generator, "greedy", True),
+    ("a question", "the rest of answering", response_cache.AnswerBook, "write", True),
     ("a question", "lists and their fusion", LLMFashionRec, "ranked", False),
 ]
 
@@ -100,7 +102,7 @@ def main() -> None:
         config = load_config(get_model("LLMFashionRec").model, given.dataset, given.config_files, keys, ["CORE"])
         clock, start = Clock(), process_time()
         with watched(clock):
-            quick_start.run_experiment(config)
+            experiment.run_experiment(config)
         whole = process_time() - start
     print("| when | what | seconds | share |\n| --- | --- | ---: | ---: |")
     rows = [*((when, what) for when, what, *_ in PARTS), ("", "all else")]

@@ -24,11 +24,16 @@ from typing import Any
 import numpy as np
 import torch
 
-from recbole_llmfashion.llm.backbone import load_backbone
-from recbole_llmfashion.llm.embedded import EOS_ID, new_embedded, save_embedded, train_tokenizer
-from recbole_llmfashion.llm.examples import Example, batches_by_length
-from recbole_llmfashion.llm.finetune import FinetuneSettings, add_adapter
-from recbole_llmfashion.llm.training import Training
+from recbole_llmfashion.llm.batching import Example, batches_by_length
+from recbole_llmfashion.llm.finetuning.finetune import FinetuneSettings, add_adapter
+from recbole_llmfashion.llm.finetuning.train_step import Training
+from recbole_llmfashion.llm.modeling.backbone import load_backbone
+from recbole_llmfashion.llm.modeling.tiny_falcon import (
+    EOS_ID,
+    new_embedded,
+    save_embedded,
+    train_tokenizer,
+)
 
 VOCABULARY, WIDTH, LAYERS, HEADS = 4096, 128, 4, 4
 PROMPT, RESPONSE = (100, 216), (26, 34)

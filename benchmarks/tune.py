@@ -19,10 +19,10 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from recbole_llmfashion.tuning.command import main as search
-from recbole_llmfashion.tuning.journal import Journal
+from recbole_llmfashion.cli.tune import main as search
 from recbole_llmfashion.tuning.objective import VALUE, Job, run_trial
 from recbole_llmfashion.tuning.plan import plan
+from recbole_llmfashion.tuning.trial_log import Journal
 
 SPACE = "properties/hyper/mixup.yaml"
 

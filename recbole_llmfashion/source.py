@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from recbole_llmfashion.config import LLMFashionConfig, load_config
+from recbole_llmfashion.config.configurator import LLMFashionConfig, load_config
 from recbole_llmfashion.errors import UserError
 
 

@@ -12,18 +12,18 @@ from typing import Any
 
 import numpy as np
 
-from recbole_llmfashion.asked import Asked
-from recbole_llmfashion.baseline import make_loaders, stage_root
-from recbole_llmfashion.config import LLMFashionConfig, tuned_file
+from recbole_llmfashion.config.configurator import LLMFashionConfig, tuned_file
 from recbole_llmfashion.data.dataset import LLMFashionRecDataset
-from recbole_llmfashion.llm.answers import AnswerBook
-from recbole_llmfashion.model.ranking import Parts
-from recbole_llmfashion.pipeline import Pipeline
+from recbole_llmfashion.llm.generation.response_cache import AnswerBook
+from recbole_llmfashion.pipeline.inference import Asked
+from recbole_llmfashion.pipeline.pipeline import Pipeline
 from recbole_llmfashion.prompt.dataloader import LLMFashionRecDataLoader
+from recbole_llmfashion.prompt.texts import DatasetTexts
 from recbole_llmfashion.retrieval.identity_list import IdentityList
+from recbole_llmfashion.retrieval.ranking import Parts
 from recbole_llmfashion.source import no_core, source_config
-from recbole_llmfashion.stages import StageStore
-from recbole_llmfashion.texts import DatasetTexts
+from recbole_llmfashion.stage_store import StageStore
+from recbole_llmfashion.trainer.recbole_models import make_loaders, stage_root
 
 # The source's own run has no source, and a list that knows nothing but the generated ID has one position to give;
 # mixup_m is no input of any stage.

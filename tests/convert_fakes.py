@@ -9,8 +9,13 @@ import pandas as pd
 import typer
 from typer.testing import CliRunner
 
-from recbole_llmfashion.data.atomic import AtomicFolder, check_clean, folder_sha256, read_folder
-from recbole_llmfashion.datasets.commands import register
+from recbole_llmfashion.cli.datasets import register
+from recbole_llmfashion.data.atomic.folder import (
+    AtomicFolder,
+    check_clean,
+    folder_sha256,
+    read_folder,
+)
 
 
 def rows(frame: pd.DataFrame) -> list[list[Any]]:

@@ -16,8 +16,8 @@ from transformers import (
     MistralForCausalLM,
 )
 
-from recbole_llmfashion.llm.embedded import new_embedded
-from recbole_llmfashion.llm.generate import DecodingSettings, Generator, make_generator
+from recbole_llmfashion.llm.generation.generator import DecodingSettings, Generator, make_generator
+from recbole_llmfashion.llm.modeling.tiny_falcon import new_embedded
 
 EOS, PAD, V = 1, 0, 300
 EVEN = [[10 + a, 20 + b, 30 + c, 40, 41, 42] for a, b, c in product(range(3), range(3), range(3))]

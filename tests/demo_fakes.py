@@ -9,14 +9,14 @@ from orders import told
 
 from recbole_llmfashion.data.catalogue import Catalogue
 from recbole_llmfashion.data.timeline import Events
-from recbole_llmfashion.llm.answers import Response
-from recbole_llmfashion.model.ranking import Mixing, Parts, Question, rank
+from recbole_llmfashion.llm.generation.response_cache import Response
 from recbole_llmfashion.prompt.builder import Prompt
 from recbole_llmfashion.prompt.memory import MemoryLog, QueryProductMemory
 from recbole_llmfashion.prompt.response import parse_response
-from recbole_llmfashion.serving.desk import Desk, Reply
+from recbole_llmfashion.retrieval.ranking import Mixing, Parts, Question, rank
 from recbole_llmfashion.serving.recommender import Look
 from recbole_llmfashion.serving.session import Session
+from recbole_llmfashion.serving.state import Desk, Reply
 
 TITLES = ("Red Boots", "Blue Boots", "Black Sandals", "White Sandals", "Gilt Clutch", "Plain Socks")
 IDS = ("10", "11", "12", "13", "14", "15")

@@ -29,7 +29,7 @@ RUN = {
     "recbole-llmfashion recommend": [],
     "recbole-llmfashion export": [],
     "recbole-llmfashion generate": [],
-    "python -m recbole_llmfashion.llm.pretrain": [],
+    "python -m recbole_llmfashion.llm.pretraining.pretrain": [],
     "python docs/results/online_retail/prepare.py": [],
     "python benchmarks/prompts.py": ["--prompts", "100", "--rounds", "1"],
     "python benchmarks/generate.py": ["--users", "4", "--generation_batch_size=4", "--rounds", "1"],
@@ -66,7 +66,7 @@ NOT_HERE = {
     "uv sync --extra serve": INSTALL,
     "recbole-llmfashion demo --run saved/footwear/runs/RUN": DEMO,
     "recbole-llmfashion demo --run saved/footwear/runs/0123456789abcdef": DEMO,
-    "RAY_USAGE_STATS_ENABLED=0 uv run serve run recbole_llmfashion.serve:app"
+    "RAY_USAGE_STATS_ENABLED=0 uv run serve run recbole_llmfashion.serving.web.app:app"
     " run=saved/footwear/runs/0123456789abcdef": SERVE,
     'curl localhost:8000/recommend -H \'content-type: application/json\' -d \'{"actions": [{"action": "search",'
     ' "query": "red winter boots", "timestamp": 1700000000}], "k": 10}\'': SERVE,

@@ -1,6 +1,14 @@
 """A document as a comparison leaves it: eleven rows, two seeds, one failed, one does not apply, hostile text."""
 
-from recbole_llmfashion.study.document import Column, Document, Figure, Series, Table, TableRow, Value
+from recbole_llmfashion.study.report.document import (
+    Column,
+    Document,
+    Figure,
+    Series,
+    Table,
+    TableRow,
+    Value,
+)
 
 HOSTILE = r"""<script>alert("1")</script> | **a** _b_ `c` & 50% $x$ #1 {y} ~z ^w \end{tabular} &amp; [d](e)"""
 FAILED = "seed 2027: RuntimeError: expected a mask of 4 dimensions, found (512, 50) at item_seq <tr> & 1 more"

@@ -11,8 +11,8 @@ import pytest
 from transformers import PreTrainedTokenizerFast
 from typer.testing import CliRunner
 
-from recbole_llmfashion.cli import app
-from recbole_llmfashion.llm.embedded import SHIPPED, new_embedded, save_embedded
+from recbole_llmfashion.cli.main import app
+from recbole_llmfashion.llm.modeling.tiny_falcon import SHIPPED, new_embedded, save_embedded
 
 SHARED = Path(os.environ.get("LLMFASHION_SHARED", Path(__file__).parents[2] / "shared"))
 

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from recbole_llmfashion.retrieval.order import Fixed, Led, Order
+from recbole_llmfashion.retrieval.item_order import Fixed, Led, Order
 
 
 def told(orders: Tensor | list[list[int]]) -> Order:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from recbole_llmfashion.config import LLMFashionConfig, load_config
+from recbole_llmfashion.config.configurator import LLMFashionConfig, load_config
 from recbole_llmfashion.model.recformer.encoder import Encoder, new_encoder
 from recbole_llmfashion.model.recformer.flatten import SequenceShape, TokenRows, flatten
 from recbole_llmfashion.model.recformer.model import Recformer

@@ -2,9 +2,9 @@
 
 import pandas as pd
 
-from recbole_llmfashion.quick_start import Result
+from recbole_llmfashion.evaluation.significance import metric_values
+from recbole_llmfashion.quick_start.experiment import Result
 from recbole_llmfashion.study.request import parse
-from recbole_llmfashion.study.significance import metric_values
 
 TARGETS = {"u1": "16", "u2": "13", "u3": "14"}  # of fakes.INTER: each user's final purchase
 METRICS = ("recall@10", "ndcg@10", "mrr@10", "mrr")

@@ -7,8 +7,8 @@ import ray
 from ray._private import ray_constants, worker
 from ray._private.runtime_env import uv_runtime_env_hook
 
-from recbole_llmfashion import cluster as cluster_module
-from recbole_llmfashion.cluster import cluster, differing, workers_like_here
+from recbole_llmfashion.distributed import cluster as cluster_module
+from recbole_llmfashion.distributed.cluster import cluster, differing, workers_like_here
 from recbole_llmfashion.errors import UserError
 
 

@@ -9,14 +9,27 @@ from fakes import INTER, ITEM, purchases_only, replace_test_targets, write_tiny
 from recbole.utils import init_seed
 from torch import nn
 
-from recbole_llmfashion import baseline
-from recbole_llmfashion.baseline import check_cold_token, load_trained, make_loaders, make_trainer, stage_root, trained
-from recbole_llmfashion.cold_token import OneItemMore, cold_items, finish, finished, fresh_rows
-from recbole_llmfashion.config import load_config
+from recbole_llmfashion.config.configurator import load_config
 from recbole_llmfashion.errors import UserError
-from recbole_llmfashion.quick_start import run_experiment
-from recbole_llmfashion.registry import MODEL_TABLE, get_model
-from recbole_llmfashion.stages import StageStore, stage_seed
+from recbole_llmfashion.quick_start.experiment import run_experiment
+from recbole_llmfashion.quick_start.registry import MODEL_TABLE, get_model
+from recbole_llmfashion.stage_store import StageStore, stage_seed
+from recbole_llmfashion.trainer import recbole_models
+from recbole_llmfashion.trainer.cold_token import (
+    OneItemMore,
+    cold_items,
+    finish,
+    finished,
+    fresh_rows,
+)
+from recbole_llmfashion.trainer.recbole_models import (
+    check_cold_token,
+    load_trained,
+    make_loaders,
+    make_trainer,
+    stage_root,
+    trained,
+)
 
 ID_MODELS = ("GRU4Rec", "SASRec", "BERT4Rec", "NextItNet", "CORE")
 
@@ -122,9 +135,9 @@ def test_every_id_model_follows_the_rule(bought, name, monkeypatch):
         seen["rows"] = every_row(train_data)
         return fit_of(trainer, train_data, *args, **kwargs)
 
-    fit_of = baseline.ColdTokenTrainer.fit
-    monkeypatch.setattr(baseline, "finish", spy)
-    monkeypatch.setattr(baseline.ColdTokenTrainer, "fit", fit)
+    fit_of = recbole_models.ColdTokenTrainer.fit
+    monkeypatch.setattr(recbole_models, "finish", spy)
+    monkeypatch.setattr(recbole_models.ColdTokenTrainer, "fit", fit)
     loaders = make_loaders(config)
     folder = trained(config, loaders, StageStore(stage_root(config)))
     model = load_trained(config, loaders, folder)

@@ -6,12 +6,19 @@ from pathlib import Path
 import pytest
 from recbole.model.sequential_recommender import CORE, SASRec
 
-from recbole_llmfashion import config as module
-from recbole_llmfashion.config import known_keys, lineage, load_config, own_keys, read_yaml, recbole_keys
+from recbole_llmfashion.config import configurator as module
+from recbole_llmfashion.config.configurator import (
+    known_keys,
+    lineage,
+    load_config,
+    own_keys,
+    read_yaml,
+    recbole_keys,
+)
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.model.llmfashionrec import LLMFashionRec
 from recbole_llmfashion.model.recformer.model import Recformer, RecformerQuery
-from recbole_llmfashion.registry import get_model
+from recbole_llmfashion.quick_start.registry import get_model
 
 PACKAGE = Path(module.__file__).parent
 PROPERTIES = PACKAGE.parent / "properties"

@@ -9,7 +9,7 @@ from fakes import INTER, ITEM, SEARCH, SMALL, write_tiny
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
-from recbole_llmfashion.run import main
+from recbole_llmfashion.cli.train import main
 
 
 def status_of(root, models="LLMFashionRec,SASRec", **keys):

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from recbole_llmfashion import engine as engine_module
-from recbole_llmfashion.engine import Engine
 from recbole_llmfashion.errors import UserError
-from recbole_llmfashion.stages import StageStore
+from recbole_llmfashion.pipeline import language_model as engine_module
+from recbole_llmfashion.pipeline.language_model import Engine
+from recbole_llmfashion.stage_store import StageStore
 
 CONFIG = {
     "llm_name_or_path": "some/falcon",

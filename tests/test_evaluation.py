@@ -5,8 +5,8 @@ from recbole.data.interaction import Interaction
 from recbole.evaluator import Collector, Evaluator
 from recbole.model.sequential_recommender import SASRec
 
-from recbole_llmfashion.config import load_config
-from recbole_llmfashion.evaluation import HeadCollector, RankCollector, full_rank_mrr
+from recbole_llmfashion.config.configurator import load_config
+from recbole_llmfashion.evaluation.collector import HeadCollector, RankCollector, full_rank_mrr
 
 
 def test_ranks_by_hand_with_ties_and_the_pad_column():

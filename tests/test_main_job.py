@@ -12,9 +12,9 @@ import pandas as pd
 import pytest
 from fakes import BACKBONE_LAYERS, SMALL, replace_test_targets, simulated_shop
 
-from recbole_llmfashion import finetuning
-from recbole_llmfashion.run import main
-from recbole_llmfashion.stages import StageStore
+from recbole_llmfashion.cli.train import main
+from recbole_llmfashion.llm.finetuning import job
+from recbole_llmfashion.stage_store import StageStore
 
 ROOT = Path(__file__).parents[1]
 
@@ -97,7 +97,7 @@ def test_stopped_in_the_middle_and_started_again(shop, first, monkeypatch):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(finetuning, "finetune", stopped)
+        patch.setattr(job, "finetune", stopped)
         assert main(arguments(shop, "stopped", "LLMFashionRec")) == 2
     kept = {path.name.split("-")[0] for path in (shop / "saved_stopped/shoes/stages").glob("*-*")}
     assert kept == {"title", "train_CORE", "clip"}

@@ -11,8 +11,8 @@ import yaml
 from doc_commands import commands_of
 from typer.testing import CliRunner
 
-from recbole_llmfashion.cli import app
-from recbole_llmfashion.study.command import STUDIES
+from recbole_llmfashion.cli.main import app
+from recbole_llmfashion.cli.study import STUDIES
 from recbole_llmfashion.study.request import parse
 from recbole_llmfashion.tuning.plan import plan
 

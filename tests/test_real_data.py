@@ -7,8 +7,8 @@ import pytest
 from fakes import SMALL, real_data
 from typer.testing import CliRunner
 
-from recbole_llmfashion.cli import app
-from recbole_llmfashion.run import main
+from recbole_llmfashion.cli.main import app
+from recbole_llmfashion.cli.train import main
 
 MODELS = ["LLMFashionRec", "CORE", "SASRec", "GRU4Rec", "BERT4Rec", "NextItNet"]
 

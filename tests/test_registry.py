@@ -3,7 +3,7 @@ from recbole.model.sequential_recommender import SASRec
 
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.model.llmfashionrec import LLMFashionRec
-from recbole_llmfashion.registry import get_model, model_names
+from recbole_llmfashion.quick_start.registry import get_model, model_names
 
 
 def test_ours_then_recboles_own_classes():

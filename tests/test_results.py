@@ -5,11 +5,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from recbole_llmfashion import results
-from recbole_llmfashion.memory_probe import PeakMemory
-from recbole_llmfashion.quick_start import Result
+from recbole_llmfashion.evaluation import result_table
+from recbole_llmfashion.quick_start.experiment import Result
+from recbole_llmfashion.quick_start.peak_memory import PeakMemory
 
-RUN = results.Run("shoes", "ab" * 32, [5], "run_recbole_llm.py --model=CORE --dataset=shoes")
+RUN = result_table.Run("shoes", "ab" * 32, [5], "run_recbole_llm.py --model=CORE --dataset=shoes")
 
 
 def result(ndcg=0.25, **details):
@@ -20,7 +20,7 @@ def result(ndcg=0.25, **details):
 
 def test_files_and_table_agree(tmp_path):
     rows = {"CORE": result(epochs=20, epochs_allowed=20), "SASRec": "ValueError: no"}
-    results.write(tmp_path / "out", RUN, rows)
+    result_table.write(tmp_path / "out", RUN, rows)
     document = json.loads((tmp_path / "out/results.json").read_text())
     assert document["dataset"] == "shoes" and document["data_sha256"] == "ab" * 32 and document["seeds"] == [5]
     assert document["models"]["CORE"]["status"] == "ok" and document["models"]["CORE"]["mrr"] == 0.13
@@ -37,15 +37,15 @@ def test_files_and_table_agree(tmp_path):
 
 def test_the_table_says_which_rows_are_tuned():
     rows = {"CORE": result(tuned=True), "SASRec": result(tuned=True), "GRU4Rec": result(tuned=False)}
-    table = results.table(RUN, rows)
+    table = result_table.table(RUN, rows)
     assert "- Tuned on validation, by properties/tuned/shoes/: CORE, SASRec.\n" in table
     assert "- Not tuned, for there is no such file: GRU4Rec.\n" in table
-    assert "uned" not in results.table(RUN, {"CORE": result()})
+    assert "uned" not in result_table.table(RUN, {"CORE": result()})
 
 
 def test_nan_is_no_json(tmp_path):
     with pytest.raises(ValueError, match="JSON"):
-        results.write(tmp_path, RUN, {"CORE": result(ndcg=float("nan"))})
+        result_table.write(tmp_path, RUN, {"CORE": result(ndcg=float("nan"))})
 
 
 def test_freed_memory_is_given_back_before_the_next_model():

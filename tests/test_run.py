@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from fakes import INTER, ITEM, SEARCH, write_tiny
 
-from recbole_llmfashion import run as module
+from recbole_llmfashion.cli import train as module
+from recbole_llmfashion.cli.train import main, parse
 from recbole_llmfashion.errors import UserError
-from recbole_llmfashion.run import main, parse
 
 
 def test_parse():

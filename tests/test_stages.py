@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from recbole_llmfashion.engine import _identity
-from recbole_llmfashion.stages import StageStore, sha256_arrays, sha256_texts, stage_seed
+from recbole_llmfashion.pipeline.language_model import _identity
+from recbole_llmfashion.stage_store import StageStore, sha256_arrays, sha256_texts, stage_seed
 
 
 def test_built_once_and_found_again(tmp_path):
@@ -89,7 +89,7 @@ def test_who_wants_the_same_stage_at_once_makes_it_once(tmp_path):
 def test_a_dead_holder_keeps_no_lock(tmp_path):
     """A process is killed while it builds; the next one builds at once, and the half stage is gone."""
     script = (
-        "import sys, time; from pathlib import Path; from recbole_llmfashion.stages import StageStore\n"
+        "import sys, time; from pathlib import Path; from recbole_llmfashion.stage_store import StageStore\n"
         "def build(folder): (folder / 'half').write_text('x'); print('building', flush=True); time.sleep(600)\n"
         "StageStore(Path(sys.argv[1])).get('title', {}, build)"
     )

@@ -14,16 +14,16 @@ from ray import cloudpickle
 from safetensors.torch import load_file
 from train_fakes import SETTINGS, STEPS, examples, item_index
 
-from recbole_llmfashion import train_workers
-from recbole_llmfashion.baseline import PLACES
-from recbole_llmfashion.cluster import cluster
-from recbole_llmfashion.engine import Engine
+from recbole_llmfashion.distributed import finetune_workers
+from recbole_llmfashion.distributed.cluster import cluster
+from recbole_llmfashion.distributed.finetune_workers import finetune_on_workers, share
 from recbole_llmfashion.errors import UserError
-from recbole_llmfashion.finetuning import BackboneChoice, Finetuning
-from recbole_llmfashion.llm.backbone import load_tokenizer
-from recbole_llmfashion.llm.finetune import CheckpointFolder
-from recbole_llmfashion.stages import StageStore
-from recbole_llmfashion.train_workers import finetune_on_workers, share
+from recbole_llmfashion.llm.finetuning.finetune import CheckpointFolder
+from recbole_llmfashion.llm.finetuning.job import BackboneChoice, Finetuning
+from recbole_llmfashion.llm.modeling.backbone import load_tokenizer
+from recbole_llmfashion.pipeline.language_model import Engine
+from recbole_llmfashion.stage_store import StageStore
+from recbole_llmfashion.trainer.recbole_models import PLACES
 
 cloudpickle.register_pickle_by_value(sys.modules[__name__])
 BACKBONE = str(SMALL["llm_name_or_path"])
@@ -40,7 +40,7 @@ class Deadly:
 
 
 def arm(killed, source):
-    from recbole_llmfashion.llm.training import Training
+    from recbole_llmfashion.llm.finetuning.train_step import Training
 
     step = Training.step
 
@@ -153,7 +153,7 @@ def test_ray_is_asked_for_several_workers_alone(tmp_path, monkeypatch, workers):
     engine._examples, engine._index, engine._speech, engine._finetuning = [], None, None, SETTINGS
     engine._adapter_inputs = {"settings": "these"}
     monkeypatch.setattr(Finetuning, "run", lambda self, folder: asked.append(("here", self.checkpoint.path, folder)))
-    monkeypatch.setattr(train_workers, "finetune_on_workers", lambda work, *rest: asked.append(("ray", *rest)))
+    monkeypatch.setattr(finetune_workers, "finetune_on_workers", lambda work, *rest: asked.append(("ray", *rest)))
     engine._finetune(tmp_path / "adapter")
     running = engine.store.running("adapter", engine._adapter_inputs)
     expected = [("here", running, tmp_path / "adapter"), ("ray", tmp_path / "adapter", 2, "10.0.0.9:6379")]

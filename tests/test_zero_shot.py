@@ -11,21 +11,21 @@ from safetensors.torch import load_file
 from serving_sessions import sessions
 from typer.testing import CliRunner
 
-from recbole_llmfashion import config as config_module
-from recbole_llmfashion.baseline import make_loaders
-from recbole_llmfashion.cli import app
-from recbole_llmfashion.config import load_config
-from recbole_llmfashion.data.fixed_order import tie_rank
+from recbole_llmfashion.cli.main import app
+from recbole_llmfashion.cli.train import main
+from recbole_llmfashion.config import configurator as config_module
+from recbole_llmfashion.config.configurator import load_config
+from recbole_llmfashion.data.tie_breaking import tie_rank
 from recbole_llmfashion.errors import UserError
-from recbole_llmfashion.llm.answers import Response
-from recbole_llmfashion.llm.backbone import load_backbone
-from recbole_llmfashion.llm.item_rows import add_items
+from recbole_llmfashion.llm.generation.response_cache import Response
+from recbole_llmfashion.llm.modeling.backbone import load_backbone
+from recbole_llmfashion.llm.modeling.item_embeddings import add_items
 from recbole_llmfashion.model.llmfashionrec import LLMFashionRec
-from recbole_llmfashion.quick_start import run_experiment
-from recbole_llmfashion.run import main
+from recbole_llmfashion.quick_start.experiment import run_experiment
 from recbole_llmfashion.serving.recommender import Recommender
-from recbole_llmfashion.stages import StageStore
-from recbole_llmfashion.trainer import LLMFashionRecTrainer
+from recbole_llmfashion.stage_store import StageStore
+from recbole_llmfashion.trainer.llmfashionrec import LLMFashionRecTrainer
+from recbole_llmfashion.trainer.recbole_models import make_loaders
 from recbole_llmfashion.zero_shot import ANSWERING, ZeroShot, answering_config
 
 LEARNED = {"title", "clip", "adapter"}
@@ -122,7 +122,7 @@ def test_with_the_targets_log_its_memory_answers(shop, first, with_log):
 def test_without_the_log_the_last_fallback_is_a_fixed_order(shop, first, monkeypatch):
     """No answer can be read, so every row is the fallback's."""
     gibberish = lambda generator, prompts, *_: [Response("gibberish")] * len(prompts)  # noqa: E731
-    monkeypatch.setattr("recbole_llmfashion.engine.respond", gibberish)
+    monkeypatch.setattr("recbole_llmfashion.pipeline.language_model.respond", gibberish)
     result = run(shop, decoding="sample", title_source="generate")
     assert result.details["generation"]["popularity_list_rate"] == 1.0
     items = [line.split("\t")[0] for line in (shop / "bags/bags.item").read_text().splitlines()[1:]]

@@ -11,13 +11,18 @@ import pytest
 import torch
 
 from recbole_llmfashion.errors import UserError
-from recbole_llmfashion.llm import ranks as ranks_module
-from recbole_llmfashion.llm.backbone import load_backbone, vocabulary_size
-from recbole_llmfashion.llm.examples import Example
-from recbole_llmfashion.llm.finetune import CheckpointFolder, FinetuneLog, FinetuneSettings, finetune
-from recbole_llmfashion.llm.item_rows import add_items
-from recbole_llmfashion.llm.ranks import Ranks
-from recbole_llmfashion.prompt.item_index import ItemIndex, atomic_index
+from recbole_llmfashion.llm.batching import Example
+from recbole_llmfashion.llm.finetuning import data_parallel as ranks_module
+from recbole_llmfashion.llm.finetuning.data_parallel import Ranks
+from recbole_llmfashion.llm.finetuning.finetune import (
+    CheckpointFolder,
+    FinetuneLog,
+    FinetuneSettings,
+    finetune,
+)
+from recbole_llmfashion.llm.modeling.backbone import load_backbone, vocabulary_size
+from recbole_llmfashion.llm.modeling.item_embeddings import add_items
+from recbole_llmfashion.prompt.item_tokens import ItemIndex, atomic_index
 
 ITEMS, PROMPTS = 12, 22
 # 22 prompts in batches of 5, 5, 5, 5 and 2, two batches a step: 3 steps a pass, the last of one batch; then 2 passes

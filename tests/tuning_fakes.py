@@ -5,7 +5,7 @@ import time
 from ray import cloudpickle
 
 from recbole_llmfashion.tuning.objective import END, STEP, VALUE
-from recbole_llmfashion.tuning.proposals import SearchSettings
+from recbole_llmfashion.tuning.searcher import SearchSettings
 
 
 def settings(**changed):

@@ -19,11 +19,11 @@ from recbole.data.interaction import Interaction
 from recbole.utils.enum_type import FeatureSource, FeatureType
 
 from recbole_llmfashion.data import split
-from recbole_llmfashion.data.atomic import AtomicFolder, check_clean, read_folder
+from recbole_llmfashion.data.atomic.folder import AtomicFolder, check_clean, read_folder
 from recbole_llmfashion.data.catalogue import Catalogue
-from recbole_llmfashion.data.fixed_order import tie_rank
 from recbole_llmfashion.data.search_log import SearchLog
 from recbole_llmfashion.data.sequences import Sequences, row_ends
+from recbole_llmfashion.data.tie_breaking import tie_rank
 from recbole_llmfashion.data.timeline import Timeline
 from recbole_llmfashion.errors import UserError
 

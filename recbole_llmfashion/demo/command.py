@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from recbole_llmfashion.demo import page
+from recbole_llmfashion.serving.demo import page
 from recbole_llmfashion.serving.recommender import Recommender
 
 

@@ -12,9 +12,18 @@ import torch
 from recbole.model.abstract_recommender import SequentialRecommender
 from recbole.utils import InputType
 
-from recbole_llmfashion.data.fixed_order import tie_rank
-from recbole_llmfashion.model.floors import with_pad_column
-from recbole_llmfashion.model.ranking import (
+from recbole_llmfashion.data.tie_breaking import tie_rank
+from recbole_llmfashion.model.seq_knn import with_pad_column
+from recbole_llmfashion.prompt.dataloader import (
+    ACTED_ITEMS,
+    MEMORY_ITEMS,
+    PROMPT_IDS,
+    PROMPT_ITEMS,
+    QUERY_KNOWN,
+)
+from recbole_llmfashion.prompt.response import parse_response
+from recbole_llmfashion.retrieval.item_order import Order
+from recbole_llmfashion.retrieval.ranking import (
     FUSED,
     GROUPS,
     Mixing,
@@ -26,9 +35,6 @@ from recbole_llmfashion.model.ranking import (
     Weights,
     rank,
 )
-from recbole_llmfashion.prompt.dataloader import ACTED_ITEMS, MEMORY_ITEMS, PROMPT_IDS, PROMPT_ITEMS, QUERY_KNOWN
-from recbole_llmfashion.prompt.response import parse_response
-from recbole_llmfashion.retrieval.order import Order
 from recbole_llmfashion.retrieval.ties import scores_from_order
 
 

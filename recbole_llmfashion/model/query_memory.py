@@ -18,9 +18,9 @@ from recbole.utils import InputType
 from torch.nn.utils.rnn import pad_sequence
 
 from recbole_llmfashion.data.dataset import HISTORY_LENGTH
-from recbole_llmfashion.data.fixed_order import tie_rank
-from recbole_llmfashion.model.floors import popular_order, with_pad_column
-from recbole_llmfashion.retrieval.order import Led, Order, Several
+from recbole_llmfashion.data.tie_breaking import tie_rank
+from recbole_llmfashion.model.seq_knn import popular_order, with_pad_column
+from recbole_llmfashion.retrieval.item_order import Led, Order, Several
 from recbole_llmfashion.retrieval.ties import scores_from_order
 
 SOURCES = ("memory", "title", "popularity")

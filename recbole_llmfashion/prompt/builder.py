@@ -19,8 +19,8 @@ import pandas as pd
 from recbole_llmfashion.data.catalogue import Catalogue
 from recbole_llmfashion.data.timeline import CLICK, PURCHASE, SEARCH, Events
 from recbole_llmfashion.errors import UserError
-from recbole_llmfashion.prompt.calendar import DAY, coarse_date
-from recbole_llmfashion.prompt.item_index import ItemIndex
+from recbole_llmfashion.prompt.dates import DAY, coarse_date
+from recbole_llmfashion.prompt.item_tokens import ItemIndex
 from recbole_llmfashion.prompt.memory import QueryProductMemory
 from recbole_llmfashion.prompt.ragged import Ragged
 from recbole_llmfashion.prompt.response import ID_PREFIX, SEPARATOR

@@ -12,11 +12,16 @@ import torch
 from recbole.data.interaction import Interaction
 from torch.nn.utils.rnn import pad_sequence
 
-from recbole_llmfashion.data.dataset import HISTORY_LENGTH, RECOMMEND_TIME, TARGET_PURCHASE, LLMFashionRecDataset
+from recbole_llmfashion.data.dataset import (
+    HISTORY_LENGTH,
+    RECOMMEND_TIME,
+    TARGET_PURCHASE,
+    LLMFashionRecDataset,
+)
 from recbole_llmfashion.data.eval_loader import EvalLoader, History
 from recbole_llmfashion.data.timeline import Events
 from recbole_llmfashion.prompt.builder import Prompt, PromptBuilder
-from recbole_llmfashion.prompt.training_rows import EarlierRows, training_rows
+from recbole_llmfashion.prompt.training_examples import EarlierRows, training_rows
 
 PROMPT_IDS, PROMPT_ITEMS, ACTED_ITEMS = "prompt_ids", "prompt_items", "acted_items"
 MEMORY_ITEMS, QUERY_KNOWN = "memory_items", "query_known"

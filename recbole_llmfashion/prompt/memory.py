@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from recbole_llmfashion.embedding.index import FlatIndex
-from recbole_llmfashion.embedding.pairs import fold
+from recbole_llmfashion.embedding.flat_index import FlatIndex
+from recbole_llmfashion.embedding.query_title_pairs import fold
 
 
 @dataclass(frozen=True)

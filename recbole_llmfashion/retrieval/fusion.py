@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from recbole_llmfashion.retrieval.order import Led, Order
+from recbole_llmfashion.retrieval.item_order import Led, Order
 from recbole_llmfashion.retrieval.ties import best_first
 
 CONSTANT = 10.0  # C: with short lists a small one, so that their heads count

@@ -3,8 +3,8 @@
 import numpy as np
 from torch import Tensor
 
-from recbole_llmfashion.retrieval.cosine import CosineTable, Near
-from recbole_llmfashion.retrieval.order import Order
+from recbole_llmfashion.retrieval.cosine_table import CosineTable, Near
+from recbole_llmfashion.retrieval.item_order import Order
 
 
 class IdList:

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from recbole_llmfashion.retrieval.order import Fixed, Led, Order
+from recbole_llmfashion.retrieval.item_order import Fixed, Led, Order
 
 
 class IdentityList:

@@ -7,7 +7,7 @@ generated ID, and CORE decides something only through m > 1 and in the ablation 
 import torch
 from torch import Tensor
 
-from recbole_llmfashion.retrieval.order import Led, Order, Several
+from recbole_llmfashion.retrieval.item_order import Led, Order, Several
 
 
 def mixup(

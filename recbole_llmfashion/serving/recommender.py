@@ -26,16 +26,16 @@ from typing import Any
 import pandas as pd
 
 from recbole_llmfashion.errors import UserError
-from recbole_llmfashion.llm.item_rows import put_rows, word_rows
-from recbole_llmfashion.model.ranking import Validity
-from recbole_llmfashion.prompt.item_index import ItemIndex
+from recbole_llmfashion.llm.modeling.item_embeddings import put_rows, word_rows
+from recbole_llmfashion.pipeline.item_pool import Stock
+from recbole_llmfashion.pipeline.load import LoadedRun, load_run
+from recbole_llmfashion.prompt.item_tokens import ItemIndex
 from recbole_llmfashion.prompt.template import neutralize
-from recbole_llmfashion.serving.desk import Desk, Reply
-from recbole_llmfashion.serving.loaded import LoadedRun, load_run
+from recbole_llmfashion.retrieval.ranking import Validity
 from recbole_llmfashion.serving.messages import Ask, Listed, Recommended
-from recbole_llmfashion.serving.naming import more_names
+from recbole_llmfashion.serving.new_item_tokens import more_names
 from recbole_llmfashion.serving.session import Session, make_session
-from recbole_llmfashion.serving.stock import Stock
+from recbole_llmfashion.serving.state import Desk, Reply
 
 
 @dataclass(frozen=True)

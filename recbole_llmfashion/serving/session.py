@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from recbole_llmfashion.data import timeline
-from recbole_llmfashion.data.atomic import ACTIONS
+from recbole_llmfashion.data.atomic.folder import ACTIONS
 from recbole_llmfashion.data.search_log import SearchLog
 from recbole_llmfashion.data.timeline import Events, Timeline
 from recbole_llmfashion.errors import UserError

@@ -9,11 +9,11 @@ Variants that only rank otherwise reuse the generations of the whole: the stage 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from recbole_llmfashion.config import properties_folder, read_yaml
-from recbole_llmfashion.study import assemble
-from recbole_llmfashion.study.document import Cell, Column, Document, Table, TableRow
+from recbole_llmfashion.config.configurator import properties_folder, read_yaml
+from recbole_llmfashion.study.report import assemble
+from recbole_llmfashion.study.report.document import Cell, Column, Document, Table, TableRow
 from recbole_llmfashion.study.request import OWN, Request
-from recbole_llmfashion.study.rows import Entry, Outcome, Runner
+from recbole_llmfashion.study.runner import Entry, Outcome, Runner
 
 LABELS = {
     "1-no-attributes": "(1) w/o product attributes",

@@ -9,13 +9,13 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from recbole_llmfashion.results import COLUMNS
-from recbole_llmfashion.study import assemble
+from recbole_llmfashion.evaluation.result_table import COLUMNS
+from recbole_llmfashion.evaluation.significance import metric_values
 from recbole_llmfashion.study.compare import entries
-from recbole_llmfashion.study.document import Column, Document, Table, TableRow
+from recbole_llmfashion.study.report import assemble
+from recbole_llmfashion.study.report.document import Column, Document, Table, TableRow
 from recbole_llmfashion.study.request import ID_MODELS, Request
-from recbole_llmfashion.study.rows import Entry, Outcome, Runner
-from recbole_llmfashion.study.significance import metric_values
+from recbole_llmfashion.study.runner import Entry, Outcome, Runner
 
 OPTIONS = {"plus_cold": "True"}
 

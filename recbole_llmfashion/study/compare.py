@@ -5,9 +5,10 @@ The floors stand in it: what an LLM adds must be added over them.
 
 from collections.abc import Sequence
 
-from recbole_llmfashion.results import COLUMNS
-from recbole_llmfashion.study import assemble
-from recbole_llmfashion.study.document import (
+from recbole_llmfashion.evaluation.result_table import COLUMNS
+from recbole_llmfashion.evaluation.significance import compare_rows, significance_table
+from recbole_llmfashion.study.report import assemble
+from recbole_llmfashion.study.report.document import (
     METRIC_TITLES,
     Cell,
     Column,
@@ -17,8 +18,7 @@ from recbole_llmfashion.study.document import (
     Value,
 )
 from recbole_llmfashion.study.request import OWN, Request, label_of
-from recbole_llmfashion.study.rows import Entry, Runner
-from recbole_llmfashion.study.significance import compare_rows, significance_table
+from recbole_llmfashion.study.runner import Entry, Runner
 
 TESTED = ("ndcg@10", "recall@10")  # metrics whose differences are tested
 

@@ -8,10 +8,10 @@ can fail.
 from collections.abc import Sequence
 from typing import Any
 
-from recbole_llmfashion.study import assemble
-from recbole_llmfashion.study.document import Column, Document, Table, TableRow
+from recbole_llmfashion.study.report import assemble
+from recbole_llmfashion.study.report.document import Column, Document, Table, TableRow
 from recbole_llmfashion.study.request import OWN, Request
-from recbole_llmfashion.study.rows import Entry, Outcome, Runner
+from recbole_llmfashion.study.runner import Entry, Outcome, Runner
 
 AS_THE_PAPER: dict[str, Any] = {
     "item_index": "text",

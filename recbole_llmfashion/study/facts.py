@@ -1,6 +1,6 @@
 """What a document says of a dataset's files beside its tables. Knows no split, no filter and no model."""
 
-from recbole_llmfashion.data.atomic import AtomicFolder
+from recbole_llmfashion.data.atomic.folder import AtomicFolder
 
 
 def facts(files: AtomicFolder, sha256: str) -> dict[str, str | int]:

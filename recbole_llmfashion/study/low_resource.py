@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from recbole_llmfashion.errors import UserError
-from recbole_llmfashion.study import assemble
-from recbole_llmfashion.study.document import Column, Document, Figure, Series, Table, TableRow
+from recbole_llmfashion.study.report import assemble
+from recbole_llmfashion.study.report.document import Column, Document, Figure, Series, Table, TableRow
 from recbole_llmfashion.study.request import Request, label_of
-from recbole_llmfashion.study.rows import Entry, Runner
+from recbole_llmfashion.study.runner import Entry, Runner
 
 OPTIONS = {"shares": "1,5,10,25,50,100"}
 METRIC = "ndcg@10"

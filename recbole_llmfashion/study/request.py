@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from recbole_llmfashion.cli.train import read_value, split_options
 from recbole_llmfashion.errors import UserError
-from recbole_llmfashion.run import read_value, split_options
 
 USAGE = (
     "usage: recbole-llmfashion study NAME --dataset=D [--models=A,B] [--seeds=3] [--output DIR] "

@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from recbole_llmfashion.data.atomic import read_folder
+from recbole_llmfashion.data.atomic.folder import read_folder
 from recbole_llmfashion.data.dataset import ORDER_ONLY_BELOW, RECOMMEND_TIME
-from recbole_llmfashion.study import assemble
 from recbole_llmfashion.study.compare import entries
-from recbole_llmfashion.study.document import Column, Document, Table, TableRow
+from recbole_llmfashion.study.report import assemble
+from recbole_llmfashion.study.report.document import Column, Document, Table, TableRow
 from recbole_llmfashion.study.request import Request
-from recbole_llmfashion.study.rows import Entry, Outcome, Runner
+from recbole_llmfashion.study.runner import Entry, Outcome, Runner
 
 UNFILTERED = "leave-one-out, unfiltered clicks"
 PROTOCOLS: dict[str, dict[str, object]] = {

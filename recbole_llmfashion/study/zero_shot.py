@@ -5,11 +5,11 @@ Recformer: with and without its own pre-training. ID models have no row for an i
 """
 
 from recbole_llmfashion.errors import UserError
-from recbole_llmfashion.registry import get_model
-from recbole_llmfashion.study import assemble
-from recbole_llmfashion.study.document import Document, Figure, Series, Table, TableRow
+from recbole_llmfashion.quick_start.registry import get_model
+from recbole_llmfashion.study.report import assemble
+from recbole_llmfashion.study.report.document import Document, Figure, Series, Table, TableRow
 from recbole_llmfashion.study.request import FLOORS, ID_MODELS, OWN, Request, label_of
-from recbole_llmfashion.study.rows import Entry, Runner
+from recbole_llmfashion.study.runner import Entry, Runner
 
 OPTIONS = {"source": "", "targets": ""}
 RECFORMERS = ("Recformer", "RecformerQuery")

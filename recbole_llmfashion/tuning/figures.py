@@ -10,8 +10,8 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from recbole_llmfashion.tuning.journal import FINISHED, Trial
 from recbole_llmfashion.tuning.space import Domain, Space
+from recbole_llmfashion.tuning.trial_log import FINISHED, Trial
 
 COLORS = "viridis"
 LABEL = {"boxstyle": "square,pad=0.1", "facecolor": "white", "edgecolor": "none", "alpha": 0.8}

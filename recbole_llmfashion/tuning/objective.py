@@ -14,10 +14,10 @@ from typing import Any
 import torch
 from ray import tune
 
-from recbole_llmfashion.config import load_config
+from recbole_llmfashion.config.configurator import load_config
 from recbole_llmfashion.errors import UserError
-from recbole_llmfashion.quick_start import Result, run_experiment
-from recbole_llmfashion.registry import get_model
+from recbole_llmfashion.quick_start.experiment import Result, run_experiment
+from recbole_llmfashion.quick_start.registry import get_model
 
 VALUE, STEP, END = "value", "step", "end"
 

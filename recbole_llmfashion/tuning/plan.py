@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from recbole_llmfashion.config import LLMFashionConfig, check_valid_metric, load_config
-from recbole_llmfashion.data.atomic import folder_sha256
+from recbole_llmfashion.cli.train import Arguments, find_dataset, parse
+from recbole_llmfashion.config.configurator import LLMFashionConfig, check_valid_metric, load_config
+from recbole_llmfashion.data.atomic.folder import folder_sha256
 from recbole_llmfashion.errors import UserError
-from recbole_llmfashion.registry import ModelSpec, get_model
-from recbole_llmfashion.run import Arguments, find_dataset, parse
-from recbole_llmfashion.trainer import REPORTED, LLMFashionRecTrainer
+from recbole_llmfashion.quick_start.registry import ModelSpec, get_model
+from recbole_llmfashion.trainer.llmfashionrec import REPORTED, LLMFashionRecTrainer
 from recbole_llmfashion.tuning import report
 from recbole_llmfashion.tuning.objective import Job
 from recbole_llmfashion.tuning.options import SAMPLES, USAGE, Options, options
-from recbole_llmfashion.tuning.proposals import SearchSettings
+from recbole_llmfashion.tuning.searcher import SearchSettings
 from recbole_llmfashion.tuning.space import Space, read_space
 
 OUTPUT = "results/{dataset}-search-{model}"

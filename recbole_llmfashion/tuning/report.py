@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from recbole_llmfashion.tuning.journal import FAILED, STOPPED, Journal, Trial
+from recbole_llmfashion.tuning.trial_log import FAILED, STOPPED, Journal, Trial
 from recbole_llmfashion.versions import versions
 
 SETTINGS = "search.json"

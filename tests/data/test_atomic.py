@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from recbole_llmfashion.data.atomic import (
+from recbole_llmfashion.data.atomic.folder import (
     ITEM_ATTRIBUTES,
     AtomicError,
     AtomicFolder,

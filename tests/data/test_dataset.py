@@ -6,11 +6,17 @@ from recbole.model.sequential_recommender import SASRec
 from recbole.utils import init_seed
 
 from recbole_llmfashion import compat
-from recbole_llmfashion.baseline import load_trained, make_loaders, make_trainer, rows_sha256, trained
-from recbole_llmfashion.config import load_config
+from recbole_llmfashion.config.configurator import load_config
 from recbole_llmfashion.data.dataset import HISTORY_LENGTH, RECOMMEND_TIME
 from recbole_llmfashion.errors import UserError
-from recbole_llmfashion.stages import StageStore
+from recbole_llmfashion.stage_store import StageStore
+from recbole_llmfashion.trainer.recbole_models import (
+    load_trained,
+    make_loaders,
+    make_trainer,
+    rows_sha256,
+    trained,
+)
 
 
 def tiny_loaders(root, **keys):

@@ -3,12 +3,12 @@ import torch
 from fakes import write_tiny
 from recbole.model.sequential_recommender import SASRec
 
-from recbole_llmfashion.baseline import make_loaders
-from recbole_llmfashion.config import load_config
+from recbole_llmfashion.config.configurator import load_config
 from recbole_llmfashion.data.eval_loader import MEGABYTE, EvalLoader
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.prompt import dataloader
-from recbole_llmfashion.retrieval import scored
+from recbole_llmfashion.retrieval import scored_order
+from recbole_llmfashion.trainer.recbole_models import make_loaders
 
 
 def test_users_at_once(tmp_path, monkeypatch):
@@ -41,6 +41,6 @@ def test_a_metric_of_whole_lists_takes_more(tmp_path, monkeypatch):
 
 
 def test_the_lists_take_no_more_than_a_tile():
-    assert dataloader.TILE == scored.TILE
+    assert dataloader.TILE == scored_order.TILE
     each = dataloader.LLMFashionRecDataLoader.user_bytes
-    assert each(3000) < each(scored.TILE) == each(10_000_000) < 8 * MEGABYTE
+    assert each(3000) < each(scored_order.TILE) == each(10_000_000) < 8 * MEGABYTE

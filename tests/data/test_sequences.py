@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from recbole.data.dataset import SequentialDataset
 from recbole.model.sequential_recommender import SASRec
 
-from recbole_llmfashion.config import load_config
+from recbole_llmfashion.config.configurator import load_config
 from recbole_llmfashion.data.dataset import LLMFashionRecDataset
 from recbole_llmfashion.data.sequences import Sequences, row_ends
 

@@ -10,9 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from recbole_llmfashion.data.atomic import AtomicFolder, check_clean, folder_sha256, read_folder, write_folder
-from recbole_llmfashion.datasets.clean import clean
-from recbole_llmfashion.datasets.commands import register
+from recbole_llmfashion.cli.datasets import register
+from recbole_llmfashion.data.atomic.folder import (
+    AtomicFolder,
+    check_clean,
+    folder_sha256,
+    read_folder,
+    write_folder,
+)
+from recbole_llmfashion.dataset_tools.clean import clean
 from recbole_llmfashion.errors import UserError
 
 ITEMS = pd.DataFrame(

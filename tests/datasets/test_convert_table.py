@@ -12,10 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from recbole_llmfashion.data.atomic import AtomicFolder, check_clean, folder_sha256, read_folder
-from recbole_llmfashion.datasets.commands import register
-from recbole_llmfashion.datasets.convert_table import TableColumns, convert_table
-from recbole_llmfashion.datasets.rename import rename_ids
+from recbole_llmfashion.cli.datasets import register
+from recbole_llmfashion.data.atomic.folder import (
+    AtomicFolder,
+    check_clean,
+    folder_sha256,
+    read_folder,
+)
+from recbole_llmfashion.dataset_tools.convert.sources.table import TableColumns, convert_table
+from recbole_llmfashion.dataset_tools.id_map import rename_ids
 from recbole_llmfashion.errors import UserError
 
 SHARED = Path(os.environ.get("LLMFASHION_SHARED", Path(__file__).parents[3] / "shared")) / "data"

@@ -10,13 +10,23 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from recbole_llmfashion.data.atomic import AtomicFolder, check_clean, folder_sha256, read_folder, write_folder
+from recbole_llmfashion.data.atomic.folder import (
+    AtomicFolder,
+    check_clean,
+    folder_sha256,
+    read_folder,
+    write_folder,
+)
+from recbole_llmfashion.dataset_tools.simulate.customers.journeys import Log
+from recbole_llmfashion.dataset_tools.simulate.frames import item_ids, keep
+from recbole_llmfashion.dataset_tools.simulate.shop.words import AUDIENCES, OCCASIONS, SEASONS, SIZES
+from recbole_llmfashion.dataset_tools.simulate.simulation import (
+    CATEGORIES,
+    Settings,
+    simulate_category,
+)
+from recbole_llmfashion.dataset_tools.statistics import measure
 from recbole_llmfashion.datasets.simulate import command
-from recbole_llmfashion.datasets.simulate.frames import item_ids, keep
-from recbole_llmfashion.datasets.simulate.journeys import Log
-from recbole_llmfashion.datasets.simulate.simulation import CATEGORIES, Settings, simulate_category
-from recbole_llmfashion.datasets.simulate.words import AUDIENCES, OCCASIONS, SEASONS, SIZES
-from recbole_llmfashion.datasets.statistics import measure
 from recbole_llmfashion.errors import UserError
 
 

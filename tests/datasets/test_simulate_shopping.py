@@ -7,19 +7,27 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from recbole_llmfashion.data.atomic import AtomicFolder
-from recbole_llmfashion.datasets.simulate.catalogue import Catalogue, make_catalogue
-from recbole_llmfashion.datasets.simulate.draws import draw, draw_rows, gumbel_argmax
-from recbole_llmfashion.datasets.simulate.intents import Intent, blank_intent
-from recbole_llmfashion.datasets.simulate.journeys import Journeys
-from recbole_llmfashion.datasets.simulate.queries import misspell
-from recbole_llmfashion.datasets.simulate.readme import new_share
-from recbole_llmfashion.datasets.simulate.seasons import START_SECONDS, gift_chance, month_of_day
-from recbole_llmfashion.datasets.simulate.shop import BRAND_FACET, Shop
-from recbole_llmfashion.datasets.simulate.simulation import CATEGORIES, Settings, simulate_category
-from recbole_llmfashion.datasets.simulate.users import Users, make_users
-from recbole_llmfashion.datasets.simulate.walk import Walk
-from recbole_llmfashion.datasets.statistics import measure
+from recbole_llmfashion.data.atomic.folder import AtomicFolder
+from recbole_llmfashion.dataset_tools.simulate.customers.intents import Intent, blank_intent
+from recbole_llmfashion.dataset_tools.simulate.customers.journeys import Journeys
+from recbole_llmfashion.dataset_tools.simulate.customers.queries import misspell
+from recbole_llmfashion.dataset_tools.simulate.customers.seasons import (
+    START_SECONDS,
+    gift_chance,
+    month_of_day,
+)
+from recbole_llmfashion.dataset_tools.simulate.customers.session import Walk
+from recbole_llmfashion.dataset_tools.simulate.customers.users import Users, make_users
+from recbole_llmfashion.dataset_tools.simulate.draws import draw, draw_rows, gumbel_argmax
+from recbole_llmfashion.dataset_tools.simulate.readme import new_share
+from recbole_llmfashion.dataset_tools.simulate.shop.catalogue import Catalogue, make_catalogue
+from recbole_llmfashion.dataset_tools.simulate.shop.search import BRAND_FACET, Shop
+from recbole_llmfashion.dataset_tools.simulate.simulation import (
+    CATEGORIES,
+    Settings,
+    simulate_category,
+)
+from recbole_llmfashion.dataset_tools.statistics import measure
 
 USERS = 700
 

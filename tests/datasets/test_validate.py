@@ -5,8 +5,8 @@ from pathlib import Path
 import typer
 from typer.testing import CliRunner, Result
 
-from recbole_llmfashion.datasets.commands import register
-from recbole_llmfashion.datasets.validate import validate
+from recbole_llmfashion.cli.datasets import register
+from recbole_llmfashion.dataset_tools.validate import validate
 
 INTER = ["user_id:token\titem_id:token\taction:token\ttimestamp:float", "u\ta\tclick\t1", "u\tb\tpurchase\t2"]
 ITEM = [

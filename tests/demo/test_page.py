@@ -6,11 +6,11 @@ import threading
 import pytest
 from demo_fakes import FakeDesk, FakeRecommender, looked
 
-from recbole_llmfashion.cli import main
-from recbole_llmfashion.demo.follow import Done, follow
-from recbole_llmfashion.demo.page import OFFLINE, POLICY, RESULTS, Pages
-from recbole_llmfashion.demo.visit import Visit
+from recbole_llmfashion.cli.main import main
 from recbole_llmfashion.errors import UserError
+from recbole_llmfashion.serving.demo.follow import Done, follow
+from recbole_llmfashion.serving.demo.page import OFFLINE, POLICY, RESULTS, Pages
+from recbole_llmfashion.serving.demo.visit import Visit
 
 GOOD = " product ID: 14, title: White Sandals"
 

@@ -8,8 +8,8 @@ from demo_fakes import PROMPT, FakeDesk, looked
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recbole_llmfashion.demo import markup, view
-from recbole_llmfashion.demo.visit import Action, Visit
+from recbole_llmfashion.serving.demo import markup, view
+from recbole_llmfashion.serving.demo.visit import Action, Visit
 
 GOOD = " product ID: 14, title: White Sandals"
 

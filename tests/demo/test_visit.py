@@ -4,9 +4,9 @@ from demo_fakes import FakeDesk, catalogue
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recbole_llmfashion.demo import visit
-from recbole_llmfashion.demo.examples import common_queries, examples
-from recbole_llmfashion.demo.visit import MOST, Action, Visit
+from recbole_llmfashion.serving.demo import visit
+from recbole_llmfashion.serving.demo.examples import common_queries, examples
+from recbole_llmfashion.serving.demo.visit import MOST, Action, Visit
 from recbole_llmfashion.serving.session import make_session
 
 STEPS = st.lists(

@@ -9,9 +9,9 @@ import torch
 from embedding.corpus import recall, shop, shuffled
 from torch.nn.functional import normalize
 
-from recbole_llmfashion.embedding import clip
-from recbole_llmfashion.embedding.clip import ClipSettings, ClipText, load_clip, train_clip
-from recbole_llmfashion.embedding.contrast import info_nce
+from recbole_llmfashion.embedding import clip_text
+from recbole_llmfashion.embedding.clip_text import ClipSettings, ClipText, load_clip, train_clip
+from recbole_llmfashion.embedding.info_nce import info_nce
 from recbole_llmfashion.errors import UserError
 
 SMALL = ClipSettings(
@@ -100,7 +100,7 @@ def test_encode(trained: ClipText) -> None:
 def test_the_end_mark_is_what_is_pooled(trained: ClipText) -> None:
     """open_clip pools at the highest id: a tail beyond the end mark would otherwise be read."""
     tower = trained._tower
-    assert isinstance(tower, clip._LogTower)
+    assert isinstance(tower, clip_text._LogTower)
     seen: list[torch.Tensor] = []
     handle = tower.network.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
     trained.encode(["red", "green summer scarf", "word " * 500])
@@ -117,7 +117,7 @@ def test_the_end_mark_is_what_is_pooled(trained: ClipText) -> None:
 
 def test_each_distinct_text_is_computed_once(trained: ClipText) -> None:
     tower = trained._tower
-    assert isinstance(tower, clip._LogTower)
+    assert isinstance(tower, clip_text._LogTower)
     sizes: list[int] = []
     handle = tower.network.register_forward_pre_hook(lambda _, inputs: sizes.append(len(inputs[0])))
     trained.encode(["red boots"] * 50 + ["bag"] * 50, batch_size=10)

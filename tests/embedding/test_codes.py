@@ -3,8 +3,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from recbole_llmfashion.embedding.codes import BITS, LEVELS, ResidualCodes
-from recbole_llmfashion.prompt.item_index import CODES
+from recbole_llmfashion.embedding.residual_codes import BITS, LEVELS, ResidualCodes
+from recbole_llmfashion.prompt.item_tokens import CODES
 
 GROUPS, EACH = 64, 5
 
@@ -46,10 +46,10 @@ def test_the_same_vectors_have_the_same_codes() -> None:
 
 def test_of_very_many_the_first_are_learned_from_and_all_are_coded(monkeypatch: pytest.MonkeyPatch) -> None:
     vectors, _ = grouped(0)
-    monkeypatch.setattr("recbole_llmfashion.embedding.codes.LEARNED_FROM", 100)
+    monkeypatch.setattr("recbole_llmfashion.embedding.residual_codes.LEARNED_FROM", 100)
     some, few = ResidualCodes.train(vectors), ResidualCodes.train(vectors[:100])
     assert np.array_equal(some.encode(vectors), few.encode(vectors))
-    monkeypatch.setattr("recbole_llmfashion.embedding.codes.LEARNED_FROM", 65_536)
+    monkeypatch.setattr("recbole_llmfashion.embedding.residual_codes.LEARNED_FROM", 65_536)
     assert not np.array_equal(ResidualCodes.train(vectors).encode(vectors), few.encode(vectors))
 
 

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recbole_llmfashion.embedding.index import FlatIndex
+from recbole_llmfashion.embedding.flat_index import FlatIndex
 
 
 def test_literal_neighbours_with_ties() -> None:

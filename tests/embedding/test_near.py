@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from recbole_llmfashion.embedding import near
+from recbole_llmfashion.embedding import approximate_index
 from recbole_llmfashion.errors import UserError
-from recbole_llmfashion.retrieval.cosine import CosineTable
+from recbole_llmfashion.retrieval.cosine_table import CosineTable
 
 GENERATOR = np.random.default_rng(0)
 WORDS = GENERATOR.normal(size=(60, 16))
@@ -22,8 +22,8 @@ QUERIES = torch.from_numpy(np.stack([WORDS[GENERATOR.permutation(60)[:2]].sum(ax
 
 def searched(kind, folder):
     def made(rows):
-        near.build(rows, kind, folder, "title")
-        return near.load(rows, kind, folder, "title")
+        approximate_index.build(rows, kind, folder, "title")
+        return approximate_index.load(rows, kind, folder, "title")
 
     return CosineTable(VECTORS, TIE, made)
 
@@ -53,35 +53,39 @@ def test_behind_the_head_stand_all_other_items_exactly(tmp_path):
 
 @pytest.mark.parametrize("kind", ["ivf", "hnsw"])
 def test_an_index_that_does_not_belong_here_is_refused(kind, tmp_path):
-    near.build(UNIT, kind, tmp_path, "title")
-    assert near.load(UNIT, kind, tmp_path, "title")(UNIT[:2], 1).tolist() == [[0], [1]]
+    approximate_index.build(UNIT, kind, tmp_path, "title")
+    assert approximate_index.load(UNIT, kind, tmp_path, "title")(UNIT[:2], 1).tolist() == [[0], [1]]
     other = "ivf" if kind == "hnsw" else "hnsw"
     for vectors, asked in ((UNIT[::-1].copy(), kind), (UNIT[:-1], kind), (UNIT, other)):
         with pytest.raises(UserError, match="of other vectors, or of another kind"):
-            near.load(vectors, asked, tmp_path, "title")
+            approximate_index.load(vectors, asked, tmp_path, "title")
     about = json.loads((tmp_path / "title.json").read_text())
     assert about["kind"] == kind and about["rows"] == 1500
     for broken in (lambda path: path.write_bytes(path.read_bytes()[:99]), lambda path: path.unlink()):
         broken(tmp_path / "title.faiss")
         with pytest.raises(UserError, match=r"title.faiss: no index that can be read; remove its folder"):
-            near.load(UNIT, kind, tmp_path, "title")
+            approximate_index.load(UNIT, kind, tmp_path, "title")
 
 
 @pytest.mark.parametrize("kind", ["ivf", "hnsw"])
 def test_clusters_are_put_on_gpus_where_faiss_finds_some(kind, tmp_path, monkeypatch):
     moved = []
-    monkeypatch.setattr(near.faiss, "get_num_gpus", lambda: 2)
-    monkeypatch.setattr(near.faiss, "index_cpu_to_all_gpus", lambda index: moved.append(index) or index)
-    near.build(UNIT, kind, tmp_path, "title")
-    assert near.load(UNIT, kind, tmp_path, "title")(UNIT[:2], 1).tolist() == [[0], [1]]
+    monkeypatch.setattr(approximate_index.faiss, "get_num_gpus", lambda: 2)
+    monkeypatch.setattr(approximate_index.faiss, "index_cpu_to_all_gpus", lambda index: moved.append(index) or index)
+    approximate_index.build(UNIT, kind, tmp_path, "title")
+    assert approximate_index.load(UNIT, kind, tmp_path, "title")(UNIT[:2], 1).tolist() == [[0], [1]]
     assert [one.ntotal for one in moved] == ([1500] if kind == "ivf" else [])
 
 
 def test_a_number_in_the_clusters_takes_a_byte(tmp_path):
-    near.build(UNIT, "ivf", tmp_path, "title")
+    approximate_index.build(UNIT, "ivf", tmp_path, "title")
     size = (tmp_path / "title.faiss").stat().st_size
     assert 1500 * (16 + 8) < size < 1500 * (16 + 8) + 8000  # codes and row numbers, then centres and what is around
 
 
 def test_of_few_vectors_every_one_is_looked_at():
-    assert not near.worth(UNIT[:999], "ivf") and near.worth(UNIT, "hnsw") and not near.worth(UNIT, "flat")
+    assert (
+        not approximate_index.worth(UNIT[:999], "ivf")
+        and approximate_index.worth(UNIT, "hnsw")
+        and not approximate_index.worth(UNIT, "flat")
+    )

@@ -1,7 +1,7 @@
 import numpy as np
 
-from recbole_llmfashion.embedding.negatives import NegativeMiner
-from recbole_llmfashion.embedding.pairs import PairTable, fold
+from recbole_llmfashion.embedding.hard_negatives import NegativeMiner
+from recbole_llmfashion.embedding.query_title_pairs import PairTable, fold
 
 PAIRS = [("Red  Boots", "Ankle boot"), ("red boots", "tall boot"), ("bag", "Ankle boot"), ("RED BOOTS", "ankle  boot")]
 

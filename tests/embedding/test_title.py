@@ -9,8 +9,8 @@ import torch
 from embedding.corpus import recall, shop, shuffled
 from torch.nn.functional import normalize
 
-from recbole_llmfashion.embedding.negatives import hardest
-from recbole_llmfashion.embedding.title import (
+from recbole_llmfashion.embedding.hard_negatives import hardest
+from recbole_llmfashion.embedding.title_model import (
     TitleModel,
     TitleSettings,
     derive_pairs,

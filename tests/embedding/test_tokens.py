@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from recbole_llmfashion.embedding.tokens import TextTokenizer
+from recbole_llmfashion.embedding.word_pieces import TextTokenizer
 
 COLORS, KINDS = ("black", "white", "red", "navy"), ("leather boots", "canvas sneaker", "ankle strap sandals", "loafer")
 TEXTS = [f"Women's {color} {kind} size {size}" for color in COLORS for kind in KINDS for size in (6, 7, 8)]
@@ -20,7 +20,7 @@ def test_order_of_the_texts_does_not_matter(tmp_path: Path, tokenizer: TextToken
     # in another process too: a vocabulary that depends on a randomly seeded hash map differs there
     script = (
         "import sys, pathlib\n"
-        "from recbole_llmfashion.embedding.tokens import TextTokenizer\n"
+        "from recbole_llmfashion.embedding.word_pieces import TextTokenizer\n"
         "texts = pathlib.Path(sys.argv[1]).read_text().splitlines()\n"
         "TextTokenizer.train(reversed(texts), 200).save(pathlib.Path(sys.argv[2]))\n"
     )

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from fakes import SMALL, simulated_shop
 
-from recbole_llmfashion.run import main
+from recbole_llmfashion.cli.train import main
 
 
 @pytest.fixture(scope="session")

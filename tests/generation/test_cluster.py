@@ -12,9 +12,10 @@ import ray
 from ray import cloudpickle
 from typer.testing import CliRunner
 
-from recbole_llmfashion.cli import app
-from recbole_llmfashion.generation import actors, command
-from recbole_llmfashion.generation.responder import Responder
+from recbole_llmfashion.cli import generate
+from recbole_llmfashion.cli.main import app
+from recbole_llmfashion.serving.batch import actors
+from recbole_llmfashion.serving.batch.responder import Responder
 
 cloudpickle.register_pickle_by_value(sys.modules[__name__])
 
@@ -72,4 +73,4 @@ def test_a_node_is_lost_and_each_user_is_there_once(head_node, job, tmp_path, mo
     for file in sorted(out["here"].glob("*.parquet")):
         assert (out["there"] / file.name).read_bytes() == file.read_bytes()
     assert json.loads((out["there"] / "_job.json").read_text())["shards"] == 5
-    assert command.OUT.startswith("results/")
+    assert generate.OUT.startswith("results/")

@@ -9,15 +9,16 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from recbole_llmfashion.cli import app
+from recbole_llmfashion.cli import generate as command
+from recbole_llmfashion.cli.main import app
 from recbole_llmfashion.errors import UserError
-from recbole_llmfashion.generation import command, responder
-from recbole_llmfashion.generation.questions import Questions
-from recbole_llmfashion.generation.request import parse
-from recbole_llmfashion.generation.responder import Responder, as_table, from_table
-from recbole_llmfashion.generation.shards import Shards
-from recbole_llmfashion.llm.answers import Response
-from recbole_llmfashion.serving.loaded import load_run
+from recbole_llmfashion.llm.generation.response_cache import Response
+from recbole_llmfashion.pipeline.load import load_run
+from recbole_llmfashion.serving.batch import responder
+from recbole_llmfashion.serving.batch.prompts import Questions
+from recbole_llmfashion.serving.batch.request import parse
+from recbole_llmfashion.serving.batch.responder import Responder, as_table, from_table
+from recbole_llmfashion.serving.batch.shards import Shards
 
 
 def generate(job, out, *options):

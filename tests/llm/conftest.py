@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from recbole_llmfashion.llm.backbone import Backbone, load_backbone
-from recbole_llmfashion.llm.embedded import new_embedded, save_embedded, train_tokenizer
-from recbole_llmfashion.llm.examples import Example
+from recbole_llmfashion.llm.batching import Example
+from recbole_llmfashion.llm.modeling.backbone import Backbone, load_backbone
+from recbole_llmfashion.llm.modeling.tiny_falcon import new_embedded, save_embedded, train_tokenizer
 
 MARK, ASK, EOS = 2, 3, 1
 TEXTS = ["clicked product ID: B123456, title: blue ankle boots\n", "search red sandals for summer\n"] * 3

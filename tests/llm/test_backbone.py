@@ -16,9 +16,14 @@ from transformers import PreTrainedTokenizerFast
 from transformers.models.falcon import modeling_falcon
 
 from recbole_llmfashion.errors import UserError
-from recbole_llmfashion.llm import backbone as backbone_module
-from recbole_llmfashion.llm.backbone import Backbone, check_spelling, load_backbone, pick_compute_dtype
-from recbole_llmfashion.llm.embedded import train_tokenizer
+from recbole_llmfashion.llm.modeling import backbone as backbone_module
+from recbole_llmfashion.llm.modeling.backbone import (
+    Backbone,
+    check_spelling,
+    load_backbone,
+    pick_compute_dtype,
+)
+from recbole_llmfashion.llm.modeling.tiny_falcon import train_tokenizer
 
 
 def test_all_sixteen_projections_of_four_falcon_layers_are_nf4(nf4: Backbone) -> None:
@@ -120,16 +125,14 @@ def test_a_hub_that_cannot_be_reached_is_one_line_with_ways_out(monkeypatch: pyt
 
 @pytest.mark.slow  # a fresh interpreter imports torch and transformers again
 def test_importing_prints_nothing() -> None:
-    code = (
-        "import recbole_llmfashion.llm.generate, recbole_llmfashion.llm.finetune, recbole_llmfashion.llm.backbone, peft"
-    )
+    code = "import recbole_llmfashion.llm.generation.generator, recbole_llmfashion.llm.finetuning.finetune, recbole_llmfashion.llm.modeling.backbone, peft"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout == "" and "kernels-community" not in result.stderr
 
 
 def test_only_the_kernel_hint_is_quiet(caplog: pytest.LogCaptureFixture) -> None:
     logger = logging.getLogger("bitsandbytes.backends.cpu.ops")
-    from recbole_llmfashion.llm.quantization import quiet_kernel_hint
+    from recbole_llmfashion.llm.modeling.quantization import quiet_kernel_hint
 
     with caplog.at_level("WARNING"), quiet_kernel_hint():
         logger.warning("Failed to load CPU gemm_4bit_forward from kernels-community: %s.", "no kernels")

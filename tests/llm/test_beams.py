@@ -21,8 +21,8 @@ from decode_fakes import (
 )
 
 from recbole_llmfashion.errors import UserError
-from recbole_llmfashion.llm.answers import respond
-from recbole_llmfashion.llm.generate import DecodingSettings, Generator
+from recbole_llmfashion.llm.generation.generator import DecodingSettings, Generator
+from recbole_llmfashion.llm.generation.response_cache import respond
 
 
 @pytest.fixture(scope="module")

@@ -10,11 +10,16 @@ import torch
 from safetensors.torch import load_file
 
 from recbole_llmfashion.errors import UserError
-from recbole_llmfashion.llm import finetune as finetune_module
-from recbole_llmfashion.llm.backbone import load_backbone
-from recbole_llmfashion.llm.examples import Example
-from recbole_llmfashion.llm.finetune import CheckpointFolder, FinetuneLog, FinetuneSettings, finetune
-from recbole_llmfashion.llm.training import Training
+from recbole_llmfashion.llm.batching import Example
+from recbole_llmfashion.llm.finetuning import finetune as finetune_module
+from recbole_llmfashion.llm.finetuning.finetune import (
+    CheckpointFolder,
+    FinetuneLog,
+    FinetuneSettings,
+    finetune,
+)
+from recbole_llmfashion.llm.finetuning.train_step import Training
+from recbole_llmfashion.llm.modeling.backbone import load_backbone
 
 Examples = Callable[[int, int], list[Example]]
 # 6 + 6 uniform steps, then 2 passes of 2 steps over the hardest 8 of 24 prompts

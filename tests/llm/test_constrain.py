@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recbole_llmfashion.errors import UserError
-from recbole_llmfashion.llm.constrain import IdTrie
+from recbole_llmfashion.llm.generation.item_trie import IdTrie
 
 # 0: 5 6 7;  1: 5 8 7;  2: 5 6 9 7;  3: 4 7
 SEQUENCES = [[5, 6, 7], [5, 8, 7], [5, 6, 9, 7], [4, 7]]

@@ -26,11 +26,11 @@ from decode_fakes import (
 )
 
 from recbole_llmfashion.errors import UserError
-from recbole_llmfashion.llm.constrain import IdTrie
-from recbole_llmfashion.llm.decode import greedy
-from recbole_llmfashion.llm.embedded import new_embedded
-from recbole_llmfashion.llm.generate import DecodingSettings, Generator, make_generator
-from recbole_llmfashion.llm.run import CausalLM, Run, common_prefix
+from recbole_llmfashion.llm.generation.generator import DecodingSettings, Generator, make_generator
+from recbole_llmfashion.llm.generation.greedy_search import greedy
+from recbole_llmfashion.llm.generation.item_trie import IdTrie
+from recbole_llmfashion.llm.generation.prefill import CausalLM, Run, common_prefix
+from recbole_llmfashion.llm.modeling.tiny_falcon import new_embedded
 
 NEAR = 1e-4
 

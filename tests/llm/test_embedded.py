@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recbole_llmfashion.errors import UserError
-from recbole_llmfashion.llm.embedded import new_embedded, train_tokenizer
+from recbole_llmfashion.llm.modeling.tiny_falcon import new_embedded, train_tokenizer
 
 WORDS = ["click product ID: B123456, title: blue shoe\n", "search red  sandals, summer 2024\n"] * 4
 TOKENIZER = train_tokenizer(WORDS, 400)

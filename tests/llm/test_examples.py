@@ -4,13 +4,20 @@ import numpy as np
 import pytest
 import torch
 
-from recbole_llmfashion.llm.backbone import Backbone
-from recbole_llmfashion.llm.embedded import new_embedded
-from recbole_llmfashion.llm.examples import Batch, Example, batches_by_length, collate, left_pad, prompts_a_batch
-from recbole_llmfashion.llm.finetune import FinetuneSettings, add_adapter
-from recbole_llmfashion.llm.loss import response_loss
-from recbole_llmfashion.llm.perplexity import perplexities
-from recbole_llmfashion.llm.training import Training
+from recbole_llmfashion.llm.batching import (
+    Batch,
+    Example,
+    batches_by_length,
+    collate,
+    left_pad,
+    prompts_a_batch,
+)
+from recbole_llmfashion.llm.finetuning.finetune import FinetuneSettings, add_adapter
+from recbole_llmfashion.llm.finetuning.loss import response_loss
+from recbole_llmfashion.llm.finetuning.perplexity import perplexities
+from recbole_llmfashion.llm.finetuning.train_step import Training
+from recbole_llmfashion.llm.modeling.backbone import Backbone
+from recbole_llmfashion.llm.modeling.tiny_falcon import new_embedded
 
 Examples = Callable[[int, int], list[Example]]
 

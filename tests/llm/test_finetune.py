@@ -9,17 +9,22 @@ import pytest
 import torch
 
 from recbole_llmfashion.errors import UserError
-from recbole_llmfashion.llm import finetune as finetune_module
-from recbole_llmfashion.llm import passes as passes_module
-from recbole_llmfashion.llm import training as training_module
-from recbole_llmfashion.llm.adapter import FALCON_TARGETS
-from recbole_llmfashion.llm.backbone import Backbone, load_backbone
-from recbole_llmfashion.llm.embedded import new_embedded
-from recbole_llmfashion.llm.examples import Example, collate
-from recbole_llmfashion.llm.finetune import FinetuneSettings, finetune, perplexities, save_adapter
-from recbole_llmfashion.llm.perplexity import hardest
-from recbole_llmfashion.llm.pretrain_loop import PretrainSettings, pretrain
-from recbole_llmfashion.llm.worlds import World
+from recbole_llmfashion.llm.batching import Example, collate
+from recbole_llmfashion.llm.finetuning import curriculum as passes_module
+from recbole_llmfashion.llm.finetuning import finetune as finetune_module
+from recbole_llmfashion.llm.finetuning import train_step as training_module
+from recbole_llmfashion.llm.finetuning.finetune import (
+    FinetuneSettings,
+    finetune,
+    perplexities,
+    save_adapter,
+)
+from recbole_llmfashion.llm.finetuning.perplexity import hardest
+from recbole_llmfashion.llm.modeling.adapter import FALCON_TARGETS
+from recbole_llmfashion.llm.modeling.backbone import Backbone, load_backbone
+from recbole_llmfashion.llm.modeling.tiny_falcon import new_embedded
+from recbole_llmfashion.llm.pretraining.loop import PretrainSettings, pretrain
+from recbole_llmfashion.llm.pretraining.simulated_shops import World
 
 Examples = Callable[[int, int], list[Example]]
 FAST = FinetuneSettings(learning_rate=5e-3, batch_size=8, seed=4)

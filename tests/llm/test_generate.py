@@ -7,10 +7,10 @@ import torch
 from transformers import GenerationConfig
 
 from recbole_llmfashion.errors import UserError
-from recbole_llmfashion.llm.backbone import Backbone
-from recbole_llmfashion.llm.constrain import IdTrie
-from recbole_llmfashion.llm.embedded import new_embedded
-from recbole_llmfashion.llm.generate import DecodingSettings, Generator
+from recbole_llmfashion.llm.generation.generator import DecodingSettings, Generator
+from recbole_llmfashion.llm.generation.item_trie import IdTrie
+from recbole_llmfashion.llm.modeling.backbone import Backbone
+from recbole_llmfashion.llm.modeling.tiny_falcon import new_embedded
 
 EOS = 1
 
@@ -147,7 +147,7 @@ def test_the_models_own_generation_config_decides_nothing(tokenizer: Any, lively
 
 
 def test_a_quantized_model_with_an_adapter_generates_in_eval_mode_and_goes_back(nf4: Backbone) -> None:
-    from recbole_llmfashion.llm.finetune import FinetuneSettings, add_adapter
+    from recbole_llmfashion.llm.finetuning.finetune import FinetuneSettings, add_adapter
 
     model = add_adapter(nf4, FinetuneSettings(lora_dropout=0.9)).train()
     sequences = catalogue(20, len(nf4.tokenizer))

@@ -11,12 +11,23 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from recbole_llmfashion.errors import UserError
-from recbole_llmfashion.llm.adapter import load_adapter, save_adapter
-from recbole_llmfashion.llm.backbone import Backbone, Quantization, load_backbone, vocabulary_size
-from recbole_llmfashion.llm.examples import Example
-from recbole_llmfashion.llm.finetune import FinetuneSettings, finetune
-from recbole_llmfashion.llm.item_rows import WordBags, add_items, row_norm, save_norm, token_rows
-from recbole_llmfashion.prompt.item_index import ItemIndex, atomic_index, semantic_index
+from recbole_llmfashion.llm.batching import Example
+from recbole_llmfashion.llm.finetuning.finetune import FinetuneSettings, finetune
+from recbole_llmfashion.llm.modeling.adapter import load_adapter, save_adapter
+from recbole_llmfashion.llm.modeling.backbone import (
+    Backbone,
+    Quantization,
+    load_backbone,
+    vocabulary_size,
+)
+from recbole_llmfashion.llm.modeling.item_embeddings import (
+    WordBags,
+    add_items,
+    row_norm,
+    save_norm,
+    token_rows,
+)
+from recbole_llmfashion.prompt.item_tokens import ItemIndex, atomic_index, semantic_index
 
 WORDS = [np.array([2, 3, 3]), np.array([3, 4]), np.array([], np.int64)]
 

@@ -15,11 +15,11 @@ from transformers import (
     LlamaForCausalLM,
 )
 
-from recbole_llmfashion.llm.backbone import Backbone
-from recbole_llmfashion.llm.embedded import new_embedded
-from recbole_llmfashion.llm.examples import Batch, Example, collate
-from recbole_llmfashion.llm.finetune import FinetuneSettings, add_adapter
-from recbole_llmfashion.llm.loss import has_plain_head, response_loss
+from recbole_llmfashion.llm.batching import Batch, Example, collate
+from recbole_llmfashion.llm.finetuning.finetune import FinetuneSettings, add_adapter
+from recbole_llmfashion.llm.finetuning.loss import has_plain_head, response_loss
+from recbole_llmfashion.llm.modeling.backbone import Backbone
+from recbole_llmfashion.llm.modeling.tiny_falcon import new_embedded
 
 Examples = Callable[[int, int], list[Example]]
 SHAPE = {"vocab_size": 320, "hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 2}

@@ -9,11 +9,11 @@ import torch
 from safetensors.torch import load_file
 
 from recbole_llmfashion.errors import UserError
-from recbole_llmfashion.llm.adapter import save_adapter
-from recbole_llmfashion.llm.backbone import Quantization, load_backbone
-from recbole_llmfashion.llm.examples import Example
-from recbole_llmfashion.llm.finetune import FinetuneSettings, finetune, load_adapter
-from recbole_llmfashion.llm.merge import merge_adapter
+from recbole_llmfashion.llm.batching import Example
+from recbole_llmfashion.llm.finetuning.finetune import FinetuneSettings, finetune, load_adapter
+from recbole_llmfashion.llm.modeling.adapter import save_adapter
+from recbole_llmfashion.llm.modeling.backbone import Quantization, load_backbone
+from recbole_llmfashion.llm.modeling.merge import merge_adapter
 
 Examples = Callable[[int, int], list[Example]]
 

@@ -12,11 +12,18 @@ import yaml
 from safetensors.torch import load_file
 
 from recbole_llmfashion.errors import UserError
-from recbole_llmfashion.llm.backbone import load_backbone
-from recbole_llmfashion.llm.embedded import new_embedded
-from recbole_llmfashion.llm.pretrain import PretrainConfig, build, main, make_worlds, typed_queries, vocabulary_texts
-from recbole_llmfashion.llm.pretrain_loop import PretrainSettings
-from recbole_llmfashion.llm.pretrain_report import card
+from recbole_llmfashion.llm.modeling.backbone import load_backbone
+from recbole_llmfashion.llm.modeling.tiny_falcon import new_embedded
+from recbole_llmfashion.llm.pretraining.loop import PretrainSettings
+from recbole_llmfashion.llm.pretraining.model_card import card
+from recbole_llmfashion.llm.pretraining.pretrain import (
+    PretrainConfig,
+    build,
+    main,
+    make_worlds,
+    typed_queries,
+    vocabulary_texts,
+)
 
 SHIPPED = Path(__file__).parents[2] / "properties/pretrain.yaml"
 GIVEN = yaml.safe_load(SHIPPED.read_text().replace("2e-3", "0.002"))
@@ -122,7 +129,7 @@ def test_the_card_names_worlds_and_figures() -> None:
         "copy_loss 1.250, listed_loss 2.500. Items' rows have length 1.812",
         "| toys-1000 | 4,640 | 799 | 0.5000 | 0.2500 | 0.0022 |",
         "never saw an evaluation dataset",
-        "`python -m recbole_llmfashion.llm.pretrain --config properties/pretrain.yaml`",
+        "`python -m recbole_llmfashion.llm.pretraining.pretrain --config properties/pretrain.yaml`",
     ):
         assert words in text, words
     assert "seconds" not in text and "spelled" not in text.split("Losses")[1].split("\n")[0]

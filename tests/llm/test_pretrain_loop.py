@@ -5,12 +5,12 @@ import pytest
 import torch
 
 from recbole_llmfashion.errors import UserError
-from recbole_llmfashion.llm.embedded import new_embedded
-from recbole_llmfashion.llm.examples import Example, collate, left_pad
-from recbole_llmfashion.llm.item_rows import WordBags
-from recbole_llmfashion.llm.loss import response_loss
-from recbole_llmfashion.llm.optimizer import linear_rate
-from recbole_llmfashion.llm.pretrain_loop import (
+from recbole_llmfashion.llm.batching import Example, collate, left_pad
+from recbole_llmfashion.llm.finetuning.loss import response_loss
+from recbole_llmfashion.llm.finetuning.optimizer import linear_rate
+from recbole_llmfashion.llm.modeling.item_embeddings import WordBags
+from recbole_llmfashion.llm.modeling.tiny_falcon import new_embedded
+from recbole_llmfashion.llm.pretraining.loop import (
     PretrainSettings,
     copy_batch,
     item_table,
@@ -18,8 +18,8 @@ from recbole_llmfashion.llm.pretrain_loop import (
     plan_steps,
     pretrain,
 )
-from recbole_llmfashion.llm.pretrain_report import measure, target_ranks
-from recbole_llmfashion.llm.worlds import World
+from recbole_llmfashion.llm.pretraining.model_card import measure, target_ranks
+from recbole_llmfashion.llm.pretraining.simulated_shops import World
 
 Copying = Callable[..., list[Example]]
 ASK, EOS, ITEMS, VOCABULARY = 3, 1, 30, 60

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from train_fakes import PROMPTS, SETTINGS, STEPS, checkpoint, together, train, trained, with_dropout
 
 from recbole_llmfashion.errors import UserError
-from recbole_llmfashion.llm import ranks as ranks_module
-from recbole_llmfashion.llm import training as training_module
-from recbole_llmfashion.llm.finetune import FinetuneLog
-from recbole_llmfashion.llm.optimizer import NotFiniteError
-from recbole_llmfashion.llm.ranks import ALONE, Ranks
-from recbole_llmfashion.llm.training import Training
+from recbole_llmfashion.llm.finetuning import data_parallel as ranks_module
+from recbole_llmfashion.llm.finetuning import train_step as training_module
+from recbole_llmfashion.llm.finetuning.data_parallel import ALONE, Ranks
+from recbole_llmfashion.llm.finetuning.finetune import FinetuneLog
+from recbole_llmfashion.llm.finetuning.optimizer import NotFiniteError
+from recbole_llmfashion.llm.finetuning.train_step import Training
 
 
 @pytest.fixture(scope="module")

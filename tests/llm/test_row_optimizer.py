@@ -7,15 +7,15 @@ import pytest
 import torch
 from torch.nn import Parameter
 
-from recbole_llmfashion.llm.adapter import ROWS, new_adapter
-from recbole_llmfashion.llm.backbone import Backbone
-from recbole_llmfashion.llm.embedded import new_embedded
-from recbole_llmfashion.llm.examples import Example
-from recbole_llmfashion.llm.item_rows import add_items
-from recbole_llmfashion.llm.optimizer import Optimizer
-from recbole_llmfashion.llm.row_optimizer import RowOptimizer
-from recbole_llmfashion.llm.training import Training
-from recbole_llmfashion.prompt.item_index import atomic_index
+from recbole_llmfashion.llm.batching import Example
+from recbole_llmfashion.llm.finetuning.item_optimizer import RowOptimizer
+from recbole_llmfashion.llm.finetuning.optimizer import Optimizer
+from recbole_llmfashion.llm.finetuning.train_step import Training
+from recbole_llmfashion.llm.modeling.adapter import ROWS, new_adapter
+from recbole_llmfashion.llm.modeling.backbone import Backbone
+from recbole_llmfashion.llm.modeling.item_embeddings import add_items
+from recbole_llmfashion.llm.modeling.tiny_falcon import new_embedded
+from recbole_llmfashion.prompt.item_tokens import atomic_index
 
 FIRST, ITEMS = 20, 6
 

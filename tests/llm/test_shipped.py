@@ -10,9 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file
 
-from recbole_llmfashion.llm.backbone import Quantization, load_backbone, load_tokenizer, vocabulary_size
-from recbole_llmfashion.llm.embedded import SHIPPED, save_untrained
-from recbole_llmfashion.llm.item_rows import row_norm
+from recbole_llmfashion.llm.modeling.backbone import (
+    Quantization,
+    load_backbone,
+    load_tokenizer,
+    vocabulary_size,
+)
+from recbole_llmfashion.llm.modeling.item_embeddings import row_norm
+from recbole_llmfashion.llm.modeling.tiny_falcon import SHIPPED, save_untrained
 
 TOKENIZER = load_tokenizer(str(SHIPPED))
 

@@ -10,11 +10,11 @@ import pytest
 import torch
 
 from recbole_llmfashion.errors import UserError
-from recbole_llmfashion.llm import training as training_module
-from recbole_llmfashion.llm.backbone import Backbone, load_backbone
-from recbole_llmfashion.llm.examples import Batch, Example
-from recbole_llmfashion.llm.finetune import FinetuneSettings, add_adapter, finetune
-from recbole_llmfashion.llm.training import Training
+from recbole_llmfashion.llm.batching import Batch, Example
+from recbole_llmfashion.llm.finetuning import train_step as training_module
+from recbole_llmfashion.llm.finetuning.finetune import FinetuneSettings, add_adapter, finetune
+from recbole_llmfashion.llm.finetuning.train_step import Training
+from recbole_llmfashion.llm.modeling.backbone import Backbone, load_backbone
 
 Examples = Callable[[int, int], list[Example]]
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from recbole_llmfashion.errors import UserError
-from recbole_llmfashion.llm import vllm_backend
-from recbole_llmfashion.llm.generate import DecodingSettings
-from recbole_llmfashion.llm.vllm_backend import WORKER, vllm_generate
+from recbole_llmfashion.llm.generation import vllm_backend
+from recbole_llmfashion.llm.generation.generator import DecodingSettings
+from recbole_llmfashion.llm.generation.vllm_backend import WORKER, vllm_generate
 
 PREFIX, IDS, SEPARATOR = " product ID:", ["B123456", "B7"], ", title:"
 # Chooses by the prompt's last token, then says the two tokens behind it and the end.

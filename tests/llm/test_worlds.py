@@ -9,12 +9,19 @@ import pandas as pd
 import pytest
 from fakes import write_tiny
 
-from recbole_llmfashion.data.atomic import AtomicFolder, read_folder, write_folder
-from recbole_llmfashion.data.fixed_order import tie_rank
-from recbole_llmfashion.datasets.simulate.simulation import Settings, simulate_category
-from recbole_llmfashion.llm import worlds as worlds_module
-from recbole_llmfashion.llm.embedded import train_tokenizer
-from recbole_llmfashion.llm.worlds import MAX_LENGTH, MAX_NEW_TOKENS, SYLLABLES, World, read_world, rename_brands
+from recbole_llmfashion.data.atomic.folder import AtomicFolder, read_folder, write_folder
+from recbole_llmfashion.data.tie_breaking import tie_rank
+from recbole_llmfashion.dataset_tools.simulate.simulation import Settings, simulate_category
+from recbole_llmfashion.llm.modeling.tiny_falcon import train_tokenizer
+from recbole_llmfashion.llm.pretraining import simulated_shops as worlds_module
+from recbole_llmfashion.llm.pretraining.simulated_shops import (
+    MAX_LENGTH,
+    MAX_NEW_TOKENS,
+    SYLLABLES,
+    World,
+    read_world,
+    rename_brands,
+)
 from recbole_llmfashion.prompt.response import parse_response
 
 

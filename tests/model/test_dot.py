@@ -7,12 +7,12 @@ from orders import whole
 from recbole.data.interaction import Interaction
 from recbole.model import sequential_recommender as recbole
 
-from recbole_llmfashion.baseline import make_loaders, make_trainer
-from recbole_llmfashion.config import load_config
-from recbole_llmfashion.evaluation import RankCollector
-from recbole_llmfashion.model import dot
-from recbole_llmfashion.model.dot import SEQUENCES, dot_orders
+from recbole_llmfashion.config.configurator import load_config
+from recbole_llmfashion.evaluation.collector import RankCollector
+from recbole_llmfashion.model import tiled_scores
+from recbole_llmfashion.model.tiled_scores import SEQUENCES, dot_orders
 from recbole_llmfashion.retrieval.ties import order_by_score
+from recbole_llmfashion.trainer.recbole_models import make_loaders, make_trainer
 
 TIE = torch.tensor([3, 0, 2, 1, 5, 4])
 BATCH = {"item_id_list": torch.tensor([[1, 2, 3], [6, 5, 0], [4, 0, 0]]), "item_length": torch.tensor([3, 2, 1])}
@@ -38,14 +38,14 @@ def test_the_order_is_that_of_recboles_own_scores(tmp_path, model_class, monkeyp
     _, _, model = make(tmp_path, model_class)
     batch = Interaction(BATCH)
     assert dot_orders(model, lambda: pytest.fail("one tile: RecBole's own scores")) is None
-    monkeypatch.setattr(dot, "TILE", 4)
+    monkeypatch.setattr(tiled_scores, "TILE", 4)
     ordered = dot_orders(model, lambda: TIE)
     with torch.no_grad():
         assert torch.equal(whole(ordered(batch)), order_by_score(model.full_sort_predict(batch)[:, 1:], TIE))
 
 
 def test_other_models_are_left_alone(tmp_path, monkeypatch):
-    monkeypatch.setattr(dot, "TILE", 4)
+    monkeypatch.setattr(tiled_scores, "TILE", 4)
     assert dot_orders(make(tmp_path, recbole.STAMP)[2], lambda: TIE) is None
 
 
@@ -58,11 +58,11 @@ def test_an_evaluation_by_tiles_is_recboles(tmp_path, monkeypatch, mask):
     ids = loaders.dataset.catalogue.item_ids
     found = []
     for tile in (10, 4):
-        monkeypatch.setattr(dot, "TILE", tile)
+        monkeypatch.setattr(tiled_scores, "TILE", tile)
         trainer = make_trainer(config, model, item_ids=ids)
         assert ("_full_sort_batch_eval" in vars(trainer)) is (tile == 4)
         trainer.eval_collector = collector = RankCollector(config, TIE.numpy())
-        monkeypatch.setattr("recbole_llmfashion.baseline.tie_rank", lambda _: TIE.numpy())
+        monkeypatch.setattr("recbole_llmfashion.trainer.recbole_models.tie_rank", lambda _: TIE.numpy())
         trainer.evaluate(loaders.test, load_best_model=False)
         found.append(collector.take_ranks()["rank"].tolist())
     assert found[0] == found[1] and len(found[0]) == len(loaders.test._dataset)

@@ -8,21 +8,21 @@ import torch
 from fakes import INTER, ITEM, SEARCH, hash_encoder, replace_test_targets, simulated_shop, write_tiny
 from recbole.data.interaction import Interaction
 
-from recbole_llmfashion.baseline import make_loaders, stage_root
-from recbole_llmfashion.config import load_config
+from recbole_llmfashion.config.configurator import load_config
 from recbole_llmfashion.data.dataset import HISTORY_LENGTH
-from recbole_llmfashion.data.fixed_order import tie_rank
+from recbole_llmfashion.data.tie_breaking import tie_rank
 from recbole_llmfashion.errors import UserError
-from recbole_llmfashion.floor_trainer import QueryMemoryTrainer
-from recbole_llmfashion.learned import Learned
-from recbole_llmfashion.model.floors import Popularity
 from recbole_llmfashion.model.llmfashionrec import LLMFashionRec
 from recbole_llmfashion.model.query_memory import Parts, QueryMemory
-from recbole_llmfashion.pipeline import Pipeline
+from recbole_llmfashion.model.seq_knn import Popularity
+from recbole_llmfashion.pipeline.pipeline import Pipeline
+from recbole_llmfashion.pipeline.training import Learned
 from recbole_llmfashion.prompt.builder import PromptBuilder
-from recbole_llmfashion.quick_start import run_experiment
+from recbole_llmfashion.quick_start.experiment import run_experiment
 from recbole_llmfashion.retrieval.title_list import TitleList
-from recbole_llmfashion.stages import StageStore
+from recbole_llmfashion.stage_store import StageStore
+from recbole_llmfashion.trainer.query_memory import QueryMemoryTrainer
+from recbole_llmfashion.trainer.recbole_models import make_loaders, stage_root
 
 QUICK = {"title_epochs": 1, "clip_epochs": 1, "show_progress": False}
 TOPK_3 = {"topk": [3], "valid_metric": "NDCG@3"}

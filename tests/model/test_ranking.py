@@ -8,14 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from orders import whole
 
-from recbole_llmfashion.data.fixed_order import tie_rank
-from recbole_llmfashion.llm.answers import Response
-from recbole_llmfashion.model.floors import popular_order
-from recbole_llmfashion.model.ranking import FUSED, Mixing, Parts, Question, Validity, rank
+from recbole_llmfashion.data.tie_breaking import tie_rank
+from recbole_llmfashion.llm.generation.response_cache import Response
+from recbole_llmfashion.model.seq_knn import popular_order
 from recbole_llmfashion.prompt.response import parse_response
-from recbole_llmfashion.retrieval.cosine import CosineTable
+from recbole_llmfashion.retrieval.cosine_table import CosineTable
 from recbole_llmfashion.retrieval.id_list import IdList, SessionList
-from recbole_llmfashion.retrieval.order import Led
+from recbole_llmfashion.retrieval.item_order import Led
+from recbole_llmfashion.retrieval.ranking import FUSED, Mixing, Parts, Question, Validity, rank
 from recbole_llmfashion.retrieval.title_list import TitleList
 
 ITEMS = ("a", "b", "c", "d", "e", "f")

@@ -8,10 +8,15 @@ from safetensors.torch import load_file
 from torch.nn.functional import gelu, layer_norm, linear
 from transformers import LongformerConfig, LongformerForMaskedLM, LongformerModel
 
-from recbole_llmfashion.config import load_config
+from recbole_llmfashion.config.configurator import load_config
 from recbole_llmfashion.errors import UserError
-from recbole_llmfashion.llm.embedded import SHIPPED, new_embedded
-from recbole_llmfashion.model.recformer.encoder import load_encoder, load_longformer, new_encoder, new_head
+from recbole_llmfashion.llm.modeling.tiny_falcon import SHIPPED, new_embedded
+from recbole_llmfashion.model.recformer.encoder import (
+    load_encoder,
+    load_longformer,
+    new_encoder,
+    new_head,
+)
 from recbole_llmfashion.model.recformer.flatten import collate
 from recbole_llmfashion.model.recformer.model import Recformer
 from recbole_llmfashion.model.recformer.scorer import Scorer, _batch_size

@@ -8,7 +8,12 @@ from torch import nn
 
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.model.recformer import finetune
-from recbole_llmfashion.model.recformer.finetune import StageSettings, draw_rows, item_loss, train_stage
+from recbole_llmfashion.model.recformer.finetune import (
+    StageSettings,
+    draw_rows,
+    item_loss,
+    train_stage,
+)
 
 STAGE = {
     "epochs": 1, "patience": 5, "eval_every": 1, "batch_size": 8, "gradient_accumulation": 1, "learning_rate": 5e-3,

@@ -7,13 +7,13 @@ from fakes import ITEM, write_tiny
 from recbole.data.interaction import Interaction
 from recformer_fakes import Words, config_of, shape, tiny_encoder
 
-from recbole_llmfashion.baseline import make_loaders
-from recbole_llmfashion.config import load_config, own_keys, properties_folder, read_yaml
+from recbole_llmfashion.config.configurator import load_config, own_keys, properties_folder, read_yaml
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.model.recformer.flatten import flatten
 from recbole_llmfashion.model.recformer.model import Recformer, RecformerQuery
 from recbole_llmfashion.model.recformer.scorer import Scorer
-from recbole_llmfashion.recformer_trainer import RecformerTrainer
+from recbole_llmfashion.trainer.recbole_models import make_loaders
+from recbole_llmfashion.trainer.recformer import RecformerTrainer
 
 
 def reader(root, model, **keys):

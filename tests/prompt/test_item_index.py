@@ -4,8 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from prompt.shop import TOKENIZER
 
-from recbole_llmfashion.data.fixed_order import tie_rank
-from recbole_llmfashion.prompt.item_index import CODES, ItemIndex, atomic_index, semantic_index
+from recbole_llmfashion.data.tie_breaking import tie_rank
+from recbole_llmfashion.prompt.item_tokens import CODES, ItemIndex, atomic_index, semantic_index
 from recbole_llmfashion.prompt.item_words import item_words
 
 FIRST = 1000

@@ -6,8 +6,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recbole_llmfashion.llm.backbone import load_tokenizer
-from recbole_llmfashion.llm.embedded import SHIPPED
+from recbole_llmfashion.llm.modeling.backbone import load_tokenizer
+from recbole_llmfashion.llm.modeling.tiny_falcon import SHIPPED
 from recbole_llmfashion.prompt import ragged
 from recbole_llmfashion.prompt.ragged import Ragged
 

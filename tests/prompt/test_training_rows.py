@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from prompt.shop import KINDS, loader_for
 
 from recbole_llmfashion.prompt.builder import PromptSettings
-from recbole_llmfashion.prompt.training_rows import EarlierRows, training_rows
+from recbole_llmfashion.prompt.training_examples import EarlierRows, training_rows
 
 # two users whose rows come in turns; a search lies before the third action of user 1
 USERS = np.array([1, 2, 1, 2, 1, 1, 2])

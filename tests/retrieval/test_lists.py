@@ -5,8 +5,8 @@ import pytest
 import torch
 from orders import told, whole
 
-from recbole_llmfashion.data.fixed_order import tie_rank
-from recbole_llmfashion.retrieval.cosine import CosineTable
+from recbole_llmfashion.data.tie_breaking import tie_rank
+from recbole_llmfashion.retrieval.cosine_table import CosineTable
 from recbole_llmfashion.retrieval.id_list import IdList, SessionList
 from recbole_llmfashion.retrieval.mixup import mixup
 from recbole_llmfashion.retrieval.title_list import TitleList

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from orders import told, whole
 
-from recbole_llmfashion.retrieval.order import Led
+from recbole_llmfashion.retrieval.item_order import Led
 
 
 def lead(order: torch.Tensor, first: torch.Tensor) -> torch.Tensor:

@@ -7,10 +7,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from orders import told, whole
 
-from recbole_llmfashion.retrieval import cosine
-from recbole_llmfashion.retrieval.cosine import CosineTable, distinct_rows
-from recbole_llmfashion.retrieval.order import packed, places_in, rank_among, top_without
-from recbole_llmfashion.retrieval.scored import Scored, WholeTable
+from recbole_llmfashion.retrieval import cosine_table
+from recbole_llmfashion.retrieval.cosine_table import CosineTable, distinct_rows
+from recbole_llmfashion.retrieval.item_order import packed, places_in, rank_among, top_without
+from recbole_llmfashion.retrieval.scored_order import Scored, WholeTable
 from recbole_llmfashion.retrieval.ties import head_by_score, order_by_score
 
 
@@ -38,7 +38,7 @@ def test_tiles_change_nothing(seed: int, n: int, tile: int) -> None:
     tie, queries = generator.permutation(n), torch.from_numpy(generator.integers(0, 3, (4, 4)).astype(np.float32))
     one_tile = whole(CosineTable(vectors, tie).ranked(queries))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(cosine, "TILE", tile)
+        patch.setattr(cosine_table, "TILE", tile)
         table = CosineTable(vectors, tie)
         assert sum(scores.shape[1] for _, scores in table.tiles(queries)) == n
         assert torch.equal(whole(table.ranked(queries)), one_tile)

@@ -4,7 +4,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recbole_llmfashion.data.fixed_order import tie_rank
+from recbole_llmfashion.data.tie_breaking import tie_rank
 from recbole_llmfashion.retrieval.ties import order_by_score, rank_of, scores_from_order
 
 INF = float("inf")

@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from recbole_llmfashion.service.gather import Gather
+from recbole_llmfashion.serving.web.dynamic_batching import Gather
 
 
 class Worker:

@@ -3,7 +3,7 @@
 import pytest
 
 from recbole_llmfashion.errors import UserError
-from recbole_llmfashion.service.settings import read_settings
+from recbole_llmfashion.serving.web.settings import read_settings
 
 
 @pytest.fixture

@@ -9,11 +9,11 @@ import math
 from service_fakes import CLICK, Model, call
 
 from recbole_llmfashion.errors import UserError
-from recbole_llmfashion.service.journal import Change
-from recbole_llmfashion.service.refused import busy, unavailable
-from recbole_llmfashion.service.settings import ServiceSettings
-from recbole_llmfashion.service.web import make_web
 from recbole_llmfashion.serving.messages import Ask
+from recbole_llmfashion.serving.web.errors import busy, unavailable
+from recbole_llmfashion.serving.web.item_changes import Change
+from recbole_llmfashion.serving.web.routes import make_web
+from recbole_llmfashion.serving.web.settings import ServiceSettings
 
 AUTH = [("Authorization", "Bearer s3cret")]
 

@@ -8,8 +8,8 @@ import pytest
 from fakes import SMALL
 from typer.testing import CliRunner
 
-from recbole_llmfashion.cli import app
-from recbole_llmfashion.run import main
+from recbole_llmfashion.cli.main import app
+from recbole_llmfashion.cli.train import main
 from recbole_llmfashion.serving.recommender import Recommender
 
 # no click filter: serving sees every click

@@ -8,8 +8,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from recbole_llmfashion.demo import page as demo
 from recbole_llmfashion.prompt.memory import MemoryLog
+from recbole_llmfashion.serving.demo import page as demo
 from recbole_llmfashion.serving.recommender import Recommender
 
 CHROMIUM = Path("/usr/bin/chromium")

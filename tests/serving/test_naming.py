@@ -4,8 +4,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from recbole_llmfashion.model.ranking import Validity
-from recbole_llmfashion.prompt.item_index import atomic_index, more_atomic, more_semantic, semantic_index
+from recbole_llmfashion.prompt.item_tokens import (
+    atomic_index,
+    more_atomic,
+    more_semantic,
+    semantic_index,
+)
+from recbole_llmfashion.retrieval.ranking import Validity
 from recbole_llmfashion.serving.recommender import Recommender
 from recbole_llmfashion.serving.session import make_session
 

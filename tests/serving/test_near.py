@@ -5,12 +5,12 @@ from pathlib import Path
 
 from serving_sessions import sessions
 
-from recbole_llmfashion.embedding import near
+from recbole_llmfashion.embedding import approximate_index
 from recbole_llmfashion.serving.recommender import Recommender
 
 
 def test_the_index_is_kept_with_the_run_and_served_as_evaluated(job, run_job, monkeypatch, capsys):
-    monkeypatch.setattr(near, "_FEWEST", 50)
+    monkeypatch.setattr(approximate_index, "_FEWEST", 50)
     found = run_job("near", "LLMFashionRec,CORE", index="ivf")
     row = found.models["LLMFashionRec"]
     # nothing is learned anew, and nothing of what is learned changes its name

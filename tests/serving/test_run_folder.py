@@ -10,13 +10,13 @@ import pytest
 from serving_sessions import sessions
 from typer.testing import CliRunner
 
-from recbole_llmfashion.cli import app
+from recbole_llmfashion.cli.main import app
 from recbole_llmfashion.errors import UserError
-from recbole_llmfashion.manifest import export_run, read_manifest, write_manifest
-from recbole_llmfashion.model.ranking import FUSED, GROUPS
-from recbole_llmfashion.run_folder import licence
+from recbole_llmfashion.pipeline.manifest import export_run, read_manifest, write_manifest
+from recbole_llmfashion.pipeline.save import licence
+from recbole_llmfashion.retrieval.ranking import FUSED, GROUPS
 from recbole_llmfashion.serving.recommender import Recommender
-from recbole_llmfashion.stages import sha256
+from recbole_llmfashion.stage_store import sha256
 
 ATOMIC = {"kind": "atomic", "new_tokens": 300, "trained": True}
 

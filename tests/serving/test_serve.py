@@ -22,8 +22,8 @@ def service(job, tmp_path_factory):
     """Started once; a call is (status, body)."""
     from ray import serve
 
-    from recbole_llmfashion.cluster import cluster
-    from recbole_llmfashion.serve import app
+    from recbole_llmfashion.distributed.cluster import cluster
+    from recbole_llmfashion.serving.web.app import app
 
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))

@@ -19,5 +19,5 @@ def runs(monkeypatch):
         done.append((config["model"], config["seed"]))
         return result_of((1, 2, 3))
 
-    monkeypatch.setattr("recbole_llmfashion.study.rows.run_experiment", run)
+    monkeypatch.setattr("recbole_llmfashion.study.runner.run_experiment", run)
     return done

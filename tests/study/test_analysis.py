@@ -8,15 +8,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recbole_llmfashion.data.atomic import read_folder
+from recbole_llmfashion.data.atomic.folder import read_folder
 from recbole_llmfashion.data.split import sequence_lengths
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.study.analysis import paper
 from recbole_llmfashion.study.analysis.counts import BIN_LABELS, BIN_STARTS, length_statistics
 from recbole_llmfashion.study.analysis.dates import covered_months, has_dates
 from recbole_llmfashion.study.analysis.measure import measure
-from recbole_llmfashion.study.analysis.pull import TIMES, association, calendar_positions, pulls, strongest, with_rest
 from recbole_llmfashion.study.analysis.queries import queries
+from recbole_llmfashion.study.analysis.seasonality import (
+    TIMES,
+    association,
+    calendar_positions,
+    pulls,
+    strongest,
+    with_rest,
+)
 from recbole_llmfashion.study.analysis.turnover import first_appearance, turnover
 
 SEASONS = {"11": "winter", "12": "winter", "13": "summer", "14": " summer "}

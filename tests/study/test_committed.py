@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from document_fakes import sample
 
-from recbole_llmfashion.study import cells, tables
-from recbole_llmfashion.study.document import Document
-from recbole_llmfashion.study.write import write
+from recbole_llmfashion.study.report import cells, tables
+from recbole_llmfashion.study.report.document import Document
+from recbole_llmfashion.study.report.write import write
 
 RESULTS = Path(__file__).parents[2] / "docs/results"
 

@@ -8,8 +8,8 @@ from document_fakes import HOSTILE, MODELS, sample
 from matplotlib.figure import Figure as Canvas
 from PIL import Image
 
-from recbole_llmfashion.study import figures
-from recbole_llmfashion.study.document import Figure, Series
+from recbole_llmfashion.study.report import figures
+from recbole_llmfashion.study.report.document import Figure, Series
 
 LINES = Figure("f", "c", "lines", "x", "NDCG@10", [Series("CORE", [1, 2, 4], [0.1, 0.2, 0.4])])
 

@@ -4,10 +4,10 @@ import pandas as pd
 import pytest
 from fakes import SMALL, replace_test_targets, simulated_shop
 
-from recbole_llmfashion.baseline import make_loaders
-from recbole_llmfashion.config import load_config
-from recbole_llmfashion.model.floors import Popularity
-from recbole_llmfashion.study.command import study
+from recbole_llmfashion.cli.study import study
+from recbole_llmfashion.config.configurator import load_config
+from recbole_llmfashion.model.seq_knn import Popularity
+from recbole_llmfashion.trainer.recbole_models import make_loaders
 
 KEYS = SMALL | {
     "click_filter": "none",  # the paper's filter looks at targets

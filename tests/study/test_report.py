@@ -6,8 +6,9 @@ from html.parser import HTMLParser
 import pytest
 from document_fakes import FAILED, GENERATION, HOSTILE, METRICS, MODELS, sample
 
-from recbole_llmfashion.study import cells, figures, report, sections, tables, write
-from recbole_llmfashion.study.document import Document, Figure, Series, Table, TableRow
+from recbole_llmfashion.study.report import cells, figures, sections, tables, write
+from recbole_llmfashion.study.report import html as report
+from recbole_llmfashion.study.report.document import Document, Figure, Series, Table, TableRow
 
 VOID = {"meta", "link", "img"}
 

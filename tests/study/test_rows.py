@@ -5,10 +5,10 @@ import pytest
 from study_fakes import fake_result, request_for
 
 from recbole_llmfashion.errors import UserError
-from recbole_llmfashion.study import assemble
-from recbole_llmfashion.study.document import TableRow, Value
+from recbole_llmfashion.study.report import assemble
+from recbole_llmfashion.study.report.document import TableRow, Value
 from recbole_llmfashion.study.request import parse
-from recbole_llmfashion.study.rows import Entry, Outcome, Runner
+from recbole_llmfashion.study.runner import Entry, Outcome, Runner
 
 
 def test_a_row_runs_once_whatever_study_asks(shop, runs):
@@ -62,7 +62,7 @@ def test_a_failed_row_says_why_and_is_tried_again(shop, monkeypatch):
         calls.append(1)
         raise ValueError("no\nroom") if len(calls) == 1 else UserError("mend this")
 
-    monkeypatch.setattr("recbole_llmfashion.study.rows.run_experiment", fail)
+    monkeypatch.setattr("recbole_llmfashion.study.runner.run_experiment", fail)
     runner = Runner(request_for(shop))
     first = runner.run([Entry("SASRec", "SASRec")])["SASRec"]
     assert (first[0].result, first[0].reason) == (None, "ValueError: no room")

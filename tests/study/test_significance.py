@@ -7,8 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recbole_llmfashion.errors import UserError
-from recbole_llmfashion.study.document import Document
-from recbole_llmfashion.study.significance import (
+from recbole_llmfashion.evaluation.significance import (
     bootstrap_interval,
     compare_rows,
     holm,
@@ -16,6 +15,7 @@ from recbole_llmfashion.study.significance import (
     significance_table,
     wilcoxon_p,
 )
+from recbole_llmfashion.study.report.document import Document
 
 
 def ranks(seed=1, **models):

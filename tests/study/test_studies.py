@@ -5,21 +5,21 @@ import pytest
 from fakes import INTER, SMALL, write_tiny
 from study_fakes import TARGETS, request_for, result_of
 
-from recbole_llmfashion.config import properties_folder
+from recbole_llmfashion.config.configurator import properties_folder
 from recbole_llmfashion.study import (
     ablation,
-    assemble,
     cold_start,
     compare,
     curriculum,
     low_resource,
-    repeat,
+    reproduce,
     time_split,
     zero_shot,
 )
-from recbole_llmfashion.study.document import TableRow, Value
+from recbole_llmfashion.study.report import assemble
+from recbole_llmfashion.study.report.document import TableRow, Value
 from recbole_llmfashion.study.request import MODELS
-from recbole_llmfashion.study.rows import Outcome, Runner
+from recbole_llmfashion.study.runner import Outcome, Runner
 
 RANKS = {"LLMFashionRec": (1, 1, 4), "CORE": (1, 2, 20), "SASRec": (3, 3, 3), "Popularity": (5, 6, 6)}
 
@@ -35,7 +35,7 @@ def run_with(monkeypatch):
             found = ranks[config["model"]]
             return result_of(found(config) if callable(found) else found, **details)
 
-        monkeypatch.setattr("recbole_llmfashion.study.rows.run_experiment", run)
+        monkeypatch.setattr("recbole_llmfashion.study.runner.run_experiment", run)
 
     return use
 
@@ -250,15 +250,15 @@ def test_claims_about_the_best(own, verdict):
     lines = [TableRow("CORE", {metric: Value(0.4) for metric in assemble.COLUMNS})]
     if own is not None:
         lines.append(TableRow("LLMFashionRec", {metric: Value(own) for metric in assemble.COLUMNS}))
-    assert [claim.verdict for claim in repeat.best_claims(lines)] == [verdict] * 4
+    assert [claim.verdict for claim in reproduce.best_claims(lines)] == [verdict] * 4
 
 
 def test_ablation_claims_hold_on_the_papers_own_numbers():
     paper = {label: values[1] for label, values in ablation.PAPER.items()}
-    assert {claim.verdict for claim in repeat.ablation_claims(paper)} == {"holds"}
-    assert [claim.verdict for claim in repeat.ablation_claims({})] == ["cannot be tested"] * 10
+    assert {claim.verdict for claim in reproduce.ablation_claims(paper)} == {"holds"}
+    assert [claim.verdict for claim in reproduce.ablation_claims({})] == ["cannot be tested"] * 10
     clip = {**paper, "(5) w/ CLIP text embedding": 0.9}
-    failed = [claim.said for claim in repeat.ablation_claims(clip) if claim.holds is False]
+    failed = [claim.said for claim in reproduce.ablation_claims(clip) if claim.holds is False]
     assert failed == ["(5) w/ CLIP text embedding costs", "The CLIP title list (5) is worse than the LSTM's (4)"]
 
 
@@ -268,9 +268,9 @@ def test_resource_claims_by_hand():
         "LLMFashionRec, 100 %": 0.5, "Recformer, 100 %": 0.2, "CORE, 100 %": 0.4,
     }  # fmt: skip
     # gains over Recformer .1 and .3; ratios to CORE 4 and 1.25
-    assert [claim.verdict for claim in repeat.resource_claims(numbers, 10, 100)] == ["holds"] * 3
+    assert [claim.verdict for claim in reproduce.resource_claims(numbers, 10, 100)] == ["holds"] * 3
     swapped = {**numbers, "CORE, 10 %": 0.39, "CORE, 100 %": 0.1, "Recformer, 100 %": 0.45}
-    assert [claim.verdict for claim in repeat.resource_claims(swapped, 10, 100)] == ["does not hold"] * 3
+    assert [claim.verdict for claim in reproduce.resource_claims(swapped, 10, 100)] == ["does not hold"] * 3
 
 
 def test_repeat_is_a_checklist(shop, run_with):
@@ -278,8 +278,10 @@ def test_repeat_is_a_checklist(shop, run_with):
         {**RANKS, "Recformer": (9, 9, 9), "RecformerQuery": (8, 8, 8)},
         generation={"format_failures": {"before": 0.5, "after_hard": 0.0}},
     )
-    request = request_for(shop, "--models=SASRec,CORE,Recformer,RecformerQuery,LLMFashionRec", options=repeat.OPTIONS)
-    document = repeat.repeat(request, Runner(request))
+    request = request_for(
+        shop, "--models=SASRec,CORE,Recformer,RecformerQuery,LLMFashionRec", options=reproduce.OPTIONS
+    )
+    document = reproduce.repeat(request, Runner(request))
     verdicts = cells(document.tables[0], "verdict")
     assert verdicts["Queries help Recformer"] == "holds"
     assert verdicts["After the curriculum the format is valid"] == "holds"

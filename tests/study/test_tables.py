@@ -5,9 +5,9 @@ from document_fakes import FAILED, HOSTILE, sample
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recbole_llmfashion.study import cells
-from recbole_llmfashion.study.document import Column, Document, Table, TableRow, Value
-from recbole_llmfashion.study.tables import latex, latex_text, markdown
+from recbole_llmfashion.study.report import cells
+from recbole_llmfashion.study.report.document import Column, Document, Table, TableRow, Value
+from recbole_llmfashion.study.report.tables import latex, latex_text, markdown
 
 
 def document(*tables: Table, **fields) -> Document:

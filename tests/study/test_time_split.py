@@ -3,9 +3,9 @@
 from fakes import INTER, write_tiny
 from recbole.model.sequential_recommender import SASRec
 
-from recbole_llmfashion.baseline import make_loaders
-from recbole_llmfashion.config import load_config
+from recbole_llmfashion.config.configurator import load_config
 from recbole_llmfashion.study.time_split import repeated_targets
+from recbole_llmfashion.trainer.recbole_models import make_loaders
 
 
 def test_targets_that_stand_in_their_history(tmp_path):

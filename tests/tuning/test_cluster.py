@@ -9,11 +9,11 @@ import tuning_fakes
 from ray import tune
 from tuning_fakes import by_value, settings
 
-from recbole_llmfashion.cluster import cluster
-from recbole_llmfashion.tuning.journal import FINISHED, Journal
+from recbole_llmfashion.distributed.cluster import cluster
 from recbole_llmfashion.tuning.objective import END, STEP, VALUE
-from recbole_llmfashion.tuning.search import search
+from recbole_llmfashion.tuning.scheduler import search
 from recbole_llmfashion.tuning.space import Domain, Space
+from recbole_llmfashion.tuning.trial_log import FINISHED, Journal
 
 by_value(sys.modules[__name__])
 by_value(tuning_fakes)

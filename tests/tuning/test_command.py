@@ -5,8 +5,8 @@ import json
 import pytest
 from fakes import write_tiny
 
+from recbole_llmfashion.cli.tune import claim_folder, main
 from recbole_llmfashion.errors import UserError
-from recbole_llmfashion.tuning.command import claim_folder, main
 from recbole_llmfashion.tuning.plan import plan
 
 

@@ -7,9 +7,10 @@ import pytest
 import torch
 from fakes import INTER, SMALL, replace_test_targets, simulated_shop, write_tiny
 
-from recbole_llmfashion import engine, quick_start
-from recbole_llmfashion.model.ranking import Validity
-from recbole_llmfashion.stages import StageStore
+from recbole_llmfashion.pipeline import language_model
+from recbole_llmfashion.quick_start import experiment
+from recbole_llmfashion.retrieval.ranking import Validity
+from recbole_llmfashion.stage_store import StageStore
 from recbole_llmfashion.tuning.objective import END, STEP, VALUE, Job, run_trial
 
 BASELINE_KEYS = ("epochs", "train_batch_size", "show_progress")
@@ -64,7 +65,7 @@ def test_a_baseline_reports_each_epoch_and_then_its_best(shop):
 
 
 def test_no_trial_looks_at_a_test_row(shop, llm, monkeypatch):
-    monkeypatch.setattr(quick_start, "_test", lambda *args: pytest.fail("the test rows were evaluated"))
+    monkeypatch.setattr(experiment, "_test", lambda *args: pytest.fail("the test rows were evaluated"))
     for model, values in (("GRU4Rec", {"learning_rate": 0.02}), ("LLMFashionRec", {"mixup_m": 1}), ("Popularity", {})):
         assert "error" not in trial(shop, model, values)[-1][END]
 
@@ -103,7 +104,7 @@ def test_a_trial_makes_only_what_its_keys_change(shop, llm):
 def test_reports_before_the_adapter_rank_without_it(shop, monkeypatch):
     """The first report is the bare backbone's, the later ones are the adapter's; all of them have answers."""
     shares, adapters, loaded = [], [], []
-    original, load = Validity.add, engine.load_adapter
+    original, load = Validity.add, language_model.load_adapter
 
     def add(self, answers, *rest):
         shares.append(sum(answer.item_token is not None for answer in answers) / len(answers))
@@ -111,7 +112,7 @@ def test_reports_before_the_adapter_rank_without_it(shop, monkeypatch):
         return original(self, answers, *rest)
 
     monkeypatch.setattr(Validity, "add", add)
-    monkeypatch.setattr(engine, "load_adapter", lambda *args, **keys: loaded.append(1) or load(*args, **keys))
+    monkeypatch.setattr(language_model, "load_adapter", lambda *args, **keys: loaded.append(1) or load(*args, **keys))
     trial(shop, "LLMFashionRec", {"llm_learning_rate": 0.02}, checkpoint_dir=str(shop / "saved_steps"))
     assert set(shares) == {1.0} and len(shares) >= 4
     assert adapters[0] == 0 and min(adapters[1:]) == 1

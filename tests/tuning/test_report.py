@@ -4,11 +4,11 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from recbole_llmfashion.config import load_config, read_yaml
-from recbole_llmfashion.registry import get_model
+from recbole_llmfashion.config.configurator import load_config, read_yaml
+from recbole_llmfashion.quick_start.registry import get_model
 from recbole_llmfashion.tuning import figures, report
-from recbole_llmfashion.tuning.journal import FAILED, FINISHED, STOPPED, Journal
 from recbole_llmfashion.tuning.space import Domain, Space
+from recbole_llmfashion.tuning.trial_log import FAILED, FINISHED, STOPPED, Journal
 
 KEYS = ["learning_rate", "train_targets"]
 

@@ -12,8 +12,8 @@ import pandas as pd
 import pytest
 from fakes import simulated_shop
 
-from recbole_llmfashion.run import main as run_main
-from recbole_llmfashion.tuning.command import main
+from recbole_llmfashion.cli.train import main as run_main
+from recbole_llmfashion.cli.tune import main
 
 ROOT = Path(__file__).parents[2]
 SPACE = "learning_rate: {loguniform: [1e-3, 1e-1]}\ntrain_targets: {choice: [all, purchase]}\n"

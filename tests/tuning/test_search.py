@@ -11,13 +11,13 @@ from ray import tune
 from ray.tune.search import Searcher
 from tuning_fakes import by_value, rising, settings
 
-from recbole_llmfashion.cluster import cluster, slots
+from recbole_llmfashion.distributed.cluster import cluster, slots
 from recbole_llmfashion.errors import UserError
-from recbole_llmfashion.tuning.journal import FAILED, FINISHED, STOPPED, Journal
 from recbole_llmfashion.tuning.objective import END, STEP, VALUE
-from recbole_llmfashion.tuning.proposals import Proposals, decode, encode
-from recbole_llmfashion.tuning.search import Halving, search
+from recbole_llmfashion.tuning.scheduler import Halving, search
+from recbole_llmfashion.tuning.searcher import Proposals, decode, encode
 from recbole_llmfashion.tuning.space import Domain, Space
+from recbole_llmfashion.tuning.trial_log import FAILED, FINISHED, STOPPED, Journal
 
 by_value(sys.modules[__name__])
 by_value(sys.modules["tuning_fakes"])

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recbole_llmfashion.config import load_config
+from recbole_llmfashion.config.configurator import load_config
 from recbole_llmfashion.errors import UserError
-from recbole_llmfashion.registry import get_model
+from recbole_llmfashion.quick_start.registry import get_model
 from recbole_llmfashion.tuning.space import Domain, Space, read_space
 
 

@@ -8,10 +8,14 @@ from typing import Annotated
 
 import typer
 
-from recbole_llmfashion.data.atomic import AtomicFolder, check_clean, write_folder
-from recbole_llmfashion.datasets.simulate.readme import MARK, render
-from recbole_llmfashion.datasets.simulate.simulation import CATEGORIES, Settings, simulate_category
-from recbole_llmfashion.datasets.statistics import measure
+from recbole_llmfashion.data.atomic.folder import AtomicFolder, check_clean, write_folder
+from recbole_llmfashion.dataset_tools.simulate.readme import MARK, render
+from recbole_llmfashion.dataset_tools.simulate.simulation import (
+    CATEGORIES,
+    Settings,
+    simulate_category,
+)
+from recbole_llmfashion.dataset_tools.statistics import measure
 from recbole_llmfashion.errors import UserError
 
 _README = "README.md"

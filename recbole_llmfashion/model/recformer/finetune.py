@@ -18,8 +18,8 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 from tqdm import tqdm
 
-from recbole_llmfashion.llm.examples import batches_by_length
-from recbole_llmfashion.llm.optimizer import Optimizer, linear_rate
+from recbole_llmfashion.llm.batching import batches_by_length
+from recbole_llmfashion.llm.finetuning.optimizer import Optimizer, linear_rate
 from recbole_llmfashion.model.recformer.scorer import Scorer
 
 

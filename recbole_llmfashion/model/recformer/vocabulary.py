@@ -13,7 +13,7 @@ import numpy as np
 from transformers import AutoTokenizer
 
 from recbole_llmfashion.errors import UserError
-from recbole_llmfashion.llm.embedded import train_tokenizer
+from recbole_llmfashion.llm.modeling.tiny_falcon import train_tokenizer
 
 BOS, MASK = "<s>", "<mask>"
 WORD_MARKS = ("Ġ", "▁")  # how byte-level and sentence-piece vocabularies write a space

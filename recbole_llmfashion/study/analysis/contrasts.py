@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from recbole_llmfashion.study.analysis import paper
 from recbole_llmfashion.study.analysis.measure import Measured
-from recbole_llmfashion.study.document import Cell, Column, Table, TableRow
+from recbole_llmfashion.study.report.document import Cell, Column, Table, TableRow
 
 Pairs = Sequence[tuple[Measured, Measured]]
 NOTHING = "not applicable: the contrast has no new items"

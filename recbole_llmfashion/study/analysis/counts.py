@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from recbole_llmfashion.data.atomic import AtomicFolder
+from recbole_llmfashion.data.atomic.folder import AtomicFolder
 
 BIN_STARTS = (1, 3, 5, 8, 12, 17, 25, 40)
 BIN_LABELS = ("1-2", "3-4", "5-7", "8-11", "12-16", "17-24", "25-39", "40 +")

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from recbole_llmfashion.data.atomic import AtomicFolder
-from recbole_llmfashion.embedding.pairs import fold
+from recbole_llmfashion.data.atomic.folder import AtomicFolder
+from recbole_llmfashion.embedding.query_title_pairs import fold
 from recbole_llmfashion.study.analysis.dates import NO_DATES, days, has_dates
 
 NO_SEARCHES = "not applicable: no searches"

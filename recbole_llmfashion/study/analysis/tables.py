@@ -5,8 +5,14 @@ from collections.abc import Sequence
 from recbole_llmfashion.study.analysis import paper
 from recbole_llmfashion.study.analysis.counts import Counts
 from recbole_llmfashion.study.analysis.measure import Measured
-from recbole_llmfashion.study.analysis.pull import Pull, Pulls, association, strongest, with_rest
-from recbole_llmfashion.study.document import Cell, Column, Table, TableRow
+from recbole_llmfashion.study.analysis.seasonality import (
+    Pull,
+    Pulls,
+    association,
+    strongest,
+    with_rest,
+)
+from recbole_llmfashion.study.report.document import Cell, Column, Table, TableRow
 
 
 def table_1(measured: Sequence[Measured]) -> Table:

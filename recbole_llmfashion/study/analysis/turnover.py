@@ -6,7 +6,7 @@ from statistics import fmean, median
 import numpy as np
 import pandas as pd
 
-from recbole_llmfashion.data.atomic import AtomicFolder
+from recbole_llmfashion.data.atomic.folder import AtomicFolder
 from recbole_llmfashion.study.analysis.dates import NO_DATES, covered_months, has_dates, months
 
 NO_MONTH = "not applicable: the log covers no whole month"

@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 from convert_fakes import check_readme, invoke, rows
 
-from recbole_llmfashion.data.atomic import AtomicFolder, read_folder
-from recbole_llmfashion.datasets.convert import amazon, json_lines
-from recbole_llmfashion.datasets.convert.amazon import Amazon2023
-from recbole_llmfashion.datasets.convert.finish import Queries
-from recbole_llmfashion.datasets.convert.job import Settings, convert_source
+from recbole_llmfashion.data.atomic.folder import AtomicFolder, read_folder
+from recbole_llmfashion.dataset_tools.convert.convert import Settings, convert_source
+from recbole_llmfashion.dataset_tools.convert.finish import Queries
+from recbole_llmfashion.dataset_tools.convert.readers import json_lines
+from recbole_llmfashion.dataset_tools.convert.sources import amazon
+from recbole_llmfashion.dataset_tools.convert.sources.amazon import Amazon2023
 from recbole_llmfashion.errors import UserError
 
 PATH = ["Clothing, Shoes & Jewelry", "Women", "Shoes", "Boots"]

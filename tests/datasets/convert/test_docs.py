@@ -9,7 +9,7 @@ import pytest
 import recbole
 from convert_fakes import LOG_ACTIONS, LOG_USERS, amazon, check_readme, hm, invoke
 
-from recbole_llmfashion.datasets.convert import download
+from recbole_llmfashion.dataset_tools.convert.readers import download
 
 ROOT = Path(__file__).parents[3]
 PAGE, README = (ROOT / "docs/data.md").read_text(), (ROOT / "README.md").read_text()

@@ -8,8 +8,8 @@ import pytest
 from convert_fakes import invoke
 from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
 
-from recbole_llmfashion.datasets.convert import download
-from recbole_llmfashion.datasets.convert.download import HM_FILES, amazon_files, fetch
+from recbole_llmfashion.dataset_tools.convert.readers import download
+from recbole_llmfashion.dataset_tools.convert.readers.download import HM_FILES, amazon_files, fetch
 from recbole_llmfashion.errors import UserError
 
 

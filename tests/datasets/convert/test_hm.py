@@ -7,12 +7,12 @@ import pandas as pd
 import pytest
 from convert_fakes import check_readme, invoke, rows
 
-from recbole_llmfashion.data.atomic import AtomicFolder
-from recbole_llmfashion.datasets.convert import csv_stream
-from recbole_llmfashion.datasets.convert.finish import Queries
-from recbole_llmfashion.datasets.convert.hm import HM
-from recbole_llmfashion.datasets.convert.hm_queries import HMQueries
-from recbole_llmfashion.datasets.convert.job import Settings, convert_source
+from recbole_llmfashion.data.atomic.folder import AtomicFolder
+from recbole_llmfashion.dataset_tools.convert.convert import Settings, convert_source
+from recbole_llmfashion.dataset_tools.convert.finish import Queries
+from recbole_llmfashion.dataset_tools.convert.readers import csv_stream
+from recbole_llmfashion.dataset_tools.convert.sources.hm import HM
+from recbole_llmfashion.dataset_tools.convert.sources.hm_queries import HMQueries
 from recbole_llmfashion.errors import UserError
 
 ARTICLES = """article_id,product_code,prod_name,product_type_no,product_type_name,product_group_name,\

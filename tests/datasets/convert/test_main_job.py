@@ -7,7 +7,7 @@ import pytest
 from convert_fakes import LOG_ACTIONS, LOG_USERS, amazon, check_readme, hm, invoke, recbole, rows
 from fakes import real_data
 
-from recbole_llmfashion.run import main
+from recbole_llmfashion.cli.train import main
 
 
 @pytest.mark.parametrize("write", [amazon, hm, recbole])

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recbole_llmfashion.datasets.convert.cells import as_id, as_path, as_text
-from recbole_llmfashion.datasets.convert.derive import derive_searches, query_of
-from recbole_llmfashion.datasets.convert.events import EventChunk, Events, gather
-from recbole_llmfashion.datasets.convert.filters import day_range, in_core, repeats, spread_days
+from recbole_llmfashion.dataset_tools.convert.derived_queries import derive_searches, query_of
+from recbole_llmfashion.dataset_tools.convert.events import EventChunk, Events, gather
+from recbole_llmfashion.dataset_tools.convert.filters import day_range, in_core, repeats, spread_days
+from recbole_llmfashion.dataset_tools.convert.readers.cells import as_id, as_path, as_text
 from recbole_llmfashion.errors import UserError
 
 ROWS = st.lists(st.tuples(st.sampled_from("uvw"), st.sampled_from("abcd"), st.booleans(), st.integers(0, 3)))

@@ -7,9 +7,9 @@ import pytest
 import recbole
 from convert_fakes import check_readme, invoke, rows
 
-from recbole_llmfashion.data.atomic import AtomicFolder
-from recbole_llmfashion.datasets.convert.job import Settings, convert_source
-from recbole_llmfashion.datasets.convert.recbole import Fields, RecBoleDataset
+from recbole_llmfashion.data.atomic.folder import AtomicFolder
+from recbole_llmfashion.dataset_tools.convert.convert import Settings, convert_source
+from recbole_llmfashion.dataset_tools.convert.sources.recbole import Fields, RecBoleDataset
 from recbole_llmfashion.errors import UserError
 
 INTER = """user_id:token\titem_id:token\trating:float\ttimestamp:float

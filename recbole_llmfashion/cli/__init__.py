@@ -1,0 +1,1 @@
+"""Every command, one file each; a command imports what it needs when it is called."""

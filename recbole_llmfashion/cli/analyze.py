@@ -1,0 +1,64 @@
+"""The `analyze` command: folders and options from the terminal, a document on the disk. Counts nothing itself."""
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from tqdm import tqdm
+
+from recbole_llmfashion.data.atomic.folder import read_folder
+from recbole_llmfashion.errors import UserError
+from recbole_llmfashion.study.analysis import paper
+from recbole_llmfashion.study.analysis.document import assemble
+from recbole_llmfashion.study.analysis.measure import measure
+from recbole_llmfashion.study.report.write import write
+
+OUTPUT = Path("results/analyze")
+
+
+def register(app: typer.Typer) -> None:
+    """Add `analyze` to the command line."""
+    app.command("analyze")(analyze)
+
+
+def analyze(
+    folders: Annotated[
+        list[Path], typer.Argument(metavar="DIR..", help="clean folders of datasets", show_default=False)
+    ],
+    output: Annotated[Path, typer.Option(metavar="DIR", help="folder to write")] = OUTPUT,
+    contrast: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="a given folder that the others are compared with; repeatable"),
+    ] = None,
+) -> None:
+    """Table 1 and the fashion characteristics C1 to C4 (section 3 of the paper) of any datasets."""
+    names = _names(folders)
+    compared = _contrasts(names, contrast or [])
+    if output.exists() and not output.is_dir():
+        raise UserError(f"--output {output}: is a file; name a folder")
+    measured = [measure(read_folder(folder)) for folder in tqdm(folders, desc="analyzing", unit="folder")]
+    words = ["recbole-llmfashion", "analyze", *map(str, folders), "--output", str(output)]
+    words += [word for name in contrast or [] for word in ("--contrast", name)]
+    write(output, assemble(measured, compared, shlex.join(words)))
+    typer.echo((output / "table.md").read_text(encoding="utf-8"))
+    typer.echo(f"written: {output}/results.json, table.md, table.tex, report.html")
+
+
+def _names(folders: Sequence[Path]) -> list[str]:
+    names = [folder.resolve().name for folder in folders]
+    for position, name in enumerate(names):
+        if name in names[:position]:
+            first = folders[names.index(name)]
+            raise UserError(
+                f"analyze: {first} and {folders[position]} are both named '{name}'; rename or leave out one"
+            )
+    return names
+
+
+def _contrasts(names: Sequence[str], asked: Sequence[str]) -> list[str]:
+    for name in asked:
+        if name not in names:
+            raise UserError(f"--contrast: '{name}' is none of the given folders: {', '.join(names)}")
+    return list(dict.fromkeys(asked)) or [name for name in paper.CONTRASTS if name in names]

@@ -1,0 +1,134 @@
+"""The sub-commands `convert amazon-2023`, `convert hm` and `convert recbole`.
+
+Knows typer and what to print. Does NOT hold any of the work, and leaves errors to the command line.
+"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from recbole_llmfashion.dataset_tools.convert.convert import LogSource, Settings, convert_source
+from recbole_llmfashion.dataset_tools.convert.finish import Queries
+from recbole_llmfashion.dataset_tools.convert.readers.bad_lines import MAX_BROKEN
+from recbole_llmfashion.dataset_tools.convert.sources.amazon import Amazon2023
+from recbole_llmfashion.dataset_tools.convert.sources.hm import HM
+from recbole_llmfashion.dataset_tools.convert.sources.hm_queries import HMQueries
+from recbole_llmfashion.dataset_tools.convert.sources.recbole import Fields, RecBoleDataset
+from recbole_llmfashion.errors import UserError
+
+Column = Annotated[str | None, typer.Option(metavar="COL")]
+Out = Annotated[Path, typer.Option(metavar="DIR", help="folder to write; its name is the dataset's")]
+Core = Annotated[int, typer.Option("--k-core", min=0, help="least number of actions of each user and item; 0: any")]
+Since = Annotated[str | None, typer.Option(metavar="DAY", help="first day kept, like 2021-01-31 (UTC)")]
+Until = Annotated[str | None, typer.Option(metavar="DAY", help="last day kept")]
+DeriveQueries = Annotated[Queries, typer.Option("--queries", help="category: derive searches from EARLIER items")]
+AllItems = Annotated[bool, typer.Option("--all-items", help="keep items that nobody acts on")]
+MaxBroken = Annotated[
+    float, typer.Option("--max-broken", min=0.0, max=1.0, help="share of unusable lines above which a file is refused")
+]
+
+
+def register(convert: typer.Typer) -> None:
+    """Add the commands to the group `convert`."""
+    convert.command("amazon-2023")(_amazon)
+    convert.command("hm")(_hm)
+    convert.command("recbole")(_recbole)
+
+
+def _amazon(
+    out: Out,
+    reviews: Annotated[Path | None, typer.Option(metavar="FILE", help="reviews, .jsonl or .jsonl.gz")] = None,
+    metadata: Annotated[Path | None, typer.Option(metavar="FILE", help="products, .jsonl or .jsonl.gz")] = None,
+    download: Annotated[
+        str | None, typer.Option(metavar="CATEGORY", help="fetch both through huggingface_hub, as All_Beauty")
+    ] = None,
+    clicks: Annotated[bool, typer.Option("--clicks", help="reviews without a verified purchase are clicks")] = False,
+    k_core: Core = 0,
+    since: Since = None,
+    until: Until = None,
+    queries: DeriveQueries = Queries.none,
+    all_items: AllItems = False,
+    max_broken: MaxBroken = MAX_BROKEN,
+) -> None:
+    """Make clean atomic files from a category of Amazon Reviews 2023 (McAuley Lab)."""
+    if download is not None:
+        if reviews or metadata:
+            raise UserError("--download CATEGORY takes the place of --reviews and --metadata; leave one of them out")
+        # here, not above: nothing else needs the hub
+        from recbole_llmfashion.dataset_tools.convert.readers.download import amazon_files, fetch
+
+        reviews, metadata = fetch(amazon_files(download), typer.echo)
+    if reviews is None or metadata is None:
+        raise UserError("which files? add --reviews FILE and --metadata FILE, or --download CATEGORY")
+    source = Amazon2023(reviews, metadata, clicks, max_broken, show_progress=True)
+    _convert(source, Settings(out, k_core, since, until, queries, all_items))
+
+
+def _hm(
+    out: Out,
+    articles: Annotated[Path | None, typer.Option(metavar="FILE", help="articles.csv")] = None,
+    transactions: Annotated[Path | None, typer.Option(metavar="FILE", help="transactions_train.csv")] = None,
+    queries_file: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="queries.csv of microsoft/hnm-search-data")
+    ] = None,
+    first_transaction: Annotated[
+        int, typer.Option(min=0, max=1, help="transaction_id of the first row of transactions_train.csv")
+    ] = 0,
+    qrels: Annotated[Path | None, typer.Option(metavar="FILE", help="qrels.csv, which checks that number")] = None,
+    download: Annotated[bool, typer.Option("--download", help="fetch all four through huggingface_hub")] = False,
+    k_core: Core = 0,
+    since: Since = None,
+    until: Until = None,
+    queries: DeriveQueries = Queries.none,
+    all_items: AllItems = False,
+    max_broken: MaxBroken = MAX_BROKEN,
+) -> None:
+    """Make clean atomic files from H&M's articles and transactions, and where given the queries of hnm-search-data."""
+    if download:
+        if articles or transactions or queries_file or qrels:
+            raise UserError("--download takes the place of the four files; leave one of them out")
+        from recbole_llmfashion.dataset_tools.convert.readers.download import HM_FILES, fetch
+
+        articles, transactions, queries_file, qrels = fetch(HM_FILES, typer.echo)
+    if articles is None or transactions is None:
+        raise UserError("which files? add --articles FILE and --transactions FILE, or --download")
+    if qrels is not None and queries_file is None:
+        raise UserError("--qrels checks the queries: add --queries-file FILE")
+    written = None if queries_file is None else HMQueries(queries_file, first_transaction, qrels)
+    source = HM(articles, transactions, written, max_broken, show_progress=True)
+    _convert(source, Settings(out, k_core, since, until, queries, all_items))
+
+
+def _recbole(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="holds one .inter, and the .item of its name")],
+    title: Annotated[str, typer.Option(metavar="COL", help="item title, in .item; token or token_seq")],
+    out: Out,
+    user: Annotated[str, typer.Option(metavar="COL")] = "user_id",
+    item: Annotated[str, typer.Option(metavar="COL")] = "item_id",
+    time: Annotated[str, typer.Option(metavar="COL")] = "timestamp",
+    action: Annotated[str | None, typer.Option(metavar="COL", help="click or purchase; without it, purchases")] = None,
+    brand: Column = None,
+    color: Column = None,
+    size: Column = None,
+    category: Column = None,
+    drop_unknown_items: Annotated[
+        bool, typer.Option("--drop-unknown-items", help="leave out events of items without a title in .item")
+    ] = False,
+    k_core: Core = 0,
+    since: Since = None,
+    until: Until = None,
+    queries: DeriveQueries = Queries.none,
+    all_items: AllItems = False,
+    max_broken: MaxBroken = MAX_BROKEN,
+) -> None:
+    """Make clean atomic files from a RecBole dataset whose item text sits in token or token_seq columns."""
+    fields = Fields(title, user, item, time, action, brand, color, size, category)
+    source = RecBoleDataset(folder, fields, drop_unknown_items, max_broken, show_progress=True)
+    _convert(source, Settings(out, k_core, since, until, queries, all_items))
+
+
+def _convert(source: LogSource, settings: Settings) -> None:
+    for line in convert_source(source, settings)[1]:
+        typer.echo(line)
+    typer.echo(f"written: {settings.out}")

@@ -1,0 +1,1 @@
+"""Layered YAML and the command line to a RecBole Config."""

@@ -1,0 +1,1 @@
+"""RecBole's atomic files: one reader, one writer, the checks."""

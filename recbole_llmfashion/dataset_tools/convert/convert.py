@@ -1,0 +1,145 @@
+"""The one body behind every streamed source: read, filter, join with the catalogue, clean, write.
+
+Knows the order of the steps. Does NOT know any source: a `LogSource` says what its lines mean.
+"""
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import pandas as pd
+
+from recbole_llmfashion.data.atomic.folder import AtomicFolder
+from recbole_llmfashion.dataset_tools.convert.events import EventChunk, Events, gather
+from recbole_llmfashion.dataset_tools.convert.filters import (
+    DAY,
+    day_range,
+    in_core,
+    repeats,
+    spread_days,
+)
+from recbole_llmfashion.dataset_tools.convert.finish import Queries, Raw, finish, refuse_both
+from recbole_llmfashion.dataset_tools.convert.readme import Origin, refuse_foreign
+from recbole_llmfashion.errors import UserError
+
+
+class LogSource(Protocol):
+    """One source's files. `events` is read to its end first, then `items`, then `searches`.
+
+    notes: what the source counted or decided, a line each. days: its times are days. folds: whether rows alike in
+    user, item, action and time are one. drops_unknown: whether events of items that the catalogue lacks are left out
+    and counted; they are an error otherwise.
+    """
+
+    origin: Origin
+    notes: list[str]
+    days: bool
+    folds: bool
+    drops_unknown: bool
+    has_searches: bool
+
+    def events(self) -> Iterator[EventChunk]:
+        """Item actions in file order, chunk by chunk."""
+        ...
+
+    def items(self, wanted: Collection[str] | None) -> pd.DataFrame:
+        """item_id, title, brand, color, size, category of the items with a title; of `wanted` alone, or of all."""
+        ...
+
+    def searches(self) -> pd.DataFrame:
+        """user_id, timestamp, query, results (lists of item ids)."""
+        ...
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What to keep.
+
+    core: least number of rows of each user and item, 0 for any; since, until: ISO days, both included; all_items: keep
+    items that nobody acts on.
+    """
+
+    out: Path
+    core: int = 0
+    since: str | None = None
+    until: str | None = None
+    queries: Queries = Queries.none
+    all_items: bool = False
+
+    def lines(self) -> tuple[str, ...]:
+        """The choices as text for the README.md."""
+        days = f"days from {self.since or 'the first'} to {self.until or 'the last'}, both included (UTC)"
+        core = f"{self.core}-core before cleaning" if self.core else "no k-core"
+        items = "all items of the source" if self.all_items else "only items with an action"
+        return (f"kept: {days}; {core}; {items}",)
+
+
+def convert_source(source: LogSource, settings: Settings) -> tuple[AtomicFolder, list[str]]:
+    """Convert a source and write it as the dataset named like the folder `settings.out`.
+
+    Memory grows with users, items and events, 17 bytes an event until the k-core is known and frames of those that
+    are left; never with the text of the log.
+
+    Returns:
+        the folder as written, and what was done, line by line.
+
+    Raises:
+        UserError: for whatever cannot be converted.
+    """
+    refuse_foreign(settings.out)
+    refuse_both(settings.queries, source.has_searches)
+    since, until = day_range(settings.since, settings.until)
+    events, outside = gather(source.events(), since, until)
+    notes: list[str] = []
+    if outside:
+        notes.append(f"actions outside the days asked for left out: {outside:,}")
+    if source.folds:
+        events = _without_repeats(events, notes)
+    # once before the join, so that the catalogue's text is held for few items, and once after, which may lose some
+    events = _in_core(events, settings.core, notes)
+    catalogue = source.items(None if settings.all_items else set(events.items_seen()))
+    events = _joined(events, catalogue, source.drops_unknown, notes)
+    events = _in_core(events, settings.core, notes)
+    if source.days:
+        events = spread_days(events)
+    log = source.searches()
+    log = log[(log["timestamp"] >= since) & (log["timestamp"] < until)]
+    raw = Raw(events.frame(), catalogue, log, DAY if source.days else 0.0)
+    notes[:0] = source.notes
+    origin = replace(source.origin, settings=(*source.origin.settings, *settings.lines()))
+    return finish(raw, settings.out, origin, notes, settings.queries, settings.all_items), notes
+
+
+def _without_repeats(events: Events, notes: list[str]) -> Events:
+    again = repeats(events)
+    if again.any():
+        notes.append(f"actions that repeat user, item, action and time left out: {int(again.sum()):,}")
+    return events.keep(~again)
+
+
+def _in_core(events: Events, core: int, notes: list[str]) -> Events:
+    if core < 2:
+        return events
+    kept = in_core(events, core)
+    if not kept.any():
+        raise UserError(f"--k-core {core}: nothing is left; ask for a smaller one, or bring more data")
+    if not kept.all():
+        notes.append(f"actions outside the {core}-core left out: {int((~kept).sum()):,}")
+    return events.keep(kept)
+
+
+def _joined(events: Events, catalogue: pd.DataFrame, drops: bool, notes: list[str]) -> Events:
+    """Events of items that have a title."""
+    titled = pd.Index(events.item_names).isin(catalogue["item_id"])
+    known = titled[events.items]
+    if known.all():
+        return events
+    lost = np.unique(events.items[~known])
+    text = f"{int((~known).sum()):,} actions with {len(lost):,} items that have no title in the catalogue"
+    if not drops:
+        first = events.item_names[lost[0]]
+        raise UserError(f"{text}, first {first!r}; complete the catalogue or add --drop-unknown-items")
+    notes.append(f"{text} left out")
+    return events.keep(known)

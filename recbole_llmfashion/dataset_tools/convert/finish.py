@@ -1,0 +1,110 @@
+"""The last steps that every converter shares: ids renamed, log cleaned, queries derived, files and README.md written.
+
+Knows frames under the names of atomic files, ids still the source's own. Does NOT read sources.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from pathlib import Path
+
+import pandas as pd
+
+from recbole_llmfashion.data.atomic.folder import AtomicFolder, write_folder
+from recbole_llmfashion.dataset_tools.clean import clean
+from recbole_llmfashion.dataset_tools.convert.derived_queries import derive_searches
+from recbole_llmfashion.dataset_tools.convert.readme import Origin, write_readme
+from recbole_llmfashion.dataset_tools.id_map import rename_ids, write_map
+from recbole_llmfashion.errors import UserError
+
+
+class Queries(StrEnum):
+    """Where a log's searches come from: `none` leaves it as it is, `category` derives some for a log without."""
+
+    none = "none"
+    category = "category"
+
+
+@dataclass(frozen=True)
+class Raw:
+    """A converted log before cleaning.
+
+    events: user_id, item_id, action, timestamp; catalogue: item_id, title and the attributes; log: user_id, timestamp,
+    query, results (lists of item ids). resolution: seconds that are one moment to the source, 0 for exact times.
+    """
+
+    events: pd.DataFrame
+    catalogue: pd.DataFrame
+    log: pd.DataFrame
+    resolution: float = 0.0
+
+
+def refuse_both(queries: Queries, has_searches: bool) -> None:
+    """Raise a UserError where queries are to be derived for a log that has its own."""
+    if queries is Queries.category and has_searches:
+        raise UserError("--queries category is for logs without searches; leave it out, or the searches")
+
+
+def finish(
+    raw: Raw, out: Path, origin: Origin, notes: list[str], queries: Queries = Queries.none, all_items: bool = True
+) -> AtomicFolder:
+    """Rename, clean, derive, write; the counts are added to `notes`.
+
+    Args:
+        all_items: keep items that nobody acts on in what cleaning left, and no search shows.
+
+    Raises:
+        UserError: no usable user, or files that cannot be written.
+    """
+    item_names = rename_ids(raw.catalogue["item_id"])
+    user_names = rename_ids([*raw.events["user_id"].unique(), *raw.log["user_id"].unique()])
+    folder, counts = clean(AtomicFolder(out.resolve().name, out, *_renamed_frames(raw, item_names, user_names)))
+    if not all_items:
+        folder = _seen_only(folder)
+    searches = "source" if len(folder.searches) else "none"
+    notes += [*counts.lines(), f"items: {len(folder.items):,}"]
+    if queries is Queries.category:
+        found, without = derive_searches(folder.interactions, folder.items, raw.resolution)
+        folder, searches = replace(folder, searches=found), "derived"
+        notes.append(f"searches derived from earlier items: {len(found):,}; {without:,} times the item had no words")
+    notes += _write_maps(folder, item_names, user_names)
+    write_folder(folder)
+    write_readme(folder, origin, notes, searches)
+    return folder
+
+
+def _renamed_frames(
+    raw: Raw, items: Mapping[str, str], users: Mapping[str, str]
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    events = raw.events.assign(
+        user_id=_renamed(raw.events["user_id"], users), item_id=_renamed(raw.events["item_id"], items)
+    )
+    results = [" ".join(items.get(item, item) for item in one) for one in raw.log["results"]]
+    log = raw.log.assign(
+        user_id=_renamed(raw.log["user_id"], users),
+        results=pd.Series(results, index=raw.log.index, dtype=object),
+    )
+    catalogue = raw.catalogue.assign(item_id=_renamed(raw.catalogue["item_id"], items))
+    return (events.reset_index(drop=True), log.reset_index(drop=True), catalogue.reset_index(drop=True))
+
+
+def _renamed(ids: pd.Series, names: Mapping[str, str]) -> pd.Series:
+    return ids.map(lambda name: names.get(name, name)) if names else ids
+
+
+def _seen_only(folder: AtomicFolder) -> AtomicFolder:
+    shown = {item for cell in folder.searches["results"] for item in cell.split()}
+    seen = shown | set(folder.interactions["item_id"])
+    return replace(folder, items=folder.items[folder.items["item_id"].isin(seen)].reset_index(drop=True))
+
+
+def _write_maps(folder: AtomicFolder, items: Mapping[str, str], users: Mapping[str, str]) -> list[str]:
+    """item_map.tsv and user_map.tsv of the ids that are in the folder, and a line that says so."""
+    kept_items, kept_users = set(folder.items["item_id"]), set(folder.interactions["user_id"])
+    renamed_items = {old: new for old, new in items.items() if new in kept_items}
+    renamed_users = {old: new for old, new in users.items() if new in kept_users}
+    write_map(folder.path / "item_map.tsv", "item_id", renamed_items)
+    write_map(folder.path / "user_map.tsv", "user_id", renamed_users)
+    if not (renamed_items or renamed_users):
+        return []
+    return [f"renamed: {len(renamed_items):,} item ids (item_map.tsv), {len(renamed_users):,} user ids (user_map.tsv)"]

@@ -1,0 +1,1 @@
+"""Streams of rows out of CSV and JSON files, with bad lines counted."""

@@ -1,0 +1,70 @@
+"""A JSONL file, plain or .gz, as a stream of records of which one is held at a time.
+
+Knows lines and JSON. Does NOT know what a record means. Lines that are no JSON object are counted, not raised.
+"""
+
+import gzip
+import json
+import zlib
+from collections.abc import Iterator
+from io import BufferedIOBase
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from recbole_llmfashion.dataset_tools.convert.readers.bad_lines import BrokenLines
+from recbole_llmfashion.dataset_tools.convert.sources.table_source import require_file
+from recbole_llmfashion.errors import UserError
+
+# no review or product comes near; a file without line ends must not be read into memory as one line
+LONGEST_LINE = 1 << 24
+_GZIP_MAGIC = b"\x1f\x8b"
+
+
+def read_json_lines(path: Path, broken: BrokenLines, show_progress: bool = False) -> Iterator[tuple[int, dict]]:
+    """(line number from 1, record); blank lines are passed over, broken ones go to `broken`.
+
+    Raises:
+        UserError: missing file, damaged gzip, or what `broken` has to say at the end.
+    """
+    require_file(path)
+    bar = tqdm(total=path.stat().st_size, desc=path.name, unit="B", unit_scale=True, disable=not show_progress)
+    try:
+        with path.open("rb") as raw, bar:
+            packed = raw.read(2) == _GZIP_MAGIC
+            raw.seek(0)
+            stream: BufferedIOBase = gzip.open(raw) if packed else raw  # noqa: SIM115
+            for number, line in enumerate(_lines(stream), 1):
+                if number % 1000 == 0:
+                    bar.update(raw.tell() - bar.n)
+                if line is not None and not line.strip():
+                    continue
+                broken.seen += 1
+                record = None if line is None else _parse(line)
+                if record is None:
+                    broken.add("no JSON object", number)
+                else:
+                    yield number, record
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise UserError(f"{path.name}: damaged gzip ({error}); download it again") from error
+    except OSError as error:
+        raise UserError(f"{path}: cannot read ({error.strerror}); check the file") from error
+
+
+def _lines(stream: BufferedIOBase) -> Iterator[bytes | None]:
+    """Lines; None for one that is longer than LONGEST_LINE, which is skipped piece by piece."""
+    while line := stream.readline(LONGEST_LINE):
+        whole = len(line) < LONGEST_LINE or line.endswith(b"\n")
+        while not whole and (rest := stream.readline(LONGEST_LINE)):
+            whole = rest.endswith(b"\n")
+            line = b""
+        yield line or None
+
+
+def _parse(line: bytes) -> dict[str, Any] | None:
+    try:
+        record = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return record if isinstance(record, dict) else None

@@ -1,0 +1,155 @@
+"""Amazon Reviews 2023 (McAuley Lab, arXiv 2403.03952): reviews and metadata of a category, JSONL or .gz as published.
+
+Knows the two schemas: reviews have user_id, parent_asin, timestamp in milliseconds, verified_purchase and text that is
+read past; metadata have parent_asin, title, store, categories (a path) and details (an object, or one as a string in
+the Parquet edition). Does NOT filter or write.
+"""
+
+import json
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from recbole_llmfashion.data.atomic.folder import empty_searches
+from recbole_llmfashion.dataset_tools.convert.events import CHUNK_ROWS, EventChunk
+from recbole_llmfashion.dataset_tools.convert.readers.bad_lines import MAX_BROKEN, BrokenLines
+from recbole_llmfashion.dataset_tools.convert.readers.cells import as_id, as_path, as_text
+from recbole_llmfashion.dataset_tools.convert.readers.json_lines import read_json_lines
+from recbole_llmfashion.dataset_tools.convert.readme import Origin
+from recbole_llmfashion.dataset_tools.convert.sources.table_source import require_file
+
+# 1995 to 2100 in milliseconds: seconds or microseconds fall outside
+_FIRST, _BEYOND = 788_918_400_000, 4_102_444_800_000
+_NAMES = {"color": ("color", "colour"), "size": ("size",), "brand": ("brand",)}
+_COLUMNS = ["item_id", "title", "brand", "color", "size", "category"]
+_Row = tuple[str, str, bool, float]
+
+
+class Amazon2023:
+    """A `LogSource`: verified purchases are purchases; other reviews are clicks, or left out and counted.
+
+    Args:
+        clicks: whether reviews without a verified purchase are clicks.
+        max_broken: share of unusable lines above which a file is refused.
+
+    Raises:
+        UserError: for a file that is not there.
+    """
+
+    days = False
+    folds = True
+    drops_unknown = True
+    has_searches = False
+
+    def __init__(
+        self,
+        reviews: Path,
+        metadata: Path,
+        clicks: bool = False,
+        max_broken: float = MAX_BROKEN,
+        show_progress: bool = False,
+    ) -> None:
+        # before hours of reading, not after
+        for path in (reviews, metadata):
+            require_file(path)
+        self._reviews, self._metadata = reviews, metadata
+        self._clicks, self._max_broken, self._show = clicks, max_broken, show_progress
+        said = "clicks" if clicks else "left out"
+        files = f"{reviews.name}, {metadata.name}"
+        self.origin = Origin(
+            "amazon-2023",
+            f"Amazon Reviews 2023 (McAuley Lab, arXiv 2403.03952): {files}",
+            (f"reviews of verified purchases are purchases, others are {said}; times are those of the reviews",),
+        )
+        self.notes: list[str] = []
+
+    def events(self) -> Iterator[EventChunk]:
+        """Reviews of the file in its order."""
+        broken = BrokenLines(self._reviews.name, self._max_broken)
+        rows: list[_Row] = []
+        unverified = 0
+        for number, record in read_json_lines(self._reviews, broken, self._show):
+            row = _review(record)
+            if isinstance(row, str):
+                broken.add(row, number)
+                continue
+            unverified += not row[2]
+            if row[2] or self._clicks:
+                rows.append(row)
+            if len(rows) == CHUNK_ROWS:
+                yield _chunk(rows)
+                rows = []
+        yield _chunk(rows)
+        self.notes += broken.finish()
+        self.notes.append(f"{self._reviews.name}: {broken.seen - broken.count:,} reviews, {unverified:,} not verified")
+
+    def items(self, wanted: Collection[str] | None) -> pd.DataFrame:
+        """Products with a title in the file's order; of a parent_asin that stands there twice, the first."""
+        broken = BrokenLines(self._metadata.name, self._max_broken)
+        rows: dict[str, tuple[str, ...]] = {}
+        untitled = again = 0
+        for number, record in read_json_lines(self._metadata, broken, self._show):
+            item = as_id(record.get("parent_asin"))
+            if item is None:
+                broken.add("no parent_asin", number)
+            elif wanted is not None and item not in wanted:
+                continue
+            elif item in rows:
+                again += 1
+            elif title := as_text(record.get("title")):
+                rows[item] = (title, *_attributes(record))
+            else:
+                untitled += 1
+        self.notes += broken.finish()
+        self.notes.append(f"{self._metadata.name}: {untitled:,} products without a title, {again:,} repeated, left out")
+        return pd.DataFrame([(item, *cells) for item, cells in rows.items()], columns=_COLUMNS, dtype=object)
+
+    def searches(self) -> pd.DataFrame:
+        """None: nobody's searches are published."""
+        return empty_searches()
+
+
+def _review(record: dict[str, Any]) -> _Row | str:
+    """(user, item, whether it is a verified purchase, seconds), or why the line cannot be used."""
+    user, item = as_id(record.get("user_id")), as_id(record.get("parent_asin"))
+    if user is None or item is None:
+        return "no user_id or parent_asin"
+    try:
+        time = float(record.get("timestamp"))  # type: ignore[arg-type]
+    except (TypeError, ValueError, OverflowError):
+        return "no timestamp"
+    if isinstance(record["timestamp"], bool) or not _FIRST <= time < _BEYOND:
+        return "timestamp is not milliseconds between 1995 and 2100"
+    # whatever does not say yes is not verified
+    return user, item, str(record.get("verified_purchase")).lower() == "true", time / 1000
+
+
+def _chunk(rows: list[_Row]) -> EventChunk:
+    users, items, verified, seconds = zip(*rows, strict=True) if rows else ((), (), (), ())
+    return EventChunk(
+        np.array(users, dtype=object), np.array(items, dtype=object), np.array(verified, bool), np.array(seconds, float)
+    )
+
+
+def _attributes(record: dict[str, Any]) -> tuple[str, str, str, str]:
+    """brand, color, size, category; "" where there is none."""
+    details = record.get("details")
+    if isinstance(details, str):
+        try:
+            details = json.loads(details)
+        except (ValueError, RecursionError):
+            details = None
+    by_name = {key.strip().lower(): value for key, value in details.items()} if isinstance(details, dict) else {}
+
+    def first(attribute: str) -> str:
+        return next(filter(None, (as_text(by_name.get(name)) for name in _NAMES[attribute])), "")
+
+    return (
+        as_text(record.get("store")) or first("brand"),
+        first("color"),
+        first("size"),
+        as_path(record.get("categories")),
+    )

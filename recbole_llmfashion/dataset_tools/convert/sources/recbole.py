@@ -1,0 +1,178 @@
+"""A RecBole dataset (`.inter`, `.item`) of anybody's, whose item text sits in token or token_seq columns.
+
+Knows RecBole's headers (`name:type`, tabs) and that a token_seq is text split at spaces. Does NOT know RecBole itself,
+filter or write; columns that are not named are read past.
+"""
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from recbole_llmfashion.data.atomic.checks import parse_numbers
+from recbole_llmfashion.data.atomic.folder import ITEM_ATTRIBUTES, empty_searches
+from recbole_llmfashion.data.atomic.table import nearest, shown
+from recbole_llmfashion.dataset_tools.convert.events import EventChunk
+from recbole_llmfashion.dataset_tools.convert.readers.bad_lines import MAX_BROKEN, BrokenLines
+from recbole_llmfashion.dataset_tools.convert.readers.cells import as_text
+from recbole_llmfashion.dataset_tools.convert.readers.csv_stream import header_of, read_blocks
+from recbole_llmfashion.dataset_tools.convert.readme import Origin
+from recbole_llmfashion.dataset_tools.convert.sources.table_parts import (
+    KNOWN_ACTIONS,
+    action_of,
+    time_note,
+)
+from recbole_llmfashion.dataset_tools.convert.sources.table_source import (
+    require_columns,
+    require_file,
+)
+from recbole_llmfashion.errors import UserError
+
+_TEXT = ("token", "token_seq")
+
+
+@dataclass(frozen=True)
+class Fields:
+    """Names of columns, without their types; None where there is no such column.
+
+    user, item, time, action: of `.inter`; item, title and the attributes: of `.item`.
+    """
+
+    title: str
+    user: str = "user_id"
+    item: str = "item_id"
+    time: str = "timestamp"
+    action: str | None = None
+    brand: str | None = None
+    color: str | None = None
+    size: str | None = None
+    category: str | None = None
+
+
+class RecBoleDataset:
+    """A `LogSource`: rows are purchases, or what the action column says.
+
+    Args:
+        folder: holds one `.inter` and the `.item` of its name.
+        drops_unknown: leave out and count events of items that `.item` lacks; they are an error otherwise.
+
+    Raises:
+        UserError: for a folder or a column that is not there.
+    """
+
+    days = False
+    folds = False
+    has_searches = False
+
+    def __init__(
+        self,
+        folder: Path,
+        fields: Fields,
+        drops_unknown: bool = False,
+        max_broken: float = MAX_BROKEN,
+        show_progress: bool = False,
+    ) -> None:
+        self._inter = _only_inter(folder)
+        self._item = self._inter.with_suffix(".item")
+        self._fields, self._max_broken, self._show = fields, max_broken, show_progress
+        self.drops_unknown = drops_unknown
+        self.notes: list[str] = []
+        named = [fields.user, fields.item, fields.time, *([fields.action] if fields.action else [])]
+        self._inter_columns = _typed(self._inter, named, {fields.time: ("float",)})
+        texts = [fields.title, *(column for name in ITEM_ATTRIBUTES if (column := getattr(fields, name)))]
+        self._item_columns = _typed(self._item, [fields.item, *texts], {})
+        said = f"the column {fields.action}" if fields.action else "every row is a purchase"
+        self.origin = Origin(
+            "recbole",
+            f"the RecBole dataset {self._inter.stem}",
+            (f"title: {fields.title}; actions: {said}",),
+        )
+
+    def events(self) -> Iterator[EventChunk]:
+        """Rows of `.inter` in file order."""
+        broken = BrokenLines(self._inter.name, self._max_broken)
+        first, last = np.inf, -np.inf
+        for block in self._blocks(self._inter, self._inter_columns, broken):
+            seconds = parse_numbers(block[self._fields.time].to_numpy(object))
+            users, items = block[self._fields.user].to_numpy(object), block[self._fields.item].to_numpy(object)
+            good = (seconds >= 0) & np.isfinite(seconds) & (users != "") & (items != "")
+            if not good.all():
+                broken.add("no user, no item, or a time that is no number of seconds", n=int((~good).sum()))
+            if good.any():
+                first, last = min(first, float(seconds[good].min())), max(last, float(seconds[good].max()))
+            yield EventChunk(users[good], items[good], self._purchases(block)[good], seconds[good])
+        self.notes += broken.finish()
+        self.notes.append(time_note(self._inter.name, pd.Series([first, last]), dates=False))
+
+    def items(self, wanted: Collection[str] | None) -> pd.DataFrame:
+        """Items with a title in the file's order.
+
+        Raises:
+            UserError: an item that stands there twice.
+        """
+        broken = BrokenLines(self._item.name, self._max_broken)
+        parts = [pd.DataFrame(columns=["item_id", "title", *ITEM_ATTRIBUTES], dtype=object)]
+        for block in self._blocks(self._item, self._item_columns, broken):
+            rows = block if wanted is None else block[block[self._fields.item].isin(list(wanted))]
+            cells = {"item_id": rows[self._fields.item], "title": rows[self._fields.title].map(as_text)}
+            for name in ITEM_ATTRIBUTES:
+                column = getattr(self._fields, name)
+                cells[name] = rows[column].map(as_text) if column else pd.Series("", index=rows.index, dtype=object)
+            parts.append(pd.DataFrame(cells))
+        items = pd.concat(parts, ignore_index=True)
+        for item in items["item_id"][items["item_id"].duplicated()][:1]:
+            raise UserError(f"{self._item.name}: item {shown(item)} stands there twice; keep one of the rows")
+        usable = (items["title"] != "") & (items["item_id"] != "")
+        self.notes += broken.finish()
+        self.notes.append(f"{self._item.name}: {int((~usable).sum()):,} items without a title left out")
+        return items[usable].reset_index(drop=True)
+
+    def searches(self) -> pd.DataFrame:
+        """None: RecBole has no searches."""
+        return empty_searches()
+
+    def _blocks(self, path: Path, columns: dict[str, str], broken: BrokenLines) -> Iterator[pd.DataFrame]:
+        for block in read_blocks(path, list(columns), broken, "\t", quotes=False, show_progress=self._show):
+            yield block.rename(columns=columns)
+
+    def _purchases(self, block: pd.DataFrame) -> NDArray[np.bool_]:
+        column = self._fields.action
+        if column is None:
+            return np.ones(len(block), dtype=bool)
+        codes, words = pd.factorize(block[column])
+        meanings = [action_of(word) for word in words]
+        if None in meanings:
+            word = shown(words[meanings.index(None)])
+            raise UserError(f"{self._inter.name}, column {column}: expected {KNOWN_ACTIONS}, found {word}; rename it")
+        return np.array([meaning == "purchase" for meaning in meanings], dtype=bool)[codes]
+
+
+def _only_inter(folder: Path) -> Path:
+    if not folder.is_dir():
+        near = nearest(folder.name, (p.name for p in folder.parent.iterdir())) if folder.parent.is_dir() else None
+        raise UserError(f"{folder}: no such folder" + (f"; the nearest is {folder.parent / near}" if near else ""))
+    found = sorted(folder.glob("*.inter"))
+    if len(found) != 1:
+        what = ", ".join(path.name for path in found) or "none"
+        raise UserError(f"{folder}: expected one .inter file, found {what}; splits of a benchmark must be one file")
+    return found[0]
+
+
+def _typed(path: Path, names: list[str], types: dict[str, tuple[str, ...]]) -> dict[str, str]:
+    """Header field -> name of the columns wanted; their types must be `types`' or text."""
+    require_file(path)
+    fields = header_of(path, "\t")
+    by_name = {field.rpartition(":")[0] or field: field for field in fields}
+    require_columns(path, names, list(by_name))
+    for name in names:
+        expected = types.get(name, _TEXT)
+        kind = by_name[name].rpartition(":")[2]
+        if kind not in expected:
+            raise UserError(
+                f"{path.name}: column {shown(name)} is of type {shown(kind)}, expected {' or '.join(expected)};"
+                " name another column"
+            )
+    return {by_name[name]: name for name in names}

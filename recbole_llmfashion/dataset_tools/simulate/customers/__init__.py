@@ -1,0 +1,1 @@
+"""Who shops: users, their intents, sessions and queries."""

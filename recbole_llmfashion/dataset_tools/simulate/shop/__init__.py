@@ -1,0 +1,1 @@
+"""What is sold: brands, products, titles, and the shop's search."""

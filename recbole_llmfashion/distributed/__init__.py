@@ -1,0 +1,1 @@
+"""Ray clusters, and fine-tuning on several workers."""

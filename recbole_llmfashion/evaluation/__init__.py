@@ -1,0 +1,1 @@
+"""Ranks and metrics of every model, the result table, significance tests."""

@@ -1,0 +1,157 @@
+"""One hook in RecBole's evaluation loop for every model: the rank of each user's target over the full catalogue.
+
+RecBole's Collector and Evaluator do the rest. A tie is broken by a fixed hash of the item's token, never by its id
+(a tie broken by id has inflated published results by a fifth). Metrics read of a row no more than its head and its
+target's rank, so a model that can tell an order without scoring and sorting the whole catalogue (`ordered`) is asked
+for that. This module does not know what made the scores.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from recbole.evaluator import Collector
+
+from recbole_llmfashion.data.eval_loader import heads_alone
+from recbole_llmfashion.retrieval.item_order import Order, packed, rank_among, top_without
+from recbole_llmfashion.retrieval.ties import rank_of
+
+RANK_COLUMNS = ["user", "target", "rank", "top"]
+
+
+@dataclass(frozen=True)
+class Ordered:
+    """What stands where RecBole's loop hands on scores [B, N + 1].
+
+    Args:
+        order: of catalogue positions, [B, N].
+        left_out: [B, X] int64 positions that come last of all, -1 for none.
+        tie: [N] int64, see `tie_rank`.
+    """
+
+    order: Order
+    left_out: torch.Tensor
+    tie: torch.Tensor
+
+    def heads(self, k: int) -> torch.Tensor:
+        """[B, k] RecBole's internal ids."""
+        return top_without(self.order, k, self.left_out, self.tie) + 1
+
+    def ranks(self, target: torch.Tensor) -> torch.Tensor:
+        """[B] of targets [B], RecBole's internal ids."""
+        return rank_among(self.order, target.cpu() - 1, self.left_out, self.tie)
+
+
+Scores = torch.Tensor | Ordered
+
+
+def ask_for_orders(trainer: Any, ordered: Callable[[Any], Order], tie: torch.Tensor) -> None:
+    """Makes RecBole's loop ask for the orders of a batch in place of its scores.
+
+    Args:
+        ordered: RecBole's interaction to orders of catalogue positions.
+        tie: [N] int64, see `tie_rank`.
+    """
+    trainer._full_sort_batch_eval = partial(_ordered_batch, trainer, ordered, tie)
+
+
+def _ordered_batch(trainer: Any, ordered: Callable[[Any], Order], tie: torch.Tensor, batch: Any) -> Any:
+    """RecBole's Trainer._full_sort_batch_eval with an Ordered for the scores, where heads and ranks are enough."""
+    interaction, history, positive_u, positive_i = batch
+    if not trainer.eval_collector.heads_alone:
+        return type(trainer)._full_sort_batch_eval(trainer, batch)
+    order = ordered(interaction.to(trainer.device))
+    return interaction, Ordered(order, _by_row(history, len(interaction)), tie), positive_u, positive_i
+
+
+def _by_row(history: tuple[torch.Tensor, torch.Tensor] | None, rows: int) -> torch.Tensor:
+    """[B, X] catalogue positions of (row, internal id) pairs, no item twice, -1 for none."""
+    if history is None:
+        return torch.empty(rows, 0, dtype=torch.int64)
+    row, item = history[0].cpu(), history[1].cpu()
+    counts = torch.bincount(row, minlength=rows)
+    place = torch.arange(len(row)) - (counts.cumsum(dim=0) - counts)[row]
+    found = torch.full((rows, int(counts.max()) if len(row) else 0), -1)
+    found[row, place] = item - 1
+    return packed(found)
+
+
+class HeadCollector(Collector):
+    """RecBole's Collector without its matrix of users by items: a row has one target.
+
+    Where the metrics read no more than the heads of the lists (Recall, NDCG, MRR, Hit, Precision, MAP), these alone are
+    kept, and are the same numbers; any other metric gets RecBole's own collection.
+    """
+
+    def __init__(self, config: Any) -> None:
+        super().__init__(config)
+        self._length = max(config["topk"])
+        self.heads_alone = heads_alone(self.register)
+
+    def eval_batch_collect(
+        self,
+        scores_tensor: Scores,
+        interaction: Any,
+        positive_u: torch.Tensor,
+        positive_i: torch.Tensor,
+    ) -> None:
+        """Adds a batch: scores [B, N + 1] or an Ordered, and the target of each row in its order."""
+        self._collect(scores_tensor, interaction, positive_u, positive_i)
+
+    def _collect(self, scores: Scores, interaction: Any, users: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        """Adds a batch; [B, K] the heads of its lists."""
+        k = self._length
+        heads = scores.heads(k) if isinstance(scores, Ordered) else scores.topk(k, dim=1).indices
+        if self.heads_alone:
+            hits = (heads == target.to(heads.device)[:, None]).int()
+            self.data_struct.update_tensor("rec.topk", torch.cat([hits, torch.ones_like(hits[:, :1])], dim=1))
+        else:
+            super().eval_batch_collect(scores, interaction, users, target)
+        return heads
+
+
+class RankCollector(HeadCollector):
+    """A HeadCollector that also keeps (user, target, rank) and the head of the list.
+
+    Args:
+        config: RecBole's.
+        tie_rank: [N] by catalogue position; the pad row gets the last place.
+    """
+
+    def __init__(self, config: Any, tie_rank: np.ndarray) -> None:
+        super().__init__(config)
+        self._tie = torch.from_numpy(np.r_[len(tie_rank), tie_rank])
+        self._rows: list[torch.Tensor] = []
+
+    def eval_batch_collect(
+        self,
+        scores_tensor: Scores,
+        interaction: Any,
+        positive_u: torch.Tensor,
+        positive_i: torch.Tensor,
+    ) -> None:
+        """As HeadCollector, then the ranks of this batch."""
+        head = self._collect(scores_tensor, interaction, positive_u, positive_i).T
+        if isinstance(scores_tensor, Ordered):
+            rank = scores_tensor.ranks(positive_i)
+        else:
+            device = scores_tensor.device
+            rank = rank_of(scores_tensor, positive_i.to(device), self._tie.to(device))
+        users = interaction[self.config["USER_ID_FIELD"]]
+        self._rows.append(torch.cat([torch.stack([users.cpu(), positive_i.cpu(), rank.cpu()]), head.cpu()]))
+
+    def take_ranks(self) -> pd.DataFrame:
+        """Columns user, target (internal ids), rank (from 1), top (arrays of internal ids) since the last call."""
+        rows = torch.cat(self._rows, dim=1).numpy() if self._rows else np.zeros((3 + self._length, 0), np.int64)
+        self._rows = []
+        frame = pd.DataFrame(rows[:3].T, columns=RANK_COLUMNS[:3])
+        return frame.assign(top=list(rows[3:].T))
+
+
+def full_rank_mrr(ranks: pd.DataFrame) -> float:
+    """Mean of 1 / rank over the full catalogue, untruncated; nan where there is no row."""
+    return float((1.0 / ranks["rank"]).mean())

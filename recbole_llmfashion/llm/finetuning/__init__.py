@@ -1,0 +1,1 @@
+"""QLoRA fine-tuning with the curriculum (paper, section 4.3)."""

@@ -1,0 +1,1 @@
+"""Decoding: constrained, sampled, beams; responses by prompt."""

@@ -1,0 +1,266 @@
+"""Prompts to response texts, sampled as in the paper or constrained to the catalogue's IDs, and to the best of these.
+
+Knows token ids, a tokenizer for the way back to text, and an optional trie; not what a response means.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+
+from recbole_llmfashion.errors import UserError
+from recbole_llmfashion.llm.batches import each_batch
+from recbole_llmfashion.llm.batching import left_pad
+from recbole_llmfashion.llm.generation.beam_search import beam_search
+from recbole_llmfashion.llm.generation.greedy_search import greedy
+from recbole_llmfashion.llm.generation.item_trie import IdTrie
+from recbole_llmfashion.llm.generation.prefill import CausalLM, Run
+from recbole_llmfashion.llm.generation.sampling import Listener, generation_config, own_config
+
+
+@dataclass(frozen=True)
+class DecodingSettings:
+    """How responses are decoded (section 5.1).
+
+    Args:
+        decoding: sample, the paper's temperature and top-p; constrained, greedy within the trie, then greedy.
+        max_new_tokens: most tokens of a response, a forced prefix included.
+        temperature, top_p: of sample.
+        batch_size: prompts at once.
+        seed: of sample; the same call gives the same texts.
+        title_source: what ends a constrained response. generate: the model says a title; lookup: the catalogue's, and
+            decoding stops where only one ID is left.
+
+    Raises:
+        UserError: lookup without constrained decoding.
+    """
+
+    decoding: Literal["sample", "constrained"] = "constrained"
+    max_new_tokens: int = 64
+    temperature: float = 0.05
+    top_p: float = 0.95
+    batch_size: int = 64
+    seed: int = 0
+    title_source: Literal["generate", "lookup"] = "generate"
+
+    def __post_init__(self) -> None:
+        if self.title_source == "lookup" and self.decoding != "constrained":
+            raise UserError("title_source: lookup needs decoding: constrained; a sampled ID may be nobody's")
+
+
+class Generator:
+    """Prompts to texts, and to the best sequences of a trie.
+
+    Args:
+        model: a causal LM or a peft model around one.
+        tokenizer: its own.
+        settings: see DecodingSettings.
+        trie: for constrained decoding, what may follow the forced prefix.
+        forced_prefix: tokens that each constrained response begins with; they count against max_new_tokens.
+        complete: the whole response by the place of a sequence of the trie, for `title_source: lookup`.
+
+    Attributes:
+        begun: how many tokens all prompts begin with, where they come in several calls (`begin_with`); None: what those
+            of a call begin with.
+        at_once: `complete` where one token tells the sequences apart and settles the response, so that of the likeliest
+            of `best` it gives what `__call__` would say; else None.
+
+    Raises:
+        UserError: a trie deeper than the tokens that the prefix leaves, or a temperature or top_p out of range.
+        ValueError: a trie or prefix without constrained decoding, or the other way round; an eos within the trie;
+            `complete` without lookup, or the other way round.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        tokenizer: Any,
+        settings: DecodingSettings,
+        trie: IdTrie | None = None,
+        forced_prefix: Sequence[int] = (),
+        complete: Callable[[int], str] | None = None,
+    ) -> None:
+        constrained = settings.decoding == "constrained"
+        if constrained != (trie is not None) or (not constrained and len(forced_prefix)):
+            raise ValueError("constrained decoding takes a trie, and only it takes a trie or a forced prefix")
+        if (settings.title_source == "lookup") != (complete is not None):
+            raise ValueError("title_source lookup takes completed responses, and only it takes them")
+        if settings.temperature <= 0 or not 0 < settings.top_p <= 1:
+            raise UserError("temperature must be above 0 and top_p from 0 (not included) to 1")
+        self.model, self.tokenizer, self.settings, self._complete = model, tokenizer, settings, complete
+        self.lm = CausalLM(model, tokenizer.pad_token_id)
+        self.prefix = np.asarray(forced_prefix, np.int64)
+        left = settings.max_new_tokens - len(self.prefix)
+        if trie is not None and trie.depth > left:
+            raise UserError(
+                f"max_new_tokens: {settings.max_new_tokens} leaves {left} tokens for an ID, "
+                f"the longest needs {trie.depth}"
+            )
+        if trie is not None and bool((trie.tokens == tokenizer.eos_token_id).any()):
+            raise ValueError("an ID in the trie holds the end token")
+        self.trie = trie.to(self.lm.device) if trie is not None else None
+        self.begun: int | None = None
+        self.at_once = complete if trie is not None and trie.levels == 1 else None
+        self.config = generation_config(
+            settings.max_new_tokens,
+            settings.temperature,
+            settings.top_p,
+            tokenizer.eos_token_id,
+            tokenizer.pad_token_id,
+        )
+
+    def __call__(
+        self, prompts: Sequence[np.ndarray], show_progress: bool = False, hear: Callable[[str], None] | None = None
+    ) -> list[str]:
+        """Responses in the order of the prompts, cut at the end token, special tokens skipped.
+
+        Args:
+            hear: told what the first prompt of a batch is answered, as far as it has come, after each step; a
+                response that is looked up is not told.
+
+        Raises:
+            UserError: not even one prompt fits into the memory of the GPU.
+        """
+        if self._complete is not None and self.trie is not None and self.trie.size == 1:
+            return [self._complete(0)] * len(prompts)
+        texts = [""] * len(prompts)
+        speak = self._sampling(prompts, hear) if self.trie is None else self._deciding(prompts, self.trie, hear)
+
+        def answer(chosen: np.ndarray) -> None:
+            for i, text in zip(chosen, speak(chosen), strict=True):
+                texts[i] = text
+
+        with torch.random.fork_rng():
+            torch.manual_seed(self.settings.seed)
+            self._each_batch(prompts, answer, show_progress)
+        return texts
+
+    def best(
+        self, prompts: Sequence[np.ndarray], count: int, show_progress: bool = False
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The likeliest sequences of the trie behind each prompt and the forced prefix, see `beams.beam_search`.
+
+        Args:
+            count: K, at least 1; also the width of the beam.
+
+        Returns:
+            int64 [P, K] places among the sequences that the trie was built from, best first, -1 where it holds fewer
+            than K; float32 [P, K] log-probabilities, -inf there.
+
+        Raises:
+            ValueError: sampling has no trie; count below 1.
+            UserError: as `__call__`; a model whose positions cannot be told.
+        """
+        if self.trie is None or count < 1:
+            raise ValueError("the best sequences are those of a trie, and one of them at least")
+        trie, room = self.trie, min(count, self.trie.size) * (self.trie.levels - 1)
+        items, scores = np.full((len(prompts), count), -1), np.full((len(prompts), count), -np.inf, np.float32)
+        begin = self._begin(prompts, self.prefix, room)
+
+        def answer(chosen: np.ndarray) -> None:
+            found = beam_search(begin(chosen), trie, count)
+            items[chosen], scores[chosen] = (array.cpu().numpy() for array in found)
+
+        self._each_batch(prompts, answer, show_progress)
+        return items, scores
+
+    def begin_with(self, tokens: int) -> None:
+        """Tells what the prompts of all calls to come begin with, so that each is computed as in one call with all."""
+        self.begun = tokens if self.lm.full else 0
+
+    def _each_batch(
+        self, prompts: Sequence[np.ndarray], answer: Callable[[np.ndarray], None], show_progress: bool
+    ) -> None:
+        with own_config(self.model, self.config), torch.no_grad():
+            each_batch([len(prompt) for prompt in prompts], self.settings.batch_size, answer, show_progress)
+
+    def _begin(self, prompts: Sequence[np.ndarray], behind: np.ndarray, room: int) -> Callable[[np.ndarray], Run]:
+        """Places of prompts to a run of them; what all prompts begin with is computed once, at the first."""
+        shared: list[Any] = []
+        begun = self.lm.shareable(prompts) if self.begun is None else self.begun
+
+        def begin(chosen: np.ndarray) -> Run:
+            if not shared:
+                shared.append(self.lm.share(prompts[0][:begun]))
+            return Run(self.lm, shared[0], [np.r_[prompts[i][begun:], behind] for i in chosen], room)
+
+        return begin
+
+    def _deciding(
+        self, prompts: Sequence[np.ndarray], trie: IdTrie, hear: Callable[[str], None] | None
+    ) -> Callable[[np.ndarray], list[str]]:
+        opening, state = trie.opening()
+        behind = np.r_[self.prefix, np.asarray(opening, np.int64)]
+        complete, eos = self._complete, self.tokenizer.eos_token_id
+        steps = self.settings.max_new_tokens - len(behind) if complete is None else trie.depth - len(opening)
+        begin = self._begin(prompts, behind, steps)
+
+        def read(row: torch.Tensor) -> str:
+            return self._text(np.r_[behind, row.cpu().numpy()], len(behind))
+
+        tell = None if hear is None or complete is not None else lambda said: hear(read(said[0]))
+
+        def speak(chosen: np.ndarray) -> list[str]:
+            tokens, items = greedy(begin(chosen), trie, state, steps, eos, complete is not None, tell)
+            if complete is not None:
+                return [complete(item) for item in items.tolist()]
+            return [read(row) for row in tokens.cpu()]
+
+        return speak
+
+    def _sampling(
+        self, prompts: Sequence[np.ndarray], hear: Callable[[str], None] | None
+    ) -> Callable[[np.ndarray], list[str]]:
+        def speak(chosen: np.ndarray) -> list[str]:
+            ids, mask = left_pad([prompts[i] for i in chosen], self.lm.pad_id)
+            output = self.model.generate(
+                input_ids=ids.to(self.lm.device),
+                attention_mask=mask.to(self.lm.device),
+                generation_config=self.config,
+                streamer=None if hear is None else Listener(lambda row: hear(self._text(row))),
+            )
+            return [self._text(row) for row in output[:, ids.shape[1] :].cpu().numpy()]
+
+        return speak
+
+    def _text(self, ids: np.ndarray, forced: int = 0) -> str:
+        """Of tokens whose first `forced` may hold the end token as any other."""
+        ends = np.flatnonzero(ids[forced:] == self.tokenizer.eos_token_id)
+        cut = forced + int(ends[0]) if len(ends) else len(ids)
+        return self.tokenizer.decode(ids[:cut].tolist(), skip_special_tokens=True, clean_up_tokenization_spaces=False)
+
+
+def make_generator(
+    model: Any,
+    tokenizer: Any,
+    settings: DecodingSettings,
+    spoken: Sequence[Sequence[int]],
+    prefix: Sequence[int],
+    titles: Sequence[str] | None = None,
+) -> Generator:
+    """The generator that the settings ask for.
+
+    Args:
+        spoken: what the constraint allows, an item's id tokens and the separator after them; sampling reads none.
+        prefix: the tokens before the id, forced when the decoding is constrained.
+        titles: of the items, which `title_source: lookup` alone reads.
+
+    Raises:
+        ValueError: lookup without a title for each item.
+    """
+    if settings.decoding == "sample":
+        return Generator(model, tokenizer, settings)
+    trie = IdTrie.build(spoken, int(model.get_input_embeddings().weight.shape[0]))
+    if settings.title_source == "generate":
+        return Generator(model, tokenizer, settings, trie, prefix)
+    if titles is None or len(titles) != len(spoken):
+        raise ValueError("title_source lookup needs the title of each item")
+    known = titles
+
+    def complete(item: int) -> str:
+        said = tokenizer.decode([*prefix, *spoken[item]], clean_up_tokenization_spaces=False)
+        return f"{said} {known[item]}"
+
+    return Generator(model, tokenizer, settings, trie, prefix, complete)

@@ -1,0 +1,1 @@
+"""Backbones, adapters, quantization, item embeddings."""

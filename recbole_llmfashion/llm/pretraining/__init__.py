@@ -1,0 +1,1 @@
+"""Pre-training of the Falcon that ships with the package."""

@@ -1,0 +1,300 @@
+"""What each stage of Recformer takes and leaves behind, through the stage store.
+
+    recformer_tokenizer -> recformer_pretrain -> recformer_stage1 -> recformer_stage2 | recformer_items
+
+A stage's inputs are digests of the weights it begins with and of the token ids it reads, so neither a test target nor
+the name of the class can change them: where nobody searched, Recformer and RecformerQuery are one. This module does not
+know RecBole's trainer; how a state is judged is handed to it.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from recbole_llmfashion.config.configurator import LLMFashionConfig
+from recbole_llmfashion.errors import UserError
+from recbole_llmfashion.llm.modeling.backbone import pick_compute_dtype
+from recbole_llmfashion.model.recformer.encoder import (
+    WEIGHTS,
+    Encoder,
+    load_encoder,
+    load_longformer,
+    new_encoder,
+    new_head,
+)
+from recbole_llmfashion.model.recformer.finetune import StageSettings, train_stage
+from recbole_llmfashion.model.recformer.flatten import SequenceShape, TokenRows, flatten
+from recbole_llmfashion.model.recformer.model import QUERY, Recformer
+from recbole_llmfashion.model.recformer.pretrain import Masking, pretrain
+from recbole_llmfashion.model.recformer.scorer import Scorer
+from recbole_llmfashion.model.recformer.settings import Examples, pretrain_settings, stage_settings
+from recbole_llmfashion.model.recformer.vocabulary import Vocabulary
+from recbole_llmfashion.stage_store import StageStore, sha256_arrays, sha256_texts, stage_seed
+from recbole_llmfashion.trainer.recbole_models import Loaders
+
+EMBEDDED = "embedded"
+OnScore = Callable[[int, float], None]
+
+
+@dataclass(frozen=True)
+class Learned:
+    """What a zero-shot run takes from its source."""
+
+    vocabulary: Vocabulary
+    encoder: Encoder
+
+
+class RecformerPipeline:
+    """The stages of one run; afterwards the model's scorer ranks the catalogue.
+
+    Args:
+        config: of Recformer or RecformerQuery.
+        loaders: the rows.
+        store: where stages lie.
+        model: reads histories; gets the scorer.
+        learned: where given, nothing is learnt on these rows.
+
+    Attributes:
+        report: what the stages measured.
+    """
+
+    def __init__(
+        self,
+        config: LLMFashionConfig,
+        loaders: Loaders,
+        store: StageStore,
+        model: Recformer,
+        learned: Learned | None = None,
+    ) -> None:
+        self.config, self.loaders, self.store, self.model, self.learned = config, loaders, store, model, learned
+        self.name = str(config["recformer_name_or_path"])
+        self.show_progress = bool(config["show_progress"])
+        self.report: dict[str, Any] = {}
+
+    def _seed(self, stage: str) -> int:
+        return stage_seed(self.config["seed"], stage)
+
+    @cached_property
+    def vocabulary(self) -> Vocabulary:
+        """The source's, the backbone's, or one trained on the items' texts and the training queries."""
+        if self.learned is not None:
+            return self.learned.vocabulary
+        if self.name != EMBEDDED:
+            return Vocabulary.load(self.name)
+        texts, size = self._tokenizer_texts(), int(self.config["recformer_vocab_size"])
+        folder = self.store.get(
+            "recformer_tokenizer",
+            {"texts": sha256_texts(texts), "vocab_size": size},
+            lambda folder: Vocabulary.train(texts, size).save(folder),
+        )
+        return Vocabulary.load(str(folder))
+
+    def _tokenizer_texts(self) -> list[str]:
+        """Names and values as entries show them; both classes read the same, training queries included."""
+        columns = self.model.item_texts(())
+        texts = [text for name, values in columns.items() for value in values if value for text in (name, value)]
+        log = self.loaders.dataset.search_log
+        used = np.unique(log.query_index[log.training])
+        return texts + [text for i in used for text in (QUERY, log.queries[i])]
+
+    @cached_property
+    def rows(self) -> TokenRows:
+        """The catalogue's items, then the queries that histories may hold."""
+        special, most = self.vocabulary.special_tokens, int(self.config["recformer_attribute_tokens"])
+        return flatten(self.model.item_texts(special), self.vocabulary, most) + flatten(
+            self.model.query_texts(special), self.vocabulary, most
+        )
+
+    def prepare(self) -> Scorer:
+        """Gives the model its scorer, over weights that have learnt nothing here yet."""
+        encoder, self._head = self._start()
+        most_items, most_tokens = int(self.config["recformer_max_items"]), int(self.config["recformer_max_tokens"])
+        if most_items > encoder.max_items or most_tokens > encoder.max_tokens:
+            raise UserError(
+                f"recformer_max_items, recformer_max_tokens: {self.name} reads up to {encoder.max_items} items and "
+                f"{encoder.max_tokens} tokens; lower {most_items} and {most_tokens}"
+            )
+        if len(self.vocabulary) > encoder.longformer.config.vocab_size:
+            raise UserError(f"recformer_name_or_path: {self.name} has a tokenizer with more tokens than its weights")
+        device = torch.device(self.config["device"])
+        vocabulary = self.vocabulary
+        self.scorer = self.model.scorer = Scorer(
+            encoder.to(device),
+            self.rows,
+            len(self.loaders.dataset.catalogue),
+            SequenceShape(vocabulary.bos_id, vocabulary.pad_id, most_items, most_tokens, encoder.window),
+            int(self.config["recformer_encode_tokens"]),
+            pick_compute_dtype(self.config["recformer_compute_dtype"], device),
+            self.show_progress,
+        )
+        self.report |= {"parameters": encoder.parameters_count, "backbone": self.name}
+        return self.scorer
+
+    def _start(self) -> tuple[Encoder, nn.Module | None]:
+        """The encoder, and its language-model head where it brings one."""
+        if self.learned is not None:
+            return self.learned.encoder, None
+        config, seed = self.config, self._seed("recformer_encoder")
+        if self.name == EMBEDDED:
+            return new_encoder(
+                vocab_size=len(self.vocabulary),
+                width=config["recformer_width"],
+                layers=config["recformer_layers"],
+                heads=config["recformer_heads"],
+                window=config["recformer_attention_window"],
+                max_items=config["recformer_max_items"],
+                max_tokens=config["recformer_max_tokens"],
+                pad_id=self.vocabulary.pad_id,
+                bos_id=self.vocabulary.bos_id,
+                seed=seed,
+            ), None
+        if (Path(self.name) / WEIGHTS).is_file():
+            return load_encoder(Path(self.name)), None
+        window, most_items = config["recformer_attention_window"], config["recformer_max_items"]
+        return load_longformer(self.name, window, most_items, config["recformer_type_init"], seed)
+
+    def learn(self, validate: Callable[[], float] | None, on_score: OnScore) -> None:
+        """Every stage that is wanted; then the scorer is in its best state and has an item matrix.
+
+        Args:
+            validate: the validation score of the scorer's present state; None where there is no validation row.
+            on_score: called with (epoch from 0, score), epochs counted over both stages.
+        """
+        fits = []
+        if self.learned is None:
+            if self.config["recformer_pretrain_epochs"]:
+                self.pretrain()
+            if self.config["recformer_finetune"]:
+                fits = self._finetune(validate, on_score)
+        self.report |= {name: sum(fit[name] for fit in fits) for name in ("epochs", "epochs_allowed")}
+        if not len(self.scorer.items):
+            inputs = self._inputs() | {"encoder": self._weights()}
+            self.scorer.load_items(self.store.get("recformer_items", inputs, self._build_items))
+
+    def _build_items(self, folder: Path) -> None:
+        self.scorer.refresh()
+        self.scorer.save_items(folder)
+
+    def _inputs(self) -> dict[str, Any]:
+        """What every stage reads."""
+        return {
+            "items": sha256_arrays(self.rows.hashes[: self.scorer.n_items]),
+            "shape": asdict(self.scorer.shape),
+            "dtype": str(self.scorer.dtype),
+        }
+
+    def _weights(self) -> str:
+        return _state_sha256(self.scorer.encoder)
+
+    def _examples(self, loader: Any) -> Examples:
+        feat = loader._dataset.inter_feat
+        users, targets = feat[self.loaders.dataset.uid_field], feat[self.loaders.dataset.iid_field]
+        return Examples(users.numpy(), self.model.histories(feat), targets.numpy() - 1)
+
+    @cached_property
+    def training(self) -> Examples:
+        """The training rows."""
+        return self._examples(self.loaders.train)
+
+    def pretrain(self) -> Path:
+        """Pre-trains the encoder on the training users' rows, or finds it pre-trained; the stage's folder."""
+        settings = pretrain_settings(self.config, self._seed("recformer_pretrain"))
+        head = (self._head or new_head(self.scorer.encoder, settings.seed)).to(self.scorer.device)
+        masking = Masking(self.vocabulary.starts_word(), self.vocabulary.mask_id)
+        rows = self.training
+        inputs = self._inputs() | {
+            "encoder": self._weights(),
+            "head": _state_sha256(head),
+            "rows": rows.sha256(self.rows),
+            "masking": [sha256_arrays(masking.starts_word), masking.mask_id],
+            "settings": asdict(settings),
+        }
+
+        def build(folder: Path) -> None:
+            log = pretrain(
+                self.scorer, head, rows.users, rows.histories, rows.targets, masking, settings, self.show_progress
+            )
+            self.scorer.encoder.save(folder)
+            self.vocabulary.save(folder)
+            (folder / "pretrain.json").write_text(json.dumps(log, indent=1))
+
+        folder = self.store.get("recformer_pretrain", inputs, build)
+        self._load(folder)
+        self.report["pretrain"] = json.loads((folder / "pretrain.json").read_text())
+        return folder
+
+    def _load(self, folder: Path) -> None:
+        self.scorer.encoder.load_state_dict(load_encoder(folder).state_dict())
+
+    def _finetune(self, validate: Callable[[], float] | None, on_score: OnScore) -> list[dict[str, Any]]:
+        """Both stages, each where it has epochs; what they wrote into fit.json."""
+        inputs = self._inputs() | {
+            "rows": self.training.sha256(self.rows),
+            "valid": self._examples(self.loaders.valid).sha256(self.rows),
+            "metric": self.config["valid_metric"],
+            "from": self._weights(),
+        }
+        fits: list[dict[str, Any]] = []
+        for number in (1, 2):
+            name = f"recformer_stage{number}"
+            settings = stage_settings(self.config, number, self._seed(name))
+            if not settings.epochs:
+                continue
+            fits.append(self._stage(name, settings, inputs | {"settings": asdict(settings)}, fits, validate, on_score))
+            inputs["from"] = fits[-1]["folder"]
+        return fits
+
+    def _stage(
+        self,
+        name: str,
+        settings: StageSettings,
+        inputs: dict[str, Any],
+        before: list[dict[str, Any]],
+        validate: Callable[[], float] | None,
+        on_score: OnScore,
+    ) -> dict[str, Any]:
+        done = sum(fit["epochs"] for fit in before)
+        heard: list[int] = []
+
+        def on_epoch(epoch: int, score: float) -> None:
+            heard.append(epoch)
+            on_score(done + epoch, score)
+
+        def build(folder: Path) -> None:
+            if not settings.refresh and not len(self.scorer.items):
+                self.scorer.refresh()
+            log = train_stage(
+                self.scorer,
+                self.training.users,
+                self.training.histories,
+                self.training.targets,
+                settings,
+                validate,
+                before[-1]["best_score"] if before else None,
+                on_epoch,
+                self.show_progress,
+            )
+            self.scorer.encoder.save(folder)
+            self.scorer.save_items(folder)
+            (folder / "fit.json").write_text(json.dumps(log.summary() | {"epochs_allowed": settings.epochs}, indent=1))
+
+        folder = self.store.get(name, inputs, build)
+        self._load(folder)
+        self.scorer.load_items(folder)
+        fit: dict[str, Any] = json.loads((folder / "fit.json").read_text()) | {"folder": folder.name}
+        if not heard:
+            for epoch, score in fit["scores"]:
+                on_score(done + epoch, score)
+        return fit
+
+
+def _state_sha256(module: nn.Module) -> str:
+    """Digest of weights."""
+    return sha256_arrays(*(tensor.detach().cpu().numpy() for tensor in module.state_dict().values()))

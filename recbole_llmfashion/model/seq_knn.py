@@ -1,0 +1,122 @@
+"""Floors: rankings that cost next to nothing, as sequential models on the same rows as every other.
+
+None of them reads a text or a query.
+"""
+
+from typing import Any
+
+import numpy as np
+import torch
+from recbole.model.abstract_recommender import SequentialRecommender
+from recbole.utils import InputType
+from scipy import sparse
+
+from recbole_llmfashion.data.tie_breaking import tie_rank
+from recbole_llmfashion.errors import UserError
+from recbole_llmfashion.retrieval.item_order import Fixed, Order
+from recbole_llmfashion.retrieval.scored_order import Scored, WholeTable
+from recbole_llmfashion.retrieval.ties import order_by_score, scores_from_order
+
+
+class Popularity(SequentialRecommender):
+    """Items by the number of training actions, the same list for everybody.
+
+    Args:
+        config: RecBole's.
+        dataset: the training part.
+    """
+
+    input_type = InputType.POINTWISE
+
+    def __init__(self, config: Any, dataset: Any) -> None:
+        super().__init__(config, dataset)
+        self.tie = torch.from_numpy(tie_rank(dataset.catalogue.item_ids))
+        self._order = popular_order(dataset.popularity(), self.tie)
+        self.register_buffer("scores", with_pad_column(scores_from_order(self._order.top(len(self.tie)))))
+
+    def ordered(self, interaction: Any) -> Order:
+        """[B, N] the same order of catalogue positions in each row."""
+        return self._order.times(len(interaction))
+
+    def full_sort_predict(self, interaction: Any) -> torch.Tensor:
+        """[B, N + 1] the same strictly ordered scores in each row."""
+        return self.scores.repeat(len(interaction), 1)
+
+    def predict(self, interaction: Any) -> torch.Tensor:
+        """[B] the score of each row's own item."""
+        return self.scores[0, interaction[self.ITEM_ID]]
+
+
+class SeqKNN(SequentialRecommender):
+    """Items that the same users took, nearest to what this user took last.
+
+    score(i) = sum over the last `knn_history` items j, newest first, age a from 0, of cos(i, j) / (1 + a)
+    cos(i, j) = users of both / sqrt(users of i * users of j), over the training part; cos(i, i) = 0
+
+    A history item gets a score only from the others, so an item that nobody took with another is last, by tie rank.
+
+    Args:
+        config: knn_history.
+        dataset: the training part.
+
+    Raises:
+        UserError: knn_history below 1.
+    """
+
+    input_type = InputType.POINTWISE
+
+    def __init__(self, config: Any, dataset: Any) -> None:
+        super().__init__(config, dataset)
+        self._history = int(config["knn_history"])
+        if self._history < 1:
+            raise UserError(f"knn_history: expected 1 or more, found {self._history}")
+        self.tie = torch.from_numpy(tie_rank(dataset.catalogue.item_ids))
+        rows = dataset.training_actions
+        self._cosine = item_cosines(rows["user"].to_numpy(), rows["item"].to_numpy(), len(dataset.catalogue))
+
+    def ordered(self, interaction: Any) -> Order:
+        """[B, N] the catalogue positions of each row."""
+        items, lengths = interaction[self.ITEM_SEQ].cpu().numpy(), interaction[self.ITEM_SEQ_LEN].cpu().numpy()
+        age = lengths[:, None] - 1 - np.arange(items.shape[1])
+        row, column = np.nonzero((age >= 0) & (age < self._history) & (items > 0))
+        weights = sparse.coo_array(
+            (1 / (1 + age[row, column]), (row, items[row, column] - 1)), shape=(len(items), self._cosine.shape[0])
+        ).tocsr()
+        return Scored(WholeTable(self.tie), torch.from_numpy((weights @ self._cosine).toarray()))
+
+    def full_sort_predict(self, interaction: Any) -> torch.Tensor:
+        """[B, N + 1] finite, strictly ordered scores."""
+        order = self.ordered(interaction).top(len(self.tie))
+        return with_pad_column(scores_from_order(order)).to(interaction[self.ITEM_SEQ].device)
+
+    def predict(self, interaction: Any) -> torch.Tensor:
+        """[B] the score of each row's own item."""
+        return self.full_sort_predict(interaction).gather(1, interaction[self.ITEM_ID][:, None]).squeeze(1)
+
+
+def item_cosines(users: np.ndarray, items: np.ndarray, count: int) -> sparse.csr_array:
+    """Cosines of the items' sets of users, sparse [count, count], the diagonal empty.
+
+    Args:
+        users, items: [n] of the actions, repeated or not.
+        count: items of the catalogue.
+    """
+    pairs = np.unique(np.stack([users, items]), axis=1)
+    ones = np.ones(pairs.shape[1])
+    taken = sparse.coo_array((ones, (pairs[0], pairs[1])), shape=(int(users.max(initial=0)) + 1, count)).tocsr()
+    together = (taken.T @ taken).tocoo()
+    number = np.asarray(taken.sum(axis=0)).ravel()
+    apart = together.row != together.col
+    row, column = together.row[apart], together.col[apart]
+    value = together.data[apart] / np.sqrt(number[row] * number[column])
+    return sparse.coo_array((value, (row, column)), shape=(count, count)).tocsr()
+
+
+def popular_order(popularity: np.ndarray, tie: torch.Tensor) -> Fixed:
+    """Items by popularity [N], equal ones by tie [N] int64."""
+    return Fixed(order_by_score(torch.from_numpy(popularity).double()[None], tie)[0])
+
+
+def with_pad_column(scores: torch.Tensor) -> torch.Tensor:
+    """[B, N] by catalogue position -> [B, N + 1] by RecBole's internal id, the pad row last of all."""
+    return torch.cat([torch.zeros_like(scores[:, :1]), scores], dim=1)

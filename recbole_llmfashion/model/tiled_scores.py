@@ -1,0 +1,108 @@
+"""RecBole's models that score by a dot product, as orders over tiles of the items; see retrieval.scored.
+
+    score(i) = (s . e_i + b_i) / t, s the sequence's vector, as `full_sort_predict` of each has it
+
+RecBole computes all items at once, which at a million of them costs gigabytes for a few users. The functions here are
+the half of each `full_sort_predict` before that product; on a catalogue of one tile nothing of this is asked.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from recbole.model import sequential_recommender as recbole
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from recbole_llmfashion.retrieval.item_order import Order
+from recbole_llmfashion.retrieval.scored_order import TILE, Scored
+
+
+@dataclass
+class DotTable:
+    """A model's items without the pad row; a retrieval.scored.Table.
+
+    Args:
+        weights: [N, d] float.
+        tie: [N] int64.
+        bias: [N] float.
+        temperature: divides the score.
+        unit: whether rows count by their direction alone.
+    """
+
+    weights: Tensor
+    tie: Tensor
+    bias: Tensor | None = None
+    temperature: float = 1.0
+    unit: bool = False
+
+    def __post_init__(self) -> None:
+        self.items = self.columns = torch.arange(len(self.weights))
+
+    def tiles(self, queries: Tensor) -> Iterator[tuple[int, Tensor]]:
+        """See Table."""
+        for start in range(0, len(self.weights), TILE):
+            here = slice(start, start + TILE)
+            scores = queries @ self._rows(here).T
+            if self.bias is not None:
+                scores += self.bias[here]
+            yield start, scores if self.temperature == 1.0 else scores.div_(self.temperature)
+
+    def of(self, queries: Tensor, items: Tensor) -> Tensor:
+        """See Table."""
+        scores = (self._rows(items) * queries[:, None]).sum(dim=2)
+        if self.bias is not None:
+            scores += self.bias[items]
+        return scores / self.temperature
+
+    def _rows(self, chosen: Any) -> Tensor:
+        rows = self.weights[chosen]
+        return normalize(rows, dim=-1) if self.unit else rows
+
+
+Sequences = Callable[[Any, Any], Tensor]  # model and RecBole's interaction to [B, d]
+
+
+def _by_items(model: Any, batch: Any) -> Tensor:
+    return model.forward(batch[model.ITEM_SEQ])
+
+
+def _by_items_and_lengths(model: Any, batch: Any) -> Tensor:
+    return model.forward(batch[model.ITEM_SEQ], batch[model.ITEM_SEQ_LEN])
+
+
+def _by_mask(model: Any, batch: Any) -> Tensor:
+    length = batch[model.ITEM_SEQ_LEN]
+    return model.gather_indexes(model.forward(model.reconstruct_test_data(batch[model.ITEM_SEQ], length)), length - 1)
+
+
+SEQUENCES: dict[type, Sequences] = {
+    recbole.CORE: _by_items,
+    recbole.NextItNet: _by_items,
+    recbole.SASRec: _by_items_and_lengths,
+    recbole.GRU4Rec: _by_items_and_lengths,
+    recbole.BERT4Rec: _by_mask,
+}
+
+
+def dot_orders(model: Any, tie: Callable[[], Tensor]) -> Callable[[Any], Order] | None:
+    """What gives a batch its orders by tiles; None for another model, one on a GPU, or a catalogue of one tile.
+
+    Args:
+        model: RecBole's.
+        tie: makes [N] int64, see `data.fixed_order.tie_rank`.
+    """
+    sequences = SEQUENCES.get(type(model))
+    if sequences is None or model.n_items - 1 <= TILE or model.item_embedding.weight.device.type != "cpu":
+        return None
+    places = tie()
+
+    def ordered(batch: Any) -> Order:
+        weights, bias = model.item_embedding.weight[1 : model.n_items], getattr(model, "output_bias", None)
+        core = isinstance(model, recbole.CORE)
+        temperature = float(model.temperature) if core else 1.0
+        table = DotTable(weights, places, None if bias is None else bias[1 : model.n_items], temperature, core)
+        return Scored(table, sequences(model, batch))
+
+    return ordered

@@ -1,0 +1,168 @@
+"""The items a run knows, and which of them may be recommended.
+
+A position, once given, stays: new items come behind the others, a removed one keeps its row, so that a customer who
+clicked it yesterday still has it in the prompt. A stock never changes; `with_items` and `without` make another one.
+This module knows no prompt and no session.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from recbole_llmfashion.data.atomic.checks import ID_BREAK
+from recbole_llmfashion.data.catalogue import TEXT_ATTRIBUTES, Catalogue
+from recbole_llmfashion.embedding.flat_index import FlatIndex
+from recbole_llmfashion.errors import UserError, did_you_mean
+from recbole_llmfashion.prompt.template import UNTITLED, neutralize
+
+Encode = Callable[[Sequence[str]], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Stock:
+    """N known items by position.
+
+    Args:
+        catalogue: their texts.
+        live: [N] bool, which may be recommended.
+        popularity: [N] training actions; 0 for an item that came later.
+        title: [N, d] float32 title embeddings.
+        core: [N, d] float32, CORE's rows; None where the run has no ID model.
+        clip: [N, d] float32 title embeddings by the CLIP tower; None where the run does not rank by them.
+    """
+
+    catalogue: Catalogue
+    live: np.ndarray
+    popularity: np.ndarray
+    title: np.ndarray
+    core: np.ndarray | None
+    clip: np.ndarray | None
+
+    @cached_property
+    def positions(self) -> dict[str, int]:
+        """Item token to position, removed items included."""
+        return {item: position for position, item in enumerate(self.catalogue.item_ids)}
+
+    @cached_property
+    def titles(self) -> list[str]:
+        """The catalogue's titles as text models and responses have them."""
+        return [neutralize(title) or UNTITLED for title in self.catalogue.titles]
+
+    def without(self, item_ids: Iterable[str]) -> "Stock":
+        """These items can no longer be recommended.
+
+        Raises:
+            UserError: an item that is not there, or none would be left.
+        """
+        live = self.live.copy()
+        for item in _ids(item_ids):
+            position = self.positions.get(item, -1)
+            if position < 0 or not live[position]:
+                known = (token for token, there in zip(self.catalogue.item_ids, self.live, strict=True) if there)
+                hint = "it was removed before" if position >= 0 else did_you_mean(item, known, "no id is like it", 0.8)
+                raise UserError(f"remove: no item '{item[:80]}'; {hint}")
+            live[position] = False
+        if not live.any():
+            raise UserError("remove: no item would be left; add others first")
+        return replace(self, live=live)
+
+    def with_items(self, frame: pd.DataFrame, title_model: Encode, clip: Encode | None) -> "Stock":
+        """More items, or removed ones again, by the texts of a frame.
+
+        An item that CORE never saw takes the row of the live item whose title is closest: a neighbourhood, not a claim.
+
+        Args:
+            frame: item_id, title, and any of the text attributes; other columns are not read.
+            title_model, clip: texts to unit rows.
+
+        Raises:
+            UserError: a column or cell that is missing or wrong, an item that is there already.
+        """
+        rows = read_items(frame)
+        for item in rows:
+            if item in self.positions and self.live[self.positions[item]]:
+                raise UserError(f"add: item '{item[:80]}' is there already; remove it first, or leave it out")
+        titles = [neutralize(row["title"]) or UNTITLED for row in rows.values()]
+        fresh = [item for item in rows if item not in self.positions]
+        places = dict(self.positions) | {item: len(self.catalogue) + i for i, item in enumerate(fresh)}
+        at = np.asarray([places[item] for item in rows], np.int64)
+        embedded = title_model(titles)
+        core = self.core
+        if core is not None:
+            nearest = FlatIndex(self.title[self.live]).search(embedded, 1)[1][:, 0]
+            known = np.asarray([item in self.positions for item in rows])
+            core = _placed(core, at[~known], core[self.live][nearest][~known])
+        return Stock(
+            catalogue=self._catalogue(rows, fresh),
+            live=_placed(self.live, at, np.ones(len(at), bool)),
+            popularity=np.r_[self.popularity, np.zeros(len(fresh), self.popularity.dtype)],
+            title=_placed(self.title, at, embedded),
+            core=core,
+            clip=_placed(self.clip, at, clip(titles)) if self.clip is not None and clip is not None else None,
+        )
+
+    def _catalogue(self, rows: Mapping[str, Mapping[str, str]], fresh: Sequence[str]) -> Catalogue:
+        """The texts of all items, those of `rows` in place of what was known."""
+
+        def column(name: str, before: Sequence[str]) -> tuple[str, ...]:
+            old = zip(self.catalogue.item_ids, before, strict=True)
+            kept = [rows[item][name] if item in rows else text for item, text in old]
+            return (*kept, *(rows[item][name] for item in fresh))
+
+        return Catalogue(
+            item_ids=(*self.catalogue.item_ids, *fresh),
+            titles=column("title", self.catalogue.titles),
+            attributes={name: column(name, texts) for name, texts in self.catalogue.attributes.items()},
+        )
+
+
+def _placed(before: np.ndarray, at: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """A copy, grown where positions lie beyond its end, with `rows` at these positions."""
+    more = max(0, int(at.max(initial=-1)) + 1 - len(before))
+    grown = np.concatenate([before, np.zeros((more, *before.shape[1:]), before.dtype)])
+    grown[at] = rows
+    return grown
+
+
+def _ids(item_ids: Iterable[str]) -> list[str]:
+    """Distinct ids, as texts."""
+    if isinstance(item_ids, str | bytes) or not isinstance(item_ids, Iterable):
+        raise UserError("remove: expected a list of item ids")
+    return list(dict.fromkeys(str(item) for item in item_ids))
+
+
+def read_items(frame: pd.DataFrame) -> dict[str, dict[str, str]]:
+    """A frame's texts by item id, as `.item` has them.
+
+    Raises:
+        UserError: no row, a column that is missing, an id that is empty, broken or there twice, a title that is empty.
+    """
+    if not isinstance(frame, pd.DataFrame) or not {"item_id", "title"} <= set(frame.columns):
+        raise UserError("add: expected a frame with the columns item_id and title")
+    rows: dict[str, dict[str, str]] = {}
+    for number, record in enumerate(frame.to_dict("records"), 1):
+        item, title = _text(record["item_id"]), _text(record["title"])
+        if not item or ID_BREAK.search(item):
+            raise UserError(f"add: row {number}: expected an item_id without white space or comma, found '{item[:40]}'")
+        if item in rows:
+            raise UserError(f"add: row {number}: item '{item[:80]}' again; each item once")
+        if not title.strip():
+            raise UserError(f"add: row {number}: item '{item[:80]}' has no title")
+        rows[item] = {"title": title} | {name: _text(record.get(name)) for name in TEXT_ATTRIBUTES}
+    if not rows:
+        raise UserError("add: the frame has no row")
+    return rows
+
+
+def _text(cell: Any) -> str:
+    """A cell as text, "" where there is none."""
+    if not pd.api.types.is_scalar(cell):
+        raise UserError(f"add: expected texts in the cells, found a {type(cell).__name__}")
+    text = "" if pd.isna(cell) else str(cell)
+    if not text.isascii() and text != text.encode("utf-8", "ignore").decode("utf-8"):
+        raise UserError(f"add: {text[:40]!r} is not valid Unicode text")
+    return text

@@ -1,0 +1,221 @@
+"""The LLM's stages: adapter and generator on a backbone, each loaded only when something needs it.
+
+A run whose responses are all in the store never loads a model. The engine is given examples, the tokens that name
+items, and what the constraint allows; it does not know which dataset they are of.
+"""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from functools import cached_property
+from logging import getLogger
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from recbole_llmfashion.config.configurator import LLMFashionConfig
+from recbole_llmfashion.errors import UserError
+from recbole_llmfashion.llm.batching import Example
+from recbole_llmfashion.llm.finetuning.finetune import CheckpointFolder, load_adapter
+from recbole_llmfashion.llm.finetuning.job import BackboneChoice, Finetuning
+from recbole_llmfashion.llm.generation.generator import make_generator
+from recbole_llmfashion.llm.generation.response_cache import Response, respond
+from recbole_llmfashion.llm.generation.vllm_backend import check_interpreter, vllm_generate
+from recbole_llmfashion.llm.modeling.backbone import Backbone, load_tokenizer, vocabulary_size
+from recbole_llmfashion.llm.modeling.merge import merge_adapter
+from recbole_llmfashion.llm.modeling.tiny_falcon import SHIPPED, save_untrained
+from recbole_llmfashion.pipeline import settings
+from recbole_llmfashion.prompt.item_tokens import ItemIndex
+from recbole_llmfashion.stage_store import StageStore, sha256, sha256_arrays, stage_seed
+
+EMBEDDED, UNTRAINED = "embedded", "embedded-untrained"
+
+
+class Engine:
+    """One backbone and its adapter.
+
+    Args:
+        config: of LLMFashionRec.
+        store: where stages lie.
+
+    Attributes:
+        identity: names what `generate` answers with, adapter included; empty before `prepare`.
+        report: what fine-tuning measured.
+        source: the backbone, a folder or a name of the hub.
+    """
+
+    def __init__(self, config: LLMFashionConfig, store: StageStore) -> None:
+        self.config, self.store = config, store
+        self.name = str(config["llm_name_or_path"])
+        self.source = self._source()
+        self.show_progress = bool(config["show_progress"])
+        self.report: dict[str, Any] = {}
+        self.identity = ""
+        self._adapter: Path | None = None
+        self._loaded: tuple[str, Any] | None = None
+
+    @staticmethod
+    def check(config: LLMFashionConfig) -> None:
+        """Raises UserError where the backbone's tokenizer, or vLLM's Python where that is asked for, cannot be had."""
+        if config["generation_backend"] == "vllm":
+            check_interpreter(config["vllm_python"])
+        if config["llm_name_or_path"] not in (EMBEDDED, UNTRAINED):
+            load_tokenizer(str(config["llm_name_or_path"]))
+
+    def _source(self) -> str:
+        if self.name == EMBEDDED:
+            return str(SHIPPED)
+        if self.name != UNTRAINED:
+            return self.name
+        seed = self._seed("untrained")
+        return str(self.store.get("untrained", {"seed": seed}, lambda folder: save_untrained(folder, seed)))
+
+    def _seed(self, stage: str) -> int:
+        return stage_seed(self.config["seed"], stage)
+
+    @cached_property
+    def tokenizer(self) -> Any:
+        """The backbone's tokenizer."""
+        return load_tokenizer(self.source)
+
+    @cached_property
+    def vocab_size(self) -> int:
+        """Where tokens of items begin."""
+        return vocabulary_size(self.source, self.tokenizer)
+
+    def prepare(self, examples: Sequence[Example], index: ItemIndex | None, speech: Any) -> bool:
+        """Takes the training prompts; True where their adapter is yet to be made.
+
+        Args:
+            examples: prompts and responses.
+            index: what names items in them; None for their IDs as text.
+            speech: turns generated ids into text.
+        """
+        if not examples:
+            raise UserError("no training prompt: the training part has no row; add users with three item actions")
+        self._examples, self._index, self._speech = examples, index, speech
+        self._loaded = None
+        self.identity = _identity(self.source)
+        self._finetuning = settings.finetune_settings(self.config, self._seed("adapter"), examples)
+        self._adapter_inputs = {
+            "backbone": self.identity,
+            "quantization": self.config["quantization"],
+            "compute_dtype": self.config["compute_dtype"],
+            "settings": asdict(self._finetuning),
+            "examples": sha256_arrays(*(array for example in examples for array in example.arrays())),
+            "index": None if index is None else [index.key, sha256_arrays(*index.ids, *index.words)],
+        }
+        return not self.store.has("adapter", self._adapter_inputs)
+
+    def finetune(self) -> None:
+        """Fine-tunes the backbone on the prompts that `prepare` took, or finds its adapter in the store."""
+        self._loaded = None
+        self._adapter = self.store.get("adapter", self._adapter_inputs, self._finetune)
+        self.identity = self._adapter.name + ("-vllm" if self._by_vllm else "")
+        self.report = json.loads((self._adapter / "finetune.json").read_text())
+        shown = {name: self.report[name] for name in ("quantized_layers", "perplexity", "format_failures")}
+        getLogger(__name__).info(f"adapter: {json.dumps(shown)}")
+
+    def _backbone(self, index: ItemIndex | None) -> Backbone:
+        return self._choice().load(index)
+
+    def _choice(self) -> BackboneChoice:
+        source = str(Path(self.source).absolute()) if Path(self.source).is_dir() else self.source
+        return BackboneChoice(source, self.config["quantization"], self.config["compute_dtype"], self.config["device"])
+
+    def _finetune(self, folder: Path) -> None:
+        running = self.store.running("adapter", self._adapter_inputs)
+        work = Finetuning(
+            self._choice(),
+            self._examples,
+            self._index,
+            self._speech,
+            self._finetuning,
+            self.config["max_new_tokens"],
+            CheckpointFolder(running.absolute(), self.config["checkpoint_steps"]),
+            self.show_progress,
+        )
+        if self.config["num_train_workers"] == 1:
+            work.run(folder)
+            return
+        # Ray takes a second to import, and who trains alone needs none of it
+        from recbole_llmfashion.distributed.finetune_workers import finetune_on_workers
+
+        finetune_on_workers(work, folder.absolute(), self.config["num_train_workers"], self.config["ray_address"])
+
+    @property
+    def adapter(self) -> Path:
+        """The adapter's folder; known after `finetune`."""
+        assert self._adapter is not None
+        return self._adapter
+
+    @property
+    def _by_vllm(self) -> bool:
+        return self.config["generation_backend"] == "vllm"
+
+    def _merged(self) -> Path:
+        """The backbone with its adapter in it, as a folder that vLLM reads."""
+        inputs = {"adapter": self.adapter.name, "compute_dtype": self.config["compute_dtype"]}
+        return self.store.get(
+            "merged", inputs, lambda folder: merge_adapter(self._backbone(self._index), self.adapter, folder)
+        )
+
+    def _load(self, index: ItemIndex | None) -> Any:
+        """The model that answers with an index's tokens, its adapter on it where that is trained.
+
+        Items that the adapter was not trained with have the rows of their words.
+        """
+        key = "" if index is None else index.key
+        if self._loaded is None or self._loaded[0] != key:
+            backbone = self._backbone(index)
+            known = self._index is None or key == self._index.key
+            model = load_adapter(backbone, self._adapter, rows=known) if self._adapter else backbone.model
+            self._loaded = key, model
+        return self._loaded[1]
+
+    def generate(
+        self,
+        prompts: Sequence[np.ndarray],
+        spoken: Sequence[Sequence[int]],
+        prefix: Sequence[int],
+        titles: Sequence[str] | None = None,
+        index: ItemIndex | None = None,
+        speech: Any = None,
+    ) -> list[Response]:
+        """Responses, with the likeliest items where `beams` asks for them.
+
+        Args:
+            prompts: token ids.
+            spoken: what the constraint allows, an item's id tokens and the separator after them.
+            prefix: the tokens before the id, forced when the decoding is constrained.
+            titles: of the items, which `title_source: lookup` alone reads.
+            index: what names items; None for their IDs as text.
+            speech: turns ids into text; the tokenizer where None.
+        """
+        chosen = settings.decoding_settings(self.config, self._seed("responses"))
+        if self._by_vllm and self._adapter:
+            python = self.config["vllm_python"]
+            texts = vllm_generate(python, self._merged(), self.tokenizer, chosen, prompts, spoken, prefix)
+            return [Response(text) for text in texts]
+        speech = self.tokenizer if speech is None else speech
+        generator = make_generator(self._load(index), speech, chosen, spoken, prefix, titles)
+        return respond(generator, prompts, self.config["beams"], self.show_progress)
+
+
+_JOURNALS = ("stage.json",)  # what a stage tells of its making, seconds included
+
+
+def _identity(source: str) -> str:
+    """What tells one backbone from another: a hub name, or a digest of a folder's files."""
+    folder = Path(source)
+    if not folder.is_dir():
+        return source
+    parts = []
+    for file in sorted(folder.iterdir()):
+        if file.is_file() and file.suffix in (".json", ".safetensors", ".bin", ".model") and file.name not in _JOURNALS:
+            with file.open("rb") as stream:  # the first MiB: a 7B folder is 14 GB, its weights differ from the start
+                head = hashlib.sha256(stream.read(1 << 20)).hexdigest()
+            parts.append([file.name, file.stat().st_size, head])
+    return sha256(parts)

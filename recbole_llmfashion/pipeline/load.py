@@ -1,0 +1,203 @@
+"""A run folder in memory: the files of run_folder.py as plain objects, models loaded, nothing unpickled.
+
+What of it changes while it is served (the items) stands in `stock`; all else stays. This module asks no model anything.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from logging import getLogger
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from safetensors.numpy import load_file
+
+from recbole_llmfashion.data.catalogue import TEXT_ATTRIBUTES, Catalogue
+from recbole_llmfashion.embedding import approximate_index as near
+from recbole_llmfashion.embedding.approximate_index import IndexKind
+from recbole_llmfashion.embedding.clip_text import ClipText
+from recbole_llmfashion.embedding.residual_codes import ResidualCodes
+from recbole_llmfashion.embedding.title_model import TitleModel
+from recbole_llmfashion.errors import UserError
+from recbole_llmfashion.llm.generation.generator import DecodingSettings
+from recbole_llmfashion.llm.modeling.adapter import load_adapter
+from recbole_llmfashion.llm.modeling.backbone import load_backbone, load_tokenizer
+from recbole_llmfashion.llm.modeling.item_embeddings import add_items
+from recbole_llmfashion.pipeline.item_pool import Stock
+from recbole_llmfashion.pipeline.manifest import Manifest, read_manifest
+from recbole_llmfashion.pipeline.save import OWN
+from recbole_llmfashion.prompt.builder import PromptSettings
+from recbole_llmfashion.prompt.item_tokens import ItemIndex
+from recbole_llmfashion.prompt.item_words import item_words
+from recbole_llmfashion.prompt.memory import MemoryLog
+from recbole_llmfashion.retrieval.cosine_table import Near, Search
+from recbole_llmfashion.retrieval.ranking import Mixing
+from recbole_llmfashion.versions import versions
+
+
+@dataclass(frozen=True)
+class MemoryFiles:
+    """What the query-product memory is made of.
+
+    Args:
+        log: rows of the training log; `query` counts into `queries`.
+        queries: distinct texts.
+        vectors: [K, d] of the memory's own keys, in their order.
+        neighbors, products: as in `prompt.memory`; a prompt may show fewer products.
+    """
+
+    log: MemoryLog
+    queries: tuple[str, ...]
+    vectors: np.ndarray
+    neighbors: int
+    products: int
+
+
+@dataclass(frozen=True)
+class LoadedRun:
+    """See the module.
+
+    Args:
+        manifest: where it came from.
+        stock: the items it was trained with.
+        model, tokenizer: the LLM with its items' tokens and its adapter; the model is None where it was not asked for.
+        index: what names the items of `stock` to the LLM; None for their IDs as text.
+        row_norm: length of the rows of items' tokens; 0 where there are none.
+        codes: gives new items their codes, where these name items.
+        title_model, clip, memory: None where the run has none.
+        template, prompt, decoding, mixing: how it asks, answers and ranks.
+        beams: likeliest items of an answer; 0 for none.
+        mask_history: whether what the customer took is left out of the list.
+        responses: the folder with the answers of its evaluation, and with its indexes.
+        searched: how its lists find their heads.
+    """
+
+    manifest: Manifest
+    stock: Stock
+    model: Any
+    tokenizer: Any
+    index: ItemIndex | None
+    row_norm: float
+    codes: ResidualCodes | None
+    title_model: TitleModel
+    clip: ClipText | None
+    memory: MemoryFiles | None
+    template: str
+    prompt: PromptSettings
+    decoding: DecodingSettings
+    mixing: Mixing
+    beams: int
+    mask_history: bool
+    responses: Path
+    searched: IndexKind = "flat"
+
+    def near(self, name: str) -> Near:
+        """What searches one of the run's own tables, as the evaluation did."""
+
+        def search(vectors: np.ndarray) -> Search | None:
+            if not near.worth(vectors, self.searched):
+                return None
+            return near.load(vectors, self.searched, self.responses, name)
+
+        return search
+
+
+def load_run(folder: Path, model: bool = True) -> LoadedRun:
+    """Reads a run folder, exported or not.
+
+    Args:
+        model: whether the LLM is loaded; who makes prompts needs its tokenizer alone.
+
+    Raises:
+        UserError: what manifest.py and the backbone's loader find wrong, with what to do.
+    """
+    manifest = read_manifest(folder)
+    if manifest.content.get("model") != "LLMFashionRec":
+        raise UserError(f"{folder}: a run of {manifest.content.get('model')}; only LLMFashionRec can be served")
+    _say_versions(manifest)
+    try:
+        return _load(manifest, model)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise UserError(f"{folder}: its manifest.json misses something ({error}); run the main job again") from error
+
+
+def _say_versions(manifest: Manifest) -> None:
+    """Another version of a library may move the last bits of a score; no error, but nothing silent either."""
+    now, then = versions(), manifest.content["versions"]
+    other = [f"{name} {then[name]} (here {now.get(name)})" for name in then if now.get(name) != then[name]]
+    if other:
+        getLogger(__name__).warning(f"{manifest.folder}: made with {', '.join(other)}; lists may differ at ties")
+
+
+def _load(manifest: Manifest, wanted: bool) -> LoadedRun:
+    settings, own = manifest.content["settings"], manifest.part(OWN)
+    source, adapter = manifest.part("backbone"), manifest.part("adapter")
+    if own is None or adapter is None:
+        raise KeyError("the part run or adapter")
+    vectors = load_file(str(own / "vectors.safetensors"))
+    name = str(source or manifest.content["backbone"]["name"])
+    backbone = load_backbone(name, **settings["backbone"]) if wanted else None
+    tokenizer = load_tokenizer(name) if backbone is None else backbone.tokenizer
+    stock = _stock(own, vectors)
+    prompt = PromptSettings(**{**settings["prompt"], "attributes": tuple(settings["prompt"]["attributes"])})
+    index = _index(tokenizer, stock, vectors, settings["items"], prompt.attributes)
+    row_norm = 0.0 if index is None or backbone is None else add_items(backbone, index)
+    trained = settings["items"].get("trained", False)
+    return LoadedRun(
+        manifest=manifest,
+        stock=stock,
+        model=None if backbone is None else load_adapter(backbone, adapter, rows=trained),
+        tokenizer=tokenizer,
+        index=index,
+        row_norm=row_norm,
+        codes=ResidualCodes.load(own) if settings["items"]["kind"] == "semantic" else None,
+        title_model=TitleModel.load(own / "title"),
+        clip=ClipText.load(own / "clip") if manifest.content["clip"] else None,
+        memory=_memory(own, vectors, settings["memory"]),
+        template=settings["template"],
+        prompt=prompt,
+        decoding=DecodingSettings(**settings["decoding"]),
+        mixing=Mixing(**settings["mixing"]),
+        beams=settings["beams"],
+        mask_history=settings["mask_history"],
+        responses=own,
+        searched=settings.get("index", "flat"),
+    )
+
+
+def _stock(own: Path, vectors: Mapping[str, np.ndarray]) -> Stock:
+    frame = pd.read_parquet(own / "catalogue.parquet")
+    return Stock(
+        catalogue=Catalogue.from_frame(frame[["item_id", "title", *TEXT_ATTRIBUTES]]),
+        live=np.ones(len(frame), bool),
+        popularity=frame["popularity"].to_numpy(),
+        title=vectors["title"],
+        core=vectors.get("core"),
+        clip=vectors.get("clip"),
+    )
+
+
+def _index(
+    tokenizer: Any,
+    stock: Stock,
+    vectors: Mapping[str, np.ndarray],
+    settings: Mapping[str, Any],
+    attributes: Sequence[str],
+) -> ItemIndex | None:
+    """The run's own tokens as they were written: a code computed again may be another one on another machine."""
+    if settings["kind"] == "text":
+        return None
+    words = item_words(tokenizer, stock.titles, stock.catalogue.attributes, attributes)
+    return ItemIndex(list(vectors["tokens"]), settings["first"], settings["new_tokens"], words, settings["key"])
+
+
+def _memory(own: Path, vectors: Mapping[str, np.ndarray], settings: Mapping[str, int]) -> MemoryFiles | None:
+    if "memory" not in vectors:
+        return None
+    frame = pd.read_parquet(own / "memory.parquet")
+    query, queries = pd.factorize(frame["query"])
+    search = np.zeros(len(frame), np.int64)  # which search it was matters to training prompts alone
+    log = MemoryLog(search, query, frame["item"].to_numpy(np.int64), frame["position"].to_numpy(np.int64))
+    products = max(settings["products"], settings["depth"])
+    return MemoryFiles(log, tuple(queries), vectors["memory"], settings["neighbors"], products)

@@ -1,0 +1,198 @@
+"""manifest.json: what a run folder is made of, where its parts lie, and the digest of every file.
+
+    {format, sha256 of all else here, ..what the writer says.., parts: {name: {path, files: {name: sha256}}}}
+
+A part is a folder: the run folder itself, or a stage beside it; `export_run` copies all of them into one folder and
+renames their paths, nothing else. Files are JSON, Parquet, safetensors, FAISS and text; what else lies in a part is no
+part of it. This module knows no model, and what a part is good for.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from recbole_llmfashion.errors import UserError
+from recbole_llmfashion.stage_store import sha256
+
+FORMAT = 2  # raise it when files change their meaning; a reader refuses what is newer than itself
+MANIFEST = "manifest.json"
+SUFFIXES = (".json", ".safetensors", ".parquet", ".faiss", ".model", ".jinja", ".txt", ".md")
+_ANEW = "not readable; copy the exported run anew, or run the main job again"
+_NOT_READ = (MANIFEST, "stage.json")
+
+
+class Manifest:
+    """A run folder that was read.
+
+    Args:
+        folder: where it lies.
+        content: manifest.json.
+    """
+
+    def __init__(self, folder: Path, content: Mapping[str, Any]) -> None:
+        self.folder, self.content = folder, content
+
+    def part(self, name: str) -> Path | None:
+        """The folder of a part; None where the run has no such part."""
+        found = self.content["parts"].get(name)
+        return None if found is None else self.folder / found["path"]
+
+    def files(self) -> list[tuple[str, Path, str]]:
+        """(part, file within it, sha256) of every file.
+
+        Raises:
+            UserError: the manifest does not say so, or names a file outside its part.
+        """
+        try:
+            found = [
+                (name, Path(file), digest)
+                for name, part in self.content["parts"].items()
+                for file, digest in part["files"].items()
+            ]
+        except (KeyError, TypeError, AttributeError):
+            raise UserError(f"{self.folder / MANIFEST}: {_ANEW}") from None
+        for name, file, _ in found:
+            whole = Path(name) / file
+            if whole.is_absolute() or ".." in whole.parts:
+                raise UserError(f"{self.folder / MANIFEST}: names {whole}, outside its part; do not use this run")
+        return found
+
+
+def file_sha256(path: Path) -> str:
+    """Hex digest of a file's bytes."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def write_manifest(folder: Path, said: Mapping[str, Any], parts: Mapping[str, Path], final: Path) -> None:
+    """Writes manifest.json into a folder.
+
+    Args:
+        said: what the writer has to say, JSON-like.
+        parts: folders by name; of `folder` itself the files of its subfolders count too.
+        final: where `folder` will lie; paths are told from there.
+    """
+    described = {}
+    for name, part in parts.items():
+        own = part == folder
+        found = sorted(path for path in (part.rglob("*") if own else part.iterdir()) if path.is_file())
+        files = {path.relative_to(part).as_posix(): path for path in found if path.name not in _NOT_READ}
+        described[name] = {
+            "path": "." if own else Path(os.path.relpath(part, final)).as_posix(),
+            "files": {name: file_sha256(path) for name, path in files.items() if path.suffix in SUFFIXES},
+        }
+    _write(folder, {"format": FORMAT, **said, "parts": described})
+
+
+def _write(folder: Path, content: Mapping[str, Any]) -> None:
+    digest = sha256({key: value for key, value in content.items() if key != "sha256"})
+    text = json.dumps({**content, "sha256": digest}, indent=1, ensure_ascii=False, allow_nan=False)
+    (folder / MANIFEST).write_text(text, encoding="utf-8")
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Reads manifest.json and checks every file that it names.
+
+    Raises:
+        UserError: no run folder, a newer format, a file that is gone or is not what was written.
+    """
+    manifest = Manifest(folder, _content(folder))
+    for name, file, digest in manifest.files():
+        part = manifest.part(name)
+        assert part is not None
+        if not (part / file).is_file():
+            raise UserError(f"{folder}: {part / file} is gone; run the main job again, or copy the exported run anew")
+        if file_sha256(part / file) != digest:
+            raise UserError(
+                f"{folder}: {part / file} is not what was written (its sha256 differs); copy the exported run anew, "
+                "or run the main job again, without the file's folder where that is a stage"
+            )
+    return manifest
+
+
+def _content(folder: Path) -> dict[str, Any]:
+    path = folder / MANIFEST
+    if (folder / "fit.json").is_file():
+        raise UserError(
+            f"{folder}: a trained RecBole model, which cannot be served; name the run folder of LLMFashionRec, "
+            "`run` in results.json"
+        )
+    if not path.is_file():
+        raise UserError(
+            f"{folder}: no run folder, it has no {MANIFEST}; results.json names one of LLMFashionRec as run"
+        )
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        written = int(content["format"])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        raise UserError(f"{path}: {_ANEW}") from None
+    if written != FORMAT:
+        raise UserError(
+            f"{path}: format {written}, and this release of recbole_llmfashion reads format {FORMAT}; "
+            + ("upgrade recbole_llmfashion" if written > FORMAT else "run the main job again")
+        )
+    if content.get("sha256") != sha256({key: value for key, value in content.items() if key != "sha256"}):
+        raise UserError(f"{path}: was changed after it was written; copy the exported run anew")
+    return content
+
+
+def publish(partial: Path, final: Path) -> Path:
+    """Renames a finished folder to its place in one step.
+
+    Raises:
+        OSError: something with files in it is there already.
+    """
+    partial.chmod(0o755)  # mkdtemp's own is for nobody else
+    return partial.rename(final)
+
+
+def export_run(run: Path, out: Path) -> None:
+    """Copies a run with all its parts into one folder that asks for nothing beside it.
+
+    Raises:
+        UserError: `run` is no whole run folder, or needs a file that is no part of it; `out` holds something already;
+            there is no room.
+    """
+    manifest = read_manifest(run)
+    if str(manifest.content.get("clip")).startswith("checkpoint:"):
+        raise UserError(
+            f"{run}: its CLIP weights are a file of this machine ({manifest.content['clip']}); run the main job with "
+            "clip_pretrained empty or a tag of open_clip, and export that run"
+        )
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        partial = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
+    except OSError as error:
+        raise UserError(f"--out: {out} cannot be written ({error.strerror}); choose another folder") from error
+    try:
+        _copy(manifest, partial)
+        _publish_export(partial, out)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _copy(manifest: Manifest, partial: Path) -> None:
+    """Every file, by part; a copy that differs from what was written is found when it is read."""
+    parts = {name: dict(part) for name, part in manifest.content["parts"].items()}
+    for name, file, _ in manifest.files():
+        target = partial / name / file
+        target.parent.mkdir(parents=True, exist_ok=True)
+        source = manifest.part(name)
+        assert source is not None
+        shutil.copyfile(source / file, target)
+    for name in parts:
+        parts[name]["path"] = name
+    _write(partial, {**manifest.content, "parts": parts})
+    read_manifest(partial)
+
+
+def _publish_export(partial: Path, out: Path) -> None:
+    try:
+        publish(partial, out)
+    except OSError:
+        raise UserError(f"--out: {out} is there already; choose a new folder, or remove that one first") from None

@@ -1,0 +1,178 @@
+"""What the main job leaves of an LLMFashionRec row, so that it can be served without its dataset.
+
+    saved/<dataset>/runs/<digest of the manifest>/
+        manifest.json         see manifest.py; metrics, seed, versions, licence of the backbone, settings
+        catalogue.parquet     item_id, title, the attributes, popularity (training actions), a row a position
+        vectors.safetensors   title [N, d]; core [N, d], clip [N, d] and memory [K, d] where the run has them; tokens
+                              [N, L], what names each item to the LLM where its ID as text does not
+        memory.parquet        query, item (position), position: the training log as the memory reads it
+        responses.parquet     the answers of the evaluation, by digest of the prompt
+        title.faiss, items.faiss, clip.faiss, each with a .json: index: ivf or hnsw, see embedding/near.py
+        codes.faiss           item_index: semantic, the quantizer that codes of new items come from
+        title/, clip/         the title model; the text tower, where there is one
+    and two parts that may lie elsewhere: `adapter` and `backbone`, stages of the store or a folder of the user's. A
+    backbone of the hub is named, not kept.
+
+Nothing of it is read while models are trained, so it is no stage: it has no share in the stages' hashes. Users are no
+part of it, queries of the training log are. This module writes; serving/ reads.
+"""
+
+import json
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from safetensors.numpy import save_file
+
+from recbole_llmfashion.pipeline import settings
+from recbole_llmfashion.pipeline.inference import Asked
+from recbole_llmfashion.pipeline.language_model import EMBEDDED, UNTRAINED
+from recbole_llmfashion.pipeline.manifest import MANIFEST, file_sha256, publish, write_manifest
+from recbole_llmfashion.pipeline.pipeline import Pipeline
+from recbole_llmfashion.retrieval.ranking import Mixing
+from recbole_llmfashion.stage_store import stage_seed
+from recbole_llmfashion.versions import versions
+from recbole_llmfashion.zero_shot import ZeroShot
+
+OWN = "run"  # the part that is the run folder itself
+
+
+def write_run(
+    runs: Path,
+    dataset: str,
+    pipeline: Pipeline | ZeroShot,
+    mixing: Mixing,
+    mask_history: bool,
+    about: Mapping[str, Any],
+) -> Path:
+    """Writes the run folder of a finished pipeline; an equal one that is there already stands.
+
+    Args:
+        runs: the folder that holds the run folders of a dataset.
+        dataset: its name.
+        pipeline: after `learn` and `answer`.
+        mixing: how the lists are joined.
+        mask_history: whether the evaluation left what the user took out of the lists.
+        about: what else the manifest says of the run.
+    """
+    runs.mkdir(parents=True, exist_ok=True)
+    partial = Path(tempfile.mkdtemp(prefix=".", dir=runs))
+    try:
+        _write_own(partial, pipeline)
+        engine = pipeline.asked.learned.engine
+        parts = {OWN: partial, "adapter": engine.adapter}
+        if Path(engine.source).is_dir():
+            parts["backbone"] = Path(engine.source)
+        clip = pipeline.asked.learned.clip
+        said = {
+            "model": "LLMFashionRec",
+            "dataset": dataset,
+            **about,
+            "versions": versions(),
+            "backbone": {"name": engine.name, "licence": licence(engine.name)},
+            "clip": clip.source if clip else "",
+            "settings": _settings(pipeline, mixing) | {"mask_history": mask_history},
+        }
+        write_manifest(partial, said, parts, runs / "any")
+        final = runs / file_sha256(partial / MANIFEST)[:16]
+        if not (final / MANIFEST).is_file():
+            _publish(partial, final)
+        return final
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _publish(partial: Path, final: Path) -> None:
+    if not (final / MANIFEST).is_file():  # somebody cleared it out, not wholly
+        shutil.rmtree(final, ignore_errors=True)
+    try:
+        publish(partial, final)
+    except OSError:  # another process was faster with the same run
+        if not (final / MANIFEST).is_file():
+            raise
+
+
+def _write_own(folder: Path, pipeline: Pipeline | ZeroShot) -> None:
+    asked = pipeline.asked
+    catalogue, learned = asked.texts.catalogue, asked.learned
+    frame = pd.DataFrame({"item_id": catalogue.item_ids, "title": catalogue.titles, **catalogue.attributes})
+    frame.assign(popularity=pipeline.popularity).to_parquet(folder / "catalogue.parquet", index=False)
+    vectors = {"title": asked.title_matrix}
+    if pipeline.core_table is not None:
+        vectors["core"] = np.ascontiguousarray(pipeline.core_table, np.float32)
+    if learned.clip is not None:
+        learned.clip.save(folder / "clip")
+        if asked.config["ranking"] == "clip":
+            vectors["clip"] = learned.clip.encode(asked.texts.titles)
+    if asked.index is not None:
+        vectors["tokens"] = np.stack(asked.index.ids)
+    if asked.config["item_index"] == "semantic":
+        learned.codes.save(folder)
+    if asked.memory is not None:
+        vectors["memory"] = asked.memory.key_vectors
+        _memory_frame(asked).to_parquet(folder / "memory.parquet", index=False)
+    save_file(vectors, str(folder / "vectors.safetensors"))
+    for name, index in asked.indexes.items():
+        for suffix in (".faiss", ".json"):
+            shutil.copyfile(index / f"{name}{suffix}", folder / f"{name}{suffix}")
+    learned.title_model.save(folder / "title")
+    asked.book.save(folder)
+
+
+def _memory_frame(asked: Asked) -> pd.DataFrame:
+    log = asked.memory_log()
+    query = np.asarray(asked.texts.queries, object)[log.query]
+    return pd.DataFrame({"query": query, "item": log.item, "position": log.position})
+
+
+def _settings(pipeline: Pipeline | ZeroShot, mixing: Mixing) -> dict[str, Any]:
+    """Everything that decides an answer and a list, as the plain arguments of what reads it."""
+    config, asked = pipeline.config, pipeline.asked
+    return {
+        "template": config["template"],
+        "prompt": asdict(asked.builder.settings),
+        "items": _naming(asked),
+        "memory": {
+            "neighbors": config["memory_neighbors"],
+            "products": config["memory_products"],
+            "depth": config["memory_depth"],
+        },
+        "backbone": {"quantization": config["quantization"], "compute_dtype": config["compute_dtype"]},
+        "decoding": asdict(settings.decoding_settings(config, stage_seed(config["seed"], "responses"))),
+        "beams": config["beams"],
+        "mixing": asdict(mixing),
+        **({} if config["index"] == "flat" else {"index": config["index"]}),
+    }
+
+
+def _naming(asked: Asked) -> dict[str, Any]:
+    """What names items to the LLM, and whether its adapter holds rows of these items' tokens."""
+    kind, index = asked.config["item_index"], asked.index
+    if index is None:
+        return {"kind": kind}
+    made_of = json.loads((asked.learned.engine.adapter / "stage.json").read_text(encoding="utf-8"))["inputs"]["index"]
+    trained = made_of is not None and made_of[0] == index.key
+    return {"kind": kind, "first": index.first, "new_tokens": index.new_tokens, "key": index.key, "trained": trained}
+
+
+def licence(name: str) -> str:
+    """Under which terms a backbone may be passed on, as far as this machine can know.
+
+    Args:
+        name: `embedded`, `embedded-untrained`, a folder, or a name of the hub.
+    """
+    if name in (EMBEDDED, UNTRAINED):
+        return "MIT, part of this package, not trained on this dataset"
+    folder = Path(name)
+    if not folder.is_dir():
+        return f"see https://huggingface.co/{name}"
+    card = folder / "README.md"
+    for line in card.read_text(encoding="utf-8", errors="replace").splitlines() if card.is_file() else ():
+        if line.startswith("license:"):
+            return line.removeprefix("license:").strip()
+    return "unknown: its folder has no README.md that names a license"

@@ -1,0 +1,145 @@
+"""Config keys to the plain arguments of the folders below: the one place where the two vocabularies meet.
+
+It knows no default: properties/ holds them.
+"""
+
+from collections.abc import Sequence
+from typing import Any, get_args
+
+from recbole_llmfashion.config.configurator import LLMFashionConfig
+from recbole_llmfashion.data.catalogue import TEXT_ATTRIBUTES
+from recbole_llmfashion.embedding.approximate_index import KINDS
+from recbole_llmfashion.embedding.clip_text import ClipSettings
+from recbole_llmfashion.embedding.title_model import TitleSettings
+from recbole_llmfashion.errors import UserError
+from recbole_llmfashion.llm.batching import Example, prompts_a_batch
+from recbole_llmfashion.llm.finetuning.finetune import FinetuneSettings
+from recbole_llmfashion.llm.generation.generator import DecodingSettings
+from recbole_llmfashion.prompt.builder import PromptSettings
+from recbole_llmfashion.prompt.item_tokens import IndexName
+from recbole_llmfashion.prompt.template import TEMPLATES
+from recbole_llmfashion.retrieval.ranking import FALLBACKS, Ranking
+
+CHOICES = {
+    "quantization": ("nf4", "none"),
+    "compute_dtype": ("auto", "bf16", "fp16", "fp32"),
+    "decoding": ("constrained", "sample"),
+    "generation_backend": ("transformers", "vllm"),
+    "title_source": ("generate", "lookup"),
+    "prompt_dates": ("auto", True, False),
+    "template": tuple(TEMPLATES),
+    "item_index": get_args(IndexName),
+    "hard_choice": ("perplexity", "random"),
+    "prompt_item": ("text", "id"),
+    "prompt_targets": (True, False),
+    "ranking": get_args(Ranking),
+    "fallback": FALLBACKS,
+    "index": KINDS,
+    "mixup_title_start": ("m", 0),
+}
+
+AT_LEAST_ONE = (
+    "targets_per_user",
+    "memory_neighbors",
+    "llm_batch_size",
+    "llm_batch_targets",
+    "generation_batch_size",
+    "title_batch_size",
+)
+
+
+def check(config: LLMFashionConfig) -> None:
+    """Raises UserError on a value that no stage could use, before any of them runs."""
+    for key, values in CHOICES.items():
+        if config[key] not in values:
+            raise UserError(f"{key}: expected one of {', '.join(map(str, values))}, found '{config[key]}'")
+    if config["mixup_m"] < 0 or config["mixup_k"] < 1:
+        found = f"{config['mixup_m']} and {config['mixup_k']}"
+        raise UserError(f"mixup_m must be 0 or more and mixup_k 1 or more, found {found}")
+    unknown = set(config["prompt_attributes"]) - set(TEXT_ATTRIBUTES)
+    if unknown:
+        raise UserError(f"prompt_attributes: expected some of {', '.join(TEXT_ATTRIBUTES)}, found {sorted(unknown)}")
+    if config["checkpoint_steps"] < 0:
+        raise UserError(f"checkpoint_steps: expected 0 or more, found {config['checkpoint_steps']}")
+    if not 1 <= config["num_train_workers"] <= config["llm_batch_size"]:
+        raise UserError(
+            f"num_train_workers: expected 1 to llm_batch_size ({config['llm_batch_size']}), which they share, found "
+            f"{config['num_train_workers']}"
+        )
+    for key in AT_LEAST_ONE:
+        if config[key] < 1:
+            raise UserError(f"{key}: expected 1 or more, found {config[key]}")
+    decoding_settings(config, 0)
+
+
+def clip_settings(config: LLMFashionConfig, seed: int) -> ClipSettings:
+    """The text tower that is trained where no pretrained one is named."""
+    return ClipSettings(
+        width=config["clip_width"],
+        layers=config["clip_layers"],
+        epochs=config["clip_epochs"],
+        batch_size=config["clip_batch_size"],
+        learning_rate=config["clip_learning_rate"],
+        seed=seed,
+    )
+
+
+def title_settings(config: LLMFashionConfig, seed: int) -> TitleSettings:
+    """The LSTM title model."""
+    return TitleSettings(
+        width=config["title_embedding_size"],
+        hidden=config["title_hidden_size"],
+        epochs=config["title_epochs"],
+        batch_size=config["title_batch_size"],
+        learning_rate=config["title_learning_rate"],
+        margin=config["title_margin"],
+        seed=seed,
+    )
+
+
+def prompt_settings(config: LLMFashionConfig, has_dates: bool) -> PromptSettings:
+    """What a prompt shows."""
+    dates = config["prompt_dates"]
+    return PromptSettings(
+        attributes=tuple(config["prompt_attributes"]),
+        max_length=config["max_length"],
+        max_new_tokens=config["max_new_tokens"],
+        dates=has_dates if dates == "auto" else dates,
+        recalled=config["memory_products"],
+        item_text=config["prompt_item"] == "text",
+    )
+
+
+def finetune_settings(config: LLMFashionConfig, seed: int, examples: Sequence[Example]) -> FinetuneSettings:
+    """LoRA, the curriculum, and batches of the size that these prompts want."""
+    targets: Any = config["lora_target_modules"]
+    return FinetuneSettings(
+        lora_r=config["lora_r"],
+        lora_alpha=config["lora_alpha"],
+        lora_dropout=config["lora_dropout"],
+        lora_target_modules=targets if targets == "auto" else tuple(targets),
+        learning_rate=config["llm_learning_rate"],
+        epochs=config["llm_epochs"],
+        hard_share=config["hard_share"],
+        hard_epochs=config["hard_epochs"],
+        hard_choice=config["hard_choice"],
+        batch_size=prompts_a_batch(examples, config["llm_batch_size"], config["llm_batch_targets"]),
+        gradient_accumulation=config["gradient_accumulation"],
+        weight_decay=config["llm_weight_decay"],
+        gradient_checkpointing=config["gradient_checkpointing"],
+        row_rate=config["llm_row_rate"],
+        seed=seed,
+    )
+
+
+def decoding_settings(config: LLMFashionConfig, seed: int) -> DecodingSettings:
+    """How a response is generated."""
+    return DecodingSettings(
+        decoding=config["decoding"],
+        max_new_tokens=config["max_new_tokens"],
+        temperature=config["temperature"],
+        top_p=config["top_p"],
+        batch_size=config["generation_batch_size"],
+        seed=seed,
+        title_source=config["title_source"],
+    )

@@ -1,0 +1,1 @@
+"""run_experiment: one model on one dataset; the table of models."""

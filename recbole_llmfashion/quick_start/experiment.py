@@ -1,0 +1,198 @@
+"""run_experiment: one model on one dataset, the one body behind the command line and whatever compares or searches.
+
+It builds the rows, trains or finds the stages, evaluates with RecBole's evaluator, and returns a Result. It prints
+nothing and writes nothing but stages.
+"""
+
+import json
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from recbole.data.dataloader import FullSortEvalDataLoader
+from recbole.utils import init_seed
+
+from recbole_llmfashion import compat
+from recbole_llmfashion.config.configurator import (
+    LLMFashionConfig,
+    check_valid_metric,
+    given_keys,
+    tuned_file,
+)
+from recbole_llmfashion.data.tie_breaking import tie_rank
+from recbole_llmfashion.evaluation.collector import RANK_COLUMNS, RankCollector, full_rank_mrr
+from recbole_llmfashion.quick_start.peak_memory import PeakMemory
+from recbole_llmfashion.quick_start.registry import ModelSpec, get_model
+from recbole_llmfashion.stage_store import StageStore
+from recbole_llmfashion.trainer.llmfashionrec import FloorTrainer
+from recbole_llmfashion.trainer.recbole_models import (
+    PLACES,
+    Loaders,
+    ValidCallback,
+    core_table,
+    load_trained,
+    make_loaders,
+    make_trainer,
+    stage_root,
+    trained,
+)
+
+
+@dataclass
+class Result:
+    """What one model did on one dataset with one seed.
+
+    Args:
+        metrics: of the test rows, RecBole's names in lower case, `mrr` the full-rank one.
+        valid: of the validation rows, the same names without `mrr`.
+        ranks: a row a test user: user and target tokens, the target's rank over the full catalogue, and `top`, the
+            tokens of the first items of the list, as many as the largest of topk.
+        seconds: by stage; of a stage that was already there, the seconds it took when it was made.
+        reused: the stages that were already there.
+        details: what only some models have.
+    """
+
+    metrics: dict[str, float]
+    valid: dict[str, float]
+    ranks: pd.DataFrame
+    seconds: dict[str, float]
+    reused: list[str]
+    peak_memory_mb: float
+    details: dict[str, Any] = field(default_factory=dict)
+
+
+class _Clock:
+    """Collects the stages' seconds."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self.reused: list[str] = []
+        self._made: set[str] = set()
+
+    def add(self, stage: str, seconds: float, reused: bool) -> None:
+        self.seconds[stage] = self.seconds.get(stage, 0.0) + seconds
+        # a run may ask for a stage of one name several times: it is reused where none of them had to be made
+        if not reused:
+            self._made.add(stage)
+        self.reused = [name for name in self.seconds if name not in self._made]
+
+
+def run_experiment(
+    config: LLMFashionConfig, *, callback_fn: ValidCallback | None = None, test: bool = True, keep: bool = False
+) -> Result:
+    """One model on one dataset: train (or find trained), validate, test.
+
+    Args:
+        callback_fn: RecBole's name for a function of (step from 0, validation score of valid_metric); a RecBole model
+            calls it as each epoch ends, LLMFashionRec after each of trainer.REPORTED. What it raises ends the run.
+        test: False leaves the test rows alone: `metrics` and `ranks` of the result are empty. A search asks so.
+        keep: leave a folder that can be served, or the trained model's, and name it as `run` in the details.
+
+    Raises:
+        UserError: what the user can mend; any other exception is the model's own failure.
+    """
+    spec = get_model(config["model"])
+    check_valid_metric(config)
+    compat.anomaly_mode_off()
+    clock = _Clock()
+    store = StageStore(stage_root(config), clock.add)
+    start = perf_counter()
+    with PeakMemory() as memory:
+        metrics, valid, ranks, details = _run(config, spec, store, callback_fn, test, keep)
+    clock.seconds["total"] = perf_counter() - start
+    return Result(metrics, valid, ranks, clock.seconds, clock.reused, memory.megabytes, details)
+
+
+def _run(
+    config: LLMFashionConfig,
+    spec: ModelSpec,
+    store: StageStore,
+    callback_fn: ValidCallback | None,
+    test: bool,
+    keep: bool,
+) -> tuple[dict[str, float], dict[str, float], pd.DataFrame, dict[str, Any]]:
+    loaders = make_loaders(config)
+    details: dict[str, Any] = {}
+    if spec.trainer is None:
+        folder = trained(config, loaders, store, callback_fn)
+        item_ids = loaders.dataset.catalogue.item_ids
+        trainer = make_trainer(config, load_trained(config, loaders, folder), item_ids=item_ids)
+        fit = json.loads((folder / "fit.json").read_text())
+        details["epochs"], details["epochs_allowed"] = fit["epochs"], fit["epochs_allowed"]
+        valid = fit["valid"]
+        details |= {name: fit[name] for name in ("cold_token",) if name in fit}
+    else:
+        init_seed(config["seed"], config["reproducibility"])
+        model = spec.model(config, loaders.train._dataset).to(config["device"])
+        trainer = make_trainer(config, model, spec.trainer)
+        loaders = _own_loaders(config, spec, loaders)
+        assert isinstance(trainer, FloorTrainer)
+        trainer.provide(loaders, store, lambda: _core_table(config, store))
+        valid = dict(trainer.fit(loaders.train, loaders.valid, callback_fn=callback_fn)[1])
+    metrics: dict[str, float] = {}
+    ranks = pd.DataFrame(columns=RANK_COLUMNS)
+    if test:
+        trainer.eval_collector.data_collect(loaders.train)
+        metrics, ranks = _test(trainer, config, loaders)
+        if isinstance(trainer, FloorTrainer):
+            details |= trainer.details(loaders)
+    details |= {"mask_history": True} if config["mask_history"] else {}
+    if keep:
+        about = {"seed": config["seed"], "metrics": metrics, "keys": _given(config)}
+        run = trainer.keep(store.root.parent / "runs", about) if isinstance(trainer, FloorTrainer) else folder
+        details |= {"run": str(run)} if run is not None else {}
+    searched = config["model"] if spec.trainer is None else spec.trainer.searched
+    if config["tuned"] and searched:
+        details["tuned"] = tuned_file(config["dataset"], searched) is not None
+    details["rows"] = {
+        "users_left_out": loaders.dataset.left_out,
+        "clicks_filtered": loaders.dataset.clicks_filtered,
+        "rows_dropped": loaders.dataset.rows_dropped,
+        "train": len(loaders.train._dataset),
+        "valid": len(loaders.valid._dataset),
+        "test": len(loaders.test._dataset),
+    }
+    return metrics, {name.lower(): float(value) for name, value in valid.items()}, ranks, details
+
+
+def _given(config: LLMFashionConfig) -> dict[str, Any]:
+    """What the run was asked for, so that its rows can be made again: keys of this model, and where the data lies."""
+    left_out = PLACES - {"data_path"}
+    return {key: value for key, value in given_keys(config).items() if key not in left_out}
+
+
+def _own_loaders(config: LLMFashionConfig, spec: ModelSpec, loaders: Loaders) -> Loaders:
+    """The same rows behind the model's own loader, where it has one."""
+    if spec.dataloader is None:
+        return loaders
+    made = [
+        spec.dataloader(config, loader._dataset, loader._sampler, training=loader is loaders.train)
+        for loader in (loaders.train, loaders.valid, loaders.test)
+    ]
+    return Loaders(loaders.dataset, *made)
+
+
+def _core_table(config: LLMFashionConfig, store: StageStore) -> Any:
+    """CORE's table as the CORE row of the same run has it: same keys, same rows, same stage."""
+    core = config.sibling(get_model("CORE").model)
+    return core_table(trained(core, make_loaders(core), store))
+
+
+def _test(trainer: Any, config: LLMFashionConfig, loaders: Loaders) -> tuple[dict[str, float], pd.DataFrame]:
+    assert isinstance(loaders.test, FullSortEvalDataLoader)
+    dataset = loaders.dataset
+    collector = RankCollector(config, tie_rank(dataset.catalogue.item_ids))
+    collector.data_collect(loaders.train)
+    before, trainer.eval_collector = trainer.eval_collector, collector
+    result = trainer.evaluate(loaders.test, load_best_model=False, show_progress=config["show_progress"])
+    trainer.eval_collector = before
+    ranks = collector.take_ranks()
+    metrics = {name.lower(): float(value) for name, value in result.items()} | {"mrr": full_rank_mrr(ranks)}
+    tokens = ranks.assign(
+        user=dataset.id2token(dataset.uid_field, ranks["user"].to_numpy()),
+        target=dataset.id2token(dataset.iid_field, ranks["target"].to_numpy()),
+        top=list(dataset.id2token(dataset.iid_field, np.stack(ranks["top"].to_list()))) if len(ranks) else [],
+    )
+    return metrics, tokens

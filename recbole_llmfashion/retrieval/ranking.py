@@ -1,0 +1,275 @@
+"""From answers to one order of the whole catalogue, and which list gave each place (docs/method.md, stage 3).
+
+The one body behind the evaluator's scores (llmfashionrec.py) and what is served (serving/). It knows no prompt, no
+RecBole and no training; an item is a catalogue position.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+from recbole_llmfashion.llm.generation.response_cache import Response
+from recbole_llmfashion.model.seq_knn import popular_order
+from recbole_llmfashion.prompt.response import Answer
+from recbole_llmfashion.retrieval.fusion import CONSTANT, fused_order
+from recbole_llmfashion.retrieval.item_order import Fixed, Led, Order, Several
+from recbole_llmfashion.retrieval.mixup import mixup
+
+FALLBACKS = ("memory", "popularity")
+Ranking = Literal["mixup", "id", "title", "clip", "beams", "fusion"]
+Ranker = Callable[[Tensor], Order]  # of item positions
+FUSED = ("beams", "id", "title", "session", "memory")  # the lists of fusion
+FUSED_DEPTH = 100  # of each
+# A query that the log holds is answered by its own results, any other by its neighbours': how far the memory is to be
+# trusted differs, and so does the share of such rows between validation and test.
+GROUPS = ("known", "new")
+Weights = Mapping[str, Mapping[str, float]]
+
+
+@dataclass
+class Parts:
+    """What the stages made.
+
+    Args:
+        answer: prompts (int32 arrays) to responses.
+        position_of: item token as it stands in a response -> catalogue position.
+        id_list, title_list: rank the catalogue for an ID, for a title.
+        id_depth: how many heads of the ID list mean something: one, where only the generated ID itself is known.
+        session_list: ranks the catalogue for what a customer did, [B, S] positions, -1 for none; None where no table
+            knows the items.
+        clip_list: as title_list by the CLIP tower, where `ranking` asks for it.
+        popularity: [N] training actions by catalogue position, the last fallback; zeros leave the fixed order.
+    """
+
+    answer: Callable[[Sequence[np.ndarray]], list[Response]]
+    position_of: dict[str, int]
+    id_list: Ranker
+    title_list: Callable[[Sequence[str]], Order]
+    popularity: np.ndarray
+    clip_list: Callable[[Sequence[str]], Order] | None = None
+    session_list: Ranker | None = None
+    id_depth: int = FUSED_DEPTH
+    _popular: Fixed | None = field(default=None, repr=False)
+
+    def popular(self, tie: Tensor) -> Fixed:
+        """What is popular first, equal counts by tie rank [N]; found once."""
+        if self._popular is None:
+            self._popular = popular_order(self.popularity, tie)
+        return self._popular
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is known of B rows beside their answers.
+
+    Args:
+        recalled: [B, R] int64, the memory's products for each row, positions + 1, 0 for none.
+        acted: [B, S] int64, the items of the prompt's actions, positions + 1, 0 for none.
+        known: [B] bool, whether the log holds the row's last query itself, so that what the memory recalls is that
+            query's own.
+    """
+
+    recalled: Tensor
+    acted: Tensor
+    known: Tensor
+
+
+@dataclass(frozen=True)
+class Mixing:
+    """How the lists are joined.
+
+    Args:
+        ranking: mixup, the paper's; one list alone: "id", "title", "clip" (its ablations 3, 4 and 5); "beams", the
+            LLM's likeliest items, then the title list; or "fusion" of FUSED, see `retrieval.fusion`.
+        m, k, title_start: of `retrieval.mixup`.
+        use_memory: whether the memory's products lead where an answer holds neither ID nor title.
+        weights: of fusion, by group of rows (GROUPS) and list.
+    """
+
+    ranking: Ranking
+    m: int
+    k: int
+    title_start: int
+    use_memory: bool
+    weights: Weights = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """Every item's place for each row.
+
+    Args:
+        final: the order, of which only what is asked for is found.
+        by_id: the ID list; any order in a row without an ID.
+        positions: [B] int64, the generated item, -1 where there is none.
+        has_title: [B] bool.
+        recalled: [B, R] int64, the memory's products that may lead the fallback, positions + 1, 0 for none.
+        mixing: as it was asked for.
+        lists: the short lists that beams and fusion join, [B, L] positions by name, -1 for none.
+        known: [B] bool, see Question.
+    """
+
+    final: Order
+    by_id: Order
+    positions: Tensor
+    has_title: Tensor
+    recalled: Tensor
+    mixing: Mixing
+    lists: Mapping[str, Tensor] = field(default_factory=dict)
+    known: Tensor | None = None
+
+    @property
+    def order(self) -> Tensor:
+        """[B, N] int64 positions, best first: all of them, which costs a sort of the catalogue."""
+        return self.final.top(self.final.shape[1])
+
+    @property
+    def has_id(self) -> Tensor:
+        """[B] bool."""
+        return self.positions >= 0
+
+    def list_of(self, row: int, item: int) -> str:
+        """Which list gave a row its item: one of FUSED, clip or popularity; of several the one that weighs most."""
+        ranking = self.mixing.ranking
+        if ranking in ("beams", "fusion") and (heaviest := self._heaviest(row, item)):
+            return heaviest
+        if ranking in ("mixup", "id") and bool(self.has_id[row]):
+            alone = ranking == "id" or not bool(self.has_title[row])
+            return "id" if alone or item in self.by_id.top(self.mixing.m)[row].tolist() else "title"
+        if ranking != "id" and bool(self.has_title[row]):
+            return "clip" if ranking == "clip" else "title"
+        return "memory" if bool((self.recalled[row] == item + 1).any()) else "popularity"
+
+    def _heaviest(self, row: int, item: int) -> str:
+        """Of the short lists that hold the item the one that adds most; empty where none does."""
+        weights: Mapping[str, float] = {"beams": 1.0}
+        if self.mixing.ranking == "fusion":
+            weights = self.mixing.weights["known" if self.known is not None and bool(self.known[row]) else "new"]
+        worth = {
+            name: weights.get(name, 0.0) / (CONSTANT + 1 + int(at[0]))
+            for name, found in self.lists.items()
+            if len(at := torch.nonzero(found[row] == item).flatten())
+        }
+        found = max(worth, key=lambda name: worth[name], default="")
+        return found if found and worth[found] > 0 else ""
+
+
+def rank(
+    parts: Parts, mixing: Mixing, tie: Tensor, responses: Sequence[Response], answers: Sequence[Answer], asked: Question
+) -> Ranked:
+    """Ranks the catalogue for each answer.
+
+    Args:
+        tie: [N] int64, see `data.fixed_order.tie_rank`.
+        responses: of B prompts.
+        answers: as read from their texts.
+        asked: what else is known of the rows.
+    """
+    positions = torch.tensor([parts.position_of.get(answer.item_token or "", -1) for answer in answers])
+    by_id = parts.id_list(positions)
+    title_list = parts.clip_list if mixing.ranking == "clip" else parts.title_list
+    assert title_list is not None
+    by_title = title_list([answer.title or "" for answer in answers])
+    has_id, has_title = positions >= 0, torch.tensor([answer.title is not None for answer in answers])
+    recalled = asked.recalled if mixing.use_memory else torch.zeros_like(asked.recalled)
+    fallback = Led(recalled - 1, parts.popular(tie).times(len(answers)))
+    lists: dict[str, Tensor] = {}
+    order: Order
+    if mixing.ranking == "id":
+        order = _either(has_id, by_id, fallback)
+    elif mixing.ranking == "mixup":
+        order = mixup(by_id, by_title, has_id, has_title, fallback, mixing.m, mixing.k, mixing.title_start)
+    else:
+        lists = _short_lists(parts, mixing, responses, asked, (by_id, has_id), (by_title, has_title))
+        order = _joined(_either(has_title, by_title, fallback), lists, mixing, asked.known)
+    return Ranked(order, by_id, positions, has_title, recalled, mixing, lists, asked.known)
+
+
+def _either(has: Tensor, order: Order, other: Order) -> Order:
+    """Rows of one order where there is one, else of another."""
+    return Several([(has, order.rows(has)), (~has, other.rows(~has))])
+
+
+def _short_lists(
+    parts: Parts,
+    mixing: Mixing,
+    responses: Sequence[Response],
+    asked: Question,
+    by_id: tuple[Order, Tensor],
+    by_title: tuple[Order, Tensor],
+) -> dict[str, Tensor]:
+    """The heads of the lists that beams and fusion join; none for a list alone."""
+    if mixing.ranking not in ("beams", "fusion"):
+        return {}
+    beams = pad_sequence([torch.tensor(response.items) for response in responses], True, -1)
+    if mixing.ranking == "beams":
+        return {"beams": beams}
+
+    def head(order: Order, known: Tensor) -> Tensor:
+        return torch.where(known[:, None], order.top(FUSED_DEPTH), -1)
+
+    lists = {"beams": beams[:, :FUSED_DEPTH], "id": head(*by_id)[:, : parts.id_depth], "title": head(*by_title)}
+    if parts.session_list is not None:
+        lists["session"] = head(parts.session_list(asked.acted - 1), (asked.acted > 0).any(dim=1))
+    return lists | {"memory": asked.recalled[:, :FUSED_DEPTH] - 1}
+
+
+def _joined(order: Order, lists: Mapping[str, Tensor], mixing: Mixing, known: Tensor) -> Order:
+    """The whole order: what the short lists hold, then what they do not, as `order` has it."""
+    if mixing.ranking == "beams":
+        return Led(lists["beams"], order)
+    if mixing.ranking != "fusion":
+        return order
+    joined = []
+    for group, rows in (("known", known), ("new", ~known)):
+        short = {name: found[rows] for name, found in lists.items()}
+        joined.append((rows, fused_order(order.rows(rows), short, mixing.weights[group])))
+    return Several(joined)
+
+
+@dataclass
+class Validity:
+    """Counts over answers: nothing that went wrong is silent.
+
+    `fallback` counts the rows in which at least one list could not be made from the answer.
+    """
+
+    counts: Counter[str] = field(default_factory=Counter)
+
+    def add(self, answers: Sequence[Answer], ranked: Ranked, shown: Tensor) -> None:
+        """Counts B answers; `shown` [B, S] int64 are the items of their prompts, positions + 1, 0 for none."""
+        has_id, has_title = ranked.has_id, ranked.has_title
+        neither = ~has_id & ~has_title
+        has_memory = (ranked.recalled > 0).any(dim=1)
+        self.counts.update(
+            answers=len(answers),
+            format=sum(answer.well_formed for answer in answers),
+            valid_id=int(has_id.sum()),
+            in_prompt=int((has_id & (shown == ranked.positions[:, None] + 1).any(dim=1)).sum()),
+            fallback=int((~has_id | ~has_title).sum()),
+            no_id_list=int((~has_id & has_title).sum()),
+            no_title_list=int((has_id & ~has_title).sum()),
+            memory_list=int((neither & has_memory).sum()),
+            popularity_list=int((neither & ~has_memory).sum()),
+        )
+
+    def rates(self) -> dict[str, float]:
+        """Shares of all answers, and what each fallback did."""
+        total = max(1, self.counts["answers"])
+        names = (
+            "format",
+            "valid_id",
+            "fallback",
+            "in_prompt",
+            "no_id_list",
+            "no_title_list",
+            "memory_list",
+            "popularity_list",
+        )
+        return {f"{name}_rate": self.counts[name] / total for name in names}

@@ -1,0 +1,260 @@
+"""One stock of items, ready to be asked: prompt builder, memory, trie, lists, each over what may be recommended.
+
+    session -> builder.encode (all known items) -> answer -> rank (live items) -> items by position
+
+The builder knows every item that was ever there, for a prompt shows what a customer clicked, gone or not. The memory,
+the trie and the lists know live items alone, so nothing else can be recalled, generated or ranked. A desk is made
+anew when the stock changes and never changes itself; making one reads no file and trains nothing.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from logging import getLogger
+
+import numpy as np
+import torch
+
+from recbole_llmfashion.data.tie_breaking import tie_rank
+from recbole_llmfashion.embedding.query_title_pairs import fold
+from recbole_llmfashion.errors import UserError
+from recbole_llmfashion.llm.generation.generator import Generator, make_generator
+from recbole_llmfashion.llm.generation.response_cache import AnswerBook, Response, respond
+from recbole_llmfashion.pipeline.item_pool import Stock
+from recbole_llmfashion.pipeline.load import LoadedRun, MemoryFiles
+from recbole_llmfashion.prompt.builder import Prompt, PromptBuilder
+from recbole_llmfashion.prompt.item_tokens import ItemIndex
+from recbole_llmfashion.prompt.memory import MemoryLog, QueryProductMemory
+from recbole_llmfashion.prompt.response import parse_response
+from recbole_llmfashion.prompt.template import get_template
+from recbole_llmfashion.retrieval.cosine_table import Near
+from recbole_llmfashion.retrieval.id_list import IdList
+from recbole_llmfashion.retrieval.identity_list import IdentityList
+from recbole_llmfashion.retrieval.item_order import Led, Order
+from recbole_llmfashion.retrieval.ranking import (
+    FUSED_DEPTH,
+    Parts,
+    Question,
+    Ranked,
+    Ranking,
+    Validity,
+    rank,
+)
+from recbole_llmfashion.retrieval.title_list import TitleList
+from recbole_llmfashion.serving.session import Session
+
+REMEMBERED = 10_000  # queries whose neighbours are kept
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What became of a session.
+
+    Args:
+        ranked: the order of the live items, one row.
+        live: [n] the position of each live item.
+        prompt: None where the session held nothing to ask about.
+        response: as generated.
+        beams: [K] int64 places among the live items, the LLM's likeliest first; none where none were asked for.
+        asked: what the ranking knew beside the answer.
+    """
+
+    ranked: Ranked
+    live: np.ndarray
+    prompt: Prompt | None
+    response: str
+    beams: np.ndarray
+    asked: Question
+
+    def top(self, k: int) -> list[int]:
+        """Positions of the k best live items."""
+        return self.live[self.ranked.final.top(k)[0].numpy()].tolist()
+
+    def list_of(self, position: int) -> str:
+        """Which list gave an item: beams, id, title, session, memory, clip or popularity."""
+        return self.ranked.list_of(0, int(np.searchsorted(self.live, position)))
+
+
+class Desk:
+    """See the module.
+
+    Args:
+        run: what does not change.
+        stock: what may be recommended.
+        index: what names the stock's items to the model, which knows its tokens; None for their IDs as text.
+        before: a desk over the same texts whose pieces can be shared; None to tokenize every item.
+
+    Raises:
+        UserError: an item whose id is too long for a response, or changes how another item is spoken of.
+    """
+
+    def __init__(self, run: LoadedRun, stock: Stock, index: ItemIndex | None, before: "Desk | None" = None) -> None:
+        self.run, self.stock, self.index = run, stock, index
+        self.live = np.flatnonzero(stock.live)
+        self._place = np.full(len(stock.live), -1, np.int64)
+        self._place[self.live] = np.arange(len(self.live))
+        tie = tie_rank(stock.catalogue.item_ids)
+        self.memory = make_memory(run, stock, tie)
+        same_texts = before is not None and before.stock.catalogue is stock.catalogue
+        self.builder: PromptBuilder = (
+            before.builder if before is not None and same_texts else make_builder(run, stock, index)
+        )
+        if before is not None:
+            _refuse_renaming(before.builder, self.builder, stock)
+        self.speech = self.builder.speech
+        self._generator = self._make_generator()
+        self.book = AnswerBook(self._respond, remember=False)
+        # an answer of the evaluation holds for the items of the evaluation
+        if stock is run.stock:
+            self.book.load(run.responses)
+        self._tie = torch.from_numpy(tie_rank([stock.catalogue.item_ids[i] for i in self.live]))
+        self.parts = self._parts()
+        self._recalls = 0
+
+    def _make_generator(self) -> Generator:
+        """Its responses name live items alone; a beam is a place among these."""
+        spoken, titles = self.builder.spoken, self.stock.titles
+        return make_generator(
+            self.run.model,
+            self.speech,
+            self.run.decoding,
+            [spoken[i] for i in self.live],
+            self.builder.id_prefix.tolist(),
+            [titles[i] for i in self.live],
+        )
+
+    def _respond(self, prompts: Sequence[np.ndarray], hear: Callable[[str], None] | None = None) -> list[Response]:
+        return respond(self._generator, prompts, self.run.beams, hear=hear)
+
+    def _parts(self) -> Parts:
+        run, stock, live, tie = self.run, self.stock, self.live, self._tie.numpy()
+        tokens = self.builder.item_tokens
+        clip, ids = None, None if stock.core is None else IdList(stock.core[live], tie, self._near("items"))
+        if stock.clip is not None and run.clip is not None:
+            clip = TitleList(stock.clip[live], run.clip.encode, tie, self._near("clip"))
+        return Parts(
+            answer=self.book,
+            position_of={tokens[position]: i for i, position in enumerate(live)},
+            id_list=IdentityList(tie) if ids is None else ids,
+            title_list=TitleList(stock.title[live], run.title_model.encode, tie, self._near("title")),
+            popularity=stock.popularity[live],
+            session_list=None if ids is None else ids.sessions(),
+            id_depth=1 if ids is None else FUSED_DEPTH,
+            clip_list=clip,
+        )
+
+    def _near(self, name: str) -> Near | None:
+        """The run's own index; of other items than the run's every one is looked at."""
+        if self.run.searched == "flat" or self.stock is self.run.stock:
+            return self.run.near(name)
+        getLogger(__name__).warning(f"items were added or removed: the {name} list is searched without its index")
+        return None
+
+    def replies(self, sessions: Sequence[Session], validity: Validity) -> list[Reply]:
+        """Asks about all and ranks each; a session without an event is not asked about, popularity answers it.
+
+        Only the LLM sees them side by side. A matrix of several rows may be multiplied in another order than one row,
+        which moves last bits and with them ties, so each row is ranked alone; that is cheap. Sampling draws for a
+        whole batch, so it is asked one by one.
+
+        Args:
+            validity: counts the answers.
+        """
+        asked = [self._ask(session) if len(session.events) else None for session in sessions]
+        prompts = [one[0].ids for one in asked if one]
+        groups = [[ids] for ids in prompts] if self.run.decoding.decoding == "sample" else [prompts]
+        responses = iter([response for group in groups if group for response in self.parts.answer(group)])
+        return [self._reply(one, next(responses) if one else Response(""), validity) for one in asked]
+
+    def reply(self, session: Session, validity: Validity, hear: Callable[[str], None] | None = None) -> Reply:
+        """The reply to one session, as `replies` gives it.
+
+        Args:
+            hear: told the answer as far as it has come, while one is generated word by word; see `llm.generate`.
+        """
+        asked = self._ask(session) if len(session.events) else None
+        return self._reply(asked, self._answer(asked[0], hear) if asked else Response(""), validity)
+
+    def _reply(self, asked: tuple[Prompt, list[int], bool] | None, response: Response, validity: Validity) -> Reply:
+        prompt, recalled, known = asked or (None, [], False)
+        acted = self._row(prompt.items[: prompt.acted] if prompt else [])
+        answers = [parse_response(response.text)]
+        question = Question(self._row(recalled), acted, torch.tensor([known]))
+        ranked = rank(self.parts, self.run.mixing, self._tie, [response], answers, question)
+        if prompt is not None:
+            validity.add(answers, ranked, self._row(prompt.items))
+        return Reply(ranked, self.live, prompt, response.text, response.items, question)
+
+    def ranked_by(self, reply: Reply, ranking: Ranking) -> Ranked:
+        """What the lists of a reply give when they are joined in another way, or not joined; nothing is asked again."""
+        mixing = replace(self.run.mixing, ranking=ranking)
+        said = Response(reply.response, reply.beams)
+        return rank(self.parts, mixing, self._tie, [said], [parse_response(reply.response)], reply.asked)
+
+    def find(self, query: str, k: int) -> list[int]:
+        """Positions of k live items for a search: the memory's products, then what the title model puts next.
+
+        Args:
+            query: a harmless text; of an empty one, what is popular is found.
+        """
+        if not query:
+            return self._positions(self.parts.popular(self._tie), k)
+        shown = self.memory.top_products(query) if self.memory is not None else []
+        return self._positions(Led(self._row(shown) - 1, self.parts.title_list([query])), k)
+
+    def _positions(self, order: Order, k: int) -> list[int]:
+        return self.live[order.top(k)[0].numpy()].tolist()
+
+    def _answer(self, prompt: Prompt, hear: Callable[[str], None] | None) -> Response:
+        return self.book([prompt.ids], lambda prompts: self._respond(prompts, hear))[0]
+
+    def _ask(self, session: Session) -> tuple[Prompt, list[int], bool]:
+        self._recalls += 1
+        if self.memory is not None and self._recalls % REMEMBERED == 0:
+            self.memory.forget()
+        builder = self.builder.about(session.queries, np.arange(len(session.queries)), self.memory)
+        recalled = builder.memory_products(session.events, training=False)
+        return builder.encode(session.events, session.now, recalled), recalled, builder.knows(session.events)
+
+    def _row(self, positions: Sequence[int]) -> torch.Tensor:
+        """[1, n] places among the live items + 1, 0 for a removed one; n = 1 where there is none."""
+        places = self._place[np.asarray(positions, np.int64)] + 1
+        return torch.from_numpy(places if len(places) else np.zeros(1, np.int64))[None]
+
+
+def make_builder(run: LoadedRun, stock: Stock, index: ItemIndex | None) -> PromptBuilder:
+    """Prompts about these items, and about no query yet."""
+    template, nothing = get_template(run.template), np.zeros(0, np.int64)
+    return PromptBuilder(run.tokenizer, template, stock.catalogue, (), nothing, None, run.prompt, index)
+
+
+def _refuse_renaming(before: PromptBuilder, after: PromptBuilder, stock: Stock) -> None:
+    """Ids that hold marks of the tokenizer are rewritten; a new id may take the name that an old one got."""
+    for i, (old, new) in enumerate(zip(before.item_tokens, after.item_tokens, strict=False)):
+        if old != new:
+            raise UserError(f"add: a new id would rename item '{stock.catalogue.item_ids[i]}' in prompts; rename it")
+
+
+def make_memory(run: LoadedRun, stock: Stock, tie: np.ndarray) -> QueryProductMemory | None:
+    """The memory of live items; None where none of its products is left."""
+    files = run.memory
+    if files is None or run.clip is None:
+        return None
+    keep = stock.live[files.log.item]
+    if not keep.any():
+        return None
+    log = MemoryLog(files.log.search[keep], files.log.query[keep], files.log.item[keep], files.log.position[keep])
+    return QueryProductMemory(log, files.queries, _Keys(run, files), files.neighbors, files.products, tie)
+
+
+class _Keys:
+    """Texts to unit vectors; those of the run's own keys are the evaluation's, to the last bit."""
+
+    def __init__(self, run: LoadedRun, files: MemoryFiles) -> None:
+        assert run.clip is not None
+        self._encode = run.clip.encode
+        self._vectors = dict(zip(sorted({fold(query) for query in files.queries}), files.vectors, strict=True))
+
+    def __call__(self, texts: Sequence[str]) -> np.ndarray:
+        if all(text in self._vectors for text in texts):
+            return np.stack([self._vectors[text] for text in texts])
+        return self._encode(texts)

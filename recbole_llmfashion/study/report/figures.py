@@ -1,0 +1,189 @@
+"""The figures of a document as PNG: lines with intervals, groups of bars, heat maps.
+
+Equal figures give equal bytes, whatever the user's matplotlibrc says. Knows no file and no table.
+"""
+
+import textwrap
+from collections.abc import Sequence
+from io import BytesIO
+from typing import Any
+
+import numpy as np
+from matplotlib import colormaps, style
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure as Canvas
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
+
+from recbole_llmfashion.study.report.cells import plain, significant
+from recbole_llmfashion.study.report.document import Figure, Series
+
+DPI = 200  # two pixels for one of the 800 that the report gives a figure
+WIDTH, HEIGHT = 8.0, 4.8  # inches
+# Okabe and Ito's colours without their yellow, which white swallows; people who are colour-blind tell them apart.
+COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">")
+DASHES = ("-", "--", ":")
+HATCHES = ("", "///", "...", "xxx")
+HEAT = "cividis"
+TICKS = 8  # as many distinct x get a tick each
+CELLS_WITH_TEXT = 150
+LABEL_WIDTH = 44  # characters, then a label is broken
+TICK_WIDTH = 18  # the same for the name of a group
+TICKS_WIDTH = 75  # characters that stand beside each other below the axis; more are slanted
+_STYLE = {
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "grid.color": "0.88",
+    "font.size": 11,
+    "lines.linewidth": 1.8,
+    "lines.markersize": 6,
+    "errorbar.capsize": 3,
+    "hatch.linewidth": 0.6,
+    "figure.constrained_layout.h_pad": 0.1,
+    "figure.constrained_layout.w_pad": 0.1,
+    "legend.frameon": False,
+    "text.parse_math": False,  # a label may hold a dollar
+}
+
+
+def png(figure: Figure) -> bytes:
+    """The figure's bytes, 1600 pixels wide, as high as its legend and rows need.
+
+    Missing values are gaps: lines break, bars and cells stay away. The legend stands below the axes.
+    """
+    with style.context(_STYLE, after_reset=True):
+        canvas = Canvas(figsize=(WIDTH, _height(figure)), dpi=DPI, layout="constrained")
+        FigureCanvasAgg(canvas)
+        axes = canvas.subplots()
+        axes.set_xlabel(_broken(figure.x_label))
+        handles = {"lines": _lines, "bars": _bars, "heat": _heat}[figure.kind](axes, figure)
+        _legend(canvas, handles, [_broken(series.label) for series in figure.series])
+        file = BytesIO()
+        canvas.savefig(file, format="png", metadata={"Software": None})
+    return file.getvalue()
+
+
+def _height(figure: Figure) -> float:
+    return max(HEIGHT, 0.42 * len(figure.series) + 2) if figure.kind == "heat" else HEIGHT
+
+
+def _broken(label: str) -> str:
+    return textwrap.fill(plain(label), LABEL_WIDTH)
+
+
+def _numbers(values: Sequence[float | None]) -> np.ndarray:
+    return np.array([np.nan if value is None else value for value in values], dtype=np.float64)
+
+
+def _interval(series: Series, y: np.ndarray) -> np.ndarray | None:
+    """Lengths below and above y, [2, points]; none where there is no interval."""
+    if series.low is None or series.high is None:
+        return None
+    lengths = np.stack([y - _numbers(series.low), _numbers(series.high) - y])
+    return np.where(np.isfinite(lengths), np.maximum(lengths, 0), 0)
+
+
+def _lines(axes: Axes, figure: Figure) -> list[Any]:
+    axes.set_ylabel(_broken(figure.y_label))
+    handles: list[Any] = []
+    for number, series in enumerate(figure.series):
+        x, y = _numbers([float(value) for value in series.x]), _numbers(series.y)
+        look: dict[str, Any] = {
+            "color": COLORS[number % len(COLORS)],
+            "marker": MARKERS[number % len(MARKERS)],
+            "linestyle": DASHES[number // len(COLORS) % len(DASHES)],
+        }
+        handles.append(axes.errorbar(x, y, _interval(series, y), elinewidth=1, **look))
+    _x_axis(axes, figure)
+    return handles
+
+
+def _x_axis(axes: Axes, figure: Figure) -> None:
+    values = sorted({float(value) for series in figure.series for value in series.x})
+    places = np.array(values)
+    if figure.x_log and len(values) and values[-1] > 0:
+        smallest = min(value for value in values if value > 0)
+        if values[0] > 0:
+            axes.set_xscale("log")
+        else:  # zero has a place of its own, left of the smallest that has a logarithm
+            axes.set_xscale("symlog", linthresh=smallest, linscale=0.5)
+        places = axes.get_xaxis().get_transform().transform(places)
+        axes.xaxis.set_minor_locator(NullLocator())
+    apart = np.diff(places).min() / (places[-1] - places[0]) if len(places) > 1 else 1.0
+    if 0 < len(values) <= TICKS and apart > 0.07:
+        axes.xaxis.set_major_locator(FixedLocator(values))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.4g}" if value < 1e5 else f"{value:,.0f}"))
+
+
+def _bars(axes: Axes, figure: Figure) -> list[Any]:
+    axes.set_ylabel(_broken(figure.y_label))
+    handles: list[Any] = []
+    axes.grid(visible=False, axis="x")
+    groups = list(dict.fromkeys(x for series in figure.series for x in series.x))
+    width = 0.8 / max(1, len(figure.series))
+    for number, series in enumerate(figure.series):
+        y = _numbers(series.y)
+        places = np.array([groups.index(x) for x in series.x]) + width * (number - (len(figure.series) - 1) / 2)
+        look: dict[str, Any] = {
+            "color": COLORS[number % len(COLORS)],
+            "hatch": HATCHES[number // len(COLORS) % len(HATCHES)],
+            "edgecolor": "white",
+            "ecolor": "0.25",
+        }
+        handles.append(axes.bar(places, y, width, yerr=_interval(series, y), **look))
+    _name_ticks(axes, groups)
+    return handles
+
+
+def _name_ticks(axes: Axes, groups: Sequence[float | str]) -> None:
+    names = [plain(f"{group:g}" if isinstance(group, float) else str(group)) for group in groups]
+    broken = [textwrap.fill(name, TICK_WIDTH) for name in names]
+    longest = max((len(line) for name in broken for line in name.splitlines()), default=0)
+    if longest * len(names) <= TICKS_WIDTH:
+        axes.set_xticks(range(len(names)), broken)
+    else:  # slanted lines of one name would run into the next: one line each
+        short = [name if len(name) <= 2 * TICK_WIDTH else f"{name[: 2 * TICK_WIDTH - 1]}…" for name in names]
+        axes.set_xticks(range(len(names)), short, rotation=35, ha="right", rotation_mode="anchor")
+
+
+def _heat(axes: Axes, figure: Figure) -> list[Any]:
+    axes.grid(visible=False)
+    axes.spines[:].set_visible(False)
+    columns = list(dict.fromkeys(x for series in figure.series for x in series.x))
+    values = np.full((len(figure.series), len(columns)), np.nan)
+    for row, series in enumerate(figure.series):
+        values[row, [columns.index(x) for x in series.x]] = _numbers(series.y)
+    axes.set_yticks(range(len(values)), [_broken(series.label) for series in figure.series])
+    _name_ticks(axes, columns)
+    axes.tick_params(length=0)
+    if np.isfinite(values).any():
+        image = axes.imshow(values, cmap=HEAT, aspect="auto")
+        bar = axes.get_figure(root=True).colorbar(image, ax=axes, label=_broken(figure.y_label))  # type: ignore[union-attr]
+        bar.ax.yaxis.set_major_locator(MaxNLocator(6))
+        if values.size <= CELLS_WITH_TEXT:
+            _write_values(axes, values, image.norm)
+    return []
+
+
+def _write_values(axes: Axes, values: np.ndarray, norm: Any) -> None:
+    for row, column in np.argwhere(np.isfinite(values)):
+        red, green, blue, _ = colormaps[HEAT](float(norm(values[row, column])))
+        color = "black" if 0.299 * red + 0.587 * green + 0.114 * blue > 0.5 else "white"
+        axes.text(column, row, significant(values[row, column]), ha="center", va="center", color=color, fontsize=9)
+
+
+def _legend(canvas: Canvas, handles: Sequence[Any], labels: Sequence[str]) -> None:
+    """Below everything, in as many columns as fit, on room of its own; a single series without a name has none."""
+    if not handles or not any(labels):
+        return
+    for columns in range(min(4, len(labels)), 0, -1):
+        legend = canvas.legend(handles, labels, loc="outside lower center", ncols=columns)
+        canvas.draw_without_rendering()
+        extent = legend.get_window_extent()
+        if columns == 1 or extent.width <= canvas.bbox.width:
+            break
+        legend.remove()
+    canvas.set_size_inches(WIDTH, canvas.get_figheight() + extent.height / DPI)

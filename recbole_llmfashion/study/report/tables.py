@@ -1,0 +1,137 @@
+"""The tables of a document in Markdown and in LaTeX.
+
+Every text is data here: none of it can end a cell, open a tag or start a command. Knows no file and no HTML.
+"""
+
+import re
+from collections.abc import Sequence
+
+from recbole_llmfashion.study.report.cells import Line, Mark, lines, plain, provenance
+from recbole_llmfashion.study.report.document import Column, Document, Table
+
+_MARKDOWN_MARK: dict[Mark, tuple[str, str]] = {"": ("", ""), "best": ("**", "**"), "second": ("<u>", "</u>")}
+_LATEX_MARK: dict[Mark, tuple[str, str]] = {"": ("", ""), "best": (r"\textbf{", "}"), "second": (r"\underline{", "}")}
+# What Markdown may read as a sign of its own: an underscore inside a word it leaves alone.
+_MARKDOWN_SIGN = re.compile(r"[\\`*\[\]|~$]|(?<![^\W_])_|_(?![^\W_])")
+_MARKDOWN_EDGE = re.compile(r"^[#+=>-]|(?<=^\d)[.)]|(?<=^\d\d)[.)]|#(?=#*$)")
+_LATEX_CHARACTER = {
+    **{sign: f"\\{sign}" for sign in "&%$#_{}"},
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    "`": r"\textasciigrave{}",
+    "±": r"$\pm$",
+    "×": r"$\times$",
+    "≤": r"$\leq$",
+    "≥": r"$\geq$",
+    "−": "$-$",
+    "→": r"$\rightarrow$",
+}
+_LATEX_TABLE = str.maketrans(_LATEX_CHARACTER)
+
+
+def markdown(document: Document) -> str:
+    """All tables in GitHub's Markdown: the best in bold, the second underlined, notes below, then what made them."""
+    parts = [f"# {_block(document.title)}"]
+    for table in document.tables:
+        parts += [f"## {_block(table.title)}", _markdown_table(table)]
+        if table.notes:
+            parts.append(_markdown_list([_block(note) for note in table.notes]))
+    made = [
+        f"{name}: {_code(value) if name == 'command' else _markdown(value)}" for name, value in provenance(document)
+    ]
+    parts += ["## Notes", _markdown_list([*map(_block, document.notes), *made])]
+    return "\n\n".join(parts) + "\n"
+
+
+def latex(document: Document) -> str:
+    r"""All tables as LaTeX floats, to be \input into a document with \usepackage{booktabs}.
+
+    The document's notes and what made it stand above the floats as comments. Scripts other than Latin want XeLaTeX or
+    LuaLaTeX and a font that has them.
+    """
+    head = [f"{document.title}; needs \\usepackage{{booktabs}}", *document.notes]
+    head += [f"{name}: {value}" for name, value in provenance(document)]
+    comments = "\n".join(f"% {plain(line)}" for line in head)
+    return "\n\n".join([comments, *(_latex_table(document.study, table) for table in document.tables)]) + "\n"
+
+
+def latex_text(text: str) -> str:
+    """A text as LaTeX prints it, letter by letter: no command, no math, no ligature of two hyphens."""
+    return re.sub("-(?=-)", "-{}", plain(text).translate(_LATEX_TABLE))
+
+
+def _markdown(text: str) -> str:
+    escaped = _MARKDOWN_SIGN.sub(lambda found: f"\\{found[0]}", plain(text))
+    return re.sub(r"&(?=#?\w+;)", "&amp;", escaped).replace("<", "&lt;")
+
+
+def _block(text: str) -> str:
+    """A text that begins a line, where signs have one more meaning: headings, lists, quotes."""
+    return _MARKDOWN_EDGE.sub(lambda found: f"\\{found[0]}", _markdown(text))
+
+
+def _code(text: str) -> str:
+    """A code span: inside it nothing is read, so its fence is longer than any run of backticks in it."""
+    fence = "`" * (1 + max((len(run) for run in re.findall("`+", text)), default=0))
+    gap = " " if text.startswith("`") or text.endswith("`") else ""
+    return f"{fence}{gap}{text}{gap}{fence}"
+
+
+def _markdown_list(items: Sequence[str]) -> str:
+    return "\n".join(f"- {item}" for item in items)
+
+
+def _markdown_table(table: Table) -> str:
+    titles = [table.label, *(column.title for column in table.columns)]
+    below = ["---", *("---" if column.kind == "text" else "---:" for column in table.columns)]
+    rows = [[_markdown(title) for title in titles], below]
+    for line in lines(table):
+        cells = ["{1}{0}{2}".format(_markdown(cell.text), *_MARKDOWN_MARK[cell.mark]) for cell in line.cells]
+        if line.reason:
+            cells[:1] = [_markdown(line.reason)]
+        rows.append([_markdown(line.label), *cells])
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def _latex_table(study: str, table: Table) -> str:
+    titles = [table.label, *(column.title for column in table.columns)]
+    label = re.sub(r"[^A-Za-z0-9]+", "-", f"{study} {table.name}").strip("-")
+    rows = [
+        r"\begin{table}[t]",
+        r"\centering\small\setlength{\tabcolsep}{4pt}",
+        rf"\caption{{{latex_text(table.title)}}}",
+        rf"\label{{tab:{label}}}",
+        rf"\begin{{tabular}}{{l{_alignment(table.columns)}}}",
+        r"\toprule",
+        _latex_row([latex_text(title) for title in titles]),
+        r"\midrule",
+        *(_latex_line(line, len(table.columns)) for line in lines(table)),
+        r"\bottomrule",
+        r"\end{tabular}",
+    ]
+    if table.notes:
+        notes = "\n\n".join(map(latex_text, table.notes))
+        rows += [r"\par\smallskip", rf"\begin{{minipage}}{{\linewidth}}\footnotesize {notes}\end{{minipage}}"]
+    return "\n".join([*rows, r"\end{table}"])
+
+
+def _alignment(columns: Sequence[Column]) -> str:
+    return "".join("l" if column.kind == "text" else "r" for column in columns)
+
+
+def _latex_line(line: Line, columns: int) -> str:
+    if line.reason:
+        box = rf"\parbox[t]{{{min(0.7, 0.12 * columns + 0.1):.2f}\linewidth}}"
+        spanned = rf"\multicolumn{{{columns}}}{{l}}{{{box}{{\raggedright\footnotesize {latex_text(line.reason)}}}}}"
+        return _latex_row([latex_text(line.label), spanned])
+    cells = ["{1}{0}{2}".format(latex_text(cell.text), *_LATEX_MARK[cell.mark]) for cell in line.cells]
+    return _latex_row([latex_text(line.label), *cells])
+
+
+def _latex_row(cells: Sequence[str]) -> str:
+    # \\ and \midrule look ahead: a row that begins with [ or * would be read as their argument
+    return f"{'{}' if cells[0].startswith(('[', '*')) else ''}{' & '.join(cells)} \\\\"

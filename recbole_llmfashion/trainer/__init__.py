@@ -1,0 +1,1 @@
+"""One RecBole trainer per kind of model."""

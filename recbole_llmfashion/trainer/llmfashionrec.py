@@ -1,0 +1,198 @@
+"""The method's stages in order, each from the stage store where it is already there (paper, Figure 2).
+
+    CORE -> title model -> clip -> memory -> prompts -> adapter -> responses -> weights of the lists -> lists
+
+`LLMFashionRecTrainer` is RecBole's Trainer with one hook filled: `fit` runs the stages, `evaluate` makes sure that the
+rows it is given have their prompts and responses. What the stages do lives in learned.py and asked.py, which dataset's
+they are in pipeline.py and zero_shot.py; how a model is scored is RecBole's.
+"""
+
+from collections.abc import Callable, Mapping
+from logging import getLogger
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from recbole.trainer import Trainer
+
+from recbole_llmfashion.config.configurator import LLMFashionConfig
+from recbole_llmfashion.data.tie_breaking import tie_rank
+from recbole_llmfashion.model.llmfashionrec import LLMFashionRec
+from recbole_llmfashion.pipeline import settings
+from recbole_llmfashion.pipeline.language_model import Engine
+from recbole_llmfashion.pipeline.pipeline import Pipeline
+from recbole_llmfashion.pipeline.save import write_run
+from recbole_llmfashion.pipeline.training import STEPS
+from recbole_llmfashion.retrieval.fusion import Candidates
+from recbole_llmfashion.retrieval.ranking import FUSED, GROUPS, Ranking, Validity
+from recbole_llmfashion.stage_store import StageStore
+from recbole_llmfashion.trainer.recbole_models import Loaders, ValidCallback, check_cold_token
+from recbole_llmfashion.zero_shot import ZeroShot, answering_config, make_pipeline
+
+MIXUP_REPORTED = (1, 2, 3)  # docs/method.md, stage 3: report these on validation
+# the lists of which an ordinary row tells how good they are without the others, beside the ID and the title list
+ALONE: dict[Ranking, tuple[Ranking, ...]] = {"beams": ("mixup",), "fusion": ("beams", "mixup"), "mixup": ()}
+REPORTED = (*STEPS, "valid")  # what `fit` reports after; the last on every validation row, the others on report_users
+
+
+class FloorTrainer(Trainer):
+    """RecBole's Trainer for models that learn nothing by gradient: `fit` is one validation.
+
+    Attributes:
+        searched: the model whose tuned file holds this one's keys; None where there is nothing to tune.
+    """
+
+    searched: str | None = None
+
+    @staticmethod
+    def check(config: LLMFashionConfig) -> None:
+        """Raises UserError on what can be known to be wrong before any model is trained."""
+        check_cold_token(config)
+
+    def provide(self, loaders: Loaders, store: StageStore, core_table: Callable[[], Any]) -> None:
+        """Hands over, before `fit`, what stages are made from.
+
+        Args:
+            loaders: the rows, behind the model's own loader where it has one.
+            store: where stages lie.
+            core_table: trains CORE on the same rows, or finds it trained, and gives its table [N, d].
+        """
+
+    def details(self, loaders: Loaders) -> dict[str, Any]:
+        """What only this model has to say about its evaluation on the test rows; asked after it."""
+        return {}
+
+    def keep(self, runs: Path, about: Mapping[str, Any]) -> Path | None:
+        """Leaves what can be served in a folder below `runs`; None where this model has nothing of the kind."""
+        return None
+
+    def _build_optimizer(self, **kwargs: Any) -> None:
+        return None
+
+    def fit(
+        self, train_data: Any, valid_data: Any = None, callback_fn: ValidCallback | None = None, **kwargs: Any
+    ) -> tuple[float, Mapping[str, float]]:
+        """Validates; (score, result), or (-1, {}) where there is no validation row."""
+        self.eval_collector.data_collect(train_data)
+        if valid_data is None or not len(valid_data._dataset):
+            return -1.0, {}
+        self.best_valid_score, self.best_valid_result = self._valid_epoch(valid_data)
+        self._report(callback_fn, "valid", self.best_valid_score)
+        return self.best_valid_score, self.best_valid_result
+
+    @staticmethod
+    def _report(callback_fn: ValidCallback | None, step: str, score: float) -> None:
+        if callback_fn is not None:
+            callback_fn(REPORTED.index(step), float(score))
+
+
+class LLMFashionRecTrainer(FloorTrainer):
+    """RecBole's Trainer for LLMFashionRec.
+
+    Attributes:
+        pipeline: the stages; set by `provide`.
+    """
+
+    searched = "LLMFashionRec"
+    pipeline: Pipeline | ZeroShot
+    model: LLMFashionRec
+
+    def provide(self, loaders: Loaders, store: StageStore, core_table: Callable[[], Any]) -> None:
+        """Builds the pipeline; its config, in zero-shot the source's, is also how the model joins its lists."""
+        self.pipeline = make_pipeline(self.config, loaders.dataset, store, core_table)
+        self.model.configure(self.pipeline.config)
+
+    def details(self, loaders: Loaders) -> dict[str, Any]:
+        """Both lists alone, the answers' validity, and what the stages measured."""
+        generation = dict(self.model.validity.rates()) | self.pipeline.report
+        alone: tuple[Ranking, ...] = ("id", "title", *ALONE.get(self.model.ranking, ()))
+        lists = {
+            name: {key.lower(): float(value) for key, value in self.evaluate_list(loaders.test, name).items()}
+            for name in alone
+        }
+        mixups = self.validate_mixup(loaders.valid) if self.pipeline.validates else {}
+        fusion = {"fusion": self.model.weights} if self.model.ranking == "fusion" else {}
+        return {"lists": lists, "generation": generation, "mixup_validation": mixups, **fusion, **self.pipeline.details}
+
+    def keep(self, runs: Path, about: Mapping[str, Any]) -> Path:
+        """Writes the run folder (run_folder.py)."""
+        return write_run(
+            runs, self.config["dataset"], self.pipeline, self.model.mixing, self.config["mask_history"], about
+        )
+
+    @staticmethod
+    def check(config: LLMFashionConfig) -> None:
+        """Values without meaning, and a source or a backbone that is not there, before hours of other stages."""
+        FloorTrainer.check(config)
+        answering = answering_config(config)
+        settings.check(answering)
+        Engine.check(answering)
+
+    def fit(
+        self, train_data: Any, valid_data: Any = None, callback_fn: ValidCallback | None = None, **kwargs: Any
+    ) -> tuple[float, Mapping[str, float]]:
+        """Runs every stage, then validates where the pipeline may; `callback_fn` hears of each step of REPORTED."""
+        self.model.parts = self.pipeline.lists()
+        valid_data = valid_data if self.pipeline.validates else None
+        some = self._some_users(valid_data) if callback_fn is not None and valid_data is not None else None
+        for step in self.pipeline.learn(train_data):
+            self.model.parts.answer = self.pipeline.book
+            if some is not None:
+                self.eval_collector.data_collect(train_data)
+                self._report(callback_fn, step, self._valid_epoch(some)[0])
+        if self.model.ranking == "fusion" and valid_data is not None and len(valid_data._dataset):
+            self._weigh(valid_data)
+        return super().fit(train_data, valid_data, callback_fn)
+
+    def _weigh(self, valid_data: Any) -> None:
+        """Chooses the lists' weights by NDCG@10 of the validation rows, for each group of rows by itself."""
+        self.pipeline.answer(valid_data)
+        names = FUSED if self.model.parts.session_list is not None else [name for name in FUSED if name != "session"]
+        found = {group: Candidates(names) for group in GROUPS}
+        for interaction, _, _, targets in valid_data:
+            ranked = self.model.ranked(interaction)
+            assert ranked.known is not None
+            for group, rows in (("known", ranked.known), ("new", ~ranked.known)):
+                found[group].add({name: ranked.lists[name][rows] for name in names}, targets[rows] - 1)
+        chosen = {group: candidates.best_weights() for group, candidates in found.items()}
+        self.model.weights = {group: weights for group, (weights, _) in chosen.items()}
+        said = {group: f"NDCG@10 {chosen[group][1]:.4f} on {len(found[group])} rows" for group in GROUPS}
+        getLogger(__name__).info(f"fusion: weights {self.model.weights}; {said}")
+
+    def _some_users(self, valid_data: Any) -> Any:
+        """A loader of the validation rows of report_users users, the same ones in every run; None where none is."""
+        count = len(valid_data._dataset)
+        if not count:
+            return None
+        users = valid_data._dataset.inter_feat[self.config["USER_ID_FIELD"]].numpy()
+        order = tie_rank(valid_data._dataset.id2token(self.config["USER_ID_FIELD"], users).tolist())
+        rows = np.sort(np.argsort(order)[: self.config["report_users"]])
+        part = valid_data._dataset.copy(valid_data._dataset.inter_feat[rows])
+        return type(valid_data)(self.config, part, valid_data._sampler)
+
+    def validate_mixup(self, valid_data: Any) -> dict[str, dict[str, float]]:
+        """Metrics by mixup_m, 1 to 3, on the validation rows; empty where there is none, or no mixup."""
+        if not len(valid_data._dataset) or self.model.ranking != "mixup":
+            return {}
+        chosen = self.model.mixup_m
+        table = {}
+        for m in MIXUP_REPORTED:
+            self.model.mixup_m = m
+            table[str(m)] = {name: float(value) for name, value in self._valid_epoch(valid_data)[1].items()}
+            getLogger(__name__).info(f"validation with mixup_m {m}: {table[str(m)]}")
+        self.model.mixup_m = chosen
+        return table
+
+    def evaluate(self, eval_data: Any, load_best_model: bool = False, **kwargs: Any) -> Mapping[str, float]:
+        """RecBole's evaluation of the current `ranking`; prompts and responses come from their stage."""
+        self.pipeline.answer(eval_data)
+        self.model.validity = Validity()
+        return super().evaluate(eval_data, load_best_model=False, **kwargs)
+
+    def evaluate_list(self, eval_data: Any, ranking: Ranking) -> Mapping[str, float]:
+        """RecBole's evaluation of one list alone."""
+        chosen, self.model.ranking = self.model.ranking, ranking
+        try:
+            return self.evaluate(eval_data)
+        finally:
+            self.model.ranking = chosen

@@ -1,0 +1,65 @@
+"""The trainer of a floor that needs stages: QueryMemory takes those of the LLMFashionRec row of the same run.
+
+It asks the pipeline for the CLIP tower, the memory and the title model, and never for the LLM's side, so no tokenizer,
+backbone or adapter is made. How a model is scored is RecBole's.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from recbole_llmfashion.config.configurator import LLMFashionConfig
+from recbole_llmfashion.model.llmfashionrec import LLMFashionRec
+from recbole_llmfashion.model.query_memory import Parts, QueryMemory
+from recbole_llmfashion.pipeline import settings
+from recbole_llmfashion.pipeline.pipeline import Pipeline
+from recbole_llmfashion.stage_store import StageStore
+from recbole_llmfashion.trainer.llmfashionrec import FloorTrainer
+from recbole_llmfashion.trainer.recbole_models import Loaders
+
+
+class QueryMemoryTrainer(FloorTrainer):
+    """RecBole's Trainer for QueryMemory.
+
+    Attributes:
+        pipeline: the stages, by the keys of LLMFashionRec; set by `provide`.
+    """
+
+    searched = "LLMFashionRec"
+    pipeline: Pipeline
+    model: QueryMemory
+
+    @staticmethod
+    def check(config: LLMFashionConfig) -> None:
+        """Raises UserError on keys of LLMFashionRec without meaning, before any model is trained."""
+        FloorTrainer.check(config)
+        settings.check(config.sibling(LLMFashionRec))
+
+    def provide(self, loaders: Loaders, store: StageStore, core_table: Callable[[], Any]) -> None:
+        """Makes the stages, or finds them made by the LLMFashionRec row; a log without searches needs none."""
+        dataset = loaders.dataset
+        self.pipeline = Pipeline(self.config.sibling(LLMFashionRec), dataset, store, core_table)
+        shown = self.pipeline.config["memory_products"]
+        log, memory, queries = dataset.search_log, self.pipeline.memory, self.pipeline.queries
+
+        def last_query(user: int, length: int) -> tuple[str | None, Sequence[int]]:
+            last = dataset.timeline.events(user, length).last_search()
+            if last < 0:
+                return None, ()
+            query = queries[log.query_index[last]]
+            return query, memory.top_products(query)[:shown] if memory is not None else ()
+
+        self.model.parts = Parts(last_query, self.pipeline.asked.title_list() if len(log) else _no_search)
+
+    def evaluate(self, eval_data: Any, load_best_model: bool = False, **kwargs: Any) -> Mapping[str, float]:
+        """RecBole's evaluation; what led the rows is counted anew."""
+        self.model.sources = Counter()
+        return super().evaluate(eval_data, load_best_model=False, **kwargs)
+
+    def details(self, loaders: Loaders) -> dict[str, Any]:
+        """`sources`: the share of the test rows that each source led; and where the two text models come from."""
+        return {"sources": self.model.source_shares()} | self.pipeline.report
+
+
+def _no_search(queries: Sequence[str]) -> Any:
+    raise AssertionError(f"{len(queries)} queries of a log without searches")

@@ -1,0 +1,123 @@
+"""RecBole's Trainer for Recformer: `fit` runs the stages of recformer_pipeline, judged by RecBole's own validation.
+
+With `source_dataset` the stages are another dataset's, the same as that dataset's own run would make or has made, and
+of this one only the catalogue is encoded (docs/method.md, zero-shot).
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from recbole_llmfashion.config.configurator import LLMFashionConfig
+from recbole_llmfashion.errors import UserError
+from recbole_llmfashion.model.recformer.encoder import check_window
+from recbole_llmfashion.model.recformer.model import Recformer, check_attributes
+from recbole_llmfashion.model.recformer.stages import EMBEDDED, Learned, RecformerPipeline
+from recbole_llmfashion.model.recformer.vocabulary import Vocabulary
+from recbole_llmfashion.source import no_core, source_config
+from recbole_llmfashion.stage_store import StageStore
+from recbole_llmfashion.trainer.llmfashionrec import FloorTrainer
+from recbole_llmfashion.trainer.recbole_models import (
+    Loaders,
+    ValidCallback,
+    make_loaders,
+    make_trainer,
+    stage_root,
+)
+
+CHOICES = {
+    "recformer_type_init": ("broadcast", "normal"),
+    "recformer_freeze_words": ("none", "pretraining", "both"),
+    "recformer_compute_dtype": ("auto", "bf16", "fp16", "fp32"),
+}
+
+
+class RecformerTrainer(FloorTrainer):
+    """RecBole's Trainer for Recformer and RecformerQuery.
+
+    Attributes:
+        pipeline: the stages that learn, the source's where there is one; set by `learn`.
+    """
+
+    searched = "Recformer"  # the two read other histories by the same keys
+    model: Recformer
+    pipeline: RecformerPipeline
+
+    @staticmethod
+    def check(config: LLMFashionConfig) -> None:
+        """Values without meaning, and a backbone or a source that is not there."""
+        FloorTrainer.check(config)
+        check_attributes(config["recformer_attributes"])
+        check_window(config["recformer_attention_window"])
+        for key, values in CHOICES.items():
+            if config[key] not in values:
+                raise UserError(f"{key}: expected one of {', '.join(values)}, found '{config[key]}'")
+        at_least = {
+            0: ("recformer_pretrain_epochs", "recformer_stage1_epochs", "recformer_stage2_epochs"),
+            1: (
+                "recformer_attribute_tokens",
+                "recformer_max_items",
+                "recformer_pretrain_batch_size",
+                "recformer_batch_size",
+                "recformer_gradient_accumulation",
+                "recformer_stage1_patience",
+                "recformer_stage2_patience",
+                "recformer_eval_every",
+                "recformer_encode_tokens",
+            ),
+            2: ("recformer_max_tokens",),
+        }
+        for least, keys in at_least.items():
+            for key in keys:
+                if config[key] < least:
+                    raise UserError(f"{key}: expected {least} or more, found {config[key]}")
+        if config["recformer_name_or_path"] != EMBEDDED:
+            Vocabulary.load(str(config["recformer_name_or_path"]))
+        if config["source_dataset"]:
+            source_config(config)
+
+    def provide(self, loaders: Loaders, store: StageStore, core_table: Callable[[], Any]) -> None:
+        """Keeps the rows and the store."""
+        self._loaders, self._store = loaders, store
+
+    def fit(
+        self, train_data: Any, valid_data: Any = None, callback_fn: ValidCallback | None = None, **kwargs: Any
+    ) -> tuple[float, Mapping[str, float]]:
+        """Runs every stage, then validates; `callback_fn` hears of each epoch that was evaluated."""
+        if self.config["source_dataset"]:
+            learned = self._from_source()
+            target = RecformerPipeline(self.config, self._loaders, self._store, self.model, learned)
+            target.prepare()
+            target.learn(None, lambda epoch, score: None)
+        else:
+            self.learn(callback_fn)
+        score, result = super().fit(train_data, valid_data)
+        if callback_fn is not None and self.config["source_dataset"]:
+            callback_fn(0, float(score))
+        return score, result
+
+    def learn(self, callback_fn: ValidCallback | None = None) -> None:
+        """The stages of these rows."""
+        self.pipeline = RecformerPipeline(self.config, self._loaders, self._store, self.model)
+        self.pipeline.prepare()
+        valid = self._loaders.valid
+        self.eval_collector.data_collect(self._loaders.train)
+        self.pipeline.learn(
+            (lambda: float(self._valid_epoch(valid)[0])) if len(valid._dataset) else None,
+            callback_fn or (lambda epoch, score: None),
+        )
+
+    def _from_source(self) -> Learned:
+        """What the same model's run on the source dataset makes, or has made."""
+        config = source_config(self.config)
+        loaders = make_loaders(config)
+        model = type(self.model)(config, loaders.train._dataset).to(config["device"])
+        trainer = make_trainer(config, model, type(self))
+        assert isinstance(trainer, RecformerTrainer)
+        trainer.provide(loaders, StageStore(stage_root(config), self._store.on_stage), no_core)
+        trainer.learn()
+        self.pipeline = trainer.pipeline
+        return Learned(trainer.pipeline.vocabulary, trainer.pipeline.scorer.encoder)
+
+    def details(self, loaders: Loaders) -> dict[str, Any]:
+        """What the stages measured, and where they were."""
+        return self.pipeline.report | {"source": self.config["source_dataset"]}
