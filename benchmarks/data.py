@@ -63,6 +63,7 @@ def ours(folder: Path, length: int) -> Row:
     import numpy as np
 
     from recbole_llmfashion.config.configurator import load_config
+    from recbole_llmfashion.data.loaders import make_loaders
     from recbole_llmfashion.data.tie_breaking import tie_rank
     from recbole_llmfashion.llm.modeling.backbone import load_tokenizer
     from recbole_llmfashion.llm.modeling.tiny_falcon import SHIPPED
@@ -72,7 +73,6 @@ def ours(folder: Path, length: int) -> Row:
     from recbole_llmfashion.prompt.item_tokens import atomic_index
     from recbole_llmfashion.prompt.template import get_template
     from recbole_llmfashion.quick_start.registry import get_model
-    from recbole_llmfashion.trainer.recbole_models import make_loaders
 
     start = time.process_time()
     loaders = make_loaders(config_of(folder, length))

@@ -30,12 +30,12 @@ from recbole.trainer import Trainer
 from recbole_llmfashion.config.configurator import load_config
 from recbole_llmfashion.data.eval_loader import MEGABYTE, EvalLoader
 from recbole_llmfashion.evaluation.collector import Ordered, RankCollector, ask_for_orders
-from recbole_llmfashion.llm.generation.response_cache import Response
 from recbole_llmfashion.model.tiled_scores import dot_orders
 from recbole_llmfashion.prompt.dataloader import LLMFashionRecDataLoader
-from recbole_llmfashion.prompt.response import parse_response
+from recbole_llmfashion.prompt.response import Response, parse_response
 from recbole_llmfashion.retrieval.id_list import IdList
-from recbole_llmfashion.retrieval.ranking import FUSED, Mixing, Parts, Question, rank
+from recbole_llmfashion.retrieval.rankers import Parts
+from recbole_llmfashion.retrieval.ranking import FUSED, Mixing, Question, rank
 from recbole_llmfashion.retrieval.title_list import TitleList
 
 THEIRS = 4096  # RecBole's default of eval_batch_size

@@ -27,7 +27,8 @@ import torch
 from transformers import FalconConfig, FalconForCausalLM, GenerationConfig
 
 from recbole_llmfashion.llm.batching import Example, left_pad
-from recbole_llmfashion.llm.finetuning.finetune import FinetuneSettings, add_adapter
+from recbole_llmfashion.llm.finetuning.finetune import add_adapter
+from recbole_llmfashion.llm.finetuning.settings import FinetuneSettings
 from recbole_llmfashion.llm.finetuning.train_step import Training
 from recbole_llmfashion.llm.generation.generator import DecodingSettings, make_generator
 from recbole_llmfashion.llm.modeling.backbone import Backbone, load_backbone

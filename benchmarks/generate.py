@@ -23,8 +23,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from recbole_llmfashion.cli.train import parse
+from recbole_llmfashion.config.command_line import parse
 from recbole_llmfashion.config.configurator import LLMFashionConfig, load_config
+from recbole_llmfashion.data.loaders import make_loaders
 from recbole_llmfashion.llm.batching import left_pad
 from recbole_llmfashion.llm.generation.generator import make_generator
 from recbole_llmfashion.llm.generation.item_trie import IdTrie
@@ -38,7 +39,6 @@ from recbole_llmfashion.prompt.dataloader import LLMFashionRecDataLoader
 from recbole_llmfashion.prompt.response import SEPARATOR
 from recbole_llmfashion.quick_start.registry import get_model
 from recbole_llmfashion.stage_store import StageStore
-from recbole_llmfashion.trainer.recbole_models import make_loaders
 
 NEAR = 1e-4
 

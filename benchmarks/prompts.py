@@ -16,11 +16,11 @@ from pathlib import Path
 import numpy as np
 
 from recbole_llmfashion.config.configurator import load_config
+from recbole_llmfashion.data.loaders import make_loaders
 from recbole_llmfashion.pipeline.pipeline import Pipeline
 from recbole_llmfashion.prompt.dataloader import LLMFashionRecDataLoader
 from recbole_llmfashion.quick_start.registry import get_model
 from recbole_llmfashion.stage_store import StageStore
-from recbole_llmfashion.trainer.recbole_models import make_loaders
 
 # a tokenizer cannot make the tokens that items have of their own
 PAPER = {"item_index": "text", "prompt_item": "text"}

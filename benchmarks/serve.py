@@ -28,8 +28,7 @@ import pandas as pd
 from ray import serve
 
 from recbole_llmfashion.distributed.cluster import cluster
-from recbole_llmfashion.pipeline.manifest import read_manifest
-from recbole_llmfashion.pipeline.save import OWN
+from recbole_llmfashion.pipeline.manifest import OWN, read_manifest
 from recbole_llmfashion.serving.web.app import app
 
 CLIENTS = (1, 8, 32)

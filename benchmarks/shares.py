@@ -15,7 +15,7 @@ from pathlib import Path
 from time import process_time
 from typing import Any
 
-from recbole_llmfashion.cli.train import parse
+from recbole_llmfashion.config.command_line import parse
 from recbole_llmfashion.config.configurator import load_config
 from recbole_llmfashion.llm.finetuning import curriculum, train_step
 from recbole_llmfashion.llm.finetuning.optimizer import Optimizer

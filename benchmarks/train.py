@@ -25,7 +25,8 @@ import numpy as np
 import torch
 
 from recbole_llmfashion.llm.batching import Example, batches_by_length
-from recbole_llmfashion.llm.finetuning.finetune import FinetuneSettings, add_adapter
+from recbole_llmfashion.llm.finetuning.finetune import add_adapter
+from recbole_llmfashion.llm.finetuning.settings import FinetuneSettings
 from recbole_llmfashion.llm.finetuning.train_step import Training
 from recbole_llmfashion.llm.modeling.backbone import load_backbone
 from recbole_llmfashion.llm.modeling.tiny_falcon import (

@@ -3,6 +3,8 @@
 import difflib
 from collections.abc import Iterable
 
+FREE_SPACE = "free space, then run the same command; finished stages stay"  # ends each line about a full disk
+
 
 class UserError(Exception):
     """Something the user can mend: one line that says what, where and what to do.

@@ -9,11 +9,11 @@ from orders import told
 
 from recbole_llmfashion.data.catalogue import Catalogue
 from recbole_llmfashion.data.timeline import Events
-from recbole_llmfashion.llm.generation.response_cache import Response
 from recbole_llmfashion.prompt.builder import Prompt
 from recbole_llmfashion.prompt.memory import MemoryLog, QueryProductMemory
-from recbole_llmfashion.prompt.response import parse_response
-from recbole_llmfashion.retrieval.ranking import Mixing, Parts, Question, rank
+from recbole_llmfashion.prompt.response import Response, parse_response
+from recbole_llmfashion.retrieval.rankers import Parts
+from recbole_llmfashion.retrieval.ranking import Mixing, Question, rank
 from recbole_llmfashion.serving.recommender import Look
 from recbole_llmfashion.serving.session import Session
 from recbole_llmfashion.serving.state import Desk, Reply

@@ -4,8 +4,7 @@ import asyncio
 import json
 
 from recbole_llmfashion.errors import UserError
-from recbole_llmfashion.service.answer import Answer
-from recbole_llmfashion.serving.messages import Listed, Recommended
+from recbole_llmfashion.serving.messages import Answer, Listed, Recommended
 
 CLICK = {"action": "click", "item_id": "a", "timestamp": 5}
 

@@ -2,8 +2,8 @@
 
 import pandas as pd
 
+from recbole_llmfashion.evaluation.result import Result
 from recbole_llmfashion.evaluation.significance import metric_values
-from recbole_llmfashion.quick_start.experiment import Result
 from recbole_llmfashion.study.request import parse
 
 TARGETS = {"u1": "16", "u2": "13", "u3": "14"}  # of fakes.INTER: each user's final purchase

@@ -1,82 +1,66 @@
-"""The arrows: a part of the package imports only what stands to its left, and heavy libraries have one home."""
+"""The shape of the package: what a folder may import, how many files it holds, and where each heavy library lives."""
 
 import ast
 from pathlib import Path
-
-import pytest
 
 import recbole_llmfashion
 
 PACKAGE = Path(recbole_llmfashion.__file__).parent
 NAME = PACKAGE.name
-# A row may import the rows above it, and itself. llm and retrieval stand beside each other.
-ORDER = [
-    {"errors", "__init__"},
-    {"versions"},
-    {"compat", "stages", "memory_probe", "cold_token", "cluster"},
-    {"manifest"},
-    {"config"},
-    {"data"},
-    {"embedding"},
-    {"prompt"},
+MOST_FILES = 12
+TOP = {"compat", "errors", "stage_store", "versions"}
+# A folder imports the rows above its own, and itself; folders of one row do not import each other.
+ROWS = [
+    {"errors"},
+    {"compat", "stage_store", "versions"},
+    {"config", "data", "embedding"},
+    {"prompt", "dataset_tools"},
     {"llm", "retrieval"},
-    {"model"},
-    {"evaluation"},
-    {"settings", "recformer_settings", "baseline", "texts", "source"},
-    {"finetuning"},
-    {"train_workers"},
-    {"engine"},
-    {"learned"},
-    {"asked"},
-    {"pipeline", "recformer_pipeline"},
-    {"zero_shot"},
-    {"run_folder"},
-    {"trainer"},
-    {"floor_trainer", "recformer_trainer"},
-    {"registry"},
+    {"model", "evaluation", "distributed"},
+    {"pipeline"},
+    {"trainer", "serving"},
     {"quick_start"},
-    {"results"},
-    {"run"},
-    {"tuning", "study", "recformer_pretrain", "serving"},
-    {"generation"},
-    {"service"},
-    {"serve"},
-    {"demo"},
+    {"study", "tuning"},
     {"cli"},
 ]
-LEVEL = {part: level for level, parts in enumerate(ORDER) for part in parts}
-# Tools that make files stand apart: they know the atomic format, and only the command line knows them.
-APART, APART_MAY = "datasets", {"errors", "data", "datasets"}
+ROW = {part: row for row, parts in enumerate(ROWS) for part in parts}
+# The tools that write datasets take nothing of the others but the format of the files.
+MAY_ONLY = {"dataset_tools": {"errors", "data", "dataset_tools"}}
 HOMES = {
     "transformers": {"llm", "model/recformer"},
     "peft": {"llm"},
     "bitsandbytes": {"llm"},
-    "faiss": {"embedding/index", "embedding/codes", "embedding/near"},
-    "open_clip": {"embedding/clip"},
-    "huggingface_hub": {"datasets/convert/download"},
-    "ray": {"cluster", "tuning", "serve", "train_workers", "generation/actors"},
-    "fastapi": {"service/web"},
-    "prometheus_client": {"service/metrics", "service/web"},
-    "optuna": {"tuning/proposals"},
-    "matplotlib": {"tuning/figures", "study/figures"},
-    "jinja2": {"study/report", "demo/markup"},
-    "gradio": {"demo/page"},
-    "starlette": {"demo/page", "service/web"},
+    "faiss": {"embedding/flat_index", "embedding/residual_codes", "embedding/approximate_index"},
+    "open_clip": {"embedding/clip_text"},
+    "huggingface_hub": {"dataset_tools/convert/readers/download"},
+    "ray": {"distributed", "tuning", "serving/web/app", "serving/batch/actors"},
+    "fastapi": {"serving/web/routes"},
+    "prometheus_client": {"serving/web/metrics", "serving/web/routes"},
+    "optuna": {"tuning/searcher"},
+    "matplotlib": {"tuning/figures", "study/report/figures"},
+    "jinja2": {"study/report/html", "serving/demo/markup"},
+    "gradio": {"serving/demo/page"},
+    "starlette": {"serving/demo/page", "serving/web/routes"},
 }
+NO_RECBOLE = {"embedding", "llm", "retrieval", "dataset_tools"}
 
 
-def files():
+def modules() -> list[Path]:
     return sorted(PACKAGE.rglob("*.py"))
 
 
-def part_of(path: Path) -> str:
+def folder_of(path: Path) -> str:
     relative = path.relative_to(PACKAGE)
     return relative.parts[0] if len(relative.parts) > 1 else relative.stem
 
 
+def place_of(path: Path) -> str:
+    return str(path.relative_to(PACKAGE).with_suffix(""))
+
+
 def imports(path: Path) -> set[str]:
     found = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -84,57 +68,83 @@ def imports(path: Path) -> set[str]:
     return found
 
 
-@pytest.mark.parametrize("path", files(), ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_arrows(path):
-    own = part_of(path)
-    for module in imports(path):
-        parts = module.split(".")
-        if parts[0] != NAME or len(parts) < 2:
-            continue
-        other = parts[1] if parts[1] in LEVEL or parts[1] == APART else "__init__"
-        if own == APART:
-            assert other in APART_MAY | {"__init__"}, f"{path.name} imports {module}"
-        elif other == APART:
-            assert own == "cli", f"{path.name} imports {module}"
-        else:
-            assert LEVEL[other] < LEVEL[own] or other == own, f"{path.name} imports {module}"
+def own_modules(path: Path) -> set[str]:
+    """The modules of the package that a file imports, by place: data/catalogue."""
+    known = {place_of(module).replace("/", ".") for module in modules()}
+    found = set()
+    for dotted in imports(path):
+        parts = dotted.split(".")[1:] if dotted.split(".")[0] == NAME else []
+        while parts and ".".join(parts) not in known:
+            parts.pop()
+        found |= {"/".join(parts)} if parts else set()
+    return found
 
 
-@pytest.mark.parametrize("library", sorted(HOMES))
-def test_heavy_libraries_have_one_home(library):
-    for path in files():
-        place = str(path.relative_to(PACKAGE).with_suffix(""))
-        if any(module.split(".")[0] == library for module in imports(path)):
-            assert any(place == home or place.startswith(f"{home}/") for home in HOMES[library]), place
+def test_arrows():
+    breaches = []
+    for path in modules():
+        own = folder_of(path)
+        for place in own_modules(path) if own != "__init__" else ():
+            other = place.split("/")[0]
+            below = other == own or ROW[other] < ROW[own]
+            if not below or other not in MAY_ONLY.get(own, ROW):
+                breaches.append(f"{place_of(path)} imports {place}")
+            if other == "dataset_tools" and own not in ("dataset_tools", "cli"):
+                breaches.append(f"{place_of(path)} imports {place}, which the command line alone may do")
+    assert not breaches, "\n".join(breaches)
 
 
-def test_embedding_and_llm_know_no_recbole():
-    for path in files():
-        if part_of(path) in ("embedding", "llm", "retrieval", "datasets"):
-            assert not any(module.split(".")[0] == "recbole" for module in imports(path)), path
+def test_every_folder_has_its_row():
+    folders = {path.name for path in PACKAGE.iterdir() if path.is_dir() and any(path.rglob("*.py"))}
+    tops = {path.stem for path in PACKAGE.glob("*.py")} - {"__init__"}
+    assert tops == TOP
+    assert folders | tops == set(ROW)
 
 
-def test_no_config_below_the_model():
-    for path in files():
-        if part_of(path) in ("embedding", "llm", "retrieval", "datasets"):
-            assert "config[" not in path.read_text(), path
+def test_no_folder_holds_more_than_twelve_files():
+    folders = {path.parent for path in modules()}
+    counts = {
+        str(folder.relative_to(PACKAGE)): sum(1 for path in folder.glob("*.py") if path.stem != "__init__")
+        for folder in folders
+    }
+    assert {place: count for place, count in counts.items() if count > MOST_FILES} == {}
 
 
-def test_nothing_is_unpickled_or_evaluated():
-    """`joblib`, `pickle`, `eval`, `exec` and trust in a hub's code have no place; torch.load only reads our own run."""
-    for path in files():
-        text = path.read_text()
-        tree = ast.parse(text)
-        calls = {n.func.id for n in ast.walk(tree) if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)}
-        assert not calls & {"eval", "exec"}, path
-        assert not imports(path) & {"pickle", "joblib", "dill"}, path
-        trusted = [
-            k for n in ast.walk(tree) if isinstance(n, ast.Call) for k in n.keywords if k.arg == "trust_remote_code"
-        ]
-        assert all(isinstance(k.value, ast.Constant) and k.value.value is False for k in trusted), path
-        assert "torch.load(" not in text or path.name == "baseline.py", path
+def test_no_circle():
+    arrows = {place_of(path): own_modules(path) for path in modules() if path.stem != "__init__"}
+    state: dict[str, int] = {}
+    circles = []
+
+    def visit(place: str, way: list[str]) -> None:
+        state[place] = 1
+        for other in arrows.get(place, ()):
+            if state.get(other) == 1 and other != place:
+                circles.append(" -> ".join([*way[way.index(other) :], other]))
+            elif other not in state:
+                visit(other, [*way, other])
+        state[place] = 2
+
+    for place in arrows:
+        if place not in state:
+            visit(place, [place])
+    assert circles == []
 
 
-def test_every_module_says_what_it_is():
-    for path in files():
-        assert ast.get_docstring(ast.parse(path.read_text())), path
+def test_heavy_libraries_have_one_home():
+    strays = [
+        f"{place_of(path)} imports {library}"
+        for path in modules()
+        for library in {module.split(".")[0] for module in imports(path)} & set(HOMES)
+        if not any(place_of(path) == home or place_of(path).startswith(f"{home}/") for home in HOMES[library])
+    ]
+    assert strays == []
+
+
+def test_recbole_and_config_stay_out_of_the_plain_folders():
+    strays = [
+        place_of(path)
+        for path in modules()
+        if folder_of(path) in NO_RECBOLE
+        and (any(module.split(".")[0] == "recbole" for module in imports(path)) or "config[" in path.read_text("utf-8"))
+    ]
+    assert strays == []

@@ -4,10 +4,10 @@ import pytest
 from fakes import INTER, ITEM, SMALL, write_tiny
 
 from recbole_llmfashion.config.configurator import load_config
+from recbole_llmfashion.data.loaders import make_loaders, stage_root
 from recbole_llmfashion.model.llmfashionrec import LLMFashionRec
 from recbole_llmfashion.pipeline.pipeline import Pipeline
 from recbole_llmfashion.stage_store import StageStore
-from recbole_llmfashion.trainer.recbole_models import make_loaders, stage_root
 
 HEAD, *ROWS = INTER.splitlines()
 

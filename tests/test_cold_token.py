@@ -10,6 +10,7 @@ from recbole.utils import init_seed
 from torch import nn
 
 from recbole_llmfashion.config.configurator import load_config
+from recbole_llmfashion.data.loaders import make_loaders, stage_root
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.quick_start.experiment import run_experiment
 from recbole_llmfashion.quick_start.registry import MODEL_TABLE, get_model
@@ -17,19 +18,13 @@ from recbole_llmfashion.stage_store import StageStore, stage_seed
 from recbole_llmfashion.trainer import recbole_models
 from recbole_llmfashion.trainer.cold_token import (
     OneItemMore,
+    check_cold_token,
     cold_items,
     finish,
     finished,
     fresh_rows,
 )
-from recbole_llmfashion.trainer.recbole_models import (
-    check_cold_token,
-    load_trained,
-    make_loaders,
-    make_trainer,
-    stage_root,
-    trained,
-)
+from recbole_llmfashion.trainer.recbole_models import load_trained, make_trainer, trained
 
 ID_MODELS = ("GRU4Rec", "SASRec", "BERT4Rec", "NextItNet", "CORE")
 

@@ -7,14 +7,9 @@ import pytest
 from recbole.model.sequential_recommender import CORE, SASRec
 
 from recbole_llmfashion.config import configurator as module
-from recbole_llmfashion.config.configurator import (
-    known_keys,
-    lineage,
-    load_config,
-    own_keys,
-    read_yaml,
-    recbole_keys,
-)
+from recbole_llmfashion.config.configurator import load_config
+from recbole_llmfashion.config.keys import known_keys, lineage, own_keys, recbole_keys
+from recbole_llmfashion.config.yaml_files import read_yaml
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.model.llmfashionrec import LLMFashionRec
 from recbole_llmfashion.model.recformer.model import Recformer, RecformerQuery

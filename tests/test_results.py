@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from recbole_llmfashion.evaluation import result_table
-from recbole_llmfashion.quick_start.experiment import Result
+from recbole_llmfashion.evaluation.result import Result
 from recbole_llmfashion.quick_start.peak_memory import PeakMemory
 
 RUN = result_table.Run("shoes", "ab" * 32, [5], "run_recbole_llm.py --model=CORE --dataset=shoes")

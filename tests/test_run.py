@@ -6,7 +6,8 @@ import pytest
 from fakes import INTER, ITEM, SEARCH, write_tiny
 
 from recbole_llmfashion.cli import train as module
-from recbole_llmfashion.cli.train import main, parse
+from recbole_llmfashion.cli.train import main
+from recbole_llmfashion.config.command_line import parse
 from recbole_llmfashion.errors import UserError
 
 

@@ -14,6 +14,7 @@ from ray import cloudpickle
 from safetensors.torch import load_file
 from train_fakes import SETTINGS, STEPS, examples, item_index
 
+from recbole_llmfashion.config.keys import PLACES
 from recbole_llmfashion.distributed import finetune_workers
 from recbole_llmfashion.distributed.cluster import cluster
 from recbole_llmfashion.distributed.finetune_workers import finetune_on_workers, share
@@ -23,7 +24,6 @@ from recbole_llmfashion.llm.finetuning.job import BackboneChoice, Finetuning
 from recbole_llmfashion.llm.modeling.backbone import load_tokenizer
 from recbole_llmfashion.pipeline.language_model import Engine
 from recbole_llmfashion.stage_store import StageStore
-from recbole_llmfashion.trainer.recbole_models import PLACES
 
 cloudpickle.register_pickle_by_value(sys.modules[__name__])
 BACKBONE = str(SMALL["llm_name_or_path"])

@@ -15,18 +15,18 @@ from recbole_llmfashion.cli.main import app
 from recbole_llmfashion.cli.train import main
 from recbole_llmfashion.config import configurator as config_module
 from recbole_llmfashion.config.configurator import load_config
+from recbole_llmfashion.data.loaders import make_loaders
 from recbole_llmfashion.data.tie_breaking import tie_rank
 from recbole_llmfashion.errors import UserError
-from recbole_llmfashion.llm.generation.response_cache import Response
 from recbole_llmfashion.llm.modeling.backbone import load_backbone
 from recbole_llmfashion.llm.modeling.item_embeddings import add_items
 from recbole_llmfashion.model.llmfashionrec import LLMFashionRec
+from recbole_llmfashion.pipeline.pipeline import ANSWERING, ZeroShot, answering_config
+from recbole_llmfashion.prompt.response import Response
 from recbole_llmfashion.quick_start.experiment import run_experiment
 from recbole_llmfashion.serving.recommender import Recommender
 from recbole_llmfashion.stage_store import StageStore
 from recbole_llmfashion.trainer.llmfashionrec import LLMFashionRecTrainer
-from recbole_llmfashion.trainer.recbole_models import make_loaders
-from recbole_llmfashion.zero_shot import ANSWERING, ZeroShot, answering_config
 
 LEARNED = {"title", "clip", "adapter"}
 KEYS = {**SMALL, "click_filter": "none"}  # the paper's filter looks at test targets

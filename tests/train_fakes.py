@@ -14,12 +14,8 @@ from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.llm.batching import Example
 from recbole_llmfashion.llm.finetuning import data_parallel as ranks_module
 from recbole_llmfashion.llm.finetuning.data_parallel import Ranks
-from recbole_llmfashion.llm.finetuning.finetune import (
-    CheckpointFolder,
-    FinetuneLog,
-    FinetuneSettings,
-    finetune,
-)
+from recbole_llmfashion.llm.finetuning.finetune import CheckpointFolder, finetune
+from recbole_llmfashion.llm.finetuning.settings import FinetuneLog, FinetuneSettings
 from recbole_llmfashion.llm.modeling.backbone import load_backbone, vocabulary_size
 from recbole_llmfashion.llm.modeling.item_embeddings import add_items
 from recbole_llmfashion.prompt.item_tokens import ItemIndex, atomic_index

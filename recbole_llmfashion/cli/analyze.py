@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from recbole_llmfashion.data.atomic.folder import read_folder
 from recbole_llmfashion.errors import UserError
-from recbole_llmfashion.study.analysis import paper
+from recbole_llmfashion.study.analysis import contrasts
 from recbole_llmfashion.study.analysis.document import assemble
 from recbole_llmfashion.study.analysis.measure import measure
 from recbole_llmfashion.study.report.write import write
@@ -61,4 +61,4 @@ def _contrasts(names: Sequence[str], asked: Sequence[str]) -> list[str]:
     for name in asked:
         if name not in names:
             raise UserError(f"--contrast: '{name}' is none of the given folders: {', '.join(names)}")
-    return list(dict.fromkeys(asked)) or [name for name in paper.CONTRASTS if name in names]
+    return list(dict.fromkeys(asked)) or [name for name in contrasts.CONTRASTS if name in names]

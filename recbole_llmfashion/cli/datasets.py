@@ -10,11 +10,15 @@ from typing import Annotated
 import typer
 
 from recbole_llmfashion.cli import convert as sources
-from recbole_llmfashion.data.atomic.folder import read_folder, write_folder
+from recbole_llmfashion.data.atomic.folder import check_clean, read_folder, write_folder
 from recbole_llmfashion.dataset_tools.clean import clean
 from recbole_llmfashion.dataset_tools.convert.finish import Queries
 from recbole_llmfashion.dataset_tools.convert.sources.table import TableColumns, convert_table
+from recbole_llmfashion.dataset_tools.simulate.simulation import CATEGORIES, Settings, simulate_category
+from recbole_llmfashion.dataset_tools.simulate.write import refuse_foreign, write
+from recbole_llmfashion.dataset_tools.statistics import measure
 from recbole_llmfashion.dataset_tools.validate import validate
+from recbole_llmfashion.errors import UserError
 
 _Folder = Annotated[Path, typer.Argument(metavar="DIR", help="folder of a dataset; its files are named after it")]
 
@@ -23,6 +27,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands to `app`; `convert` is a group."""
     app.command("validate")(_validate)
     app.command("clean")(_clean)
+    app.command("simulate")(simulate)
     convert = typer.Typer(help="Make clean atomic files from other formats.", no_args_is_help=True)
     convert.command("table")(_table)
     sources.register(convert)
@@ -83,3 +88,33 @@ def _table(
     for line in convert_table(*places, drop_unknown_items, queries, show_progress=True)[1]:
         typer.echo(line)
     typer.echo(f"written: {out}")
+
+
+def simulate(
+    category: Annotated[str, typer.Option(help=f"one of {', '.join(CATEGORIES)}")],
+    out: Annotated[Path, typer.Option(help="folder to write; its name is the dataset's")],
+    users: Annotated[int | None, typer.Option(help="number of users")] = None,
+    table1: Annotated[bool, typer.Option("--table1", help="as many users as Table 1 has")] = False,
+    items: Annotated[int | None, typer.Option(help="number of items; Table 1's ratio by default")] = None,
+    mean_length: Annotated[
+        float | None, typer.Option("--mean-length", "--mean_length", help="item actions a user; Table 1 by default")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="the same seed gives the same bytes")] = 1,
+) -> None:
+    """Simulate a shop's year and write it as atomic files, with a README.md that says so."""
+    if (users is None) is not table1:
+        raise UserError("simulate: give --users N, or --table1 for the paper's full size, and not both")
+    if users is None:
+        users = CATEGORIES[category].users if category in CATEGORIES else 1
+    settings = Settings(category=category, users=users, seed=seed, items=items, mean_length=mean_length)
+    kind, *_ = settings.resolved()
+    refuse_foreign(out)
+    folder = simulate_category(settings, out, show_progress=True)
+    check_clean(folder)
+    out.mkdir(parents=True, exist_ok=True)
+    write(folder, settings)
+    s = measure(folder)
+    typer.echo(
+        f"{out}: simulated {kind.name}, {s.users:,} users, {s.items:,} items, {s.interactions:,} interactions after "
+        f"the click filter (mean length {s.mean_length:.2f}), {s.searches:,} searches"
+    )

@@ -8,11 +8,13 @@ import torch
 import typer
 from tqdm import tqdm
 
-from recbole_llmfashion.cli.train import find_dataset, log_level
-from recbole_llmfashion.config.configurator import LLMFashionConfig, load_config, read_yaml
-from recbole_llmfashion.llm.generation.response_cache import Response
+from recbole_llmfashion.cli.terminal import log_level
+from recbole_llmfashion.config.configurator import LLMFashionConfig, load_config
+from recbole_llmfashion.config.yaml_files import read_yaml
+from recbole_llmfashion.data.loaders import find_dataset
 from recbole_llmfashion.pipeline.load import LoadedRun, load_run
 from recbole_llmfashion.pipeline.manifest import Manifest
+from recbole_llmfashion.prompt.response import Response
 from recbole_llmfashion.quick_start.registry import get_model
 from recbole_llmfashion.serving.batch.prompts import Questions, ask
 from recbole_llmfashion.serving.batch.request import Request, parse

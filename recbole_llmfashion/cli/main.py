@@ -10,9 +10,7 @@ import typer
 from recbole_llmfashion.cli import analyze as analysis
 from recbole_llmfashion.cli import datasets, pretrain, serving, study
 from recbole_llmfashion.cli import generate as generation
-from recbole_llmfashion.cli.train import guarded
-from recbole_llmfashion.datasets.simulate import command as simulate
-from recbole_llmfashion.demo import command as demo
+from recbole_llmfashion.cli.terminal import guarded
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -21,13 +19,11 @@ app = typer.Typer(
     help="Tools around run_recbole_llm.py: datasets, Recformer's pre-training, the studies of the paper, serving.",
 )
 datasets.register(app)
-simulate.register(app)
 study.register(app)
 analysis.register(app)
 pretrain.register(app)
 serving.register(app)
 generation.register(app)
-demo.register(app)
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""The commands `recommend` and `export`: options in, lines out. Holds none of the work."""
+"""The commands `recommend`, `export` and `demo`: options in, lines out. Holds none of the work."""
 
 import json
 from dataclasses import asdict
@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from recbole_llmfashion.pipeline.manifest import export_run, read_manifest
+from recbole_llmfashion.serving.demo import page
 from recbole_llmfashion.serving.recommender import Recommender
 from recbole_llmfashion.serving.session import read_actions
 
@@ -19,6 +20,7 @@ def register(app: typer.Typer) -> None:
     """Adds the commands to `app`."""
     app.command("recommend")(_recommend)
     app.command("export")(_export)
+    app.command("demo")(_demo)
 
 
 def _recommend(
@@ -54,3 +56,19 @@ def _export(
     if "backbone" not in content["parts"]:
         typer.echo(f"not in the folder: the backbone; the machine that loads it asks the hub for {backbone['name']}")
     typer.echo(f"written: {out}")
+
+
+def _demo(
+    run: Annotated[
+        Path, typer.Option("--run", metavar="DIR", help="a run folder, `run` in results.json, or an exported")
+    ],
+    host: Annotated[
+        str, typer.Option(help="address to listen at; everybody who reaches it can use the page")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535)] = 7860,
+) -> None:
+    """Show a run on a page: search and click as a customer, see prompt, answer and lists."""
+    page.gradio()  # where it is missing, that is said before a run is loaded
+    blocks = page.build(page.Pages(Recommender.load(run)))
+    typer.echo(f"http://{host}:{port}/ shows {run}; Ctrl-C ends it")
+    page.serve(blocks, host, port)

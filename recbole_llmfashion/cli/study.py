@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import typer
 
-from recbole_llmfashion.cli.train import log_level
+from recbole_llmfashion.cli.terminal import log_level
 from recbole_llmfashion.errors import UserError, did_you_mean
 from recbole_llmfashion.study import (
     ablation,

@@ -12,15 +12,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ray import tune
-
-from recbole_llmfashion.cli.train import guarded, log_level
+from recbole_llmfashion.cli.terminal import guarded, log_level
 from recbole_llmfashion.distributed.cluster import cluster
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.tuning import figures, report
-from recbole_llmfashion.tuning.objective import STEP, VALUE, make_objective
+from recbole_llmfashion.tuning.objective import make_objective
 from recbole_llmfashion.tuning.plan import plan
-from recbole_llmfashion.tuning.scheduler import search
+from recbole_llmfashion.tuning.scheduler import reporter, search
 from recbole_llmfashion.tuning.trial_log import FINISHED, Journal, Trial
 
 
@@ -61,7 +59,7 @@ def main_job(argv: Sequence[str]) -> int:
         report.write(folder, header, journal, keys)
 
     with cluster(made.options.address):
-        search(make_objective(made.job), made.space, made.settings, journal, header.default, on_end, _reporter(keys))
+        search(make_objective(made.job), made.space, made.settings, journal, header.default, on_end, reporter(keys))
     report.write(folder, header, journal, keys)
     figures.draw(folder / "search.png", made.space, list(journal.trials.values()), header.metric, header.bigger)
     print((folder / "table.md").read_text(encoding="utf-8"))
@@ -69,17 +67,6 @@ def main_job(argv: Sequence[str]) -> int:
         raise UserError(f"stopped after {len(journal.ended())} trials; the same command with --resume goes on")
     print(f"written: {folder}/table.md, trials.parquet, search.png" + (", best.yaml" if journal.best() else ""))
     return int(not any(trial.status == FINISHED for trial in journal.ended()))
-
-
-def _reporter(keys: list[str]) -> tune.ProgressReporter:
-    """Ray's table of trials, on the terminal while the search runs."""
-    return tune.CLIReporter(
-        metric_columns={STEP: "report", VALUE: "validation", "time_total_s": "seconds"},
-        parameter_columns=keys,
-        max_report_frequency=15,
-        max_progress_rows=20,
-        sort_by_metric=True,
-    )
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -10,28 +10,24 @@ know what any key means.
 
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from functools import cache
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import recbole
-import yaml
 from recbole.config import Config
-from recbole.utils import argument_list
 
 from recbole_llmfashion import compat
+from recbole_llmfashion.config.keys import (
+    _WITHOUT_EFFECT,
+    keys_of,
+    lineage,
+    own_keys,
+    properties_folder,
+    recbole_keys,
+    reject_unknown_keys,
+)
+from recbole_llmfashion.config.yaml_files import YamlLoader, read_yaml
 from recbole_llmfashion.errors import UserError, did_you_mean
-
-RECBOLE_PROPERTIES = Path(recbole.__file__).parent / "properties"
-# Keys that RecBole reads from a config and that stand in none of its YAML files.
-_RECBOLE_UNLISTED = {"config_file", "config_files", "model", "dataset", "reg_weight", "nproc", "rm_dup_inter"}
-
-
-def properties_folder() -> Path:
-    """The copy of `properties/` that the wheel carries, or that of the checkout."""
-    carried = Path(__file__).parents[1] / "properties"
-    return carried if carried.is_dir() else Path(__file__).parents[2] / "properties"
 
 
 def tuned_file(dataset: str, model: str) -> Path | None:
@@ -40,80 +36,11 @@ def tuned_file(dataset: str, model: str) -> Path | None:
     return path if path.is_file() else None
 
 
-class YamlLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]  # libyaml, where PyYAML has it
-    """YAML 1.1 reads 1e-5 as text; RecBole's users write it as a number."""
-
-
 YamlLoader.add_implicit_resolver(
     "tag:yaml.org,2002:float",
     re.compile(r"^[-+]?(\d[\d_]*)(\.[\d_]*)?[eE][-+]?\d+$|^[-+]?\d[\d_]*\.[\d_]*$|^[-+]?\.\d+$|^[-+]?\.(inf|nan)$"),
     list("-+0123456789."),
 )
-
-
-def read_yaml(path: Path) -> dict[str, Any]:
-    """A YAML file as a dict; an absent file, a broken one or one that is no mapping is a UserError."""
-    try:
-        value = yaml.load(path.read_text(encoding="utf-8"), Loader=YamlLoader)
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file; --config_files takes YAML files separated by spaces") from None
-    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
-        raise UserError(f"{path}: not readable as YAML ({' '.join(str(error).split())}); mend it") from None
-    if not isinstance(value, dict | None):
-        raise UserError(f"{path}: expected `key: value` lines, found a {type(value).__name__}")
-    return value or {}
-
-
-@cache
-def _keys_of(path: Path) -> frozenset[str]:
-    return frozenset(read_yaml(path)) if path.is_file() else frozenset()
-
-
-def recbole_keys(model: str) -> frozenset[str]:
-    """Every key that RecBole itself knows for a model."""
-    lists = (argument_list.general_arguments, argument_list.training_arguments, argument_list.evaluation_arguments)
-    keys = {key for arguments in (*lists, argument_list.dataset_arguments) for key in arguments}
-    for name in ("overall", "dataset/sample", f"model/{model}", "quick_start_config/sequential"):
-        keys |= _keys_of(RECBOLE_PROPERTIES / f"{name}.yaml")
-    return frozenset(keys | _RECBOLE_UNLISTED)
-
-
-def lineage(model: str | type) -> list[str]:
-    """Names whose files model/<name>.yaml hold for a model: its bases among the classes of this package, then its own.
-
-    Args:
-        model: a class, or the name of one that extends none of ours.
-    """
-    if isinstance(model, str):
-        return [model]
-    package = __name__.split(".")[0]
-    bases = [base.__name__ for base in model.__mro__[1:] if base.__module__.split(".")[0] == package]
-    return [*reversed(bases), model.__name__]
-
-
-def own_keys(model: str | type) -> frozenset[str]:
-    """Every key of properties/ that holds for a model, as `lineage` takes it."""
-    root, models = properties_folder(), [f"model/{name}" for name in lineage(model)]
-    return frozenset().union(*(_keys_of(root / f"{name}.yaml") for name in ("overall", "dataset/default", *models)))
-
-
-def keys_of(model: str | type) -> frozenset[str]:
-    """Every key that a model understands, RecBole's and ours, as `lineage` takes it."""
-    return recbole_keys(lineage(model)[-1]) | own_keys(model)
-
-
-def known_keys(models: Iterable[str]) -> frozenset[str]:
-    """Every key that one of the models understands."""
-    return frozenset().union(*map(keys_of, models))
-
-
-def reject_unknown_keys(keys: Iterable[str], models: Iterable[str], source: str) -> None:
-    """Raises UserError on the first key that no model of the registry understands, with the nearest that one does."""
-    known = known_keys(models)
-    for key in keys:
-        if key not in known:
-            hint = did_you_mean(key, sorted(known), "the keys stand in properties/", 0.6)
-            raise UserError(f"{source}: unknown key '{key}'; {hint}")
 
 
 def _check_types(defaults: Mapping[str, Any], values: Mapping[str, Any], source: str) -> None:
@@ -212,3 +139,41 @@ def check_valid_metric(config: LLMFashionConfig) -> None:
     if wanted.lower() not in map(str.lower, computed):
         hint = did_you_mean(wanted, computed, "metrics and topk decide what is", 0.6)
         raise UserError(f"valid_metric: '{wanted}' is not computed; {hint}")
+
+
+def learning_keys(config: LLMFashionConfig) -> dict[str, Any]:
+    """The part of a config that what a RecBole model learns can depend on."""
+    values = {key: config.final_config_dict.get(key) for key in sorted(keys_of(config.model_class) - _WITHOUT_EFFECT)}
+    return {key: value for key, value in values.items() if isinstance(value, str | int | float | bool | list | dict)}
+
+
+def source_config(config: LLMFashionConfig, keys: Mapping[str, Any] | None = None) -> LLMFashionConfig:
+    """The config of the same model's run on `source_dataset`: same files, same command line, no source.
+
+    The source's dataset file, and its tuned file where `tuned` is set, take the place of the target's, whose keys were
+    chosen on rows that zero-shot does not have.
+
+    Args:
+        config: of the run on the target.
+        keys: over the command line.
+
+    Raises:
+        UserError: the source is the target, or its folder is not there.
+    """
+    source = str(config["source_dataset"])
+    if source == config["dataset"]:
+        raise UserError(f"source_dataset: '{source}' is the dataset itself; leave it empty, or name another")
+    overrides = config["command_line"] | {"source_dataset": None} | dict(keys or {})
+    found = load_config(config.model_class, source, config["config_layers"], overrides, config["model_names"])
+    folder = Path(found["data_path"])
+    if not folder.is_dir():
+        raise UserError(
+            f"source_dataset: {folder} is not there; make it with recbole-llmfashion simulate or convert, "
+            f"--out {folder}, or name a folder beside the dataset's"
+        )
+    return found
+
+
+def no_core() -> Any:
+    """Stands where CORE's table is handed over: zero-shot has none to ask for."""
+    raise AssertionError("zero-shot asks for no table of CORE")

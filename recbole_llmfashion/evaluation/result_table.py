@@ -7,12 +7,11 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
 from recbole_llmfashion.evaluation.collector import RANK_COLUMNS
-from recbole_llmfashion.quick_start.experiment import Result
+from recbole_llmfashion.evaluation.result import Result, model_entry
 from recbole_llmfashion.versions import versions
 
 COLUMNS = ("recall@10", "ndcg@10", "mrr@10", "mrr")
@@ -26,21 +25,6 @@ class Run:
     data_sha256: str
     seeds: Sequence[int]
     command: str
-
-
-def model_entry(result: Result | str) -> dict[str, Any]:
-    """A model's part of results.json; a text is the reason why it failed."""
-    if isinstance(result, str):
-        return {"status": f"failed: {result}"}
-    return {
-        "status": "ok",
-        **result.metrics,
-        "valid": result.valid,
-        "seconds": {stage: round(seconds, 3) for stage, seconds in result.seconds.items()},
-        "stages_reused": result.reused,
-        "peak_memory_mb": round(result.peak_memory_mb, 1),
-        **result.details,
-    }
 
 
 def table(run: Run, results: Mapping[str, Result | str]) -> str:

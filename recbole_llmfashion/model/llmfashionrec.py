@@ -13,7 +13,6 @@ from recbole.model.abstract_recommender import SequentialRecommender
 from recbole.utils import InputType
 
 from recbole_llmfashion.data.tie_breaking import tie_rank
-from recbole_llmfashion.model.seq_knn import with_pad_column
 from recbole_llmfashion.prompt.dataloader import (
     ACTED_ITEMS,
     MEMORY_ITEMS,
@@ -23,19 +22,19 @@ from recbole_llmfashion.prompt.dataloader import (
 )
 from recbole_llmfashion.prompt.response import parse_response
 from recbole_llmfashion.retrieval.item_order import Order
+from recbole_llmfashion.retrieval.rankers import Parts
 from recbole_llmfashion.retrieval.ranking import (
     FUSED,
     GROUPS,
     Mixing,
-    Parts,
     Question,
     Ranked,
     Ranking,
-    Validity,
     Weights,
     rank,
 )
-from recbole_llmfashion.retrieval.ties import scores_from_order
+from recbole_llmfashion.retrieval.response_stats import Validity
+from recbole_llmfashion.retrieval.ties import scores_from_order, with_pad_column
 
 
 class LLMFashionRec(SequentialRecommender):

@@ -19,9 +19,9 @@ from torch.nn.utils.rnn import pad_sequence
 
 from recbole_llmfashion.data.dataset import HISTORY_LENGTH
 from recbole_llmfashion.data.tie_breaking import tie_rank
-from recbole_llmfashion.model.seq_knn import popular_order, with_pad_column
 from recbole_llmfashion.retrieval.item_order import Led, Order, Several
-from recbole_llmfashion.retrieval.ties import scores_from_order
+from recbole_llmfashion.retrieval.popularity_list import popular_order
+from recbole_llmfashion.retrieval.ties import scores_from_order, with_pad_column
 
 SOURCES = ("memory", "title", "popularity")
 

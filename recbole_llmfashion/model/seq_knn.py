@@ -13,38 +13,9 @@ from scipy import sparse
 
 from recbole_llmfashion.data.tie_breaking import tie_rank
 from recbole_llmfashion.errors import UserError
-from recbole_llmfashion.retrieval.item_order import Fixed, Order
+from recbole_llmfashion.retrieval.item_order import Order
 from recbole_llmfashion.retrieval.scored_order import Scored, WholeTable
-from recbole_llmfashion.retrieval.ties import order_by_score, scores_from_order
-
-
-class Popularity(SequentialRecommender):
-    """Items by the number of training actions, the same list for everybody.
-
-    Args:
-        config: RecBole's.
-        dataset: the training part.
-    """
-
-    input_type = InputType.POINTWISE
-
-    def __init__(self, config: Any, dataset: Any) -> None:
-        super().__init__(config, dataset)
-        self.tie = torch.from_numpy(tie_rank(dataset.catalogue.item_ids))
-        self._order = popular_order(dataset.popularity(), self.tie)
-        self.register_buffer("scores", with_pad_column(scores_from_order(self._order.top(len(self.tie)))))
-
-    def ordered(self, interaction: Any) -> Order:
-        """[B, N] the same order of catalogue positions in each row."""
-        return self._order.times(len(interaction))
-
-    def full_sort_predict(self, interaction: Any) -> torch.Tensor:
-        """[B, N + 1] the same strictly ordered scores in each row."""
-        return self.scores.repeat(len(interaction), 1)
-
-    def predict(self, interaction: Any) -> torch.Tensor:
-        """[B] the score of each row's own item."""
-        return self.scores[0, interaction[self.ITEM_ID]]
+from recbole_llmfashion.retrieval.ties import scores_from_order, with_pad_column
 
 
 class SeqKNN(SequentialRecommender):
@@ -110,13 +81,3 @@ def item_cosines(users: np.ndarray, items: np.ndarray, count: int) -> sparse.csr
     row, column = together.row[apart], together.col[apart]
     value = together.data[apart] / np.sqrt(number[row] * number[column])
     return sparse.coo_array((value, (row, column)), shape=(count, count)).tocsr()
-
-
-def popular_order(popularity: np.ndarray, tie: torch.Tensor) -> Fixed:
-    """Items by popularity [N], equal ones by tie [N] int64."""
-    return Fixed(order_by_score(torch.from_numpy(popularity).double()[None], tie)[0])
-
-
-def with_pad_column(scores: torch.Tensor) -> torch.Tensor:
-    """[B, N] by catalogue position -> [B, N + 1] by RecBole's internal id, the pad row last of all."""
-    return torch.cat([torch.zeros_like(scores[:, :1]), scores], dim=1)

@@ -16,20 +16,20 @@ from recbole_llmfashion.config.configurator import LLMFashionConfig
 from recbole_llmfashion.embedding import approximate_index as near
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.llm.batching import Example
-from recbole_llmfashion.llm.generation.response_cache import AnswerBook, Response
+from recbole_llmfashion.llm.generation.response_cache import AnswerBook
 from recbole_llmfashion.llm.modeling.backbone import check_spelling
 from recbole_llmfashion.pipeline import settings
 from recbole_llmfashion.pipeline.training import Learned
 from recbole_llmfashion.prompt.builder import PromptBuilder
 from recbole_llmfashion.prompt.dataloader import LLMFashionRecDataLoader
-from recbole_llmfashion.prompt.item_tokens import ItemIndex, atomic_index, semantic_index
-from recbole_llmfashion.prompt.item_words import item_words
+from recbole_llmfashion.prompt.item_tokens import ItemIndex, atomic_index, item_words, semantic_index
 from recbole_llmfashion.prompt.memory import MemoryLog, QueryProductMemory
+from recbole_llmfashion.prompt.response import Response
 from recbole_llmfashion.prompt.template import get_template
 from recbole_llmfashion.prompt.texts import DatasetTexts
 from recbole_llmfashion.retrieval.cosine_table import Near, Search
-from recbole_llmfashion.retrieval.identity_list import IdentityList
-from recbole_llmfashion.retrieval.ranking import FUSED_DEPTH, Parts, Ranker
+from recbole_llmfashion.retrieval.id_list import IdentityList
+from recbole_llmfashion.retrieval.rankers import FUSED_DEPTH, Parts, Ranker
 from recbole_llmfashion.retrieval.title_list import TitleList
 from recbole_llmfashion.stage_store import StageStore, sha256_arrays, sha256_texts, stage_seed
 

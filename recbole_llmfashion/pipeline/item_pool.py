@@ -17,7 +17,7 @@ from recbole_llmfashion.data.atomic.checks import ID_BREAK
 from recbole_llmfashion.data.catalogue import TEXT_ATTRIBUTES, Catalogue
 from recbole_llmfashion.embedding.flat_index import FlatIndex
 from recbole_llmfashion.errors import UserError, did_you_mean
-from recbole_llmfashion.prompt.template import UNTITLED, neutralize
+from recbole_llmfashion.prompt.texts import UNTITLED, neutralize
 
 Encode = Callable[[Sequence[str]], np.ndarray]
 

@@ -21,13 +21,14 @@ from recbole_llmfashion.llm.batching import Example
 from recbole_llmfashion.llm.finetuning.finetune import CheckpointFolder, load_adapter
 from recbole_llmfashion.llm.finetuning.job import BackboneChoice, Finetuning
 from recbole_llmfashion.llm.generation.generator import make_generator
-from recbole_llmfashion.llm.generation.response_cache import Response, respond
+from recbole_llmfashion.llm.generation.response_cache import respond
 from recbole_llmfashion.llm.generation.vllm_backend import check_interpreter, vllm_generate
 from recbole_llmfashion.llm.modeling.backbone import Backbone, load_tokenizer, vocabulary_size
 from recbole_llmfashion.llm.modeling.merge import merge_adapter
 from recbole_llmfashion.llm.modeling.tiny_falcon import SHIPPED, save_untrained
 from recbole_llmfashion.pipeline import settings
 from recbole_llmfashion.prompt.item_tokens import ItemIndex
+from recbole_llmfashion.prompt.response import Response
 from recbole_llmfashion.stage_store import StageStore, sha256, sha256_arrays, stage_seed
 
 EMBEDDED, UNTRAINED = "embedded", "embedded-untrained"

@@ -17,6 +17,7 @@ from recbole_llmfashion.data.catalogue import TEXT_ATTRIBUTES, Catalogue
 from recbole_llmfashion.embedding import approximate_index as near
 from recbole_llmfashion.embedding.approximate_index import IndexKind
 from recbole_llmfashion.embedding.clip_text import ClipText
+from recbole_llmfashion.embedding.query_title_pairs import fold
 from recbole_llmfashion.embedding.residual_codes import ResidualCodes
 from recbole_llmfashion.embedding.title_model import TitleModel
 from recbole_llmfashion.errors import UserError
@@ -25,12 +26,11 @@ from recbole_llmfashion.llm.modeling.adapter import load_adapter
 from recbole_llmfashion.llm.modeling.backbone import load_backbone, load_tokenizer
 from recbole_llmfashion.llm.modeling.item_embeddings import add_items
 from recbole_llmfashion.pipeline.item_pool import Stock
-from recbole_llmfashion.pipeline.manifest import Manifest, read_manifest
-from recbole_llmfashion.pipeline.save import OWN
-from recbole_llmfashion.prompt.builder import PromptSettings
-from recbole_llmfashion.prompt.item_tokens import ItemIndex
-from recbole_llmfashion.prompt.item_words import item_words
-from recbole_llmfashion.prompt.memory import MemoryLog
+from recbole_llmfashion.pipeline.manifest import OWN, Manifest, read_manifest
+from recbole_llmfashion.prompt.builder import PromptBuilder, PromptSettings
+from recbole_llmfashion.prompt.item_tokens import ItemIndex, item_words
+from recbole_llmfashion.prompt.memory import MemoryLog, QueryProductMemory
+from recbole_llmfashion.prompt.template import get_template
 from recbole_llmfashion.retrieval.cosine_table import Near, Search
 from recbole_llmfashion.retrieval.ranking import Mixing
 from recbole_llmfashion.versions import versions
@@ -201,3 +201,35 @@ def _memory(own: Path, vectors: Mapping[str, np.ndarray], settings: Mapping[str,
     log = MemoryLog(search, query, frame["item"].to_numpy(np.int64), frame["position"].to_numpy(np.int64))
     products = max(settings["products"], settings["depth"])
     return MemoryFiles(log, tuple(queries), vectors["memory"], settings["neighbors"], products)
+
+
+def make_builder(run: LoadedRun, stock: Stock, index: ItemIndex | None) -> PromptBuilder:
+    """Prompts about these items, and about no query yet."""
+    template, nothing = get_template(run.template), np.zeros(0, np.int64)
+    return PromptBuilder(run.tokenizer, template, stock.catalogue, (), nothing, None, run.prompt, index)
+
+
+def make_memory(run: LoadedRun, stock: Stock, tie: np.ndarray) -> QueryProductMemory | None:
+    """The memory of live items; None where none of its products is left."""
+    files = run.memory
+    if files is None or run.clip is None:
+        return None
+    keep = stock.live[files.log.item]
+    if not keep.any():
+        return None
+    log = MemoryLog(files.log.search[keep], files.log.query[keep], files.log.item[keep], files.log.position[keep])
+    return QueryProductMemory(log, files.queries, _Keys(run, files), files.neighbors, files.products, tie)
+
+
+class _Keys:
+    """Texts to unit vectors; those of the run's own keys are the evaluation's, to the last bit."""
+
+    def __init__(self, run: LoadedRun, files: MemoryFiles) -> None:
+        assert run.clip is not None
+        self._encode = run.clip.encode
+        self._vectors = dict(zip(sorted({fold(query) for query in files.queries}), files.vectors, strict=True))
+
+    def __call__(self, texts: Sequence[str]) -> np.ndarray:
+        if all(text in self._vectors for text in texts):
+            return np.stack([self._vectors[text] for text in texts])
+        return self._encode(texts)

@@ -19,6 +19,8 @@ from typing import Any
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.stage_store import sha256
 
+OWN = "run"  # the part that is the run folder itself
+
 FORMAT = 2  # raise it when files change their meaning; a reader refuses what is newer than itself
 MANIFEST = "manifest.json"
 SUFFIXES = (".json", ".safetensors", ".parquet", ".faiss", ".model", ".jinja", ".txt", ".md")

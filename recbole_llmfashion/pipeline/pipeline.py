@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from recbole_llmfashion.config.configurator import LLMFashionConfig
+from recbole_llmfashion.config.configurator import LLMFashionConfig, no_core, source_config, tuned_file
 from recbole_llmfashion.data.dataset import LLMFashionRecDataset
+from recbole_llmfashion.data.loaders import make_loaders, stage_root
 from recbole_llmfashion.llm.generation.response_cache import AnswerBook
 from recbole_llmfashion.pipeline.inference import Asked
 from recbole_llmfashion.pipeline.language_model import Engine
@@ -19,9 +20,13 @@ from recbole_llmfashion.prompt.builder import PromptBuilder
 from recbole_llmfashion.prompt.dataloader import LLMFashionRecDataLoader
 from recbole_llmfashion.prompt.memory import QueryProductMemory
 from recbole_llmfashion.prompt.texts import DatasetTexts
-from recbole_llmfashion.retrieval.id_list import IdList
-from recbole_llmfashion.retrieval.ranking import Parts
+from recbole_llmfashion.retrieval.id_list import IdentityList, IdList
+from recbole_llmfashion.retrieval.rankers import Parts
 from recbole_llmfashion.stage_store import StageStore
+
+# The source's own run has no source, and a list that knows nothing but the generated ID has one position to give;
+# mixup_m is no input of any stage.
+ANSWERING = {"source_dataset": None, "target_log": False, "mixup_m": 1}
 
 
 class Pipeline:
@@ -99,4 +104,102 @@ class Pipeline:
 
     def answer(self, loader: LLMFashionRecDataLoader) -> None:
         """Prompts and responses for a loader's rows."""
+        self.asked.answer(loader)
+
+
+def answering_config(config: LLMFashionConfig) -> LLMFashionConfig:
+    """The config of the LLM that answers: the run's own or, with `source_dataset`, that of the source's run.
+
+    Raises:
+        UserError: what source.source_config finds wrong.
+    """
+    return source_config(config, ANSWERING) if config["source_dataset"] else config
+
+
+def make_pipeline(
+    config: LLMFashionConfig, dataset: LLMFashionRecDataset, store: StageStore, core_table: Callable[[], Any]
+) -> "Pipeline | ZeroShot":
+    """The stages of a run, as Pipeline takes its arguments; a zero-shot run asks for no table of CORE."""
+    if config["source_dataset"]:
+        return ZeroShot(config, dataset, store)
+    return Pipeline(config, dataset, store, core_table)
+
+
+class ZeroShot:
+    """The source's learned half with the target's asked half; what a trainer may ask of a Pipeline, it may ask here.
+
+    Args:
+        config: of the run on the target.
+        dataset: the target.
+        store: where the target's stages lie; the source's lie where its own run has them.
+
+    Attributes:
+        config: of the source's run, by which prompts are written and lists are joined.
+    """
+
+    validates = False  # the target's validation rows are a part of its log
+    core_table: np.ndarray | None = None  # no ID model knows the target
+
+    def __init__(self, config: LLMFashionConfig, dataset: LLMFashionRecDataset, store: StageStore) -> None:
+        self.config, self._dataset = answering_config(config), dataset
+        self._target_log = bool(config["target_log"])
+        self._tuned = bool(config["tuned"]) and tuned_file(self.config["dataset"], config["model"]) is not None
+        rows = make_loaders(self.config)
+        source_store = StageStore(stage_root(self.config), store.on_stage)
+        self._source = Pipeline(self.config, rows.dataset, source_store, no_core)
+        self._rows = LLMFashionRecDataLoader(self.config, rows.train._dataset, rows.train._sampler, training=True)
+        self.asked = Asked(
+            self.config,
+            DatasetTexts(dataset),
+            self._source.learned,
+            store,
+            dates=dataset.has_dates and rows.dataset.has_dates,
+            remember=self._target_log,
+        )
+
+    @property
+    def book(self) -> AnswerBook:
+        """Answers by prompt."""
+        return self.asked.book
+
+    @property
+    def report(self) -> dict[str, Any]:
+        """What the source's stages measured, and what asking the target measured."""
+        report = self._source.report
+        taught = {key: f"{report[key]} ({self.config['dataset']})" for key in ("clip", "title_pairs") if key in report}
+        return report | taught | self.asked.report
+
+    @property
+    def details(self) -> dict[str, Any]:
+        """That the row is zero-shot, and what stands where an ordinary row has the target's own."""
+        return {
+            "zero_shot": {
+                "source_dataset": self.config["dataset"],
+                "tuned": self._tuned,
+                "target_log": self._target_log,
+                "memory": self.asked.memory is not None,
+                "id_list": "the generated ID itself",
+                "mixup_m": self.config["mixup_m"],
+                "last_fallback": "popularity" if self._target_log else "a fixed order",
+            }
+        }
+
+    def lists(self) -> Parts:
+        """The generated ID alone, the target's titles by the source's title model, and the last fallback."""
+        return self.asked.parts(IdentityList(self.asked.texts.tie), self.popularity)
+
+    @property
+    def popularity(self) -> np.ndarray:
+        """[N] what the last fallback ranks by; all 0 where the target's log is not to be known."""
+        counts = self._dataset.popularity()
+        return counts if self._target_log else np.zeros_like(counts)
+
+    def learn(self, train_data: LLMFashionRecDataLoader) -> Iterator[str]:
+        """The source's stages on the source's rows; the target's are left alone. `adapter` is yielded once."""
+        *_, last = self._source.learn(self._rows)
+        self.asked.new_book()
+        yield last
+
+    def answer(self, loader: LLMFashionRecDataLoader) -> None:
+        """Prompts and responses for a loader's rows of the target."""
         self.asked.answer(loader)

@@ -32,14 +32,11 @@ from safetensors.numpy import save_file
 from recbole_llmfashion.pipeline import settings
 from recbole_llmfashion.pipeline.inference import Asked
 from recbole_llmfashion.pipeline.language_model import EMBEDDED, UNTRAINED
-from recbole_llmfashion.pipeline.manifest import MANIFEST, file_sha256, publish, write_manifest
-from recbole_llmfashion.pipeline.pipeline import Pipeline
+from recbole_llmfashion.pipeline.manifest import MANIFEST, OWN, file_sha256, publish, write_manifest
+from recbole_llmfashion.pipeline.pipeline import Pipeline, ZeroShot
 from recbole_llmfashion.retrieval.ranking import Mixing
 from recbole_llmfashion.stage_store import stage_seed
 from recbole_llmfashion.versions import versions
-from recbole_llmfashion.zero_shot import ZeroShot
-
-OWN = "run"  # the part that is the run folder itself
 
 
 def write_run(

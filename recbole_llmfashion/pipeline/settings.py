@@ -13,7 +13,7 @@ from recbole_llmfashion.embedding.clip_text import ClipSettings
 from recbole_llmfashion.embedding.title_model import TitleSettings
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.llm.batching import Example, prompts_a_batch
-from recbole_llmfashion.llm.finetuning.finetune import FinetuneSettings
+from recbole_llmfashion.llm.finetuning.settings import FinetuneSettings
 from recbole_llmfashion.llm.generation.generator import DecodingSettings
 from recbole_llmfashion.prompt.builder import PromptSettings
 from recbole_llmfashion.prompt.item_tokens import IndexName

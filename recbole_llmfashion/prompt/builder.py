@@ -20,12 +20,12 @@ from recbole_llmfashion.data.catalogue import Catalogue
 from recbole_llmfashion.data.timeline import CLICK, PURCHASE, SEARCH, Events
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.prompt.dates import DAY, coarse_date
-from recbole_llmfashion.prompt.item_tokens import ItemIndex
+from recbole_llmfashion.prompt.item_tokens import ItemIndex, Speech
 from recbole_llmfashion.prompt.memory import QueryProductMemory
 from recbole_llmfashion.prompt.ragged import Ragged
 from recbole_llmfashion.prompt.response import ID_PREFIX, SEPARATOR
-from recbole_llmfashion.prompt.speech import Speech
-from recbole_llmfashion.prompt.template import UNTITLED, Template, neutralize, spoken_ids
+from recbole_llmfashion.prompt.template import Template, spoken_ids
+from recbole_llmfashion.prompt.texts import UNTITLED, neutralize
 
 
 @dataclass(frozen=True)

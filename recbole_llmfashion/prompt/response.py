@@ -7,7 +7,9 @@ not know which ids exist.
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+import numpy as np
 
 ID_PREFIX = " product ID:"
 SEPARATOR = ", title:"
@@ -45,3 +47,20 @@ def parse_response(text: str) -> Answer:
         return Answer(None, None, False)
     title = match[2].strip()
     return Answer(match[1], title or None, bool(title))
+
+
+def _nothing() -> np.ndarray:
+    return np.zeros(0, np.int64)
+
+
+@dataclass(frozen=True)
+class Response:
+    """What the LLM said to one prompt.
+
+    Args:
+        text: as generated.
+        items: int64 positions among the items that it may name, likeliest first; none where no beams were asked for.
+    """
+
+    text: str
+    items: np.ndarray = field(default_factory=_nothing)

@@ -6,35 +6,11 @@ the field bar "|" and the tokenizer's special tokens; `neutralize` takes them ou
 Templates know no users and no ids.
 """
 
-import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from recbole_llmfashion.errors import UserError
-
-UNTITLED = "untitled"  # stands for a title of which nothing is left
-TEXT_LIMIT = 200  # characters of one cell of data that reach a prompt: beyond it a title is an attack or an accident
-
-
-def neutralize(text: str, special_tokens: Iterable[str] = (), joiner: str = " ", limit: int = TEXT_LIMIT) -> str:
-    """Data as harmless text: one line, no control characters, no field bar, no special token of the tokenizer.
-
-    Args:
-        text: a cell of the data.
-        special_tokens: strings that the tokenizer would turn into its own marks.
-        joiner: what breaks such a string apart; ids take one without white space.
-        limit: characters kept.
-    """
-    line = joiner.join(text.split())[:limit]
-    if not line.isprintable():  # a printable text has no character of these categories, and most texts are printable
-        line = "".join(c for c in line if unicodedata.category(c) not in ("Cc", "Cs"))
-    line = line.replace("|", "/")
-    for token in filter(str.strip, special_tokens):
-        apart = token[0] + joiner + token[1:]
-        broken = "" if len(token) == 1 or token in apart else apart
-        while token in line:
-            line = line.replace(token, broken)
-    return joiner.join(line.split())
+from recbole_llmfashion.prompt.texts import neutralize
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,11 @@ It builds the rows, trains or finds the stages, evaluates with RecBole's evaluat
 nothing and writes nothing but stages.
 """
 
+import errno
 import json
-from dataclasses import dataclass, field
+import shutil
+import traceback
+from pathlib import Path
 from time import perf_counter
 from typing import Any
 
@@ -21,46 +24,26 @@ from recbole_llmfashion.config.configurator import (
     given_keys,
     tuned_file,
 )
+from recbole_llmfashion.config.keys import PLACES
+from recbole_llmfashion.data.loaders import Loaders, make_loaders, stage_root
 from recbole_llmfashion.data.tie_breaking import tie_rank
+from recbole_llmfashion.errors import FREE_SPACE, UserError
 from recbole_llmfashion.evaluation.collector import RANK_COLUMNS, RankCollector, full_rank_mrr
+from recbole_llmfashion.evaluation.result import Result
 from recbole_llmfashion.quick_start.peak_memory import PeakMemory
 from recbole_llmfashion.quick_start.registry import ModelSpec, get_model
 from recbole_llmfashion.stage_store import StageStore
-from recbole_llmfashion.trainer.llmfashionrec import FloorTrainer
+from recbole_llmfashion.trainer.cold_token import check_cold_token
 from recbole_llmfashion.trainer.recbole_models import (
-    PLACES,
-    Loaders,
     ValidCallback,
     core_table,
     load_trained,
-    make_loaders,
     make_trainer,
-    stage_root,
     trained,
 )
+from recbole_llmfashion.trainer.staged import FloorTrainer
 
-
-@dataclass
-class Result:
-    """What one model did on one dataset with one seed.
-
-    Args:
-        metrics: of the test rows, RecBole's names in lower case, `mrr` the full-rank one.
-        valid: of the validation rows, the same names without `mrr`.
-        ranks: a row a test user: user and target tokens, the target's rank over the full catalogue, and `top`, the
-            tokens of the first items of the list, as many as the largest of topk.
-        seconds: by stage; of a stage that was already there, the seconds it took when it was made.
-        reused: the stages that were already there.
-        details: what only some models have.
-    """
-
-    metrics: dict[str, float]
-    valid: dict[str, float]
-    ranks: pd.DataFrame
-    seconds: dict[str, float]
-    reused: list[str]
-    peak_memory_mb: float
-    details: dict[str, Any] = field(default_factory=dict)
+NO_ROOM = 2**20  # bytes
 
 
 class _Clock:
@@ -94,6 +77,7 @@ def run_experiment(
         UserError: what the user can mend; any other exception is the model's own failure.
     """
     spec = get_model(config["model"])
+    check_cold_token(config)
     check_valid_metric(config)
     compat.anomaly_mode_off()
     clock = _Clock()
@@ -196,3 +180,23 @@ def _test(trainer: Any, config: LLMFashionConfig, loaders: Loaders) -> tuple[dic
         top=list(dataset.id2token(dataset.iid_field, np.stack(ranks["top"].to_list()))) if len(ranks) else [],
     )
     return metrics, tokens
+
+
+def reason(error: Exception, config: LLMFashionConfig) -> str:
+    """Why a row failed, in a line; the traceback goes to stderr.
+
+    Raises:
+        UserError: the disk is full, so every other row would fail as well.
+    """
+    if disk_full(error, Path(config["checkpoint_dir"])):
+        raise UserError(f"disk full at {config['checkpoint_dir']}: {FREE_SPACE}") from error
+    traceback.print_exception(error)
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+
+
+def disk_full(error: Exception, folder: Path) -> bool:
+    """Whether a failure is a full disk: torch and safetensors raise their own errors where a write found no room."""
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return True
+    there = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+    return shutil.disk_usage(there).free < NO_ROOM

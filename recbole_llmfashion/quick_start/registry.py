@@ -10,13 +10,15 @@ import recbole.model.sequential_recommender as recbole_sequential
 
 from recbole_llmfashion.errors import UserError, did_you_mean
 from recbole_llmfashion.model.llmfashionrec import LLMFashionRec
+from recbole_llmfashion.model.popularity import Popularity
 from recbole_llmfashion.model.query_memory import QueryMemory
 from recbole_llmfashion.model.recformer.model import Recformer, RecformerQuery
-from recbole_llmfashion.model.seq_knn import Popularity, SeqKNN
+from recbole_llmfashion.model.seq_knn import SeqKNN
 from recbole_llmfashion.prompt.dataloader import LLMFashionRecDataLoader
-from recbole_llmfashion.trainer.llmfashionrec import FloorTrainer, LLMFashionRecTrainer
+from recbole_llmfashion.trainer.llmfashionrec import LLMFashionRecTrainer
 from recbole_llmfashion.trainer.query_memory import QueryMemoryTrainer
 from recbole_llmfashion.trainer.recformer import RecformerTrainer
+from recbole_llmfashion.trainer.staged import FloorTrainer
 
 
 @dataclass(frozen=True)

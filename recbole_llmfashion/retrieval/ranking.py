@@ -4,64 +4,27 @@ The one body behind the evaluator's scores (llmfashionrec.py) and what is served
 RecBole and no training; an item is a catalogue position.
 """
 
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from recbole_llmfashion.llm.generation.response_cache import Response
-from recbole_llmfashion.model.seq_knn import popular_order
-from recbole_llmfashion.prompt.response import Answer
+from recbole_llmfashion.prompt.response import Answer, Response
 from recbole_llmfashion.retrieval.fusion import CONSTANT, fused_order
-from recbole_llmfashion.retrieval.item_order import Fixed, Led, Order, Several
+from recbole_llmfashion.retrieval.item_order import Led, Order, Several
 from recbole_llmfashion.retrieval.mixup import mixup
+from recbole_llmfashion.retrieval.rankers import FUSED_DEPTH, Parts
 
 FALLBACKS = ("memory", "popularity")
 Ranking = Literal["mixup", "id", "title", "clip", "beams", "fusion"]
-Ranker = Callable[[Tensor], Order]  # of item positions
 FUSED = ("beams", "id", "title", "session", "memory")  # the lists of fusion
-FUSED_DEPTH = 100  # of each
 # A query that the log holds is answered by its own results, any other by its neighbours': how far the memory is to be
 # trusted differs, and so does the share of such rows between validation and test.
 GROUPS = ("known", "new")
 Weights = Mapping[str, Mapping[str, float]]
-
-
-@dataclass
-class Parts:
-    """What the stages made.
-
-    Args:
-        answer: prompts (int32 arrays) to responses.
-        position_of: item token as it stands in a response -> catalogue position.
-        id_list, title_list: rank the catalogue for an ID, for a title.
-        id_depth: how many heads of the ID list mean something: one, where only the generated ID itself is known.
-        session_list: ranks the catalogue for what a customer did, [B, S] positions, -1 for none; None where no table
-            knows the items.
-        clip_list: as title_list by the CLIP tower, where `ranking` asks for it.
-        popularity: [N] training actions by catalogue position, the last fallback; zeros leave the fixed order.
-    """
-
-    answer: Callable[[Sequence[np.ndarray]], list[Response]]
-    position_of: dict[str, int]
-    id_list: Ranker
-    title_list: Callable[[Sequence[str]], Order]
-    popularity: np.ndarray
-    clip_list: Callable[[Sequence[str]], Order] | None = None
-    session_list: Ranker | None = None
-    id_depth: int = FUSED_DEPTH
-    _popular: Fixed | None = field(default=None, repr=False)
-
-    def popular(self, tie: Tensor) -> Fixed:
-        """What is popular first, equal counts by tie rank [N]; found once."""
-        if self._popular is None:
-            self._popular = popular_order(self.popularity, tie)
-        return self._popular
 
 
 @dataclass(frozen=True)
@@ -231,45 +194,3 @@ def _joined(order: Order, lists: Mapping[str, Tensor], mixing: Mixing, known: Te
         short = {name: found[rows] for name, found in lists.items()}
         joined.append((rows, fused_order(order.rows(rows), short, mixing.weights[group])))
     return Several(joined)
-
-
-@dataclass
-class Validity:
-    """Counts over answers: nothing that went wrong is silent.
-
-    `fallback` counts the rows in which at least one list could not be made from the answer.
-    """
-
-    counts: Counter[str] = field(default_factory=Counter)
-
-    def add(self, answers: Sequence[Answer], ranked: Ranked, shown: Tensor) -> None:
-        """Counts B answers; `shown` [B, S] int64 are the items of their prompts, positions + 1, 0 for none."""
-        has_id, has_title = ranked.has_id, ranked.has_title
-        neither = ~has_id & ~has_title
-        has_memory = (ranked.recalled > 0).any(dim=1)
-        self.counts.update(
-            answers=len(answers),
-            format=sum(answer.well_formed for answer in answers),
-            valid_id=int(has_id.sum()),
-            in_prompt=int((has_id & (shown == ranked.positions[:, None] + 1).any(dim=1)).sum()),
-            fallback=int((~has_id | ~has_title).sum()),
-            no_id_list=int((~has_id & has_title).sum()),
-            no_title_list=int((has_id & ~has_title).sum()),
-            memory_list=int((neither & has_memory).sum()),
-            popularity_list=int((neither & ~has_memory).sum()),
-        )
-
-    def rates(self) -> dict[str, float]:
-        """Shares of all answers, and what each fallback did."""
-        total = max(1, self.counts["answers"])
-        names = (
-            "format",
-            "valid_id",
-            "fallback",
-            "in_prompt",
-            "no_id_list",
-            "no_title_list",
-            "memory_list",
-            "popularity_list",
-        )
-        return {f"{name}_rate": self.counts[name] / total for name in names}

@@ -98,3 +98,8 @@ def rank_of(scores: Tensor, target: Tensor, tie: Tensor) -> Tensor:
 def _refuse_nan(scores: Tensor) -> None:
     if torch.isnan(scores).any():
         raise ValueError("NaN among the scores: no order exists")
+
+
+def with_pad_column(scores: torch.Tensor) -> torch.Tensor:
+    """[B, N] by catalogue position -> [B, N + 1] by RecBole's internal id, the pad row last of all."""
+    return torch.cat([torch.zeros_like(scores[:, :1]), scores], dim=1)

@@ -45,3 +45,18 @@ class Ask:
     k: int = 10
     now: float | None = None
     explain: bool = False
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A list, and how many sessions the LLM answered with it."""
+
+    listed: Listed
+    batch: int
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A UserError's line."""
+
+    text: str

@@ -11,8 +11,7 @@ import numpy as np
 
 from recbole_llmfashion.pipeline.item_pool import Stock
 from recbole_llmfashion.pipeline.load import LoadedRun
-from recbole_llmfashion.prompt.item_tokens import ItemIndex, more_atomic, more_semantic
-from recbole_llmfashion.prompt.item_words import item_words
+from recbole_llmfashion.prompt.item_tokens import ItemIndex, item_words, more_atomic, more_semantic
 
 
 def more_names(run: LoadedRun, index: ItemIndex, before: Stock, after: Stock) -> tuple[ItemIndex, np.ndarray]:

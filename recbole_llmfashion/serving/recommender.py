@@ -30,8 +30,8 @@ from recbole_llmfashion.llm.modeling.item_embeddings import put_rows, word_rows
 from recbole_llmfashion.pipeline.item_pool import Stock
 from recbole_llmfashion.pipeline.load import LoadedRun, load_run
 from recbole_llmfashion.prompt.item_tokens import ItemIndex
-from recbole_llmfashion.prompt.template import neutralize
-from recbole_llmfashion.retrieval.ranking import Validity
+from recbole_llmfashion.prompt.texts import neutralize
+from recbole_llmfashion.retrieval.response_stats import Validity
 from recbole_llmfashion.serving.messages import Ask, Listed, Recommended
 from recbole_llmfashion.serving.new_item_tokens import more_names
 from recbole_llmfashion.serving.session import Session, make_session

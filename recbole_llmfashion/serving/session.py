@@ -23,7 +23,7 @@ from recbole_llmfashion.data.atomic.folder import ACTIONS
 from recbole_llmfashion.data.search_log import SearchLog
 from recbole_llmfashion.data.timeline import Events, Timeline
 from recbole_llmfashion.errors import UserError
-from recbole_llmfashion.prompt.template import neutralize
+from recbole_llmfashion.prompt.texts import neutralize
 
 SEARCH = "search"
 LATEST = 1e11  # seconds; what is later stands in milliseconds

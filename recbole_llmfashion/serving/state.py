@@ -15,30 +15,20 @@ import numpy as np
 import torch
 
 from recbole_llmfashion.data.tie_breaking import tie_rank
-from recbole_llmfashion.embedding.query_title_pairs import fold
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.llm.generation.generator import Generator, make_generator
-from recbole_llmfashion.llm.generation.response_cache import AnswerBook, Response, respond
+from recbole_llmfashion.llm.generation.response_cache import AnswerBook, respond
 from recbole_llmfashion.pipeline.item_pool import Stock
-from recbole_llmfashion.pipeline.load import LoadedRun, MemoryFiles
+from recbole_llmfashion.pipeline.load import LoadedRun, make_builder, make_memory
 from recbole_llmfashion.prompt.builder import Prompt, PromptBuilder
 from recbole_llmfashion.prompt.item_tokens import ItemIndex
-from recbole_llmfashion.prompt.memory import MemoryLog, QueryProductMemory
-from recbole_llmfashion.prompt.response import parse_response
-from recbole_llmfashion.prompt.template import get_template
+from recbole_llmfashion.prompt.response import Response, parse_response
 from recbole_llmfashion.retrieval.cosine_table import Near
-from recbole_llmfashion.retrieval.id_list import IdList
-from recbole_llmfashion.retrieval.identity_list import IdentityList
+from recbole_llmfashion.retrieval.id_list import IdentityList, IdList
 from recbole_llmfashion.retrieval.item_order import Led, Order
-from recbole_llmfashion.retrieval.ranking import (
-    FUSED_DEPTH,
-    Parts,
-    Question,
-    Ranked,
-    Ranking,
-    Validity,
-    rank,
-)
+from recbole_llmfashion.retrieval.rankers import FUSED_DEPTH, Parts
+from recbole_llmfashion.retrieval.ranking import Question, Ranked, Ranking, rank
+from recbole_llmfashion.retrieval.response_stats import Validity
 from recbole_llmfashion.retrieval.title_list import TitleList
 from recbole_llmfashion.serving.session import Session
 
@@ -221,40 +211,8 @@ class Desk:
         return torch.from_numpy(places if len(places) else np.zeros(1, np.int64))[None]
 
 
-def make_builder(run: LoadedRun, stock: Stock, index: ItemIndex | None) -> PromptBuilder:
-    """Prompts about these items, and about no query yet."""
-    template, nothing = get_template(run.template), np.zeros(0, np.int64)
-    return PromptBuilder(run.tokenizer, template, stock.catalogue, (), nothing, None, run.prompt, index)
-
-
 def _refuse_renaming(before: PromptBuilder, after: PromptBuilder, stock: Stock) -> None:
     """Ids that hold marks of the tokenizer are rewritten; a new id may take the name that an old one got."""
     for i, (old, new) in enumerate(zip(before.item_tokens, after.item_tokens, strict=False)):
         if old != new:
             raise UserError(f"add: a new id would rename item '{stock.catalogue.item_ids[i]}' in prompts; rename it")
-
-
-def make_memory(run: LoadedRun, stock: Stock, tie: np.ndarray) -> QueryProductMemory | None:
-    """The memory of live items; None where none of its products is left."""
-    files = run.memory
-    if files is None or run.clip is None:
-        return None
-    keep = stock.live[files.log.item]
-    if not keep.any():
-        return None
-    log = MemoryLog(files.log.search[keep], files.log.query[keep], files.log.item[keep], files.log.position[keep])
-    return QueryProductMemory(log, files.queries, _Keys(run, files), files.neighbors, files.products, tie)
-
-
-class _Keys:
-    """Texts to unit vectors; those of the run's own keys are the evaluation's, to the last bit."""
-
-    def __init__(self, run: LoadedRun, files: MemoryFiles) -> None:
-        assert run.clip is not None
-        self._encode = run.clip.encode
-        self._vectors = dict(zip(sorted({fold(query) for query in files.queries}), files.vectors, strict=True))
-
-    def __call__(self, texts: Sequence[str]) -> np.ndarray:
-        if all(text in self._vectors for text in texts):
-            return np.stack([self._vectors[text] for text in texts])
-        return self._encode(texts)

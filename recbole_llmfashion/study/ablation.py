@@ -9,7 +9,8 @@ Variants that only rank otherwise reuse the generations of the whole: the stage 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from recbole_llmfashion.config.configurator import properties_folder, read_yaml
+from recbole_llmfashion.config.keys import properties_folder
+from recbole_llmfashion.config.yaml_files import read_yaml
 from recbole_llmfashion.study.report import assemble
 from recbole_llmfashion.study.report.document import Cell, Column, Document, Table, TableRow
 from recbole_llmfashion.study.request import OWN, Request

@@ -6,7 +6,7 @@ The floors stand in it: what an LLM adds must be added over them.
 from collections.abc import Sequence
 
 from recbole_llmfashion.evaluation.result_table import COLUMNS
-from recbole_llmfashion.evaluation.significance import compare_rows, significance_table
+from recbole_llmfashion.evaluation.significance import compare_rows
 from recbole_llmfashion.study.report import assemble
 from recbole_llmfashion.study.report.document import (
     METRIC_TITLES,
@@ -17,6 +17,7 @@ from recbole_llmfashion.study.report.document import (
     TableRow,
     Value,
 )
+from recbole_llmfashion.study.report.significance_table import significance_table
 from recbole_llmfashion.study.request import OWN, Request, label_of
 from recbole_llmfashion.study.runner import Entry, Runner
 

@@ -14,17 +14,16 @@ from typing import Any
 import pandas as pd
 
 from recbole_llmfashion import __version__
-from recbole_llmfashion.cli.train import find_dataset, reason
-from recbole_llmfashion.config.configurator import LLMFashionConfig, keys_of, load_config
-from recbole_llmfashion.data.atomic.folder import folder_sha256, read_folder
+from recbole_llmfashion.config.configurator import LLMFashionConfig, load_config
+from recbole_llmfashion.config.keys import PLACES, keys_of
+from recbole_llmfashion.data.atomic.folder import AtomicFolder, folder_sha256, read_folder
+from recbole_llmfashion.data.loaders import Loaders, find_dataset, make_loaders, stage_root
 from recbole_llmfashion.errors import UserError
-from recbole_llmfashion.evaluation.result_table import model_entry
-from recbole_llmfashion.quick_start.experiment import Result, run_experiment
+from recbole_llmfashion.evaluation.result import Result, model_entry
+from recbole_llmfashion.quick_start.experiment import reason, run_experiment
 from recbole_llmfashion.quick_start.registry import get_model
 from recbole_llmfashion.stage_store import StageStore
-from recbole_llmfashion.study.facts import facts
 from recbole_llmfashion.study.request import Request
-from recbole_llmfashion.trainer.recbole_models import PLACES, Loaders, make_loaders, stage_root
 
 _SIBLINGS = ("CORE", "LLMFashionRec")  # models whose keys reach the rows of other models
 KNOWN = (*_SIBLINGS, "Recformer", "RecformerQuery", "QueryMemory", "SeqKNN", "Popularity")
@@ -181,3 +180,15 @@ def load_row(folder: Path) -> Result:
     """The result that `save_row` wrote."""
     fields = json.loads((folder / "result.json").read_text(encoding="utf-8"))
     return Result(ranks=pd.read_parquet(folder / "ranks.parquet"), **fields)
+
+
+def facts(files: AtomicFolder, sha256: str) -> dict[str, str | int]:
+    """A dataset's line in Document.data: the files' digest and their counts, as they are."""
+    return {
+        "sha256": sha256,
+        "users": int(files.interactions["user_id"].nunique()),
+        "items": len(files.items),
+        "item actions": len(files.interactions),
+        "purchases": int((files.interactions["action"] == "purchase").sum()),
+        "searches": len(files.searches),
+    }

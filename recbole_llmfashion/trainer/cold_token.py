@@ -23,6 +23,7 @@ import torch
 from recbole.trainer import Trainer
 from torch import Tensor, nn
 
+from recbole_llmfashion.config.configurator import LLMFashionConfig
 from recbole_llmfashion.errors import UserError
 
 
@@ -163,3 +164,11 @@ class ColdTokenTrainer(Trainer):
     def _valid_epoch(self, valid_data: Any, show_progress: bool = False) -> Any:
         with finished(self.model, self.items, self.fresh):
             return super()._valid_epoch(valid_data, show_progress)
+
+
+def check_cold_token(config: LLMFashionConfig) -> None:
+    """Raises UserError where cold_token is asked of a model that is not RecBole's own."""
+    if config["cold_token"] and config.model_class.__module__.split(".")[0] != "recbole":
+        raise UserError(
+            f"cold_token: is for RecBole's ID models, such as SASRec, and not for {config['model']}; run those apart"
+        )

@@ -13,77 +13,25 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from recbole.trainer import Trainer
 
 from recbole_llmfashion.config.configurator import LLMFashionConfig
+from recbole_llmfashion.data.loaders import Loaders
 from recbole_llmfashion.data.tie_breaking import tie_rank
 from recbole_llmfashion.model.llmfashionrec import LLMFashionRec
 from recbole_llmfashion.pipeline import settings
 from recbole_llmfashion.pipeline.language_model import Engine
-from recbole_llmfashion.pipeline.pipeline import Pipeline
+from recbole_llmfashion.pipeline.pipeline import Pipeline, ZeroShot, answering_config, make_pipeline
 from recbole_llmfashion.pipeline.save import write_run
-from recbole_llmfashion.pipeline.training import STEPS
 from recbole_llmfashion.retrieval.fusion import Candidates
-from recbole_llmfashion.retrieval.ranking import FUSED, GROUPS, Ranking, Validity
+from recbole_llmfashion.retrieval.ranking import FUSED, GROUPS, Ranking
+from recbole_llmfashion.retrieval.response_stats import Validity
 from recbole_llmfashion.stage_store import StageStore
-from recbole_llmfashion.trainer.recbole_models import Loaders, ValidCallback, check_cold_token
-from recbole_llmfashion.zero_shot import ZeroShot, answering_config, make_pipeline
+from recbole_llmfashion.trainer.recbole_models import ValidCallback
+from recbole_llmfashion.trainer.staged import FloorTrainer
 
 MIXUP_REPORTED = (1, 2, 3)  # docs/method.md, stage 3: report these on validation
 # the lists of which an ordinary row tells how good they are without the others, beside the ID and the title list
 ALONE: dict[Ranking, tuple[Ranking, ...]] = {"beams": ("mixup",), "fusion": ("beams", "mixup"), "mixup": ()}
-REPORTED = (*STEPS, "valid")  # what `fit` reports after; the last on every validation row, the others on report_users
-
-
-class FloorTrainer(Trainer):
-    """RecBole's Trainer for models that learn nothing by gradient: `fit` is one validation.
-
-    Attributes:
-        searched: the model whose tuned file holds this one's keys; None where there is nothing to tune.
-    """
-
-    searched: str | None = None
-
-    @staticmethod
-    def check(config: LLMFashionConfig) -> None:
-        """Raises UserError on what can be known to be wrong before any model is trained."""
-        check_cold_token(config)
-
-    def provide(self, loaders: Loaders, store: StageStore, core_table: Callable[[], Any]) -> None:
-        """Hands over, before `fit`, what stages are made from.
-
-        Args:
-            loaders: the rows, behind the model's own loader where it has one.
-            store: where stages lie.
-            core_table: trains CORE on the same rows, or finds it trained, and gives its table [N, d].
-        """
-
-    def details(self, loaders: Loaders) -> dict[str, Any]:
-        """What only this model has to say about its evaluation on the test rows; asked after it."""
-        return {}
-
-    def keep(self, runs: Path, about: Mapping[str, Any]) -> Path | None:
-        """Leaves what can be served in a folder below `runs`; None where this model has nothing of the kind."""
-        return None
-
-    def _build_optimizer(self, **kwargs: Any) -> None:
-        return None
-
-    def fit(
-        self, train_data: Any, valid_data: Any = None, callback_fn: ValidCallback | None = None, **kwargs: Any
-    ) -> tuple[float, Mapping[str, float]]:
-        """Validates; (score, result), or (-1, {}) where there is no validation row."""
-        self.eval_collector.data_collect(train_data)
-        if valid_data is None or not len(valid_data._dataset):
-            return -1.0, {}
-        self.best_valid_score, self.best_valid_result = self._valid_epoch(valid_data)
-        self._report(callback_fn, "valid", self.best_valid_score)
-        return self.best_valid_score, self.best_valid_result
-
-    @staticmethod
-    def _report(callback_fn: ValidCallback | None, step: str, score: float) -> None:
-        if callback_fn is not None:
-            callback_fn(REPORTED.index(step), float(score))
 
 
 class LLMFashionRecTrainer(FloorTrainer):

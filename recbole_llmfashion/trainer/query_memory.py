@@ -9,13 +9,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from recbole_llmfashion.config.configurator import LLMFashionConfig
+from recbole_llmfashion.data.loaders import Loaders
 from recbole_llmfashion.model.llmfashionrec import LLMFashionRec
 from recbole_llmfashion.model.query_memory import Parts, QueryMemory
 from recbole_llmfashion.pipeline import settings
 from recbole_llmfashion.pipeline.pipeline import Pipeline
 from recbole_llmfashion.stage_store import StageStore
-from recbole_llmfashion.trainer.llmfashionrec import FloorTrainer
-from recbole_llmfashion.trainer.recbole_models import Loaders
+from recbole_llmfashion.trainer.staged import FloorTrainer
 
 
 class QueryMemoryTrainer(FloorTrainer):

@@ -7,7 +7,6 @@ cold_token.py has it, as a stage of its own. This module knows no prompt and no 
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,20 +14,17 @@ from typing import Any
 import numpy as np
 import torch
 from recbole.data.dataloader import TrainDataLoader
-from recbole.data.utils import create_samplers
 from recbole.trainer import Trainer
 from recbole.utils import get_trainer, init_seed
 from safetensors.torch import load_file, save_file
 
 from recbole_llmfashion import compat
-from recbole_llmfashion.config.configurator import LLMFashionConfig, keys_of
-from recbole_llmfashion.data.dataset import LLMFashionRecDataset
-from recbole_llmfashion.data.eval_loader import EvalLoader
+from recbole_llmfashion.config.configurator import LLMFashionConfig, learning_keys
+from recbole_llmfashion.data.loaders import Loaders, rows_sha256
 from recbole_llmfashion.data.tie_breaking import tie_rank
-from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.evaluation.collector import HeadCollector, ask_for_orders
 from recbole_llmfashion.model.tiled_scores import dot_orders
-from recbole_llmfashion.stage_store import StageStore, sha256_arrays, sha256_stream, stage_seed
+from recbole_llmfashion.stage_store import StageStore, sha256_arrays, stage_seed
 from recbole_llmfashion.trainer.cold_token import (
     ColdItems,
     ColdTokenTrainer,
@@ -38,60 +34,8 @@ from recbole_llmfashion.trainer.cold_token import (
     fresh_rows,
 )
 
-# Keys that say where things lie, where and by how many it is computed, and what is printed; they change no figure of a
-# row.
-PLACES = {
-    "data_path", "checkpoint_dir", "show_progress", "state", "gpu_id", "use_gpu", "worker", "config_file",
-    "num_train_workers", "ray_address",
-}  # fmt: skip
-# Keys that change what is evaluated, or how fast, and never what a model learns; and keys
-# that choose rows, for the rows themselves are a part of the stage's inputs. cold_token and
-# mask_history (it moves the validation scores that end a training) are inputs of their own where they are True, so that
-# rows without them stay the stages that they were.
-_WITHOUT_EFFECT = PLACES | {
-    "eval_batch_size", "eval_memory_mb", "config_files", "log_wandb", "wandb_project", "dataset", "metrics",
-    "attribution_hours", "tuned", "split_by", "time_split", "train_share", "cold_token", "mask_history",
-}  # fmt: skip
-
 FIT_FORMAT = 2  # of fit.json
 ValidCallback = Callable[[int, float], None]
-
-
-@dataclass(frozen=True)
-class Loaders:
-    """A dataset with its three loaders."""
-
-    dataset: LLMFashionRecDataset
-    train: Any
-    valid: Any
-    test: Any
-
-
-def stage_root(config: LLMFashionConfig) -> Path:
-    """Where every run on the config's dataset keeps its stages: saved/<dataset>/stages, below checkpoint_dir."""
-    return Path(config["checkpoint_dir"]) / config["dataset"] / "stages"
-
-
-def make_loaders(config: LLMFashionConfig) -> Loaders:
-    """The rows of docs/method.md's split behind RecBole's own loaders."""
-    check_cold_token(config)
-    init_seed(config["seed"], config["reproducibility"])
-    dataset = LLMFashionRecDataset(config)
-    if max(config["topk"]) > len(dataset.catalogue):
-        raise UserError(f"topk: {max(config['topk'])} is more than the {len(dataset.catalogue)} items; lower it")
-    parts = dataset.build()
-    samplers = create_samplers(config, dataset, parts)
-    train = TrainDataLoader(config, parts[0], samplers[0], shuffle=config["shuffle"])
-    valid = EvalLoader(config, parts[1], samplers[1])
-    return Loaders(dataset, train, valid, EvalLoader(config, parts[2], samplers[2]))
-
-
-def check_cold_token(config: LLMFashionConfig) -> None:
-    """Raises UserError where cold_token is asked of a model that is not RecBole's own."""
-    if config["cold_token"] and config.model_class.__module__.split(".")[0] != "recbole":
-        raise UserError(
-            f"cold_token: is for RecBole's ID models, such as SASRec, and not for {config['model']}; run those apart"
-        )
 
 
 def make_trainer(
@@ -112,17 +56,6 @@ def make_trainer(
         if ordered := dot_orders(model, tie):
             ask_for_orders(trainer, ordered, tie())
     return trainer
-
-
-def rows_sha256(loader: Any) -> str:
-    """Digest of a loader's rows as its model sees them."""
-    return sha256_stream(values for _, values in loader._dataset.seen())
-
-
-def learning_keys(config: LLMFashionConfig) -> dict[str, Any]:
-    """The part of a config that what a RecBole model learns can depend on."""
-    values = {key: config.final_config_dict.get(key) for key in sorted(keys_of(config.model_class) - _WITHOUT_EFFECT)}
-    return {key: value for key, value in values.items() if isinstance(value, str | int | float | bool | list | dict)}
 
 
 def trained(

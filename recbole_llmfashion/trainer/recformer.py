@@ -4,25 +4,20 @@ With `source_dataset` the stages are another dataset's, the same as that dataset
 of this one only the catalogue is encoded (docs/method.md, zero-shot).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
-from recbole_llmfashion.config.configurator import LLMFashionConfig
+from recbole_llmfashion.config.configurator import LLMFashionConfig, load_config, no_core, source_config
+from recbole_llmfashion.data.loaders import Loaders, find_dataset, make_loaders, stage_root
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.model.recformer.encoder import check_window
 from recbole_llmfashion.model.recformer.model import Recformer, check_attributes
 from recbole_llmfashion.model.recformer.stages import EMBEDDED, Learned, RecformerPipeline
 from recbole_llmfashion.model.recformer.vocabulary import Vocabulary
-from recbole_llmfashion.source import no_core, source_config
 from recbole_llmfashion.stage_store import StageStore
-from recbole_llmfashion.trainer.llmfashionrec import FloorTrainer
-from recbole_llmfashion.trainer.recbole_models import (
-    Loaders,
-    ValidCallback,
-    make_loaders,
-    make_trainer,
-    stage_root,
-)
+from recbole_llmfashion.trainer.recbole_models import ValidCallback, make_trainer
+from recbole_llmfashion.trainer.staged import FloorTrainer
 
 CHOICES = {
     "recformer_type_init": ("broadcast", "normal"),
@@ -121,3 +116,31 @@ class RecformerTrainer(FloorTrainer):
     def details(self, loaders: Loaders) -> dict[str, Any]:
         """What the stages measured, and where they were."""
         return self.pipeline.report | {"source": self.config["source_dataset"]}
+
+
+def pretrain_corpus(
+    model: type[Recformer], dataset: str, config_files: Sequence[str] = (), overrides: Mapping[str, Any] | None = None
+) -> Path:
+    """Pre-trains Recformer on a dataset's training users, or finds it pre-trained.
+
+    Args:
+        model: Recformer or RecformerQuery.
+        dataset: a folder below data_path.
+        config_files, overrides: as load_config has them.
+
+    Returns:
+        the stage's folder, which `recformer_name_or_path` takes on any other dataset.
+
+    Raises:
+        UserError: what the user can mend, recformer_pretrain_epochs: 0 included.
+    """
+    config = load_config(model, dataset, config_files, overrides)
+    find_dataset(config)
+    RecformerTrainer.check(config)
+    if not config["recformer_pretrain_epochs"]:
+        raise UserError("recformer_pretrain_epochs: 0 is no pre-training; set 1 or more")
+    loaders = make_loaders(config)
+    reader = model(config, loaders.train._dataset)
+    pipeline = RecformerPipeline(config, loaders, StageStore(stage_root(config)), reader)
+    pipeline.prepare()
+    return pipeline.pretrain()

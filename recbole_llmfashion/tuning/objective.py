@@ -16,7 +16,8 @@ from ray import tune
 
 from recbole_llmfashion.config.configurator import load_config
 from recbole_llmfashion.errors import UserError
-from recbole_llmfashion.quick_start.experiment import Result, run_experiment
+from recbole_llmfashion.evaluation.result import Result
+from recbole_llmfashion.quick_start.experiment import run_experiment
 from recbole_llmfashion.quick_start.registry import get_model
 
 VALUE, STEP, END = "value", "step", "end"

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from recbole_llmfashion.cli.train import Arguments, find_dataset, parse
+from recbole_llmfashion.config.command_line import Arguments, parse
 from recbole_llmfashion.config.configurator import LLMFashionConfig, check_valid_metric, load_config
 from recbole_llmfashion.data.atomic.folder import folder_sha256
+from recbole_llmfashion.data.loaders import find_dataset
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.quick_start.registry import ModelSpec, get_model
-from recbole_llmfashion.trainer.llmfashionrec import REPORTED, LLMFashionRecTrainer
+from recbole_llmfashion.trainer.llmfashionrec import LLMFashionRecTrainer
+from recbole_llmfashion.trainer.staged import REPORTED
 from recbole_llmfashion.tuning import report
 from recbole_llmfashion.tuning.objective import Job
 from recbole_llmfashion.tuning.options import SAMPLES, USAGE, Options, options

@@ -155,3 +155,14 @@ def search(
             tuner.fit()
     finally:
         shutil.rmtree(storage, ignore_errors=True)
+
+
+def reporter(keys: list[str]) -> tune.ProgressReporter:
+    """Ray's table of trials, on the terminal while the search runs."""
+    return tune.CLIReporter(
+        metric_columns={STEP: "report", VALUE: "validation", "time_total_s": "seconds"},
+        parameter_columns=keys,
+        max_report_frequency=15,
+        max_progress_rows=20,
+        sort_by_metric=True,
+    )

@@ -20,12 +20,9 @@ from typing import Any
 
 import numpy as np
 
-from recbole_llmfashion.config.configurator import (
-    LLMFashionConfig,
-    lineage,
-    read_yaml,
-    reject_unknown_keys,
-)
+from recbole_llmfashion.config.configurator import LLMFashionConfig
+from recbole_llmfashion.config.keys import lineage, reject_unknown_keys
+from recbole_llmfashion.config.yaml_files import read_yaml
 from recbole_llmfashion.errors import UserError, did_you_mean
 
 KINDS = {"choice": "a list", "uniform": "low, high", "loguniform": "low, high", "quniform": "low, high, step"}

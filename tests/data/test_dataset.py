@@ -8,15 +8,10 @@ from recbole.utils import init_seed
 from recbole_llmfashion import compat
 from recbole_llmfashion.config.configurator import load_config
 from recbole_llmfashion.data.dataset import HISTORY_LENGTH, RECOMMEND_TIME
+from recbole_llmfashion.data.loaders import make_loaders, rows_sha256
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.stage_store import StageStore
-from recbole_llmfashion.trainer.recbole_models import (
-    load_trained,
-    make_loaders,
-    make_trainer,
-    rows_sha256,
-    trained,
-)
+from recbole_llmfashion.trainer.recbole_models import load_trained, make_trainer, trained
 
 
 def tiny_loaders(root, **keys):

@@ -5,10 +5,10 @@ from recbole.model.sequential_recommender import SASRec
 
 from recbole_llmfashion.config.configurator import load_config
 from recbole_llmfashion.data.eval_loader import MEGABYTE, EvalLoader
+from recbole_llmfashion.data.loaders import make_loaders
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.prompt import dataloader
 from recbole_llmfashion.retrieval import scored_order
-from recbole_llmfashion.trainer.recbole_models import make_loaders
 
 
 def test_users_at_once(tmp_path, monkeypatch):

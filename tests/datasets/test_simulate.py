@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
+from recbole_llmfashion.cli import datasets
 from recbole_llmfashion.data.atomic.folder import (
     AtomicFolder,
     check_clean,
@@ -26,7 +27,6 @@ from recbole_llmfashion.dataset_tools.simulate.simulation import (
     simulate_category,
 )
 from recbole_llmfashion.dataset_tools.statistics import measure
-from recbole_llmfashion.datasets.simulate import command
 from recbole_llmfashion.errors import UserError
 
 
@@ -38,7 +38,7 @@ def footwear(tmp_path_factory: pytest.TempPathFactory) -> AtomicFolder:
 def _run(*flags: str) -> None:
     app = typer.Typer()
     app.callback()(lambda: None)
-    command.register(app)
+    datasets.register(app)
     result = CliRunner().invoke(app, ["simulate", *flags], catch_exceptions=False)
     assert result.exit_code == 0, result.output
 
@@ -62,7 +62,7 @@ def test_table_1_or_a_number_of_users(tmp_path: Path, monkeypatch: pytest.Monkey
         asked.append(settings)
         return simulate_category(Settings("toys", 20, 7, 300), path)
 
-    monkeypatch.setattr(command, "simulate_category", simulated)
+    monkeypatch.setattr(datasets, "simulate_category", simulated)
     _run("--category", "clothing", "--table1", "--out", str(tmp_path / "toys"))
     assert asked[0].resolved()[1:] == (1_386_910, 13.25) and asked[0].users == 274_285
     for flags in ([], ["--table1", "--users", "5"]):

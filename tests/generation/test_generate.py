@@ -12,8 +12,8 @@ from typer.testing import CliRunner
 from recbole_llmfashion.cli import generate as command
 from recbole_llmfashion.cli.main import app
 from recbole_llmfashion.errors import UserError
-from recbole_llmfashion.llm.generation.response_cache import Response
 from recbole_llmfashion.pipeline.load import load_run
+from recbole_llmfashion.prompt.response import Response
 from recbole_llmfashion.serving.batch import responder
 from recbole_llmfashion.serving.batch.prompts import Questions
 from recbole_llmfashion.serving.batch.request import parse

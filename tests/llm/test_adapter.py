@@ -6,12 +6,8 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from recbole_llmfashion.errors import UserError
-from recbole_llmfashion.llm.finetuning.finetune import (
-    FinetuneSettings,
-    add_adapter,
-    load_adapter,
-    save_adapter,
-)
+from recbole_llmfashion.llm.finetuning.finetune import add_adapter, load_adapter, save_adapter
+from recbole_llmfashion.llm.finetuning.settings import FinetuneSettings
 from recbole_llmfashion.llm.modeling.adapter import FALCON_TARGETS
 from recbole_llmfashion.llm.modeling.backbone import Backbone, load_backbone
 

@@ -12,12 +12,8 @@ from safetensors.torch import load_file
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.llm.batching import Example
 from recbole_llmfashion.llm.finetuning import finetune as finetune_module
-from recbole_llmfashion.llm.finetuning.finetune import (
-    CheckpointFolder,
-    FinetuneLog,
-    FinetuneSettings,
-    finetune,
-)
+from recbole_llmfashion.llm.finetuning.finetune import CheckpointFolder, finetune
+from recbole_llmfashion.llm.finetuning.settings import FinetuneLog, FinetuneSettings
 from recbole_llmfashion.llm.finetuning.train_step import Training
 from recbole_llmfashion.llm.modeling.backbone import load_backbone
 

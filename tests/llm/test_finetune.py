@@ -13,13 +13,9 @@ from recbole_llmfashion.llm.batching import Example, collate
 from recbole_llmfashion.llm.finetuning import curriculum as passes_module
 from recbole_llmfashion.llm.finetuning import finetune as finetune_module
 from recbole_llmfashion.llm.finetuning import train_step as training_module
-from recbole_llmfashion.llm.finetuning.finetune import (
-    FinetuneSettings,
-    finetune,
-    perplexities,
-    save_adapter,
-)
+from recbole_llmfashion.llm.finetuning.finetune import finetune, perplexities, save_adapter
 from recbole_llmfashion.llm.finetuning.perplexity import hardest
+from recbole_llmfashion.llm.finetuning.settings import FinetuneSettings
 from recbole_llmfashion.llm.modeling.adapter import FALCON_TARGETS
 from recbole_llmfashion.llm.modeling.backbone import Backbone, load_backbone
 from recbole_llmfashion.llm.modeling.tiny_falcon import new_embedded

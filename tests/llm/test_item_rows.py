@@ -12,7 +12,8 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.llm.batching import Example
-from recbole_llmfashion.llm.finetuning.finetune import FinetuneSettings, finetune
+from recbole_llmfashion.llm.finetuning.finetune import finetune
+from recbole_llmfashion.llm.finetuning.settings import FinetuneSettings
 from recbole_llmfashion.llm.modeling.adapter import load_adapter, save_adapter
 from recbole_llmfashion.llm.modeling.backbone import (
     Backbone,

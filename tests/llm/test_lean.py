@@ -12,9 +12,10 @@ from transformers import FalconConfig, FalconForCausalLM
 from transformers.models.falcon import modeling_falcon
 
 from recbole_llmfashion.llm.batching import Example, collate
-from recbole_llmfashion.llm.finetuning.finetune import FinetuneSettings, add_adapter
+from recbole_llmfashion.llm.finetuning.finetune import add_adapter
 from recbole_llmfashion.llm.finetuning.fused import lean_falcon, lean_lora
 from recbole_llmfashion.llm.finetuning.loss import has_plain_head, response_loss
+from recbole_llmfashion.llm.finetuning.settings import FinetuneSettings
 from recbole_llmfashion.llm.modeling.backbone import Backbone, Quantization, load_backbone
 
 Examples = Callable[[int, int], list[Example]]

@@ -16,8 +16,9 @@ from transformers import (
 )
 
 from recbole_llmfashion.llm.batching import Batch, Example, collate
-from recbole_llmfashion.llm.finetuning.finetune import FinetuneSettings, add_adapter
+from recbole_llmfashion.llm.finetuning.finetune import add_adapter
 from recbole_llmfashion.llm.finetuning.loss import has_plain_head, response_loss
+from recbole_llmfashion.llm.finetuning.settings import FinetuneSettings
 from recbole_llmfashion.llm.modeling.backbone import Backbone
 from recbole_llmfashion.llm.modeling.tiny_falcon import new_embedded
 

@@ -10,7 +10,8 @@ from safetensors.torch import load_file
 
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.llm.batching import Example
-from recbole_llmfashion.llm.finetuning.finetune import FinetuneSettings, finetune, load_adapter
+from recbole_llmfashion.llm.finetuning.finetune import finetune, load_adapter
+from recbole_llmfashion.llm.finetuning.settings import FinetuneSettings
 from recbole_llmfashion.llm.modeling.adapter import save_adapter
 from recbole_llmfashion.llm.modeling.backbone import Quantization, load_backbone
 from recbole_llmfashion.llm.modeling.merge import merge_adapter

@@ -14,8 +14,8 @@ from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.llm.finetuning import data_parallel as ranks_module
 from recbole_llmfashion.llm.finetuning import train_step as training_module
 from recbole_llmfashion.llm.finetuning.data_parallel import ALONE, Ranks
-from recbole_llmfashion.llm.finetuning.finetune import FinetuneLog
 from recbole_llmfashion.llm.finetuning.optimizer import NotFiniteError
+from recbole_llmfashion.llm.finetuning.settings import FinetuneLog
 from recbole_llmfashion.llm.finetuning.train_step import Training
 
 

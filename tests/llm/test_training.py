@@ -12,7 +12,8 @@ import torch
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.llm.batching import Batch, Example
 from recbole_llmfashion.llm.finetuning import train_step as training_module
-from recbole_llmfashion.llm.finetuning.finetune import FinetuneSettings, add_adapter, finetune
+from recbole_llmfashion.llm.finetuning.finetune import add_adapter, finetune
+from recbole_llmfashion.llm.finetuning.settings import FinetuneSettings
 from recbole_llmfashion.llm.finetuning.train_step import Training
 from recbole_llmfashion.llm.modeling.backbone import Backbone, load_backbone
 

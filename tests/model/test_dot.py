@@ -8,11 +8,12 @@ from recbole.data.interaction import Interaction
 from recbole.model import sequential_recommender as recbole
 
 from recbole_llmfashion.config.configurator import load_config
+from recbole_llmfashion.data.loaders import make_loaders
 from recbole_llmfashion.evaluation.collector import RankCollector
 from recbole_llmfashion.model import tiled_scores
 from recbole_llmfashion.model.tiled_scores import SEQUENCES, dot_orders
 from recbole_llmfashion.retrieval.ties import order_by_score
-from recbole_llmfashion.trainer.recbole_models import make_loaders, make_trainer
+from recbole_llmfashion.trainer.recbole_models import make_trainer
 
 TIE = torch.tensor([3, 0, 2, 1, 5, 4])
 BATCH = {"item_id_list": torch.tensor([[1, 2, 3], [6, 5, 0], [4, 0, 0]]), "item_length": torch.tensor([3, 2, 1])}

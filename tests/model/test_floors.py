@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from recbole.data.interaction import Interaction
 
 from recbole_llmfashion.config.configurator import load_config
+from recbole_llmfashion.data.loaders import make_loaders
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.model.seq_knn import SeqKNN, item_cosines
 from recbole_llmfashion.quick_start.experiment import run_experiment
-from recbole_llmfashion.trainer.recbole_models import make_loaders
 
 # u1 trains on a, b; u2 on a, b, c; u3 on c, d; what comes after is validation and test
 HAND = (

@@ -7,11 +7,11 @@ from fakes import hash_encoder, write_tiny
 from recbole.data.interaction import Interaction
 
 from recbole_llmfashion.config.configurator import load_config
+from recbole_llmfashion.data.loaders import make_loaders
 from recbole_llmfashion.data.tie_breaking import tie_rank
 from recbole_llmfashion.errors import UserError
-from recbole_llmfashion.llm.generation.response_cache import Response
 from recbole_llmfashion.model.llmfashionrec import LLMFashionRec
-from recbole_llmfashion.model.seq_knn import Popularity
+from recbole_llmfashion.model.popularity import Popularity
 from recbole_llmfashion.pipeline import settings
 from recbole_llmfashion.prompt.dataloader import (
     ACTED_ITEMS,
@@ -20,10 +20,10 @@ from recbole_llmfashion.prompt.dataloader import (
     PROMPT_ITEMS,
     QUERY_KNOWN,
 )
+from recbole_llmfashion.prompt.response import Response
 from recbole_llmfashion.retrieval.id_list import IdList
-from recbole_llmfashion.retrieval.ranking import Parts
+from recbole_llmfashion.retrieval.rankers import Parts
 from recbole_llmfashion.retrieval.title_list import TitleList
-from recbole_llmfashion.trainer.recbole_models import make_loaders
 
 # catalogue positions:  0: 16  1: 11  2: 12  3: 13  4: 14  5: 15
 TABLE = np.array([[1, 0], [0.9, 0.1], [0.8, 0.2], [0, 1], [0.1, 0.9], [0.5, 0.5]], np.float32)

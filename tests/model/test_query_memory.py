@@ -10,11 +10,12 @@ from recbole.data.interaction import Interaction
 
 from recbole_llmfashion.config.configurator import load_config
 from recbole_llmfashion.data.dataset import HISTORY_LENGTH
+from recbole_llmfashion.data.loaders import make_loaders, stage_root
 from recbole_llmfashion.data.tie_breaking import tie_rank
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.model.llmfashionrec import LLMFashionRec
+from recbole_llmfashion.model.popularity import Popularity
 from recbole_llmfashion.model.query_memory import Parts, QueryMemory
-from recbole_llmfashion.model.seq_knn import Popularity
 from recbole_llmfashion.pipeline.pipeline import Pipeline
 from recbole_llmfashion.pipeline.training import Learned
 from recbole_llmfashion.prompt.builder import PromptBuilder
@@ -22,7 +23,6 @@ from recbole_llmfashion.quick_start.experiment import run_experiment
 from recbole_llmfashion.retrieval.title_list import TitleList
 from recbole_llmfashion.stage_store import StageStore
 from recbole_llmfashion.trainer.query_memory import QueryMemoryTrainer
-from recbole_llmfashion.trainer.recbole_models import make_loaders, stage_root
 
 QUICK = {"title_epochs": 1, "clip_epochs": 1, "show_progress": False}
 TOPK_3 = {"topk": [3], "valid_metric": "NDCG@3"}

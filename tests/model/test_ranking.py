@@ -9,13 +9,14 @@ from hypothesis import strategies as st
 from orders import whole
 
 from recbole_llmfashion.data.tie_breaking import tie_rank
-from recbole_llmfashion.llm.generation.response_cache import Response
-from recbole_llmfashion.model.seq_knn import popular_order
-from recbole_llmfashion.prompt.response import parse_response
+from recbole_llmfashion.prompt.response import Response, parse_response
 from recbole_llmfashion.retrieval.cosine_table import CosineTable
 from recbole_llmfashion.retrieval.id_list import IdList, SessionList
 from recbole_llmfashion.retrieval.item_order import Led
-from recbole_llmfashion.retrieval.ranking import FUSED, Mixing, Parts, Question, Validity, rank
+from recbole_llmfashion.retrieval.popularity_list import popular_order
+from recbole_llmfashion.retrieval.rankers import Parts
+from recbole_llmfashion.retrieval.ranking import FUSED, Mixing, Question, rank
+from recbole_llmfashion.retrieval.response_stats import Validity
 from recbole_llmfashion.retrieval.title_list import TitleList
 
 ITEMS = ("a", "b", "c", "d", "e", "f")

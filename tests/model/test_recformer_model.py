@@ -7,12 +7,14 @@ from fakes import ITEM, write_tiny
 from recbole.data.interaction import Interaction
 from recformer_fakes import Words, config_of, shape, tiny_encoder
 
-from recbole_llmfashion.config.configurator import load_config, own_keys, properties_folder, read_yaml
+from recbole_llmfashion.config.configurator import load_config
+from recbole_llmfashion.config.keys import own_keys, properties_folder
+from recbole_llmfashion.config.yaml_files import read_yaml
+from recbole_llmfashion.data.loaders import make_loaders
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.model.recformer.flatten import flatten
 from recbole_llmfashion.model.recformer.model import Recformer, RecformerQuery
 from recbole_llmfashion.model.recformer.scorer import Scorer
-from recbole_llmfashion.trainer.recbole_models import make_loaders
 from recbole_llmfashion.trainer.recformer import RecformerTrainer
 
 

@@ -9,12 +9,12 @@ from fakes import INTER, ITEM, SEARCH, purchases_only, replace_test_targets, wri
 from recformer_fakes import config_of
 from transformers import LongformerConfig, LongformerForMaskedLM
 
-from recbole_llmfashion.cli.pretrain import pretrain_corpus
+from recbole_llmfashion.data.loaders import stage_root
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.model.recformer.model import Recformer, RecformerQuery
 from recbole_llmfashion.model.recformer.vocabulary import Vocabulary
 from recbole_llmfashion.quick_start.experiment import run_experiment
-from recbole_llmfashion.trainer.recbole_models import stage_root
+from recbole_llmfashion.trainer.recformer import pretrain_corpus
 
 SMALL = {
     "show_progress": False, "recformer_width": 32, "recformer_layers": 1, "recformer_heads": 2,

@@ -8,6 +8,7 @@ from fakes import ITEM, SEARCH, hash_encoder, write_tiny
 from recbole.model.sequential_recommender import SASRec
 
 from recbole_llmfashion.config.configurator import load_config
+from recbole_llmfashion.data.loaders import make_loaders
 from recbole_llmfashion.data.tie_breaking import tie_rank
 from recbole_llmfashion.llm.modeling.tiny_falcon import train_tokenizer
 from recbole_llmfashion.prompt.builder import PromptBuilder, PromptSettings
@@ -15,7 +16,6 @@ from recbole_llmfashion.prompt.dataloader import LLMFashionRecDataLoader
 from recbole_llmfashion.prompt.item_tokens import ItemIndex, atomic_index, semantic_index
 from recbole_llmfashion.prompt.memory import MemoryLog, QueryProductMemory
 from recbole_llmfashion.prompt.template import get_template
-from recbole_llmfashion.trainer.recbole_models import make_loaders
 
 SETTINGS = PromptSettings(("category", "brand", "color", "size"), max_length=1024, max_new_tokens=64, dates=True)
 TOKENIZER = train_tokenizer(

@@ -5,8 +5,7 @@ from hypothesis import strategies as st
 from prompt.shop import TOKENIZER
 
 from recbole_llmfashion.data.tie_breaking import tie_rank
-from recbole_llmfashion.prompt.item_tokens import CODES, ItemIndex, atomic_index, semantic_index
-from recbole_llmfashion.prompt.item_words import item_words
+from recbole_llmfashion.prompt.item_tokens import CODES, ItemIndex, atomic_index, item_words, semantic_index
 
 FIRST = 1000
 

@@ -4,8 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from prompt.shop import KINDS, TOKENIZER, loader_for
 
+from recbole_llmfashion.prompt.item_tokens import Speech
 from recbole_llmfashion.prompt.response import Answer, parse_response
-from recbole_llmfashion.prompt.speech import Speech
 
 FIRST = len(TOKENIZER)
 NAMES = ["B11", "B12", "B13"]

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.prompt.dates import coarse_date, easter
 from recbole_llmfashion.prompt.response import Answer, format_response, parse_response
-from recbole_llmfashion.prompt.template import get_template, neutralize, spoken_ids
+from recbole_llmfashion.prompt.template import get_template, spoken_ids
+from recbole_llmfashion.prompt.texts import neutralize
 
 MARKS = ("<pad>", "<eos>", "<|endoftext|>", "[INST]")
 

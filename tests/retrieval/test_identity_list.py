@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 from orders import told, whole
 
 from recbole_llmfashion.data.tie_breaking import tie_rank
-from recbole_llmfashion.retrieval.identity_list import IdentityList
+from recbole_llmfashion.retrieval.id_list import IdentityList
 from recbole_llmfashion.retrieval.mixup import mixup
 
 

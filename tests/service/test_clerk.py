@@ -8,8 +8,7 @@ import pytest
 from service_fakes import Shop
 
 from recbole_llmfashion.errors import UserError
-from recbole_llmfashion.service.answer import Refusal
-from recbole_llmfashion.serving.messages import Ask
+from recbole_llmfashion.serving.messages import Ask, Refusal
 from recbole_llmfashion.serving.web.item_changes import Change, Journal
 from recbole_llmfashion.serving.web.replica import Clerk
 

@@ -10,7 +10,7 @@ from recbole_llmfashion.prompt.item_tokens import (
     more_semantic,
     semantic_index,
 )
-from recbole_llmfashion.retrieval.ranking import Validity
+from recbole_llmfashion.retrieval.response_stats import Validity
 from recbole_llmfashion.serving.recommender import Recommender
 from recbole_llmfashion.serving.session import make_session
 

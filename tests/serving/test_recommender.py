@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from serving_sessions import read, sessions
 
 from recbole_llmfashion.errors import UserError
-from recbole_llmfashion.llm.generation.response_cache import Response, prompt_key
+from recbole_llmfashion.llm.generation.response_cache import prompt_key
+from recbole_llmfashion.prompt.response import Response
 from recbole_llmfashion.retrieval.ranking import FUSED
 from recbole_llmfashion.serving.messages import Ask
 from recbole_llmfashion.serving.recommender import Recommender

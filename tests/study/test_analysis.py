@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from recbole_llmfashion.data.atomic.folder import read_folder
 from recbole_llmfashion.data.split import sequence_lengths
 from recbole_llmfashion.errors import UserError
-from recbole_llmfashion.study.analysis import paper
+from recbole_llmfashion.study.analysis import contrasts
 from recbole_llmfashion.study.analysis.counts import BIN_LABELS, BIN_STARTS, length_statistics
 from recbole_llmfashion.study.analysis.dates import covered_months, has_dates
 from recbole_llmfashion.study.analysis.measure import measure
@@ -97,7 +97,7 @@ def test_every_length_has_a_bin():
 
 def test_the_papers_table_1():
     """Mean lengths and interactions per item as printed."""
-    printed = {name: (round(c.mean_length, 2), round(c.per_item, 2)) for name, c in paper.TABLE_1.items()}
+    printed = {name: (round(c.mean_length, 2), round(c.per_item, 2)) for name, c in contrasts.TABLE_1.items()}
     assert printed == {
         "luggage_bags": (12.41, 2.14),
         "footwear": (11.29, 1.88),

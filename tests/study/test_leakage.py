@@ -6,8 +6,8 @@ from fakes import SMALL, replace_test_targets, simulated_shop
 
 from recbole_llmfashion.cli.study import study
 from recbole_llmfashion.config.configurator import load_config
-from recbole_llmfashion.model.seq_knn import Popularity
-from recbole_llmfashion.trainer.recbole_models import make_loaders
+from recbole_llmfashion.data.loaders import make_loaders
+from recbole_llmfashion.model.popularity import Popularity
 
 KEYS = SMALL | {
     "click_filter": "none",  # the paper's filter looks at targets

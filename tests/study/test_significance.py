@@ -12,10 +12,10 @@ from recbole_llmfashion.evaluation.significance import (
     compare_rows,
     holm,
     metric_values,
-    significance_table,
     wilcoxon_p,
 )
 from recbole_llmfashion.study.report.document import Document
+from recbole_llmfashion.study.report.significance_table import significance_table
 
 
 def ranks(seed=1, **models):

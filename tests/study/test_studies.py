@@ -5,7 +5,7 @@ import pytest
 from fakes import INTER, SMALL, write_tiny
 from study_fakes import TARGETS, request_for, result_of
 
-from recbole_llmfashion.config.configurator import properties_folder
+from recbole_llmfashion.config.keys import properties_folder
 from recbole_llmfashion.study import (
     ablation,
     cold_start,

@@ -4,8 +4,8 @@ from fakes import INTER, write_tiny
 from recbole.model.sequential_recommender import SASRec
 
 from recbole_llmfashion.config.configurator import load_config
+from recbole_llmfashion.data.loaders import make_loaders
 from recbole_llmfashion.study.time_split import repeated_targets
-from recbole_llmfashion.trainer.recbole_models import make_loaders
 
 
 def test_targets_that_stand_in_their_history(tmp_path):

@@ -4,7 +4,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from recbole_llmfashion.config.configurator import load_config, read_yaml
+from recbole_llmfashion.config.configurator import load_config
+from recbole_llmfashion.config.yaml_files import read_yaml
 from recbole_llmfashion.quick_start.registry import get_model
 from recbole_llmfashion.tuning import figures, report
 from recbole_llmfashion.tuning.space import Domain, Space

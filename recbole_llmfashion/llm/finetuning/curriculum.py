@@ -28,7 +28,7 @@ from recbole_llmfashion.stage_store import sha256, sha256_arrays
 if TYPE_CHECKING:
     from peft import PeftModel
 
-    from recbole_llmfashion.llm.finetuning.finetune import FinetuneLog, FinetuneSettings
+    from recbole_llmfashion.llm.finetuning.settings import FinetuneLog, FinetuneSettings
 
 
 class Passes:

@@ -18,13 +18,8 @@ import torch
 
 from recbole_llmfashion.llm.batching import Example
 from recbole_llmfashion.llm.finetuning.data_parallel import ALONE, Ranks
-from recbole_llmfashion.llm.finetuning.finetune import (
-    CheckpointFolder,
-    FinetuneLog,
-    FinetuneSettings,
-    finetune,
-    save_adapter,
-)
+from recbole_llmfashion.llm.finetuning.finetune import CheckpointFolder, finetune, save_adapter
+from recbole_llmfashion.llm.finetuning.settings import FinetuneLog, FinetuneSettings
 from recbole_llmfashion.llm.generation.generator import DecodingSettings, Generator
 from recbole_llmfashion.llm.modeling.backbone import (
     Backbone,

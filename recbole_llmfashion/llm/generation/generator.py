@@ -11,8 +11,7 @@ import numpy as np
 import torch
 
 from recbole_llmfashion.errors import UserError
-from recbole_llmfashion.llm.batches import each_batch
-from recbole_llmfashion.llm.batching import left_pad
+from recbole_llmfashion.llm.batching import each_batch, left_pad
 from recbole_llmfashion.llm.generation.beam_search import beam_search
 from recbole_llmfashion.llm.generation.greedy_search import greedy
 from recbole_llmfashion.llm.generation.item_trie import IdTrie

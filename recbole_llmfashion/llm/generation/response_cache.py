@@ -8,31 +8,13 @@ book does not know what a response means.
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from recbole_llmfashion.llm.generation.generator import Generator
-
-
-def _nothing() -> np.ndarray:
-    return np.zeros(0, np.int64)
-
-
-@dataclass(frozen=True)
-class Response:
-    """What the LLM said to one prompt.
-
-    Args:
-        text: as generated.
-        items: int64 positions among the items that it may name, likeliest first; none where no beams were asked for.
-    """
-
-    text: str
-    items: np.ndarray = field(default_factory=_nothing)
-
+from recbole_llmfashion.prompt.response import Response
 
 Generate = Callable[[Sequence[np.ndarray]], list[Response]]
 

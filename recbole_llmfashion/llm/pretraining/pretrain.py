@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from recbole_llmfashion.config.configurator import read_yaml
+from recbole_llmfashion.config.yaml_files import read_yaml
 from recbole_llmfashion.data.atomic.folder import read_folder
 from recbole_llmfashion.data.catalogue import TEXT_ATTRIBUTES
 from recbole_llmfashion.errors import UserError

@@ -24,8 +24,7 @@ from recbole_llmfashion.data.timeline import Timeline
 from recbole_llmfashion.embedding.query_title_pairs import fold
 from recbole_llmfashion.llm.batching import Example
 from recbole_llmfashion.prompt.builder import PromptBuilder, PromptSettings
-from recbole_llmfashion.prompt.item_tokens import atomic_index
-from recbole_llmfashion.prompt.item_words import item_words
+from recbole_llmfashion.prompt.item_tokens import atomic_index, item_words
 from recbole_llmfashion.prompt.memory import MemoryLog, QueryProductMemory
 from recbole_llmfashion.prompt.template import get_template
 

@@ -20,7 +20,7 @@ from recbole_llmfashion.data.dataset import HISTORY_LENGTH, LLMFashionRecDataset
 from recbole_llmfashion.data.timeline import SEARCH
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.model.recformer.scorer import Scorer
-from recbole_llmfashion.prompt.template import UNTITLED, neutralize
+from recbole_llmfashion.prompt.texts import UNTITLED, neutralize
 
 TITLE, QUERY = "title", "query"
 ATTRIBUTES = (TITLE, *TEXT_ATTRIBUTES)

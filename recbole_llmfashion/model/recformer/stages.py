@@ -19,6 +19,7 @@ import torch
 from torch import nn
 
 from recbole_llmfashion.config.configurator import LLMFashionConfig
+from recbole_llmfashion.data.loaders import Loaders
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.llm.modeling.backbone import pick_compute_dtype
 from recbole_llmfashion.model.recformer.encoder import (
@@ -37,7 +38,6 @@ from recbole_llmfashion.model.recformer.scorer import Scorer
 from recbole_llmfashion.model.recformer.settings import Examples, pretrain_settings, stage_settings
 from recbole_llmfashion.model.recformer.vocabulary import Vocabulary
 from recbole_llmfashion.stage_store import StageStore, sha256_arrays, sha256_texts, stage_seed
-from recbole_llmfashion.trainer.recbole_models import Loaders
 
 EMBEDDED = "embedded"
 OnScore = Callable[[int, float], None]

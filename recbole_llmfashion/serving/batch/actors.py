@@ -14,7 +14,7 @@ from ray.data import ActorPoolStrategy, DataContext
 
 from recbole_llmfashion.distributed.cluster import fitting, resources
 from recbole_llmfashion.errors import UserError
-from recbole_llmfashion.llm.generation.response_cache import Response
+from recbole_llmfashion.prompt.response import Response
 from recbole_llmfashion.serving.batch.responder import Responder, as_table, from_table
 
 

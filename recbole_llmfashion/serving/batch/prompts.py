@@ -16,16 +16,15 @@ from math import ceil
 import numpy as np
 
 from recbole_llmfashion.config.configurator import LLMFashionConfig
+from recbole_llmfashion.data.loaders import make_loaders
 from recbole_llmfashion.data.tie_breaking import tie_rank
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.llm.generation.prefill import common_prefix
 from recbole_llmfashion.llm.generation.response_cache import prompt_key
-from recbole_llmfashion.pipeline.load import LoadedRun
+from recbole_llmfashion.pipeline.load import LoadedRun, make_builder, make_memory
 from recbole_llmfashion.prompt.dataloader import LLMFashionRecDataLoader
 from recbole_llmfashion.prompt.texts import DatasetTexts
-from recbole_llmfashion.serving.state import make_builder, make_memory
 from recbole_llmfashion.stage_store import sha256, sha256_arrays, sha256_texts
-from recbole_llmfashion.trainer.recbole_models import make_loaders
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from recbole_llmfashion.cli.train import read_value, split_options
+from recbole_llmfashion.config.command_line import read_value, split_options
 from recbole_llmfashion.errors import UserError
 
 SPLITS = ("test", "valid")

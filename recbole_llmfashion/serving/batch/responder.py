@@ -9,9 +9,9 @@ import pyarrow as pa
 import torch
 
 from recbole_llmfashion.llm.generation.generator import make_generator
-from recbole_llmfashion.llm.generation.response_cache import Response, respond
-from recbole_llmfashion.pipeline.load import load_run
-from recbole_llmfashion.serving.state import make_builder
+from recbole_llmfashion.llm.generation.response_cache import respond
+from recbole_llmfashion.pipeline.load import load_run, make_builder
+from recbole_llmfashion.prompt.response import Response
 
 SHARD, PROMPT, TEXT, ITEMS = "shard", "prompt", "response", "items"
 

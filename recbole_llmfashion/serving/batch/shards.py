@@ -16,7 +16,7 @@ from typing import Any
 import pandas as pd
 
 from recbole_llmfashion.errors import UserError
-from recbole_llmfashion.llm.generation.response_cache import Response
+from recbole_llmfashion.prompt.response import Response
 from recbole_llmfashion.serving.batch.prompts import Questions
 
 JOB = "_job.json"  # readers of Parquet pass over names that begin so

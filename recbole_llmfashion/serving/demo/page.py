@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from recbole_llmfashion.errors import UserError
-from recbole_llmfashion.prompt.template import TEXT_LIMIT
+from recbole_llmfashion.prompt.texts import TEXT_LIMIT
 from recbole_llmfashion.serving.demo import markup, visit
 from recbole_llmfashion.serving.demo.examples import examples
 from recbole_llmfashion.serving.demo.follow import Done, Hear, follow

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from recbole_llmfashion.data.catalogue import Catalogue
-from recbole_llmfashion.prompt.template import TEXT_LIMIT, neutralize
+from recbole_llmfashion.prompt.texts import TEXT_LIMIT, neutralize
 
 MOST = 100  # actions of a visit: more than any prompt holds
 Kind = Literal["click", "purchase", "search"]

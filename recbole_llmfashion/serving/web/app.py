@@ -20,8 +20,7 @@ from ray.serve.handle import DeploymentHandle
 
 from recbole_llmfashion.distributed.cluster import workers_like_here
 from recbole_llmfashion.errors import UserError
-from recbole_llmfashion.service.answer import Answer, Refusal
-from recbole_llmfashion.serving.messages import Ask
+from recbole_llmfashion.serving.messages import Answer, Ask, Refusal
 from recbole_llmfashion.serving.web.dynamic_batching import Gather
 from recbole_llmfashion.serving.web.errors import busy, unavailable
 from recbole_llmfashion.serving.web.item_changes import Change, Journal

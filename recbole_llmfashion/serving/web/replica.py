@@ -9,8 +9,7 @@ from threading import Lock
 import pandas as pd
 
 from recbole_llmfashion.errors import UserError
-from recbole_llmfashion.service.answer import Answer, Refusal
-from recbole_llmfashion.serving.messages import Ask
+from recbole_llmfashion.serving.messages import Answer, Ask, Refusal
 from recbole_llmfashion.serving.recommender import Recommender
 from recbole_llmfashion.serving.web.item_changes import Change, Journal
 

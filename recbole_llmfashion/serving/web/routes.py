@@ -12,8 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
 from recbole_llmfashion.errors import UserError
-from recbole_llmfashion.service.answer import Answer
-from recbole_llmfashion.serving.messages import Ask, Recommended
+from recbole_llmfashion.serving.messages import Answer, Ask, Recommended
 from recbole_llmfashion.serving.web.errors import Refused, check_size, check_token, failed
 from recbole_llmfashion.serving.web.item_changes import Change
 from recbole_llmfashion.serving.web.limits import Guard

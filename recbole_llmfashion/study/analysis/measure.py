@@ -9,7 +9,7 @@ from recbole_llmfashion.study.analysis.dates import check_range
 from recbole_llmfashion.study.analysis.queries import Queries, queries
 from recbole_llmfashion.study.analysis.seasonality import Pulls, pulls
 from recbole_llmfashion.study.analysis.turnover import Turnover, turnover
-from recbole_llmfashion.study.facts import facts
+from recbole_llmfashion.study.runner import facts
 
 
 @dataclass(frozen=True)

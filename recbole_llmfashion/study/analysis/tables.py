@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from recbole_llmfashion.study.analysis import paper
+from recbole_llmfashion.study.analysis import contrasts
 from recbole_llmfashion.study.analysis.counts import Counts
 from recbole_llmfashion.study.analysis.measure import Measured
 from recbole_llmfashion.study.analysis.seasonality import (
@@ -30,8 +30,8 @@ def table_1(measured: Sequence[Measured]) -> Table:
     for one in measured:
         cells = _counted(one.counts) | {"actions": one.facts["item actions"], "searches": one.facts["searches"]}
         table.rows.append(TableRow(one.name, cells, ranked=False))
-        if one.name in paper.TABLE_1:
-            table.rows.append(TableRow(f"{one.name} in the paper", _counted(paper.TABLE_1[one.name]), ranked=False))
+        if one.name in contrasts.TABLE_1:
+            table.rows.append(TableRow(f"{one.name} in the paper", _counted(contrasts.TABLE_1[one.name]), ranked=False))
     table.notes = [
         "interactions: item actions without searches, after the paper's filter, which drops a click on an item that "
         "the same user purchases; items: the whole catalogue, seen or not."
@@ -60,8 +60,8 @@ def table_1_ratio(measured: Sequence[Measured]) -> Table:
     ]
     table = Table("table1_ratio", "Table 1: this folder divided by the paper's", columns, [], label="dataset")
     for one in measured:
-        if one.name in paper.TABLE_1:
-            own, theirs = _counted(one.counts), _counted(paper.TABLE_1[one.name])
+        if one.name in contrasts.TABLE_1:
+            own, theirs = _counted(one.counts), _counted(contrasts.TABLE_1[one.name])
             ratios: dict[str, Cell] = {key: _number(own[key]) / _number(theirs[key]) for key in own}
             table.rows.append(TableRow(one.name, ratios, ranked=False))
     return table

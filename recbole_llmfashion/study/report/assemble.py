@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 
 from recbole_llmfashion.evaluation.collector import RANK_COLUMNS
+from recbole_llmfashion.evaluation.result import Result
 from recbole_llmfashion.evaluation.result_table import COLUMNS
-from recbole_llmfashion.quick_start.experiment import Result
 from recbole_llmfashion.study.report.document import (
     METRIC_TITLES,
     Cell,

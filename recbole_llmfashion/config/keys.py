@@ -1,0 +1,90 @@
+"""Which keys a model understands, RecBole's and ours; unknown ones are errors."""
+
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+
+import recbole
+from recbole.utils import argument_list
+
+from recbole_llmfashion.config.yaml_files import read_yaml
+from recbole_llmfashion.errors import UserError, did_you_mean
+
+# Keys that say where things lie, where and by how many it is computed, and what is printed; they change no figure of a
+# row.
+PLACES = {
+    "data_path", "checkpoint_dir", "show_progress", "state", "gpu_id", "use_gpu", "worker", "config_file",
+    "num_train_workers", "ray_address",
+}  # fmt: skip
+# Keys that change what is evaluated, or how fast, and never what a model learns; and keys
+# that choose rows, for the rows themselves are a part of the stage's inputs. cold_token and
+# mask_history (it moves the validation scores that end a training) are inputs of their own where they are True, so that
+# rows without them stay the stages that they were.
+_WITHOUT_EFFECT = PLACES | {
+    "eval_batch_size", "eval_memory_mb", "config_files", "log_wandb", "wandb_project", "dataset", "metrics",
+    "attribution_hours", "tuned", "split_by", "time_split", "train_share", "cold_token", "mask_history",
+}  # fmt: skip
+
+RECBOLE_PROPERTIES = Path(recbole.__file__).parent / "properties"
+
+
+# Keys that RecBole reads from a config and that stand in none of its YAML files.
+_RECBOLE_UNLISTED = {"config_file", "config_files", "model", "dataset", "reg_weight", "nproc", "rm_dup_inter"}
+
+
+def properties_folder() -> Path:
+    """The copy of `properties/` that the wheel carries, or that of the checkout."""
+    carried = Path(__file__).parents[1] / "properties"
+    return carried if carried.is_dir() else Path(__file__).parents[2] / "properties"
+
+
+@cache
+def _keys_of(path: Path) -> frozenset[str]:
+    return frozenset(read_yaml(path)) if path.is_file() else frozenset()
+
+
+def recbole_keys(model: str) -> frozenset[str]:
+    """Every key that RecBole itself knows for a model."""
+    lists = (argument_list.general_arguments, argument_list.training_arguments, argument_list.evaluation_arguments)
+    keys = {key for arguments in (*lists, argument_list.dataset_arguments) for key in arguments}
+    for name in ("overall", "dataset/sample", f"model/{model}", "quick_start_config/sequential"):
+        keys |= _keys_of(RECBOLE_PROPERTIES / f"{name}.yaml")
+    return frozenset(keys | _RECBOLE_UNLISTED)
+
+
+def lineage(model: str | type) -> list[str]:
+    """Names whose files model/<name>.yaml hold for a model: its bases among the classes of this package, then its own.
+
+    Args:
+        model: a class, or the name of one that extends none of ours.
+    """
+    if isinstance(model, str):
+        return [model]
+    package = __name__.split(".")[0]
+    bases = [base.__name__ for base in model.__mro__[1:] if base.__module__.split(".")[0] == package]
+    return [*reversed(bases), model.__name__]
+
+
+def own_keys(model: str | type) -> frozenset[str]:
+    """Every key of properties/ that holds for a model, as `lineage` takes it."""
+    root, models = properties_folder(), [f"model/{name}" for name in lineage(model)]
+    return frozenset().union(*(_keys_of(root / f"{name}.yaml") for name in ("overall", "dataset/default", *models)))
+
+
+def keys_of(model: str | type) -> frozenset[str]:
+    """Every key that a model understands, RecBole's and ours, as `lineage` takes it."""
+    return recbole_keys(lineage(model)[-1]) | own_keys(model)
+
+
+def known_keys(models: Iterable[str]) -> frozenset[str]:
+    """Every key that one of the models understands."""
+    return frozenset().union(*map(keys_of, models))
+
+
+def reject_unknown_keys(keys: Iterable[str], models: Iterable[str], source: str) -> None:
+    """Raises UserError on the first key that no model of the registry understands, with the nearest that one does."""
+    known = known_keys(models)
+    for key in keys:
+        if key not in known:
+            hint = did_you_mean(key, sorted(known), "the keys stand in properties/", 0.6)
+            raise UserError(f"{source}: unknown key '{key}'; {hint}")

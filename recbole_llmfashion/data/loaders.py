@@ -1,0 +1,65 @@
+"""A dataset with RecBole's loaders over docs/method.md's split."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from recbole.config import Config
+from recbole.data.dataloader import TrainDataLoader
+from recbole.data.utils import create_samplers
+from recbole.utils import init_seed
+
+from recbole_llmfashion.data.dataset import LLMFashionRecDataset
+from recbole_llmfashion.data.eval_loader import EvalLoader
+from recbole_llmfashion.errors import UserError, did_you_mean
+from recbole_llmfashion.stage_store import sha256_stream
+
+SIMULATED = ("luggage_bags", "footwear", "accessories_jewelry", "clothing")
+
+
+def find_dataset(config: Config) -> Path:
+    """The dataset's folder; where it is not there, a UserError says what would make it."""
+    folder = Path(config["data_path"])
+    if folder.is_dir():
+        return folder
+    name = config["dataset"]
+    if name in SIMULATED:
+        made = f"recbole-llmfashion simulate --category {name} --users 2000 --seed 1 --out {folder}"
+        raise UserError(f"--dataset: {folder} is not there; make it with: {made}")
+    root = folder.parent
+    known = sorted(path.name for path in root.iterdir() if path.is_dir()) if root.is_dir() else []
+    hint = did_you_mean(name, [*known, *SIMULATED], f"{root} holds: {', '.join(known) or 'nothing'}")
+    raise UserError(f"--dataset: unknown dataset '{name}'; {hint}")
+
+
+@dataclass(frozen=True)
+class Loaders:
+    """A dataset with its three loaders."""
+
+    dataset: LLMFashionRecDataset
+    train: Any
+    valid: Any
+    test: Any
+
+
+def stage_root(config: Config) -> Path:
+    """Where every run on the config's dataset keeps its stages: saved/<dataset>/stages, below checkpoint_dir."""
+    return Path(config["checkpoint_dir"]) / config["dataset"] / "stages"
+
+
+def make_loaders(config: Config) -> Loaders:
+    """The rows of docs/method.md's split behind RecBole's own loaders."""
+    init_seed(config["seed"], config["reproducibility"])
+    dataset = LLMFashionRecDataset(config)
+    if max(config["topk"]) > len(dataset.catalogue):
+        raise UserError(f"topk: {max(config['topk'])} is more than the {len(dataset.catalogue)} items; lower it")
+    parts = dataset.build()
+    samplers = create_samplers(config, dataset, parts)
+    train = TrainDataLoader(config, parts[0], samplers[0], shuffle=config["shuffle"])
+    valid = EvalLoader(config, parts[1], samplers[1])
+    return Loaders(dataset, train, valid, EvalLoader(config, parts[2], samplers[2]))
+
+
+def rows_sha256(loader: Any) -> str:
+    """Digest of a loader's rows as its model sees them."""
+    return sha256_stream(values for _, values in loader._dataset.seen())

@@ -1,0 +1,44 @@
+"""Writes a simulated dataset with its README."""
+
+from pathlib import Path
+
+from recbole_llmfashion.data.atomic.folder import AtomicFolder, write_folder
+from recbole_llmfashion.dataset_tools.simulate.readme import MARK, render
+from recbole_llmfashion.dataset_tools.simulate.simulation import (
+    CATEGORIES,
+    Settings,
+)
+from recbole_llmfashion.errors import UserError
+
+_README = "README.md"
+
+
+def write(folder: AtomicFolder, settings: Settings) -> None:
+    """Write the atomic files and the README.md."""
+    write_folder(folder)
+    text = render(folder, CATEGORIES[settings.category], command_line(folder.name, settings))
+    (folder.path / _README).write_text(text, encoding="utf-8")
+
+
+def command_line(name: str, settings: Settings) -> str:
+    """The command that makes the same files, with an --out relative to the project."""
+    s = settings
+    flags = [f"--category {s.category}", f"--users {s.users}"]
+    flags += [f"--items {s.items}"] if s.items is not None else []
+    flags += [f"--mean_length {s.mean_length}"] if s.mean_length is not None else []
+    return " ".join(["recbole-llmfashion simulate", *flags, f"--seed {s.seed}", f"--out dataset/{name}"])
+
+
+def refuse_foreign(out: Path) -> None:
+    """Only an empty folder, or one that the simulator made under the same name, may be written to."""
+    if out.exists() and not out.is_dir():
+        raise UserError(f"--out {out}: is a file; name a folder")
+    held = sorted(path.name for path in out.iterdir()) if out.is_dir() else []
+    name = out.resolve().name
+    ours = {_README, *(name + suffix for suffix in (".inter", ".search", ".item"))}
+    foreign = [file for file in held if file not in ours]
+    if foreign:
+        raise UserError(f"--out {out}: holds {foreign[0]}, which is no file of a simulated {name}; name another folder")
+    readme = out / _README
+    if held and not (readme.is_file() and MARK in readme.read_text(encoding="utf-8", errors="replace")):
+        raise UserError(f"--out {out}: holds files that the simulator did not make; name another folder")
