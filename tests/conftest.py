@@ -10,6 +10,8 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # a core each
 
+pytest_plugins = ["tests.helpers.jobs"]
+
 # No test asserts a time, and a noisy machine must not fail a property.
 settings.register_profile("project", deadline=None)
 settings.load_profile("project")

@@ -14,13 +14,13 @@ import pandas as pd
 import pytest
 import recbole
 import yaml
-from convert_fakes import amazon, hm
-from doc_commands import NOT_HERE, PAGES, ROOT, RUN, all_commands, commands_of, rule_of, small
 from typer.testing import CliRunner
 
 from recbole_llmfashion.cli.main import app
 from recbole_llmfashion.cli.train import main
 from recbole_llmfashion.cli.tune import main as search
+from tests.helpers.convert import amazon, hm
+from tests.helpers.doc_commands import NOT_HERE, PAGES, ROOT, RUN, all_commands, commands_of, rule_of, small
 
 COMMANDS = all_commands()
 HERE = [command for command in COMMANDS if command not in NOT_HERE]

@@ -5,11 +5,11 @@ import shutil
 import socket
 
 import pytest
-from fakes import INTER, ITEM, SEARCH, SMALL, write_tiny
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
 from recbole_llmfashion.cli.train import main
+from tests.helpers.fakes import INTER, ITEM, SEARCH, SMALL, write_tiny
 
 
 def status_of(root, models="LLMFashionRec,SASRec", **keys):

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from fakes import BACKBONE_LAYERS, SMALL, replace_test_targets, simulated_shop
 
 from recbole_llmfashion.cli.train import main
 from recbole_llmfashion.llm.finetuning import job
 from recbole_llmfashion.stage_store import StageStore
+from tests.helpers.fakes import BACKBONE_LAYERS, SMALL, replace_test_targets, simulated_shop
 
 ROOT = Path(__file__).parents[1]
 

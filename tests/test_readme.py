@@ -8,13 +8,13 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
-from doc_commands import commands_of
 from typer.testing import CliRunner
 
 from recbole_llmfashion.cli.main import app
 from recbole_llmfashion.cli.study import STUDIES
 from recbole_llmfashion.study.request import parse
 from recbole_llmfashion.tuning.plan import plan
+from tests.helpers.doc_commands import commands_of
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()

@@ -4,11 +4,11 @@ import json
 
 import pandas as pd
 import pytest
-from fakes import SMALL, real_data
 from typer.testing import CliRunner
 
 from recbole_llmfashion.cli.main import app
 from recbole_llmfashion.cli.train import main
+from tests.helpers.fakes import SMALL, real_data
 
 MODELS = ["LLMFashionRec", "CORE", "SASRec", "GRU4Rec", "BERT4Rec", "NextItNet"]
 

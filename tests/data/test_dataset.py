@@ -1,6 +1,5 @@
 import numpy as np
 import pytest
-from fakes import INTER, purchases_only, write_tiny
 from recbole.data.dataset import SequentialDataset
 from recbole.model.sequential_recommender import SASRec
 from recbole.utils import init_seed
@@ -12,6 +11,7 @@ from recbole_llmfashion.data.loaders import make_loaders, rows_sha256
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.stage_store import StageStore
 from recbole_llmfashion.trainer.recbole_models import load_trained, make_trainer, trained
+from tests.helpers.fakes import INTER, purchases_only, write_tiny
 
 
 def tiny_loaders(root, **keys):

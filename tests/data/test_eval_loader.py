@@ -1,6 +1,5 @@
 import pytest
 import torch
-from fakes import write_tiny
 from recbole.model.sequential_recommender import SASRec
 
 from recbole_llmfashion.config.configurator import load_config
@@ -9,6 +8,7 @@ from recbole_llmfashion.data.loaders import make_loaders
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.prompt import dataloader
 from recbole_llmfashion.retrieval import scored_order
+from tests.helpers.fakes import write_tiny
 
 
 def test_users_at_once(tmp_path, monkeypatch):

@@ -2,7 +2,6 @@
 
 import numpy as np
 import torch
-from fakes import purchases_only
 from hypothesis import given
 from hypothesis import strategies as st
 from recbole.data.dataset import SequentialDataset
@@ -11,6 +10,7 @@ from recbole.model.sequential_recommender import SASRec
 from recbole_llmfashion.config.configurator import load_config
 from recbole_llmfashion.data.dataset import LLMFashionRecDataset
 from recbole_llmfashion.data.sequences import Sequences, row_ends
+from tests.helpers.fakes import purchases_only
 
 
 def test_rows_by_hand():

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 import torch
-from fakes import hash_encoder, write_tiny
 from recbole.data.interaction import Interaction
 
 from recbole_llmfashion.config.configurator import load_config
@@ -24,6 +23,7 @@ from recbole_llmfashion.prompt.response import Response
 from recbole_llmfashion.retrieval.id_list import IdList
 from recbole_llmfashion.retrieval.rankers import Parts
 from recbole_llmfashion.retrieval.title_list import TitleList
+from tests.helpers.fakes import hash_encoder, write_tiny
 
 # catalogue positions:  0: 16  1: 11  2: 12  3: 13  4: 14  5: 15
 TABLE = np.array([[1, 0], [0.9, 0.1], [0.8, 0.2], [0, 1], [0.1, 0.9], [0.5, 0.5]], np.float32)

@@ -5,7 +5,6 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from fakes import INTER, ITEM, SEARCH, hash_encoder, replace_test_targets, simulated_shop, write_tiny
 from recbole.data.interaction import Interaction
 
 from recbole_llmfashion.config.configurator import load_config
@@ -23,6 +22,7 @@ from recbole_llmfashion.quick_start.experiment import run_experiment
 from recbole_llmfashion.retrieval.title_list import TitleList
 from recbole_llmfashion.stage_store import StageStore
 from recbole_llmfashion.trainer.query_memory import QueryMemoryTrainer
+from tests.helpers.fakes import INTER, ITEM, SEARCH, hash_encoder, replace_test_targets, simulated_shop, write_tiny
 
 QUICK = {"title_epochs": 1, "clip_epochs": 1, "show_progress": False}
 TOPK_3 = {"topk": [3], "valid_metric": "NDCG@3"}

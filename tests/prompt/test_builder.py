@@ -2,12 +2,12 @@ import itertools
 
 import numpy as np
 import pytest
-from fakes import INTER, ITEM, SEARCH
-from prompt.shop import KINDS, SETTINGS, TOKENIZER, loader_for, swap, texts
 
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.prompt.builder import PromptSettings
 from recbole_llmfashion.prompt.dataloader import ACTED_ITEMS, MEMORY_ITEMS, PROMPT_IDS, PROMPT_ITEMS
+from tests.helpers.fakes import INTER, ITEM, SEARCH
+from tests.helpers.shop import KINDS, SETTINGS, TOKENIZER, loader_for, swap, texts
 
 GOLDEN = """Predict the next purchase.
 search red boots | Nov

@@ -1,7 +1,7 @@
 import numpy as np
-from fakes import hash_encoder
 
 from recbole_llmfashion.prompt.memory import MemoryLog, QueryProductMemory
+from tests.helpers.fakes import hash_encoder
 
 QUERIES = ("red boots", "Red  BOOTS", "black sandals", "gold clutch")
 #      search, query, item, position

@@ -7,9 +7,9 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from orders import told, whole
 
 from recbole_llmfashion.retrieval.fusion import GRID, Candidates, fused_order, fused_scores
+from tests.helpers.orders import told, whole
 
 Lists = dict[str, torch.Tensor]
 # five items; the second row has no `b`

@@ -3,13 +3,13 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 import torch
-from orders import told, whole
 
 from recbole_llmfashion.data.tie_breaking import tie_rank
 from recbole_llmfashion.retrieval.cosine_table import CosineTable
 from recbole_llmfashion.retrieval.id_list import IdList, SessionList
 from recbole_llmfashion.retrieval.mixup import mixup
 from recbole_llmfashion.retrieval.title_list import TitleList
+from tests.helpers.orders import told, whole
 
 TABLE = np.array([[2.0, 0.0], [0.0, 0.1], [3.0, 3.0], [1.0, 0.0], [0.0, 0.0], [-1.0, 0.0]])
 TIE = np.array([5, 4, 3, 2, 1, 0])

@@ -2,10 +2,10 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from orders import told, whole
 from torch import Tensor
 
 from recbole_llmfashion.retrieval.mixup import mixup
+from tests.helpers.orders import told, whole
 
 LETTERS = "abcdefgh"
 

@@ -8,7 +8,6 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from serving_sessions import read, sessions
 
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.llm.generation.response_cache import prompt_key
@@ -16,6 +15,7 @@ from recbole_llmfashion.prompt.response import Response
 from recbole_llmfashion.retrieval.ranking import FUSED
 from recbole_llmfashion.serving.messages import Ask
 from recbole_llmfashion.serving.recommender import Recommender
+from tests.helpers.sessions import read, sessions
 
 SEARCH = {"action": "search", "query": "red winter boots", "timestamp": 1_700_000_000.0}
 

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from serving_sessions import sessions
 
 from recbole_llmfashion.data.timeline import CLICK, PURCHASE, SEARCH
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.serving.session import make_session, read_actions
+from tests.helpers.sessions import sessions
 
 POSITIONS = {"11": 0, "12": 1, "7": 2}
 

@@ -1,6 +1,7 @@
 import pytest
-from fakes import write_tiny
-from study_fakes import result_of
+
+from tests.helpers.fakes import write_tiny
+from tests.helpers.study import result_of
 
 
 @pytest.fixture

@@ -7,11 +7,11 @@ from html import unescape
 from pathlib import Path
 
 import pytest
-from document_fakes import sample
 
 from recbole_llmfashion.study.report import cells, tables
 from recbole_llmfashion.study.report.document import Document
 from recbole_llmfashion.study.report.write import write
+from tests.helpers.documents import sample
 
 RESULTS = Path(__file__).parents[2] / "docs/results"
 

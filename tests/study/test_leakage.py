@@ -2,12 +2,12 @@
 
 import pandas as pd
 import pytest
-from fakes import SMALL, replace_test_targets, simulated_shop
 
 from recbole_llmfashion.cli.study import study
 from recbole_llmfashion.config.configurator import load_config
 from recbole_llmfashion.data.loaders import make_loaders
 from recbole_llmfashion.model.popularity import Popularity
+from tests.helpers.fakes import SMALL, replace_test_targets, simulated_shop
 
 KEYS = SMALL | {
     "click_filter": "none",  # the paper's filter looks at targets

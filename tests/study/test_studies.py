@@ -2,8 +2,6 @@ import json
 
 import pandas as pd
 import pytest
-from fakes import INTER, SMALL, write_tiny
-from study_fakes import TARGETS, request_for, result_of
 
 from recbole_llmfashion.config.keys import properties_folder
 from recbole_llmfashion.study import (
@@ -20,6 +18,8 @@ from recbole_llmfashion.study.report import assemble
 from recbole_llmfashion.study.report.document import TableRow, Value
 from recbole_llmfashion.study.request import MODELS
 from recbole_llmfashion.study.runner import Outcome, Runner
+from tests.helpers.fakes import INTER, SMALL, write_tiny
+from tests.helpers.study import TARGETS, request_for, result_of
 
 RANKS = {"LLMFashionRec": (1, 1, 4), "CORE": (1, 2, 20), "SASRec": (3, 3, 3), "Popularity": (5, 6, 6)}
 
@@ -213,7 +213,7 @@ def test_an_item_is_born_when_on_sale_or_at_its_first_action():
 
 
 def test_time_split_does_not_apply_to_an_order(tmp_path, run_with):
-    from fakes import purchases_only
+    from tests.helpers.fakes import purchases_only
 
     run_with({})
     purchases_only(tmp_path, 5, 6, 4, name="tiny")

@@ -1,11 +1,11 @@
 """What the time-split study says of a log, by hand."""
 
-from fakes import INTER, write_tiny
 from recbole.model.sequential_recommender import SASRec
 
 from recbole_llmfashion.config.configurator import load_config
 from recbole_llmfashion.data.loaders import make_loaders
 from recbole_llmfashion.study.time_split import repeated_targets
+from tests.helpers.fakes import INTER, write_tiny
 
 
 def test_targets_that_stand_in_their_history(tmp_path):

@@ -5,15 +5,15 @@ import threading
 import time
 
 import ray
-import tuning_fakes
 from ray import tune
-from tuning_fakes import by_value, settings
 
 from recbole_llmfashion.distributed.cluster import cluster
 from recbole_llmfashion.tuning.objective import END, STEP, VALUE
 from recbole_llmfashion.tuning.scheduler import search
 from recbole_llmfashion.tuning.space import Domain, Space
 from recbole_llmfashion.tuning.trial_log import FINISHED, Journal
+from tests.helpers import tuning as tuning_fakes
+from tests.helpers.tuning import by_value, settings
 
 by_value(sys.modules[__name__])
 by_value(tuning_fakes)

@@ -5,13 +5,13 @@ import os
 
 import pytest
 import torch
-from fakes import INTER, SMALL, replace_test_targets, simulated_shop, write_tiny
 
 from recbole_llmfashion.pipeline import language_model
 from recbole_llmfashion.quick_start import experiment
 from recbole_llmfashion.retrieval.response_stats import Validity
 from recbole_llmfashion.stage_store import StageStore
 from recbole_llmfashion.tuning.objective import END, STEP, VALUE, Job, run_trial
+from tests.helpers.fakes import INTER, SMALL, replace_test_targets, simulated_shop, write_tiny
 
 BASELINE_KEYS = ("epochs", "train_batch_size", "show_progress")
 LLM_STEPS = [1, 2, 3]  # memory, adapter, valid

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from fakes import simulated_shop
 
 from recbole_llmfashion.cli.train import main as run_main
 from recbole_llmfashion.cli.tune import main
+from tests.helpers.fakes import simulated_shop
 
 ROOT = Path(__file__).parents[2]
 SPACE = "learning_rate: {loguniform: [1e-3, 1e-1]}\ntrain_targets: {choice: [all, purchase]}\n"

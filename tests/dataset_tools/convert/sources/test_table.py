@@ -1,0 +1,252 @@
+"""`convert table`: literal conversions, refusals with their line, and two real logs."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import typer
+from hypothesis import given
+from hypothesis import strategies as st
+from typer.testing import CliRunner
+
+from recbole_llmfashion.cli.datasets import register
+from recbole_llmfashion.data.atomic.folder import (
+    AtomicFolder,
+    check_clean,
+    folder_sha256,
+    read_folder,
+)
+from recbole_llmfashion.dataset_tools.convert.sources.table import TableColumns, convert_table
+from recbole_llmfashion.dataset_tools.id_map import rename_ids
+from recbole_llmfashion.errors import UserError
+
+SHARED = Path(os.environ.get("LLMFASHION_SHARED", Path(__file__).parents[5] / "shared")) / "data"
+EVENTS = "who,what,when,how\nu2,b,5,buy\nu1,a,2,View\nu1,b,9,ORDER\nu2,a,1,add_to_cart\n"
+ITEMS = 'what,name,maker\na,"Red, ""5""\nshoe",NA\nb,Boot,\n'
+SEARCHES = "who,when,said,shown\nu1,1,red shoe,b|a\nu2,5,,a\nu2,4,boot,\n,4,hat,a\n"
+COLUMNS = TableColumns(user="who", item="what", time="when", title="name", action="how", brand="maker")
+
+
+def write(folder: Path, **texts: str) -> dict[str, Path]:
+    for name, text in texts.items():
+        (folder / f"{name}.csv").write_bytes(text.encode())
+    return {name: folder / f"{name}.csv" for name in texts}
+
+
+def convert(folder: Path, events: str = EVENTS, items: str = ITEMS, **changes: Any) -> tuple[AtomicFolder, str]:
+    paths = write(folder, events=events, items=items)
+    columns = TableColumns(**{**COLUMNS.__dict__, **changes})
+    written, notes = convert_table(paths["events"], paths["items"], columns, folder / "shop")
+    check_clean(read_folder(folder / "shop"))
+    return written, "\n".join(notes)
+
+
+def refusal(folder: Path, events: str = EVENTS, items: str = ITEMS, **changes: Any) -> str:
+    with pytest.raises(UserError) as caught:
+        convert(folder, events, items, **changes)
+    assert "\n" not in str(caught.value) and not (folder / "shop").exists()
+    return str(caught.value)
+
+
+def test_literal_conversion_with_searches(tmp_path: Path) -> None:
+    paths = write(tmp_path, events=EVENTS, items=ITEMS, searches=SEARCHES)
+    columns = TableColumns(**{**COLUMNS.__dict__, "query": "said", "results": "shown"})
+    _, notes = convert_table(paths["events"], paths["items"], columns, tmp_path / "shop", paths["searches"])
+    found = read_folder(tmp_path / "shop")
+    assert found.interactions.values.tolist() == [
+        ["u2", "a", "click", 1.0],
+        ["u2", "b", "purchase", 5.0],
+        ["u1", "a", "click", 2.0],
+        ["u1", "b", "purchase", 9.0],
+    ]
+    assert found.searches.values.tolist() == [["u2", 4.0, "boot", ""], ["u1", 1.0, "red shoe", "b a"]]
+    assert found.items.values.tolist() == [["a", 'Red, "5" shoe', "NA", "", "", ""], ["b", "Boot", "", "", "", ""]]
+    said = "\n".join(notes)
+    assert "1 searches without a query" in said and "1 rows without a user" in said and "kept as seconds" in said
+
+
+def test_dates_become_unix_seconds_by_utc(tmp_path: Path) -> None:
+    events = "who,what,when\nu,a,1970-01-02\nu,b,1970-01-02T00:00:01.5\nu,a,1970-01-02 02:00:02+02:00\n"
+    found, notes = convert(tmp_path, events, action=None)
+    assert found.interactions["timestamp"].tolist() == [86400.0, 86401.5, 86402.0]
+    assert "dates, converted to unix seconds" in notes and "no action column, every row is a purchase" in notes
+
+
+def test_parquet_and_csv_give_the_same_bytes(tmp_path: Path) -> None:
+    when = pd.to_datetime(["2020-01-01 10:00:00", "2020-01-01 10:00:01", "2020-01-01 10:00:02"])
+    events = pd.DataFrame({"who": [7.0, 7.0, np.nan], "what": [1, 2, 1], "when": when})
+    items = pd.DataFrame({"what": [1, 2], "name": ["x", "y"], "maker": [None, "m"]})
+    searches = pd.DataFrame({"who": [7.0], "when": when[:1], "said": ["q"]})
+    columns = TableColumns(**{**COLUMNS.__dict__, "action": None, "query": "said", "results": "shown"})
+    digests = []
+    for kind in ("csv", "parquet"):
+        folder = tmp_path / kind
+        folder.mkdir()
+        shown = [[2, 1, *[1] * 8]] if kind == "parquet" else ["2 1, 1|1 1 1 1 1 1 1"]
+        frames = {"events": events, "items": items, "searches": searches.assign(shown=pd.Series(shown))}
+        for name, frame in frames.items():
+            frame = frame.astype({"who": "Int64"}) if kind == "csv" and "who" in frame else frame
+            getattr(frame, f"to_{kind}")(folder / f"{name}.{kind}", index=False)
+        paths = [folder / f"{name}.{kind}" for name in frames]
+        found, notes = convert_table(paths[0], paths[1], columns, folder / "shop", paths[2])
+        assert found.interactions["user_id"].tolist() == ["7", "7"]
+        assert found.interactions["timestamp"].tolist() == [1577872800.0, 1577872801.0]
+        assert found.searches["results"].tolist() == ["2 1 1 1 1 1 1 1"]
+        assert any("cut to their first 8" in note for note in notes)
+        digests.append(folder_sha256(folder / "shop", "shop"))
+    assert digests[0] == digests[1]
+
+
+def test_ids_that_break_the_rule_are_renamed_everywhere_with_a_map_beside(tmp_path: Path) -> None:
+    events = 'who,what,when\nMr X,a b,1\nMr X,"a,b",2\nMr X,a_b,3\nv,"t\tt\\",4\nv,a b,5\n'
+    items = 'what,name\na b,one\n"a,b",two\na_b,three\n"t\tt\\",four\n'
+    found, notes = convert(tmp_path, events, items, action=None, brand=None)
+    assert found.interactions["item_id"].tolist() == ["a_b_2", "a_b_3", "a_b", "t_t\\", "a_b_2"]
+    assert found.interactions["user_id"].tolist() == ["Mr_X"] * 3 + ["v"] * 2
+    maps = [(tmp_path / "shop" / f"{kind}_map.tsv").read_text() for kind in ("item", "user")]
+    assert maps[0] == "item_id\toriginal\na_b_2\ta b\na_b_3\ta,b\nt_t\\\tt\\tt\\\\\n"
+    assert maps[1] == "user_id\toriginal\nMr_X\tMr X\n"
+    assert "3 item ids" in notes
+    convert(tmp_path)
+    assert not list((tmp_path / "shop").glob("*_map.tsv"))
+
+
+@given(st.lists(st.text(alphabet="ab_2 ,\t\u00a0\0", max_size=5)))
+def test_renamed_ids_stay_apart_and_keep_the_rule(ids: list[str]) -> None:
+    renamed = rename_ids(ids)
+    names = [renamed.get(i, i) for i in dict.fromkeys(ids)]
+    assert len(set(names)) == len(names)
+    assert not any(set(name) & set(" ,\t\u00a0\0") for name in names)
+    assert rename_ids(names) == {}
+
+
+def test_items_without_a_title(tmp_path: Path) -> None:
+    _, notes = convert(tmp_path, items=ITEMS + "c, ,\n,,\n")
+    assert "2 items without id or title, which nobody used, left out" in notes
+    other = tmp_path / "other"
+    other.mkdir()
+    said = refusal(other, EVENTS + "u2,c,2,click\n", ITEMS + "c, ,\n")
+    # the quoted title of the first item spans two lines
+    assert "items.csv, line 5, column name: item 'c' has interactions but no title" in said
+
+
+def test_items_that_the_catalogue_lacks_are_an_error_or_a_count(tmp_path: Path) -> None:
+    events = EVENTS + "u2,z,2,click\nu1,y,3,click\nu2,z,3,click\n"
+    said = refusal(tmp_path, events)
+    assert "3 with 2 item ids" in said and "first 'z'" in said and "--drop-unknown-items" in said
+    paths = write(tmp_path, events=events, items=ITEMS, searches=SEARCHES.replace("b|a", "b|y|a"))
+    columns = TableColumns(**{**COLUMNS.__dict__, "query": "said", "results": "shown"})
+    with pytest.raises(UserError, match="3 with 2 item ids"):
+        convert_table(paths["events"], paths["items"], columns, tmp_path / "shop", paths["searches"])
+    places = (paths["events"], paths["items"], columns, tmp_path / "shop", paths["searches"])
+    found, notes = convert_table(*places, drop_unknown_items=True)
+    assert len(found.interactions) == 4 and found.searches["results"].tolist() == ["", "b a"]
+    assert sum("left out" in note and "lacks" in note for note in notes) == 2
+
+
+def test_rows_that_repeat_an_item_are_one_item_but_two_texts_are_an_error(tmp_path: Path) -> None:
+    found, notes = convert(tmp_path, items=ITEMS + "b,Boot,\n")
+    assert len(found.items) == 2 and "1 rows that repeat an item" in notes
+    other = tmp_path / "other"
+    other.mkdir()
+    assert "items.csv, line 5, column what: 'b' again, and not as in line 4" in refusal(other, items=ITEMS + "b,Bot,\n")
+
+
+REFUSED = [
+    (EVENTS.replace("ORDER", "glance"), ITEMS, {}, "events.csv, line 4, column how"),
+    (EVENTS.replace(",9,", ",x,"), ITEMS, {}, "events.csv, line 4, column when: expected a number of seconds"),
+    (EVENTS.replace(",9,", ",-9,"), ITEMS, {}, "events.csv, line 4, column when"),
+    (EVENTS.replace(",9,", ",nan,"), ITEMS, {}, "events.csv, line 4, column when"),
+    (EVENTS.replace("u1,b", "u1,"), ITEMS, {}, "events.csv, line 4, column what: expected an item id"),
+    (EVENTS.replace("u1,b", "u1"), ITEMS, {}, "events.csv, line 4: expected 4 fields"),
+    (EVENTS.replace("u1,b", "u1,b,b"), ITEMS, {}, "events.csv, line 4: expected 4 fields"),
+    (EVENTS, ITEMS.replace(",Boot", ',"Boot'), {}, "items.csv, line 4: unexpected end of data"),
+    (
+        EVENTS,
+        ITEMS,
+        {"title": "nam"},
+        "items.csv: no column 'nam' among 'what', 'name', 'maker'; the nearest is 'name'",
+    ),
+    (EVENTS.replace(",", ";"), ITEMS, {}, "events.csv: no column 'who' among 'who;what;when;how'"),
+    (EVENTS.replace("buy", "view").replace("ORDER", "view"), ITEMS, {}, "no user can be used"),
+    (EVENTS, ITEMS, {"query": "said"}, "add --searches FILE"),
+]
+
+
+@pytest.mark.parametrize("events, items, changes, expected", REFUSED)
+def test_what_cannot_be_converted_is_refused_with_its_line(
+    tmp_path: Path, events: str, items: str, changes: dict[str, str], expected: str
+) -> None:
+    assert expected in refusal(tmp_path, events, items, **changes)
+
+
+def test_files_of_another_kind_are_refused(tmp_path: Path) -> None:
+    paths = write(tmp_path, events=EVENTS, items=ITEMS, searches=SEARCHES)
+    with pytest.raises(UserError, match=r"no such file; the nearest is .*events\.csv"):
+        convert_table(tmp_path / "event.csv", paths["items"], COLUMNS, tmp_path / "shop")
+    (tmp_path / "events.xlsx").write_bytes(b"PK")
+    with pytest.raises(UserError, match=r"none of \.csv"):
+        convert_table(tmp_path / "events.xlsx", paths["items"], COLUMNS, tmp_path / "shop")
+    (tmp_path / "events.parquet").write_bytes(b"PAR1 not")
+    with pytest.raises(UserError, match="not readable as Parquet"):
+        convert_table(tmp_path / "events.parquet", paths["items"], COLUMNS, tmp_path / "shop")
+    (tmp_path / "latin.csv").write_bytes(EVENTS.encode() + b"u\xe9,a,1,buy\n")
+    with pytest.raises(UserError, match=r"latin\.csv, line 6: not UTF-8"):
+        convert_table(tmp_path / "latin.csv", paths["items"], COLUMNS, tmp_path / "shop")
+    dated = write(tmp_path, dated=SEARCHES.replace(",1,", ",2020-01-01,").replace(",4,", ",2020-01-01,"))
+    with pytest.raises(UserError, match="times are dates, those of the interactions numbers"):
+        convert_table(
+            paths["events"],
+            paths["items"],
+            TableColumns(**{**COLUMNS.__dict__, "query": "said"}),
+            tmp_path / "shop",
+            dated["dated"],
+        )
+
+
+def test_hostile_cells_become_one_line_and_nul_bytes_cut_nothing(tmp_path: Path) -> None:
+    title = "a\tb\r\nc\0d " + "x" * 200_000 + " 👟 حذاء"
+    items = ITEMS + f'c,"{title}",\n'
+    found, _ = convert(tmp_path, items=items)
+    assert found.items["title"].iloc[2] == "a b  c d " + "x" * 200_000 + " 👟 حذاء"
+
+
+def test_the_command_on_amazon_office(tmp_path: Path) -> None:
+    source = SHARED / "amazon_office"
+    if not source.is_dir():
+        pytest.skip(f"no real data in {SHARED}: set LLMFASHION_SHARED")
+    app = typer.Typer()
+    register(app)
+    text = f"--interactions {source}/interactions.csv --items {source}/items.csv --user user_id --item item_id"
+    options = f"{text} --time order --title title --brand brand --out {tmp_path}/office".split()
+    result = CliRunner().invoke(app, ["convert", "table", *options])
+    assert result.exit_code == 0, result.output
+    found = read_folder(tmp_path / "office")
+    check_clean(found)
+    assert (found.interactions["user_id"].nunique(), len(found.interactions), len(found.items)) == (3231, 22447, 3459)
+    assert (found.interactions["action"] == "purchase").all()
+    assert (
+        found.items["title"].iloc[0]
+        == "HP 74 Black & 75 Tri-color Original Ink Cartridges, 2 Cartridges (CB335WN, CB337WN)"
+    )
+
+
+def test_online_retail_from_parquet_with_titles_as_ids(tmp_path: Path) -> None:
+    source = SHARED / "online_retail" / "online_retail.parquet"
+    if not source.is_file():
+        pytest.skip(f"no real data in {SHARED}: set LLMFASHION_SHARED")
+    raw = pd.read_parquet(source)
+    raw = raw[raw["CustomerID"].notna() & (raw["Quantity"] > 0) & (raw["UnitPrice"] > 0)]
+    raw.to_parquet(tmp_path / "retail.parquet")
+    columns = TableColumns(user="CustomerID", item="Description", time="InvoiceDate", title="Description")
+    found, _ = convert_table(tmp_path / "retail.parquet", tmp_path / "retail.parquet", columns, tmp_path / "retail")
+    check_clean(found)
+    names = pd.read_csv(tmp_path / "retail" / "item_map.tsv", sep="\t", quoting=3, dtype=str)
+    titles = dict(zip(found.items["item_id"], found.items["title"], strict=True))
+    assert [titles[i] for i in names["item_id"]] == names["original"].tolist()
+    # 17850's first invoice: 2010-12-01 08:26, whatever zone this machine stands in
+    assert found.interactions.iloc[0].tolist()[0::3] == ["17850", 1291191960.0]
+    assert len(found.items) == raw["Description"].nunique()

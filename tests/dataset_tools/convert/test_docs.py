@@ -1,0 +1,48 @@
+"""docs/data.md is true: its commands run on small files under the names that it gives them."""
+
+import re
+import shlex
+import shutil
+from pathlib import Path
+
+import pytest
+import recbole
+
+from recbole_llmfashion.dataset_tools.convert.readers import download
+from tests.helpers.convert import LOG_ACTIONS, LOG_USERS, amazon, check_readme, hm, invoke
+
+ROOT = Path(__file__).parents[3]
+PAGE, README = (ROOT / "docs/data.md").read_text(), (ROOT / "README.md").read_text()
+COMMANDS = [
+    shlex.split(line)
+    for block in re.findall(r"```bash\n(.*?)```", PAGE.partition("## Amazon")[2], re.S)
+    for line in block.replace("\\\n", " ").splitlines()
+]
+
+
+def test_tables_are_converted_as_the_readme_says() -> None:
+    """Those two commands are README.md's, which tests/test_readme.py runs."""
+    own = re.findall(r"```bash\n(.*?)```", PAGE.partition("## Amazon")[0], re.S)
+    assert len(own) == 1 and own[0] in README
+
+
+def test_every_command_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    amazon(tmp_path, "Amazon_Fashion.jsonl.gz", "meta_Amazon_Fashion.jsonl.gz")
+    hm(tmp_path)
+    shutil.copytree(Path(recbole.__file__).parent / "dataset_example" / "ml-100k", tmp_path / "ml-100k")
+    monkeypatch.setattr(download, "fetch", lambda wanted, say: [here(name) for name in wanted.files])
+    searches = []
+    for words in COMMANDS:
+        assert words[:4] == ["uv", "run", "recbole-llmfashion", "convert"]
+        assert "written: " in invoke(*words[4:])
+        found = check_readme(tmp_path / words[words.index("--out") + 1])
+        searches.append(len(found.searches))
+    # the query of a user's last purchase is dropped
+    assert searches == [0, LOG_USERS * (LOG_ACTIONS - 1), 0, 0, LOG_USERS * (LOG_ACTIONS - 1)]
+
+
+def here(name: str) -> Path:
+    """A file of the hub as the tests write it."""
+    path = Path(Path(name).name)
+    return path if path.is_file() else path.with_name(path.name + ".gz")

@@ -1,0 +1,160 @@
+"""Ray Train's workers make the adapter that one process makes, also where one of them is killed in the middle."""
+
+import json
+import os
+import signal
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from ray import cloudpickle
+from safetensors.torch import load_file
+
+from recbole_llmfashion.config.keys import PLACES
+from recbole_llmfashion.distributed import finetune_workers
+from recbole_llmfashion.distributed.cluster import cluster
+from recbole_llmfashion.distributed.finetune_workers import finetune_on_workers, share
+from recbole_llmfashion.errors import UserError
+from recbole_llmfashion.llm.finetuning.finetune import CheckpointFolder
+from recbole_llmfashion.llm.finetuning.job import BackboneChoice, Finetuning
+from recbole_llmfashion.llm.modeling.backbone import load_tokenizer
+from recbole_llmfashion.pipeline.language_model import Engine
+from recbole_llmfashion.stage_store import StageStore
+from tests.helpers.fakes import SMALL
+from tests.helpers.training import SETTINGS, STEPS, examples, item_index
+
+cloudpickle.register_pickle_by_value(sys.modules[__name__])
+BACKBONE = str(SMALL["llm_name_or_path"])
+
+
+class Deadly:
+    """A tokenizer that, where it arrives in a worker, has the second one killed after five steps, once."""
+
+    def __init__(self, killed: Path) -> None:
+        self.killed = killed
+
+    def __reduce__(self):
+        return arm, (str(self.killed), BACKBONE)
+
+
+def arm(killed, source):
+    from recbole_llmfashion.llm.finetuning.train_step import Training
+
+    step = Training.step
+
+    def dying(self, batches):
+        if self.optimizer.steps == 5 and self.ranks.rank == 1 and not Path(killed).exists():
+            Path(killed).write_text(str(os.getpid()))
+            os.kill(os.getpid(), signal.SIGKILL)
+        return step(self, batches)
+
+    Training.step = dying
+    return load_tokenizer(source)
+
+
+def work(place, speech=None, **changed):
+    index = item_index(BACKBONE)
+    return Finetuning(
+        BackboneChoice(BACKBONE, "none", "fp32", "cpu"),
+        examples(index),
+        index,
+        speech or load_tokenizer(BACKBONE),
+        replace(SETTINGS, **changed),
+        8,
+        CheckpointFolder(place / "running", 2),
+        False,
+    )
+
+
+def folder_of(place):
+    folder = place / "adapter"
+    folder.mkdir(parents=True)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def ray_here():
+    with cluster(None, 2):
+        yield
+
+
+@pytest.mark.slow
+def test_two_workers_one_killed_make_one_workers_adapter(tmp_path, ray_here):
+    alone, two = folder_of(tmp_path / "alone"), folder_of(tmp_path / "two")
+    work(tmp_path / "alone").run(alone)
+    finetune_on_workers(work(tmp_path / "two", Deadly(tmp_path / "killed")), two, 2, None)
+    assert (tmp_path / "killed").is_file()
+    report = json.loads((two / "finetune.json").read_text())
+    assert report["resumed_at"] == [4]
+    expected, found = (json.loads((folder / "losses.json").read_text()) for folder in (alone, two))
+    assert len(found) == STEPS and found == pytest.approx(expected, abs=1e-4)
+    weights, others = (load_file(folder / "adapter_model.safetensors") for folder in (alone, two))
+    assert weights.keys() == others.keys() and len(weights) > 16
+    for name, value in weights.items():
+        torch.testing.assert_close(others[name], value, rtol=1e-3, atol=1e-4)
+    own = json.loads((alone / "finetune.json").read_text())
+    assert report.keys() == own.keys() and report["format_failures"].keys() == own["format_failures"].keys()
+    assert [path.name for path in (tmp_path / "two/running").iterdir()] == [f"step-{STEPS}"]  # nothing of Ray's stays
+
+
+@pytest.mark.slow
+def test_what_the_user_can_mend_ends_the_workers_at_once(tmp_path, ray_here):
+    place = tmp_path / "one"
+    work(place).run(folder_of(place))
+    with pytest.raises(UserError, match="other settings or prompts") as error:
+        finetune_on_workers(work(place, seed=5), folder_of(tmp_path / "two"), 2, None)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("nodes", "workers", "expected"),
+    [
+        ([{"CPU": 2.0}], 2, (1, 0)),
+        ([{"CPU": 16.0}], 2, (8, 0)),
+        ([{"CPU": 16.0}, {"CPU": 4.0}], 3, (5, 0)),  # three of five on the first; two of eight leave no third
+        ([{"CPU": 8.0, "GPU": 2.0}, {"CPU": 8.0}], 2, (4, 1)),
+    ],
+)
+def test_what_each_worker_gets(nodes, workers, expected):
+    assert share(nodes, workers) == expected
+
+
+@pytest.mark.parametrize(
+    ("nodes", "said"),
+    [
+        ([{"CPU": 2.0}], "3, and the nodes that are up have 2 CPUs"),
+        ([{"CPU": 8.0, "GPU": 1.0}], "have 1 GPUs that gpu_id"),
+    ],
+)
+def test_too_many_workers_are_one_line(nodes, said):
+    with pytest.raises(UserError, match=said):
+        share(nodes, 3)
+
+
+def test_who_computes_has_no_share_in_any_digest():
+    assert {"num_train_workers", "ray_address"} <= PLACES
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_ray_is_asked_for_several_workers_alone(tmp_path, monkeypatch, workers):
+    """Both ways have the same inputs, and so the same stage; `prepare` reads neither key."""
+    asked = []
+    config = {
+        "llm_name_or_path": BACKBONE,
+        "show_progress": False,
+        "seed": 1,
+        "max_new_tokens": 9,
+        "quantization": "none",
+    }
+    config |= {"compute_dtype": "fp32", "device": "cpu", "checkpoint_steps": 2, "ray_address": "10.0.0.9:6379"}
+    engine = Engine(config | {"num_train_workers": workers}, StageStore(tmp_path))
+    engine._examples, engine._index, engine._speech, engine._finetuning = [], None, None, SETTINGS
+    engine._adapter_inputs = {"settings": "these"}
+    monkeypatch.setattr(Finetuning, "run", lambda self, folder: asked.append(("here", self.checkpoint.path, folder)))
+    monkeypatch.setattr(finetune_workers, "finetune_on_workers", lambda work, *rest: asked.append(("ray", *rest)))
+    engine._finetune(tmp_path / "adapter")
+    running = engine.store.running("adapter", engine._adapter_inputs)
+    expected = [("here", running, tmp_path / "adapter"), ("ray", tmp_path / "adapter", 2, "10.0.0.9:6379")]
+    assert asked == [expected[workers - 1]]

@@ -1,0 +1,195 @@
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import open_clip
+import pytest
+import torch
+from torch.nn.functional import normalize
+
+from recbole_llmfashion.embedding import clip_text
+from recbole_llmfashion.embedding.clip_text import ClipSettings, ClipText, load_clip, train_clip
+from recbole_llmfashion.embedding.info_nce import info_nce
+from recbole_llmfashion.errors import UserError
+from tests.helpers.corpus import recall, shop, shuffled
+
+SMALL = ClipSettings(
+    vocab_size=300, context_length=12, width=32, embed_dim=24, epochs=12, batch_size=64, learning_rate=3e-3, seed=1
+)
+TINY = {
+    "embed_dim": 8,
+    "vision_cfg": {"image_size": 8, "layers": 1, "width": 64, "patch_size": 4},
+    "text_cfg": {"context_length": 16, "vocab_size": 49408, "width": 8, "heads": 2, "layers": 1},
+}
+
+
+@pytest.fixture(scope="module")
+def trained() -> ClipText:
+    return train_clip(shop(0)[0], SMALL, show_progress=False)
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny CLIP that open_clip knows by name, and its weights in a file."""
+    folder = tmp_path_factory.mktemp("clip")
+    (folder / "tiny-test.json").write_text(json.dumps(TINY))
+    open_clip.add_model_config(folder)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        torch.save(open_clip.create_model("tiny-test").state_dict(), folder / "tiny.pt")
+    return folder / "tiny.pt"
+
+
+def test_info_nce_by_hand() -> None:
+    queries = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+    none = torch.eye(2, dtype=torch.bool)
+    # every row: log(e^0 + e^1) - 1
+    expected = np.log(1 + np.e) - 1
+    assert info_nce(queries, queries, none, torch.tensor(1.0)).item() == pytest.approx(expected)
+    titles = torch.tensor([[1.0, 0.0], [1.0, 0.0]])
+    # scale 2: query 1 sees 2, 2; query 2 sees 0, 0; each title sees 2, 0, the second one is paired with the 0
+    rows = np.log(2)
+    columns = (np.log(1 + np.exp(-2)) + np.log(1 + np.exp(2))) / 2
+    assert info_nce(queries, titles, none, torch.tensor(2.0)).item() == pytest.approx((rows + columns) / 2)
+
+
+def test_a_duplicate_in_the_batch_is_no_negative() -> None:
+    queries = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
+    titles = torch.tensor([[0.6, 0.8], [0.8, 0.6], [0.0, 1.0]])
+    positive = torch.eye(3, dtype=torch.bool)
+    positive[0, 1] = positive[1, 0] = True
+
+    # rows: 0 sees .6 | 0, 1 sees .8 | 0, 2 sees 1 | .8 .6; columns: 0 sees .6 | .8, 1 sees .8 | .6, 2 sees 1 | 0 0
+    def nll(own: float, *others: float) -> float:
+        return float(np.log(sum(np.exp(x) for x in (own, *others))) - own)
+
+    rows = (nll(0.6, 0) + nll(0.8, 0) + nll(1, 0.8, 0.6)) / 3
+    columns = (nll(0.6, 0.8) + nll(0.8, 0.6) + nll(1, 0, 0)) / 3
+    assert info_nce(queries, titles, positive, torch.tensor(1.0)).item() == pytest.approx((rows + columns) / 2)
+
+
+def test_trained_tower_learns_wordings_it_has_not_seen(trained: ClipText) -> None:
+    _, held, catalogue = shop(0)
+    right = [catalogue.index(title) for _, title in held]
+    # chance is 3 / 120
+    assert recall(trained.encode([q for q, _ in held]), trained.encode(catalogue), right, 3) > 0.6
+
+
+def test_trained_tower_stays_low_on_shuffled_pairs() -> None:
+    train, held, catalogue = shop(0)
+    model = train_clip(shuffled(train, 5), SMALL, show_progress=False)
+    right = [catalogue.index(title) for _, title in held]
+    assert recall(model.encode([q for q, _ in held]), model.encode(catalogue), right, 3) < 0.1
+
+
+def test_encode(trained: ClipText) -> None:
+    texts = ["red boots", "", "handbag", "red boots", "word " * 500]
+    vectors = trained.encode(texts, batch_size=2)
+    assert vectors.shape == (5, 24)
+    assert vectors.dtype == np.float32
+    assert np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-6)
+    assert np.array_equal(vectors[0], vectors[3])
+    # beside longer texts it is padded, alone it is not
+    assert np.allclose(trained.encode(["handbag"])[0], trained.encode(["handbag", "word " * 500])[0], atol=1e-6)
+    assert not np.allclose(vectors[0], vectors[2], atol=0.1)
+    assert trained.encode([]).shape == (0, 24)
+    assert trained.source == "trained on the log"
+
+
+def test_the_end_mark_is_what_is_pooled(trained: ClipText) -> None:
+    """open_clip pools at the highest id: a tail beyond the end mark would otherwise be read."""
+    tower = trained._tower
+    assert isinstance(tower, clip_text._LogTower)
+    seen: list[torch.Tensor] = []
+    handle = tower.network.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    trained.encode(["red", "green summer scarf", "word " * 500])
+    handle.remove()
+    ids = seen[0]
+    end = tower.network.vocab_size - 1
+    assert ids.shape == (3, 12)
+    assert (ids == end).sum(dim=1).tolist() == [1, 1, 1]
+    for row in ids.tolist():
+        at = row.index(end)
+        assert 0 not in row[:at]
+        assert set(row[at + 1 :]) <= {0}
+
+
+def test_each_distinct_text_is_computed_once(trained: ClipText) -> None:
+    tower = trained._tower
+    assert isinstance(tower, clip_text._LogTower)
+    sizes: list[int] = []
+    handle = tower.network.register_forward_pre_hook(lambda _, inputs: sizes.append(len(inputs[0])))
+    trained.encode(["red boots"] * 50 + ["bag"] * 50, batch_size=10)
+    handle.remove()
+    assert sizes == [2]
+
+
+def test_same_seed_same_tower() -> None:
+    train, _, catalogue = shop(0)
+    settings = dataclasses.replace(SMALL, epochs=2)
+    first, again = (train_clip(train[:100], settings, show_progress=False).encode(catalogue) for _ in range(2))
+    assert np.array_equal(first, again)
+
+
+def test_save_and_load_a_trained_tower(tmp_path: Path, trained: ClipText) -> None:
+    trained.save(tmp_path / "clip")
+    loaded = ClipText.load(tmp_path / "clip")
+    assert loaded.source == "trained on the log"
+    assert np.array_equal(loaded.encode(["red boots"]), trained.encode(["red boots"]))
+    assert {path.suffix for path in (tmp_path / "clip").iterdir()} == {".json", ".safetensors"}
+
+
+@pytest.mark.parametrize("pairs", [[], [("a", "x")], [("a", "x"), (" A ", "X")], [("a", "x"), ("a", "y")]])
+def test_too_few_pairs(pairs: list[tuple[str, str]]) -> None:
+    with pytest.raises(UserError, match="pairs in the training log"):
+        train_clip(pairs, SMALL, show_progress=False)
+
+
+def test_a_local_checkpoint(tmp_path: Path, checkpoint: Path) -> None:
+    loaded = load_clip("tiny-test", str(checkpoint))
+    assert loaded.source == f"checkpoint:tiny-test/{checkpoint}"
+    model = open_clip.create_model("tiny-test", pretrained=str(checkpoint))
+    texts = ["red boots", "handbag"]
+    expected = normalize(model.encode_text(open_clip.get_tokenizer("tiny-test")(texts)), dim=1)
+    assert np.allclose(loaded.encode(texts), expected.detach().numpy(), atol=1e-6)
+    assert loaded.encode([]).shape == (0, 8)
+    loaded.save(tmp_path)
+    assert np.array_equal(ClipText.load(tmp_path).encode(texts), loaded.encode(texts))
+
+
+def test_a_model_or_tag_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="did you mean 'ViT-B-32'"):
+        load_clip("ViT-B-23", "openai")
+    with pytest.raises(UserError, match="did you mean 'openai'"):
+        load_clip("ViT-B-32", "opnai")
+    with pytest.raises(UserError, match="neither a file nor a tag"):
+        load_clip("ViT-B-32", str(tmp_path / "missing.pt"))
+
+
+def test_a_checkpoint_that_does_not_fit_is_one_line(tmp_path: Path, checkpoint: Path) -> None:
+    torch.save({"positional_embedding": torch.zeros(3)}, tmp_path / "wrong.pt")
+    with pytest.raises(UserError, match="could not be loaded") as caught:
+        load_clip("tiny-test", str(tmp_path / "wrong.pt"))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_checkpoint_that_would_run_code_is_refused(tmp_path: Path, checkpoint: Path) -> None:
+    class Hostile:
+        def __reduce__(self) -> tuple[object, tuple[str]]:
+            return Path.touch, (tmp_path / "ran",)  # type: ignore[return-value]
+
+    torch.save({"state_dict": Hostile()}, tmp_path / "hostile.pt")
+    with pytest.raises(UserError, match="could not be loaded"):
+        load_clip("tiny-test", str(tmp_path / "hostile.pt"))
+    assert not (tmp_path / "ran").exists()
+
+
+def test_an_unreachable_hub_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unreachable(*_: object, **__: object) -> None:
+        raise RuntimeError("Failed to download weights for tag 'openai'\nsecond line")
+
+    monkeypatch.setattr(open_clip, "create_model", unreachable)
+    with pytest.raises(UserError, match="could not be loaded") as caught:
+        load_clip("ViT-B-32", "openai")
+    assert "\n" not in str(caught.value)

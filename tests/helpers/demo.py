@@ -1,0 +1,109 @@
+"""A run without a model: six items, answers written by hand, the ranking's own code."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import torch
+
+from recbole_llmfashion.data.catalogue import Catalogue
+from recbole_llmfashion.data.timeline import Events
+from recbole_llmfashion.prompt.builder import Prompt
+from recbole_llmfashion.prompt.memory import MemoryLog, QueryProductMemory
+from recbole_llmfashion.prompt.response import Response, parse_response
+from recbole_llmfashion.retrieval.rankers import Parts
+from recbole_llmfashion.retrieval.ranking import Mixing, Question, rank
+from recbole_llmfashion.serving.recommender import Look
+from recbole_llmfashion.serving.session import Session
+from recbole_llmfashion.serving.state import Desk, Reply
+from tests.helpers.fakes import hash_encoder
+from tests.helpers.orders import told
+
+TITLES = ("Red Boots", "Blue Boots", "Black Sandals", "White Sandals", "Gilt Clutch", "Plain Socks")
+IDS = ("10", "11", "12", "13", "14", "15")
+QUERIES = ("Red boots", "red  boots", "sandals", "sandals", "sandals", "socks boots")
+TIE = torch.arange(6)
+WORDS = ["buy", " what", "\ntop", "\n- 12", "\n- 13", "\nnow"]  # of the prompt
+
+
+def catalogue(titles=TITLES):
+    brands = ("Norda", "Norda", "Vela", "Vela", "", "")
+    empty = ("",) * 6
+    return Catalogue(IDS, tuple(titles), {"brand": brands, "color": empty, "size": empty, "category": empty})
+
+
+def order_from(*first):
+    """An order of six items that begins so."""
+    return [*first, *(item for item in range(6) if item not in first)]
+
+
+def by_title(titles):
+    return told([order_from(3, 2) if title else order_from() for title in titles])
+
+
+class FakeDesk:
+    """Answers nothing by itself; finds, lists and names as a desk does."""
+
+    ranked_by = Desk.ranked_by
+
+    def __init__(self, titles=TITLES, queries=QUERIES, mask_history=False, **mixing):
+        known = catalogue(titles)
+        items = np.arange(len(queries)) % 6
+        log = MemoryLog(np.zeros(len(queries), int), np.arange(len(queries)), items, np.zeros(len(queries), int))
+        self.memory = QueryProductMemory(log, queries, hash_encoder, 1, 3, np.arange(6)) if queries else None
+        mixed = {"ranking": "mixup", "m": 1, "k": 10, "title_start": 1, "use_memory": True, **mixing}
+        content = {"model": "LLMFashionRec", "dataset": "shoes", "seed": 1, "backbone": {"name": "embedded"}}
+        self.run = SimpleNamespace(
+            mixing=Mixing(**mixed),
+            mask_history=mask_history,
+            memory=SimpleNamespace(log=log, queries=tuple(queries)) if queries else None,
+            manifest=SimpleNamespace(content=content),
+            decoding=SimpleNamespace(title_source="lookup", decoding="constrained"),
+        )
+        self.stock = SimpleNamespace(catalogue=known, titles=list(known.titles))
+        self.live = np.arange(6)
+        self.speech = SimpleNamespace(decode=lambda ids, **_: "".join(WORDS[i] for i in ids))
+        self._tie = TIE
+        self.parts = Parts(
+            answer=lambda prompts: [],
+            position_of={item: i for i, item in enumerate(IDS)},
+            id_list=lambda positions: told([order_from(max(0, int(p)), 5) for p in positions]),
+            title_list=by_title,
+            popularity=np.asarray([0, 1, 2, 3, 4, 5]),
+            id_depth=2,
+        )
+
+    def find(self, query, k):
+        return list(range(6))[:k] if query else [5, 4, 3, 2, 1, 0][:k]
+
+
+PROMPT = Prompt(np.arange(6), [0, 2, 3], 1, np.zeros(0, np.int64), (2, 5), 0)
+
+
+def looked(desk, text, beams=(), items=(), prompt=PROMPT, recalled=()):
+    """What a recommender would hand out for an answer."""
+    said = Response(text, np.asarray(beams, np.int64))
+    row = torch.tensor([[item + 1 for item in recalled] or [0]])
+    asked = Question(row, torch.zeros((1, 1), dtype=torch.int64), torch.tensor([False]))
+    ranked = rank(desk.parts, desk.run.mixing, TIE, [said], [parse_response(text)], asked)
+    reply = Reply(ranked, desk.live, prompt, text, said.items, asked)
+    nothing = Events(np.zeros(0, np.int8), np.zeros(0, np.int64), np.zeros(0))
+    return Look(desk, Session(nothing, (), 0.0, {}), reply, frozenset(items))
+
+
+class FakeRecommender:
+    """Says `words` one by one, then the look."""
+
+    def __init__(self, desk, look=None, words=(), error=None):
+        self.desk, self._look, self._words, self._error = desk, look, words, error
+        self.asked = []
+
+    def find(self, query, k):
+        return self.desk.find(query, k)
+
+    def look(self, actions, *, now=None, hear=None):
+        self.asked.append(actions)
+        if self._error:
+            raise self._error
+        for word in self._words:
+            hear(word)
+        return self._look

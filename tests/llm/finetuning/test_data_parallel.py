@@ -1,0 +1,147 @@
+"""Several workers make the training that one makes: workers are threads here, tests/distributed/test_finetune_workers.py has Ray's."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from recbole_llmfashion.errors import UserError
+from recbole_llmfashion.llm.finetuning import data_parallel as ranks_module
+from recbole_llmfashion.llm.finetuning import train_step as training_module
+from recbole_llmfashion.llm.finetuning.data_parallel import ALONE, Ranks
+from recbole_llmfashion.llm.finetuning.optimizer import NotFiniteError
+from recbole_llmfashion.llm.finetuning.settings import FinetuneLog
+from recbole_llmfashion.llm.finetuning.train_step import Training
+from tests.helpers.training import PROMPTS, SETTINGS, STEPS, checkpoint, together, train, trained, with_dropout
+
+
+@pytest.fixture(scope="module")
+def alone(folder: Path) -> FinetuneLog:
+    return train(str(folder), ALONE)
+
+
+@given(st.integers(0, 40), st.integers(1, 6))
+def test_each_prompt_is_one_workers(size: int, world: int) -> None:
+    parts = [Ranks(rank, world).part(np.arange(size)) for rank in range(world)]
+    assert sorted(np.concatenate(parts)) == list(range(size))
+    assert max(map(len, parts)) - min(map(len, parts)) <= 1
+
+
+@pytest.mark.parametrize("world", [2, 3])
+def test_workers_make_one_workers_loss_curve_and_adapter(folder: Path, alone: FinetuneLog, world: int) -> None:
+    """Three workers have a batch of two prompts to share: one of them has none."""
+    logs = together(world, lambda ranks: train(str(folder), ranks))
+    assert len(alone.losses) == STEPS
+    for log in logs:
+        assert log.losses == pytest.approx(alone.losses, abs=1e-5)
+        assert log.perplexity["after_hard"]["mean"] == pytest.approx(alone.perplexity["after_hard"]["mean"], rel=1e-4)
+        torch.testing.assert_close(trained(log), trained(alone), rtol=1e-3, atol=1e-4)
+        assert log.tokens == alone.tokens and torch.equal(trained(log), trained(logs[0]))
+    assert [list(log.format_failures) for log in logs] == [list(alone.format_failures), *[[]] * (world - 1)]
+
+
+def test_the_loss_is_over_tokens_and_not_over_workers(folder: Path, alone: FinetuneLog) -> None:
+    """A mean of the workers' own means, which DDP would make, is another number."""
+    means: list[list[float]] = [[], []]
+    whole = Training._gradients
+
+    def own(self: Training, batches: Any, tokens: int) -> float | None:
+        mine = sum(int(self.responses[batch].sum()) for batch in batches)
+        loss = whole(self, batches, tokens)
+        assert loss is not None
+        means[self.ranks.rank].append(loss * tokens / max(1, mine))
+        return loss
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Training, "_gradients", own)
+        logs = together(2, lambda ranks: train(str(folder), ranks))
+    assert np.abs(np.mean(means, axis=0) - logs[0].losses).max() > 1e-3
+
+
+def test_one_worker_sends_nothing_and_draws_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ranks_module, "distributed", None)
+    batch, before = np.arange(4), torch.get_rng_state()
+    ALONE.seed(1, 2)
+    ALONE.add_gradients([torch.nn.Parameter(torch.ones(1))])
+    assert ALONE.part(batch) is batch and ALONE.total(batch) is batch and ALONE.agree(lambda: 7) == 7
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_what_one_worker_finds_wrong_all_raise() -> None:
+    def work(ranks: Ranks) -> None:
+        def check() -> None:
+            if ranks.rank == 1:
+                raise UserError("disk: full")
+
+        ranks.agree(check)
+
+    said = together(3, work)
+    assert [str(error) for error in said] == ["disk: full"] * 3 and all(isinstance(error, UserError) for error in said)
+
+
+def test_a_killed_training_goes_on_with_the_dropout_that_it_would_have_had(folder: Path, tmp_path: Path) -> None:
+    settings = with_dropout()
+    whole = together(2, lambda ranks: train(str(folder), ranks, settings=settings))
+    step = Training.step
+
+    def dying(self: Training, batches: Any) -> float:
+        if self.optimizer.steps == 5 and self.ranks.rank == 1:
+            raise RuntimeError("killed")
+        return step(self, batches)
+
+    kept = checkpoint(tmp_path / "running", 2)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Training, "step", dying)
+        together(2, lambda ranks: train(str(folder), ranks, kept, settings))
+    assert [path.name for path in kept.path.iterdir()] == ["step-4"]
+    logs = together(2, lambda ranks: train(str(folder), ranks, kept, settings))
+    assert [log.resumed_at for log in logs] == [[4], [4]]
+    assert [log.losses for log in logs] == [whole[0].losses] * 2
+    assert torch.equal(trained(logs[0]), trained(whole[0])) and torch.equal(trained(logs[1]), trained(whole[0]))
+
+
+def test_masks_differ_between_workers_and_steps() -> None:
+    drawn = set()
+    with torch.random.fork_rng():
+        for ranks in (Ranks(0, 2), Ranks(1, 2)):
+            for step in (0, 1):
+                ranks.seed(4, step)
+                drawn.add(float(torch.rand(1)))
+    assert len(drawn) == 4
+
+
+def test_memory_that_runs_out_on_one_worker_changes_no_number(folder: Path, alone: FinetuneLog) -> None:
+    whole = Training._forward
+
+    def limited(self: Training, indices: np.ndarray, tokens: int) -> float:
+        if self.ranks.rank == 1 and len(indices) > 1:
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+        return whole(self, indices, tokens)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Training, "_forward", limited)
+        logs = together(2, lambda ranks: train(str(folder), ranks))
+    for log in logs:
+        assert log.losses == pytest.approx(alone.losses, abs=1e-5)
+        assert log.halvings == 1  # of two prompts a forward
+    assert [log.micro_batch for log in logs] == [SETTINGS.batch_size, 1]
+
+
+def test_a_hole_on_one_worker_names_its_prompts_everywhere(folder: Path, tmp_path: Path) -> None:
+    whole = training_module.response_loss
+
+    def poisoned(model: Any, batch: Any) -> Any:
+        sums, counts = whole(model, batch)
+        return (sums * torch.nan if model.training and 5 in batch.input_ids[:, 0] else sums), counts
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training_module, "response_loss", poisoned)
+        kept = checkpoint(tmp_path / "running", 1)
+        said = together(2, lambda ranks: train(str(folder), ranks, kept, count=PROMPTS * 3))
+    assert all(isinstance(error, NotFiniteError) for error in said), said
+    assert "loss is nan at step" in str(said[0]) and "counted from 0:" in str(said[0])
+    assert str(said[0]).split(";")[:3] == str(said[1]).split(";")[:3]

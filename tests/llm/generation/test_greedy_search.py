@@ -1,0 +1,217 @@
+"""Greedy decoding against `model.generate` with `prefix_allowed_tokens_fn`, and what it ran."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from recbole_llmfashion.errors import UserError
+from recbole_llmfashion.llm.generation.generator import DecodingSettings, Generator, make_generator
+from recbole_llmfashion.llm.generation.greedy_search import greedy
+from recbole_llmfashion.llm.generation.item_trie import IdTrie
+from recbole_llmfashion.llm.generation.prefill import CausalLM, Run, common_prefix
+from recbole_llmfashion.llm.modeling.tiny_falcon import new_embedded
+from tests.helpers.decoding import (
+    ATOMIC,
+    EOS,
+    EVEN,
+    OTHERS,
+    PAD,
+    RAGGED,
+    Tokens,
+    V,
+    ask,
+    forwards,
+    lively,
+    lookup,
+    prompts,
+    small_falcon,
+)
+
+NEAR = 1e-4
+
+
+@pytest.fixture(scope="module")
+def falcon() -> Any:
+    return small_falcon()
+
+
+def peer(model: Any, prompt: np.ndarray, sequences: Sequence[Sequence[int]], steps: int) -> list[int]:
+    def allowed(_: int, ids: torch.Tensor) -> list[int]:
+        said = ids[len(prompt) :].tolist()
+        following = {sequence[len(said)] for sequence in sequences if sequence[: len(said)] == said != list(sequence)}
+        return sorted(following) or list(range(V))
+
+    ids = torch.from_numpy(prompt.astype(np.int64))[None]
+    output = model.generate(
+        input_ids=ids,
+        attention_mask=torch.ones_like(ids),
+        max_new_tokens=steps,
+        do_sample=False,
+        eos_token_id=EOS,
+        pad_token_id=PAD,
+        prefix_allowed_tokens_fn=allowed,
+    )[0, len(prompt) :].tolist()
+    return output[: output.index(EOS)] if EOS in output else output
+
+
+def near_tie(model: Any, prompt: np.ndarray, said: Sequence[int]) -> bool:
+    with torch.no_grad():
+        logits = model(torch.tensor([[*prompt.tolist(), *said]])).logits[0, -1]
+    first, second = logits.topk(2).values.tolist()
+    return first - second < NEAR
+
+
+def assert_same(model: Any, data: Sequence[np.ndarray], sequences: list[list[int]], batch_size: int = 64) -> list[int]:
+    """Token by token; the lengths of the answers."""
+    texts = ask(model, sequences, batch_size)(data)
+    ties = 0
+    wanted = [peer(model, prompt, sequences, 14) for prompt in data]
+    for prompt, text, tokens in zip(data, texts, wanted, strict=True):
+        ours = [int(token) for token in text.split()]
+        if ours != tokens:
+            same = next(i for i, (a, b) in enumerate(zip([*ours, EOS], [*tokens, EOS], strict=False)) if a != b)
+            assert near_tie(model, prompt, tokens[:same])
+            ties += 1
+    assert ties <= len(data) // 10
+    return [len(tokens) for tokens in wanted]
+
+
+@pytest.mark.parametrize("sequences", [EVEN, RAGGED, ATOMIC, [[10, 11, 12]]], ids=["even", "ragged", "atomic", "one"])
+def test_the_tokens_are_those_of_generate(falcon: Any, sequences: list[list[int]]) -> None:
+    lengths = assert_same(falcon, prompts(24), sequences, 20)
+    assert min(lengths) < 14
+    assert len(set(lengths)) > 2 or len(sequences) == 1  # rows end at different steps
+
+
+@pytest.mark.parametrize("name", list(OTHERS))
+def test_the_tokens_are_those_of_generate_whatever_the_model(name: str) -> None:
+    assert_same(lively(OTHERS[name]()), prompts(8), RAGGED)
+
+
+def test_an_adapter_takes_part(falcon: Any) -> None:
+    from peft import LoraConfig, get_peft_model
+
+    model = get_peft_model(lively(new_embedded(V, 32, 2, 2, seed=0)), LoraConfig(target_modules=["dense"]))
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if "lora_B" in name:
+                parameter.normal_(std=0.5)
+    model.eval()
+    assert_same(model, prompts(6), EVEN)
+    assert ask(model, EVEN)(prompts(6)) != ask(falcon, EVEN)(prompts(6))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        [np.asarray([7]), np.asarray([8]), np.asarray([7, 8, 9])],
+        [np.asarray([7])],
+        [np.asarray([7, 8, 9, 50])] * 5,
+        prompts(1),
+        [np.asarray([7, 8]), np.asarray([7, 8, 9, 10])],
+    ],
+    ids=["one token", "one token alone", "all equal", "alone", "one begins the other"],
+)
+def test_prompts_at_the_edge(falcon: Any, data: list[np.ndarray]) -> None:
+    assert_same(falcon, data, EVEN)
+
+
+def test_the_common_prefix_leaves_a_token() -> None:
+    of = lambda *rows: common_prefix([np.asarray(row) for row in rows])  # noqa: E731
+    assert of([1, 2, 3], [1, 2, 4]) == 2 and of([1, 2, 3]) == 2 and of([1, 2], [1, 2, 3]) == 1
+    assert of([1], [1]) == 0 and of([1, 2], [2, 2]) == 0 and common_prefix([]) == 0
+
+
+def test_what_prompts_share_is_run_once_and_forced_tokens_in_one_chunk(falcon: Any) -> None:
+    data = [np.r_[np.arange(50, 60), [i, 9]] for i in range(100, 112)]
+    with forwards(falcon) as shapes:
+        make_generator(falcon, Tokens(), DecodingSettings(max_new_tokens=9, batch_size=8), EVEN, [5, 6])(data)
+    # ten shared tokens; two batches: the rest with the prefix, two id tokens, the last id token with the separator
+    assert shapes == [(1, 10), (8, 4), (8, 1), (8, 1), (8, 4), (4, 4), (4, 1), (4, 1), (4, 4)]
+
+
+def test_ended_rows_leave_the_batch(falcon: Any) -> None:
+    with forwards(falcon) as shapes:
+        ask(falcon, EVEN, steps=40)(prompts(24))
+    assert [shape[0] for shape in shapes[:3]] == [1, 16, 8]
+    rows = [shape[0] for shape in shapes[3:]]
+    assert rows[0] == 24 and rows == sorted(rows, reverse=True) and len(set(rows)) > 1
+    assert all(after == before or 2 * after <= before for before, after in pairwise(rows))
+
+
+@pytest.mark.parametrize("sequences", [EVEN, RAGGED, ATOMIC], ids=["even", "ragged", "atomic"])
+def test_lookup_says_the_same_id_and_the_catalogues_title(falcon: Any, sequences: list[list[int]]) -> None:
+    data = prompts(20)
+    generated = make_generator(falcon, Tokens(), DecodingSettings(max_new_tokens=14), sequences, [5, 6])(data)
+    with forwards(falcon) as shapes:
+        texts = lookup(falcon, sequences)(data)
+    # the shared prefix, two parts of the prompts, a forward for each id token but the first
+    assert len(shapes) <= 3 + max(map(len, sequences)) - 3
+    known = {f"5 6 {Tokens.decode(sequence)}": i for i, sequence in enumerate(sequences)}
+    for text, response in zip(texts, generated, strict=True):
+        said, title = text.split(" title ")
+        assert response.startswith(said) and known[said] == int(title)
+    assert len(set(texts)) > 2
+
+
+def test_lookup_in_a_catalogue_of_one_item_asks_nothing(falcon: Any) -> None:
+    with forwards(falcon) as shapes:
+        assert lookup(falcon, [[10, 11]])(prompts(2)) == ["5 6 10 11 title 0"] * 2
+    assert not shapes
+
+
+def test_half_a_lookup_is_refused(falcon: Any) -> None:
+    with pytest.raises(UserError, match="title_source: lookup needs decoding: constrained"):
+        DecodingSettings("sample", title_source="lookup")
+    settings = DecodingSettings(title_source="lookup")
+    for titles in (None, ["one"]):
+        with pytest.raises(ValueError, match="title of each item"):
+            make_generator(falcon, Tokens(), settings, EVEN, [], titles)
+    with pytest.raises(ValueError, match="completed responses"):
+        Generator(falcon, Tokens(), settings, IdTrie.build(EVEN, V))
+
+
+def test_logits_that_are_no_numbers_fail_closed(falcon: Any) -> None:
+    trie, lm = IdTrie.build(EVEN, V), CausalLM(falcon, PAD)
+    with torch.no_grad():
+        run = Run(lm, lm.share(np.asarray([50, 51])), [np.asarray([7]), np.asarray([8])], 9)
+    run.logits[1] = torch.nan
+    with pytest.raises(RuntimeError, match="no allowed token"):
+        greedy(run, trie, IdTrie.ROOT, 9, EOS, at_item=False)
+
+
+@contextmanager
+def small_memory(model: Any, most: int) -> Iterator[None]:
+    """More rows than `most` run out of memory."""
+
+    def refuse(_: Any, args: Any, kwargs: Any) -> None:
+        if len(kwargs["input_ids"]) > most:
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+
+    hook = model.register_forward_pre_hook(refuse, with_kwargs=True)
+    try:
+        yield
+    finally:
+        hook.remove()
+
+
+def test_out_of_memory_halves_the_batch_and_says_so(falcon: Any, caplog: pytest.LogCaptureFixture) -> None:
+    data = prompts(20)
+    generator = ask(falcon, EVEN, batch_size=16)
+    wanted, best = generator(data), generator.best(data, 3)
+    with small_memory(falcon, 5):
+        assert generator(data) == wanted
+    lines = [record.getMessage() for record in caplog.records]
+    assert lines == [f"out of memory with {n} prompts at once; going on with {n // 2}" for n in (16, 8)]
+    with small_memory(falcon, 5):
+        assert np.array_equal(generator.best(data, 3)[0], best[0])
+
+
+def test_memory_for_no_prompt_at_all_is_an_error(falcon: Any) -> None:
+    with small_memory(falcon, 0), pytest.raises(UserError, match="no memory for even one prompt"):
+        ask(falcon, EVEN)(prompts(4))

@@ -1,0 +1,160 @@
+"""The command that rebuilds the embedded backbone: its keys, its texts, its card, and all of it at a toy's size."""
+
+import json
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from safetensors.torch import load_file
+
+from recbole_llmfashion.errors import UserError
+from recbole_llmfashion.llm.modeling.backbone import load_backbone
+from recbole_llmfashion.llm.modeling.tiny_falcon import new_embedded
+from recbole_llmfashion.llm.pretraining.loop import PretrainSettings
+from recbole_llmfashion.llm.pretraining.model_card import card
+from recbole_llmfashion.llm.pretraining.pretrain import (
+    PretrainConfig,
+    build,
+    main,
+    make_worlds,
+    typed_queries,
+    vocabulary_texts,
+)
+
+SHIPPED = Path(__file__).parents[3] / "properties/pretrain.yaml"
+GIVEN = yaml.safe_load(SHIPPED.read_text().replace("2e-3", "0.002"))
+
+
+def written(tmp_path: Path, **changed: Any) -> Path:
+    """The shipped file with some keys changed; None takes one out."""
+    keys = {key: value for key, value in {**GIVEN, **changed}.items() if value is not None}
+    (tmp_path / "pretrain.yaml").write_text(yaml.safe_dump(keys))
+    return tmp_path / "pretrain.yaml"
+
+
+def test_the_file_that_ships_is_read() -> None:
+    config = PretrainConfig.read(SHIPPED)
+    assert {field.name for field in fields(config)} == set(GIVEN)
+    assert config.learning_rate == 0.002 and config.seed == 2020
+    assert config.training == PretrainSettings(
+        GIVEN["copy_steps"],
+        GIVEN["listed_passes"],
+        GIVEN["spelled_passes"],
+        GIVEN["batch_size"],
+        0.002,
+        GIVEN["weight_decay"],
+        seed=2020,
+    )
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [({"widht": 3}, "unknown key widht;"), ({"width": None, "seed": None}, "missing key seed, width;")],
+)
+def test_a_wrong_key_is_named(tmp_path: Path, changed: dict[str, Any], said: str) -> None:
+    file = written(tmp_path, **changed)
+    with pytest.raises(UserError, match=said) as error:
+        PretrainConfig.read(file)
+    assert str(file) in str(error.value) and "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("text", ["- a\n- b\n", "width", "width: [1\n"])
+def test_a_file_that_is_no_list_of_keys_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "x.yaml").write_text(text)
+    with pytest.raises(UserError, match=r"x\.yaml") as error:
+        PretrainConfig.read(tmp_path / "x.yaml")
+    assert "\n" not in str(error.value)
+
+
+def test_a_missing_file_is_one_line_and_status_two(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--config", str(tmp_path / "none.yaml")]) == 2
+    said = capsys.readouterr()
+    assert said.out == "" and said.err.startswith("error: --config: ") and said.err.count("\n") == 1
+    assert "properties/pretrain.yaml" in said.err
+
+
+def test_queries_that_people_typed(tmp_path: Path) -> None:
+    (tmp_path / "b.csv").write_text("id\tquery\tclass\n1\tred sofa\tx\n2\toutdoor  rug\ty\n3\n")
+    (tmp_path / "a.json").write_text(json.dumps({"slim jeans": ["under 20", {"k": "tall"}], "n": 3, "empty": None}))
+    (tmp_path / "c.csv").write_text("id\ttext\n1\tnothing\n")
+    (tmp_path / "d.txt").write_text("nothing either")
+    (tmp_path / "e.csv").write_text("")
+    assert typed_queries(tmp_path) == [
+        *("slim jeans", "under 20", "k", "tall", "n", "empty"),
+        *("red sofa", "outdoor  rug"),
+    ]
+    assert typed_queries(tmp_path / "absent") == []
+
+
+def test_the_vocabulary_reads_queries_templates_and_dates() -> None:
+    texts = list(vocabulary_texts([], ["red sofa"], seed=0))
+    assert texts[0] == " red sofa"
+    assert sum("\nsearched for:" in text for text in texts) == 2000
+    assert sum("Predict the next purchase." in text and " product ID:, title:" in text for text in texts) == 2000
+    assert {" | Jul", " | Dec, near Christmas"} <= set(texts)
+
+
+def test_a_world_that_cannot_be_simulated_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Failed:
+        returncode, stderr = 2, "error: no such shelf\n"
+
+    asked: list[list[str]] = []
+    monkeypatch.setattr("subprocess.run", lambda command, **_: asked.append(command) or Failed())
+    config = PretrainConfig(**{**GIVEN, "worlds": str(tmp_path), "categories": ["toys"], "worlds_per_category": 1})
+    (tmp_path / "toys-1000").mkdir()  # one that is there is taken as it is
+    with pytest.raises(UserError, match=r"toys-1001: the world could not be simulated \(error: no such shelf\)"):
+        make_worlds(config)
+    assert len(asked) == 1 and asked[0][-8:] == [
+        *("--category", "toys", "--seed", "1001", "--users", "800", "--out", str(tmp_path / "toys-1001"))
+    ]
+    (tmp_path / "toys-1001").mkdir()
+    assert make_worlds(config) == [[tmp_path / "toys-1000", tmp_path / "toys-1001"]]
+
+
+def test_the_card_names_worlds_and_figures() -> None:
+    config = {"categories": ["toys", "footwear"], "worlds_per_category": 3, "world_users": 800, "first_seed": 1000}
+    log = {"tokens": 1234567, "steps": 89, "copy_loss": 1.25, "listed_loss": 2.5, "norm": 1.8125, "seconds": 3.0}
+    figure = {"world": "toys-1000", "items": 4640, "answers": 799, "recall@10": 0.5, "ndcg@10": 0.25}
+    text = card(config, new_embedded(300, 32, 1, 2, 0), log, [{**figure, "chance@10": 10 / 4640}], 16270)
+    for words in (
+        f"{300 * 32 + 12 * 32 * 32 + 4 * 32 + 2 * 32:,} parameters",
+        "300 tokens",
+        "1,234,567 tokens in 89 steps",
+        "6 simulated worlds of 800 customers (toys, footwear; seeds from 1001)",
+        "16,270 queries",
+        "copy_loss 1.250, listed_loss 2.500. Items' rows have length 1.812",
+        "| toys-1000 | 4,640 | 799 | 0.5000 | 0.2500 | 0.0022 |",
+        "never saw an evaluation dataset",
+        "`python -m recbole_llmfashion.llm.pretraining.pretrain --config properties/pretrain.yaml`",
+    ):
+        assert words in text, words
+    assert "seconds" not in text and "spelled" not in text.split("Losses")[1].split("\n")[0]
+
+
+@pytest.mark.slow
+def test_the_whole_of_it_at_a_toys_size(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "typed").mkdir()
+    (tmp_path / "typed/a.json").write_text('["red sofa"]')
+    small = {
+        "worlds": str(tmp_path / "worlds"), "query_texts": str(tmp_path / "typed"), "categories": ["footwear"],
+        "worlds_per_category": 1, "world_users": 60, "vocab_size": 600, "width": 16, "layers": 1, "heads": 2,
+        "copy_steps": 2, "listed_passes": 1.0, "spelled_passes": 0.5,
+    }  # fmt: skip
+    assert main(["--config", str(written(tmp_path, output=str(tmp_path / "a"), **small))]) == 0
+    assert capsys.readouterr().out == f"written: {tmp_path / 'a'}\n"
+    names = {"config.json", "generation_config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"}
+    assert {path.name for path in (tmp_path / "a").iterdir()} == {*names, "item_rows.json", "README.md"}
+    text = (tmp_path / "a/README.md").read_text()
+    assert "1 simulated worlds of 60 customers (footwear; seeds from 1001)" in text and "| footwear-1000 |" in text
+    backbone = load_backbone(str(tmp_path / "a"), "nf4", device="cpu")
+    assert backbone.quantized_layers == 4 and len(backbone.tokenizer) == 600
+    ids = torch.tensor([backbone.tokenizer(" red sofa")["input_ids"]])
+    assert bool(backbone.model(ids).logits.isfinite().all())
+    # again, from the same worlds: the same weights
+    build(PretrainConfig.read(written(tmp_path, output=str(tmp_path / "b"), **small)))
+    one, two = (load_file(tmp_path / name / "model.safetensors") for name in "ab")
+    assert all(np.array_equal(one[name], two[name]) for name in one)

@@ -1,0 +1,224 @@
+"""The stock Longformer through inputs_embeds against the same computation written out with plain tensors."""
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch.nn.functional import gelu, layer_norm, linear
+from transformers import LongformerConfig, LongformerForMaskedLM, LongformerModel
+
+from recbole_llmfashion.config.configurator import load_config
+from recbole_llmfashion.errors import UserError
+from recbole_llmfashion.llm.modeling.tiny_falcon import SHIPPED, new_embedded
+from recbole_llmfashion.model.recformer.encoder import (
+    load_encoder,
+    load_longformer,
+    new_encoder,
+    new_head,
+)
+from recbole_llmfashion.model.recformer.flatten import collate
+from recbole_llmfashion.model.recformer.model import Recformer
+from recbole_llmfashion.model.recformer.scorer import Scorer, _batch_size
+from recbole_llmfashion.model.recformer.vocabulary import Vocabulary
+from tests.helpers.recformer import BOS, MASK, PAD, numbered_items, shape, tiny_encoder, tiny_scorer
+
+ROWS = numbered_items(6, words=20)
+HISTORIES = [np.array(h, np.int64) for h in ([0, 1, 2, 3], [4], [], [5, 5])]
+
+
+def test_shapes():
+    encoder = tiny_encoder()
+    batch = collate(ROWS, HISTORIES, shape())
+    assert encoder(batch).shape == (4, 20, 16)  # 1 + 4 * 4 tokens, to a multiple of the window
+    assert (encoder.max_items, encoder.max_tokens, encoder.window) == (10, 64, 4)
+
+
+def reference(encoder, ids, types, positions):
+    """One layer for one sequence without padding: local windows, a global first token."""
+    model = encoder.longformer
+    weights = dict(model.named_parameters())
+    normed = lambda x, name: layer_norm(x, x.shape[-1:], weights[f"{name}.weight"], weights[f"{name}.bias"], 1e-5)  # noqa: E731
+    table = {name: weights[f"embeddings.{name}_embeddings.weight"] for name in ("word", "position", "token_type")}
+    count = torch.arange(len(ids))
+    x = table["word"][ids] + table["position"][PAD + 1 + count] + table["token_type"][types]
+    x = normed(x + encoder.item_embedding.weight[positions], "embeddings.LayerNorm")
+    at = "encoder.layer.0.attention.self"
+    heads, width = model.config.num_attention_heads, model.config.hidden_size
+
+    def project(name):
+        made = linear(x, weights[f"{at}.{name}.weight"], weights[f"{at}.{name}.bias"])
+        return made.view(len(ids), heads, -1).transpose(0, 1)
+
+    half = encoder.window // 2
+    seen = ((count[:, None] - count).abs() <= half) | (count == 0)  # the window, and the first token
+    scale = (width // heads) ** 0.5
+    local = (project("query") @ project("key").transpose(1, 2) / scale).masked_fill(~seen, -torch.inf)
+    out = local.softmax(dim=-1) @ project("value")
+    wide = (project("query_global")[:, :1] @ project("key_global").transpose(1, 2) / scale).softmax(dim=-1)
+    out = torch.cat([wide @ project("value_global"), out[:, 1:]], dim=1).transpose(0, 1).reshape(len(ids), width)
+    dense = lambda y, name: linear(y, weights[f"{name}.weight"], weights[f"{name}.bias"])  # noqa: E731
+    layer = "encoder.layer.0"
+    x = normed(dense(out, f"{layer}.attention.output.dense") + x, f"{layer}.attention.output.LayerNorm")
+    inner = gelu(dense(x, f"{layer}.intermediate.dense"))
+    return normed(dense(inner, f"{layer}.output.dense") + x, f"{layer}.output.LayerNorm")
+
+
+@pytest.mark.parametrize("history", [[0, 1, 2, 3, 4], [2], []])
+def test_the_forward_by_hand(history):
+    encoder = tiny_encoder()
+    batch = collate(ROWS, [np.array(history, np.int64)], shape())
+    length = int(batch.mask.sum())
+    expected = reference(encoder, batch.ids[0, :length], batch.types[0, :length], batch.item_positions[0, :length])
+    torch.testing.assert_close(encoder(batch)[0, :length], expected, atol=1e-5, rtol=0)
+
+
+def test_every_part_of_the_input_counts():
+    encoder = tiny_encoder()
+    batch = collate(ROWS, [np.array([0, 1])], shape())
+    plain = encoder(batch)[:, 0]
+    for name in ("ids", "types", "item_positions"):
+        changed = {key: tensor.clone() for key, tensor in vars(batch).items()}
+        changed[name][0, 5] = 3 - changed[name][0, 5].clamp(max=2)
+        assert not torch.allclose(encoder(type(batch)(**changed))[:, 0], plain), name
+
+
+def test_padding_changes_no_vector():
+    scorer = tiny_scorer(ROWS, layers=2)
+    together = scorer.vectors(HISTORIES)
+    for row, history in enumerate(HISTORIES):
+        torch.testing.assert_close(scorer.vectors([history])[0], together[row], atol=1e-6, rtol=0)
+    torch.testing.assert_close(scorer.encode(HISTORIES), together, atol=1e-6, rtol=0)
+    torch.testing.assert_close(together.norm(dim=1), torch.ones(4))
+
+
+def test_the_order_of_a_history_counts():
+    vectors = tiny_scorer(ROWS).vectors([np.array([0, 1]), np.array([1, 0])])
+    assert not torch.allclose(*vectors)
+
+
+def test_the_item_matrix_has_a_row_for_each_item_and_equal_texts_are_equal():
+    rows = ROWS + ROWS
+    scorer = tiny_scorer(rows, n_items=12)
+    scorer.encoder.train()  # dropout must not reach the matrix
+    scorer.refresh()
+    assert scorer.items.shape == (12, 16) and torch.equal(scorer.items[:6], scorer.items[6:])
+    assert scorer.encoder.training and not scorer.items.requires_grad
+    scorer.encoder.eval()
+    torch.testing.assert_close(scorer.items[4], scorer.vectors([np.array([4])])[0], atol=1e-6, rtol=0)
+    assert scorer.cosines(HISTORIES).shape == (4, 12) and scorer.cosines(HISTORIES).abs().max() <= 1 + 1e-5
+
+
+def test_batches_fit_the_budget():
+    lengths = np.array([3, 5, 9, 9])
+    assert [_batch_size(lengths, 4, budget) for budget in (1, 24, 100)] == [1, 2, 4]
+    assert _batch_size(lengths[:2], 4, 24) == 2
+
+
+def test_a_saved_encoder_comes_back(tmp_path):
+    encoder = tiny_encoder(layers=2, seed=3)
+    encoder.save(tmp_path)
+    batch = collate(ROWS, HISTORIES, shape())
+    assert torch.equal(load_encoder(tmp_path).eval()(batch), encoder(batch))
+
+
+def test_a_scorer_goes_back_to_a_state(tmp_path):
+    scorer = tiny_scorer(ROWS)
+    scorer.refresh()
+    state, before = scorer.state(), scorer.cosines(HISTORIES)
+    with torch.no_grad():
+        scorer.encoder.item_embedding.weight.mul_(-3)
+    scorer.refresh()
+    assert not torch.allclose(scorer.cosines(HISTORIES), before)
+    scorer.restore(state)
+    assert torch.equal(scorer.cosines(HISTORIES), before)
+    scorer.save_items(tmp_path)
+    scorer.load_items(tmp_path)
+    assert torch.equal(scorer.cosines(HISTORIES), before)
+    with pytest.raises(ValueError, match="6 item vectors for 5"):
+        Scorer(scorer.encoder, ROWS, 5, shape(), 256).load_items(tmp_path)
+
+
+def test_a_seed_makes_the_weights_and_leaves_the_generator():
+    torch.manual_seed(1)
+    before = torch.random.get_rng_state()
+    same = [tiny_encoder(seed=5).state_dict(), tiny_encoder(seed=5).state_dict()]
+    assert all(torch.equal(same[0][name], same[1][name]) for name in same[0])
+    heads = [new_head(tiny_encoder(), 7).state_dict() for _ in range(2)]
+    assert all(torch.equal(heads[0][name], heads[1][name]) for name in heads[0])
+    assert torch.equal(torch.random.get_rng_state(), before)
+
+
+def test_about_as_many_parameters_as_the_embedded_falcon():
+    ours = load_config(Recformer, "x")
+    encoder = new_encoder(
+        ours["recformer_vocab_size"] + 2, ours["recformer_width"], ours["recformer_layers"], ours["recformer_heads"],
+        ours["recformer_attention_window"], ours["recformer_max_items"], ours["recformer_max_tokens"], 0, 1, 0,
+    )  # fmt: skip
+    theirs = sum(weight.numel() for weight in load_file(str(SHIPPED / "model.safetensors")).values())
+    assert 0.75 < encoder.parameters_count / theirs < 1.25
+
+
+def stock(folder, layers=2, head=True):
+    """A Longformer as a hub has it: one token type, its own window, tied head."""
+    config = LongformerConfig(
+        vocab_size=60, hidden_size=16, num_hidden_layers=layers, num_attention_heads=2, intermediate_size=32,
+        max_position_embeddings=70, type_vocab_size=1, attention_window=[8] * layers, pad_token_id=1, bos_token_id=0,
+        eos_token_id=2, sep_token_id=2,
+    )  # fmt: skip
+    torch.manual_seed(0)
+    model = LongformerForMaskedLM(config) if head else LongformerModel(config, add_pooling_layer=False)
+    model.save_pretrained(str(folder))
+    return model
+
+
+def test_a_pretrained_longformer_keeps_every_tensor(tmp_path):
+    model = stock(tmp_path)
+    encoder, head = load_longformer(str(tmp_path), 4, 10, "broadcast", 0)
+    loaded = encoder.longformer.state_dict()
+    for name, tensor in model.longformer.state_dict().items():
+        expected = tensor.repeat(4, 1) if "token_type" in name else tensor
+        assert torch.equal(loaded[name], expected), name
+    assert encoder.window == 4 and encoder.item_embedding.weight.shape == (11, 16)
+    assert {layer.attention.self.one_sided_attn_window_size for layer in encoder.longformer.encoder.layer} == {2}
+    assert torch.equal(head.decoder.weight, model.lm_head.decoder.weight)
+    assert head.decoder.weight is not encoder.longformer.get_input_embeddings().weight  # untied
+    batch = collate(ROWS, HISTORIES, shape())
+    (tmp_path / "again").mkdir()
+    encoder.save(tmp_path / "again")
+    assert torch.equal(load_encoder(tmp_path / "again").eval()(batch), encoder.eval()(batch))
+
+
+def test_types_may_be_drawn_anew(tmp_path):
+    stock(tmp_path, head=False)
+    types = load_longformer(str(tmp_path), 4, 10, "normal", 0)[0].longformer.embeddings.token_type_embeddings.weight
+    assert types.shape == (4, 16) and len(types.unique()) == 64
+
+
+@pytest.mark.parametrize("window", [0, 3, -2])
+def test_windows_that_are_none(window):
+    with pytest.raises(UserError, match="recformer_attention_window"):
+        tiny_encoder(window=window)
+
+
+def test_what_is_no_longformer(tmp_path):
+    with pytest.raises(UserError, match="recformer_name_or_path"):
+        load_longformer(str(tmp_path / "gone"), 4, 10, "broadcast", 0)
+    new_embedded(300, 16, 1, 2, 0).save_pretrained(str(tmp_path))
+    with pytest.raises(UserError, match="recformer_name_or_path"):
+        load_longformer(str(tmp_path), 4, 10, "broadcast", 0)
+    with pytest.raises(UserError, match="no multiple of recformer_heads"):
+        new_encoder(50, 15, 1, 2, 4, 10, 64, PAD, BOS, 0)
+
+
+def test_the_vocabulary(tmp_path):
+    made = Vocabulary.train(["red boots", "red sandals", "title", "red boots"] * 4, 300)
+    assert (made.pad_id, made.bos_id, made.mask_id) == (0, len(made) - 2, len(made) - 1)
+    made.save(tmp_path)
+    loaded = Vocabulary.load(str(tmp_path))
+    assert loaded(["red boots", ""]) == made(["red boots", ""]) and loaded([]) == []
+    first, *rest = loaded(["red boots"])[0]
+    assert not loaded.starts_word()[first] and loaded.starts_word()[rest[0]]  # only a space opens a word
+    assert set(loaded.special_tokens) == {"<pad>", "<eos>", "<s>", "<mask>"} and MASK
+    (tmp_path / "none").mkdir()
+    with pytest.raises(UserError, match="no tokenizer"):
+        Vocabulary.load(str(tmp_path / "none"))

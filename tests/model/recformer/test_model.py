@@ -1,0 +1,122 @@
+"""What the models read of a row, and which of their keys mean something."""
+
+import numpy as np
+import pytest
+import torch
+from recbole.data.interaction import Interaction
+
+from recbole_llmfashion.config.configurator import load_config
+from recbole_llmfashion.config.keys import own_keys, properties_folder
+from recbole_llmfashion.config.yaml_files import read_yaml
+from recbole_llmfashion.data.loaders import make_loaders
+from recbole_llmfashion.errors import UserError
+from recbole_llmfashion.model.recformer.flatten import flatten
+from recbole_llmfashion.model.recformer.model import Recformer, RecformerQuery
+from recbole_llmfashion.model.recformer.scorer import Scorer
+from recbole_llmfashion.trainer.recformer import RecformerTrainer
+from tests.helpers.fakes import ITEM, write_tiny
+from tests.helpers.recformer import Words, config_of, shape, tiny_encoder
+
+
+def reader(root, model, **keys):
+    write_tiny(root)
+    config = config_of(root, model, topk=[3], **keys)
+    loaders = make_loaders(config)
+    return model(config, loaders.train._dataset), loaders
+
+
+def of_user(loaders, part, token):
+    """The row of a user in a part's loader, as the evaluation has it."""
+    [user] = np.flatnonzero(loaders.dataset.field2id_token["user_id"] == token)
+    feat = getattr(loaders, part)._dataset.inter_feat
+    return feat[feat["user_id"] == int(user)]
+
+
+def test_histories_by_hand(tmp_path):
+    # catalogue positions  0: 16  1: 11  2: 12  3: 13  4: 14  5: 15
+    model, loaders = reader(tmp_path, Recformer)
+    assert [h.tolist() for h in model.histories(of_user(loaders, "test", "u1"))] == [[5, 4, 3, 2, 1]]
+    assert [h.tolist() for h in model.histories(of_user(loaders, "test", "u2"))] == [[2]]
+    assert [h.tolist() for h in model.histories(of_user(loaders, "train", "u1"))] == [[1], [2, 1]]
+
+
+def test_searches_strictly_before_the_row_are_entries(tmp_path):
+    model, loaders = reader(tmp_path, RecformerQuery)
+    texts = model.query_texts(())["query"]
+    assert texts[:3] == ["red boots", "Black Sandals", "red boot"]
+    # 6 + 2 is "red boot", a second before the purchase; "last minute" is at its very second
+    assert [h.tolist() for h in model.histories(of_user(loaders, "test", "u1"))] == [[8, 5, 4, 7, 3, 2, 1, 6]]
+    assert [h.tolist() for h in model.histories(of_user(loaders, "train", "u1"))] == [[1, 6], [2, 1, 6]]
+    assert Recformer.query_texts(reader(tmp_path, Recformer)[0], ()) == {"query": []}
+
+
+def test_a_query_takes_the_place_of_an_item(tmp_path):
+    model, loaders = reader(tmp_path, RecformerQuery, recformer_max_items=3)
+    assert [h.tolist() for h in model.histories(of_user(loaders, "test", "u1"))] == [[8, 5, 4]]
+
+
+def with_scorer(model):
+    words = Words()
+    rows = flatten(model.item_texts(()), words, 8) + flatten(model.query_texts(()), words, 8)
+    model.scorer = Scorer(tiny_encoder(int(rows.ids.max()) + 1), rows, 6, shape(), 256)
+    model.scorer.refresh()
+    return model
+
+
+@pytest.mark.parametrize("model_class", [Recformer, RecformerQuery])
+def test_the_target_is_not_read(tmp_path, model_class):
+    model, loaders = reader(tmp_path, model_class)
+    with_scorer(model)
+    feat = loaders.test._dataset.inter_feat
+    known = {name: feat[name] for name in ("user_id", "history_length")}
+    others = [name for name in feat.columns if name not in known]
+    scrambled = Interaction(known | {name: torch.randint(1, 6, feat[name].shape) for name in others})
+    scores = model.full_sort_predict(feat)
+    assert torch.equal(scores, model.full_sort_predict(scrambled))
+    assert torch.equal(scores, model.full_sort_predict(Interaction(known)))
+    assert scores.shape == (3, 7) and scores.isfinite().all() and not scores.requires_grad
+    assert (scores[:, 0] < -1).all() and (scores[:, 1:].abs() <= 1 + 1e-5).all()
+    assert model.predict(feat).tolist() == scores.gather(1, feat["item_id"][:, None]).squeeze(1).tolist()
+
+
+def test_item_texts_are_clean_and_never_empty(tmp_path):
+    item = ITEM.replace("Plain Socks", "a <mask> | b")
+    item = item.replace("Vela White Sandals\tVela\twhite\t7", "<mask>\t\t\t")
+    write_tiny(tmp_path, item=item)
+    config = config_of(tmp_path, topk=[3])
+    model = Recformer(config, make_loaders(config).train._dataset)
+    texts = model.item_texts(("<mask>",))
+    assert list(texts) == ["title", "category", "brand", "color", "size"]
+    assert texts["title"][5] == "a < mask> / b" and texts["title"][4] == "< mask>" and texts["brand"][5] == ""
+    config = config_of(tmp_path, topk=[3], recformer_attributes=["color", "size"])
+    model = Recformer(config, make_loaders(config).train._dataset)
+    assert model.item_texts(())["color"] == ["gold", "red", "blue", "black", "untitled", "untitled"]
+
+
+def test_both_have_the_keys_of_one_yaml():
+    ours = read_yaml(properties_folder() / "model/Recformer.yaml")
+    for model in (Recformer, RecformerQuery):
+        config = load_config(model, "x")
+        assert ours and {key: config[key] for key in ours} == ours and set(ours) <= own_keys(model)
+
+
+@pytest.mark.parametrize(
+    ("keys", "said"),
+    [
+        ({"recformer_attributes": ["title", "price"]}, "recformer_attributes"),
+        ({"recformer_attributes": []}, "recformer_attributes"),
+        ({"recformer_attributes": ["title", "title"]}, "recformer_attributes"),
+        ({"recformer_attention_window": 7}, "recformer_attention_window"),
+        ({"recformer_type_init": "x"}, "recformer_type_init"),
+        ({"recformer_freeze_words": "x"}, "recformer_freeze_words"),
+        ({"recformer_pretrain_epochs": -1}, "recformer_pretrain_epochs"),
+        ({"recformer_batch_size": 0}, "recformer_batch_size"),
+        ({"recformer_name_or_path": "/no/such/folder"}, "recformer_name_or_path"),
+        ({"source_dataset": "nowhere"}, "source_dataset.*nowhere is not there"),
+        ({"source_dataset": "tiny"}, "source_dataset.*itself"),
+    ],
+)
+def test_values_that_mean_nothing(tmp_path, keys, said):
+    write_tiny(tmp_path)
+    with pytest.raises(UserError, match=said):
+        RecformerTrainer.check(config_of(tmp_path, **keys))

@@ -1,0 +1,193 @@
+"""A run on its way to another machine: what is copied, what is checked, what is said when it is wrong."""
+
+import json
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from recbole_llmfashion.cli.main import app
+from recbole_llmfashion.errors import UserError
+from recbole_llmfashion.pipeline.manifest import export_run, read_manifest, write_manifest
+from recbole_llmfashion.pipeline.save import licence
+from recbole_llmfashion.retrieval.ranking import FUSED, GROUPS
+from recbole_llmfashion.serving.recommender import Recommender
+from recbole_llmfashion.stage_store import sha256
+from tests.helpers.sessions import sessions
+
+ATOMIC = {"kind": "atomic", "new_tokens": 300, "trained": True}
+
+
+@pytest.fixture(scope="module")
+def exported(job, tmp_path_factory):
+    out = tmp_path_factory.mktemp("elsewhere") / "run"
+    export_run(Path(job.run), out)
+    return out
+
+
+def refused(said, work, *arguments):
+    with pytest.raises(UserError, match=said) as error:
+        work(*arguments)
+    assert "\n" not in str(error.value)
+
+
+def test_results_name_each_run(job):
+    assert Path(job.run).parent == job.root / "saved/shoes/runs"
+    refused("trained RecBole model, which cannot be served", Recommender.load, job.models["CORE"]["run"])
+    assert "run" not in job.models["Popularity"]
+    refused("no run folder", Recommender.load, job.root)
+    refused("no run folder", Recommender.load, job.root / "nowhere")
+
+
+def test_an_exported_run_needs_nothing_beside_it(semantic_job, tmp_path):
+    """Without dataset and stages a test user's list is still the evaluator's, and a new item gets its codes."""
+    job, exported = semantic_job, tmp_path / "run"
+    export_run(Path(job.run), exported)
+    asked = sessions(job.data)
+    away = job.root.with_name("away")
+    job.root.rename(away)
+    try:
+        recommender = Recommender.load(exported)
+        for user, row in job.ranks.head(3).iterrows():
+            served = recommender.recommend(asked[user][0], now=asked[user][1])
+            assert [line.item for line in served] == row["top"].tolist()
+        recommender.add_items(pd.DataFrame({"item_id": ["NEW1"], "title": ["Red Winter Boots"]}))
+        assert len(recommender._desk.index.ids[300]) == 4 and (exported / "run/codes.faiss").is_file()
+    finally:
+        away.rename(job.root)
+
+
+def test_what_the_manifest_tells(job, exported):
+    content = read_manifest(exported).content
+    assert content["format"] == 2 and content["dataset"] == "shoes" and content["seed"] == 2020
+    assert content["metrics"]["ndcg@10"] == job.models["LLMFashionRec"]["ndcg@10"]
+    assert {"python", "torch", "recbole_llmfashion"} <= content["versions"].keys()
+    assert content["backbone"] == {
+        "name": "embedded",
+        "licence": "MIT, part of this package, not trained on this dataset",
+    }
+    settings, first = content["settings"], content["settings"]["items"].pop("first")
+    assert settings["items"].pop("key") and first >= 4096 and settings["items"] == ATOMIC
+    assert settings["beams"] == 100 and settings["memory"] == {"neighbors": 3, "products": 5, "depth": 50}
+    assert settings["mixing"]["ranking"] == "fusion" and settings["mixing"]["weights"].keys() == set(GROUPS)
+    assert all(weights.keys() == set(FUSED) for weights in settings["mixing"]["weights"].values())
+    assert {path: part["path"] for path, part in content["parts"].items()} == {
+        "run": "run", "adapter": "adapter", "backbone": "backbone",
+    }  # fmt: skip
+    files = {path.relative_to(exported).as_posix() for path in exported.rglob("*") if path.is_file()}
+    named = {f"{part}/{file}" for part, file, _ in read_manifest(exported).files()}
+    assert files == named | {"manifest.json"}
+    assert {Path(file).suffix for file in named} <= {".json", ".parquet", ".safetensors", ".md", ".jinja"}
+    users = {user.encode() for user in sessions(job.data)}
+    assert not any(user in (exported / file).read_bytes() for user in users for file in named)
+
+
+def copy_of(exported, tmp_path):
+    return Path(shutil.copytree(exported, tmp_path / "copy"))
+
+
+def test_a_file_that_changed_or_is_gone(exported, tmp_path):
+    copy = copy_of(exported, tmp_path)
+    weights = copy / "adapter/adapter_model.safetensors"
+    whole = weights.read_bytes()
+    weights.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    refused(r"adapter_model.safetensors is not what was written .* copy the exported run anew", Recommender.load, copy)
+    weights.unlink()
+    refused("adapter_model.safetensors is gone", Recommender.load, copy)
+
+
+def rewritten(copy, digest=True, **changed):
+    path = copy / "manifest.json"
+    content = json.loads(path.read_text()) | changed
+    if digest:
+        content["sha256"] = sha256({key: value for key, value in content.items() if key != "sha256"})
+    path.write_text(json.dumps(content))
+
+
+def test_a_manifest_that_is_newer_older_changed_or_broken(exported, tmp_path):
+    copy = copy_of(exported, tmp_path)
+    rewritten(copy, format=3)
+    refused("format 3, and this release .* reads format 2; upgrade recbole_llmfashion", Recommender.load, copy)
+    rewritten(copy, format=1)
+    refused("format 1, .*; run the main job again", Recommender.load, copy)
+    rewritten(copy, format=2, model="SASRec")
+    refused("a run of SASRec; only LLMFashionRec can be served", Recommender.load, copy)
+    rewritten(copy, digest=False, model="LLMFashionRec", seed=7)
+    refused("was changed after it was written", Recommender.load, copy)
+    rewritten(copy, settings={})
+    refused("misses something", Recommender.load, copy)
+    rewritten(copy, parts={})
+    refused("misses something", Recommender.load, copy)
+    rewritten(copy, parts={"run": {"path": ".", "files": {"../../x": "0"}}})
+    refused("outside its part", export_run, copy, tmp_path / "out")
+    rewritten(copy, parts=["run"])
+    refused("not readable", Recommender.load, copy)
+    for text in ("{", "[]", "[" * 10**5, '{"format": "x"}'):
+        (copy / "manifest.json").write_text(text)
+        refused("not readable", Recommender.load, copy)
+
+
+def test_other_versions_are_said(exported, tmp_path, caplog):
+    copy = copy_of(exported, tmp_path)
+    rewritten(copy, versions={**read_manifest(copy).content["versions"], "torch": "1.0"})
+    Recommender.load(copy)
+    assert "made with torch 1.0 (here" in caplog.text
+
+
+def test_two_writers_on_one_folder(job, tmp_path):
+    """One wins, the other is told; the folder is whole and nothing is left beside it."""
+
+    def export(number):
+        try:
+            export_run(Path(job.run), tmp_path / "out")
+        except UserError as error:
+            return str(error)
+
+    with ThreadPoolExecutor(2) as pool:
+        said = list(pool.map(export, range(2)))
+    assert said.count(None) == 1 and any(text and "is there already; choose a new folder" in text for text in said)
+    assert [path.name for path in tmp_path.iterdir()] == ["out"] and read_manifest(tmp_path / "out")
+
+
+def test_a_folder_that_cannot_be_written(job, tmp_path):
+    (tmp_path / "file").write_text("")
+    refused("cannot be written", export_run, Path(job.run), tmp_path / "file/out")
+
+
+def test_clip_weights_of_this_machine_cannot_be_exported(tmp_path):
+    write_manifest(tmp_path, {"clip": "checkpoint:ViT-B-32/mine.pt"}, {"run": tmp_path}, tmp_path)
+    refused("its CLIP weights are a file of this machine", export_run, tmp_path, tmp_path / "out")
+
+
+def test_the_licence_as_far_as_it_is_known(tmp_path):
+    assert licence("tiiuae/falcon-7b") == "see https://huggingface.co/tiiuae/falcon-7b"
+    assert (
+        licence("embedded-untrained") == licence("embedded") == "MIT, part of this package, not trained on this dataset"
+    )
+    assert licence(str(tmp_path)).startswith("unknown")
+    (tmp_path / "README.md").write_text("---\nlicense: apache-2.0\n---\n")
+    assert licence(str(tmp_path)) == "apache-2.0"
+
+
+def test_the_commands(job, tmp_path):
+    session = tmp_path / "session.jsonl"
+    session.write_text(
+        '{"action": "search", "query": "red boots", "timestamp": 1700000000}\n'
+        '{"action": "click", "item_id": "gone", "timestamp": 1700000001}\n'
+    )
+    asked = ["recommend", "--run", job.run, "--actions", str(session)]
+    made = CliRunner().invoke(app, asked)
+    lines = [json.loads(line) for line in made.stdout.splitlines()]
+    assert made.exit_code == 0 and len(lines) == 10 and made.stderr.endswith("unknown items: 1\n")
+    assert all(line.keys() == {"item", "title", "score", "list"} for line in lines)
+    told = CliRunner().invoke(app, [*asked, "--explain", "--k", "2"])
+    explained = [json.loads(line) for line in told.stdout.splitlines()]
+    assert [line["item"] for line in explained] == [line["item"] for line in lines[:2]]
+    assert "red boots" in explained[0]["prompt"] and "product ID:" in explained[0]["response"]
+    out = CliRunner().invoke(app, ["export", "--run", job.run, "--out", str(tmp_path / "out")])
+    assert out.exit_code == 0 and "licence: MIT, part of this package" in out.stdout and "ndcg@10" in out.stdout
+    failed = CliRunner().invoke(app, [*asked, "--k", "301"])
+    assert isinstance(failed.exception, UserError)

@@ -1,0 +1,207 @@
+"""Which list gave an item, worked by hand on six items."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from recbole_llmfashion.data.tie_breaking import tie_rank
+from recbole_llmfashion.prompt.response import Response, parse_response
+from recbole_llmfashion.retrieval.cosine_table import CosineTable
+from recbole_llmfashion.retrieval.id_list import IdList, SessionList
+from recbole_llmfashion.retrieval.item_order import Led
+from recbole_llmfashion.retrieval.popularity_list import popular_order
+from recbole_llmfashion.retrieval.rankers import Parts
+from recbole_llmfashion.retrieval.ranking import FUSED, Mixing, Question, rank
+from recbole_llmfashion.retrieval.response_stats import Validity
+from recbole_llmfashion.retrieval.title_list import TitleList
+from tests.helpers.fakes import hash_encoder
+from tests.helpers.orders import whole
+
+ITEMS = ("a", "b", "c", "d", "e", "f")
+TITLES = ("red boots", "blue boots", "black sandals", "white sandals", "plain socks", "gilt clutch")
+# from a by cosine: a, b (0.99), c (0.97), f (0.71), e (0.11), d (0)
+TABLE = np.array([[1, 0], [0.9, 0.1], [0.8, 0.2], [0, 1], [0.1, 0.9], [0.5, 0.5]], np.float32)
+TIE = tie_rank(ITEMS)
+ANSWERS = [
+    "product ID: a, title: white sandals",
+    "product ID: zz, title: white sandals",  # no such item
+    "product ID: a, title:",
+    "gibberish",  # the memory recalled f, then d
+    "gibberish",
+]
+RECALLED = torch.tensor([[0, 0], [0, 0], [0, 0], [6, 4], [0, 0]])
+
+
+def hand_made(session=True, id_depth=100):
+    titles = TitleList(hash_encoder(TITLES), hash_encoder, TIE)
+    return Parts(
+        answer=list,
+        position_of={item: i for i, item in enumerate(ITEMS)},
+        id_list=IdList(TABLE, TIE),
+        title_list=titles,
+        clip_list=titles,
+        session_list=SessionList(CosineTable(TABLE, TIE)) if session else None,
+        popularity=np.array([0, 5, 0, 0, 3, 0]),
+        id_depth=id_depth,
+    )
+
+
+def ranked_of(texts, mixing, recalled, beams=(), acted=None, parts=None, known=None):
+    """One row a text; `beams` are positions, `acted` and `recalled` positions + 1."""
+    beams = [*beams, *[[]] * (len(texts) - len(beams))]
+    responses = [Response(text, np.array(items, np.int64)) for text, items in zip(texts, beams, strict=True)]
+    answers = [parse_response(text) for text in texts]
+    acted = torch.zeros(len(texts), 1, dtype=torch.int64) if acted is None else acted
+    known = torch.zeros(len(texts), dtype=torch.bool) if known is None else known
+    question = Question(recalled, acted, known)
+    return rank(parts or hand_made(), mixing, torch.from_numpy(TIE), responses, answers, question), answers
+
+
+def lines_of(ranked, places):
+    return [
+        " ".join(f"{ITEMS[i]}:{ranked.list_of(row, i)}" for i in head)
+        for row, head in enumerate(ranked.order[:, :places].tolist())
+    ]
+
+
+def told(ranking="mixup", m=2, use_memory=True):
+    ranked, answers = ranked_of(ANSWERS, Mixing(ranking, m, 10, 0, use_memory), RECALLED)
+    validity = Validity()
+    validity.add(answers, ranked, torch.zeros(5, 1, dtype=torch.int64))
+    return lines_of(ranked, 3), validity.counts
+
+
+@pytest.mark.parametrize(
+    ("keys", "expected"),
+    [
+        ({}, ["a:id b:id d:title", "d:title c:title", "a:id b:id c:id", "f:memory d:memory b:popularity"]),
+        ({"m": 1}, ["a:id d:title c:title", "d:title c:title", "a:id b:id c:id", "f:memory d:memory b:popularity"]),
+        ({"ranking": "id"}, ["a:id b:id c:id", "b:popularity e:popularity", "a:id b:id c:id", "f:memory d:memory"]),
+        ({"ranking": "title"}, ["d:title c:title", "d:title c:title", "b:popularity e:popularity", "f:memory"]),
+        ({"ranking": "clip"}, ["d:clip c:clip", "d:clip c:clip", "b:popularity e:popularity", "f:memory"]),
+        ({"use_memory": False}, ["a:id b:id d:title", "d:title", "a:id", "b:popularity e:popularity"]),
+    ],
+)
+def test_the_list_of_each_item(keys, expected):
+    lines, _ = told(**keys)
+    assert [line[: len(start)] for line, start in zip(lines, expected, strict=False)] == expected
+    assert lines[4].startswith("b:popularity e:popularity")
+
+
+def test_what_went_wrong_is_counted():
+    counts = told()[1]
+    assert counts["answers"] == 5 and counts["no_id_list"] == counts["no_title_list"] == 1
+    assert counts["memory_list"] == counts["popularity_list"] == 1
+
+
+BEAMS = [[4, 5], [5, 4], [], [2]]
+
+
+def test_beams_lead_and_the_title_list_fills_up():
+    texts = [*ANSWERS[:3], "gibberish", "gibberish"]
+    recalled = torch.tensor([[6, 4], [0, 0], [0, 0], [0, 0], [6, 4]])
+    ranked, _ = ranked_of(texts, Mixing("beams", 2, 10, 0, True), recalled, BEAMS)
+    lines = lines_of(ranked, 6)
+    # the title list of white sandals: d (all of it), c (one word); the memory of a row that has a title is not asked
+    assert lines[0].startswith("e:beams f:beams d:title c:title") and lines[1].startswith("f:beams e:beams d:title")
+    # neither beams nor a title: the popular ones; no title: beams, then the popular ones
+    assert lines[2].startswith("b:popularity e:popularity") and lines[3].startswith("c:beams b:popularity e:popularity")
+    # no beams, no title: the memory, then the popular ones
+    assert lines[4].startswith("f:memory d:memory b:popularity e:popularity")
+    assert list(ranked.lists) == ["beams"] and ranked.lists["beams"].tolist()[0] == [4, 5]
+
+
+WEIGHTS = {"beams": 4.0, "id": 2.0, "title": 1.0, "session": 0.5, "memory": 0.25}
+
+
+def fusion(weights):
+    return Mixing("fusion", 2, 10, 0, True, {"new": weights, "known": {}})
+
+
+def test_fusion_by_hand():
+    """a: ID a, title white sandals, beams e f, did d, memory f d. Each list's worth at its head is weight / 11."""
+    # ID list a b c f e d; title list d c and then nothing in common, by the fixed order; session of d: d, e, f, c, b, a
+    question = {"recalled": torch.tensor([[6, 4]]), "beams": [[4, 5]], "acted": torch.tensor([[4, 0]])}
+    alone = {name: lines_of(ranked_of(ANSWERS[:1], fusion({name: 1.0}), **question)[0], 6)[0] for name in FUSED}
+    assert alone["beams"].startswith("e:beams f:beams d:title c:title")
+    assert alone["id"] == "a:id b:id c:id f:id e:id d:id"
+    assert alone["title"].startswith("d:title c:title")
+    assert alone["session"] == "d:session e:session f:session c:session b:session a:session"
+    assert alone["memory"].startswith("f:memory d:memory c:title")
+    ranked, _ = ranked_of(ANSWERS[:1], fusion({"beams": 4.0, "id": 2.0}), **question)
+    # e 4/11 + 2/15, f 4/12 + 2/14, a 2/11, b 2/12, c 2/13, d 2/16
+    assert lines_of(ranked, 6) == ["e:beams f:beams a:id b:id c:id d:id"]
+    ranked, _ = ranked_of(ANSWERS[:1], fusion({"beams": 1.0, "memory": 1.0}), **question)
+    # f 1/12 + 1/11, e 1/11, d 1/12; then the title list goes on: c; the heavier of two lists is named
+    assert lines_of(ranked, 4) == ["f:memory e:beams d:memory c:title"]
+
+
+def test_fusion_lists_nothing_that_is_not_known():
+    """No ID, no title, no beam, no action, no memory: every list of the row is empty, and the popular ones stand."""
+    nothing = torch.zeros(2, 1, dtype=torch.int64)
+    texts = ["gibberish", ANSWERS[0]]
+    ranked, _ = ranked_of(texts, fusion(WEIGHTS), nothing, [[], [5]])
+    assert list(ranked.lists) == list(FUSED)
+    assert all((ranked.lists[name][0] == -1).all() for name in FUSED)
+    assert lines_of(ranked, 2)[0] == "b:popularity e:popularity"
+    assert ranked.lists["session"][1].tolist() == [-1] * 6 and ranked.lists["memory"][1].tolist() == [-1]
+    without, _ = ranked_of(texts, fusion(WEIGHTS), nothing, [[], [5]], parts=hand_made(session=False))
+    assert list(without.lists) == [name for name in FUSED if name != "session"]
+    assert torch.equal(without.order, ranked.order)
+
+
+def test_where_only_the_id_itself_is_known_fusion_takes_one_place_of_its_list():
+    nothing = torch.zeros(1, 1, dtype=torch.int64)
+    ranked, _ = ranked_of(ANSWERS[2:3], fusion({"id": 1.0}), nothing, parts=hand_made(id_depth=1))
+    assert ranked.lists["id"].tolist() == [[0]] and lines_of(ranked, 3) == ["a:id b:popularity e:popularity"]
+
+
+def test_a_memory_without_weight_may_still_lead_the_fallback():
+    ranked, _ = ranked_of(["gibberish"], fusion({"beams": 1.0}), torch.tensor([[6, 4]]))
+    assert lines_of(ranked, 3) == ["f:memory d:memory b:popularity"]
+    ranked, _ = ranked_of(
+        ["gibberish"], Mixing("fusion", 2, 10, 0, False, {"new": {"beams": 1.0}, "known": {}}), torch.tensor([[6, 4]])
+    )
+    assert lines_of(ranked, 2) == ["b:popularity e:popularity"]
+
+
+def test_the_fallback_by_hand():
+    popular = popular_order(np.array([0, 5, 0, 0, 3, 0]), torch.arange(6))
+    assert whole(Led(torch.tensor([[5, -1, 3], [-1, -1, -1]]), popular.times(2))).tolist() == [
+        [5, 3, 1, 4, 0, 2],
+        [1, 4, 0, 2, 3, 5],
+    ]
+
+
+ANSWER = st.sampled_from([*ANSWERS, "product ID: f, title: plain socks"])
+PLACES = st.lists(st.integers(0, 6), min_size=3, max_size=3)
+
+
+@given(
+    st.lists(st.tuples(ANSWER, st.lists(st.integers(0, 5), unique=True), PLACES, PLACES), min_size=1, max_size=4),
+    st.sampled_from(["mixup", "id", "title", "clip", "beams", "fusion"]),
+    st.lists(st.sampled_from([0.0, 0.25, 1.0, 4.0]), min_size=5, max_size=5),
+)
+def test_every_item_has_one_place_and_a_list(rows, ranking, weights):
+    texts, beams, recalled, acted = zip(*rows, strict=True)
+    weights = dict(zip(FUSED, weights, strict=True))
+    mixing = Mixing(ranking, 2, 10, 0, True, {"new": weights, "known": weights})
+    ranked, _ = ranked_of(texts, mixing, torch.tensor(recalled), beams, torch.tensor(acted))
+    for row, order in enumerate(whole(ranked.final).tolist()):
+        assert sorted(order) == [0, 1, 2, 3, 4, 5]
+        assert {ranked.list_of(row, item) for item in order} <= {*FUSED, "clip", "popularity"}
+
+
+def test_a_row_whose_query_the_log_holds_has_weights_of_its_own():
+    """Both rows recall f then d; only where the query is known does the memory weigh."""
+    weights = {"new": {"beams": 1.0, "memory": 0.0}, "known": {"beams": 1.0, "memory": 4.0}}
+    recalled = torch.tensor([[6, 4], [6, 4]])
+    known = torch.tensor([False, True])
+    mixing = Mixing("fusion", 2, 10, 0, True, weights)
+    ranked, _ = ranked_of([ANSWERS[0]] * 2, mixing, recalled, beams=[[0, 1], [0, 1]], known=known)
+    new, held = lines_of(ranked, 4)
+    assert new.startswith("a:beams b:beams")
+    # 4/11 of f and 4/12 of d stand before 1/11 of a and 1/12 of b
+    assert held == "f:memory d:memory a:beams b:beams"

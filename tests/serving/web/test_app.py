@@ -1,0 +1,167 @@
+"""Ray Serve for real: HTTP on the loopback, a full queue, a timeout, a replica that is killed while it answers."""
+
+import json
+import os
+import signal
+import socket
+import threading
+import time
+from http.client import HTTPConnection
+from types import SimpleNamespace
+
+import psutil
+import pytest
+
+pytest.importorskip("fastapi", reason="the extra `serve` is not installed")
+pytestmark = pytest.mark.slow
+AUTH = {"Authorization": "Bearer s3cret"}
+
+
+@pytest.fixture(scope="module")
+def service(job, tmp_path_factory):
+    """Started once; a call is (status, body)."""
+    from ray import serve
+
+    from recbole_llmfashion.distributed.cluster import cluster
+    from recbole_llmfashion.serving.web.app import app
+
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port = found.getsockname()[1]
+
+    def call(method, path, body=None, headers=()):
+        connection = HTTPConnection("127.0.0.1", port, timeout=300)
+        headers = {"content-type": "application/json", **dict(headers)}
+        connection.request(method, path, None if body is None else json.dumps(body), headers)
+        response = connection.getresponse()
+        text = response.read().decode()
+        return response.status, json.loads(text) if path != "/metrics" else text
+
+    def start(**keys):
+        serve.run(app({"run": job.run, **{name: str(value) for name, value in keys.items()}}), name="shop")
+
+    with cluster(None, num_cpus=2), pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LLMFASHION_TOKEN", "s3cret")
+        journal = tmp_path_factory.mktemp("journal") / "items.jsonl"
+        patch.setenv("LLMFASHION_JOURNAL", str(journal))
+        serve.start(http_options={"host": "127.0.0.1", "port": port})
+        yield SimpleNamespace(call=call, start=start, journal=journal)
+        serve.shutdown()
+
+
+def asked_and_expected(job, count):
+    """Sessions as bodies, and what a Recommender of our own says to each."""
+    from recbole_llmfashion.serving.recommender import Recommender
+    from tests.helpers.sessions import sessions
+
+    recommender, made = Recommender.load(job.run), []
+    for i, (actions, _) in enumerate(list(sessions(job.data).values()) * 10):
+        if i == count:
+            break
+        cut = actions[: 1 + i % len(actions)]
+        lines = recommender.recommend(cut, 10)
+        made.append(({"actions": cut, "k": 10}, [(line.item, line.score, line.list) for line in lines]))
+    return made
+
+
+def model_pid():
+    """Of the one process that answers, among those that this one started."""
+    children = psutil.Process().children(recursive=True)
+    (found,) = [child.pid for child in children if "ServeReplica:shop:Model" in " ".join(child.cmdline())]
+    return found
+
+
+def in_parallel(work, arguments):
+    """Results in order; every call in its own thread."""
+    results = [None] * len(arguments)
+
+    def run(i):
+        try:
+            results[i] = work(arguments[i])
+        except Exception as error:  # of the client: no answer at all, or one that is no JSON
+            results[i] = (None, repr(error))
+
+    threads = [threading.Thread(target=run, args=(i,)) for i in range(len(arguments))]
+    for thread in threads:
+        thread.start()
+    return threads, results
+
+
+def asked_at_once(service, pairs):
+    """What each session got, all of them asked in parallel."""
+    threads, results = in_parallel(lambda pair: service.call("POST", "/recommend", pair[0]), pairs)
+    for thread in threads:
+        thread.join()
+    return results
+
+
+def as_lines(body):
+    return [(line["item"], line["score"], line["list"]) for line in body["items"]]
+
+
+def test_lists_limits_and_items(job, service):
+    service.start(timeout=120)
+    pairs = asked_and_expected(job, 12)
+    results = asked_at_once(service, pairs)
+    for (status, body), (_, expected) in zip(results, pairs, strict=True):
+        assert status == 200 and as_lines(body) == expected
+    assert service.call("POST", "/recommend", {"actions": [], "k": 100})[0] == 200
+    status, body = service.call("POST", "/recommend", {"actions": [{"action": "stare"}]})
+    assert status == 422 and "\n" not in body["error"] and "Traceback" not in body["error"]
+    assert service.call("POST", "/recommend", {"actions": ["x" * 2**20]})[0] == 413
+    assert service.call("GET", "/health") == (200, {"running": 1})
+    sizes = service.call("GET", "/metrics")[1]
+    batches = next(float(line.split()[1]) for line in sizes.splitlines() if "batch_sessions_sum" in line)
+    assert batches > 13  # some were answered together
+    gone = pairs[0][1][0][0]
+    assert service.call("POST", "/items/remove", {"item_ids": [gone]})[0] == 401
+    assert service.call("POST", "/items/remove", {"item_ids": [gone]}, AUTH) == (200, {"changed": 1})
+    assert gone not in [line[0] for line in as_lines(service.call("POST", "/recommend", pairs[0][0])[1])]
+    os.kill(model_pid(), signal.SIGKILL)
+    deadline = time.monotonic() + 240
+    while (answer := service.call("POST", "/recommend", pairs[0][0]))[0] != 200:
+        assert answer[0] in (503, 504) and time.monotonic() < deadline
+        time.sleep(1)
+    assert gone not in [line[0] for line in as_lines(answer[1])]  # the copy that came back knows it
+    item = {"item_id": gone, "title": next(line["title"] for line in answer[1]["items"])}
+    assert service.call("POST", "/items", {"items": [item]}, AUTH)[0] == 200
+    assert service.call("POST", "/items", {"items": [item]}, AUTH)[0] == 422
+    os.truncate(service.journal, 0)  # a fault of ours, not of the caller
+    assert service.call("POST", "/recommend", {"actions": []}) == (
+        500,
+        {"error": "the service failed; its log says why"},
+    )
+
+
+def test_a_full_queue_answers_429_and_the_others_get_their_lists(job, service):
+    service.start(timeout=120, queue=1, batch=1)
+    pairs = asked_and_expected(job, 24)
+    results = asked_at_once(service, pairs)
+    assert {status for status, _ in results} == {200, 429}
+    assert next(body for status, body in results if status == 429)["error"].startswith("too many requests")
+
+
+def test_a_timeout_answers_504(job, service):
+    service.start(timeout=0.1, batch=1, queue=64)
+    pairs = asked_and_expected(job, 24)
+    results = asked_at_once(service, pairs)
+    assert 504 in {status for status, _ in results} <= {200, 504}
+
+
+def test_a_replica_killed_under_load_comes_back_and_no_answer_is_wrong(job, service, monkeypatch):
+    monkeypatch.delenv("LLMFASHION_TOKEN")
+    service.start(timeout=240, batch=2)
+    pairs = asked_and_expected(job, 40)
+    killed = model_pid()
+    threads, results = in_parallel(lambda pair: service.call("POST", "/recommend", pair[0]), pairs)
+    while not any(results):
+        time.sleep(0.01)
+    os.kill(killed, signal.SIGKILL)
+    for thread in threads:
+        thread.join()
+    statuses = [status for status, _ in results]
+    assert set(statuses) <= {200, 503} and statuses.count(200) > 20
+    for (status, body), (_, expected) in zip(results, pairs, strict=True):
+        assert status == 503 or as_lines(body) == expected
+    assert model_pid() != killed and service.call("GET", "/health")[0] == 200
+    assert service.call("POST", "/items/remove", {"item_ids": ["x"]})[0] == 403
