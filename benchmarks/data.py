@@ -66,11 +66,11 @@ def ours(folder: Path, length: int) -> Row:
     from recbole_llmfashion.data.loaders import make_loaders
     from recbole_llmfashion.data.tie_breaking import tie_rank
     from recbole_llmfashion.llm.modeling.backbone import load_tokenizer
-    from recbole_llmfashion.llm.modeling.tiny_falcon import SHIPPED
+    from recbole_llmfashion.llm.modeling.tiny_falcon import TINY_FALCON_FOLDER
     from recbole_llmfashion.pipeline import settings
     from recbole_llmfashion.prompt.builder import PromptBuilder
     from recbole_llmfashion.prompt.dataloader import LLMFashionRecDataLoader
-    from recbole_llmfashion.prompt.item_tokens import atomic_index
+    from recbole_llmfashion.prompt.item_tokens import atomic_tokens
     from recbole_llmfashion.prompt.template import get_template
     from recbole_llmfashion.quick_start.registry import get_model
 
@@ -80,8 +80,8 @@ def ours(folder: Path, length: int) -> Row:
     loaded = time.process_time()
     keys = {"data_path": str(folder.parent), "eval_memory_mb": 1 << 30}
     config = load_config(get_model("LLMFashionRec").model, folder.name, overrides=keys)
-    tokenizer = load_tokenizer(str(SHIPPED))
-    index = atomic_index(tie_rank(data.catalogue.item_ids), len(tokenizer))
+    tokenizer = load_tokenizer(str(TINY_FALCON_FOLDER))
+    index = atomic_tokens(tie_rank(data.catalogue.item_ids), len(tokenizer))
     chosen = settings.prompt_settings(config, data.has_dates)
     template = get_template(config["template"])
     builder = PromptBuilder(tokenizer, template, data.catalogue, log.queries, log.query_index, None, chosen, index)

@@ -34,8 +34,8 @@ from recbole_llmfashion.model.tiled_scores import dot_orders
 from recbole_llmfashion.prompt.dataloader import LLMFashionRecDataLoader
 from recbole_llmfashion.prompt.response import Response, parse_response
 from recbole_llmfashion.retrieval.id_list import IdList
-from recbole_llmfashion.retrieval.rankers import Parts
-from recbole_llmfashion.retrieval.ranking import FUSED, Mixing, Question, rank
+from recbole_llmfashion.retrieval.rankers import Rankers
+from recbole_llmfashion.retrieval.ranking import FUSED, RankingSettings, RowContext, rank
 from recbole_llmfashion.retrieval.title_list import TitleList
 
 THEIRS = 4096  # RecBole's default of eval_batch_size
@@ -100,7 +100,7 @@ def lists(items: int, users: int) -> tuple[dict[str, float], list[int]]:
     ids = IdList(rng.standard_normal((items, 64), np.float32), tie)
     titles = rng.standard_normal((items, WIDTH), np.float32)
     titles /= np.linalg.norm(titles, axis=1, keepdims=True)
-    parts = Parts(
+    parts = Rankers(
         answer=lambda prompts: [],
         position_of={str(i): i for i in range(items)},
         id_list=ids,
@@ -109,7 +109,7 @@ def lists(items: int, users: int) -> tuple[dict[str, float], list[int]]:
         session_list=ids.sessions(),
     )
     weights = {group: dict.fromkeys(FUSED, 1.0) for group in ("known", "new")}
-    mixing = Mixing("fusion", 1, 10, 1, True, weights)
+    mixing = RankingSettings("fusion", 1, 10, 1, True, weights)
     collector = RankCollector(config, tie)
     each = LLMFashionRecDataLoader.user_bytes(items)
     step = min(config["eval_batch_size"], int(config["eval_memory_mb"] * MEGABYTE) // each)
@@ -119,7 +119,7 @@ def lists(items: int, users: int) -> tuple[dict[str, float], list[int]]:
         said = [f"product ID: {row[0]}, title: {row[1]}" for row in asked]
         responses = [Response(text, row[:20]) for text, row in zip(said, asked, strict=True)]
         rows = torch.from_numpy(asked)
-        question = Question(rows[:, 20:] + 1, rows[:, :5] + 1, rows[:, 0] % 2 == 0)
+        question = RowContext(rows[:, 20:] + 1, rows[:, :5] + 1, rows[:, 0] % 2 == 0)
         ranked = rank(parts, mixing, places, responses, [parse_response(text) for text in said], question)
         batch = Interaction({"user_id": torch.arange(start, start + len(asked))})
         targets = torch.where(rows[:, 0] % 3 == 0, rows[:, 7], rows.sum(dim=1) % items) + 1

@@ -29,10 +29,10 @@ from transformers import FalconConfig, FalconForCausalLM, GenerationConfig
 from recbole_llmfashion.llm.batching import Example, left_pad
 from recbole_llmfashion.llm.finetuning.finetune import add_adapter
 from recbole_llmfashion.llm.finetuning.settings import FinetuneSettings
-from recbole_llmfashion.llm.finetuning.train_step import Training
+from recbole_llmfashion.llm.finetuning.train_step import TrainStep
 from recbole_llmfashion.llm.generation.generator import DecodingSettings, make_generator
 from recbole_llmfashion.llm.modeling.backbone import Backbone, load_backbone
-from recbole_llmfashion.llm.modeling.tiny_falcon import EOS_ID, PAD_ID, save_embedded, train_tokenizer
+from recbole_llmfashion.llm.modeling.tiny_falcon import EOS_ID, PAD_ID, save_tiny_falcon, train_tokenizer
 
 RESPONSE, ITEMS, DIGITS, FIRST_ID = 40, 1000, 3, 10
 
@@ -85,7 +85,7 @@ def write_model(size: Size, device: torch.device, folder: Path) -> int:
             model = FalconForCausalLM(configuration(size))
     finally:
         torch.set_default_dtype(before)
-    save_embedded(model, train_tokenizer(["product ID:, title:"], 300), folder)
+    save_tiny_falcon(model, train_tokenizer(["product ID:, title:"], 300), folder)
     return model.num_parameters()
 
 
@@ -122,7 +122,7 @@ def train_rate(backbone: Backbone, size: Size, checkpointing: bool) -> float:
     model: Any = add_adapter(backbone, FinetuneSettings())
     if checkpointing:
         model.gradient_checkpointing_enable({"use_reentrant": False})
-    training = Training(model.train(), examples, 2e-5, 0.0, 1.0, 0, size.steps + 1, size.batch_size, row_rate=0.0)
+    training = TrainStep(model.train(), examples, 2e-5, 0.0, 1.0, 0, size.steps + 1, size.batch_size, row_rate=0.0)
     batch = [np.arange(size.batch_size)]
     training.step(batch)
     spent = seconds(lambda: [training.step(batch) for _ in range(size.steps)], backbone.device)

@@ -28,10 +28,10 @@ from recbole_llmfashion.config.configurator import LLMFashionConfig, load_config
 from recbole_llmfashion.data.loaders import make_loaders
 from recbole_llmfashion.llm.batching import left_pad
 from recbole_llmfashion.llm.generation.generator import make_generator
-from recbole_llmfashion.llm.generation.item_trie import IdTrie
-from recbole_llmfashion.llm.generation.prefill import Run, common_prefix
+from recbole_llmfashion.llm.generation.item_trie import ItemTrie
+from recbole_llmfashion.llm.generation.prefill import PromptBatch, common_prefix
 from recbole_llmfashion.llm.modeling.backbone import load_backbone
-from recbole_llmfashion.llm.modeling.item_embeddings import add_items
+from recbole_llmfashion.llm.modeling.item_embeddings import add_item_tokens
 from recbole_llmfashion.pipeline import settings
 from recbole_llmfashion.pipeline.pipeline import Pipeline
 from recbole_llmfashion.prompt.builder import PromptBuilder
@@ -73,7 +73,7 @@ def make_model(config: LLMFashionConfig, pipeline: Pipeline) -> Any:
     source = pipeline.engine.source
     backbone = load_backbone(source, config["quantization"], config["compute_dtype"], config["device"])
     if pipeline.asked.index is not None:
-        add_items(backbone, pipeline.asked.index)
+        add_item_tokens(backbone, pipeline.asked.index)
     return backbone.model.eval()
 
 
@@ -155,7 +155,7 @@ def show_trie_share(ask: Callable[[], Any]) -> None:
     """What the trie takes of a step in which it decides; medians over one batch."""
     choosing: list[float] = []
     feeding: list[float] = []
-    stop = [timed(IdTrie, "choose", choosing), timed(Run, "feed", feeding)]
+    stop = [timed(ItemTrie, "choose", choosing), timed(PromptBatch, "feed", feeding)]
     ask()
     for undo in stop:
         undo()

@@ -23,7 +23,7 @@ import torch
 from recbole_llmfashion.data.tie_breaking import tie_rank
 from recbole_llmfashion.dataset_tools.simulate.frames import item_frame, item_ids
 from recbole_llmfashion.dataset_tools.simulate.shop.catalogue import make_catalogue
-from recbole_llmfashion.dataset_tools.simulate.simulation import Settings
+from recbole_llmfashion.dataset_tools.simulate.simulation import SimulationSettings
 from recbole_llmfashion.embedding import approximate_index
 from recbole_llmfashion.embedding.title_model import TitleSettings, derive_pairs, train_title_model
 from recbole_llmfashion.retrieval.cosine_table import CosineTable
@@ -34,7 +34,7 @@ ITEMS, AT, BATCH = 1_386_910, 10, 64
 
 def embedded(items: int, queries: int) -> tuple[np.ndarray, np.ndarray]:
     """Unit rows of so many simulated titles, and of queries."""
-    category, *_ = Settings("clothing", users=1000, seed=1, items=items).resolved()
+    category, *_ = SimulationSettings("clothing", users=1000, seed=1, items=items).resolved()
     rng = np.random.default_rng(1)
     titles = item_frame(make_catalogue(category, items, rng), item_ids(items, rng), rng)["title"].tolist()
     print(f"{items:,} titles, {len(set(titles)):,} distinct", flush=True)

@@ -20,8 +20,8 @@ from recbole_llmfashion.config.configurator import load_config
 from recbole_llmfashion.llm.finetuning import curriculum, train_step
 from recbole_llmfashion.llm.finetuning.optimizer import Optimizer
 from recbole_llmfashion.llm.generation import generator, response_cache
-from recbole_llmfashion.llm.generation.item_trie import IdTrie
-from recbole_llmfashion.llm.generation.prefill import CausalLM, Run
+from recbole_llmfashion.llm.generation.item_trie import ItemTrie
+from recbole_llmfashion.llm.generation.prefill import CausalLMRunner, PromptBatch
 from recbole_llmfashion.model.llmfashionrec import LLMFashionRec
 from recbole_llmfashion.pipeline import inference, language_model, training
 from recbole_llmfashion.prompt.builder import PromptBuilder
@@ -35,20 +35,20 @@ PARTS: list[tuple[str, str, Any, str, bool]] = [
     ("once", "CLIP tower", training, "train_clip", False),
     ("once", "title model", training, "train_title_model", False),
     ("once", "token ids of the catalogue", inference, "PromptBuilder", True),
-    ("once", "backbone and rows from words", language_model.Engine, "_backbone", True),
-    ("once", "trie", IdTrie, "build", True),
-    ("a training prompt", "its ids", inference.Asked, "examples", True),
-    ("a training prompt", "forward and backward", train_step.Training, "_forward", True),
+    ("once", "backbone and rows from words", language_model.LanguageModel, "_backbone", True),
+    ("once", "trie", ItemTrie, "build", True),
+    ("a training prompt", "its ids", inference.Inference, "examples", True),
+    ("a training prompt", "forward and backward", train_step.TrainStep, "_forward", True),
     ("a training prompt", "AdamW and the items' rows", Optimizer, "step", True),
     ("a training prompt", "perplexity, to find the hardest", curriculum, "perplexities", True),
-    ("a training prompt", "sampled answers, for the format failures", curriculum.Passes, "measure", True),
-    ("a call", "what all prompts begin with", CausalLM, "share", True),
+    ("a training prompt", "sampled answers, for the format failures", curriculum.CurriculumRun, "measure", True),
+    ("a call", "what all prompts begin with", CausalLMRunner, "share", True),
     ("a question", "its ids", PromptBuilder, "encode", True),
-    ("a question", "prefill", Run, "__init__", True),
+    ("a question", "prefill", PromptBatch, "__init__", True),
     ("a question", "the likeliest items", generator, "beam_search", True),
-    ("a token", "forward", Run, "feed", True),
+    ("a token", "forward", PromptBatch, "feed", True),
     ("a token", "tokens of the trie", generator, "greedy", True),
-    ("a question", "the rest of answering", response_cache.AnswerBook, "write", True),
+    ("a question", "the rest of answering", response_cache.ResponseCache, "write", True),
     ("a question", "lists and their fusion", LLMFashionRec, "ranked", False),
 ]
 

@@ -27,12 +27,12 @@ import torch
 from recbole_llmfashion.llm.batching import Example, batches_by_length
 from recbole_llmfashion.llm.finetuning.finetune import add_adapter
 from recbole_llmfashion.llm.finetuning.settings import FinetuneSettings
-from recbole_llmfashion.llm.finetuning.train_step import Training
+from recbole_llmfashion.llm.finetuning.train_step import TrainStep
 from recbole_llmfashion.llm.modeling.backbone import load_backbone
 from recbole_llmfashion.llm.modeling.tiny_falcon import (
     EOS_ID,
-    new_embedded,
-    save_embedded,
+    new_tiny_falcon,
+    save_tiny_falcon,
     train_tokenizer,
 )
 
@@ -62,7 +62,7 @@ def ours(folder: Path, examples: list[Example], batches: Sequence[np.ndarray], c
 
     def run() -> tuple[list[float], float]:
         model = adapted(folder).train()
-        training = Training(model, examples, RATE, 0.0, 1.0, 0, len(batches), max(map(len, batches)), row_rate=0.0)
+        training = TrainStep(model, examples, RATE, 0.0, 1.0, 0, len(batches), max(map(len, batches)), row_rate=0.0)
         torch.manual_seed(SEED)
         start = clock()
         for batch in batches:
@@ -151,7 +151,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         tokenizer = train_tokenizer(["product ID:, title:"], 300)
-        save_embedded(new_embedded(VOCABULARY, WIDTH, LAYERS, HEADS, SEED), tokenizer, folder)
+        save_tiny_falcon(new_tiny_falcon(VOCABULARY, WIDTH, LAYERS, HEADS, SEED), tokenizer, folder)
         sides = [side(folder, examples, bucketed, clock) for side in (ours, theirs)]
         mixed = ours(folder, examples, shuffled, clock)
         ratios, gains = [], []

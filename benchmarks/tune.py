@@ -22,7 +22,7 @@ from typing import Any
 from recbole_llmfashion.cli.tune import main as search
 from recbole_llmfashion.tuning.objective import VALUE, Job, run_trial
 from recbole_llmfashion.tuning.plan import plan
-from recbole_llmfashion.tuning.trial_log import Journal
+from recbole_llmfashion.tuning.trial_log import TrialLog
 
 SPACE = "properties/hyper/mixup.yaml"
 
@@ -66,7 +66,7 @@ def main() -> None:
         output = folder / str(number)
         assert search([*argv, f"--output={output}"]) == 0
         ray = time.perf_counter() - start
-        trials = Journal(output / "journal.jsonl").trials
+        trials = TrialLog(output / "journal.jsonl").trials
         assert [trials[n].value for n in range(len(points))] == expected
         ratios.append(ray / hand)
         print(f"{len(points)} trials, the same values: by hand {hand:.1f} s, searched {ray:.1f} s", flush=True)

@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from recbole_llmfashion.dataset_tools.convert.convert import LogSource, Settings, convert_source
-from recbole_llmfashion.dataset_tools.convert.finish import Queries
+from recbole_llmfashion.dataset_tools.convert.convert import ConvertSettings, LogSource, convert_source
+from recbole_llmfashion.dataset_tools.convert.finish import DerivedQueries
 from recbole_llmfashion.dataset_tools.convert.readers.bad_lines import MAX_BROKEN
 from recbole_llmfashion.dataset_tools.convert.sources.amazon import Amazon2023
 from recbole_llmfashion.dataset_tools.convert.sources.hm import HM
@@ -22,7 +22,9 @@ Out = Annotated[Path, typer.Option(metavar="DIR", help="folder to write; its nam
 Core = Annotated[int, typer.Option("--k-core", min=0, help="least number of actions of each user and item; 0: any")]
 Since = Annotated[str | None, typer.Option(metavar="DAY", help="first day kept, like 2021-01-31 (UTC)")]
 Until = Annotated[str | None, typer.Option(metavar="DAY", help="last day kept")]
-DeriveQueries = Annotated[Queries, typer.Option("--queries", help="category: derive searches from EARLIER items")]
+DeriveQueries = Annotated[
+    DerivedQueries, typer.Option("--queries", help="category: derive searches from EARLIER items")
+]
 AllItems = Annotated[bool, typer.Option("--all-items", help="keep items that nobody acts on")]
 MaxBroken = Annotated[
     float, typer.Option("--max-broken", min=0.0, max=1.0, help="share of unusable lines above which a file is refused")
@@ -47,7 +49,7 @@ def _amazon(
     k_core: Core = 0,
     since: Since = None,
     until: Until = None,
-    queries: DeriveQueries = Queries.none,
+    queries: DeriveQueries = DerivedQueries.none,
     all_items: AllItems = False,
     max_broken: MaxBroken = MAX_BROKEN,
 ) -> None:
@@ -62,7 +64,7 @@ def _amazon(
     if reviews is None or metadata is None:
         raise UserError("which files? add --reviews FILE and --metadata FILE, or --download CATEGORY")
     source = Amazon2023(reviews, metadata, clicks, max_broken, show_progress=True)
-    _convert(source, Settings(out, k_core, since, until, queries, all_items))
+    _convert(source, ConvertSettings(out, k_core, since, until, queries, all_items))
 
 
 def _hm(
@@ -80,7 +82,7 @@ def _hm(
     k_core: Core = 0,
     since: Since = None,
     until: Until = None,
-    queries: DeriveQueries = Queries.none,
+    queries: DeriveQueries = DerivedQueries.none,
     all_items: AllItems = False,
     max_broken: MaxBroken = MAX_BROKEN,
 ) -> None:
@@ -97,7 +99,7 @@ def _hm(
         raise UserError("--qrels checks the queries: add --queries-file FILE")
     written = None if queries_file is None else HMQueries(queries_file, first_transaction, qrels)
     source = HM(articles, transactions, written, max_broken, show_progress=True)
-    _convert(source, Settings(out, k_core, since, until, queries, all_items))
+    _convert(source, ConvertSettings(out, k_core, since, until, queries, all_items))
 
 
 def _recbole(
@@ -118,17 +120,17 @@ def _recbole(
     k_core: Core = 0,
     since: Since = None,
     until: Until = None,
-    queries: DeriveQueries = Queries.none,
+    queries: DeriveQueries = DerivedQueries.none,
     all_items: AllItems = False,
     max_broken: MaxBroken = MAX_BROKEN,
 ) -> None:
     """Make clean atomic files from a RecBole dataset whose item text sits in token or token_seq columns."""
     fields = Fields(title, user, item, time, action, brand, color, size, category)
     source = RecBoleDataset(folder, fields, drop_unknown_items, max_broken, show_progress=True)
-    _convert(source, Settings(out, k_core, since, until, queries, all_items))
+    _convert(source, ConvertSettings(out, k_core, since, until, queries, all_items))
 
 
-def _convert(source: LogSource, settings: Settings) -> None:
+def _convert(source: LogSource, settings: ConvertSettings) -> None:
     for line in convert_source(source, settings)[1]:
         typer.echo(line)
     typer.echo(f"written: {settings.out}")

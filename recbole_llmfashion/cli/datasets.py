@@ -12,9 +12,9 @@ import typer
 from recbole_llmfashion.cli import convert as sources
 from recbole_llmfashion.data.atomic.folder import check_clean, read_folder, write_folder
 from recbole_llmfashion.dataset_tools.clean import clean
-from recbole_llmfashion.dataset_tools.convert.finish import Queries
+from recbole_llmfashion.dataset_tools.convert.finish import DerivedQueries
 from recbole_llmfashion.dataset_tools.convert.sources.table import TableColumns, convert_table
-from recbole_llmfashion.dataset_tools.simulate.simulation import CATEGORIES, Settings, simulate_category
+from recbole_llmfashion.dataset_tools.simulate.simulation import CATEGORIES, SimulationSettings, simulate_category
 from recbole_llmfashion.dataset_tools.simulate.write import refuse_foreign, write
 from recbole_llmfashion.dataset_tools.statistics import measure
 from recbole_llmfashion.dataset_tools.validate import validate
@@ -80,7 +80,7 @@ def _table(
     drop_unknown_items: Annotated[
         bool, typer.Option("--drop-unknown-items", help="leave out events of items that the catalogue lacks")
     ] = False,
-    queries: sources.DeriveQueries = Queries.none,
+    queries: sources.DeriveQueries = DerivedQueries.none,
 ) -> None:
     """Make clean atomic files from tables; says what it took times for, renamed, cut and left out."""
     columns = TableColumns(user, item, time, title, action, query, results, brand, color, size, category)
@@ -106,7 +106,7 @@ def simulate(
         raise UserError("simulate: give --users N, or --table1 for the paper's full size, and not both")
     if users is None:
         users = CATEGORIES[category].users if category in CATEGORIES else 1
-    settings = Settings(category=category, users=users, seed=seed, items=items, mean_length=mean_length)
+    settings = SimulationSettings(category=category, users=users, seed=seed, items=items, mean_length=mean_length)
     kind, *_ = settings.resolved()
     refuse_foreign(out)
     folder = simulate_category(settings, out, show_progress=True)

@@ -16,10 +16,10 @@ from recbole_llmfashion.pipeline.load import LoadedRun, load_run
 from recbole_llmfashion.pipeline.manifest import Manifest
 from recbole_llmfashion.prompt.response import Response
 from recbole_llmfashion.quick_start.registry import get_model
-from recbole_llmfashion.serving.batch.prompts import Questions, ask
-from recbole_llmfashion.serving.batch.request import Request, parse
-from recbole_llmfashion.serving.batch.responder import Responder
-from recbole_llmfashion.serving.batch.shards import Shards
+from recbole_llmfashion.serving.batch.prompts import SplitPrompts, build_prompts
+from recbole_llmfashion.serving.batch.request import GenerateRequest, parse
+from recbole_llmfashion.serving.batch.responder import BatchWorker
+from recbole_llmfashion.serving.batch.shards import ResponseShards
 
 MODEL = "LLMFashionRec"
 OUT = "results/{dataset}-{split}-responses"
@@ -40,10 +40,10 @@ def _generate(context: typer.Context) -> None:
     config = rows_config(run.manifest, request)
     find_dataset(config)
     log_level(str(config["state"]))
-    questions = ask(run, config, request.split, request.shard_size)
+    questions = build_prompts(run, config, request.split, request.shard_size)
     out = request.out or Path(OUT.format(dataset=config["dataset"], split=request.split))
     job = {"run": run.manifest.content["sha256"], "dataset": config["dataset"], "split": request.split}
-    shards = Shards(out, job, questions, run.stock.catalogue.item_ids)
+    shards = ResponseShards(out, job, questions, run.stock.catalogue.item_ids)
     missing = shards.missing()
     if len(missing) < questions.shards:
         typer.echo(f"{questions.shards - len(missing)} of {questions.shards} shards were there", err=True)
@@ -57,7 +57,7 @@ def _generate(context: typer.Context) -> None:
     typer.echo(f"written: {out}")
 
 
-def rows_config(manifest: Manifest, request: Request) -> LLMFashionConfig:
+def rows_config(manifest: Manifest, request: GenerateRequest) -> LLMFashionConfig:
     """The config by which the main job read the rows: what the run was given, then the command's files and keys."""
     given = dict(manifest.content.get("keys", {}))
     for file in request.config_files:
@@ -67,12 +67,12 @@ def rows_config(manifest: Manifest, request: Request) -> LLMFashionConfig:
 
 
 def _answers(
-    request: Request, run: LoadedRun, questions: Questions, missing: Sequence[int]
+    request: GenerateRequest, run: LoadedRun, questions: SplitPrompts, missing: Sequence[int]
 ) -> Iterator[tuple[int, list[Response]]]:
     folder, asked = request.run.absolute(), [(shard, questions.prompts_of(shard)) for shard in missing]
     if not request.workers:
         with _threads():
-            responder = Responder(str(folder), questions.begun, request.cpus)
+            responder = BatchWorker(str(folder), questions.begun, request.cpus)
             yield from ((shard, responder.answer(shard, prompts)) for shard, prompts in asked)
         return
     # Ray takes seconds to import, and one process needs none of it

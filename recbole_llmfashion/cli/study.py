@@ -1,4 +1,4 @@
-"""The commands `study` and their options: a name, a Request, a Runner, a Document, its files. Runs no model itself."""
+"""The commands `study` and their options: a name, a StudyRequest, a Runner, a Document, its files. Runs no model itself."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -20,7 +20,7 @@ from recbole_llmfashion.study import (
 from recbole_llmfashion.study.report import assemble
 from recbole_llmfashion.study.report.document import Document
 from recbole_llmfashion.study.report.write import write
-from recbole_llmfashion.study.request import MODELS, OWN, TEXT_MODELS, Request, parse
+from recbole_llmfashion.study.request import MODELS, OWN, TEXT_MODELS, StudyRequest, parse
 from recbole_llmfashion.study.runner import Entry, Runner
 
 
@@ -28,7 +28,7 @@ from recbole_llmfashion.study.runner import Entry, Runner
 class Study:
     """A study: what runs it, its own options with their defaults, its models where none are named."""
 
-    run: Callable[[Request, Runner], Document]
+    run: Callable[[StudyRequest, Runner], Document]
     options: dict[str, str] = field(default_factory=dict)
     models: tuple[str, ...] = MODELS
 
@@ -43,7 +43,7 @@ STUDIES = {
         low_resource.low_resource, low_resource.OPTIONS, ("SASRec", "CORE", *TEXT_MODELS, "SeqKNN", "QueryMemory")
     ),
     "time-split": Study(time_split.time_split),
-    "repeat": Study(reproduce.repeat, reproduce.OPTIONS),
+    "repeat": Study(reproduce.reproduce, reproduce.OPTIONS),
 }
 
 

@@ -41,7 +41,9 @@ def main_job(argv: Sequence[str]) -> int:
         if spec.trainer is not None:
             spec.trainer.check(configs[name])
     command = shlex.join(["run_recbole_llm.py", *argv])
-    run = result_table.Run(arguments.dataset, folder_sha256(folder, arguments.dataset), [first["seed"]], command)
+    run = result_table.TableHeader(
+        arguments.dataset, folder_sha256(folder, arguments.dataset), [first["seed"]], command
+    )
     rows: dict[str, Result | str] = {}
     for name, config in configs.items():
         print(f"== {name} on {arguments.dataset}", file=sys.stderr, flush=True)

@@ -19,7 +19,7 @@ from recbole_llmfashion.tuning import figures, report
 from recbole_llmfashion.tuning.objective import make_objective
 from recbole_llmfashion.tuning.plan import plan
 from recbole_llmfashion.tuning.scheduler import reporter, search
-from recbole_llmfashion.tuning.trial_log import FINISHED, Journal, Trial
+from recbole_llmfashion.tuning.trial_log import FINISHED, Trial, TrialLog
 
 
 def claim_folder(folder: Path, identity: dict[str, Any], resume: bool) -> None:
@@ -53,7 +53,7 @@ def main_job(argv: Sequence[str]) -> int:
     log_level(str(made.config["state"]))
     folder, header, keys = made.arguments.output, made.header, list(made.space.domains)
     claim_folder(folder, made.identity(), made.options.resume)
-    journal = Journal(folder / "journal.jsonl")
+    journal = TrialLog(folder / "journal.jsonl")
 
     def on_end(trial: Trial) -> None:
         report.write(folder, header, journal, keys)

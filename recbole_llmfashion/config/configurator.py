@@ -18,7 +18,7 @@ from recbole.config import Config
 
 from recbole_llmfashion import compat
 from recbole_llmfashion.config.keys import (
-    _WITHOUT_EFFECT,
+    EVALUATION_KEYS,
     keys_of,
     lineage,
     own_keys,
@@ -143,7 +143,7 @@ def check_valid_metric(config: LLMFashionConfig) -> None:
 
 def learning_keys(config: LLMFashionConfig) -> dict[str, Any]:
     """The part of a config that what a RecBole model learns can depend on."""
-    values = {key: config.final_config_dict.get(key) for key in sorted(keys_of(config.model_class) - _WITHOUT_EFFECT)}
+    values = {key: config.final_config_dict.get(key) for key in sorted(keys_of(config.model_class) - EVALUATION_KEYS)}
     return {key: value for key, value in values.items() if isinstance(value, str | int | float | bool | list | dict)}
 
 

@@ -12,7 +12,7 @@ from recbole_llmfashion.errors import UserError, did_you_mean
 
 # Keys that say where things lie, where and by how many it is computed, and what is printed; they change no figure of a
 # row.
-PLACES = {
+RUNTIME_KEYS = {
     "data_path", "checkpoint_dir", "show_progress", "state", "gpu_id", "use_gpu", "worker", "config_file",
     "num_train_workers", "ray_address",
 }  # fmt: skip
@@ -20,7 +20,7 @@ PLACES = {
 # that choose rows, for the rows themselves are a part of the stage's inputs. cold_token and
 # mask_history (it moves the validation scores that end a training) are inputs of their own where they are True, so that
 # rows without them stay the stages that they were.
-_WITHOUT_EFFECT = PLACES | {
+EVALUATION_KEYS = RUNTIME_KEYS | {
     "eval_batch_size", "eval_memory_mb", "config_files", "log_wandb", "wandb_project", "dataset", "metrics",
     "attribution_hours", "tuned", "split_by", "time_split", "train_share", "cold_token", "mask_history",
 }  # fmt: skip

@@ -20,7 +20,7 @@ OBJECT_STORE = 100 * 2**20  # bytes; results are a few numbers, Ray would set as
 ANSWER_WITHIN = 120  # seconds; a node starts a Python for its answer
 
 
-def workers_like_here() -> None:
+def use_current_environment() -> None:
     """Under `uv run`, workers take the interpreter that runs here, as they do without uv.
 
     Ray's default copies the working directory without what git ignores, and makes another environment of it with the
@@ -52,7 +52,7 @@ def cluster(
     Raises:
         UserError: nothing answers there, a node there cannot do this job, or Ray does not start here.
     """
-    workers_like_here()
+    use_current_environment()
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # Ray would phone home
     os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"  # the journal is enough
     os.environ["RAY_AIR_NEW_OUTPUT"] = "0"  # the reporter that takes our columns
@@ -111,7 +111,7 @@ def _check_nodes(option: str, folders: Sequence[Path]) -> None:
         except Exception as error:  # what a node raises that cannot import us is whatever its import raised
             why = (" ".join(str(error).split()) or type(error).__name__)[-160:]
             raise UserError(f"{option}: node {node} cannot run recbole_llmfashion ({why}); install it there") from None
-        if other := differing(there, versions()):
+        if other := version_mismatch(there, versions()):
             raise UserError(f"{option}: node {node} runs {other}; install there what runs here")
         if missing:
             raise UserError(
@@ -119,7 +119,7 @@ def _check_nodes(option: str, folders: Sequence[Path]) -> None:
             )
 
 
-def differing(there: Mapping[str, str], here: Mapping[str, str]) -> str:
+def version_mismatch(there: Mapping[str, str], here: Mapping[str, str]) -> str:
     """What a node has otherwise, in words; empty where nothing. Of Python the last number does not count."""
 
     def matters(name: str, found: str | None) -> str | None:
@@ -139,7 +139,7 @@ def _wanted(cpus: float, gpus: float) -> dict[str, float]:
     return {name: amount for name, amount in (("CPU", cpus), ("GPU", gpus)) if amount}
 
 
-def fitting(nodes: Sequence[Mapping[str, float]], cpus: float, gpus: float) -> int:
+def workers_that_fit(nodes: Sequence[Mapping[str, float]], cpus: float, gpus: float) -> int:
     """How many workers of so many CPUs and GPUs the nodes hold."""
     wanted = _wanted(cpus, gpus)
     return sum(
@@ -147,14 +147,14 @@ def fitting(nodes: Sequence[Mapping[str, float]], cpus: float, gpus: float) -> i
     )
 
 
-def slots(cpus: float, gpus: float) -> int:
+def max_concurrent_trials(cpus: float, gpus: float) -> int:
     """How many trials the nodes that are up can run at once.
 
     Raises:
         UserError: not one; Ray would wait for such a node for ever.
     """
     nodes = resources()
-    total = fitting(nodes, cpus, gpus)
+    total = workers_that_fit(nodes, cpus, gpus)
     if not total:
         most = ", ".join(f"{max(node.get(name, 0.0) for node in nodes):g} {name}s" for name in _wanted(cpus, gpus))
         raise UserError(f"--cpus_per_trial={cpus:g} --gpus_per_trial={gpus:g}: no node has as much; the most is {most}")

@@ -22,17 +22,17 @@ import ray.train
 import torch
 from ray.train.torch import TorchConfig, TorchTrainer, get_device
 
-from recbole_llmfashion.distributed.cluster import OBJECT_STORE, cluster, fitting, resources
+from recbole_llmfashion.distributed.cluster import OBJECT_STORE, cluster, resources, workers_that_fit
 from recbole_llmfashion.errors import UserError
-from recbole_llmfashion.llm.finetuning.data_parallel import Ranks
-from recbole_llmfashion.llm.finetuning.job import Finetuning
+from recbole_llmfashion.llm.finetuning.data_parallel import Workers
+from recbole_llmfashion.llm.finetuning.job import FinetuneJob
 
 OPTION = "ray_address"
 DEATHS = 3  # how often the workers are started again after one of them died
 REFUSED = "refused.txt"  # what the user can mend, said by the workers
 
 
-def finetune_on_workers(work: Finetuning, folder: Path, workers: int, address: str | None) -> None:
+def finetune_on_workers(work: FinetuneJob, folder: Path, workers: int, address: str | None) -> None:
     """Fills `folder` as `work.run(folder)` would, by several workers.
 
     Args:
@@ -68,14 +68,14 @@ def share(nodes: Sequence[Mapping[str, float]], workers: int) -> tuple[int, int]
     """
     gpus = int(any(node.get("GPU", 0.0) >= 1 for node in nodes))
     most = int(max(node.get("CPU", 0.0) for node in nodes))
-    cpus = next((c for c in range(most, 0, -1) if fitting(nodes, c, gpus) >= workers), 0)
+    cpus = next((c for c in range(most, 0, -1) if workers_that_fit(nodes, c, gpus) >= workers), 0)
     if not cpus:
-        held = f"{fitting(nodes, 1, gpus)} {'GPUs that gpu_id lets them see' if gpus else 'CPUs'}"
+        held = f"{workers_that_fit(nodes, 1, gpus)} {'GPUs that gpu_id lets them see' if gpus else 'CPUs'}"
         raise UserError(f"num_train_workers: {workers}, and the nodes that are up have {held}; ask for fewer")
     return cpus, gpus
 
 
-def _fit(work: Finetuning, folder: Path, storage: Path, workers: int, cpus: int, gpus: int) -> None:
+def _fit(work: FinetuneJob, folder: Path, storage: Path, workers: int, cpus: int, gpus: int) -> None:
     told = {"work": ray.put(work), "folder": str(folder), "threads": cpus}
     each = {"CPU": float(cpus), **({"GPU": 1.0} if gpus else {})}
     trainer = TorchTrainer(
@@ -97,12 +97,12 @@ def train_on_worker(told: dict[str, Any]) -> None:
     """What Ray Train runs on each worker; `told` is that of `_fit`."""
     torch.set_num_threads(told["threads"])
     context, device, folder = ray.train.get_context(), get_device(), Path(told["folder"])
-    ranks = Ranks(context.get_world_rank(), context.get_world_size(), device)
-    work: Finetuning = ray.get(told["work"])
+    ranks = Workers(context.get_world_rank(), context.get_world_size(), device)
+    work: FinetuneJob = ray.get(told["work"])
     try:
         # what a worker prints is not seen, so it draws no bars
         replace(work, backbone=replace(work.backbone, device=device), show_progress=False).run(folder, ranks)
-    except UserError as error:  # all of them have it (Ranks.agree); raised, Ray would try it again and again
+    except UserError as error:  # all of them have it (Workers.agree); raised, Ray would try it again and again
         if ranks.first:
             (folder / REFUSED).write_text(str(error), encoding="utf-8")
 

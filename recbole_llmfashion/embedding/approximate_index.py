@@ -30,7 +30,7 @@ CHOSEN = {"clusters": 4.0, "bits": 8, "probed": 0.25, "walked": 256}  # measured
 _MOST_PROBED = 2048  # by a GPU
 
 
-class NearIndex:
+class ApproximateIndex:
     """A searchable index.
 
     Args:
@@ -68,7 +68,7 @@ def build(vectors: np.ndarray, kind: IndexKind, folder: Path, name: str) -> None
     (folder / f"{name}.json").write_text(json.dumps(_about(vectors, kind), indent=1))
 
 
-def load(vectors: np.ndarray, kind: IndexKind, folder: Path, name: str) -> NearIndex:
+def load(vectors: np.ndarray, kind: IndexKind, folder: Path, name: str) -> ApproximateIndex:
     """The index that `build` wrote over the same vectors, memory-mapped; ivf on the GPUs that a FAISS for them finds.
 
     Raises:
@@ -85,10 +85,10 @@ def load(vectors: np.ndarray, kind: IndexKind, folder: Path, name: str) -> NearI
         raise UserError(f"{path}: no index that can be read; {again}") from None
     if about != _about(vectors, kind) or (index.ntotal, index.d) != vectors.shape:
         raise UserError(f"{path}: an index of other vectors, or of another kind than {kind}; {again}")
-    return NearIndex(faiss.index_cpu_to_all_gpus(index) if on_gpus else index)
+    return ApproximateIndex(faiss.index_cpu_to_all_gpus(index) if on_gpus else index)
 
 
-def worth(vectors: np.ndarray, kind: IndexKind) -> bool:
+def pays_off(vectors: np.ndarray, kind: IndexKind) -> bool:
     """Whether an index would be built: of few vectors every one is looked at, whatever the kind."""
     return kind != "flat" and len(vectors) >= _FEWEST
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 
-def fold(text: str) -> str:
+def normalize_text(text: str) -> str:
     """Lower case, runs of white space to one blank, none at the ends."""
     return " ".join(text.lower().split())
 
@@ -35,10 +35,10 @@ class PairTable:
         """Number the texts of the pairs; titles of the catalogue without a pair follow."""
         queries: dict[str, int] = {}
         titles: dict[str, int] = {}
-        query_ids = np.array([queries.setdefault(fold(q), len(queries)) for q, _ in pairs], np.int64)
-        title_ids = np.array([titles.setdefault(fold(t), len(titles)) for _, t in pairs], np.int64)
+        query_ids = np.array([queries.setdefault(normalize_text(q), len(queries)) for q, _ in pairs], np.int64)
+        title_ids = np.array([titles.setdefault(normalize_text(t), len(titles)) for _, t in pairs], np.int64)
         for title in catalogue:
-            titles.setdefault(fold(title), len(titles))
+            titles.setdefault(normalize_text(title), len(titles))
         keys = np.unique(query_ids * len(titles) + title_ids)
         return cls(tuple(queries), tuple(titles), query_ids, title_ids, keys)
 

@@ -17,7 +17,7 @@ import torch
 from recbole.evaluator import Collector
 
 from recbole_llmfashion.data.eval_loader import heads_alone
-from recbole_llmfashion.retrieval.item_order import Order, packed, rank_among, top_without
+from recbole_llmfashion.retrieval.item_order import ItemOrder, drop_duplicates, rank_among, top_without
 from recbole_llmfashion.retrieval.ties import rank_of
 
 RANK_COLUMNS = ["user", "target", "rank", "top"]
@@ -33,7 +33,7 @@ class Ordered:
         tie: [N] int64, see `tie_rank`.
     """
 
-    order: Order
+    order: ItemOrder
     left_out: torch.Tensor
     tie: torch.Tensor
 
@@ -49,7 +49,7 @@ class Ordered:
 Scores = torch.Tensor | Ordered
 
 
-def ask_for_orders(trainer: Any, ordered: Callable[[Any], Order], tie: torch.Tensor) -> None:
+def ask_for_orders(trainer: Any, ordered: Callable[[Any], ItemOrder], tie: torch.Tensor) -> None:
     """Makes RecBole's loop ask for the orders of a batch in place of its scores.
 
     Args:
@@ -59,7 +59,7 @@ def ask_for_orders(trainer: Any, ordered: Callable[[Any], Order], tie: torch.Ten
     trainer._full_sort_batch_eval = partial(_ordered_batch, trainer, ordered, tie)
 
 
-def _ordered_batch(trainer: Any, ordered: Callable[[Any], Order], tie: torch.Tensor, batch: Any) -> Any:
+def _ordered_batch(trainer: Any, ordered: Callable[[Any], ItemOrder], tie: torch.Tensor, batch: Any) -> Any:
     """RecBole's Trainer._full_sort_batch_eval with an Ordered for the scores, where heads and ranks are enough."""
     interaction, history, positive_u, positive_i = batch
     if not trainer.eval_collector.heads_alone:
@@ -77,7 +77,7 @@ def _by_row(history: tuple[torch.Tensor, torch.Tensor] | None, rows: int) -> tor
     place = torch.arange(len(row)) - (counts.cumsum(dim=0) - counts)[row]
     found = torch.full((rows, int(counts.max()) if len(row) else 0), -1)
     found[row, place] = item - 1
-    return packed(found)
+    return drop_duplicates(found)
 
 
 class HeadCollector(Collector):

@@ -18,7 +18,7 @@ COLUMNS = ("recall@10", "ndcg@10", "mrr@10", "mrr")
 
 
 @dataclass(frozen=True)
-class Run:
+class TableHeader:
     """What all rows of a table share."""
 
     dataset: str
@@ -27,7 +27,7 @@ class Run:
     command: str
 
 
-def table(run: Run, results: Mapping[str, Result | str]) -> str:
+def table(run: TableHeader, results: Mapping[str, Result | str]) -> str:
     """The table in Markdown, with what a reader must know below it."""
     columns = [name for name in COLUMNS if any(not isinstance(r, str) and name in r.metrics for r in results.values())]
     others = sorted({m for r in results.values() if not isinstance(r, str) for m in r.metrics} - set(columns))
@@ -96,7 +96,7 @@ def _validity_notes(name: str, result: Result) -> list[str]:
     ]
 
 
-def write(folder: Path, run: Run, results: Mapping[str, Result | str]) -> None:
+def write(folder: Path, run: TableHeader, results: Mapping[str, Result | str]) -> None:
     """Writes table.md, results.json and ranks.parquet into a folder."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "table.md").write_text(table(run, results), encoding="utf-8")

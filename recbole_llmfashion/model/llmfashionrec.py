@@ -21,19 +21,19 @@ from recbole_llmfashion.prompt.dataloader import (
     QUERY_KNOWN,
 )
 from recbole_llmfashion.prompt.response import parse_response
-from recbole_llmfashion.retrieval.item_order import Order
-from recbole_llmfashion.retrieval.rankers import Parts
+from recbole_llmfashion.retrieval.item_order import ItemOrder
+from recbole_llmfashion.retrieval.rankers import Rankers
 from recbole_llmfashion.retrieval.ranking import (
     FUSED,
     GROUPS,
-    Mixing,
-    Question,
-    Ranked,
+    RankedBatch,
     Ranking,
+    RankingSettings,
+    RowContext,
     Weights,
     rank,
 )
-from recbole_llmfashion.retrieval.response_stats import Validity
+from recbole_llmfashion.retrieval.response_stats import ResponseStats
 from recbole_llmfashion.retrieval.ties import scores_from_order, with_pad_column
 
 
@@ -50,12 +50,12 @@ class LLMFashionRec(SequentialRecommender):
     """
 
     input_type = InputType.POINTWISE
-    parts: Parts
+    parts: Rankers
 
     def __init__(self, config: Any, dataset: Any) -> None:
         super().__init__(config, dataset)
         self.configure(config)
-        self.validity = Validity()
+        self.validity = ResponseStats()
         self.weights: Weights = {group: dict.fromkeys(FUSED, 1.0) for group in GROUPS}
         self.tie = torch.from_numpy(tie_rank(dataset.catalogue.item_ids))
 
@@ -67,23 +67,23 @@ class LLMFashionRec(SequentialRecommender):
         self._use_memory = config["fallback"] == "memory"
 
     @property
-    def mixing(self) -> Mixing:
+    def mixing(self) -> RankingSettings:
         """How the lists are joined now."""
         start = self.mixup_m if self._start_at_m else 0
-        return Mixing(self.ranking, self.mixup_m, self.mixup_k, start, self._use_memory, self.weights)
+        return RankingSettings(self.ranking, self.mixup_m, self.mixup_k, start, self._use_memory, self.weights)
 
-    def ranked(self, interaction: Any) -> Ranked:
+    def ranked(self, interaction: Any) -> RankedBatch:
         """Answers and lists of a batch; the answers are counted."""
         ids = interaction[PROMPT_IDS].cpu()
         prompts = [row[row >= 0].numpy().astype(np.int32) for row in ids]
         responses = self.parts.answer(prompts)
         answers = [parse_response(response.text) for response in responses]
-        asked = Question(*(interaction[name].cpu() for name in (MEMORY_ITEMS, ACTED_ITEMS, QUERY_KNOWN)))
+        asked = RowContext(*(interaction[name].cpu() for name in (MEMORY_ITEMS, ACTED_ITEMS, QUERY_KNOWN)))
         ranked = rank(self.parts, self.mixing, self.tie, responses, answers, asked)
         self.validity.add(answers, ranked, interaction[PROMPT_ITEMS].cpu())
         return ranked
 
-    def ordered(self, interaction: Any) -> Order:
+    def ordered(self, interaction: Any) -> ItemOrder:
         """[B, N] the catalogue positions of each row."""
         return self.ranked(interaction).final
 

@@ -7,7 +7,7 @@ from recbole.model.abstract_recommender import SequentialRecommender
 from recbole.utils import InputType
 
 from recbole_llmfashion.data.tie_breaking import tie_rank
-from recbole_llmfashion.retrieval.item_order import Order
+from recbole_llmfashion.retrieval.item_order import ItemOrder
 from recbole_llmfashion.retrieval.popularity_list import popular_order
 from recbole_llmfashion.retrieval.ties import scores_from_order, with_pad_column
 
@@ -28,7 +28,7 @@ class Popularity(SequentialRecommender):
         self._order = popular_order(dataset.popularity(), self.tie)
         self.register_buffer("scores", with_pad_column(scores_from_order(self._order.top(len(self.tie)))))
 
-    def ordered(self, interaction: Any) -> Order:
+    def ordered(self, interaction: Any) -> ItemOrder:
         """[B, N] the same order of catalogue positions in each row."""
         return self._order.times(len(interaction))
 

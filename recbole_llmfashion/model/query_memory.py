@@ -19,7 +19,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from recbole_llmfashion.data.dataset import HISTORY_LENGTH
 from recbole_llmfashion.data.tie_breaking import tie_rank
-from recbole_llmfashion.retrieval.item_order import Led, Order, Several
+from recbole_llmfashion.retrieval.item_order import HeadThenRest, ItemOrder, PerRowOrder
 from recbole_llmfashion.retrieval.popularity_list import popular_order
 from recbole_llmfashion.retrieval.ties import scores_from_order, with_pad_column
 
@@ -27,7 +27,7 @@ SOURCES = ("memory", "title", "popularity")
 
 
 @dataclass(frozen=True)
-class Parts:
+class QueryMemoryRankers:
     """What the trainer's stages made.
 
     Args:
@@ -37,7 +37,7 @@ class Parts:
     """
 
     last_query: Callable[[int, int], tuple[str | None, Sequence[int]]]
-    title_list: Callable[[Sequence[str]], Order]
+    title_list: Callable[[Sequence[str]], ItemOrder]
 
 
 class QueryMemory(SequentialRecommender):
@@ -53,7 +53,7 @@ class QueryMemory(SequentialRecommender):
     """
 
     input_type = InputType.POINTWISE
-    parts: Parts
+    parts: QueryMemoryRankers
 
     def __init__(self, config: Any, dataset: Any) -> None:
         super().__init__(config, dataset)
@@ -61,23 +61,23 @@ class QueryMemory(SequentialRecommender):
         self._popular = popular_order(dataset.popularity(), self.tie)
         self.sources: Counter[str] = Counter()
 
-    def ordered(self, interaction: Any) -> Order:
+    def ordered(self, interaction: Any) -> ItemOrder:
         """[B, N] the catalogue positions of each row."""
         asked = (interaction[self.USER_ID].tolist(), interaction[HISTORY_LENGTH].tolist())
         answers = [self.parts.last_query(user, length) for user, length in zip(*asked, strict=True)]
         searched = [row for row, (query, _) in enumerate(answers) if query is not None]
         known = torch.tensor([query is not None for query, _ in answers])
-        parts: list[tuple[torch.Tensor, Order]] = [(~known, self._popular.times(len(answers) - len(searched)))]
+        parts: list[tuple[torch.Tensor, ItemOrder]] = [(~known, self._popular.times(len(answers) - len(searched)))]
         if searched:
             by_title = self.parts.title_list([str(answers[row][0]) for row in searched])
             products = [torch.tensor(answers[row][1], dtype=torch.int64) for row in searched]
-            parts.append((known, Led(pad_sequence(products, True, -1), by_title)))
+            parts.append((known, HeadThenRest(pad_sequence(products, True, -1), by_title)))
         self.sources.update(
             memory=sum(len(answers[row][1]) > 0 for row in searched),
             title=sum(len(answers[row][1]) == 0 for row in searched),
             popularity=len(answers) - len(searched),
         )
-        return Several(parts)
+        return PerRowOrder(parts)
 
     def full_sort_predict(self, interaction: Any) -> torch.Tensor:
         """[B, N + 1] finite, strictly ordered scores by RecBole's internal id."""

@@ -13,8 +13,8 @@ from scipy import sparse
 
 from recbole_llmfashion.data.tie_breaking import tie_rank
 from recbole_llmfashion.errors import UserError
-from recbole_llmfashion.retrieval.item_order import Order
-from recbole_llmfashion.retrieval.scored_order import Scored, WholeTable
+from recbole_llmfashion.retrieval.item_order import ItemOrder
+from recbole_llmfashion.retrieval.scored_order import ScoredOrder, WholeTable
 from recbole_llmfashion.retrieval.ties import scores_from_order, with_pad_column
 
 
@@ -45,7 +45,7 @@ class SeqKNN(SequentialRecommender):
         rows = dataset.training_actions
         self._cosine = item_cosines(rows["user"].to_numpy(), rows["item"].to_numpy(), len(dataset.catalogue))
 
-    def ordered(self, interaction: Any) -> Order:
+    def ordered(self, interaction: Any) -> ItemOrder:
         """[B, N] the catalogue positions of each row."""
         items, lengths = interaction[self.ITEM_SEQ].cpu().numpy(), interaction[self.ITEM_SEQ_LEN].cpu().numpy()
         age = lengths[:, None] - 1 - np.arange(items.shape[1])
@@ -53,7 +53,7 @@ class SeqKNN(SequentialRecommender):
         weights = sparse.coo_array(
             (1 / (1 + age[row, column]), (row, items[row, column] - 1)), shape=(len(items), self._cosine.shape[0])
         ).tocsr()
-        return Scored(WholeTable(self.tie), torch.from_numpy((weights @ self._cosine).toarray()))
+        return ScoredOrder(WholeTable(self.tie), torch.from_numpy((weights @ self._cosine).toarray()))
 
     def full_sort_predict(self, interaction: Any) -> torch.Tensor:
         """[B, N + 1] finite, strictly ordered scores."""

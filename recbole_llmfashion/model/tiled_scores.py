@@ -15,8 +15,8 @@ from recbole.model import sequential_recommender as recbole
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from recbole_llmfashion.retrieval.item_order import Order
-from recbole_llmfashion.retrieval.scored_order import TILE, Scored
+from recbole_llmfashion.retrieval.item_order import ItemOrder
+from recbole_llmfashion.retrieval.scored_order import TILE, ScoredOrder
 
 
 @dataclass
@@ -86,7 +86,7 @@ SEQUENCES: dict[type, Sequences] = {
 }
 
 
-def dot_orders(model: Any, tie: Callable[[], Tensor]) -> Callable[[Any], Order] | None:
+def dot_orders(model: Any, tie: Callable[[], Tensor]) -> Callable[[Any], ItemOrder] | None:
     """What gives a batch its orders by tiles; None for another model, one on a GPU, or a catalogue of one tile.
 
     Args:
@@ -98,11 +98,11 @@ def dot_orders(model: Any, tie: Callable[[], Tensor]) -> Callable[[Any], Order] 
         return None
     places = tie()
 
-    def ordered(batch: Any) -> Order:
+    def ordered(batch: Any) -> ItemOrder:
         weights, bias = model.item_embedding.weight[1 : model.n_items], getattr(model, "output_bias", None)
         core = isinstance(model, recbole.CORE)
         temperature = float(model.temperature) if core else 1.0
         table = DotTable(weights, places, None if bias is None else bias[1 : model.n_items], temperature, core)
-        return Scored(table, sequences(model, batch))
+        return ScoredOrder(table, sequences(model, batch))
 
     return ordered

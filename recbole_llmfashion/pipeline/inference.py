@@ -16,20 +16,20 @@ from recbole_llmfashion.config.configurator import LLMFashionConfig
 from recbole_llmfashion.embedding import approximate_index as near
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.llm.batching import Example
-from recbole_llmfashion.llm.generation.response_cache import AnswerBook
+from recbole_llmfashion.llm.generation.response_cache import ResponseCache
 from recbole_llmfashion.llm.modeling.backbone import check_spelling
 from recbole_llmfashion.pipeline import settings
-from recbole_llmfashion.pipeline.training import Learned
+from recbole_llmfashion.pipeline.training import TrainedModels
 from recbole_llmfashion.prompt.builder import PromptBuilder
 from recbole_llmfashion.prompt.dataloader import LLMFashionRecDataLoader
-from recbole_llmfashion.prompt.item_tokens import ItemIndex, atomic_index, item_words, semantic_index
+from recbole_llmfashion.prompt.item_tokens import ItemTokens, atomic_tokens, item_words, semantic_tokens
 from recbole_llmfashion.prompt.memory import MemoryLog, QueryProductMemory
 from recbole_llmfashion.prompt.response import Response
 from recbole_llmfashion.prompt.template import get_template
 from recbole_llmfashion.prompt.texts import DatasetTexts
 from recbole_llmfashion.retrieval.cosine_table import Near, Search
 from recbole_llmfashion.retrieval.id_list import IdentityList
-from recbole_llmfashion.retrieval.rankers import FUSED_DEPTH, Parts, Ranker
+from recbole_llmfashion.retrieval.rankers import FUSED_DEPTH, Ranker, Rankers
 from recbole_llmfashion.retrieval.title_list import TitleList
 from recbole_llmfashion.stage_store import StageStore, sha256_arrays, sha256_texts, stage_seed
 
@@ -39,7 +39,7 @@ def _silent(prompts: Sequence[np.ndarray]) -> list[Response]:
     return [Response("")] * len(prompts)
 
 
-class Asked:
+class Inference:
     """One dataset's questions and what becomes of their answers.
 
     Args:
@@ -60,7 +60,7 @@ class Asked:
         self,
         config: LLMFashionConfig,
         texts: DatasetTexts,
-        learned: Learned,
+        learned: TrainedModels,
         store: StageStore,
         *,
         dates: bool,
@@ -68,7 +68,7 @@ class Asked:
     ) -> None:
         self.config, self.texts, self.learned, self.store = config, texts, learned, store
         self._dates, self._remember = dates, remember
-        self.book = AnswerBook(_silent)
+        self.book = ResponseCache(_silent)
         self._answered: list[LLMFashionRecDataLoader] = []
         self.report: dict[str, Any] = {}
         self.indexes: dict[str, Path] = {}
@@ -125,7 +125,7 @@ class Asked:
         return builder
 
     @cached_property
-    def index(self) -> ItemIndex | None:
+    def index(self) -> ItemTokens | None:
         """What names the items; None for their IDs as text."""
         kind, engine, texts = self.config["item_index"], self.learned.engine, self.texts
         if kind == "text":
@@ -134,9 +134,9 @@ class Asked:
         if kind == "atomic":
             # another catalogue may use the same ids for other items
             key = sha256_texts([*texts.catalogue.item_ids, sha256_arrays(*words)])
-            return atomic_index(texts.tie, engine.vocab_size, words, key)
+            return atomic_tokens(texts.tie, engine.vocab_size, words, key)
         codes = self.learned.codes.encode(self.title_matrix)
-        return semantic_index(codes, texts.tie, engine.vocab_size, words, self.learned.codes_key)
+        return semantic_tokens(codes, texts.tie, engine.vocab_size, words, self.learned.codes_key)
 
     def examples(self, train_data: LLMFashionRecDataLoader) -> list[Example]:
         """Training prompts with their responses; with prompt_targets as many as it takes to show every action."""
@@ -164,7 +164,7 @@ class Asked:
         kind = self.config["index"]
 
         def search(vectors: np.ndarray) -> Search | None:
-            if not near.worth(vectors, kind):
+            if not near.pays_off(vectors, kind):
                 return None
             inputs = {"kind": kind, "vectors": sha256_arrays(vectors), "chosen": near.CHOSEN}
             folder = self.store.get(f"index_{name}", inputs, lambda folder: near.build(vectors, kind, folder, name))
@@ -173,7 +173,7 @@ class Asked:
 
         return search
 
-    def parts(self, id_list: Ranker, popularity: np.ndarray, session_list: Ranker | None = None) -> Parts:
+    def parts(self, id_list: Ranker, popularity: np.ndarray, session_list: Ranker | None = None) -> Rankers:
         """The lists and the last fallback.
 
         Args:
@@ -181,7 +181,7 @@ class Asked:
             session_list: ranks it for what a customer did; None where no table knows the items.
             popularity: [N] what the last fallback ranks by, ties by the fixed order.
         """
-        return Parts(
+        return Rankers(
             answer=self.book,
             position_of={token: i for i, token in enumerate(self.builder.item_tokens)},
             id_list=id_list,
@@ -204,7 +204,7 @@ class Asked:
 
     def new_book(self) -> None:
         """Forgets the answers of an engine that has learned since."""
-        self.book = AnswerBook(self._generate if self.learned.engine.identity else _silent)
+        self.book = ResponseCache(self._generate if self.learned.engine.identity else _silent)
         self._answered.clear()
 
     def _generate(self, prompts: Sequence[np.ndarray]) -> list[Response]:

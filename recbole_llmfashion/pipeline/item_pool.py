@@ -17,13 +17,13 @@ from recbole_llmfashion.data.atomic.checks import ID_BREAK
 from recbole_llmfashion.data.catalogue import TEXT_ATTRIBUTES, Catalogue
 from recbole_llmfashion.embedding.flat_index import FlatIndex
 from recbole_llmfashion.errors import UserError, did_you_mean
-from recbole_llmfashion.prompt.texts import UNTITLED, neutralize
+from recbole_llmfashion.prompt.texts import UNTITLED, sanitize
 
 Encode = Callable[[Sequence[str]], np.ndarray]
 
 
 @dataclass(frozen=True)
-class Stock:
+class ItemPool:
     """N known items by position.
 
     Args:
@@ -50,9 +50,9 @@ class Stock:
     @cached_property
     def titles(self) -> list[str]:
         """The catalogue's titles as text models and responses have them."""
-        return [neutralize(title) or UNTITLED for title in self.catalogue.titles]
+        return [sanitize(title) or UNTITLED for title in self.catalogue.titles]
 
-    def without(self, item_ids: Iterable[str]) -> "Stock":
+    def without(self, item_ids: Iterable[str]) -> "ItemPool":
         """These items can no longer be recommended.
 
         Raises:
@@ -70,7 +70,7 @@ class Stock:
             raise UserError("remove: no item would be left; add others first")
         return replace(self, live=live)
 
-    def with_items(self, frame: pd.DataFrame, title_model: Encode, clip: Encode | None) -> "Stock":
+    def with_items(self, frame: pd.DataFrame, title_model: Encode, clip: Encode | None) -> "ItemPool":
         """More items, or removed ones again, by the texts of a frame.
 
         An item that CORE never saw takes the row of the live item whose title is closest: a neighbourhood, not a claim.
@@ -86,7 +86,7 @@ class Stock:
         for item in rows:
             if item in self.positions and self.live[self.positions[item]]:
                 raise UserError(f"add: item '{item[:80]}' is there already; remove it first, or leave it out")
-        titles = [neutralize(row["title"]) or UNTITLED for row in rows.values()]
+        titles = [sanitize(row["title"]) or UNTITLED for row in rows.values()]
         fresh = [item for item in rows if item not in self.positions]
         places = dict(self.positions) | {item: len(self.catalogue) + i for i, item in enumerate(fresh)}
         at = np.asarray([places[item] for item in rows], np.int64)
@@ -96,7 +96,7 @@ class Stock:
             nearest = FlatIndex(self.title[self.live]).search(embedded, 1)[1][:, 0]
             known = np.asarray([item in self.positions for item in rows])
             core = _placed(core, at[~known], core[self.live][nearest][~known])
-        return Stock(
+        return ItemPool(
             catalogue=self._catalogue(rows, fresh),
             live=_placed(self.live, at, np.ones(len(at), bool)),
             popularity=np.r_[self.popularity, np.zeros(len(fresh), self.popularity.dtype)],

@@ -19,22 +19,22 @@ from recbole_llmfashion.config.configurator import LLMFashionConfig
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.llm.batching import Example
 from recbole_llmfashion.llm.finetuning.finetune import CheckpointFolder, load_adapter
-from recbole_llmfashion.llm.finetuning.job import BackboneChoice, Finetuning
+from recbole_llmfashion.llm.finetuning.job import BackboneSpec, FinetuneJob
 from recbole_llmfashion.llm.generation.generator import make_generator
-from recbole_llmfashion.llm.generation.response_cache import respond
+from recbole_llmfashion.llm.generation.response_cache import generate_responses
 from recbole_llmfashion.llm.generation.vllm_backend import check_interpreter, vllm_generate
 from recbole_llmfashion.llm.modeling.backbone import Backbone, load_tokenizer, vocabulary_size
 from recbole_llmfashion.llm.modeling.merge import merge_adapter
-from recbole_llmfashion.llm.modeling.tiny_falcon import SHIPPED, save_untrained
+from recbole_llmfashion.llm.modeling.tiny_falcon import TINY_FALCON_FOLDER, save_untrained
 from recbole_llmfashion.pipeline import settings
-from recbole_llmfashion.prompt.item_tokens import ItemIndex
+from recbole_llmfashion.prompt.item_tokens import ItemTokens
 from recbole_llmfashion.prompt.response import Response
 from recbole_llmfashion.stage_store import StageStore, sha256, sha256_arrays, stage_seed
 
-EMBEDDED, UNTRAINED = "embedded", "embedded-untrained"
+TINY_FALCON, TINY_FALCON_UNTRAINED = "embedded", "embedded-untrained"
 
 
-class Engine:
+class LanguageModel:
     """One backbone and its adapter.
 
     Args:
@@ -62,13 +62,13 @@ class Engine:
         """Raises UserError where the backbone's tokenizer, or vLLM's Python where that is asked for, cannot be had."""
         if config["generation_backend"] == "vllm":
             check_interpreter(config["vllm_python"])
-        if config["llm_name_or_path"] not in (EMBEDDED, UNTRAINED):
+        if config["llm_name_or_path"] not in (TINY_FALCON, TINY_FALCON_UNTRAINED):
             load_tokenizer(str(config["llm_name_or_path"]))
 
     def _source(self) -> str:
-        if self.name == EMBEDDED:
-            return str(SHIPPED)
-        if self.name != UNTRAINED:
+        if self.name == TINY_FALCON:
+            return str(TINY_FALCON_FOLDER)
+        if self.name != TINY_FALCON_UNTRAINED:
             return self.name
         seed = self._seed("untrained")
         return str(self.store.get("untrained", {"seed": seed}, lambda folder: save_untrained(folder, seed)))
@@ -86,7 +86,7 @@ class Engine:
         """Where tokens of items begin."""
         return vocabulary_size(self.source, self.tokenizer)
 
-    def prepare(self, examples: Sequence[Example], index: ItemIndex | None, speech: Any) -> bool:
+    def prepare(self, examples: Sequence[Example], index: ItemTokens | None, speech: Any) -> bool:
         """Takes the training prompts; True where their adapter is yet to be made.
 
         Args:
@@ -119,16 +119,16 @@ class Engine:
         shown = {name: self.report[name] for name in ("quantized_layers", "perplexity", "format_failures")}
         getLogger(__name__).info(f"adapter: {json.dumps(shown)}")
 
-    def _backbone(self, index: ItemIndex | None) -> Backbone:
+    def _backbone(self, index: ItemTokens | None) -> Backbone:
         return self._choice().load(index)
 
-    def _choice(self) -> BackboneChoice:
+    def _choice(self) -> BackboneSpec:
         source = str(Path(self.source).absolute()) if Path(self.source).is_dir() else self.source
-        return BackboneChoice(source, self.config["quantization"], self.config["compute_dtype"], self.config["device"])
+        return BackboneSpec(source, self.config["quantization"], self.config["compute_dtype"], self.config["device"])
 
     def _finetune(self, folder: Path) -> None:
         running = self.store.running("adapter", self._adapter_inputs)
-        work = Finetuning(
+        work = FinetuneJob(
             self._choice(),
             self._examples,
             self._index,
@@ -163,7 +163,7 @@ class Engine:
             "merged", inputs, lambda folder: merge_adapter(self._backbone(self._index), self.adapter, folder)
         )
 
-    def _load(self, index: ItemIndex | None) -> Any:
+    def _load(self, index: ItemTokens | None) -> Any:
         """The model that answers with an index's tokens, its adapter on it where that is trained.
 
         Items that the adapter was not trained with have the rows of their words.
@@ -182,7 +182,7 @@ class Engine:
         spoken: Sequence[Sequence[int]],
         prefix: Sequence[int],
         titles: Sequence[str] | None = None,
-        index: ItemIndex | None = None,
+        index: ItemTokens | None = None,
         speech: Any = None,
     ) -> list[Response]:
         """Responses, with the likeliest items where `beams` asks for them.
@@ -202,7 +202,7 @@ class Engine:
             return [Response(text) for text in texts]
         speech = self.tokenizer if speech is None else speech
         generator = make_generator(self._load(index), speech, chosen, spoken, prefix, titles)
-        return respond(generator, prompts, self.config["beams"], self.show_progress)
+        return generate_responses(generator, prompts, self.config["beams"], self.show_progress)
 
 
 _JOURNALS = ("stage.json",)  # what a stage tells of its making, seconds included

@@ -17,22 +17,22 @@ from recbole_llmfashion.data.catalogue import TEXT_ATTRIBUTES, Catalogue
 from recbole_llmfashion.embedding import approximate_index as near
 from recbole_llmfashion.embedding.approximate_index import IndexKind
 from recbole_llmfashion.embedding.clip_text import ClipText
-from recbole_llmfashion.embedding.query_title_pairs import fold
+from recbole_llmfashion.embedding.query_title_pairs import normalize_text
 from recbole_llmfashion.embedding.residual_codes import ResidualCodes
 from recbole_llmfashion.embedding.title_model import TitleModel
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.llm.generation.generator import DecodingSettings
 from recbole_llmfashion.llm.modeling.adapter import load_adapter
 from recbole_llmfashion.llm.modeling.backbone import load_backbone, load_tokenizer
-from recbole_llmfashion.llm.modeling.item_embeddings import add_items
-from recbole_llmfashion.pipeline.item_pool import Stock
+from recbole_llmfashion.llm.modeling.item_embeddings import add_item_tokens
+from recbole_llmfashion.pipeline.item_pool import ItemPool
 from recbole_llmfashion.pipeline.manifest import OWN, Manifest, read_manifest
 from recbole_llmfashion.prompt.builder import PromptBuilder, PromptSettings
-from recbole_llmfashion.prompt.item_tokens import ItemIndex, item_words
+from recbole_llmfashion.prompt.item_tokens import ItemTokens, item_words
 from recbole_llmfashion.prompt.memory import MemoryLog, QueryProductMemory
 from recbole_llmfashion.prompt.template import get_template
 from recbole_llmfashion.retrieval.cosine_table import Near, Search
-from recbole_llmfashion.retrieval.ranking import Mixing
+from recbole_llmfashion.retrieval.ranking import RankingSettings
 from recbole_llmfashion.versions import versions
 
 
@@ -74,10 +74,10 @@ class LoadedRun:
     """
 
     manifest: Manifest
-    stock: Stock
+    stock: ItemPool
     model: Any
     tokenizer: Any
-    index: ItemIndex | None
+    index: ItemTokens | None
     row_norm: float
     codes: ResidualCodes | None
     title_model: TitleModel
@@ -86,7 +86,7 @@ class LoadedRun:
     template: str
     prompt: PromptSettings
     decoding: DecodingSettings
-    mixing: Mixing
+    mixing: RankingSettings
     beams: int
     mask_history: bool
     responses: Path
@@ -96,7 +96,7 @@ class LoadedRun:
         """What searches one of the run's own tables, as the evaluation did."""
 
         def search(vectors: np.ndarray) -> Search | None:
-            if not near.worth(vectors, self.searched):
+            if not near.pays_off(vectors, self.searched):
                 return None
             return near.load(vectors, self.searched, self.responses, name)
 
@@ -142,7 +142,7 @@ def _load(manifest: Manifest, wanted: bool) -> LoadedRun:
     stock = _stock(own, vectors)
     prompt = PromptSettings(**{**settings["prompt"], "attributes": tuple(settings["prompt"]["attributes"])})
     index = _index(tokenizer, stock, vectors, settings["items"], prompt.attributes)
-    row_norm = 0.0 if index is None or backbone is None else add_items(backbone, index)
+    row_norm = 0.0 if index is None or backbone is None else add_item_tokens(backbone, index)
     trained = settings["items"].get("trained", False)
     return LoadedRun(
         manifest=manifest,
@@ -158,7 +158,7 @@ def _load(manifest: Manifest, wanted: bool) -> LoadedRun:
         template=settings["template"],
         prompt=prompt,
         decoding=DecodingSettings(**settings["decoding"]),
-        mixing=Mixing(**settings["mixing"]),
+        mixing=RankingSettings(**settings["mixing"]),
         beams=settings["beams"],
         mask_history=settings["mask_history"],
         responses=own,
@@ -166,9 +166,9 @@ def _load(manifest: Manifest, wanted: bool) -> LoadedRun:
     )
 
 
-def _stock(own: Path, vectors: Mapping[str, np.ndarray]) -> Stock:
+def _stock(own: Path, vectors: Mapping[str, np.ndarray]) -> ItemPool:
     frame = pd.read_parquet(own / "catalogue.parquet")
-    return Stock(
+    return ItemPool(
         catalogue=Catalogue.from_frame(frame[["item_id", "title", *TEXT_ATTRIBUTES]]),
         live=np.ones(len(frame), bool),
         popularity=frame["popularity"].to_numpy(),
@@ -180,16 +180,16 @@ def _stock(own: Path, vectors: Mapping[str, np.ndarray]) -> Stock:
 
 def _index(
     tokenizer: Any,
-    stock: Stock,
+    stock: ItemPool,
     vectors: Mapping[str, np.ndarray],
     settings: Mapping[str, Any],
     attributes: Sequence[str],
-) -> ItemIndex | None:
+) -> ItemTokens | None:
     """The run's own tokens as they were written: a code computed again may be another one on another machine."""
     if settings["kind"] == "text":
         return None
     words = item_words(tokenizer, stock.titles, stock.catalogue.attributes, attributes)
-    return ItemIndex(list(vectors["tokens"]), settings["first"], settings["new_tokens"], words, settings["key"])
+    return ItemTokens(list(vectors["tokens"]), settings["first"], settings["new_tokens"], words, settings["key"])
 
 
 def _memory(own: Path, vectors: Mapping[str, np.ndarray], settings: Mapping[str, int]) -> MemoryFiles | None:
@@ -203,13 +203,13 @@ def _memory(own: Path, vectors: Mapping[str, np.ndarray], settings: Mapping[str,
     return MemoryFiles(log, tuple(queries), vectors["memory"], settings["neighbors"], products)
 
 
-def make_builder(run: LoadedRun, stock: Stock, index: ItemIndex | None) -> PromptBuilder:
+def make_builder(run: LoadedRun, stock: ItemPool, index: ItemTokens | None) -> PromptBuilder:
     """Prompts about these items, and about no query yet."""
     template, nothing = get_template(run.template), np.zeros(0, np.int64)
     return PromptBuilder(run.tokenizer, template, stock.catalogue, (), nothing, None, run.prompt, index)
 
 
-def make_memory(run: LoadedRun, stock: Stock, tie: np.ndarray) -> QueryProductMemory | None:
+def make_memory(run: LoadedRun, stock: ItemPool, tie: np.ndarray) -> QueryProductMemory | None:
     """The memory of live items; None where none of its products is left."""
     files = run.memory
     if files is None or run.clip is None:
@@ -227,7 +227,9 @@ class _Keys:
     def __init__(self, run: LoadedRun, files: MemoryFiles) -> None:
         assert run.clip is not None
         self._encode = run.clip.encode
-        self._vectors = dict(zip(sorted({fold(query) for query in files.queries}), files.vectors, strict=True))
+        self._vectors = dict(
+            zip(sorted({normalize_text(query) for query in files.queries}), files.vectors, strict=True)
+        )
 
     def __call__(self, texts: Sequence[str]) -> np.ndarray:
         if all(text in self._vectors for text in texts):

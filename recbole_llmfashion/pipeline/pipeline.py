@@ -12,16 +12,16 @@ import numpy as np
 from recbole_llmfashion.config.configurator import LLMFashionConfig, no_core, source_config, tuned_file
 from recbole_llmfashion.data.dataset import LLMFashionRecDataset
 from recbole_llmfashion.data.loaders import make_loaders, stage_root
-from recbole_llmfashion.llm.generation.response_cache import AnswerBook
-from recbole_llmfashion.pipeline.inference import Asked
-from recbole_llmfashion.pipeline.language_model import Engine
-from recbole_llmfashion.pipeline.training import Learned
+from recbole_llmfashion.llm.generation.response_cache import ResponseCache
+from recbole_llmfashion.pipeline.inference import Inference
+from recbole_llmfashion.pipeline.language_model import LanguageModel
+from recbole_llmfashion.pipeline.training import TrainedModels
 from recbole_llmfashion.prompt.builder import PromptBuilder
 from recbole_llmfashion.prompt.dataloader import LLMFashionRecDataLoader
 from recbole_llmfashion.prompt.memory import QueryProductMemory
 from recbole_llmfashion.prompt.texts import DatasetTexts
 from recbole_llmfashion.retrieval.id_list import IdentityList, IdList
-from recbole_llmfashion.retrieval.rankers import Parts
+from recbole_llmfashion.retrieval.rankers import Rankers
 from recbole_llmfashion.stage_store import StageStore
 
 # The source's own run has no source, and a list that knows nothing but the generated ID has one position to give;
@@ -52,11 +52,11 @@ class Pipeline:
         self.config, self.dataset, self._make_core_table = config, dataset, core_table
         texts = DatasetTexts(dataset)
         self.catalogue, self.queries = texts.catalogue, texts.queries
-        self.learned = Learned(config, texts, store)
-        self.asked = Asked(config, texts, self.learned, store, dates=dataset.has_dates, remember=True)
+        self.learned = TrainedModels(config, texts, store)
+        self.asked = Inference(config, texts, self.learned, store, dates=dataset.has_dates, remember=True)
 
     @property
-    def engine(self) -> Engine:
+    def engine(self) -> LanguageModel:
         """The LLM's side."""
         return self.learned.engine
 
@@ -71,7 +71,7 @@ class Pipeline:
         return self.asked.builder
 
     @property
-    def book(self) -> AnswerBook:
+    def book(self) -> ResponseCache:
         """Answers by prompt, as well as is known."""
         return self.asked.book
 
@@ -90,13 +90,13 @@ class Pipeline:
         """[N] what the last fallback ranks by."""
         return self.dataset.popularity()
 
-    def lists(self) -> Parts:
+    def lists(self) -> Rankers:
         """The two lists and the last fallback; no prompt has an answer before `learn` brings a book that has."""
         ids = IdList(self.core_table, self.asked.texts.tie, self.asked.near("items"))
         return self.asked.parts(ids, self.popularity, ids.sessions())
 
     def learn(self, train_data: LLMFashionRecDataLoader) -> Iterator[str]:
-        """The LLM's stages, as Learned.learn yields them; `book` then answers as well as is known."""
+        """The LLM's stages, as TrainedModels.learn yields them; `book` then answers as well as is known."""
         examples = self.asked.examples(train_data)
         for step in self.learned.learn(examples, self.asked.index, self.asked.builder.speech):
             self.asked.new_book()
@@ -148,7 +148,7 @@ class ZeroShot:
         source_store = StageStore(stage_root(self.config), store.on_stage)
         self._source = Pipeline(self.config, rows.dataset, source_store, no_core)
         self._rows = LLMFashionRecDataLoader(self.config, rows.train._dataset, rows.train._sampler, training=True)
-        self.asked = Asked(
+        self.asked = Inference(
             self.config,
             DatasetTexts(dataset),
             self._source.learned,
@@ -158,7 +158,7 @@ class ZeroShot:
         )
 
     @property
-    def book(self) -> AnswerBook:
+    def book(self) -> ResponseCache:
         """Answers by prompt."""
         return self.asked.book
 
@@ -184,7 +184,7 @@ class ZeroShot:
             }
         }
 
-    def lists(self) -> Parts:
+    def lists(self) -> Rankers:
         """The generated ID alone, the target's titles by the source's title model, and the last fallback."""
         return self.asked.parts(IdentityList(self.asked.texts.tie), self.popularity)
 

@@ -30,11 +30,11 @@ import pandas as pd
 from safetensors.numpy import save_file
 
 from recbole_llmfashion.pipeline import settings
-from recbole_llmfashion.pipeline.inference import Asked
-from recbole_llmfashion.pipeline.language_model import EMBEDDED, UNTRAINED
+from recbole_llmfashion.pipeline.inference import Inference
+from recbole_llmfashion.pipeline.language_model import TINY_FALCON, TINY_FALCON_UNTRAINED
 from recbole_llmfashion.pipeline.manifest import MANIFEST, OWN, file_sha256, publish, write_manifest
 from recbole_llmfashion.pipeline.pipeline import Pipeline, ZeroShot
-from recbole_llmfashion.retrieval.ranking import Mixing
+from recbole_llmfashion.retrieval.ranking import RankingSettings
 from recbole_llmfashion.stage_store import stage_seed
 from recbole_llmfashion.versions import versions
 
@@ -43,7 +43,7 @@ def write_run(
     runs: Path,
     dataset: str,
     pipeline: Pipeline | ZeroShot,
-    mixing: Mixing,
+    mixing: RankingSettings,
     mask_history: bool,
     about: Mapping[str, Any],
 ) -> Path:
@@ -121,13 +121,13 @@ def _write_own(folder: Path, pipeline: Pipeline | ZeroShot) -> None:
     asked.book.save(folder)
 
 
-def _memory_frame(asked: Asked) -> pd.DataFrame:
+def _memory_frame(asked: Inference) -> pd.DataFrame:
     log = asked.memory_log()
     query = np.asarray(asked.texts.queries, object)[log.query]
     return pd.DataFrame({"query": query, "item": log.item, "position": log.position})
 
 
-def _settings(pipeline: Pipeline | ZeroShot, mixing: Mixing) -> dict[str, Any]:
+def _settings(pipeline: Pipeline | ZeroShot, mixing: RankingSettings) -> dict[str, Any]:
     """Everything that decides an answer and a list, as the plain arguments of what reads it."""
     config, asked = pipeline.config, pipeline.asked
     return {
@@ -147,7 +147,7 @@ def _settings(pipeline: Pipeline | ZeroShot, mixing: Mixing) -> dict[str, Any]:
     }
 
 
-def _naming(asked: Asked) -> dict[str, Any]:
+def _naming(asked: Inference) -> dict[str, Any]:
     """What names items to the LLM, and whether its adapter holds rows of these items' tokens."""
     kind, index = asked.config["item_index"], asked.index
     if index is None:
@@ -163,7 +163,7 @@ def licence(name: str) -> str:
     Args:
         name: `embedded`, `embedded-untrained`, a folder, or a name of the hub.
     """
-    if name in (EMBEDDED, UNTRAINED):
+    if name in (TINY_FALCON, TINY_FALCON_UNTRAINED):
         return "MIT, part of this package, not trained on this dataset"
     folder = Path(name)
     if not folder.is_dir():

@@ -16,7 +16,7 @@ from recbole_llmfashion.llm.batching import Example, prompts_a_batch
 from recbole_llmfashion.llm.finetuning.settings import FinetuneSettings
 from recbole_llmfashion.llm.generation.generator import DecodingSettings
 from recbole_llmfashion.prompt.builder import PromptSettings
-from recbole_llmfashion.prompt.item_tokens import IndexName
+from recbole_llmfashion.prompt.item_tokens import ItemTokensName
 from recbole_llmfashion.prompt.template import TEMPLATES
 from recbole_llmfashion.retrieval.ranking import FALLBACKS, Ranking
 
@@ -28,7 +28,7 @@ CHOICES = {
     "title_source": ("generate", "lookup"),
     "prompt_dates": ("auto", True, False),
     "template": tuple(TEMPLATES),
-    "item_index": get_args(IndexName),
+    "item_index": get_args(ItemTokensName),
     "hard_choice": ("perplexity", "random"),
     "prompt_item": ("text", "id"),
     "prompt_targets": (True, False),

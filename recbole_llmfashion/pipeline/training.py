@@ -15,25 +15,25 @@ import numpy as np
 
 from recbole_llmfashion.config.configurator import LLMFashionConfig
 from recbole_llmfashion.embedding.clip_text import ClipText, load_clip, train_clip
-from recbole_llmfashion.embedding.query_title_pairs import fold
+from recbole_llmfashion.embedding.query_title_pairs import normalize_text
 from recbole_llmfashion.embedding.residual_codes import ResidualCodes
 from recbole_llmfashion.embedding.title_model import TitleModel, derive_pairs, train_title_model
 from recbole_llmfashion.llm.batching import Example
 from recbole_llmfashion.pipeline import settings
-from recbole_llmfashion.pipeline.language_model import Engine
-from recbole_llmfashion.prompt.item_tokens import ItemIndex
+from recbole_llmfashion.pipeline.language_model import LanguageModel
+from recbole_llmfashion.prompt.item_tokens import ItemTokens
 from recbole_llmfashion.prompt.texts import DatasetTexts
 from recbole_llmfashion.stage_store import StageStore, sha256_arrays, sha256_texts, stage_seed
 
 STEPS = ("backbone", "adapter")  # of `learn`
 
 
-def can_contrast(pairs: Sequence[tuple[str, str]]) -> bool:
+def has_contrast(pairs: Sequence[tuple[str, str]]) -> bool:
     """Whether (query, title) pairs hold two queries and two titles, the least that a text model can tell apart."""
-    return all(len({fold(pair[side]) for pair in pairs}) > 1 for side in (0, 1))
+    return all(len({normalize_text(pair[side]) for pair in pairs}) > 1 for side in (0, 1))
 
 
-class Learned:
+class TrainedModels:
     """What learns from one dataset, each part trained or found when it is first asked for.
 
     Args:
@@ -70,7 +70,7 @@ class Learned:
         """The text tower behind the memory's keys; None where there is nothing to train it on."""
         if self.config["clip_pretrained"]:
             clip = load_clip(self.config["clip_model"], self.config["clip_pretrained"])
-        elif can_contrast(self._pairs["led"]):
+        elif has_contrast(self._pairs["led"]):
             pairs, chosen = self._pairs["led"], settings.clip_settings(self.config, self._seed("clip"))
             inputs = {"settings": asdict(chosen), "pairs": sha256_texts(text for pair in pairs for text in pair)}
             folder = self.store.get(
@@ -88,7 +88,7 @@ class Learned:
         """The LSTM over titles and queries."""
         titles = self.texts.titles
         pairs, kind = self._pairs["bought"], "queries"
-        if not can_contrast(pairs):
+        if not has_contrast(pairs):
             texts = [(title, self.texts.catalogue.attribute_text(i)) for i, title in enumerate(titles)]
             pairs, kind = derive_pairs(texts, self._seed("title_pairs")), "derived"
         self.report["title_pairs"] = kind
@@ -109,9 +109,9 @@ class Learned:
         return self.title_model.encode(self.texts.titles, show_progress=self.show_progress)
 
     @cached_property
-    def engine(self) -> Engine:
+    def engine(self) -> LanguageModel:
         """The LLM's side: backbone, adapter, generator."""
-        return Engine(self.config, self.store)
+        return LanguageModel(self.config, self.store)
 
     @cached_property
     def codes(self) -> ResidualCodes:
@@ -124,7 +124,7 @@ class Learned:
         self.codes_key = folder.name
         return ResidualCodes.load(folder)
 
-    def learn(self, examples: Sequence[Example], index: ItemIndex | None, speech: Any) -> Iterator[str]:
+    def learn(self, examples: Sequence[Example], index: ItemTokens | None, speech: Any) -> Iterator[str]:
         """The LLM's stages. `backbone` is yielded before one that costs time, `adapter` always; the engine then answers
         as well as is known: with its backbone alone, with its adapter."""
         if self.engine.prepare(examples, index, speech):

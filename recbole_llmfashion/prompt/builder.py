@@ -20,12 +20,12 @@ from recbole_llmfashion.data.catalogue import Catalogue
 from recbole_llmfashion.data.timeline import CLICK, PURCHASE, SEARCH, Events
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.prompt.dates import DAY, coarse_date
-from recbole_llmfashion.prompt.item_tokens import ItemIndex, Speech
+from recbole_llmfashion.prompt.item_tokens import ItemDecoder, ItemTokens
 from recbole_llmfashion.prompt.memory import QueryProductMemory
 from recbole_llmfashion.prompt.ragged import Ragged
 from recbole_llmfashion.prompt.response import ID_PREFIX, SEPARATOR
-from recbole_llmfashion.prompt.template import Template, spoken_ids
-from recbole_llmfashion.prompt.texts import UNTITLED, neutralize
+from recbole_llmfashion.prompt.template import Template, prompt_safe_ids
+from recbole_llmfashion.prompt.texts import UNTITLED, sanitize
 
 
 @dataclass(frozen=True)
@@ -101,12 +101,12 @@ class PromptBuilder:
         query_of_search: np.ndarray,
         memory: QueryProductMemory | None,
         settings: PromptSettings,
-        index: ItemIndex | None = None,
+        index: ItemTokens | None = None,
     ) -> None:
         self.template, self.memory, self.settings, self._tokenizer = template, memory, settings, tokenizer
         self.index = index
         self._marks = special_strings(tokenizer)
-        self.item_tokens = spoken_ids(catalogue.item_ids, self._marks)
+        self.item_tokens = prompt_safe_ids(catalogue.item_ids, self._marks)
         self._titles = [self.clean(title) or UNTITLED for title in catalogue.titles]
         self._response_parts(tokenizer, index)
         self._id_mark, title_mark, line = Ragged.tokenized(
@@ -146,10 +146,10 @@ class PromptBuilder:
 
     @property
     def speech(self) -> Any:
-        """What turns generated ids into text: the tokenizer, or a Speech where items have tokens of their own."""
+        """What turns generated ids into text: the tokenizer, or a ItemDecoder where items have tokens of their own."""
         if self.index is None:
             return self._tokenizer
-        return Speech(self._tokenizer, self.item_ids, self.item_tokens, self.index.first)
+        return ItemDecoder(self._tokenizer, self.item_ids, self.item_tokens, self.index.first)
 
     @property
     def spoken(self) -> list[list[int]]:
@@ -158,7 +158,7 @@ class PromptBuilder:
 
     def clean(self, text: str) -> str:
         """Text of the data as it may stand in a prompt."""
-        return neutralize(text, self._marks)
+        return sanitize(text, self._marks)
 
     def _bos(self) -> list[int]:
         bos = self._tokenizer.bos_token_id
@@ -178,7 +178,7 @@ class PromptBuilder:
             made.append(Ragged.tokenized(self._tokenizer, texts).take(codes))
         return made
 
-    def _response_parts(self, tokenizer: Any, index: ItemIndex | None) -> None:
+    def _response_parts(self, tokenizer: Any, index: ItemTokens | None) -> None:
         self.id_prefix, self.separator = prefix, separator = Ragged.tokenized(tokenizer, [ID_PREFIX, SEPARATOR])
         texts = [f" {token}" for token in self.item_tokens] if index is None else []
         self.item_ids = Ragged.of(index.ids) if index else Ragged.tokenized(tokenizer, texts)

@@ -16,12 +16,12 @@ from recbole_llmfashion.prompt.ragged import Ragged
 UNKNOWN = "?"  # item tokens that name no item; such an ID is read, found in no catalogue, and counted
 
 
-IndexName = Literal["text", "semantic", "atomic"]
+ItemTokensName = Literal["text", "semantic", "atomic"]
 CODES = 64  # in each level of embedding/codes.py
 
 
 @dataclass(frozen=True)
-class ItemIndex:
+class ItemTokens:
     """Token ids of every item, and what their embeddings begin as.
 
     Args:
@@ -39,27 +39,27 @@ class ItemIndex:
     key: str = ""
 
 
-def atomic_index(tie: np.ndarray, first: int, words: Sequence[np.ndarray] = (), key: str = "") -> ItemIndex:
+def atomic_tokens(tie: np.ndarray, first: int, words: Sequence[np.ndarray] = (), key: str = "") -> ItemTokens:
     """One token an item.
 
     Args:
         tie: [N] int64 permutation, the fixed order of items (data.fixed_order.tie_rank).
         first: the vocabulary's size.
-        words, key: see ItemIndex.
+        words, key: see ItemTokens.
     """
-    return ItemIndex([np.asarray([first + rank], np.int32) for rank in tie.tolist()], first, len(tie), words, key)
+    return ItemTokens([np.asarray([first + rank], np.int32) for rank in tie.tolist()], first, len(tie), words, key)
 
 
-def semantic_index(
+def semantic_tokens(
     codes: np.ndarray, tie: np.ndarray, first: int, words: Sequence[np.ndarray] = (), key: str = ""
-) -> ItemIndex:
+) -> ItemTokens:
     """A token for each level's code, and a last one that tells apart the items whose codes are equal.
 
     Args:
         codes: [N, L] int64, from 0 to CODES - 1 in every level.
         tie: [N] int64 permutation; decides which of the equal ones is the first.
         first: the vocabulary's size.
-        words, key: see ItemIndex; the key gains the number of last tokens.
+        words, key: see ItemTokens; the key gains the number of last tokens.
     """
     offsets = np.arange(codes.shape[1] + 1) * CODES
     _, same = np.unique(codes, axis=0, return_inverse=True)
@@ -70,20 +70,20 @@ def semantic_index(
     last[order] = np.arange(len(codes)) - start
     tokens = np.column_stack([codes + offsets[:-1], last + offsets[-1]]) + first
     new = int(offsets[-1] + last.max(initial=-1) + 1)
-    return ItemIndex(list(tokens.astype(np.int32)), first, new, words, f"{key}-{new}")
+    return ItemTokens(list(tokens.astype(np.int32)), first, new, words, f"{key}-{new}")
 
 
-def more_atomic(index: ItemIndex, count: int) -> ItemIndex:
+def more_atomic_tokens(index: ItemTokens, count: int) -> ItemTokens:
     """An atomic index with `count` items more, each named by the next token that no item has had; words as before."""
     ids = index.first + index.new_tokens + np.arange(count, dtype=np.int32)
     return replace(index, ids=[*index.ids, *ids[:, None]], new_tokens=index.new_tokens + count)
 
 
-def more_semantic(index: ItemIndex, codes: np.ndarray) -> ItemIndex:
+def more_semantic_tokens(index: ItemTokens, codes: np.ndarray) -> ItemTokens:
     """A semantic index with more items, each of whose last tokens no item of equal codes has had; words as before.
 
     Args:
-        codes: [n, L] int64 of the new items, see `semantic_index`.
+        codes: [n, L] int64 of the new items, see `semantic_tokens`.
     """
     offsets = index.first + np.arange(codes.shape[1] + 1) * CODES
     used: dict[tuple[int, ...], int] = {}
@@ -115,7 +115,7 @@ def item_words(
     return [ids.astype(np.int64) for ids in made]
 
 
-class Speech:
+class ItemDecoder:
     """Decoding with item tokens.
 
     Args:

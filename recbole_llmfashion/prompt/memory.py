@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from recbole_llmfashion.embedding.flat_index import FlatIndex
-from recbole_llmfashion.embedding.query_title_pairs import fold
+from recbole_llmfashion.embedding.query_title_pairs import normalize_text
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class QueryProductMemory:
     ) -> None:
         self._encode, self._neighbors, self._products, self._tie = encode, neighbors, products, tie_rank
         used = np.unique(log.query)
-        texts = [fold(queries[query]) for query in used]
+        texts = [normalize_text(queries[query]) for query in used]
         self.keys = sorted(set(texts))
         place = {text: i for i, text in enumerate(self.keys)}
         key_of_query = np.full(len(queries), -1, np.int64)
@@ -76,7 +76,7 @@ class QueryProductMemory:
 
     def prepare(self, queries: Sequence[str]) -> None:
         """Finds the neighbours of many queries in one batch; `top_products` does the rest one by one."""
-        keys = sorted({fold(query) for query in queries} - self._nearest.keys())
+        keys = sorted({normalize_text(query) for query in queries} - self._nearest.keys())
         if keys and self._index is not None:
             # one more than asked for: leaving an event out can empty a key
             ids = self._index.search(self._encode(keys), self._neighbors + 1)[1]
@@ -84,8 +84,8 @@ class QueryProductMemory:
 
     def knows(self, query: str) -> bool:
         """Whether somebody searched so in the log: what comes back then is that search's own, not a neighbour's."""
-        place = bisect_left(self.keys, fold(query))
-        return place < len(self.keys) and self.keys[place] == fold(query)
+        place = bisect_left(self.keys, normalize_text(query))
+        return place < len(self.keys) and self.keys[place] == normalize_text(query)
 
     def forget(self) -> None:
         """Lets go of the neighbours found so far; they are found again when they are asked for."""
@@ -104,7 +104,7 @@ class QueryProductMemory:
         if self._index is None or not self._products:
             return []
         self.prepare([query])
-        lists = [self._products_of(int(key), leave_out) for key in self._nearest[fold(query)]]
+        lists = [self._products_of(int(key), leave_out) for key in self._nearest[normalize_text(query)]]
         lists = [found for found in lists if len(found)][: self._neighbors]
         merged: dict[int, None] = {}
         for depth in range(max(map(len, lists), default=0)):

@@ -17,7 +17,7 @@ _FORMAT = re.compile(r"\s*product ID:\s*([^\s,]+)\s*,\s*title:[^\S\n]*(.*)")
 
 
 @dataclass(frozen=True)
-class Answer:
+class ParsedResponse:
     """What was read from a response.
 
     Args:
@@ -36,7 +36,7 @@ def format_response(item_token: str, title: str) -> str:
     return f"{ID_PREFIX} {item_token}{SEPARATOR} {title}"
 
 
-def parse_response(text: str) -> Answer:
+def parse_response(text: str) -> ParsedResponse:
     """Reads a response; what follows the first line is no part of the answer.
 
     From a line that does not follow the format nothing is guessed.
@@ -44,9 +44,9 @@ def parse_response(text: str) -> Answer:
     first = text.strip("\n").split("\n")[0]
     match = _FORMAT.fullmatch(first)
     if match is None:
-        return Answer(None, None, False)
+        return ParsedResponse(None, None, False)
     title = match[2].strip()
-    return Answer(match[1], title or None, bool(title))
+    return ParsedResponse(match[1], title or None, bool(title))
 
 
 def _nothing() -> np.ndarray:

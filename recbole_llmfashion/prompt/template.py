@@ -2,7 +2,7 @@
 
 Every piece of a prompt begins with a line break or a space and ends with neither, so that a byte-level tokenizer cuts
 between pieces and the ids of a prompt are the concatenated ids of its pieces. A template's marks are the line break,
-the field bar "|" and the tokenizer's special tokens; `neutralize` takes them out of text that comes from the data.
+the field bar "|" and the tokenizer's special tokens; `sanitize` takes them out of text that comes from the data.
 Templates know no users and no ids.
 """
 
@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from recbole_llmfashion.errors import UserError
-from recbole_llmfashion.prompt.texts import neutralize
+from recbole_llmfashion.prompt.texts import sanitize
 
 
 @dataclass(frozen=True)
@@ -91,13 +91,13 @@ def get_template(name: str) -> Template:
     return TEMPLATES[name]
 
 
-def spoken_ids(item_ids: Sequence[str], special_tokens: Iterable[str]) -> list[str]:
+def prompt_safe_ids(item_ids: Sequence[str], special_tokens: Iterable[str]) -> list[str]:
     """Item tokens as they stand in prompts and answers: harmless, unique, without white space or comma.
 
     An id that holds a mark of the template is rewritten; where that makes two equal, the later gets a number.
     """
     special_tokens = tuple(special_tokens)
-    spoken = [neutralize(item_id, special_tokens, joiner="_", limit=len(item_id) * 2) or "_" for item_id in item_ids]
+    spoken = [sanitize(item_id, special_tokens, joiner="_", limit=len(item_id) * 2) or "_" for item_id in item_ids]
     taken = set(spoken)
     if len(taken) == len(spoken):
         return spoken

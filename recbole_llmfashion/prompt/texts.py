@@ -28,12 +28,12 @@ class DatasetTexts:
     def __init__(self, dataset: LLMFashionRecDataset) -> None:
         self.dataset, self.catalogue, self.log = dataset, dataset.catalogue, dataset.search_log
         # what a response says is cleaned text, so the text models read cleaned text too
-        self.titles = [neutralize(title) or UNTITLED for title in self.catalogue.titles]
-        self.queries = [neutralize(query) for query in self.log.queries]
+        self.titles = [sanitize(title) or UNTITLED for title in self.catalogue.titles]
+        self.queries = [sanitize(query) for query in self.log.queries]
         self.tie = tie_rank(self.catalogue.item_ids)
 
 
-def neutralize(text: str, special_tokens: Iterable[str] = (), joiner: str = " ", limit: int = TEXT_LIMIT) -> str:
+def sanitize(text: str, special_tokens: Iterable[str] = (), joiner: str = " ", limit: int = TEXT_LIMIT) -> str:
     """Data as harmless text: one line, no control characters, no field bar, no special token of the tokenizer.
 
     Args:

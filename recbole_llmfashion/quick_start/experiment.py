@@ -24,7 +24,7 @@ from recbole_llmfashion.config.configurator import (
     given_keys,
     tuned_file,
 )
-from recbole_llmfashion.config.keys import PLACES
+from recbole_llmfashion.config.keys import RUNTIME_KEYS
 from recbole_llmfashion.data.loaders import Loaders, make_loaders, stage_root
 from recbole_llmfashion.data.tie_breaking import tie_rank
 from recbole_llmfashion.errors import FREE_SPACE, UserError
@@ -36,12 +36,12 @@ from recbole_llmfashion.stage_store import StageStore
 from recbole_llmfashion.trainer.cold_token import check_cold_token
 from recbole_llmfashion.trainer.recbole_models import (
     ValidCallback,
-    core_table,
+    load_core_table,
     load_trained,
     make_trainer,
-    trained,
+    train_or_load,
 )
-from recbole_llmfashion.trainer.staged import FloorTrainer
+from recbole_llmfashion.trainer.staged import StagedTrainer
 
 NO_ROOM = 2**20  # bytes
 
@@ -100,7 +100,7 @@ def _run(
     loaders = make_loaders(config)
     details: dict[str, Any] = {}
     if spec.trainer is None:
-        folder = trained(config, loaders, store, callback_fn)
+        folder = train_or_load(config, loaders, store, callback_fn)
         item_ids = loaders.dataset.catalogue.item_ids
         trainer = make_trainer(config, load_trained(config, loaders, folder), item_ids=item_ids)
         fit = json.loads((folder / "fit.json").read_text())
@@ -112,7 +112,7 @@ def _run(
         model = spec.model(config, loaders.train._dataset).to(config["device"])
         trainer = make_trainer(config, model, spec.trainer)
         loaders = _own_loaders(config, spec, loaders)
-        assert isinstance(trainer, FloorTrainer)
+        assert isinstance(trainer, StagedTrainer)
         trainer.provide(loaders, store, lambda: _core_table(config, store))
         valid = dict(trainer.fit(loaders.train, loaders.valid, callback_fn=callback_fn)[1])
     metrics: dict[str, float] = {}
@@ -120,12 +120,12 @@ def _run(
     if test:
         trainer.eval_collector.data_collect(loaders.train)
         metrics, ranks = _test(trainer, config, loaders)
-        if isinstance(trainer, FloorTrainer):
+        if isinstance(trainer, StagedTrainer):
             details |= trainer.details(loaders)
     details |= {"mask_history": True} if config["mask_history"] else {}
     if keep:
         about = {"seed": config["seed"], "metrics": metrics, "keys": _given(config)}
-        run = trainer.keep(store.root.parent / "runs", about) if isinstance(trainer, FloorTrainer) else folder
+        run = trainer.keep(store.root.parent / "runs", about) if isinstance(trainer, StagedTrainer) else folder
         details |= {"run": str(run)} if run is not None else {}
     searched = config["model"] if spec.trainer is None else spec.trainer.searched
     if config["tuned"] and searched:
@@ -143,7 +143,7 @@ def _run(
 
 def _given(config: LLMFashionConfig) -> dict[str, Any]:
     """What the run was asked for, so that its rows can be made again: keys of this model, and where the data lies."""
-    left_out = PLACES - {"data_path"}
+    left_out = RUNTIME_KEYS - {"data_path"}
     return {key: value for key, value in given_keys(config).items() if key not in left_out}
 
 
@@ -161,7 +161,7 @@ def _own_loaders(config: LLMFashionConfig, spec: ModelSpec, loaders: Loaders) ->
 def _core_table(config: LLMFashionConfig, store: StageStore) -> Any:
     """CORE's table as the CORE row of the same run has it: same keys, same rows, same stage."""
     core = config.sibling(get_model("CORE").model)
-    return core_table(trained(core, make_loaders(core), store))
+    return load_core_table(train_or_load(core, make_loaders(core), store))
 
 
 def _test(trainer: Any, config: LLMFashionConfig, loaders: Loaders) -> tuple[dict[str, float], pd.DataFrame]:

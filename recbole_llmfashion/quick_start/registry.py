@@ -18,7 +18,7 @@ from recbole_llmfashion.prompt.dataloader import LLMFashionRecDataLoader
 from recbole_llmfashion.trainer.llmfashionrec import LLMFashionRecTrainer
 from recbole_llmfashion.trainer.query_memory import QueryMemoryTrainer
 from recbole_llmfashion.trainer.recformer import RecformerTrainer
-from recbole_llmfashion.trainer.staged import FloorTrainer
+from recbole_llmfashion.trainer.staged import StagedTrainer
 
 
 @dataclass(frozen=True)
@@ -27,13 +27,13 @@ class ModelSpec:
 
     model: type
     dataloader: type | None
-    trainer: type[FloorTrainer] | None
+    trainer: type[StagedTrainer] | None
 
 
 MODEL_TABLE = {
     "LLMFashionRec": ModelSpec(LLMFashionRec, LLMFashionRecDataLoader, LLMFashionRecTrainer),
-    "Popularity": ModelSpec(Popularity, None, FloorTrainer),
-    "SeqKNN": ModelSpec(SeqKNN, None, FloorTrainer),
+    "Popularity": ModelSpec(Popularity, None, StagedTrainer),
+    "SeqKNN": ModelSpec(SeqKNN, None, StagedTrainer),
     "QueryMemory": ModelSpec(QueryMemory, None, QueryMemoryTrainer),
     "Recformer": ModelSpec(Recformer, None, RecformerTrainer),
     "RecformerQuery": ModelSpec(RecformerQuery, None, RecformerTrainer),

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from recbole_llmfashion.retrieval.item_order import Led, Order
-from recbole_llmfashion.retrieval.scored_order import DEPTH, TILE, Scored
+from recbole_llmfashion.retrieval.item_order import HeadThenRest, ItemOrder
+from recbole_llmfashion.retrieval.scored_order import DEPTH, TILE, ScoredOrder
 from recbole_llmfashion.retrieval.ties import best_first
 
 # [b, d] unit queries and k to [b, k] rows near them, -1 where fewer were found; approximate
@@ -54,17 +54,17 @@ class CosineTable:
         """[B, d] unit rows of item positions [B]."""
         return self.distinct[self._row[items]]
 
-    def ranked(self, queries: Tensor, first: Tensor | None = None) -> Order:
+    def ranked(self, queries: Tensor, first: Tensor | None = None) -> ItemOrder:
         """Items, closest first, equal cosines by tie rank; with a search, what it finds stands before all others.
 
         Args:
             queries: [B, d] float32; their length does not matter.
             first: [B] int64 positions that head their rows whatever their cosine.
         """
-        order: Order = Scored(self, queries)
+        order: ItemOrder = ScoredOrder(self, queries)
         if self._search is not None:
-            order = Led(self._found(queries), order)
-        return order if first is None else Led(first[:, None], order)
+            order = HeadThenRest(self._found(queries), order)
+        return order if first is None else HeadThenRest(first[:, None], order)
 
     def _found(self, queries: Tensor) -> Tensor:
         """[B, DEPTH] the head as the search has it, scored pair by pair; -1 where it found too few."""

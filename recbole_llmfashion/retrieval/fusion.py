@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from recbole_llmfashion.retrieval.item_order import Led, Order
+from recbole_llmfashion.retrieval.item_order import HeadThenRest, ItemOrder
 from recbole_llmfashion.retrieval.ties import best_first
 
 CONSTANT = 10.0  # C: with short lists a small one, so that their heads count
@@ -37,7 +37,7 @@ def fused_scores(lists: Mapping[str, Tensor], weights: Mapping[str, float], item
     return scores[:, :items]
 
 
-def fused_order(order: Order, lists: Mapping[str, Tensor], weights: Mapping[str, float]) -> Order:
+def fused_order(order: ItemOrder, lists: Mapping[str, Tensor], weights: Mapping[str, float]) -> ItemOrder:
     """[B, N] items by descending score, equal ones as `order` [B, N] has them; other arguments as in `fused_scores`."""
     held = torch.cat(list(lists.values()), dim=1)
     if not held.shape[1] or not len(held):
@@ -51,7 +51,7 @@ def fused_order(order: Order, lists: Mapping[str, Tensor], weights: Mapping[str,
     numbered = torch.where(held < 0, -1, numbers).split([found.shape[1] for found in lists.values()], dim=1)
     scores = fused_scores(dict(zip(lists, numbered, strict=True)), weights, held.shape[1])
     best = best_first(scores, order.places(items.clamp(min=0)))
-    return Led(torch.where(scores > 0, items, -1).gather(1, best), order)
+    return HeadThenRest(torch.where(scores > 0, items, -1).gather(1, best), order)
 
 
 class Candidates:

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from recbole_llmfashion.retrieval.cosine_table import CosineTable, Near
-from recbole_llmfashion.retrieval.item_order import Fixed, Led, Order
+from recbole_llmfashion.retrieval.item_order import ConstantOrder, HeadThenRest, ItemOrder
 
 
 class IdList:
@@ -26,7 +26,7 @@ class IdList:
         """The list for sessions by the same table."""
         return SessionList(self._table)
 
-    def __call__(self, items: Tensor) -> Order:
+    def __call__(self, items: Tensor) -> ItemOrder:
         """[B, N] for each item itself first, then the closest, equal cosines by tie rank.
 
         Args:
@@ -50,7 +50,7 @@ class SessionList:
     def __init__(self, table: CosineTable) -> None:
         self._table = table
 
-    def __call__(self, items: Tensor) -> Order:
+    def __call__(self, items: Tensor) -> ItemOrder:
         """[B, N] for each session the closest items first, equal cosines by tie rank.
 
         Args:
@@ -71,12 +71,12 @@ class IdentityList:
     """
 
     def __init__(self, tie: np.ndarray) -> None:
-        self._order = Fixed(torch.argsort(torch.from_numpy(np.asarray(tie, np.int64))))
+        self._order = ConstantOrder(torch.argsort(torch.from_numpy(np.asarray(tie, np.int64))))
 
-    def __call__(self, items: Tensor) -> Order:
+    def __call__(self, items: Tensor) -> ItemOrder:
         """[B, N] for each item itself first, then every other item by tie rank.
 
         Args:
             items: [B] int64 positions; a row of -1 (no ID) gets some order, which the caller must mask.
         """
-        return Led(items.clamp(min=0)[:, None], self._order.times(len(items)))
+        return HeadThenRest(items.clamp(min=0)[:, None], self._order.times(len(items)))

@@ -1,6 +1,6 @@
 """A whole order of the catalogue in each of B rows, of which nobody has to sort more than a head.
 
-    Led: some items first, the rest as another order has them; Several: rows of several orders; Fixed: one for all
+    HeadThenRest: some items first, the rest as another order has them; PerRowOrder: rows of several orders; ConstantOrder: one for all
 
 An item's place follows from the few that stand before it in a head, and from a count of what an order has before it
 behind the head. This module knows no scores (scored.py) and no models.
@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 
-class Order(Protocol):
+class ItemOrder(Protocol):
     """B rows, each with every item position once."""
 
     @property
@@ -30,11 +30,11 @@ class Order(Protocol):
     def ahead(self, target: Tensor, but: Tensor) -> Tensor:
         """[B] how many items stand before target [B], without those of `but` [B, X] (-1 for none, none twice)."""
 
-    def rows(self, chosen: Tensor) -> "Order":
+    def rows(self, chosen: Tensor) -> "ItemOrder":
         """The rows that a mask [B] chooses."""
 
 
-class Fixed:
+class ConstantOrder:
     """One order, the same in every row.
 
     Args:
@@ -45,7 +45,7 @@ class Fixed:
         self._order, self._count = order, 1
         self._place = torch.empty_like(order).scatter_(0, order, torch.arange(len(order)))
 
-    def times(self, count: int) -> "Fixed":
+    def times(self, count: int) -> "ConstantOrder":
         """The same in so many rows."""
         more = copy(self)
         more._count = count
@@ -53,29 +53,29 @@ class Fixed:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """See Order."""
+        """See ItemOrder."""
         return self._count, len(self._order)
 
     def top(self, k: int) -> Tensor:
-        """See Order."""
+        """See ItemOrder."""
         return self._order[:k].expand(self._count, -1)
 
     def places(self, items: Tensor) -> Tensor:
-        """See Order."""
+        """See ItemOrder."""
         return self._place[items]
 
     def ahead(self, target: Tensor, but: Tensor) -> Tensor:
-        """See Order."""
+        """See ItemOrder."""
         own = self._place[target]
         before = (but >= 0) & (self._place[but.clamp(min=0)] < own[:, None])
         return own - before.sum(dim=1)
 
-    def rows(self, chosen: Tensor) -> "Fixed":
-        """See Order."""
+    def rows(self, chosen: Tensor) -> "ConstantOrder":
+        """See ItemOrder."""
         return self.times(int(chosen.sum()))
 
 
-class Led:
+class HeadThenRest:
     """Some items first, in the order given, all others behind them as `rest` has them.
 
     Args:
@@ -83,85 +83,87 @@ class Led:
         rest: of the same rows.
     """
 
-    def __init__(self, first: Tensor, rest: Order) -> None:
-        self._first, self._rest = packed(first), rest
+    def __init__(self, first: Tensor, rest: ItemOrder) -> None:
+        self._first, self._rest = drop_duplicates(first), rest
 
     @property
     def shape(self) -> tuple[int, int]:
-        """See Order."""
+        """See ItemOrder."""
         return self._rest.shape
 
     def top(self, k: int) -> Tensor:
-        """See Order."""
+        """See ItemOrder."""
         k = min(k, self.shape[1])
         enough = self._first.shape[1] >= k and bool((self._first[:, :k] >= 0).all())
-        return self._first[:, :k] if enough else packed(torch.cat([self._first, self._rest.top(k)], dim=1))[:, :k]
+        return (
+            self._first[:, :k] if enough else drop_duplicates(torch.cat([self._first, self._rest.top(k)], dim=1))[:, :k]
+        )
 
     def places(self, items: Tensor) -> Tensor:
-        """See Order."""
-        place = places_in(self._first, items)
+        """See ItemOrder."""
+        place = positions_in(self._first, items)
         return torch.where(place < 0, self._first.shape[1] + self._rest.places(items), place)
 
     def ahead(self, target: Tensor, but: Tensor) -> Tensor:
-        """See Order."""
-        place = places_in(self._first, target[:, None])
-        counted = (self._first >= 0) & (places_in(but, self._first) < 0)
+        """See ItemOrder."""
+        place = positions_in(self._first, target[:, None])
+        counted = (self._first >= 0) & (positions_in(but, self._first) < 0)
         before = counted & ((place < 0) | (torch.arange(self._first.shape[1]) < place))
         found = before.sum(dim=1)
         behind = place[:, 0] < 0
         if behind.any():
-            passed = packed(torch.cat([self._first, but], dim=1)[behind])
+            passed = drop_duplicates(torch.cat([self._first, but], dim=1)[behind])
             found[behind] += self._rest.rows(behind).ahead(target[behind], passed)
         return found
 
-    def rows(self, chosen: Tensor) -> "Led":
-        """See Order."""
-        return Led(self._first[chosen], self._rest.rows(chosen))
+    def rows(self, chosen: Tensor) -> "HeadThenRest":
+        """See ItemOrder."""
+        return HeadThenRest(self._first[chosen], self._rest.rows(chosen))
 
 
-class Several:
+class PerRowOrder:
     """Rows of several orders.
 
     Args:
         parts: (mask [B], an order of the rows that it chooses); every row is chosen once.
     """
 
-    def __init__(self, parts: Sequence[tuple[Tensor, Order]]) -> None:
+    def __init__(self, parts: Sequence[tuple[Tensor, ItemOrder]]) -> None:
         self._parts = [(mask, order) for mask, order in parts if mask.any()] or list(parts[:1])
 
     @property
     def shape(self) -> tuple[int, int]:
-        """See Order."""
+        """See ItemOrder."""
         mask, order = self._parts[0]
         return len(mask), order.shape[1]
 
     def top(self, k: int) -> Tensor:
-        """See Order."""
+        """See ItemOrder."""
         found = torch.empty(self.shape[0], min(k, self.shape[1]), dtype=torch.int64)
         for mask, order in self._parts:
             found[mask] = order.top(k)
         return found
 
     def places(self, items: Tensor) -> Tensor:
-        """See Order."""
+        """See ItemOrder."""
         found = torch.empty_like(items)
         for mask, order in self._parts:
             found[mask] = order.places(items[mask])
         return found
 
     def ahead(self, target: Tensor, but: Tensor) -> Tensor:
-        """See Order."""
+        """See ItemOrder."""
         found = torch.empty_like(target)
         for mask, order in self._parts:
             found[mask] = order.ahead(target[mask], but[mask])
         return found
 
-    def rows(self, chosen: Tensor) -> "Several":
-        """See Order."""
-        return Several([(mask[chosen], order.rows(chosen[mask])) for mask, order in self._parts])
+    def rows(self, chosen: Tensor) -> "PerRowOrder":
+        """See ItemOrder."""
+        return PerRowOrder([(mask[chosen], order.rows(chosen[mask])) for mask, order in self._parts])
 
 
-def packed(items: Tensor) -> Tensor:
+def drop_duplicates(items: Tensor) -> Tensor:
     """[B, M] without repetition: the first place of each item counts, -1 is nothing; gaps go to the end as -1."""
     if not items.shape[1]:
         return items
@@ -173,7 +175,7 @@ def packed(items: Tensor) -> Tensor:
     return torch.where(gone, -1, items).gather(1, keep_first)
 
 
-def places_in(among: Tensor, items: Tensor) -> Tensor:
+def positions_in(among: Tensor, items: Tensor) -> Tensor:
     """[B, T] where items [B, T] stand in `among` [B, F], no item twice there; -1 for an item that does not."""
     if not among.shape[1]:
         return torch.full_like(items, -1)
@@ -183,7 +185,7 @@ def places_in(among: Tensor, items: Tensor) -> Tensor:
     return torch.where(found, index.gather(1, at), -1)
 
 
-def rank_among(order: Order, target: Tensor, left_out: Tensor, tie: Tensor) -> Tensor:
+def rank_among(order: ItemOrder, target: Tensor, left_out: Tensor, tie: Tensor) -> Tensor:
     """[B] the rank, from 1, of target [B] in an order whose `left_out` items come last of all, by tie rank.
 
     Args:
@@ -197,11 +199,11 @@ def rank_among(order: Order, target: Tensor, left_out: Tensor, tie: Tensor) -> T
     return torch.where(out, order.shape[1] - listed.sum(dim=1) + before + 1, ranks)
 
 
-def top_without(order: Order, k: int, left_out: Tensor, tie: Tensor) -> Tensor:
+def top_without(order: ItemOrder, k: int, left_out: Tensor, tie: Tensor) -> Tensor:
     """[B, k] the head of the same order; arguments as in `rank_among`."""
     if not left_out.shape[1]:
         return order.top(k)
     found = order.top(k + left_out.shape[1])
-    found = torch.where(places_in(left_out, found) >= 0, -1, found)
+    found = torch.where(positions_in(left_out, found) >= 0, -1, found)
     last = torch.where(left_out < 0, len(tie), tie[left_out.clamp(min=0)]).argsort(dim=1)
-    return packed(torch.cat([found, left_out.gather(1, last)], dim=1))[:, :k]
+    return drop_duplicates(torch.cat([found, left_out.gather(1, last)], dim=1))[:, :k]

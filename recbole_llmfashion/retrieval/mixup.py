@@ -7,19 +7,19 @@ generated ID, and CORE decides something only through m > 1 and in the ablation 
 import torch
 from torch import Tensor
 
-from recbole_llmfashion.retrieval.item_order import Led, Order, Several
+from recbole_llmfashion.retrieval.item_order import HeadThenRest, ItemOrder, PerRowOrder
 
 
 def mixup(
-    by_id: Order,
-    by_title: Order,
+    by_id: ItemOrder,
+    by_title: ItemOrder,
     has_id: Tensor,
     has_title: Tensor,
-    fallback: Order,
+    fallback: ItemOrder,
     m: int,
     k: int,
     title_start: int,
-) -> Order:
+) -> ItemOrder:
     """Mix the lists of each row (docs/method.md, stage 3); every item gets exactly one rank.
 
     ID[:m]; then title[s:k]; then title[:s]; then title[k:], s = title_start; each skips what is already there.
@@ -42,9 +42,9 @@ def mixup(
     titles = by_title.rows(both)
     short = titles.top(k)
     first = torch.cat([by_id.rows(both).top(m), short[:, title_start:], short[:, :title_start]], dim=1)
-    return Several(
+    return PerRowOrder(
         [
-            (both, Led(first, titles)),
+            (both, HeadThenRest(first, titles)),
             (has_id & ~has_title, by_id.rows(has_id & ~has_title)),
             (~has_id & has_title, by_title.rows(~has_id & has_title)),
             (~has_id & ~has_title, fallback.rows(~has_id & ~has_title)),

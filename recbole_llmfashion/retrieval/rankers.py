@@ -7,17 +7,17 @@ import numpy as np
 from torch import Tensor
 
 from recbole_llmfashion.prompt.response import Response
-from recbole_llmfashion.retrieval.item_order import Fixed, Order
+from recbole_llmfashion.retrieval.item_order import ConstantOrder, ItemOrder
 from recbole_llmfashion.retrieval.popularity_list import popular_order
 
-Ranker = Callable[[Tensor], Order]  # of item positions
+Ranker = Callable[[Tensor], ItemOrder]  # of item positions
 
 
 FUSED_DEPTH = 100  # of each
 
 
 @dataclass
-class Parts:
+class Rankers:
     """What the stages made.
 
     Args:
@@ -34,14 +34,14 @@ class Parts:
     answer: Callable[[Sequence[np.ndarray]], list[Response]]
     position_of: dict[str, int]
     id_list: Ranker
-    title_list: Callable[[Sequence[str]], Order]
+    title_list: Callable[[Sequence[str]], ItemOrder]
     popularity: np.ndarray
-    clip_list: Callable[[Sequence[str]], Order] | None = None
+    clip_list: Callable[[Sequence[str]], ItemOrder] | None = None
     session_list: Ranker | None = None
     id_depth: int = FUSED_DEPTH
-    _popular: Fixed | None = field(default=None, repr=False)
+    _popular: ConstantOrder | None = field(default=None, repr=False)
 
-    def popular(self, tie: Tensor) -> Fixed:
+    def popular(self, tie: Tensor) -> ConstantOrder:
         """What is popular first, equal counts by tie rank [N]; found once."""
         if self._popular is None:
             self._popular = popular_order(self.popularity, tie)

@@ -12,11 +12,11 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from recbole_llmfashion.prompt.response import Answer, Response
+from recbole_llmfashion.prompt.response import ParsedResponse, Response
 from recbole_llmfashion.retrieval.fusion import CONSTANT, fused_order
-from recbole_llmfashion.retrieval.item_order import Led, Order, Several
+from recbole_llmfashion.retrieval.item_order import HeadThenRest, ItemOrder, PerRowOrder
 from recbole_llmfashion.retrieval.mixup import mixup
-from recbole_llmfashion.retrieval.rankers import FUSED_DEPTH, Parts
+from recbole_llmfashion.retrieval.rankers import FUSED_DEPTH, Rankers
 
 FALLBACKS = ("memory", "popularity")
 Ranking = Literal["mixup", "id", "title", "clip", "beams", "fusion"]
@@ -28,7 +28,7 @@ Weights = Mapping[str, Mapping[str, float]]
 
 
 @dataclass(frozen=True)
-class Question:
+class RowContext:
     """What is known of B rows beside their answers.
 
     Args:
@@ -44,7 +44,7 @@ class Question:
 
 
 @dataclass(frozen=True)
-class Mixing:
+class RankingSettings:
     """How the lists are joined.
 
     Args:
@@ -64,7 +64,7 @@ class Mixing:
 
 
 @dataclass(frozen=True)
-class Ranked:
+class RankedBatch:
     """Every item's place for each row.
 
     Args:
@@ -75,15 +75,15 @@ class Ranked:
         recalled: [B, R] int64, the memory's products that may lead the fallback, positions + 1, 0 for none.
         mixing: as it was asked for.
         lists: the short lists that beams and fusion join, [B, L] positions by name, -1 for none.
-        known: [B] bool, see Question.
+        known: [B] bool, see RowContext.
     """
 
-    final: Order
-    by_id: Order
+    final: ItemOrder
+    by_id: ItemOrder
     positions: Tensor
     has_title: Tensor
     recalled: Tensor
-    mixing: Mixing
+    mixing: RankingSettings
     lists: Mapping[str, Tensor] = field(default_factory=dict)
     known: Tensor | None = None
 
@@ -124,8 +124,13 @@ class Ranked:
 
 
 def rank(
-    parts: Parts, mixing: Mixing, tie: Tensor, responses: Sequence[Response], answers: Sequence[Answer], asked: Question
-) -> Ranked:
+    parts: Rankers,
+    mixing: RankingSettings,
+    tie: Tensor,
+    responses: Sequence[Response],
+    answers: Sequence[ParsedResponse],
+    asked: RowContext,
+) -> RankedBatch:
     """Ranks the catalogue for each answer.
 
     Args:
@@ -141,9 +146,9 @@ def rank(
     by_title = title_list([answer.title or "" for answer in answers])
     has_id, has_title = positions >= 0, torch.tensor([answer.title is not None for answer in answers])
     recalled = asked.recalled if mixing.use_memory else torch.zeros_like(asked.recalled)
-    fallback = Led(recalled - 1, parts.popular(tie).times(len(answers)))
+    fallback = HeadThenRest(recalled - 1, parts.popular(tie).times(len(answers)))
     lists: dict[str, Tensor] = {}
-    order: Order
+    order: ItemOrder
     if mixing.ranking == "id":
         order = _either(has_id, by_id, fallback)
     elif mixing.ranking == "mixup":
@@ -151,21 +156,21 @@ def rank(
     else:
         lists = _short_lists(parts, mixing, responses, asked, (by_id, has_id), (by_title, has_title))
         order = _joined(_either(has_title, by_title, fallback), lists, mixing, asked.known)
-    return Ranked(order, by_id, positions, has_title, recalled, mixing, lists, asked.known)
+    return RankedBatch(order, by_id, positions, has_title, recalled, mixing, lists, asked.known)
 
 
-def _either(has: Tensor, order: Order, other: Order) -> Order:
+def _either(has: Tensor, order: ItemOrder, other: ItemOrder) -> ItemOrder:
     """Rows of one order where there is one, else of another."""
-    return Several([(has, order.rows(has)), (~has, other.rows(~has))])
+    return PerRowOrder([(has, order.rows(has)), (~has, other.rows(~has))])
 
 
 def _short_lists(
-    parts: Parts,
-    mixing: Mixing,
+    parts: Rankers,
+    mixing: RankingSettings,
     responses: Sequence[Response],
-    asked: Question,
-    by_id: tuple[Order, Tensor],
-    by_title: tuple[Order, Tensor],
+    asked: RowContext,
+    by_id: tuple[ItemOrder, Tensor],
+    by_title: tuple[ItemOrder, Tensor],
 ) -> dict[str, Tensor]:
     """The heads of the lists that beams and fusion join; none for a list alone."""
     if mixing.ranking not in ("beams", "fusion"):
@@ -174,7 +179,7 @@ def _short_lists(
     if mixing.ranking == "beams":
         return {"beams": beams}
 
-    def head(order: Order, known: Tensor) -> Tensor:
+    def head(order: ItemOrder, known: Tensor) -> Tensor:
         return torch.where(known[:, None], order.top(FUSED_DEPTH), -1)
 
     lists = {"beams": beams[:, :FUSED_DEPTH], "id": head(*by_id)[:, : parts.id_depth], "title": head(*by_title)}
@@ -183,14 +188,14 @@ def _short_lists(
     return lists | {"memory": asked.recalled[:, :FUSED_DEPTH] - 1}
 
 
-def _joined(order: Order, lists: Mapping[str, Tensor], mixing: Mixing, known: Tensor) -> Order:
+def _joined(order: ItemOrder, lists: Mapping[str, Tensor], mixing: RankingSettings, known: Tensor) -> ItemOrder:
     """The whole order: what the short lists hold, then what they do not, as `order` has it."""
     if mixing.ranking == "beams":
-        return Led(lists["beams"], order)
+        return HeadThenRest(lists["beams"], order)
     if mixing.ranking != "fusion":
         return order
     joined = []
     for group, rows in (("known", known), ("new", ~known)):
         short = {name: found[rows] for name, found in lists.items()}
         joined.append((rows, fused_order(order.rows(rows), short, mixing.weights[group])))
-    return Several(joined)
+    return PerRowOrder(joined)

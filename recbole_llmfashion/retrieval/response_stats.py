@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
-from recbole_llmfashion.prompt.response import Answer
-from recbole_llmfashion.retrieval.ranking import Ranked
+from recbole_llmfashion.prompt.response import ParsedResponse
+from recbole_llmfashion.retrieval.ranking import RankedBatch
 
 
 @dataclass
-class Validity:
+class ResponseStats:
     """Counts over answers: nothing that went wrong is silent.
 
     `fallback` counts the rows in which at least one list could not be made from the answer.
@@ -19,7 +19,7 @@ class Validity:
 
     counts: Counter[str] = field(default_factory=Counter)
 
-    def add(self, answers: Sequence[Answer], ranked: Ranked, shown: Tensor) -> None:
+    def add(self, answers: Sequence[ParsedResponse], ranked: RankedBatch, shown: Tensor) -> None:
         """Counts B answers; `shown` [B, S] int64 are the items of their prompts, positions + 1, 0 for none."""
         has_id, has_title = ranked.has_id, ranked.has_title
         neither = ~has_id & ~has_title

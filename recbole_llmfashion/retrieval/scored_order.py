@@ -19,7 +19,7 @@ TILE = 2**18  # items, about
 DEPTH = 100  # a head that is asked for again is found once
 
 
-class Table(Protocol):
+class ScoreTable(Protocol):
     """N items that can be scored for queries.
 
     Attributes:
@@ -40,22 +40,22 @@ class Table(Protocol):
 
 
 class WholeTable:
-    """Items whose scores are there already: the queries are the scores [B, N], one tile. See Table for the rest."""
+    """Items whose scores are there already: the queries are the scores [B, N], one tile. See ScoreTable for the rest."""
 
     def __init__(self, tie: Tensor) -> None:
         self.tie, self.items = tie, torch.arange(len(tie))
         self.columns = self.items
 
     def tiles(self, queries: Tensor) -> Iterator[tuple[int, Tensor]]:
-        """See Table."""
+        """See ScoreTable."""
         yield 0, queries
 
     def of(self, queries: Tensor, items: Tensor) -> Tensor:
-        """See Table."""
+        """See ScoreTable."""
         return queries.gather(1, items)
 
 
-class Scored:
+class ScoredOrder:
     """The order of a table's items by descending score, equal scores by tie rank; see retrieval.order.Order.
 
     Args:
@@ -64,7 +64,7 @@ class Scored:
         head: [B, K] its head, where it is known.
     """
 
-    def __init__(self, table: Table, queries: Tensor, head: Tensor | None = None) -> None:
+    def __init__(self, table: ScoreTable, queries: Tensor, head: Tensor | None = None) -> None:
         self._table, self._queries, self._head = table, queries, head
 
     @property
@@ -120,12 +120,12 @@ class Scored:
             found -= (inside & ((left > own_here) | tied)).sum(dim=1)
         return found
 
-    def rows(self, chosen: Tensor) -> "Scored":
+    def rows(self, chosen: Tensor) -> "ScoredOrder":
         """See Order."""
-        return Scored(self._table, self._queries[chosen], None if self._head is None else self._head[chosen])
+        return ScoredOrder(self._table, self._queries[chosen], None if self._head is None else self._head[chosen])
 
 
-def _column(table: Table, items: Tensor, here: slice) -> tuple[Tensor, Tensor]:
+def _column(table: ScoreTable, items: Tensor, here: slice) -> tuple[Tensor, Tensor]:
     """Where items [B, T] stand among the columns of a tile, and whether they do; -1 is nowhere."""
     column = table.columns[items.clamp(min=0)] - here.start
     inside = (items >= 0) & (column >= 0) & (column < here.stop - here.start)

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from recbole_llmfashion.retrieval.cosine_table import CosineTable, Near
-from recbole_llmfashion.retrieval.item_order import Order
+from recbole_llmfashion.retrieval.item_order import ItemOrder
 
 
 class TitleList:
@@ -29,6 +29,6 @@ class TitleList:
         self._table = CosineTable(matrix, tie, near)
         self._encoder = encoder
 
-    def __call__(self, titles: Sequence[str]) -> Order:
+    def __call__(self, titles: Sequence[str]) -> ItemOrder:
         """[B, N] for each title the closest items first, equal cosines by tie rank."""
         return self._table.ranked(torch.from_numpy(np.asarray(self._encoder(titles), np.float32)))

@@ -6,7 +6,7 @@ from typing import Any
 
 
 @dataclass(frozen=True)
-class Recommended:
+class Recommendation:
     """One line of a list.
 
     Args:
@@ -25,7 +25,7 @@ class Recommended:
 
 
 @dataclass(frozen=True)
-class Listed:
+class RecommendResponse:
     """A list, best first.
 
     Args:
@@ -33,12 +33,12 @@ class Listed:
         left_out: counts of what the session lost or had put in order, see session.py.
     """
 
-    lines: list[Recommended]
+    lines: list[Recommendation]
     left_out: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
-class Ask:
+class RecommendRequest:
     """One call of `Recommender.recommend`, with its arguments."""
 
     actions: Iterable[Any]
@@ -48,15 +48,15 @@ class Ask:
 
 
 @dataclass(frozen=True)
-class Answer:
+class BatchReply:
     """A list, and how many sessions the LLM answered with it."""
 
-    listed: Listed
+    listed: RecommendResponse
     batch: int
 
 
 @dataclass(frozen=True)
-class Refusal:
+class ErrorReply:
     """A UserError's line."""
 
     text: str

@@ -9,12 +9,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from recbole_llmfashion.pipeline.item_pool import Stock
+from recbole_llmfashion.pipeline.item_pool import ItemPool
 from recbole_llmfashion.pipeline.load import LoadedRun
-from recbole_llmfashion.prompt.item_tokens import ItemIndex, item_words, more_atomic, more_semantic
+from recbole_llmfashion.prompt.item_tokens import ItemTokens, item_words, more_atomic_tokens, more_semantic_tokens
 
 
-def more_names(run: LoadedRun, index: ItemIndex, before: Stock, after: Stock) -> tuple[ItemIndex, np.ndarray]:
+def more_names(run: LoadedRun, index: ItemTokens, before: ItemPool, after: ItemPool) -> tuple[ItemTokens, np.ndarray]:
     """The index of a stock that `with_items` made, and the tokens whose rows are to be made from its words.
 
     Args:
@@ -31,9 +31,9 @@ def more_names(run: LoadedRun, index: ItemIndex, before: Stock, after: Stock) ->
     came = np.flatnonzero(after.live & ~live)
     grown = index
     if len(after.live) > known and run.codes is not None:
-        grown = more_semantic(index, run.codes.encode(after.title[known:]))
+        grown = more_semantic_tokens(index, run.codes.encode(after.title[known:]))
     elif len(after.live) > known:
-        grown = more_atomic(index, len(after.live) - known)
+        grown = more_atomic_tokens(index, len(after.live) - known)
     grown = replace(grown, words=_words(run, index, after, came))
     others = set(range(len(after.live))) - set(came.tolist())
     had = [*(run.index.ids if run.index else ()), *(grown.ids[i] for i in others)]
@@ -44,7 +44,7 @@ def _tokens(ids: list[np.ndarray]) -> np.ndarray:
     return np.unique(np.concatenate([*ids, np.zeros(0, np.int64)])).astype(np.int64)
 
 
-def _words(run: LoadedRun, index: ItemIndex, stock: Stock, came: np.ndarray) -> list[np.ndarray]:
+def _words(run: LoadedRun, index: ItemTokens, stock: ItemPool, came: np.ndarray) -> list[np.ndarray]:
     """The words of all items, those of `came` read anew."""
     columns = {name: [texts[i] for i in came] for name, texts in stock.catalogue.attributes.items()}
     made = item_words(run.tokenizer, [stock.titles[i] for i in came], columns, run.prompt.attributes)

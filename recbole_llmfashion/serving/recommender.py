@@ -26,20 +26,20 @@ from typing import Any
 import pandas as pd
 
 from recbole_llmfashion.errors import UserError
-from recbole_llmfashion.llm.modeling.item_embeddings import put_rows, word_rows
-from recbole_llmfashion.pipeline.item_pool import Stock
+from recbole_llmfashion.llm.modeling.item_embeddings import set_item_embeddings, word_rows
+from recbole_llmfashion.pipeline.item_pool import ItemPool
 from recbole_llmfashion.pipeline.load import LoadedRun, load_run
-from recbole_llmfashion.prompt.item_tokens import ItemIndex
-from recbole_llmfashion.prompt.texts import neutralize
-from recbole_llmfashion.retrieval.response_stats import Validity
-from recbole_llmfashion.serving.messages import Ask, Listed, Recommended
+from recbole_llmfashion.prompt.item_tokens import ItemTokens
+from recbole_llmfashion.prompt.texts import sanitize
+from recbole_llmfashion.retrieval.response_stats import ResponseStats
+from recbole_llmfashion.serving.messages import Recommendation, RecommendRequest, RecommendResponse
 from recbole_llmfashion.serving.new_item_tokens import more_names
 from recbole_llmfashion.serving.session import Session, make_session
-from recbole_llmfashion.serving.state import Desk, Reply
+from recbole_llmfashion.serving.state import RankedReply, ServingState
 
 
 @dataclass(frozen=True)
-class Look:
+class Explanation:
     """All that became of a session, for whoever shows more than a list.
 
     Args:
@@ -49,9 +49,9 @@ class Look:
         masked: positions that `mask_history` leaves out of the list.
     """
 
-    desk: Desk
+    desk: ServingState
     session: Session
-    reply: Reply
+    reply: RankedReply
     masked: frozenset[int]
 
 
@@ -63,9 +63,9 @@ class Recommender:
     """
 
     def __init__(self, run: LoadedRun) -> None:
-        self._run, self._desk = run, Desk(run, run.stock, run.index)
+        self._run, self._desk = run, ServingState(run, run.stock, run.index)
         self._asking, self._changing = Lock(), Lock()
-        self._validity, self._counts = Validity(), Counter[str]()
+        self._validity, self._counts = ResponseStats(), Counter[str]()
 
     @classmethod
     def load(cls, run: str | Path) -> "Recommender":
@@ -87,13 +87,13 @@ class Recommender:
         return dict(self._counts) | dict(self._validity.counts)
 
     @property
-    def desk(self) -> Desk:
+    def desk(self) -> ServingState:
         """What answers now; a change of the items puts another one in its place."""
         return self._desk
 
     def recommend(
         self, actions: Iterable[Any], k: int = 10, *, now: float | None = None, explain: bool = False
-    ) -> list[Recommended]:
+    ) -> list[Recommendation]:
         """The k best items for what one customer did.
 
         Args:
@@ -105,12 +105,12 @@ class Recommender:
         Raises:
             UserError: an action of another shape, k out of range.
         """
-        (answer,) = self.recommend_many([Ask(actions, k, now, explain)])
+        (answer,) = self.recommend_many([RecommendRequest(actions, k, now, explain)])
         if isinstance(answer, UserError):
             raise answer
         return answer.lines
 
-    def recommend_many(self, asked: Sequence[Ask]) -> list[Listed | UserError]:
+    def recommend_many(self, asked: Sequence[RecommendRequest]) -> list[RecommendResponse | UserError]:
         """The same lists as one by one; the LLM answers them together.
 
         Returns:
@@ -123,12 +123,12 @@ class Recommender:
             replies = iter(desk.replies([session for session, _ in good], self._validity))
             for session, _ in good:
                 self._count(session)
-        answers: list[Listed | UserError] = []
+        answers: list[RecommendResponse | UserError] = []
         for ask, made in zip(asked, read, strict=True):
             answers.append(made if isinstance(made, UserError) else self._listed(ask, desk, next(replies), *made))
         return answers
 
-    def _read(self, ask: Ask, desk: Desk) -> tuple[Session, frozenset[int]] | UserError:
+    def _read(self, ask: RecommendRequest, desk: ServingState) -> tuple[Session, frozenset[int]] | UserError:
         """The session and what its list leaves out, or what is wrong with it."""
         try:
             session = make_session(ask.actions, desk.stock.positions, ask.now)
@@ -142,22 +142,24 @@ class Recommender:
         """Positions that `mask_history` leaves out of the session's list."""
         return frozenset(session.items() if self._run.mask_history else ())
 
-    def _listed(self, ask: Ask, desk: Desk, reply: Reply, session: Session, masked: frozenset[int]) -> Listed:
+    def _listed(
+        self, ask: RecommendRequest, desk: ServingState, reply: RankedReply, session: Session, masked: frozenset[int]
+    ) -> RecommendResponse:
         head = reply.top(ask.k + len(masked))
         lines = [(place, item) for place, item in enumerate(head) if item not in masked]
         told = self._told(desk, reply) if ask.explain else (None, None)
-        return Listed(
+        return RecommendResponse(
             [_line(reply, desk, place, item, *told) for place, item in lines[: ask.k]], dict(session.left_out)
         )
 
     def look(
         self, actions: Iterable[Any], *, now: float | None = None, hear: Callable[[str], None] | None = None
-    ) -> Look:
+    ) -> Explanation:
         """As `recommend`, with everything that led to the list.
 
         Args:
             actions, now: as there.
-            hear: told the answer while it is generated, see `Desk.reply`.
+            hear: told the answer while it is generated, see `ServingState.reply`.
 
         Raises:
             UserError: an action of another shape.
@@ -167,7 +169,7 @@ class Recommender:
             session = make_session(actions, desk.stock.positions, now)
             reply = desk.reply(session, self._validity, hear)
             self._count(session)
-        return Look(desk, session, reply, self._masked(session))
+        return Explanation(desk, session, reply, self._masked(session))
 
     def find(self, query: str, k: int) -> list[int]:
         """What a shop's search would show: the memory's products for a query, then what the title model puts next.
@@ -180,14 +182,14 @@ class Recommender:
             at most k positions in the stock of `desk`, best first.
         """
         with self._asking:
-            return self._desk.find(neutralize(query), k)
+            return self._desk.find(sanitize(query), k)
 
     def _count(self, session: Session) -> None:
         self._counts.update({"sessions": 1, "empty_sessions": int(not len(session.events))})
         self._counts.update(session.left_out)
 
     @staticmethod
-    def _told(desk: Desk, reply: Reply) -> tuple[str | None, str | None]:
+    def _told(desk: ServingState, reply: RankedReply) -> tuple[str | None, str | None]:
         """The prompt as text, and the response; nothing where nothing was asked."""
         if reply.prompt is None:
             return None, None
@@ -206,9 +208,9 @@ class Recommender:
         with self._changing:
             before = self._desk
             stock = before.stock.with_items(frame, run.title_model.encode, clip.encode if clip else None)
-            self._desk = Desk(run, stock, self._name(before, stock), before)
+            self._desk = ServingState(run, stock, self._name(before, stock), before)
 
-    def _name(self, before: Desk, stock: Stock) -> ItemIndex | None:
+    def _name(self, before: ServingState, stock: ItemPool) -> ItemTokens | None:
         """What names the items of a stock with more of them; the model knows their tokens then."""
         if before.index is None:
             return None
@@ -216,7 +218,7 @@ class Recommender:
         if len(tokens):
             rows = word_rows(self._run.model, index, self._run.row_norm)[tokens - index.first]
             with self._asking:
-                put_rows(self._run.model, tokens, rows)
+                set_item_embeddings(self._run.model, tokens, rows)
         return index
 
     def remove_items(self, item_ids: Iterable[str]) -> None:
@@ -227,7 +229,7 @@ class Recommender:
         """
         with self._changing:
             before = self._desk
-            self._desk = Desk(self._run, before.stock.without(item_ids), before.index, before)
+            self._desk = ServingState(self._run, before.stock.without(item_ids), before.index, before)
 
 
 def _check_k(k: int, live: int, masked: int) -> None:
@@ -238,7 +240,11 @@ def _check_k(k: int, live: int, masked: int) -> None:
         raise UserError(f"k: {k} is more than the {live} items{less}; ask for fewer")
 
 
-def _line(reply: Reply, desk: Desk, place: int, item: int, prompt: str | None, response: str | None) -> Recommended:
+def _line(
+    reply: RankedReply, desk: ServingState, place: int, item: int, prompt: str | None, response: str | None
+) -> Recommendation:
     catalogue = desk.stock.catalogue
     score = float(len(reply.live) - place)
-    return Recommended(catalogue.item_ids[item], catalogue.titles[item], score, reply.list_of(item), prompt, response)
+    return Recommendation(
+        catalogue.item_ids[item], catalogue.titles[item], score, reply.list_of(item), prompt, response
+    )

@@ -23,7 +23,7 @@ from recbole_llmfashion.data.atomic.folder import ACTIONS
 from recbole_llmfashion.data.search_log import SearchLog
 from recbole_llmfashion.data.timeline import Events, Timeline
 from recbole_llmfashion.errors import UserError
-from recbole_llmfashion.prompt.texts import neutralize
+from recbole_llmfashion.prompt.texts import sanitize
 
 SEARCH = "search"
 LATEST = 1e11  # seconds; what is later stands in milliseconds
@@ -96,7 +96,7 @@ def make_session(actions: Iterable[Any], positions: Mapping[str, int], now: floa
         kind, time = _kind_and_time(action, index)
         times.append(time)
         if kind == SEARCH:
-            query = neutralize(_query(action, index))
+            query = sanitize(_query(action, index))
             left_out["empty_queries"] += not query
             searches += [(query, time)] if query else []
         else:

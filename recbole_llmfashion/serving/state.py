@@ -17,18 +17,18 @@ import torch
 from recbole_llmfashion.data.tie_breaking import tie_rank
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.llm.generation.generator import Generator, make_generator
-from recbole_llmfashion.llm.generation.response_cache import AnswerBook, respond
-from recbole_llmfashion.pipeline.item_pool import Stock
+from recbole_llmfashion.llm.generation.response_cache import ResponseCache, generate_responses
+from recbole_llmfashion.pipeline.item_pool import ItemPool
 from recbole_llmfashion.pipeline.load import LoadedRun, make_builder, make_memory
 from recbole_llmfashion.prompt.builder import Prompt, PromptBuilder
-from recbole_llmfashion.prompt.item_tokens import ItemIndex
+from recbole_llmfashion.prompt.item_tokens import ItemTokens
 from recbole_llmfashion.prompt.response import Response, parse_response
 from recbole_llmfashion.retrieval.cosine_table import Near
 from recbole_llmfashion.retrieval.id_list import IdentityList, IdList
-from recbole_llmfashion.retrieval.item_order import Led, Order
-from recbole_llmfashion.retrieval.rankers import FUSED_DEPTH, Parts
-from recbole_llmfashion.retrieval.ranking import Question, Ranked, Ranking, rank
-from recbole_llmfashion.retrieval.response_stats import Validity
+from recbole_llmfashion.retrieval.item_order import HeadThenRest, ItemOrder
+from recbole_llmfashion.retrieval.rankers import FUSED_DEPTH, Rankers
+from recbole_llmfashion.retrieval.ranking import RankedBatch, Ranking, RowContext, rank
+from recbole_llmfashion.retrieval.response_stats import ResponseStats
 from recbole_llmfashion.retrieval.title_list import TitleList
 from recbole_llmfashion.serving.session import Session
 
@@ -36,7 +36,7 @@ REMEMBERED = 10_000  # queries whose neighbours are kept
 
 
 @dataclass(frozen=True)
-class Reply:
+class RankedReply:
     """What became of a session.
 
     Args:
@@ -48,12 +48,12 @@ class Reply:
         asked: what the ranking knew beside the answer.
     """
 
-    ranked: Ranked
+    ranked: RankedBatch
     live: np.ndarray
     prompt: Prompt | None
     response: str
     beams: np.ndarray
-    asked: Question
+    asked: RowContext
 
     def top(self, k: int) -> list[int]:
         """Positions of the k best live items."""
@@ -64,7 +64,7 @@ class Reply:
         return self.ranked.list_of(0, int(np.searchsorted(self.live, position)))
 
 
-class Desk:
+class ServingState:
     """See the module.
 
     Args:
@@ -77,7 +77,7 @@ class Desk:
         UserError: an item whose id is too long for a response, or changes how another item is spoken of.
     """
 
-    def __init__(self, run: LoadedRun, stock: Stock, index: ItemIndex | None, before: "Desk | None" = None) -> None:
+    def __init__(self, run: LoadedRun, stock: ItemPool, index: ItemTokens | None, before: "ServingState | None" = None) -> None:
         self.run, self.stock, self.index = run, stock, index
         self.live = np.flatnonzero(stock.live)
         self._place = np.full(len(stock.live), -1, np.int64)
@@ -92,7 +92,7 @@ class Desk:
             _refuse_renaming(before.builder, self.builder, stock)
         self.speech = self.builder.speech
         self._generator = self._make_generator()
-        self.book = AnswerBook(self._respond, remember=False)
+        self.book = ResponseCache(self._respond, remember=False)
         # an answer of the evaluation holds for the items of the evaluation
         if stock is run.stock:
             self.book.load(run.responses)
@@ -113,15 +113,15 @@ class Desk:
         )
 
     def _respond(self, prompts: Sequence[np.ndarray], hear: Callable[[str], None] | None = None) -> list[Response]:
-        return respond(self._generator, prompts, self.run.beams, hear=hear)
+        return generate_responses(self._generator, prompts, self.run.beams, hear=hear)
 
-    def _parts(self) -> Parts:
+    def _parts(self) -> Rankers:
         run, stock, live, tie = self.run, self.stock, self.live, self._tie.numpy()
         tokens = self.builder.item_tokens
         clip, ids = None, None if stock.core is None else IdList(stock.core[live], tie, self._near("items"))
         if stock.clip is not None and run.clip is not None:
             clip = TitleList(stock.clip[live], run.clip.encode, tie, self._near("clip"))
-        return Parts(
+        return Rankers(
             answer=self.book,
             position_of={tokens[position]: i for i, position in enumerate(live)},
             id_list=IdentityList(tie) if ids is None else ids,
@@ -139,7 +139,7 @@ class Desk:
         getLogger(__name__).warning(f"items were added or removed: the {name} list is searched without its index")
         return None
 
-    def replies(self, sessions: Sequence[Session], validity: Validity) -> list[Reply]:
+    def replies(self, sessions: Sequence[Session], validity: ResponseStats) -> list[RankedReply]:
         """Asks about all and ranks each; a session without an event is not asked about, popularity answers it.
 
         Only the LLM sees them side by side. A matrix of several rows may be multiplied in another order than one row,
@@ -155,7 +155,9 @@ class Desk:
         responses = iter([response for group in groups if group for response in self.parts.answer(group)])
         return [self._reply(one, next(responses) if one else Response(""), validity) for one in asked]
 
-    def reply(self, session: Session, validity: Validity, hear: Callable[[str], None] | None = None) -> Reply:
+    def reply(
+        self, session: Session, validity: ResponseStats, hear: Callable[[str], None] | None = None
+    ) -> RankedReply:
         """The reply to one session, as `replies` gives it.
 
         Args:
@@ -164,17 +166,19 @@ class Desk:
         asked = self._ask(session) if len(session.events) else None
         return self._reply(asked, self._answer(asked[0], hear) if asked else Response(""), validity)
 
-    def _reply(self, asked: tuple[Prompt, list[int], bool] | None, response: Response, validity: Validity) -> Reply:
+    def _reply(
+        self, asked: tuple[Prompt, list[int], bool] | None, response: Response, validity: ResponseStats
+    ) -> RankedReply:
         prompt, recalled, known = asked or (None, [], False)
         acted = self._row(prompt.items[: prompt.acted] if prompt else [])
         answers = [parse_response(response.text)]
-        question = Question(self._row(recalled), acted, torch.tensor([known]))
+        question = RowContext(self._row(recalled), acted, torch.tensor([known]))
         ranked = rank(self.parts, self.run.mixing, self._tie, [response], answers, question)
         if prompt is not None:
             validity.add(answers, ranked, self._row(prompt.items))
-        return Reply(ranked, self.live, prompt, response.text, response.items, question)
+        return RankedReply(ranked, self.live, prompt, response.text, response.items, question)
 
-    def ranked_by(self, reply: Reply, ranking: Ranking) -> Ranked:
+    def ranked_by(self, reply: RankedReply, ranking: Ranking) -> RankedBatch:
         """What the lists of a reply give when they are joined in another way, or not joined; nothing is asked again."""
         mixing = replace(self.run.mixing, ranking=ranking)
         said = Response(reply.response, reply.beams)
@@ -189,9 +193,9 @@ class Desk:
         if not query:
             return self._positions(self.parts.popular(self._tie), k)
         shown = self.memory.top_products(query) if self.memory is not None else []
-        return self._positions(Led(self._row(shown) - 1, self.parts.title_list([query])), k)
+        return self._positions(HeadThenRest(self._row(shown) - 1, self.parts.title_list([query])), k)
 
-    def _positions(self, order: Order, k: int) -> list[int]:
+    def _positions(self, order: ItemOrder, k: int) -> list[int]:
         return self.live[order.top(k)[0].numpy()].tolist()
 
     def _answer(self, prompt: Prompt, hear: Callable[[str], None] | None) -> Response:
@@ -211,7 +215,7 @@ class Desk:
         return torch.from_numpy(places if len(places) else np.zeros(1, np.int64))[None]
 
 
-def _refuse_renaming(before: PromptBuilder, after: PromptBuilder, stock: Stock) -> None:
+def _refuse_renaming(before: PromptBuilder, after: PromptBuilder, stock: ItemPool) -> None:
     """Ids that hold marks of the tokenizer are rewritten; a new id may take the name that an old one got."""
     for i, (old, new) in enumerate(zip(before.item_tokens, after.item_tokens, strict=False)):
         if old != new:

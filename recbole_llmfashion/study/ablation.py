@@ -12,8 +12,8 @@ from typing import Any
 from recbole_llmfashion.config.keys import properties_folder
 from recbole_llmfashion.config.yaml_files import read_yaml
 from recbole_llmfashion.study.report import assemble
-from recbole_llmfashion.study.report.document import Cell, Column, Document, Table, TableRow
-from recbole_llmfashion.study.request import OWN, Request
+from recbole_llmfashion.study.report.document import Cell, Column, Document, ReportTable, TableRow
+from recbole_llmfashion.study.request import OWN, StudyRequest
 from recbole_llmfashion.study.runner import Entry, Outcome, Runner
 
 LABELS = {
@@ -34,7 +34,7 @@ CHOICES = {
     "12-text-index": "item_index: text",
 }
 UNTRAINED = {"10-untrained-backbone": "backbone without simulator pre-training"}  # of the backbone that ships alone
-# Table 3 on luggage_bags, private data: Recall@10, NDCG@10, MRR
+# ReportTable 3 on luggage_bags, private data: Recall@10, NDCG@10, MRR
 PAPER = {
     OWN: (0.2786, 0.2037, 0.1804),
     "(1) w/o product attributes": (0.2293, 0.1396, 0.1117),
@@ -66,23 +66,23 @@ def choices(embedded: bool) -> list[Entry]:
     return _entries(CHOICES | (UNTRAINED if embedded else {}))
 
 
-def ablation(request: Request, runner: Runner) -> Document:
+def ablation(request: StudyRequest, runner: Runner) -> Document:
     """Runs the paper's eight rows and ours."""
     rows = runner.run([*entries(), *choices(assemble.embedded(runner))])
     lines = assemble.with_costs(rows)
     paper, ours = ([line for line in lines if (line.label in PAPER) is of_paper] for of_paper in (True, False))
     default = next(line for line in ours if line.label == FUSION)
-    document = assemble.document(request, runner, f"Ablation on {request.dataset} (the paper's Table 3)", rows)
+    document = assemble.document(request, runner, f"Ablation on {request.dataset} (the paper's ReportTable 3)", rows)
     document.tables = [
-        Table("table3", "Test metrics", [*assemble.METRICS, *assemble.COST], lines, notes(rows, runner)),
-        Table(
+        ReportTable("table3", "Test metrics", [*assemble.METRICS, *assemble.COST], lines, notes(rows, runner)),
+        ReportTable(
             "shares",
             "What is left of the whole, here and in the paper",
             [Column("here", "NDCG@10 here, of ours", "share"), Column("paper", "in the paper, of ours", "share")],
             [_share(line, paper[0], PAPER[line.label][1] / PAPER[OWN][1]) for line in paper],
             ["The paper's numbers are of its own luggage and bags, which are private: the pattern counts."],
         ),
-        Table(
+        ReportTable(
             "choices",
             "Our own choices, as parts of the default",
             [Column("here", "NDCG@10 here, of the default", "share")],

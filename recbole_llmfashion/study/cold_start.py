@@ -13,8 +13,8 @@ from recbole_llmfashion.evaluation.result_table import COLUMNS
 from recbole_llmfashion.evaluation.significance import metric_values
 from recbole_llmfashion.study.compare import entries
 from recbole_llmfashion.study.report import assemble
-from recbole_llmfashion.study.report.document import Column, Document, Table, TableRow
-from recbole_llmfashion.study.request import ID_MODELS, Request
+from recbole_llmfashion.study.report.document import Column, Document, ReportTable, TableRow
+from recbole_llmfashion.study.request import ID_MODELS, StudyRequest
 from recbole_llmfashion.study.runner import Entry, Outcome, Runner
 
 OPTIONS = {"plus_cold": "True"}
@@ -49,7 +49,7 @@ def part_row(label: str, outcomes: Sequence[Outcome], keep: set[str], inside: bo
     return TableRow(label, dict(cells))
 
 
-def cold_start(request: Request, runner: Runner) -> Document:
+def cold_start(request: StudyRequest, runner: Runner) -> Document:
     """Metrics on cold and on warm targets."""
     chosen = entries(request.models) + (plus_cold(request.models) if request.flag("plus_cold") else [])
     rows = runner.run(chosen)
@@ -58,8 +58,8 @@ def cold_start(request: Request, runner: Runner) -> Document:
     ranks = assemble.all_ranks(rows).drop_duplicates("user")
     cold = int((~ranks["target"].isin(seen)).sum())
     document.tables = [
-        Table("cold", "Cold targets: never in the training part", assemble.METRICS, _part(rows, seen, False)),
-        Table("warm", "Warm targets", assemble.METRICS, _part(rows, seen, True)),
+        ReportTable("cold", "Cold targets: never in the training part", assemble.METRICS, _part(rows, seen, False)),
+        ReportTable("warm", "Warm targets", assemble.METRICS, _part(rows, seen, True)),
         _counts(ranks, cold, len(seen), len(runner.loaders(request.dataset).dataset.catalogue)),
     ]
     document.figures = [assemble.bars("cold_start", f"Cold targets of {request.dataset}", document.tables[0].rows)]
@@ -75,7 +75,7 @@ def _part(rows: assemble.Rows, seen: set[str], inside: bool) -> list[TableRow]:
     return [part_row(label, found, seen, inside) for label, found in rows.items()]
 
 
-def _counts(ranks: pd.DataFrame, cold: int, seen: int, items: int) -> Table:
+def _counts(ranks: pd.DataFrame, cold: int, seen: int, items: int) -> ReportTable:
     columns = [Column("count", "count", "count"), Column("share", "%", "share")]
     lines = [
         TableRow("cold test targets", {"count": cold, "share": cold / max(1, len(ranks))}, ranked=False),
@@ -88,4 +88,4 @@ def _counts(ranks: pd.DataFrame, cold: int, seen: int, items: int) -> Table:
             ranked=False,
         ),
     ]
-    return Table("counts", "What is cold", columns, lines, label="")
+    return ReportTable("counts", "What is cold", columns, lines, label="")

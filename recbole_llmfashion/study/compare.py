@@ -13,12 +13,12 @@ from recbole_llmfashion.study.report.document import (
     Cell,
     Column,
     Document,
-    Table,
+    ReportTable,
     TableRow,
     Value,
 )
 from recbole_llmfashion.study.report.significance_table import significance_table
-from recbole_llmfashion.study.request import OWN, Request, label_of
+from recbole_llmfashion.study.request import OWN, StudyRequest, label_of
 from recbole_llmfashion.study.runner import Entry, Runner
 
 TESTED = ("ndcg@10", "recall@10")  # metrics whose differences are tested
@@ -29,12 +29,12 @@ def entries(models: Sequence[str]) -> list[Entry]:
     return [Entry(label_of(model), model) for model in models]
 
 
-def compare(request: Request, runner: Runner) -> Document:
+def compare(request: StudyRequest, runner: Runner) -> Document:
     """Runs every model and compares LLMFashionRec with each."""
     rows = runner.run(entries(request.models))
     lines = assemble.with_costs(rows)
-    document = assemble.document(request, runner, f"Comparison on {request.dataset} (the paper's Table 2)", rows)
-    table = Table("table2", "Test metrics", [*assemble.METRICS, *assemble.COST], lines)
+    document = assemble.document(request, runner, f"Comparison on {request.dataset} (the paper's ReportTable 2)", rows)
+    table = ReportTable("table2", "Test metrics", [*assemble.METRICS, *assemble.COST], lines)
     document.tables = [table]
     ran = [line.label for line in lines if not line.reason]
     if OWN in ran and len(ran) > 1:
@@ -47,10 +47,10 @@ def compare(request: Request, runner: Runner) -> Document:
     return document
 
 
-def _improvement(lines: Sequence[TableRow]) -> Table:
+def _improvement(lines: Sequence[TableRow]) -> ReportTable:
     """LLMFashionRec against the best other row, in per cent."""
     own = next(line for line in lines if line.label == OWN)
-    table = Table(
+    table = ReportTable(
         "improvement",
         f"{OWN} against the best other row",
         [

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from recbole_llmfashion.study.report import assemble
-from recbole_llmfashion.study.report.document import Column, Document, Table, TableRow
-from recbole_llmfashion.study.request import OWN, Request
+from recbole_llmfashion.study.report.document import Column, Document, ReportTable, TableRow
+from recbole_llmfashion.study.request import OWN, StudyRequest
 from recbole_llmfashion.study.runner import Entry, Outcome, Runner
 
 AS_THE_PAPER: dict[str, Any] = {
@@ -40,14 +40,14 @@ def entries() -> list[Entry]:
     return [Entry(label, OWN, AS_THE_PAPER | keys) for label, keys in CURRICULUM.items()]
 
 
-def curriculum(request: Request, runner: Runner) -> Document:
+def curriculum(request: StudyRequest, runner: Runner) -> Document:
     """Runs the three rows."""
     rows = runner.run(entries())
     lines = assemble.with_costs(rows)
     document = assemble.document(request, runner, f"The curriculum on {request.dataset} (the paper's 4.3)", rows)
     document.tables = [
-        Table("metrics", "Test metrics", [*assemble.METRICS, *assemble.COST], lines),
-        Table(
+        ReportTable("metrics", "Test metrics", [*assemble.METRICS, *assemble.COST], lines),
+        ReportTable(
             "answers",
             "What was said to the test rows, and the training prompts' perplexity at the end",
             SAID,

@@ -8,15 +8,15 @@ from dataclasses import replace
 
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.study.report import assemble
-from recbole_llmfashion.study.report.document import Column, Document, Figure, Series, Table, TableRow
-from recbole_llmfashion.study.request import Request, label_of
+from recbole_llmfashion.study.report.document import Column, Document, Figure, ReportTable, Series, TableRow
+from recbole_llmfashion.study.request import StudyRequest, label_of
 from recbole_llmfashion.study.runner import Entry, Runner
 
 OPTIONS = {"shares": "1,5,10,25,50,100"}
 METRIC = "ndcg@10"
 
 
-def shares(request: Request) -> list[float]:
+def shares(request: StudyRequest) -> list[float]:
     """The shares in per cent.
 
     Raises:
@@ -45,14 +45,14 @@ def entries(models: Sequence[str], wanted: Sequence[float]) -> list[Entry]:
     ]
 
 
-def low_resource(request: Request, runner: Runner) -> Document:
+def low_resource(request: StudyRequest, runner: Runner) -> Document:
     """Runs every model with every share."""
     wanted = shares(request)
     rows = runner.run(entries(request.models, wanted))
     lines = {name: assemble.row(name, found) for name, found in rows.items()}
     document = assemble.document(request, runner, f"Low resource on {request.dataset} (the paper's Figure 6)", rows)
     columns = [Column(f"{share:g}", f"{share:g} %") for share in wanted]
-    table = Table("low_resource", "NDCG@10 by the share of training users", columns, [])
+    table = ReportTable("low_resource", "NDCG@10 by the share of training users", columns, [])
     for model in request.models:
         of_model = {f"{share:g}": lines[label(model, share)] for share in wanted}
         cells = {key: line.cells.get(METRIC) for key, line in of_model.items()}
@@ -62,7 +62,7 @@ def low_resource(request: Request, runner: Runner) -> Document:
         )
         table.notes += [f"{label_of(model)}, {reason}" for reason in reasons if len(reasons) < len(cells)]
     every = [replace(line, ranked=False) for line in lines.values()]
-    document.tables = [table, Table("all", "Every row", assemble.METRICS, every)]
+    document.tables = [table, ReportTable("all", "Every row", assemble.METRICS, every)]
     document.figures = [
         Figure(
             "low_resource",

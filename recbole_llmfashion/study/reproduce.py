@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from recbole_llmfashion.evaluation.result_table import COLUMNS
 from recbole_llmfashion.study import ablation, cold_start, compare, low_resource
 from recbole_llmfashion.study.report import assemble
-from recbole_llmfashion.study.report.document import METRIC_TITLES, Column, Document, Table, TableRow
-from recbole_llmfashion.study.request import ID_MODELS, OWN, TEXT_MODELS, Request, label_of
+from recbole_llmfashion.study.report.document import METRIC_TITLES, Column, Document, ReportTable, TableRow
+from recbole_llmfashion.study.request import ID_MODELS, OWN, TEXT_MODELS, StudyRequest, label_of
 from recbole_llmfashion.study.runner import Entry, Runner
 
 OPTIONS = {"shares": "10,100", "targets": "none"}
@@ -123,7 +123,7 @@ def resource_claims(numbers: Numbers, low: float, high: float) -> list[Claim]:
     ]
 
 
-def repeat(request: Request, runner: Runner) -> Document:
+def reproduce(request: StudyRequest, runner: Runner) -> Document:
     """Runs (or finds) every row that a claim is about."""
     rows = runner.run(compare.entries(request.models))
     parts = {"compare": rows, "ablation": runner.run(ablation.entries())}
@@ -146,7 +146,7 @@ def repeat(request: Request, runner: Runner) -> Document:
     document = assemble.document(request, runner, f"The paper's claims on {request.dataset}", everything)
     columns = [Column("verdict", "verdict", "text"), Column("figures", "figures (NDCG@10 where none is named)", "text")]
     lines = [TableRow(c.said, {"verdict": c.verdict, "figures": c.figures}, ranked=False) for c in claims]
-    document.tables = [Table("claims", "Claims", columns, lines, label="claim")]
+    document.tables = [ReportTable("claims", "Claims", columns, lines, label="claim")]
     return document
 
 
@@ -155,7 +155,7 @@ def _numbers(lines: list[TableRow]) -> dict[str, float]:
     return {label: value for label, value in found.items() if value is not None}
 
 
-def _zero_shot_claims(request: Request, runner: Runner) -> list[Claim]:
+def _zero_shot_claims(request: StudyRequest, runner: Runner) -> list[Claim]:
     said = "Ours is above Recformer in zero-shot"
     if request.options["targets"] == "none":
         return [Claim(said, None, "no --targets=B,C were given")]

@@ -19,14 +19,14 @@ USAGE = (
 )
 ID_MODELS = ("GRU4Rec", "SASRec", "BERT4Rec", "NextItNet", "CORE")
 TEXT_MODELS = ("Recformer", "RecformerQuery", "LLMFashionRec")
-FLOORS = ("Popularity", "SeqKNN", "QueryMemory")
-MODELS = (*ID_MODELS, *TEXT_MODELS, *FLOORS)
+SIMPLE_BASELINES = ("Popularity", "SeqKNN", "QueryMemory")
+MODELS = (*ID_MODELS, *TEXT_MODELS, *SIMPLE_BASELINES)
 OWN = "LLMFashionRec"
 LABELS = {"RecformerQuery": "Recformer w/ query"}
 
 
 @dataclass(frozen=True)
-class Request:
+class StudyRequest:
     """A study's command line.
 
     Args:
@@ -68,7 +68,7 @@ def label_of(model: str) -> str:
 
 def parse(
     study: str, argv: Sequence[str], options: Mapping[str, str], models: Sequence[str] = MODELS, seeds: int = 3
-) -> Request:
+) -> StudyRequest:
     """A study's words.
 
     Args:
@@ -96,4 +96,4 @@ def parse(
             raise UserError(f"command line: study {study} wants --{name}; {USAGE}")
     overrides = {"tuned": True} | {key: read_value(key, text) for key, text in given.items()}
     command = shlex.join(["recbole-llmfashion", "study", study, *argv])
-    return Request(study, dataset, names, count, output, files, own, overrides, command)
+    return StudyRequest(study, dataset, names, count, output, files, own, overrides, command)

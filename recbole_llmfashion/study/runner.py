@@ -15,7 +15,7 @@ import pandas as pd
 
 from recbole_llmfashion import __version__
 from recbole_llmfashion.config.configurator import LLMFashionConfig, load_config
-from recbole_llmfashion.config.keys import PLACES, keys_of
+from recbole_llmfashion.config.keys import RUNTIME_KEYS, keys_of
 from recbole_llmfashion.data.atomic.folder import AtomicFolder, folder_sha256, read_folder
 from recbole_llmfashion.data.loaders import Loaders, find_dataset, make_loaders, stage_root
 from recbole_llmfashion.errors import UserError
@@ -23,7 +23,7 @@ from recbole_llmfashion.evaluation.result import Result, model_entry
 from recbole_llmfashion.quick_start.experiment import reason, run_experiment
 from recbole_llmfashion.quick_start.registry import get_model
 from recbole_llmfashion.stage_store import StageStore
-from recbole_llmfashion.study.request import Request
+from recbole_llmfashion.study.request import StudyRequest
 
 _SIBLINGS = ("CORE", "LLMFashionRec")  # models whose keys reach the rows of other models
 KNOWN = (*_SIBLINGS, "Recformer", "RecformerQuery", "QueryMemory", "SeqKNN", "Popularity")
@@ -69,7 +69,7 @@ class Runner:
         ran: every row so far, by label.
     """
 
-    def __init__(self, request: Request) -> None:
+    def __init__(self, request: StudyRequest) -> None:
         self.request = request
         self.ran: dict[str, list[Outcome]] = {}
         self._hashes: dict[str, str] = {}
@@ -139,7 +139,7 @@ class Runner:
         name = json.dumps([entry.model, dict(entry.keys), entry.dataset, seed], sort_keys=True, default=str)
         if name not in self._values:
             config = self.config(entry, seed)
-            known = keys_of(config.model_class) - PLACES
+            known = keys_of(config.model_class) - RUNTIME_KEYS
             # a key that came later: rows that leave it at its default stay the rows that they were
             defaults = {"mask_history": False, "index": "flat"}
             known -= {key for key, value in defaults.items() if config.final_config_dict.get(key) == value}

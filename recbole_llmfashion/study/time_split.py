@@ -15,8 +15,8 @@ from recbole_llmfashion.data.atomic.folder import read_folder
 from recbole_llmfashion.data.dataset import ORDER_ONLY_BELOW, RECOMMEND_TIME
 from recbole_llmfashion.study.compare import entries
 from recbole_llmfashion.study.report import assemble
-from recbole_llmfashion.study.report.document import Column, Document, Table, TableRow
-from recbole_llmfashion.study.request import Request
+from recbole_llmfashion.study.report.document import Column, Document, ReportTable, TableRow
+from recbole_llmfashion.study.request import StudyRequest
 from recbole_llmfashion.study.runner import Entry, Outcome, Runner
 
 UNFILTERED = "leave-one-out, unfiltered clicks"
@@ -28,7 +28,7 @@ PROTOCOLS: dict[str, dict[str, object]] = {
 FUTURE = Column("future", "future items@10", "share")
 
 
-def time_split(request: Request, runner: Runner) -> Document:
+def time_split(request: StudyRequest, runner: Runner) -> Document:
     """Runs every model under each protocol."""
     title = f"Leave-one-out and a global time split on {request.dataset}"
     files = read_folder(runner.folder(request.dataset), request.dataset)
@@ -36,7 +36,7 @@ def time_split(request: Request, runner: Runner) -> Document:
         document = assemble.document(request, runner, title, {})
         why = "not applicable: the timestamps are an order, not dates"
         lines = [TableRow(name, reason=why) for name in PROTOCOLS]
-        document.tables = [Table("time_split", title, assemble.METRICS, lines, label="protocol")]
+        document.tables = [ReportTable("time_split", title, assemble.METRICS, lines, label="protocol")]
         return document
     clicked = bool((files.interactions["action"] == "click").any())
     protocols = {name: keys for name, keys in PROTOCOLS.items() if clicked or name != UNFILTERED}
@@ -52,11 +52,11 @@ def time_split(request: Request, runner: Runner) -> Document:
         named = {entry.label.removesuffix(f", {protocol}"): rows[entry.label] for entry in chosen[protocol]}
         lines = [with_future(assemble.row(label, found), found, moments, born) for label, found in named.items()]
         name = re.sub(r"\W+", "_", protocol)
-        document.tables.append(Table(name, protocol, [*assemble.METRICS, FUTURE], lines))
+        document.tables.append(ReportTable(name, protocol, [*assemble.METRICS, FUTURE], lines))
         document.figures.append(assemble.bars(name, f"{request.dataset}, {protocol}", lines))
     if not clicked:
         lines = [TableRow(UNFILTERED, reason="not applicable: the log has no clicks to filter")]
-        document.tables.append(Table("unfiltered", UNFILTERED, assemble.METRICS, lines, label="protocol"))
+        document.tables.append(ReportTable("unfiltered", UNFILTERED, assemble.METRICS, lines, label="protocol"))
     document.tables.append(facts(request, runner, files.interactions, protocols))
     document.notes.append(
         "future items@10: share of the first ten places that hold an item which nobody had acted on (or which was not "
@@ -111,8 +111,8 @@ def future_rate(ranks: pd.DataFrame, moments: Mapping[str, float], born: pd.Seri
 
 
 def facts(
-    request: Request, runner: Runner, interactions: pd.DataFrame, protocols: Mapping[str, Mapping[str, Any]]
-) -> Table:
+    request: StudyRequest, runner: Runner, interactions: pd.DataFrame, protocols: Mapping[str, Mapping[str, Any]]
+) -> ReportTable:
     """What a reader must know of the log: ties in time, targets that stand in their history, rows by protocol."""
     tied = interactions.duplicated(["user_id", "timestamp"], keep=False).mean()
     lines = [TableRow("item actions that share a timestamp of their user", {"share": float(tied)}, ranked=False)]
@@ -123,7 +123,7 @@ def facts(
         for part in ("train", "valid", "test"):
             count = len(getattr(loaders, part)._dataset)
             lines.append(TableRow(f"{part} rows, {protocol}", {"count": count}, ranked=False))
-    return Table(
+    return ReportTable(
         "facts", "The log", [Column("share", "%", "share"), Column("count", "count", "count")], lines, label=""
     )
 

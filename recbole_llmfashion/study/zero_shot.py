@@ -7,8 +7,8 @@ Recformer: with and without its own pre-training. ID models have no row for an i
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.quick_start.registry import get_model
 from recbole_llmfashion.study.report import assemble
-from recbole_llmfashion.study.report.document import Document, Figure, Series, Table, TableRow
-from recbole_llmfashion.study.request import FLOORS, ID_MODELS, OWN, Request, label_of
+from recbole_llmfashion.study.report.document import Document, Figure, ReportTable, Series, TableRow
+from recbole_llmfashion.study.request import ID_MODELS, OWN, SIMPLE_BASELINES, StudyRequest, label_of
 from recbole_llmfashion.study.runner import Entry, Runner
 
 OPTIONS = {"source": "", "targets": ""}
@@ -30,12 +30,12 @@ def variants(model: str) -> dict[str, dict[str, object]]:
 
 def reason(model: str) -> str:
     """Why a model has no zero-shot row."""
-    if model in FLOORS:
+    if model in SIMPLE_BASELINES:
         return "not applicable: a floor is a count over the target's own log"
     return "not applicable: an ID model has no embedding for an item of another dataset"
 
 
-def zero_shot(request: Request, runner: Runner) -> Document:
+def zero_shot(request: StudyRequest, runner: Runner) -> Document:
     """Runs the rows that apply on every target."""
     targets = [name.strip() for name in request.options["targets"].split(",") if name.strip()]
     if request.dataset in targets:
@@ -63,7 +63,7 @@ def zero_shot(request: Request, runner: Runner) -> Document:
             lines.append(line)
             series.setdefault(name, []).append(assemble.mean(line, "ndcg@10"))
         document.tables.append(
-            Table(f"zero_shot_{target}", f"{request.dataset} to {target}", assemble.METRICS, lines + absent)
+            ReportTable(f"zero_shot_{target}", f"{request.dataset} to {target}", assemble.METRICS, lines + absent)
         )
     document.figures = [
         Figure(
@@ -77,6 +77,6 @@ def zero_shot(request: Request, runner: Runner) -> Document:
     ]
     document.notes.append(
         "The ID list of LLMFashionRec is the generated ID itself: no row of the target trained a table of embeddings. "
-        f"Models without a row: {', '.join(m for m in (*ID_MODELS, *FLOORS) if m in request.models) or 'none'}."
+        f"Models without a row: {', '.join(m for m in (*ID_MODELS, *SIMPLE_BASELINES) if m in request.models) or 'none'}."
     )
     return document

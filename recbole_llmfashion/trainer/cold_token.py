@@ -60,7 +60,7 @@ def cold_items(counts: np.ndarray) -> ColdItems:
     return ColdItems(int(once[0]), stands_for, cold, len(once))
 
 
-class OneItemMore:
+class WiderDataset:
     """A dataset that claims one item more than it has: the parameters that grow with it have a row an item.
 
     Args:
@@ -83,14 +83,14 @@ class OneItemMore:
         return self.num(self._dataset.iid_field)
 
 
-def fresh_rows(model: nn.Module, wider: nn.Module, n_items: int, cold: Tensor) -> dict[str, Tensor]:
+def init_rows(model: nn.Module, wider: nn.Module, n_items: int, cold: Tensor) -> dict[str, Tensor]:
     """Freshly initialised rows of the cold items, in each parameter that has a row an item.
 
     A parameter may have further rows behind those of the items, as BERT4Rec's mask; they are none of ours.
 
     Args:
         model: built anew and not trained.
-        wider: the same class built on OneItemMore.
+        wider: the same class built on WiderDataset.
         n_items: rows of an item table, the pad included.
         cold: [C] int64 internal ids.
 
@@ -116,13 +116,15 @@ def fresh_rows(model: nn.Module, wider: nn.Module, n_items: int, cold: Tensor) -
     return rows
 
 
-def finish(model: nn.Module, token: int | None, cold: Tensor, fresh: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def apply_cold_rows(
+    model: nn.Module, token: int | None, cold: Tensor, fresh: Mapping[str, Tensor]
+) -> dict[str, Tensor]:
     """Gives the cold items their rows, fresh + token's, in place.
 
     Args:
         model: trained.
         token, cold: of ColdItems.
-        fresh: of `fresh_rows`.
+        fresh: of `init_rows`.
 
     Returns:
         the rows that stood there, as `fresh` has them.
@@ -139,13 +141,13 @@ def finish(model: nn.Module, token: int | None, cold: Tensor, fresh: Mapping[str
 
 
 @contextmanager
-def finished(model: nn.Module, items: ColdItems, fresh: Mapping[str, Tensor]) -> Iterator[None]:
+def cold_rows_applied(model: nn.Module, items: ColdItems, fresh: Mapping[str, Tensor]) -> Iterator[None]:
     """The model with its cold rows finished, for as long as the context lasts."""
-    before = finish(model, items.token, items.cold, fresh)
+    before = apply_cold_rows(model, items.token, items.cold, fresh)
     try:
         yield
     finally:
-        finish(model, None, items.cold, before)
+        apply_cold_rows(model, None, items.cold, before)
 
 
 class ColdTokenTrainer(Trainer):
@@ -155,14 +157,14 @@ class ColdTokenTrainer(Trainer):
     targets as they are, and the finished rows.
 
     Attributes:
-        items, fresh: of `cold_items` and `fresh_rows`; set before `fit`.
+        items, fresh: of `cold_items` and `init_rows`; set before `fit`.
     """
 
     items: ColdItems
     fresh: Mapping[str, Tensor]
 
     def _valid_epoch(self, valid_data: Any, show_progress: bool = False) -> Any:
-        with finished(self.model, self.items, self.fresh):
+        with cold_rows_applied(self.model, self.items, self.fresh):
             return super()._valid_epoch(valid_data, show_progress)
 
 

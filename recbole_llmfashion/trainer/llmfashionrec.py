@@ -19,22 +19,22 @@ from recbole_llmfashion.data.loaders import Loaders
 from recbole_llmfashion.data.tie_breaking import tie_rank
 from recbole_llmfashion.model.llmfashionrec import LLMFashionRec
 from recbole_llmfashion.pipeline import settings
-from recbole_llmfashion.pipeline.language_model import Engine
+from recbole_llmfashion.pipeline.language_model import LanguageModel
 from recbole_llmfashion.pipeline.pipeline import Pipeline, ZeroShot, answering_config, make_pipeline
 from recbole_llmfashion.pipeline.save import write_run
 from recbole_llmfashion.retrieval.fusion import Candidates
 from recbole_llmfashion.retrieval.ranking import FUSED, GROUPS, Ranking
-from recbole_llmfashion.retrieval.response_stats import Validity
+from recbole_llmfashion.retrieval.response_stats import ResponseStats
 from recbole_llmfashion.stage_store import StageStore
 from recbole_llmfashion.trainer.recbole_models import ValidCallback
-from recbole_llmfashion.trainer.staged import FloorTrainer
+from recbole_llmfashion.trainer.staged import StagedTrainer
 
 MIXUP_REPORTED = (1, 2, 3)  # docs/method.md, stage 3: report these on validation
 # the lists of which an ordinary row tells how good they are without the others, beside the ID and the title list
 ALONE: dict[Ranking, tuple[Ranking, ...]] = {"beams": ("mixup",), "fusion": ("beams", "mixup"), "mixup": ()}
 
 
-class LLMFashionRecTrainer(FloorTrainer):
+class LLMFashionRecTrainer(StagedTrainer):
     """RecBole's Trainer for LLMFashionRec.
 
     Attributes:
@@ -71,10 +71,10 @@ class LLMFashionRecTrainer(FloorTrainer):
     @staticmethod
     def check(config: LLMFashionConfig) -> None:
         """Values without meaning, and a source or a backbone that is not there, before hours of other stages."""
-        FloorTrainer.check(config)
+        StagedTrainer.check(config)
         answering = answering_config(config)
         settings.check(answering)
-        Engine.check(answering)
+        LanguageModel.check(answering)
 
     def fit(
         self, train_data: Any, valid_data: Any = None, callback_fn: ValidCallback | None = None, **kwargs: Any
@@ -134,7 +134,7 @@ class LLMFashionRecTrainer(FloorTrainer):
     def evaluate(self, eval_data: Any, load_best_model: bool = False, **kwargs: Any) -> Mapping[str, float]:
         """RecBole's evaluation of the current `ranking`; prompts and responses come from their stage."""
         self.pipeline.answer(eval_data)
-        self.model.validity = Validity()
+        self.model.validity = ResponseStats()
         return super().evaluate(eval_data, load_best_model=False, **kwargs)
 
     def evaluate_list(self, eval_data: Any, ranking: Ranking) -> Mapping[str, float]:

@@ -11,14 +11,14 @@ from typing import Any
 from recbole_llmfashion.config.configurator import LLMFashionConfig
 from recbole_llmfashion.data.loaders import Loaders
 from recbole_llmfashion.model.llmfashionrec import LLMFashionRec
-from recbole_llmfashion.model.query_memory import Parts, QueryMemory
+from recbole_llmfashion.model.query_memory import QueryMemory, QueryMemoryRankers
 from recbole_llmfashion.pipeline import settings
 from recbole_llmfashion.pipeline.pipeline import Pipeline
 from recbole_llmfashion.stage_store import StageStore
-from recbole_llmfashion.trainer.staged import FloorTrainer
+from recbole_llmfashion.trainer.staged import StagedTrainer
 
 
-class QueryMemoryTrainer(FloorTrainer):
+class QueryMemoryTrainer(StagedTrainer):
     """RecBole's Trainer for QueryMemory.
 
     Attributes:
@@ -32,7 +32,7 @@ class QueryMemoryTrainer(FloorTrainer):
     @staticmethod
     def check(config: LLMFashionConfig) -> None:
         """Raises UserError on keys of LLMFashionRec without meaning, before any model is trained."""
-        FloorTrainer.check(config)
+        StagedTrainer.check(config)
         settings.check(config.sibling(LLMFashionRec))
 
     def provide(self, loaders: Loaders, store: StageStore, core_table: Callable[[], Any]) -> None:
@@ -49,7 +49,7 @@ class QueryMemoryTrainer(FloorTrainer):
             query = queries[log.query_index[last]]
             return query, memory.top_products(query)[:shown] if memory is not None else ()
 
-        self.model.parts = Parts(last_query, self.pipeline.asked.title_list() if len(log) else _no_search)
+        self.model.parts = QueryMemoryRankers(last_query, self.pipeline.asked.title_list() if len(log) else _no_search)
 
     def evaluate(self, eval_data: Any, load_best_model: bool = False, **kwargs: Any) -> Mapping[str, float]:
         """RecBole's evaluation; what led the rows is counted anew."""

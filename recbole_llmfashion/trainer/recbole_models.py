@@ -28,10 +28,10 @@ from recbole_llmfashion.stage_store import StageStore, sha256_arrays, stage_seed
 from recbole_llmfashion.trainer.cold_token import (
     ColdItems,
     ColdTokenTrainer,
-    OneItemMore,
+    WiderDataset,
+    apply_cold_rows,
     cold_items,
-    finish,
-    fresh_rows,
+    init_rows,
 )
 
 FIT_FORMAT = 2  # of fit.json
@@ -58,7 +58,7 @@ def make_trainer(
     return trainer
 
 
-def trained(
+def train_or_load(
     config: LLMFashionConfig, loaders: Loaders, store: StageStore, callback_fn: ValidCallback | None = None
 ) -> Path:
     """The stage folder of a trained RecBole model: model.safetensors and fit.json.
@@ -118,7 +118,7 @@ def _fit(
     Path(trainer.saved_model_file).unlink()
     if cold is not None:
         model.load_state_dict(best)
-        finish(model, cold[0].token, cold[0].cold, cold[1])
+        apply_cold_rows(model, cold[0].token, cold[0].cold, cold[1])
         best = {name: tensor.cpu() for name, tensor in model.state_dict().items()}
     save_file({name: tensor.clone().contiguous() for name, tensor in best.items()}, folder / "model.safetensors")
     report = {
@@ -139,8 +139,8 @@ def _cold_rows(config: LLMFashionConfig, loaders: Loaders) -> tuple[ColdItems, d
     items, dataset = cold_items(loaders.dataset.popularity()), loaders.train._dataset
     init_seed(stage_seed(config["seed"], "cold_token"), config["reproducibility"])
     model = config.model_class(config, dataset)
-    wider = config.model_class(config, OneItemMore(dataset))
-    return items, fresh_rows(model, wider, dataset.item_num, items.cold)
+    wider = config.model_class(config, WiderDataset(dataset))
+    return items, init_rows(model, wider, dataset.item_num, items.cold)
 
 
 def _with_token(config: LLMFashionConfig, train: Any, items: ColdItems) -> Any:
@@ -156,7 +156,7 @@ def load_trained(config: LLMFashionConfig, loaders: Loaders, folder: Path) -> An
     return model.eval()
 
 
-def core_table(folder: Path) -> Any:
+def load_core_table(folder: Path) -> Any:
     """CORE's item embeddings [N, d] float32 by catalogue position.
 
     The pad row, which CORE trains as a negative, is left out.

@@ -13,11 +13,11 @@ from recbole_llmfashion.data.loaders import Loaders, find_dataset, make_loaders,
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.model.recformer.encoder import check_window
 from recbole_llmfashion.model.recformer.model import Recformer, check_attributes
-from recbole_llmfashion.model.recformer.stages import EMBEDDED, Learned, RecformerPipeline
+from recbole_llmfashion.model.recformer.stages import EMBEDDED, RecformerPipeline, TrainedRecformer
 from recbole_llmfashion.model.recformer.vocabulary import Vocabulary
 from recbole_llmfashion.stage_store import StageStore
 from recbole_llmfashion.trainer.recbole_models import ValidCallback, make_trainer
-from recbole_llmfashion.trainer.staged import FloorTrainer
+from recbole_llmfashion.trainer.staged import StagedTrainer
 
 CHOICES = {
     "recformer_type_init": ("broadcast", "normal"),
@@ -26,7 +26,7 @@ CHOICES = {
 }
 
 
-class RecformerTrainer(FloorTrainer):
+class RecformerTrainer(StagedTrainer):
     """RecBole's Trainer for Recformer and RecformerQuery.
 
     Attributes:
@@ -40,7 +40,7 @@ class RecformerTrainer(FloorTrainer):
     @staticmethod
     def check(config: LLMFashionConfig) -> None:
         """Values without meaning, and a backbone or a source that is not there."""
-        FloorTrainer.check(config)
+        StagedTrainer.check(config)
         check_attributes(config["recformer_attributes"])
         check_window(config["recformer_attention_window"])
         for key, values in CHOICES.items():
@@ -101,7 +101,7 @@ class RecformerTrainer(FloorTrainer):
             callback_fn or (lambda epoch, score: None),
         )
 
-    def _from_source(self) -> Learned:
+    def _from_source(self) -> TrainedRecformer:
         """What the same model's run on the source dataset makes, or has made."""
         config = source_config(self.config)
         loaders = make_loaders(config)
@@ -111,7 +111,7 @@ class RecformerTrainer(FloorTrainer):
         trainer.provide(loaders, StageStore(stage_root(config), self._store.on_stage), no_core)
         trainer.learn()
         self.pipeline = trainer.pipeline
-        return Learned(trainer.pipeline.vocabulary, trainer.pipeline.scorer.encoder)
+        return TrainedRecformer(trainer.pipeline.vocabulary, trainer.pipeline.scorer.encoder)
 
     def details(self, loaders: Loaders) -> dict[str, Any]:
         """What the stages measured, and where they were."""

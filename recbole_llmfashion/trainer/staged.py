@@ -16,7 +16,7 @@ from recbole_llmfashion.trainer.recbole_models import ValidCallback
 REPORTED = (*STEPS, "valid")  # what `fit` reports after; the last on every validation row, the others on report_users
 
 
-class FloorTrainer(Trainer):
+class StagedTrainer(Trainer):
     """RecBole's Trainer for models that learn nothing by gradient: `fit` is one validation.
 
     Attributes:

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from recbole_llmfashion.tuning.trial_log import FAILED, STOPPED, Journal, Trial
+from recbole_llmfashion.tuning.trial_log import FAILED, STOPPED, Trial, TrialLog
 from recbole_llmfashion.versions import versions
 
 SETTINGS = "search.json"
@@ -37,7 +37,7 @@ class Header:
     seed: int
 
 
-def table(header: Header, journal: Journal, keys: Sequence[str]) -> str:
+def table(header: Header, journal: TrialLog, keys: Sequence[str]) -> str:
     """The trials, best first, in Markdown."""
     sign = -1 if header.bigger else 1
     best = journal.best(header.bigger)
@@ -83,7 +83,7 @@ def _text(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def _verdict(header: Header, journal: Journal, best: Trial | None) -> str:
+def _verdict(header: Header, journal: TrialLog, best: Trial | None) -> str:
     ended = f"{len(journal.ended())} of {header.trials} trials ended in {journal.elapsed() / 60:.1f} minutes"
     if best is None:
         return f"{ended}; none finished, so there is no best.yaml."
@@ -92,7 +92,7 @@ def _verdict(header: Header, journal: Journal, best: Trial | None) -> str:
     return f"{ended}; best: trial {best.number} with {header.metric} {best.value:.4f}{against}."
 
 
-def frame(journal: Journal) -> pd.DataFrame:
+def frame(journal: TrialLog) -> pd.DataFrame:
     """A row a trial: number, status, value, reports, seconds, what it cost, its keys as `key/<name>`."""
     rows = []
     for trial in journal.trials.values():
@@ -115,7 +115,7 @@ def frame(journal: Journal) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def best_yaml(header: Header, journal: Journal) -> str:
+def best_yaml(header: Header, journal: TrialLog) -> str:
     """The best trial's keys, as --config_files takes them."""
     best = journal.best(header.bigger)
     if best is None:
@@ -130,7 +130,7 @@ def best_yaml(header: Header, journal: Journal) -> str:
     return "\n".join(comments) + "\n" + yaml.safe_dump(best.keys, sort_keys=False)
 
 
-def write(folder: Path, header: Header, journal: Journal, keys: Sequence[str]) -> None:
+def write(folder: Path, header: Header, journal: TrialLog, keys: Sequence[str]) -> None:
     """table.md, trials.parquet, best.yaml where a trial finished, and why the failed ones failed."""
     (folder / "table.md").write_text(table(header, journal, keys), encoding="utf-8")
     frame(journal).to_parquet(folder / "trials.parquet", index=False)

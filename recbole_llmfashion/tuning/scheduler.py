@@ -15,16 +15,16 @@ from ray import tune
 from ray.tune.experiment.trial import Trial as Experiment
 from ray.tune.schedulers import ASHAScheduler, FIFOScheduler
 
-from recbole_llmfashion.distributed.cluster import slots
+from recbole_llmfashion.distributed.cluster import max_concurrent_trials
 from recbole_llmfashion.tuning.objective import END, STEP, VALUE
-from recbole_llmfashion.tuning.searcher import Proposals, SearchSettings
+from recbole_llmfashion.tuning.searcher import JournalSearcher, SearchSettings
 from recbole_llmfashion.tuning.space import Space
-from recbole_llmfashion.tuning.trial_log import FAILED, FINISHED, STOPPED, Journal, Trial
+from recbole_llmfashion.tuning.trial_log import FAILED, FINISHED, STOPPED, Trial, TrialLog
 
 DEATHS = 1  # how often a trial whose process died (a lost node, the system's out-of-memory killer) is tried again
 
 
-class Recorder(tune.Callback):
+class TrialLogCallback(tune.Callback):
     """Writes what trials report and how they end into the journal.
 
     Args:
@@ -33,11 +33,11 @@ class Recorder(tune.Callback):
         on_end: called after each end, with the trial as the journal has it.
     """
 
-    def __init__(self, journal: Journal, proposals: Proposals, on_end: Callable[[Trial], None]) -> None:
+    def __init__(self, journal: TrialLog, proposals: JournalSearcher, on_end: Callable[[Trial], None]) -> None:
         self._journal, self._proposals, self._on_end = journal, proposals, on_end
 
     def __getstate__(self) -> dict[str, Any]:
-        """Nothing, as for `Proposals`."""
+        """Nothing, as for `JournalSearcher`."""
         return {}
 
     def on_trial_result(
@@ -68,7 +68,7 @@ class Recorder(tune.Callback):
         self._on_end(self._journal.trials[number])
 
 
-class Unhurried(FIFOScheduler):
+class NewestFirstScheduler(FIFOScheduler):
     """No trial is stopped; a free worker takes the newest of the trials that wait.
 
     Ray gives it the oldest, whose own worker is being started, and drops that worker: where a trial is shorter than a
@@ -81,7 +81,7 @@ class Unhurried(FIFOScheduler):
         return next(pending, None)
 
 
-class Halving(Unhurried, ASHAScheduler):
+class PatientASHA(NewestFirstScheduler, ASHAScheduler):
     """Ray's ASHA (arXiv 1810.05934), but for the defaults, which run to their end so that a gain can be told, and for
     trials that have made their last report, which have nothing left to save.
 
@@ -110,7 +110,7 @@ def search(
     objective: Callable[[dict[str, Any]], None],
     space: Space,
     settings: SearchSettings,
-    journal: Journal,
+    journal: TrialLog,
     defaults: Mapping[str, Any] | None,
     on_end: Callable[[Trial], None],
     reporter: tune.ProgressReporter | None,
@@ -119,12 +119,12 @@ def search(
     left = settings.num_samples - len(journal.ended())
     if left <= 0:
         return
-    # Ray asks a searcher for one trial at a time, which leaves none for a worker that is being started, see Unhurried.
-    os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(max(2, slots(settings.cpus, settings.gpus)))
-    proposals = Proposals(space, settings, journal, defaults)
-    scheduler: Any = Unhurried()
+    # Ray asks a searcher for one trial at a time, which leaves none for a worker that is being started, see NewestFirstScheduler.
+    os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(max(2, max_concurrent_trials(settings.cpus, settings.gpus)))
+    proposals = JournalSearcher(space, settings, journal, defaults)
+    scheduler: Any = NewestFirstScheduler()
     if settings.grace_period:
-        scheduler = Halving(
+        scheduler = PatientASHA(
             settings, lambda trial: journal.trials[proposals.number_of[trial.trial_id]].keys == defaults
         )
     storage = tempfile.mkdtemp(prefix="recbole_llmfashion_search_")
@@ -144,7 +144,7 @@ def search(
             run_config=tune.RunConfig(
                 storage_path=storage,
                 failure_config=tune.FailureConfig(max_failures=DEATHS),
-                callbacks=[Recorder(journal, proposals, on_end)],
+                callbacks=[TrialLogCallback(journal, proposals, on_end)],
                 progress_reporter=reporter,
                 verbose=1 if reporter is not None else 0,
             ),

@@ -16,7 +16,7 @@ from ray.tune.search.optuna import OptunaSearch
 
 from recbole_llmfashion.tuning.objective import VALUE
 from recbole_llmfashion.tuning.space import Domain, Space
-from recbole_llmfashion.tuning.trial_log import FAILED, Journal
+from recbole_llmfashion.tuning.trial_log import FAILED, TrialLog
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class SearchSettings:
         return "max" if self.bigger else "min"
 
 
-class Proposals(Searcher):
+class JournalSearcher(Searcher):
     """Hands out trials: first what a kill cut off, then the defaults, then what the method draws.
 
     Args:
@@ -60,7 +60,7 @@ class Proposals(Searcher):
         defaults: values of the keys without a search, tried first; None where they lie outside the space.
     """
 
-    def __init__(self, space: Space, settings: SearchSettings, journal: Journal, defaults: Mapping[str, Any] | None):
+    def __init__(self, space: Space, settings: SearchSettings, journal: TrialLog, defaults: Mapping[str, Any] | None):
         super().__init__(metric=VALUE, mode=settings.mode)
         self._space, self._journal = space, journal
         self.number_of: dict[str, int] = {}

@@ -39,7 +39,7 @@ class Trial:
     details: dict[str, Any] = field(default_factory=dict)
 
 
-class Journal:
+class TrialLog:
     """Appends events and rebuilds the trials from them.
 
     Args:

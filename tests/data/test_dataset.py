@@ -10,7 +10,7 @@ from recbole_llmfashion.data.dataset import HISTORY_LENGTH, RECOMMEND_TIME
 from recbole_llmfashion.data.loaders import make_loaders, rows_sha256
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.stage_store import StageStore
-from recbole_llmfashion.trainer.recbole_models import load_trained, make_trainer, trained
+from recbole_llmfashion.trainer.recbole_models import load_trained, make_trainer, train_or_load
 from tests.helpers.fakes import INTER, purchases_only, write_tiny
 
 
@@ -112,7 +112,7 @@ def test_purchase_only_rows_and_sasrec_metrics_are_recboles_own(tmp_path):
         },
     )  # fmt: skip
     ours = make_loaders(config)
-    folder = trained(config, ours, StageStore(tmp_path / "stages"))
+    folder = train_or_load(config, ours, StageStore(tmp_path / "stages"))
     our_metrics = make_trainer(config, load_trained(config, ours, folder)).evaluate(ours.test, load_best_model=False)
 
     from recbole.data.utils import data_preparation

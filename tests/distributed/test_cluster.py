@@ -8,7 +8,7 @@ from ray._private import ray_constants, worker
 from ray._private.runtime_env import uv_runtime_env_hook
 
 from recbole_llmfashion.distributed import cluster as cluster_module
-from recbole_llmfashion.distributed.cluster import cluster, differing, workers_like_here
+from recbole_llmfashion.distributed.cluster import cluster, use_current_environment, version_mismatch
 from recbole_llmfashion.errors import UserError
 
 
@@ -18,7 +18,7 @@ def test_under_uv_the_workers_take_the_interpreter_that_runs_here(monkeypatch):
     monkeypatch.setenv("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "1")
     monkeypatch.setattr(uv_runtime_env_hook, "_get_uv_run_cmdline", lambda: ["uv", "run", "pytest"])
     assert worker._maybe_modify_runtime_env(None, False)["py_executable"].startswith("uv run")
-    workers_like_here()
+    use_current_environment()
     assert worker._maybe_modify_runtime_env(None, False) is None
 
 
@@ -63,7 +63,7 @@ HERE = {"python": "3.11.7", "recbole_llmfashion": "0.2.0", "torch": "2.15.0"}
     ],
 )
 def test_what_a_node_has_otherwise(there, said):
-    assert differing(HERE | there, HERE) == said
+    assert version_mismatch(HERE | there, HERE) == said
 
 
 @pytest.mark.parametrize(

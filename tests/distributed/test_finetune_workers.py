@@ -12,15 +12,15 @@ import torch
 from ray import cloudpickle
 from safetensors.torch import load_file
 
-from recbole_llmfashion.config.keys import PLACES
+from recbole_llmfashion.config.keys import RUNTIME_KEYS
 from recbole_llmfashion.distributed import finetune_workers
 from recbole_llmfashion.distributed.cluster import cluster
 from recbole_llmfashion.distributed.finetune_workers import finetune_on_workers, share
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.llm.finetuning.finetune import CheckpointFolder
-from recbole_llmfashion.llm.finetuning.job import BackboneChoice, Finetuning
+from recbole_llmfashion.llm.finetuning.job import BackboneSpec, FinetuneJob
 from recbole_llmfashion.llm.modeling.backbone import load_tokenizer
-from recbole_llmfashion.pipeline.language_model import Engine
+from recbole_llmfashion.pipeline.language_model import LanguageModel
 from recbole_llmfashion.stage_store import StageStore
 from tests.helpers.fakes import SMALL
 from tests.helpers.training import SETTINGS, STEPS, examples, item_index
@@ -40,9 +40,9 @@ class Deadly:
 
 
 def arm(killed, source):
-    from recbole_llmfashion.llm.finetuning.train_step import Training
+    from recbole_llmfashion.llm.finetuning.train_step import TrainStep
 
-    step = Training.step
+    step = TrainStep.step
 
     def dying(self, batches):
         if self.optimizer.steps == 5 and self.ranks.rank == 1 and not Path(killed).exists():
@@ -50,14 +50,14 @@ def arm(killed, source):
             os.kill(os.getpid(), signal.SIGKILL)
         return step(self, batches)
 
-    Training.step = dying
+    TrainStep.step = dying
     return load_tokenizer(source)
 
 
 def work(place, speech=None, **changed):
     index = item_index(BACKBONE)
-    return Finetuning(
-        BackboneChoice(BACKBONE, "none", "fp32", "cpu"),
+    return FinetuneJob(
+        BackboneSpec(BACKBONE, "none", "fp32", "cpu"),
         examples(index),
         index,
         speech or load_tokenizer(BACKBONE),
@@ -134,7 +134,7 @@ def test_too_many_workers_are_one_line(nodes, said):
 
 
 def test_who_computes_has_no_share_in_any_digest():
-    assert {"num_train_workers", "ray_address"} <= PLACES
+    assert {"num_train_workers", "ray_address"} <= RUNTIME_KEYS
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -149,10 +149,10 @@ def test_ray_is_asked_for_several_workers_alone(tmp_path, monkeypatch, workers):
         "quantization": "none",
     }
     config |= {"compute_dtype": "fp32", "device": "cpu", "checkpoint_steps": 2, "ray_address": "10.0.0.9:6379"}
-    engine = Engine(config | {"num_train_workers": workers}, StageStore(tmp_path))
+    engine = LanguageModel(config | {"num_train_workers": workers}, StageStore(tmp_path))
     engine._examples, engine._index, engine._speech, engine._finetuning = [], None, None, SETTINGS
     engine._adapter_inputs = {"settings": "these"}
-    monkeypatch.setattr(Finetuning, "run", lambda self, folder: asked.append(("here", self.checkpoint.path, folder)))
+    monkeypatch.setattr(FinetuneJob, "run", lambda self, folder: asked.append(("here", self.checkpoint.path, folder)))
     monkeypatch.setattr(finetune_workers, "finetune_on_workers", lambda work, *rest: asked.append(("ray", *rest)))
     engine._finetune(tmp_path / "adapter")
     running = engine.store.running("adapter", engine._adapter_inputs)

@@ -85,7 +85,7 @@ def test_a_number_in_the_clusters_takes_a_byte(tmp_path):
 
 def test_of_few_vectors_every_one_is_looked_at():
     assert (
-        not approximate_index.worth(UNIT[:999], "ivf")
-        and approximate_index.worth(UNIT, "hnsw")
-        and not approximate_index.worth(UNIT, "flat")
+        not approximate_index.pays_off(UNIT[:999], "ivf")
+        and approximate_index.pays_off(UNIT, "hnsw")
+        and not approximate_index.pays_off(UNIT, "flat")
     )

@@ -1,13 +1,13 @@
 import numpy as np
 
 from recbole_llmfashion.embedding.hard_negatives import NegativeMiner
-from recbole_llmfashion.embedding.query_title_pairs import PairTable, fold
+from recbole_llmfashion.embedding.query_title_pairs import PairTable, normalize_text
 
 PAIRS = [("Red  Boots", "Ankle boot"), ("red boots", "tall boot"), ("bag", "Ankle boot"), ("RED BOOTS", "ankle  boot")]
 
 
 def test_fold() -> None:
-    assert fold("  Red\t BOOTS\n") == "red boots"
+    assert normalize_text("  Red\t BOOTS\n") == "red boots"
 
 
 def test_equal_texts_are_one_and_repeats_are_kept() -> None:

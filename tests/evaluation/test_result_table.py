@@ -9,7 +9,7 @@ from recbole_llmfashion.evaluation import result_table
 from recbole_llmfashion.evaluation.result import Result
 from recbole_llmfashion.quick_start.peak_memory import PeakMemory
 
-RUN = result_table.Run("shoes", "ab" * 32, [5], "run_recbole_llm.py --model=CORE --dataset=shoes")
+RUN = result_table.TableHeader("shoes", "ab" * 32, [5], "run_recbole_llm.py --model=CORE --dataset=shoes")
 
 
 def result(ndcg=0.25, **details):

@@ -17,7 +17,7 @@ from transformers import (
 )
 
 from recbole_llmfashion.llm.generation.generator import DecodingSettings, Generator, make_generator
-from recbole_llmfashion.llm.modeling.tiny_falcon import new_embedded
+from recbole_llmfashion.llm.modeling.tiny_falcon import new_tiny_falcon
 
 EOS, PAD, V = 1, 0, 300
 EVEN = [[10 + a, 20 + b, 30 + c, 40, 41, 42] for a, b, c in product(range(3), range(3), range(3))]
@@ -51,7 +51,7 @@ def lively(model: Any, seed: int = 0) -> Any:
 
 def small_falcon() -> Any:
     """Two layers, the same each time."""
-    return lively(new_embedded(V, 32, 2, 2, seed=0))
+    return lively(new_tiny_falcon(V, 32, 2, 2, seed=0))
 
 
 def _small(config: type, **extra: Any) -> Any:

@@ -10,11 +10,11 @@ from recbole_llmfashion.data.timeline import Events
 from recbole_llmfashion.prompt.builder import Prompt
 from recbole_llmfashion.prompt.memory import MemoryLog, QueryProductMemory
 from recbole_llmfashion.prompt.response import Response, parse_response
-from recbole_llmfashion.retrieval.rankers import Parts
-from recbole_llmfashion.retrieval.ranking import Mixing, Question, rank
-from recbole_llmfashion.serving.recommender import Look
+from recbole_llmfashion.retrieval.rankers import Rankers
+from recbole_llmfashion.retrieval.ranking import RankingSettings, RowContext, rank
+from recbole_llmfashion.serving.recommender import Explanation
 from recbole_llmfashion.serving.session import Session
-from recbole_llmfashion.serving.state import Desk, Reply
+from recbole_llmfashion.serving.state import RankedReply, ServingState
 from tests.helpers.fakes import hash_encoder
 from tests.helpers.orders import told
 
@@ -43,7 +43,7 @@ def by_title(titles):
 class FakeDesk:
     """Answers nothing by itself; finds, lists and names as a desk does."""
 
-    ranked_by = Desk.ranked_by
+    ranked_by = ServingState.ranked_by
 
     def __init__(self, titles=TITLES, queries=QUERIES, mask_history=False, **mixing):
         known = catalogue(titles)
@@ -53,7 +53,7 @@ class FakeDesk:
         mixed = {"ranking": "mixup", "m": 1, "k": 10, "title_start": 1, "use_memory": True, **mixing}
         content = {"model": "LLMFashionRec", "dataset": "shoes", "seed": 1, "backbone": {"name": "embedded"}}
         self.run = SimpleNamespace(
-            mixing=Mixing(**mixed),
+            mixing=RankingSettings(**mixed),
             mask_history=mask_history,
             memory=SimpleNamespace(log=log, queries=tuple(queries)) if queries else None,
             manifest=SimpleNamespace(content=content),
@@ -63,7 +63,7 @@ class FakeDesk:
         self.live = np.arange(6)
         self.speech = SimpleNamespace(decode=lambda ids, **_: "".join(WORDS[i] for i in ids))
         self._tie = TIE
-        self.parts = Parts(
+        self.parts = Rankers(
             answer=lambda prompts: [],
             position_of={item: i for i, item in enumerate(IDS)},
             id_list=lambda positions: told([order_from(max(0, int(p)), 5) for p in positions]),
@@ -83,11 +83,11 @@ def looked(desk, text, beams=(), items=(), prompt=PROMPT, recalled=()):
     """What a recommender would hand out for an answer."""
     said = Response(text, np.asarray(beams, np.int64))
     row = torch.tensor([[item + 1 for item in recalled] or [0]])
-    asked = Question(row, torch.zeros((1, 1), dtype=torch.int64), torch.tensor([False]))
+    asked = RowContext(row, torch.zeros((1, 1), dtype=torch.int64), torch.tensor([False]))
     ranked = rank(desk.parts, desk.run.mixing, TIE, [said], [parse_response(text)], asked)
-    reply = Reply(ranked, desk.live, prompt, text, said.items, asked)
+    reply = RankedReply(ranked, desk.live, prompt, text, said.items, asked)
     nothing = Events(np.zeros(0, np.int8), np.zeros(0, np.int64), np.zeros(0))
-    return Look(desk, Session(nothing, (), 0.0, {}), reply, frozenset(items))
+    return Explanation(desk, Session(nothing, (), 0.0, {}), reply, frozenset(items))
 
 
 class FakeRecommender:

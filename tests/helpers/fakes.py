@@ -12,7 +12,7 @@ from transformers import PreTrainedTokenizerFast
 from typer.testing import CliRunner
 
 from recbole_llmfashion.cli.main import app
-from recbole_llmfashion.llm.modeling.tiny_falcon import SHIPPED, new_embedded, save_embedded
+from recbole_llmfashion.llm.modeling.tiny_falcon import TINY_FALCON_FOLDER, new_tiny_falcon, save_tiny_falcon
 
 SHARED = Path(os.environ.get("LLMFASHION_SHARED", Path(__file__).parents[3] / "shared"))
 
@@ -52,8 +52,8 @@ _BACKBONE = TemporaryDirectory()
 
 def _backbone() -> str:
     """The folder of an untrained Falcon of width 32 with the shipped tokenizer; its digest is the same every time."""
-    tokenizer = PreTrainedTokenizerFast.from_pretrained(str(SHIPPED))
-    save_embedded(new_embedded(len(tokenizer), 32, BACKBONE_LAYERS, 2, seed=0), tokenizer, Path(_BACKBONE.name))
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(str(TINY_FALCON_FOLDER))
+    save_tiny_falcon(new_tiny_falcon(len(tokenizer), 32, BACKBONE_LAYERS, 2, seed=0), tokenizer, Path(_BACKBONE.name))
     return _BACKBONE.name
 
 

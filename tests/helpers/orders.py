@@ -3,16 +3,16 @@
 import torch
 from torch import Tensor
 
-from recbole_llmfashion.retrieval.item_order import Fixed, Led, Order
+from recbole_llmfashion.retrieval.item_order import ConstantOrder, HeadThenRest, ItemOrder
 
 
-def told(orders: Tensor | list[list[int]]) -> Order:
+def told(orders: Tensor | list[list[int]]) -> ItemOrder:
     """Orders [B, N] as they are written down."""
     rows = torch.as_tensor(orders)
-    return Led(rows, Fixed(torch.arange(rows.shape[1])).times(len(rows)))
+    return HeadThenRest(rows, ConstantOrder(torch.arange(rows.shape[1])).times(len(rows)))
 
 
-def whole(order: Order) -> Tensor:
+def whole(order: ItemOrder) -> Tensor:
     """[B, N]; that counts and heads agree with it is asserted."""
     rows, n = order.shape
     found = order.top(n)

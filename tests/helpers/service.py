@@ -4,7 +4,7 @@ import asyncio
 import json
 
 from recbole_llmfashion.errors import UserError
-from recbole_llmfashion.serving.messages import Answer, Listed, Recommended
+from recbole_llmfashion.serving.messages import BatchReply, Recommendation, RecommendResponse
 
 CLICK = {"action": "click", "item_id": "a", "timestamp": 5}
 
@@ -21,7 +21,7 @@ class Shop:
     def _list(self, ask):
         if ask.k > len(self.there):
             return UserError(f"k: {ask.k} is more than the {len(self.there)} items; ask for fewer")
-        return Listed([Recommended(item, item, 1.0, "title") for item in sorted(self.there)[: ask.k]])
+        return RecommendResponse([Recommendation(item, item, 1.0, "title") for item in sorted(self.there)[: ask.k]])
 
     def add_items(self, frame):
         if self.there & set(frame["item_id"]):
@@ -46,8 +46,8 @@ class Model:
         await asyncio.sleep(self.delay)
         if self.error:
             raise self.error
-        lines = [Recommended("a", "A", 2.0, "id"), Recommended("b", "B", 1.0, "title")]
-        return Answer(Listed(lines, self.left_out), 4)
+        lines = [Recommendation("a", "A", 2.0, "id"), Recommendation("b", "B", 1.0, "title")]
+        return BatchReply(RecommendResponse(lines, self.left_out), 4)
 
     async def change(self, change):
         self.changes.append(change)

@@ -12,7 +12,7 @@ from recbole_llmfashion.data.tie_breaking import tie_rank
 from recbole_llmfashion.llm.modeling.tiny_falcon import train_tokenizer
 from recbole_llmfashion.prompt.builder import PromptBuilder, PromptSettings
 from recbole_llmfashion.prompt.dataloader import LLMFashionRecDataLoader
-from recbole_llmfashion.prompt.item_tokens import ItemIndex, atomic_index, semantic_index
+from recbole_llmfashion.prompt.item_tokens import ItemTokens, atomic_tokens, semantic_tokens
 from recbole_llmfashion.prompt.memory import MemoryLog, QueryProductMemory
 from recbole_llmfashion.prompt.template import get_template
 from tests.helpers.fakes import ITEM, SEARCH, hash_encoder, write_tiny
@@ -26,11 +26,11 @@ CODES = np.array([[5, 0, 63], [1, 2, 3], [1, 2, 3], [7, 0, 0], [7, 9, 0], [0, 0,
 KINDS = ("text", "atomic", "semantic")
 
 
-def index_of(kind: str, item_ids: tuple[str, ...]) -> ItemIndex | None:
+def index_of(kind: str, item_ids: tuple[str, ...]) -> ItemTokens | None:
     tie = tie_rank(item_ids)
     if kind == "text":
         return None
-    return atomic_index(tie, len(TOKENIZER)) if kind == "atomic" else semantic_index(CODES, tie, len(TOKENIZER))
+    return atomic_tokens(tie, len(TOKENIZER)) if kind == "atomic" else semantic_tokens(CODES, tie, len(TOKENIZER))
 
 
 def loader_for(

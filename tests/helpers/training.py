@@ -13,12 +13,12 @@ import torch
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.llm.batching import Example
 from recbole_llmfashion.llm.finetuning import data_parallel as ranks_module
-from recbole_llmfashion.llm.finetuning.data_parallel import Ranks
+from recbole_llmfashion.llm.finetuning.data_parallel import Workers
 from recbole_llmfashion.llm.finetuning.finetune import CheckpointFolder, finetune
 from recbole_llmfashion.llm.finetuning.settings import FinetuneLog, FinetuneSettings
 from recbole_llmfashion.llm.modeling.backbone import load_backbone, vocabulary_size
-from recbole_llmfashion.llm.modeling.item_embeddings import add_items
-from recbole_llmfashion.prompt.item_tokens import ItemIndex, atomic_index
+from recbole_llmfashion.llm.modeling.item_embeddings import add_item_tokens
+from recbole_llmfashion.prompt.item_tokens import ItemTokens, atomic_tokens
 
 ITEMS, PROMPTS = 12, 22
 # 22 prompts in batches of 5, 5, 5, 5 and 2, two batches a step: 3 steps a pass, the last of one batch; then 2 passes
@@ -30,14 +30,14 @@ SETTINGS = FinetuneSettings(
 STEPS = 8
 
 
-def item_index(folder: str) -> ItemIndex:
+def item_index(folder: str) -> ItemTokens:
     """Twelve items of two words each."""
     rng = np.random.default_rng(1)
     first = vocabulary_size(folder, list(range(5)))
-    return atomic_index(rng.permutation(ITEMS), first, [rng.integers(5, 200, 2) for _ in range(ITEMS)], "twelve")
+    return atomic_tokens(rng.permutation(ITEMS), first, [rng.integers(5, 200, 2) for _ in range(ITEMS)], "twelve")
 
 
-def examples(index: ItemIndex, count: int = PROMPTS) -> list[Example]:
+def examples(index: ItemTokens, count: int = PROMPTS) -> list[Example]:
     """Prompts of noise that hold items; the response is an item."""
     rng = np.random.default_rng(2)
     made = []
@@ -50,7 +50,7 @@ def examples(index: ItemIndex, count: int = PROMPTS) -> list[Example]:
 
 def train(
     folder: str,
-    ranks: Ranks,
+    ranks: Workers,
     checkpoint: CheckpointFolder | None = None,
     settings: FinetuneSettings = SETTINGS,
     count: int = PROMPTS,
@@ -58,7 +58,7 @@ def train(
     """One worker's fine-tuning, from a fresh backbone."""
     index = item_index(folder)
     backbone = load_backbone(folder, "none", device="cpu")
-    add_items(backbone, index)
+    add_item_tokens(backbone, index)
     return finetune(backbone, examples(index, count), settings, False, lambda _: 0.5, checkpoint, ranks)
 
 
@@ -115,13 +115,13 @@ class Threads:
                 self._here.abort()
 
 
-def together(world: int, work: Callable[[Ranks], Any]) -> list[Any]:
+def together(world: int, work: Callable[[Workers], Any]) -> list[Any]:
     """What each worker returned or raised; an error that not all of them raise ends the others."""
     threads, outcome = Threads(world), [None] * world
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ranks_module, "distributed", threads)
         running = [
-            threading.Thread(target=threads.run, args=(lambda rank: work(Ranks(rank, world)), rank, outcome))
+            threading.Thread(target=threads.run, args=(lambda rank: work(Workers(rank, world)), rank, outcome))
             for rank in range(world)
         ]
         for thread in running:

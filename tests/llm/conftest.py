@@ -7,7 +7,7 @@ import pytest
 
 from recbole_llmfashion.llm.batching import Example
 from recbole_llmfashion.llm.modeling.backbone import Backbone, load_backbone
-from recbole_llmfashion.llm.modeling.tiny_falcon import new_embedded, save_embedded, train_tokenizer
+from recbole_llmfashion.llm.modeling.tiny_falcon import new_tiny_falcon, save_tiny_falcon, train_tokenizer
 
 MARK, ASK, EOS = 2, 3, 1
 TEXTS = ["clicked product ID: B123456, title: blue ankle boots\n", "search red sandals for summer\n"] * 3
@@ -22,7 +22,7 @@ def tokenizer() -> Any:
 def folder(tokenizer: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A saved Falcon of four layers and width 32."""
     path = tmp_path_factory.mktemp("embedded")
-    save_embedded(new_embedded(len(tokenizer), 32, 4, 2, seed=0), tokenizer, path)
+    save_tiny_falcon(new_tiny_falcon(len(tokenizer), 32, 4, 2, seed=0), tokenizer, path)
     return path
 
 

@@ -16,9 +16,9 @@ from recbole_llmfashion.llm.finetuning.finetune import add_adapter
 from recbole_llmfashion.llm.finetuning.loss import response_loss
 from recbole_llmfashion.llm.finetuning.perplexity import perplexities
 from recbole_llmfashion.llm.finetuning.settings import FinetuneSettings
-from recbole_llmfashion.llm.finetuning.train_step import Training
+from recbole_llmfashion.llm.finetuning.train_step import TrainStep
 from recbole_llmfashion.llm.modeling.backbone import Backbone
-from recbole_llmfashion.llm.modeling.tiny_falcon import new_embedded
+from recbole_llmfashion.llm.modeling.tiny_falcon import new_tiny_falcon
 
 Examples = Callable[[int, int], list[Example]]
 
@@ -97,7 +97,7 @@ def test_named_places_of_a_prompt_are_learned_too() -> None:
 
 
 def test_the_loss_counts_named_places_and_the_perplexity_does_not(random_examples: Examples) -> None:
-    model = new_embedded(320, 32, 2, 2, seed=1).eval()
+    model = new_tiny_falcon(320, 32, 2, 2, seed=1).eval()
     plain = random_examples(5, 2)
     named = [Example(e.prompt, e.response, np.array([1, len(e.prompt) - 1])) for e in plain]
     with torch.no_grad():
@@ -116,5 +116,5 @@ def test_a_step_divides_by_all_that_is_learned(plain: Backbone, random_examples:
     model = add_adapter(plain, FinetuneSettings(lora_dropout=0.0))
     with torch.no_grad():
         sums, counts = response_loss(model, collate(examples, 0))
-    training = Training(model.train(), examples, 1e-2, 0.0, 1.0, warmup=1, total=1, micro_batch=3, row_rate=0.0)
+    training = TrainStep(model.train(), examples, 1e-2, 0.0, 1.0, warmup=1, total=1, micro_batch=3, row_rate=0.0)
     assert training.step([np.arange(4)]) == pytest.approx(float(sums.sum() / counts.sum()), rel=1e-5)

@@ -21,7 +21,7 @@ from recbole_llmfashion.prompt.dataloader import (
 )
 from recbole_llmfashion.prompt.response import Response
 from recbole_llmfashion.retrieval.id_list import IdList
-from recbole_llmfashion.retrieval.rankers import Parts
+from recbole_llmfashion.retrieval.rankers import Rankers
 from recbole_llmfashion.retrieval.title_list import TitleList
 from tests.helpers.fakes import hash_encoder, write_tiny
 
@@ -38,7 +38,7 @@ def make_model(root, answers, **keys):
     model = LLMFashionRec(config, dataset)
     tie = tie_rank(dataset.catalogue.item_ids)
     titles = hash_encoder(dataset.catalogue.titles)
-    model.parts = Parts(
+    model.parts = Rankers(
         answer=lambda prompts: [Response(answers[int(prompt[0])]) for prompt in prompts],
         position_of={token: i for i, token in enumerate(dataset.catalogue.item_ids)},
         id_list=IdList(TABLE, tie),

@@ -14,9 +14,9 @@ from recbole_llmfashion.data.tie_breaking import tie_rank
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.model.llmfashionrec import LLMFashionRec
 from recbole_llmfashion.model.popularity import Popularity
-from recbole_llmfashion.model.query_memory import Parts, QueryMemory
+from recbole_llmfashion.model.query_memory import QueryMemory, QueryMemoryRankers
 from recbole_llmfashion.pipeline.pipeline import Pipeline
-from recbole_llmfashion.pipeline.training import Learned
+from recbole_llmfashion.pipeline.training import TrainedModels
 from recbole_llmfashion.prompt.builder import PromptBuilder
 from recbole_llmfashion.quick_start.experiment import run_experiment
 from recbole_llmfashion.retrieval.title_list import TitleList
@@ -42,7 +42,7 @@ def test_what_leads_a_row_by_hand(tmp_path):
     model = QueryMemory(config, dataset)
     tie = tie_rank(dataset.catalogue.item_ids)
     answers = {(1, 3): ("vela black sandals", [5, 4]), (2, 7): ("red boots", []), (2, 0): (None, [])}
-    model.parts = Parts(
+    model.parts = QueryMemoryRankers(
         lambda user, length: answers[user, length],
         TitleList(hash_encoder(dataset.catalogue.titles), hash_encoder, tie),
     )
@@ -70,7 +70,7 @@ def shop(tmp_path_factory):
 @pytest.fixture(scope="module")
 def first(shop):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Learned, "engine", property(lambda self: pytest.fail("the LLM's side was asked for")))
+        patch.setattr(TrainedModels, "engine", property(lambda self: pytest.fail("the LLM's side was asked for")))
         return run_experiment(config_of(QueryMemory, shop, "shoes", click_filter="none"))
 
 

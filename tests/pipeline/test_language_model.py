@@ -5,7 +5,7 @@ import pytest
 
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.pipeline import language_model as engine_module
-from recbole_llmfashion.pipeline.language_model import Engine
+from recbole_llmfashion.pipeline.language_model import LanguageModel
 from recbole_llmfashion.stage_store import StageStore
 
 CONFIG = {
@@ -27,7 +27,7 @@ CONFIG = {
 
 def made(tmp_path, monkeypatch, backend):
     """An engine with an adapter, whose two ways to answer only say what they were given."""
-    engine = Engine(CONFIG | {"generation_backend": backend}, StageStore(tmp_path))  # type: ignore[arg-type]
+    engine = LanguageModel(CONFIG | {"generation_backend": backend}, StageStore(tmp_path))  # type: ignore[arg-type]
     engine._adapter, engine._index = tmp_path / "adapter-77", None
     engine.__dict__["tokenizer"] = "its tokenizer"
     merges = []
@@ -66,4 +66,4 @@ def test_transformers_answers_here_and_merges_nothing(tmp_path, monkeypatch):
 
 def test_a_missing_python_is_found_before_anything_runs():
     with pytest.raises(UserError, match="vllm_python: /opt/vllm/bin/python is no file"):
-        Engine.check(CONFIG)  # type: ignore[arg-type]
+        LanguageModel.check(CONFIG)  # type: ignore[arg-type]

@@ -17,7 +17,7 @@ from recbole_llmfashion.data.loaders import make_loaders
 from recbole_llmfashion.data.tie_breaking import tie_rank
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.llm.modeling.backbone import load_backbone
-from recbole_llmfashion.llm.modeling.item_embeddings import add_items
+from recbole_llmfashion.llm.modeling.item_embeddings import add_item_tokens
 from recbole_llmfashion.model.llmfashionrec import LLMFashionRec
 from recbole_llmfashion.pipeline.pipeline import ANSWERING, ZeroShot, answering_config
 from recbole_llmfashion.prompt.response import Response
@@ -213,7 +213,7 @@ def test_the_sources_adapter_answers_with_rows_of_the_targets_words(shop, first,
         assert asked.index is None and not any("trainable_tokens" in name for name in saved)
         return
     backbone = load_backbone(engine.source, "none", device="cpu")
-    add_items(backbone, asked.index)
+    add_item_tokens(backbone, asked.index)
     rows = model.get_input_embeddings().weight[asked.index.first :]
     assert torch.equal(rows, backbone.model.get_input_embeddings().weight[asked.index.first :])
     assert len(asked.index.words) == len({*map(tuple, asked.index.ids)}) == len(asked.texts.titles)

@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recbole_llmfashion.prompt.item_tokens import Speech
-from recbole_llmfashion.prompt.response import Answer, parse_response
+from recbole_llmfashion.prompt.item_tokens import ItemDecoder
+from recbole_llmfashion.prompt.response import ParsedResponse, parse_response
 from tests.helpers.shop import KINDS, TOKENIZER, loader_for
 
 FIRST = len(TOKENIZER)
@@ -15,8 +15,8 @@ def said(text: str) -> list[int]:
     return TOKENIZER(text, add_special_tokens=False)["input_ids"]
 
 
-def speech(*items: list[int]) -> Speech:
-    return Speech(TOKENIZER, [np.array(ids, np.int32) for ids in items], NAMES[: len(items)], FIRST)
+def speech(*items: list[int]) -> ItemDecoder:
+    return ItemDecoder(TOKENIZER, [np.array(ids, np.int32) for ids in items], NAMES[: len(items)], FIRST)
 
 
 ATOMIC = speech([FIRST + 2], [FIRST], [FIRST + 1])
@@ -76,7 +76,7 @@ def test_what_training_shows_is_read_whatever_names_an_item(tmp_path, kind):
     for position, (token, title) in enumerate(zip(("16", "11", "12", "13"), titles, strict=True)):
         ids = builder.response(position)
         assert ids[-1] == builder.speech.eos_token_id
-        assert parse_response(builder.speech.decode(ids[:-1])) == Answer(token, title, True)
+        assert parse_response(builder.speech.decode(ids[:-1])) == ParsedResponse(token, title, True)
         assert builder.speech.decode(ids, skip_special_tokens=True) == f" product ID: {token}, title: {title}"
         spoken = builder.spoken[position]
         assert ids[len(builder.id_prefix) :][: len(spoken)].tolist() == spoken  # what the constraint allows is trained

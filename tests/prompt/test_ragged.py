@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recbole_llmfashion.llm.modeling.backbone import load_tokenizer
-from recbole_llmfashion.llm.modeling.tiny_falcon import SHIPPED
+from recbole_llmfashion.llm.modeling.tiny_falcon import TINY_FALCON_FOLDER
 from recbole_llmfashion.prompt import ragged
 from recbole_llmfashion.prompt.ragged import Ragged
 
@@ -41,7 +41,7 @@ def test_as_lists(rows, data):
 
 def test_tokenized_in_parts(monkeypatch):
     """A tokenizer that is given two texts at once answers as one that is given all."""
-    tokenizer = load_tokenizer(str(SHIPPED))
+    tokenizer = load_tokenizer(str(TINY_FALCON_FOLDER))
     texts = [" red boots", "", " a", " black leather ankle boots | size: 9", " red"]
     whole = lists(Ragged.tokenized(tokenizer, texts))
     monkeypatch.setattr(ragged, "CHUNK", 2)

@@ -6,9 +6,9 @@ from hypothesis import strategies as st
 
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.prompt.dates import coarse_date, easter
-from recbole_llmfashion.prompt.response import Answer, format_response, parse_response
-from recbole_llmfashion.prompt.template import get_template, spoken_ids
-from recbole_llmfashion.prompt.texts import neutralize
+from recbole_llmfashion.prompt.response import ParsedResponse, format_response, parse_response
+from recbole_llmfashion.prompt.template import get_template, prompt_safe_ids
+from recbole_llmfashion.prompt.texts import sanitize
 
 MARKS = ("<pad>", "<eos>", "<|endoftext|>", "[INST]")
 
@@ -56,25 +56,25 @@ def test_easter_sundays():
     ],
 )
 def test_neutralize(text, clean):
-    assert neutralize(text, MARKS) == clean
+    assert sanitize(text, MARKS) == clean
 
 
 @given(st.text(max_size=60), st.sampled_from(MARKS), st.sampled_from([" ", "_"]))
 def test_no_mark_survives(text, mark, joiner):
-    clean = neutralize(text + mark + text, MARKS, joiner)
+    clean = sanitize(text + mark + text, MARKS, joiner)
     assert not any(m in clean for m in MARKS)
     assert "|" not in clean and "\n" not in clean and clean == clean.strip()
-    assert neutralize(clean, MARKS, joiner) == clean
+    assert sanitize(clean, MARKS, joiner) == clean
 
 
 def test_a_mark_that_its_own_break_would_make_again():
-    assert "__" not in neutralize("a____b", ("__",), joiner="_")
+    assert "__" not in sanitize("a____b", ("__",), joiner="_")
 
 
 def test_spoken_ids_stay_unique():
-    assert spoken_ids(["1", "2"], MARKS) == ["1", "2"]
-    assert spoken_ids(["a|b", "a/b", "a|b_2"], MARKS) == ["a/b", "a/b_3", "a/b_2"]
-    assert spoken_ids(["<eos>"], MARKS) == ["<_eos>"]
+    assert prompt_safe_ids(["1", "2"], MARKS) == ["1", "2"]
+    assert prompt_safe_ids(["a|b", "a/b", "a|b_2"], MARKS) == ["a/b", "a/b_3", "a/b_2"]
+    assert prompt_safe_ids(["<eos>"], MARKS) == ["<_eos>"]
 
 
 def test_unknown_template():
@@ -85,13 +85,13 @@ def test_unknown_template():
 @pytest.mark.parametrize(
     ("text", "answer"),
     [
-        (" product ID: 12, title: Red Boots", Answer("12", "Red Boots", True)),
-        ("product ID: B0-7/x, title: a, title: b | c", Answer("B0-7/x", "a, title: b | c", True)),
-        (" product ID: 12, title: Red Boots\nproduct ID: 13, title: x", Answer("12", "Red Boots", True)),
-        (" product ID: 12, title:", Answer("12", None, False)),
-        (" product ID: 12", Answer(None, None, False)),
-        (" title: Red Boots, product ID: 12", Answer(None, None, False)),
-        ("", Answer(None, None, False)),
+        (" product ID: 12, title: Red Boots", ParsedResponse("12", "Red Boots", True)),
+        ("product ID: B0-7/x, title: a, title: b | c", ParsedResponse("B0-7/x", "a, title: b | c", True)),
+        (" product ID: 12, title: Red Boots\nproduct ID: 13, title: x", ParsedResponse("12", "Red Boots", True)),
+        (" product ID: 12, title:", ParsedResponse("12", None, False)),
+        (" product ID: 12", ParsedResponse(None, None, False)),
+        (" title: Red Boots, product ID: 12", ParsedResponse(None, None, False)),
+        ("", ParsedResponse(None, None, False)),
     ],
 )
 def test_parse(text, answer):
@@ -100,7 +100,7 @@ def test_parse(text, answer):
 
 @given(
     st.text(st.characters(blacklist_categories=("Z", "C"), blacklist_characters=","), min_size=1),
-    st.text(min_size=1).map(lambda text: neutralize(text)).filter(bool),
+    st.text(min_size=1).map(lambda text: sanitize(text)).filter(bool),
 )
 def test_what_is_written_is_read(token, title):
-    assert parse_response(format_response(token, title)) == Answer(token, title, True)
+    assert parse_response(format_response(token, title)) == ParsedResponse(token, title, True)

@@ -2,12 +2,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recbole_llmfashion.retrieval.item_order import Led
+from recbole_llmfashion.retrieval.item_order import HeadThenRest
 from tests.helpers.orders import told, whole
 
 
 def lead(order: torch.Tensor, first: torch.Tensor) -> torch.Tensor:
-    return whole(Led(first, told(order)))
+    return whole(HeadThenRest(first, told(order)))
 
 
 def test_literal_rows() -> None:

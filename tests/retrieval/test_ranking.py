@@ -10,11 +10,11 @@ from recbole_llmfashion.data.tie_breaking import tie_rank
 from recbole_llmfashion.prompt.response import Response, parse_response
 from recbole_llmfashion.retrieval.cosine_table import CosineTable
 from recbole_llmfashion.retrieval.id_list import IdList, SessionList
-from recbole_llmfashion.retrieval.item_order import Led
+from recbole_llmfashion.retrieval.item_order import HeadThenRest
 from recbole_llmfashion.retrieval.popularity_list import popular_order
-from recbole_llmfashion.retrieval.rankers import Parts
-from recbole_llmfashion.retrieval.ranking import FUSED, Mixing, Question, rank
-from recbole_llmfashion.retrieval.response_stats import Validity
+from recbole_llmfashion.retrieval.rankers import Rankers
+from recbole_llmfashion.retrieval.ranking import FUSED, RankingSettings, RowContext, rank
+from recbole_llmfashion.retrieval.response_stats import ResponseStats
 from recbole_llmfashion.retrieval.title_list import TitleList
 from tests.helpers.fakes import hash_encoder
 from tests.helpers.orders import whole
@@ -36,7 +36,7 @@ RECALLED = torch.tensor([[0, 0], [0, 0], [0, 0], [6, 4], [0, 0]])
 
 def hand_made(session=True, id_depth=100):
     titles = TitleList(hash_encoder(TITLES), hash_encoder, TIE)
-    return Parts(
+    return Rankers(
         answer=list,
         position_of={item: i for i, item in enumerate(ITEMS)},
         id_list=IdList(TABLE, TIE),
@@ -55,7 +55,7 @@ def ranked_of(texts, mixing, recalled, beams=(), acted=None, parts=None, known=N
     answers = [parse_response(text) for text in texts]
     acted = torch.zeros(len(texts), 1, dtype=torch.int64) if acted is None else acted
     known = torch.zeros(len(texts), dtype=torch.bool) if known is None else known
-    question = Question(recalled, acted, known)
+    question = RowContext(recalled, acted, known)
     return rank(parts or hand_made(), mixing, torch.from_numpy(TIE), responses, answers, question), answers
 
 
@@ -67,8 +67,8 @@ def lines_of(ranked, places):
 
 
 def told(ranking="mixup", m=2, use_memory=True):
-    ranked, answers = ranked_of(ANSWERS, Mixing(ranking, m, 10, 0, use_memory), RECALLED)
-    validity = Validity()
+    ranked, answers = ranked_of(ANSWERS, RankingSettings(ranking, m, 10, 0, use_memory), RECALLED)
+    validity = ResponseStats()
     validity.add(answers, ranked, torch.zeros(5, 1, dtype=torch.int64))
     return lines_of(ranked, 3), validity.counts
 
@@ -102,7 +102,7 @@ BEAMS = [[4, 5], [5, 4], [], [2]]
 def test_beams_lead_and_the_title_list_fills_up():
     texts = [*ANSWERS[:3], "gibberish", "gibberish"]
     recalled = torch.tensor([[6, 4], [0, 0], [0, 0], [0, 0], [6, 4]])
-    ranked, _ = ranked_of(texts, Mixing("beams", 2, 10, 0, True), recalled, BEAMS)
+    ranked, _ = ranked_of(texts, RankingSettings("beams", 2, 10, 0, True), recalled, BEAMS)
     lines = lines_of(ranked, 6)
     # the title list of white sandals: d (all of it), c (one word); the memory of a row that has a title is not asked
     assert lines[0].startswith("e:beams f:beams d:title c:title") and lines[1].startswith("f:beams e:beams d:title")
@@ -117,7 +117,7 @@ WEIGHTS = {"beams": 4.0, "id": 2.0, "title": 1.0, "session": 0.5, "memory": 0.25
 
 
 def fusion(weights):
-    return Mixing("fusion", 2, 10, 0, True, {"new": weights, "known": {}})
+    return RankingSettings("fusion", 2, 10, 0, True, {"new": weights, "known": {}})
 
 
 def test_fusion_by_hand():
@@ -162,14 +162,16 @@ def test_a_memory_without_weight_may_still_lead_the_fallback():
     ranked, _ = ranked_of(["gibberish"], fusion({"beams": 1.0}), torch.tensor([[6, 4]]))
     assert lines_of(ranked, 3) == ["f:memory d:memory b:popularity"]
     ranked, _ = ranked_of(
-        ["gibberish"], Mixing("fusion", 2, 10, 0, False, {"new": {"beams": 1.0}, "known": {}}), torch.tensor([[6, 4]])
+        ["gibberish"],
+        RankingSettings("fusion", 2, 10, 0, False, {"new": {"beams": 1.0}, "known": {}}),
+        torch.tensor([[6, 4]]),
     )
     assert lines_of(ranked, 2) == ["b:popularity e:popularity"]
 
 
 def test_the_fallback_by_hand():
     popular = popular_order(np.array([0, 5, 0, 0, 3, 0]), torch.arange(6))
-    assert whole(Led(torch.tensor([[5, -1, 3], [-1, -1, -1]]), popular.times(2))).tolist() == [
+    assert whole(HeadThenRest(torch.tensor([[5, -1, 3], [-1, -1, -1]]), popular.times(2))).tolist() == [
         [5, 3, 1, 4, 0, 2],
         [1, 4, 0, 2, 3, 5],
     ]
@@ -187,7 +189,7 @@ PLACES = st.lists(st.integers(0, 6), min_size=3, max_size=3)
 def test_every_item_has_one_place_and_a_list(rows, ranking, weights):
     texts, beams, recalled, acted = zip(*rows, strict=True)
     weights = dict(zip(FUSED, weights, strict=True))
-    mixing = Mixing(ranking, 2, 10, 0, True, {"new": weights, "known": weights})
+    mixing = RankingSettings(ranking, 2, 10, 0, True, {"new": weights, "known": weights})
     ranked, _ = ranked_of(texts, mixing, torch.tensor(recalled), beams, torch.tensor(acted))
     for row, order in enumerate(whole(ranked.final).tolist()):
         assert sorted(order) == [0, 1, 2, 3, 4, 5]
@@ -199,7 +201,7 @@ def test_a_row_whose_query_the_log_holds_has_weights_of_its_own():
     weights = {"new": {"beams": 1.0, "memory": 0.0}, "known": {"beams": 1.0, "memory": 4.0}}
     recalled = torch.tensor([[6, 4], [6, 4]])
     known = torch.tensor([False, True])
-    mixing = Mixing("fusion", 2, 10, 0, True, weights)
+    mixing = RankingSettings("fusion", 2, 10, 0, True, weights)
     ranked, _ = ranked_of([ANSWERS[0]] * 2, mixing, recalled, beams=[[0, 1], [0, 1]], known=known)
     new, held = lines_of(ranked, 4)
     assert new.startswith("a:beams b:beams")

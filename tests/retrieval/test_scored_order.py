@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from recbole_llmfashion.retrieval import cosine_table
 from recbole_llmfashion.retrieval.cosine_table import CosineTable, distinct_rows
-from recbole_llmfashion.retrieval.item_order import packed, places_in, rank_among, top_without
-from recbole_llmfashion.retrieval.scored_order import Scored, WholeTable
+from recbole_llmfashion.retrieval.item_order import drop_duplicates, positions_in, rank_among, top_without
+from recbole_llmfashion.retrieval.scored_order import ScoredOrder, WholeTable
 from recbole_llmfashion.retrieval.ties import head_by_score, order_by_score
 from tests.helpers.orders import told, whole
 
@@ -20,7 +20,7 @@ def test_a_head_is_the_head_of_the_sorted_whole(seed: int, n: int, levels: int, 
     generator = torch.Generator().manual_seed(seed)
     scores, tie = torch.randint(levels, (3, n), generator=generator).float(), torch.randperm(n, generator=generator)
     assert torch.equal(head_by_score(scores, tie, k), order_by_score(scores, tie)[:, :k])
-    assert torch.equal(whole(Scored(WholeTable(tie), scores)), order_by_score(scores, tie))
+    assert torch.equal(whole(ScoredOrder(WholeTable(tie), scores)), order_by_score(scores, tie))
 
 
 def test_a_head_has_no_order_where_a_score_is_nan() -> None:
@@ -64,9 +64,12 @@ def test_rows_of_one_key_are_still_told_apart(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_packed_and_places_literal() -> None:
-    assert packed(torch.tensor([[-1, 3, 3, 0, -1, 3, 1]])).tolist() == [[3, 0, 1, -1, -1, -1, -1]]
+    assert drop_duplicates(torch.tensor([[-1, 3, 3, 0, -1, 3, 1]])).tolist() == [[3, 0, 1, -1, -1, -1, -1]]
     among = torch.tensor([[4, 2, -1, -1], [0, 1, 2, 3]])
-    assert places_in(among, torch.tensor([[2, 3, 4, -1], [3, 0, 9, -1]])).tolist() == [[1, -1, 0, -1], [3, 0, -1, -1]]
+    assert positions_in(among, torch.tensor([[2, 3, 4, -1], [3, 0, 9, -1]])).tolist() == [
+        [1, -1, 0, -1],
+        [3, 0, -1, -1],
+    ]
 
 
 def test_what_is_left_out_comes_last_by_the_fixed_order() -> None:

@@ -5,12 +5,12 @@ import pandas as pd
 import pytest
 
 from recbole_llmfashion.prompt.item_tokens import (
-    atomic_index,
-    more_atomic,
-    more_semantic,
-    semantic_index,
+    atomic_tokens,
+    more_atomic_tokens,
+    more_semantic_tokens,
+    semantic_tokens,
 )
-from recbole_llmfashion.retrieval.response_stats import Validity
+from recbole_llmfashion.retrieval.response_stats import ResponseStats
 from recbole_llmfashion.serving.recommender import Recommender
 from recbole_llmfashion.serving.session import make_session
 
@@ -23,18 +23,18 @@ def ids(index):
 
 
 def test_the_next_token_is_one_that_nobody_had():
-    index = atomic_index(np.asarray([1, 0]), 50, key="k")
-    more = more_atomic(more_atomic(index, 2), 1)
+    index = atomic_tokens(np.asarray([1, 0]), 50, key="k")
+    more = more_atomic_tokens(more_atomic_tokens(index, 2), 1)
     assert ids(more) == [[51], [50], [52], [53], [54]]
     assert (more.first, more.new_tokens, more.key, ids(index)) == (50, 5, "k", [[51], [50]])
 
 
 def test_equal_codes_are_told_apart_by_a_last_token_that_grows():
-    index = semantic_index(np.asarray([[1, 2], [1, 2], [3, 2]]), np.asarray([0, 1, 2]), 100)
+    index = semantic_tokens(np.asarray([[1, 2], [1, 2], [3, 2]]), np.asarray([0, 1, 2]), 100)
     assert ids(index) == [[101, 166, 228], [101, 166, 229], [103, 166, 228]] and index.new_tokens == 130
-    more = more_semantic(index, np.asarray([[3, 2], [1, 2], [0, 0]]))
+    more = more_semantic_tokens(index, np.asarray([[3, 2], [1, 2], [0, 0]]))
     assert ids(more)[3:] == [[103, 166, 229], [101, 166, 230], [100, 164, 228]]
-    assert more.new_tokens == 131 and more_semantic(more, np.asarray([[0, 0]])).new_tokens == 131
+    assert more.new_tokens == 131 and more_semantic_tokens(more, np.asarray([[0, 0]])).new_tokens == 131
 
 
 def rows(recommender):
@@ -45,7 +45,7 @@ def rows(recommender):
 
 
 def reply(desk):
-    return desk.replies([make_session([SEARCH], desk.stock.positions)], Validity())[0]
+    return desk.replies([make_session([SEARCH], desk.stock.positions)], ResponseStats())[0]
 
 
 def test_a_new_item_has_a_token_whose_row_is_its_words(job):

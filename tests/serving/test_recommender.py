@@ -13,7 +13,7 @@ from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.llm.generation.response_cache import prompt_key
 from recbole_llmfashion.prompt.response import Response
 from recbole_llmfashion.retrieval.ranking import FUSED
-from recbole_llmfashion.serving.messages import Ask
+from recbole_llmfashion.serving.messages import RecommendRequest
 from recbole_llmfashion.serving.recommender import Recommender
 from tests.helpers.sessions import read, sessions
 
@@ -286,7 +286,10 @@ def test_many_at_once_get_the_lists_they_get_one_by_one(job, recommender, decodi
         sampled = replace(run.decoding, decoding="sample", title_source="generate", temperature=1.5)
         recommender = Recommender(replace(run, decoding=sampled))
     recommender._desk.book._known.clear()
-    asked = [Ask(actions, 5 + i, now, explain=True) for i, (actions, now) in enumerate(sessions(job.data).values())]
+    asked = [
+        RecommendRequest(actions, 5 + i, now, explain=True)
+        for i, (actions, now) in enumerate(sessions(job.data).values())
+    ]
     together = recommender.recommend_many(asked[:6])
     assert len({listed.lines[0].prompt for listed in together}) == 6
     assert [listed.lines for listed in together] == [
@@ -296,7 +299,11 @@ def test_many_at_once_get_the_lists_they_get_one_by_one(job, recommender, decodi
 
 def test_each_list_says_what_its_session_lost(recommender):
     unknown = {"action": "click", "item_id": "no such item", "timestamp": 5}
-    asked = [Ask([unknown, unknown, SEARCH]), Ask([SEARCH]), Ask([SEARCH, unknown])]
+    asked = [
+        RecommendRequest([unknown, unknown, SEARCH]),
+        RecommendRequest([SEARCH]),
+        RecommendRequest([SEARCH, unknown]),
+    ]
     told = [listed.left_out for listed in recommender.recommend_many(asked)]
     assert told == [{"unknown_items": 2}, {}, {"unknown_items": 1, "out_of_order": 1}]
 
@@ -304,7 +311,7 @@ def test_each_list_says_what_its_session_lost(recommender):
 def test_the_llm_is_asked_once_for_a_batch(job, recommender):
     sizes, answer = [], recommender._desk.parts.answer
     recommender._desk.parts.answer = lambda prompts: (sizes.append(len(prompts)), answer(prompts))[1]
-    recommender.recommend_many([Ask(actions, 5, now) for actions, now in sessions(job.data).values()])
+    recommender.recommend_many([RecommendRequest(actions, 5, now) for actions, now in sessions(job.data).values()])
     assert sizes == [len(job.ranks)]
 
 
@@ -317,8 +324,8 @@ def test_an_answer_reaches_the_session_that_asked(job, recommender):
         Response(" product ID: no, title: x", np.asarray([answer.setdefault(prompt_key(prompt), len(answer))]))
         for prompt in prompts
     ]
-    asked = [Ask(actions, 5, now) for actions, now in sessions(job.data).values()]
-    asked[3:3] = [Ask([]), Ask([{"action": "stare"}]), Ask([SEARCH], 301)]
+    asked = [RecommendRequest(actions, 5, now) for actions, now in sessions(job.data).values()]
+    asked[3:3] = [RecommendRequest([]), RecommendRequest([{"action": "stare"}]), RecommendRequest([SEARCH], 301)]
     together = recommender.recommend_many(asked)
     assert len(answer) == len(asked) - 3 == len(job.ranks)
     firsts = [listed.lines[0].item for listed in [*together[:3], *together[6:]]]

@@ -281,7 +281,7 @@ def test_repeat_is_a_checklist(shop, run_with):
     request = request_for(
         shop, "--models=SASRec,CORE,Recformer,RecformerQuery,LLMFashionRec", options=reproduce.OPTIONS
     )
-    document = reproduce.repeat(request, Runner(request))
+    document = reproduce.reproduce(request, Runner(request))
     verdicts = cells(document.tables[0], "verdict")
     assert verdicts["Queries help Recformer"] == "holds"
     assert verdicts["After the curriculum the format is valid"] == "holds"

@@ -16,14 +16,14 @@ from recbole_llmfashion.quick_start.registry import MODEL_TABLE, get_model
 from recbole_llmfashion.stage_store import StageStore, stage_seed
 from recbole_llmfashion.trainer import recbole_models
 from recbole_llmfashion.trainer.cold_token import (
-    OneItemMore,
+    WiderDataset,
+    apply_cold_rows,
     check_cold_token,
     cold_items,
-    finish,
-    finished,
-    fresh_rows,
+    cold_rows_applied,
+    init_rows,
 )
-from recbole_llmfashion.trainer.recbole_models import load_trained, make_trainer, trained
+from recbole_llmfashion.trainer.recbole_models import load_trained, make_trainer, train_or_load
 from tests.helpers.fakes import INTER, ITEM, purchases_only, replace_test_targets, write_tiny
 
 ID_MODELS = ("GRU4Rec", "SASRec", "BERT4Rec", "NextItNet", "CORE")
@@ -61,13 +61,13 @@ class Hand(nn.Module):
 
 def test_rows_by_hand():
     items = cold_items(np.array([1, 0, 7]))  # id 1 once and the token, id 2 never, id 3 warm
-    fresh = fresh_rows(Hand(start=0.25), Hand(5), 4, items.cold)
+    fresh = init_rows(Hand(start=0.25), Hand(5), 4, items.cold)
     assert {name: rows.tolist() for name, rows in fresh.items()} == {
         "item.weight": [[1.25, 1.75], [2.25, 2.75]], "bias": [10.0, 20.0],
     }  # fmt: skip
     model = Hand(start=100)
     layer = model.layer.weight.clone()
-    before = finish(model, items.token, items.cold, fresh)
+    before = apply_cold_rows(model, items.token, items.cold, fresh)
     assert model.item.weight.tolist() == [
         [100.0, 100.5], [102.25, 103.25], [103.25, 104.25], [103.0, 103.5], [104.0, 104.5],
     ]  # fmt: skip
@@ -78,7 +78,7 @@ def test_rows_by_hand():
 
 def test_without_a_token_the_rows_are_the_fresh_ones():
     model, cold = Hand(start=100), torch.tensor([2])
-    finish(model, None, cold, fresh_rows(Hand(), Hand(5), 4, cold))
+    apply_cold_rows(model, None, cold, init_rows(Hand(), Hand(5), 4, cold))
     assert model.item.weight[2].tolist() == [2.0, 2.5] and model.item.weight[1].tolist() == [101.0, 101.5]
 
 
@@ -86,7 +86,7 @@ def test_a_finished_model_is_what_it_was_afterwards():
     items = cold_items(np.array([1, 0, 7]))
     model = Hand(start=100)
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    with pytest.raises(RuntimeError), finished(model, items, fresh_rows(Hand(), Hand(5), 4, items.cold)):
+    with pytest.raises(RuntimeError), cold_rows_applied(model, items, init_rows(Hand(), Hand(5), 4, items.cold)):
         assert model.item.weight[2].tolist() == [103.0, 104.0]
         raise RuntimeError
     assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
@@ -100,9 +100,9 @@ def test_items_known_otherwise_are_refused():
 
     cold = torch.tensor([1])
     with pytest.raises(UserError, match=r"Across\.by_column\.weight has not one row an item"):
-        fresh_rows(Across(4), Across(5), 4, cold)
+        init_rows(Across(4), Across(5), 4, cold)
     with pytest.raises(UserError, match="Linear has no row an item"):
-        fresh_rows(nn.Linear(4, 4), nn.Linear(4, 4), 4, cold)
+        init_rows(nn.Linear(4, 4), nn.Linear(4, 4), 4, cold)
 
 
 @pytest.fixture(scope="module")
@@ -124,7 +124,7 @@ def test_every_id_model_follows_the_rule(bought, name, monkeypatch):
 
     def spy(model, *rule):
         seen["trained"] = {key: parameter.detach().clone() for key, parameter in model.named_parameters()}
-        return finish(model, *rule)
+        return apply_cold_rows(model, *rule)
 
     def fit(trainer, train_data, *args, **kwargs):
         seen["rows"] = every_row(train_data)
@@ -134,7 +134,7 @@ def test_every_id_model_follows_the_rule(bought, name, monkeypatch):
     monkeypatch.setattr(recbole_models, "finish", spy)
     monkeypatch.setattr(recbole_models.ColdTokenTrainer, "fit", fit)
     loaders = make_loaders(config)
-    folder = trained(config, loaders, StageStore(stage_root(config)))
+    folder = train_or_load(config, loaders, StageStore(stage_root(config)))
     model = load_trained(config, loaders, folder)
 
     counts = loaders.dataset.popularity()
@@ -167,7 +167,7 @@ def test_the_plain_row_is_the_stage_that_it_was(bought):
     store, inputs = StageStore(bought / "plain"), {}
     for token in (False, True):
         config = config_of("GRU4Rec", bought, cold_token=token)
-        folder = trained(config, make_loaders(config), store)
+        folder = train_or_load(config, make_loaders(config), store)
         inputs[token] = json.loads((folder / "stage.json").read_text())["inputs"]
     assert "cold_token" not in json.dumps(inputs[False])
     assert {key: value for key, value in inputs[True].items() if key != "cold_token"} == inputs[False]
@@ -195,7 +195,7 @@ def test_only_id_models_have_it():
 
 def test_one_item_more_changes_nothing_else(bought):
     dataset = make_loaders(config_of("CORE", bought)).dataset
-    wider = OneItemMore(dataset)
+    wider = WiderDataset(dataset)
     assert wider.item_num == wider.num("item_id") == dataset.item_num + 1
     assert wider.num("user_id") == dataset.num("user_id") and wider.inter_feat is dataset.inter_feat
 

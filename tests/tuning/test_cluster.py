@@ -11,7 +11,7 @@ from recbole_llmfashion.distributed.cluster import cluster
 from recbole_llmfashion.tuning.objective import END, STEP, VALUE
 from recbole_llmfashion.tuning.scheduler import search
 from recbole_llmfashion.tuning.space import Domain, Space
-from recbole_llmfashion.tuning.trial_log import FINISHED, Journal
+from recbole_llmfashion.tuning.trial_log import FINISHED, TrialLog
 from tests.helpers import tuning as tuning_fakes
 from tests.helpers.tuning import by_value, settings
 
@@ -30,7 +30,7 @@ def slow(values):
 
 def test_a_node_is_lost_and_all_trials_end(head_node, tmp_path):
     lost = head_node.add_node(num_cpus=1)
-    lost_id, journal = lost.node_id, Journal(tmp_path / "journal.jsonl")
+    lost_id, journal = lost.node_id, TrialLog(tmp_path / "journal.jsonl")
     killed = threading.Event()
 
     def kill_once_it_works(trial):

@@ -8,7 +8,7 @@ import torch
 
 from recbole_llmfashion.pipeline import language_model
 from recbole_llmfashion.quick_start import experiment
-from recbole_llmfashion.retrieval.response_stats import Validity
+from recbole_llmfashion.retrieval.response_stats import ResponseStats
 from recbole_llmfashion.stage_store import StageStore
 from recbole_llmfashion.tuning.objective import END, STEP, VALUE, Job, run_trial
 from tests.helpers.fakes import INTER, SMALL, replace_test_targets, simulated_shop, write_tiny
@@ -104,14 +104,14 @@ def test_a_trial_makes_only_what_its_keys_change(shop, llm):
 def test_reports_before_the_adapter_rank_without_it(shop, monkeypatch):
     """The first report is the bare backbone's, the later ones are the adapter's; all of them have answers."""
     shares, adapters, loaded = [], [], []
-    original, load = Validity.add, language_model.load_adapter
+    original, load = ResponseStats.add, language_model.load_adapter
 
     def add(self, answers, *rest):
         shares.append(sum(answer.item_token is not None for answer in answers) / len(answers))
         adapters.append(len(loaded))
         return original(self, answers, *rest)
 
-    monkeypatch.setattr(Validity, "add", add)
+    monkeypatch.setattr(ResponseStats, "add", add)
     monkeypatch.setattr(language_model, "load_adapter", lambda *args, **keys: loaded.append(1) or load(*args, **keys))
     trial(shop, "LLMFashionRec", {"llm_learning_rate": 0.02}, checkpoint_dir=str(shop / "saved_steps"))
     assert set(shares) == {1.0} and len(shares) >= 4

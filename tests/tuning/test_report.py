@@ -9,14 +9,14 @@ from recbole_llmfashion.config.yaml_files import read_yaml
 from recbole_llmfashion.quick_start.registry import get_model
 from recbole_llmfashion.tuning import figures, report
 from recbole_llmfashion.tuning.space import Domain, Space
-from recbole_llmfashion.tuning.trial_log import FAILED, FINISHED, STOPPED, Journal
+from recbole_llmfashion.tuning.trial_log import FAILED, FINISHED, STOPPED, TrialLog
 
 KEYS = ["learning_rate", "train_targets"]
 
 
 @pytest.fixture
 def journal(tmp_path):
-    made = Journal(tmp_path / "journal.jsonl")
+    made = TrialLog(tmp_path / "journal.jsonl")
     made.add("start", 0, keys={"learning_rate": 0.001, "train_targets": "all"})
     made.add("report", 0, step=1, value=0.01)
     made.add("start", 1, keys={"learning_rate": 0.01, "train_targets": "purchase"})
@@ -49,7 +49,7 @@ def test_the_best_is_one_that_finished(journal):
 
 
 def test_equal_values_leave_the_first(tmp_path):
-    made = Journal(tmp_path / "journal.jsonl")
+    made = TrialLog(tmp_path / "journal.jsonl")
     for number in (1, 0):
         made.add("start", number, keys={})
         made.add("end", number, status=FINISHED, value=0.5, seconds=1.0, details={})
@@ -60,7 +60,7 @@ def test_a_journal_cut_in_the_middle_of_a_line(journal):
     path = journal.path
     whole = path.read_bytes()
     path.write_bytes(whole + b'{"event": "end", "trial": 4, "sta')
-    again = Journal(path)
+    again = TrialLog(path)
     assert path.read_bytes() == whole
     assert [t.number for t in again.unfinished()] == [4] and again.trials[0].reports == journal.trials[0].reports
     assert again.elapsed() >= max(t for trial in journal.trials.values() for t, *_ in trial.reports)
@@ -102,7 +102,7 @@ def test_folder(journal, tmp_path):
 
 
 def test_no_trial_finished(tmp_path):
-    made = Journal(tmp_path / "journal.jsonl")
+    made = TrialLog(tmp_path / "journal.jsonl")
     made.add("start", 0, keys={"learning_rate": 1.0, "train_targets": "all"})
     made.add("end", 0, status=FAILED, value=float("nan"), seconds=1.0, details={"error": "x"})
     report.write(tmp_path, HEADER, made, KEYS)

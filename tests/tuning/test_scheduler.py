@@ -10,13 +10,13 @@ import pytest
 from ray import tune
 from ray.tune.search import Searcher
 
-from recbole_llmfashion.distributed.cluster import cluster, slots
+from recbole_llmfashion.distributed.cluster import cluster, max_concurrent_trials
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.tuning.objective import END, STEP, VALUE
-from recbole_llmfashion.tuning.scheduler import Halving, search
-from recbole_llmfashion.tuning.searcher import Proposals, decode, encode
+from recbole_llmfashion.tuning.scheduler import PatientASHA, search
+from recbole_llmfashion.tuning.searcher import JournalSearcher, decode, encode
 from recbole_llmfashion.tuning.space import Domain, Space
-from recbole_llmfashion.tuning.trial_log import FAILED, FINISHED, STOPPED, Journal
+from recbole_llmfashion.tuning.trial_log import FAILED, FINISHED, STOPPED, TrialLog
 from tests.helpers.tuning import by_value, rising, settings
 
 by_value(sys.modules[__name__])
@@ -33,7 +33,7 @@ def two_cpus():
 
 def run(folder, objective, space, chosen, defaults=None):
     folder.mkdir(exist_ok=True)
-    journal, ended = Journal(folder / "journal.jsonl"), []
+    journal, ended = TrialLog(folder / "journal.jsonl"), []
     search(objective, space, chosen, journal, defaults, lambda trial: ended.append(trial.number), None)
     assert sorted(set(ended)) == sorted(ended)
     return journal
@@ -52,17 +52,17 @@ def test_asha_stops_trials_early_but_never_the_defaults(two_cpus, tmp_path):
     assert [value for *_, value in journal.trials[8].reports] == pytest.approx([0.1, 0.2, 0.3, 0.4])
 
 
-@pytest.mark.parametrize(("steps", "decision"), [(4, Halving.CONTINUE), (8, Halving.STOP)])
+@pytest.mark.parametrize(("steps", "decision"), [(4, PatientASHA.CONTINUE), (8, PatientASHA.STOP)])
 def test_a_trial_at_its_last_report_is_not_stopped(steps, decision):
     """The rung is at report 4: where that is the last, stopping would save nothing and lose what was trained."""
-    scheduler = Halving(settings(grace_period=4, steps=steps), lambda trial: False)
+    scheduler = PatientASHA(settings(grace_period=4, steps=steps), lambda trial: False)
     scheduler.set_search_properties(VALUE, "max")
     decisions = []
     for value in (0.9, 0.8, 0.1):
         trial = SimpleNamespace(trial_id=str(value), config={})
         scheduler.on_trial_add(None, trial)
         decisions.append(scheduler.on_trial_result(None, trial, {STEP: 4, VALUE: value}))
-    assert decisions == [Halving.CONTINUE, decision, decision]
+    assert decisions == [PatientASHA.CONTINUE, decision, decision]
 
 
 def breaks(values):
@@ -99,11 +99,11 @@ def test_every_cpu_has_its_worker_and_keeps_it(two_cpus, tmp_path):
 
 def test_what_no_node_can_run_is_said(two_cpus):
     """Ray would wait for ever."""
-    assert [slots(cpus, 0) for cpus in (0.5, 1, 2)] == [4, 2, 1]
+    assert [max_concurrent_trials(cpus, 0) for cpus in (0.5, 1, 2)] == [4, 2, 1]
     with pytest.raises(UserError, match=r"--cpus_per_trial=3 .*: no node has as much; the most is 2 CPUs"):
-        slots(3, 0)
+        max_concurrent_trials(3, 0)
     with pytest.raises(UserError, match="the most is 2 CPUs, 0 GPUs"):
-        slots(1, 1)
+        max_concurrent_trials(1, 1)
 
 
 def lists(values):
@@ -122,8 +122,8 @@ def test_a_choice_of_lists_and_no_scheduler(two_cpus, tmp_path):
 
 def proposals(folder, method, num_samples, defaults, space=LINE, **changed):
     chosen = settings(method=method, num_samples=num_samples, **changed)
-    journal = Journal(folder / "journal.jsonl")
-    return Proposals(space, chosen, journal, defaults), journal
+    journal = TrialLog(folder / "journal.jsonl")
+    return JournalSearcher(space, chosen, journal, defaults), journal
 
 
 def end(made, journal, trial_id, value):

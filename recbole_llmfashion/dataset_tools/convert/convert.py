@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from recbole_llmfashion.data.atomic.folder import AtomicFolder
-from recbole_llmfashion.dataset_tools.convert.events import EventChunk, Events, gather
+from recbole_llmfashion.dataset_tools.convert.events import EventChunk, SourceEvents, gather
 from recbole_llmfashion.dataset_tools.convert.filters import (
     DAY,
     day_range,
@@ -20,7 +20,7 @@ from recbole_llmfashion.dataset_tools.convert.filters import (
     repeats,
     spread_days,
 )
-from recbole_llmfashion.dataset_tools.convert.finish import Queries, Raw, finish, refuse_both
+from recbole_llmfashion.dataset_tools.convert.finish import DerivedQueries, Raw, finish, refuse_both
 from recbole_llmfashion.dataset_tools.convert.readme import Origin, refuse_foreign
 from recbole_llmfashion.errors import UserError
 
@@ -54,7 +54,7 @@ class LogSource(Protocol):
 
 
 @dataclass(frozen=True)
-class Settings:
+class ConvertSettings:
     """What to keep.
 
     core: least number of rows of each user and item, 0 for any; since, until: ISO days, both included; all_items: keep
@@ -65,7 +65,7 @@ class Settings:
     core: int = 0
     since: str | None = None
     until: str | None = None
-    queries: Queries = Queries.none
+    queries: DerivedQueries = DerivedQueries.none
     all_items: bool = False
 
     def lines(self) -> tuple[str, ...]:
@@ -76,7 +76,7 @@ class Settings:
         return (f"kept: {days}; {core}; {items}",)
 
 
-def convert_source(source: LogSource, settings: Settings) -> tuple[AtomicFolder, list[str]]:
+def convert_source(source: LogSource, settings: ConvertSettings) -> tuple[AtomicFolder, list[str]]:
     """Convert a source and write it as the dataset named like the folder `settings.out`.
 
     Memory grows with users, items and events, 17 bytes an event until the k-core is known and frames of those that
@@ -112,14 +112,14 @@ def convert_source(source: LogSource, settings: Settings) -> tuple[AtomicFolder,
     return finish(raw, settings.out, origin, notes, settings.queries, settings.all_items), notes
 
 
-def _without_repeats(events: Events, notes: list[str]) -> Events:
+def _without_repeats(events: SourceEvents, notes: list[str]) -> SourceEvents:
     again = repeats(events)
     if again.any():
         notes.append(f"actions that repeat user, item, action and time left out: {int(again.sum()):,}")
     return events.keep(~again)
 
 
-def _in_core(events: Events, core: int, notes: list[str]) -> Events:
+def _in_core(events: SourceEvents, core: int, notes: list[str]) -> SourceEvents:
     if core < 2:
         return events
     kept = in_core(events, core)
@@ -130,7 +130,7 @@ def _in_core(events: Events, core: int, notes: list[str]) -> Events:
     return events.keep(kept)
 
 
-def _joined(events: Events, catalogue: pd.DataFrame, drops: bool, notes: list[str]) -> Events:
+def _joined(events: SourceEvents, catalogue: pd.DataFrame, drops: bool, notes: list[str]) -> SourceEvents:
     """Events of items that have a title."""
     titled = pd.Index(events.item_names).isin(catalogue["item_id"])
     known = titled[events.items]

@@ -25,7 +25,7 @@ class EventChunk:
 
 
 @dataclass(frozen=True)
-class Events:
+class SourceEvents:
     """A log in file order.
 
     user_names, item_names: by code; users, items: [n] int32 codes; purchases: [n] bool; seconds: [n] float64.
@@ -41,7 +41,7 @@ class Events:
     def __len__(self) -> int:
         return len(self.users)
 
-    def keep(self, rows: NDArray[np.bool_]) -> "Events":
+    def keep(self, rows: NDArray[np.bool_]) -> "SourceEvents":
         """The rows of a mask; names keep their codes."""
         return replace(
             self,
@@ -83,7 +83,7 @@ class _Names:
         return np.array(list(self._codes), dtype=object)
 
 
-def gather(chunks: Iterable[EventChunk], since: float, until: float) -> tuple[Events, int]:
+def gather(chunks: Iterable[EventChunk], since: float, until: float) -> tuple[SourceEvents, int]:
     """Read a stream to its end.
 
     Args:
@@ -102,4 +102,4 @@ def gather(chunks: Iterable[EventChunk], since: float, until: float) -> tuple[Ev
         parts.append((*coded, chunk.purchases[inside], chunk.seconds[inside]))
     kinds = (np.int32, np.int32, np.bool_, np.float64)
     columns = [np.concatenate([np.empty(0, kind), *(part[i] for part in parts)]) for i, kind in enumerate(kinds)]
-    return Events(users.array(), items.array(), *columns), outside
+    return SourceEvents(users.array(), items.array(), *columns), outside

@@ -8,7 +8,7 @@ from datetime import date, timedelta
 import numpy as np
 from numpy.typing import NDArray
 
-from recbole_llmfashion.dataset_tools.convert.events import Events
+from recbole_llmfashion.dataset_tools.convert.events import SourceEvents
 from recbole_llmfashion.errors import UserError
 
 DAY = 86_400
@@ -34,7 +34,7 @@ def _day(text: str, flag: str) -> float:
         raise UserError(f"{flag} {text!r}: expected a day like 2021-12-31") from None
 
 
-def repeats(events: Events) -> NDArray[np.bool_]:
+def repeats(events: SourceEvents) -> NDArray[np.bool_]:
     """[n] bool, rows that repeat an earlier one: same user, item, action and time."""
     if not len(events):
         return np.zeros(0, dtype=bool)
@@ -51,7 +51,7 @@ def repeats(events: Events) -> NDArray[np.bool_]:
     return found
 
 
-def in_core(events: Events, k: int) -> NDArray[np.bool_]:
+def in_core(events: SourceEvents, k: int) -> NDArray[np.bool_]:
     """[n] bool, the largest set of rows in which each user and each item has at least k."""
     rows = np.ones(len(events), dtype=bool)
     while True:
@@ -63,7 +63,7 @@ def in_core(events: Events, k: int) -> NDArray[np.bool_]:
         rows &= ~few
 
 
-def spread_days(events: Events) -> Events:
+def spread_days(events: SourceEvents) -> SourceEvents:
     """Times that are days become the day's first seconds: 0, 1, 2, .. for a user's rows of that day, in file order.
 
     Raises:
@@ -80,4 +80,4 @@ def spread_days(events: Events) -> Events:
         raise UserError(f"user {user!r} has more than {DAY - 1:,} purchases on one day; leave that user out")
     spread = np.empty(len(order), dtype=np.float64)
     spread[order] = seconds + rank
-    return Events(events.user_names, events.item_names, events.users, events.items, events.purchases, spread)
+    return SourceEvents(events.user_names, events.item_names, events.users, events.items, events.purchases, spread)

@@ -18,7 +18,7 @@ from recbole_llmfashion.dataset_tools.id_map import rename_ids, write_map
 from recbole_llmfashion.errors import UserError
 
 
-class Queries(StrEnum):
+class DerivedQueries(StrEnum):
     """Where a log's searches come from: `none` leaves it as it is, `category` derives some for a log without."""
 
     none = "none"
@@ -39,14 +39,19 @@ class Raw:
     resolution: float = 0.0
 
 
-def refuse_both(queries: Queries, has_searches: bool) -> None:
+def refuse_both(queries: DerivedQueries, has_searches: bool) -> None:
     """Raise a UserError where queries are to be derived for a log that has its own."""
-    if queries is Queries.category and has_searches:
+    if queries is DerivedQueries.category and has_searches:
         raise UserError("--queries category is for logs without searches; leave it out, or the searches")
 
 
 def finish(
-    raw: Raw, out: Path, origin: Origin, notes: list[str], queries: Queries = Queries.none, all_items: bool = True
+    raw: Raw,
+    out: Path,
+    origin: Origin,
+    notes: list[str],
+    queries: DerivedQueries = DerivedQueries.none,
+    all_items: bool = True,
 ) -> AtomicFolder:
     """Rename, clean, derive, write; the counts are added to `notes`.
 
@@ -63,7 +68,7 @@ def finish(
         folder = _seen_only(folder)
     searches = "source" if len(folder.searches) else "none"
     notes += [*counts.lines(), f"items: {len(folder.items):,}"]
-    if queries is Queries.category:
+    if queries is DerivedQueries.category:
         found, without = derive_searches(folder.interactions, folder.items, raw.resolution)
         folder, searches = replace(folder, searches=found), "derived"
         notes.append(f"searches derived from earlier items: {len(found):,}; {without:,} times the item had no words")

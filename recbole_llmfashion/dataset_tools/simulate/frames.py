@@ -17,7 +17,7 @@ from recbole_llmfashion.dataset_tools.simulate.customers.seasons import (
     START_SECONDS,
 )
 from recbole_llmfashion.dataset_tools.simulate.draws import IntArray
-from recbole_llmfashion.dataset_tools.simulate.shop.catalogue import Catalogue, size_labels
+from recbole_llmfashion.dataset_tools.simulate.shop.catalogue import SimulatedCatalogue, size_labels
 from recbole_llmfashion.dataset_tools.simulate.shop.titles import make_titles
 from recbole_llmfashion.dataset_tools.simulate.shop.words import COLORS
 
@@ -94,7 +94,7 @@ def search_frame(log: Log, rows: IntArray, users: Words, ids: Words, queries: li
     )
 
 
-def item_frame(catalogue: Catalogue, ids: Words, rng: np.random.Generator) -> pd.DataFrame:
+def item_frame(catalogue: SimulatedCatalogue, ids: Words, rng: np.random.Generator) -> pd.DataFrame:
     """The `.item` rows, in the order of the ids, which is random."""
     category, families = catalogue.category, catalogue.families
     audience, kind = np.divmod(catalogue.segment, len(category.types))
@@ -121,14 +121,14 @@ def _category_name(audience: str, kind: str) -> str:
     return kind if audience == "All" else f"{audience} {kind}"
 
 
-def _color_names(catalogue: Catalogue, rng: np.random.Generator) -> Words:
+def _color_names(catalogue: SimulatedCatalogue, rng: np.random.Generator) -> Words:
     """A family names a color in its own way."""
     table = np.array(list(COLORS.values()), dtype=object)
     way = rng.integers(table.shape[1], size=len(catalogue.families.brand))
     return table[catalogue.color, way[catalogue.family]]
 
 
-def _size_names(catalogue: Catalogue) -> Words:
+def _size_names(catalogue: SimulatedCatalogue) -> Words:
     category = catalogue.category
     segments = [(audience, kind) for audience, _ in category.audiences for kind in category.types]
     labels = [size_labels(kind.sizes, audience) for audience, kind in segments]

@@ -30,7 +30,7 @@ _SESSIONS = (1.0, 4.0, 9.0)  # the least, a bracket that most lengths lie in, th
 
 
 @dataclass(frozen=True)
-class Settings:
+class SimulationSettings:
     """What the command line may set; items and mean_length follow Table 1 where they are None."""
 
     category: str
@@ -58,7 +58,7 @@ class Settings:
         return category, items, self.mean_length if self.mean_length is not None else category.mean_length
 
 
-def simulate_category(settings: Settings, path: Path, show_progress: bool = False) -> AtomicFolder:
+def simulate_category(settings: SimulationSettings, path: Path, show_progress: bool = False) -> AtomicFolder:
     """Simulate a dataset (docs/method.md, "section 3" and "Table 1"); deterministic by `settings`.
 
     Args:

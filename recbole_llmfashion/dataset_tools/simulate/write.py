@@ -6,21 +6,21 @@ from recbole_llmfashion.data.atomic.folder import AtomicFolder, write_folder
 from recbole_llmfashion.dataset_tools.simulate.readme import MARK, render
 from recbole_llmfashion.dataset_tools.simulate.simulation import (
     CATEGORIES,
-    Settings,
+    SimulationSettings,
 )
 from recbole_llmfashion.errors import UserError
 
 _README = "README.md"
 
 
-def write(folder: AtomicFolder, settings: Settings) -> None:
+def write(folder: AtomicFolder, settings: SimulationSettings) -> None:
     """Write the atomic files and the README.md."""
     write_folder(folder)
     text = render(folder, CATEGORIES[settings.category], command_line(folder.name, settings))
     (folder.path / _README).write_text(text, encoding="utf-8")
 
 
-def command_line(name: str, settings: Settings) -> str:
+def command_line(name: str, settings: SimulationSettings) -> str:
     """The command that makes the same files, with an --out relative to the project."""
     s = settings
     flags = [f"--category {s.category}", f"--users {s.users}"]

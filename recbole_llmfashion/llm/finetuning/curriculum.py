@@ -19,10 +19,10 @@ from tqdm import tqdm
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.llm.batching import Example, batches_by_length
 from recbole_llmfashion.llm.finetuning.checkpoint import CheckpointFolder
-from recbole_llmfashion.llm.finetuning.data_parallel import ALONE, Ranks
+from recbole_llmfashion.llm.finetuning.data_parallel import SINGLE_PROCESS, Workers
 from recbole_llmfashion.llm.finetuning.optimizer import NotFiniteError
 from recbole_llmfashion.llm.finetuning.perplexity import hardest, perplexities
-from recbole_llmfashion.llm.finetuning.train_step import Training
+from recbole_llmfashion.llm.finetuning.train_step import TrainStep
 from recbole_llmfashion.stage_store import sha256, sha256_arrays
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from recbole_llmfashion.llm.finetuning.settings import FinetuneLog, FinetuneSettings
 
 
-class Passes:
+class CurriculumRun:
     """The steps of one fine-tuning, both phases.
 
     Args:
@@ -54,7 +54,7 @@ class Passes:
         settings: "FinetuneSettings",
         show_progress: bool,
         checkpoint: CheckpointFolder | None,
-        ranks: Ranks = ALONE,
+        ranks: Workers = SINGLE_PROCESS,
     ) -> None:
         self.log, self.examples, self.settings, self.ranks = log, examples, settings, ranks
         self.show_progress = show_progress and ranks.first
@@ -63,7 +63,7 @@ class Passes:
         self.hard_passes = max(0, settings.hard_epochs - settings.epochs)
         self.hard_count = round(settings.hard_share * len(examples)) if self.hard_passes else 0
         total = settings.epochs * self._steps(len(examples)) + self.hard_passes * self._steps(self.hard_count)
-        self.training = Training(
+        self.training = TrainStep(
             log.model,
             examples,
             settings.learning_rate,

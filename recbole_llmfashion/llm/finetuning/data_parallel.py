@@ -29,7 +29,7 @@ Outcome = TypeVar("Outcome")
 
 
 @dataclass(frozen=True)
-class Ranks:
+class Workers:
     """One worker among `world`. Every worker must call the same methods in the same order.
 
     Args:
@@ -104,4 +104,4 @@ def _like(gradient: Tensor, parameter: Parameter) -> Tensor:
     return gradient.view_as(parameter).to(parameter.dtype)
 
 
-ALONE = Ranks()
+SINGLE_PROCESS = Workers()

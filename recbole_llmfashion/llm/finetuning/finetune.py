@@ -13,8 +13,8 @@ import torch
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.llm.batching import Example
 from recbole_llmfashion.llm.finetuning.checkpoint import CheckpointFolder
-from recbole_llmfashion.llm.finetuning.curriculum import Passes
-from recbole_llmfashion.llm.finetuning.data_parallel import ALONE, Ranks
+from recbole_llmfashion.llm.finetuning.curriculum import CurriculumRun
+from recbole_llmfashion.llm.finetuning.data_parallel import SINGLE_PROCESS, Workers
 from recbole_llmfashion.llm.finetuning.perplexity import perplexities
 from recbole_llmfashion.llm.finetuning.settings import FinetuneLog, FinetuneSettings
 from recbole_llmfashion.llm.modeling.adapter import (
@@ -71,7 +71,7 @@ def finetune(
     show_progress: bool = True,
     probe: Callable[["PeftModel"], float] | None = None,
     checkpoint: CheckpointFolder | None = None,
-    ranks: Ranks = ALONE,
+    ranks: Workers = SINGLE_PROCESS,
 ) -> FinetuneLog:
     """Trains an adapter: `epochs` uniform passes, then the hardest prompts until they have had `hard_epochs`.
 
@@ -93,7 +93,7 @@ def finetune(
     """
     _check(settings, examples)
     model = backbone.model if hasattr(backbone.model, "peft_config") else add_adapter(backbone, settings)
-    run = Passes(FinetuneLog(model), examples, settings, show_progress, checkpoint, ranks)
+    run = CurriculumRun(FinetuneLog(model), examples, settings, show_progress, checkpoint, ranks)
     if not ranks.agree(run.resume):
         run.measure(BEFORE, probe)
         torch.manual_seed(settings.seed)

@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn import Parameter
 
 
-class RowOptimizer(torch.optim.Optimizer):
+class ItemEmbeddingOptimizer(torch.optim.Optimizer):
     """See the module.
 
     Args:

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from recbole_llmfashion.llm.batching import Example
-from recbole_llmfashion.llm.finetuning.data_parallel import ALONE, Ranks
+from recbole_llmfashion.llm.finetuning.data_parallel import SINGLE_PROCESS, Workers
 from recbole_llmfashion.llm.finetuning.finetune import CheckpointFolder, finetune, save_adapter
 from recbole_llmfashion.llm.finetuning.settings import FinetuneLog, FinetuneSettings
 from recbole_llmfashion.llm.generation.generator import DecodingSettings, Generator
@@ -27,15 +27,15 @@ from recbole_llmfashion.llm.modeling.backbone import (
     Quantization,
     load_backbone,
 )
-from recbole_llmfashion.llm.modeling.item_embeddings import add_items
-from recbole_llmfashion.prompt.item_tokens import ItemIndex
+from recbole_llmfashion.llm.modeling.item_embeddings import add_item_tokens
+from recbole_llmfashion.prompt.item_tokens import ItemTokens
 from recbole_llmfashion.prompt.response import parse_response
 
 PROBE_PROMPTS = 64
 
 
 @dataclass(frozen=True)
-class BackboneChoice:
+class BackboneSpec:
     """Which backbone, and how it is loaded.
 
     Args:
@@ -48,16 +48,16 @@ class BackboneChoice:
     compute_dtype: ComputeDtype
     device: torch.device | str
 
-    def load(self, index: ItemIndex | None) -> Backbone:
+    def load(self, index: ItemTokens | None) -> Backbone:
         """Freshly loaded, with the tokens of an index where there is one."""
         backbone = load_backbone(self.source, self.quantization, self.compute_dtype, self.device)
         if index is not None:
-            add_items(backbone, index)
+            add_item_tokens(backbone, index)
         return backbone
 
 
 @dataclass(frozen=True)
-class Finetuning:
+class FinetuneJob:
     """See the module.
 
     Args:
@@ -71,16 +71,16 @@ class Finetuning:
         show_progress: bars.
     """
 
-    backbone: BackboneChoice
+    backbone: BackboneSpec
     examples: Sequence[Example]
-    index: ItemIndex | None
+    index: ItemTokens | None
     speech: Any
     settings: FinetuneSettings
     max_new_tokens: int
     checkpoint: CheckpointFolder
     show_progress: bool
 
-    def run(self, folder: Path, ranks: Ranks = ALONE) -> None:
+    def run(self, folder: Path, ranks: Workers = SINGLE_PROCESS) -> None:
         """Fine-tunes, together with the other workers where there are any; the first fills `folder`.
 
         Raises:

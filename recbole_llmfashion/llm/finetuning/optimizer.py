@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import Parameter
 
 from recbole_llmfashion.errors import UserError
-from recbole_llmfashion.llm.finetuning.item_optimizer import RowOptimizer
+from recbole_llmfashion.llm.finetuning.item_optimizer import ItemEmbeddingOptimizer
 
 
 class NotFiniteError(UserError):
@@ -39,7 +39,7 @@ def linear_rate(step: int, warmup: int, decay_from: int, total: int, floor: floa
 
 
 class Optimizer:
-    """AdamW with a rate per step, and RowOptimizer beside it for tables of rows.
+    """AdamW with a rate per step, and ItemEmbeddingOptimizer beside it for tables of rows.
 
     Args:
         parameters: what is trained; matrices decay, vectors (norms) do not.
@@ -48,7 +48,7 @@ class Optimizer:
         betas: of AdamW.
         max_grad_norm: gradients are clipped to this global norm.
         scaled: fp16 compute; losses are scaled so that small gradients do not vanish.
-        tables: of the parameters, those that RowOptimizer moves; they do not decay.
+        tables: of the parameters, those that ItemEmbeddingOptimizer moves; they do not decay.
         table_rate: its rate at the peak.
     """
 
@@ -71,7 +71,7 @@ class Optimizer:
         adamw = torch.optim.AdamW([g for g in groups if g["params"]], lr=learning_rate, betas=betas)
         self._peaks: dict[torch.optim.Optimizer, float] = {adamw: learning_rate}
         if tables:
-            self._peaks[RowOptimizer(tables, table_rate, betas)] = table_rate
+            self._peaks[ItemEmbeddingOptimizer(tables, table_rate, betas)] = table_rate
         self._norm = max_grad_norm
         self._scaler = torch.amp.GradScaler("cuda", enabled=scaled)
         self.steps = 0

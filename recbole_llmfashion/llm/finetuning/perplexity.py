@@ -11,7 +11,7 @@ import torch
 from tqdm import tqdm
 
 from recbole_llmfashion.llm.batching import Example, collate
-from recbole_llmfashion.llm.finetuning.data_parallel import ALONE, Ranks
+from recbole_llmfashion.llm.finetuning.data_parallel import SINGLE_PROCESS, Workers
 from recbole_llmfashion.llm.finetuning.loss import response_loss
 
 
@@ -22,7 +22,11 @@ def pad_id(model: Any) -> int:
 
 
 def perplexities(
-    model: Any, examples: Sequence[Example], batch_size: int, show_progress: bool = True, ranks: Ranks = ALONE
+    model: Any,
+    examples: Sequence[Example],
+    batch_size: int,
+    show_progress: bool = True,
+    ranks: Workers = SINGLE_PROCESS,
 ) -> np.ndarray:
     """exp(mean negative log-likelihood of a response token given the prompt), float64 [n], in the order of `examples`.
 

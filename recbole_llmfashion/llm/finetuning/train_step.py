@@ -16,7 +16,7 @@ import torch
 
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.llm.batching import Example, collate
-from recbole_llmfashion.llm.finetuning.data_parallel import ALONE, Ranks
+from recbole_llmfashion.llm.finetuning.data_parallel import SINGLE_PROCESS, Workers
 from recbole_llmfashion.llm.finetuning.fused import lean_falcon, lean_lora
 from recbole_llmfashion.llm.finetuning.loss import response_loss
 from recbole_llmfashion.llm.finetuning.optimizer import NotFiniteError, Optimizer, linear_rate
@@ -26,7 +26,7 @@ from recbole_llmfashion.llm.modeling.adapter import ROWS
 NAMED_PROMPTS = 32
 
 
-class Training:
+class TrainStep:
     """Steps over examples by index.
 
     Args:
@@ -56,7 +56,7 @@ class Training:
         total: int,
         micro_batch: int,
         row_rate: float,
-        ranks: Ranks = ALONE,
+        ranks: Workers = SINGLE_PROCESS,
     ) -> None:
         self.model, self.examples, self.ranks = model, examples, ranks
         self.lengths = np.asarray([len(example) for example in examples])

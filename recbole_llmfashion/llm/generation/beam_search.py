@@ -1,6 +1,6 @@
 """Beam search over a trie: the most likely sequences of each prompt, with their log-probabilities.
 
-Knows token ids and places in a trie. The beams of a prompt are a tree behind it (`Run.branch`), so the prompt is run
+Knows token ids and places in a trie. The beams of a prompt are a tree behind it (`PromptBatch.branch`), so the prompt is run
 once and its keys and values are never copied. Nothing here is a loop over rows, beams or edges.
 """
 
@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from recbole_llmfashion.llm.generation.item_trie import IdTrie
-from recbole_llmfashion.llm.generation.prefill import Run
+from recbole_llmfashion.llm.generation.item_trie import ItemTrie
+from recbole_llmfashion.llm.generation.prefill import PromptBatch
 
 
 @dataclass
@@ -37,10 +37,10 @@ class _Level:
 def _first(rows: int, device: torch.device) -> _Level:
     zeros = torch.zeros(rows, 1, dtype=torch.long, device=device)
     none = torch.zeros(rows, 1, 0, dtype=torch.bool, device=device)
-    return _Level(zeros + IdTrie.ROOT, zeros.float(), zeros - 1, zeros.bool(), none, zeros)
+    return _Level(zeros + ItemTrie.ROOT, zeros.float(), zeros - 1, zeros.bool(), none, zeros)
 
 
-def _extend(level: _Level, trie: IdTrie, logits: Tensor, count: int) -> _Level:
+def _extend(level: _Level, trie: ItemTrie, logits: Tensor, count: int) -> _Level:
     """The best `count` continuations by the logits [B, W, V] after each beam; an ended beam continues as itself."""
     rows, width = level.state.shape
     flat, inside = trie.edges(level.state.flatten())
@@ -57,7 +57,7 @@ def _extend(level: _Level, trie: IdTrie, logits: Tensor, count: int) -> _Level:
     edge = edges.flatten(1).gather(1, place)
     was, lost = level.ended.gather(1, parent), score == -torch.inf
     child = trie.children[edge].long()
-    leaf = ((child == IdTrie.FREE) | (child >= trie.tail)) & ~was & ~lost
+    leaf = ((child == ItemTrie.FREE) | (child >= trie.tail)) & ~was & ~lost
     item = torch.where(leaf, trie.leaf_item[edge].long(), level.item.gather(1, parent))
     ended = was | leaf | lost
     above = level.above.gather(1, parent[:, :, None].expand(-1, -1, level.above.shape[2]))
@@ -65,12 +65,12 @@ def _extend(level: _Level, trie: IdTrie, logits: Tensor, count: int) -> _Level:
     return _Level(state, score, torch.where(lost, -1, item), ended, above, trie.tokens[edge].long())
 
 
-def beam_search(run: Run, trie: IdTrie, count: int) -> tuple[Tensor, Tensor]:
+def beam_search(run: PromptBatch, trie: ItemTrie, count: int) -> tuple[Tensor, Tensor]:
     """The `count` best sequences of each row by a beam of that width.
 
         score = sum over t of log softmax(logits_t)[token_t], the softmax over the whole vocabulary
 
-    over the tokens of a sequence without the end that all sequences share (IdTrie.tail), which is certain once the
+    over the tokens of a sequence without the end that all sequences share (ItemTrie.tail), which is certain once the
     rest is said. A beam sees only the best `count` beginnings: where sequences have one token, or the trie has no more
     than `count` of them, what it finds is exactly the best.
 
@@ -85,7 +85,7 @@ def beam_search(run: Run, trie: IdTrie, count: int) -> tuple[Tensor, Tensor]:
 
     Raises:
         RuntimeError: an allowed token has no finite score.
-        UserError: see Run.branch.
+        UserError: see PromptBatch.branch.
     """
     width = min(count, trie.size)
     level = _extend(_first(len(run), run.logits.device), trie, run.logits[:, None], width)

@@ -13,10 +13,10 @@ import torch
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.llm.batching import each_batch, left_pad
 from recbole_llmfashion.llm.generation.beam_search import beam_search
-from recbole_llmfashion.llm.generation.greedy_search import greedy
-from recbole_llmfashion.llm.generation.item_trie import IdTrie
-from recbole_llmfashion.llm.generation.prefill import CausalLM, Run
-from recbole_llmfashion.llm.generation.sampling import Listener, generation_config, own_config
+from recbole_llmfashion.llm.generation.greedy_search import greedy_search
+from recbole_llmfashion.llm.generation.item_trie import ItemTrie
+from recbole_llmfashion.llm.generation.prefill import CausalLMRunner, PromptBatch
+from recbole_llmfashion.llm.generation.sampling import TokenStreamer, generation_config, own_config
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class Generator:
         model: Any,
         tokenizer: Any,
         settings: DecodingSettings,
-        trie: IdTrie | None = None,
+        trie: ItemTrie | None = None,
         forced_prefix: Sequence[int] = (),
         complete: Callable[[int], str] | None = None,
     ) -> None:
@@ -89,7 +89,7 @@ class Generator:
         if settings.temperature <= 0 or not 0 < settings.top_p <= 1:
             raise UserError("temperature must be above 0 and top_p from 0 (not included) to 1")
         self.model, self.tokenizer, self.settings, self._complete = model, tokenizer, settings, complete
-        self.lm = CausalLM(model, tokenizer.pad_token_id)
+        self.lm = CausalLMRunner(model, tokenizer.pad_token_id)
         self.prefix = np.asarray(forced_prefix, np.int64)
         left = settings.max_new_tokens - len(self.prefix)
         if trie is not None and trie.depth > left:
@@ -175,20 +175,22 @@ class Generator:
         with own_config(self.model, self.config), torch.no_grad():
             each_batch([len(prompt) for prompt in prompts], self.settings.batch_size, answer, show_progress)
 
-    def _begin(self, prompts: Sequence[np.ndarray], behind: np.ndarray, room: int) -> Callable[[np.ndarray], Run]:
+    def _begin(
+        self, prompts: Sequence[np.ndarray], behind: np.ndarray, room: int
+    ) -> Callable[[np.ndarray], PromptBatch]:
         """Places of prompts to a run of them; what all prompts begin with is computed once, at the first."""
         shared: list[Any] = []
         begun = self.lm.shareable(prompts) if self.begun is None else self.begun
 
-        def begin(chosen: np.ndarray) -> Run:
+        def begin(chosen: np.ndarray) -> PromptBatch:
             if not shared:
                 shared.append(self.lm.share(prompts[0][:begun]))
-            return Run(self.lm, shared[0], [np.r_[prompts[i][begun:], behind] for i in chosen], room)
+            return PromptBatch(self.lm, shared[0], [np.r_[prompts[i][begun:], behind] for i in chosen], room)
 
         return begin
 
     def _deciding(
-        self, prompts: Sequence[np.ndarray], trie: IdTrie, hear: Callable[[str], None] | None
+        self, prompts: Sequence[np.ndarray], trie: ItemTrie, hear: Callable[[str], None] | None
     ) -> Callable[[np.ndarray], list[str]]:
         opening, state = trie.opening()
         behind = np.r_[self.prefix, np.asarray(opening, np.int64)]
@@ -202,7 +204,7 @@ class Generator:
         tell = None if hear is None or complete is not None else lambda said: hear(read(said[0]))
 
         def speak(chosen: np.ndarray) -> list[str]:
-            tokens, items = greedy(begin(chosen), trie, state, steps, eos, complete is not None, tell)
+            tokens, items = greedy_search(begin(chosen), trie, state, steps, eos, complete is not None, tell)
             if complete is not None:
                 return [complete(item) for item in items.tolist()]
             return [read(row) for row in tokens.cpu()]
@@ -218,7 +220,7 @@ class Generator:
                 input_ids=ids.to(self.lm.device),
                 attention_mask=mask.to(self.lm.device),
                 generation_config=self.config,
-                streamer=None if hear is None else Listener(lambda row: hear(self._text(row))),
+                streamer=None if hear is None else TokenStreamer(lambda row: hear(self._text(row))),
             )
             return [self._text(row) for row in output[:, ids.shape[1] :].cpu().numpy()]
 
@@ -251,7 +253,7 @@ def make_generator(
     """
     if settings.decoding == "sample":
         return Generator(model, tokenizer, settings)
-    trie = IdTrie.build(spoken, int(model.get_input_embeddings().weight.shape[0]))
+    trie = ItemTrie.build(spoken, int(model.get_input_embeddings().weight.shape[0]))
     if settings.title_source == "generate":
         return Generator(model, tokenizer, settings, trie, prefix)
     if titles is None or len(titles) != len(spoken):

@@ -11,8 +11,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from recbole_llmfashion.llm.generation.item_trie import IdTrie
-from recbole_llmfashion.llm.generation.prefill import Run
+from recbole_llmfashion.llm.generation.item_trie import ItemTrie
+from recbole_llmfashion.llm.generation.prefill import PromptBatch
 
 
 class _Rows:
@@ -25,7 +25,7 @@ class _Rows:
         state, done: int64 and bool [A], of these.
     """
 
-    def __init__(self, rows: int, steps: int, state: int, eos_id: int, trie: IdTrie) -> None:
+    def __init__(self, rows: int, steps: int, state: int, eos_id: int, trie: ItemTrie) -> None:
         device = trie.tokens.device
         self.trie, self.eos_id = trie, eos_id
         self.out = torch.full((rows, steps), eos_id, device=device)
@@ -50,7 +50,7 @@ class _Rows:
 
     def choose(self, logits: Tensor) -> Tensor:
         """The next token of each row by its logits [A, V]: int64 [A, 1]."""
-        rows = (self.state != IdTrie.FREE).nonzero()[:, 0]
+        rows = (self.state != ItemTrie.FREE).nonzero()[:, 0]
         if not len(rows):
             tokens = logits.argmax(1)
         elif len(rows) == len(logits):
@@ -68,13 +68,13 @@ class _Rows:
         """Marks the rows that have said the end token or, with at_item, have come down to one sequence."""
         ended = self.item[self.place] >= 0 if at_item else self.out[self.place, self.said - 1] == self.eos_id
         self.done = self.done | ended
-        self.state[self.done] = IdTrie.FREE
+        self.state[self.done] = ItemTrie.FREE
 
     def forced(self) -> list[Tensor]:
         """The tokens [A, 1] that follow while no row has a choice."""
         chunk: list[Tensor] = []
         while self.said < self.out.shape[1] and bool((self.trie.single(self.state) | self.done).all()):
-            edges = self.trie.pointer[self.state.clamp(min=IdTrie.ROOT)].long()
+            edges = self.trie.pointer[self.state.clamp(min=ItemTrie.ROOT)].long()
             chunk.append(self._say(self.trie.tokens[edges].long()))
             rows = (~self.done).nonzero()[:, 0]
             self._follow(edges[rows], rows)
@@ -89,9 +89,9 @@ class _Rows:
         return alive
 
 
-def greedy(
-    run: Run,
-    trie: IdTrie,
+def greedy_search(
+    run: PromptBatch,
+    trie: ItemTrie,
     state: int,
     steps: int,
     eos_id: int,

@@ -67,7 +67,7 @@ def _cut_tail(matrix: np.ndarray) -> np.ndarray:
     return matrix[0, :0]
 
 
-class IdTrie:
+class ItemTrie:
     """A trie in CSR form: the edges of all nodes, sorted by (node, token).
 
     Nodes are numbered level by level from ROOT. What all sequences end in (the separator after an ID) is stored once:
@@ -104,7 +104,7 @@ class IdTrie:
         self.tail, self.vocab_size, self.depth, self.size = tail, vocab_size, depth, size
 
     @classmethod
-    def build(cls, sequences: Sequence[Sequence[int]], vocab_size: int) -> "IdTrie":
+    def build(cls, sequences: Sequence[Sequence[int]], vocab_size: int) -> "ItemTrie":
         """A trie that allows exactly these sequences.
 
         Args:
@@ -127,10 +127,10 @@ class IdTrie:
         tensors = [torch.from_numpy(array.astype(np.int32)) for array in arrays]
         return cls(*tensors, tail=nodes, vocab_size=vocab_size, depth=depth, size=len(sequences))
 
-    def to(self, device: torch.device | str) -> "IdTrie":
+    def to(self, device: torch.device | str) -> "ItemTrie":
         """The same trie on another device."""
         arrays = (array.to(device) for array in (self.pointer, self.tokens, self.children, self.leaf_item))
-        return IdTrie(*arrays, tail=self.tail, vocab_size=self.vocab_size, depth=self.depth, size=self.size)
+        return ItemTrie(*arrays, tail=self.tail, vocab_size=self.vocab_size, depth=self.depth, size=self.size)
 
     @property
     def nodes(self) -> int:

@@ -12,7 +12,7 @@ from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer
 
 
-class RoomyLayer(DynamicLayer):
+class PreallocatedLayer(DynamicLayer):
     """A DynamicLayer that neither copies what it holds at each step nor computes what its rows share twice.
 
     Args:
@@ -58,7 +58,7 @@ class RoomyLayer(DynamicLayer):
         self.keys, self.values = (buffer[:, :, : self._length] for buffer in self._buffers)
 
     @classmethod
-    def joined(cls, parts: Sequence["RoomyLayer"], begun: int, length: int, room: int) -> "RoomyLayer":
+    def joined(cls, parts: Sequence["PreallocatedLayer"], begun: int, length: int, room: int) -> "PreallocatedLayer":
         """The rows of all parts with their last tokens in one column; see `join`."""
         layer = cls(room)
         layer._length, layer.is_initialized = length, True
@@ -90,7 +90,7 @@ def join(caches: Sequence[DynamicCache], begun: int, length: int, room: int) -> 
     """
     cache = copy(caches[0])
     layers = zip(*(part.layers for part in caches), strict=True)
-    cache.layers = [RoomyLayer.joined(parts, begun, length, room) for parts in layers]
+    cache.layers = [PreallocatedLayer.joined(parts, begun, length, room) for parts in layers]
     return cache
 
 
@@ -111,4 +111,4 @@ def roomy(shared: DynamicCache, room: int) -> DynamicCache:
 def _own(layer: Any, room: int) -> Any:
     if type(layer) is not DynamicLayer:
         return copy(layer)
-    return RoomyLayer(room, (layer.keys, layer.values) if layer.is_initialized else None)
+    return PreallocatedLayer(room, (layer.keys, layer.values) if layer.is_initialized else None)

@@ -32,7 +32,7 @@ def common_prefix(prompts: Sequence[np.ndarray]) -> int:
     return limit if same.all() else int(same.argmin())
 
 
-class CausalLM:
+class CausalLMRunner:
     """What the folder asks of a model.
 
     Args:
@@ -80,7 +80,7 @@ class CausalLM:
         return cache
 
 
-class Run:
+class PromptBatch:
     """A batch of prompts within a model.
 
     Args:
@@ -93,7 +93,7 @@ class Run:
         logits: [B, V] after the prompts.
     """
 
-    def __init__(self, lm: CausalLM, shared: DynamicCache, prompts: Sequence[np.ndarray], room: int) -> None:
+    def __init__(self, lm: CausalLMRunner, shared: DynamicCache, prompts: Sequence[np.ndarray], room: int) -> None:
         self.lm = lm
         begun = shared.get_seq_length()
         self.length = begun + max(map(len, prompts))

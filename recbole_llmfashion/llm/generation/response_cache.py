@@ -19,7 +19,7 @@ from recbole_llmfashion.prompt.response import Response
 Generate = Callable[[Sequence[np.ndarray]], list[Response]]
 
 
-def respond(
+def generate_responses(
     generator: Generator,
     prompts: Sequence[np.ndarray],
     beams: int,
@@ -47,7 +47,7 @@ def prompt_key(prompt: np.ndarray) -> str:
     return hashlib.sha256(np.ascontiguousarray(prompt, np.int32).tobytes()).hexdigest()
 
 
-class AnswerBook:
+class ResponseCache:
     """Callable: prompts to responses.
 
     Args:

@@ -57,7 +57,7 @@ def own_config(model: Any, config: GenerationConfig) -> Iterator[None]:
         model.train(was_training)
 
 
-class Listener(BaseStreamer):
+class TokenStreamer(BaseStreamer):
     """What `generate` says so far to the first prompt of a batch, passed on token by token.
 
     Args:

@@ -20,13 +20,13 @@ from torch.nn import functional as F
 
 from recbole_llmfashion.llm.modeling.adapter import causal_lm, row_layers
 from recbole_llmfashion.llm.modeling.backbone import Backbone
-from recbole_llmfashion.prompt.item_tokens import ItemIndex
+from recbole_llmfashion.prompt.item_tokens import ItemTokens
 
 NORM_FILE = "item_rows.json"
 LEAST_IDF = 0.1
 
 
-class WordBags:
+class ItemWords:
     """Which words each item has, and how much each of them counts.
 
     Args:
@@ -85,7 +85,7 @@ def row_norm(source: str, embedding: Tensor) -> float:
     return float(embedding.norm(dim=1).mean())
 
 
-def add_items(backbone: Backbone, index: ItemIndex) -> float:
+def add_item_tokens(backbone: Backbone, index: ItemTokens) -> float:
     """Gives a backbone the tokens of an index, their rows made from words; `backbone` is changed.
 
     Args:
@@ -98,12 +98,12 @@ def add_items(backbone: Backbone, index: ItemIndex) -> float:
     model = backbone.model
     norm = row_norm(backbone.name, model.get_input_embeddings().weight[: index.first].float())
     backbone.item_tokens = range(index.first, index.first + index.new_tokens)
-    put_rows(model, np.asarray(backbone.item_tokens), word_rows(model, index, norm))
+    set_item_embeddings(model, np.asarray(backbone.item_tokens), word_rows(model, index, norm))
     return norm
 
 
 @torch.no_grad()
-def word_rows(model: Any, index: ItemIndex, norm: float) -> Tensor:
+def word_rows(model: Any, index: ItemTokens, norm: float) -> Tensor:
     """[new_tokens, d] float32, the rows of an index's tokens as the model's own embedding of the words makes them.
 
     Args:
@@ -111,12 +111,12 @@ def word_rows(model: Any, index: ItemIndex, norm: float) -> Tensor:
         index, norm: see `token_rows`.
     """
     embedding = model.get_input_embeddings().weight[: index.first].float()
-    units = WordBags(index.words, index.first).units(embedding)
+    units = ItemWords(index.words, index.first).units(embedding)
     return token_rows(units, index.ids, index.first, index.new_tokens, norm)
 
 
 @torch.no_grad()
-def put_rows(model: Any, tokens: np.ndarray, rows: Tensor) -> None:
+def set_item_embeddings(model: Any, tokens: np.ndarray, rows: Tensor) -> None:
     """Writes rows into a model's vocabulary, which grows where a token lies beyond it; nothing else is changed.
 
     Args:

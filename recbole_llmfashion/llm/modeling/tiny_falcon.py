@@ -13,7 +13,9 @@ from transformers import FalconConfig, FalconForCausalLM, PreTrainedTokenizerFas
 
 from recbole_llmfashion.errors import UserError
 
-SHIPPED = Path(__file__).with_name("tiny_falcon")  # the backbone that comes with the package, made by pretrain.py
+TINY_FALCON_FOLDER = Path(__file__).with_name(
+    "tiny_falcon"
+)  # the backbone that comes with the package, made by pretrain.py
 PAD, EOS = "<pad>", "<eos>"
 PAD_ID, EOS_ID = 0, 1
 BYTES = 256
@@ -55,7 +57,7 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int) -> PreTrainedTokenize
     )
 
 
-def new_embedded(vocab_size: int, width: int, layers: int, heads: int, seed: int) -> FalconForCausalLM:
+def new_tiny_falcon(vocab_size: int, width: int, layers: int, heads: int, seed: int) -> FalconForCausalLM:
     """A fresh Falcon: rotary positions, sequential blocks, tied embeddings, no bias, no dropout.
 
     Args:
@@ -91,7 +93,7 @@ def new_embedded(vocab_size: int, width: int, layers: int, heads: int, seed: int
         return FalconForCausalLM(config)
 
 
-def save_embedded(model: FalconForCausalLM, tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
+def save_tiny_falcon(model: FalconForCausalLM, tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
     """Writes a folder that `load_backbone` reads: config, safetensors, tokenizer."""
     model.save_pretrained(str(folder))
     tokenizer.save_pretrained(str(folder))
@@ -102,9 +104,9 @@ def save_untrained(folder: Path, seed: int) -> None:
 
     Its items' rows have the length of the shipped one's, so that only what was learned is missing.
     """
-    config = FalconConfig.from_pretrained(str(SHIPPED))
+    config = FalconConfig.from_pretrained(str(TINY_FALCON_FOLDER))
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         model = FalconForCausalLM(config)
-    save_embedded(model, PreTrainedTokenizerFast.from_pretrained(str(SHIPPED)), folder)
-    shutil.copy(SHIPPED / "item_rows.json", folder)
+    save_tiny_falcon(model, PreTrainedTokenizerFast.from_pretrained(str(TINY_FALCON_FOLDER)), folder)
+    shutil.copy(TINY_FALCON_FOLDER / "item_rows.json", folder)

@@ -21,8 +21,8 @@ from tqdm import tqdm
 from recbole_llmfashion.llm.batching import Batch, Example, batches_by_length, collate
 from recbole_llmfashion.llm.finetuning.loss import response_loss
 from recbole_llmfashion.llm.finetuning.optimizer import Optimizer, linear_rate
-from recbole_llmfashion.llm.modeling.item_embeddings import WordBags
-from recbole_llmfashion.llm.pretraining.simulated_shops import World
+from recbole_llmfashion.llm.modeling.item_embeddings import ItemWords
+from recbole_llmfashion.llm.pretraining.simulated_shops import SimulatedShop
 
 COPY_LENGTHS = (10, 40)
 COPIES = 3
@@ -33,7 +33,7 @@ FIRST_NORM = 2.0
 
 
 @dataclass(frozen=True)
-class PretrainSettings:
+class BackbonePretrainSettings:
     """How an embedded model is trained.
 
     Args:
@@ -79,7 +79,9 @@ class Step:
     rows: np.ndarray
 
 
-def plan_steps(worlds: Sequence[World], settings: PretrainSettings, rng: np.random.Generator) -> list[Step]:
+def plan_steps(
+    worlds: Sequence[SimulatedShop], settings: BackbonePretrainSettings, rng: np.random.Generator
+) -> list[Step]:
     """All steps in order: copying, then every world's batches of both kinds, shuffled together."""
     steps: list[Step] = []
     for listed, passes in ((True, settings.listed_passes), (False, settings.spelled_passes)):
@@ -94,7 +96,7 @@ def plan_steps(worlds: Sequence[World], settings: PretrainSettings, rng: np.rand
     return [*copying, *(steps[i] for i in rng.permutation(len(steps)))]
 
 
-def item_table(model: Any, bags: WordBags, norm: Tensor | float, positions: np.ndarray) -> Tensor:
+def item_table(model: Any, bags: ItemWords, norm: Tensor | float, positions: np.ndarray) -> Tensor:
     """[V + N, d] the model's embedding and, behind it, a row a token of an item; gradients reach the words' rows.
 
     Args:
@@ -122,14 +124,14 @@ def listed_loss(model: Any, batch: Batch, table: Tensor) -> Tensor:
 
 
 def pretrain(
-    model: Any, worlds: Sequence[World], settings: PretrainSettings, show_progress: bool = True
+    model: Any, worlds: Sequence[SimulatedShop], settings: BackbonePretrainSettings, show_progress: bool = True
 ) -> dict[str, float]:
     """Trains every weight of `model` in place.
 
     Args:
         model: a Falcon in fp32, on its device; on CUDA it computes in bf16.
         worlds: may be empty where copying alone is wanted.
-        settings: see PretrainSettings.
+        settings: see BackbonePretrainSettings.
         show_progress: a bar.
 
     Returns:
@@ -164,12 +166,12 @@ class _Run:
     """One pre-training: the plan, the optimizer and the losses by kind."""
 
     def __init__(
-        self, model: Any, worlds: Sequence[World], settings: PretrainSettings, rng: np.random.Generator
+        self, model: Any, worlds: Sequence[SimulatedShop], settings: BackbonePretrainSettings, rng: np.random.Generator
     ) -> None:
         self.model, self.worlds, self.settings, self.rng = model, worlds, settings, rng
         self.plan = plan_steps(worlds, settings, rng)
         self.vocab_size = int(model.config.vocab_size)
-        self.bags = [WordBags(world.words, self.vocab_size) for world in worlds]
+        self.bags = [ItemWords(world.words, self.vocab_size) for world in worlds]
         marks = {model.config.eos_token_id, model.config.pad_token_id}
         ids = np.arange(self.vocab_size, dtype=np.int64)
         self.alphabet = ids[~np.isin(ids, [mark for mark in marks if isinstance(mark, int)])]

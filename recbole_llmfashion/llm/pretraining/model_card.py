@@ -10,19 +10,19 @@ import numpy as np
 import torch
 
 from recbole_llmfashion.llm.batching import collate
-from recbole_llmfashion.llm.modeling.item_embeddings import WordBags
+from recbole_llmfashion.llm.modeling.item_embeddings import ItemWords
 from recbole_llmfashion.llm.pretraining.loop import hidden_states, item_table
-from recbole_llmfashion.llm.pretraining.simulated_shops import World
+from recbole_llmfashion.llm.pretraining.simulated_shops import SimulatedShop
 
 AT = 10
 BATCH = 64
 
 
 @torch.no_grad()
-def target_ranks(model: Any, world: World, norm: float) -> np.ndarray:
+def target_ranks(model: Any, world: SimulatedShop, norm: float) -> np.ndarray:
     """[examples] rank from 1 of the bought item among all items, at the answer's ID; equal scores by token number."""
     vocab_size = int(model.config.vocab_size)
-    table = item_table(model, WordBags(world.words, vocab_size), norm, world.positions)
+    table = item_table(model, ItemWords(world.words, vocab_size), norm, world.positions)
     rows = table[vocab_size:]
     ranks = []
     for start in range(0, len(world.listed), BATCH):
@@ -39,7 +39,7 @@ def target_ranks(model: Any, world: World, norm: float) -> np.ndarray:
     return np.concatenate([*ranks, np.zeros(0, np.int64)])
 
 
-def measure(model: Any, world: World, norm: float) -> dict[str, Any]:
+def measure(model: Any, world: SimulatedShop, norm: float) -> dict[str, Any]:
     """Figures of one world."""
     ranks = target_ranks(model, world, norm)
     hit = ranks <= AT

@@ -23,10 +23,10 @@ from recbole_llmfashion.data.atomic.folder import read_folder
 from recbole_llmfashion.data.catalogue import TEXT_ATTRIBUTES
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.llm.modeling.item_embeddings import save_norm
-from recbole_llmfashion.llm.modeling.tiny_falcon import new_embedded, save_embedded, train_tokenizer
-from recbole_llmfashion.llm.pretraining.loop import PretrainSettings, pretrain
+from recbole_llmfashion.llm.modeling.tiny_falcon import new_tiny_falcon, save_tiny_falcon, train_tokenizer
+from recbole_llmfashion.llm.pretraining.loop import BackbonePretrainSettings, pretrain
 from recbole_llmfashion.llm.pretraining.model_card import card, measure
-from recbole_llmfashion.llm.pretraining.simulated_shops import read_world, rename_brands
+from recbole_llmfashion.llm.pretraining.simulated_shops import read_shop, rename_brands
 from recbole_llmfashion.prompt.dates import coarse_date
 from recbole_llmfashion.prompt.response import ID_PREFIX, SEPARATOR
 from recbole_llmfashion.prompt.template import TEMPLATES, Template
@@ -71,9 +71,9 @@ class PretrainConfig:
         return cls(**given)
 
     @property
-    def training(self) -> PretrainSettings:
+    def training(self) -> BackbonePretrainSettings:
         """How the model is trained."""
-        return PretrainSettings(
+        return BackbonePretrainSettings(
             self.copy_steps,
             self.listed_passes,
             self.spelled_passes,
@@ -84,7 +84,7 @@ class PretrainConfig:
         )
 
 
-def make_worlds(config: PretrainConfig) -> list[list[Path]]:
+def make_shops(config: PretrainConfig) -> list[list[Path]]:
     """Folders of worlds by category, the first of each the one that only measures; the missing ones are simulated.
 
     Raises:
@@ -157,20 +157,20 @@ def build(config: PretrainConfig) -> Path:
     Returns:
         the folder.
     """
-    found = make_worlds(config)
+    found = make_shops(config)
     training = [path for paths in found for path in paths[1:]]
     queries = typed_queries(Path(config.query_texts))
     tokenizer = train_tokenizer(vocabulary_texts(training, queries, config.seed), config.vocab_size)
     bar = tqdm(training, desc="reading worlds", unit="world")
-    worlds = [read_world(path, tokenizer, config.seed + i) for i, path in enumerate(bar)]
+    worlds = [read_shop(path, tokenizer, config.seed + i) for i, path in enumerate(bar)]
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    model = new_embedded(len(tokenizer), config.width, config.layers, config.heads, config.seed).to(device)
+    model = new_tiny_falcon(len(tokenizer), config.width, config.layers, config.heads, config.seed).to(device)
     log = pretrain(model, worlds, config.training)
-    unseen = [read_world(paths[0], tokenizer, config.seed - 1) for paths in found]
+    unseen = [read_shop(paths[0], tokenizer, config.seed - 1) for paths in found]
     figures = [measure(model, world, log["norm"]) for world in tqdm(unseen, desc="unseen worlds", unit="world")]
     folder = Path(config.output)
     folder.mkdir(parents=True, exist_ok=True)
-    save_embedded(model, tokenizer, folder)
+    save_tiny_falcon(model, tokenizer, folder)
     save_norm(log["norm"], folder)
     (folder / "README.md").write_text(card(vars(config), model, log, figures, len(queries)), encoding="utf-8")
     return folder

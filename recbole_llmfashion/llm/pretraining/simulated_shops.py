@@ -21,10 +21,10 @@ from recbole_llmfashion.data.search_log import SearchLog
 from recbole_llmfashion.data.split import click_filter_mask
 from recbole_llmfashion.data.tie_breaking import tie_rank
 from recbole_llmfashion.data.timeline import Timeline
-from recbole_llmfashion.embedding.query_title_pairs import fold
+from recbole_llmfashion.embedding.query_title_pairs import normalize_text
 from recbole_llmfashion.llm.batching import Example
 from recbole_llmfashion.prompt.builder import PromptBuilder, PromptSettings
-from recbole_llmfashion.prompt.item_tokens import atomic_index, item_words
+from recbole_llmfashion.prompt.item_tokens import atomic_tokens, item_words
 from recbole_llmfashion.prompt.memory import MemoryLog, QueryProductMemory
 from recbole_llmfashion.prompt.template import get_template
 
@@ -39,7 +39,7 @@ EARLIER = 0.3  # share of users whose example ends at a purchase before their la
 
 
 @dataclass(frozen=True)
-class World:
+class SimulatedShop:
     """Examples of one shop.
 
     Args:
@@ -85,7 +85,7 @@ def hashed_words(texts: Sequence[str]) -> np.ndarray:
     """[n, 512] unit float32: which words a text has, by a hash that does not change between processes."""
     vectors = np.zeros((len(texts), HASHED), np.float32)
     for row, text in enumerate(texts):
-        for word in fold(text).split():
+        for word in normalize_text(text).split():
             vectors[row, zlib.crc32(word.encode()) % HASHED] += 1
     return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
 
@@ -134,7 +134,7 @@ class _Shop:
         return made
 
 
-def read_world(path: Path, tokenizer: Any, seed: int) -> World:
+def read_shop(path: Path, tokenizer: Any, seed: int) -> SimulatedShop:
     """Reads a folder and makes its examples.
 
     Args:
@@ -145,7 +145,7 @@ def read_world(path: Path, tokenizer: Any, seed: int) -> World:
     rng = np.random.default_rng(seed)
     shop = _Shop(rename_brands(read_folder(path), rng))
     memory, template = shop.memory(), get_template("compact")
-    index = atomic_index(shop.tie, len(tokenizer))
+    index = atomic_tokens(shop.tie, len(tokenizer))
     listed, spelled = (
         PromptBuilder(
             tokenizer,
@@ -162,7 +162,7 @@ def read_world(path: Path, tokenizer: Any, seed: int) -> World:
     everything = np.ones(len(shop.items), bool)
     positions = np.empty(len(shop.tie), np.int64)
     positions[shop.tie] = np.arange(len(shop.tie))
-    return World(
+    return SimulatedShop(
         name=path.name,
         words=item_words(tokenizer, shop.catalogue.titles, shop.catalogue.attributes, TEXT_ATTRIBUTES),
         listed=shop.examples(

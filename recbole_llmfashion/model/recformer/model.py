@@ -20,7 +20,7 @@ from recbole_llmfashion.data.dataset import HISTORY_LENGTH, LLMFashionRecDataset
 from recbole_llmfashion.data.timeline import SEARCH
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.model.recformer.scorer import Scorer
-from recbole_llmfashion.prompt.texts import UNTITLED, neutralize
+from recbole_llmfashion.prompt.texts import UNTITLED, sanitize
 
 TITLE, QUERY = "title", "query"
 ATTRIBUTES = (TITLE, *TEXT_ATTRIBUTES)
@@ -59,7 +59,7 @@ class Recformer(SequentialRecommender):
     def query_texts(self, special_tokens: Sequence[str]) -> dict[str, list[str]]:
         """The same of the queries, which are entries behind the items; none where searches are left out."""
         queries = self._dataset.search_log.queries if self.with_queries else ()
-        return {QUERY: [neutralize(query, special_tokens) for query in queries]}
+        return {QUERY: [sanitize(query, special_tokens) for query in queries]}
 
     def history(self, user: int, length: int) -> np.ndarray:
         """[at most max_items] int64 entries among the user's first `length` events, most recent first."""
@@ -105,7 +105,7 @@ def item_columns(
 ) -> dict[str, list[str]]:
     """Attribute name to a clean text for each item; an item of which nothing would be left shows UNTITLED."""
     columns: Mapping[str, Sequence[str]] = {TITLE: catalogue.titles, **catalogue.attributes}
-    clean = {name: [neutralize(text, special_tokens) for text in columns[name]] for name in attributes}
+    clean = {name: [sanitize(text, special_tokens) for text in columns[name]] for name in attributes}
     for i in range(len(catalogue)):
         if not any(values[i] for values in clean.values()):
             clean[attributes[0]][i] = UNTITLED

@@ -26,7 +26,7 @@ REPORTED_STEPS = 20
 
 
 @dataclass(frozen=True)
-class PretrainSettings:
+class RecformerPretrainSettings:
     """How an encoder is pre-trained.
 
     Args:
@@ -153,7 +153,7 @@ def pretrain(
     histories: Sequence[np.ndarray],
     targets: np.ndarray,
     masking: Masking,
-    settings: PretrainSettings,
+    settings: RecformerPretrainSettings,
     show_progress: bool = True,
 ) -> dict[str, float]:
     """Trains the scorer's encoder, and a language-model head that is not kept, in place.
@@ -165,7 +165,7 @@ def pretrain(
         histories: entries before each row's target, most recent first.
         targets: entries.
         masking: of the tokenizer.
-        settings: see PretrainSettings.
+        settings: see RecformerPretrainSettings.
         show_progress: a bar.
 
     Returns:
@@ -210,7 +210,7 @@ def _forward(
     head: nn.Module,
     histories: Sequence[np.ndarray],
     masking: Masking,
-    settings: PretrainSettings,
+    settings: RecformerPretrainSettings,
     rng: np.random.Generator,
 ) -> tuple[Tensor, Tensor]:
     """Unit vectors [B, d] of the sequences as they are, and the language-model loss of masked copies of them."""

@@ -10,7 +10,7 @@ import numpy as np
 from recbole_llmfashion.config.configurator import LLMFashionConfig
 from recbole_llmfashion.model.recformer.finetune import StageSettings
 from recbole_llmfashion.model.recformer.flatten import TokenRows
-from recbole_llmfashion.model.recformer.pretrain import PretrainSettings
+from recbole_llmfashion.model.recformer.pretrain import RecformerPretrainSettings
 from recbole_llmfashion.stage_store import sha256_arrays
 
 
@@ -35,9 +35,9 @@ class Examples:
         return sha256_arrays(self.users, lengths, entries, self.targets)
 
 
-def pretrain_settings(config: LLMFashionConfig, seed: int) -> PretrainSettings:
+def pretrain_settings(config: LLMFashionConfig, seed: int) -> RecformerPretrainSettings:
     """Pre-training's part of a config."""
-    return PretrainSettings(
+    return RecformerPretrainSettings(
         epochs=config["recformer_pretrain_epochs"],
         batch_size=config["recformer_pretrain_batch_size"],
         learning_rate=config["recformer_pretrain_learning_rate"],

@@ -44,7 +44,7 @@ OnScore = Callable[[int, float], None]
 
 
 @dataclass(frozen=True)
-class Learned:
+class TrainedRecformer:
     """What a zero-shot run takes from its source."""
 
     vocabulary: Vocabulary
@@ -71,7 +71,7 @@ class RecformerPipeline:
         loaders: Loaders,
         store: StageStore,
         model: Recformer,
-        learned: Learned | None = None,
+        learned: TrainedRecformer | None = None,
     ) -> None:
         self.config, self.loaders, self.store, self.model, self.learned = config, loaders, store, model, learned
         self.name = str(config["recformer_name_or_path"])

@@ -12,10 +12,10 @@ import numpy as np
 import ray.data
 from ray.data import ActorPoolStrategy, DataContext
 
-from recbole_llmfashion.distributed.cluster import fitting, resources
+from recbole_llmfashion.distributed.cluster import resources, workers_that_fit
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.prompt.response import Response
-from recbole_llmfashion.serving.batch.responder import Responder, as_table, from_table
+from recbole_llmfashion.serving.batch.responder import BatchWorker, as_table, from_table
 
 
 def answers(
@@ -36,12 +36,12 @@ def answers(
         cpus, gpus: of each; None takes a GPU where a node has one.
 
     Raises:
-        UserError: no node has as much, and what a Responder raises.
+        UserError: no node has as much, and what a BatchWorker raises.
     """
     nodes = resources()
     if gpus is None:
         gpus = float(any(node.get("GPU", 0.0) >= 1 for node in nodes))
-    most = min(workers, len(shards), fitting(nodes, cpus, gpus))
+    most = min(workers, len(shards), workers_that_fit(nodes, cpus, gpus))
     if not most:
         raise UserError(
             f"--cpus_per_worker={cpus} --gpus_per_worker={gpus:g}: no node that is up has as much; ask for less"
@@ -49,7 +49,7 @@ def answers(
     _quiet()
     asked = ray.data.from_arrow([as_table(number, prompts) for number, prompts in shards])
     answered = asked.map_batches(
-        Responder,
+        BatchWorker,
         fn_constructor_args=(str(run), begun, cpus),
         batch_size=None,  # a block is a shard
         batch_format="pyarrow",

@@ -28,7 +28,7 @@ from recbole_llmfashion.stage_store import sha256, sha256_arrays, sha256_texts
 
 
 @dataclass(frozen=True)
-class Questions:
+class SplitPrompts:
     """Rows and prompts.
 
     Args:
@@ -71,7 +71,7 @@ class Questions:
         return sha256([*rows, sha256_arrays(*self.prompts), self.shard_size])
 
 
-def ask(run: LoadedRun, config: LLMFashionConfig, split: str, shard_size: int) -> Questions:
+def build_prompts(run: LoadedRun, config: LLMFashionConfig, split: str, shard_size: int) -> SplitPrompts:
     """The questions of a split.
 
     Args:
@@ -109,7 +109,7 @@ def ask(run: LoadedRun, config: LLMFashionConfig, split: str, shard_size: int) -
     )
 
 
-def _in_order(users: list[str], targets: list[str], made: list[np.ndarray], shard_size: int) -> Questions:
+def _in_order(users: list[str], targets: list[str], made: list[np.ndarray], shard_size: int) -> SplitPrompts:
     keys = [prompt_key(prompt) for prompt in made]
     distinct = dict(zip(keys, made, strict=True))
     names = list(distinct)
@@ -117,4 +117,4 @@ def _in_order(users: list[str], targets: list[str], made: list[np.ndarray], shar
     ordered = [names[i] for i in order]
     place = {name: i for i, name in enumerate(ordered)}
     prompt_of = np.asarray([place[key] for key in keys])
-    return Questions(users, targets, prompt_of, [distinct[name] for name in ordered], ordered, shard_size)
+    return SplitPrompts(users, targets, prompt_of, [distinct[name] for name in ordered], ordered, shard_size)

@@ -17,7 +17,7 @@ USAGE = (
 
 
 @dataclass(frozen=True)
-class Request:
+class GenerateRequest:
     """A command line.
 
     Args:
@@ -45,7 +45,7 @@ class Request:
     overrides: Mapping[str, Any]
 
 
-def parse(argv: Sequence[str]) -> Request:
+def parse(argv: Sequence[str]) -> GenerateRequest:
     """The command's words.
 
     Raises:
@@ -58,7 +58,7 @@ def parse(argv: Sequence[str]) -> Request:
     if split not in SPLITS:
         raise UserError(f"--split: expected one of {', '.join(SPLITS)}, found '{split}'")
     out = given.pop("out", None)
-    return Request(
+    return GenerateRequest(
         run=Path(given.pop("run")),
         split=split,
         workers=_whole(given, "num_workers", 1, 0),

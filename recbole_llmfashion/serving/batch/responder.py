@@ -9,14 +9,14 @@ import pyarrow as pa
 import torch
 
 from recbole_llmfashion.llm.generation.generator import make_generator
-from recbole_llmfashion.llm.generation.response_cache import respond
+from recbole_llmfashion.llm.generation.response_cache import generate_responses
 from recbole_llmfashion.pipeline.load import load_run, make_builder
 from recbole_llmfashion.prompt.response import Response
 
 SHARD, PROMPT, TEXT, ITEMS = "shard", "prompt", "response", "items"
 
 
-class Responder:
+class BatchWorker:
     """See the module.
 
     Args:
@@ -41,7 +41,7 @@ class Responder:
         """Responses to one shard's prompts; where they are sampled, from random numbers of the shard's own."""
         settings = self._generator.settings
         self._generator.settings = replace(settings, seed=self._seed + shard)
-        return respond(self._generator, prompts, self._beams)
+        return generate_responses(self._generator, prompts, self._beams)
 
     def __call__(self, table: pa.Table) -> pa.Table:
         """The same as tables: `as_table` in, shard, response and items out."""
@@ -63,7 +63,7 @@ def as_table(shard: int, prompts: Sequence[np.ndarray]) -> pa.Table:
 
 
 def from_table(table: pa.Table) -> tuple[int, list[Response]]:
-    """What `Responder` gave, back."""
+    """What `BatchWorker` gave, back."""
     (shard,) = set(table[SHARD].to_pylist())
     pairs = zip(table[TEXT].to_pylist(), table[ITEMS].to_pylist(), strict=True)
     return shard, [Response(text, np.asarray(items, np.int64)) for text, items in pairs]

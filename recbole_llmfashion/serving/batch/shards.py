@@ -17,12 +17,12 @@ import pandas as pd
 
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.prompt.response import Response
-from recbole_llmfashion.serving.batch.prompts import Questions
+from recbole_llmfashion.serving.batch.prompts import SplitPrompts
 
 JOB = "_job.json"  # readers of Parquet pass over names that begin so
 
 
-class Shards:
+class ResponseShards:
     """See the module.
 
     Args:
@@ -35,7 +35,7 @@ class Shards:
         UserError: the folder holds something else.
     """
 
-    def __init__(self, out: Path, job: Mapping[str, Any], questions: Questions, items: Sequence[str]) -> None:
+    def __init__(self, out: Path, job: Mapping[str, Any], questions: SplitPrompts, items: Sequence[str]) -> None:
         self._out, self._questions, self._items = out, questions, items
         told = dict(job) | {"questions": questions.digest, "shards": questions.shards}
         if not (out / JOB).is_file():

@@ -7,15 +7,15 @@ the memory has for them; which customer asked what is not in a run and is not gu
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from recbole_llmfashion.embedding.query_title_pairs import fold
+from recbole_llmfashion.embedding.query_title_pairs import normalize_text
 from recbole_llmfashion.serving.demo.visit import Action, Kind, Visit
-from recbole_llmfashion.serving.state import Desk
+from recbole_llmfashion.serving.state import ServingState
 
 MINUTE = 60.0
 Step = tuple[Kind, int, str]
 
 
-def examples(desk: Desk, now: float) -> dict[str, Visit]:
+def examples(desk: ServingState, now: float) -> dict[str, Visit]:
     """Visits by the name that a page gives them, at most one a shape; the first one is of somebody who did nothing yet.
 
     Args:
@@ -32,7 +32,7 @@ def examples(desk: Desk, now: float) -> dict[str, Visit]:
     return made
 
 
-def _plans(desk: Desk) -> Iterator[list[Step]]:
+def _plans(desk: ServingState) -> Iterator[list[Step]]:
     """A search; a search and a click; two clicks compared; a purchase, then another search; clicks alone."""
     asked = [(query, desk.memory.top_products(query)) for query in common_queries(desk, 4)] if desk.memory else []
     for (query, items), looked in zip(asked, (0, 1, 2), strict=False):
@@ -56,14 +56,14 @@ def _buys(items: Sequence[int]) -> list[Step]:
     return [("purchase", item, "") for item in items]
 
 
-def common_queries(desk: Desk, count: int) -> list[str]:
+def common_queries(desk: ServingState, count: int) -> list[str]:
     """The memory's most frequent queries of which no two share a word, folded; fewer where there are not so many."""
     files = desk.run.memory
     if files is None or desk.memory is None:
         return []
     rows = Counter[str]()
     for query, times in Counter(files.log.query.tolist()).items():
-        rows[fold(files.queries[query])] += times
+        rows[normalize_text(files.queries[query])] += times
     chosen: list[str] = []
     words: set[str] = set()
     for query in sorted(rows, key=lambda text: (-rows[text], text)):
@@ -75,7 +75,7 @@ def common_queries(desk: Desk, count: int) -> list[str]:
     return chosen
 
 
-def _name(steps: Sequence[Step], desk: Desk) -> str:
+def _name(steps: Sequence[Step], desk: ServingState) -> str:
     """What a list of customers says: the first thing done, and how much came of it."""
     kind, item, query = steps[0]
     begin = f"Searched “{query}”" if kind == "search" else f"Looked at {desk.stock.titles[item]}"

@@ -9,24 +9,24 @@ Result = TypeVar("Result")
 Hear = Callable[[str], None]
 
 
-class Done(Generic[Result]):
+class Finished(Generic[Result]):
     """The end of a question: its result."""
 
     def __init__(self, result: Result) -> None:
         self.result = result
 
 
-def follow(ask: Callable[[Hear], Result]) -> Iterator[str | Done[Result]]:
+def follow(ask: Callable[[Hear], Result]) -> Iterator[str | Finished[Result]]:
     """The texts that `ask` tells while it works, then its result; of texts that came together, the last alone.
 
     Raises:
         whatever `ask` raises.
     """
-    heard: SimpleQueue[str | Done[Result] | BaseException] = SimpleQueue()
+    heard: SimpleQueue[str | Finished[Result] | BaseException] = SimpleQueue()
 
     def work() -> None:
         try:
-            heard.put(Done(ask(heard.put)))
+            heard.put(Finished(ask(heard.put)))
         except BaseException as error:  # it belongs to whoever reads, not to this thread
             heard.put(error)
 
@@ -42,6 +42,6 @@ def follow(ask: Callable[[Hear], Result]) -> Iterator[str | Done[Result]]:
             yield text
         if isinstance(told, BaseException):
             raise told
-        if isinstance(told, Done):
+        if isinstance(told, Finished):
             yield told
             return

@@ -14,10 +14,10 @@ from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.prompt.texts import TEXT_LIMIT
 from recbole_llmfashion.serving.demo import markup, visit
 from recbole_llmfashion.serving.demo.examples import examples
-from recbole_llmfashion.serving.demo.follow import Done, Hear, follow
+from recbole_llmfashion.serving.demo.follow import Finished, Hear, follow
 from recbole_llmfashion.serving.demo.view import answered, label, timeline
 from recbole_llmfashion.serving.demo.visit import Visit
-from recbole_llmfashion.serving.recommender import Look, Recommender
+from recbole_llmfashion.serving.recommender import Explanation, Recommender
 
 RESULTS = 8  # products to click
 IDLE = 3600  # seconds after which a visitor's state is let go
@@ -94,13 +94,13 @@ class Pages:
         """Answer, prompt and lists, again and again while an answer is generated; None for what stays as it is."""
         actions = now.told(self.recommender.desk.stock.catalogue)
 
-        def look(hear: Hear) -> Look:
+        def look(hear: Hear) -> Explanation:
             return self.recommender.look(actions, hear=hear)
 
         yield markup.answer("", None, len(actions)), None, None
         try:
             for told in follow(look):
-                if isinstance(told, Done):
+                if isinstance(told, Finished):
                     found = answered(told.result)
                     said = markup.answer(found.response, found, len(actions))
                     yield said, markup.prompt(found), markup.lists(found, len(actions))

@@ -12,8 +12,8 @@ from datetime import UTC, datetime
 from recbole_llmfashion.prompt.builder import Prompt
 from recbole_llmfashion.prompt.response import parse_response
 from recbole_llmfashion.serving.demo.visit import Visit
-from recbole_llmfashion.serving.recommender import Look
-from recbole_llmfashion.serving.state import Desk, Reply
+from recbole_llmfashion.serving.recommender import Explanation
+from recbole_llmfashion.serving.state import RankedReply, ServingState
 
 K = 10  # items of a list
 DONE = {"click": "clicked", "purchase": "bought", "search": "searched"}
@@ -37,7 +37,7 @@ class Product:
 
 
 @dataclass(frozen=True)
-class Listed:
+class ListedItem:
     """One list.
 
     Args:
@@ -54,7 +54,7 @@ class Listed:
 
 
 @dataclass(frozen=True)
-class Shown:
+class ShownList:
     """A prompt, cut where the memory's lines begin and end.
 
     Args:
@@ -83,10 +83,10 @@ class Check:
 class Answered:
     """All that the page shows of one answer; prompt None and no checks where nothing was asked."""
 
-    prompt: Shown | None
+    prompt: ShownList | None
     response: str
     checks: list[Check]
-    lists: list[Listed]
+    lists: list[ListedItem]
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ class Moment:
     what: str
 
 
-def timeline(visit: Visit, desk: Desk) -> list[Moment]:
+def timeline(visit: Visit, desk: ServingState) -> list[Moment]:
     """The actions of a visit, oldest first."""
     titles = desk.stock.catalogue.titles
     return [
@@ -111,27 +111,27 @@ def _clock(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
-def product(desk: Desk, position: int, given: str = "") -> Product:
+def product(desk: ServingState, position: int, given: str = "") -> Product:
     """An item by its catalogue position."""
     catalogue = desk.stock.catalogue
     about = [texts[position] for texts in catalogue.attributes.values() if texts[position]]
     return Product(catalogue.item_ids[position], catalogue.titles[position], ", ".join(about), given)
 
 
-def label(desk: Desk, position: int) -> str:
+def label(desk: ServingState, position: int) -> str:
     """A product in one line; no two products have the same."""
     found = product(desk, position)
     return f"{found.title} ({found.item})"
 
 
-def answered(look: Look) -> Answered:
+def answered(look: Explanation) -> Answered:
     """See the class."""
     desk, reply = look.desk, look.reply
     shown = None if reply.prompt is None else _shown(desk, reply.prompt)
     return Answered(shown, reply.response, [] if shown is None else checks(reply), lists(look))
 
 
-def _shown(desk: Desk, prompt: Prompt) -> Shown:
+def _shown(desk: ServingState, prompt: Prompt) -> ShownList:
     """Cut by decoding ever more of the ids: a text's beginning is told by its first ids."""
 
     def decode(end: int) -> str:
@@ -140,7 +140,7 @@ def _shown(desk: Desk, prompt: Prompt) -> Shown:
     text = decode(len(prompt.ids))
     begin, end = (_common(decode(place), text) for place in prompt.memory)
     products = [product(desk, position) for position in prompt.items[prompt.acted :]]
-    return Shown(text[:begin], text[begin:end], text[end:], products, len(prompt.ids))
+    return ShownList(text[:begin], text[begin:end], text[end:], products, len(prompt.ids))
 
 
 def _common(first: str, second: str) -> int:
@@ -149,7 +149,7 @@ def _common(first: str, second: str) -> int:
     return next((i for i, (one, other) in enumerate(pairs) if one != other), min(len(first), len(second)))
 
 
-def checks(reply: Reply) -> list[Check]:
+def checks(reply: RankedReply) -> list[Check]:
     """Whether an answer is of the form, names an item that may be recommended, and which fallback stands in for it."""
     ranked, answer = reply.ranked, parse_response(reply.response)
     has_id, has_title = bool(ranked.has_id[0]), bool(ranked.has_title[0])
@@ -164,7 +164,7 @@ def checks(reply: Reply) -> list[Check]:
     return found
 
 
-def _fallback(reply: Reply, has_id: bool, has_title: bool) -> str:
+def _fallback(reply: RankedReply, has_id: bool, has_title: bool) -> str:
     if has_id and has_title:
         return "none"
     if has_id or has_title:
@@ -172,14 +172,14 @@ def _fallback(reply: Reply, has_id: bool, has_title: bool) -> str:
     return "the memory, then what is popular" if bool((reply.ranked.recalled > 0).any()) else "what is popular"
 
 
-def lists(look: Look) -> list[Listed]:
+def lists(look: Explanation) -> list[ListedItem]:
     """The final ranking, then what it comes from."""
     desk, reply = look.desk, look.reply
     mixing = desk.run.mixing
     final = [item for item in reply.top(K + len(look.masked)) if item not in look.masked][:K]
     taken = ", without what the customer took" if desk.run.mask_history else ""
     listed = [
-        Listed(
+        ListedItem(
             "final",
             "Final ranking",
             f"the run's own, {mixing.ranking}{taken}",
@@ -191,7 +191,7 @@ def lists(look: Look) -> list[Listed]:
     has_id, has_title = bool(reply.ranked.has_id[0]), bool(reply.ranked.has_title[0])
     beams = reply.live[reply.beams[:K]].tolist()
     listed += [
-        Listed("beams", "LLM's likeliest", *_or("by beam search", beams, desk, "the run asks for no beams")),
+        ListedItem("beams", "LLM's likeliest", *_or("by beam search", beams, desk, "the run asks for no beams")),
         _ranked(look, "id", "ID list", "near the generated ID", has_id),
         _ranked(look, "title", "Title list", "near the generated title", has_title),
         _ranked(look, "mixup", "Mixup", f"{mixing.m} of ID, then title list", has_id or has_title),
@@ -199,16 +199,18 @@ def lists(look: Look) -> list[Listed]:
     return listed
 
 
-def _or(note: str, items: Sequence[int], desk: Desk, empty: str) -> tuple[str, list[Product]]:
+def _or(note: str, items: Sequence[int], desk: ServingState, empty: str) -> tuple[str, list[Product]]:
     return (note, [product(desk, item) for item in items]) if items else (empty, [])
 
 
-def _ranked(look: Look, name: str, title: str, note: str, there: bool) -> Listed:
+def _ranked(look: Explanation, name: str, title: str, note: str, there: bool) -> ListedItem:
     """The head of the catalogue as one list, or two, have it; of the ID list as far as it means something."""
     desk, reply = look.desk, look.reply
     assert name in ("id", "title", "mixup")
     if not there:
-        return Listed(name, title, *_or(note, [], desk, f"the answer has no {'known ID' if name == 'id' else 'title'}"))
+        return ListedItem(
+            name, title, *_or(note, [], desk, f"the answer has no {'known ID' if name == 'id' else 'title'}")
+        )
     depth = min(K, desk.parts.id_depth) if name == "id" else K
     order = desk.ranked_by(reply, name).final.top(depth)[0].numpy()  # type: ignore[arg-type]
-    return Listed(name, title, note, [product(desk, item) for item in reply.live[order].tolist()])
+    return ListedItem(name, title, note, [product(desk, item) for item in reply.live[order].tolist()])

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from recbole_llmfashion.data.catalogue import Catalogue
-from recbole_llmfashion.prompt.texts import TEXT_LIMIT, neutralize
+from recbole_llmfashion.prompt.texts import TEXT_LIMIT, sanitize
 
 MOST = 100  # actions of a visit: more than any prompt holds
 Kind = Literal["click", "purchase", "search"]
@@ -68,7 +68,7 @@ def _told(action: Action, catalogue: Catalogue) -> dict[str, Any]:
 
 def searched(visit: Visit, text: str, now: float) -> Visit:
     """With one more search; the same visit where nothing of the text is left, or it is full."""
-    query = neutralize(text[: 4 * TEXT_LIMIT])
+    query = sanitize(text[: 4 * TEXT_LIMIT])
     return _with(visit, Action("search", now, query=query)) if query else visit
 
 

@@ -1,6 +1,6 @@
 """The Ray Serve application: `serve run recbole_llmfashion.serving.web.app:app run=DIR` (docs/serving.md).
 
-    client -> proxy -> Web (FastAPI, limits, counters) -> handle: the bounded queue -> Model: Gather -> Clerk
+    client -> proxy -> Web (FastAPI, limits, counters) -> handle: the bounded queue -> Model: DynamicBatcher -> ReplicaWorker
 
 Two deployments, so that a Model that dies takes no counter and no waiting request with it: those that wait go to the
 copy that comes back, those it was answering get 503. A request is cancelled where its client leaves or its time is up,
@@ -18,13 +18,13 @@ from ray.serve.config import BackpressureConfig
 from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
 from ray.serve.handle import DeploymentHandle
 
-from recbole_llmfashion.distributed.cluster import workers_like_here
+from recbole_llmfashion.distributed.cluster import use_current_environment
 from recbole_llmfashion.errors import UserError
-from recbole_llmfashion.serving.messages import Answer, Ask, Refusal
-from recbole_llmfashion.serving.web.dynamic_batching import Gather
+from recbole_llmfashion.serving.messages import BatchReply, ErrorReply, RecommendRequest
+from recbole_llmfashion.serving.web.dynamic_batching import DynamicBatcher
 from recbole_llmfashion.serving.web.errors import busy, unavailable
-from recbole_llmfashion.serving.web.item_changes import Change, Journal
-from recbole_llmfashion.serving.web.limits import Guard
+from recbole_llmfashion.serving.web.item_changes import Change, ItemChangeLog
+from recbole_llmfashion.serving.web.limits import LimitsMiddleware
 from recbole_llmfashion.serving.web.routes import make_web
 from recbole_llmfashion.serving.web.settings import ServiceSettings, read_settings
 
@@ -42,19 +42,23 @@ class Replica:
     def __init__(self, settings: ServiceSettings) -> None:
         # here alone: the web process and `serve run` import this module too, and need no torch
         from recbole_llmfashion.serving.recommender import Recommender
-        from recbole_llmfashion.serving.web.replica import Clerk
+        from recbole_llmfashion.serving.web.replica import ReplicaWorker
 
         recommender = Recommender.load(settings.run)
-        journal = Journal(settings.journal, recommender.run_digest) if settings.token and settings.journal else None
-        self._clerk = Clerk(recommender, journal)
+        journal = (
+            ItemChangeLog(settings.journal, recommender.run_digest) if settings.token and settings.journal else None
+        )
+        self._clerk = ReplicaWorker(recommender, journal)
         # not serve.batch: it closes a batch some time after its first request, however busy the model is
-        self._gather: Gather[Ask, Answer | Refusal] = Gather(self._clerk.answer, settings.batch)
+        self._gather: DynamicBatcher[RecommendRequest, BatchReply | ErrorReply] = DynamicBatcher(
+            self._clerk.answer, settings.batch
+        )
 
-    async def ask(self, ask: Ask) -> Answer | Refusal:
+    async def ask(self, ask: RecommendRequest) -> BatchReply | ErrorReply:
         """A list."""
         return await self._gather(ask)
 
-    async def change(self, change: Change) -> Refusal | None:
+    async def change(self, change: Change) -> ErrorReply | None:
         """Items come or go."""
         return await asyncio.to_thread(self._clerk.change, change)
 
@@ -70,7 +74,7 @@ class Remote:
     def __init__(self, handle: DeploymentHandle, app_name: str) -> None:
         self._handle, self._app_name = handle, app_name
 
-    async def recommend(self, ask: Ask) -> Answer:
+    async def recommend(self, ask: RecommendRequest) -> BatchReply:
         """A list."""
         return await _result(self._handle.ask.remote(ask))
 
@@ -90,7 +94,7 @@ async def _result(response: Any) -> Any:
     """Of a call by a handle.
 
     Raises:
-        UserError: a Refusal came back.
+        UserError: a ErrorReply came back.
         Refused: the queue is full (429), or the copy is gone (503).
         RuntimeError: the Model failed.
     """
@@ -102,7 +106,7 @@ async def _result(response: Any) -> Any:
         raise unavailable() from None
     except RayTaskError as error:  # is a UserError too where the Model raised one, with its traceback as text
         raise RuntimeError("the model failed") from error
-    if isinstance(result, Refusal):
+    if isinstance(result, ErrorReply):
         raise UserError(result.text)
     return result
 
@@ -113,7 +117,7 @@ class Web:
     def __init__(self, settings: ServiceSettings, model: DeploymentHandle) -> None:
         self._settings, self._model = settings, model
 
-    def __serve_build_asgi_app__(self) -> Guard:
+    def __serve_build_asgi_app__(self) -> LimitsMiddleware:
         return make_web(self._settings, Remote(self._model, serve.get_replica_context().app_name))
 
 
@@ -127,7 +131,7 @@ def app(args: dict[str, str]) -> serve.Application:
         UserError: see read_settings.
     """
     settings = read_settings(args, os.environ)
-    workers_like_here()  # `serve run` asks for the application before it starts Ray
+    use_current_environment()  # `serve run` asks for the application before it starts Ray
     refusing = BackpressureConfig(status_code=429, retry_after_s=1)
     model = serve.deployment(
         name=MODEL,

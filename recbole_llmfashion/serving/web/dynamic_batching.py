@@ -13,7 +13,7 @@ Asked = TypeVar("Asked")
 Answered = TypeVar("Answered")
 
 
-class Gather(Generic[Asked, Answered]):
+class DynamicBatcher(Generic[Asked, Answered]):
     """See the module. Of one event loop.
 
     Args:

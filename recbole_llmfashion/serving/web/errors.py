@@ -4,7 +4,7 @@ import hmac
 import json
 
 
-class Refused(Exception):
+class RequestError(Exception):
     """A request that gets `status` and one line.
 
     Args:
@@ -21,37 +21,39 @@ class Refused(Exception):
         return json.dumps({"error": str(self)}).encode()
 
 
-def busy() -> Refused:
+def busy() -> RequestError:
     """The queue is full."""
-    return Refused(429, "too many requests wait; ask again later", {"Retry-After": "1"})
+    return RequestError(429, "too many requests wait; ask again later", {"Retry-After": "1"})
 
 
-def unavailable() -> Refused:
+def unavailable() -> RequestError:
     """The copy of the model that had the request is gone, or none is up."""
-    return Refused(503, "the model is being restarted; ask again", {"Retry-After": "1"})
+    return RequestError(503, "the model is being restarted; ask again", {"Retry-After": "1"})
 
 
-def failed() -> Refused:
+def failed() -> RequestError:
     """A fault of ours."""
-    return Refused(500, "the service failed; its log says why")
+    return RequestError(500, "the service failed; its log says why")
 
 
 def check_token(authorization: str | None, token: str | None) -> None:
     """Lets `Authorization: Bearer <token>` pass.
 
     Raises:
-        Refused: 403 where the service has no token, 401 where the request has none or another.
+        RequestError: 403 where the service has no token, 401 where the request has none or another.
     """
     if not token:
-        raise Refused(403, "/items is shut; the service was started without a token")
+        raise RequestError(403, "/items is shut; the service was started without a token")
     scheme, _, given = (authorization or "").partition(" ")
     # bytes: compare_digest refuses texts beyond ASCII; its time tells nothing about where they differ
     same = hmac.compare_digest(given.strip().encode("utf-8", "replace"), token.encode("utf-8", "replace"))
     if scheme.lower() != "bearer" or not same:
-        raise Refused(401, "/items needs the header `Authorization: Bearer <token>`", {"WWW-Authenticate": "Bearer"})
+        raise RequestError(
+            401, "/items needs the header `Authorization: Bearer <token>`", {"WWW-Authenticate": "Bearer"}
+        )
 
 
 def check_size(name: str, found: int, most: int) -> None:
-    """Raises Refused (422) where there is more than the service takes."""
+    """Raises RequestError (422) where there is more than the service takes."""
     if found > most:
-        raise Refused(422, f"{name}: {found} is more than the {most} that this service takes")
+        raise RequestError(422, f"{name}: {found} is more than the {most} that this service takes")

@@ -35,7 +35,7 @@ class Change:
         return json.dumps({"add": self.add} if self.add else {"remove": self.remove}) + "\n"
 
 
-class Journal:
+class ItemChangeLog:
     """One replica's view of the file; made, with its folder, where it is not there.
 
     Args:

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from logging import getLogger
 from typing import Any, Protocol
 
-from recbole_llmfashion.serving.web.errors import Refused, failed
+from recbole_llmfashion.serving.web.errors import RequestError, failed
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -18,7 +18,7 @@ Send = Callable[[Message], Awaitable[None]]
 Application = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
 
 
-class Counts(Protocol):
+class RequestCounts(Protocol):
     """What is told of each request."""
 
     def entered(self) -> None:
@@ -28,7 +28,7 @@ class Counts(Protocol):
         """It was answered."""
 
 
-class Guard:
+class LimitsMiddleware:
     """See the module.
 
     Args:
@@ -39,7 +39,9 @@ class Guard:
         paths: known ones; a scraper must not get a series for whatever a stranger types.
     """
 
-    def __init__(self, app: Application, counts: Counts, max_body: int, timeout: float, paths: frozenset[str]) -> None:
+    def __init__(
+        self, app: Application, counts: RequestCounts, max_body: int, timeout: float, paths: frozenset[str]
+    ) -> None:
         self._app, self._counts, self._max_body, self._timeout, self._paths = app, counts, max_body, timeout, paths
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
@@ -60,11 +62,11 @@ class Guard:
         try:
             async with asyncio.timeout(self._timeout):
                 await self._app(scope, await self._gathered(scope, receive), sent)
-        except Refused as error:
+        except RequestError as error:
             await refuse(error, sent)
         except TimeoutError:
             if not sent.status:
-                await refuse(Refused(504, f"no answer within {self._timeout:g} seconds"), sent)
+                await refuse(RequestError(504, f"no answer within {self._timeout:g} seconds"), sent)
         except Exception:
             getLogger(__name__).exception("a request failed")  # the caller gets no traceback, the log does
             if not sent.status:
@@ -74,18 +76,18 @@ class Guard:
         """The body, read once and played back.
 
         Raises:
-            Refused: it is too large; what is said to come is believed, so that it need not be sent.
+            RequestError: it is too large; what is said to come is believed, so that it need not be sent.
         """
         said = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
         body, more = b"", True
         while more:
             if len(body) > self._max_body or (said.isdigit() and int(said[:20]) > self._max_body):
-                raise Refused(413, f"the body is larger than {self._max_body} bytes")
+                raise RequestError(413, f"the body is larger than {self._max_body} bytes")
             message = await receive()
             body += message.get("body", b"")
             more = message.get("more_body", False)
         if len(body) > self._max_body:
-            raise Refused(413, f"the body is larger than {self._max_body} bytes")
+            raise RequestError(413, f"the body is larger than {self._max_body} bytes")
         messages = iter([{"type": "http.request", "body": body, "more_body": False}])
 
         async def again() -> Message:
@@ -106,7 +108,7 @@ class _Sent:
         await self._send(message)
 
 
-async def refuse(error: Refused, send: Send) -> None:
+async def refuse(error: RequestError, send: Send) -> None:
     """Answers with the error alone."""
     headers = {"content-type": "application/json", "content-length": str(len(error.body)), **error.headers}
     raw = [(name.lower().encode(), value.encode()) for name, value in headers.items()]

@@ -2,7 +2,7 @@
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
-from recbole_llmfashion.serving.messages import Answer
+from recbole_llmfashion.serving.messages import BatchReply
 
 SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 BATCHES = (1, 2, 4, 8, 16, 32, 64)
@@ -43,7 +43,7 @@ class Metrics:
         self._requests.labels(path, str(status)).inc()
         self._seconds.labels(path).observe(seconds)
 
-    def answered(self, answer: Answer) -> None:
+    def answered(self, answer: BatchReply) -> None:
         """A list went out."""
         self._batch.observe(answer.batch)
         for line in answer.listed.lines:

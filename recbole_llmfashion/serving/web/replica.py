@@ -9,12 +9,12 @@ from threading import Lock
 import pandas as pd
 
 from recbole_llmfashion.errors import UserError
-from recbole_llmfashion.serving.messages import Answer, Ask, Refusal
+from recbole_llmfashion.serving.messages import BatchReply, ErrorReply, RecommendRequest
 from recbole_llmfashion.serving.recommender import Recommender
-from recbole_llmfashion.serving.web.item_changes import Change, Journal
+from recbole_llmfashion.serving.web.item_changes import Change, ItemChangeLog
 
 
-class Clerk:
+class ReplicaWorker:
     """See the module.
 
     Args:
@@ -25,17 +25,17 @@ class Clerk:
         UserError: a change in the journal that this run refuses.
     """
 
-    def __init__(self, recommender: Recommender, journal: Journal | None) -> None:
+    def __init__(self, recommender: Recommender, journal: ItemChangeLog | None) -> None:
         self._recommender, self._journal, self._changing = recommender, journal, Lock()
         self._follow()
 
-    def answer(self, asked: Sequence[Ask]) -> list[Answer | Refusal]:
+    def answer(self, asked: Sequence[RecommendRequest]) -> list[BatchReply | ErrorReply]:
         """Lists in the order of `asked`, by the items that are there when it is called."""
         self._follow()
         found = self._recommender.recommend_many(asked)
-        return [Refusal(str(one)) if isinstance(one, UserError) else Answer(one, len(asked)) for one in found]
+        return [ErrorReply(str(one)) if isinstance(one, UserError) else BatchReply(one, len(asked)) for one in found]
 
-    def change(self, change: Change) -> Refusal | None:
+    def change(self, change: Change) -> ErrorReply | None:
         """Makes a change here and in the journal, or in neither; None where it was made.
 
         It is written before it is made: a replica killed between the two makes it when it comes back, and the caller,
@@ -50,7 +50,7 @@ class Clerk:
             except BaseException as error:
                 self._journal.take_back(change)
                 if isinstance(error, UserError):
-                    return Refusal(str(error))
+                    return ErrorReply(str(error))
                 raise
         return None
 
@@ -59,7 +59,7 @@ class Clerk:
             with self._changing:
                 self._catch_up(self._journal)
 
-    def _catch_up(self, journal: Journal) -> None:
+    def _catch_up(self, journal: ItemChangeLog) -> None:
         for change in journal.fresh():
             self._make(change)
 

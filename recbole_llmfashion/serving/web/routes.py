@@ -12,10 +12,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
 from recbole_llmfashion.errors import UserError
-from recbole_llmfashion.serving.messages import Answer, Ask, Recommended
-from recbole_llmfashion.serving.web.errors import Refused, check_size, check_token, failed
+from recbole_llmfashion.serving.messages import BatchReply, Recommendation, RecommendRequest
+from recbole_llmfashion.serving.web.errors import RequestError, check_size, check_token, failed
 from recbole_llmfashion.serving.web.item_changes import Change
-from recbole_llmfashion.serving.web.limits import Guard
+from recbole_llmfashion.serving.web.limits import LimitsMiddleware
 from recbole_llmfashion.serving.web.metrics import Metrics
 from recbole_llmfashion.serving.web.settings import ServiceSettings
 
@@ -27,9 +27,9 @@ EXAMPLE: list[Any] = [
 
 
 class Model(Protocol):
-    """Whoever answers. Its methods raise UserError, or Refused where it has no time or is gone."""
+    """Whoever answers. Its methods raise UserError, or RequestError where it has no time or is gone."""
 
-    async def recommend(self, ask: Ask) -> Answer:
+    async def recommend(self, ask: RecommendRequest) -> BatchReply:
         """A list."""
 
     async def change(self, change: Change) -> None:
@@ -43,7 +43,7 @@ class _Strict(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid")
 
 
-class Session(_Strict):
+class SessionBody(_Strict):
     """What one customer did."""
 
     actions: list[Any] = Field(description="click or purchase: item_id; search: query; all: timestamp in seconds")
@@ -79,11 +79,11 @@ class ItemIds(_Strict):
 class Recommendations(BaseModel):
     """Best first."""
 
-    items: list[Recommended]
+    items: list[Recommendation]
     left_out: dict[str, int] | None = Field(None, description="actions that were left out or put in order, by why")
 
 
-class Done(BaseModel):
+class ChangeDone(BaseModel):
     """How many items came or went."""
 
     changed: int
@@ -95,7 +95,7 @@ class Health(BaseModel):
     running: int
 
 
-def make_web(settings: ServiceSettings, model: Model) -> Guard:
+def make_web(settings: ServiceSettings, model: Model) -> LimitsMiddleware:
     """The ASGI application."""
     app = FastAPI(title="recbole_llmfashion", description="Ten items for what a customer did.", redoc_url=None)
     metrics = Metrics()
@@ -108,7 +108,7 @@ def make_web(settings: ServiceSettings, model: Model) -> Guard:
         """200 while a copy of the model is up, 503 otherwise."""
         running = await model.running()
         if not running:
-            raise Refused(503, "no copy of the model is up")
+            raise RequestError(503, "no copy of the model is up")
         return Health(running=running)
 
     @app.get("/metrics", response_class=Response)
@@ -116,16 +116,16 @@ def make_web(settings: ServiceSettings, model: Model) -> Guard:
         """Prometheus' text format."""
         return Response(metrics.text(), headers={"content-type": CONTENT_TYPE_LATEST})
 
-    return Guard(app, metrics, settings.max_body, settings.timeout, PATHS)
+    return LimitsMiddleware(app, metrics, settings.max_body, settings.timeout, PATHS)
 
 
 def _add_recommend(app: FastAPI, settings: ServiceSettings, model: Model, metrics: Metrics) -> None:
     @app.post("/recommend", response_model_exclude_none=True)
-    async def recommend(session: Session) -> Recommendations:
+    async def recommend(session: SessionBody) -> Recommendations:
         """The k best items for a session."""
         check_size("actions", len(session.actions), settings.max_actions)
         check_size("k", session.k, settings.max_k)
-        answer = await model.recommend(Ask(session.actions, session.k, session.now, session.explain))
+        answer = await model.recommend(RecommendRequest(session.actions, session.k, session.now, session.explain))
         metrics.answered(answer)
         return Recommendations(items=answer.listed.lines, left_out=dict(answer.listed.left_out) or None)
 
@@ -135,48 +135,50 @@ def _add_items(app: FastAPI, settings: ServiceSettings, model: Model) -> None:
         check_token(authorization, settings.token)
 
     @app.post("/items", dependencies=[Depends(with_token)])
-    async def add(items: Items) -> Done:
+    async def add(items: Items) -> ChangeDone:
         """New items, in lists from the next request on."""
         await model.change(Change(add=tuple(item.model_dump() for item in items.items)))
-        return Done(changed=len(items.items))
+        return ChangeDone(changed=len(items.items))
 
     @app.post("/items/remove", dependencies=[Depends(with_token)])
-    async def remove(items: ItemIds) -> Done:
+    async def remove(items: ItemIds) -> ChangeDone:
         """Items that are in no list from the next request on."""
         ids = tuple(dict.fromkeys(items.item_ids))
         await model.change(Change(remove=ids))
-        return Done(changed=len(ids))
+        return ChangeDone(changed=len(ids))
 
 
 def _add_errors(app: FastAPI) -> None:
     """Whatever goes wrong is one line of JSON."""
 
     async def refused(request: Request, error: Exception) -> Response:
-        return _told(error if isinstance(error, Refused) else Refused(422, str(error)))
+        return _told(error if isinstance(error, RequestError) else RequestError(422, str(error)))
 
     async def invalid(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
         if "json" not in request.headers.get("content-type", ""):
-            return _told(Refused(415, "the body is read as JSON; send the header `content-type: application/json`"))
+            return _told(
+                RequestError(415, "the body is read as JSON; send the header `content-type: application/json`")
+            )
         first = error.errors()[0]
         if first["type"] == "json_invalid":
-            return _told(Refused(400, "the body is no JSON"))
+            return _told(RequestError(400, "the body is no JSON"))
         place = ".".join(map(str, first["loc"][1:]))
-        return _told(Refused(422, f"{place or 'body'}: {first['msg']}"))
+        return _told(RequestError(422, f"{place or 'body'}: {first['msg']}"))
 
     async def other(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
-        return _told(Refused(error.status_code, str(error.detail), dict(error.headers or {})))
+        return _told(RequestError(error.status_code, str(error.detail), dict(error.headers or {})))
 
     async def fault(request: Request, error: Exception) -> Response:
-        return _told(failed())  # the error itself goes on to Guard, which logs it
+        return _told(failed())  # the error itself goes on to LimitsMiddleware, which logs it
 
     app.add_exception_handler(Exception, fault)
-    app.add_exception_handler(Refused, refused)
+    app.add_exception_handler(RequestError, refused)
     app.add_exception_handler(UserError, refused)
     app.add_exception_handler(RequestValidationError, invalid)
     app.add_exception_handler(HTTPException, other)
 
 
-def _told(error: Refused) -> Response:
+def _told(error: RequestError) -> Response:
     return Response(error.body, error.status, error.headers, "application/json")

@@ -1,17 +1,17 @@
-"""C1, C2 and C4 of a folder against a contrast, beside what the paper found against its like. Counts nothing."""
+"""C1, C2 and C4 of a folder against a contrast, beside what the paper found against its like. DatasetCounts nothing."""
 
 from collections.abc import Callable, Mapping, Sequence
 
 from recbole_llmfashion.study.analysis import contrasts as paper
-from recbole_llmfashion.study.analysis.counts import Counts
+from recbole_llmfashion.study.analysis.counts import DatasetCounts
 from recbole_llmfashion.study.analysis.measure import Measured
-from recbole_llmfashion.study.report.document import Cell, Column, Table, TableRow
+from recbole_llmfashion.study.report.document import Cell, Column, ReportTable, TableRow
 
 TABLE_1 = {
-    "luggage_bags": Counts(10_611, 61_550, 131_647),
-    "footwear": Counts(63_273, 380_385, 714_628),
-    "accessories_jewelry": Counts(106_104, 524_433, 1_376_999),
-    "clothing": Counts(274_285, 1_386_910, 3_635_414),
+    "luggage_bags": DatasetCounts(10_611, 61_550, 131_647),
+    "footwear": DatasetCounts(63_273, 380_385, 714_628),
+    "accessories_jewelry": DatasetCounts(106_104, 524_433, 1_376_999),
+    "clothing": DatasetCounts(274_285, 1_386_910, 3_635_414),
 }
 CONTRASTS = ("electronics", "toys")
 # Amazon's fashion as a whole, divided by the contrast
@@ -31,7 +31,7 @@ def pairs(measured: Sequence[Measured], contrasts: Sequence[str]) -> list[tuple[
     return [(one, by_name[name]) for one in measured if one.name not in contrasts for name in contrasts]
 
 
-def turnover_contrast(compared: Pairs) -> Table:
+def turnover_contrast(compared: Pairs) -> ReportTable:
     """C1."""
     columns = [
         Column("ratio", "new items a month, ratio", "number"),
@@ -41,13 +41,13 @@ def turnover_contrast(compared: Pairs) -> Table:
     return _table("c1_contrast", "C1: new items against the contrasts", columns, compared, _turnover, [_PAPER, _SIZE])
 
 
-def length_contrast(compared: Pairs) -> Table:
+def length_contrast(compared: Pairs) -> ReportTable:
     """C2."""
     columns = [Column("longer", "longer by", "share"), Column("paper", "in the paper", "share")]
     return _table("c2_contrast", "C2: how much longer the sequences are", columns, compared, _length, [_PAPER])
 
 
-def query_contrast(compared: Pairs) -> Table:
+def query_contrast(compared: Pairs) -> ReportTable:
     """C4."""
     columns = [
         Column("ratio", "unique a day, ratio", "number"),
@@ -66,12 +66,12 @@ def _table(
     compared: Pairs,
     compare: Callable[[Measured, Measured], dict[str, Cell] | str],
     notes: list[str],
-) -> Table:
+) -> ReportTable:
     rows = []
     for one, contrast in compared:
         label, found = f"{one.name} against {contrast.name}", compare(one, contrast)
         rows.append(TableRow(label, reason=found) if isinstance(found, str) else TableRow(label, found, ranked=False))
-    return Table(name, title, columns, rows, notes, label="dataset")
+    return ReportTable(name, title, columns, rows, notes, label="dataset")
 
 
 def _turnover(one: Measured, contrast: Measured) -> dict[str, Cell] | str:

@@ -14,7 +14,7 @@ BIN_LABELS = ("1-2", "3-4", "5-7", "8-11", "12-16", "17-24", "25-39", "40 +")
 
 
 @dataclass(frozen=True)
-class Counts:
+class DatasetCounts:
     """A line of Table 1."""
 
     users: int
@@ -44,9 +44,9 @@ class Lengths:
     shares: tuple[float, ...]
 
 
-def counts(folder: AtomicFolder, lengths: np.ndarray) -> Counts:
+def counts(folder: AtomicFolder, lengths: np.ndarray) -> DatasetCounts:
     """Table 1's numbers; `lengths` are data.split's `sequence_lengths`."""
-    return Counts(len(lengths), len(folder.items), int(lengths.sum()))
+    return DatasetCounts(len(lengths), len(folder.items), int(lengths.sum()))
 
 
 def length_statistics(lengths: np.ndarray, rows: int) -> Lengths:

@@ -9,7 +9,7 @@ import numpy as np
 from recbole_llmfashion.prompt.dates import MONTHS
 from recbole_llmfashion.study.analysis.counts import BIN_LABELS
 from recbole_llmfashion.study.analysis.measure import Measured
-from recbole_llmfashion.study.analysis.seasonality import HOLIDAYS, Pull, Pulls
+from recbole_llmfashion.study.analysis.seasonality import HOLIDAYS, Pulls, Seasonality
 from recbole_llmfashion.study.report.document import Figure, Series
 
 HEAT_ROWS = 11  # beside the row of all purchases
@@ -19,7 +19,7 @@ def figures(measured: Sequence[Measured]) -> list[Figure]:
     """All figures; a folder that a claim does not apply to has none of it."""
     found = [_new_items(measured), _lengths(measured)]
     for one in measured:
-        if not isinstance(one.pulls, str) and any(isinstance(pull, Pull) for pull in one.pulls.columns.values()):
+        if not isinstance(one.pulls, str) and any(isinstance(pull, Seasonality) for pull in one.pulls.columns.values()):
             found += _heats(one.name, one.pulls)
     return [figure for figure in found if figure.series]
 
@@ -71,12 +71,12 @@ def _file_word(name: str) -> str:
     return plain if plain == name else f"{plain}-{sha256(name.encode()).hexdigest()[:8]}"
 
 
-def _shown(found: Pulls) -> list[tuple[str, Pull, int]]:
+def _shown(found: Pulls) -> list[tuple[str, Seasonality, int]]:
     """(column, pull, row) of the most purchased values, those of one column together."""
     every = [
         (column, pull, row)
         for column, pull in found.columns.items()
-        if isinstance(pull, Pull)
+        if isinstance(pull, Seasonality)
         for row in range(len(pull.values))
     ]
     purchases = [-int(pull.by_month[row].sum()) for _, pull, row in every]
@@ -84,7 +84,9 @@ def _shown(found: Pulls) -> list[tuple[str, Pull, int]]:
 
 
 def _left_out(found: Pulls) -> str:
-    count = sum(len(pull.values) for pull in found.columns.values() if isinstance(pull, Pull)) - len(_shown(found))
+    count = sum(len(pull.values) for pull in found.columns.values() if isinstance(pull, Seasonality)) - len(
+        _shown(found)
+    )
     return f"; the {count} least purchased values are left out" if count else ""
 
 

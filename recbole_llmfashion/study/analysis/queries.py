@@ -5,14 +5,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from recbole_llmfashion.data.atomic.folder import AtomicFolder
-from recbole_llmfashion.embedding.query_title_pairs import fold
+from recbole_llmfashion.embedding.query_title_pairs import normalize_text
 from recbole_llmfashion.study.analysis.dates import NO_DATES, days, has_dates
 
 NO_SEARCHES = "not applicable: no searches"
 
 
 @dataclass(frozen=True)
-class Queries:
+class QueryCounts:
     """Queries, equal ones being one after lower-casing and white-space folding.
 
     Args:
@@ -34,7 +34,7 @@ class Queries:
         return self.a_day / self.users
 
 
-def queries(folder: AtomicFolder) -> Queries | str:
+def queries(folder: AtomicFolder) -> QueryCounts | str:
     """C4's numbers, or why there are none."""
     if folder.searches.empty:
         return NO_SEARCHES
@@ -42,10 +42,10 @@ def queries(folder: AtomicFolder) -> Queries | str:
     if not has_dates(times):
         return NO_DATES
     raw = folder.searches["query"]
-    folded = raw.map({text: fold(text) for text in raw.unique()})
+    folded = raw.map({text: normalize_text(text) for text in raw.unique()})
     day = days(times)
     users = folder.interactions["user_id"].nunique()
-    return Queries(
+    return QueryCounts(
         searches=len(folded),
         users=users,
         days=len(np.unique(day)),

@@ -29,7 +29,7 @@ class Association:
 
 
 @dataclass(frozen=True)
-class Pull:
+class Seasonality:
     """Purchases by the value of their item in one column of `.item`; an empty cell is no value.
 
     Args:
@@ -48,7 +48,7 @@ class Pulls:
 
     by_month: np.ndarray
     by_holiday: np.ndarray
-    columns: dict[str, Pull | str]
+    columns: dict[str, Seasonality | str]
 
 
 def calendar_positions(times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -72,7 +72,9 @@ def pulls(folder: AtomicFolder) -> Pulls | str:
     return Pulls(np.bincount(month, minlength=len(MONTHS)), np.bincount(near, minlength=len(TIMES)), columns)
 
 
-def _pull(catalogue: pd.DataFrame, column: str, items: pd.Series, month: np.ndarray, near: np.ndarray) -> Pull | str:
+def _pull(
+    catalogue: pd.DataFrame, column: str, items: pd.Series, month: np.ndarray, near: np.ndarray
+) -> Seasonality | str:
     if column not in catalogue:
         return f"not applicable: no {column} column"
     cells = catalogue.set_index("item_id")[column].str.strip().reindex(items).to_numpy()
@@ -86,7 +88,7 @@ def _pull(catalogue: pd.DataFrame, column: str, items: pd.Series, month: np.ndar
     def table(columns: np.ndarray, width: int) -> np.ndarray:
         return np.bincount(rows * width + columns[filled], minlength=len(values) * width).reshape(-1, width)
 
-    return Pull(tuple(values), table(month, len(MONTHS)), table(near, len(TIMES)))
+    return Seasonality(tuple(values), table(month, len(MONTHS)), table(near, len(TIMES)))
 
 
 def association(table: np.ndarray) -> Association | None:
@@ -117,7 +119,7 @@ def with_rest(table: np.ndarray, everything: np.ndarray) -> np.ndarray:
     return np.vstack([table, everything - table.sum(axis=0)])
 
 
-def strongest(pull: Pull, by_month: np.ndarray) -> tuple[str, str, float] | None:
+def strongest(pull: Seasonality, by_month: np.ndarray) -> tuple[str, str, float] | None:
     """The value and the month with the most purchases for what both have in all.
 
     Args:

@@ -1,21 +1,21 @@
-"""Table 1 and a table of each of C1 to C4, a line a folder. Counts nothing and compares no two folders."""
+"""Table 1 and a table of each of C1 to C4, a line a folder. DatasetCounts nothing and compares no two folders."""
 
 from collections.abc import Sequence
 
 from recbole_llmfashion.study.analysis import contrasts
-from recbole_llmfashion.study.analysis.counts import Counts
+from recbole_llmfashion.study.analysis.counts import DatasetCounts
 from recbole_llmfashion.study.analysis.measure import Measured
 from recbole_llmfashion.study.analysis.seasonality import (
-    Pull,
     Pulls,
+    Seasonality,
     association,
     strongest,
     with_rest,
 )
-from recbole_llmfashion.study.report.document import Cell, Column, Table, TableRow
+from recbole_llmfashion.study.report.document import Cell, Column, ReportTable, TableRow
 
 
-def table_1(measured: Sequence[Measured]) -> Table:
+def table_1(measured: Sequence[Measured]) -> ReportTable:
     """Table 1, the paper's own lines beside folders of their names."""
     columns = [
         Column("users", "users", "count"),
@@ -26,7 +26,7 @@ def table_1(measured: Sequence[Measured]) -> Table:
         Column("actions", "item actions, all clicks", "count"),
         Column("searches", "searches", "count"),
     ]
-    table = Table("table1", "Table 1: the data", columns, [], label="dataset")
+    table = ReportTable("table1", "Table 1: the data", columns, [], label="dataset")
     for one in measured:
         cells = _counted(one.counts) | {"actions": one.facts["item actions"], "searches": one.facts["searches"]}
         table.rows.append(TableRow(one.name, cells, ranked=False))
@@ -39,7 +39,7 @@ def table_1(measured: Sequence[Measured]) -> Table:
     return table
 
 
-def _counted(counts: Counts) -> dict[str, Cell]:
+def _counted(counts: DatasetCounts) -> dict[str, Cell]:
     return {
         "users": counts.users,
         "items": counts.items,
@@ -49,7 +49,7 @@ def _counted(counts: Counts) -> dict[str, Cell]:
     }
 
 
-def table_1_ratio(measured: Sequence[Measured]) -> Table:
+def table_1_ratio(measured: Sequence[Measured]) -> ReportTable:
     """Folders with the name of one of the paper's categories, divided by its line; no rows where there is none."""
     columns = [
         Column("users", "users", "number"),
@@ -58,7 +58,7 @@ def table_1_ratio(measured: Sequence[Measured]) -> Table:
         Column("length", "mean length", "number"),
         Column("per_item", "interactions per item", "number"),
     ]
-    table = Table("table1_ratio", "Table 1: this folder divided by the paper's", columns, [], label="dataset")
+    table = ReportTable("table1_ratio", "Table 1: this folder divided by the paper's", columns, [], label="dataset")
     for one in measured:
         if one.name in contrasts.TABLE_1:
             own, theirs = _counted(one.counts), _counted(contrasts.TABLE_1[one.name])
@@ -72,7 +72,7 @@ def _number(cell: Cell) -> float:
     return float(cell)
 
 
-def turnover_table(measured: Sequence[Measured]) -> Table:
+def turnover_table(measured: Sequence[Measured]) -> ReportTable:
     """C1."""
     columns = [
         Column("catalogue", "items", "count"),
@@ -84,7 +84,7 @@ def turnover_table(measured: Sequence[Measured]) -> Table:
         Column("median_share", "of the items, median", "share"),
         Column("mean_share", "of the items, mean", "share"),
     ]
-    table = Table("c1_turnover", "C1: new items a month", columns, [], label="dataset")
+    table = ReportTable("c1_turnover", "C1: new items a month", columns, [], label="dataset")
     for one in measured:
         found = one.turnover
         if isinstance(found, str):
@@ -110,7 +110,7 @@ def turnover_table(measured: Sequence[Measured]) -> Table:
     return table
 
 
-def length_table(measured: Sequence[Measured]) -> Table:
+def length_table(measured: Sequence[Measured]) -> ReportTable:
     """C2."""
     columns = [
         Column("mean", "mean", "number"),
@@ -120,11 +120,11 @@ def length_table(measured: Sequence[Measured]) -> Table:
         Column("all_clicks", "mean with all clicks", "number"),
     ]
     rows = [TableRow(m.name, {c.key: getattr(m.lengths, c.key) for c in columns}, ranked=False) for m in measured]
-    notes = ["Interactions of a user, counted as in Table 1; the last column without the click filter."]
-    return Table("c2_lengths", "C2: sequence lengths", columns, rows, notes, label="dataset")
+    notes = ["Interactions of a user, counted as in ReportTable 1; the last column without the click filter."]
+    return ReportTable("c2_lengths", "C2: sequence lengths", columns, rows, notes, label="dataset")
 
 
-def pull_table(measured: Sequence[Measured]) -> Table:
+def pull_table(measured: Sequence[Measured]) -> ReportTable:
     """C3."""
     columns = [
         Column("values", "values", "count"),
@@ -136,7 +136,7 @@ def pull_table(measured: Sequence[Measured]) -> Table:
         Column("holidays_baseline", "by chance", "number"),
         Column("strongest", "strongest month", "text"),
     ]
-    table = Table("c3_pull", "C3: how months and holidays move purchases", columns, [], label="dataset, column")
+    table = ReportTable("c3_pull", "C3: how months and holidays move purchases", columns, [], label="dataset, column")
     for one in measured:
         if isinstance(one.pulls, str):
             table.rows.append(TableRow(one.name, reason=one.pulls))
@@ -157,7 +157,7 @@ def pull_table(measured: Sequence[Measured]) -> Table:
     return table
 
 
-def _pull_cells(pull: Pull, found: Pulls) -> dict[str, Cell]:
+def _pull_cells(pull: Seasonality, found: Pulls) -> dict[str, Cell]:
     counted = int(pull.by_month.sum())
     cells: dict[str, Cell] = {
         "values": len(pull.values),
@@ -177,7 +177,7 @@ def _pull_cells(pull: Pull, found: Pulls) -> dict[str, Cell]:
     return cells
 
 
-def query_table(measured: Sequence[Measured]) -> Table:
+def query_table(measured: Sequence[Measured]) -> ReportTable:
     """C4."""
     columns = [
         Column("searches", "searches", "count"),
@@ -187,7 +187,7 @@ def query_table(measured: Sequence[Measured]) -> Table:
         Column("a_day_per_thousand", "a day for 1,000 users", "number"),
         Column("a_user", "unique of a user", "number"),
     ]
-    table = Table("c4_queries", "C4: unique queries", columns, [], label="dataset")
+    table = ReportTable("c4_queries", "C4: unique queries", columns, [], label="dataset")
     for one in measured:
         found = one.queries
         if isinstance(found, str):

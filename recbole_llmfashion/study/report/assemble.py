@@ -19,7 +19,7 @@ from recbole_llmfashion.study.report.document import (
     TableRow,
     Value,
 )
-from recbole_llmfashion.study.request import OWN, Request
+from recbole_llmfashion.study.request import OWN, StudyRequest
 from recbole_llmfashion.study.runner import Entry, Outcome, Runner
 from recbole_llmfashion.versions import versions
 
@@ -91,7 +91,7 @@ COST = [
 ]
 
 
-def document(request: Request, runner: Runner, title: str, rows: Rows, datasets: Sequence[str] = ()) -> Document:
+def document(request: StudyRequest, runner: Runner, title: str, rows: Rows, datasets: Sequence[str] = ()) -> Document:
     """A document with everything but its tables and figures."""
     names = list(datasets) or [request.dataset]
     return Document(

@@ -9,14 +9,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from recbole_llmfashion.study.report.document import Cell, Column, Document, Kind, Table, Value
+from recbole_llmfashion.study.report.document import Cell, Column, Document, Kind, ReportTable, Value
 
 Mark = Literal["", "best", "second"]
 HASH_SHOWN = 16  # characters of a data set's sha256 below a table; results.json and report.html hold all 64
 
 
 @dataclass(frozen=True)
-class Shown:
+class ShownCell:
     """A cell as a reader sees it."""
 
     text: str
@@ -28,7 +28,7 @@ class Line:
     """A row as a reader sees it: `cells` by column, all of them empty where there is a reason."""
 
     label: str
-    cells: list[Shown]
+    cells: list[ShownCell]
     reason: str
 
 
@@ -49,22 +49,22 @@ def cell_text(cell: Cell, kind: Kind) -> str:
     return shown(cell)
 
 
-def lines(table: Table) -> list[Line]:
+def lines(table: ReportTable) -> list[Line]:
     """The table's rows with their marks."""
     marks = {column.key: column_marks(table, column) for column in table.columns}
     return [
-        Line(plain(row.label), [Shown("")] * len(table.columns), plain(row.reason))
+        Line(plain(row.label), [ShownCell("")] * len(table.columns), plain(row.reason))
         if row.reason
         else Line(
             plain(row.label),
-            [Shown(cell_text(row.cells.get(c.key), c.kind), marks[c.key][position]) for c in table.columns],
+            [ShownCell(cell_text(row.cells.get(c.key), c.kind), marks[c.key][position]) for c in table.columns],
             "",
         )
         for position, row in enumerate(table.rows)
     ]
 
 
-def column_marks(table: Table, column: Column) -> Sequence[Mark]:
+def column_marks(table: ReportTable, column: Column) -> Sequence[Mark]:
     """By row: the largest mean of a metric column is best, the next smaller one second; equal means share a mark.
 
     Means are compared as they are, not as they are printed. Rows that are not ranked or have a reason take no part.

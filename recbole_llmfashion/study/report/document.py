@@ -58,7 +58,7 @@ class TableRow:
 
 
 @dataclass
-class Table:
+class ReportTable:
     """A table of a study; `name` is a file-like word, `title` what a reader sees."""
 
     name: str
@@ -121,7 +121,7 @@ class Document:
     command: str
     versions: dict[str, str]
     settings: dict[str, Any] = field(default_factory=dict)
-    tables: list[Table] = field(default_factory=list)
+    tables: list[ReportTable] = field(default_factory=list)
     figures: list[Figure] = field(default_factory=list)
     models: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
@@ -142,11 +142,11 @@ class Document:
         return cls(**fields)
 
 
-def _table(value: Mapping[str, Any]) -> Table:
+def _table(value: Mapping[str, Any]) -> ReportTable:
     rows = [
         TableRow(**{**row, "cells": {key: _cell(cell) for key, cell in row["cells"].items()}}) for row in value["rows"]
     ]
-    return Table(**{**value, "columns": [Column(**column) for column in value["columns"]], "rows": rows})
+    return ReportTable(**{**value, "columns": [Column(**column) for column in value["columns"]], "rows": rows})
 
 
 def _cell(value: Any) -> Cell:

@@ -12,7 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from recbole_llmfashion.study.report import sections
 from recbole_llmfashion.study.report.cells import lines, provenance
-from recbole_llmfashion.study.report.document import Document, Figure, Table
+from recbole_llmfashion.study.report.document import Document, Figure, ReportTable
 
 TEMPLATE = "report.html.j2"
 MARKS = "Bold: the best of its column; underlined: the second; equal means share a mark. ±: deviation over seeds."
@@ -27,7 +27,7 @@ class Picture:
     data: str
     width: int
     height: int
-    numbers: Table
+    numbers: ReportTable
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Section:
 
     anchor: str
     title: str
-    tables: list[Table]
+    tables: list[ReportTable]
     lead: str = ""
 
 

@@ -15,7 +15,7 @@ from recbole_llmfashion.study.report.document import (
     Document,
     Figure,
     Kind,
-    Table,
+    ReportTable,
     TableRow,
 )
 
@@ -41,23 +41,23 @@ _LISTS: dict[str, tuple[str, Kind]] = {"id": ("ID list", "metric"), "title": ("t
 Cells = Mapping[str, Cell]
 
 
-def data(document: Document) -> list[Table]:
+def data(document: Document) -> list[ReportTable]:
     """What was read, a column a dataset."""
     found = {name: dict(_flat(values)) for name, values in document.data.items()}
     keys = list(dict.fromkeys(key for values in found.values() for key in values))
     columns = [Column(name, name, "text") for name in found]
     rows = [TableRow(key, {name: values.get(key) for name, values in found.items()}) for key in keys]
-    return [Table("data", "What was read", columns, rows, label="")] if rows else []
+    return [ReportTable("data", "What was read", columns, rows, label="")] if rows else []
 
 
-def settings(document: Document) -> list[Table]:
+def settings(document: Document) -> list[ReportTable]:
     """Keys that differ from properties/."""
     rows = [TableRow(key, {"value": value}) for key, value in _flat(document.settings)]
     title = "What differs from properties/"
-    return [Table("settings", title, [Column("value", "value", "text")], rows, label="key")] if rows else []
+    return [ReportTable("settings", title, [Column("value", "value", "text")], rows, label="key")] if rows else []
 
 
-def answers(document: Document) -> list[Table]:
+def answers(document: Document) -> list[ReportTable]:
     """The generated answers' validity, what else the stages measured, each list alone, mixup_m on validation."""
 
     def validity(entry: Mapping[str, Any]) -> Cells:
@@ -81,7 +81,7 @@ def answers(document: Document) -> list[Table]:
     ]
 
 
-def time(document: Document) -> list[Table]:
+def time(document: Document) -> list[ReportTable]:
     """Seconds by stage and peak memory; the stages train_* share a column, for a row has one model to train."""
 
     def spent(entry: Mapping[str, Any]) -> Cells:
@@ -108,7 +108,7 @@ def time(document: Document) -> list[Table]:
     return [replace(table, columns=_last(table.columns, last), notes=[note]) for table in found]
 
 
-def absent(document: Document) -> list[Table]:
+def absent(document: Document) -> list[ReportTable]:
     """Rows without numbers, each reason once, with the tables or the seed it belongs to."""
     places: dict[tuple[str, str], list[str]] = {}
     for table in document.tables:
@@ -121,10 +121,10 @@ def absent(document: Document) -> list[Table]:
             places[label, reason] = [f"seed {seed}"]
     columns = [Column("reason", "reason", "text"), Column("where", "where", "text")]
     rows = [TableRow(label, {"reason": why, "where": "; ".join(at)}) for (label, why), at in places.items()]
-    return [Table("absent", "What failed or does not apply", columns, rows, label="row")] if rows else []
+    return [ReportTable("absent", "What failed or does not apply", columns, rows, label="row")] if rows else []
 
 
-def numbers(figure: Figure) -> Table:
+def numbers(figure: Figure) -> ReportTable:
     """What a figure shows, the longer of its two sides downwards."""
     points = {
         (series.label, str(x)): _point(y, _at(series.low, i), _at(series.high, i))
@@ -138,7 +138,7 @@ def numbers(figure: Figure) -> Table:
         TableRow(one, {two: points.get((one, two) if down is labels else (two, one)) for two in across}) for one in down
     ]
     columns = [Column(name, name or figure.y_label, "number") for name in across]
-    return Table(figure.name, figure.y_label, columns, rows, label="" if down is labels else figure.x_label)
+    return ReportTable(figure.name, figure.y_label, columns, rows, label="" if down is labels else figure.x_label)
 
 
 def _point(y: float | None, low: float | None, high: float | None) -> str:
@@ -169,14 +169,14 @@ def _of_models(
     cells: Callable[[Mapping[str, Any]], Cells],
     known: Mapping[str, tuple[str, Kind]],
     kind: Kind = "text",
-) -> list[Table]:
+) -> list[ReportTable]:
     """A row a model and seed that has any of the cells; `known` keys come first, the others are their own title."""
     found = [(f"{label}, seed {seed}", dict(cells(entry))) for label, seed, entry in _entries(document)]
     rows = [TableRow(label, values, ranked=False) for label, values in found if values]
     keys = list(dict.fromkeys(key for row in rows for key in row.cells))
     columns = [Column(key, *known[key]) for key in known if key in keys]
     columns += [Column(key, key, kind) for key in keys if key not in known]
-    return [Table(name, title, columns, rows, label="row")] if rows else []
+    return [ReportTable(name, title, columns, rows, label="row")] if rows else []
 
 
 def _last(columns: Sequence[Column], keys: Container[str]) -> list[Column]:

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 
 from recbole_llmfashion.evaluation.significance import RESAMPLES, Comparison
-from recbole_llmfashion.study.report.document import METRIC_TITLES, Column, Table, TableRow
+from recbole_llmfashion.study.report.document import METRIC_TITLES, Column, ReportTable, TableRow
 
 
-def significance_table(comparisons: Sequence[Comparison], name: str = "significance") -> Table:
+def significance_table(comparisons: Sequence[Comparison], name: str = "significance") -> ReportTable:
     """Comparisons of one subject as a table; metrics may be mixed, each corrected on its own."""
     subjects = list(dict.fromkeys(one.subject for one in comparisons))
     columns = [
@@ -38,4 +38,4 @@ def significance_table(comparisons: Sequence[Comparison], name: str = "significa
         notes.append(
             f"A user's values are averaged over {seeds} seeds first: the interval is over users, not over seeds."
         )
-    return Table(name, f"{', '.join(subjects)} against the others", columns, rows, notes)
+    return ReportTable(name, f"{', '.join(subjects)} against the others", columns, rows, notes)

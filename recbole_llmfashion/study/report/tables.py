@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 
 from recbole_llmfashion.study.report.cells import Line, Mark, lines, plain, provenance
-from recbole_llmfashion.study.report.document import Column, Document, Table
+from recbole_llmfashion.study.report.document import Column, Document, ReportTable
 
 _MARKDOWN_MARK: dict[Mark, tuple[str, str]] = {"": ("", ""), "best": ("**", "**"), "second": ("<u>", "</u>")}
 _LATEX_MARK: dict[Mark, tuple[str, str]] = {"": ("", ""), "best": (r"\textbf{", "}"), "second": (r"\underline{", "}")}
@@ -85,7 +85,7 @@ def _markdown_list(items: Sequence[str]) -> str:
     return "\n".join(f"- {item}" for item in items)
 
 
-def _markdown_table(table: Table) -> str:
+def _markdown_table(table: ReportTable) -> str:
     titles = [table.label, *(column.title for column in table.columns)]
     below = ["---", *("---" if column.kind == "text" else "---:" for column in table.columns)]
     rows = [[_markdown(title) for title in titles], below]
@@ -97,7 +97,7 @@ def _markdown_table(table: Table) -> str:
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
-def _latex_table(study: str, table: Table) -> str:
+def _latex_table(study: str, table: ReportTable) -> str:
     titles = [table.label, *(column.title for column in table.columns)]
     label = re.sub(r"[^A-Za-z0-9]+", "-", f"{study} {table.name}").strip("-")
     rows = [

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recbole_llmfashion.dataset_tools.convert.derived_queries import derive_searches, query_of
-from recbole_llmfashion.dataset_tools.convert.events import EventChunk, Events, gather
+from recbole_llmfashion.dataset_tools.convert.events import EventChunk, SourceEvents, gather
 from recbole_llmfashion.dataset_tools.convert.filters import day_range, in_core, repeats, spread_days
 from recbole_llmfashion.dataset_tools.convert.readers.cells import as_id, as_path, as_text
 from recbole_llmfashion.errors import UserError
@@ -15,7 +15,7 @@ from recbole_llmfashion.errors import UserError
 ROWS = st.lists(st.tuples(st.sampled_from("uvw"), st.sampled_from("abcd"), st.booleans(), st.integers(0, 3)))
 
 
-def log(rows: list[tuple[str, str, bool, float]], chunk: int = 2) -> Events:
+def log(rows: list[tuple[str, str, bool, float]], chunk: int = 2) -> SourceEvents:
     columns = list(zip(*rows, strict=True)) if rows else [(), (), (), ()]
     arrays = [np.array(c, dtype=k) for c, k in zip(columns, (object, object, bool, float), strict=True)]
     parts = (EventChunk(*(a[i : i + chunk] for a in arrays)) for i in range(0, len(rows), chunk))

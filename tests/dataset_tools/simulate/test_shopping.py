@@ -16,15 +16,15 @@ from recbole_llmfashion.dataset_tools.simulate.customers.seasons import (
     gift_chance,
     month_of_day,
 )
-from recbole_llmfashion.dataset_tools.simulate.customers.session import Walk
+from recbole_llmfashion.dataset_tools.simulate.customers.session import ShoppingSession
 from recbole_llmfashion.dataset_tools.simulate.customers.users import Users, make_users
 from recbole_llmfashion.dataset_tools.simulate.draws import draw, draw_rows, gumbel_argmax
 from recbole_llmfashion.dataset_tools.simulate.readme import new_share
-from recbole_llmfashion.dataset_tools.simulate.shop.catalogue import Catalogue, make_catalogue
+from recbole_llmfashion.dataset_tools.simulate.shop.catalogue import SimulatedCatalogue, make_catalogue
 from recbole_llmfashion.dataset_tools.simulate.shop.search import BRAND_FACET, Shop
 from recbole_llmfashion.dataset_tools.simulate.simulation import (
     CATEGORIES,
-    Settings,
+    SimulationSettings,
     simulate_category,
 )
 from recbole_llmfashion.dataset_tools.statistics import measure
@@ -34,12 +34,15 @@ USERS = 700
 
 @pytest.fixture(scope="module")
 def footwear() -> AtomicFolder:
-    return simulate_category(Settings("footwear", USERS, 5), Path("sim/footwear"))
+    return simulate_category(SimulationSettings("footwear", USERS, 5), Path("sim/footwear"))
 
 
 @pytest.fixture(scope="module")
 def contrasts() -> dict[str, AtomicFolder]:
-    return {name: simulate_category(Settings(name, USERS, 5), Path("sim") / name) for name in ("electronics", "toys")}
+    return {
+        name: simulate_category(SimulationSettings(name, USERS, 5), Path("sim") / name)
+        for name in ("electronics", "toys")
+    }
 
 
 def test_c1_new_items_beside_the_contrasts(footwear: AtomicFolder, contrasts: dict[str, AtomicFolder]) -> None:
@@ -153,7 +156,7 @@ def test_purchases_match_the_hidden_taste_far_beyond_chance() -> None:
 
 
 @pytest.fixture(scope="module")
-def world() -> tuple[Catalogue, Users]:
+def world() -> tuple[SimulatedCatalogue, Users]:
     rng = np.random.default_rng(11)
     catalogue = make_catalogue(CATEGORIES["footwear"], 4000, rng)
     return catalogue, make_users(CATEGORIES["footwear"], catalogue.brands, 400, rng)
@@ -168,12 +171,12 @@ def _plain_intent(users: int, segment: int) -> Intent:
     return intent
 
 
-def test_position_is_looked_at_whatever_stands_there(world: tuple[Catalogue, Users]) -> None:
+def test_position_is_looked_at_whatever_stands_there(world: tuple[SimulatedCatalogue, Users]) -> None:
     catalogue, users = world
     rng = np.random.default_rng(0)
     # pages in random order: rank carries no relevance, so what is left is the bias
     shown = np.stack([rng.permutation(4000)[:8] for _ in range(400)])
-    walk = Walk(catalogue, users, _plain_intent(400, 0), np.full(400, 364))
+    walk = ShoppingSession(catalogue, users, _plain_intent(400, 0), np.full(400, 364))
     walk.look(np.arange(400), shown, rng)
     first = (shown == walk.clicks[:, :1]).argmax(axis=1)
     count = np.bincount(first, minlength=8)
@@ -182,7 +185,7 @@ def test_position_is_looked_at_whatever_stands_there(world: tuple[Catalogue, Use
     assert all(len(set(row.tolist())) == len(row) for row in seen)  # nothing is clicked twice in a session
 
 
-def test_fit_counts_color_brand_and_what_was_asked_for(world: tuple[Catalogue, Users]) -> None:
+def test_fit_counts_color_brand_and_what_was_asked_for(world: tuple[SimulatedCatalogue, Users]) -> None:
     catalogue, users = world
     family = int(np.flatnonzero(catalogue.families.colors >= 2)[0])
     start = int(catalogue.families.start[family])
@@ -190,7 +193,7 @@ def test_fit_counts_color_brand_and_what_was_asked_for(world: tuple[Catalogue, U
     one, two = catalogue.color[items[0]]
     users.colors[0, [one, two]] = [1.0, 0.0]
     intent = _plain_intent(400, int(catalogue.segment[start]))
-    walk = Walk(catalogue, users, intent, np.full(400, 364))
+    walk = ShoppingSession(catalogue, users, intent, np.full(400, 364))
     fit = walk.fit(np.array([0]), items)[0]
     assert fit[0] - fit[1] == pytest.approx(1.2)  # the favourite color, where none was asked for
     intent.color[0] = two
@@ -202,7 +205,7 @@ def test_fit_counts_color_brand_and_what_was_asked_for(world: tuple[Catalogue, U
     assert walk.fit(np.array([0]), np.array([[-1]]))[0, 0] == -np.inf
 
 
-def test_some_purchases_make_a_favourite_brand(world: tuple[Catalogue, Users]) -> None:
+def test_some_purchases_make_a_favourite_brand(world: tuple[SimulatedCatalogue, Users]) -> None:
     catalogue, users = world
     own = replace(users, brands=np.full((400, 3), -7))
     rng = np.random.default_rng(4)

@@ -23,7 +23,7 @@ from recbole_llmfashion.dataset_tools.simulate.frames import item_ids, keep
 from recbole_llmfashion.dataset_tools.simulate.shop.words import AUDIENCES, OCCASIONS, SEASONS, SIZES
 from recbole_llmfashion.dataset_tools.simulate.simulation import (
     CATEGORIES,
-    Settings,
+    SimulationSettings,
     simulate_category,
 )
 from recbole_llmfashion.dataset_tools.statistics import measure
@@ -32,7 +32,9 @@ from recbole_llmfashion.errors import UserError
 
 @pytest.fixture(scope="module")
 def footwear(tmp_path_factory: pytest.TempPathFactory) -> AtomicFolder:
-    return simulate_category(Settings("footwear", users=700, seed=3), tmp_path_factory.mktemp("sim") / "footwear")
+    return simulate_category(
+        SimulationSettings("footwear", users=700, seed=3), tmp_path_factory.mktemp("sim") / "footwear"
+    )
 
 
 def _run(*flags: str) -> None:
@@ -56,11 +58,11 @@ def test_same_flags_same_bytes_and_another_seed_other_bytes(tmp_path: Path) -> N
 
 
 def test_table_1_or_a_number_of_users(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[Settings] = []
+    asked: list[SimulationSettings] = []
 
-    def simulated(settings: Settings, path: Path, **kwargs: bool) -> AtomicFolder:
+    def simulated(settings: SimulationSettings, path: Path, **kwargs: bool) -> AtomicFolder:
         asked.append(settings)
-        return simulate_category(Settings("toys", 20, 7, 300), path)
+        return simulate_category(SimulationSettings("toys", 20, 7, 300), path)
 
     monkeypatch.setattr(datasets, "simulate_category", simulated)
     _run("--category", "clothing", "--table1", "--out", str(tmp_path / "toys"))
@@ -79,7 +81,7 @@ def test_table_1_or_a_number_of_users(tmp_path: Path, monkeypatch: pytest.Monkey
 )
 def test_the_simulator_is_frozen(category: str, digest: str, tmp_path: Path) -> None:
     """The LLM's figures are of this simulator: who changes it, measures them all again (docs/engine.md)."""
-    folder = simulate_category(Settings(category, users=60, seed=7), tmp_path / category)
+    folder = simulate_category(SimulationSettings(category, users=60, seed=7), tmp_path / category)
     folder.path.mkdir()
     write_folder(folder)
     assert folder_sha256(folder.path, category) == digest
@@ -88,7 +90,7 @@ def test_the_simulator_is_frozen(category: str, digest: str, tmp_path: Path) -> 
 @settings(max_examples=4, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 @given(st.integers(0, 2**31), st.sampled_from(sorted(CATEGORIES)), st.integers(300, 900), st.integers(1, 25))
 def test_files_are_clean_for_any_seed(seed: int, category: str, items: int, users: int) -> None:
-    folder = simulate_category(Settings(category, users, seed, items), Path("sim") / category)
+    folder = simulate_category(SimulationSettings(category, users, seed, items), Path("sim") / category)
     check_clean(folder)
     actions, searches, catalogue = folder.interactions, folder.searches, folder.items
     assert actions["user_id"].nunique() == users
@@ -136,12 +138,12 @@ def test_keep_cuts_filters_and_leaves_out() -> None:
 
 
 def test_table_1_is_the_default() -> None:
-    sizes = {name: Settings(name, CATEGORIES[name].users, 1).resolved()[1:] for name in CATEGORIES}
+    sizes = {name: SimulationSettings(name, CATEGORIES[name].users, 1).resolved()[1:] for name in CATEGORIES}
     assert sizes["luggage_bags"] == (61_550, 12.41)
     assert sizes["footwear"] == (380_385, 11.29)
     assert sizes["accessories_jewelry"] == (524_433, 12.98)
     assert sizes["clothing"] == (1_386_910, 13.25)
-    assert Settings("footwear", 2000, 1).resolved()[1] == 12_024  # 2000 * 380385 / 63273
+    assert SimulationSettings("footwear", 2000, 1).resolved()[1] == 12_024  # 2000 * 380385 / 63273
     # C2: fashion is 55 % longer than electronics, 81 % longer than toys
     assert sizes["electronics"][1] == pytest.approx(8.32, abs=0.01)
     assert sizes["toys"][1] == pytest.approx(7.13, abs=0.01)
@@ -156,10 +158,12 @@ def test_footwear_follows_table_1(footwear: AtomicFolder) -> None:
 
 
 def test_mean_length_flag_is_met_or_refused() -> None:
-    folder = simulate_category(Settings("footwear", 400, 1, items=2000, mean_length=7.0), Path("sim/footwear"))
+    folder = simulate_category(
+        SimulationSettings("footwear", 400, 1, items=2000, mean_length=7.0), Path("sim/footwear")
+    )
     assert measure(folder).mean_length == pytest.approx(7.0, rel=0.05)
     with pytest.raises(UserError, match="--mean_length 1000"):
-        simulate_category(Settings("footwear", 20, 1, items=300, mean_length=1000), Path("sim/footwear"))
+        simulate_category(SimulationSettings("footwear", 20, 1, items=300, mean_length=1000), Path("sim/footwear"))
 
 
 def test_ids_and_row_order_say_nothing(footwear: AtomicFolder) -> None:
@@ -226,13 +230,13 @@ def test_folder_of_another_dataset_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (Settings("shoes", 10, 1), "--category shoes"),
-        (Settings("toys", 0, 1), "--users 0"),
-        (Settings("toys", 10, -1), "--seed -1"),
-        (Settings("toys", 10, 1, items=20), "--items 20"),
+        (SimulationSettings("shoes", 10, 1), "--category shoes"),
+        (SimulationSettings("toys", 0, 1), "--users 0"),
+        (SimulationSettings("toys", 10, -1), "--seed -1"),
+        (SimulationSettings("toys", 10, 1, items=20), "--items 20"),
     ],
 )
-def test_bad_settings_are_one_line(flags: Settings, message: str) -> None:
+def test_bad_settings_are_one_line(flags: SimulationSettings, message: str) -> None:
     with pytest.raises(UserError, match=message) as error:
         flags.resolved()
     assert "\n" not in str(error.value)

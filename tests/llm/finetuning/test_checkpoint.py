@@ -14,7 +14,7 @@ from recbole_llmfashion.llm.batching import Example
 from recbole_llmfashion.llm.finetuning import finetune as finetune_module
 from recbole_llmfashion.llm.finetuning.finetune import CheckpointFolder, finetune
 from recbole_llmfashion.llm.finetuning.settings import FinetuneLog, FinetuneSettings
-from recbole_llmfashion.llm.finetuning.train_step import Training
+from recbole_llmfashion.llm.finetuning.train_step import TrainStep
 from recbole_llmfashion.llm.modeling.backbone import load_backbone
 
 Examples = Callable[[int, int], list[Example]]
@@ -35,15 +35,15 @@ def train(
     settings: FinetuneSettings = SETTINGS,
 ) -> FinetuneLog:
     """A fine-tuning of a freshly loaded backbone that dies in the forward after `kill_at` steps."""
-    step = Training.step
+    step = TrainStep.step
 
-    def dying(self: Training, batches: Any) -> float:
+    def dying(self: TrainStep, batches: Any) -> float:
         if self.optimizer.steps == kill_at:
             raise Killed
         return step(self, batches)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Training, "step", dying)
+        patch.setattr(TrainStep, "step", dying)
         backbone = load_backbone(str(folder), "none", device="cpu")
         return finetune(backbone, examples, settings, False, lambda _: 0.5, checkpoint)
 
@@ -144,17 +144,17 @@ def test_nan_keeps_the_adapter_of_the_last_step(
     folder: Path, tmp_path: Path, random_examples: Examples, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     examples = random_examples(24, 2)
-    step = Training.step
+    step = TrainStep.step
     seen: dict[str, Any] = {}
 
-    def poisoned(self: Training, batches: Any) -> float:
+    def poisoned(self: TrainStep, batches: Any) -> float:
         if self.optimizer.steps == 5:
             seen["prompts"] = batches[0].tolist()
             seen["adapter"] = {n: p.detach().clone() for n, p in self.model.named_parameters() if p.requires_grad}
             self.model.get_decoder().ln_f.weight.data.fill_(torch.nan)
         return step(self, batches)
 
-    monkeypatch.setattr(Training, "step", poisoned)
+    monkeypatch.setattr(TrainStep, "step", poisoned)
     checkpoint = CheckpointFolder(tmp_path / "running", every=3)
     with pytest.raises(UserError) as error:
         finetune(load_backbone(str(folder), "none", device="cpu"), examples, SETTINGS, False, None, checkpoint)
@@ -170,14 +170,14 @@ def test_nan_keeps_the_adapter_of_the_last_step(
 def test_an_adapter_with_a_hole_is_not_kept(
     folder: Path, tmp_path: Path, random_examples: Examples, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    step = Training.step
+    step = TrainStep.step
 
-    def poisoned(self: Training, batches: Any) -> float:
+    def poisoned(self: TrainStep, batches: Any) -> float:
         if self.optimizer.steps == 5:
             self.optimizer.parameters[0].data.fill_(torch.nan)
         return step(self, batches)
 
-    monkeypatch.setattr(Training, "step", poisoned)
+    monkeypatch.setattr(TrainStep, "step", poisoned)
     backbone = load_backbone(str(folder), "none", device="cpu")
     with pytest.raises(UserError, match=r"kept in .*step-3"):
         finetune(

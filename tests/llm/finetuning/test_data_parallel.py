@@ -12,21 +12,21 @@ from hypothesis import strategies as st
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.llm.finetuning import data_parallel as ranks_module
 from recbole_llmfashion.llm.finetuning import train_step as training_module
-from recbole_llmfashion.llm.finetuning.data_parallel import ALONE, Ranks
+from recbole_llmfashion.llm.finetuning.data_parallel import SINGLE_PROCESS, Workers
 from recbole_llmfashion.llm.finetuning.optimizer import NotFiniteError
 from recbole_llmfashion.llm.finetuning.settings import FinetuneLog
-from recbole_llmfashion.llm.finetuning.train_step import Training
+from recbole_llmfashion.llm.finetuning.train_step import TrainStep
 from tests.helpers.training import PROMPTS, SETTINGS, STEPS, checkpoint, together, train, trained, with_dropout
 
 
 @pytest.fixture(scope="module")
 def alone(folder: Path) -> FinetuneLog:
-    return train(str(folder), ALONE)
+    return train(str(folder), SINGLE_PROCESS)
 
 
 @given(st.integers(0, 40), st.integers(1, 6))
 def test_each_prompt_is_one_workers(size: int, world: int) -> None:
-    parts = [Ranks(rank, world).part(np.arange(size)) for rank in range(world)]
+    parts = [Workers(rank, world).part(np.arange(size)) for rank in range(world)]
     assert sorted(np.concatenate(parts)) == list(range(size))
     assert max(map(len, parts)) - min(map(len, parts)) <= 1
 
@@ -47,9 +47,9 @@ def test_workers_make_one_workers_loss_curve_and_adapter(folder: Path, alone: Fi
 def test_the_loss_is_over_tokens_and_not_over_workers(folder: Path, alone: FinetuneLog) -> None:
     """A mean of the workers' own means, which DDP would make, is another number."""
     means: list[list[float]] = [[], []]
-    whole = Training._gradients
+    whole = TrainStep._gradients
 
-    def own(self: Training, batches: Any, tokens: int) -> float | None:
+    def own(self: TrainStep, batches: Any, tokens: int) -> float | None:
         mine = sum(int(self.responses[batch].sum()) for batch in batches)
         loss = whole(self, batches, tokens)
         assert loss is not None
@@ -57,7 +57,7 @@ def test_the_loss_is_over_tokens_and_not_over_workers(folder: Path, alone: Finet
         return loss
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Training, "_gradients", own)
+        patch.setattr(TrainStep, "_gradients", own)
         logs = together(2, lambda ranks: train(str(folder), ranks))
     assert np.abs(np.mean(means, axis=0) - logs[0].losses).max() > 1e-3
 
@@ -65,14 +65,18 @@ def test_the_loss_is_over_tokens_and_not_over_workers(folder: Path, alone: Finet
 def test_one_worker_sends_nothing_and_draws_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ranks_module, "distributed", None)
     batch, before = np.arange(4), torch.get_rng_state()
-    ALONE.seed(1, 2)
-    ALONE.add_gradients([torch.nn.Parameter(torch.ones(1))])
-    assert ALONE.part(batch) is batch and ALONE.total(batch) is batch and ALONE.agree(lambda: 7) == 7
+    SINGLE_PROCESS.seed(1, 2)
+    SINGLE_PROCESS.add_gradients([torch.nn.Parameter(torch.ones(1))])
+    assert (
+        SINGLE_PROCESS.part(batch) is batch
+        and SINGLE_PROCESS.total(batch) is batch
+        and SINGLE_PROCESS.agree(lambda: 7) == 7
+    )
     assert torch.equal(torch.get_rng_state(), before)
 
 
 def test_what_one_worker_finds_wrong_all_raise() -> None:
-    def work(ranks: Ranks) -> None:
+    def work(ranks: Workers) -> None:
         def check() -> None:
             if ranks.rank == 1:
                 raise UserError("disk: full")
@@ -86,16 +90,16 @@ def test_what_one_worker_finds_wrong_all_raise() -> None:
 def test_a_killed_training_goes_on_with_the_dropout_that_it_would_have_had(folder: Path, tmp_path: Path) -> None:
     settings = with_dropout()
     whole = together(2, lambda ranks: train(str(folder), ranks, settings=settings))
-    step = Training.step
+    step = TrainStep.step
 
-    def dying(self: Training, batches: Any) -> float:
+    def dying(self: TrainStep, batches: Any) -> float:
         if self.optimizer.steps == 5 and self.ranks.rank == 1:
             raise RuntimeError("killed")
         return step(self, batches)
 
     kept = checkpoint(tmp_path / "running", 2)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Training, "step", dying)
+        patch.setattr(TrainStep, "step", dying)
         together(2, lambda ranks: train(str(folder), ranks, kept, settings))
     assert [path.name for path in kept.path.iterdir()] == ["step-4"]
     logs = together(2, lambda ranks: train(str(folder), ranks, kept, settings))
@@ -107,7 +111,7 @@ def test_a_killed_training_goes_on_with_the_dropout_that_it_would_have_had(folde
 def test_masks_differ_between_workers_and_steps() -> None:
     drawn = set()
     with torch.random.fork_rng():
-        for ranks in (Ranks(0, 2), Ranks(1, 2)):
+        for ranks in (Workers(0, 2), Workers(1, 2)):
             for step in (0, 1):
                 ranks.seed(4, step)
                 drawn.add(float(torch.rand(1)))
@@ -115,15 +119,15 @@ def test_masks_differ_between_workers_and_steps() -> None:
 
 
 def test_memory_that_runs_out_on_one_worker_changes_no_number(folder: Path, alone: FinetuneLog) -> None:
-    whole = Training._forward
+    whole = TrainStep._forward
 
-    def limited(self: Training, indices: np.ndarray, tokens: int) -> float:
+    def limited(self: TrainStep, indices: np.ndarray, tokens: int) -> float:
         if self.ranks.rank == 1 and len(indices) > 1:
             raise torch.cuda.OutOfMemoryError("CUDA out of memory")
         return whole(self, indices, tokens)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Training, "_forward", limited)
+        patch.setattr(TrainStep, "_forward", limited)
         logs = together(2, lambda ranks: train(str(folder), ranks))
     for log in logs:
         assert log.losses == pytest.approx(alone.losses, abs=1e-5)

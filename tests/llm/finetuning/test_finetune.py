@@ -18,9 +18,9 @@ from recbole_llmfashion.llm.finetuning.perplexity import hardest
 from recbole_llmfashion.llm.finetuning.settings import FinetuneSettings
 from recbole_llmfashion.llm.modeling.adapter import FALCON_TARGETS
 from recbole_llmfashion.llm.modeling.backbone import Backbone, load_backbone
-from recbole_llmfashion.llm.modeling.tiny_falcon import new_embedded
-from recbole_llmfashion.llm.pretraining.loop import PretrainSettings, pretrain
-from recbole_llmfashion.llm.pretraining.simulated_shops import World
+from recbole_llmfashion.llm.modeling.tiny_falcon import new_tiny_falcon
+from recbole_llmfashion.llm.pretraining.loop import BackbonePretrainSettings, pretrain
+from recbole_llmfashion.llm.pretraining.simulated_shops import SimulatedShop
 
 Examples = Callable[[int, int], list[Example]]
 FAST = FinetuneSettings(learning_rate=5e-3, batch_size=8, seed=4)
@@ -117,11 +117,11 @@ def test_all_four_projections_move_and_the_base_stays(nf4: Backbone, random_exam
 @pytest.fixture(scope="module")
 def copying(ids_in_prompts: Callable[..., list[Example]]) -> Any:
     """A model that copies the two tokens after a mark."""
-    base = new_embedded(24, 32, 2, 2, seed=0)
-    learning = PretrainSettings(
+    base = new_tiny_falcon(24, 32, 2, 2, seed=0)
+    learning = BackbonePretrainSettings(
         copy_steps=0, spelled_passes=4, batch_size=64, learning_rate=1e-2, warmup_steps=10, weight_decay=0.01, seed=1
     )
-    world = World("copying", [], [], ids_in_prompts(1500, 1, 24, 1), np.zeros(0, np.int64))
+    world = SimulatedShop("copying", [], [], ids_in_prompts(1500, 1, 24, 1), np.zeros(0, np.int64))
     pretrain(base, [world], learning, show_progress=False)
     return base
 

@@ -8,21 +8,21 @@ import torch
 from torch.nn import Parameter
 
 from recbole_llmfashion.llm.batching import Example
-from recbole_llmfashion.llm.finetuning.item_optimizer import RowOptimizer
+from recbole_llmfashion.llm.finetuning.item_optimizer import ItemEmbeddingOptimizer
 from recbole_llmfashion.llm.finetuning.optimizer import Optimizer
-from recbole_llmfashion.llm.finetuning.train_step import Training
+from recbole_llmfashion.llm.finetuning.train_step import TrainStep
 from recbole_llmfashion.llm.modeling.adapter import ROWS, new_adapter
 from recbole_llmfashion.llm.modeling.backbone import Backbone
-from recbole_llmfashion.llm.modeling.item_embeddings import add_items
-from recbole_llmfashion.llm.modeling.tiny_falcon import new_embedded
-from recbole_llmfashion.prompt.item_tokens import atomic_index
+from recbole_llmfashion.llm.modeling.item_embeddings import add_item_tokens
+from recbole_llmfashion.llm.modeling.tiny_falcon import new_tiny_falcon
+from recbole_llmfashion.prompt.item_tokens import atomic_tokens
 
 FIRST, ITEMS = 20, 6
 
 
 def test_two_steps_by_hand() -> None:
     table = Parameter(torch.zeros(2, 2))
-    optimizer = RowOptimizer([table], lr=10.0, betas=(0.5, 0.5))
+    optimizer = ItemEmbeddingOptimizer([table], lr=10.0, betas=(0.5, 0.5))
     table.grad = torch.tensor([[3.0, 0.0], [0.0, 4.0]])
     optimizer.step()
     # m / (1 - .5) is the gradient, sqrt(s / (1 - .5)) its length 5
@@ -36,7 +36,7 @@ def test_two_steps_by_hand() -> None:
 def test_rows_without_a_gradient_change_nothing_for_the_others() -> None:
     few, many = Parameter(torch.zeros(2, 3)), Parameter(torch.zeros(9, 3))
     generator = torch.Generator().manual_seed(0)
-    optimizer = RowOptimizer([few, many], lr=0.1)
+    optimizer = ItemEmbeddingOptimizer([few, many], lr=0.1)
     for _ in range(5):
         few.grad = torch.randn(2, 3, generator=generator)
         many.grad = torch.zeros(9, 3)
@@ -49,7 +49,7 @@ def test_rows_without_a_gradient_change_nothing_for_the_others() -> None:
 def test_a_table_that_never_had_a_gradient_stays() -> None:
     table, idle = Parameter(torch.ones(2, 2)), Parameter(torch.ones(2, 2))
     table.grad = torch.zeros(2, 2)
-    RowOptimizer([table, idle], lr=1.0).step()
+    ItemEmbeddingOptimizer([table, idle], lr=1.0).step()
     assert torch.equal(table, torch.ones(2, 2)) and torch.equal(idle, torch.ones(2, 2))
 
 
@@ -87,15 +87,15 @@ def test_only_the_table_is_moved_by_its_own_rate() -> None:
 
 def walked(row_rate: float) -> tuple[torch.Tensor, float]:
     """How far each item's row moved in one step, in row lengths; the prompts hold items 1 and 4, an answer item 2."""
-    backbone = Backbone(new_embedded(FIRST, 16, 1, 2, seed=0), None, str(Path("none")), 0)
+    backbone = Backbone(new_tiny_falcon(FIRST, 16, 1, 2, seed=0), None, str(Path("none")), 0)
     words = [np.asarray([5 + i, 6 + i], np.int64) for i in range(ITEMS)]
-    length = add_items(backbone, atomic_index(np.arange(ITEMS), FIRST, words))
+    length = add_item_tokens(backbone, atomic_tokens(np.arange(ITEMS), FIRST, words))
     model = new_adapter(backbone, 4, 4, 0.0, "auto", 0)
     (rows,) = [value for name, value in model.named_parameters() if ROWS in name]
     before = rows.detach().clone()
     prompts = [[3, FIRST + 1, 4], [3, FIRST + 4, 4]]
     examples = [Example(np.asarray(prompt, np.int32), np.asarray([FIRST + 2, 1], np.int32)) for prompt in prompts]
-    training = Training(model, examples, 1e-2, 0.0, 1.0, warmup=1, total=4, micro_batch=2, row_rate=row_rate)
+    training = TrainStep(model, examples, 1e-2, 0.0, 1.0, warmup=1, total=4, micro_batch=2, row_rate=row_rate)
     training.step([np.arange(2)])
     moved = (rows.detach() - before).norm(dim=1) / length
     return moved, float(moved.square().sum().sqrt())

@@ -20,13 +20,13 @@ from recbole_llmfashion.llm.finetuning.finetune import add_adapter
 from recbole_llmfashion.llm.finetuning.loss import has_plain_head, response_loss
 from recbole_llmfashion.llm.finetuning.settings import FinetuneSettings
 from recbole_llmfashion.llm.modeling.backbone import Backbone
-from recbole_llmfashion.llm.modeling.tiny_falcon import new_embedded
+from recbole_llmfashion.llm.modeling.tiny_falcon import new_tiny_falcon
 
 Examples = Callable[[int, int], list[Example]]
 SHAPE = {"vocab_size": 320, "hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 2}
 HEADS = {"num_attention_heads": 2, "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 1}
 MODELS = {
-    "falcon": lambda: new_embedded(320, 32, 2, 2, seed=1),
+    "falcon": lambda: new_tiny_falcon(320, 32, 2, 2, seed=1),
     "llama": lambda: LlamaForCausalLM(LlamaConfig(**SHAPE, **HEADS, num_key_value_heads=2)),
     "gpt_neox": lambda: GPTNeoXForCausalLM(GPTNeoXConfig(**SHAPE, **HEADS)),
     "granite": lambda: GraniteForCausalLM(GraniteConfig(**SHAPE, **HEADS, num_key_value_heads=2, logits_scaling=4.0)),
@@ -74,7 +74,7 @@ def test_gradients_are_those_of_all_logits_through_an_adapter(plain: Backbone, r
 
 
 def test_logits_are_computed_at_response_positions_only(random_examples: Examples) -> None:
-    model = new_embedded(320, 32, 2, 2, seed=1)
+    model = new_tiny_falcon(320, 32, 2, 2, seed=1)
     examples = random_examples(5, 0)
     has_plain_head(model)
     rows: list[int] = []
@@ -84,7 +84,7 @@ def test_logits_are_computed_at_response_positions_only(random_examples: Example
 
 
 def test_padding_and_neighbours_change_nothing(random_examples: Examples) -> None:
-    model = new_embedded(320, 32, 2, 2, seed=1)
+    model = new_tiny_falcon(320, 32, 2, 2, seed=1)
     examples = random_examples(6, 3)
     together, _ = response_loss(model, collate(examples, 1))
     alone = torch.cat([response_loss(model, collate([example], 0))[0] for example in examples])
@@ -92,7 +92,7 @@ def test_padding_and_neighbours_change_nothing(random_examples: Examples) -> Non
 
 
 def test_asking_for_the_head_draws_no_random_number() -> None:
-    model = new_embedded(320, 32, 2, 2, seed=1).train()
+    model = new_tiny_falcon(320, 32, 2, 2, seed=1).train()
     model.transformer.ln_f = torch.nn.Sequential(model.transformer.ln_f, torch.nn.Dropout(0.5))
     before = torch.get_rng_state()
     has_plain_head(model)

@@ -14,15 +14,15 @@ from recbole_llmfashion.llm.batching import Batch, Example
 from recbole_llmfashion.llm.finetuning import train_step as training_module
 from recbole_llmfashion.llm.finetuning.finetune import add_adapter, finetune
 from recbole_llmfashion.llm.finetuning.settings import FinetuneSettings
-from recbole_llmfashion.llm.finetuning.train_step import Training
+from recbole_llmfashion.llm.finetuning.train_step import TrainStep
 from recbole_llmfashion.llm.modeling.backbone import Backbone, load_backbone
 
 Examples = Callable[[int, int], list[Example]]
 
 
-def made(backbone: Backbone, examples: list[Example], micro_batch: int = 8) -> Training:
+def made(backbone: Backbone, examples: list[Example], micro_batch: int = 8) -> TrainStep:
     model = add_adapter(backbone, FinetuneSettings(lora_dropout=0.0))
-    return Training(model.train(), examples, 1e-2, 0.0, 1.0, warmup=1, total=4, micro_batch=micro_batch, row_rate=0.4)
+    return TrainStep(model.train(), examples, 1e-2, 0.0, 1.0, warmup=1, total=4, micro_batch=micro_batch, row_rate=0.4)
 
 
 def short_of_memory(monkeypatch: pytest.MonkeyPatch, most: int) -> list[int]:

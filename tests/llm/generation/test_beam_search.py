@@ -9,7 +9,7 @@ import torch
 
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.llm.generation.generator import DecodingSettings, Generator
-from recbole_llmfashion.llm.generation.response_cache import respond
+from recbole_llmfashion.llm.generation.response_cache import generate_responses
 from tests.helpers.decoding import (
     ATOMIC,
     EVEN,
@@ -95,17 +95,17 @@ def test_beams_that_cannot_be_had(falcon: Any) -> None:
 @pytest.mark.parametrize("sequences", [EVEN, RAGGED, ATOMIC], ids=["even", "ragged", "atomic"])
 def test_a_response_is_what_was_said_with_the_likeliest_beside_it(falcon: Any, sequences: list[list[int]]) -> None:
     data, generator = prompts(7), lookup(falcon, sequences)
-    responses = respond(generator, data, 3)
+    responses = generate_responses(generator, data, 3)
     assert [response.text for response in responses] == generator(data)
     assert [response.items.tolist() for response in responses] == generator.best(data, 3)[0].tolist()
-    assert [response.items.tolist() for response in respond(generator, data, 0)] == [[]] * 7
+    assert [response.items.tolist() for response in generate_responses(generator, data, 0)] == [[]] * 7
 
 
 def test_where_one_token_names_an_item_one_prefill_says_both(falcon: Any) -> None:
     data = prompts(7)
     with forwards(falcon) as shapes:
-        respond(lookup(falcon, ATOMIC), data, 3)
+        generate_responses(lookup(falcon, ATOMIC), data, 3)
     assert [rows for rows, _ in shapes] == [1, 7]
     with forwards(falcon) as shapes:
-        respond(ask(falcon, ATOMIC), data, 3)  # a title is still to be said
+        generate_responses(ask(falcon, ATOMIC), data, 3)  # a title is still to be said
     assert len(shapes) > 4

@@ -8,9 +8,9 @@ from transformers import GenerationConfig
 
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.llm.generation.generator import DecodingSettings, Generator
-from recbole_llmfashion.llm.generation.item_trie import IdTrie
+from recbole_llmfashion.llm.generation.item_trie import ItemTrie
 from recbole_llmfashion.llm.modeling.backbone import Backbone
-from recbole_llmfashion.llm.modeling.tiny_falcon import new_embedded
+from recbole_llmfashion.llm.modeling.tiny_falcon import new_tiny_falcon
 
 EOS = 1
 
@@ -48,7 +48,7 @@ def catalogue(n: int, vocabulary: int) -> list[list[int]]:
 @pytest.fixture(scope="module")
 def lively(tokenizer: Any) -> Any:
     """A model whose greedy answers differ by prompt and end at different steps."""
-    model = new_embedded(len(tokenizer), 32, 2, 2, seed=4)
+    model = new_tiny_falcon(len(tokenizer), 32, 2, 2, seed=4)
     with torch.no_grad():
         for parameter in model.parameters():
             if parameter.ndim == 2:
@@ -59,7 +59,7 @@ def lively(tokenizer: Any) -> Any:
 
 def test_constrained_answers_are_those_of_single_prompts_without_cache_or_padding(lively: Any, tokenizer: Any) -> None:
     sequences = catalogue(60, len(tokenizer))
-    trie = IdTrie.build(sequences, len(tokenizer))
+    trie = ItemTrie.build(sequences, len(tokenizer))
     data, prefix = prompts(17), [50, 51]
     settings = DecodingSettings(max_new_tokens=14, batch_size=5)
     texts = Generator(lively, tokenizer, settings, trie, prefix)(data)
@@ -74,7 +74,7 @@ def test_constrained_answers_are_those_of_single_prompts_without_cache_or_paddin
 
 @pytest.mark.parametrize("batch_size", [1, 4, 100])
 def test_the_batch_size_changes_nothing(lively: Any, tokenizer: Any, batch_size: int) -> None:
-    trie = IdTrie.build(catalogue(60, len(tokenizer)), len(tokenizer))
+    trie = ItemTrie.build(catalogue(60, len(tokenizer)), len(tokenizer))
     data = prompts(9, seed=3)
     ask = lambda size: Generator(lively, tokenizer, DecodingSettings(max_new_tokens=10, batch_size=size), trie)(data)  # noqa: E731
     assert ask(batch_size) == ask(3)
@@ -82,7 +82,7 @@ def test_the_batch_size_changes_nothing(lively: Any, tokenizer: Any, batch_size:
 
 def test_none_and_one(lively: Any, tokenizer: Any) -> None:
     generator = Generator(
-        lively, tokenizer, DecodingSettings(max_new_tokens=5), IdTrie.build([[5, 6]], len(tokenizer)), [50]
+        lively, tokenizer, DecodingSettings(max_new_tokens=5), ItemTrie.build([[5, 6]], len(tokenizer)), [50]
     )
     assert generator([]) == []
     one = prompts(1)
@@ -120,7 +120,7 @@ def test_top_p_drops_the_tail(lively: Any, tokenizer: Any) -> None:
 
 
 def test_the_models_own_generation_config_decides_nothing(tokenizer: Any, lively: Any) -> None:
-    trie = IdTrie.build(catalogue(60, len(tokenizer)), len(tokenizer))
+    trie = ItemTrie.build(catalogue(60, len(tokenizer)), len(tokenizer))
     data = prompts(6)
     ask = lambda: (  # noqa: E731
         Generator(lively, tokenizer, DecodingSettings(max_new_tokens=10), trie)(data),
@@ -152,7 +152,7 @@ def test_a_quantized_model_with_an_adapter_generates_in_eval_mode_and_goes_back(
 
     model = add_adapter(nf4, FinetuneSettings(lora_dropout=0.9)).train()
     sequences = catalogue(20, len(nf4.tokenizer))
-    trie = IdTrie.build(sequences, len(nf4.tokenizer))
+    trie = ItemTrie.build(sequences, len(nf4.tokenizer))
     generator = Generator(model, nf4.tokenizer, DecodingSettings(max_new_tokens=8, batch_size=2), trie)
     data = prompts(5)
     texts = generator(data)
@@ -162,14 +162,14 @@ def test_a_quantized_model_with_an_adapter_generates_in_eval_mode_and_goes_back(
 
 
 def test_a_trie_deeper_than_the_tokens_left_is_refused(lively: Any, tokenizer: Any) -> None:
-    trie = IdTrie.build([[5, 6, 7, 8]], len(tokenizer))
+    trie = ItemTrie.build([[5, 6, 7, 8]], len(tokenizer))
     Generator(lively, tokenizer, DecodingSettings(max_new_tokens=5), trie, [50])
     with pytest.raises(UserError, match="leaves 3 tokens for an ID, the longest needs 4"):
         Generator(lively, tokenizer, DecodingSettings(max_new_tokens=5), trie, [50, 51])
 
 
 def test_half_a_constraint_is_refused(lively: Any, tokenizer: Any) -> None:
-    trie = IdTrie.build([[5]], len(tokenizer))
+    trie = ItemTrie.build([[5]], len(tokenizer))
     for settings, chosen, prefix in (
         (DecodingSettings(), None, ()),
         (DecodingSettings("sample"), trie, ()),
@@ -178,7 +178,7 @@ def test_half_a_constraint_is_refused(lively: Any, tokenizer: Any) -> None:
         with pytest.raises(ValueError, match="trie"):
             Generator(lively, tokenizer, settings, chosen, prefix)
     with pytest.raises(ValueError, match="end token"):
-        Generator(lively, tokenizer, DecodingSettings(), IdTrie.build([[5, EOS]], len(tokenizer)))
+        Generator(lively, tokenizer, DecodingSettings(), ItemTrie.build([[5, EOS]], len(tokenizer)))
 
 
 @pytest.mark.parametrize(("temperature", "top_p"), [(0.0, 0.9), (-1.0, 0.9), (1.0, 0.0), (1.0, 1.1)])

@@ -11,10 +11,10 @@ import torch
 
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.llm.generation.generator import DecodingSettings, Generator, make_generator
-from recbole_llmfashion.llm.generation.greedy_search import greedy
-from recbole_llmfashion.llm.generation.item_trie import IdTrie
-from recbole_llmfashion.llm.generation.prefill import CausalLM, Run, common_prefix
-from recbole_llmfashion.llm.modeling.tiny_falcon import new_embedded
+from recbole_llmfashion.llm.generation.greedy_search import greedy_search
+from recbole_llmfashion.llm.generation.item_trie import ItemTrie
+from recbole_llmfashion.llm.generation.prefill import CausalLMRunner, PromptBatch, common_prefix
+from recbole_llmfashion.llm.modeling.tiny_falcon import new_tiny_falcon
 from tests.helpers.decoding import (
     ATOMIC,
     EOS,
@@ -96,7 +96,7 @@ def test_the_tokens_are_those_of_generate_whatever_the_model(name: str) -> None:
 def test_an_adapter_takes_part(falcon: Any) -> None:
     from peft import LoraConfig, get_peft_model
 
-    model = get_peft_model(lively(new_embedded(V, 32, 2, 2, seed=0)), LoraConfig(target_modules=["dense"]))
+    model = get_peft_model(lively(new_tiny_falcon(V, 32, 2, 2, seed=0)), LoraConfig(target_modules=["dense"]))
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             if "lora_B" in name:
@@ -173,16 +173,16 @@ def test_half_a_lookup_is_refused(falcon: Any) -> None:
         with pytest.raises(ValueError, match="title of each item"):
             make_generator(falcon, Tokens(), settings, EVEN, [], titles)
     with pytest.raises(ValueError, match="completed responses"):
-        Generator(falcon, Tokens(), settings, IdTrie.build(EVEN, V))
+        Generator(falcon, Tokens(), settings, ItemTrie.build(EVEN, V))
 
 
 def test_logits_that_are_no_numbers_fail_closed(falcon: Any) -> None:
-    trie, lm = IdTrie.build(EVEN, V), CausalLM(falcon, PAD)
+    trie, lm = ItemTrie.build(EVEN, V), CausalLMRunner(falcon, PAD)
     with torch.no_grad():
-        run = Run(lm, lm.share(np.asarray([50, 51])), [np.asarray([7]), np.asarray([8])], 9)
+        run = PromptBatch(lm, lm.share(np.asarray([50, 51])), [np.asarray([7]), np.asarray([8])], 9)
     run.logits[1] = torch.nan
     with pytest.raises(RuntimeError, match="no allowed token"):
-        greedy(run, trie, IdTrie.ROOT, 9, EOS, at_item=False)
+        greedy_search(run, trie, ItemTrie.ROOT, 9, EOS, at_item=False)
 
 
 @contextmanager

@@ -5,18 +5,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recbole_llmfashion.errors import UserError
-from recbole_llmfashion.llm.generation.item_trie import IdTrie
+from recbole_llmfashion.llm.generation.item_trie import ItemTrie
 
 # 0: 5 6 7;  1: 5 8 7;  2: 5 6 9 7;  3: 4 7
 SEQUENCES = [[5, 6, 7], [5, 8, 7], [5, 6, 9, 7], [4, 7]]
-ROOT, FREE = IdTrie.ROOT, IdTrie.FREE
+ROOT, FREE = ItemTrie.ROOT, ItemTrie.FREE
 
 
 def states(*values: int) -> torch.Tensor:
     return torch.tensor(values)
 
 
-def out_of(trie: IdTrie, state: int) -> dict[int, tuple[int, int]]:
+def out_of(trie: ItemTrie, state: int) -> dict[int, tuple[int, int]]:
     """Token to (state behind it, the only sequence that goes on there)."""
     edges, inside = trie.edges(states(state))
     chosen = edges[inside]
@@ -24,7 +24,7 @@ def out_of(trie: IdTrie, state: int) -> dict[int, tuple[int, int]]:
     return dict(zip(trie.tokens[chosen].tolist(), rows, strict=True))
 
 
-def paths(trie: IdTrie) -> dict[tuple[int, ...], int]:
+def paths(trie: ItemTrie) -> dict[tuple[int, ...], int]:
     """Every way from the root to FREE, and the last sequence that an edge of it named."""
     found, open_ = {}, [((), ROOT, -1)]
     while open_:
@@ -38,7 +38,7 @@ def paths(trie: IdTrie) -> dict[tuple[int, ...], int]:
 
 
 def test_a_trie_by_hand() -> None:
-    trie = IdTrie.build(SEQUENCES, 10)
+    trie = ItemTrie.build(SEQUENCES, 10)
     assert (trie.depth, trie.levels, trie.size) == (4, 4, 4)
     four, five = out_of(trie, ROOT)[4], out_of(trie, ROOT)[5]
     assert list(out_of(trie, ROOT)) == [4, 5] and four[1] == 3 and five[1] == -1
@@ -54,24 +54,24 @@ def test_a_trie_by_hand() -> None:
 
 def test_what_all_sequences_end_in_is_stored_once() -> None:
     # equal lengths: the whole shared end; the edges are 4 5, 6 6 8 and 7 9
-    even = IdTrie.build([[4, 6, 7, 9], [5, 6, 7, 9], [5, 8, 7, 9]], 10)
+    even = ItemTrie.build([[4, 6, 7, 9], [5, 6, 7, 9], [5, 8, 7, 9]], 10)
     assert (even.levels, even.tail, len(even.tokens)) == (2, 3, 7)
     assert even.tokens.tolist() == [4, 5, 6, 6, 8, 7, 9]
     assert even.children.tolist() == [1, 2, 3, 3, 3, 4, FREE]
     assert even.leaf_item.tolist() == [0, -1, 0, 1, 2, -1, -1]
     # lengths differ: the 7 tells that 4 6 is over where 4 6 8 is not, so only the 9 is shared
-    ragged = IdTrie.build([[4, 6, 7, 9], [4, 6, 8, 7, 9]], 10)
+    ragged = ItemTrie.build([[4, 6, 7, 9], [4, 6, 8, 7, 9]], 10)
     assert (ragged.levels, ragged.nodes - ragged.tail) == (4, 1)
     assert paths(ragged) == {(4, 6, 7, 9): 0, (4, 6, 8, 7, 9): 1}
     # a 7 within an ID: without their end one would begin the other
-    within = IdTrie.build([[4, 7, 9], [4, 7, 7, 9]], 10)
+    within = ItemTrie.build([[4, 7, 9], [4, 7, 7, 9]], 10)
     assert within.nodes == within.tail and paths(within) == {(4, 7, 9): 0, (4, 7, 7, 9): 1}
 
 
 def test_the_opening_is_what_every_sequence_begins_with() -> None:
-    assert IdTrie.build(SEQUENCES, 10).opening() == ([], ROOT)
-    assert IdTrie.build([[4, 5, 6]], 10).opening() == ([4, 5, 6], FREE)
-    said, state = IdTrie.build([[4, 5, 6, 9], [4, 5, 7, 9]], 10).opening()
+    assert ItemTrie.build(SEQUENCES, 10).opening() == ([], ROOT)
+    assert ItemTrie.build([[4, 5, 6]], 10).opening() == ([4, 5, 6], FREE)
+    said, state = ItemTrie.build([[4, 5, 6, 9], [4, 5, 7, 9]], 10).opening()
     assert said == [4, 5] and state == 2
 
 
@@ -82,7 +82,7 @@ def test_the_opening_is_what_every_sequence_begins_with() -> None:
 )
 def test_a_trie_holds_exactly_its_sequences(bodies: set[tuple[int, ...]], end: list[int]) -> None:
     sequences = [[*body, *end] for body in sorted(bodies, key=hash)]
-    assert paths(IdTrie.build(sequences, 7)) == {tuple(sequence): i for i, sequence in enumerate(sequences)}
+    assert paths(ItemTrie.build(sequences, 7)) == {tuple(sequence): i for i, sequence in enumerate(sequences)}
 
 
 @pytest.mark.parametrize(
@@ -98,11 +98,11 @@ def test_a_trie_holds_exactly_its_sequences(bodies: set[tuple[int, ...]], end: l
 )
 def test_what_cannot_be_a_trie_is_refused(sequences: list[list[int]], words: str) -> None:
     with pytest.raises(UserError, match=words):
-        IdTrie.build(sequences, 10)
+        ItemTrie.build(sequences, 10)
 
 
 def test_each_row_takes_its_best_allowed_token() -> None:
-    trie = IdTrie.build(SEQUENCES, 10)
+    trie = ItemTrie.build(SEQUENCES, 10)
     five = out_of(trie, ROOT)[5][0]
     logits = torch.zeros(3, 12)  # a head padded beyond the tokenizer
     logits[:, 11] = 9.0
@@ -118,12 +118,12 @@ def test_the_choice_fails_closed(value: float) -> None:
     scores = torch.zeros(2, 10)
     scores[1, [4, 5]] = value
     with pytest.raises(RuntimeError, match="no allowed token"):
-        IdTrie.build(SEQUENCES, 10).choose(states(ROOT, ROOT), scores)
+        ItemTrie.build(SEQUENCES, 10).choose(states(ROOT, ROOT), scores)
 
 
 def test_a_state_without_edges_fails_closed() -> None:
     pointer, token, child = torch.tensor([0, 0, 1]), torch.tensor([3]), torch.tensor([FREE])
-    empty = IdTrie(pointer, token, child, torch.tensor([0]), tail=2, vocab_size=10, depth=1, size=1)
+    empty = ItemTrie(pointer, token, child, torch.tensor([0]), tail=2, vocab_size=10, depth=1, size=1)
     with pytest.raises(RuntimeError, match="no allowed token"):
         empty.choose(states(ROOT), torch.zeros(1, 10))
 
@@ -134,7 +134,7 @@ def test_twenty_thousand_ids_are_built_and_walked() -> None:
     sequences = torch.stack(
         [digits // 2500, digits // 50 % 50 + 50, digits % 50 + 100, torch.full_like(digits, 150)], 1
     )
-    trie = IdTrie.build(sequences.numpy(), 200)
+    trie = ItemTrie.build(sequences.numpy(), 200)
     state = torch.full((20_000,), ROOT)
     for depth in range(4):
         edges = trie.choose(state, torch.nn.functional.one_hot(sequences[:, depth], 200).float())
@@ -152,6 +152,6 @@ def test_a_large_catalogue_stays_below_a_gigabyte() -> None:
     for n in (5_000, 20_000):
         bodies = np.unique(rng.integers(0, 200, (n, 8)), axis=0)
         sequences = np.concatenate([bodies, np.full((len(bodies), 3), 201)], 1)
-        sizes[n] = IdTrie.build(sequences, 210).nbytes / len(bodies)
+        sizes[n] = ItemTrie.build(sequences, 210).nbytes / len(bodies)
     assert sizes[20_000] < sizes[5_000] * 1.05
     assert 1_400_000 * sizes[20_000] < 1e9

@@ -22,13 +22,13 @@ from recbole_llmfashion.llm.modeling.backbone import (
     vocabulary_size,
 )
 from recbole_llmfashion.llm.modeling.item_embeddings import (
-    WordBags,
-    add_items,
+    ItemWords,
+    add_item_tokens,
     row_norm,
     save_norm,
     token_rows,
 )
-from recbole_llmfashion.prompt.item_tokens import ItemIndex, atomic_index, semantic_index
+from recbole_llmfashion.prompt.item_tokens import ItemTokens, atomic_tokens, semantic_tokens
 
 WORDS = [np.array([2, 3, 3]), np.array([3, 4]), np.array([], np.int64)]
 
@@ -38,7 +38,7 @@ def test_units_by_hand() -> None:
     rare, common = math.log(4 / 2) + 0.1, math.log(4 / 3) + 0.1  # held by one and by two of three items
     first = np.array([rare * 1, common * 2])  # a repeated word counts once
     second = np.array([rare * 3, common * 2 + rare * 4])
-    units = WordBags(WORDS, 5).units(embedding).numpy()
+    units = ItemWords(WORDS, 5).units(embedding).numpy()
     assert units == pytest.approx(
         np.array([first / np.linalg.norm(first), second / np.linalg.norm(second), [0, 0]]), abs=1e-6
     )
@@ -55,12 +55,12 @@ def test_units_are_those_of_a_dense_product() -> None:
     embedding = rng.normal(size=(30, 7))
     dense = (held * (np.log(21 / (held.sum(0) + 1)) + 0.1)) @ embedding
     dense /= np.maximum(np.linalg.norm(dense, axis=1, keepdims=True), 1e-12)
-    assert WordBags(words, 30).units(torch.tensor(embedding)).numpy() == pytest.approx(dense, abs=1e-6)
+    assert ItemWords(words, 30).units(torch.tensor(embedding)).numpy() == pytest.approx(dense, abs=1e-6)
 
 
 def test_gradients_reach_the_words_and_no_others() -> None:
     embedding = torch.randn(6, 3, generator=torch.Generator().manual_seed(0), requires_grad=True)
-    WordBags(WORDS, 6).units(embedding)[:, 0].sum().backward()
+    ItemWords(WORDS, 6).units(embedding)[:, 0].sum().backward()
     assert embedding.grad is not None
     assert embedding.grad.abs().sum(1).bool().tolist() == [False, False, True, True, True, False]
 
@@ -74,13 +74,13 @@ def test_rows_of_shared_tokens_by_hand() -> None:
     assert rows.numpy() == pytest.approx(expected, abs=1e-6)
 
 
-def made_index(first: int, items: int = 6, coded: bool = False) -> ItemIndex:
+def made_index(first: int, items: int = 6, coded: bool = False) -> ItemTokens:
     rng = np.random.default_rng(7)
     words = [rng.integers(2, first, 3) for _ in range(items)]
     tie = rng.permutation(items)
     if coded:
-        return semantic_index(rng.integers(0, 2, (items, 3)), tie, first, words, "k")
-    return atomic_index(tie, first, words, "k")
+        return semantic_tokens(rng.integers(0, 2, (items, 3)), tie, first, words, "k")
+    return atomic_tokens(tie, first, words, "k")
 
 
 @pytest.mark.parametrize("coded", [False, True])
@@ -88,7 +88,7 @@ def test_a_backbone_with_items_says_of_old_tokens_what_it_said(folder: Path, cod
     before, backbone = (load_backbone(str(folder), "none", device="cpu") for _ in range(2))
     first = vocabulary_size(str(folder), before.tokenizer)
     index = made_index(first, coded=coded)
-    add_items(backbone, index)
+    add_item_tokens(backbone, index)
     embedding = before.model.get_input_embeddings().weight
     assert backbone.item_tokens == range(first, first + index.new_tokens)
     assert first == len(before.tokenizer) == len(embedding)
@@ -96,7 +96,7 @@ def test_a_backbone_with_items_says_of_old_tokens_what_it_said(folder: Path, cod
     assert weight is backbone.model.get_output_embeddings().weight and len(weight) == first + index.new_tokens
     assert torch.equal(weight[:first], embedding)
     norm = float(embedding.norm(dim=1).mean())
-    units = WordBags(index.words, first).units(embedding)
+    units = ItemWords(index.words, first).units(embedding)
     assert torch.allclose(weight[first:], token_rows(units, index.ids, first, index.new_tokens, norm), atol=1e-6)
     held = sorted({int(token) - first for ids in index.ids for token in ids})
     assert weight[first:].norm(dim=1)[held].tolist() == pytest.approx([norm] * len(held), rel=1e-5)
@@ -116,7 +116,7 @@ def test_the_rows_length_is_what_the_folder_says(folder: Path, tmp_path: Path) -
     save_norm(0.5, copy)
     backbone = load_backbone(str(copy), "none", device="cpu")
     first = len(backbone.tokenizer)
-    add_items(backbone, made_index(first))
+    add_item_tokens(backbone, made_index(first))
     assert backbone.model.get_input_embeddings().weight[first:].norm(dim=1).tolist() == pytest.approx([0.5] * 6)
 
 
@@ -136,10 +136,10 @@ def untied() -> Backbone:
     return Backbone(LlamaForCausalLM(config).eval(), None, "llama", 0)
 
 
-def with_items(load: Callable[[], Backbone], coded: bool = False) -> tuple[Backbone, ItemIndex]:
+def with_items(load: Callable[[], Backbone], coded: bool = False) -> tuple[Backbone, ItemTokens]:
     backbone = load()
     index = made_index(len(backbone.model.get_input_embeddings().weight), coded=coded)
-    add_items(backbone, index)
+    add_item_tokens(backbone, index)
     return backbone, index
 
 
@@ -160,7 +160,7 @@ def trained(load: Callable[[], Backbone], to: Path, coded: bool = False) -> Back
     return backbone
 
 
-def logits(backbone: Backbone, index: ItemIndex) -> torch.Tensor:
+def logits(backbone: Backbone, index: ItemTokens) -> torch.Tensor:
     ids = torch.tensor([[5, *np.concatenate(index.ids).tolist()[:9], 6]])
     with torch.no_grad():
         return backbone.model.eval()(ids).logits
@@ -215,6 +215,6 @@ def test_without_the_adapters_rows_the_words_stay(folder: Path, tmp_path: Path, 
 def test_rows_of_another_catalogue_are_refused(folder: Path, tmp_path: Path) -> None:
     trained(loader("none", folder), tmp_path)
     other = load_backbone(str(folder), "none", device="cpu")
-    add_items(other, made_index(len(other.tokenizer), items=5))
+    add_item_tokens(other, made_index(len(other.tokenizer), items=5))
     with pytest.raises(UserError, match="does not fit"):
         load_adapter(other, tmp_path)

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recbole_llmfashion.errors import UserError
-from recbole_llmfashion.llm.modeling.tiny_falcon import new_embedded, train_tokenizer
+from recbole_llmfashion.llm.modeling.tiny_falcon import new_tiny_falcon, train_tokenizer
 
 WORDS = ["click product ID: B123456, title: blue shoe\n", "search red  sandals, summer 2024\n"] * 4
 TOKENIZER = train_tokenizer(WORDS, 400)
@@ -55,7 +55,7 @@ def test_a_vocabulary_smaller_than_the_bytes_is_refused() -> None:
 
 def test_the_model_is_a_falcon_of_the_asked_size_and_seed() -> None:
     state = torch.get_rng_state()
-    model: Any = new_embedded(300, 32, 3, 2, seed=5)
+    model: Any = new_tiny_falcon(300, 32, 3, 2, seed=5)
     assert torch.equal(state, torch.get_rng_state())
     config = model.config
     assert (config.multi_query, config.parallel_attn, config.bias, config.alibi) == (False, False, False, False)
@@ -63,11 +63,11 @@ def test_the_model_is_a_falcon_of_the_asked_size_and_seed() -> None:
     assert (config.pad_token_id, config.eos_token_id) == (0, 1)
     # embeddings; per layer 12 w^2 of projections and two norms; the last norm
     assert sum(p.numel() for p in model.parameters()) == 300 * 32 + 3 * (12 * 32 * 32 + 4 * 32) + 2 * 32
-    same, other = new_embedded(300, 32, 3, 2, seed=5), new_embedded(300, 32, 3, 2, seed=6)
+    same, other = new_tiny_falcon(300, 32, 3, 2, seed=5), new_tiny_falcon(300, 32, 3, 2, seed=6)
     assert torch.equal(same.lm_head.weight, model.lm_head.weight)
     assert not torch.equal(other.lm_head.weight, model.lm_head.weight)
 
 
 def test_width_and_heads_that_do_not_fit_are_refused() -> None:
     with pytest.raises(UserError, match=r"^width: 34 is no multiple of 2 \* heads"):
-        new_embedded(300, 34, 1, 4, seed=0)
+        new_tiny_falcon(300, 34, 1, 4, seed=0)

@@ -17,13 +17,13 @@ from recbole_llmfashion.llm.modeling.backbone import (
     vocabulary_size,
 )
 from recbole_llmfashion.llm.modeling.item_embeddings import row_norm
-from recbole_llmfashion.llm.modeling.tiny_falcon import SHIPPED, save_untrained
+from recbole_llmfashion.llm.modeling.tiny_falcon import TINY_FALCON_FOLDER, save_untrained
 
-TOKENIZER = load_tokenizer(str(SHIPPED))
+TOKENIZER = load_tokenizer(str(TINY_FALCON_FOLDER))
 
 
 def test_the_folder_is_small_and_holds_no_pickle() -> None:
-    files = [path for path in SHIPPED.rglob("*") if path.is_file()]
+    files = [path for path in TINY_FALCON_FOLDER.rglob("*") if path.is_file()]
     assert sum(path.stat().st_size for path in files) < 8_000_000
     weights = [path.name for path in files if path.suffix not in (".json", ".md")]
     assert weights == ["model.safetensors"]
@@ -33,22 +33,22 @@ def test_the_folder_is_small_and_holds_no_pickle() -> None:
 
 
 def test_it_is_a_falcon_of_one_to_two_million_parameters() -> None:
-    config = json.loads((SHIPPED / "config.json").read_text())
+    config = json.loads((TINY_FALCON_FOLDER / "config.json").read_text())
     assert (config["model_type"], config["architectures"]) == ("falcon", ["FalconForCausalLM"])
     assert config["tie_word_embeddings"] and "auto_map" not in config
-    tensors = load_file(SHIPPED / "model.safetensors")
+    tensors = load_file(TINY_FALCON_FOLDER / "model.safetensors")
     assert 1_000_000 <= sum(tensor.numel() for tensor in tensors.values()) <= 2_000_000
     assert all(bool(tensor.isfinite().all()) for tensor in tensors.values())
-    assert config["vocab_size"] == vocabulary_size(str(SHIPPED), TOKENIZER) == len(TOKENIZER)
+    assert config["vocab_size"] == vocabulary_size(str(TINY_FALCON_FOLDER), TOKENIZER) == len(TOKENIZER)
 
 
 def test_its_card_says_what_it_is() -> None:
-    text = (SHIPPED / "README.md").read_text()
-    parameters = sum(tensor.numel() for tensor in load_file(SHIPPED / "model.safetensors").values())
+    text = (TINY_FALCON_FOLDER / "README.md").read_text()
+    parameters = sum(tensor.numel() for tensor in load_file(TINY_FALCON_FOLDER / "model.safetensors").values())
     assert f"{parameters:,} parameters" in text and f"{len(TOKENIZER):,} tokens" in text
     assert "never saw an evaluation dataset" in text and "Licence: MIT" in text
     norm = re.search(r"have length ([\d.]+)", text)
-    assert norm and float(norm[1]) == pytest.approx(row_norm(str(SHIPPED), torch.zeros(1, 1)), abs=1e-3)
+    assert norm and float(norm[1]) == pytest.approx(row_norm(str(TINY_FALCON_FOLDER), torch.zeros(1, 1)), abs=1e-3)
 
 
 @settings(max_examples=40)
@@ -71,7 +71,7 @@ def test_its_tokenizer_gives_hostile_texts_back() -> None:
 
 @pytest.mark.parametrize(("quantization", "layers"), [("none", 0), ("nf4", 16)])
 def test_it_loads(quantization: Quantization, layers: int) -> None:
-    backbone = load_backbone(str(SHIPPED), quantization, device="cpu")
+    backbone = load_backbone(str(TINY_FALCON_FOLDER), quantization, device="cpu")
     assert backbone.quantized_layers == layers
     assert backbone.tokenizer.eos_token_id == backbone.model.config.eos_token_id
     ids = torch.tensor([TOKENIZER("Predict the next purchase.\nsearch red boots")["input_ids"]])
@@ -83,10 +83,12 @@ def test_untrained_is_the_same_shape_and_tokenizer_with_weights_of_its_seed(tmp_
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
         (tmp_path / name).mkdir()
         save_untrained(tmp_path / name, seed)
-    shipped, a, b, c = (load_file(folder / "model.safetensors") for folder in (SHIPPED, *sorted(tmp_path.iterdir())))
+    shipped, a, b, c = (
+        load_file(folder / "model.safetensors") for folder in (TINY_FALCON_FOLDER, *sorted(tmp_path.iterdir()))
+    )
     assert {name: value.shape for name, value in a.items()} == {name: value.shape for name, value in shipped.items()}
     assert all(torch.equal(a[name], b[name]) for name in a)
     matrices = [name for name in a if a[name].ndim == 2]
     assert not any(torch.equal(a[name], c[name]) or torch.equal(a[name], shipped[name]) for name in matrices)
     assert load_tokenizer(str(tmp_path / "a")).get_vocab() == TOKENIZER.get_vocab()
-    assert (tmp_path / "a/item_rows.json").read_bytes() == (SHIPPED / "item_rows.json").read_bytes()
+    assert (tmp_path / "a/item_rows.json").read_bytes() == (TINY_FALCON_FOLDER / "item_rows.json").read_bytes()

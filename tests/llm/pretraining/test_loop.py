@@ -8,10 +8,10 @@ from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.llm.batching import Example, collate, left_pad
 from recbole_llmfashion.llm.finetuning.loss import response_loss
 from recbole_llmfashion.llm.finetuning.optimizer import linear_rate
-from recbole_llmfashion.llm.modeling.item_embeddings import WordBags
-from recbole_llmfashion.llm.modeling.tiny_falcon import new_embedded
+from recbole_llmfashion.llm.modeling.item_embeddings import ItemWords
+from recbole_llmfashion.llm.modeling.tiny_falcon import new_tiny_falcon
 from recbole_llmfashion.llm.pretraining.loop import (
-    PretrainSettings,
+    BackbonePretrainSettings,
     copy_batch,
     item_table,
     listed_loss,
@@ -19,18 +19,18 @@ from recbole_llmfashion.llm.pretraining.loop import (
     pretrain,
 )
 from recbole_llmfashion.llm.pretraining.model_card import measure, target_ranks
-from recbole_llmfashion.llm.pretraining.simulated_shops import World
+from recbole_llmfashion.llm.pretraining.simulated_shops import SimulatedShop
 
 Copying = Callable[..., list[Example]]
 ASK, EOS, ITEMS, VOCABULARY = 3, 1, 30, 60
 
 
-def spelling(examples: list[Example], name: str = "x") -> World:
+def spelling(examples: list[Example], name: str = "x") -> SimulatedShop:
     """A world of spelled examples alone."""
-    return World(name, [], [], examples, np.zeros(0, np.int64))
+    return SimulatedShop(name, [], [], examples, np.zeros(0, np.int64))
 
 
-def described(n: int, seed: int, shuffled: bool = False) -> World:
+def described(n: int, seed: int, shuffled: bool = False) -> SimulatedShop:
     """Items of three words; a prompt says two of them in any order and asks, the answer is the item, or another's."""
     rng = np.random.default_rng(seed)
     words = [rng.choice(np.arange(4, VOCABULARY), 3, replace=False) for _ in range(ITEMS)]
@@ -44,7 +44,7 @@ def described(n: int, seed: int, shuffled: bool = False) -> World:
         )
         for item, answer in zip(asked, answered, strict=True)
     ]
-    return World("described", words, listed, [], positions)
+    return SimulatedShop("described", words, listed, [], positions)
 
 
 def share_right(model: torch.nn.Module, examples: list[Example]) -> float:
@@ -73,8 +73,8 @@ def test_a_copy_batch_is_three_times_a_random_sequence() -> None:
 
 def test_the_plan_by_hand(ids_in_prompts: Copying) -> None:
     few, many = (described(n, 0).listed for n in (50, 100))
-    worlds = [World("a", [], few, many, np.zeros(0)), World("b", [], [], few, np.zeros(0))]
-    plan = lambda **kw: plan_steps(worlds, PretrainSettings(batch_size=8, **kw), np.random.default_rng(0))  # noqa: E731
+    worlds = [SimulatedShop("a", [], few, many, np.zeros(0)), SimulatedShop("b", [], [], few, np.zeros(0))]
+    plan = lambda **kw: plan_steps(worlds, BackbonePretrainSettings(batch_size=8, **kw), np.random.default_rng(0))  # noqa: E731
     steps = plan(copy_steps=3, listed_passes=2.0, spelled_passes=0.5)
     kinds = [(step.world, step.listed) for step in steps]
     assert kinds[:3] == [(None, False)] * 3 and (None, False) not in kinds[3:]
@@ -94,8 +94,10 @@ def test_the_rate_by_hand() -> None:
 
 
 def test_same_seed_same_weights(ids_in_prompts: Copying) -> None:
-    settings = PretrainSettings(copy_steps=3, listed_passes=1, spelled_passes=1, batch_size=4, warmup_steps=2, seed=3)
-    models = [new_embedded(VOCABULARY, 16, 1, 2, seed=0) for _ in range(4)]
+    settings = BackbonePretrainSettings(
+        copy_steps=3, listed_passes=1, spelled_passes=1, batch_size=4, warmup_steps=2, seed=3
+    )
+    models = [new_tiny_falcon(VOCABULARY, 16, 1, 2, seed=0) for _ in range(4)]
     corpus = [spelling(ids_in_prompts(12, 0, VOCABULARY, 3)), described(8, 0)]
     logs = [pretrain(model, corpus, settings, show_progress=False) for model in models[:2]]
     assert [log.pop("seconds") >= 0 for log in logs] == [True, True] and logs[0] == logs[1]
@@ -103,7 +105,7 @@ def test_same_seed_same_weights(ids_in_prompts: Copying) -> None:
     assert logs[0]["steps"] == 3 + 3 + 2 and logs[0]["tokens"] >= 3 * 4 * 30 + 12 * 9 + 8 * 5
     assert logs[0].keys() == {"norm", "copy_loss", "listed_loss", "spelled_loss", "tokens", "steps"}
     assert logs[0]["norm"] > 0 and logs[0]["norm"] != 2.0  # it is learned too
-    pretrain(models[2], corpus, PretrainSettings(**{**vars(settings), "seed": 4}), show_progress=False)
+    pretrain(models[2], corpus, BackbonePretrainSettings(**{**vars(settings), "seed": 4}), show_progress=False)
     for one, two, other, fresh in zip(*(m.parameters() for m in models), strict=True):
         assert torch.equal(one, two)
         assert not torch.equal(one, fresh) and not torch.equal(one, other)
@@ -111,13 +113,13 @@ def test_same_seed_same_weights(ids_in_prompts: Copying) -> None:
 
 def test_the_loss_on_listed_items_by_hand() -> None:
     world = described(5, 0)
-    model = new_embedded(VOCABULARY, 16, 1, 2, seed=0).eval()
+    model = new_tiny_falcon(VOCABULARY, 16, 1, 2, seed=0).eval()
     batch = collate(world.listed, 0)
     weight = model.get_input_embeddings().weight
-    units = WordBags(world.words, VOCABULARY).units(weight)
+    units = ItemWords(world.words, VOCABULARY).units(weight)
     norm = torch.tensor(1.5)
     with torch.no_grad():
-        table = item_table(model, WordBags(world.words, VOCABULARY), norm, world.positions)
+        table = item_table(model, ItemWords(world.words, VOCABULARY), norm, world.positions)
         found = listed_loss(model, batch, table)
         # the same with every item's row in the embedding
         model.resize_token_embeddings(VOCABULARY + ITEMS, mean_resizing=False)
@@ -128,17 +130,17 @@ def test_the_loss_on_listed_items_by_hand() -> None:
 
 
 def test_a_loss_that_is_not_finite_stops() -> None:
-    model = new_embedded(40, 16, 1, 2, seed=0)
+    model = new_tiny_falcon(40, 16, 1, 2, seed=0)
     with torch.no_grad():
         model.transformer.ln_f.weight.fill_(torch.nan)
     with pytest.raises(UserError, match="loss is nan at step 1"):
-        pretrain(model, [], PretrainSettings(copy_steps=2), show_progress=False)
+        pretrain(model, [], BackbonePretrainSettings(copy_steps=2), show_progress=False)
 
 
 @pytest.mark.parametrize("shuffled", [False, True])
 def test_learns_to_copy_an_id_and_stays_low_on_shuffled_responses(shuffled: bool, ids_in_prompts: Copying) -> None:
-    model = new_embedded(24, 32, 2, 2, seed=0)
-    settings = PretrainSettings(
+    model = new_tiny_falcon(24, 32, 2, 2, seed=0)
+    settings = BackbonePretrainSettings(
         copy_steps=0, spelled_passes=4, batch_size=64, learning_rate=1e-2, warmup_steps=10, weight_decay=0.01, seed=1
     )
     examples = ids_in_prompts(1500, 1, 24, 1, shuffled)
@@ -155,8 +157,8 @@ def test_learns_to_copy_an_id_and_stays_low_on_shuffled_responses(shuffled: bool
 @pytest.mark.parametrize("shuffled", [False, True])
 def test_learns_how_words_make_an_item_and_stays_at_chance_on_shuffled_targets(shuffled: bool) -> None:
     """Measured in a world of other items that are made of other words together."""
-    model = new_embedded(VOCABULARY, 32, 1, 2, seed=0)
-    settings = PretrainSettings(
+    model = new_tiny_falcon(VOCABULARY, 32, 1, 2, seed=0)
+    settings = BackbonePretrainSettings(
         copy_steps=0, listed_passes=2, batch_size=32, learning_rate=1e-2, warmup_steps=10, weight_decay=0.01, seed=1
     )
     unseen = described(200, 99)
@@ -171,7 +173,7 @@ def test_learns_how_words_make_an_item_and_stays_at_chance_on_shuffled_targets(s
 
 def test_ranks_by_hand() -> None:
     """Rows are two words' own embeddings, and the hidden state at the answer is made to be a known vector."""
-    model = new_embedded(8, 4, 1, 2, seed=0).eval()
+    model = new_tiny_falcon(8, 4, 1, 2, seed=0).eval()
     weight = model.get_input_embeddings().weight
     with torch.no_grad():
         weight[4], weight[5], weight[6] = torch.eye(4)[:3]
@@ -180,7 +182,7 @@ def test_ranks_by_hand() -> None:
     words = [np.array([word]) for word in (4, 5, 6, 5, 5)]  # scores 1, 3, 2, 3, 3
     positions = np.array([2, 3, 0, 1, 4])  # tokens 8 to 12
     asked = [Example(np.array([7, 7], np.int32), np.array([8 + token, 1], np.int32)) for token in range(5)]
-    world = World("x", words, asked, [], positions)
+    world = SimulatedShop("x", words, asked, [], positions)
     # token 9 is item 3, 11 is item 1, 12 is item 4: equal, the smaller number first
     assert target_ranks(model, world, 2.0).tolist() == [4, 1, 5, 2, 3]
     found = measure(model, world, 2.0)
@@ -192,8 +194,8 @@ def test_ranks_by_hand() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("shuffled", [False, True])
 def test_learns_to_copy_from_any_place_after_copying_random_sequences(shuffled: bool, ids_in_prompts: Copying) -> None:
-    model = new_embedded(300, 128, 2, 4, seed=0)
-    settings = PretrainSettings(copy_steps=500, spelled_passes=3, seed=1)
+    model = new_tiny_falcon(300, 128, 2, 4, seed=0)
+    settings = BackbonePretrainSettings(copy_steps=500, spelled_passes=3, seed=1)
     corpus = [spelling(ids_in_prompts(3000, 1, 300, 20, shuffled))]
     log = pretrain(model, corpus, settings, show_progress=False)
     right = share_right(model, ids_in_prompts(300, 2, 300, 20))

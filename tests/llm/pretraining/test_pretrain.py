@@ -13,14 +13,14 @@ from safetensors.torch import load_file
 
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.llm.modeling.backbone import load_backbone
-from recbole_llmfashion.llm.modeling.tiny_falcon import new_embedded
-from recbole_llmfashion.llm.pretraining.loop import PretrainSettings
+from recbole_llmfashion.llm.modeling.tiny_falcon import new_tiny_falcon
+from recbole_llmfashion.llm.pretraining.loop import BackbonePretrainSettings
 from recbole_llmfashion.llm.pretraining.model_card import card
 from recbole_llmfashion.llm.pretraining.pretrain import (
     PretrainConfig,
     build,
     main,
-    make_worlds,
+    make_shops,
     typed_queries,
     vocabulary_texts,
 )
@@ -40,7 +40,7 @@ def test_the_file_that_ships_is_read() -> None:
     config = PretrainConfig.read(SHIPPED)
     assert {field.name for field in fields(config)} == set(GIVEN)
     assert config.learning_rate == 0.002 and config.seed == 2020
-    assert config.training == PretrainSettings(
+    assert config.training == BackbonePretrainSettings(
         GIVEN["copy_steps"],
         GIVEN["listed_passes"],
         GIVEN["spelled_passes"],
@@ -107,19 +107,19 @@ def test_a_world_that_cannot_be_simulated_is_said(tmp_path: Path, monkeypatch: p
     config = PretrainConfig(**{**GIVEN, "worlds": str(tmp_path), "categories": ["toys"], "worlds_per_category": 1})
     (tmp_path / "toys-1000").mkdir()  # one that is there is taken as it is
     with pytest.raises(UserError, match=r"toys-1001: the world could not be simulated \(error: no such shelf\)"):
-        make_worlds(config)
+        make_shops(config)
     assert len(asked) == 1 and asked[0][-8:] == [
         *("--category", "toys", "--seed", "1001", "--users", "800", "--out", str(tmp_path / "toys-1001"))
     ]
     (tmp_path / "toys-1001").mkdir()
-    assert make_worlds(config) == [[tmp_path / "toys-1000", tmp_path / "toys-1001"]]
+    assert make_shops(config) == [[tmp_path / "toys-1000", tmp_path / "toys-1001"]]
 
 
 def test_the_card_names_worlds_and_figures() -> None:
     config = {"categories": ["toys", "footwear"], "worlds_per_category": 3, "world_users": 800, "first_seed": 1000}
     log = {"tokens": 1234567, "steps": 89, "copy_loss": 1.25, "listed_loss": 2.5, "norm": 1.8125, "seconds": 3.0}
     figure = {"world": "toys-1000", "items": 4640, "answers": 799, "recall@10": 0.5, "ndcg@10": 0.25}
-    text = card(config, new_embedded(300, 32, 1, 2, 0), log, [{**figure, "chance@10": 10 / 4640}], 16270)
+    text = card(config, new_tiny_falcon(300, 32, 1, 2, 0), log, [{**figure, "chance@10": 10 / 4640}], 16270)
     for words in (
         f"{300 * 32 + 12 * 32 * 32 + 4 * 32 + 2 * 32:,} parameters",
         "300 tokens",

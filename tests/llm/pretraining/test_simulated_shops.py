@@ -10,15 +10,15 @@ import pytest
 
 from recbole_llmfashion.data.atomic.folder import AtomicFolder, read_folder, write_folder
 from recbole_llmfashion.data.tie_breaking import tie_rank
-from recbole_llmfashion.dataset_tools.simulate.simulation import Settings, simulate_category
+from recbole_llmfashion.dataset_tools.simulate.simulation import SimulationSettings, simulate_category
 from recbole_llmfashion.llm.modeling.tiny_falcon import train_tokenizer
 from recbole_llmfashion.llm.pretraining import simulated_shops as worlds_module
 from recbole_llmfashion.llm.pretraining.simulated_shops import (
     MAX_LENGTH,
     MAX_NEW_TOKENS,
     SYLLABLES,
-    World,
-    read_world,
+    SimulatedShop,
+    read_shop,
     rename_brands,
 )
 from recbole_llmfashion.prompt.response import parse_response
@@ -28,7 +28,7 @@ from tests.helpers.fakes import write_tiny
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> AtomicFolder:
     path = tmp_path_factory.mktemp("worlds") / "footwear-9"
-    made = simulate_category(Settings("footwear", users=60, seed=9, items=300), path)
+    made = simulate_category(SimulationSettings("footwear", users=60, seed=9, items=300), path)
     write_folder(made)
     return read_folder(path)
 
@@ -40,8 +40,8 @@ def tokenizer(folder: AtomicFolder) -> Any:
 
 
 @pytest.fixture(scope="module")
-def world(folder: AtomicFolder, tokenizer: Any) -> World:
-    return read_world(folder.path, tokenizer, seed=5)
+def world(folder: AtomicFolder, tokenizer: Any) -> SimulatedShop:
+    return read_shop(folder.path, tokenizer, seed=5)
 
 
 def brands_in(texts: list[str], folder: AtomicFolder) -> list[str]:
@@ -50,7 +50,7 @@ def brands_in(texts: list[str], folder: AtomicFolder) -> list[str]:
     return [text for text in texts if pattern.search(text)]
 
 
-def test_no_brand_is_left_in_any_text(folder: AtomicFolder, world: World, tokenizer: Any) -> None:
+def test_no_brand_is_left_in_any_text(folder: AtomicFolder, world: SimulatedShop, tokenizer: Any) -> None:
     renamed = rename_brands(folder, np.random.default_rng(5))
     columns = lambda f: [*f.items["title"], *f.items["brand"], *f.searches["query"]]  # noqa: E731
     assert len(brands_in(columns(folder), folder)) > 300
@@ -114,7 +114,7 @@ def test_an_example_ends_with_the_users_last_purchase(
     folder: AtomicFolder, tokenizer: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(worlds_module, "EARLIER", 0.0)
-    world = read_world(folder.path, tokenizer, seed=5)
+    world = read_shop(folder.path, tokenizer, seed=5)
     bought = last_purchases(folder)
     assert len(bought) > 50
     answers = [parse_response(tokenizer.decode(e.response[:-1])) for e in world.spelled]
@@ -130,14 +130,14 @@ def test_an_example_ends_with_the_users_last_purchase(
     assert {int(example.response[-1]) for example in world.listed} == {tokenizer.eos_token_id}
 
 
-def test_some_examples_end_at_an_earlier_purchase(folder: AtomicFolder, world: World, tokenizer: Any) -> None:
+def test_some_examples_end_at_an_earlier_purchase(folder: AtomicFolder, world: SimulatedShop, tokenizer: Any) -> None:
     bought = folder.interactions[folder.interactions["action"] == "purchase"]
     answers = [parse_response(tokenizer.decode(e.response[:-1])).item_token for e in world.spelled]
     assert set(answers) <= set(bought["item_id"])
     assert answers != last_purchases(folder)
 
 
-def test_positions_say_which_item_a_token_is(folder: AtomicFolder, world: World, tokenizer: Any) -> None:
+def test_positions_say_which_item_a_token_is(folder: AtomicFolder, world: SimulatedShop, tokenizer: Any) -> None:
     tie = tie_rank(folder.items["item_id"].tolist())
     assert [int(world.positions[rank]) for rank in tie] == list(range(300))
     renamed = rename_brands(folder, np.random.default_rng(5))
@@ -147,7 +147,7 @@ def test_positions_say_which_item_a_token_is(folder: AtomicFolder, world: World,
         assert text.startswith(f" {title}") and color in text
 
 
-def test_named_places_are_the_items_of_listed_prompts_alone(world: World, tokenizer: Any) -> None:
+def test_named_places_are_the_items_of_listed_prompts_alone(world: SimulatedShop, tokenizer: Any) -> None:
     size = len(tokenizer)
     for example in world.listed:
         assert example.named is not None and bool((example.prompt[example.named] >= size).all())
@@ -156,16 +156,16 @@ def test_named_places_are_the_items_of_listed_prompts_alone(world: World, tokeni
     assert all(e.named is None and max(e.prompt.max(), e.response.max()) < size for e in world.spelled)
 
 
-def test_prompts_fit(world: World) -> None:
+def test_prompts_fit(world: SimulatedShop) -> None:
     for example in (*world.listed, *world.spelled):
         assert len(example.prompt) <= MAX_LENGTH - MAX_NEW_TOKENS and len(example.response) <= MAX_NEW_TOKENS
     assert max(map(len, world.spelled)) > 200  # some were cut
 
 
-def test_the_same_seed_makes_the_same_world(folder: AtomicFolder, world: World, tokenizer: Any) -> None:
+def test_the_same_seed_makes_the_same_world(folder: AtomicFolder, world: SimulatedShop, tokenizer: Any) -> None:
     arrays = lambda w: [a.tolist() for e in (*w.listed, *w.spelled) for a in e.arrays()]  # noqa: E731
-    assert arrays(read_world(folder.path, tokenizer, seed=5)) == arrays(world)
-    assert arrays(read_world(folder.path, tokenizer, seed=6)) != arrays(world)
+    assert arrays(read_shop(folder.path, tokenizer, seed=5)) == arrays(world)
+    assert arrays(read_shop(folder.path, tokenizer, seed=6)) != arrays(world)
 
 
 HEAD = "user_id:token\ttimestamp:float\tquery:token\tresults:token_seq\n"
@@ -187,7 +187,7 @@ u2\t16\tpurchase\t3000
 )
 def test_a_prompts_own_search_is_left_out(tmp_path: Path, tokenizer: Any, other: str, expected: list) -> None:
     search = f"{HEAD}u1\t2000\tred boots\t11 12\nu2\t2000\t{other}\n"
-    world = read_world(write_tiny(tmp_path, SHOPPING, search), tokenizer, seed=1)
+    world = read_shop(write_tiny(tmp_path, SHOPPING, search), tokenizer, seed=1)
     for examples in (world.spelled, world.listed):
         shown = []
         for example in examples:

@@ -9,7 +9,7 @@ from transformers import LongformerConfig, LongformerForMaskedLM, LongformerMode
 
 from recbole_llmfashion.config.configurator import load_config
 from recbole_llmfashion.errors import UserError
-from recbole_llmfashion.llm.modeling.tiny_falcon import SHIPPED, new_embedded
+from recbole_llmfashion.llm.modeling.tiny_falcon import TINY_FALCON_FOLDER, new_tiny_falcon
 from recbole_llmfashion.model.recformer.encoder import (
     load_encoder,
     load_longformer,
@@ -154,7 +154,7 @@ def test_about_as_many_parameters_as_the_embedded_falcon():
         ours["recformer_vocab_size"] + 2, ours["recformer_width"], ours["recformer_layers"], ours["recformer_heads"],
         ours["recformer_attention_window"], ours["recformer_max_items"], ours["recformer_max_tokens"], 0, 1, 0,
     )  # fmt: skip
-    theirs = sum(weight.numel() for weight in load_file(str(SHIPPED / "model.safetensors")).values())
+    theirs = sum(weight.numel() for weight in load_file(str(TINY_FALCON_FOLDER / "model.safetensors")).values())
     assert 0.75 < encoder.parameters_count / theirs < 1.25
 
 
@@ -203,7 +203,7 @@ def test_windows_that_are_none(window):
 def test_what_is_no_longformer(tmp_path):
     with pytest.raises(UserError, match="recformer_name_or_path"):
         load_longformer(str(tmp_path / "gone"), 4, 10, "broadcast", 0)
-    new_embedded(300, 16, 1, 2, 0).save_pretrained(str(tmp_path))
+    new_tiny_falcon(300, 16, 1, 2, 0).save_pretrained(str(tmp_path))
     with pytest.raises(UserError, match="recformer_name_or_path"):
         load_longformer(str(tmp_path), 4, 10, "broadcast", 0)
     with pytest.raises(UserError, match="no multiple of recformer_heads"):

@@ -13,7 +13,7 @@ from recbole_llmfashion.model.recformer.flatten import collate, flatten
 from recbole_llmfashion.model.recformer.pretrain import (
     IGNORED,
     Masking,
-    PretrainSettings,
+    RecformerPretrainSettings,
     contrastive_loss,
     draw_pairs,
     mask_words,
@@ -110,7 +110,7 @@ def pretrained_accuracy(structured):
     scorer = tiny_scorer(rows, width=32)
     head = new_head(scorer.encoder, 0)
     masking = Masking(np.ones(int(rows.ids.max()) + 1, bool), MASK)
-    settings = PretrainSettings(**PRETRAIN | {"epochs": 8})
+    settings = RecformerPretrainSettings(**PRETRAIN | {"epochs": 8})
     before = [parameter.clone() for parameter in scorer.encoder.parameters()]
     log = pretrain.pretrain(scorer, head, users, histories, targets, masking, settings, show_progress=False)
     assert log["steps"] == 64 and any(
@@ -133,7 +133,7 @@ def test_frozen_words_stay():
         scorer = tiny_scorer(rows)
         words = scorer.encoder.longformer.get_input_embeddings().weight
         before = words.detach().clone()
-        settings = PretrainSettings(**PRETRAIN | {"freeze_words": freeze})
+        settings = RecformerPretrainSettings(**PRETRAIN | {"freeze_words": freeze})
         pretrain.pretrain(scorer, new_head(scorer.encoder, 0), users, histories, targets, masking, settings, False)
         assert torch.equal(words, before) is freeze and words.requires_grad
         assert not torch.equal(scorer.encoder.item_embedding.weight, tiny_scorer(rows).encoder.item_embedding.weight)

@@ -15,12 +15,12 @@ from typer.testing import CliRunner
 from recbole_llmfashion.cli import generate
 from recbole_llmfashion.cli.main import app
 from recbole_llmfashion.serving.batch import actors
-from recbole_llmfashion.serving.batch.responder import Responder
+from recbole_llmfashion.serving.batch.responder import BatchWorker
 
 cloudpickle.register_pickle_by_value(sys.modules[__name__])
 
 
-class Slow(Responder):
+class Slow(BatchWorker):
     """Leaves a mark while it is at work; its first argument is the folder of marks and the run."""
 
     def __init__(self, run, begun, threads):

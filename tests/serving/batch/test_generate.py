@@ -15,10 +15,10 @@ from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.pipeline.load import load_run
 from recbole_llmfashion.prompt.response import Response
 from recbole_llmfashion.serving.batch import responder
-from recbole_llmfashion.serving.batch.prompts import Questions
+from recbole_llmfashion.serving.batch.prompts import SplitPrompts
 from recbole_llmfashion.serving.batch.request import parse
-from recbole_llmfashion.serving.batch.responder import Responder, as_table, from_table
-from recbole_llmfashion.serving.batch.shards import Shards
+from recbole_llmfashion.serving.batch.responder import BatchWorker, as_table, from_table
+from recbole_llmfashion.serving.batch.shards import ResponseShards
 
 
 def generate(job, out, *options):
@@ -66,13 +66,13 @@ def test_the_same_command_makes_only_what_is_missing(job, made, tmp_path, monkey
         (again / file.name).write_bytes(file.read_bytes())
     (again / "responses-00003.parquet").unlink()
     before = {file.name: file.stat().st_mtime_ns for file in again.glob("*.parquet")}
-    answer = Responder.answer
+    answer = BatchWorker.answer
 
     def heard(self, shard, prompts):
         asked.append(shard)
         return answer(self, shard, prompts)
 
-    monkeypatch.setattr(Responder, "answer", heard)
+    monkeypatch.setattr(BatchWorker, "answer", heard)
     result = generate(job, again)
     assert result.exit_code == 0 and "4 of 5 shards were there" in result.output and asked == [3]
     assert {name: (again / name).stat().st_mtime_ns for name in before} == before
@@ -124,16 +124,16 @@ def test_sampled_shards_do_not_depend_on_each_other(job, monkeypatch):
 
     monkeypatch.setattr(responder, "load_run", sampling)
     prompts = [np.arange(5, 15 + i, dtype=np.int32) for i in range(3)]
-    one = Responder(job.run, 0, 1)
+    one = BatchWorker(job.run, 0, 1)
     first, second = ([said.text for said in one.answer(shard, prompts)] for shard in (0, 1))
-    assert [said.text for said in Responder(job.run, 0, 1).answer(1, prompts)] == second != first
+    assert [said.text for said in BatchWorker(job.run, 0, 1).answer(1, prompts)] == second != first
 
 
 def test_tables_bring_back_what_was_put_in():
     table = as_table(7, [np.asarray([1, 2], np.int32), np.asarray([3], np.int32)])
     assert table.to_pydict() == {"shard": [7, 7], "prompt": [[1, 2], [3]]}
 
-    class Silent(Responder):
+    class Silent(BatchWorker):
         def __init__(self):
             pass
 
@@ -147,9 +147,9 @@ def test_tables_bring_back_what_was_put_in():
 
 def test_rows_of_one_prompt_share_its_answer(tmp_path):
     prompts = [np.arange(3), np.arange(2), np.arange(1)]
-    questions = Questions(list("abcd"), list("wxyz"), np.asarray([1, 0, 1, 2]), prompts, ["k0", "k1", "k2"], 2)
+    questions = SplitPrompts(list("abcd"), list("wxyz"), np.asarray([1, 0, 1, 2]), prompts, ["k0", "k1", "k2"], 2)
     assert questions.shards == 2 and questions.rows_of(0).tolist() == [0, 1, 2]
-    shards = Shards(tmp_path / "out", {"run": "r"}, questions, ["i0", "i1"])
+    shards = ResponseShards(tmp_path / "out", {"run": "r"}, questions, ["i0", "i1"])
     assert shards.missing() == [0, 1]
     shards.write(0, [Response("zero", np.asarray([1])), Response("one", np.asarray([1, 0]))])
     shards.write(0, [Response("other"), Response("other")])  # a lost node's answer that comes twice

@@ -7,7 +7,7 @@ import pytest
 
 from recbole_llmfashion.cli.main import main
 from recbole_llmfashion.errors import UserError
-from recbole_llmfashion.serving.demo.follow import Done, follow
+from recbole_llmfashion.serving.demo.follow import Finished, follow
 from recbole_llmfashion.serving.demo.page import OFFLINE, POLICY, RESULTS, Pages
 from recbole_llmfashion.serving.demo.visit import Visit
 from tests.helpers.demo import FakeDesk, FakeRecommender, looked
@@ -78,7 +78,7 @@ def test_words_that_come_together_are_read_as_the_last_one():
     read.set()
     told_all.wait(10)
     *words, done = reader
-    assert words == ["abc"] and isinstance(done, Done) and done.result == 7
+    assert words == ["abc"] and isinstance(done, Finished) and done.result == 7
 
 
 def test_what_goes_wrong_while_one_listens_reaches_the_reader():

@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from recbole_llmfashion.serving.web.dynamic_batching import Gather
+from recbole_llmfashion.serving.web.dynamic_batching import DynamicBatcher
 
 
 class Worker:
@@ -27,7 +27,7 @@ async def begun(worker, count=1):
 
 def run(scenario, most=3):
     worker = Worker()
-    return worker, asyncio.run(scenario(worker, Gather(worker, most)))
+    return worker, asyncio.run(scenario(worker, DynamicBatcher(worker, most)))
 
 
 def test_who_comes_while_it_is_busy_goes_together_and_gets_his_own_answer():
@@ -74,7 +74,7 @@ def test_a_batch_that_fails_fails_alone():
         return asked if 2 in asked else []
 
     async def scenario():
-        gather = Gather(answer, 1)
+        gather = DynamicBatcher(answer, 1)
         calls = [asyncio.create_task(gather(number)) for number in (1, 2, 3)]
         return await asyncio.gather(*calls, return_exceptions=True)
 

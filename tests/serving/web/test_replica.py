@@ -7,9 +7,9 @@ from types import SimpleNamespace
 import pytest
 
 from recbole_llmfashion.errors import UserError
-from recbole_llmfashion.serving.messages import Ask, Refusal
-from recbole_llmfashion.serving.web.item_changes import Change, Journal
-from recbole_llmfashion.serving.web.replica import Clerk
+from recbole_llmfashion.serving.messages import ErrorReply, RecommendRequest
+from recbole_llmfashion.serving.web.item_changes import Change, ItemChangeLog
+from recbole_llmfashion.serving.web.replica import ReplicaWorker
 from tests.helpers.service import Shop
 
 RUN = "digest"
@@ -24,11 +24,11 @@ def remove(*items):
 
 
 def clerk(path, *items):
-    return Clerk(Shop(*items), Journal(path, RUN))
+    return ReplicaWorker(Shop(*items), ItemChangeLog(path, RUN))
 
 
 def served(one, k=1):
-    (answer,) = one.answer([Ask([], k)])
+    (answer,) = one.answer([RecommendRequest([], k)])
     return [line.item for line in answer.listed.lines]
 
 
@@ -38,9 +38,11 @@ def path(tmp_path):
 
 
 def test_a_batch_in_order_with_a_wrong_one_in_it():
-    answers = Clerk(Shop("a", "b"), None).answer([Ask([], 2), Ask([], 3), Ask([], 1)])
+    answers = ReplicaWorker(Shop("a", "b"), None).answer(
+        [RecommendRequest([], 2), RecommendRequest([], 3), RecommendRequest([], 1)]
+    )
     assert [line.item for line in answers[0].listed.lines] == ["a", "b"] and answers[0].batch == 3
-    assert answers[1] == Refusal("k: 3 is more than the 2 items; ask for fewer")
+    assert answers[1] == ErrorReply("k: 3 is more than the 2 items; ask for fewer")
     assert [line.item for line in answers[2].listed.lines] == ["a"]
 
 
@@ -56,12 +58,12 @@ def test_a_change_holds_at_once_for_every_replica_and_for_one_that_comes_back(pa
 def test_a_change_is_judged_by_what_the_others_did(path):
     one, two = clerk(path, "b"), clerk(path, "b")
     assert one.change(add("a")) is None
-    assert two.change(add("a")) == Refusal("add: is there already")
+    assert two.change(add("a")) == ErrorReply("add: is there already")
 
 
 def test_what_is_refused_or_fails_is_not_written(path):
     one, before = clerk(path, "b"), path.read_bytes()
-    assert one.change(remove("z")) == Refusal("remove: no item") and path.read_bytes() == before
+    assert one.change(remove("z")) == ErrorReply("remove: no item") and path.read_bytes() == before
     one._recommender.add_items = lambda frame: 1 / 0
     with pytest.raises(ZeroDivisionError):
         one.change(add("a"))
@@ -110,16 +112,16 @@ def test_many_writers_lose_nothing(path):
 def test_a_journal_of_another_run_a_broken_one_and_one_that_shrank(path, tmp_path):
     one = clerk(path, "b")
     with pytest.raises(UserError, match="belongs to another run"):
-        Journal(path, "other")
+        ItemChangeLog(path, "other")
     assert one.change(add("a")) is None
     path.write_text(path.read_text().splitlines(keepends=True)[0])
     with pytest.raises(UserError, match="shorter than it was"):
         served(one)
     path.write_text("{broken\n")
     with pytest.raises(UserError, match="not readable"):
-        Journal(path, RUN)
+        ItemChangeLog(path, RUN)
     with pytest.raises(UserError, match="cannot be written"):
-        Journal(tmp_path, RUN)
+        ItemChangeLog(tmp_path, RUN)
 
 
 def test_reading_takes_no_lock_while_nothing_is_new(path):

@@ -7,7 +7,7 @@ pytest.importorskip("fastapi", reason="the extra `serve` is not installed")
 import math
 
 from recbole_llmfashion.errors import UserError
-from recbole_llmfashion.serving.messages import Ask
+from recbole_llmfashion.serving.messages import RecommendRequest
 from recbole_llmfashion.serving.web.errors import busy, unavailable
 from recbole_llmfashion.serving.web.item_changes import Change
 from recbole_llmfashion.serving.web.routes import make_web
@@ -30,8 +30,8 @@ def test_a_session_in_a_list_out():
     status, _, answer = ask(web(model), {"actions": [CLICK], "k": 2, "now": 7, "explain": True})
     first = {"item": "a", "title": "A", "score": 2.0, "list": "id"}
     assert (status, answer["items"][0], len(answer["items"])) == (200, first, 2)
-    assert model.asked == [Ask([CLICK], 2, 7.0, True)]
-    assert ask(web(model), {"actions": []})[0] == 200 and model.asked[1] == Ask([], 10, None, False)
+    assert model.asked == [RecommendRequest([CLICK], 2, 7.0, True)]
+    assert ask(web(model), {"actions": []})[0] == 200 and model.asked[1] == RecommendRequest([], 10, None, False)
 
 
 def test_what_a_session_lost_is_said_and_counted():

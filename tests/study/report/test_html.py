@@ -7,7 +7,7 @@ import pytest
 
 from recbole_llmfashion.study.report import cells, figures, sections, tables, write
 from recbole_llmfashion.study.report import html as report
-from recbole_llmfashion.study.report.document import Document, Figure, Series, Table, TableRow
+from recbole_llmfashion.study.report.document import Document, Figure, ReportTable, Series, TableRow
 from tests.helpers.documents import FAILED, GENERATION, HOSTILE, METRICS, MODELS, sample
 
 VOID = {"meta", "link", "img"}
@@ -90,7 +90,7 @@ def test_equal_documents_give_equal_files(small, tmp_path):
 def test_nan_is_no_json_and_leaves_what_was_there(small, tmp_path):
     write.write(tmp_path, small)
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
-    bad = replace(small, title="other", tables=[Table("t", "t", METRICS, [TableRow("a", {"mrr": float("nan")})])])
+    bad = replace(small, title="other", tables=[ReportTable("t", "t", METRICS, [TableRow("a", {"mrr": float("nan")})])])
     with pytest.raises(ValueError, match="JSON"):
         write.write(tmp_path, bad)
     assert before == {path.name: path.read_bytes() for path in tmp_path.iterdir()}
@@ -215,7 +215,7 @@ def test_what_made_it(page, html):
     assert FAILED in text and "does not apply: this log has no queries" in text
 
 
-def by_key(table: Table, row: int) -> dict:
+def by_key(table: ReportTable, row: int) -> dict:
     return {column.title: table.rows[row].cells.get(column.key) for column in table.columns}
 
 

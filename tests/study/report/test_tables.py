@@ -5,18 +5,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recbole_llmfashion.study.report import cells
-from recbole_llmfashion.study.report.document import Column, Document, Table, TableRow, Value
+from recbole_llmfashion.study.report.document import Column, Document, ReportTable, TableRow, Value
 from recbole_llmfashion.study.report.tables import latex, latex_text, markdown
 from tests.helpers.documents import FAILED, HOSTILE, sample
 
 
-def document(*tables: Table, **fields) -> Document:
+def document(*tables: ReportTable, **fields) -> Document:
     base = {"study": "compare", "title": "T", "dataset": "d", "data": {"d": {"sha256": "ab" * 32}}, "seeds": [5, 6]}
     return Document(**{**base, "command": "run --x=1", "versions": {"torch": "2.15"}, "tables": list(tables), **fields})
 
 
-def table(rows, columns=None, **fields) -> Table:
-    return Table("t", "Test metrics", columns or [Column("n", "NDCG@10")], rows, **fields)
+def table(rows, columns=None, **fields) -> ReportTable:
+    return ReportTable("t", "Test metrics", columns or [Column("n", "NDCG@10")], rows, **fields)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from recbole_llmfashion.data.atomic.folder import AtomicFolder, empty_searches
-from recbole_llmfashion.dataset_tools.convert.finish import Queries, Raw, finish, refuse_both
+from recbole_llmfashion.dataset_tools.convert.finish import DerivedQueries, Raw, finish, refuse_both
 from recbole_llmfashion.dataset_tools.convert.readme import Origin, refuse_foreign
 from recbole_llmfashion.dataset_tools.convert.sources.table_parts import (
     interactions_of,
@@ -56,7 +56,7 @@ def convert_table(
     out: Path,
     searches: Path | None = None,
     drop_unknown_items: bool = False,
-    queries: Queries = Queries.none,
+    queries: DerivedQueries = DerivedQueries.none,
     show_progress: bool = False,
 ) -> tuple[AtomicFolder, list[str]]:
     """Convert tables, clean the result and write it as the dataset named like the folder `out`.

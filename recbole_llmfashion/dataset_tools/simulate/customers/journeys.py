@@ -19,7 +19,7 @@ from recbole_llmfashion.dataset_tools.simulate.customers.seasons import (
     PERIOD_DAYS,
     traffic,
 )
-from recbole_llmfashion.dataset_tools.simulate.customers.session import Walk
+from recbole_llmfashion.dataset_tools.simulate.customers.session import ShoppingSession
 from recbole_llmfashion.dataset_tools.simulate.customers.users import Users
 from recbole_llmfashion.dataset_tools.simulate.draws import IntArray, draw
 from recbole_llmfashion.dataset_tools.simulate.shop.catalogue import segment_sizes
@@ -58,7 +58,7 @@ class Log:
 
 
 @dataclass(frozen=True)
-class Request:
+class JourneyRequest:
     """What a search says beside its segment: color and size index (-1 = not said), facet (0 = none); each [n]."""
 
     color: IntArray
@@ -130,7 +130,7 @@ class Journeys:
     def _session(self, intent: Intent, start: IntArray) -> tuple[IntArray, IntArray]:
         """One session of each intent; returns the item bought (-1 = none) and the time of its end."""
         n, rng = len(start), self.rng
-        walk = Walk(self.shop.catalogue, self.users, intent, np.minimum(start // DAY_SECONDS, DAYS - 1))
+        walk = ShoppingSession(self.shop.catalogue, self.users, intent, np.minimum(start // DAY_SECONDS, DAYS - 1))
         now = start.copy()
         rows = np.arange(n)
         for attempt in range(_ATTEMPTS):
@@ -158,24 +158,26 @@ class Journeys:
         self._note_actions(intent.user[paid], now[paid], bought[paid], True)
         return bought, now
 
-    def _request(self, intent: Intent, attempt: int) -> Request:
+    def _request(self, intent: Intent, attempt: int) -> JourneyRequest:
         """What of an intent is said; later attempts say more."""
         n, rng = len(intent.user), self.rng
         detail = self.shop.catalogue.category.behaviour.detail + 0.25 * attempt
         facet = np.where((intent.feature >= 0) & (rng.random(n) < 0.7 * detail), FEATURE_FACET + intent.feature, 0)
         facet = np.where((intent.brand >= 0) & (rng.random(n) < detail), BRAND_FACET + intent.brand, facet)
         facet = np.where((intent.occasion > 0) & (rng.random(n) < detail), intent.occasion, facet)
-        return Request(
+        return JourneyRequest(
             color=np.where((intent.color >= 0) & (rng.random(n) < detail), intent.color, -1),
             facet=facet,
             size=np.where(self._sized[intent.segment] & (rng.random(n) < 0.4 * detail), intent.size, -1),
         )
 
-    def _note_searches(self, intent: Intent, time: IntArray, request: Request, rows: IntArray, shown: IntArray) -> None:
+    def _note_searches(
+        self, intent: Intent, time: IntArray, request: JourneyRequest, rows: IntArray, shown: IntArray
+    ) -> None:
         said = (request.color[rows], request.facet[rows], request.size[rows])
         self._searches.append((intent.user, time, intent.segment, *said, intent.gift, shown[rows]))
 
-    def _note_clicks(self, walk: Walk, rows: IntArray, seen: IntArray, now: IntArray) -> IntArray:
+    def _note_clicks(self, walk: ShoppingSession, rows: IntArray, seen: IntArray, now: IntArray) -> IntArray:
         """Log the clicks that came after the first `seen` ones, 8 to 120 s apart; returns the time of the last."""
         place = np.arange(walk.clicks.shape[1])
         new = (place >= seen[:, None]) & (place < walk.count[rows][:, None])

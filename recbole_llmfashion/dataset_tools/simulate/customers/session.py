@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from recbole_llmfashion.dataset_tools.simulate.customers.intents import Intent
 from recbole_llmfashion.dataset_tools.simulate.customers.users import Users
 from recbole_llmfashion.dataset_tools.simulate.draws import IntArray, gumbel_argmax
-from recbole_llmfashion.dataset_tools.simulate.shop.catalogue import Catalogue
+from recbole_llmfashion.dataset_tools.simulate.shop.catalogue import SimulatedCatalogue
 from recbole_llmfashion.dataset_tools.simulate.shop.search import RESULTS
 
 MAX_CLICKS = 24
@@ -22,10 +22,10 @@ _TYPICAL_FIT = 2.0
 FloatArray = NDArray[np.float64]
 
 
-class Walk:
+class ShoppingSession:
     """The clicks of a batch of sessions; `clicks` [n, 24] items in order, -1 beyond `count` [n]."""
 
-    def __init__(self, catalogue: Catalogue, users: Users, intent: Intent, day: IntArray) -> None:
+    def __init__(self, catalogue: SimulatedCatalogue, users: Users, intent: Intent, day: IntArray) -> None:
         self.catalogue, self.users, self.intent, self.day = catalogue, users, intent, day
         self.clicks = np.full((len(day), MAX_CLICKS), -1, dtype=np.int64)
         self.count = np.zeros(len(day), dtype=np.int64)

@@ -50,7 +50,7 @@ class Families:
 
 
 @dataclass(frozen=True)
-class Catalogue:
+class SimulatedCatalogue:
     """All items. Arrays over items; `segment_start` [segments + 1] bounds each segment's items; `arrival` is a day,
     negative for what was there before; `price_order` lists items by (segment, price), `price_rank` is its inverse."""
 
@@ -97,7 +97,7 @@ def segment_sizes(category: Category) -> IntArray:
     return np.array([len(size_labels(t.sizes, audience)) for audience, _ in category.audiences for t in category.types])
 
 
-def make_catalogue(category: Category, items: int, rng: np.random.Generator) -> Catalogue:
+def make_catalogue(category: Category, items: int, rng: np.random.Generator) -> SimulatedCatalogue:
     """Draw `items` items as families of variants."""
     brands = make_brands(category, items, rng)
     families = _make_families(category, brands, items, rng)
@@ -111,7 +111,7 @@ def make_catalogue(category: Category, items: int, rng: np.random.Generator) -> 
     variant = np.log(np.array(COLOR_POPULARITY))[color] * 0.3 + _VARIANT_SPREAD * rng.standard_normal(items)
     segment = families.segment[family]
     order = np.lexsort((price, segment))
-    return Catalogue(
+    return SimulatedCatalogue(
         category=category,
         brands=brands,
         families=families,

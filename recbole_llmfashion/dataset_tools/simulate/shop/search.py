@@ -16,7 +16,7 @@ from recbole_llmfashion.dataset_tools.simulate.customers.seasons import (
     season_demand,
 )
 from recbole_llmfashion.dataset_tools.simulate.draws import IntArray
-from recbole_llmfashion.dataset_tools.simulate.shop.catalogue import Catalogue
+from recbole_llmfashion.dataset_tools.simulate.shop.catalogue import SimulatedCatalogue
 from recbole_llmfashion.dataset_tools.simulate.shop.words import COLORS
 
 RESULTS = 8
@@ -35,7 +35,7 @@ BRAND_FACET = FEATURE_FACET + 8
 class Shop:
     """Search over a catalogue; `pools` ranks, `page` shows."""
 
-    def __init__(self, catalogue: Catalogue, rng: np.random.Generator) -> None:
+    def __init__(self, catalogue: SimulatedCatalogue, rng: np.random.Generator) -> None:
         self.catalogue = catalogue
         self._rng = rng
         self._demand = np.log(season_demand(catalogue.category.behaviour.season))

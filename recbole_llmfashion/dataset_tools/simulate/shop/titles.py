@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from recbole_llmfashion.dataset_tools.simulate.customers.seasons import OCCASION_NAMES, SEASON_NAMES
 from recbole_llmfashion.dataset_tools.simulate.draws import IntArray
-from recbole_llmfashion.dataset_tools.simulate.shop.catalogue import Catalogue
+from recbole_llmfashion.dataset_tools.simulate.shop.catalogue import SimulatedCatalogue
 from recbole_llmfashion.dataset_tools.simulate.shop.products import ProductType
 from recbole_llmfashion.dataset_tools.simulate.shop.words import (
     AUDIENCES,
@@ -36,7 +36,7 @@ _PATTERNS = (
 )
 
 
-def make_titles(catalogue: Catalogue, color: Words, size: Words, rng: np.random.Generator) -> list[str]:
+def make_titles(catalogue: SimulatedCatalogue, color: Words, size: Words, rng: np.random.Generator) -> list[str]:
     """One title for each item.
 
     Args:
@@ -62,7 +62,7 @@ def make_titles(catalogue: Catalogue, color: Words, size: Words, rng: np.random.
     return titles.tolist()
 
 
-def _family_words(catalogue: Catalogue, rng: np.random.Generator) -> Words:
+def _family_words(catalogue: SimulatedCatalogue, rng: np.random.Generator) -> Words:
     """The words of each family's slots, "" where it has none, [families, 15]."""
     families, category = catalogue.families, catalogue.category
     n = len(families.brand)

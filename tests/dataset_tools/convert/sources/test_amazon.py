@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from recbole_llmfashion.data.atomic.folder import AtomicFolder, read_folder
-from recbole_llmfashion.dataset_tools.convert.convert import Settings, convert_source
-from recbole_llmfashion.dataset_tools.convert.finish import Queries
+from recbole_llmfashion.dataset_tools.convert.convert import ConvertSettings, convert_source
+from recbole_llmfashion.dataset_tools.convert.finish import DerivedQueries
 from recbole_llmfashion.dataset_tools.convert.readers import json_lines
 from recbole_llmfashion.dataset_tools.convert.sources import amazon
 from recbole_llmfashion.dataset_tools.convert.sources.amazon import Amazon2023
@@ -87,7 +87,7 @@ def convert(
 ) -> tuple[AtomicFolder, str]:
     files = write_lines(folder / "r.jsonl", reviews), write_lines(folder / "meta_r.jsonl", products)
     source_options = {key: options.pop(key) for key in ("clicks", "max_broken") if key in options}
-    _, notes = convert_source(Amazon2023(*files, **source_options), Settings(folder / "shop", **options))
+    _, notes = convert_source(Amazon2023(*files, **source_options), ConvertSettings(folder / "shop", **options))
     return check_readme(folder / "shop"), "\n".join(notes)
 
 
@@ -119,12 +119,12 @@ def test_gzip_gives_the_same_bytes(tmp_path: Path) -> None:
     _, _ = convert(tmp_path)
     files = write_lines(tmp_path / "r.jsonl.gz", REVIEWS), write_lines(tmp_path / "meta_r.jsonl.gz", PRODUCTS)
     (tmp_path / "gz").mkdir()
-    convert_source(Amazon2023(*files), Settings(tmp_path / "gz" / "shop"))
+    convert_source(Amazon2023(*files), ConvertSettings(tmp_path / "gz" / "shop"))
     for suffix in ("inter", "item"):
         assert (tmp_path / "gz/shop" / f"shop.{suffix}").read_bytes() == (tmp_path / f"shop/shop.{suffix}").read_bytes()
     (tmp_path / "r.jsonl.gz").write_bytes((tmp_path / "r.jsonl.gz").read_bytes()[:-20])
     with pytest.raises(UserError, match=r"r\.jsonl\.gz: damaged gzip"):
-        convert_source(Amazon2023(*files), Settings(tmp_path / "gz" / "shop"))
+        convert_source(Amazon2023(*files), ConvertSettings(tmp_path / "gz" / "shop"))
 
 
 BROKEN = [
@@ -280,9 +280,9 @@ def test_a_readme_of_somebody_elses_stays(tmp_path: Path) -> None:
 
 
 def test_the_same_command_gives_the_same_bytes_over_an_older_folder(tmp_path: Path) -> None:
-    convert(tmp_path, queries=Queries.category)
+    convert(tmp_path, queries=DerivedQueries.category)
     first = {path.name: path.read_bytes() for path in (tmp_path / "shop").iterdir()}
     convert(tmp_path)
     assert not (tmp_path / "shop/shop.search").exists()
-    convert(tmp_path, queries=Queries.category)
+    convert(tmp_path, queries=DerivedQueries.category)
     assert {path.name: path.read_bytes() for path in (tmp_path / "shop").iterdir()} == first

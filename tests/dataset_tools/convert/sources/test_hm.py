@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from recbole_llmfashion.data.atomic.folder import AtomicFolder
-from recbole_llmfashion.dataset_tools.convert.convert import Settings, convert_source
-from recbole_llmfashion.dataset_tools.convert.finish import Queries
+from recbole_llmfashion.dataset_tools.convert.convert import ConvertSettings, convert_source
+from recbole_llmfashion.dataset_tools.convert.finish import DerivedQueries
 from recbole_llmfashion.dataset_tools.convert.readers import csv_stream
 from recbole_llmfashion.dataset_tools.convert.sources.hm import HM
 from recbole_llmfashion.dataset_tools.convert.sources.hm_queries import HMQueries
@@ -78,7 +78,7 @@ def convert(
     if queries is not None:
         written = HMQueries(files["queries"], first, None if qrels is None else files["qrels"])
     source = HM(files["articles"], files["transactions"], written, max_broken)
-    _, notes = convert_source(source, Settings(folder / "hm", **settings))
+    _, notes = convert_source(source, ConvertSettings(folder / "hm", **settings))
     return check_readme(folder / "hm"), "\n".join(notes)
 
 
@@ -198,7 +198,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"transactions": TRANSACTIONS.splitlines()[0] + "\n"}, "transactions.csv: no lines"),
     ({"queries": "id,text\n1,a\n"}, "queries.csv: no column 'query_id'"),
     ({"queries": QUERIES, "qrels": "a,b\n1,2\n"}, "qrels.csv: no column 'query_id'"),
-    ({"queries": QUERIES, "queries_": Queries.category}, "--queries category is for logs without searches"),
+    ({"queries": QUERIES, "queries_": DerivedQueries.category}, "--queries category is for logs without searches"),
 ]
 
 
@@ -212,7 +212,7 @@ def test_what_is_not_as_published_is_refused_in_one_line(tmp_path: Path, changes
         else:
             files = write(tmp_path, articles=ARTICLES, transactions=TRANSACTIONS, queries=QUERIES)
             source = HM(files["articles"], files["transactions"], HMQueries(files["queries"]))
-            convert_source(source, Settings(tmp_path / "hm", queries=derive))
+            convert_source(source, ConvertSettings(tmp_path / "hm", queries=derive))
     assert expected in str(caught.value) and "\n" not in str(caught.value) and not (tmp_path / "hm").exists()
 
 
@@ -220,7 +220,7 @@ def test_bytes_that_are_no_text_are_refused_in_one_line(tmp_path: Path) -> None:
     files = write(tmp_path, articles=ARTICLES, transactions=TRANSACTIONS)
     files["transactions"].write_bytes(TRANSACTIONS.encode() + b"2018-09-20,\xff,0110065001,1,2\n")
     with pytest.raises(UserError, match=r"transactions\.csv: not readable as a table") as caught:
-        convert_source(HM(files["articles"], files["transactions"]), Settings(tmp_path / "hm"))
+        convert_source(HM(files["articles"], files["transactions"]), ConvertSettings(tmp_path / "hm"))
     assert "\n" not in str(caught.value)
 
 
@@ -235,7 +235,7 @@ def test_derived_queries_come_from_an_earlier_day(tmp_path: Path) -> None:
 def _derived(folder: Path) -> tuple[AtomicFolder, str]:
     files = write(folder, articles=ARTICLES, transactions=TRANSACTIONS)
     _, notes = convert_source(
-        HM(files["articles"], files["transactions"]), Settings(folder / "hm", queries=Queries.category)
+        HM(files["articles"], files["transactions"]), ConvertSettings(folder / "hm", queries=DerivedQueries.category)
     )
     return check_readme(folder / "hm"), "\n".join(notes)
 

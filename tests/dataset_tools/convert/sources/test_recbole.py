@@ -7,7 +7,7 @@ import pytest
 import recbole
 
 from recbole_llmfashion.data.atomic.folder import AtomicFolder
-from recbole_llmfashion.dataset_tools.convert.convert import Settings, convert_source
+from recbole_llmfashion.dataset_tools.convert.convert import ConvertSettings, convert_source
 from recbole_llmfashion.dataset_tools.convert.sources.recbole import Fields, RecBoleDataset
 from recbole_llmfashion.errors import UserError
 from tests.helpers.convert import check_readme, invoke, rows
@@ -39,7 +39,7 @@ def convert(folder: Path, inter: str = INTER, item: str = ITEM, **options: Any) 
     told = {key: options.pop(key) for key in ("drops_unknown", "max_broken") if key in options}
     fields = Fields(**{"title": "title", "category": "categories", "brand": "brand", **options})
     source = RecBoleDataset(write(folder, inter, item), fields, **{"max_broken": 0.4, **told})
-    _, notes = convert_source(source, Settings(folder / "out", **settings))
+    _, notes = convert_source(source, ConvertSettings(folder / "out", **settings))
     return check_readme(folder / "out"), "\n".join(notes)
 
 
