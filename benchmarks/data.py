@@ -83,7 +83,7 @@ def ours(folder: Path, length: int) -> Row:
     tokenizer = load_tokenizer(str(TINY_FALCON_FOLDER))
     index = atomic_tokens(tie_rank(data.catalogue.item_ids), len(tokenizer))
     chosen = settings.prompt_settings(config, data.has_dates)
-    template = get_template(config["template"])
+    template = get_template(config["prompt_template"])
     builder = PromptBuilder(tokenizer, template, data.catalogue, log.queries, log.query_index, None, chosen, index)
     pieces = time.process_time()
     loader = LLMFashionRecDataLoader(config, loaders.test._dataset, None)

@@ -122,7 +122,9 @@ def train_rate(backbone: Backbone, size: Size, checkpointing: bool) -> float:
     model: Any = add_adapter(backbone, FinetuneSettings())
     if checkpointing:
         model.gradient_checkpointing_enable({"use_reentrant": False})
-    training = TrainStep(model.train(), examples, 2e-5, 0.0, 1.0, 0, size.steps + 1, size.batch_size, row_rate=0.0)
+    training = TrainStep(
+        model.train(), examples, 2e-5, 0.0, 1.0, 0, size.steps + 1, size.batch_size, item_embedding_lr=0.0
+    )
     batch = [np.arange(size.batch_size)]
     training.step(batch)
     spent = seconds(lambda: [training.step(batch) for _ in range(size.steps)], backbone.device)
@@ -137,9 +139,9 @@ def generation_rates(backbone: Backbone, size: Size) -> dict[str, float]:
     length = max(8, size.tokens - size.new_tokens)
     prompts = [rng.integers(2, size.vocabulary, length).astype(np.int32) for _ in range(size.users)]
     digits = [[FIRST_ID + int(d) for d in f"{item:0{DIGITS}d}"] for item in range(ITEMS)]
-    spoken = [[*row, FIRST_ID + 10] for row in digits]
+    allowed_ids = [[*row, FIRST_ID + 10] for row in digits]
     decoding = DecodingSettings("constrained", max_new_tokens=size.new_tokens, batch_size=size.users)
-    constrained = make_generator(lm, backbone.tokenizer, decoding, spoken, [FIRST_ID + 11])
+    constrained = make_generator(lm, backbone.tokenizer, decoding, allowed_ids, [FIRST_ID + 11])
     ids, mask = (tensor.to(device) for tensor in left_pad(prompts, PAD_ID))
 
     def plain(compiled: bool) -> None:

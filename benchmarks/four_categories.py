@@ -2,7 +2,7 @@
 
     python benchmarks/four_categories.py [--seeds 7,8,9] [--users 2000] [--models SASRec,LLMFashionRec] [--out DIR]
 
-Simulates a world a category and seed, runs `run_recbole_llm.py --tuned=True` on each, two at a time, and joins their
+Simulates a world a category and seed, runs `run_recbole_llm.py --use_tuned=True` on each, two at a time, and joins their
 results.json into DIR/table.md and DIR/results.json. What is finished is found again: a killed run goes on with the
 same command, and rows that a later call asks for join those that are there. The last line is `ratio <number>`, the
 smallest of Recall@10 and NDCG@10 of LLMFashionRec over the best other row's, means over the seeds, of any category. A
@@ -94,7 +94,7 @@ def world(category: str, seed: int, users: int, models: list[str], out: Path) ->
         if (target / "results.json").is_file():
             continue
         job = [sys.executable, "run_recbole_llm.py", f"--model={model}", f"--dataset={category}", f"--data_path={data}"]
-        job += [f"--checkpoint_dir={out / 'saved' / str(seed)}", "--tuned=True", "--show_progress=False"]
+        job += [f"--checkpoint_dir={out / 'saved' / str(seed)}", "--use_tuned=True", "--show_progress=False"]
         run([*job, "--output", str(target)], rows / f"{model}.log")
         print(f"{category}, seed {seed}: {model}", flush=True)
 

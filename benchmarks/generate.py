@@ -4,11 +4,11 @@
 
 The main job's own prompts for the test rows of its first customers, without the memory's products, for which a tower
 would have to be trained, and its backbone with items' rows from their words, before any fine-tuning; keys such as
-`--item_index text --prompt_item text --template paper` change both. Both sides get the prompts in the same batches from
+`--item_tokens text --prompt_item_text text --prompt_template paper` change both. Both sides get the prompts in the same batches from
 the longest to the shortest, keep keys and values, and run on at most two threads. The peer's function looks the tokens
 so far up in a dict of tensors that is built beforehand. The answers are compared token by token; rows whose first
 difference is between two tokens of logits less than 1e-4 apart are counted apart. The last lines are
-`ratio lookup <number>`, for `title_source: lookup`, and `ratio <number>`, for generated titles.
+`ratio lookup <number>`, for `response_title: catalogue`, and `ratio <number>`, for generated titles.
 """
 
 import argparse
@@ -46,15 +46,15 @@ NEAR = 1e-4
 class Recording:
     """A tokenizer that remembers what it was asked to decode, in order."""
 
-    def __init__(self, speech: Any) -> None:
-        self._speech = speech
-        self.eos_token_id, self.pad_token_id = speech.eos_token_id, speech.pad_token_id
-        self.seen: dict[str, list[int]] = {}
+    def __init__(self, decoder: Any) -> None:
+        self._decoder = decoder
+        self.eos_token_id, self.pad_token_id = decoder.eos_token_id, decoder.pad_token_id
+        self.model_inputs: dict[str, list[int]] = {}
 
     def decode(self, ids: list[int], **options: Any) -> str:
         """The tokenizer's text."""
-        text = self._speech.decode(ids, **options)
-        self.seen[text] = ids
+        text = self._decoder.decode(ids, **options)
+        self.model_inputs[text] = ids
         return text
 
 
@@ -70,24 +70,24 @@ def make_prompts(config: LLMFashionConfig, users: int, folder: Path) -> tuple[Pi
 
 def make_model(config: LLMFashionConfig, pipeline: Pipeline) -> Any:
     """The backbone as the config loads it, with the rows of the items' tokens."""
-    source = pipeline.engine.source
+    source = pipeline.llm.source
     backbone = load_backbone(source, config["quantization"], config["compute_dtype"], config["device"])
-    if pipeline.asked.index is not None:
-        add_item_tokens(backbone, pipeline.asked.index)
+    if pipeline.inference.index is not None:
+        add_item_tokens(backbone, pipeline.inference.index)
     return backbone.model.eval()
 
 
-def make_peer(model: Any, speech: Any, builder: PromptBuilder, batch: int, new_tokens: int) -> Callable:
+def make_peer(model: Any, decoder: Any, builder: PromptBuilder, batch: int, new_tokens: int) -> Callable:
     """`model.generate` over the prompts, longest first: a list of token rows, the prefix first, cut at the end."""
     table: dict[tuple[int, ...], set[int]] = {}
-    prefix, spoken = builder.id_prefix.tolist(), builder.spoken
-    for sequence in spoken:
+    prefix, allowed_ids = builder.id_prefix.tolist(), builder.allowed_ids
+    for sequence in allowed_ids:
         for i, token in enumerate(sequence):
             table.setdefault(tuple(sequence[:i]), set()).add(token)
     allowed = {said: torch.tensor(sorted(tokens), device=model.device) for said, tokens in table.items()}
     size = model.get_input_embeddings().weight.shape[0]
-    everything, deepest = torch.arange(size, device=model.device), max(map(len, spoken))
-    eos, pad = speech.eos_token_id, speech.pad_token_id
+    everything, deepest = torch.arange(size, device=model.device), max(map(len, allowed_ids))
+    eos, pad = decoder.eos_token_id, decoder.pad_token_id
 
     def ask(prompts: Sequence[np.ndarray]) -> list[list[int]]:
         rows: list[list[int]] = [[]] * len(prompts)
@@ -114,7 +114,7 @@ def make_peer(model: Any, speech: Any, builder: PromptBuilder, batch: int, new_t
             )
             for i, row in zip(chosen, output[:, width - len(prefix) :].tolist(), strict=True):
                 rows[i] = row[: row.index(eos)] if eos in row else row
-                speech.decode(rows[i], skip_special_tokens=True)
+                decoder.decode(rows[i], skip_special_tokens=True)
         return rows
 
     return ask
@@ -183,23 +183,23 @@ def main() -> None:
 def measure(model: Any, pipeline: Pipeline, prompts: list[np.ndarray], config: LLMFashionConfig, rounds: int) -> None:
     """Runs the three sides by turns and prints what they gave."""
     builder, titles = pipeline.builder, pipeline.catalogue.titles
-    speech, prefix, spoken = builder.speech, builder.id_prefix.tolist(), builder.spoken
+    decoder, prefix, allowed_ids = builder.decoder, builder.id_prefix.tolist(), builder.allowed_ids
     print(
         f"{len(prompts)} prompts of {min(map(len, prompts))} to {max(map(len, prompts))} tokens, {len(titles)} items, "
         f"IDs of up to {max(map(len, builder.item_ids))} tokens, {common_prefix(prompts)} tokens shared, "
         f"{config['quantization']} weights, {torch.get_num_threads()} threads"
     )
-    recording = Recording(speech)
+    recording = Recording(decoder)
     plain = settings.decoding_settings(config, 0)
 
-    def ours(title_source: Any) -> Callable[[Sequence[np.ndarray]], list[str]]:
-        chosen = replace(plain, title_source=title_source)
-        return make_generator(model, recording, chosen, spoken, prefix, titles)
+    def ours(response_title: Any) -> Callable[[Sequence[np.ndarray]], list[str]]:
+        chosen = replace(plain, response_title=response_title)
+        return make_generator(model, recording, chosen, allowed_ids, prefix, titles)
 
     sides: dict[str, Callable] = {
-        "peer": make_peer(model, speech, builder, plain.batch_size, plain.max_new_tokens),
-        "generate": ours("generate"),
-        "lookup": ours("lookup"),
+        "peer": make_peer(model, decoder, builder, plain.batch_size, plain.max_new_tokens),
+        "generate": ours("generated"),
+        "lookup": ours("catalogue"),
     }
     for side in sides.values():
         side(prompts[:2])  # nobody pays for the first call
@@ -211,7 +211,9 @@ def measure(model: Any, pipeline: Pipeline, prompts: list[np.ndarray], config: L
             made[name] = side(prompts)
             seconds[name].append(time.perf_counter() - start)
         print(", ".join(f"{name} {len(prompts) / taken[-1]:.1f} users/s" for name, taken in seconds.items()))
-    compare(model, prompts, [recording.seen[text] for text in made["generate"]], made["peer"], speech.eos_token_id)
+    compare(
+        model, prompts, [recording.model_inputs[text] for text in made["generate"]], made["peer"], decoder.eos_token_id
+    )
     heads = [text.split(SEPARATOR)[0] for text in made["generate"]]
     assert heads == [text.split(SEPARATOR)[0] for text in made["lookup"]], "lookup says other IDs"
     show_trie_share(lambda: sides["generate"](prompts[: plain.batch_size]))

@@ -23,7 +23,7 @@ from recbole_llmfashion.quick_start.registry import get_model
 from recbole_llmfashion.stage_store import StageStore
 
 # a tokenizer cannot make the tokens that items have of their own
-PAPER = {"item_index": "text", "prompt_item": "text"}
+PAPER = {"item_tokens": "text", "prompt_item_text": True}
 
 
 def main() -> None:
@@ -49,7 +49,7 @@ def main() -> None:
     loader.builder = builder
     rows = list(itertools.islice(itertools.cycle(range(len(loader._dataset))), options.prompts))
     asked = list(loader.questions(np.asarray(rows)))
-    tokenizer = pipeline.engine.tokenizer
+    tokenizer = pipeline.llm.tokenizer
     texts = [tokenizer.decode(builder.encode(*question).ids) for question in asked]
     ids = tokenizer(texts, add_special_tokens=False)["input_ids"]
     for question, expected in zip(asked, ids, strict=True):

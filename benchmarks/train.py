@@ -62,7 +62,9 @@ def ours(folder: Path, examples: list[Example], batches: Sequence[np.ndarray], c
 
     def run() -> tuple[list[float], float]:
         model = adapted(folder).train()
-        training = TrainStep(model, examples, RATE, 0.0, 1.0, 0, len(batches), max(map(len, batches)), row_rate=0.0)
+        training = TrainStep(
+            model, examples, RATE, 0.0, 1.0, 0, len(batches), max(map(len, batches)), item_embedding_lr=0.0
+        )
         torch.manual_seed(SEED)
         start = clock()
         for batch in batches:

@@ -37,6 +37,19 @@ def sha256(value: Any) -> str:
     return hashlib.sha256(canonical_json(value).encode()).hexdigest()
 
 
+def with_first_names(fields: Mapping[str, Any], **first: str) -> dict[str, Any]:
+    """Fields under the names that they had in the first release, so that a new name makes no stage again.
+
+    Args:
+        fields: by their names of today.
+        first: name of today = first name.
+
+    >>> with_first_names({"num_beams": 4, "seed": 1}, num_beams="beams")
+    {'beams': 4, 'seed': 1}
+    """
+    return {first.get(name, name): value for name, value in fields.items()}
+
+
 def sha256_arrays(*arrays: np.ndarray) -> str:
     """Hex digest over dtype, shape and bytes of arrays, in order."""
     return sha256_stream(arrays)

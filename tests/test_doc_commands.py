@@ -59,8 +59,8 @@ def test_a_command_made_small():
     assert small("run_hyper.py --num_samples=20 --output x", {}) == [
         *["run_hyper.py", "--num_samples=2", "--output", "x", "--config_files=small.yaml"]
     ]
-    made = small("run_recbole_llm.py --config_files='a.yaml b.yaml' --tuned", {})
-    assert made == ["run_recbole_llm.py", "--tuned", "--config_files=a.yaml b.yaml small.yaml"]
+    made = small("run_recbole_llm.py --config_files='a.yaml b.yaml' --use_tuned", {})
+    assert made == ["run_recbole_llm.py", "--use_tuned", "--config_files=a.yaml b.yaml small.yaml"]
     made = small("recbole-llmfashion study compare --seeds=3", {})
     assert made[:4] == ["recbole-llmfashion", "study", "compare", "--seeds=1"] and len(made) == 5
     assert small("recbole-llmfashion recommend --run saved/RUN", {r"saved/\w+": "here"})[-1] == "here"
@@ -110,10 +110,10 @@ def _settings(place: Path) -> None:
         "show_progress": False,
         "epochs": 1,
         "title_epochs": 1,
-        "hard_epochs": 1,
+        "curriculum_epochs": 1,
         "max_length": 256,
     }
-    keys |= {"llm_name_or_path": "embedded", "clip_pretrained": None}  # over the paper's own
+    keys |= {"llm_name_or_path": "tiny-falcon", "clip_pretrained": None}  # over the paper's own
     (place / "small.yaml").write_text(yaml.safe_dump(keys))
     (place / "plain.yaml").write_text(yaml.safe_dump({"epochs": 1, "show_progress": False}))
     toy = {"categories": ["footwear"], "worlds_per_category": 1, "world_users": 60, "vocab_size": 600, "width": 16}

@@ -42,7 +42,7 @@ def test_a_tiny_shop_with_searches_sampled_and_unquantized(tmp_path):
     write_tiny(tmp_path)
     assert (
         status_of(
-            tmp_path, "LLMFashionRec", decoding="sample", title_source="generate", quantization="none", clip_epochs=1
+            tmp_path, "LLMFashionRec", decoding="sample", response_title="generated", quantization="none", clip_epochs=1
         )
         == 0
     )
@@ -100,7 +100,7 @@ def test_ids_that_are_the_beginning_of_others_are_spelled_apart(tmp_path):
         return "\n".join("\t".join(line) for line in lines) + "\n"
 
     write_tiny(tmp_path, renamed(INTER, 1), "", renamed(ITEM, 0))
-    assert status_of(tmp_path, "LLMFashionRec", item_index="text") == 0
+    assert status_of(tmp_path, "LLMFashionRec", item_tokens="text") == 0
     generation = rows(tmp_path)["LLMFashionRec"]["generation"]
     assert generation["valid_id_rate"] == generation["format_rate"] == 1.0
 
@@ -132,5 +132,5 @@ def test_an_id_that_cannot_be_spelled_names_the_item(tmp_path, capsys):
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
     marks = {"pad_token": "<pad>", "eos_token": "<eos>", "unk_token": "<unk>"}
     PreTrainedTokenizerFast(tokenizer_object=tokenizer, **marks).save_pretrained(str(folder))
-    assert status_of(tmp_path, "LLMFashionRec", llm_name_or_path=folder, item_index="text") == 2
+    assert status_of(tmp_path, "LLMFashionRec", llm_name_or_path=folder, item_tokens="text") == 2
     assert "cannot spell the item ID '16'" in last_line(capsys)

@@ -10,6 +10,7 @@ from tqdm import tqdm
 
 from recbole_llmfashion.cli.terminal import log_level
 from recbole_llmfashion.config.configurator import LLMFashionConfig, load_config
+from recbole_llmfashion.config.keys import todays_names
 from recbole_llmfashion.config.yaml_files import read_yaml
 from recbole_llmfashion.data.loaders import find_dataset
 from recbole_llmfashion.pipeline.load import LoadedRun, load_run
@@ -43,7 +44,7 @@ def _generate(context: typer.Context) -> None:
     questions = build_prompts(run, config, request.split, request.shard_size)
     out = request.out or Path(OUT.format(dataset=config["dataset"], split=request.split))
     job = {"run": run.manifest.content["sha256"], "dataset": config["dataset"], "split": request.split}
-    shards = ResponseShards(out, job, questions, run.stock.catalogue.item_ids)
+    shards = ResponseShards(out, job, questions, run.pool.catalogue.item_ids)
     missing = shards.missing()
     if len(missing) < questions.shards:
         typer.echo(f"{questions.shards - len(missing)} of {questions.shards} shards were there", err=True)
@@ -59,7 +60,7 @@ def _generate(context: typer.Context) -> None:
 
 def rows_config(manifest: Manifest, request: GenerateRequest) -> LLMFashionConfig:
     """The config by which the main job read the rows: what the run was given, then the command's files and keys."""
-    given = dict(manifest.content.get("keys", {}))
+    given = todays_names(manifest.content.get("keys", {}))
     for file in request.config_files:
         given |= read_yaml(Path(file))
     dataset = request.dataset or str(manifest.content["dataset"])

@@ -39,7 +39,7 @@ def main_job(argv: Sequence[str]) -> int:
     log_level(str(first["state"]))
     for name, spec in specs.items():
         if spec.trainer is not None:
-            spec.trainer.check(configs[name])
+            spec.trainer.validate_config(configs[name])
     command = shlex.join(["run_recbole_llm.py", *argv])
     run = result_table.TableHeader(
         arguments.dataset, folder_sha256(folder, arguments.dataset), [first["seed"]], command

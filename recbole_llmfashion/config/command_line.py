@@ -10,14 +10,14 @@ import yaml
 from recbole_llmfashion.config.yaml_files import YamlLoader
 from recbole_llmfashion.errors import UserError
 
-FLAGS = ("tuned",)  # keys that stand for themselves
+FLAGS = ("use_tuned",)  # keys that stand for themselves
 
 
 OUTPUT = "results/{dataset}"
 
 
 USAGE = (
-    "usage: run_recbole_llm.py --model=LLMFashionRec,CORE --dataset=footwear [--tuned] [--output DIR] "
+    "usage: run_recbole_llm.py --model=LLMFashionRec,CORE --dataset=footwear [--use_tuned] [--output DIR] "
     "[--config_files='a.yaml b.yaml'] [--key=value ..]"
 )
 

@@ -25,6 +25,7 @@ from recbole_llmfashion.config.keys import (
     properties_folder,
     recbole_keys,
     reject_unknown_keys,
+    todays_names,
 )
 from recbole_llmfashion.config.yaml_files import YamlLoader, read_yaml
 from recbole_llmfashion.errors import UserError, did_you_mean
@@ -101,10 +102,10 @@ def load_config(
         reject_unknown_keys(values, models, source)
         _check_types(defaults, values, source)
     tuned = tuned_file(dataset, name)
-    if {key: value for _, values in given for key, value in values.items()}.get("tuned") and tuned is not None:
+    if {key: value for _, values in given for key, value in values.items()}.get("use_tuned") and tuned is not None:
         given.insert(0, (str(tuned), read_yaml(tuned)))
     for _, values in given:
-        merged |= {key: value for key, value in values.items() if key in mine}
+        merged |= todays_names({key: value for key, value in values.items() if key in mine})
     merged |= {
         "required_keys": sorted(own_keys(model)),
         "config_layers": list(config_files),

@@ -1,8 +1,9 @@
 """Which keys a model understands, RecBole's and ours; unknown ones are errors."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import recbole
 from recbole.utils import argument_list
@@ -22,7 +23,7 @@ RUNTIME_KEYS = {
 # rows without them stay the stages that they were.
 EVALUATION_KEYS = RUNTIME_KEYS | {
     "eval_batch_size", "eval_memory_mb", "config_files", "log_wandb", "wandb_project", "dataset", "metrics",
-    "attribution_hours", "tuned", "split_by", "time_split", "train_share", "cold_token", "mask_history",
+    "search_attribution_hours", "use_tuned", "split_by", "time_split", "train_share", "cold_token", "mask_history",
 }  # fmt: skip
 
 RECBOLE_PROPERTIES = Path(recbole.__file__).parent / "properties"
@@ -81,10 +82,59 @@ def known_keys(models: Iterable[str]) -> frozenset[str]:
     return frozenset().union(*map(keys_of, models))
 
 
+# Keys that had another name in the first release: today's name, and the values that changed with it.
+RENAMED_KEYS: dict[str, tuple[str, dict[Any, Any]]] = {
+    "attribution_hours": ("search_attribution_hours", {}),
+    "beams": ("num_beams", {}),
+    "checkpoint_steps": ("save_steps", {}),
+    "fallback": ("empty_response_fallback", {}),
+    "gradient_accumulation": ("gradient_accumulation_steps", {}),
+    "hard_choice": ("curriculum_choice", {}),
+    "hard_epochs": ("curriculum_epochs", {}),
+    "hard_share": ("curriculum_share", {}),
+    "index": ("ann_index", {}),
+    "item_index": ("item_tokens", {}),
+    "llm_name_or_path": (
+        "llm_name_or_path",
+        {"embedded": "tiny-falcon", "embedded-untrained": "tiny-falcon-untrained"},
+    ),
+    "llm_batch_targets": ("max_targets_per_batch", {}),
+    "llm_row_rate": ("item_embedding_lr", {}),
+    "memory_depth": ("memory_list_size", {}),
+    "prompt_item": ("prompt_item_text", {"id": False, "text": True}),
+    "prompt_targets": ("loss_on_history", {}),
+    "report_users": ("tune_report_users", {}),
+    "target_log": ("zero_shot_target_log", {}),
+    "targets_per_user": ("prompts_per_user", {}),
+    "template": ("prompt_template", {}),
+    "title_source": ("response_title", {"lookup": "catalogue", "generate": "generated"}),
+    "tuned": ("use_tuned", {}),
+}
+
+
+def first_release_names(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Keys and values as the first release wrote them, which is what names of stages are made of.
+
+    >>> first_release_names({"num_beams": 20, "response_title": "catalogue", "seed": 1})
+    {'beams': 20, 'title_source': 'lookup', 'seed': 1}
+    """
+    first = {new: (old, {now: then for then, now in words.items()}) for old, (new, words) in RENAMED_KEYS.items()}
+    named = {key: first.get(key, (key, {})) for key in values}
+    return {old: words.get(values[key], values[key]) if words else values[key] for key, (old, words) in named.items()}
+
+
+def todays_names(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The keys of a run folder of the first release by their names of today; others stay."""
+    named = {key: RENAMED_KEYS.get(key, (key, {})) for key in values}
+    return {new: words.get(values[key], values[key]) if words else values[key] for key, (new, words) in named.items()}
+
+
 def reject_unknown_keys(keys: Iterable[str], models: Iterable[str], source: str) -> None:
     """Raises UserError on the first key that no model of the registry understands, with the nearest that one does."""
     known = known_keys(models)
     for key in keys:
+        if key in RENAMED_KEYS and key not in known:
+            raise UserError(f"{source}: `{key}` is now `{RENAMED_KEYS[key][0]}`; docs/config.md lists the keys")
         if key not in known:
             hint = did_you_mean(key, sorted(known), "the keys stand in properties/", 0.6)
             raise UserError(f"{source}: unknown key '{key}'; {hint}")

@@ -139,7 +139,7 @@ class LLMFashionRecDataset(SequentialDataset):
             df.update(Interaction(self._sequences.cut(df[HISTORY_END], df[self.item_list_length_field])))
         return super().join(df)
 
-    def seen(self) -> Iterator[tuple[str, np.ndarray]]:
+    def model_inputs(self) -> Iterator[tuple[str, np.ndarray]]:
         """What a model sees of the rows, one column after the other by name, the sequences among them."""
         feat: Any = self.inter_feat
         for name in sorted({*feat.columns, *self._sequences.names} - {HISTORY_END}):
@@ -148,7 +148,7 @@ class LLMFashionRecDataset(SequentialDataset):
             else:
                 yield name, self._sequences.column(name, feat[HISTORY_END], feat[self.item_list_length_field]).numpy()
 
-    def items_become(self, stands_for: torch.Tensor) -> "LLMFashionRecDataset":
+    def replace_items(self, stands_for: torch.Tensor) -> "LLMFashionRecDataset":
         """The same rows with each item i, in histories and as target, become stands_for[i]; int64 [items]."""
         feat: Any = self.inter_feat
         columns = {name: feat[name] for name in feat.columns}
@@ -176,7 +176,7 @@ class LLMFashionRecDataset(SequentialDataset):
         np.maximum.at(last_time, users[train], times[train])
         self.search_log = SearchLog.from_frame(self._searches, user_ids, self.catalogue, last_time)
         self.timeline = Timeline(users, self._items, self._purchase, times, self.search_log, self.user_num)
-        window = float(self.config["attribution_hours"]) * 3600
+        window = float(self.config["search_attribution_hours"]) * 3600
         searches = self.search_log.attribute(users, times, window)
         # a row's prefix is part of the training log too, so a user's first action counts where the user trains at all
         in_training = train | ((self._codes == split.NO_ROW) & (last_time[users] > -np.inf))

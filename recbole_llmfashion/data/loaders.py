@@ -62,4 +62,4 @@ def make_loaders(config: Config) -> Loaders:
 
 def rows_sha256(loader: Any) -> str:
     """Digest of a loader's rows as its model sees them."""
-    return sha256_stream(values for _, values in loader._dataset.seen())
+    return sha256_stream(values for _, values in loader._dataset.model_inputs())

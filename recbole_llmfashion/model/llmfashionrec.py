@@ -64,7 +64,7 @@ class LLMFashionRec(SequentialRecommender):
         self.ranking: Ranking = config["ranking"]
         self.mixup_m, self.mixup_k = int(config["mixup_m"]), int(config["mixup_k"])
         self._start_at_m = config["mixup_title_start"] == "m"
-        self._use_memory = config["fallback"] == "memory"
+        self._use_memory = config["empty_response_fallback"] == "memory"
 
     @property
     def mixing(self) -> RankingSettings:

@@ -30,7 +30,7 @@ class Popularity(SequentialRecommender):
 
     def ordered(self, interaction: Any) -> ItemOrder:
         """[B, N] the same order of catalogue positions in each row."""
-        return self._order.times(len(interaction))
+        return self._order.repeat(len(interaction))
 
     def full_sort_predict(self, interaction: Any) -> torch.Tensor:
         """[B, N + 1] the same strictly ordered scores in each row."""

@@ -67,7 +67,7 @@ class QueryMemory(SequentialRecommender):
         answers = [self.parts.last_query(user, length) for user, length in zip(*asked, strict=True)]
         searched = [row for row, (query, _) in enumerate(answers) if query is not None]
         known = torch.tensor([query is not None for query, _ in answers])
-        parts: list[tuple[torch.Tensor, ItemOrder]] = [(~known, self._popular.times(len(answers) - len(searched)))]
+        parts: list[tuple[torch.Tensor, ItemOrder]] = [(~known, self._popular.repeat(len(answers) - len(searched)))]
         if searched:
             by_title = self.parts.title_list([str(answers[row][0]) for row in searched])
             products = [torch.tensor(answers[row][1], dtype=torch.int64) for row in searched]

@@ -5,7 +5,6 @@ the same dataset (pipeline.py) or on another one (zero_shot.py).
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -43,9 +42,9 @@ class Inference:
     """One dataset's questions and what becomes of their answers.
 
     Args:
-        config: of the run that taught `learned`; an LLM is asked in the template it was trained on.
+        config: of the run that taught `trained`; an LLM is asked in the template it was trained on.
         texts: of the dataset that is asked.
-        learned: the text models and the LLM that answer.
+        trained: the text models and the LLM that answer.
         store: where the dataset's stages lie.
         dates: whether timestamps are dates to those who ask and to those who answer.
         remember: whether the dataset's training log feeds the memory.
@@ -60,15 +59,15 @@ class Inference:
         self,
         config: LLMFashionConfig,
         texts: DatasetTexts,
-        learned: TrainedModels,
+        trained: TrainedModels,
         store: StageStore,
         *,
         dates: bool,
         remember: bool,
     ) -> None:
-        self.config, self.texts, self.learned, self.store = config, texts, learned, store
+        self.config, self.texts, self.trained, self.store = config, texts, trained, store
         self._dates, self._remember = dates, remember
-        self.book = ResponseCache(_silent)
+        self.response_cache = ResponseCache(_silent)
         self._answered: list[LLMFashionRecDataLoader] = []
         self.report: dict[str, Any] = {}
         self.indexes: dict[str, Path] = {}
@@ -79,14 +78,14 @@ class Inference:
         if not self._remember:
             return None
         log = self.memory_log()
-        if not len(log.search) or self.learned.clip is None or not self.config["memory_products"]:
+        if not len(log.search) or self.trained.clip is None or not self.config["memory_products"]:
             return None
         memory = QueryProductMemory(
             log,
             self.texts.queries,
-            self.learned.clip.encode,
+            self.trained.clip.encode,
             neighbors=self.config["memory_neighbors"],
-            products=max(self.config["memory_products"], self.config["memory_depth"]),
+            products=max(self.config["memory_products"], self.config["memory_list_size"]),
             tie_rank=self.texts.tie,
         )
         memory.prepare(self.texts.queries)
@@ -111,8 +110,8 @@ class Inference:
     def builder(self) -> PromptBuilder:
         """Prompts in the backbone's ids."""
         builder = PromptBuilder(
-            self.learned.engine.tokenizer,
-            get_template(self.config["template"]),
+            self.trained.llm.tokenizer,
+            get_template(self.config["prompt_template"]),
             self.texts.catalogue,
             self.texts.queries,
             self.texts.log.query_index,
@@ -121,47 +120,47 @@ class Inference:
             self.index,
         )
         if self.index is None:
-            check_spelling(self.learned.engine.tokenizer, builder.item_tokens, builder.item_ids)
+            check_spelling(self.trained.llm.tokenizer, builder.item_tokens, builder.item_ids)
         return builder
 
     @cached_property
     def index(self) -> ItemTokens | None:
         """What names the items; None for their IDs as text."""
-        kind, engine, texts = self.config["item_index"], self.learned.engine, self.texts
+        kind, llm, texts = self.config["item_tokens"], self.trained.llm, self.texts
         if kind == "text":
             return None
-        words = item_words(engine.tokenizer, texts.titles, texts.catalogue.attributes, self.config["prompt_attributes"])
+        words = item_words(llm.tokenizer, texts.titles, texts.catalogue.attributes, self.config["prompt_attributes"])
         if kind == "atomic":
             # another catalogue may use the same ids for other items
             key = sha256_texts([*texts.catalogue.item_ids, sha256_arrays(*words)])
-            return atomic_tokens(texts.tie, engine.vocab_size, words, key)
-        codes = self.learned.codes.encode(self.title_matrix)
-        return semantic_tokens(codes, texts.tie, engine.vocab_size, words, self.learned.codes_key)
+            return atomic_tokens(texts.tie, llm.vocab_size, words, key)
+        codes = self.trained.codes.encode(self.title_matrix)
+        return semantic_tokens(codes, texts.tie, llm.vocab_size, words, self.trained.codes_key)
 
     def examples(self, train_data: LLMFashionRecDataLoader) -> list[Example]:
-        """Training prompts with their responses; with prompt_targets as many as it takes to show every action."""
+        """Training prompts with their responses; with loss_on_history as many as it takes to show every action."""
         train_data.builder = self.builder
-        every = self.config["prompt_targets"]
+        every = self.config["loss_on_history"]
         return [
             Example(prompt.ids, self.builder.response(target), prompt.named if every else None)
-            for prompt, target in train_data.training_prompts(self.config["targets_per_user"], every)
+            for prompt, target in train_data.training_prompts(self.config["prompts_per_user"], every)
         ]
 
     @cached_property
     def title_matrix(self) -> np.ndarray:
         """[N, d] float32, the titles' embeddings by catalogue position."""
-        learned = self.learned
-        if self.texts is learned.texts:
-            return learned.title_matrix
-        return learned.title_model.encode(self.texts.titles, show_progress=learned.show_progress)
+        trained = self.trained
+        if self.texts is trained.texts:
+            return trained.title_matrix
+        return trained.title_model.encode(self.texts.titles, show_progress=trained.show_progress)
 
     def title_list(self) -> TitleList:
         """The title list by the title model."""
-        return TitleList(self.title_matrix, self.learned.title_model.encode, self.texts.tie, self.near("title"))
+        return TitleList(self.title_matrix, self.trained.title_model.encode, self.texts.tie, self.near("title"))
 
     def near(self, name: str) -> Near:
         """What searches a table's vectors by the key `index`, from its stage; `indexes` then names its folder."""
-        kind = self.config["index"]
+        kind = self.config["ann_index"]
 
         def search(vectors: np.ndarray) -> Search | None:
             if not near.pays_off(vectors, kind):
@@ -182,7 +181,7 @@ class Inference:
             popularity: [N] what the last fallback ranks by, ties by the fixed order.
         """
         return Rankers(
-            answer=self.book,
+            answer=self.response_cache,
             position_of={token: i for i, token in enumerate(self.builder.item_tokens)},
             id_list=id_list,
             title_list=self.title_list(),
@@ -194,7 +193,7 @@ class Inference:
 
     def _clip_list(self) -> TitleList:
         """The title list by the CLIP tower (the paper's ablation 5)."""
-        clip = self.learned.clip
+        clip = self.trained.clip
         if clip is None:
             raise UserError(
                 "ranking: clip wants a text tower, and the training log has no queries to train one on; set "
@@ -202,21 +201,21 @@ class Inference:
             )
         return TitleList(clip.encode(self.texts.titles), clip.encode, self.texts.tie, self.near("clip"))
 
-    def new_book(self) -> None:
+    def reset_cache(self) -> None:
         """Forgets the answers of an engine that has learned since."""
-        self.book = ResponseCache(self._generate if self.learned.engine.identity else _silent)
+        self.response_cache = ResponseCache(self._generate if self.trained.llm.identity else _silent)
         self._answered.clear()
 
     def _generate(self, prompts: Sequence[np.ndarray]) -> list[Response]:
         builder, titles = self.builder, self.texts.titles
         prefix = builder.id_prefix.tolist()
-        return self.learned.engine.generate(prompts, builder.spoken, prefix, titles, self.index, builder.speech)
+        return self.trained.llm.generate(prompts, builder.allowed_ids, prefix, titles, self.index, builder.decoder)
 
     def answer(self, loader: LLMFashionRecDataLoader) -> None:
         """Prompts and responses for a loader's rows: generated once, then found in the store."""
         loader.builder = self.builder
-        engine = self.learned.engine
-        if not engine.identity or any(known is loader for known in self._answered):
+        llm = self.trained.llm
+        if not llm.identity or any(known is loader for known in self._answered):
             return
         self._answered.append(loader)
         prompts, truncated = [], 0
@@ -226,14 +225,14 @@ class Inference:
         self.report["prompts_truncated"] = truncated
         seed = stage_seed(self.config["seed"], "responses")
         inputs = {
-            "adapter": engine.identity,
-            "decoding": asdict(settings.decoding_settings(self.config, seed)),
+            "adapter": llm.identity,
+            "decoding": settings.decoding_settings(self.config, seed).stage_inputs(),
             "prompts": sha256_arrays(*prompts),
             "ids": sha256_texts(self.builder.item_tokens),
             "index": None if self.index is None else [self.index.key, sha256_arrays(*self.index.words)],
-            "beams": self.config["beams"],
+            "beams": self.config["num_beams"],
         }
-        if self.config["title_source"] == "lookup":
+        if self.config["response_title"] == "catalogue":
             inputs["titles"] = sha256_texts(self.texts.titles)
-        folder = self.store.get("responses", inputs, lambda folder: self.book.write(prompts, folder))
-        self.book.load(folder)
+        folder = self.store.get("responses", inputs, lambda folder: self.response_cache.write(prompts, folder))
+        self.response_cache.load(folder)

@@ -7,7 +7,6 @@ items, and what the constraint allows; it does not know which dataset they are o
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
 from functools import cached_property
 from logging import getLogger
 from pathlib import Path
@@ -31,7 +30,7 @@ from recbole_llmfashion.prompt.item_tokens import ItemTokens
 from recbole_llmfashion.prompt.response import Response
 from recbole_llmfashion.stage_store import StageStore, sha256, sha256_arrays, stage_seed
 
-TINY_FALCON, TINY_FALCON_UNTRAINED = "embedded", "embedded-untrained"
+TINY_FALCON, TINY_FALCON_UNTRAINED = "tiny-falcon", "tiny-falcon-untrained"
 
 
 class LanguageModel:
@@ -58,7 +57,7 @@ class LanguageModel:
         self._loaded: tuple[str, Any] | None = None
 
     @staticmethod
-    def check(config: LLMFashionConfig) -> None:
+    def validate_config(config: LLMFashionConfig) -> None:
         """Raises UserError where the backbone's tokenizer, or vLLM's Python where that is asked for, cannot be had."""
         if config["generation_backend"] == "vllm":
             check_interpreter(config["vllm_python"])
@@ -86,17 +85,17 @@ class LanguageModel:
         """Where tokens of items begin."""
         return vocabulary_size(self.source, self.tokenizer)
 
-    def prepare(self, examples: Sequence[Example], index: ItemTokens | None, speech: Any) -> bool:
+    def prepare(self, examples: Sequence[Example], index: ItemTokens | None, decoder: Any) -> bool:
         """Takes the training prompts; True where their adapter is yet to be made.
 
         Args:
             examples: prompts and responses.
             index: what names items in them; None for their IDs as text.
-            speech: turns generated ids into text.
+            decoder: turns generated ids into text.
         """
         if not examples:
             raise UserError("no training prompt: the training part has no row; add users with three item actions")
-        self._examples, self._index, self._speech = examples, index, speech
+        self._examples, self._index, self._decoder = examples, index, decoder
         self._loaded = None
         self.identity = _identity(self.source)
         self._finetuning = settings.finetune_settings(self.config, self._seed("adapter"), examples)
@@ -104,7 +103,7 @@ class LanguageModel:
             "backbone": self.identity,
             "quantization": self.config["quantization"],
             "compute_dtype": self.config["compute_dtype"],
-            "settings": asdict(self._finetuning),
+            "settings": self._finetuning.stage_inputs(),
             "examples": sha256_arrays(*(array for example in examples for array in example.arrays())),
             "index": None if index is None else [index.key, sha256_arrays(*index.ids, *index.words)],
         }
@@ -132,10 +131,10 @@ class LanguageModel:
             self._choice(),
             self._examples,
             self._index,
-            self._speech,
+            self._decoder,
             self._finetuning,
             self.config["max_new_tokens"],
-            CheckpointFolder(running.absolute(), self.config["checkpoint_steps"]),
+            CheckpointFolder(running.absolute(), self.config["save_steps"]),
             self.show_progress,
         )
         if self.config["num_train_workers"] == 1:
@@ -179,30 +178,30 @@ class LanguageModel:
     def generate(
         self,
         prompts: Sequence[np.ndarray],
-        spoken: Sequence[Sequence[int]],
+        allowed_ids: Sequence[Sequence[int]],
         prefix: Sequence[int],
         titles: Sequence[str] | None = None,
         index: ItemTokens | None = None,
-        speech: Any = None,
+        decoder: Any = None,
     ) -> list[Response]:
         """Responses, with the likeliest items where `beams` asks for them.
 
         Args:
             prompts: token ids.
-            spoken: what the constraint allows, an item's id tokens and the separator after them.
+            allowed_ids: what the constraint allows, an item's id tokens and the separator after them.
             prefix: the tokens before the id, forced when the decoding is constrained.
-            titles: of the items, which `title_source: lookup` alone reads.
+            titles: of the items, which `response_title: catalogue` alone reads.
             index: what names items; None for their IDs as text.
-            speech: turns ids into text; the tokenizer where None.
+            decoder: turns ids into text; the tokenizer where None.
         """
         chosen = settings.decoding_settings(self.config, self._seed("responses"))
         if self._by_vllm and self._adapter:
             python = self.config["vllm_python"]
-            texts = vllm_generate(python, self._merged(), self.tokenizer, chosen, prompts, spoken, prefix)
+            texts = vllm_generate(python, self._merged(), self.tokenizer, chosen, prompts, allowed_ids, prefix)
             return [Response(text) for text in texts]
-        speech = self.tokenizer if speech is None else speech
-        generator = make_generator(self._load(index), speech, chosen, spoken, prefix, titles)
-        return generate_responses(generator, prompts, self.config["beams"], self.show_progress)
+        decoder = self.tokenizer if decoder is None else decoder
+        generator = make_generator(self._load(index), decoder, chosen, allowed_ids, prefix, titles)
+        return generate_responses(generator, prompts, self.config["num_beams"], self.show_progress)
 
 
 _JOURNALS = ("stage.json",)  # what a stage tells of its making, seconds included

@@ -1,6 +1,6 @@
 """A run folder in memory: the files of run_folder.py as plain objects, models loaded, nothing unpickled.
 
-What of it changes while it is served (the items) stands in `stock`; all else stays. This module asks no model anything.
+What of it changes while it is served (the items) stands in `pool`; all else stays. This module asks no model anything.
 """
 
 from collections.abc import Mapping, Sequence
@@ -60,9 +60,9 @@ class LoadedRun:
 
     Args:
         manifest: where it came from.
-        stock: the items it was trained with.
+        pool: the items it was trained with.
         model, tokenizer: the LLM with its items' tokens and its adapter; the model is None where it was not asked for.
-        index: what names the items of `stock` to the LLM; None for their IDs as text.
+        index: what names the items of `pool` to the LLM; None for their IDs as text.
         row_norm: length of the rows of items' tokens; 0 where there are none.
         codes: gives new items their codes, where these name items.
         title_model, clip, memory: None where the run has none.
@@ -74,7 +74,7 @@ class LoadedRun:
     """
 
     manifest: Manifest
-    stock: ItemPool
+    pool: ItemPool
     model: Any
     tokenizer: Any
     index: ItemTokens | None
@@ -139,14 +139,14 @@ def _load(manifest: Manifest, wanted: bool) -> LoadedRun:
     name = str(source or manifest.content["backbone"]["name"])
     backbone = load_backbone(name, **settings["backbone"]) if wanted else None
     tokenizer = load_tokenizer(name) if backbone is None else backbone.tokenizer
-    stock = _stock(own, vectors)
+    pool = _stock(own, vectors)
     prompt = PromptSettings(**{**settings["prompt"], "attributes": tuple(settings["prompt"]["attributes"])})
-    index = _index(tokenizer, stock, vectors, settings["items"], prompt.attributes)
+    index = _index(tokenizer, pool, vectors, settings["items"], prompt.attributes)
     row_norm = 0.0 if index is None or backbone is None else add_item_tokens(backbone, index)
     trained = settings["items"].get("trained", False)
     return LoadedRun(
         manifest=manifest,
-        stock=stock,
+        pool=pool,
         model=None if backbone is None else load_adapter(backbone, adapter, rows=trained),
         tokenizer=tokenizer,
         index=index,
@@ -157,7 +157,7 @@ def _load(manifest: Manifest, wanted: bool) -> LoadedRun:
         memory=_memory(own, vectors, settings["memory"]),
         template=settings["template"],
         prompt=prompt,
-        decoding=DecodingSettings(**settings["decoding"]),
+        decoding=DecodingSettings.from_stage_inputs(settings["decoding"]),
         mixing=RankingSettings(**settings["mixing"]),
         beams=settings["beams"],
         mask_history=settings["mask_history"],
@@ -180,7 +180,7 @@ def _stock(own: Path, vectors: Mapping[str, np.ndarray]) -> ItemPool:
 
 def _index(
     tokenizer: Any,
-    stock: ItemPool,
+    pool: ItemPool,
     vectors: Mapping[str, np.ndarray],
     settings: Mapping[str, Any],
     attributes: Sequence[str],
@@ -188,7 +188,7 @@ def _index(
     """The run's own tokens as they were written: a code computed again may be another one on another machine."""
     if settings["kind"] == "text":
         return None
-    words = item_words(tokenizer, stock.titles, stock.catalogue.attributes, attributes)
+    words = item_words(tokenizer, pool.titles, pool.catalogue.attributes, attributes)
     return ItemTokens(list(vectors["tokens"]), settings["first"], settings["new_tokens"], words, settings["key"])
 
 
@@ -203,18 +203,18 @@ def _memory(own: Path, vectors: Mapping[str, np.ndarray], settings: Mapping[str,
     return MemoryFiles(log, tuple(queries), vectors["memory"], settings["neighbors"], products)
 
 
-def make_builder(run: LoadedRun, stock: ItemPool, index: ItemTokens | None) -> PromptBuilder:
+def make_builder(run: LoadedRun, pool: ItemPool, index: ItemTokens | None) -> PromptBuilder:
     """Prompts about these items, and about no query yet."""
     template, nothing = get_template(run.template), np.zeros(0, np.int64)
-    return PromptBuilder(run.tokenizer, template, stock.catalogue, (), nothing, None, run.prompt, index)
+    return PromptBuilder(run.tokenizer, template, pool.catalogue, (), nothing, None, run.prompt, index)
 
 
-def make_memory(run: LoadedRun, stock: ItemPool, tie: np.ndarray) -> QueryProductMemory | None:
+def make_memory(run: LoadedRun, pool: ItemPool, tie: np.ndarray) -> QueryProductMemory | None:
     """The memory of live items; None where none of its products is left."""
     files = run.memory
     if files is None or run.clip is None:
         return None
-    keep = stock.live[files.log.item]
+    keep = pool.live[files.log.item]
     if not keep.any():
         return None
     log = MemoryLog(files.log.search[keep], files.log.query[keep], files.log.item[keep], files.log.position[keep])

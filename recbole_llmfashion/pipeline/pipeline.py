@@ -26,7 +26,7 @@ from recbole_llmfashion.stage_store import StageStore
 
 # The source's own run has no source, and a list that knows nothing but the generated ID has one position to give;
 # mixup_m is no input of any stage.
-ANSWERING = {"source_dataset": None, "target_log": False, "mixup_m": 1}
+ANSWERING = {"source_dataset": None, "zero_shot_target_log": False, "mixup_m": 1}
 
 
 class Pipeline:
@@ -52,33 +52,33 @@ class Pipeline:
         self.config, self.dataset, self._make_core_table = config, dataset, core_table
         texts = DatasetTexts(dataset)
         self.catalogue, self.queries = texts.catalogue, texts.queries
-        self.learned = TrainedModels(config, texts, store)
-        self.asked = Inference(config, texts, self.learned, store, dates=dataset.has_dates, remember=True)
+        self.trained = TrainedModels(config, texts, store)
+        self.inference = Inference(config, texts, self.trained, store, dates=dataset.has_dates, remember=True)
 
     @property
-    def engine(self) -> LanguageModel:
+    def llm(self) -> LanguageModel:
         """The LLM's side."""
-        return self.learned.engine
+        return self.trained.llm
 
     @property
     def memory(self) -> QueryProductMemory | None:
         """The query-product memory."""
-        return self.asked.memory
+        return self.inference.memory
 
     @property
     def builder(self) -> PromptBuilder:
         """Prompts in the backbone's ids."""
-        return self.asked.builder
+        return self.inference.builder
 
     @property
-    def book(self) -> ResponseCache:
+    def response_cache(self) -> ResponseCache:
         """Answers by prompt, as well as is known."""
-        return self.asked.book
+        return self.inference.response_cache
 
     @property
     def report(self) -> dict[str, Any]:
         """What the stages measured so far."""
-        return self.learned.report | self.asked.report
+        return self.trained.report | self.inference.report
 
     @cached_property
     def core_table(self) -> np.ndarray:
@@ -92,19 +92,19 @@ class Pipeline:
 
     def lists(self) -> Rankers:
         """The two lists and the last fallback; no prompt has an answer before `learn` brings a book that has."""
-        ids = IdList(self.core_table, self.asked.texts.tie, self.asked.near("items"))
-        return self.asked.parts(ids, self.popularity, ids.sessions())
+        ids = IdList(self.core_table, self.inference.texts.tie, self.inference.near("items"))
+        return self.inference.parts(ids, self.popularity, ids.sessions())
 
     def learn(self, train_data: LLMFashionRecDataLoader) -> Iterator[str]:
-        """The LLM's stages, as TrainedModels.learn yields them; `book` then answers as well as is known."""
-        examples = self.asked.examples(train_data)
-        for step in self.learned.learn(examples, self.asked.index, self.asked.builder.speech):
-            self.asked.new_book()
+        """The LLM's stages, as TrainedModels.learn yields them; `response_cache` then answers as well as is known."""
+        examples = self.inference.examples(train_data)
+        for step in self.trained.learn(examples, self.inference.index, self.inference.builder.decoder):
+            self.inference.reset_cache()
             yield step
 
     def answer(self, loader: LLMFashionRecDataLoader) -> None:
         """Prompts and responses for a loader's rows."""
-        self.asked.answer(loader)
+        self.inference.answer(loader)
 
 
 def answering_config(config: LLMFashionConfig) -> LLMFashionConfig:
@@ -142,32 +142,32 @@ class ZeroShot:
 
     def __init__(self, config: LLMFashionConfig, dataset: LLMFashionRecDataset, store: StageStore) -> None:
         self.config, self._dataset = answering_config(config), dataset
-        self._target_log = bool(config["target_log"])
-        self._tuned = bool(config["tuned"]) and tuned_file(self.config["dataset"], config["model"]) is not None
+        self._target_log = bool(config["zero_shot_target_log"])
+        self._tuned = bool(config["use_tuned"]) and tuned_file(self.config["dataset"], config["model"]) is not None
         rows = make_loaders(self.config)
         source_store = StageStore(stage_root(self.config), store.on_stage)
         self._source = Pipeline(self.config, rows.dataset, source_store, no_core)
         self._rows = LLMFashionRecDataLoader(self.config, rows.train._dataset, rows.train._sampler, training=True)
-        self.asked = Inference(
+        self.inference = Inference(
             self.config,
             DatasetTexts(dataset),
-            self._source.learned,
+            self._source.trained,
             store,
             dates=dataset.has_dates and rows.dataset.has_dates,
             remember=self._target_log,
         )
 
     @property
-    def book(self) -> ResponseCache:
+    def response_cache(self) -> ResponseCache:
         """Answers by prompt."""
-        return self.asked.book
+        return self.inference.response_cache
 
     @property
     def report(self) -> dict[str, Any]:
         """What the source's stages measured, and what asking the target measured."""
         report = self._source.report
         taught = {key: f"{report[key]} ({self.config['dataset']})" for key in ("clip", "title_pairs") if key in report}
-        return report | taught | self.asked.report
+        return report | taught | self.inference.report
 
     @property
     def details(self) -> dict[str, Any]:
@@ -176,8 +176,8 @@ class ZeroShot:
             "zero_shot": {
                 "source_dataset": self.config["dataset"],
                 "tuned": self._tuned,
-                "target_log": self._target_log,
-                "memory": self.asked.memory is not None,
+                "zero_shot_target_log": self._target_log,
+                "memory": self.inference.memory is not None,
                 "id_list": "the generated ID itself",
                 "mixup_m": self.config["mixup_m"],
                 "last_fallback": "popularity" if self._target_log else "a fixed order",
@@ -186,7 +186,7 @@ class ZeroShot:
 
     def lists(self) -> Rankers:
         """The generated ID alone, the target's titles by the source's title model, and the last fallback."""
-        return self.asked.parts(IdentityList(self.asked.texts.tie), self.popularity)
+        return self.inference.parts(IdentityList(self.inference.texts.tie), self.popularity)
 
     @property
     def popularity(self) -> np.ndarray:
@@ -197,9 +197,9 @@ class ZeroShot:
     def learn(self, train_data: LLMFashionRecDataLoader) -> Iterator[str]:
         """The source's stages on the source's rows; the target's are left alone. `adapter` is yielded once."""
         *_, last = self._source.learn(self._rows)
-        self.asked.new_book()
+        self.inference.reset_cache()
         yield last
 
     def answer(self, loader: LLMFashionRecDataLoader) -> None:
         """Prompts and responses for a loader's rows of the target."""
-        self.asked.answer(loader)
+        self.inference.answer(loader)

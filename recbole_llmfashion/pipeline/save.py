@@ -8,7 +8,7 @@
         memory.parquet        query, item (position), position: the training log as the memory reads it
         responses.parquet     the answers of the evaluation, by digest of the prompt
         title.faiss, items.faiss, clip.faiss, each with a .json: index: ivf or hnsw, see embedding/near.py
-        codes.faiss           item_index: semantic, the quantizer that codes of new items come from
+        codes.faiss           item_tokens: semantic, the quantizer that codes of new items come from
         title/, clip/         the title model; the text tower, where there is one
     and two parts that may lie elsewhere: `adapter` and `backbone`, stages of the store or a folder of the user's. A
     backbone of the hub is named, not kept.
@@ -29,6 +29,7 @@ import numpy as np
 import pandas as pd
 from safetensors.numpy import save_file
 
+from recbole_llmfashion.config.keys import first_release_names
 from recbole_llmfashion.pipeline import settings
 from recbole_llmfashion.pipeline.inference import Inference
 from recbole_llmfashion.pipeline.language_model import TINY_FALCON, TINY_FALCON_UNTRAINED
@@ -61,17 +62,20 @@ def write_run(
     partial = Path(tempfile.mkdtemp(prefix=".", dir=runs))
     try:
         _write_own(partial, pipeline)
-        engine = pipeline.asked.learned.engine
-        parts = {OWN: partial, "adapter": engine.adapter}
-        if Path(engine.source).is_dir():
-            parts["backbone"] = Path(engine.source)
-        clip = pipeline.asked.learned.clip
+        llm = pipeline.inference.trained.llm
+        parts = {OWN: partial, "adapter": llm.adapter}
+        if Path(llm.source).is_dir():
+            parts["backbone"] = Path(llm.source)
+        clip = pipeline.inference.trained.clip
         said = {
             "model": "LLMFashionRec",
             "dataset": dataset,
             **about,
             "versions": versions(),
-            "backbone": {"name": engine.name, "licence": licence(engine.name)},
+            "backbone": {
+                "name": first_release_names({"llm_name_or_path": llm.name})["llm_name_or_path"],
+                "licence": licence(llm.name),
+            },
             "clip": clip.source if clip else "",
             "settings": _settings(pipeline, mixing) | {"mask_history": mask_history},
         }
@@ -95,8 +99,8 @@ def _publish(partial: Path, final: Path) -> None:
 
 
 def _write_own(folder: Path, pipeline: Pipeline | ZeroShot) -> None:
-    asked = pipeline.asked
-    catalogue, learned = asked.texts.catalogue, asked.learned
+    asked = pipeline.inference
+    catalogue, learned = asked.texts.catalogue, asked.trained
     frame = pd.DataFrame({"item_id": catalogue.item_ids, "title": catalogue.titles, **catalogue.attributes})
     frame.assign(popularity=pipeline.popularity).to_parquet(folder / "catalogue.parquet", index=False)
     vectors = {"title": asked.title_matrix}
@@ -108,7 +112,7 @@ def _write_own(folder: Path, pipeline: Pipeline | ZeroShot) -> None:
             vectors["clip"] = learned.clip.encode(asked.texts.titles)
     if asked.index is not None:
         vectors["tokens"] = np.stack(asked.index.ids)
-    if asked.config["item_index"] == "semantic":
+    if asked.config["item_tokens"] == "semantic":
         learned.codes.save(folder)
     if asked.memory is not None:
         vectors["memory"] = asked.memory.key_vectors
@@ -118,7 +122,7 @@ def _write_own(folder: Path, pipeline: Pipeline | ZeroShot) -> None:
         for suffix in (".faiss", ".json"):
             shutil.copyfile(index / f"{name}{suffix}", folder / f"{name}{suffix}")
     learned.title_model.save(folder / "title")
-    asked.book.save(folder)
+    asked.response_cache.save(folder)
 
 
 def _memory_frame(asked: Inference) -> pd.DataFrame:
@@ -129,30 +133,30 @@ def _memory_frame(asked: Inference) -> pd.DataFrame:
 
 def _settings(pipeline: Pipeline | ZeroShot, mixing: RankingSettings) -> dict[str, Any]:
     """Everything that decides an answer and a list, as the plain arguments of what reads it."""
-    config, asked = pipeline.config, pipeline.asked
+    config, asked = pipeline.config, pipeline.inference
     return {
-        "template": config["template"],
+        "template": config["prompt_template"],
         "prompt": asdict(asked.builder.settings),
         "items": _naming(asked),
         "memory": {
             "neighbors": config["memory_neighbors"],
             "products": config["memory_products"],
-            "depth": config["memory_depth"],
+            "depth": config["memory_list_size"],
         },
         "backbone": {"quantization": config["quantization"], "compute_dtype": config["compute_dtype"]},
-        "decoding": asdict(settings.decoding_settings(config, stage_seed(config["seed"], "responses"))),
-        "beams": config["beams"],
+        "decoding": settings.decoding_settings(config, stage_seed(config["seed"], "responses")).stage_inputs(),
+        "beams": config["num_beams"],
         "mixing": asdict(mixing),
-        **({} if config["index"] == "flat" else {"index": config["index"]}),
+        **({} if config["ann_index"] == "flat" else {"index": config["ann_index"]}),
     }
 
 
 def _naming(asked: Inference) -> dict[str, Any]:
     """What names items to the LLM, and whether its adapter holds rows of these items' tokens."""
-    kind, index = asked.config["item_index"], asked.index
+    kind, index = asked.config["item_tokens"], asked.index
     if index is None:
         return {"kind": kind}
-    made_of = json.loads((asked.learned.engine.adapter / "stage.json").read_text(encoding="utf-8"))["inputs"]["index"]
+    made_of = json.loads((asked.trained.llm.adapter / "stage.json").read_text(encoding="utf-8"))["inputs"]["index"]
     trained = made_of is not None and made_of[0] == index.key
     return {"kind": kind, "first": index.first, "new_tokens": index.new_tokens, "key": index.key, "trained": trained}
 
@@ -161,7 +165,7 @@ def licence(name: str) -> str:
     """Under which terms a backbone may be passed on, as far as this machine can know.
 
     Args:
-        name: `embedded`, `embedded-untrained`, a folder, or a name of the hub.
+        name: `tiny-falcon`, `tiny-falcon-untrained`, a folder, or a name of the hub.
     """
     if name in (TINY_FALCON, TINY_FALCON_UNTRAINED):
         return "MIT, part of this package, not trained on this dataset"

@@ -25,30 +25,30 @@ CHOICES = {
     "compute_dtype": ("auto", "bf16", "fp16", "fp32"),
     "decoding": ("constrained", "sample"),
     "generation_backend": ("transformers", "vllm"),
-    "title_source": ("generate", "lookup"),
+    "response_title": ("generated", "catalogue"),
     "prompt_dates": ("auto", True, False),
-    "template": tuple(TEMPLATES),
-    "item_index": get_args(ItemTokensName),
-    "hard_choice": ("perplexity", "random"),
-    "prompt_item": ("text", "id"),
-    "prompt_targets": (True, False),
+    "prompt_template": tuple(TEMPLATES),
+    "item_tokens": get_args(ItemTokensName),
+    "curriculum_choice": ("perplexity", "random"),
+    "prompt_item_text": (True, False),
+    "loss_on_history": (True, False),
     "ranking": get_args(Ranking),
-    "fallback": FALLBACKS,
-    "index": KINDS,
+    "empty_response_fallback": FALLBACKS,
+    "ann_index": KINDS,
     "mixup_title_start": ("m", 0),
 }
 
 AT_LEAST_ONE = (
-    "targets_per_user",
+    "prompts_per_user",
     "memory_neighbors",
     "llm_batch_size",
-    "llm_batch_targets",
+    "max_targets_per_batch",
     "generation_batch_size",
     "title_batch_size",
 )
 
 
-def check(config: LLMFashionConfig) -> None:
+def validate_config(config: LLMFashionConfig) -> None:
     """Raises UserError on a value that no stage could use, before any of them runs."""
     for key, values in CHOICES.items():
         if config[key] not in values:
@@ -59,8 +59,8 @@ def check(config: LLMFashionConfig) -> None:
     unknown = set(config["prompt_attributes"]) - set(TEXT_ATTRIBUTES)
     if unknown:
         raise UserError(f"prompt_attributes: expected some of {', '.join(TEXT_ATTRIBUTES)}, found {sorted(unknown)}")
-    if config["checkpoint_steps"] < 0:
-        raise UserError(f"checkpoint_steps: expected 0 or more, found {config['checkpoint_steps']}")
+    if config["save_steps"] < 0:
+        raise UserError(f"save_steps: expected 0 or more, found {config['save_steps']}")
     if not 1 <= config["num_train_workers"] <= config["llm_batch_size"]:
         raise UserError(
             f"num_train_workers: expected 1 to llm_batch_size ({config['llm_batch_size']}), which they share, found "
@@ -106,7 +106,7 @@ def prompt_settings(config: LLMFashionConfig, has_dates: bool) -> PromptSettings
         max_new_tokens=config["max_new_tokens"],
         dates=has_dates if dates == "auto" else dates,
         recalled=config["memory_products"],
-        item_text=config["prompt_item"] == "text",
+        item_text=config["prompt_item_text"],
     )
 
 
@@ -120,14 +120,14 @@ def finetune_settings(config: LLMFashionConfig, seed: int, examples: Sequence[Ex
         lora_target_modules=targets if targets == "auto" else tuple(targets),
         learning_rate=config["llm_learning_rate"],
         epochs=config["llm_epochs"],
-        hard_share=config["hard_share"],
-        hard_epochs=config["hard_epochs"],
-        hard_choice=config["hard_choice"],
-        batch_size=prompts_a_batch(examples, config["llm_batch_size"], config["llm_batch_targets"]),
-        gradient_accumulation=config["gradient_accumulation"],
+        curriculum_share=config["curriculum_share"],
+        curriculum_epochs=config["curriculum_epochs"],
+        curriculum_choice=config["curriculum_choice"],
+        batch_size=prompts_a_batch(examples, config["llm_batch_size"], config["max_targets_per_batch"]),
+        gradient_accumulation_steps=config["gradient_accumulation_steps"],
         weight_decay=config["llm_weight_decay"],
         gradient_checkpointing=config["gradient_checkpointing"],
-        row_rate=config["llm_row_rate"],
+        item_embedding_lr=config["item_embedding_lr"],
         seed=seed,
     )
 
@@ -141,5 +141,5 @@ def decoding_settings(config: LLMFashionConfig, seed: int) -> DecodingSettings:
         top_p=config["top_p"],
         batch_size=config["generation_batch_size"],
         seed=seed,
-        title_source=config["title_source"],
+        response_title=config["response_title"],
     )

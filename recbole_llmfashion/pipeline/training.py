@@ -109,13 +109,13 @@ class TrainedModels:
         return self.title_model.encode(self.texts.titles, show_progress=self.show_progress)
 
     @cached_property
-    def engine(self) -> LanguageModel:
+    def llm(self) -> LanguageModel:
         """The LLM's side: backbone, adapter, generator."""
         return LanguageModel(self.config, self.store)
 
     @cached_property
     def codes(self) -> ResidualCodes:
-        """Centres of the catalogue's title embeddings, which `item_index: semantic` names items by."""
+        """Centres of the catalogue's title embeddings, which `item_tokens: semantic` names items by."""
         # by the fixed order of items: a catalogue's own may tell time, and the centres' numbers would follow it
         ordered = self.title_matrix[np.argsort(self.texts.tie)]
         folder = self.store.get(
@@ -124,11 +124,11 @@ class TrainedModels:
         self.codes_key = folder.name
         return ResidualCodes.load(folder)
 
-    def learn(self, examples: Sequence[Example], index: ItemTokens | None, speech: Any) -> Iterator[str]:
+    def learn(self, examples: Sequence[Example], index: ItemTokens | None, decoder: Any) -> Iterator[str]:
         """The LLM's stages. `backbone` is yielded before one that costs time, `adapter` always; the engine then answers
         as well as is known: with its backbone alone, with its adapter."""
-        if self.engine.prepare(examples, index, speech):
+        if self.llm.prepare(examples, index, decoder):
             yield "backbone"
-        self.engine.finetune()
-        self.report |= self.engine.report
+        self.llm.finetune()
+        self.report |= self.llm.report
         yield "adapter"

@@ -135,7 +135,7 @@ class PromptBuilder:
         self._queries, self._query_of_search = tuple(queries), query_of_search
         self._searched = Ragged.tokenized(self._tokenizer, [f" {self.clean(query)}" for query in self._queries])
 
-    def about(
+    def with_queries(
         self, queries: Sequence[str], query_of_search: np.ndarray, memory: QueryProductMemory | None
     ) -> "PromptBuilder":
         """The same builder for other searches, its items' pieces shared; arguments as in the constructor."""
@@ -145,14 +145,14 @@ class PromptBuilder:
         return other
 
     @property
-    def speech(self) -> Any:
+    def decoder(self) -> Any:
         """What turns generated ids into text: the tokenizer, or a ItemDecoder where items have tokens of their own."""
         if self.index is None:
             return self._tokenizer
         return ItemDecoder(self._tokenizer, self.item_ids, self.item_tokens, self.index.first)
 
     @property
-    def spoken(self) -> list[list[int]]:
+    def allowed_ids(self) -> list[list[int]]:
         """What a constrained response may say after `id_prefix`, by catalogue position: an id and the separator."""
         return [[*ids, *self.separator] for ids in self.item_ids]
 

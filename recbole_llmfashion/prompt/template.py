@@ -97,16 +97,16 @@ def prompt_safe_ids(item_ids: Sequence[str], special_tokens: Iterable[str]) -> l
     An id that holds a mark of the template is rewritten; where that makes two equal, the later gets a number.
     """
     special_tokens = tuple(special_tokens)
-    spoken = [sanitize(item_id, special_tokens, joiner="_", limit=len(item_id) * 2) or "_" for item_id in item_ids]
-    taken = set(spoken)
-    if len(taken) == len(spoken):
-        return spoken
+    allowed_ids = [sanitize(item_id, special_tokens, joiner="_", limit=len(item_id) * 2) or "_" for item_id in item_ids]
+    taken = set(allowed_ids)
+    if len(taken) == len(allowed_ids):
+        return allowed_ids
     seen: set[str] = set()
-    for i, name in enumerate(spoken):
+    for i, name in enumerate(allowed_ids):
         number = 1
         while name in seen or (number > 1 and name in taken):
             number += 1
-            name = f"{spoken[i]}_{number}"
+            name = f"{allowed_ids[i]}_{number}"
         seen.add(name)
-        spoken[i] = name
-    return spoken
+        allowed_ids[i] = name
+    return allowed_ids

@@ -12,7 +12,7 @@ def training_rows(users: np.ndarray, purchase: np.ndarray, per_user: int) -> np.
     Args:
         users: [n] of the training rows, each user's in order of time.
         purchase: [n] 1 where the row's target is a purchase.
-        per_user: docs/method.md's targets_per_user; 1 is the paper's.
+        per_user: docs/method.md's prompts_per_user; 1 is the paper's.
 
     Returns:
         row indices, ascending.

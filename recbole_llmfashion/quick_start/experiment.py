@@ -113,7 +113,7 @@ def _run(
         trainer = make_trainer(config, model, spec.trainer)
         loaders = _own_loaders(config, spec, loaders)
         assert isinstance(trainer, StagedTrainer)
-        trainer.provide(loaders, store, lambda: _core_table(config, store))
+        trainer.set_data(loaders, store, lambda: _core_table(config, store))
         valid = dict(trainer.fit(loaders.train, loaders.valid, callback_fn=callback_fn)[1])
     metrics: dict[str, float] = {}
     ranks = pd.DataFrame(columns=RANK_COLUMNS)
@@ -121,14 +121,14 @@ def _run(
         trainer.eval_collector.data_collect(loaders.train)
         metrics, ranks = _test(trainer, config, loaders)
         if isinstance(trainer, StagedTrainer):
-            details |= trainer.details(loaders)
+            details |= trainer.result_details(loaders)
     details |= {"mask_history": True} if config["mask_history"] else {}
     if keep:
         about = {"seed": config["seed"], "metrics": metrics, "keys": _given(config)}
-        run = trainer.keep(store.root.parent / "runs", about) if isinstance(trainer, StagedTrainer) else folder
+        run = trainer.save_run(store.root.parent / "runs", about) if isinstance(trainer, StagedTrainer) else folder
         details |= {"run": str(run)} if run is not None else {}
-    searched = config["model"] if spec.trainer is None else spec.trainer.searched
-    if config["tuned"] and searched:
+    searched = config["model"] if spec.trainer is None else spec.trainer.tuned_as
+    if config["use_tuned"] and searched:
         details["tuned"] = tuned_file(config["dataset"], searched) is not None
     details["rows"] = {
         "users_left_out": loaders.dataset.left_out,

@@ -50,7 +50,7 @@ def fused_order(order: ItemOrder, lists: Mapping[str, Tensor], weights: Mapping[
     items = torch.full_like(held, -1).scatter_(1, numbers, held)
     numbered = torch.where(held < 0, -1, numbers).split([found.shape[1] for found in lists.values()], dim=1)
     scores = fused_scores(dict(zip(lists, numbered, strict=True)), weights, held.shape[1])
-    best = best_first(scores, order.places(items.clamp(min=0)))
+    best = best_first(scores, order.positions(items.clamp(min=0)))
     return HeadThenRest(torch.where(scores > 0, items, -1).gather(1, best), order)
 
 

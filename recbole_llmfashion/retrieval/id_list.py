@@ -79,4 +79,4 @@ class IdentityList:
         Args:
             items: [B] int64 positions; a row of -1 (no ID) gets some order, which the caller must mask.
         """
-        return HeadThenRest(items.clamp(min=0)[:, None], self._order.times(len(items)))
+        return HeadThenRest(items.clamp(min=0)[:, None], self._order.repeat(len(items)))

@@ -24,10 +24,10 @@ class ItemOrder(Protocol):
     def top(self, k: int) -> Tensor:
         """[B, min(k, N)] int64 positions, best first."""
 
-    def places(self, items: Tensor) -> Tensor:
+    def positions(self, items: Tensor) -> Tensor:
         """[B, T] int64 of items [B, T] in 0..N-1: numbers by which a row's items sort, best first."""
 
-    def ahead(self, target: Tensor, but: Tensor) -> Tensor:
+    def count_before(self, target: Tensor, but: Tensor) -> Tensor:
         """[B] how many items stand before target [B], without those of `but` [B, X] (-1 for none, none twice)."""
 
     def rows(self, chosen: Tensor) -> "ItemOrder":
@@ -45,7 +45,7 @@ class ConstantOrder:
         self._order, self._count = order, 1
         self._place = torch.empty_like(order).scatter_(0, order, torch.arange(len(order)))
 
-    def times(self, count: int) -> "ConstantOrder":
+    def repeat(self, count: int) -> "ConstantOrder":
         """The same in so many rows."""
         more = copy(self)
         more._count = count
@@ -60,11 +60,11 @@ class ConstantOrder:
         """See ItemOrder."""
         return self._order[:k].expand(self._count, -1)
 
-    def places(self, items: Tensor) -> Tensor:
+    def positions(self, items: Tensor) -> Tensor:
         """See ItemOrder."""
         return self._place[items]
 
-    def ahead(self, target: Tensor, but: Tensor) -> Tensor:
+    def count_before(self, target: Tensor, but: Tensor) -> Tensor:
         """See ItemOrder."""
         own = self._place[target]
         before = (but >= 0) & (self._place[but.clamp(min=0)] < own[:, None])
@@ -72,7 +72,7 @@ class ConstantOrder:
 
     def rows(self, chosen: Tensor) -> "ConstantOrder":
         """See ItemOrder."""
-        return self.times(int(chosen.sum()))
+        return self.repeat(int(chosen.sum()))
 
 
 class HeadThenRest:
@@ -99,12 +99,12 @@ class HeadThenRest:
             self._first[:, :k] if enough else drop_duplicates(torch.cat([self._first, self._rest.top(k)], dim=1))[:, :k]
         )
 
-    def places(self, items: Tensor) -> Tensor:
+    def positions(self, items: Tensor) -> Tensor:
         """See ItemOrder."""
         place = positions_in(self._first, items)
-        return torch.where(place < 0, self._first.shape[1] + self._rest.places(items), place)
+        return torch.where(place < 0, self._first.shape[1] + self._rest.positions(items), place)
 
-    def ahead(self, target: Tensor, but: Tensor) -> Tensor:
+    def count_before(self, target: Tensor, but: Tensor) -> Tensor:
         """See ItemOrder."""
         place = positions_in(self._first, target[:, None])
         counted = (self._first >= 0) & (positions_in(but, self._first) < 0)
@@ -113,7 +113,7 @@ class HeadThenRest:
         behind = place[:, 0] < 0
         if behind.any():
             passed = drop_duplicates(torch.cat([self._first, but], dim=1)[behind])
-            found[behind] += self._rest.rows(behind).ahead(target[behind], passed)
+            found[behind] += self._rest.rows(behind).count_before(target[behind], passed)
         return found
 
     def rows(self, chosen: Tensor) -> "HeadThenRest":
@@ -144,18 +144,18 @@ class PerRowOrder:
             found[mask] = order.top(k)
         return found
 
-    def places(self, items: Tensor) -> Tensor:
+    def positions(self, items: Tensor) -> Tensor:
         """See ItemOrder."""
         found = torch.empty_like(items)
         for mask, order in self._parts:
-            found[mask] = order.places(items[mask])
+            found[mask] = order.positions(items[mask])
         return found
 
-    def ahead(self, target: Tensor, but: Tensor) -> Tensor:
+    def count_before(self, target: Tensor, but: Tensor) -> Tensor:
         """See ItemOrder."""
         found = torch.empty_like(target)
         for mask, order in self._parts:
-            found[mask] = order.ahead(target[mask], but[mask])
+            found[mask] = order.count_before(target[mask], but[mask])
         return found
 
     def rows(self, chosen: Tensor) -> "PerRowOrder":
@@ -193,7 +193,7 @@ def rank_among(order: ItemOrder, target: Tensor, left_out: Tensor, tie: Tensor) 
         tie: [N] int64, see `tie_rank`.
     """
     out = (left_out == target[:, None]).any(dim=1)
-    ranks = order.ahead(target, left_out) + 1
+    ranks = order.count_before(target, left_out) + 1
     listed = left_out >= 0
     before = (listed & (tie[left_out.clamp(min=0)] < tie[target][:, None])).sum(dim=1)
     return torch.where(out, order.shape[1] - listed.sum(dim=1) + before + 1, ranks)

@@ -146,7 +146,7 @@ def rank(
     by_title = title_list([answer.title or "" for answer in answers])
     has_id, has_title = positions >= 0, torch.tensor([answer.title is not None for answer in answers])
     recalled = asked.recalled if mixing.use_memory else torch.zeros_like(asked.recalled)
-    fallback = HeadThenRest(recalled - 1, parts.popular(tie).times(len(answers)))
+    fallback = HeadThenRest(recalled - 1, parts.popular(tie).repeat(len(answers)))
     lists: dict[str, Tensor] = {}
     order: ItemOrder
     if mixing.ranking == "id":

@@ -94,12 +94,12 @@ class ScoredOrder:
             items, scores = items.gather(1, order), scores.gather(1, order)
         return items
 
-    def places(self, items: Tensor) -> Tensor:
+    def positions(self, items: Tensor) -> Tensor:
         """See Order."""
         order = best_first(self._table.of(self._queries, items), self._table.tie[items])
         return torch.empty_like(order).scatter_(1, order, torch.arange(items.shape[1]).expand(items.shape))
 
-    def ahead(self, target: Tensor, but: Tensor) -> Tensor:
+    def count_before(self, target: Tensor, but: Tensor) -> Tensor:
         """See Order."""
         table, found = self._table, torch.zeros_like(target)
         own: Tensor | None = None

@@ -44,9 +44,9 @@ def _tokens(ids: list[np.ndarray]) -> np.ndarray:
     return np.unique(np.concatenate([*ids, np.zeros(0, np.int64)])).astype(np.int64)
 
 
-def _words(run: LoadedRun, index: ItemTokens, stock: ItemPool, came: np.ndarray) -> list[np.ndarray]:
+def _words(run: LoadedRun, index: ItemTokens, pool: ItemPool, came: np.ndarray) -> list[np.ndarray]:
     """The words of all items, those of `came` read anew."""
-    columns = {name: [texts[i] for i in came] for name, texts in stock.catalogue.attributes.items()}
-    made = item_words(run.tokenizer, [stock.titles[i] for i in came], columns, run.prompt.attributes)
+    columns = {name: [texts[i] for i in came] for name, texts in pool.catalogue.attributes.items()}
+    made = item_words(run.tokenizer, [pool.titles[i] for i in came], columns, run.prompt.attributes)
     words = dict(enumerate(index.words)) | dict(zip(came.tolist(), made, strict=True))
-    return [words[i] for i in range(len(stock.live))]
+    return [words[i] for i in range(len(pool.live))]

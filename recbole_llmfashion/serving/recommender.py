@@ -43,13 +43,13 @@ class Explanation:
     """All that became of a session, for whoever shows more than a list.
 
     Args:
-        desk: what was asked; its positions are those of the reply.
+        state: what was asked; its positions are those of the reply.
         session: as it was read.
         reply: the answer and what it was ranked by.
         masked: positions that `mask_history` leaves out of the list.
     """
 
-    desk: ServingState
+    state: ServingState
     session: Session
     reply: RankedReply
     masked: frozenset[int]
@@ -63,7 +63,7 @@ class Recommender:
     """
 
     def __init__(self, run: LoadedRun) -> None:
-        self._run, self._desk = run, ServingState(run, run.stock, run.index)
+        self._run, self._state = run, ServingState(run, run.pool, run.index)
         self._asking, self._changing = Lock(), Lock()
         self._validity, self._counts = ResponseStats(), Counter[str]()
 
@@ -87,9 +87,9 @@ class Recommender:
         return dict(self._counts) | dict(self._validity.counts)
 
     @property
-    def desk(self) -> ServingState:
+    def state(self) -> ServingState:
         """What answers now; a change of the items puts another one in its place."""
-        return self._desk
+        return self._state
 
     def recommend(
         self, actions: Iterable[Any], k: int = 10, *, now: float | None = None, explain: bool = False
@@ -117,23 +117,23 @@ class Recommender:
             for each, its list, or the error that `recommend` would raise; one that is wrong leaves the others alone.
         """
         with self._asking:
-            desk = self._desk
-            read = [self._read(ask, desk) for ask in asked]
+            state = self._state
+            read = [self._read(ask, state) for ask in asked]
             good = [made for made in read if not isinstance(made, UserError)]
-            replies = iter(desk.replies([session for session, _ in good], self._validity))
+            replies = iter(state.replies([session for session, _ in good], self._validity))
             for session, _ in good:
                 self._count(session)
         answers: list[RecommendResponse | UserError] = []
         for ask, made in zip(asked, read, strict=True):
-            answers.append(made if isinstance(made, UserError) else self._listed(ask, desk, next(replies), *made))
+            answers.append(made if isinstance(made, UserError) else self._listed(ask, state, next(replies), *made))
         return answers
 
-    def _read(self, ask: RecommendRequest, desk: ServingState) -> tuple[Session, frozenset[int]] | UserError:
+    def _read(self, ask: RecommendRequest, state: ServingState) -> tuple[Session, frozenset[int]] | UserError:
         """The session and what its list leaves out, or what is wrong with it."""
         try:
-            session = make_session(ask.actions, desk.stock.positions, ask.now)
+            session = make_session(ask.actions, state.pool.positions, ask.now)
             masked = self._masked(session)
-            _check_k(ask.k, int(desk.stock.live.sum()), len([item for item in masked if desk.stock.live[item]]))
+            _check_k(ask.k, int(state.pool.live.sum()), len([item for item in masked if state.pool.live[item]]))
         except UserError as error:
             return error
         return session, masked
@@ -143,35 +143,35 @@ class Recommender:
         return frozenset(session.items() if self._run.mask_history else ())
 
     def _listed(
-        self, ask: RecommendRequest, desk: ServingState, reply: RankedReply, session: Session, masked: frozenset[int]
+        self, ask: RecommendRequest, state: ServingState, reply: RankedReply, session: Session, masked: frozenset[int]
     ) -> RecommendResponse:
         head = reply.top(ask.k + len(masked))
         lines = [(place, item) for place, item in enumerate(head) if item not in masked]
-        told = self._told(desk, reply) if ask.explain else (None, None)
+        told = self._told(state, reply) if ask.explain else (None, None)
         return RecommendResponse(
-            [_line(reply, desk, place, item, *told) for place, item in lines[: ask.k]], dict(session.left_out)
+            [_line(reply, state, place, item, *told) for place, item in lines[: ask.k]], dict(session.left_out)
         )
 
-    def look(
-        self, actions: Iterable[Any], *, now: float | None = None, hear: Callable[[str], None] | None = None
+    def explain(
+        self, actions: Iterable[Any], *, now: float | None = None, on_text: Callable[[str], None] | None = None
     ) -> Explanation:
         """As `recommend`, with everything that led to the list.
 
         Args:
             actions, now: as there.
-            hear: told the answer while it is generated, see `ServingState.reply`.
+            on_text: told the answer while it is generated, see `ServingState.reply`.
 
         Raises:
             UserError: an action of another shape.
         """
         with self._asking:
-            desk = self._desk
-            session = make_session(actions, desk.stock.positions, now)
-            reply = desk.reply(session, self._validity, hear)
+            state = self._state
+            session = make_session(actions, state.pool.positions, now)
+            reply = state.reply(session, self._validity, on_text)
             self._count(session)
-        return Explanation(desk, session, reply, self._masked(session))
+        return Explanation(state, session, reply, self._masked(session))
 
-    def find(self, query: str, k: int) -> list[int]:
+    def search(self, query: str, k: int) -> list[int]:
         """What a shop's search would show: the memory's products for a query, then what the title model puts next.
 
         Args:
@@ -179,21 +179,21 @@ class Recommender:
             k: items.
 
         Returns:
-            at most k positions in the stock of `desk`, best first.
+            at most k positions in the stock of `state`, best first.
         """
         with self._asking:
-            return self._desk.find(sanitize(query), k)
+            return self._state.search(sanitize(query), k)
 
     def _count(self, session: Session) -> None:
         self._counts.update({"sessions": 1, "empty_sessions": int(not len(session.events))})
         self._counts.update(session.left_out)
 
     @staticmethod
-    def _told(desk: ServingState, reply: RankedReply) -> tuple[str | None, str | None]:
+    def _told(state: ServingState, reply: RankedReply) -> tuple[str | None, str | None]:
         """The prompt as text, and the response; nothing where nothing was asked."""
         if reply.prompt is None:
             return None, None
-        return desk.speech.decode(reply.prompt.ids.tolist(), clean_up_tokenization_spaces=False), reply.response
+        return state.decoder.decode(reply.prompt.ids.tolist(), clean_up_tokenization_spaces=False), reply.response
 
     def add_items(self, frame: pd.DataFrame) -> None:
         """New items, recommendable from the next call on; removed ones come back with the texts of the frame.
@@ -206,15 +206,15 @@ class Recommender:
         """
         run, clip = self._run, self._run.clip
         with self._changing:
-            before = self._desk
-            stock = before.stock.with_items(frame, run.title_model.encode, clip.encode if clip else None)
-            self._desk = ServingState(run, stock, self._name(before, stock), before)
+            before = self._state
+            pool = before.pool.with_items(frame, run.title_model.encode, clip.encode if clip else None)
+            self._state = ServingState(run, pool, self._name(before, pool), before)
 
-    def _name(self, before: ServingState, stock: ItemPool) -> ItemTokens | None:
+    def _name(self, before: ServingState, pool: ItemPool) -> ItemTokens | None:
         """What names the items of a stock with more of them; the model knows their tokens then."""
         if before.index is None:
             return None
-        index, tokens = more_names(self._run, before.index, before.stock, stock)
+        index, tokens = more_names(self._run, before.index, before.pool, pool)
         if len(tokens):
             rows = word_rows(self._run.model, index, self._run.row_norm)[tokens - index.first]
             with self._asking:
@@ -228,8 +228,8 @@ class Recommender:
             UserError: an item that is not there, or none would be left; nothing is removed then.
         """
         with self._changing:
-            before = self._desk
-            self._desk = ServingState(self._run, before.stock.without(item_ids), before.index, before)
+            before = self._state
+            self._state = ServingState(self._run, before.pool.without(item_ids), before.index, before)
 
 
 def _check_k(k: int, live: int, masked: int) -> None:
@@ -241,9 +241,9 @@ def _check_k(k: int, live: int, masked: int) -> None:
 
 
 def _line(
-    reply: RankedReply, desk: ServingState, place: int, item: int, prompt: str | None, response: str | None
+    reply: RankedReply, state: ServingState, place: int, item: int, prompt: str | None, response: str | None
 ) -> Recommendation:
-    catalogue = desk.stock.catalogue
+    catalogue = state.pool.catalogue
     score = float(len(reply.live) - place)
     return Recommendation(
         catalogue.item_ids[item], catalogue.titles[item], score, reply.list_of(item), prompt, response

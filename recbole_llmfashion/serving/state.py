@@ -69,7 +69,7 @@ class ServingState:
 
     Args:
         run: what does not change.
-        stock: what may be recommended.
+        pool: what may be recommended.
         index: what names the stock's items to the model, which knows its tokens; None for their IDs as text.
         before: a desk over the same texts whose pieces can be shared; None to tokenize every item.
 
@@ -77,56 +77,58 @@ class ServingState:
         UserError: an item whose id is too long for a response, or changes how another item is spoken of.
     """
 
-    def __init__(self, run: LoadedRun, stock: ItemPool, index: ItemTokens | None, before: "ServingState | None" = None) -> None:
-        self.run, self.stock, self.index = run, stock, index
-        self.live = np.flatnonzero(stock.live)
-        self._place = np.full(len(stock.live), -1, np.int64)
+    def __init__(
+        self, run: LoadedRun, pool: ItemPool, index: ItemTokens | None, before: "ServingState | None" = None
+    ) -> None:
+        self.run, self.pool, self.index = run, pool, index
+        self.live = np.flatnonzero(pool.live)
+        self._place = np.full(len(pool.live), -1, np.int64)
         self._place[self.live] = np.arange(len(self.live))
-        tie = tie_rank(stock.catalogue.item_ids)
-        self.memory = make_memory(run, stock, tie)
-        same_texts = before is not None and before.stock.catalogue is stock.catalogue
+        tie = tie_rank(pool.catalogue.item_ids)
+        self.memory = make_memory(run, pool, tie)
+        same_texts = before is not None and before.pool.catalogue is pool.catalogue
         self.builder: PromptBuilder = (
-            before.builder if before is not None and same_texts else make_builder(run, stock, index)
+            before.builder if before is not None and same_texts else make_builder(run, pool, index)
         )
         if before is not None:
-            _refuse_renaming(before.builder, self.builder, stock)
-        self.speech = self.builder.speech
+            _refuse_renaming(before.builder, self.builder, pool)
+        self.decoder = self.builder.decoder
         self._generator = self._make_generator()
-        self.book = ResponseCache(self._respond, remember=False)
+        self.response_cache = ResponseCache(self._respond, remember=False)
         # an answer of the evaluation holds for the items of the evaluation
-        if stock is run.stock:
-            self.book.load(run.responses)
-        self._tie = torch.from_numpy(tie_rank([stock.catalogue.item_ids[i] for i in self.live]))
+        if pool is run.pool:
+            self.response_cache.load(run.responses)
+        self._tie = torch.from_numpy(tie_rank([pool.catalogue.item_ids[i] for i in self.live]))
         self.parts = self._parts()
         self._recalls = 0
 
     def _make_generator(self) -> Generator:
         """Its responses name live items alone; a beam is a place among these."""
-        spoken, titles = self.builder.spoken, self.stock.titles
+        allowed_ids, titles = self.builder.allowed_ids, self.pool.titles
         return make_generator(
             self.run.model,
-            self.speech,
+            self.decoder,
             self.run.decoding,
-            [spoken[i] for i in self.live],
+            [allowed_ids[i] for i in self.live],
             self.builder.id_prefix.tolist(),
             [titles[i] for i in self.live],
         )
 
-    def _respond(self, prompts: Sequence[np.ndarray], hear: Callable[[str], None] | None = None) -> list[Response]:
-        return generate_responses(self._generator, prompts, self.run.beams, hear=hear)
+    def _respond(self, prompts: Sequence[np.ndarray], on_text: Callable[[str], None] | None = None) -> list[Response]:
+        return generate_responses(self._generator, prompts, self.run.beams, on_text=on_text)
 
     def _parts(self) -> Rankers:
-        run, stock, live, tie = self.run, self.stock, self.live, self._tie.numpy()
+        run, pool, live, tie = self.run, self.pool, self.live, self._tie.numpy()
         tokens = self.builder.item_tokens
-        clip, ids = None, None if stock.core is None else IdList(stock.core[live], tie, self._near("items"))
-        if stock.clip is not None and run.clip is not None:
-            clip = TitleList(stock.clip[live], run.clip.encode, tie, self._near("clip"))
+        clip, ids = None, None if pool.core is None else IdList(pool.core[live], tie, self._near("items"))
+        if pool.clip is not None and run.clip is not None:
+            clip = TitleList(pool.clip[live], run.clip.encode, tie, self._near("clip"))
         return Rankers(
-            answer=self.book,
+            answer=self.response_cache,
             position_of={tokens[position]: i for i, position in enumerate(live)},
             id_list=IdentityList(tie) if ids is None else ids,
-            title_list=TitleList(stock.title[live], run.title_model.encode, tie, self._near("title")),
-            popularity=stock.popularity[live],
+            title_list=TitleList(pool.title[live], run.title_model.encode, tie, self._near("title")),
+            popularity=pool.popularity[live],
             session_list=None if ids is None else ids.sessions(),
             id_depth=1 if ids is None else FUSED_DEPTH,
             clip_list=clip,
@@ -134,7 +136,7 @@ class ServingState:
 
     def _near(self, name: str) -> Near | None:
         """The run's own index; of other items than the run's every one is looked at."""
-        if self.run.searched == "flat" or self.stock is self.run.stock:
+        if self.run.searched == "flat" or self.pool is self.run.pool:
             return self.run.near(name)
         getLogger(__name__).warning(f"items were added or removed: the {name} list is searched without its index")
         return None
@@ -156,15 +158,15 @@ class ServingState:
         return [self._reply(one, next(responses) if one else Response(""), validity) for one in asked]
 
     def reply(
-        self, session: Session, validity: ResponseStats, hear: Callable[[str], None] | None = None
+        self, session: Session, validity: ResponseStats, on_text: Callable[[str], None] | None = None
     ) -> RankedReply:
         """The reply to one session, as `replies` gives it.
 
         Args:
-            hear: told the answer as far as it has come, while one is generated word by word; see `llm.generate`.
+            on_text: told the answer as far as it has come, while one is generated word by word; see `llm.generate`.
         """
         asked = self._ask(session) if len(session.events) else None
-        return self._reply(asked, self._answer(asked[0], hear) if asked else Response(""), validity)
+        return self._reply(asked, self._answer(asked[0], on_text) if asked else Response(""), validity)
 
     def _reply(
         self, asked: tuple[Prompt, list[int], bool] | None, response: Response, validity: ResponseStats
@@ -184,7 +186,7 @@ class ServingState:
         said = Response(reply.response, reply.beams)
         return rank(self.parts, mixing, self._tie, [said], [parse_response(reply.response)], reply.asked)
 
-    def find(self, query: str, k: int) -> list[int]:
+    def search(self, query: str, k: int) -> list[int]:
         """Positions of k live items for a search: the memory's products, then what the title model puts next.
 
         Args:
@@ -198,14 +200,14 @@ class ServingState:
     def _positions(self, order: ItemOrder, k: int) -> list[int]:
         return self.live[order.top(k)[0].numpy()].tolist()
 
-    def _answer(self, prompt: Prompt, hear: Callable[[str], None] | None) -> Response:
-        return self.book([prompt.ids], lambda prompts: self._respond(prompts, hear))[0]
+    def _answer(self, prompt: Prompt, on_text: Callable[[str], None] | None) -> Response:
+        return self.response_cache([prompt.ids], lambda prompts: self._respond(prompts, on_text))[0]
 
     def _ask(self, session: Session) -> tuple[Prompt, list[int], bool]:
         self._recalls += 1
         if self.memory is not None and self._recalls % REMEMBERED == 0:
             self.memory.forget()
-        builder = self.builder.about(session.queries, np.arange(len(session.queries)), self.memory)
+        builder = self.builder.with_queries(session.queries, np.arange(len(session.queries)), self.memory)
         recalled = builder.memory_products(session.events, training=False)
         return builder.encode(session.events, session.now, recalled), recalled, builder.knows(session.events)
 
@@ -215,8 +217,8 @@ class ServingState:
         return torch.from_numpy(places if len(places) else np.zeros(1, np.int64))[None]
 
 
-def _refuse_renaming(before: PromptBuilder, after: PromptBuilder, stock: ItemPool) -> None:
+def _refuse_renaming(before: PromptBuilder, after: PromptBuilder, pool: ItemPool) -> None:
     """Ids that hold marks of the tokenizer are rewritten; a new id may take the name that an old one got."""
     for i, (old, new) in enumerate(zip(before.item_tokens, after.item_tokens, strict=False)):
         if old != new:
-            raise UserError(f"add: a new id would rename item '{stock.catalogue.item_ids[i]}' in prompts; rename it")
+            raise UserError(f"add: a new id would rename item '{pool.catalogue.item_ids[i]}' in prompts; rename it")

@@ -30,8 +30,8 @@ FUSION = "ranking: fusion (default)"
 CHOICES = {
     "8-beams": "LLMFashionRec, ranking: beams",
     "9-fusion": FUSION,
-    "11-semantic-index": "item_index: semantic",
-    "12-text-index": "item_index: text",
+    "11-semantic-index": "item_tokens: semantic",
+    "12-text-index": "item_tokens: text",
 }
 UNTRAINED = {"10-untrained-backbone": "backbone without simulator pre-training"}  # of the backbone that ships alone
 # ReportTable 3 on luggage_bags, private data: Recall@10, NDCG@10, MRR

@@ -14,18 +14,18 @@ from recbole_llmfashion.study.request import OWN, StudyRequest
 from recbole_llmfashion.study.runner import Entry, Outcome, Runner
 
 AS_THE_PAPER: dict[str, Any] = {
-    "item_index": "text",
-    "prompt_targets": False,
+    "item_tokens": "text",
+    "loss_on_history": False,
     "decoding": "sample",
-    "title_source": "generate",
-    "beams": 0,
+    "response_title": "generated",
+    "num_beams": 0,
     "ranking": "mixup",
     "llm_epochs": 1,
 }
 CURRICULUM: dict[str, dict[str, Any]] = {
-    "uniform, then the hardest": {"hard_epochs": 3},
-    "uniform alone": {"hard_epochs": 1},
-    "uniform, then as many by chance": {"hard_epochs": 3, "hard_choice": "random"},
+    "uniform, then the hardest": {"curriculum_epochs": 3},
+    "uniform alone": {"curriculum_epochs": 1},
+    "uniform, then as many by chance": {"curriculum_epochs": 3, "curriculum_choice": "random"},
 }
 SAID = [
     Column("malformed", "answers without the format", "share"),

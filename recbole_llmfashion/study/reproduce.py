@@ -163,7 +163,7 @@ def _zero_shot_claims(request: StudyRequest, runner: Runner) -> list[Claim]:
     for target in request.options["targets"].split(","):
         chosen = [
             Entry(f"{model} on {target}", model, {"source_dataset": request.dataset, **keys}, target)
-            for model, keys in ((OWN, {"target_log": False}), ("Recformer", {}))
+            for model, keys in ((OWN, {"zero_shot_target_log": False}), ("Recformer", {}))
         ]
         numbers = _numbers([assemble.row(*pair) for pair in runner.run(chosen).items()])
         made.append(claim(f"{said}, {target}", numbers, [entry.label for entry in chosen], lambda a, b: a > b))

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from recbole_llmfashion.config.command_line import read_value, split_options
+from recbole_llmfashion.config.command_line import FLAGS, read_value, split_options
 from recbole_llmfashion.errors import UserError
 
 USAGE = (
@@ -36,7 +36,7 @@ class StudyRequest:
         seeds: how many; the first is the key `seed`, the others follow it.
         output: where its files go.
         options: what only this study takes, as text.
-        overrides: keys of properties/ for every row; `tuned` is true where it is not given.
+        overrides: keys of properties/ for every row; `use_tuned` is true where it is not given.
     """
 
     study: str
@@ -78,7 +78,7 @@ def parse(
     Raises:
         UserError: no dataset, a word that is no option, an option without its value, a number of seeds below 1.
     """
-    given = split_options(argv, ("tuned",), USAGE)
+    given = split_options(argv, FLAGS, USAGE)
     dataset = given.pop("dataset", options.get("source", ""))
     if "source" in options:
         dataset = given.get("source", dataset)
@@ -94,6 +94,6 @@ def parse(
     for name, value in own.items():
         if not value:
             raise UserError(f"command line: study {study} wants --{name}; {USAGE}")
-    overrides = {"tuned": True} | {key: read_value(key, text) for key, text in given.items()}
+    overrides = {"use_tuned": True} | {key: read_value(key, text) for key, text in given.items()}
     command = shlex.join(["recbole-llmfashion", "study", study, *argv])
     return StudyRequest(study, dataset, names, count, output, files, own, overrides, command)

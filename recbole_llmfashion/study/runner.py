@@ -15,7 +15,7 @@ import pandas as pd
 
 from recbole_llmfashion import __version__
 from recbole_llmfashion.config.configurator import LLMFashionConfig, load_config
-from recbole_llmfashion.config.keys import RUNTIME_KEYS, keys_of
+from recbole_llmfashion.config.keys import RUNTIME_KEYS, first_release_names, keys_of
 from recbole_llmfashion.data.atomic.folder import AtomicFolder, folder_sha256, read_folder
 from recbole_llmfashion.data.loaders import Loaders, find_dataset, make_loaders, stage_root
 from recbole_llmfashion.errors import UserError
@@ -101,7 +101,7 @@ class Runner:
             config, spec = self.config(entry), get_model(entry.model)
             find_dataset(config)
             if spec.trainer is not None:
-                spec.trainer.check(config)
+                spec.trainer.validate_config(config)
         outcomes: dict[str, list[Outcome]] = {}
         asked = [(entry, seed) for entry in entries for seed in self.seeds]
         for at, (entry, seed) in enumerate(asked, 1):
@@ -141,10 +141,10 @@ class Runner:
             config = self.config(entry, seed)
             known = keys_of(config.model_class) - RUNTIME_KEYS
             # a key that came later: rows that leave it at its default stay the rows that they were
-            defaults = {"mask_history": False, "index": "flat"}
+            defaults = {"mask_history": False, "ann_index": "flat"}
             known -= {key for key, value in defaults.items() if config.final_config_dict.get(key) == value}
             values = {key: config.final_config_dict.get(key) for key in sorted(known)}
-            self._values[name] = json.loads(json.dumps(values, default=str))
+            self._values[name] = json.loads(json.dumps(first_release_names(values), default=str))
         return self._values[name]
 
     def folder(self, dataset: str) -> Path:

@@ -118,7 +118,7 @@ def facts(
     lines = [TableRow("item actions that share a timestamp of their user", {"share": float(tied)}, ranked=False)]
     for protocol, keys in protocols.items():
         loaders = runner.loaders(request.dataset, **keys)
-        share = repeated_targets(dict(loaders.test._dataset.seen()), loaders.dataset.iid_field)
+        share = repeated_targets(dict(loaders.test._dataset.model_inputs()), loaders.dataset.iid_field)
         lines.append(TableRow(f"targets that stand in their history, {protocol}", {"share": share}, ranked=False))
         for part in ("train", "valid", "test"):
             count = len(getattr(loaders, part)._dataset)

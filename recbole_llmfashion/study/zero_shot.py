@@ -19,8 +19,8 @@ def variants(model: str) -> dict[str, dict[str, object]]:
     """Rows of a model by label, with their keys; none where zero-shot does not apply to it."""
     if model == OWN:
         return {
-            f"{OWN}, without the target's log": {"target_log": False},
-            f"{OWN}, with the target's log": {"target_log": True},
+            f"{OWN}, without the target's log": {"zero_shot_target_log": False},
+            f"{OWN}, with the target's log": {"zero_shot_target_log": True},
         }
     if model in RECFORMERS:
         name = label_of(model)

@@ -38,19 +38,19 @@ class LLMFashionRecTrainer(StagedTrainer):
     """RecBole's Trainer for LLMFashionRec.
 
     Attributes:
-        pipeline: the stages; set by `provide`.
+        pipeline: the stages; set by `set_data`.
     """
 
-    searched = "LLMFashionRec"
+    tuned_as = "LLMFashionRec"
     pipeline: Pipeline | ZeroShot
     model: LLMFashionRec
 
-    def provide(self, loaders: Loaders, store: StageStore, core_table: Callable[[], Any]) -> None:
+    def set_data(self, loaders: Loaders, store: StageStore, core_table: Callable[[], Any]) -> None:
         """Builds the pipeline; its config, in zero-shot the source's, is also how the model joins its lists."""
         self.pipeline = make_pipeline(self.config, loaders.dataset, store, core_table)
         self.model.configure(self.pipeline.config)
 
-    def details(self, loaders: Loaders) -> dict[str, Any]:
+    def result_details(self, loaders: Loaders) -> dict[str, Any]:
         """Both lists alone, the answers' validity, and what the stages measured."""
         generation = dict(self.model.validity.rates()) | self.pipeline.report
         alone: tuple[Ranking, ...] = ("id", "title", *ALONE.get(self.model.ranking, ()))
@@ -62,19 +62,19 @@ class LLMFashionRecTrainer(StagedTrainer):
         fusion = {"fusion": self.model.weights} if self.model.ranking == "fusion" else {}
         return {"lists": lists, "generation": generation, "mixup_validation": mixups, **fusion, **self.pipeline.details}
 
-    def keep(self, runs: Path, about: Mapping[str, Any]) -> Path:
+    def save_run(self, runs: Path, about: Mapping[str, Any]) -> Path:
         """Writes the run folder (run_folder.py)."""
         return write_run(
             runs, self.config["dataset"], self.pipeline, self.model.mixing, self.config["mask_history"], about
         )
 
     @staticmethod
-    def check(config: LLMFashionConfig) -> None:
+    def validate_config(config: LLMFashionConfig) -> None:
         """Values without meaning, and a source or a backbone that is not there, before hours of other stages."""
-        StagedTrainer.check(config)
+        StagedTrainer.validate_config(config)
         answering = answering_config(config)
-        settings.check(answering)
-        LanguageModel.check(answering)
+        settings.validate_config(answering)
+        LanguageModel.validate_config(answering)
 
     def fit(
         self, train_data: Any, valid_data: Any = None, callback_fn: ValidCallback | None = None, **kwargs: Any
@@ -84,7 +84,7 @@ class LLMFashionRecTrainer(StagedTrainer):
         valid_data = valid_data if self.pipeline.validates else None
         some = self._some_users(valid_data) if callback_fn is not None and valid_data is not None else None
         for step in self.pipeline.learn(train_data):
-            self.model.parts.answer = self.pipeline.book
+            self.model.parts.answer = self.pipeline.response_cache
             if some is not None:
                 self.eval_collector.data_collect(train_data)
                 self._report(callback_fn, step, self._valid_epoch(some)[0])
@@ -108,13 +108,13 @@ class LLMFashionRecTrainer(StagedTrainer):
         getLogger(__name__).info(f"fusion: weights {self.model.weights}; {said}")
 
     def _some_users(self, valid_data: Any) -> Any:
-        """A loader of the validation rows of report_users users, the same ones in every run; None where none is."""
+        """A loader of the validation rows of tune_report_users users, the same ones in every run; None where none is."""
         count = len(valid_data._dataset)
         if not count:
             return None
         users = valid_data._dataset.inter_feat[self.config["USER_ID_FIELD"]].numpy()
         order = tie_rank(valid_data._dataset.id2token(self.config["USER_ID_FIELD"], users).tolist())
-        rows = np.sort(np.argsort(order)[: self.config["report_users"]])
+        rows = np.sort(np.argsort(order)[: self.config["tune_report_users"]])
         part = valid_data._dataset.copy(valid_data._dataset.inter_feat[rows])
         return type(valid_data)(self.config, part, valid_data._sampler)
 

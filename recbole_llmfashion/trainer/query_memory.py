@@ -22,20 +22,20 @@ class QueryMemoryTrainer(StagedTrainer):
     """RecBole's Trainer for QueryMemory.
 
     Attributes:
-        pipeline: the stages, by the keys of LLMFashionRec; set by `provide`.
+        pipeline: the stages, by the keys of LLMFashionRec; set by `set_data`.
     """
 
-    searched = "LLMFashionRec"
+    tuned_as = "LLMFashionRec"
     pipeline: Pipeline
     model: QueryMemory
 
     @staticmethod
-    def check(config: LLMFashionConfig) -> None:
+    def validate_config(config: LLMFashionConfig) -> None:
         """Raises UserError on keys of LLMFashionRec without meaning, before any model is trained."""
-        StagedTrainer.check(config)
-        settings.check(config.sibling(LLMFashionRec))
+        StagedTrainer.validate_config(config)
+        settings.validate_config(config.sibling(LLMFashionRec))
 
-    def provide(self, loaders: Loaders, store: StageStore, core_table: Callable[[], Any]) -> None:
+    def set_data(self, loaders: Loaders, store: StageStore, core_table: Callable[[], Any]) -> None:
         """Makes the stages, or finds them made by the LLMFashionRec row; a log without searches needs none."""
         dataset = loaders.dataset
         self.pipeline = Pipeline(self.config.sibling(LLMFashionRec), dataset, store, core_table)
@@ -49,14 +49,16 @@ class QueryMemoryTrainer(StagedTrainer):
             query = queries[log.query_index[last]]
             return query, memory.top_products(query)[:shown] if memory is not None else ()
 
-        self.model.parts = QueryMemoryRankers(last_query, self.pipeline.asked.title_list() if len(log) else _no_search)
+        self.model.parts = QueryMemoryRankers(
+            last_query, self.pipeline.inference.title_list() if len(log) else _no_search
+        )
 
     def evaluate(self, eval_data: Any, load_best_model: bool = False, **kwargs: Any) -> Mapping[str, float]:
         """RecBole's evaluation; what led the rows is counted anew."""
         self.model.sources = Counter()
         return super().evaluate(eval_data, load_best_model=False, **kwargs)
 
-    def details(self, loaders: Loaders) -> dict[str, Any]:
+    def result_details(self, loaders: Loaders) -> dict[str, Any]:
         """`sources`: the share of the test rows that each source led; and where the two text models come from."""
         return {"sources": self.model.source_shares()} | self.pipeline.report
 

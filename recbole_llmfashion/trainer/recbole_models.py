@@ -145,7 +145,7 @@ def _cold_rows(config: LLMFashionConfig, loaders: Loaders) -> tuple[ColdItems, d
 
 def _with_token(config: LLMFashionConfig, train: Any, items: ColdItems) -> Any:
     """The training loader over rows in which the token stands for what it replaces."""
-    dataset = train._dataset.items_become(items.stands_for)
+    dataset = train._dataset.replace_items(items.stands_for)
     return TrainDataLoader(config, dataset, train._sampler, shuffle=config["shuffle"])
 
 

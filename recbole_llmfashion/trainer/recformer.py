@@ -33,14 +33,14 @@ class RecformerTrainer(StagedTrainer):
         pipeline: the stages that learn, the source's where there is one; set by `learn`.
     """
 
-    searched = "Recformer"  # the two read other histories by the same keys
+    tuned_as = "Recformer"  # the two read other histories by the same keys
     model: Recformer
     pipeline: RecformerPipeline
 
     @staticmethod
-    def check(config: LLMFashionConfig) -> None:
+    def validate_config(config: LLMFashionConfig) -> None:
         """Values without meaning, and a backbone or a source that is not there."""
-        StagedTrainer.check(config)
+        StagedTrainer.validate_config(config)
         check_attributes(config["recformer_attributes"])
         check_window(config["recformer_attention_window"])
         for key, values in CHOICES.items():
@@ -70,7 +70,7 @@ class RecformerTrainer(StagedTrainer):
         if config["source_dataset"]:
             source_config(config)
 
-    def provide(self, loaders: Loaders, store: StageStore, core_table: Callable[[], Any]) -> None:
+    def set_data(self, loaders: Loaders, store: StageStore, core_table: Callable[[], Any]) -> None:
         """Keeps the rows and the store."""
         self._loaders, self._store = loaders, store
 
@@ -108,12 +108,12 @@ class RecformerTrainer(StagedTrainer):
         model = type(self.model)(config, loaders.train._dataset).to(config["device"])
         trainer = make_trainer(config, model, type(self))
         assert isinstance(trainer, RecformerTrainer)
-        trainer.provide(loaders, StageStore(stage_root(config), self._store.on_stage), no_core)
+        trainer.set_data(loaders, StageStore(stage_root(config), self._store.on_stage), no_core)
         trainer.learn()
         self.pipeline = trainer.pipeline
         return TrainedRecformer(trainer.pipeline.vocabulary, trainer.pipeline.scorer.encoder)
 
-    def details(self, loaders: Loaders) -> dict[str, Any]:
+    def result_details(self, loaders: Loaders) -> dict[str, Any]:
         """What the stages measured, and where they were."""
         return self.pipeline.report | {"source": self.config["source_dataset"]}
 
@@ -136,7 +136,7 @@ def pretrain_corpus(
     """
     config = load_config(model, dataset, config_files, overrides)
     find_dataset(config)
-    RecformerTrainer.check(config)
+    RecformerTrainer.validate_config(config)
     if not config["recformer_pretrain_epochs"]:
         raise UserError("recformer_pretrain_epochs: 0 is no pre-training; set 1 or more")
     loaders = make_loaders(config)

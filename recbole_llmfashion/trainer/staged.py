@@ -13,7 +13,10 @@ from recbole_llmfashion.stage_store import StageStore
 from recbole_llmfashion.trainer.cold_token import check_cold_token
 from recbole_llmfashion.trainer.recbole_models import ValidCallback
 
-REPORTED = (*STEPS, "valid")  # what `fit` reports after; the last on every validation row, the others on report_users
+REPORTED = (
+    *STEPS,
+    "valid",
+)  # what `fit` reports after; the last on every validation row, the others on tune_report_users
 
 
 class StagedTrainer(Trainer):
@@ -23,14 +26,14 @@ class StagedTrainer(Trainer):
         searched: the model whose tuned file holds this one's keys; None where there is nothing to tune.
     """
 
-    searched: str | None = None
+    tuned_as: str | None = None
 
     @staticmethod
-    def check(config: LLMFashionConfig) -> None:
+    def validate_config(config: LLMFashionConfig) -> None:
         """Raises UserError on what can be known to be wrong before any model is trained."""
         check_cold_token(config)
 
-    def provide(self, loaders: Loaders, store: StageStore, core_table: Callable[[], Any]) -> None:
+    def set_data(self, loaders: Loaders, store: StageStore, core_table: Callable[[], Any]) -> None:
         """Hands over, before `fit`, what stages are made from.
 
         Args:
@@ -39,11 +42,11 @@ class StagedTrainer(Trainer):
             core_table: trains CORE on the same rows, or finds it trained, and gives its table [N, d].
         """
 
-    def details(self, loaders: Loaders) -> dict[str, Any]:
+    def result_details(self, loaders: Loaders) -> dict[str, Any]:
         """What only this model has to say about its evaluation on the test rows; asked after it."""
         return {}
 
-    def keep(self, runs: Path, about: Mapping[str, Any]) -> Path | None:
+    def save_run(self, runs: Path, about: Mapping[str, Any]) -> Path | None:
         """Leaves what can be served in a folder below `runs`; None where this model has nothing of the kind."""
         return None
 

@@ -65,7 +65,7 @@ def plan(argv: Sequence[str]) -> Plan:
     Raises:
         UserError: what the user can mend.
     """
-    arguments = parse(argv, flags=("tuned", "resume"), usage=USAGE, output=OUTPUT)
+    arguments = parse(argv, flags=("use_tuned", "resume"), usage=USAGE, output=OUTPUT)
     given = dict(arguments.overrides)
     chosen = options(given)
     if len(arguments.models) != 1:
@@ -76,7 +76,7 @@ def plan(argv: Sequence[str]) -> Plan:
     check_valid_metric(config)
     folder = find_dataset(config)
     if spec.trainer is not None:
-        spec.trainer.check(config)
+        spec.trainer.validate_config(config)
     if int(given.get("num_train_workers", 1)) != 1:
         raise UserError("num_train_workers: a search trains each trial in one process, and runs several trials at once")
     space = read_space(chosen.params_file, config)

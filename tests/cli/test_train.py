@@ -20,9 +20,9 @@ def test_parse():
 
 
 def test_a_flag_stands_for_itself():
-    assert parse(["--tuned", "--model=CORE", "--dataset=shoes"]).overrides == {"tuned": True}
-    assert parse(["--model=CORE", "--dataset=shoes", "--tuned"]).overrides == {"tuned": True}
-    assert parse(["--model=CORE", "--dataset=shoes", "--tuned=False"]).overrides == {"tuned": False}
+    assert parse(["--use_tuned", "--model=CORE", "--dataset=shoes"]).overrides == {"use_tuned": True}
+    assert parse(["--model=CORE", "--dataset=shoes", "--use_tuned"]).overrides == {"use_tuned": True}
+    assert parse(["--model=CORE", "--dataset=shoes", "--use_tuned=False"]).overrides == {"use_tuned": False}
 
 
 @pytest.mark.parametrize(
@@ -94,8 +94,8 @@ def test_bad_files_are_one_line(tmp_path, capsys, files, said):
         "--decoding=beam",
         "--prompt_attributes=[colour]",
         "--quantization=int8",
-        "--targets_per_user=0",
-        "--llm_batch_targets=0",
+        "--prompts_per_user=0",
+        "--max_targets_per_batch=0",
         "--show_progress=maybe",
         "--llm_name_or_path=no/such/folder/here",
     ],

@@ -109,14 +109,18 @@ def test_tuned_lies_between_the_models_yaml_and_the_users(tmp_path, monkeypatch)
     file.write_text("tuned: True\nepochs: 8\n")
     config = load_config(SASRec, "x", [str(file)], {"learning_rate": 0.25})
     assert [config[key] for key in ("n_layers", "epochs", "learning_rate")] == [1, 8, 0.25]
-    assert load_config(SASRec, "x")["n_layers"] == 2 and load_config(SASRec, "y", (), {"tuned": True})["n_layers"] == 2
-    assert load_config(CORE, "x", (), {"tuned": True})["learning_rate"] == 0.001  # another model's file is not its own
+    assert (
+        load_config(SASRec, "x")["n_layers"] == 2 and load_config(SASRec, "y", (), {"use_tuned": True})["n_layers"] == 2
+    )
+    assert (
+        load_config(CORE, "x", (), {"use_tuned": True})["learning_rate"] == 0.001
+    )  # another model's file is not its own
 
 
 def test_every_tuned_file_is_read_whole():
     for path in sorted((PROPERTIES / "tuned").glob("*/*.yaml")):
         values = read_yaml(path)
-        config = load_config(get_model(path.stem).model, path.parent.name, (), {"tuned": True})
+        config = load_config(get_model(path.stem).model, path.parent.name, (), {"use_tuned": True})
         assert values and {key: config[key] for key in values} == values, path
         assert "data sha256" in path.read_text() and str(Path.home()) not in path.read_text()
 
@@ -143,8 +147,8 @@ def test_paper_setting_is_the_papers():
     assert values["llm_name_or_path"] == "tiiuae/falcon-7b"
     paper = {
         "lora_r": 16, "lora_alpha": 16, "lora_dropout": 0.05, "llm_learning_rate": 2e-5, "llm_epochs": 1,
-        "hard_share": 0.2, "hard_epochs": 3, "max_length": 1024, "max_new_tokens": 64, "temperature": 0.05,
-        "top_p": 0.95, "decoding": "sample", "template": "paper", "item_index": "text", "prompt_item": "text",
-        "prompt_targets": False, "ranking": "mixup", "beams": 0,
+        "curriculum_share": 0.2, "curriculum_epochs": 3, "max_length": 1024, "max_new_tokens": 64, "temperature": 0.05,
+        "top_p": 0.95, "decoding": "sample", "prompt_template": "paper", "item_tokens": "text", "prompt_item_text": True,
+        "loss_on_history": False, "ranking": "mixup", "num_beams": 0,
     }  # fmt: skip
     assert {key: config[key] for key in paper} == paper

@@ -23,7 +23,7 @@ from recbole_llmfashion.llm.modeling.backbone import load_tokenizer
 from recbole_llmfashion.pipeline.language_model import LanguageModel
 from recbole_llmfashion.stage_store import StageStore
 from tests.helpers.fakes import SMALL
-from tests.helpers.training import SETTINGS, STEPS, examples, item_index
+from tests.helpers.training import SETTINGS, STEPS, examples, item_tokens
 
 cloudpickle.register_pickle_by_value(sys.modules[__name__])
 BACKBONE = str(SMALL["llm_name_or_path"])
@@ -54,13 +54,13 @@ def arm(killed, source):
     return load_tokenizer(source)
 
 
-def work(place, speech=None, **changed):
-    index = item_index(BACKBONE)
+def work(place, decoder=None, **changed):
+    index = item_tokens(BACKBONE)
     return FinetuneJob(
         BackboneSpec(BACKBONE, "none", "fp32", "cpu"),
         examples(index),
         index,
-        speech or load_tokenizer(BACKBONE),
+        decoder or load_tokenizer(BACKBONE),
         replace(SETTINGS, **changed),
         8,
         CheckpointFolder(place / "running", 2),
@@ -148,9 +148,9 @@ def test_ray_is_asked_for_several_workers_alone(tmp_path, monkeypatch, workers):
         "max_new_tokens": 9,
         "quantization": "none",
     }
-    config |= {"compute_dtype": "fp32", "device": "cpu", "checkpoint_steps": 2, "ray_address": "10.0.0.9:6379"}
+    config |= {"compute_dtype": "fp32", "device": "cpu", "save_steps": 2, "ray_address": "10.0.0.9:6379"}
     engine = LanguageModel(config | {"num_train_workers": workers}, StageStore(tmp_path))
-    engine._examples, engine._index, engine._speech, engine._finetuning = [], None, None, SETTINGS
+    engine._examples, engine._index, engine._decoder, engine._finetuning = [], None, None, SETTINGS
     engine._adapter_inputs = {"settings": "these"}
     monkeypatch.setattr(FinetuneJob, "run", lambda self, folder: asked.append(("here", self.checkpoint.path, folder)))
     monkeypatch.setattr(finetune_workers, "finetune_on_workers", lambda work, *rest: asked.append(("ray", *rest)))

@@ -82,7 +82,7 @@ def ask(model: Any, sequences: Sequence[list[int]], batch_size: int = 64, steps:
 
 
 def lookup(model: Any, sequences: Sequence[Sequence[int]], batch_size: int = 64) -> Generator:
-    settings = DecodingSettings(max_new_tokens=14, batch_size=batch_size, title_source="lookup")
+    settings = DecodingSettings(max_new_tokens=14, batch_size=batch_size, response_title="catalogue")
     return make_generator(model, Tokens(), settings, sequences, [5, 6], [f"title {i}" for i in range(len(sequences))])
 
 

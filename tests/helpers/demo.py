@@ -51,17 +51,17 @@ class FakeDesk:
         log = MemoryLog(np.zeros(len(queries), int), np.arange(len(queries)), items, np.zeros(len(queries), int))
         self.memory = QueryProductMemory(log, queries, hash_encoder, 1, 3, np.arange(6)) if queries else None
         mixed = {"ranking": "mixup", "m": 1, "k": 10, "title_start": 1, "use_memory": True, **mixing}
-        content = {"model": "LLMFashionRec", "dataset": "shoes", "seed": 1, "backbone": {"name": "embedded"}}
+        content = {"model": "LLMFashionRec", "dataset": "shoes", "seed": 1, "backbone": {"name": "tiny-falcon"}}
         self.run = SimpleNamespace(
             mixing=RankingSettings(**mixed),
             mask_history=mask_history,
             memory=SimpleNamespace(log=log, queries=tuple(queries)) if queries else None,
             manifest=SimpleNamespace(content=content),
-            decoding=SimpleNamespace(title_source="lookup", decoding="constrained"),
+            decoding=SimpleNamespace(response_title="catalogue", decoding="constrained"),
         )
-        self.stock = SimpleNamespace(catalogue=known, titles=list(known.titles))
+        self.pool = SimpleNamespace(catalogue=known, titles=list(known.titles))
         self.live = np.arange(6)
-        self.speech = SimpleNamespace(decode=lambda ids, **_: "".join(WORDS[i] for i in ids))
+        self.decoder = SimpleNamespace(decode=lambda ids, **_: "".join(WORDS[i] for i in ids))
         self._tie = TIE
         self.parts = Rankers(
             answer=lambda prompts: [],
@@ -72,38 +72,38 @@ class FakeDesk:
             id_depth=2,
         )
 
-    def find(self, query, k):
+    def search(self, query, k):
         return list(range(6))[:k] if query else [5, 4, 3, 2, 1, 0][:k]
 
 
 PROMPT = Prompt(np.arange(6), [0, 2, 3], 1, np.zeros(0, np.int64), (2, 5), 0)
 
 
-def looked(desk, text, beams=(), items=(), prompt=PROMPT, recalled=()):
+def looked(state, text, beams=(), items=(), prompt=PROMPT, recalled=()):
     """What a recommender would hand out for an answer."""
     said = Response(text, np.asarray(beams, np.int64))
     row = torch.tensor([[item + 1 for item in recalled] or [0]])
     asked = RowContext(row, torch.zeros((1, 1), dtype=torch.int64), torch.tensor([False]))
-    ranked = rank(desk.parts, desk.run.mixing, TIE, [said], [parse_response(text)], asked)
-    reply = RankedReply(ranked, desk.live, prompt, text, said.items, asked)
+    ranked = rank(state.parts, state.run.mixing, TIE, [said], [parse_response(text)], asked)
+    reply = RankedReply(ranked, state.live, prompt, text, said.items, asked)
     nothing = Events(np.zeros(0, np.int8), np.zeros(0, np.int64), np.zeros(0))
-    return Explanation(desk, Session(nothing, (), 0.0, {}), reply, frozenset(items))
+    return Explanation(state, Session(nothing, (), 0.0, {}), reply, frozenset(items))
 
 
 class FakeRecommender:
     """Says `words` one by one, then the look."""
 
-    def __init__(self, desk, look=None, words=(), error=None):
-        self.desk, self._look, self._words, self._error = desk, look, words, error
-        self.asked = []
+    def __init__(self, state, look=None, words=(), error=None):
+        self.state, self._look, self._words, self._error = state, look, words, error
+        self.inference = []
 
-    def find(self, query, k):
-        return self.desk.find(query, k)
+    def search(self, query, k):
+        return self.state.search(query, k)
 
-    def look(self, actions, *, now=None, hear=None):
-        self.asked.append(actions)
+    def explain(self, actions, *, now=None, on_text=None):
+        self.inference.append(actions)
         if self._error:
             raise self._error
         for word in self._words:
-            hear(word)
+            on_text(word)
         return self._look

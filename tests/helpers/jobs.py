@@ -11,11 +11,11 @@ from tests.helpers.fakes import SMALL
 # no click filter: serving sees every click
 KEYS = {
     **SMALL,
-    "llm_name_or_path": "embedded",
-    "beams": 100,
+    "llm_name_or_path": "tiny-falcon",
+    "num_beams": 100,
     "click_filter": "none",
     "llm_epochs": 1,
-    "hard_epochs": 1,
+    "curriculum_epochs": 1,
     "max_new_tokens": 24,
 }
 
@@ -61,14 +61,14 @@ def job(run_job):
 @pytest.fixture(scope="session")
 def text_job(run_job):
     """As in the paper: IDs as text with the items' texts behind them, and the mixup of two lists."""
-    keys = {"item_index": "text", "prompt_item": "text", "ranking": "mixup", "mixup_m": 2, "beams": 0}
+    keys = {"item_tokens": "text", "prompt_item_text": True, "ranking": "mixup", "mixup_m": 2, "num_beams": 0}
     return run_job("text", quantization="none", **keys)
 
 
 @pytest.fixture(scope="session")
 def semantic_job(run_job):
     """An item is a few codes."""
-    return run_job("semantic", quantization="none", item_index="semantic")
+    return run_job("semantic", quantization="none", item_tokens="semantic")
 
 
 @pytest.fixture

@@ -38,11 +38,11 @@ class Model:
     """As service/web.py's: says what it was asked, or fails as it is told to."""
 
     def __init__(self, error=None, delay=0.0):
-        self.error, self.delay, self.asked, self.changes, self.up = error, delay, [], [], 1
+        self.error, self.delay, self.inference, self.changes, self.up = error, delay, [], [], 1
         self.left_out = {}
 
     async def recommend(self, ask):
-        self.asked.append(ask)
+        self.inference.append(ask)
         await asyncio.sleep(self.delay)
         if self.error:
             raise self.error

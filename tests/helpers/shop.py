@@ -65,7 +65,7 @@ def loader_for(
 
 def texts(loader: LLMFashionRecDataLoader) -> list[str]:
     rows = np.arange(len(loader._dataset))
-    return [loader.builder.speech.decode(prompt.ids) for prompt, _ in loader.prompts(rows)]
+    return [loader.builder.decoder.decode(prompt.ids) for prompt, _ in loader.prompts(rows)]
 
 
 def swap(text: str, old: str, new: str) -> str:

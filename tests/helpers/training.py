@@ -24,13 +24,13 @@ ITEMS, PROMPTS = 12, 22
 # 22 prompts in batches of 5, 5, 5, 5 and 2, two batches a step: 3 steps a pass, the last of one batch; then 2 passes
 # over the hardest 7, a step each
 SETTINGS = FinetuneSettings(
-    lora_r=4, lora_dropout=0.0, learning_rate=5e-3, batch_size=5, gradient_accumulation=2, epochs=2, hard_share=1 / 3,
-    hard_epochs=4, row_rate=0.5, seed=4,
+    lora_r=4, lora_dropout=0.0, learning_rate=5e-3, batch_size=5, gradient_accumulation_steps=2, epochs=2, curriculum_share=1 / 3,
+    curriculum_epochs=4, item_embedding_lr=0.5, seed=4,
 )  # fmt: skip
 STEPS = 8
 
 
-def item_index(folder: str) -> ItemTokens:
+def item_tokens(folder: str) -> ItemTokens:
     """Twelve items of two words each."""
     rng = np.random.default_rng(1)
     first = vocabulary_size(folder, list(range(5)))
@@ -56,7 +56,7 @@ def train(
     count: int = PROMPTS,
 ) -> FinetuneLog:
     """One worker's fine-tuning, from a fresh backbone."""
-    index = item_index(folder)
+    index = item_tokens(folder)
     backbone = load_backbone(folder, "none", device="cpu")
     add_item_tokens(backbone, index)
     return finetune(backbone, examples(index, count), settings, False, lambda _: 0.5, checkpoint, ranks)

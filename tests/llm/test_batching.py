@@ -116,5 +116,7 @@ def test_a_step_divides_by_all_that_is_learned(plain: Backbone, random_examples:
     model = add_adapter(plain, FinetuneSettings(lora_dropout=0.0))
     with torch.no_grad():
         sums, counts = response_loss(model, collate(examples, 0))
-    training = TrainStep(model.train(), examples, 1e-2, 0.0, 1.0, warmup=1, total=1, micro_batch=3, row_rate=0.0)
+    training = TrainStep(
+        model.train(), examples, 1e-2, 0.0, 1.0, warmup=1, total=1, micro_batch=3, item_embedding_lr=0.0
+    )
     assert training.step([np.arange(4)]) == pytest.approx(float(sums.sum() / counts.sum()), rel=1e-5)

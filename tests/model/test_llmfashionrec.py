@@ -109,7 +109,7 @@ def test_fallbacks_are_taken_and_counted(tmp_path):
 
 
 def test_the_memory_may_be_left_out_of_the_fallback(tmp_path):
-    model = make_model(tmp_path, ["gibberish"], fallback="popularity")
+    model = make_model(tmp_path, ["gibberish"], empty_response_fallback="popularity")
     assert order(model, batch(1, recalled=[[5, 1]]))[0][0] == 1  # the most popular, though the memory had products
     rates = model.validity.rates()
     assert (rates["memory_list_rate"], rates["popularity_list_rate"]) == (0.0, 1.0)
@@ -121,11 +121,12 @@ def test_predict_is_the_score_of_the_own_item(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "keys", [{"mixup_title_start": "k"}, {"mixup_m": -1}, {"mixup_k": 0}, {"fallback": "x"}, {"index": "x"}]
+    "keys",
+    [{"mixup_title_start": "k"}, {"mixup_m": -1}, {"mixup_k": 0}, {"empty_response_fallback": "x"}, {"ann_index": "x"}],
 )
 def test_values_that_mean_nothing(keys):
     with pytest.raises(UserError, match=r"mixup|fallback|index: expected one of flat, ivf, hnsw"):
-        settings.check(load_config(LLMFashionRec, "tiny", overrides=keys))
+        settings.validate_config(load_config(LLMFashionRec, "tiny", overrides=keys))
 
 
 def test_popularity_counts_the_training_part_only(tmp_path):

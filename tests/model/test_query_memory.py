@@ -90,7 +90,7 @@ def test_the_memory_is_asked_as_the_prompt_of_an_evaluation_row_asks_it(shop, fi
     config = config_of(QueryMemory, shop, "shoes", click_filter="none")
     loaders = make_loaders(config)
     trainer = QueryMemoryTrainer(config, QueryMemory(config, loaders.train._dataset))
-    trainer.provide(loaders, StageStore(stage_root(config)), lambda: pytest.fail("CORE was asked for"))
+    trainer.set_data(loaders, StageStore(stage_root(config)), lambda: pytest.fail("CORE was asked for"))
     pipeline, feat = trainer.pipeline, loaders.test._dataset.inter_feat
     builder = SimpleNamespace(
         memory=pipeline.memory, _queries=pipeline.queries, _query_of_search=loaders.dataset.search_log.query_index
@@ -150,7 +150,7 @@ def test_without_the_memory_the_title_model_leads(tmp_path):
 def test_keys_of_the_llm_row_are_checked():
     config = load_config(QueryMemory, "x", overrides={"memory_neighbors": 0}, model_names=["LLMFashionRec"])
     with pytest.raises(UserError, match="memory_neighbors"):
-        QueryMemoryTrainer.check(config)
+        QueryMemoryTrainer.validate_config(config)
 
 
 def searched_and_bought(root, name, queries_tell):

@@ -19,7 +19,7 @@ def tokens_of(root, inter=INTER, item=ITEM, **keys):
     config = load_config(LLMFashionRec, "tiny", (), {**SMALL, **folders, **keys})
     dataset = make_loaders(config).dataset
     pipeline = Pipeline(config, dataset, StageStore(stage_root(config)), lambda: pytest.fail("CORE was asked for"))
-    index = pipeline.asked.index
+    index = pipeline.inference.index
     assert index is not None
     return {name: ids.tolist() for name, ids in zip(dataset.catalogue.item_ids, index.ids, strict=True)}, index
 

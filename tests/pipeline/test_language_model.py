@@ -20,8 +20,8 @@ CONFIG = {
     "temperature": 0.05,
     "top_p": 0.95,
     "generation_batch_size": 4,
-    "title_source": "lookup",
-    "beams": 0,
+    "response_title": "catalogue",
+    "num_beams": 0,
 }
 
 
@@ -36,9 +36,9 @@ def made(tmp_path, monkeypatch, backend):
         merges.append((backbone, adapter))
         (folder / "weights").write_text("merged")
 
-    def by_vllm(python, model, tokenizer, settings, prompts, spoken, prefix):
+    def by_vllm(python, model, tokenizer, settings, prompts, allowed_ids, prefix):
         assert (python, tokenizer, settings.max_new_tokens) == ("/opt/vllm/bin/python", "its tokenizer", 9)
-        return [f"vllm {(model / 'weights').read_text()} {len(spoken)} {prefix}" for _ in prompts]
+        return [f"vllm {(model / 'weights').read_text()} {len(allowed_ids)} {prefix}" for _ in prompts]
 
     monkeypatch.setattr(engine, "_backbone", lambda index: "backbone")
     monkeypatch.setattr(engine, "_load", lambda index: "model")
@@ -48,8 +48,8 @@ def made(tmp_path, monkeypatch, backend):
     return engine, merges
 
 
-def texts(engine, spoken):
-    return [response.text for response in engine.generate([np.arange(3)], spoken, [4])]
+def texts(engine, allowed_ids):
+    return [response.text for response in engine.generate([np.arange(3)], allowed_ids, [4])]
 
 
 def test_vllm_answers_from_a_folder_that_is_merged_once(tmp_path, monkeypatch):
@@ -66,4 +66,4 @@ def test_transformers_answers_here_and_merges_nothing(tmp_path, monkeypatch):
 
 def test_a_missing_python_is_found_before_anything_runs():
     with pytest.raises(UserError, match="vllm_python: /opt/vllm/bin/python is no file"):
-        LanguageModel.check(CONFIG)  # type: ignore[arg-type]
+        LanguageModel.validate_config(CONFIG)  # type: ignore[arg-type]

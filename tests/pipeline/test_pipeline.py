@@ -56,7 +56,7 @@ def first(shop):
 @pytest.fixture(scope="module")
 def with_log(shop, first):
     before = stages(shop, "bags")
-    result = run(shop, target_log=True)
+    result = run(shop, zero_shot_target_log=True)
     return result, asked_with(shop, before)
 
 
@@ -94,7 +94,7 @@ def test_only_the_source_learns(shop, first):
 
 def test_the_result_says_that_it_is_zero_shot(shop, first):
     assert first["zero_shot"] == {
-        "source_dataset": "shoes", "tuned": False, "target_log": False, "memory": False,
+        "source_dataset": "shoes", "tuned": False, "zero_shot_target_log": False, "memory": False,
         "id_list": "the generated ID itself", "mixup_m": 1, "last_fallback": "a fixed order",
     }  # fmt: skip
     assert "trained on the log (shoes), title pairs queries (shoes)" in (shop / "first/table.md").read_text()
@@ -114,7 +114,7 @@ def test_with_the_targets_log_its_memory_answers(shop, first, with_log):
     result, prompts = with_log
     assert set(result.reused) == LEARNED
     found = result.details["zero_shot"]
-    assert found["target_log"] and found["memory"] and found["last_fallback"] == "popularity"
+    assert found["zero_shot_target_log"] and found["memory"] and found["last_fallback"] == "popularity"
     assert len(prompts & first["prompts"]) < len(prompts) // 2
     assert {name.split("-")[0] for name in stages(shop, "bags")} == {"responses"}
 
@@ -123,7 +123,7 @@ def test_without_the_log_the_last_fallback_is_a_fixed_order(shop, first, monkeyp
     """No answer can be read, so every row is the fallback's."""
     gibberish = lambda generator, prompts, *_: [Response("gibberish")] * len(prompts)  # noqa: E731
     monkeypatch.setattr("recbole_llmfashion.pipeline.language_model.respond", gibberish)
-    result = run(shop, decoding="sample", title_source="generate")
+    result = run(shop, decoding="sample", response_title="generated")
     assert result.details["generation"]["popularity_list_rate"] == 1.0
     items = [line.split("\t")[0] for line in (shop / "bags/bags.item").read_text().splitlines()[1:]]
     ranks = tie_rank(items)
@@ -177,7 +177,7 @@ def test_without_the_log_nobody_is_told_what_others_did(shop, first, with_log):
         user: first["tops"][user] for user in kept
     }
     before = stages(shop, "bags")
-    assert set(run(shop, data="log", target_log=True).reused) == LEARNED
+    assert set(run(shop, data="log", zero_shot_target_log=True).reused) == LEARNED
     assert len(asked_with(shop, before) & with_log[1]) < len(kept)
 
 
@@ -195,14 +195,14 @@ def asked_engine(shop, **keys):
     stores = StageStore(shop / "saved/bags/stages")
     zero_shot = ZeroShot(config, make_loaders(config).dataset, stores)
     *_, last = zero_shot.learn(None)
-    asked = zero_shot.asked
+    asked = zero_shot.inference
     assert last == "adapter"
-    return asked, asked.learned.engine, asked.learned.engine._load(asked.index)
+    return asked, asked.trained.llm, asked.trained.llm._load(asked.index)
 
 
 @pytest.mark.parametrize("index", ["atomic", "semantic", "text"])
 def test_the_sources_adapter_answers_with_rows_of_the_targets_words(shop, first, index):
-    asked, engine, model = asked_engine(shop, item_index=index)
+    asked, engine, model = asked_engine(shop, item_tokens=index)
     saved = load_file(str(engine.adapter / "adapter_model.safetensors"))
     lora = {name: value for name, value in saved.items() if "lora_" in name}
     state = model.state_dict()
@@ -232,7 +232,7 @@ def test_the_keys_are_those_of_the_sources_run(tmp_path, monkeypatch):
     monkeypatch.setattr(config_module, "properties_folder", lambda: tmp_path / "properties")
     file = tmp_path / "mine.yaml"
     file.write_text("source_dataset: shoes\ntarget_log: True\nlora_r: 2\n")
-    keys = {"data_path": str(tmp_path), "tuned": True, "seed": 7}
+    keys = {"data_path": str(tmp_path), "use_tuned": True, "seed": 7}
     answering = answering_config(load_config(LLMFashionRec, "bags", [str(file)], keys))
     assert answering["mixup_m"] == 1 and answering["mixup_k"] == answering["title_hidden_size"] == 16
     own = load_config(LLMFashionRec, "shoes", [str(file)], {**keys, **ANSWERING}).final_config_dict
@@ -251,7 +251,7 @@ def test_dates_are_shown_only_where_both_have_them(tmp_path):
         keys = {**SMALL, "data_path": str(tmp_path), "checkpoint_dir": str(tmp_path / "saved"), "topk": [3]}
         config = load_config(LLMFashionRec, target, (), {**keys, "source_dataset": source})
         zero_shot = ZeroShot(config, make_loaders(config).dataset, StageStore(tmp_path / "saved" / target / "stages"))
-        assert zero_shot.asked.builder.settings.dates is dates
+        assert zero_shot.inference.builder.settings.dates is dates
 
 
 def test_a_source_that_cannot_be_one_is_said_in_one_line(tmp_path):
@@ -259,7 +259,7 @@ def test_a_source_that_cannot_be_one_is_said_in_one_line(tmp_path):
     keys = {"data_path": str(tmp_path), "topk": [3], "valid_metric": "NDCG@3"}
     for source, said in (("tiny", "is the dataset itself"), ("shoes", f"{tmp_path}/shoes is not there; make it with")):
         config = load_config(LLMFashionRec, "tiny", (), {**keys, "source_dataset": source})
-        for refuse in (LLMFashionRecTrainer.check, run_experiment):
+        for refuse in (LLMFashionRecTrainer.validate_config, run_experiment):
             with pytest.raises(UserError, match=said) as error:
                 refuse(config)
             assert "\n" not in str(error.value)

@@ -55,7 +55,7 @@ def test_an_exported_run_needs_nothing_beside_it(semantic_job, tmp_path):
             served = recommender.recommend(asked[user][0], now=asked[user][1])
             assert [line.item for line in served] == row["top"].tolist()
         recommender.add_items(pd.DataFrame({"item_id": ["NEW1"], "title": ["Red Winter Boots"]}))
-        assert len(recommender._desk.index.ids[300]) == 4 and (exported / "run/codes.faiss").is_file()
+        assert len(recommender._state.index.ids[300]) == 4 and (exported / "run/codes.faiss").is_file()
     finally:
         away.rename(job.root)
 
@@ -66,7 +66,7 @@ def test_what_the_manifest_tells(job, exported):
     assert content["metrics"]["ndcg@10"] == job.models["LLMFashionRec"]["ndcg@10"]
     assert {"python", "torch", "recbole_llmfashion"} <= content["versions"].keys()
     assert content["backbone"] == {
-        "name": "embedded",
+        "name": "tiny-falcon",
         "licence": "MIT, part of this package, not trained on this dataset",
     }
     settings, first = content["settings"], content["settings"]["items"].pop("first")
@@ -165,7 +165,9 @@ def test_clip_weights_of_this_machine_cannot_be_exported(tmp_path):
 def test_the_licence_as_far_as_it_is_known(tmp_path):
     assert licence("tiiuae/falcon-7b") == "see https://huggingface.co/tiiuae/falcon-7b"
     assert (
-        licence("embedded-untrained") == licence("embedded") == "MIT, part of this package, not trained on this dataset"
+        licence("tiny-falcon-untrained")
+        == licence("tiny-falcon")
+        == "MIT, part of this package, not trained on this dataset"
     )
     assert licence(str(tmp_path)).startswith("unknown")
     (tmp_path / "README.md").write_text("---\nlicense: apache-2.0\n---\n")

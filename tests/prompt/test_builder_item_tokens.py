@@ -38,7 +38,7 @@ def builder_of(kind: str, template: str = "compact", chosen: PromptSettings = SE
 
 
 def shown_at(builder: PromptBuilder, prompt) -> str:
-    return builder.speech.decode(prompt.ids[prompt.named])
+    return builder.decoder.decode(prompt.ids[prompt.named])
 
 
 GOLDEN = """Predict the next purchase.
@@ -112,7 +112,7 @@ def test_named_places_are_the_ids_of_the_actions_that_are_left(made, kind, templ
     marks = {"compact": ("\nclick", "\nbuy"), "paper": ("\nclicked product ID:", "\npurchased product ID:")}[template]
     at = 0
     for item in acted:
-        assert builder.speech.decode(prompt.ids[: prompt.named[at]]).endswith(marks)
+        assert builder.decoder.decode(prompt.ids[: prompt.named[at]]).endswith(marks)
         at += len(builder.item_ids[item])
     assert at == len(prompt.named)
 
@@ -122,7 +122,7 @@ def test_named_places_are_the_ids_of_the_actions_that_are_left(made, kind, templ
 def test_without_item_text_no_title_is_shown(kind, template):
     made = Events(np.array([0, 1], np.int8), np.array([2, 5]), np.full(2, NOW))
     full, bare = (
-        builder.speech.decode(builder.encode(made, NOW, [4]).ids)
+        builder.decoder.decode(builder.encode(made, NOW, [4]).ids)
         for builder in (builder_of(kind, template), builder_of(kind, template, BARE))
     )
     for text in ("title of 12", "title of 15", "title of 14", "brand12"):
@@ -136,7 +136,7 @@ def test_the_memory_shows_as_many_as_asked(recalled):
     builder = builder_of("atomic", chosen=replace(BARE, recalled=recalled))
     prompt = builder.encode(Events(np.array([2], np.int8), np.array([0]), np.full(1, NOW)), NOW, [5, 4, 3, 2, 1])
     assert prompt.items == [5, 4, 3, 2, 1][:recalled] and prompt.acted == 0 and len(prompt.named) == 0
-    lines = builder.speech.decode(prompt.ids).split("\n")
+    lines = builder.decoder.decode(prompt.ids).split("\n")
     assert [line for line in lines if line.startswith("-")] == ["- 15", "- 14", "- 13"][:recalled]
     assert ("top" in lines) == (recalled > 0)
 
@@ -152,16 +152,16 @@ def test_a_date_stands_where_the_month_or_holiday_changes(kind):
     days = [19662, 19670, 19687, 19692, 19704, 19706]  # 2023-11-01, -09, -26, 12-01, 12-13, 12-15
     made = Events(np.zeros(6, np.int8), np.arange(6), np.array(days) * DAY)
     builder = builder_of(kind, chosen=BARE)
-    lines = builder.speech.decode(builder.encode(made, days[-1] * DAY, []).ids).split("\n")
+    lines = builder.decoder.decode(builder.encode(made, days[-1] * DAY, []).ids).split("\n")
     expected = [" | Nov", "", "", " | Dec", " | Dec, near Christmas", ""]
     assert lines[1:-2] == [f"click {item}{date}" for item, date in zip(IDS, expected, strict=True)]
 
 
 def test_the_same_builder_for_other_searches_names_items_alike():
     builder = builder_of("atomic", chosen=BARE)
-    other = builder.about(["gold clutch"], np.array([0]), None)
+    other = builder.with_queries(["gold clutch"], np.array([0]), None)
     assert other.index is builder.index and other.item_ids is builder.item_ids
     made = Events(np.array([2, 0], np.int8), np.array([0, 3]), np.full(2, NOW))
-    text = other.speech.decode(other.encode(made, NOW, []).ids)
+    text = other.decoder.decode(other.encode(made, NOW, []).ids)
     assert "\nsearch gold clutch" in text and "\nclick 13" in text
-    assert "\nsearch red boots" in builder.speech.decode(builder.encode(made, NOW, []).ids)
+    assert "\nsearch red boots" in builder.decoder.decode(builder.encode(made, NOW, []).ids)

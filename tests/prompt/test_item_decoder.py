@@ -15,12 +15,14 @@ def said(text: str) -> list[int]:
     return TOKENIZER(text, add_special_tokens=False)["input_ids"]
 
 
-def speech(*items: list[int]) -> ItemDecoder:
+def decoder(*items: list[int]) -> ItemDecoder:
     return ItemDecoder(TOKENIZER, [np.array(ids, np.int32) for ids in items], NAMES[: len(items)], FIRST)
 
 
-ATOMIC = speech([FIRST + 2], [FIRST], [FIRST + 1])
-CODED = speech([FIRST, FIRST + 64, FIRST + 128], [FIRST, FIRST + 64, FIRST + 129], [FIRST + 1, FIRST + 64, FIRST + 128])
+ATOMIC = decoder([FIRST + 2], [FIRST], [FIRST + 1])
+CODED = decoder(
+    [FIRST, FIRST + 64, FIRST + 128], [FIRST, FIRST + 64, FIRST + 129], [FIRST + 1, FIRST + 64, FIRST + 128]
+)
 
 
 def test_text_alone_is_the_tokenizers():
@@ -75,10 +77,12 @@ def test_what_training_shows_is_read_whatever_names_an_item(tmp_path, kind):
     titles = ("Gilt Evening Clutch", "Norda Red Winter Boots", "Norda Blue Winter Boots", "Vela Black Sandals")
     for position, (token, title) in enumerate(zip(("16", "11", "12", "13"), titles, strict=True)):
         ids = builder.response(position)
-        assert ids[-1] == builder.speech.eos_token_id
-        assert parse_response(builder.speech.decode(ids[:-1])) == ParsedResponse(token, title, True)
-        assert builder.speech.decode(ids, skip_special_tokens=True) == f" product ID: {token}, title: {title}"
-        spoken = builder.spoken[position]
-        assert ids[len(builder.id_prefix) :][: len(spoken)].tolist() == spoken  # what the constraint allows is trained
+        assert ids[-1] == builder.decoder.eos_token_id
+        assert parse_response(builder.decoder.decode(ids[:-1])) == ParsedResponse(token, title, True)
+        assert builder.decoder.decode(ids, skip_special_tokens=True) == f" product ID: {token}, title: {title}"
+        allowed_ids = builder.allowed_ids[position]
+        assert (
+            ids[len(builder.id_prefix) :][: len(allowed_ids)].tolist() == allowed_ids
+        )  # what the constraint allows is trained
         if kind != "text":
-            assert len(spoken) == len(builder.separator) + {"atomic": 1, "semantic": 4}[kind]
+            assert len(allowed_ids) == len(builder.separator) + {"atomic": 1, "semantic": 4}[kind]

@@ -171,7 +171,7 @@ def test_a_memory_without_weight_may_still_lead_the_fallback():
 
 def test_the_fallback_by_hand():
     popular = popular_order(np.array([0, 5, 0, 0, 3, 0]), torch.arange(6))
-    assert whole(HeadThenRest(torch.tensor([[5, -1, 3], [-1, -1, -1]]), popular.times(2))).tolist() == [
+    assert whole(HeadThenRest(torch.tensor([[5, -1, 3], [-1, -1, -1]]), popular.repeat(2))).tolist() == [
         [5, 3, 1, 4, 0, 2],
         [1, 4, 0, 2, 3, 5],
     ]

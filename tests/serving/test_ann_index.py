@@ -10,7 +10,7 @@ from tests.helpers.sessions import sessions
 
 def test_the_index_is_kept_with_the_run_and_served_as_evaluated(job, run_job, monkeypatch, capsys):
     monkeypatch.setattr(approximate_index, "_FEWEST", 50)
-    found = run_job("near", "LLMFashionRec,CORE", index="ivf")
+    found = run_job("near", "LLMFashionRec,CORE", ann_index="ivf")
     row = found.models["LLMFashionRec"]
     # nothing is learned anew, and nothing of what is learned changes its name
     assert {"index_title", "index_items"} == set(row["seconds"]) - set(row["stages_reused"]) - {"total"}

@@ -44,37 +44,37 @@ def rows(recommender):
     return tables[0].detach().clone()
 
 
-def reply(desk):
-    return desk.replies([make_session([SEARCH], desk.stock.positions)], ResponseStats())[0]
+def reply(state):
+    return state.replies([make_session([SEARCH], state.pool.positions)], ResponseStats())[0]
 
 
 def test_a_new_item_has_a_token_whose_row_is_its_words(job):
     recommender = Recommender.load(job.run)
-    run, desk, before = recommender._run, recommender._desk, rows(recommender)
-    first, answer = run.index.first, reply(desk)
+    run, state, before = recommender._run, recommender._state, rows(recommender)
+    first, answer = run.index.first, reply(state)
     assert len(before) == first + 300
     recommender.add_items(TWINS)
     after = rows(recommender)
-    assert ids(recommender._desk.index)[300:] == [[first + 300], [first + 301]] and len(after) == first + 302
+    assert ids(recommender._state.index)[300:] == [[first + 300], [first + 301]] and len(after) == first + 302
     assert bool((after[: first + 300] == before).all()) and bool((after[-1] == after[-2]).all())
     assert float(after[-1].norm()) == pytest.approx(run.row_norm, rel=1e-5)
-    words = set(recommender._desk.index.words[300].tolist())
+    words = set(recommender._state.index.words[300].tolist())
     likest = (before[:first] @ after[-1] / before[:first].norm(dim=1).clamp(min=1e-9)).topk(2).indices.tolist()
     assert set(likest) <= words
-    again = reply(desk)  # a desk that was made before says what it said
+    again = reply(state)  # a desk that was made before says what it said
     assert np.array_equal(again.ranked.order, answer.ranked.order) and again.response == answer.response
 
 
 def test_tokens_stay_with_their_items(job):
     recommender = Recommender.load(job.run)
-    first, known = recommender._run.index.first, recommender._desk.stock.catalogue.item_ids
+    first, known = recommender._run.index.first, recommender._state.pool.catalogue.item_ids
     trained = rows(recommender)
     recommender.add_items(TWINS)
     recommender.remove_items(["NEW1", known[4]])
     recommender.add_items(pd.DataFrame({"item_id": ["NEW3"], "title": ["Blue Sandals"]}))
     other = rows(recommender)
     recommender.add_items(pd.DataFrame({"item_id": ["NEW1", known[4]], "title": ["Blue Sandals", "Blue Sandals"]}))
-    tokens, now = recommender._desk.index.ids, rows(recommender)
+    tokens, now = recommender._state.index.ids, rows(recommender)
     assert [tokens[i].tolist() for i in (300, 301, 302)] == [[first + 300], [first + 301], [first + 302]]
     assert tokens[4] == recommender._run.index.ids[4] and len(now) == first + 303
     assert bool((now[: first + 300] == trained).all())  # what was learned of an item stays
@@ -87,7 +87,7 @@ def test_tokens_stay_with_their_items(job):
 def test_new_items_alone_can_be_said(name, request):
     """Whatever names items: with nothing else left, the answer and the beams are the new ones."""
     recommender = Recommender.load(request.getfixturevalue(name).run)
-    known = recommender._desk.stock.catalogue.item_ids
+    known = recommender._state.pool.catalogue.item_ids
     recommender.add_items(TWINS)
     recommender.add_items(pd.DataFrame({"item_id": ["NEW3"], "title": ["Blue Sandals"]}))
     recommender.remove_items(known)
@@ -98,21 +98,21 @@ def test_new_items_alone_can_be_said(name, request):
     clicks = [{"action": "click", "item_id": item, "timestamp": 5} for item in ("NEW2", known[0])]
     prompt = recommender.recommend(clicks, 1, explain=True)[0].prompt
     assert f"click {known[0]}" in prompt and "click NEW2" in prompt
-    desk = recommender._desk
-    beams = desk.book([reply(desk).prompt.ids])[0].items
+    state = recommender._state
+    beams = state.response_cache([reply(state).prompt.ids])[0].items
     assert sorted(beams) == ([] if name == "text_job" else [0, 1, 2])
 
 
 def test_codes_of_new_items_come_from_their_titles(semantic_job):
     recommender = Recommender.load(semantic_job.run)
-    run, desk, before = recommender._run, recommender._desk, rows(recommender)
-    answer = reply(desk)
+    run, state, before = recommender._run, recommender._state, rows(recommender)
+    answer = reply(state)
     crowd = int(np.argmax([tokens[3] for tokens in run.index.ids]))  # the last one of most equal codes
-    twins = pd.DataFrame({"item_id": ["NEW1", "NEW2"], "title": [desk.stock.catalogue.titles[crowd]] * 2})
+    twins = pd.DataFrame({"item_id": ["NEW1", "NEW2"], "title": [state.pool.catalogue.titles[crowd]] * 2})
     recommender.add_items(twins)
-    tokens, after = [ids.tolist() for ids in recommender._desk.index.ids], rows(recommender)
+    tokens, after = [ids.tolist() for ids in recommender._state.index.ids], rows(recommender)
     *codes, last = tokens[crowd]
     assert tokens[300:] == [[*codes, last + 1], [*codes, last + 2]] and last == len(before) - 1
     assert len(after) == len(before) + 2 and bool((after[:-2] == before).all())
     assert after[-2:].norm(dim=1).tolist() == pytest.approx([run.row_norm] * 2, rel=1e-5)
-    assert reply(desk).response == answer.response
+    assert reply(state).response == answer.response

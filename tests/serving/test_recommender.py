@@ -27,12 +27,12 @@ def items(lines):
 def answer_with(recommender, text, beams=()):
     """Whatever is asked, this is the answer; beams are places among the live items."""
     said = Response(text, np.asarray(beams, np.int64))
-    recommender._desk.parts.answer = lambda prompts: [said] * len(prompts)
+    recommender._state.parts.answer = lambda prompts: [said] * len(prompts)
 
 
 def ranking_by(recommender, **mixing):
     """The same run with its lists joined otherwise."""
-    recommender._desk.run = replace(recommender._run, mixing=replace(recommender._run.mixing, **mixing))
+    recommender._state.run = replace(recommender._run, mixing=replace(recommender._run.mixing, **mixing))
 
 
 @pytest.mark.parametrize("regenerated", [False, True])
@@ -42,7 +42,7 @@ def test_every_test_users_list_is_the_evaluators(name, regenerated, request):
     job = request.getfixturevalue(name)
     recommender = Recommender.load(job.run)
     if regenerated:
-        recommender._desk.book._known.clear()
+        recommender._state.response_cache._known.clear()
     asked = sessions(job.data)
     assert len(job.ranks) > 10
     for user, row in job.ranks.iterrows():
@@ -67,17 +67,17 @@ def test_what_nothing_is_known_of_gets_what_is_popular(job, recommender):
     popular = items(recommender.recommend([]))
     rows = read(job.data / "shoes.inter")
     last = {row["user_id"]: i for i, row in enumerate(rows)}
-    stock = recommender._desk.stock
-    assert stock.popularity.sum() < len(rows) - len(last) + 1  # test targets are no part of it
-    counts = stock.popularity[[stock.positions[item] for item in popular]]
-    assert counts.tolist() == sorted(stock.popularity, reverse=True)[:10]
+    pool = recommender._state.pool
+    assert pool.popularity.sum() < len(rows) - len(last) + 1  # test targets are no part of it
+    counts = pool.popularity[[pool.positions[item] for item in popular]]
+    assert counts.tolist() == sorted(pool.popularity, reverse=True)[:10]
     unknown = recommender.recommend([{"action": "click", "item_id": "no such item", "timestamp": 5}])
     assert items(unknown) == popular and {line.list for line in unknown} == {"popularity"}
     assert recommender.counts["unknown_items"] == 1 and recommender.counts["empty_sessions"] == 2
 
 
 def test_a_list_is_named_by_the_list_that_weighs_most(recommender):
-    ids = recommender._desk.stock.catalogue.item_ids
+    ids = recommender._state.pool.catalogue.item_ids
     weights = {"beams": 2.0, "id": 1.0, "title": 0.0, "session": 1.5, "memory": 0.5}
     ranking_by(recommender, weights={"new": weights, "known": weights})
     answer_with(recommender, f" product ID: {ids[9]}, title: x", [7, 8])
@@ -86,7 +86,7 @@ def test_a_list_is_named_by_the_list_that_weighs_most(recommender):
     assert (told[ids[7]], told[ids[8]]) == ("beams", "beams")  # 2 / 11 and 2 / 12
     assert told[ids[5]] == "session" and told[ids[9]] in ("id", "session")  # 1.5 / 11; 1 / 11
     assert set(told.values()) == {"beams", "session", "id", "title"}
-    recalled = [ids[position] for position in recommender._desk.memory.top_products("red winter boots")]
+    recalled = [ids[position] for position in recommender._state.memory.top_products("red winter boots")]
     answer_with(recommender, "no answer")
     lines = recommender.recommend([SEARCH], 300)
     assert items(lines)[: len(recalled)] == recalled and lines[0].list == "memory" and lines[-1].list == "popularity"
@@ -99,7 +99,7 @@ def test_a_list_is_named_by_the_list_that_weighs_most(recommender):
 
 def test_a_history_mask_is_one_switch_for_both(run_job):
     """With sampled answers of random weights, most of them no answer at all, so that the fallbacks are served too."""
-    random = {"llm_name_or_path": "embedded-untrained", "decoding": "sample", "title_source": "generate"}
+    random = {"llm_name_or_path": "tiny-falcon-untrained", "decoding": "sample", "response_title": "generated"}
     masked = run_job("masked", "LLMFashionRec,SeqKNN", mask_history=True, ranking="mixup", **random)
     ranks, asked = masked.all_ranks, sessions(masked.data)
     for row in ranks.itertuples():
@@ -137,8 +137,8 @@ def test_a_new_item_is_generated_found_by_title_and_shown_in_prompts(text_recomm
 
 def test_the_constraint_knows_what_is_there(job, recommender):
     """Only three items stay: whatever the LLM wants to say, it can say no other ID."""
-    kept = recommender._desk.stock.catalogue.item_ids[:3]
-    recommender.remove_items(recommender._desk.stock.catalogue.item_ids[3:])
+    kept = recommender._state.pool.catalogue.item_ids[:3]
+    recommender.remove_items(recommender._state.pool.catalogue.item_ids[3:])
     for actions, now in list(sessions(job.data).values())[:5]:
         lines = recommender.recommend(actions, 3, now=now, explain=True)
         assert set(items(lines)) == set(kept)
@@ -151,14 +151,14 @@ def test_the_constraint_knows_what_is_there(job, recommender):
 def test_a_removed_item_is_nowhere_and_its_clicks_still_count(job, recommender):
     actions, now = sessions(job.data)[job.ranks.index[0]]
     before = recommender.recommend([*actions, SEARCH | {"timestamp": now}], 10, explain=True)
-    recalled = recommender._desk.memory.top_products("red winter boots")
-    ids = recommender._desk.stock.catalogue.item_ids
+    recalled = recommender._state.memory.top_products("red winter boots")
+    ids = recommender._state.pool.catalogue.item_ids
     gone = {*items(before), *(ids[position] for position in recalled)}
     recommender.remove_items(gone)
     assert before[0].prompt.count("\n-") == 5 < len(recalled)
     after = recommender.recommend([*actions, SEARCH | {"timestamp": now}], 300 - len(gone), explain=True)
     assert not gone & set(items(after))
-    again = recommender._desk.memory.top_products("red winter boots")
+    again = recommender._state.memory.top_products("red winter boots")
     assert len(again) > 5 and not set(again) & set(recalled)
     clicked = next(iter(gone))
     line = recommender.recommend([{"action": "click", "item_id": clicked, "timestamp": 5}], explain=True)[0]
@@ -181,7 +181,7 @@ def test_a_removed_item_comes_back_with_other_words(text_job, text_recommender):
 @given(st.lists(st.tuples(st.booleans(), st.sets(st.integers(0, 11), min_size=1, max_size=6)), max_size=4))
 def test_whatever_comes_and_goes_a_list_holds_what_is_there(served, steps):
     recommender, known = served
-    start = recommender._desk
+    start = recommender._state
     there = set(known)
     try:
         for add, numbers in steps:
@@ -197,18 +197,18 @@ def test_whatever_comes_and_goes_a_list_holds_what_is_there(served, steps):
             assert len(got) == len(there) and set(got) == there
             assert set(items(recommender.recommend([]))) <= there
     finally:
-        recommender._desk = start
+        recommender._state = start
 
 
 @pytest.fixture(scope="module")
 def served(job):
     """One recommender for many examples, each of which puts its items back."""
     recommender = Recommender.load(job.run)
-    return recommender, recommender._desk.stock.catalogue.item_ids
+    return recommender, recommender._state.pool.catalogue.item_ids
 
 
 def test_calls_beside_a_change_see_one_stock_or_the_other(recommender):
-    ids = recommender._desk.stock.catalogue.item_ids
+    ids = recommender._state.pool.catalogue.item_ids
     errors, sizes = [], set()
 
     def ask():
@@ -245,29 +245,29 @@ BAD_FRAMES = [
 @pytest.mark.parametrize(("rows", "said"), BAD_FRAMES)
 def test_bad_items_are_refused_and_change_nothing(served, rows, said):
     recommender, _ = served
-    before = recommender._desk
+    before = recommender._state
     with pytest.raises(UserError, match=said) as error:
         recommender.add_items(pd.DataFrame(rows))
-    assert "\n" not in str(error.value) and recommender._desk is before
+    assert "\n" not in str(error.value) and recommender._state is before
 
 
 def test_an_id_that_no_answer_could_spell_is_refused(text_recommender):
-    before = text_recommender._desk
+    before = text_recommender._state
     with pytest.raises(UserError, match="max_new_tokens"):
         text_recommender.add_items(pd.DataFrame([{"item_id": "N" * 5000, "title": "x"}]))
-    assert text_recommender._desk is before
+    assert text_recommender._state is before
 
 
 def test_an_item_added_twice_and_an_unknown_one_removed(served):
     recommender, known = served
-    before = recommender._desk
+    before = recommender._state
     with pytest.raises(UserError, match=f"item '{known[0]}' is there already"):
         recommender.add_items(pd.DataFrame({"item_id": ["N1", known[0]], "title": ["x", "y"]}))
     with pytest.raises(UserError, match=f"no item '{known[0]}x'; did you mean '{known[0]}'"):
         recommender.remove_items([known[1], f"{known[0]}x"])
     with pytest.raises(UserError, match="a list of item ids"):
         recommender.remove_items(known[0])
-    assert recommender._desk is before
+    assert recommender._state is before
 
 
 def test_a_title_full_of_marks_is_harmless(text_recommender):
@@ -283,9 +283,9 @@ def test_many_at_once_get_the_lists_they_get_one_by_one(job, recommender, decodi
     """No answer of the evaluation at hand; prompts of all lengths."""
     if decoding == "sample":
         run = recommender._run
-        sampled = replace(run.decoding, decoding="sample", title_source="generate", temperature=1.5)
+        sampled = replace(run.decoding, decoding="sample", response_title="generated", temperature=1.5)
         recommender = Recommender(replace(run, decoding=sampled))
-    recommender._desk.book._known.clear()
+    recommender._state.response_cache._known.clear()
     asked = [
         RecommendRequest(actions, 5 + i, now, explain=True)
         for i, (actions, now) in enumerate(sessions(job.data).values())
@@ -309,18 +309,18 @@ def test_each_list_says_what_its_session_lost(recommender):
 
 
 def test_the_llm_is_asked_once_for_a_batch(job, recommender):
-    sizes, answer = [], recommender._desk.parts.answer
-    recommender._desk.parts.answer = lambda prompts: (sizes.append(len(prompts)), answer(prompts))[1]
+    sizes, answer = [], recommender._state.parts.answer
+    recommender._state.parts.answer = lambda prompts: (sizes.append(len(prompts)), answer(prompts))[1]
     recommender.recommend_many([RecommendRequest(actions, 5, now) for actions, now in sessions(job.data).values()])
     assert sizes == [len(job.ranks)]
 
 
 def test_an_answer_reaches_the_session_that_asked(job, recommender):
     """A wrong session and an empty one among them leave the others alone."""
-    ids = recommender._desk.stock.catalogue.item_ids
+    ids = recommender._state.pool.catalogue.item_ids
     ranking_by(recommender, ranking="beams")
     answer = {}
-    recommender._desk.parts.answer = lambda prompts: [
+    recommender._state.parts.answer = lambda prompts: [
         Response(" product ID: no, title: x", np.asarray([answer.setdefault(prompt_key(prompt), len(answer))]))
         for prompt in prompts
     ]

@@ -103,10 +103,10 @@ def test_bad_words(words, said):
 
 def test_words_of_a_study():
     request = parse(
-        "zero-shot", ["--source=a", "--targets=b,c", "--tuned=False", "--epochs=3"], {"source": "", "targets": ""}
+        "zero-shot", ["--source=a", "--targets=b,c", "--use_tuned=False", "--epochs=3"], {"source": "", "targets": ""}
     )
     assert (request.dataset, request.options["targets"]) == ("a", "b,c")
-    assert request.overrides == {"tuned": False, "epochs": 3}
+    assert request.overrides == {"use_tuned": False, "epochs": 3}
     assert str(request.output) == "results/a-zero-shot"
     with pytest.raises(UserError, match="zero-shot wants --targets"):
         parse("zero-shot", ["--source=a"], {"source": "", "targets": ""})

@@ -88,10 +88,10 @@ def test_the_seven_variants_are_the_papers():
     assert ours == {
         "LLMFashionRec, ranking: beams": {"ranking": "beams"},
         "ranking: fusion (default)": {"ranking": "fusion"},
-        "item_index: semantic": {"item_index": "semantic", "ranking": "fusion"},
-        "item_index: text": {"item_index": "text", "ranking": "fusion"},
+        "item_tokens: semantic": {"item_tokens": "semantic", "ranking": "fusion"},
+        "item_tokens: text": {"item_tokens": "text", "ranking": "fusion"},
         "backbone without simulator pre-training": {
-            "llm_name_or_path": "embedded-untrained", "ranking": "fusion",
+            "llm_name_or_path": "tiny-falcon-untrained", "ranking": "fusion",
         },
     }  # fmt: skip
     assert len(list((properties_folder() / "ablation").glob("*.yaml"))) == len(keys) + len(ours)
@@ -111,7 +111,7 @@ def test_ablation_by_hand(shop, run_with):
         ranks = {
             "title": (2, 2, 2),
             "beams": (3, 3, 3),
-            "fusion": (7, 7, 7) if config["item_index"] == "text" else None,
+            "fusion": (7, 7, 7) if config["item_tokens"] == "text" else None,
         }
         return ranks.get(config["ranking"]) or (1, 1, 1)
 
@@ -125,7 +125,7 @@ def test_ablation_by_hand(shop, run_with):
     assert list(shares) == list(ablation.PAPER)
     assert cells(document.tables[2], "here") == {
         "LLMFashionRec": 1.0, "LLMFashionRec, ranking: beams": 0.5, "ranking: fusion (default)": 1.0,
-        "item_index: semantic": 1.0, "item_index: text": pytest.approx(1 / 3),
+        "item_tokens: semantic": 1.0, "item_tokens: text": pytest.approx(1 / 3),
         "backbone without simulator pre-training": 1.0,
     }  # fmt: skip
 
@@ -176,7 +176,7 @@ def test_low_resource_rows_and_shares(shop, run_with):
 
 
 def test_zero_shot_says_which_models_do_not_apply(shop, run_with):
-    run_with({"LLMFashionRec": lambda config: (1, 1, 1) if config["target_log"] else (2, 2, 2)})
+    run_with({"LLMFashionRec": lambda config: (1, 1, 1) if config["zero_shot_target_log"] else (2, 2, 2)})
     (shop / "other").symlink_to(shop / "tiny")
     for suffix in ("inter", "search", "item"):
         (shop / "tiny" / f"other.{suffix}").symlink_to(shop / "tiny" / f"tiny.{suffix}")
@@ -293,7 +293,7 @@ def test_repeat_is_a_checklist(shop, run_with):
 def test_curriculum_by_hand(shop, run_with):
     ranks = {3: (1, 2, 2), 1: (4, 4, 4)}
     said = {"format_rate": 0.75, "valid_id_rate": 0.5, "perplexity": {"after_hard": {"mean": 3.0, "median": 2.5}}}
-    run_with({"LLMFashionRec": lambda config: ranks[config["hard_epochs"]]}, generation=said)
+    run_with({"LLMFashionRec": lambda config: ranks[config["curriculum_epochs"]]}, generation=said)
     document = curriculum.curriculum(request := request_for(shop), Runner(request))
     metrics, answers = document.tables
     assert cells(metrics, "mrr") == {
@@ -309,6 +309,6 @@ def test_curriculum_by_hand(shop, run_with):
 def test_the_rows_of_curriculum_differ_in_what_trains_longer_alone():
     keys = {entry.label: dict(entry.keys) for entry in curriculum.entries()}
     whole, alone, chance = keys.values()
-    assert set(whole.items()) ^ set(alone.items()) == {("hard_epochs", 3), ("hard_epochs", 1)}
-    assert set(chance.items()) - set(whole.items()) == {("hard_choice", "random")}
+    assert set(whole.items()) ^ set(alone.items()) == {("curriculum_epochs", 3), ("curriculum_epochs", 1)}
+    assert set(chance.items()) - set(whole.items()) == {("curriculum_choice", "random")}
     assert whole["llm_epochs"] == 1 and whole["decoding"] == "sample"  # a constraint would leave no format to fail

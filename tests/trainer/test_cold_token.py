@@ -188,7 +188,7 @@ def test_only_id_models_have_it():
             make_loaders(config_of(name, "nowhere"))
     for name in ("Popularity", "QueryMemory"):  # before a model that stands earlier is trained
         with pytest.raises(UserError, match="cold_token"):
-            MODEL_TABLE[name].trainer.check(config_of(name, "nowhere"))
+            MODEL_TABLE[name].trainer.validate_config(config_of(name, "nowhere"))
     check_cold_token(config_of("CORE", "nowhere"))
     check_cold_token(config_of("Popularity", "nowhere", cold_token=False))
 

@@ -92,9 +92,9 @@ def test_a_trial_makes_only_what_its_keys_change(shop, llm):
     assert made(llm) >= {"clip", "adapter", "responses", "title", "train_CORE"}
     assert made(trial(shop, "LLMFashionRec", {"mixup_m": 2})) == set()
     assert made(trial(shop, "LLMFashionRec", {"mixup_k": 5, "mixup_title_start": 0})) == set()
-    assert made(trial(shop, "LLMFashionRec", {"fallback": "popularity"})) == set()
+    assert made(trial(shop, "LLMFashionRec", {"empty_response_fallback": "popularity"})) == set()
     assert made(trial(shop, "LLMFashionRec", {"title_learning_rate": 0.01})) == {"title"}
-    responses = trial(shop, "LLMFashionRec", {"decoding": "sample", "title_source": "generate"})
+    responses = trial(shop, "LLMFashionRec", {"decoding": "sample", "response_title": "generated"})
     assert "responses" in made(responses) and made(responses) == {"responses"}
     adapter = trial(shop, "LLMFashionRec", {"llm_learning_rate": 0.01})
     assert made(adapter) == {"adapter", "responses"}

@@ -7,7 +7,6 @@ made.
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 from logging import getLogger
 from math import ceil
 from typing import TYPE_CHECKING
@@ -60,8 +59,8 @@ class CurriculumRun:
         self.show_progress = show_progress and ranks.first
         self.model, self.checkpoint, self.started = log.model, checkpoint, time.monotonic()
         self.rng = np.random.default_rng(settings.seed)
-        self.hard_passes = max(0, settings.hard_epochs - settings.epochs)
-        self.hard_count = round(settings.hard_share * len(examples)) if self.hard_passes else 0
+        self.hard_passes = max(0, settings.curriculum_epochs - settings.epochs)
+        self.hard_count = round(settings.curriculum_share * len(examples)) if self.hard_passes else 0
         total = settings.epochs * self._steps(len(examples)) + self.hard_passes * self._steps(self.hard_count)
         self.training = TrainStep(
             log.model,
@@ -72,7 +71,7 @@ class CurriculumRun:
             warmup=ceil(settings.warmup_share * total),
             total=total,
             micro_batch=settings.batch_size,
-            row_rate=settings.row_rate,
+            item_embedding_lr=settings.item_embedding_lr,
             ranks=ranks,
         )
         log.losses = self.training.losses
@@ -82,7 +81,7 @@ class CurriculumRun:
         self.drawn_from = self.rng.bit_generator.state  # what the batches of the present pass are drawn from
 
     def _steps(self, examples: int) -> int:
-        return ceil(ceil(examples / self.settings.batch_size) / self.settings.gradient_accumulation)
+        return ceil(ceil(examples / self.settings.batch_size) / self.settings.gradient_accumulation_steps)
 
     def epoch(self, chosen: np.ndarray, name: str) -> None:
         """One pass over some examples, or what is left of it."""
@@ -90,7 +89,7 @@ class CurriculumRun:
         batches = [
             chosen[b] for b in batches_by_length(self.training.lengths[chosen], self.settings.batch_size, self.rng)
         ]
-        group = self.settings.gradient_accumulation
+        group = self.settings.gradient_accumulation_steps
         starts = range(self.done * group, len(batches), group)
         for start in tqdm(starts, desc=f"fine-tuning, {name}", unit="step", disable=not self.show_progress):
             self._step(batches[start : start + group])
@@ -160,7 +159,7 @@ class CurriculumRun:
 
     def _fingerprint(self) -> str:
         arrays = (array for example in self.examples for array in example.arrays())
-        return sha256([asdict(self.settings), sha256_arrays(*arrays)])
+        return sha256([self.settings.stage_inputs(), sha256_arrays(*arrays)])
 
     def finish_log(self) -> "FinetuneLog":
         """The log as it stands."""
@@ -185,10 +184,10 @@ class CurriculumRun:
                 self.log.format_failures[point] = float(probe(self.model))
 
     def _chosen(self) -> np.ndarray:
-        if self.settings.hard_choice == "random":  # of its own, so that the batches are those of the other choice
+        if self.settings.curriculum_choice == "random":  # of its own, so that the batches are those of the other choice
             drawn = np.random.default_rng([self.settings.seed, 1]).permutation(len(self.examples))
             return np.sort(drawn[: self.hard_count])
-        return hardest(self.perplexities(self.examples), self.settings.hard_share)
+        return hardest(self.perplexities(self.examples), self.settings.curriculum_share)
 
     def choose_hard(self) -> None:
         """Settles which prompts train longer; the checkpoint keeps it, for it costs a forward of every prompt."""

@@ -56,12 +56,12 @@ def add_adapter(backbone: Backbone, settings: FinetuneSettings) -> "PeftModel":
 def _check(settings: FinetuneSettings, examples: Sequence[Example]) -> None:
     if not examples:
         raise UserError("fine-tuning: there is no training prompt")
-    if settings.epochs < 1 or settings.gradient_accumulation < 1 or settings.batch_size < 1:
-        raise UserError("fine-tuning: llm_epochs, llm_batch_size and gradient_accumulation must be 1 or more")
-    if settings.row_rate < 0:
-        raise UserError(f"llm_row_rate: expected 0 or more, found {settings.row_rate}")
-    if not 0 <= settings.hard_share <= 1:
-        raise UserError(f"hard_share: {settings.hard_share} is no share; take a number from 0 to 1")
+    if settings.epochs < 1 or settings.gradient_accumulation_steps < 1 or settings.batch_size < 1:
+        raise UserError("fine-tuning: llm_epochs, llm_batch_size and gradient_accumulation_steps must be 1 or more")
+    if settings.item_embedding_lr < 0:
+        raise UserError(f"item_embedding_lr: expected 0 or more, found {settings.item_embedding_lr}")
+    if not 0 <= settings.curriculum_share <= 1:
+        raise UserError(f"curriculum_share: {settings.curriculum_share} is no share; take a number from 0 to 1")
 
 
 def finetune(
@@ -73,7 +73,7 @@ def finetune(
     checkpoint: CheckpointFolder | None = None,
     ranks: Workers = SINGLE_PROCESS,
 ) -> FinetuneLog:
-    """Trains an adapter: `epochs` uniform passes, then the hardest prompts until they have had `hard_epochs`.
+    """Trains an adapter: `epochs` uniform passes, then the hardest prompts until they have had `curriculum_epochs`.
 
     How hard a prompt is, is the perplexity of its response, measured by the adapter after the uniform passes.
 

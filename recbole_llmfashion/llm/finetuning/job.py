@@ -64,7 +64,7 @@ class FinetuneJob:
         backbone: what is tuned.
         examples: prompts and responses.
         index: what names items in them; None for their IDs as text.
-        speech: turns generated ids into text.
+        decoder: turns generated ids into text.
         settings: of the fine-tuning.
         max_new_tokens: of the responses whose form is probed.
         checkpoint: where the running state lies.
@@ -74,7 +74,7 @@ class FinetuneJob:
     backbone: BackboneSpec
     examples: Sequence[Example]
     index: ItemTokens | None
-    speech: Any
+    decoder: Any
     settings: FinetuneSettings
     max_new_tokens: int
     checkpoint: CheckpointFolder
@@ -97,7 +97,7 @@ class FinetuneJob:
         sampling = DecodingSettings(
             decoding="sample", max_new_tokens=self.max_new_tokens, batch_size=32, seed=self.settings.seed
         )
-        responses = Generator(model, self.speech, sampling)([self.examples[i].prompt for i in pick])
+        responses = Generator(model, self.decoder, sampling)([self.examples[i].prompt for i in pick])
         return float(np.mean([not parse_response(text).well_formed for text in responses]))
 
     def _save(self, log: FinetuneLog, backbone: Backbone, folder: Path) -> None:

@@ -1,11 +1,10 @@
 """Settings of a fine-tuning, and its log."""
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from recbole_llmfashion.llm.modeling.adapter import (
-    TargetModules,
-)
+from recbole_llmfashion.llm.modeling.adapter import TargetModules
+from recbole_llmfashion.stage_store import with_first_names
 
 if TYPE_CHECKING:
     from peft import PeftModel
@@ -20,17 +19,17 @@ class FinetuneSettings:
         lora_target_modules: auto, or names of linear layers.
         learning_rate: peak of AdamW; linear warm-up, then linear to zero.
         epochs: passes over all prompts.
-        hard_share: share of prompts with the highest perplexity after those passes.
-        hard_epochs: passes over them in all, the uniform ones included.
-        hard_choice: perplexity, the paper's; random: as many prompts drawn by chance, which tells what the choice adds.
+        curriculum_share: share of prompts with the highest perplexity after those passes.
+        curriculum_epochs: passes over them in all, the uniform ones included.
+        curriculum_choice: perplexity, the paper's; random: as many prompts drawn by chance, which tells what the choice adds.
         batch_size: prompts a forward.
-        gradient_accumulation: forwards a step; the loss is the mean over all their response tokens.
+        gradient_accumulation_steps: forwards a step; the loss is the mean over all their response tokens.
         weight_decay: of AdamW.
         max_grad_norm: gradients are clipped to it.
         warmup_share: share of the steps with a rising rate.
         gradient_checkpointing: recompute activations instead of keeping them.
         seed: of A, dropout and batches.
-        row_rate: how far a step moves the rows of items' tokens, all together, in lengths of such a row.
+        item_embedding_lr: how far a step moves the rows of items' tokens, all together, in lengths of such a row.
         perplexity_sample: examples on which perplexity is logged at the three points; the choice of the hardest
             always reads all of them.
     """
@@ -41,18 +40,29 @@ class FinetuneSettings:
     lora_target_modules: TargetModules = "auto"
     learning_rate: float = 2e-5
     epochs: int = 1
-    hard_share: float = 0.2
-    hard_epochs: int = 3
-    hard_choice: Literal["perplexity", "random"] = "perplexity"
+    curriculum_share: float = 0.2
+    curriculum_epochs: int = 3
+    curriculum_choice: Literal["perplexity", "random"] = "perplexity"
     batch_size: int = 8
-    gradient_accumulation: int = 1
+    gradient_accumulation_steps: int = 1
     weight_decay: float = 0.0
     max_grad_norm: float = 1.0
     warmup_share: float = 0.03
     gradient_checkpointing: bool = False
     seed: int = 0
-    row_rate: float = 0.5
+    item_embedding_lr: float = 0.5
     perplexity_sample: int = 512
+
+    def stage_inputs(self) -> dict[str, Any]:
+        """The settings as names of stages are made of them: fields that were renamed keep their first name there."""
+        return with_first_names(
+            asdict(self),
+            curriculum_share="hard_share",
+            curriculum_epochs="hard_epochs",
+            curriculum_choice="hard_choice",
+            gradient_accumulation_steps="gradient_accumulation",
+            item_embedding_lr="row_rate",
+        )
 
 
 @dataclass

@@ -35,7 +35,7 @@ class TrainStep:
         learning_rate, weight_decay, max_grad_norm: of AdamW.
         warmup, total: steps with a rising rate, and in all; the rate falls to zero at the last.
         micro_batch: most prompts a forward.
-        row_rate: how far the rows of items' tokens move in a step, all together, in lengths of such a row.
+        item_embedding_lr: how far the rows of items' tokens move in a step, all together, in lengths of such a row.
         ranks: the workers that make the steps together.
 
     Attributes:
@@ -55,7 +55,7 @@ class TrainStep:
         warmup: int,
         total: int,
         micro_batch: int,
-        row_rate: float,
+        item_embedding_lr: float,
         ranks: Workers = SINGLE_PROCESS,
     ) -> None:
         self.model, self.examples, self.ranks = model, examples, ranks
@@ -72,7 +72,7 @@ class TrainStep:
             max_grad_norm=max_grad_norm,
             scaled=scaled,
             tables=rows,
-            table_rate=row_rate * length,
+            table_rate=item_embedding_lr * length,
         )
         self.warmup, self.total, self.micro_batch = warmup, total, micro_batch
         self.halvings = self._halved = self.tokens = 0

@@ -3,8 +3,8 @@
 Knows token ids, a tokenizer for the way back to text, and an optional trie; not what a response means.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -17,6 +17,10 @@ from recbole_llmfashion.llm.generation.greedy_search import greedy_search
 from recbole_llmfashion.llm.generation.item_trie import ItemTrie
 from recbole_llmfashion.llm.generation.prefill import CausalLMRunner, PromptBatch
 from recbole_llmfashion.llm.generation.sampling import TokenStreamer, generation_config, own_config
+from recbole_llmfashion.stage_store import with_first_names
+
+ResponseTitle = Literal["generated", "catalogue"]
+_FIRST_TITLE_WORDS: dict[ResponseTitle, str] = {"generated": "generate", "catalogue": "lookup"}
 
 
 @dataclass(frozen=True)
@@ -29,11 +33,11 @@ class DecodingSettings:
         temperature, top_p: of sample.
         batch_size: prompts at once.
         seed: of sample; the same call gives the same texts.
-        title_source: what ends a constrained response. generate: the model says a title; lookup: the catalogue's, and
+        response_title: what ends a constrained response. generated: the model writes a title; catalogue: the catalogue's, and
             decoding stops where only one ID is left.
 
     Raises:
-        UserError: lookup without constrained decoding.
+        UserError: catalogue titles without constrained decoding.
     """
 
     decoding: Literal["sample", "constrained"] = "constrained"
@@ -42,11 +46,23 @@ class DecodingSettings:
     top_p: float = 0.95
     batch_size: int = 64
     seed: int = 0
-    title_source: Literal["generate", "lookup"] = "generate"
+    response_title: ResponseTitle = "generated"
+
+    def stage_inputs(self) -> dict[str, Any]:
+        """The settings as names of stages and run folders hold them: with the names and words of the first release."""
+        fields = with_first_names(asdict(self), response_title="title_source")
+        return fields | {"title_source": _FIRST_TITLE_WORDS[self.response_title]}
+
+    @classmethod
+    def from_stage_inputs(cls, fields: Mapping[str, Any]) -> "DecodingSettings":
+        """The settings that `stage_inputs` gave."""
+        words = {first: now for now, first in _FIRST_TITLE_WORDS.items()}
+        rest = {name: value for name, value in fields.items() if name != "title_source"}
+        return cls(**rest, response_title=words[fields["title_source"]])
 
     def __post_init__(self) -> None:
-        if self.title_source == "lookup" and self.decoding != "constrained":
-            raise UserError("title_source: lookup needs decoding: constrained; a sampled ID may be nobody's")
+        if self.response_title == "catalogue" and self.decoding != "constrained":
+            raise UserError("response_title: catalogue needs decoding: constrained; a sampled ID may be nobody's")
 
 
 class Generator:
@@ -58,7 +74,7 @@ class Generator:
         settings: see DecodingSettings.
         trie: for constrained decoding, what may follow the forced prefix.
         forced_prefix: tokens that each constrained response begins with; they count against max_new_tokens.
-        complete: the whole response by the place of a sequence of the trie, for `title_source: lookup`.
+        complete: the whole response by the place of a sequence of the trie, for `response_title: catalogue`.
 
     Attributes:
         begun: how many tokens all prompts begin with, where they come in several calls (`begin_with`); None: what those
@@ -69,7 +85,7 @@ class Generator:
     Raises:
         UserError: a trie deeper than the tokens that the prefix leaves, or a temperature or top_p out of range.
         ValueError: a trie or prefix without constrained decoding, or the other way round; an eos within the trie;
-            `complete` without lookup, or the other way round.
+            `complete` without catalogue titles, or the other way round.
     """
 
     def __init__(
@@ -84,8 +100,8 @@ class Generator:
         constrained = settings.decoding == "constrained"
         if constrained != (trie is not None) or (not constrained and len(forced_prefix)):
             raise ValueError("constrained decoding takes a trie, and only it takes a trie or a forced prefix")
-        if (settings.title_source == "lookup") != (complete is not None):
-            raise ValueError("title_source lookup takes completed responses, and only it takes them")
+        if (settings.response_title == "catalogue") != (complete is not None):
+            raise ValueError("response_title catalogue takes completed responses, and only it takes them")
         if settings.temperature <= 0 or not 0 < settings.top_p <= 1:
             raise UserError("temperature must be above 0 and top_p from 0 (not included) to 1")
         self.model, self.tokenizer, self.settings, self._complete = model, tokenizer, settings, complete
@@ -111,12 +127,12 @@ class Generator:
         )
 
     def __call__(
-        self, prompts: Sequence[np.ndarray], show_progress: bool = False, hear: Callable[[str], None] | None = None
+        self, prompts: Sequence[np.ndarray], show_progress: bool = False, on_text: Callable[[str], None] | None = None
     ) -> list[str]:
         """Responses in the order of the prompts, cut at the end token, special tokens skipped.
 
         Args:
-            hear: told what the first prompt of a batch is answered, as far as it has come, after each step; a
+            on_text: told what the first prompt of a batch is answered, as far as it has come, after each step; a
                 response that is looked up is not told.
 
         Raises:
@@ -125,7 +141,7 @@ class Generator:
         if self._complete is not None and self.trie is not None and self.trie.size == 1:
             return [self._complete(0)] * len(prompts)
         texts = [""] * len(prompts)
-        speak = self._sampling(prompts, hear) if self.trie is None else self._deciding(prompts, self.trie, hear)
+        speak = self._sampling(prompts, on_text) if self.trie is None else self._deciding(prompts, self.trie, on_text)
 
         def answer(chosen: np.ndarray) -> None:
             for i, text in zip(chosen, speak(chosen), strict=True):
@@ -190,7 +206,7 @@ class Generator:
         return begin
 
     def _deciding(
-        self, prompts: Sequence[np.ndarray], trie: ItemTrie, hear: Callable[[str], None] | None
+        self, prompts: Sequence[np.ndarray], trie: ItemTrie, on_text: Callable[[str], None] | None
     ) -> Callable[[np.ndarray], list[str]]:
         opening, state = trie.opening()
         behind = np.r_[self.prefix, np.asarray(opening, np.int64)]
@@ -201,7 +217,7 @@ class Generator:
         def read(row: torch.Tensor) -> str:
             return self._text(np.r_[behind, row.cpu().numpy()], len(behind))
 
-        tell = None if hear is None or complete is not None else lambda said: hear(read(said[0]))
+        tell = None if on_text is None or complete is not None else lambda said: on_text(read(said[0]))
 
         def speak(chosen: np.ndarray) -> list[str]:
             tokens, items = greedy_search(begin(chosen), trie, state, steps, eos, complete is not None, tell)
@@ -212,7 +228,7 @@ class Generator:
         return speak
 
     def _sampling(
-        self, prompts: Sequence[np.ndarray], hear: Callable[[str], None] | None
+        self, prompts: Sequence[np.ndarray], on_text: Callable[[str], None] | None
     ) -> Callable[[np.ndarray], list[str]]:
         def speak(chosen: np.ndarray) -> list[str]:
             ids, mask = left_pad([prompts[i] for i in chosen], self.lm.pad_id)
@@ -220,7 +236,7 @@ class Generator:
                 input_ids=ids.to(self.lm.device),
                 attention_mask=mask.to(self.lm.device),
                 generation_config=self.config,
-                streamer=None if hear is None else TokenStreamer(lambda row: hear(self._text(row))),
+                streamer=None if on_text is None else TokenStreamer(lambda row: on_text(self._text(row))),
             )
             return [self._text(row) for row in output[:, ids.shape[1] :].cpu().numpy()]
 
@@ -237,31 +253,31 @@ def make_generator(
     model: Any,
     tokenizer: Any,
     settings: DecodingSettings,
-    spoken: Sequence[Sequence[int]],
+    allowed_ids: Sequence[Sequence[int]],
     prefix: Sequence[int],
     titles: Sequence[str] | None = None,
 ) -> Generator:
     """The generator that the settings ask for.
 
     Args:
-        spoken: what the constraint allows, an item's id tokens and the separator after them; sampling reads none.
+        allowed_ids: what the constraint allows, an item's id tokens and the separator after them; sampling reads none.
         prefix: the tokens before the id, forced when the decoding is constrained.
-        titles: of the items, which `title_source: lookup` alone reads.
+        titles: of the items, which `response_title: catalogue` alone reads.
 
     Raises:
-        ValueError: lookup without a title for each item.
+        ValueError: catalogue titles without a title for each item.
     """
     if settings.decoding == "sample":
         return Generator(model, tokenizer, settings)
-    trie = ItemTrie.build(spoken, int(model.get_input_embeddings().weight.shape[0]))
-    if settings.title_source == "generate":
+    trie = ItemTrie.build(allowed_ids, int(model.get_input_embeddings().weight.shape[0]))
+    if settings.response_title == "generated":
         return Generator(model, tokenizer, settings, trie, prefix)
-    if titles is None or len(titles) != len(spoken):
-        raise ValueError("title_source lookup needs the title of each item")
+    if titles is None or len(titles) != len(allowed_ids):
+        raise ValueError("response_title catalogue needs the title of each item")
     known = titles
 
     def complete(item: int) -> str:
-        said = tokenizer.decode([*prefix, *spoken[item]], clean_up_tokenization_spaces=False)
+        said = tokenizer.decode([*prefix, *allowed_ids[item]], clean_up_tokenization_spaces=False)
         return f"{said} {known[item]}"
 
     return Generator(model, tokenizer, settings, trie, prefix, complete)

@@ -96,7 +96,7 @@ def greedy_search(
     steps: int,
     eos_id: int,
     at_item: bool,
-    hear: Callable[[Tensor], None] | None = None,
+    on_text: Callable[[Tensor], None] | None = None,
 ) -> tuple[Tensor, Tensor]:
     """The most likely allowed token at each step.
 
@@ -107,7 +107,7 @@ def greedy_search(
         steps: T, most tokens of a row.
         eos_id: ends a row; no token of the trie.
         at_item: whether a row also ends where only one sequence of the trie is left.
-        hear: told after each step what the rows have said so far, int64 [B, t].
+        on_text: told after each step what the rows have said so far, int64 [B, t].
 
     Returns:
         int64 [B, T] tokens, eos_id behind a row's end; int64 [B] the place of each row's sequence, -1 before it is
@@ -128,8 +128,8 @@ def greedy_search(
             run.keep(kept)
             chunk = [tokens[kept] for tokens in chunk]
         chunk += rows.forced()
-        if hear is not None:
-            hear(rows.out[:, : rows.said])
+        if on_text is not None:
+            on_text(rows.out[:, : rows.said])
         if rows.said < steps:
             logits = run.feed(torch.cat(chunk, 1))
     return rows.out, rows.item

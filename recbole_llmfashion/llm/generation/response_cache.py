@@ -24,21 +24,21 @@ def generate_responses(
     prompts: Sequence[np.ndarray],
     beams: int,
     show_progress: bool = False,
-    hear: Callable[[str], None] | None = None,
+    on_text: Callable[[str], None] | None = None,
 ) -> list[Response]:
     """Texts, and the likeliest items beside them.
 
     Args:
         beams: items a prompt; 0 for none. A generator without a trie has none to give.
-        hear: of the generator.
+        on_text: of the generator.
     """
     if not beams or generator.trie is None:
-        return [Response(text) for text in generator(prompts, show_progress, hear)]
+        return [Response(text) for text in generator(prompts, show_progress, on_text)]
     items, _ = generator.best(prompts, beams, show_progress)
     if generator.at_once is not None:  # one prefill a prompt says both
         texts = [generator.at_once(item) for item in items[:, 0].tolist()]
     else:
-        texts = generator(prompts, show_progress, hear)
+        texts = generator(prompts, show_progress, on_text)
     return [Response(text, found[found >= 0]) for text, found in zip(texts, items, strict=True)]
 
 

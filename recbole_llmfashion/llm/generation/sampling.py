@@ -61,11 +61,11 @@ class TokenStreamer(BaseStreamer):
     """What `generate` says so far to the first prompt of a batch, passed on token by token.
 
     Args:
-        hear: told int64 [t], the tokens so far, without the prompt's.
+        on_text: told int64 [t], the tokens so far, without the prompt's.
     """
 
-    def __init__(self, hear: Callable[[np.ndarray], None]) -> None:
-        self._hear = hear
+    def __init__(self, on_text: Callable[[np.ndarray], None]) -> None:
+        self._on_text = on_text
         self._said: list[int] | None = None
 
     def put(self, value: torch.Tensor) -> None:
@@ -74,7 +74,7 @@ class TokenStreamer(BaseStreamer):
             self._said = []
             return
         self._said.append(int(value.flatten()[0]))
-        self._hear(np.asarray(self._said, np.int64))
+        self._on_text(np.asarray(self._said, np.int64))
 
     def end(self) -> None:
         """Nothing is held back, so nothing is left to be told."""

@@ -96,12 +96,12 @@ def vllm_generate(
     tokenizer: Any,
     settings: DecodingSettings,
     prompts: Sequence[np.ndarray],
-    spoken: Sequence[Sequence[int]],
+    allowed_ids: Sequence[Sequence[int]],
     prefix: Sequence[int],
 ) -> list[str]:
     """Responses in the order of the prompts, as make_generator's generator gives them.
 
-    Constrained decoding is a structured choice over the texts of `spoken` and then greedy; a choice that vLLM spells in
+    Constrained decoding is a structured choice over the texts of `allowed_ids` and then greedy; a choice that vLLM spells in
     other tokens goes on in ours.
 
     Args:
@@ -109,7 +109,7 @@ def vllm_generate(
         model: a merged folder.
         tokenizer: of that folder.
         settings: see DecodingSettings; the batch size is vLLM's own affair.
-        prompts, spoken, prefix: see make_generator.
+        prompts, allowed_ids, prefix: see make_generator.
 
     Raises:
         UserError: no such Python, a run that failed, or responses that are missing.
@@ -119,8 +119,8 @@ def vllm_generate(
         return []
     constrained = settings.decoding == "constrained"
     plain = {"skip_special_tokens": True, "clean_up_tokenization_spaces": False}
-    texts = tokenizer.batch_decode([list(ids) for ids in spoken], **plain) if constrained else []
-    choices = [{"text": text, "ids": list(map(int, ids))} for text, ids in zip(texts, spoken, strict=False)]
+    texts = tokenizer.batch_decode([list(ids) for ids in allowed_ids], **plain) if constrained else []
+    choices = [{"text": text, "ids": list(map(int, ids))} for text, ids in zip(texts, allowed_ids, strict=False)]
     if torch.cuda.is_available():  # what this process no longer uses; vLLM wants nearly the whole card
         gc.collect()
         torch.cuda.empty_cache()

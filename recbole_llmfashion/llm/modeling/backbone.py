@@ -76,7 +76,7 @@ def _load_error(name: str, what: str, error: BaseException) -> UserError:
         )
     return UserError(
         f"llm_name_or_path: {name}: no {what} could be loaded ({_one_line(error)}); check the name and the network, "
-        "set HF_HUB_OFFLINE=1 if the model is in the cache, or use a local folder or `embedded`"
+        "set HF_HUB_OFFLINE=1 if the model is in the cache, or use a local folder or `tiny-falcon`"
     )
 
 
@@ -90,7 +90,7 @@ def _check_folder(name: str) -> bool:
     if path.is_dir():
         return True
     if path.exists() or path.is_absolute() or name.startswith((".", "~")) or name.count("/") > 1 or not name:
-        raise UserError(f"llm_name_or_path: '{name}' is not a folder; name a folder, a hub model, or `embedded`")
+        raise UserError(f"llm_name_or_path: '{name}' is not a folder; name a folder, a hub model, or `tiny-falcon`")
     return False
 
 

@@ -32,7 +32,7 @@ class StageSettings:
         patience: evaluations without gain before the stage ends.
         eval_every: epochs from one evaluation to the next; the last epoch is always evaluated.
         batch_size: rows a forward.
-        gradient_accumulation: forwards a step.
+        gradient_accumulation_steps: forwards a step.
         learning_rate: peak of AdamW; linear warm-up, then linear to zero at the end of the stage.
         warmup_steps: steps up to the peak.
         weight_decay: of AdamW.
@@ -46,7 +46,7 @@ class StageSettings:
     patience: int
     eval_every: int
     batch_size: int
-    gradient_accumulation: int
+    gradient_accumulation_steps: int
     learning_rate: float
     warmup_steps: int
     weight_decay: float
@@ -131,7 +131,7 @@ def train_stage(
     best = scorer.state() if best_score is not None else None
     lengths = scorer.sequence_lengths(histories)
     forwards = -(-len(np.unique(users)) // settings.batch_size)
-    total = settings.epochs * -(-forwards // settings.gradient_accumulation)
+    total = settings.epochs * -(-forwards // settings.gradient_accumulation_steps)
     with scorer.learning(settings.freeze_words):
         optimizer = Optimizer(
             scorer.parameters(),
@@ -177,7 +177,7 @@ def _epoch(
     bar: Any,
 ) -> float:
     """One pass over the batches; the mean loss of its rows."""
-    losses, group = 0.0, settings.gradient_accumulation
+    losses, group = 0.0, settings.gradient_accumulation_steps
     for first in range(0, len(batches), group):
         together = batches[first : first + group]
         count = sum(map(len, together))

@@ -59,7 +59,7 @@ def stage_settings(config: LLMFashionConfig, number: int, seed: int) -> StageSet
         patience=config["recformer_stage1_patience"] if first else config["recformer_stage2_patience"],
         eval_every=config["recformer_eval_every"],
         batch_size=config["recformer_batch_size"],
-        gradient_accumulation=config["recformer_gradient_accumulation"],
+        gradient_accumulation_steps=config["recformer_gradient_accumulation"],
         learning_rate=config["recformer_learning_rate"],
         warmup_steps=config["recformer_warmup_steps"],
         weight_decay=config["recformer_weight_decay"],

@@ -89,16 +89,16 @@ def build_prompts(run: LoadedRun, config: LLMFashionConfig, split: str, shard_si
     if not len(part._dataset):
         raise UserError(f"--split: the dataset '{config['dataset']}' has no {split} row")
     texts = DatasetTexts(dataset)
-    if list(texts.catalogue.item_ids) != list(run.stock.catalogue.item_ids):
+    if list(texts.catalogue.item_ids) != list(run.pool.catalogue.item_ids):
         raise UserError(
             f"--run: {run.manifest.folder} knows other items than the dataset '{config['dataset']}' in "
             f"{config['data_path']}; name the dataset that it was made of, with the keys of its main job"
         )
-    memory = make_memory(run, run.stock, tie_rank(run.stock.catalogue.item_ids))
+    memory = make_memory(run, run.pool, tie_rank(run.pool.catalogue.item_ids))
     if memory is not None:
         memory.prepare(texts.queries)  # in one batch, as the evaluation did
     loader = LLMFashionRecDataLoader(config, part._dataset, part._sampler)
-    loader.builder = make_builder(run, run.stock, run.index).about(texts.queries, texts.log.query_index, memory)
+    loader.builder = make_builder(run, run.pool, run.index).with_queries(texts.queries, texts.log.query_index, memory)
     made = [prompt.ids for prompt, _ in loader.prompts(np.arange(len(part._dataset)))]
     batch = run.decoding.batch_size
     return _in_order(

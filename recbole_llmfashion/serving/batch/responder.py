@@ -31,9 +31,11 @@ class BatchWorker:
     def __init__(self, run: str, begun: int, threads: int) -> None:
         torch.set_num_threads(threads)
         loaded = load_run(Path(run))
-        builder = make_builder(loaded, loaded.stock, loaded.index)
-        prefix, titles = builder.id_prefix.tolist(), loaded.stock.titles
-        self._generator = make_generator(loaded.model, builder.speech, loaded.decoding, builder.spoken, prefix, titles)
+        builder = make_builder(loaded, loaded.pool, loaded.index)
+        prefix, titles = builder.id_prefix.tolist(), loaded.pool.titles
+        self._generator = make_generator(
+            loaded.model, builder.decoder, loaded.decoding, builder.allowed_ids, prefix, titles
+        )
         self._generator.begin_with(begun)
         self._beams, self._seed = loaded.beams, loaded.decoding.seed
 

@@ -15,33 +15,33 @@ MINUTE = 60.0
 Step = tuple[Kind, int, str]
 
 
-def examples(desk: ServingState, now: float) -> dict[str, Visit]:
+def examples(state: ServingState, now: float) -> dict[str, Visit]:
     """Visits by the name that a page gives them, at most one a shape; the first one is of somebody who did nothing yet.
 
     Args:
-        desk: names the items; its memory, where it has one, gives queries.
+        state: names the items; its memory, where it has one, gives queries.
         now: seconds, when the last action of each was done.
     """
     made = {"New customer": Visit()}
-    for steps in _plans(desk):
+    for steps in _plans(state):
         actions = tuple(
             Action(kind, now - MINUTE * (len(steps) - 1 - i), item, query)
             for i, (kind, item, query) in enumerate(steps)
         )
-        made.setdefault(_name(steps, desk), Visit(actions))
+        made.setdefault(_name(steps, state), Visit(actions))
     return made
 
 
-def _plans(desk: ServingState) -> Iterator[list[Step]]:
+def _plans(state: ServingState) -> Iterator[list[Step]]:
     """A search; a search and a click; two clicks compared; a purchase, then another search; clicks alone."""
-    asked = [(query, desk.memory.top_products(query)) for query in common_queries(desk, 4)] if desk.memory else []
+    asked = [(query, state.memory.top_products(query)) for query in common_queries(state, 4)] if state.memory else []
     for (query, items), looked in zip(asked, (0, 1, 2), strict=False):
         yield [("search", -1, query), *_clicks(items[:looked])]
     if len(asked) > 3:
         query, items = asked[3]
         again = asked[0][0]
         yield [("search", -1, query), *_clicks(items[:1]), *_buys(items[:1]), ("search", -1, again)]
-    popular = desk.find("", 6)
+    popular = state.search("", 6)
     yield _clicks(popular[:1])
     if not asked:
         yield _clicks(popular[1:3])
@@ -56,10 +56,10 @@ def _buys(items: Sequence[int]) -> list[Step]:
     return [("purchase", item, "") for item in items]
 
 
-def common_queries(desk: ServingState, count: int) -> list[str]:
+def common_queries(state: ServingState, count: int) -> list[str]:
     """The memory's most frequent queries of which no two share a word, folded; fewer where there are not so many."""
-    files = desk.run.memory
-    if files is None or desk.memory is None:
+    files = state.run.memory
+    if files is None or state.memory is None:
         return []
     rows = Counter[str]()
     for query, times in Counter(files.log.query.tolist()).items():
@@ -67,7 +67,7 @@ def common_queries(desk: ServingState, count: int) -> list[str]:
     chosen: list[str] = []
     words: set[str] = set()
     for query in sorted(rows, key=lambda text: (-rows[text], text)):
-        if query and desk.memory.knows(query) and not words & set(query.split()):
+        if query and state.memory.knows(query) and not words & set(query.split()):
             chosen.append(query)
             words |= set(query.split())
         if len(chosen) == count:
@@ -75,10 +75,10 @@ def common_queries(desk: ServingState, count: int) -> list[str]:
     return chosen
 
 
-def _name(steps: Sequence[Step], desk: ServingState) -> str:
+def _name(steps: Sequence[Step], state: ServingState) -> str:
     """What a list of customers says: the first thing done, and how much came of it."""
     kind, item, query = steps[0]
-    begin = f"Searched “{query}”" if kind == "search" else f"Looked at {desk.stock.titles[item]}"
+    begin = f"Searched “{query}”" if kind == "search" else f"Looked at {state.pool.titles[item]}"
     rest = Counter(kind for kind, *_ in steps[1:])
     words = {"click": "clicked", "purchase": "bought", "search": "searched again"}
     more = [f"{words[kind]} {times}" if kind != "search" else words[kind] for kind, times in rest.items()]

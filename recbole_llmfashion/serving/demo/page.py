@@ -55,7 +55,7 @@ class Pages:
 
     def __init__(self, recommender: Recommender, clock: Clock = time.time) -> None:
         self.recommender, self.clock = recommender, clock
-        self.customers = examples(recommender.desk, clock())
+        self.customers = examples(recommender.state, clock())
 
     def start(self) -> Visit:
         """A visit of somebody who did nothing yet."""
@@ -74,7 +74,7 @@ class Pages:
 
     def click(self, before: Visit, text: str) -> Visit:
         """A click on the product of this label; nothing where it is not shown any more."""
-        at = [item for item in before.shown if label(self.recommender.desk, item) == text]
+        at = [item for item in before.shown if label(self.recommender.state, item) == text]
         return visit.clicked(before, at[0], self.clock()) if at else before
 
     def buy(self, before: Visit) -> Visit:
@@ -83,23 +83,23 @@ class Pages:
 
     def labels(self, now: Visit) -> list[str]:
         """Of the products to click; empty for a place without one."""
-        found = [label(self.recommender.desk, item) for item in now.shown]
+        found = [label(self.recommender.state, item) for item in now.shown]
         return found + [""] * (RESULTS - len(found))
 
     def done(self, now: Visit) -> str:
         """The timeline."""
-        return markup.timeline(timeline(now, self.recommender.desk), now.full)
+        return markup.timeline(timeline(now, self.recommender.state), now.full)
 
     def ask(self, now: Visit) -> Iterator[tuple[str, str | None, str | None]]:
         """Answer, prompt and lists, again and again while an answer is generated; None for what stays as it is."""
-        actions = now.told(self.recommender.desk.stock.catalogue)
+        actions = now.told(self.recommender.state.pool.catalogue)
 
-        def look(hear: Hear) -> Explanation:
-            return self.recommender.look(actions, hear=hear)
+        def explain(on_text: Hear) -> Explanation:
+            return self.recommender.explain(actions, on_text=on_text)
 
         yield markup.answer("", None, len(actions)), None, None
         try:
-            for told in follow(look):
+            for told in follow(explain):
                 if isinstance(told, Finished):
                     found = answered(told.result)
                     said = markup.answer(found.response, found, len(actions))
@@ -113,15 +113,15 @@ class Pages:
             yield markup.problem("The answer failed; the terminal says why."), None, None
 
     def _show(self, now: Visit, query: str) -> Visit:
-        return visit.showing(now, self.recommender.find(query, RESULTS), query)
+        return visit.showing(now, self.recommender.search(query, RESULTS), query)
 
     def facts(self) -> list[str]:
         """A few words on the run."""
-        run = self.recommender.desk.run
+        run = self.recommender.state.run
         content, said = run.manifest.content, run.decoding
-        title = "the title is looked up" if said.title_source == "lookup" else "the title is generated"
+        title = "the title is looked up" if said.response_title == "catalogue" else "the title is generated"
         return [
-            f"{len(self.recommender.desk.live):,} products",
+            f"{len(self.recommender.state.live):,} products",
             f"backbone {content['backbone']['name']}",
             f"{said.decoding} decoding, {title}" if said.decoding == "constrained" else "sampled",
             f"ranking {run.mixing.ranking}",
@@ -136,7 +136,7 @@ def build(pages: Pages) -> Any:
         UserError: gradio is not installed.
     """
     gr = gradio()
-    content = pages.recommender.desk.run.manifest.content
+    content = pages.recommender.state.run.manifest.content
     title = f"{content['model']} on {content['dataset']}"
     with gr.Blocks(title=title, analytics_enabled=False, fill_width=True) as blocks:
         state = gr.State(Visit(), time_to_live=IDLE)

@@ -98,9 +98,9 @@ class Moment:
     what: str
 
 
-def timeline(visit: Visit, desk: ServingState) -> list[Moment]:
+def timeline(visit: Visit, state: ServingState) -> list[Moment]:
     """The actions of a visit, oldest first."""
-    titles = desk.stock.catalogue.titles
+    titles = state.pool.catalogue.titles
     return [
         Moment(_clock(action.time), DONE[action.kind], titles[action.item] if action.item >= 0 else action.query)
         for action in visit.actions
@@ -111,35 +111,35 @@ def _clock(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
-def product(desk: ServingState, position: int, given: str = "") -> Product:
+def product(state: ServingState, position: int, given: str = "") -> Product:
     """An item by its catalogue position."""
-    catalogue = desk.stock.catalogue
+    catalogue = state.pool.catalogue
     about = [texts[position] for texts in catalogue.attributes.values() if texts[position]]
     return Product(catalogue.item_ids[position], catalogue.titles[position], ", ".join(about), given)
 
 
-def label(desk: ServingState, position: int) -> str:
+def label(state: ServingState, position: int) -> str:
     """A product in one line; no two products have the same."""
-    found = product(desk, position)
+    found = product(state, position)
     return f"{found.title} ({found.item})"
 
 
 def answered(look: Explanation) -> Answered:
     """See the class."""
-    desk, reply = look.desk, look.reply
-    shown = None if reply.prompt is None else _shown(desk, reply.prompt)
+    state, reply = look.state, look.reply
+    shown = None if reply.prompt is None else _shown(state, reply.prompt)
     return Answered(shown, reply.response, [] if shown is None else checks(reply), lists(look))
 
 
-def _shown(desk: ServingState, prompt: Prompt) -> ShownList:
+def _shown(state: ServingState, prompt: Prompt) -> ShownList:
     """Cut by decoding ever more of the ids: a text's beginning is told by its first ids."""
 
     def decode(end: int) -> str:
-        return desk.speech.decode(prompt.ids[:end].tolist(), clean_up_tokenization_spaces=False)
+        return state.decoder.decode(prompt.ids[:end].tolist(), clean_up_tokenization_spaces=False)
 
     text = decode(len(prompt.ids))
     begin, end = (_common(decode(place), text) for place in prompt.memory)
-    products = [product(desk, position) for position in prompt.items[prompt.acted :]]
+    products = [product(state, position) for position in prompt.items[prompt.acted :]]
     return ShownList(text[:begin], text[begin:end], text[end:], products, len(prompt.ids))
 
 
@@ -174,16 +174,16 @@ def _fallback(reply: RankedReply, has_id: bool, has_title: bool) -> str:
 
 def lists(look: Explanation) -> list[ListedItem]:
     """The final ranking, then what it comes from."""
-    desk, reply = look.desk, look.reply
-    mixing = desk.run.mixing
+    state, reply = look.state, look.reply
+    mixing = state.run.mixing
     final = [item for item in reply.top(K + len(look.masked)) if item not in look.masked][:K]
-    taken = ", without what the customer took" if desk.run.mask_history else ""
+    taken = ", without what the customer took" if state.run.mask_history else ""
     listed = [
         ListedItem(
             "final",
             "Final ranking",
             f"the run's own, {mixing.ranking}{taken}",
-            [product(desk, item, reply.list_of(item)) for item in final],
+            [product(state, item, reply.list_of(item)) for item in final],
         )
     ]
     if reply.prompt is None:
@@ -191,7 +191,7 @@ def lists(look: Explanation) -> list[ListedItem]:
     has_id, has_title = bool(reply.ranked.has_id[0]), bool(reply.ranked.has_title[0])
     beams = reply.live[reply.beams[:K]].tolist()
     listed += [
-        ListedItem("beams", "LLM's likeliest", *_or("by beam search", beams, desk, "the run asks for no beams")),
+        ListedItem("beams", "LLM's likeliest", *_or("by beam search", beams, state, "the run asks for no beams")),
         _ranked(look, "id", "ID list", "near the generated ID", has_id),
         _ranked(look, "title", "Title list", "near the generated title", has_title),
         _ranked(look, "mixup", "Mixup", f"{mixing.m} of ID, then title list", has_id or has_title),
@@ -199,18 +199,18 @@ def lists(look: Explanation) -> list[ListedItem]:
     return listed
 
 
-def _or(note: str, items: Sequence[int], desk: ServingState, empty: str) -> tuple[str, list[Product]]:
-    return (note, [product(desk, item) for item in items]) if items else (empty, [])
+def _or(note: str, items: Sequence[int], state: ServingState, empty: str) -> tuple[str, list[Product]]:
+    return (note, [product(state, item) for item in items]) if items else (empty, [])
 
 
 def _ranked(look: Explanation, name: str, title: str, note: str, there: bool) -> ListedItem:
     """The head of the catalogue as one list, or two, have it; of the ID list as far as it means something."""
-    desk, reply = look.desk, look.reply
+    state, reply = look.state, look.reply
     assert name in ("id", "title", "mixup")
     if not there:
         return ListedItem(
-            name, title, *_or(note, [], desk, f"the answer has no {'known ID' if name == 'id' else 'title'}")
+            name, title, *_or(note, [], state, f"the answer has no {'known ID' if name == 'id' else 'title'}")
         )
-    depth = min(K, desk.parts.id_depth) if name == "id" else K
-    order = desk.ranked_by(reply, name).final.top(depth)[0].numpy()  # type: ignore[arg-type]
-    return ListedItem(name, title, note, [product(desk, item) for item in reply.live[order].tolist()])
+    depth = min(K, state.parts.id_depth) if name == "id" else K
+    order = state.ranked_by(reply, name).final.top(depth)[0].numpy()  # type: ignore[arg-type]
+    return ListedItem(name, title, note, [product(state, item) for item in reply.live[order].tolist()])

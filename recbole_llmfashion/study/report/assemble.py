@@ -9,6 +9,7 @@ import pandas as pd
 from recbole_llmfashion.evaluation.collector import RANK_COLUMNS
 from recbole_llmfashion.evaluation.result import Result
 from recbole_llmfashion.evaluation.result_table import COLUMNS
+from recbole_llmfashion.pipeline.language_model import TINY_FALCON
 from recbole_llmfashion.study.report.document import (
     METRIC_TITLES,
     Cell,
@@ -30,7 +31,7 @@ READING = (
     "the full catalogue: the paper does not say which it means."
 )
 BACKBONE = (
-    "The embedded backbone of LLMFashionRec comes with the package, pre-trained on random sequences to copy and on "
+    "The tiny-falcon backbone of LLMFashionRec comes with the package, pre-trained on random sequences to copy and on "
     "worlds of the package's simulator with other seeds and renamed brands, never on this dataset; its README.md names "
     "them. What that adds, `study ablation` measures: 'backbone without simulator pre-training'."
 )
@@ -111,7 +112,7 @@ def document(request: StudyRequest, runner: Runner, title: str, rows: Rows, data
 
 def embedded(runner: Runner) -> bool:
     """Whether LLMFashionRec's backbone is the one that ships."""
-    return runner.config(Entry("", OWN))["llm_name_or_path"] == "embedded"
+    return runner.config(Entry("", OWN))["llm_name_or_path"] == TINY_FALCON
 
 
 def _bounded(rows: Rows) -> list[str]:

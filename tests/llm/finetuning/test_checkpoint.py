@@ -19,7 +19,9 @@ from recbole_llmfashion.llm.modeling.backbone import load_backbone
 
 Examples = Callable[[int, int], list[Example]]
 # 6 + 6 uniform steps, then 2 passes of 2 steps over the hardest 8 of 24 prompts
-SETTINGS = FinetuneSettings(learning_rate=5e-3, batch_size=4, epochs=2, hard_share=1 / 3, hard_epochs=4, seed=4)
+SETTINGS = FinetuneSettings(
+    learning_rate=5e-3, batch_size=4, epochs=2, curriculum_share=1 / 3, curriculum_epochs=4, seed=4
+)
 STEPS = 16
 
 

@@ -29,7 +29,12 @@ FAST = FinetuneSettings(learning_rate=5e-3, batch_size=8, seed=4)
 def test_the_papers_numbers_are_the_defaults() -> None:
     settings = FinetuneSettings()
     assert (settings.lora_r, settings.lora_alpha, settings.lora_dropout) == (16, 16, 0.05)
-    assert (settings.learning_rate, settings.epochs, settings.hard_share, settings.hard_epochs) == (2e-5, 1, 0.2, 3)
+    assert (settings.learning_rate, settings.epochs, settings.curriculum_share, settings.curriculum_epochs) == (
+        2e-5,
+        1,
+        0.2,
+        3,
+    )
 
 
 def test_perplexity_is_the_exponential_of_the_mean_loss(plain: Backbone, random_examples: Examples) -> None:
@@ -85,7 +90,7 @@ def test_as_many_prompts_by_chance_train_longer(
     asked: list[int] = []
     monkeypatch.setattr(training_module, "collate", count)
     monkeypatch.setattr(passes_module, "perplexities", lambda _, some, *__: asked.append(len(some)) or np.zeros(20))
-    settings = FinetuneSettings(batch_size=4, seed=4, hard_choice="random", perplexity_sample=7)
+    settings = FinetuneSettings(batch_size=4, seed=4, curriculum_choice="random", perplexity_sample=7)
     log = finetune(nf4, examples, settings, show_progress=False)
     twice = [sorted(batch) for batch in chosen[5:]]
     assert log.hard_examples == 4 and len(twice) == 2 and twice[0] == twice[1] and len(set(twice[0])) == 4
@@ -180,8 +185,8 @@ def test_accumulated_batches_are_one_batch(folder: Path, random_examples: Exampl
             learning_rate=1e-2,
             lora_dropout=0.0,
             batch_size=batch_size,
-            gradient_accumulation=accumulation,
-            hard_share=0.0,
+            gradient_accumulation_steps=accumulation,
+            curriculum_share=0.0,
             gradient_checkpointing=checkpointing,
         )
         backbone = load_backbone(str(folder), "none", device="cpu")
@@ -212,9 +217,9 @@ def test_a_generation_before_training_changes_nothing(folder: Path, random_examp
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        (FinetuneSettings(hard_share=1.5), "hard_share"),
+        (FinetuneSettings(curriculum_share=1.5), "curriculum_share"),
         (FinetuneSettings(epochs=0), "llm_epochs"),
-        (FinetuneSettings(gradient_accumulation=0), "gradient_accumulation"),
+        (FinetuneSettings(gradient_accumulation_steps=0), "gradient_accumulation_steps"),
     ],
 )
 def test_settings_without_sense_are_refused(

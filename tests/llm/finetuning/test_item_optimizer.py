@@ -85,7 +85,7 @@ def test_only_the_table_is_moved_by_its_own_rate() -> None:
     assert float(table.norm()) == pytest.approx(0.5, rel=1e-5)
 
 
-def walked(row_rate: float) -> tuple[torch.Tensor, float]:
+def walked(item_embedding_lr: float) -> tuple[torch.Tensor, float]:
     """How far each item's row moved in one step, in row lengths; the prompts hold items 1 and 4, an answer item 2."""
     backbone = Backbone(new_tiny_falcon(FIRST, 16, 1, 2, seed=0), None, str(Path("none")), 0)
     words = [np.asarray([5 + i, 6 + i], np.int64) for i in range(ITEMS)]
@@ -95,7 +95,9 @@ def walked(row_rate: float) -> tuple[torch.Tensor, float]:
     before = rows.detach().clone()
     prompts = [[3, FIRST + 1, 4], [3, FIRST + 4, 4]]
     examples = [Example(np.asarray(prompt, np.int32), np.asarray([FIRST + 2, 1], np.int32)) for prompt in prompts]
-    training = TrainStep(model, examples, 1e-2, 0.0, 1.0, warmup=1, total=4, micro_batch=2, row_rate=row_rate)
+    training = TrainStep(
+        model, examples, 1e-2, 0.0, 1.0, warmup=1, total=4, micro_batch=2, item_embedding_lr=item_embedding_lr
+    )
     training.step([np.arange(2)])
     moved = (rows.detach() - before).norm(dim=1) / length
     return moved, float(moved.square().sum().sqrt())

@@ -22,7 +22,9 @@ Examples = Callable[[int, int], list[Example]]
 
 def made(backbone: Backbone, examples: list[Example], micro_batch: int = 8) -> TrainStep:
     model = add_adapter(backbone, FinetuneSettings(lora_dropout=0.0))
-    return TrainStep(model.train(), examples, 1e-2, 0.0, 1.0, warmup=1, total=4, micro_batch=micro_batch, row_rate=0.4)
+    return TrainStep(
+        model.train(), examples, 1e-2, 0.0, 1.0, warmup=1, total=4, micro_batch=micro_batch, item_embedding_lr=0.4
+    )
 
 
 def short_of_memory(monkeypatch: pytest.MonkeyPatch, most: int) -> list[int]:
@@ -94,7 +96,7 @@ def test_no_memory_for_one_prompt_is_one_line(
 
 def test_halvings_are_in_the_log(plain: Backbone, random_examples: Examples, monkeypatch: pytest.MonkeyPatch) -> None:
     short_of_memory(monkeypatch, 2)
-    log = finetune(plain, random_examples(8, 0), FinetuneSettings(batch_size=8, hard_share=0.0), False)
+    log = finetune(plain, random_examples(8, 0), FinetuneSettings(batch_size=8, curriculum_share=0.0), False)
     assert (log.summary()["halvings"], log.summary()["micro_batch"]) == (2, 2)
 
 

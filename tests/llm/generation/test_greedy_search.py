@@ -166,9 +166,9 @@ def test_lookup_in_a_catalogue_of_one_item_asks_nothing(falcon: Any) -> None:
 
 
 def test_half_a_lookup_is_refused(falcon: Any) -> None:
-    with pytest.raises(UserError, match="title_source: lookup needs decoding: constrained"):
-        DecodingSettings("sample", title_source="lookup")
-    settings = DecodingSettings(title_source="lookup")
+    with pytest.raises(UserError, match="response_title: catalogue needs decoding: constrained"):
+        DecodingSettings("sample", response_title="catalogue")
+    settings = DecodingSettings(response_title="catalogue")
     for titles in (None, ["one"]):
         with pytest.raises(ValueError, match="title of each item"):
             make_generator(falcon, Tokens(), settings, EVEN, [], titles)

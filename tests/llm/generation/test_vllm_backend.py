@@ -71,12 +71,12 @@ def fake(tmp_path: Path) -> str:
 
 def ask(python: str | None, tokenizer: Any, decoding: Any = "constrained", room: int = 40) -> list[str]:
     tokens = lambda text: tokenizer(text)["input_ids"]  # noqa: E731
-    spoken = [[*tokens(f" {item}"), *tokens(SEPARATOR)] for item in IDS]
+    allowed_ids = [[*tokens(f" {item}"), *tokens(SEPARATOR)] for item in IDS]
     settings = DecodingSettings(decoding=decoding, max_new_tokens=room, temperature=0.5, top_p=0.9, seed=3)
     prefix = tokens(PREFIX)
     width = (5 - len(prefix)) % 2 + 2  # so that the first prompt, with the prefix, is of odd length
     prompts = [np.arange(2, 2 + width, dtype=np.int32), np.arange(2, 3 + width, dtype=np.int32)]
-    return vllm_generate(python, Path("merged"), tokenizer, settings, prompts, spoken, prefix)
+    return vllm_generate(python, Path("merged"), tokenizer, settings, prompts, allowed_ids, prefix)
 
 
 def test_a_constrained_batch_goes_there_and_back(fake: str, tmp_path: Path, tokenizer: Any) -> None:
@@ -97,8 +97,8 @@ def test_a_constrained_batch_goes_there_and_back(fake: str, tmp_path: Path, toke
 
 def test_a_sampled_batch_has_no_prefix_and_no_choice(fake: str, tmp_path: Path, tokenizer: Any) -> None:
     assert ask(fake, tokenizer, "sample", 7) == [tokenizer.decode([70, 71])] * 2
-    _, spoken = json.loads((tmp_path / "site/vllm/calls.json").read_text())
-    assert spoken["params"] == [{"temperature": 0.5, "top_p": 0.9, "max_tokens": 7, "seed": 3}] * 2
+    _, allowed_ids = json.loads((tmp_path / "site/vllm/calls.json").read_text())
+    assert allowed_ids["params"] == [{"temperature": 0.5, "top_p": 0.9, "max_tokens": 7, "seed": 3}] * 2
 
 
 def test_no_prompt_starts_nothing(tmp_path: Path, tokenizer: Any) -> None:

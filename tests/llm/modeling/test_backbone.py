@@ -119,7 +119,7 @@ def test_a_hub_that_cannot_be_reached_is_one_line_with_ways_out(monkeypatch: pyt
     with pytest.raises(UserError) as error:
         load_backbone("nobody/no-such-model")
     assert "\n" not in str(error.value)
-    for words in ("nobody/no-such-model", "HF_HUB_OFFLINE", "local folder", "embedded"):
+    for words in ("nobody/no-such-model", "HF_HUB_OFFLINE", "local folder", "tiny-falcon"):
         assert words in str(error.value)
 
 

@@ -155,7 +155,7 @@ def trained(load: Callable[[], Backbone], to: Path, coded: bool = False) -> Back
         )
         for k in range(12)
     ]
-    settings = FinetuneSettings(learning_rate=3e-2, batch_size=6, hard_share=0.0, lora_r=4)
+    settings = FinetuneSettings(learning_rate=3e-2, batch_size=6, curriculum_share=0.0, lora_r=4)
     save_adapter(finetune(backbone, examples, settings, False).model, to)
     return backbone
 

@@ -24,7 +24,7 @@ def test_the_merged_folder_has_the_adapters_logits(
     folder: Path, tmp_path: Path, random_examples: Examples, quantization: Quantization
 ) -> None:
     trained = load_backbone(str(folder), quantization, device="cpu")
-    settings = FinetuneSettings(learning_rate=2e-2, batch_size=8, hard_share=0.0)
+    settings = FinetuneSettings(learning_rate=2e-2, batch_size=8, curriculum_share=0.0)
     save_adapter(finetune(trained, random_examples(16, 1), settings, False).model, tmp_path / "adapter")
     merge_adapter(load_backbone(str(folder), quantization, device="cpu"), tmp_path / "adapter", tmp_path / "merged")
 

@@ -16,7 +16,7 @@ from recbole_llmfashion.model.recformer.finetune import (
 from tests.helpers.recformer import BOS, PAD, numbered_items, tiny_scorer, walks
 
 STAGE = {
-    "epochs": 1, "patience": 5, "eval_every": 1, "batch_size": 8, "gradient_accumulation": 1, "learning_rate": 5e-3,
+    "epochs": 1, "patience": 5, "eval_every": 1, "batch_size": 8, "gradient_accumulation_steps": 1, "learning_rate": 5e-3,
     "warmup_steps": 5, "weight_decay": 0.0, "temperature": 0.05, "freeze_words": False, "refresh": True, "seed": 0,
 }  # fmt: skip
 
@@ -78,8 +78,8 @@ class Spy:
         monkeypatch.setattr(finetune, "Optimizer", counted_optimizer)
 
     def validate(self):
-        self.seen = self.scorer.state()
-        self.kept = [*getattr(self, "kept", []), self.seen]
+        self.model_inputs = self.scorer.state()
+        self.kept = [*getattr(self, "kept", []), self.model_inputs]
         return self.scores.pop(0)
 
 
@@ -147,7 +147,7 @@ def test_without_validation_the_last_epoch_stays(monkeypatch):
 def test_accumulated_batches_are_one_step(monkeypatch):
     data = walks(20, 12, True)
     states = []
-    for keys in ({"batch_size": 20}, {"batch_size": 5, "gradient_accumulation": 4}):
+    for keys in ({"batch_size": 20}, {"batch_size": 5, "gradient_accumulation_steps": 4}):
         spy = Spy(monkeypatch, tiny_scorer(data[0]))
         for module in spy.scorer.encoder.modules():  # dropout draws differ between the two
             module.dropout = (

@@ -119,4 +119,4 @@ def test_both_have_the_keys_of_one_yaml():
 def test_values_that_mean_nothing(tmp_path, keys, said):
     write_tiny(tmp_path)
     with pytest.raises(UserError, match=said):
-        RecformerTrainer.check(config_of(tmp_path, **keys))
+        RecformerTrainer.validate_config(config_of(tmp_path, **keys))

@@ -119,7 +119,9 @@ def test_another_dataset_is_refused(job, tmp_path):
 def test_sampled_shards_do_not_depend_on_each_other(job, monkeypatch):
     def sampling(folder):
         run = load_run(folder)
-        changed = replace(run.decoding, decoding="sample", title_source="generate", temperature=2.0, max_new_tokens=6)
+        changed = replace(
+            run.decoding, decoding="sample", response_title="generated", temperature=2.0, max_new_tokens=6
+        )
         return replace(run, decoding=changed)
 
     monkeypatch.setattr(responder, "load_run", sampling)

@@ -29,49 +29,49 @@ def test_a_look_is_what_is_recommended(job, recommender):
         [SEARCH],
         [SEARCH, {"action": "click", "item_id": job.ranks["top"].iloc[0][0], "timestamp": 1.8e9}],
     ):
-        look, lines = recommender.look(actions), recommender.recommend(actions, 10, explain=True)
-        ids = look.desk.stock.catalogue.item_ids
+        look, lines = recommender.explain(actions), recommender.recommend(actions, 10, explain=True)
+        ids = look.state.pool.catalogue.item_ids
         assert [ids[i] for i in look.reply.top(10)] == [line.item for line in lines]
         assert [look.reply.list_of(i) for i in look.reply.top(10)] == [line.list for line in lines]
-        assert look.desk.ranked_by(look.reply, "fusion").order.equal(look.reply.ranked.order)
+        assert look.state.ranked_by(look.reply, "fusion").order.equal(look.reply.ranked.order)
         assert look.reply.response == (lines[0].response or "") and look.masked == frozenset()
-    by_beams = look.desk.ranked_by(look.reply, "beams").order[0, : len(look.reply.beams)]
+    by_beams = look.state.ranked_by(look.reply, "beams").order[0, : len(look.reply.beams)]
     assert by_beams.tolist() == look.reply.beams.tolist()  # places among the live items, as the order's
 
 
 def test_the_memorys_lines_lie_where_the_prompt_says(recommender):
-    look = recommender.look([SEARCH])
-    prompt, desk = look.reply.prompt, look.desk
+    look = recommender.explain([SEARCH])
+    prompt, state = look.reply.prompt, look.state
     begin, end = prompt.memory
-    text = desk.speech.decode(prompt.ids[begin:end].tolist())
-    tokens = [desk.builder.item_tokens[i] for i in prompt.items[prompt.acted :]]
+    text = state.decoder.decode(prompt.ids[begin:end].tolist())
+    tokens = [state.builder.item_tokens[i] for i in prompt.items[prompt.acted :]]
     assert len(tokens) == 5 and text.split() == ["top", *(word for token in tokens for word in ("-", token))]
-    clicked = recommender.look([{"action": "click", "item_id": desk.stock.catalogue.item_ids[0], "timestamp": 1.0}])
+    clicked = recommender.explain([{"action": "click", "item_id": state.pool.catalogue.item_ids[0], "timestamp": 1.0}])
     assert clicked.reply.prompt.memory[0] == clicked.reply.prompt.memory[1]
 
 
 def test_a_search_finds_the_memorys_products_then_titles(recommender):
-    desk = recommender.desk
-    recalled = desk.memory.top_products("red winter boots")
-    found = recommender.find("red  winter boots", 300)
+    state = recommender.state
+    recalled = state.memory.top_products("red winter boots")
+    found = recommender.search("red  winter boots", 300)
     assert found[: len(recalled)] == recalled and sorted(found) == list(range(300))
-    first = desk.stock.catalogue.item_ids[found[0]]
+    first = state.pool.catalogue.item_ids[found[0]]
     recommender.remove_items([first])
-    again = recommender.find("red winter boots", 300)
+    again = recommender.search("red winter boots", 300)
     assert len(again) == 299 and found[0] not in again
-    popular = recommender.find(" ", 3)
-    assert desk.stock.popularity[popular].tolist() == sorted(desk.stock.popularity, reverse=True)[:3]
+    popular = recommender.search(" ", 3)
+    assert state.pool.popularity[popular].tolist() == sorted(state.pool.popularity, reverse=True)[:3]
 
 
-@pytest.mark.parametrize("decoding", [{"title_source": "generate"}, {"decoding": "sample"}])
+@pytest.mark.parametrize("decoding", [{"response_title": "generated"}, {"decoding": "sample"}])
 def test_an_answer_that_is_generated_is_heard_as_it_comes(text_recommender, decoding):
     """Heard or not, it is the same answer; a looked-up one is not told in parts."""
-    run = text_recommender.desk.run
+    run = text_recommender.state.run
     told: list[str] = []
-    assert text_recommender.look([SEARCH], hear=told.append).reply.response and told == []
-    talking = Recommender(replace(run, decoding=replace(run.decoding, **{"title_source": "generate", **decoding})))
-    look = talking.look([SEARCH], hear=told.append)
-    assert len(told) > 1 and told[-1] == look.reply.response == talking.look([SEARCH]).reply.response
+    assert text_recommender.explain([SEARCH], on_text=told.append).reply.response and told == []
+    talking = Recommender(replace(run, decoding=replace(run.decoding, **{"response_title": "generated", **decoding})))
+    look = talking.explain([SEARCH], on_text=told.append)
+    assert len(told) > 1 and told[-1] == look.reply.response == talking.explain([SEARCH]).reply.response
     assert all(later.startswith(earlier.rstrip("\ufffd")) for earlier, later in pairwise(told))
 
 
@@ -93,12 +93,12 @@ def browser():
 @pytest.fixture(scope="module")
 def pages(job):
     """The run with an item and a query of bad intent; answers are generated word by word."""
-    run = Recommender.load(job.run).desk.run
+    run = Recommender.load(job.run).state.run
     files = run.memory
     told = tuple(EVIL if i == 0 else query for i, query in enumerate(files.queries))
     # all that the memory holds: three products, so that titles too come to a search's results
     log = MemoryLog(files.log.search[:3], files.log.query[:3] * 0, files.log.item[:3], files.log.position[:3])
-    said = replace(run.decoding, title_source="generate")
+    said = replace(run.decoding, response_title="generated")
     recommender = Recommender(replace(run, decoding=said, memory=replace(files, queries=told, log=log)))
     recommender.add_items(pd.DataFrame({"item_id": ["evil"], "title": [EVIL]}))
     return demo.Pages(recommender)

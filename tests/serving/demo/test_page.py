@@ -16,8 +16,8 @@ GOOD = " product ID: 14, title: White Sandals"
 
 
 def pages(**told):
-    desk = FakeDesk()
-    return Pages(FakeRecommender(desk, looked(desk, GOOD), **told), clock=lambda: 1000.0)
+    state = FakeDesk()
+    return Pages(FakeRecommender(state, looked(state, GOOD), **told), clock=lambda: 1000.0)
 
 
 def test_a_visit_from_search_to_purchase():
@@ -46,7 +46,7 @@ def test_an_answer_is_shown_as_it_comes():
     page = pages(words=[" product ID: 14", " product ID: 14, title: Wh\ufffd"])
     now = page.search(page.start(), "boots")
     told = list(page.ask(now))
-    assert page.recommender.asked == [[{"action": "search", "query": "boots", "timestamp": 1000.0}]]
+    assert page.recommender.inference == [[{"action": "search", "query": "boots", "timestamp": 1000.0}]]
     # how many of the words a reader sees depends on who is faster; the last one and the end are always seen
     assert 'aria-busy="true"' in told[0][0] and told[0][1:] == (None, None)
     assert "title: Wh</bdi>" in told[-2][0] and told[-2][1:] == (None, None)
@@ -65,11 +65,11 @@ def test_an_error_is_a_line_and_no_traceback(error, shown):
 def test_words_that_come_together_are_read_as_the_last_one():
     read, told_all = threading.Event(), threading.Event()
 
-    def ask(hear):
-        hear("a")
+    def ask(on_text):
+        on_text("a")
         read.wait(10)
         for word in ("ab", "abc"):
-            hear(word)
+            on_text(word)
         told_all.set()
         return 7
 
@@ -82,8 +82,8 @@ def test_words_that_come_together_are_read_as_the_last_one():
 
 
 def test_what_goes_wrong_while_one_listens_reaches_the_reader():
-    def ask(hear):
-        hear("a")
+    def ask(on_text):
+        on_text("a")
         raise KeyError("b")
 
     reader = follow(ask)

@@ -101,7 +101,7 @@ def test_the_memorys_lines_are_cut_out_of_the_prompt():
     done = view.answered(looked(FakeDesk(), GOOD))
     assert (done.prompt.before, done.prompt.memory, done.prompt.after) == ("buy what", "\ntop\n- 12\n- 13", "\nnow")
     assert [product.item for product in done.prompt.products] == ["12", "13"] and done.prompt.tokens == 6
-    assert "<mark" in markup.prompt(done) and done.prompt.products[0].about == "Vela"
+    assert "<mark" in markup.prompt(done) and done.prompt.products[0].with_queries == "Vela"
 
 
 def test_a_visit_without_an_action_is_not_asked_about():
@@ -151,14 +151,14 @@ HOSTILE = st.one_of(
 @settings(max_examples=30)
 @given(HOSTILE)
 def test_no_text_of_the_data_becomes_markup(text):
-    desk = FakeDesk(titles=(text,) * 6)
+    state = FakeDesk(titles=(text,) * 6)
     plain = FakeDesk(titles=("t",) * 6)
     visits = Visit((Action("click", 1.0, 2), Action("search", 2.0, query=text)))
 
-    def parts(desk, said, text):
-        done = view.answered(looked(desk, said))
+    def parts(state, said, text):
+        done = view.answered(looked(state, said))
         return [
-            markup.timeline(view.timeline(visits, desk), False),
+            markup.timeline(view.timeline(visits, state), False),
             markup.results(text),
             markup.answer(text, None, 2),
             markup.answer(done.response, done, 2),
@@ -166,7 +166,7 @@ def test_no_text_of_the_data_becomes_markup(text):
             markup.lists(done, 2),
         ]
 
-    for hostile, known in zip(parts(desk, GOOD + text, text), parts(plain, GOOD, "t"), strict=True):
+    for hostile, known in zip(parts(state, GOOD + text, text), parts(plain, GOOD, "t"), strict=True):
         read, wanted = Reader(), Reader()
         read.feed(hostile)
         wanted.feed(known)

@@ -65,10 +65,10 @@ def test_a_query_of_100_kb_is_cut():
 
 
 def test_examples_are_of_the_memorys_common_queries_and_of_known_products():
-    desk = FakeDesk()
+    state = FakeDesk()
     # sandals three times, red boots twice in two spellings; socks boots shares a word with red boots
-    assert common_queries(desk, 4) == ["sandals", "red boots"]
-    made = examples(desk, 1000.0)
+    assert common_queries(state, 4) == ["sandals", "red boots"]
+    made = examples(state, 1000.0)
     assert list(made) == [
         "New customer",
         "Searched “sandals”",

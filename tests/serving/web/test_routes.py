@@ -30,8 +30,8 @@ def test_a_session_in_a_list_out():
     status, _, answer = ask(web(model), {"actions": [CLICK], "k": 2, "now": 7, "explain": True})
     first = {"item": "a", "title": "A", "score": 2.0, "list": "id"}
     assert (status, answer["items"][0], len(answer["items"])) == (200, first, 2)
-    assert model.asked == [RecommendRequest([CLICK], 2, 7.0, True)]
-    assert ask(web(model), {"actions": []})[0] == 200 and model.asked[1] == RecommendRequest([], 10, None, False)
+    assert model.inference == [RecommendRequest([CLICK], 2, 7.0, True)]
+    assert ask(web(model), {"actions": []})[0] == 200 and model.inference[1] == RecommendRequest([], 10, None, False)
 
 
 def test_what_a_session_lost_is_said_and_counted():
@@ -71,7 +71,7 @@ BAD = [
 def test_a_bad_body_is_one_line_and_asks_nothing(body, expected, said):
     model = Model()
     status, _, answer = ask(web(model), body)
-    assert status == expected and said in answer["error"] and "\n" not in answer["error"] and not model.asked
+    assert status == expected and said in answer["error"] and "\n" not in answer["error"] and not model.inference
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ class BrokenLines:
 
     def __init__(self, file: str, max_share: float = MAX_BROKEN) -> None:
         self.file, self.max_share = file, max_share
-        self.seen = 0
+        self.model_inputs = 0
         self.reasons: Counter[str] = Counter()
         self._first: tuple[int, str] | None = None
 
@@ -38,8 +38,8 @@ class BrokenLines:
         if self._first is None and line is not None:
             self._first = line, reason
         self.reasons[reason] += n
-        if self.count >= _HOPELESS and self.count >= self.seen:
-            raise UserError(f"{self.file}: none of the first {self.seen:,} lines can be used: {self._why()}")
+        if self.count >= _HOPELESS and self.count >= self.model_inputs:
+            raise UserError(f"{self.file}: none of the first {self.model_inputs:,} lines can be used: {self._why()}")
 
     def finish(self) -> list[str]:
         """The counts as text; nothing where no line was broken.
@@ -47,11 +47,11 @@ class BrokenLines:
         Raises:
             UserError: if the share of broken lines is above `max_share`, or the file has no lines.
         """
-        if not self.seen:
+        if not self.model_inputs:
             raise UserError(f"{self.file}: no lines; is this the file?")
-        if self.count > self.max_share * self.seen:
+        if self.count > self.max_share * self.model_inputs:
             raise UserError(
-                f"{self.file}: {self.count:,} of {self.seen:,} lines are broken, more than --max-broken"
+                f"{self.file}: {self.count:,} of {self.model_inputs:,} lines are broken, more than --max-broken"
                 f" {self.max_share:g} allows: {self._why()}; mend the file or allow more"
             )
         return [f"{self.file}: {n:,} lines left out: {reason}" for reason, n in self.reasons.items()]

@@ -49,7 +49,7 @@ def read_blocks(
         return "skip"
 
     def count(n_good: int) -> None:
-        broken.seen += n_good + len(ragged)
+        broken.model_inputs += n_good + len(ragged)
         if ragged:
             broken.add(RAGGED, ragged[0], len(ragged))
             ragged.clear()

@@ -40,7 +40,7 @@ def read_json_lines(path: Path, broken: BrokenLines, show_progress: bool = False
                     bar.update(raw.tell() - bar.n)
                 if line is not None and not line.strip():
                     continue
-                broken.seen += 1
+                broken.model_inputs += 1
                 record = None if line is None else _parse(line)
                 if record is None:
                     broken.add("no JSON object", number)

@@ -84,7 +84,9 @@ class Amazon2023:
                 rows = []
         yield _chunk(rows)
         self.notes += broken.finish()
-        self.notes.append(f"{self._reviews.name}: {broken.seen - broken.count:,} reviews, {unverified:,} not verified")
+        self.notes.append(
+            f"{self._reviews.name}: {broken.model_inputs - broken.count:,} reviews, {unverified:,} not verified"
+        )
 
     def items(self, wanted: Collection[str] | None) -> pd.DataFrame:
         """Products with a title in the file's order; of a parent_asin that stands there twice, the first."""
