@@ -43,7 +43,7 @@ STUDIES = {
         low_resource.low_resource, low_resource.OPTIONS, ("SASRec", "CORE", *TEXT_MODELS, "SeqKNN", "QueryMemory")
     ),
     "time-split": Study(time_split.time_split),
-    "repeat": Study(reproduce.reproduce, reproduce.OPTIONS),
+    "reproduce": Study(reproduce.reproduce, reproduce.OPTIONS),
 }
 
 

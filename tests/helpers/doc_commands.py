@@ -20,7 +20,7 @@ RUN = {
     "run_hyper.py --model=SASRec": [PLAIN],
     "recbole-llmfashion study": [STUDY, "--seeds=1"],
     "recbole-llmfashion study low-resource": [STUDY, "--seeds=1", "--shares=50,100"],
-    "recbole-llmfashion study repeat": [STUDY, "--seeds=1", "--shares=50,100"],
+    "recbole-llmfashion study reproduce": [STUDY, "--seeds=1", "--shares=50,100"],
     "recbole-llmfashion pretrain": ["--config_files=studies.yaml"],  # whose model has none of LLMFashionRec's keys
     "recbole-llmfashion simulate": ["--items", "300"],
     "recbole-llmfashion analyze": [],

@@ -273,7 +273,7 @@ def test_resource_claims_by_hand():
     assert [claim.verdict for claim in reproduce.resource_claims(swapped, 10, 100)] == ["does not hold"] * 3
 
 
-def test_repeat_is_a_checklist(shop, run_with):
+def test_reproduce_is_a_checklist(shop, run_with):
     run_with(
         {**RANKS, "Recformer": (9, 9, 9), "RecformerQuery": (8, 8, 8)},
         generation={"format_failures": {"before": 0.5, "after_hard": 0.0}},
