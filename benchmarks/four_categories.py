@@ -2,9 +2,9 @@
 
     python benchmarks/four_categories.py [--seeds 7,8,9] [--users 2000] [--models SASRec,LLMFashionRec] [--out DIR]
 
-Simulates a world a category and seed, runs `run_recbole_llm.py --use_tuned=True` on each, two at a time, and joins their
-results.json into DIR/table.md and DIR/results.json. What is finished is found again: a killed run goes on with the
-same command, and rows that a later call asks for join those that are there. The last line is `ratio <number>`, the
+Simulates a shop per category and seed, runs `run_recbole_llm.py --use_tuned=True` on each, two at a time, and joins
+their results.json into DIR/table.md and DIR/results.json. Finished runs are read again: a killed run goes on with
+the same command, and rows that a later call asks for join those that are there. The last line is `ratio <number>`, the
 smallest of Recall@10 and NDCG@10 of LLMFashionRec over the best other row's, means over the seeds, of any category. A
 row that has not been run on every seed is compared on those that it has.
 """

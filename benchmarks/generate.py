@@ -4,9 +4,10 @@
 
 The main job's own prompts for the test rows of its first customers, without the memory's products, for which a tower
 would have to be trained, and its backbone with items' rows from their words, before any fine-tuning; keys such as
-`--item_tokens text --prompt_item_text text --prompt_template paper` change both. Both sides get the prompts in the same batches from
-the longest to the shortest, keep keys and values, and run on at most two threads. The peer's function looks the tokens
-so far up in a dict of tensors that is built beforehand. The answers are compared token by token; rows whose first
+`--item_tokens text --prompt_item_text True --prompt_template paper` change both. Both sides get the prompts in the
+same batches from the longest to the shortest, keep keys and values, and run on at most two threads. The peer's
+function looks the tokens so far up in a dict of tensors that is built beforehand. The
+answers are compared token by token; rows whose first
 difference is between two tokens of logits less than 1e-4 apart are counted apart. The last lines are
 `ratio lookup <number>`, for `response_title: catalogue`, and `ratio <number>`, for generated titles.
 """

@@ -1,4 +1,4 @@
-"""The commands `study` and their options: a name, a StudyRequest, a Runner, a Document, its files. Runs no model itself."""
+"""The commands `study` and their options: a name, a StudyRequest, a Runner, a Document, its files."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field

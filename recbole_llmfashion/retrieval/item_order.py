@@ -1,6 +1,8 @@
 """A whole order of the catalogue in each of B rows, of which nobody has to sort more than a head.
 
-    HeadThenRest: some items first, the rest as another order has them; PerRowOrder: rows of several orders; ConstantOrder: one for all
+    HeadThenRest: some items first, the rest as another order has them
+    PerRowOrder: rows of several orders
+    ConstantOrder: one for all
 
 An item's place follows from the few that stand before it in a head, and from a count of what an order has before it
 behind the head. This module knows no scores (scored.py) and no models.

@@ -40,7 +40,7 @@ class ScoreTable(Protocol):
 
 
 class WholeTable:
-    """Items whose scores are there already: the queries are the scores [B, N], one tile. See ScoreTable for the rest."""
+    """Items with known scores: the queries are the scores [B, N], one tile. See ScoreTable for the rest."""
 
     def __init__(self, tie: Tensor) -> None:
         self.tie, self.items = tie, torch.arange(len(tie))

@@ -34,7 +34,7 @@ CHOICES = {
     "12-text-index": "item_tokens: text",
 }
 UNTRAINED = {"10-untrained-backbone": "backbone without simulator pre-training"}  # of the backbone that ships alone
-# ReportTable 3 on luggage_bags, private data: Recall@10, NDCG@10, MRR
+# Table 3 on luggage_bags, private data: Recall@10, NDCG@10, MRR
 PAPER = {
     OWN: (0.2786, 0.2037, 0.1804),
     "(1) w/o product attributes": (0.2293, 0.1396, 0.1117),
@@ -72,7 +72,7 @@ def ablation(request: StudyRequest, runner: Runner) -> Document:
     lines = assemble.with_costs(rows)
     paper, ours = ([line for line in lines if (line.label in PAPER) is of_paper] for of_paper in (True, False))
     default = next(line for line in ours if line.label == FUSION)
-    document = assemble.document(request, runner, f"Ablation on {request.dataset} (the paper's ReportTable 3)", rows)
+    document = assemble.document(request, runner, f"Ablation on {request.dataset} (the paper's Table 3)", rows)
     document.tables = [
         ReportTable("table3", "Test metrics", [*assemble.METRICS, *assemble.COST], lines, notes(rows, runner)),
         ReportTable(

@@ -33,7 +33,7 @@ def compare(request: StudyRequest, runner: Runner) -> Document:
     """Runs every model and compares LLMFashionRec with each."""
     rows = runner.run(entries(request.models))
     lines = assemble.with_costs(rows)
-    document = assemble.document(request, runner, f"Comparison on {request.dataset} (the paper's ReportTable 2)", rows)
+    document = assemble.document(request, runner, f"Comparison on {request.dataset} (the paper's Table 2)", rows)
     table = ReportTable("table2", "Test metrics", [*assemble.METRICS, *assemble.COST], lines)
     document.tables = [table]
     ran = [line.label for line in lines if not line.reason]

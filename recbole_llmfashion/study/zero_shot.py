@@ -75,8 +75,9 @@ def zero_shot(request: StudyRequest, runner: Runner) -> Document:
             [Series(name, targets, values) for name, values in series.items()],
         )
     ]
+    untransferable = [model for model in (*ID_MODELS, *SIMPLE_BASELINES) if model in request.models]
     document.notes.append(
         "The ID list of LLMFashionRec is the generated ID itself: no row of the target trained a table of embeddings. "
-        f"Models without a row: {', '.join(m for m in (*ID_MODELS, *SIMPLE_BASELINES) if m in request.models) or 'none'}."
+        f"Models without a row: {', '.join(untransferable) or 'none'}."
     )
     return document

@@ -108,7 +108,7 @@ class LLMFashionRecTrainer(StagedTrainer):
         getLogger(__name__).info(f"fusion: weights {self.model.weights}; {said}")
 
     def _some_users(self, valid_data: Any) -> Any:
-        """A loader of the validation rows of tune_report_users users, the same ones in every run; None where none is."""
+        """A loader of the validation rows of tune_report_users users, the same in every run, or None."""
         count = len(valid_data._dataset)
         if not count:
             return None

@@ -119,7 +119,7 @@ def search(
     left = settings.num_samples - len(journal.ended())
     if left <= 0:
         return
-    # Ray asks a searcher for one trial at a time, which leaves none for a worker that is being started, see NewestFirstScheduler.
+    # Ray requests one trial at a time, which leaves none for a worker that is starting, see NewestFirstScheduler.
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(max(2, max_concurrent_trials(settings.cpus, settings.gpus)))
     proposals = JournalSearcher(space, settings, journal, defaults)
     scheduler: Any = NewestFirstScheduler()

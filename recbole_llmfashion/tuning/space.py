@@ -29,7 +29,8 @@ KINDS = {"choice": "a list", "uniform": "low, high", "loguniform": "low, high", 
 # Keys that say where and how a search runs; a trial must not change them, or trials could not be compared.
 FIXED = {
     "data_path", "checkpoint_dir", "dataset", "model", "metrics", "topk", "valid_metric", "eval_args", "click_filter",
-    "config_files", "use_tuned", "show_progress", "state", "tune_report_users", "repeatable", "metric_decimal_place", "seed",
+    "config_files", "use_tuned", "show_progress", "state", "tune_report_users", "repeatable", "metric_decimal_place",
+    "seed",
 }  # fmt: skip
 
 

@@ -148,7 +148,8 @@ def test_paper_setting_is_the_papers():
     paper = {
         "lora_r": 16, "lora_alpha": 16, "lora_dropout": 0.05, "llm_learning_rate": 2e-5, "llm_epochs": 1,
         "curriculum_share": 0.2, "curriculum_epochs": 3, "max_length": 1024, "max_new_tokens": 64, "temperature": 0.05,
-        "top_p": 0.95, "decoding": "sample", "prompt_template": "paper", "item_tokens": "text", "prompt_item_text": True,
+        "top_p": 0.95, "decoding": "sample", "prompt_template": "paper", "item_tokens": "text",
+        "prompt_item_text": True,
         "loss_on_history": False, "ranking": "mixup", "num_beams": 0,
     }  # fmt: skip
     assert {key: config[key] for key in paper} == paper

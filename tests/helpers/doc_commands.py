@@ -81,9 +81,9 @@ NOT_HERE = {
     "run_hyper.py --model=SASRec --dataset=footwear --params_file=properties/hyper/SASRec.yaml"
     " --num_samples=64 --cpus_per_trial=2 --address=FIRST:6379 --output two": CLUSTER,
     "recbole-llmfashion generate --run saved/footwear/runs/0123456789abcdef --split test --num_workers 16"
-    " --address=FIRST:6379 --out results/all": "needs a second machine; tests/serving/batch/test_cluster.py has two nodes",
+    " --address=FIRST:6379 --out results/all": "needs two machines; tests/serving/batch/test_cluster.py has two nodes",
     "run_recbole_llm.py --model=LLMFashionRec --dataset=footwear --num_train_workers=8"
-    " --ray_address=FIRST:6379": "needs a second machine; tests/distributed/test_finetune_workers.py trains by two workers",
+    " --ray_address=FIRST:6379": "needs two machines; tests/distributed/test_finetune_workers.py has two workers",
     "recbole-llmfashion convert amazon-2023 --download Amazon_Fashion --k-core 2 --out dataset/amazon_fashion": FETCH,
     "recbole-llmfashion convert hm --download --since 2020-06-01 --out dataset/hm": FETCH,
 }

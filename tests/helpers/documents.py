@@ -86,7 +86,7 @@ def sample() -> Document:
     heat = [Series(name, ["cold", "warm", "hot"], [0.01 * i, None, 0.1 + 0.02 * i]) for i, name in enumerate(MODELS)]
     return Document(
         study="compare",
-        title="Comparison on footwear (the paper's ReportTable 2)",
+        title="Comparison on footwear (the paper's Table 2)",
         dataset="footwear",
         data={"footwear": {"sha256": "0123456789abcdef" * 4, "users": 1200, "items": 640, "log": "<b>"}},
         seeds=SEEDS,
@@ -94,7 +94,9 @@ def sample() -> Document:
         versions={"python": "3.11.9", "recbole_llmfashion": "0.1.0", "recbole": "1.2.1", "torch": "2.15.0+cu130"},
         settings={"tuned": True, "epochs": 20, "topk": [1, 5, 10], "lora": {"r": 8, "lr": 0.0003}, "note": HOSTILE},
         tables=[
-            ReportTable("table2", "Test metrics", [*METRICS, *COST], rows, ["minutes: all stages when they were made."]),
+            ReportTable(
+                "table2", "Test metrics", [*METRICS, *COST], rows, ["minutes: all stages when they were made."]
+            ),
             ReportTable(
                 "shares",
                 "What is left, 100% is ours",

@@ -24,8 +24,8 @@ ITEMS, PROMPTS = 12, 22
 # 22 prompts in batches of 5, 5, 5, 5 and 2, two batches a step: 3 steps a pass, the last of one batch; then 2 passes
 # over the hardest 7, a step each
 SETTINGS = FinetuneSettings(
-    lora_r=4, lora_dropout=0.0, learning_rate=5e-3, batch_size=5, gradient_accumulation_steps=2, epochs=2, curriculum_share=1 / 3,
-    curriculum_epochs=4, item_embedding_lr=0.5, seed=4,
+    lora_r=4, lora_dropout=0.0, learning_rate=5e-3, batch_size=5, gradient_accumulation_steps=2, epochs=2,
+    curriculum_share=1 / 3, curriculum_epochs=4, item_embedding_lr=0.5, seed=4,
 )  # fmt: skip
 STEPS = 8
 

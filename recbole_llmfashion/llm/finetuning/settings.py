@@ -21,7 +21,7 @@ class FinetuneSettings:
         epochs: passes over all prompts.
         curriculum_share: share of prompts with the highest perplexity after those passes.
         curriculum_epochs: passes over them in all, the uniform ones included.
-        curriculum_choice: perplexity, the paper's; random: as many prompts drawn by chance, which tells what the choice adds.
+        curriculum_choice: perplexity, the paper's; random: as many prompts at random, to measure the choice.
         batch_size: prompts a forward.
         gradient_accumulation_steps: forwards a step; the loss is the mean over all their response tokens.
         weight_decay: of AdamW.

@@ -1,7 +1,7 @@
 """Beam search over a trie: the most likely sequences of each prompt, with their log-probabilities.
 
-Knows token ids and places in a trie. The beams of a prompt are a tree behind it (`PromptBatch.branch`), so the prompt is run
-once and its keys and values are never copied. Nothing here is a loop over rows, beams or edges.
+The beams of a prompt are a tree behind it (`PromptBatch.branch`), so the prompt is run once and its keys
+and values are never copied. Nothing here is a loop over rows, beams or edges.
 """
 
 from dataclasses import dataclass

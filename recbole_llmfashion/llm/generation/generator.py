@@ -33,7 +33,7 @@ class DecodingSettings:
         temperature, top_p: of sample.
         batch_size: prompts at once.
         seed: of sample; the same call gives the same texts.
-        response_title: what ends a constrained response. generated: the model writes a title; catalogue: the catalogue's, and
+        response_title: title of a constrained response. generated: the model writes it; catalogue: the catalogue's,
             decoding stops where only one ID is left.
 
     Raises:

@@ -101,8 +101,8 @@ def vllm_generate(
 ) -> list[str]:
     """Responses in the order of the prompts, as make_generator's generator gives them.
 
-    Constrained decoding is a structured choice over the texts of `allowed_ids` and then greedy; a choice that vLLM spells in
-    other tokens goes on in ours.
+    Constrained decoding is a structured choice over the texts of `allowed_ids` and then greedy; a choice that vLLM
+    tokenizes otherwise continues in our tokens.
 
     Args:
         python: of vLLM's environment.

@@ -1,4 +1,4 @@
-"""`python -m recbole_llmfashion.llm.pretraining.pretrain --config FILE`: rebuilds the embedded backbone from simulated worlds.
+"""`python -m recbole_llmfashion.llm.pretraining.pretrain --config FILE`: rebuilds the shipped backbone.
 
 It never reads a dataset: the worlds' seeds, customers and products are their own, their brands are renamed
 (worlds.py), and the vocabulary is learned from the worlds' words and from queries that people typed. How the model is

@@ -1,6 +1,7 @@
 """The Ray Serve application: `serve run recbole_llmfashion.serving.web.app:app run=DIR` (docs/serving.md).
 
-    client -> proxy -> Web (FastAPI, limits, counters) -> handle: the bounded queue -> Model: DynamicBatcher -> ReplicaWorker
+    client -> proxy -> Web (FastAPI, limits, counters) -> handle: the bounded queue
+        -> Model: DynamicBatcher -> ReplicaWorker
 
 Two deployments, so that a Model that dies takes no counter and no waiting request with it: those that wait go to the
 copy that comes back, those it was answering get 503. A request is cancelled where its client leaves or its time is up,

@@ -120,7 +120,7 @@ def length_table(measured: Sequence[Measured]) -> ReportTable:
         Column("all_clicks", "mean with all clicks", "number"),
     ]
     rows = [TableRow(m.name, {c.key: getattr(m.lengths, c.key) for c in columns}, ranked=False) for m in measured]
-    notes = ["Interactions of a user, counted as in ReportTable 1; the last column without the click filter."]
+    notes = ["Interactions of a user, counted as in Table 1; the last column without the click filter."]
     return ReportTable("c2_lengths", "C2: sequence lengths", columns, rows, notes, label="dataset")
 
 

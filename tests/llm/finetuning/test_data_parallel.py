@@ -1,4 +1,4 @@
-"""Several workers make the training that one makes: workers are threads here, tests/distributed/test_finetune_workers.py has Ray's."""
+"""Several workers train as one does. Workers are threads here; tests/distributed/test_finetune_workers.py has Ray's."""
 
 from pathlib import Path
 from typing import Any

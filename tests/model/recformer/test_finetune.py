@@ -16,7 +16,8 @@ from recbole_llmfashion.model.recformer.finetune import (
 from tests.helpers.recformer import BOS, PAD, numbered_items, tiny_scorer, walks
 
 STAGE = {
-    "epochs": 1, "patience": 5, "eval_every": 1, "batch_size": 8, "gradient_accumulation_steps": 1, "learning_rate": 5e-3,
+    "epochs": 1, "patience": 5, "eval_every": 1, "batch_size": 8, "gradient_accumulation_steps": 1,
+    "learning_rate": 5e-3,
     "warmup_steps": 5, "weight_decay": 0.0, "temperature": 0.05, "freeze_words": False, "refresh": True, "seed": 0,
 }  # fmt: skip
 

@@ -178,7 +178,7 @@ class Journeys:
         self._searches.append((intent.user, time, intent.segment, *said, intent.gift, shown[rows]))
 
     def _note_clicks(self, walk: ShoppingSession, rows: IntArray, seen: IntArray, now: IntArray) -> IntArray:
-        """Log the clicks that came after the first `model_inputs` ones, 8 to 120 s apart; returns the time of the last."""
+        """Log the clicks after the first `seen` ones, 8 to 120 s apart; returns the time of the last."""
         place = np.arange(walk.clicks.shape[1])
         new = (place >= seen[:, None]) & (place < walk.count[rows][:, None])
         pause = self.rng.integers(8, 120, size=new.shape)
