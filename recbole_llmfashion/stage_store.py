@@ -1,17 +1,17 @@
-"""The stage store: one folder for each finished artefact, named after the hash of what went into it.
+"""The stage store, one folder per finished artefact, and the writes that a kill cannot leave half done.
 
     <root>/<stage>-<hash of its inputs>/stage.json   inputs, seconds
-                                        ...          what the stage wrote
+                                        ...          the files that the stage wrote
 
-A stage is built in a folder beside its own and renamed when it is whole, so a killed run leaves no half stage and the
-same command goes on from the last finished one; what a long stage saves of itself for that lies in <root>/.running
-until it is whole. Processes that want the same stage build it once: the first holds the operating system's lock on
-<root>/.locks/<stage>-<hash>.lock, which dies with its holder, and the others wait. The store knows nothing of what a
-stage holds.
+A stage is built in a temporary folder and renamed when it is complete. A killed run therefore leaves no incomplete
+stage, and the same command continues after the last finished one. The checkpoints of a long stage are kept in
+<root>/.running until it is complete. Processes that need the same stage build it once: the first one holds the
+operating system's lock on <root>/.locks/<stage>-<hash>.lock, which is released when it dies, and the others wait.
 """
 
 import hashlib
 import json
+import os
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -19,16 +19,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from logging import getLogger
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from filelock import FileLock, Timeout
 
-FORMAT = 1  # raise it when a stage's files change their meaning, so that old folders are not taken for new ones
+FORMAT = 1  # raise it when the files of a stage change their meaning, so that old folders are not used again
 
 
 def canonical_json(value: Any) -> str:
-    """One text for equal values: sorted keys, no white space; raises TypeError on what JSON does not hold."""
+    """The same text for equal values: sorted keys, no white space; raises TypeError on a value that JSON lacks."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
 
 
@@ -38,11 +38,11 @@ def sha256(value: Any) -> str:
 
 
 def with_first_names(fields: Mapping[str, Any], **first: str) -> dict[str, Any]:
-    """Fields under the names that they had in the first release, so that a new name makes no stage again.
+    """Fields under the names of the first release, so that a renamed field does not change the hash of a stage.
 
     Args:
-        fields: by their names of today.
-        first: name of today = first name.
+        fields: values by current name.
+        first: current name = first name.
 
     >>> with_first_names({"num_beams": 4, "seed": 1}, num_beams="beams")
     {'beams': 4, 'seed': 1}
@@ -51,12 +51,12 @@ def with_first_names(fields: Mapping[str, Any], **first: str) -> dict[str, Any]:
 
 
 def sha256_arrays(*arrays: np.ndarray) -> str:
-    """Hex digest over dtype, shape and bytes of arrays, in order."""
+    """Hex digest over dtype, shape and bytes of each array, in order."""
     return sha256_stream(arrays)
 
 
 def sha256_stream(arrays: Iterable[np.ndarray]) -> str:
-    """The same of arrays that need not be there at once."""
+    """Like `sha256_arrays`, for arrays that do not fit in memory together."""
     digest = hashlib.sha256()
     for array in arrays:
         digest.update(f"{array.dtype.str}{array.shape}".encode())
@@ -65,7 +65,7 @@ def sha256_stream(arrays: Iterable[np.ndarray]) -> str:
 
 
 def sha256_texts(texts: Any) -> str:
-    """Hex digest over an iterable of strings, unambiguous about where one ends."""
+    """Hex digest over an iterable of strings; each one is preceded by its length, so the borders count."""
     digest = hashlib.sha256()
     for text in texts:
         raw = text.encode()
@@ -75,13 +75,125 @@ def sha256_texts(texts: Any) -> str:
 
 
 def stage_seed(seed: int, stage: str) -> int:
-    """The seed of a stage: hash(seed, stage name), so that a resumed run equals an undisturbed one (docs/method.md)."""
+    """The random seed of a stage, hash(seed, stage name): a resumed run equals an uninterrupted one."""
     return int(sha256([seed, stage])[:8], 16)
+
+
+def write_files(files: Iterable[tuple[Path, str | bytes]]) -> None:
+    """Writes files that replace older ones together: all are written under temporary names, then renamed in order.
+
+    A kill or a full disk leaves each file complete, the old one or the new one.
+
+    Args:
+        files: path and content; text is written as UTF-8. With a generator only one content is in memory at a time.
+    """
+    written: list[tuple[Path, Path]] = []
+    try:
+        for path, content in files:
+            written.append((path.with_name(f".{path.name}.{os.getpid()}.partial"), path))
+            written[-1][0].write_bytes(content.encode() if isinstance(content, str) else content)
+        for partial, path in written:
+            partial.replace(path)
+    finally:
+        for partial, _ in written:
+            partial.unlink(missing_ok=True)
+
+
+def write_atomic(path: Path, content: str | bytes) -> None:
+    """Writes one file in one step: a reader sees the old content or the new one."""
+    write_files([(path, content)])
+
+
+def publish_folder(partial: Path, final: Path, marker: str) -> None:
+    """Renames a finished folder to its final name in one step.
+
+    A folder of that name without the marker file is incomplete and is replaced. If another process published an equal
+    folder first, that one is kept and `partial` is left to the caller.
+
+    Args:
+        marker: a file that every complete folder has.
+
+    Raises:
+        OSError: the folder cannot be renamed.
+    """
+    if final.is_dir() and not (final / marker).is_file():
+        shutil.rmtree(final)
+    try:
+        partial.rename(final)
+    except OSError:
+        if not (final / marker).is_file():
+            raise
+
+
+class JsonLines:
+    """An append-only log, one JSON value per line; a value is on the disk when `append` returns.
+
+    A line counts once its newline is written: an incomplete last line, left by a killed writer, is not read and is
+    removed by the next `append`.
+
+    Args:
+        path: the file; the first `append` creates it.
+        ascii_only: whether letters outside of ASCII are escaped.
+    """
+
+    def __init__(self, path: Path, ascii_only: bool = False) -> None:
+        self.path, self._ascii_only = path, ascii_only
+
+    def end(self) -> int:
+        """The position behind the last complete line; 0 where there is no file."""
+        if not self.path.exists():
+            return 0
+        with self.path.open("rb") as stream:
+            return _end_of_lines(stream)
+
+    def append(self, value: Any) -> int:
+        """Writes one value and returns the size of the file in bytes."""
+        line = json.dumps(value, ensure_ascii=self._ascii_only).encode() + b"\n"
+        with self.path.open("r+b" if self.path.exists() else "wb+") as stream:
+            end = _end_of_lines(stream)
+            stream.truncate(end)
+            stream.seek(end)
+            stream.write(line)
+            stream.flush()
+            os.fsync(stream.fileno())
+        return end + len(line)
+
+    def read(self, start: int = 0, most: int | None = None) -> tuple[list[Any], int]:
+        """Reads the complete lines from a byte position on.
+
+        Args:
+            start: position of the first line.
+            most: number of lines to read at most; None reads all.
+
+        Returns:
+            the values, and the position behind the last one.
+
+        Raises:
+            OSError: the file cannot be read.
+            ValueError: a line is not JSON.
+        """
+        with self.path.open("rb") as stream:
+            stream.seek(start)
+            raw = stream.read()
+        lines = raw[: raw.rfind(b"\n") + 1].splitlines(keepends=True)[:most]
+        return [json.loads(line) for line in lines], start + sum(map(len, lines))
+
+
+def _end_of_lines(stream: BinaryIO) -> int:
+    """The position behind the last newline of a file; searches backwards, because most files end in one."""
+    position = stream.seek(0, os.SEEK_END)
+    while position > 0:
+        size = min(4096, position)
+        position = stream.seek(position - size)
+        newline = stream.read(size).rfind(b"\n")
+        if newline >= 0:
+            return position + newline + 1
+    return 0
 
 
 @dataclass
 class StageStore:
-    """Builds a stage once and finds it again.
+    """Builds each stage once and finds it again.
 
     Args:
         root: the folder that holds the stages.
@@ -92,24 +204,24 @@ class StageStore:
     on_stage: Callable[[str, float, bool], None] = field(default=lambda name, seconds, reused: None)
 
     def path(self, name: str, inputs: Mapping[str, Any]) -> Path:
-        """Where the stage with these inputs lies, built or not."""
+        """The folder of the stage with these inputs, whether it exists or not."""
         return self.root / f"{name}-{sha256([FORMAT, name, dict(inputs)])[:16]}"
 
     def running(self, name: str, inputs: Mapping[str, Any]) -> Path:
-        """Where a stage that takes long may keep what lets it go on after a kill; removed when the stage is whole."""
+        """The folder for checkpoints of a long stage; removed when the stage is complete."""
         return self.root / ".running" / self.path(name, inputs).name
 
     def has(self, name: str, inputs: Mapping[str, Any]) -> bool:
-        """Whether `get` would find the stage and build nothing."""
+        """Whether the stage is complete, so that `get` would not build it."""
         return (self.path(name, inputs) / "stage.json").is_file()
 
     def get(self, name: str, inputs: Mapping[str, Any], build: Callable[[Path], None]) -> Path:
-        """The folder of a finished stage; `build(folder)` fills a new one where there is none yet.
+        """Returns the folder of a stage; calls `build(folder)` first if the stage does not exist.
 
         Args:
-            name: the stage's name, the first part of the folder's.
-            inputs: everything that the stage's outcome depends on, as JSON-like values.
-            build: writes the stage's files into the empty folder it is given; what it raises leaves no stage behind.
+            name: name of the stage, the first part of the folder's name.
+            inputs: everything that the outcome depends on, as JSON-like values.
+            build: writes the files of the stage into an empty folder; if it raises, no stage is left behind.
         """
         final = self.path(name, inputs)
         if self._found(name, final):
@@ -128,14 +240,14 @@ class StageStore:
 
     @contextmanager
     def _lock(self, final: Path) -> Iterator[None]:
-        """Held while the stage is built; the file stays, for removing it would part those who wait from who comes."""
+        """Held while the stage is built. The file is kept: processes that wait for a removed file hold another lock."""
         folder = self.root / ".locks"
         folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(folder / f"{final.name}.lock")
         try:
             lock.acquire(timeout=0)
         except Timeout:
-            getLogger(__name__).info(f"stage {final.name}: another process is making it, waiting")
+            getLogger(__name__).info(f"stage {final.name}: another process is building it, waiting")
             lock.acquire()
         try:
             yield
@@ -144,7 +256,7 @@ class StageStore:
 
     def _build(self, name: str, inputs: Mapping[str, Any], build: Callable[[Path], None], final: Path) -> None:
         partial = final.with_name(f"{final.name}.partial")
-        shutil.rmtree(partial, ignore_errors=True)  # what a killed holder of the lock left
+        shutil.rmtree(partial, ignore_errors=True)  # left by a killed process
         partial.mkdir(parents=True)
         start = time.perf_counter()
         try:
@@ -152,19 +264,8 @@ class StageStore:
             seconds = time.perf_counter() - start
             text = json.dumps({"stage": name, "format": FORMAT, "seconds": seconds, "inputs": dict(inputs)}, indent=1)
             (partial / "stage.json").write_text(text)
-            self._publish(partial, final)
+            publish_folder(partial, final, "stage.json")
             shutil.rmtree(self.running(name, inputs), ignore_errors=True)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
         self.on_stage(name, seconds, False)
-
-    @staticmethod
-    def _publish(partial: Path, final: Path) -> None:
-        """Renames in one step; where another run was faster, its equal stage stands and ours is dropped."""
-        if final.is_dir() and not (final / "stage.json").is_file():
-            shutil.rmtree(final)
-        try:
-            partial.rename(final)
-        except OSError:
-            if not (final / "stage.json").is_file():
-                raise

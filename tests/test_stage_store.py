@@ -11,7 +11,16 @@ import numpy as np
 import pytest
 
 from recbole_llmfashion.pipeline.language_model import _identity
-from recbole_llmfashion.stage_store import StageStore, sha256_arrays, sha256_texts, stage_seed
+from recbole_llmfashion.stage_store import (
+    JsonLines,
+    StageStore,
+    publish_folder,
+    sha256_arrays,
+    sha256_texts,
+    stage_seed,
+    write_atomic,
+    write_files,
+)
 
 
 def test_built_once_and_found_again(tmp_path):
@@ -150,3 +159,59 @@ def test_what_a_stage_saves_of_itself_goes_when_it_is_whole(tmp_path):
     assert (running / "step-0").exists()
     store.get("adapter", {"a": 1}, build)
     assert calls == [1, 2] and not running.exists()
+
+
+def test_write_atomic_replaces_and_leaves_nothing_else(tmp_path):
+    path = tmp_path / "a.txt"
+    write_atomic(path, "old")
+    write_atomic(path, "new\né")
+    assert path.read_bytes() == "new\né".encode() and list(tmp_path.iterdir()) == [path]
+    write_atomic(path, b"\x00\xff")
+    assert path.read_bytes() == b"\x00\xff"
+
+
+def test_write_files_replaces_none_when_one_cannot_be_made(tmp_path):
+    (tmp_path / "a").write_text("old a")
+    (tmp_path / "b").write_text("old b")
+
+    def contents():
+        yield tmp_path / "a", "new a"
+        raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"):
+        write_files(contents())
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"a": "old a", "b": "old b"}
+
+
+def test_publish_folder_replaces_an_incomplete_folder_and_keeps_a_complete_one(tmp_path):
+    for name, marker in (("half", False), ("complete", True), ("missing", None)):
+        partial, final = tmp_path / f"{name}.partial", tmp_path / name
+        partial.mkdir()
+        (partial / "marker").write_text("new")
+        if marker is not None:
+            final.mkdir()
+            (final / ("marker" if marker else "junk")).write_text("old")
+        publish_folder(partial, final, "marker")
+        assert [(path.name, path.read_text()) for path in final.iterdir()] == [("marker", "old" if marker else "new")]
+
+
+def test_json_lines_ignores_and_removes_an_incomplete_line(tmp_path):
+    log = JsonLines(tmp_path / "log.jsonl")
+    assert log.end() == 0
+    assert log.append({"a": "é"}) == len('{"a": "é"}\n'.encode())
+    second = log.append([1])
+    with log.path.open("ab") as stream:
+        stream.write(b'{"half": ')
+    assert log.read() == ([{"a": "é"}, [1]], second) and log.end() == second
+    assert log.read(most=1)[0] == [{"a": "é"}] and log.read(start=second) == ([], second)
+    log.append(2)
+    assert log.path.read_bytes() == '{"a": "é"}\n[1]\n2\n'.encode()
+    assert JsonLines(tmp_path / "ascii", ascii_only=True).append("é") == len(b'"\\u00e9"\n')
+
+
+def test_json_lines_finds_the_end_behind_a_long_incomplete_line(tmp_path):
+    path = tmp_path / "log.jsonl"
+    path.write_bytes(b"1\n" + b"x" * 10_000)
+    assert JsonLines(path).end() == 2
+    path.write_bytes(b"x" * 10_000)
+    assert JsonLines(path).end() == 0

@@ -143,16 +143,6 @@ def _content(folder: Path) -> dict[str, Any]:
     return content
 
 
-def publish(partial: Path, final: Path) -> Path:
-    """Renames a finished folder to its place in one step.
-
-    Raises:
-        OSError: something with files in it is there already.
-    """
-    partial.chmod(0o755)  # mkdtemp's own is for nobody else
-    return partial.rename(final)
-
-
 def export_run(run: Path, out: Path) -> None:
     """Copies a run with all its parts into one folder that asks for nothing beside it.
 
@@ -194,7 +184,8 @@ def _copy(manifest: Manifest, partial: Path) -> None:
 
 
 def _publish_export(partial: Path, out: Path) -> None:
+    partial.chmod(0o755)  # mkdtemp makes it private
     try:
-        publish(partial, out)
+        partial.rename(out)
     except OSError:
         raise UserError(f"--out: {out} is there already; choose a new folder, or remove that one first") from None

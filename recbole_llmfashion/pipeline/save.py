@@ -33,10 +33,10 @@ from recbole_llmfashion.config.keys import first_release_names
 from recbole_llmfashion.pipeline import settings
 from recbole_llmfashion.pipeline.inference import Inference
 from recbole_llmfashion.pipeline.language_model import TINY_FALCON, TINY_FALCON_UNTRAINED
-from recbole_llmfashion.pipeline.manifest import MANIFEST, OWN, file_sha256, publish, write_manifest
+from recbole_llmfashion.pipeline.manifest import MANIFEST, OWN, file_sha256, write_manifest
 from recbole_llmfashion.pipeline.pipeline import Pipeline, ZeroShot
 from recbole_llmfashion.retrieval.ranking import RankingSettings
-from recbole_llmfashion.stage_store import stage_seed
+from recbole_llmfashion.stage_store import publish_folder, stage_seed
 from recbole_llmfashion.versions import versions
 
 
@@ -82,20 +82,11 @@ def write_run(
         write_manifest(partial, said, parts, runs / "any")
         final = runs / file_sha256(partial / MANIFEST)[:16]
         if not (final / MANIFEST).is_file():
-            _publish(partial, final)
+            partial.chmod(0o755)  # mkdtemp makes it private
+            publish_folder(partial, final, MANIFEST)
         return final
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-
-
-def _publish(partial: Path, final: Path) -> None:
-    if not (final / MANIFEST).is_file():  # somebody cleared it out, not wholly
-        shutil.rmtree(final, ignore_errors=True)
-    try:
-        publish(partial, final)
-    except OSError:  # another process was faster with the same run
-        if not (final / MANIFEST).is_file():
-            raise
 
 
 def _write_own(folder: Path, pipeline: Pipeline | ZeroShot) -> None:

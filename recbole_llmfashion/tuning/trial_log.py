@@ -8,12 +8,12 @@ Times are seconds since the search began, pauses between a kill and its --resume
 a kill, is dropped. The journal knows no Ray and no model.
 """
 
-import json
-import os
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from recbole_llmfashion.stage_store import JsonLines
 
 FINISHED, STOPPED, FAILED = "finished", "stopped", "failed"
 
@@ -47,22 +47,13 @@ class TrialLog:
     """
 
     def __init__(self, path: Path) -> None:
-        self.path = path
+        self.path, self._lines = path, JsonLines(path)
         self.trials: dict[int, Trial] = {}
         self._before = 0.0
-        for event in self._read():
+        for event in self._lines.read()[0] if path.is_file() else []:
             self._apply(event)
             self._before = max(self._before, event["time"])
         self._start = time.monotonic()
-
-    def _read(self) -> list[dict[str, Any]]:
-        if not self.path.is_file():
-            return []
-        raw = self.path.read_bytes()
-        whole = raw[: raw.rfind(b"\n") + 1]
-        if len(whole) < len(raw):
-            self.path.write_bytes(whole)
-        return [json.loads(line) for line in whole.decode("utf-8").splitlines()]
 
     def elapsed(self) -> float:
         """Seconds of searching so far, earlier runs of the same search included."""
@@ -71,10 +62,7 @@ class TrialLog:
     def add(self, event: str, trial: int, **values: Any) -> None:
         """Writes one event; it is on the disk when this returns."""
         line = {"event": event, "trial": trial, "time": round(self.elapsed(), 3), **values}
-        with self.path.open("a", encoding="utf-8") as stream:
-            stream.write(json.dumps(line, ensure_ascii=False) + "\n")
-            stream.flush()
-            os.fsync(stream.fileno())
+        self._lines.append(line)
         self._apply(line)
 
     def _apply(self, line: dict[str, Any]) -> None:

@@ -61,9 +61,11 @@ def test_a_journal_cut_in_the_middle_of_a_line(journal):
     whole = path.read_bytes()
     path.write_bytes(whole + b'{"event": "end", "trial": 4, "sta')
     again = TrialLog(path)
-    assert path.read_bytes() == whole
     assert [t.number for t in again.unfinished()] == [4] and again.trials[0].reports == journal.trials[0].reports
     assert again.elapsed() >= max(t for trial in journal.trials.values() for t, *_ in trial.reports)
+    again.add("report", 4, step=1, value=0.5)
+    assert path.read_bytes().startswith(whole + b'{"event": "report", "trial": 4')
+    assert path.read_bytes().count(b"\n") == whole.count(b"\n") + 1
 
 
 def test_a_trial_that_starts_again_loses_what_it_had_reported(journal):

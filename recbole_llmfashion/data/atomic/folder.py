@@ -5,7 +5,6 @@ click of the log is kept, the click filter is an option of loading.
 """
 
 import hashlib
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +24,7 @@ from recbole_llmfashion.data.atomic.table import (
     read_table,
 )
 from recbole_llmfashion.errors import UserError
+from recbole_llmfashion.stage_store import write_files
 
 __all__ = [
     "ACTIONS",
@@ -200,26 +200,20 @@ def write_folder(folder: AtomicFolder) -> None:
         ValueError: if a cell holds a tab, a line end or a NUL byte.
     """
     tables = ((INTER, folder.interactions), (SEARCH, folder.searches), (ITEM, folder.items))
-    staged: list[tuple[Path, Path]] = []
+    files = (
+        (folder.path / (folder.name + spec.suffix), _table_bytes(frame, spec))
+        for spec, frame in tables
+        if not (spec is SEARCH and frame.empty)
+    )
     try:
         folder.path.mkdir(parents=True, exist_ok=True)
-        for spec, frame in tables:
-            final = folder.path / (folder.name + spec.suffix)
-            if spec is SEARCH and frame.empty:
-                continue
-            staged.append((final.with_name(f".{final.name}.partial"), final))
-            staged[-1][0].write_bytes(_table_bytes(frame, spec))
-        for partial, final in staged:
-            os.replace(partial, final)
+        write_files(files)
         if folder.searches.empty:
             (folder.path / (folder.name + SEARCH.suffix)).unlink(missing_ok=True)
     except OSError as error:
         raise UserError(
             f"{folder.path}: cannot write ({error.strerror}); free space or choose another folder"
         ) from error
-    finally:
-        for partial, _ in staged:
-            partial.unlink(missing_ok=True)
 
 
 def _table_bytes(frame: pd.DataFrame, spec: TableSpec) -> bytes:

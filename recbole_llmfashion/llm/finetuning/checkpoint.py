@@ -21,6 +21,7 @@ from torch import Tensor
 
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.llm.modeling.adapter import save_adapter
+from recbole_llmfashion.stage_store import publish_folder
 
 if TYPE_CHECKING:
     from peft import PeftModel
@@ -60,7 +61,7 @@ class CheckpointFolder:
         save_file({**plain, **_generators(next(model.parameters()).device)}, partial / "tensors.safetensors")
         (partial / "state.json").write_text(json.dumps(state))
         shutil.rmtree(final, ignore_errors=True)
-        partial.rename(final)
+        publish_folder(partial, final, "state.json")
         for other in self.path.glob(f"{_STEP}*"):
             if other != final:
                 shutil.rmtree(other)

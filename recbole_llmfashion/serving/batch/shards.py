@@ -8,7 +8,6 @@ whole; the same command makes the missing ones, and one of another run or other 
 """
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ import pandas as pd
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.prompt.response import Response
 from recbole_llmfashion.serving.batch.prompts import SplitPrompts
+from recbole_llmfashion.stage_store import write_atomic
 
 JOB = "_job.json"  # readers of Parquet pass over names that begin so
 
@@ -42,7 +42,7 @@ class ResponseShards:
             if out.exists() and (not out.is_dir() or any(out.iterdir())):
                 raise UserError(f"--out: {out} holds something else than responses; choose a new folder")
             out.mkdir(parents=True, exist_ok=True)
-            _write(out / JOB, json.dumps(told, indent=1).encode())
+            write_atomic(out / JOB, json.dumps(told, indent=1))
         elif (there := _read(out / JOB)) != told:
             other = ", ".join(name for name in told if there.get(name) != told[name]) or "more"
             raise UserError(
@@ -78,15 +78,7 @@ class ResponseShards:
             },
             dtype=object,
         )
-        partial = self.path(shard).with_suffix(f".{os.getpid()}.partial")
-        frame.to_parquet(partial, index=False)
-        partial.replace(self.path(shard))
-
-
-def _write(path: Path, content: bytes) -> None:
-    partial = path.with_suffix(f".{os.getpid()}.partial")
-    partial.write_bytes(content)
-    partial.replace(path)
+        write_atomic(self.path(shard), frame.to_parquet(index=False))
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -10,7 +10,6 @@ see one file with working locks: one machine, or a file system that they share. 
 there; what a killed writer left behind is cut off by the next. This module knows no item and no model.
 """
 
-import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +20,7 @@ from typing import Any
 from filelock import FileLock
 
 from recbole_llmfashion.errors import UserError
+from recbole_llmfashion.stage_store import JsonLines
 
 
 @dataclass(frozen=True)
@@ -30,9 +30,9 @@ class Change:
     add: tuple[dict[str, str], ...] = ()
     remove: tuple[str, ...] = ()
 
-    def line(self) -> str:
-        """As it stands in the file."""
-        return json.dumps({"add": self.add} if self.add else {"remove": self.remove}) + "\n"
+    def as_json(self) -> dict[str, Any]:
+        """The value of its line in the file."""
+        return {"add": self.add} if self.add else {"remove": self.remove}
 
 
 class ItemChangeLog:
@@ -47,11 +47,12 @@ class ItemChangeLog:
     """
 
     def __init__(self, path: Path, run: str) -> None:
-        self._path, self._lock, self._read = path, FileLock(f"{path}.lock"), 0
+        self._path, self._lock, self._read, self._before = path, FileLock(f"{path}.lock"), 0, 0
+        self._log = JsonLines(path, ascii_only=True)
         try:
             with self.locked():
-                if self._end() == 0:
-                    self._write(json.dumps({"run": run}) + "\n")
+                if not self._log.end():
+                    self._log.append({"run": run})
                 header = self._lines(most=1)[0]
         except OSError as error:
             raise UserError(f"journal: {path} cannot be written ({error}); name another file") from None
@@ -77,38 +78,19 @@ class ItemChangeLog:
 
     def append(self, change: Change) -> None:
         """Writes a change that this replica is about to make; call it locked and with nothing fresh."""
-        self._write(change.line())
-        self._read += len(change.line().encode())
+        self._before, self._read = self._read, self._log.append(change.as_json())
 
     def take_back(self, change: Change) -> None:
         """Cuts off what `append` has just written; call it before the lock is given back."""
-        self._read -= len(change.line().encode())
+        self._read = self._before
         os.truncate(self._path, self._read)
 
-    def _end(self) -> int:
-        """Bytes up to the last newline."""
-        return self._path.read_bytes().rfind(b"\n") + 1 if self._path.exists() else 0
-
-    def _write(self, text: str) -> None:
-        end = self._end()
-        with self._path.open("r+b" if self._path.exists() else "wb") as stream:
-            stream.truncate(end)
-            stream.seek(end)
-            stream.write(text.encode())
-            stream.flush()
-            os.fsync(stream.fileno())
-
     def _lines(self, most: int | None = None) -> list[dict[str, Any]]:
-        """What stands behind the place read so far, `most` lines of it, and moves that place."""
-        with self._path.open("rb") as stream:
-            stream.seek(self._read)
-            text = stream.read()
-        whole = b"".join(text[: text.rfind(b"\n") + 1].splitlines(keepends=True)[:most])
-        if self._path.stat().st_size < self._read:  # somebody else's hand
+        """The values behind the position read so far, `most` of them; moves that position."""
+        if self._path.stat().st_size < self._read:  # changed by another program
             raise UserError(f"journal: {self._path} is shorter than it was; restart the service")
         try:
-            lines = [json.loads(line) for line in whole.splitlines()]
+            lines, self._read = self._log.read(self._read, most)
         except ValueError:
             raise UserError(f"journal: {self._path} is not readable; restore it, or remove it to start anew") from None
-        self._read += len(whole)
         return lines

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from recbole_llmfashion.stage_store import write_files
 from recbole_llmfashion.study.report import figures, html, tables
 from recbole_llmfashion.study.report.document import Document
 
@@ -15,8 +16,7 @@ _FILE_WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 def write(folder: Path, document: Document) -> None:
     """Writes the files, results.json first.
 
-    All are made before the first is written, and each takes its place in one step: a kill leaves whole files, old ones
-    or new ones. Figures that an earlier document had here and this one has not are removed.
+    A kill leaves each file complete, old or new. Figures of an earlier document that this one lacks are removed.
 
     Raises:
         ValueError: a number that JSON does not hold (nan, inf), or a figure's name that is no plain file name.
@@ -39,10 +39,7 @@ def write(folder: Path, document: Document) -> None:
     }
     folder.mkdir(parents=True, exist_ok=True)
     stale = _figures(folder) - images.keys()
-    for name, content in files.items():
-        partial = folder / f".{name}.partial"
-        partial.write_bytes(content)
-        partial.replace(folder / name)
+    write_files((folder / name, content) for name, content in files.items())
     for name in stale:
         (folder / name).unlink(missing_ok=True)
 
