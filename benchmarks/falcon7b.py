@@ -27,10 +27,9 @@ import torch
 from transformers import FalconConfig, FalconForCausalLM, GenerationConfig
 
 from recbole_llmfashion.llm.batching import Example, left_pad
-from recbole_llmfashion.llm.finetuning.finetune import add_adapter
-from recbole_llmfashion.llm.finetuning.settings import FinetuneSettings
 from recbole_llmfashion.llm.finetuning.train_step import TrainStep
 from recbole_llmfashion.llm.generation.generator import DecodingSettings, make_generator
+from recbole_llmfashion.llm.modeling.adapter import new_adapter
 from recbole_llmfashion.llm.modeling.backbone import Backbone, load_backbone
 from recbole_llmfashion.llm.modeling.tiny_falcon import EOS_ID, PAD_ID, save_tiny_falcon, train_tokenizer
 
@@ -119,7 +118,7 @@ def train_rate(backbone: Backbone, size: Size, checkpointing: bool) -> float:
     ids = rng.integers(2, size.vocabulary, (size.batch_size, size.tokens)).astype(np.int32)
     answer = min(RESPONSE, size.tokens // 2)
     examples = [Example(row[:-answer], row[-answer:]) for row in ids]
-    model: Any = add_adapter(backbone, FinetuneSettings())
+    model: Any = new_adapter(backbone, 16, 16, 0.05, "auto", seed=0)
     if checkpointing:
         model.gradient_checkpointing_enable({"use_reentrant": False})
     training = TrainStep(

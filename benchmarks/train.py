@@ -25,9 +25,8 @@ import numpy as np
 import torch
 
 from recbole_llmfashion.llm.batching import Example, batches_by_length
-from recbole_llmfashion.llm.finetuning.finetune import add_adapter
-from recbole_llmfashion.llm.finetuning.settings import FinetuneSettings
 from recbole_llmfashion.llm.finetuning.train_step import TrainStep
+from recbole_llmfashion.llm.modeling.adapter import new_adapter
 from recbole_llmfashion.llm.modeling.backbone import load_backbone
 from recbole_llmfashion.llm.modeling.tiny_falcon import (
     EOS_ID,
@@ -54,7 +53,7 @@ def make_examples(count: int) -> list[Example]:
 
 def adapted(folder: Path) -> Any:
     """The saved model with a fresh adapter, the same each time."""
-    return add_adapter(load_backbone(str(folder), "none", "fp32", "cpu"), FinetuneSettings(seed=SEED))
+    return new_adapter(load_backbone(str(folder), "none", "fp32", "cpu"), 16, 16, 0.05, "auto", SEED)
 
 
 def ours(folder: Path, examples: list[Example], batches: Sequence[np.ndarray], clock: Callable[[], float]) -> Run:

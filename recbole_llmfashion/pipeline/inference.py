@@ -120,7 +120,7 @@ class Inference:
             self.index,
         )
         if self.index is None:
-            check_spelling(self.trained.llm.tokenizer, builder.item_tokens, builder.item_ids)
+            check_spelling(self.trained.llm.tokenizer, builder.item_names, builder.item_ids)
         return builder
 
     @cached_property
@@ -182,7 +182,7 @@ class Inference:
         """
         return Rankers(
             answer=self.response_cache,
-            position_of={token: i for i, token in enumerate(self.builder.item_tokens)},
+            position_of={token: i for i, token in enumerate(self.builder.item_names)},
             id_list=id_list,
             title_list=self.title_list(),
             popularity=popularity,
@@ -228,7 +228,7 @@ class Inference:
             "adapter": llm.identity,
             "decoding": settings.decoding_settings(self.config, seed).stage_inputs(),
             "prompts": sha256_arrays(*prompts),
-            "ids": sha256_texts(self.builder.item_tokens),
+            "ids": sha256_texts(self.builder.item_names),
             "index": None if self.index is None else [self.index.key, sha256_arrays(*self.index.words)],
             "beams": self.config["num_beams"],
         }

@@ -17,11 +17,12 @@ import numpy as np
 from recbole_llmfashion.config.configurator import LLMFashionConfig
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.llm.batching import Example
-from recbole_llmfashion.llm.finetuning.finetune import CheckpointFolder, load_adapter
+from recbole_llmfashion.llm.finetuning.checkpoint import CheckpointFolder
 from recbole_llmfashion.llm.finetuning.job import BackboneSpec, FinetuneJob
 from recbole_llmfashion.llm.generation.generator import make_generator
 from recbole_llmfashion.llm.generation.response_cache import generate_responses
 from recbole_llmfashion.llm.generation.vllm_backend import check_interpreter, vllm_generate
+from recbole_llmfashion.llm.modeling.adapter import load_adapter
 from recbole_llmfashion.llm.modeling.backbone import Backbone, load_tokenizer, vocabulary_size
 from recbole_llmfashion.llm.modeling.merge import merge_adapter
 from recbole_llmfashion.llm.modeling.tiny_falcon import TINY_FALCON_FOLDER, save_untrained

@@ -86,7 +86,7 @@ class PromptBuilder:
         query_of_search: [S] query index of each search event.
         memory: the query-product memory, None where the log has no queries.
         settings: see PromptSettings.
-        index: what names an item; None for its token as text.
+        item_tokens: token ids of the items; None to spell each item's ID as text.
 
     Raises:
         UserError: max_length leaves no room for the instruction and one action.
@@ -101,14 +101,14 @@ class PromptBuilder:
         query_of_search: np.ndarray,
         memory: QueryProductMemory | None,
         settings: PromptSettings,
-        index: ItemTokens | None = None,
+        item_tokens: ItemTokens | None = None,
     ) -> None:
         self.template, self.memory, self.settings, self._tokenizer = template, memory, settings, tokenizer
-        self.index = index
+        self._item_tokens = item_tokens
         self._marks = special_strings(tokenizer)
-        self.item_tokens = prompt_safe_ids(catalogue.item_ids, self._marks)
+        self.item_names = prompt_safe_ids(catalogue.item_ids, self._marks)
         self._titles = [self.clean(title) or UNTITLED for title in catalogue.titles]
-        self._response_parts(tokenizer, index)
+        self._response_parts(tokenizer, item_tokens)
         self._id_mark, title_mark, line = Ragged.tokenized(
             tokenizer, [template.id_mark, template.title_mark, template.memory_line]
         )
@@ -147,9 +147,9 @@ class PromptBuilder:
     @property
     def decoder(self) -> Any:
         """What turns generated ids into text: the tokenizer, or a ItemDecoder where items have tokens of their own."""
-        if self.index is None:
+        if self._item_tokens is None:
             return self._tokenizer
-        return ItemDecoder(self._tokenizer, self.item_ids, self.item_tokens, self.index.first)
+        return ItemDecoder(self._tokenizer, self.item_ids, self.item_names, self._item_tokens.first)
 
     @property
     def allowed_ids(self) -> list[list[int]]:
@@ -178,10 +178,10 @@ class PromptBuilder:
             made.append(Ragged.tokenized(self._tokenizer, texts).take(codes))
         return made
 
-    def _response_parts(self, tokenizer: Any, index: ItemTokens | None) -> None:
+    def _response_parts(self, tokenizer: Any, item_tokens: ItemTokens | None) -> None:
         self.id_prefix, self.separator = prefix, separator = Ragged.tokenized(tokenizer, [ID_PREFIX, SEPARATOR])
-        texts = [f" {token}" for token in self.item_tokens] if index is None else []
-        self.item_ids = Ragged.of(index.ids) if index else Ragged.tokenized(tokenizer, texts)
+        texts = [f" {token}" for token in self.item_names] if item_tokens is None else []
+        self.item_ids = Ragged.of(item_tokens.ids) if item_tokens else Ragged.tokenized(tokenizer, texts)
         self._title_ids = Ragged.tokenized(tokenizer, [f" {title}" for title in self._titles])
         longest = int(self.item_ids.lengths.max(initial=0)) + len(prefix) + len(separator) + 2
         if longest > self.settings.max_new_tokens:

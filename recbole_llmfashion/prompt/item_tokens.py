@@ -73,29 +73,29 @@ def semantic_tokens(
     return ItemTokens(list(tokens.astype(np.int32)), first, new, words, f"{key}-{new}")
 
 
-def more_atomic_tokens(index: ItemTokens, count: int) -> ItemTokens:
+def more_atomic_tokens(item_tokens: ItemTokens, count: int) -> ItemTokens:
     """An atomic index with `count` items more, each named by the next token that no item has had; words as before."""
-    ids = index.first + index.new_tokens + np.arange(count, dtype=np.int32)
-    return replace(index, ids=[*index.ids, *ids[:, None]], new_tokens=index.new_tokens + count)
+    ids = item_tokens.first + item_tokens.new_tokens + np.arange(count, dtype=np.int32)
+    return replace(item_tokens, ids=[*item_tokens.ids, *ids[:, None]], new_tokens=item_tokens.new_tokens + count)
 
 
-def more_semantic_tokens(index: ItemTokens, codes: np.ndarray) -> ItemTokens:
+def more_semantic_tokens(item_tokens: ItemTokens, codes: np.ndarray) -> ItemTokens:
     """A semantic index with more items, each of whose last tokens no item of equal codes has had; words as before.
 
     Args:
         codes: [n, L] int64 of the new items, see `semantic_tokens`.
     """
-    offsets = index.first + np.arange(codes.shape[1] + 1) * CODES
+    offsets = item_tokens.first + np.arange(codes.shape[1] + 1) * CODES
     used: dict[tuple[int, ...], int] = {}
-    for *head, last in (ids.tolist() for ids in index.ids):
+    for *head, last in (ids.tolist() for ids in item_tokens.ids):
         used[tuple(head)] = max(used.get(tuple(head), 0), last + 1)
-    ids, end = list(index.ids), index.first + index.new_tokens
+    ids, end = list(item_tokens.ids), item_tokens.first + item_tokens.new_tokens
     for tokens in (codes + offsets[:-1]).tolist():
         last = used.get(tuple(tokens), int(offsets[-1]))
         used[tuple(tokens)] = last + 1
         ids.append(np.asarray([*tokens, last], np.int32))
         end = max(end, last + 1)
-    return replace(index, ids=ids, new_tokens=end - index.first)
+    return replace(item_tokens, ids=ids, new_tokens=end - item_tokens.first)
 
 
 def item_words(

@@ -119,7 +119,7 @@ class ServingState:
 
     def _parts(self) -> Rankers:
         run, pool, live, tie = self.run, self.pool, self.live, self._tie.numpy()
-        tokens = self.builder.item_tokens
+        tokens = self.builder.item_names
         clip, ids = None, None if pool.core is None else IdList(pool.core[live], tie, self._near("items"))
         if pool.clip is not None and run.clip is not None:
             clip = TitleList(pool.clip[live], run.clip.encode, tie, self._near("clip"))
@@ -219,6 +219,6 @@ class ServingState:
 
 def _refuse_renaming(before: PromptBuilder, after: PromptBuilder, pool: ItemPool) -> None:
     """Ids that hold marks of the tokenizer are rewritten; a new id may take the name that an old one got."""
-    for i, (old, new) in enumerate(zip(before.item_tokens, after.item_tokens, strict=False)):
+    for i, (old, new) in enumerate(zip(before.item_names, after.item_names, strict=False)):
         if old != new:
             raise UserError(f"add: a new id would rename item '{pool.catalogue.item_ids[i]}' in prompts; rename it")

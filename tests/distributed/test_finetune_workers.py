@@ -17,7 +17,7 @@ from recbole_llmfashion.distributed import finetune_workers
 from recbole_llmfashion.distributed.cluster import cluster
 from recbole_llmfashion.distributed.finetune_workers import finetune_on_workers, share
 from recbole_llmfashion.errors import UserError
-from recbole_llmfashion.llm.finetuning.finetune import CheckpointFolder
+from recbole_llmfashion.llm.finetuning.checkpoint import CheckpointFolder
 from recbole_llmfashion.llm.finetuning.job import BackboneSpec, FinetuneJob
 from recbole_llmfashion.llm.modeling.backbone import load_tokenizer
 from recbole_llmfashion.pipeline.language_model import LanguageModel
@@ -45,7 +45,7 @@ def arm(killed, source):
     step = TrainStep.step
 
     def dying(self, batches):
-        if self.optimizer.steps == 5 and self.ranks.rank == 1 and not Path(killed).exists():
+        if self.optimizer.steps == 5 and self.workers.rank == 1 and not Path(killed).exists():
             Path(killed).write_text(str(os.getpid()))
             os.kill(os.getpid(), signal.SIGKILL)
         return step(self, batches)

@@ -12,11 +12,13 @@ import torch
 
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.llm.batching import Example
-from recbole_llmfashion.llm.finetuning import data_parallel as ranks_module
+from recbole_llmfashion.llm.finetuning import data_parallel
+from recbole_llmfashion.llm.finetuning.checkpoint import CheckpointFolder
 from recbole_llmfashion.llm.finetuning.data_parallel import Workers
-from recbole_llmfashion.llm.finetuning.finetune import CheckpointFolder, finetune
+from recbole_llmfashion.llm.finetuning.finetune import finetune
 from recbole_llmfashion.llm.finetuning.settings import FinetuneLog, FinetuneSettings
-from recbole_llmfashion.llm.modeling.backbone import load_backbone, vocabulary_size
+from recbole_llmfashion.llm.modeling.adapter import new_adapter
+from recbole_llmfashion.llm.modeling.backbone import Backbone, load_backbone, vocabulary_size
 from recbole_llmfashion.llm.modeling.item_embeddings import add_item_tokens
 from recbole_llmfashion.prompt.item_tokens import ItemTokens, atomic_tokens
 
@@ -35,6 +37,18 @@ def item_tokens(folder: str) -> ItemTokens:
     rng = np.random.default_rng(1)
     first = vocabulary_size(folder, list(range(5)))
     return atomic_tokens(rng.permutation(ITEMS), first, [rng.integers(5, 200, 2) for _ in range(ITEMS)], "twelve")
+
+
+def add_adapter(backbone: Backbone, settings: FinetuneSettings) -> Any:
+    """A new adapter as `finetune` creates it."""
+    return new_adapter(
+        backbone,
+        settings.lora_r,
+        settings.lora_alpha,
+        settings.lora_dropout,
+        settings.lora_target_modules,
+        settings.seed,
+    )
 
 
 def examples(index: ItemTokens, count: int = PROMPTS) -> list[Example]:
@@ -119,7 +133,7 @@ def together(world: int, work: Callable[[Workers], Any]) -> list[Any]:
     """What each worker returned or raised; an error that not all of them raise ends the others."""
     threads, outcome = Threads(world), [None] * world
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ranks_module, "distributed", threads)
+        patch.setattr(data_parallel, "distributed", threads)
         running = [
             threading.Thread(target=threads.run, args=(lambda rank: work(Workers(rank, world)), rank, outcome))
             for rank in range(world)

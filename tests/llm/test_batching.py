@@ -12,13 +12,13 @@ from recbole_llmfashion.llm.batching import (
     left_pad,
     prompts_a_batch,
 )
-from recbole_llmfashion.llm.finetuning.finetune import add_adapter
 from recbole_llmfashion.llm.finetuning.loss import response_loss
 from recbole_llmfashion.llm.finetuning.perplexity import perplexities
 from recbole_llmfashion.llm.finetuning.settings import FinetuneSettings
 from recbole_llmfashion.llm.finetuning.train_step import TrainStep
 from recbole_llmfashion.llm.modeling.backbone import Backbone
 from recbole_llmfashion.llm.modeling.tiny_falcon import new_tiny_falcon
+from tests.helpers.training import add_adapter
 
 Examples = Callable[[int, int], list[Example]]
 

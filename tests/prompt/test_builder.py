@@ -126,7 +126,7 @@ def test_responses_fit_and_end(tmp_path):
     loader = loader_for(tmp_path)
     for position, title in enumerate(("Gilt Evening Clutch", "Norda Red Winter Boots")):
         ids = loader.builder.response(position)
-        token = loader.builder.item_tokens[position]
+        token = loader.builder.item_names[position]
         assert ids[-1] == TOKENIZER.eos_token_id
         assert TOKENIZER.decode(ids[:-1]) == f" product ID: {token}, title: {title}"
     short = loader_for(tmp_path, settings=PromptSettings((), 512, 16, False)).builder

@@ -1,1 +1,1 @@
-"""QLoRA fine-tuning with the curriculum (paper, section 4.3)."""
+"""QLoRA fine-tuning with a perplexity curriculum (paper, section 4.3)."""

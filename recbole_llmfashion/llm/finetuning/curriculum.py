@@ -1,8 +1,8 @@
-"""The passes of a fine-tuning: what was done of which one, from what its batches were drawn, and the log.
+"""The epochs of a fine-tuning with curriculum: progress, the generator state of the current epoch, and the log.
 
-All that the rest of a run depends on goes into a checkpoint, so a killed run ends as an undisturbed one. Of several
-workers (ranks.py) all do the same, and the first alone writes and probes. Knows token ids only, and not how a step is
-made.
+A checkpoint holds everything that the rest of the run depends on, so an interrupted run ends with the same adapter as
+an uninterrupted one. With several workers (data_parallel.py) all do the same; only the first writes files and calls
+the probe. How a step is made is train_step.py's.
 """
 
 import time
@@ -31,19 +31,20 @@ if TYPE_CHECKING:
 
 
 class CurriculumRun:
-    """The steps of one fine-tuning, both phases.
+    """Both phases of one fine-tuning: epochs over all prompts, then epochs over the hardest ones.
 
     Args:
-        log: filled as it goes; its model is trained.
-        examples: all prompts.
+        log: updated during the run; `log.model` is the model that is trained.
+        examples: all training prompts.
         settings: of the fine-tuning.
-        show_progress: bars.
-        checkpoint: where the state is saved, and taken from by `resume`; None keeps nothing.
-        ranks: the workers that do it together.
+        show_progress: whether to show progress bars.
+        checkpoint: where the state is saved, and where `resume` reads it; None saves nothing.
+        workers: this process among the data-parallel workers.
 
     Attributes:
-        passed, done: whole passes so far, and steps of the present one.
-        hard: the prompts that train longer, once they are chosen.
+        epochs_done, steps_done: complete epochs, and steps of the current epoch.
+        hard: indices of the prompts of the second phase; None until they are chosen.
+        extra_epochs: epochs over those prompts.
     """
 
     def __init__(
@@ -53,16 +54,16 @@ class CurriculumRun:
         settings: "FinetuneSettings",
         show_progress: bool,
         checkpoint: CheckpointFolder | None,
-        ranks: Workers = SINGLE_PROCESS,
+        workers: Workers = SINGLE_PROCESS,
     ) -> None:
-        self.log, self.examples, self.settings, self.ranks = log, examples, settings, ranks
-        self.show_progress = show_progress and ranks.first
+        self.log, self.examples, self.settings, self.workers = log, examples, settings, workers
+        self.show_progress = show_progress and workers.first
         self.model, self.checkpoint, self.started = log.model, checkpoint, time.monotonic()
         self.rng = np.random.default_rng(settings.seed)
-        self.hard_passes = max(0, settings.curriculum_epochs - settings.epochs)
-        self.hard_count = round(settings.curriculum_share * len(examples)) if self.hard_passes else 0
-        total = settings.epochs * self._steps(len(examples)) + self.hard_passes * self._steps(self.hard_count)
-        self.training = TrainStep(
+        self.extra_epochs = max(0, settings.curriculum_epochs - settings.epochs)
+        self.hard_count = round(settings.curriculum_share * len(examples)) if self.extra_epochs else 0
+        total = settings.epochs * self._steps(len(examples)) + self.extra_epochs * self._steps(self.hard_count)
+        self.train_step = TrainStep(
             log.model,
             examples,
             settings.learning_rate,
@@ -72,70 +73,76 @@ class CurriculumRun:
             total=total,
             micro_batch=settings.batch_size,
             item_embedding_lr=settings.item_embedding_lr,
-            ranks=ranks,
+            workers=workers,
         )
-        log.losses = self.training.losses
-        log.trainable_parameters = sum(p.numel() for p in self.training.optimizer.parameters)
+        log.losses = self.train_step.losses
+        log.trainable_parameters = sum(p.numel() for p in self.train_step.optimizer.parameters)
         self.hard: np.ndarray | None = None
-        self.passed = self.done = 0  # whole passes, and steps of the present one
-        self.drawn_from = self.rng.bit_generator.state  # what the batches of the present pass are drawn from
+        self.epochs_done = self.steps_done = 0
+        self._epoch_rng_state = self.rng.bit_generator.state  # as it was before the current epoch's batches were drawn
 
     def _steps(self, examples: int) -> int:
         return ceil(ceil(examples / self.settings.batch_size) / self.settings.gradient_accumulation_steps)
 
     def epoch(self, chosen: np.ndarray, name: str) -> None:
-        """One pass over some examples, or what is left of it."""
+        """Runs one epoch over the examples `chosen`, or the rest of a resumed one.
+
+        Args:
+            chosen: int [n] indices into the examples.
+            name: for the progress bar.
+        """
         self.model.train()
         batches = [
-            chosen[b] for b in batches_by_length(self.training.lengths[chosen], self.settings.batch_size, self.rng)
+            chosen[b] for b in batches_by_length(self.train_step.lengths[chosen], self.settings.batch_size, self.rng)
         ]
         group = self.settings.gradient_accumulation_steps
-        starts = range(self.done * group, len(batches), group)
+        starts = range(self.steps_done * group, len(batches), group)
         for start in tqdm(starts, desc=f"fine-tuning, {name}", unit="step", disable=not self.show_progress):
             self._step(batches[start : start + group])
-        self.passed, self.done, self.drawn_from = self.passed + 1, 0, self.rng.bit_generator.state
+        self.epochs_done, self.steps_done = self.epochs_done + 1, 0
+        self._epoch_rng_state = self.rng.bit_generator.state
 
     def _step(self, batches: list[np.ndarray]) -> None:
-        self.ranks.seed(self.settings.seed, self.training.optimizer.steps)
+        self.workers.seed(self.settings.seed, self.train_step.optimizer.steps)
         try:
-            self.training.step(batches)
+            self.train_step.step(batches)
         except NotFiniteError as error:
-            raise NotFiniteError(f"{error}; {self._rescue()}") from None
-        self.done += 1
-        if self.checkpoint is not None and self.checkpoint.due(self.training.optimizer.steps):
+            raise NotFiniteError(f"{error}; {self._save_last_good()}") from None
+        self.steps_done += 1
+        if self.checkpoint is not None and self.checkpoint.due(self.train_step.optimizer.steps):
             self.save()
 
-    def _rescue(self) -> str:
-        """Keeps the adapter of the last step, unless there is a hole in it; says where the last good one is."""
+    def _save_last_good(self) -> str:
+        """Saves the current adapter if all of its weights are finite; returns where the last good adapter is."""
         if self.checkpoint is None:
-            return "no adapter was kept"
-        if all(bool(parameter.isfinite().all()) for parameter in self.training.optimizer.parameters):
+            return "no adapter was saved"
+        if all(bool(parameter.isfinite().all()) for parameter in self.train_step.optimizer.parameters):
             self.save()
         last = self.checkpoint.last()
-        return f"the last good adapter is kept in {last}" if last else "no adapter was kept"
+        return f"the last good adapter is in {last}" if last else "no adapter was saved"
 
     def save(self) -> None:
-        """Writes everything that the rest of the run depends on, the first worker for all."""
+        """Writes everything that the rest of the run depends on; only the first worker writes."""
         assert self.checkpoint is not None
-        if not self.ranks.first:
+        if not self.workers.first:
             return
-        training = self.training
+        train_step = self.train_step
         state = {
             "fingerprint": self._fingerprint(),
-            "optimizer": training.optimizer.numbers(),
-            "place": [self.passed, self.done],
-            "drawn_from": self.drawn_from,
+            "optimizer": train_step.optimizer.numbers(),
+            "place": [self.epochs_done, self.steps_done],
+            "drawn_from": self._epoch_rng_state,
             "hard": None if self.hard is None else self.hard.tolist(),
-            "micro_batch": training.micro_batch,
+            "micro_batch": train_step.micro_batch,
             "log": self.finish_log().summary(),
         }
-        self.checkpoint.save(training.optimizer.steps, self.model, training.optimizer.moments(), state)
+        self.checkpoint.save(train_step.optimizer.steps, self.model, train_step.optimizer.moments(), state)
 
     def resume(self) -> bool:
-        """Goes on from the checkpoint; False where there is none.
+        """Restores the state of the last checkpoint; returns False without one.
 
         Raises:
-            UserError: it is of other settings or other prompts, or cannot be read.
+            UserError: the checkpoint belongs to other settings or prompts, or cannot be read.
         """
         loaded = self.checkpoint.load(self.model) if self.checkpoint is not None else None
         if loaded is None:
@@ -143,17 +150,20 @@ class CurriculumRun:
         moments, state = loaded
         if state["fingerprint"] != self._fingerprint():
             path = self.checkpoint.path if self.checkpoint else ""
-            raise UserError(f"{path}: a fine-tuning with other settings or prompts is there; remove it to begin anew")
-        training, log = self.training, state["log"]
-        training.optimizer.restore(moments, state["optimizer"])
-        training.losses[:] = log.pop("losses")
-        training.tokens, training.halvings, training.micro_batch = log["tokens"], log["halvings"], state["micro_batch"]
+            raise UserError(
+                f"{path}: the checkpoint is of a fine-tuning with other settings or prompts; remove it to start again"
+            )
+        train_step, log = self.train_step, state["log"]
+        train_step.optimizer.restore(moments, state["optimizer"])
+        train_step.losses[:] = log.pop("losses")
+        train_step.tokens, train_step.halvings = log["tokens"], log["halvings"]
+        train_step.micro_batch = state["micro_batch"]
         vars(self.log).update(log)
-        self.log.resumed_at.append(training.optimizer.steps)
-        getLogger(__name__).info(f"fine-tuning: goes on after step {training.optimizer.steps}")
+        self.log.resumed_at.append(train_step.optimizer.steps)
+        getLogger(__name__).info(f"fine-tuning: resumed after step {train_step.optimizer.steps}")
         self.started -= log["seconds"]
-        self.passed, self.done = state["place"]
-        self.drawn_from = self.rng.bit_generator.state = state["drawn_from"]
+        self.epochs_done, self.steps_done = state["place"]
+        self._epoch_rng_state = self.rng.bit_generator.state = state["drawn_from"]
         self.hard = None if state["hard"] is None else np.asarray(state["hard"], int)
         return True
 
@@ -162,35 +172,41 @@ class CurriculumRun:
         return sha256([self.settings.stage_inputs(), sha256_arrays(*arrays)])
 
     def finish_log(self) -> "FinetuneLog":
-        """The log as it stands."""
-        self.log.tokens, self.log.halvings = self.training.tokens, self.training.halvings
-        self.log.micro_batch, self.log.hard_examples = self.training.micro_batch, self.hard_count
+        """Brings the log up to date and returns it."""
+        self.log.tokens, self.log.halvings = self.train_step.tokens, self.train_step.halvings
+        self.log.micro_batch, self.log.hard_examples = self.train_step.micro_batch, self.hard_count
         self.log.seconds = round(time.monotonic() - self.started, 1)
         return self.log
 
     def perplexities(self, examples: Sequence[Example]) -> np.ndarray:
-        """Of the adapter as it is."""
-        return perplexities(self.model, examples, self.training.micro_batch, self.show_progress, self.ranks)
+        """float64 [n], perplexity of each example's response under the current adapter."""
+        return perplexities(self.model, examples, self.train_step.micro_batch, self.show_progress, self.workers)
 
     def measure(self, point: str, probe: Callable[["PeftModel"], float] | None) -> None:
-        """Logs perplexity on a fixed sample, and the probe; leaves the random numbers of the training alone."""
+        """Logs the perplexity of a fixed sample and the probe's value; does not change the training's random numbers.
+
+        Args:
+            point: key in the log.
+            probe: share of format failures of a model; None for none.
+        """
         size = min(self.settings.perplexity_sample, len(self.examples))
         sample = np.linspace(0, len(self.examples) - 1, size).astype(int)
         values = self.perplexities([self.examples[i] for i in sample])
         self.log.perplexity[point] = {"mean": float(values.mean()), "median": float(np.median(values))}
-        if probe is not None and self.ranks.first:
+        if probe is not None and self.workers.first:
             with torch.random.fork_rng():
                 self.model.eval()
                 self.log.format_failures[point] = float(probe(self.model))
 
-    def _chosen(self) -> np.ndarray:
-        if self.settings.curriculum_choice == "random":  # of its own, so that the batches are those of the other choice
-            drawn = np.random.default_rng([self.settings.seed, 1]).permutation(len(self.examples))
-            return np.sort(drawn[: self.hard_count])
+    def _choose(self) -> np.ndarray:
+        if self.settings.curriculum_choice == "random":
+            # a separate generator, so that both choices draw the same batches
+            permutation = np.random.default_rng([self.settings.seed, 1]).permutation(len(self.examples))
+            return np.sort(permutation[: self.hard_count])
         return hardest(self.perplexities(self.examples), self.settings.curriculum_share)
 
     def choose_hard(self) -> None:
-        """Settles which prompts train longer; the checkpoint keeps it, for it costs a forward of every prompt."""
-        self.hard = self._chosen() if self.hard_count else np.empty(0, int)
+        """Chooses the prompts of the second phase and saves a checkpoint, because the choice is expensive."""
+        self.hard = self._choose() if self.hard_count else np.empty(0, int)
         if self.checkpoint is not None and self.checkpoint.every:
             self.save()

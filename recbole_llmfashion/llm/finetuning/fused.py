@@ -1,13 +1,12 @@
-"""A training forward and backward that do less for the same numbers, where they can: patches that are on for a while.
+"""Context managers that replace the forward and backward of peft's LoRA layers and of Falcon by faster equivalents.
 
-- LoRA's product is added to the layer's output within the product itself, and the scales of LoRA and of dropout are one
-  factor of it, where peft passes over inputs and outputs again for each. Random numbers are drawn as peft draws them.
-- Right-padded rows need no mask: what a token may see ends at the token, and padding lies behind all tokens that count.
-  Falcon in transformers builds the mask always, and with one PyTorch's causal attention is never taken.
-- The backward through a slice fills a whole tensor with zeros first. Falcon takes queries, keys and values as slices,
-  and each rotation of positions takes two more; one unbind and one written backward do without.
-
-Knows layers, not losses or data.
+- LoRA: y + scale * dropout(x) A^T B^T is added to the layer's output in place by one `addmm_`, and the scales of LoRA
+  and of dropout are one factor. peft makes a separate pass over inputs or outputs for each. Random numbers are drawn
+  as peft draws them.
+- Attention mask: right-padded rows need none, because causal attention only looks back and padding follows all real
+  tokens. Falcon in transformers always builds a mask, which keeps PyTorch from using its causal attention kernel.
+- Slices: the backward of a slice first fills a whole tensor with zeros. Falcon takes queries, keys and values as
+  slices, and each rotary embedding takes two more; `unbind` and a hand-written backward avoid this.
 """
 
 from collections.abc import Iterator
@@ -21,9 +20,9 @@ from transformers.models.falcon import modeling_falcon
 
 
 class _AddLora(torch.autograd.Function):
-    """y + factor * (x * kept) A^T B^T, in the memory of y.
+    """y + factor * (x * kept) A^T B^T, in place in y.
 
-    Shapes: y [M, out], x [M, in], A [r, in], B [out, r], kept [M, in] of 0 and 1, or None.
+    Shapes: y [M, out], x [M, in], A [r, in], B [out, r], kept [M, in] of 0 and 1 (the dropout mask), or None.
     """
 
     @staticmethod
@@ -50,40 +49,40 @@ class _AddLora(torch.autograd.Function):
         return grad, grad_x, grad_a, grad_b, None, None
 
 
-def _forward(layer: Any, name: str, x: Tensor) -> Tensor:
-    """A LoRA layer's output, [..., in] to [..., out]."""
+def _fused_forward(layer: Any, name: str, x: Tensor) -> Tensor:
+    """The output of a LoRA layer, [..., in] to [..., out]."""
     a, b = layer.lora_A[name].weight, layer.lora_B[name].weight
-    share = layer.lora_dropout[name].p if layer.training and isinstance(layer.lora_dropout[name], nn.Dropout) else 0.0
+    rate = layer.lora_dropout[name].p if layer.training and isinstance(layer.lora_dropout[name], nn.Dropout) else 0.0
     y = layer.base_layer(x)
-    kept = torch.empty_like(x).bernoulli_(1 - share).flatten(0, -2) if share else None
-    factor = layer.scaling[name] / (1 - share)
+    kept = torch.empty_like(x).bernoulli_(1 - rate).flatten(0, -2) if rate else None
+    factor = layer.scaling[name] / (1 - rate)
     return _AddLora.apply(y.flatten(0, -2), x.flatten(0, -2), a, b, kept, factor).view(y.shape)
 
 
-def _plain(layer: Any) -> str | None:
-    """The adapter's name where the layer is LoRA and nothing more, on a CPU in fp32; None elsewhere.
+def _fusible_adapter(layer: Any) -> str | None:
+    """The adapter's name if the layer has one plain LoRA adapter, on a CPU in fp32; otherwise None.
 
-    Only there do layer and adapter share a type, and are the random numbers the same.
+    Under these conditions layer and adapter have the same dtype and the random numbers are the same.
     """
     names = getattr(layer, "active_adapters", [])
     if len(names) != 1 or names[0] not in getattr(layer, "lora_A", {}) or names[0] in layer.lora_variant:
         return None
     weight = layer.lora_A[names[0]].weight
-    drops = isinstance(layer.lora_dropout[names[0]], nn.Dropout | nn.Identity) and not layer.lora_bias[names[0]]
-    fits = weight.dtype == torch.float32 and weight.device.type == "cpu" and drops
-    return names[0] if fits and not layer.merged and not layer.disable_adapters else None
+    plain = isinstance(layer.lora_dropout[names[0]], nn.Dropout | nn.Identity) and not layer.lora_bias[names[0]]
+    fusible = weight.dtype == torch.float32 and weight.device.type == "cpu" and plain
+    return names[0] if fusible and not layer.merged and not layer.disable_adapters else None
 
 
 @contextmanager
-def lean_lora(model: nn.Module) -> Iterator[int]:
-    """Linear LoRA layers add their product in place; yields how many. Others stay peft's."""
+def fused_lora(model: nn.Module) -> Iterator[int]:
+    """Replaces the forward of plain linear LoRA layers by the fused one; yields the number of replaced layers."""
     from peft.tuners.lora import Linear, Linear4bit
 
     patched: list[Any] = []
     for layer in model.modules():
-        name = _plain(layer) if isinstance(layer, Linear | Linear4bit) else None
+        name = _fusible_adapter(layer) if isinstance(layer, Linear | Linear4bit) else None
         if name is not None:
-            layer.forward = lambda x, layer=layer, name=name: _forward(layer, name, x)
+            layer.forward = lambda x, layer=layer, name=name: _fused_forward(layer, name, x)
             patched.append(layer)
     try:
         yield len(patched)
@@ -92,13 +91,13 @@ def lean_lora(model: nn.Module) -> Iterator[int]:
             del layer.forward
 
 
-def _causal(model: Any) -> bool:
+def _is_rotary_falcon(model: Any) -> bool:
     config = model.config
     return config.model_type == "falcon" and not config.alibi and config._attn_implementation == "sdpa"
 
 
 class _Rotate(torch.autograd.Function):
-    """x * cos + (-x2, x1) * sin, where x1 and x2 are the halves of the last dimension (rotary positions).
+    """Rotary embedding: x * cos + (-x2, x1) * sin, where x1 and x2 are the halves of the last dimension of x.
 
     Shapes: x [B, heads, T, d]; cos, sin [1 or B, 1, T, d].
     """
@@ -138,12 +137,13 @@ def _unbind_heads(layer: Any, fused: Tensor) -> tuple[Tensor, ...]:
 
 
 @contextmanager
-def lean_falcon(model: Any) -> Iterator[bool]:
-    """Falcon's attention without a mask and with fewer copies, for right-padded rows alone; yields whether it is on.
+def fused_falcon(model: Any) -> Iterator[bool]:
+    """Runs Falcon's attention without a mask and with fewer copies; yields whether the model is supported.
 
-    What it gives at padding is not what a masked one gives, and nobody may read it.
+    Valid for right-padded batches only. The outputs at padded positions differ from those of masked attention and must
+    not be used.
     """
-    if not _causal(model):
+    if not _is_rotary_falcon(model):
         yield False
         return
     mask, rotary = modeling_falcon.create_causal_mask, modeling_falcon.apply_rotary_pos_emb

@@ -1,13 +1,13 @@
-"""Steps for a table of rows of which a few are right answers and all others wrong ones.
+"""Optimizer for item embeddings: Adam with one second moment for a whole table.
 
-    m <- b1 m + (1 - b1) g          s <- b2 s + (1 - b2) ||g||^2, one number for the whole table
-    table <- table - rate * (m / (1 - b1^t)) / sqrt(s / (1 - b2^t))
+    m <- b1 m + (1 - b1) g          s <- b2 s + (1 - b2) ||g||^2, a scalar for the whole table
+    table <- table - lr * (m / (1 - b1^t)) / sqrt(s / (1 - b2^t))
 
-AdamW divides each element by its own mean square, so that a row which no prompt holds, and which as a wrong answer has
-a gradient near zero, walks as far as one that is bought every day. Here a row walks as far as its share of the
-gradient: an item that is rarely seen stays near the words it was made from. `rate` is the length that the table as one
-vector moves in a step, whatever its number of rows. Knows no tokens and no losses. One second moment for a block of
-parameters is also what Adam-mini has (arXiv 2406.16793), there for its memory.
+AdamW divides each element by its own mean square. The row of an item that no prompt contains has a gradient near zero
+(only as a wrong answer), and AdamW would move it as far as the row of an item that is bought every day. With a single
+second moment a row moves in proportion to its gradient, so a rare item stays near its initial embedding. `lr` is the
+norm of one update of the whole table, whatever its number of rows. Adam-mini also uses one second moment per block of
+parameters, to save memory (arXiv 2406.16793).
 """
 
 from collections.abc import Callable, Iterable
@@ -19,11 +19,11 @@ from torch.nn import Parameter
 
 
 class ItemEmbeddingOptimizer(torch.optim.Optimizer):
-    """See the module.
+    """Adam with one second moment per table.
 
     Args:
-        tables: each [rows, width], each with its own s.
-        lr: rate of a step, in the unit of the table's own vectors.
+        tables: parameters [rows, width]; each has its own s.
+        lr: norm of one update of a table.
         betas: b1 and b2.
     """
 
@@ -32,22 +32,22 @@ class ItemEmbeddingOptimizer(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """One step of each table that has a gradient; `closure`, torch's, is called first where there is one."""
+        """Updates each table that has a gradient; `closure` is called first, as in torch.optim."""
         loss = closure() if closure is not None else None
         for group in self.param_groups:
             for table in group["params"]:
                 if table.grad is not None:
-                    self._move(table, table.grad.float(), group["lr"], *group["betas"])
+                    self._update(table, table.grad.float(), group["lr"], *group["betas"])
         return loss
 
-    def _move(self, table: Tensor, gradient: Tensor, rate: float, decay: float, slow: float) -> None:
+    def _update(self, table: Tensor, gradient: Tensor, rate: float, beta1: float, beta2: float) -> None:
         state = self.state[table]
         if not state:
             state["step"], state["square"] = torch.zeros(()), torch.zeros((), device=table.device)
             state["exp_avg"] = torch.zeros_like(gradient)
         state["step"] += 1
         steps = int(state["step"])
-        state["exp_avg"].lerp_(gradient, 1 - decay)
-        state["square"].lerp_(gradient.square().sum(), 1 - slow)
-        length = (state["square"] / (1 - slow**steps)).sqrt().clamp(min=torch.finfo(torch.float32).tiny)
-        table -= (state["exp_avg"] / length * (rate / (1 - decay**steps))).to(table.dtype)
+        state["exp_avg"].lerp_(gradient, 1 - beta1)
+        state["square"].lerp_(gradient.square().sum(), 1 - beta2)
+        norm = (state["square"] / (1 - beta2**steps)).sqrt().clamp(min=torch.finfo(torch.float32).tiny)
+        table -= (state["exp_avg"] / norm * (rate / (1 - beta1**steps))).to(table.dtype)

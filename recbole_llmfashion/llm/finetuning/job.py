@@ -1,10 +1,10 @@
-"""One fine-tuning as plain values: what a process needs to make an adapter, be it this one or a worker elsewhere.
+"""A fine-tuning as plain values that this process or a remote worker can run.
 
     <folder>/adapter_config.json, adapter_model.safetensors   the adapter
-             finetune.json                                    what was measured
-             losses.json                                      of each step, in nats a learned token
+             finetune.json                                    measurements, see FinetuneLog
+             losses.json                                      loss of each step, in nats per target token
 
-Paths are absolute, so that they mean the same wherever the process began. Knows no config and no store.
+Paths are absolute, so that they do not depend on the working directory of the process.
 """
 
 import json
@@ -17,10 +17,12 @@ import numpy as np
 import torch
 
 from recbole_llmfashion.llm.batching import Example
+from recbole_llmfashion.llm.finetuning.checkpoint import CheckpointFolder
 from recbole_llmfashion.llm.finetuning.data_parallel import SINGLE_PROCESS, Workers
-from recbole_llmfashion.llm.finetuning.finetune import CheckpointFolder, finetune, save_adapter
+from recbole_llmfashion.llm.finetuning.finetune import finetune
 from recbole_llmfashion.llm.finetuning.settings import FinetuneLog, FinetuneSettings
 from recbole_llmfashion.llm.generation.generator import DecodingSettings, Generator
+from recbole_llmfashion.llm.modeling.adapter import save_adapter
 from recbole_llmfashion.llm.modeling.backbone import (
     Backbone,
     ComputeDtype,
@@ -36,11 +38,11 @@ PROBE_PROMPTS = 64
 
 @dataclass(frozen=True)
 class BackboneSpec:
-    """Which backbone, and how it is loaded.
+    """A backbone and how to load it.
 
     Args:
-        source: a hub name or a folder.
-        quantization, compute_dtype, device: as llm.backbone.load_backbone has them.
+        source: hub name or folder.
+        quantization, compute_dtype, device: see load_backbone.
     """
 
     source: str
@@ -48,51 +50,51 @@ class BackboneSpec:
     compute_dtype: ComputeDtype
     device: torch.device | str
 
-    def load(self, index: ItemTokens | None) -> Backbone:
-        """Freshly loaded, with the tokens of an index where there is one."""
+    def load(self, item_tokens: ItemTokens | None) -> Backbone:
+        """Loads the backbone, and adds the item tokens if there are any."""
         backbone = load_backbone(self.source, self.quantization, self.compute_dtype, self.device)
-        if index is not None:
-            add_item_tokens(backbone, index)
+        if item_tokens is not None:
+            add_item_tokens(backbone, item_tokens)
         return backbone
 
 
 @dataclass(frozen=True)
 class FinetuneJob:
-    """See the module.
+    """A fine-tuning that can be pickled.
 
     Args:
-        backbone: what is tuned.
+        backbone: the model to fine-tune.
         examples: prompts and responses.
-        index: what names items in them; None for their IDs as text.
-        decoder: turns generated ids into text.
+        item_tokens: token ids of the items; None where prompts spell IDs as text.
+        decoder: decodes generated ids to text.
         settings: of the fine-tuning.
-        max_new_tokens: of the responses whose form is probed.
-        checkpoint: where the running state lies.
-        show_progress: bars.
+        max_new_tokens: length of the sampled responses whose format is checked.
+        checkpoint: folder of the running state.
+        show_progress: whether to show progress bars.
     """
 
     backbone: BackboneSpec
     examples: Sequence[Example]
-    index: ItemTokens | None
+    item_tokens: ItemTokens | None
     decoder: Any
     settings: FinetuneSettings
     max_new_tokens: int
     checkpoint: CheckpointFolder
     show_progress: bool
 
-    def run(self, folder: Path, ranks: Workers = SINGLE_PROCESS) -> None:
-        """Fine-tunes, together with the other workers where there are any; the first fills `folder`.
+    def run(self, folder: Path, workers: Workers = SINGLE_PROCESS) -> None:
+        """Fine-tunes and writes the result to `folder`; with several workers only the first writes.
 
         Raises:
-            UserError: as llm.finetune.finetune; on every worker where one of them has it.
+            UserError: see `finetune`; an error of one worker is raised on all of them.
         """
-        backbone, examples = ranks.agree(lambda: self.backbone.load(self.index)), self.examples
-        log = finetune(backbone, examples, self.settings, self.show_progress, self._probe, self.checkpoint, ranks)
-        if ranks.first:
+        backbone, examples = workers.agree(lambda: self.backbone.load(self.item_tokens)), self.examples
+        log = finetune(backbone, examples, self.settings, self.show_progress, self._probe, self.checkpoint, workers)
+        if workers.first:
             self._save(log, backbone, folder)
 
     def _probe(self, model: Any) -> float:
-        """Share of a fixed sample of prompts whose sampled response has no form."""
+        """Share of a fixed sample of prompts whose sampled response does not follow the response format."""
         pick = np.linspace(0, len(self.examples) - 1, min(PROBE_PROMPTS, len(self.examples))).astype(int)
         sampling = DecodingSettings(
             decoding="sample", max_new_tokens=self.max_new_tokens, batch_size=32, seed=self.settings.seed

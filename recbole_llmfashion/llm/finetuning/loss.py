@@ -1,7 +1,6 @@
-"""The loss on the response alone, with logits computed only where a response token is predicted.
+"""Loss on target tokens only, with logits computed only at the positions that predict them.
 
-Knows no optimizer and no tokenizer. A prompt of 1,000 tokens with a response of 40 at a vocabulary of 65,024 would
-otherwise cost 25 times the logits.
+For a prompt of 1,000 tokens and a response of 40 this saves 25/26 of the logits, each a row of the whole vocabulary.
 """
 
 import inspect
@@ -19,9 +18,9 @@ _plain_heads: "WeakKeyDictionary[Any, bool]" = WeakKeyDictionary()
 
 
 def _probe_head(lm: Any) -> bool:
-    """Runs two tokens with hooks: does the head see the decoder's output, and is its output the logits, untouched?
+    """Checks with two tokens and hooks that the head reads the decoder's output and that its output is the logits.
 
-    The head's output is replaced by large known values, so that a softcap or a scale shows whatever the weights are.
+    The head's output is replaced by large known values, so that a softcap or a scale is detected for any weights.
     """
     head, decoder = lm.get_output_embeddings(), lm.get_decoder()
     if head is None or decoder is lm:
@@ -39,7 +38,7 @@ def _probe_head(lm: Any) -> bool:
 
     hooks = [decoder.register_forward_hook(on_decoder), head.register_forward_hook(on_head)]
     try:
-        with torch.no_grad(), torch.random.fork_rng():  # a training's dropout must not depend on being asked
+        with torch.no_grad(), torch.random.fork_rng():  # the check must not change the dropout of a training
             ids = torch.zeros((1, 2), dtype=torch.long, device=head.weight.device)
             logits = lm(input_ids=ids, use_cache=False).logits
     finally:
@@ -50,7 +49,7 @@ def _probe_head(lm: Any) -> bool:
 
 
 def has_plain_head(lm: Any) -> bool:
-    """Whether logits are head(hidden) and nothing more; asked of each model once."""
+    """Whether the model's logits are exactly head(hidden); cached per model."""
     if lm not in _plain_heads:
         _plain_heads[lm] = _probe_head(lm)
     return _plain_heads[lm]
@@ -65,24 +64,24 @@ def _logits_at(model: Any, batch: Batch, rows: Tensor, columns: Tensor) -> Tenso
         return lm.get_output_embeddings()(hidden[rows, columns])
     if "logits_to_keep" not in inspect.signature(lm.forward).parameters:
         return lm(**inputs).logits[rows, columns]
-    kept, place = torch.unique(columns, return_inverse=True)
-    return lm(**inputs, logits_to_keep=kept).logits[rows, place]
+    kept, inverse = torch.unique(columns, return_inverse=True)
+    return lm(**inputs, logits_to_keep=kept).logits[rows, inverse]
 
 
 def response_loss(model: Any, batch: Batch) -> tuple[Tensor, Tensor]:
-    """Negative log-likelihood of the response given the prompt.
+    """Negative log-likelihood of the target tokens of each example.
 
-    loss[b] = - sum over response positions t of log p(token[b, t] | token[b, :t])
+        loss[b] = - sum over target positions t of log p(token[b, t] | token[b, :t])
 
-    Where a model's own forward does more than head(hidden) (a final softcap or a scale of the logits), its forward is
-    run with `logits_to_keep` at the positions that any row needs, or in full where it has no such argument.
+    If the model's forward does more than head(hidden), such as a final softcap or a scale of the logits, it is called
+    with `logits_to_keep` at the positions that any row needs, or in full if it has no such argument.
 
     Args:
-        model: a causal LM or a peft model around one; gradients flow unless the caller forbids them.
+        model: a causal LM or a peft model around one.
         batch: B examples on the model's device.
 
     Returns:
-        (sum of token losses [B] float32 in nats, response tokens [B] int64).
+        float32 [B] sum of token losses in nats; int64 [B] number of target tokens.
     """
     rows, columns = torch.nonzero(batch.response_mask[:, 1:], as_tuple=True)
     targets = batch.input_ids[rows, columns + 1]

@@ -1,7 +1,4 @@
-"""One optimizer step, the same for pre-training and fine-tuning: its rate, clipping, a guard against NaN.
-
-Knows neither models nor data.
-"""
+"""The optimizer step of pre-training and fine-tuning: learning rate, gradient clipping, and a check for NaN."""
 
 from collections.abc import Iterable, Sequence
 from math import isfinite
@@ -16,19 +13,27 @@ from recbole_llmfashion.llm.finetuning.item_optimizer import ItemEmbeddingOptimi
 
 
 class NotFiniteError(UserError):
-    """A loss or a gradient that is NaN or infinite; the step was not made, so the weights are those before it.
+    """A loss or gradient is NaN or infinite. The step was not made, so the weights are unchanged.
 
     Attributes:
-        prompts: whose loss it is, by index, where that is known.
+        prompts: indices of the prompts with that loss, None if unknown.
     """
 
     prompts: Sequence[int] | None = None
 
 
 def linear_rate(step: int, warmup: int, decay_from: int, total: int, floor: float) -> float:
-    """Share of the learning rate at a step counted from 0.
+    """Factor of the peak learning rate: linear warm-up, constant, linear decay.
 
-    (step + 1) / warmup up to 1; then 1 until `decay_from`; then a line that reaches `floor` at `total`.
+    Args:
+        step: from 0.
+        warmup: the factor is (step + 1) / warmup before this step.
+        decay_from: the factor is 1 until this step.
+        total: the factor falls linearly to `floor` at this step.
+        floor: smallest factor after the warm-up.
+
+    >>> [linear_rate(step, warmup=2, decay_from=2, total=6, floor=0.0) for step in range(7)]
+    [0.5, 1.0, 1.0, 0.75, 0.5, 0.25, 0.0]
     """
     if step < warmup:
         return (step + 1) / warmup
@@ -39,17 +44,17 @@ def linear_rate(step: int, warmup: int, decay_from: int, total: int, floor: floa
 
 
 class Optimizer:
-    """AdamW with a rate per step, and ItemEmbeddingOptimizer beside it for tables of rows.
+    """AdamW with a learning rate per step, plus an ItemEmbeddingOptimizer for item embedding tables.
 
     Args:
-        parameters: what is trained; matrices decay, vectors (norms) do not.
-        learning_rate: at the peak.
+        parameters: those that require a gradient are trained; weight decay applies to matrices, not to vectors.
+        learning_rate: peak of AdamW.
         weight_decay: of AdamW.
-        betas: of AdamW.
+        betas: of both optimizers.
         max_grad_norm: gradients are clipped to this global norm.
-        scaled: fp16 compute; losses are scaled so that small gradients do not vanish.
-        tables: of the parameters, those that ItemEmbeddingOptimizer moves; they do not decay.
-        table_rate: its rate at the peak.
+        scaled: whether to scale the loss for fp16, so that small gradients do not underflow.
+        tables: those of the parameters that ItemEmbeddingOptimizer updates, without weight decay.
+        table_rate: peak of ItemEmbeddingOptimizer.
     """
 
     def __init__(
@@ -77,7 +82,7 @@ class Optimizer:
         self.steps = 0
 
     def backward(self, loss: Tensor) -> float:
-        """Adds the gradient of a loss; returns its value.
+        """Adds the gradient of a loss and returns the loss.
 
         Raises:
             NotFiniteError: the loss is NaN or infinite.
@@ -95,10 +100,14 @@ class Optimizer:
         )
 
     def step(self, rate: float) -> None:
-        """Clips, updates and clears; `rate` is the share of the peak rates.
+        """Clips the gradients, updates the parameters and clears the gradients.
+
+        Args:
+            rate: factor of the peak learning rates.
 
         Raises:
-            NotFiniteError: the gradient is; a scaled one may be, then the scaler skips the step and lowers its scale.
+            NotFiniteError: the gradient is NaN or infinite. With loss scaling the scaler skips such a step instead and
+                lowers its scale.
         """
         for optimizer, peak in self._peaks.items():
             for group in optimizer.param_groups:
@@ -114,30 +123,30 @@ class Optimizer:
         self.steps += 1
 
     def clear(self) -> None:
-        """Forgets the gradients of a step that is not made."""
+        """Clears all gradients."""
         for optimizer in self._peaks:
             optimizer.zero_grad(set_to_none=True)
 
     def moments(self) -> dict[str, Tensor]:
-        """The optimizers' state as tensors named `<optimizer's place>.<parameter's place>.<name>`."""
+        """State tensors of the optimizers, named `<optimizer index>.<parameter index>.<name>`."""
         states = [optimizer.state_dict()["state"] for optimizer in self._peaks]
         return {
-            f"{place}.{i}.{name}": value
-            for place, state in enumerate(states)
+            f"{number}.{i}.{name}": value
+            for number, state in enumerate(states)
             for i, values in state.items()
             for name, value in values.items()
         }
 
     def numbers(self) -> dict[str, Any]:
-        """The rest of the state, ready for JSON."""
+        """The rest of the state, as JSON types."""
         return {"steps": self.steps, "scaler": self._scaler.state_dict()}
 
     def restore(self, moments: dict[str, Tensor], numbers: dict[str, Any]) -> None:
-        """Takes over what `moments` and `numbers` gave, so that the next step is the one that would have followed."""
+        """Restores the state that `moments` and `numbers` returned."""
         states: list[dict[int, dict[str, Tensor]]] = [{} for _ in self._peaks]
         for key, value in moments.items():
-            place, i, name = key.split(".")
-            states[int(place)].setdefault(int(i), {})[name] = value
+            number, i, name = key.split(".")
+            states[int(number)].setdefault(int(i), {})[name] = value
         for optimizer, state in zip(self._peaks, states, strict=True):
             optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
         if numbers["scaler"]:

@@ -1,7 +1,4 @@
-"""How hard a response is for a model, and which prompts are the hardest (section 4.3 of the paper).
-
-Measures only: nothing here trains.
-"""
+"""Perplexity of responses, and the prompts with the highest one (paper, section 4.3)."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -16,7 +13,7 @@ from recbole_llmfashion.llm.finetuning.loss import response_loss
 
 
 def pad_id(model: Any) -> int:
-    """Any id serves, since padding is masked."""
+    """The model's padding id, or 0 if it has none: padding is masked, so the id does not matter."""
     pad = model.config.pad_token_id
     return pad if isinstance(pad, int) else 0
 
@@ -26,15 +23,25 @@ def perplexities(
     examples: Sequence[Example],
     batch_size: int,
     show_progress: bool = True,
-    ranks: Workers = SINGLE_PROCESS,
+    workers: Workers = SINGLE_PROCESS,
 ) -> np.ndarray:
-    """exp(mean negative log-likelihood of a response token given the prompt), float64 [n], in the order of `examples`.
+    """Perplexity of each response given its prompt: exp(mean negative log-likelihood of the response's tokens).
 
-    The model is in eval mode meanwhile, without a gradient, and in its own mode afterwards. Of several workers each
-    measures its part, and all have all of them.
+    Computed in eval mode without gradients; the model's training mode is restored. With several workers each computes a
+    part, and all return the whole result.
+
+    Args:
+        model: a causal LM or a peft model around one.
+        examples: n examples; only their responses count, not the other target tokens.
+        batch_size: examples per forward.
+        show_progress: whether to show a progress bar.
+        workers: this process among the data-parallel workers.
+
+    Returns:
+        float64 [n].
     """
     result = np.zeros(len(examples))
-    order = ranks.part(np.argsort([-len(example) for example in examples], kind="stable"))
+    order = workers.part(np.argsort([-len(example) for example in examples], kind="stable"))
     device, was_training = next(model.parameters()).device, model.training
     model.eval()
     starts = range(0, len(order), batch_size)
@@ -45,10 +52,14 @@ def perplexities(
             sums, counts = response_loss(model, batch.to(device))
             result[chosen] = np.exp((sums.double() / counts).cpu().numpy())
     model.train(was_training)
-    return ranks.total(result)
+    return workers.total(result)
 
 
 def hardest(values: np.ndarray, share: float) -> np.ndarray:
-    """Indices of the round(share * n) highest values, ascending; of equal values the earlier index."""
+    """Indices of the round(share * n) highest values, ascending; ties go to the lower index.
+
+    >>> hardest(np.array([3.0, 9.0, 1.0, 9.0, 5.0]), 0.6)
+    array([1, 3, 4])
+    """
     order = np.argsort(-values, kind="stable")
     return np.sort(order[: round(share * len(values))])

@@ -1,4 +1,4 @@
-"""Settings of a fine-tuning, and its log."""
+"""Settings and log of a fine-tuning."""
 
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
@@ -12,26 +12,27 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class FinetuneSettings:
-    """The paper's numbers (section 5.1).
+    """Settings of a fine-tuning; the defaults are those of the paper (section 5.1).
 
     Args:
         lora_r, lora_alpha, lora_dropout: of LoRA.
         lora_target_modules: auto, or names of linear layers.
-        learning_rate: peak of AdamW; linear warm-up, then linear to zero.
-        epochs: passes over all prompts.
-        curriculum_share: share of prompts with the highest perplexity after those passes.
-        curriculum_epochs: passes over them in all, the uniform ones included.
-        curriculum_choice: perplexity, the paper's; random: as many prompts at random, to measure the choice.
-        batch_size: prompts a forward.
-        gradient_accumulation_steps: forwards a step; the loss is the mean over all their response tokens.
+        learning_rate: peak of AdamW; linear warm-up, then linear decay to zero.
+        epochs: epochs over all prompts.
+        curriculum_share: share of the prompts that the second phase trains.
+        curriculum_epochs: epochs over those prompts in total, including the first phase.
+        curriculum_choice: how they are chosen. perplexity: the highest perplexity after the first phase, as in the
+            paper; random: a random sample of the same size, for comparison.
+        batch_size: prompts per forward.
+        gradient_accumulation_steps: forwards per optimizer step; the loss is the mean over all their target tokens.
         weight_decay: of AdamW.
-        max_grad_norm: gradients are clipped to it.
-        warmup_share: share of the steps with a rising rate.
-        gradient_checkpointing: recompute activations instead of keeping them.
-        seed: of A, dropout and batches.
-        item_embedding_lr: how far a step moves the rows of items' tokens, all together, in lengths of such a row.
-        perplexity_sample: examples on which perplexity is logged at the three points; the choice of the hardest
-            always reads all of them.
+        max_grad_norm: gradients are clipped to this global norm.
+        warmup_share: share of the steps in the learning rate warm-up.
+        gradient_checkpointing: whether to recompute activations in the backward instead of storing them.
+        seed: random seed for the initial LoRA matrices, dropout and batch order.
+        item_embedding_lr: step size for the item embeddings: norm of one update of the whole table, relative to the
+            norm of one row.
+        perplexity_sample: number of prompts whose perplexity is logged; the curriculum measures all prompts.
     """
 
     lora_r: int = 16
@@ -54,7 +55,7 @@ class FinetuneSettings:
     perplexity_sample: int = 512
 
     def stage_inputs(self) -> dict[str, Any]:
-        """The settings as names of stages are made of them: fields that were renamed keep their first name there."""
+        """The settings as a stage's name is hashed from them: renamed fields keep the name of the first release."""
         return with_first_names(
             asdict(self),
             curriculum_share="hard_share",
@@ -67,20 +68,20 @@ class FinetuneSettings:
 
 @dataclass
 class FinetuneLog:
-    """What happened.
+    """Log of a fine-tuning.
 
     Args:
-        model: the trained peft model, in eval mode; also the backbone's model.
-        perplexity: mean and median of the response's perplexity by point: before, after_uniform, after_hard.
+        model: the trained peft model, which is also the backbone's model.
+        perplexity: mean and median perplexity of the responses at each point: before, after_uniform, after_hard.
         format_failures: the probe's value at those points; empty without a probe.
-        losses: nats a response token, of each step.
-        tokens: tokens read in training, padding excluded.
-        hard_examples: prompts that trained longer.
-        micro_batch: prompts a forward at the end; less than the batch size where memory ran out.
-        halvings: how often it did.
-        resumed_at: the step after which a killed fine-tuning went on, of each time.
-        trainable_parameters: of the adapter.
-        seconds: in all, perplexity and probes included.
+        losses: loss of each step, in nats per target token.
+        tokens: tokens read in training, without padding.
+        hard_examples: number of prompts in the second phase.
+        micro_batch: prompts per forward at the end; below batch_size if the GPU ran out of memory.
+        halvings: how often the GPU ran out of memory.
+        resumed_at: the step after which the fine-tuning was resumed, for each time.
+        trainable_parameters: number of the adapter's parameters.
+        seconds: total time, including perplexity and probes.
     """
 
     model: "PeftModel"
@@ -96,5 +97,5 @@ class FinetuneLog:
     seconds: float = 0.0
 
     def summary(self) -> dict[str, Any]:
-        """All but the model, ready for JSON."""
+        """All fields but the model, as JSON types."""
         return {key: value for key, value in vars(self).items() if key != "model"}

@@ -1,7 +1,6 @@
-"""LoRA adapters on a backbone: put on, written, read. An adapter is a plain object beside a recommender, never its
-submodule.
+"""LoRA adapters of a backbone (arXiv 2106.09685, through peft): create, save, load.
 
-Knows nothing of training. LoRA: arXiv 2106.09685, through peft.
+An adapter is held beside a recommender and is never a submodule of it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,93 +15,104 @@ from transformers.pytorch_utils import Conv1D
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.llm.modeling.backbone import Backbone
 
-# peft costs a second to import and pulls bitsandbytes in; backbone.py has done that quietly by the time it is needed.
+# Importing peft takes a second and imports bitsandbytes, whose message quantization.py has suppressed by then.
 if TYPE_CHECKING:
     from peft import PeftModel
 
-# peft alone would take query_key_value only.
+# peft's own default for Falcon is query_key_value only
 FALCON_TARGETS = ("query_key_value", "dense", "dense_h_to_4h", "dense_4h_to_h")
 TargetModules = Literal["auto"] | tuple[str, ...]
-ROWS = "trainable_tokens"  # in the names of peft's weights for rows of new tokens
+ROWS = "trainable_tokens"  # part of the names of peft's weights for trained embedding rows
 
 
 def _linear_names(model: nn.Module, head: nn.Module | None) -> list[str]:
-    """Paths of all linear layers but the output head."""
+    """Names of all linear layers except the output head."""
     return [n for n, m in model.named_modules() if isinstance(m, nn.Linear | Conv1D) and m is not head]
 
 
-def resolve_targets(backbone: Backbone, wanted: TargetModules) -> list[str] | str:
-    """What peft is asked to adapt.
+def resolve_targets(backbone: Backbone, names: TargetModules) -> list[str] | str:
+    """The `target_modules` of peft's LoraConfig.
 
-    auto is all four projections of Falcon, and on any other architecture every linear layer but the head.
+    Args:
+        backbone: the model to adapt.
+        names: names of linear layers, or auto: the four projections of Falcon, and every linear layer except the head
+            on any other architecture.
 
     Raises:
-        UserError: a named target that the model lacks; lists the nearest or all names.
+        UserError: the model has no layer of that name; lists the nearest or all names.
     """
     model = backbone.model
-    if wanted == "auto":
+    if names == "auto":
         return list(FALCON_TARGETS) if model.config.model_type == "falcon" else "all-linear"
     paths = _linear_names(model, model.get_output_embeddings())
     leaves = sorted({path.rsplit(".", 1)[-1] for path in paths})
-    if not wanted:
-        raise UserError(f"lora_target_modules: the list is empty; take auto, or some of: {', '.join(leaves)}")
-    for name in wanted:
+    if not names:
+        raise UserError(
+            f"lora_target_modules: expected auto or names of linear layers, found an empty list; {backbone.name} has "
+            f"{', '.join(leaves)}"
+        )
+    for name in names:
         if not any(path == name or path.endswith(f".{name}") for path in paths):
             near = get_close_matches(name, leaves, n=3) or leaves
             raise UserError(
                 f"lora_target_modules: {backbone.name} has no linear layer '{name}'; nearest: {', '.join(near)}"
             )
-    return list(wanted)
+    return list(names)
 
 
 def causal_lm(model: Any) -> Any:
-    """The causal LM inside a peft model, adapter layers included; the model itself where there is no adapter."""
+    """The causal LM inside a peft model, including its adapter layers; other models are returned unchanged."""
     return model.get_base_model() if hasattr(model, "get_base_model") else model
 
 
 def _refuse_second(backbone: Backbone) -> None:
     if hasattr(backbone.model, "peft_config"):
-        raise ValueError("the backbone has an adapter already; load the backbone again for another one")
+        raise ValueError("the backbone has an adapter already; load the backbone again to add another one")
 
 
 def row_layers(model: Any) -> dict[str, Any]:
-    """By path, the layers with a row a token: the embedding, and the output head where its weight is another one."""
+    """The layers with one row per token, by name: the embedding, and the output head unless their weights are tied."""
     embedding, head = model.get_input_embeddings(), model.get_output_embeddings()
     layers = [embedding] if head.weight is embedding.weight else [embedding, head]
-    return {name: layer for name, layer in model.named_modules() if any(layer is wanted for wanted in layers)}
+    return {name: module for name, module in model.named_modules() if any(module is layer for layer in layers)}
 
 
 def _trained_rows(backbone: Backbone) -> dict[str, list[int]] | None:
-    """The rows that peft trains; named a list alone, it would leave those of a head of its own as they began."""
+    """The token ids whose rows peft trains, by layer; given a plain list, peft would not train an untied head."""
     tokens = list(backbone.item_tokens)
     return dict.fromkeys(row_layers(backbone.model), tokens) if tokens else None
 
 
 def new_adapter(
-    backbone: Backbone, rank: int, alpha: int, dropout: float, targets: TargetModules, seed: int
+    backbone: Backbone,
+    lora_r: int,
+    lora_alpha: int,
+    lora_dropout: float,
+    lora_target_modules: TargetModules,
+    seed: int,
 ) -> "PeftModel":
-    """Puts fresh LoRA matrices on a backbone: y = W x + alpha / rank * B A x, with B = 0 at first.
+    """Adds LoRA matrices to a backbone: y = W x + lora_alpha / lora_r * B A x, with B = 0 initially.
 
-    The backbone's weights are frozen but for the rows of its items' tokens, where it has some; `backbone.model` is the
-    peft model from then on.
+    All weights of the backbone are frozen except the embeddings of its item tokens. Afterwards `backbone.model` is the
+    returned peft model.
 
     Args:
-        backbone: without an adapter.
-        rank, alpha, dropout: of LoRA.
-        targets: see resolve_targets.
-        seed: of A; the global generator is left as it was.
+        backbone: a backbone without an adapter.
+        lora_r, lora_alpha, lora_dropout: of LoRA.
+        lora_target_modules: see resolve_targets.
+        seed: random seed for A; the state of the global generator is restored.
 
     Raises:
-        UserError: a target that the model lacks.
+        UserError: a target module that the model lacks.
     """
     from peft import LoraConfig, get_peft_model
 
     _refuse_second(backbone)
-    modules: Sequence[str] | str = resolve_targets(backbone, targets)
+    modules: Sequence[str] | str = resolve_targets(backbone, lora_target_modules)
     config = LoraConfig(
-        r=rank,
-        lora_alpha=alpha,
-        lora_dropout=dropout,
+        r=lora_r,
+        lora_alpha=lora_alpha,
+        lora_dropout=lora_dropout,
         target_modules=modules,
         bias="none",
         task_type="CAUSAL_LM",
@@ -116,26 +126,28 @@ def new_adapter(
 
 def save_adapter(model: "PeftModel", folder: Path) -> None:
     """Writes adapter_config.json and adapter_model.safetensors."""
-    # Left to itself, peft asks the hub whether the base model's vocabulary is the hub's.
+    # by default peft queries the hub to compare vocabulary sizes
     model.save_pretrained(str(folder), save_embedding_layers=False)
 
 
 def load_adapter(backbone: Backbone, folder: Path, rows: bool = True) -> "PeftModel":
-    """Puts a saved adapter on a backbone, frozen; `backbone.model` is the peft model from then on.
+    """Adds a saved adapter to a backbone, frozen; afterwards `backbone.model` is the returned peft model.
 
-    Trained rows of items' tokens are written into the embedding itself, so that a forward puts nothing together.
+    Trained embeddings of item tokens are written into the embedding layer itself, which makes the forward cheaper.
 
     Args:
-        rows: whether the adapter's rows of item tokens are taken; without them the backbone keeps its own, which may
-            be those of other items.
+        backbone: a backbone without an adapter.
+        folder: written by save_adapter.
+        rows: whether to load the adapter's embeddings of item tokens; False keeps those of the backbone, which may
+            belong to other items.
 
     Raises:
-        UserError: the folder holds no adapter, or one of another backbone.
+        UserError: the folder has no adapter, or one of another backbone.
     """
     _refuse_second(backbone)
     for name in ("adapter_config.json", "adapter_model.safetensors"):
         if not (Path(folder) / name).is_file():
-            raise UserError(f"{folder}: no {name}; name a folder that save_adapter wrote")
+            raise UserError(f"{folder}: {name} is missing; name a folder written by save_adapter")
     try:
         _load(backbone, Path(folder), rows)
     except (ValueError, RuntimeError) as error:
@@ -152,12 +164,12 @@ def _load(backbone: Backbone, folder: Path, rows: bool) -> None:
     if rows and trained:
         _write_rows(backbone, trained)
     config = LoraConfig.from_pretrained(str(folder))
-    config.base_model_name_or_path = None  # where its backbone lay when it was trained; a run folder checks digests
+    config.base_model_name_or_path = None  # the backbone may have moved since; a run folder checks digests
     config.trainable_token_indices, config.inference_mode = None, True
     model = get_peft_model(backbone.model, config)
-    found = set_peft_model_state_dict(model, {name: value for name, value in weights.items() if ROWS not in name})
-    if found.unexpected_keys:
-        raise ValueError(f"unexpected {found.unexpected_keys[0]}")
+    report = set_peft_model_state_dict(model, {name: value for name, value in weights.items() if ROWS not in name})
+    if report.unexpected_keys:
+        raise ValueError(f"unexpected {report.unexpected_keys[0]}")
     backbone.model = model.eval()
 
 
@@ -167,6 +179,6 @@ def _write_rows(backbone: Backbone, trained: Mapping[str, torch.Tensor]) -> None
     for path, layer in row_layers(backbone.model).items():
         rows = next((value for name, value in trained.items() if f".{path}." in name), None)
         if rows is None or len(rows) != len(backbone.item_tokens):
-            found = "no" if rows is None else len(rows)
-            raise ValueError(f"{path}: {found} rows for {len(backbone.item_tokens)} tokens of items")
+            count = 0 if rows is None else len(rows)
+            raise ValueError(f"{path}: {count} rows for {len(backbone.item_tokens)} item tokens")
         layer.weight[at] = rows.to(layer.weight.device, layer.weight.dtype)

@@ -85,34 +85,34 @@ def row_norm(source: str, embedding: Tensor) -> float:
     return float(embedding.norm(dim=1).mean())
 
 
-def add_item_tokens(backbone: Backbone, index: ItemTokens) -> float:
+def add_item_tokens(backbone: Backbone, item_tokens: ItemTokens) -> float:
     """Gives a backbone the tokens of an index, their rows made from words; `backbone` is changed.
 
     Args:
         backbone: freshly loaded, without an adapter.
-        index: its words in the ids of the backbone's tokenizer.
+        item_tokens: its words in the ids of the backbone's tokenizer.
 
     Returns:
         the rows' length, which those of items that come later have too.
     """
     model = backbone.model
-    norm = row_norm(backbone.name, model.get_input_embeddings().weight[: index.first].float())
-    backbone.item_tokens = range(index.first, index.first + index.new_tokens)
-    set_item_embeddings(model, np.asarray(backbone.item_tokens), word_rows(model, index, norm))
+    norm = row_norm(backbone.name, model.get_input_embeddings().weight[: item_tokens.first].float())
+    backbone.item_tokens = range(item_tokens.first, item_tokens.first + item_tokens.new_tokens)
+    set_item_embeddings(model, np.asarray(backbone.item_tokens), word_rows(model, item_tokens, norm))
     return norm
 
 
 @torch.no_grad()
-def word_rows(model: Any, index: ItemTokens, norm: float) -> Tensor:
+def word_rows(model: Any, item_tokens: ItemTokens, norm: float) -> Tensor:
     """[new_tokens, d] float32, the rows of an index's tokens as the model's own embedding of the words makes them.
 
     Args:
         model: a causal LM, or a peft model around one; it is read alone.
-        index, norm: see `token_rows`.
+        item_tokens, norm: see `token_rows`.
     """
-    embedding = model.get_input_embeddings().weight[: index.first].float()
-    units = ItemWords(index.words, index.first).units(embedding)
-    return token_rows(units, index.ids, index.first, index.new_tokens, norm)
+    embedding = model.get_input_embeddings().weight[: item_tokens.first].float()
+    units = ItemWords(item_tokens.words, item_tokens.first).units(embedding)
+    return token_rows(units, item_tokens.ids, item_tokens.first, item_tokens.new_tokens, norm)
 
 
 @torch.no_grad()

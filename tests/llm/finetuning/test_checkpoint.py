@@ -11,8 +11,8 @@ from safetensors.torch import load_file
 
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.llm.batching import Example
-from recbole_llmfashion.llm.finetuning import finetune as finetune_module
-from recbole_llmfashion.llm.finetuning.finetune import CheckpointFolder, finetune
+from recbole_llmfashion.llm.finetuning.checkpoint import CheckpointFolder
+from recbole_llmfashion.llm.finetuning.finetune import finetune
 from recbole_llmfashion.llm.finetuning.settings import FinetuneLog, FinetuneSettings
 from recbole_llmfashion.llm.finetuning.train_step import TrainStep
 from recbole_llmfashion.llm.modeling.backbone import load_backbone
@@ -120,7 +120,7 @@ def test_another_fine_tunings_state_is_refused(folder: Path, tmp_path: Path, ran
     with pytest.raises(UserError, match="other settings or prompts"):
         train(folder, random_examples(24, 3), checkpoint)
     other = FinetuneSettings(**{**vars(SETTINGS), "lora_r": 8})
-    with pytest.raises(UserError, match="other layers or another rank"):
+    with pytest.raises(UserError, match="different layers or a different lora_r"):
         train(folder, random_examples(24, 2), checkpoint, settings=other)
 
 
@@ -181,8 +181,8 @@ def test_an_adapter_with_a_hole_is_not_kept(
 
     monkeypatch.setattr(TrainStep, "step", poisoned)
     backbone = load_backbone(str(folder), "none", device="cpu")
-    with pytest.raises(UserError, match=r"kept in .*step-3"):
+    with pytest.raises(UserError, match=r"last good adapter is in .*step-3"):
         finetune(
             backbone, random_examples(24, 2), SETTINGS, False, None, CheckpointFolder(tmp_path / "running", every=3)
         )
-    assert finetune_module.CheckpointFolder(tmp_path / "running", 3).last() == tmp_path / "running/step-3"
+    assert CheckpointFolder(tmp_path / "running", 3).last() == tmp_path / "running/step-3"

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recbole_llmfashion.errors import UserError
-from recbole_llmfashion.llm.finetuning import data_parallel as ranks_module
+from recbole_llmfashion.llm.finetuning import data_parallel
 from recbole_llmfashion.llm.finetuning import train_step as training_module
 from recbole_llmfashion.llm.finetuning.data_parallel import SINGLE_PROCESS, Workers
 from recbole_llmfashion.llm.finetuning.optimizer import NotFiniteError
@@ -50,10 +50,10 @@ def test_the_loss_is_over_tokens_and_not_over_workers(folder: Path, alone: Finet
     whole = TrainStep._gradients
 
     def own(self: TrainStep, batches: Any, tokens: int) -> float | None:
-        mine = sum(int(self.responses[batch].sum()) for batch in batches)
+        mine = sum(int(self.target_tokens[batch].sum()) for batch in batches)
         loss = whole(self, batches, tokens)
         assert loss is not None
-        means[self.ranks.rank].append(loss * tokens / max(1, mine))
+        means[self.workers.rank].append(loss * tokens / max(1, mine))
         return loss
 
     with pytest.MonkeyPatch.context() as patch:
@@ -63,7 +63,7 @@ def test_the_loss_is_over_tokens_and_not_over_workers(folder: Path, alone: Finet
 
 
 def test_one_worker_sends_nothing_and_draws_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ranks_module, "distributed", None)
+    monkeypatch.setattr(data_parallel, "distributed", None)
     batch, before = np.arange(4), torch.get_rng_state()
     SINGLE_PROCESS.seed(1, 2)
     SINGLE_PROCESS.add_gradients([torch.nn.Parameter(torch.ones(1))])
@@ -93,7 +93,7 @@ def test_a_killed_training_goes_on_with_the_dropout_that_it_would_have_had(folde
     step = TrainStep.step
 
     def dying(self: TrainStep, batches: Any) -> float:
-        if self.optimizer.steps == 5 and self.ranks.rank == 1:
+        if self.optimizer.steps == 5 and self.workers.rank == 1:
             raise RuntimeError("killed")
         return step(self, batches)
 
@@ -122,7 +122,7 @@ def test_memory_that_runs_out_on_one_worker_changes_no_number(folder: Path, alon
     whole = TrainStep._forward
 
     def limited(self: TrainStep, indices: np.ndarray, tokens: int) -> float:
-        if self.ranks.rank == 1 and len(indices) > 1:
+        if self.workers.rank == 1 and len(indices) > 1:
             raise torch.cuda.OutOfMemoryError("CUDA out of memory")
         return whole(self, indices, tokens)
 

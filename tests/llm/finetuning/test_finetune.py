@@ -11,16 +11,16 @@ import torch
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.llm.batching import Example, collate
 from recbole_llmfashion.llm.finetuning import curriculum as passes_module
-from recbole_llmfashion.llm.finetuning import finetune as finetune_module
 from recbole_llmfashion.llm.finetuning import train_step as training_module
-from recbole_llmfashion.llm.finetuning.finetune import finetune, perplexities, save_adapter
-from recbole_llmfashion.llm.finetuning.perplexity import hardest
+from recbole_llmfashion.llm.finetuning.finetune import finetune
+from recbole_llmfashion.llm.finetuning.perplexity import hardest, perplexities
 from recbole_llmfashion.llm.finetuning.settings import FinetuneSettings
-from recbole_llmfashion.llm.modeling.adapter import FALCON_TARGETS
+from recbole_llmfashion.llm.modeling.adapter import FALCON_TARGETS, save_adapter
 from recbole_llmfashion.llm.modeling.backbone import Backbone, load_backbone
 from recbole_llmfashion.llm.modeling.tiny_falcon import new_tiny_falcon
 from recbole_llmfashion.llm.pretraining.loop import BackbonePretrainSettings, pretrain
 from recbole_llmfashion.llm.pretraining.simulated_shops import SimulatedShop
+from tests.helpers.training import add_adapter
 
 Examples = Callable[[int, int], list[Example]]
 FAST = FinetuneSettings(learning_rate=5e-3, batch_size=8, seed=4)
@@ -204,7 +204,7 @@ def test_a_generation_before_training_changes_nothing(folder: Path, random_examp
     gradients = []
     for warm in (False, True):
         backbone = load_backbone(str(folder), device="cpu")
-        model = finetune_module.add_adapter(backbone, FinetuneSettings(lora_dropout=0.0))
+        model = add_adapter(backbone, FinetuneSettings(lora_dropout=0.0))
         if warm:
             perplexities(model, examples, 2, False)
         model.train()

@@ -12,11 +12,11 @@ from transformers import FalconConfig, FalconForCausalLM
 from transformers.models.falcon import modeling_falcon
 
 from recbole_llmfashion.llm.batching import Example, collate
-from recbole_llmfashion.llm.finetuning.finetune import add_adapter
-from recbole_llmfashion.llm.finetuning.fused import lean_falcon, lean_lora
+from recbole_llmfashion.llm.finetuning.fused import fused_falcon, fused_lora
 from recbole_llmfashion.llm.finetuning.loss import has_plain_head, response_loss
 from recbole_llmfashion.llm.finetuning.settings import FinetuneSettings
 from recbole_llmfashion.llm.modeling.backbone import Backbone, Quantization, load_backbone
+from tests.helpers.training import add_adapter
 
 Examples = Callable[[int, int], list[Example]]
 
@@ -49,7 +49,7 @@ def test_losses_and_gradients_are_those_of_peft_and_the_mask(
         model.gradient_checkpointing_enable({"use_reentrant": False})
     examples = random_examples(6, 1)
     expected = gradients(model, examples)
-    with lean_lora(model) as layers, lean_falcon(model) as causal:
+    with fused_lora(model) as layers, fused_falcon(model) as causal:
         assert layers == 16 and causal
         found = gradients(model, examples)
     torch.testing.assert_close(found[0], expected[0], rtol=1e-5, atol=1e-5)
@@ -73,7 +73,7 @@ def test_the_causal_kernel_is_taken(
 
     has_plain_head(plain.model)
     monkeypatch.setattr(torch.nn.functional, "scaled_dot_product_attention", watch)
-    for patch, expected in ((nullcontext(), (False, False)), (lean_falcon(plain.model), (True, True))):
+    for patch, expected in ((nullcontext(), (False, False)), (fused_falcon(plain.model), (True, True))):
         seen.clear()
         with patch:
             response_loss(plain.model, collate(random_examples(4, 0), 0))
@@ -87,7 +87,7 @@ def test_falcons_other_shapes_have_the_same_gradients(kind: dict[str, Any], rand
     shape = {"vocab_size": 320, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "num_kv_heads": 1}
     model = FalconForCausalLM(FalconConfig(**shape, **kind, bias=False, alibi=False)).train()
     expected = gradients(model, random_examples(5, 1))
-    with lean_falcon(model):
+    with fused_falcon(model):
         found = gradients(model, random_examples(5, 1))
     torch.testing.assert_close(found[0], expected[0], rtol=1e-5, atol=1e-5)
     for one, other in zip(found[1], expected[1], strict=True):
@@ -99,15 +99,15 @@ def test_alibi_and_other_models_keep_their_mask(plain: Backbone, monkeypatch: py
     for key, value in (("alibi", True), ("model_type", "llama"), ("_attn_implementation", "eager")):
         with monkeypatch.context() as patch:
             patch.setattr(plain.model.config, key, value)
-            with lean_falcon(plain.model) as causal:
+            with fused_falcon(plain.model) as causal:
                 assert not causal and modeling_falcon.create_causal_mask is original
 
 
 def test_an_adapter_in_another_type_stays_pefts(plain: Backbone) -> None:
     model = add_adapter(plain, FinetuneSettings())
-    with lean_lora(model) as layers:
+    with fused_lora(model) as layers:
         assert layers == 16
-    with model.disable_adapter(), lean_lora(model) as layers:
+    with model.disable_adapter(), fused_lora(model) as layers:
         assert layers == 0
-    with lean_lora(model.to(torch.bfloat16)) as layers:
+    with fused_lora(model.to(torch.bfloat16)) as layers:
         assert layers == 0

@@ -16,11 +16,11 @@ from transformers import (
 )
 
 from recbole_llmfashion.llm.batching import Batch, Example, collate
-from recbole_llmfashion.llm.finetuning.finetune import add_adapter
 from recbole_llmfashion.llm.finetuning.loss import has_plain_head, response_loss
 from recbole_llmfashion.llm.finetuning.settings import FinetuneSettings
 from recbole_llmfashion.llm.modeling.backbone import Backbone
 from recbole_llmfashion.llm.modeling.tiny_falcon import new_tiny_falcon
+from tests.helpers.training import add_adapter
 
 Examples = Callable[[int, int], list[Example]]
 SHAPE = {"vocab_size": 320, "hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 2}

@@ -12,10 +12,11 @@ import torch
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.llm.batching import Batch, Example
 from recbole_llmfashion.llm.finetuning import train_step as training_module
-from recbole_llmfashion.llm.finetuning.finetune import add_adapter, finetune
+from recbole_llmfashion.llm.finetuning.finetune import finetune
 from recbole_llmfashion.llm.finetuning.settings import FinetuneSettings
 from recbole_llmfashion.llm.finetuning.train_step import TrainStep
 from recbole_llmfashion.llm.modeling.backbone import Backbone, load_backbone
+from tests.helpers.training import add_adapter
 
 Examples = Callable[[int, int], list[Example]]
 
@@ -57,8 +58,8 @@ def test_memory_that_runs_out_halves_the_forward_and_changes_no_number(
     assert (short.micro_batch, short.halvings, short.tokens) == (2, 2, enough.tokens)
     lines = [record.getMessage() for record in caplog.records]
     assert [line.rsplit(";", 1)[1] for line in lines] == [
-        " from here on 4 prompts a forward, not 8",
-        " from here on 2 prompts a forward, not 4",
+        " 4 prompts per forward from now on, not 8",
+        " 2 prompts per forward from now on, not 4",
     ]
     assert found == pytest.approx(expected, rel=1e-5)
     for one, other in zip(short.optimizer.parameters, enough.optimizer.parameters, strict=True):
@@ -89,7 +90,7 @@ def test_no_memory_for_one_prompt_is_one_line(
     plain: Backbone, random_examples: Examples, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = short_of_memory(monkeypatch, 0)
-    with pytest.raises(UserError, match=r"one prompt a forward .*gradient_checkpointing") as error:
+    with pytest.raises(UserError, match=r"one prompt per forward .*gradient_checkpointing") as error:
         made(plain, random_examples(4, 0)).step([np.arange(4)])
     assert asked == [4, 2, 1] and "\n" not in str(error.value)
 

@@ -147,8 +147,8 @@ def test_the_models_own_generation_config_decides_nothing(tokenizer: Any, lively
 
 
 def test_a_quantized_model_with_an_adapter_generates_in_eval_mode_and_goes_back(nf4: Backbone) -> None:
-    from recbole_llmfashion.llm.finetuning.finetune import add_adapter
     from recbole_llmfashion.llm.finetuning.settings import FinetuneSettings
+    from tests.helpers.training import add_adapter
 
     model = add_adapter(nf4, FinetuneSettings(lora_dropout=0.9)).train()
     sequences = catalogue(20, len(nf4.tokenizer))

@@ -44,7 +44,7 @@ def test_the_memorys_lines_lie_where_the_prompt_says(recommender):
     prompt, state = look.reply.prompt, look.state
     begin, end = prompt.memory
     text = state.decoder.decode(prompt.ids[begin:end].tolist())
-    tokens = [state.builder.item_tokens[i] for i in prompt.items[prompt.acted :]]
+    tokens = [state.builder.item_names[i] for i in prompt.items[prompt.acted :]]
     assert len(tokens) == 5 and text.split() == ["top", *(word for token in tokens for word in ("-", token))]
     clicked = recommender.explain([{"action": "click", "item_id": state.pool.catalogue.item_ids[0], "timestamp": 1.0}])
     assert clicked.reply.prompt.memory[0] == clicked.reply.prompt.memory[1]
