@@ -12,11 +12,11 @@ from recbole_llmfashion.cli.terminal import log_level
 from recbole_llmfashion.config.configurator import LLMFashionConfig, load_config
 from recbole_llmfashion.config.keys import todays_names
 from recbole_llmfashion.config.yaml_files import read_yaml
-from recbole_llmfashion.data.loaders import find_dataset
+from recbole_llmfashion.data.location import find_dataset
 from recbole_llmfashion.pipeline.load import LoadedRun, load_run
 from recbole_llmfashion.pipeline.manifest import Manifest
 from recbole_llmfashion.prompt.response import Response
-from recbole_llmfashion.quick_start.registry import get_model
+from recbole_llmfashion.quick_start.registry import accepted_models, get_model
 from recbole_llmfashion.serving.batch.prompts import SplitPrompts, build_prompts
 from recbole_llmfashion.serving.batch.request import GenerateRequest, parse
 from recbole_llmfashion.serving.batch.responder import BatchWorker
@@ -39,7 +39,7 @@ def _generate(context: typer.Context) -> None:
     request = parse(context.args)
     run = load_run(request.run, model=False)
     config = rows_config(run.manifest, request)
-    find_dataset(config)
+    find_dataset(Path(config["data_path"]), config["dataset"])
     log_level(str(config["state"]))
     questions = build_prompts(run, config, request.split, request.shard_size)
     out = request.out or Path(OUT.format(dataset=config["dataset"], split=request.split))
@@ -64,7 +64,7 @@ def rows_config(manifest: Manifest, request: GenerateRequest) -> LLMFashionConfi
     for file in request.config_files:
         given |= read_yaml(Path(file))
     dataset = request.dataset or str(manifest.content["dataset"])
-    return load_config(get_model(MODEL).model, dataset, (), given | dict(request.overrides), [MODEL, "CORE"])
+    return load_config(get_model(MODEL).model, dataset, (), given | dict(request.overrides), accepted_models(MODEL))
 
 
 def _answers(

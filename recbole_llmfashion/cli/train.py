@@ -7,19 +7,19 @@ It knows no model: names go to the registry, keys to the config.
 import shlex
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from recbole_llmfashion.cli.terminal import guarded, log_level
 from recbole_llmfashion.config.command_line import Arguments, parse
 from recbole_llmfashion.config.configurator import LLMFashionConfig, load_config
-from recbole_llmfashion.config.keys import lineage
 from recbole_llmfashion.data.atomic.folder import folder_sha256
-from recbole_llmfashion.data.loaders import find_dataset
+from recbole_llmfashion.data.location import find_dataset
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.evaluation import result_table
 from recbole_llmfashion.evaluation.result import Result
 from recbole_llmfashion.quick_start.experiment import reason, run_experiment
-from recbole_llmfashion.quick_start.registry import get_model
+from recbole_llmfashion.quick_start.registry import accepted_models, get_model
 
 
 def main_job(argv: Sequence[str]) -> int:
@@ -27,15 +27,13 @@ def main_job(argv: Sequence[str]) -> int:
     arguments = parse(argv)
     names = [*arguments.models, *({"Popularity"} - set(arguments.models))]
     specs = {name: get_model(name) for name in names}
-    # the rows whose keys reach other rows: CORE's table is LLMFashionRec's, whose memory is QueryMemory's
-    known = [name for spec in specs.values() for name in lineage(spec.model)]
-    known += ["CORE", *(["LLMFashionRec"] if "QueryMemory" in names else [])]
+    known = accepted_models(*names)
     configs = {
         name: load_config(spec.model, arguments.dataset, arguments.config_files, _keys_of(name, arguments), known)
         for name, spec in specs.items()
     }
     first = configs[names[0]]
-    folder = find_dataset(first)
+    folder = find_dataset(Path(first["data_path"]), arguments.dataset)
     log_level(str(first["state"]))
     for name, spec in specs.items():
         if spec.trainer is not None:

@@ -1,15 +1,16 @@
 """Which keys a model understands, RecBole's and ours; unknown ones are errors."""
 
-from collections.abc import Iterable, Mapping
+import ast
+import importlib.util
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-import recbole
-from recbole.utils import argument_list
-
 from recbole_llmfashion.config.yaml_files import read_yaml
 from recbole_llmfashion.errors import UserError, did_you_mean
+
+Model = str | type | Sequence[str]  # a class, a name, or the names of a lineage
 
 # Keys that say where things lie, where and by how many it is computed, and what is printed; they change no figure of a
 # row.
@@ -26,10 +27,7 @@ EVALUATION_KEYS = RUNTIME_KEYS | {
     "search_attribution_hours", "use_tuned", "split_by", "time_split", "train_share", "cold_token", "mask_history",
 }  # fmt: skip
 
-RECBOLE_PROPERTIES = Path(recbole.__file__).parent / "properties"
-
-
-# Keys that RecBole reads from a config and that stand in none of its YAML files.
+# Keys that RecBole reads from a config and that none of its YAML files has.
 _RECBOLE_UNLISTED = {"config_file", "config_files", "model", "dataset", "reg_weight", "nproc", "rm_dup_inter"}
 
 
@@ -44,36 +42,68 @@ def _keys_of(path: Path) -> frozenset[str]:
     return frozenset(read_yaml(path)) if path.is_file() else frozenset()
 
 
+@cache
+def recbole_folder() -> Path:
+    """The folder of the installed RecBole, found without importing it.
+
+    Raises:
+        UserError: RecBole is not installed.
+    """
+    spec = importlib.util.find_spec("recbole")
+    if spec is None or spec.origin is None:
+        raise UserError("recbole is not installed; install recbole==1.2.1")
+    return Path(spec.origin).parent
+
+
+@cache
+def _recbole_arguments() -> frozenset[str]:
+    """Names in the four lists of RecBole's argument_list.py."""
+    nodes = ast.parse((recbole_folder() / "utils/argument_list.py").read_text(encoding="utf-8")).body
+    lists = [ast.literal_eval(node.value) for node in nodes if isinstance(node, ast.Assign)]
+    return frozenset().union(*lists)
+
+
+def _recbole_files(model: str) -> list[Path]:
+    names = ("overall", "dataset/sample", f"model/{model}", "quick_start_config/sequential")
+    return [recbole_folder() / "properties" / f"{name}.yaml" for name in names]
+
+
+@cache
+def recbole_defaults(model: str) -> Mapping[str, Any]:
+    """The values of RecBole's own YAML files for a model."""
+    return {key: value for path in _recbole_files(model) if path.is_file() for key, value in read_yaml(path).items()}
+
+
+@cache
 def recbole_keys(model: str) -> frozenset[str]:
-    """Every key that RecBole itself knows for a model."""
-    lists = (argument_list.general_arguments, argument_list.training_arguments, argument_list.evaluation_arguments)
-    keys = {key for arguments in (*lists, argument_list.dataset_arguments) for key in arguments}
-    for name in ("overall", "dataset/sample", f"model/{model}", "quick_start_config/sequential"):
-        keys |= _keys_of(RECBOLE_PROPERTIES / f"{name}.yaml")
-    return frozenset(keys | _RECBOLE_UNLISTED)
+    """Every key that RecBole itself reads for a model."""
+    return frozenset().union(_recbole_arguments(), _RECBOLE_UNLISTED, recbole_defaults(model))
 
 
-def lineage(model: str | type) -> list[str]:
-    """Names whose files model/<name>.yaml hold for a model: its bases among the classes of this package, then its own.
+def lineage(model: Model) -> list[str]:
+    """Names whose files model/<name>.yaml hold for a model: the models of this package that it extends, then its own.
 
     Args:
-        model: a class, or the name of one that extends none of ours.
+        model: a class; the name of a model that extends none of this package; or such a list of names, which is
+            returned as it is.
     """
     if isinstance(model, str):
         return [model]
+    if not isinstance(model, type):
+        return list(model)
     package = __name__.split(".")[0]
     bases = [base.__name__ for base in model.__mro__[1:] if base.__module__.split(".")[0] == package]
     return [*reversed(bases), model.__name__]
 
 
-def own_keys(model: str | type) -> frozenset[str]:
-    """Every key of properties/ that holds for a model, as `lineage` takes it."""
+def own_keys(model: Model) -> frozenset[str]:
+    """Every key of properties/ that holds for a model."""
     root, models = properties_folder(), [f"model/{name}" for name in lineage(model)]
     return frozenset().union(*(_keys_of(root / f"{name}.yaml") for name in ("overall", "dataset/default", *models)))
 
 
-def keys_of(model: str | type) -> frozenset[str]:
-    """Every key that a model understands, RecBole's and ours, as `lineage` takes it."""
+def keys_of(model: Model) -> frozenset[str]:
+    """Every key that a model understands, RecBole's and ours."""
     return recbole_keys(lineage(model)[-1]) | own_keys(model)
 
 

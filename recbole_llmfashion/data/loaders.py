@@ -11,25 +11,8 @@ from recbole.utils import init_seed
 
 from recbole_llmfashion.data.dataset import LLMFashionRecDataset
 from recbole_llmfashion.data.eval_loader import EvalLoader
-from recbole_llmfashion.errors import UserError, did_you_mean
+from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.stage_store import sha256_stream
-
-SIMULATED = ("luggage_bags", "footwear", "accessories_jewelry", "clothing")
-
-
-def find_dataset(config: Config) -> Path:
-    """The dataset's folder; where it is not there, a UserError says what would make it."""
-    folder = Path(config["data_path"])
-    if folder.is_dir():
-        return folder
-    name = config["dataset"]
-    if name in SIMULATED:
-        made = f"recbole-llmfashion simulate --category {name} --users 2000 --seed 1 --out {folder}"
-        raise UserError(f"--dataset: {folder} is not there; make it with: {made}")
-    root = folder.parent
-    known = sorted(path.name for path in root.iterdir() if path.is_dir()) if root.is_dir() else []
-    hint = did_you_mean(name, [*known, *SIMULATED], f"{root} holds: {', '.join(known) or 'nothing'}")
-    raise UserError(f"--dataset: unknown dataset '{name}'; {hint}")
 
 
 @dataclass(frozen=True)

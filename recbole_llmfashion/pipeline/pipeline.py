@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from recbole_llmfashion.config.configurator import LLMFashionConfig, no_core, source_config, tuned_file
+from recbole_llmfashion.config.configurator import LLMFashionConfig, no_core, source_config
+from recbole_llmfashion.config.layers import tuned_file
 from recbole_llmfashion.data.dataset import LLMFashionRecDataset
 from recbole_llmfashion.data.loaders import make_loaders, stage_root
 from recbole_llmfashion.llm.generation.response_cache import ResponseCache

@@ -18,13 +18,9 @@ from recbole.data.dataloader import FullSortEvalDataLoader
 from recbole.utils import init_seed
 
 from recbole_llmfashion import compat
-from recbole_llmfashion.config.configurator import (
-    LLMFashionConfig,
-    check_valid_metric,
-    given_keys,
-    tuned_file,
-)
+from recbole_llmfashion.config.configurator import LLMFashionConfig, given_keys
 from recbole_llmfashion.config.keys import RUNTIME_KEYS
+from recbole_llmfashion.config.layers import check_valid_metric, tuned_file
 from recbole_llmfashion.data.loaders import Loaders, make_loaders, stage_root
 from recbole_llmfashion.data.tie_breaking import tie_rank
 from recbole_llmfashion.errors import FREE_SPACE, UserError

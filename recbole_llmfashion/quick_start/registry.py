@@ -1,51 +1,103 @@
-"""Which classes make a model: ours by this table, RecBole's sequential models by RecBole's names."""
+"""The models by name. A table of dotted paths: a class is imported when it is needed, RecBole with it.
 
+Ours are in MODEL_TABLE; every sequential model of RecBole is registered under RecBole's own name.
+"""
+
+import ast
 import importlib
-import pkgutil
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-import recbole.model.sequential_recommender as recbole_sequential
-
+from recbole_llmfashion.config.keys import recbole_folder
 from recbole_llmfashion.errors import UserError, did_you_mean
-from recbole_llmfashion.model.llmfashionrec import LLMFashionRec
-from recbole_llmfashion.model.popularity import Popularity
-from recbole_llmfashion.model.query_memory import QueryMemory
-from recbole_llmfashion.model.recformer.model import Recformer, RecformerQuery
-from recbole_llmfashion.model.seq_knn import SeqKNN
-from recbole_llmfashion.prompt.dataloader import LLMFashionRecDataLoader
-from recbole_llmfashion.trainer.llmfashionrec import LLMFashionRecTrainer
-from recbole_llmfashion.trainer.query_memory import QueryMemoryTrainer
-from recbole_llmfashion.trainer.recformer import RecformerTrainer
-from recbole_llmfashion.trainer.staged import StagedTrainer
 
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """The classes behind a name; `dataloader` None means RecBole's own, `trainer` None RecBole's own training."""
+    """The classes behind a name, as `package.module:Class`.
 
-    model: type
-    dataloader: type | None
-    trainer: type[StagedTrainer] | None
+    Args:
+        name: what --model takes.
+        model_path: the RecBole model class.
+        dataloader_path: the model's own dataloader; None for RecBole's.
+        trainer_path: the model's trainer; None for RecBole's own training.
+        bases: models of this table that the class extends, whose properties/model/<name>.yaml hold for it too.
+        needs_keys_of: models whose keys change this model's result, for it trains them or takes a part of them.
+    """
+
+    name: str
+    model_path: str
+    dataloader_path: str | None = None
+    trainer_path: str | None = None
+    bases: tuple[str, ...] = ()
+    needs_keys_of: tuple[str, ...] = ()
+
+    @property
+    def model(self) -> Any:
+        """The model class; importing it imports RecBole and torch."""
+        return _resolve(self.model_path)
+
+    @property
+    def dataloader(self) -> Any:
+        """The dataloader class, or None."""
+        return None if self.dataloader_path is None else _resolve(self.dataloader_path)
+
+    @property
+    def trainer(self) -> Any:
+        """The trainer class, or None."""
+        return None if self.trainer_path is None else _resolve(self.trainer_path)
+
+    @property
+    def lineage(self) -> tuple[str, ...]:
+        """Names whose files properties/model/<name>.yaml hold for the model, its own last."""
+        return (*self.bases, self.name)
 
 
+def _resolve(path: str) -> Any:
+    module, _, name = path.partition(":")
+    return getattr(importlib.import_module(module), name)
+
+
+_MODEL, _TRAINER = "recbole_llmfashion.model", "recbole_llmfashion.trainer"
 MODEL_TABLE = {
-    "LLMFashionRec": ModelSpec(LLMFashionRec, LLMFashionRecDataLoader, LLMFashionRecTrainer),
-    "Popularity": ModelSpec(Popularity, None, StagedTrainer),
-    "SeqKNN": ModelSpec(SeqKNN, None, StagedTrainer),
-    "QueryMemory": ModelSpec(QueryMemory, None, QueryMemoryTrainer),
-    "Recformer": ModelSpec(Recformer, None, RecformerTrainer),
-    "RecformerQuery": ModelSpec(RecformerQuery, None, RecformerTrainer),
+    spec.name: spec
+    for spec in (
+        ModelSpec(
+            "LLMFashionRec",
+            f"{_MODEL}.llmfashionrec:LLMFashionRec",
+            "recbole_llmfashion.prompt.dataloader:LLMFashionRecDataLoader",
+            f"{_TRAINER}.llmfashionrec:LLMFashionRecTrainer",
+            needs_keys_of=("CORE",),
+        ),
+        ModelSpec("Popularity", f"{_MODEL}.popularity:Popularity", None, f"{_TRAINER}.staged:StagedTrainer"),
+        ModelSpec("SeqKNN", f"{_MODEL}.seq_knn:SeqKNN", None, f"{_TRAINER}.staged:StagedTrainer"),
+        ModelSpec(
+            "QueryMemory",
+            f"{_MODEL}.query_memory:QueryMemory",
+            None,
+            f"{_TRAINER}.query_memory:QueryMemoryTrainer",
+            needs_keys_of=("CORE", "LLMFashionRec"),
+        ),
+        ModelSpec("Recformer", f"{_MODEL}.recformer.model:Recformer", None, f"{_TRAINER}.recformer:RecformerTrainer"),
+        ModelSpec(
+            "RecformerQuery",
+            f"{_MODEL}.recformer.model:RecformerQuery",
+            None,
+            f"{_TRAINER}.recformer:RecformerTrainer",
+            bases=("Recformer",),
+        ),
+    )
 }
 
 
 @cache
 def _recbole_models() -> dict[str, str]:
-    """Class name -> module of RecBole's sequential models, without importing them."""
-    classes = [name for name in vars(recbole_sequential) if isinstance(getattr(recbole_sequential, name), type)]
-    modules = {module.name for module in pkgutil.iter_modules(recbole_sequential.__path__)}
-    return {name: f"{recbole_sequential.__name__}.{name.lower()}" for name in classes if name.lower() in modules}
+    """Class name -> module of RecBole's sequential models, read from RecBole's file without importing it."""
+    file = recbole_folder() / "model/sequential_recommender/__init__.py"
+    nodes = ast.parse(file.read_text(encoding="utf-8")).body
+    imports = [node for node in nodes if isinstance(node, ast.ImportFrom) and node.module]
+    return {alias.name: str(node.module) for node in imports for alias in node.names}
 
 
 def model_names() -> list[str]:
@@ -54,10 +106,37 @@ def model_names() -> list[str]:
 
 
 def get_model(name: str) -> ModelSpec:
-    """The classes of a model; an unknown name is a UserError with the nearest known one."""
+    """The entry of a model; imports no model.
+
+    Raises:
+        UserError: an unknown name; the message has the nearest known one.
+
+    >>> get_model("RecformerQuery").lineage
+    ('Recformer', 'RecformerQuery')
+    >>> get_model("SASRec").model_path
+    'recbole.model.sequential_recommender.sasrec:SASRec'
+    """
     if name in MODEL_TABLE:
         return MODEL_TABLE[name]
     if name in _recbole_models():
-        model: Any = getattr(importlib.import_module(_recbole_models()[name]), name)
-        return ModelSpec(model, None, None)
+        return ModelSpec(name, f"{_recbole_models()[name]}:{name}")
     raise UserError(f"--model: unknown model '{name}'; {did_you_mean(name, model_names())}")
+
+
+def accepted_models(*names: str) -> list[str]:
+    """The models whose keys may be given in a run of the named ones: their lineages and what their results depend on.
+
+    >>> accepted_models("LLMFashionRec", "RecformerQuery")
+    ['CORE', 'LLMFashionRec', 'Recformer', 'RecformerQuery']
+    """
+    specs = [get_model(name) for name in names]
+    return sorted({model for spec in specs for model in (*spec.lineage, *spec.needs_keys_of)})
+
+
+def shared_models() -> list[str]:
+    """The models whose keys reach the results of other models.
+
+    >>> shared_models()
+    ['CORE', 'LLMFashionRec']
+    """
+    return sorted({model for spec in MODEL_TABLE.values() for model in spec.needs_keys_of})

@@ -17,16 +17,14 @@ from recbole_llmfashion import __version__
 from recbole_llmfashion.config.configurator import LLMFashionConfig, load_config
 from recbole_llmfashion.config.keys import RUNTIME_KEYS, first_release_names, keys_of
 from recbole_llmfashion.data.atomic.folder import AtomicFolder, folder_sha256, read_folder
-from recbole_llmfashion.data.loaders import Loaders, find_dataset, make_loaders, stage_root
+from recbole_llmfashion.data.loaders import Loaders, make_loaders, stage_root
+from recbole_llmfashion.data.location import find_dataset
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.evaluation.result import Result, model_entry
 from recbole_llmfashion.quick_start.experiment import reason, run_experiment
-from recbole_llmfashion.quick_start.registry import get_model
+from recbole_llmfashion.quick_start.registry import MODEL_TABLE, accepted_models, get_model, shared_models
 from recbole_llmfashion.stage_store import StageStore
 from recbole_llmfashion.study.request import StudyRequest
-
-_SIBLINGS = ("CORE", "LLMFashionRec")  # models whose keys reach the rows of other models
-KNOWN = (*_SIBLINGS, "Recformer", "RecformerQuery", "QueryMemory", "SeqKNN", "Popularity")
 
 
 @dataclass(frozen=True)
@@ -90,7 +88,7 @@ class Runner:
         """
         overrides = dict(self.request.overrides) | dict(entry.keys) | ({} if seed is None else {"seed": seed})
         model = get_model(entry.model).model
-        names = [*self.request.models, *KNOWN]
+        names = accepted_models(*self.request.models, *MODEL_TABLE)
         return load_config(
             model, entry.dataset or self.request.dataset, list(self.request.config_files), overrides, names
         )
@@ -99,7 +97,7 @@ class Runner:
         """Every entry with every seed, by label; what can be known to be wrong is found before the first one runs."""
         for entry in entries:
             config, spec = self.config(entry), get_model(entry.model)
-            find_dataset(config)
+            find_dataset(Path(config["data_path"]), config["dataset"])
             if spec.trainer is not None:
                 spec.trainer.validate_config(config)
         outcomes: dict[str, list[Outcome]] = {}
@@ -128,7 +126,7 @@ class Runner:
         """What the figures of a row depend on: the data, the code's version, every key of it and of its siblings."""
         datasets = [name for name in (config["dataset"], config.final_config_dict.get("source_dataset")) if name]
         keys: dict[str, Any] = {}
-        for model in sorted({entry.model, *_SIBLINGS}):
+        for model in sorted({entry.model, *shared_models()}):
             for dataset in datasets:
                 keys[f"{model} on {dataset}"] = self._key_values(Entry("", model, entry.keys, dataset), seed)
         data = {name: self.data_sha256(name) for name in datasets}
@@ -149,7 +147,8 @@ class Runner:
 
     def folder(self, dataset: str) -> Path:
         """Where a dataset's files lie."""
-        return find_dataset(self.config(Entry("", "Popularity", dataset=dataset)))
+        config = self.config(Entry("", "Popularity", dataset=dataset))
+        return find_dataset(Path(config["data_path"]), dataset)
 
     def data_sha256(self, dataset: str) -> str:
         """Of a dataset's files, read once."""

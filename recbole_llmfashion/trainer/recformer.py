@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from recbole_llmfashion.config.configurator import LLMFashionConfig, load_config, no_core, source_config
-from recbole_llmfashion.data.loaders import Loaders, find_dataset, make_loaders, stage_root
+from recbole_llmfashion.data.loaders import Loaders, make_loaders, stage_root
+from recbole_llmfashion.data.location import find_dataset
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.model.recformer.encoder import check_window
 from recbole_llmfashion.model.recformer.model import Recformer, check_attributes
@@ -135,7 +136,7 @@ def pretrain_corpus(
         UserError: what the user can mend, recformer_pretrain_epochs: 0 included.
     """
     config = load_config(model, dataset, config_files, overrides)
-    find_dataset(config)
+    find_dataset(Path(config["data_path"]), config["dataset"])
     RecformerTrainer.validate_config(config)
     if not config["recformer_pretrain_epochs"]:
         raise UserError("recformer_pretrain_epochs: 0 is no pre-training; set 1 or more")

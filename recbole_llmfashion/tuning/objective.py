@@ -18,7 +18,7 @@ from recbole_llmfashion.config.configurator import load_config
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.evaluation.result import Result
 from recbole_llmfashion.quick_start.experiment import run_experiment
-from recbole_llmfashion.quick_start.registry import get_model
+from recbole_llmfashion.quick_start.registry import accepted_models, get_model
 
 VALUE, STEP, END = "value", "step", "end"
 
@@ -65,7 +65,7 @@ def run_trial(job: Job, values: dict[str, Any], report: Callable[[dict[str, Any]
     try:
         spec = get_model(job.model)
         config = load_config(
-            spec.model, job.dataset, job.config_files, {**job.overrides, **values}, [job.model, "CORE"]
+            spec.model, job.dataset, job.config_files, {**job.overrides, **values}, accepted_models(job.model)
         )
         if spec.trainer is not None:
             spec.trainer.validate_config(config)

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from recbole_llmfashion.config.command_line import Arguments, parse
-from recbole_llmfashion.config.configurator import LLMFashionConfig, check_valid_metric, load_config
+from recbole_llmfashion.config.configurator import LLMFashionConfig, load_config
+from recbole_llmfashion.config.layers import check_valid_metric
 from recbole_llmfashion.data.atomic.folder import folder_sha256
-from recbole_llmfashion.data.loaders import find_dataset
+from recbole_llmfashion.data.location import find_dataset
 from recbole_llmfashion.errors import UserError
-from recbole_llmfashion.quick_start.registry import ModelSpec, get_model
+from recbole_llmfashion.quick_start.registry import ModelSpec, accepted_models, get_model
 from recbole_llmfashion.trainer.llmfashionrec import LLMFashionRecTrainer
 from recbole_llmfashion.trainer.staged import REPORTED
 from recbole_llmfashion.tuning import report
@@ -72,9 +73,9 @@ def plan(argv: Sequence[str]) -> Plan:
         raise UserError(f"--model: a search is of one model, found {', '.join(arguments.models)}")
     name = arguments.models[0]
     spec = get_model(name)
-    config = load_config(spec.model, arguments.dataset, arguments.config_files, given, [name, "CORE"])
+    config = load_config(spec.model, arguments.dataset, arguments.config_files, given, accepted_models(name))
     check_valid_metric(config)
-    folder = find_dataset(config)
+    folder = find_dataset(Path(config["data_path"]), config["dataset"])
     if spec.trainer is not None:
         spec.trainer.validate_config(config)
     if int(given.get("num_train_workers", 1)) != 1:

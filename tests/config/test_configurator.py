@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from recbole.model.sequential_recommender import CORE, SASRec
 
-from recbole_llmfashion.config import configurator as module
+import recbole_llmfashion
+from recbole_llmfashion.config import keys
 from recbole_llmfashion.config.configurator import load_config
 from recbole_llmfashion.config.keys import known_keys, lineage, own_keys, recbole_keys
 from recbole_llmfashion.config.yaml_files import read_yaml
@@ -15,8 +16,8 @@ from recbole_llmfashion.model.llmfashionrec import LLMFashionRec
 from recbole_llmfashion.model.recformer.model import Recformer, RecformerQuery
 from recbole_llmfashion.quick_start.registry import get_model
 
-PACKAGE = Path(module.__file__).parent
-PROPERTIES = PACKAGE.parent / "properties"
+PACKAGE = Path(recbole_llmfashion.__file__).parent
+PROPERTIES = keys.properties_folder()
 PRETRAIN = PROPERTIES / "pretrain.yaml"  # no layer of a config: its command reads it and refuses what it does not know
 READ = re.compile(r"""config\[f?["']([A-Za-z0-9_{}]+)["']\]""")
 
@@ -56,10 +57,10 @@ def test_layers(tmp_path):
 def test_a_model_that_extends_one_of_ours_has_its_yaml_below_its_own(tmp_path, monkeypatch):
     shutil.copytree(PROPERTIES, tmp_path / "properties")
     own = tmp_path / "properties/model/RecformerQuery.yaml"
-    monkeypatch.setattr(module, "properties_folder", lambda: tmp_path / "properties")
+    monkeypatch.setattr(keys, "properties_folder", lambda: tmp_path / "properties")
     assert load_config(RecformerQuery, "x")["recformer_heads"] == 4  # of Recformer.yaml
     own.write_text("recformer_heads: 2\nrecformer_more: 1\n")
-    module._keys_of.cache_clear()
+    keys._keys_of.cache_clear()
     config = load_config(RecformerQuery, "x", (), {"recformer_layers": 5})
     assert [config[f"recformer_{key}"] for key in ("heads", "layers", "width", "more")] == [2, 5, 128, 1]
     assert load_config(Recformer, "x")["recformer_heads"] == 4 and "recformer_more" not in own_keys(Recformer)
@@ -104,7 +105,7 @@ def test_tuned_lies_between_the_models_yaml_and_the_users(tmp_path, monkeypatch)
     shutil.copytree(PROPERTIES, tmp_path / "properties")
     (tmp_path / "properties/tuned/x").mkdir(parents=True)
     (tmp_path / "properties/tuned/x/SASRec.yaml").write_text("n_layers: 1\nepochs: 7\nlearning_rate: 0.5\n")
-    monkeypatch.setattr(module, "properties_folder", lambda: tmp_path / "properties")
+    monkeypatch.setattr(keys, "properties_folder", lambda: tmp_path / "properties")
     file = tmp_path / "mine.yaml"
     file.write_text("tuned: True\nepochs: 8\n")
     config = load_config(SASRec, "x", [str(file)], {"learning_rate": 0.25})

@@ -1,0 +1,101 @@
+"""The layers of a config as one checked dict. Imports neither RecBole nor torch, so mistakes are reported at once.
+
+    RecBole's own YAMLs < overall.yaml < dataset/default.yaml < dataset/<name>.yaml < model/<name>.yaml
+        < tuned/<dataset>/<model>.yaml, where `use_tuned` is true < --config_files < --key=value
+
+A model that extends another model of this package also gets the YAML of that model, below its own. Files that do not
+exist are skipped.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from recbole_llmfashion.config import keys
+from recbole_llmfashion.config.yaml_files import read_yaml
+from recbole_llmfashion.errors import UserError, did_you_mean
+
+
+class HasKeys(Protocol):
+    """A dict of keys, or RecBole's Config."""
+
+    def __getitem__(self, item: str, /) -> Any:
+        """The value of a key."""
+
+
+def tuned_file(dataset: str, model: str) -> Path | None:
+    """The best values that a search found for this model on this dataset; None if there was no search."""
+    path = keys.properties_folder() / "tuned" / dataset / f"{model}.yaml"
+    return path if path.is_file() else None
+
+
+def merge_layers(
+    model: keys.Model,
+    dataset: str,
+    config_files: Sequence[str] = (),
+    overrides: Mapping[str, Any] | None = None,
+    model_names: Sequence[str] = (),
+) -> dict[str, Any]:
+    """All keys of one model on one dataset, without those that only RecBole's own YAMLs set.
+
+    Args:
+        model: a class, a name, or the names of a lineage.
+        dataset: name of the dataset.
+        config_files: YAML files over those of properties/; later ones win.
+        overrides: keys over those, from the command line.
+        model_names: other models whose keys may be given; keys of theirs are accepted and not returned.
+
+    Raises:
+        UserError: an unknown key, an unreadable file, a value of the wrong type.
+
+    >>> merge_layers("CORE", "footwear", overrides={"epochs": 3})["epochs"]
+    3
+    """
+    *bases, name = keys.lineage(model)
+    parts = ["overall", "dataset/default", f"dataset/{dataset}", *(f"model/{one}" for one in (*bases, name))]
+    merged: dict[str, Any] = {}
+    for path in (keys.properties_folder() / f"{part}.yaml" for part in parts):
+        merged |= read_yaml(path) if path.is_file() else {}
+    mine, recboles = keys.keys_of(model), keys.recbole_defaults(name)
+    defaults = {key: value for key, value in merged.items() if key not in keys.recbole_keys(name)}
+    given = [(file, read_yaml(Path(file))) for file in config_files] + [("command line", dict(overrides or {}))]
+    for source, values in given:
+        keys.reject_unknown_keys(values, {*bases, name, *model_names}, source)
+        _check_types(defaults, values, source)
+        _check_numbers(recboles, values, source)
+    tuned = tuned_file(dataset, name)
+    if {key: value for _, values in given for key, value in values.items()}.get("use_tuned") and tuned is not None:
+        given.insert(0, (str(tuned), read_yaml(tuned)))
+    for _, values in given:
+        merged |= keys.todays_names({key: value for key, value in values.items() if key in mine})
+    return merged
+
+
+def _check_types(defaults: Mapping[str, Any], values: Mapping[str, Any], source: str) -> None:
+    """Numbers, booleans and lists of ours keep the type of their default; a text key may take other types."""
+    for key, value in values.items():
+        kind = type(defaults.get(key))
+        accepted = {bool: (bool,), int: (int,), float: (int, float), list: (list,)}.get(kind, (object,))
+        if not isinstance(value, accepted) or (isinstance(value, bool) and kind in (int, float)):
+            raise UserError(f"{source}: {key} expects a value of type {kind.__name__}, found '{value}'")
+
+
+def _check_numbers(defaults: Mapping[str, Any], values: Mapping[str, Any], source: str) -> None:
+    """A text is no value for a key of RecBole whose default is a number or a boolean."""
+    for key, value in values.items():
+        kind = type(defaults.get(key))
+        if kind in (bool, int, float) and isinstance(value, str):
+            raise UserError(f"{source}: {key} expects a value of type {kind.__name__}, found '{value}'")
+
+
+def check_valid_metric(config: HasKeys) -> None:
+    """Checks that `metrics` and `topk` compute `valid_metric`; RecBole fails with a KeyError after the first epoch.
+
+    Raises:
+        UserError: they do not.
+    """
+    computed = [f"{metric}@{k}" for metric in config["metrics"] for k in config["topk"]]
+    name = str(config["valid_metric"])
+    if name.lower() not in map(str.lower, computed):
+        hint = did_you_mean(name, computed, "metrics and topk decide what is", 0.6)
+        raise UserError(f"valid_metric: '{name}' is not computed; {hint}")
