@@ -1,4 +1,4 @@
-"""Layered YAML files and the command line as a RecBole Config. Importing this module imports RecBole; layers.py does not.
+"""Layered YAML files and the command line as a RecBole Config. Imports RecBole, which layers.py does not.
 
 Only model, dataset and trainer classes take a config; everything below them takes plain arguments.
 """
@@ -18,7 +18,7 @@ from recbole_llmfashion.errors import UserError
 
 
 class LLMFashionConfig(Config):
-    """RecBole's Config; evaluates no text as Python, ignores sys.argv, and raises UserError for a missing key of ours."""
+    """RecBole's Config that evaluates no text as Python, ignores sys.argv and raises UserError for a missing key."""
 
     def _convert_config_dict(self, config_dict: dict[str, Any]) -> dict[str, Any]:
         return config_dict  # RecBole calls eval() on each text here

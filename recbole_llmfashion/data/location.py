@@ -24,5 +24,6 @@ def find_dataset(folder: Path, name: str) -> Path:
         raise UserError(f"--dataset: {folder} is not there; make it with: {command}")
     root = folder.parent
     present = sorted(path.name for path in root.iterdir() if path.is_dir()) if root.is_dir() else []
-    hint = did_you_mean(name, [*present, *SIMULATED], f"{root} holds: {', '.join(present) or 'nothing'}")
+    content = f"{root} holds: {', '.join(present) or 'nothing'}"
+    hint = did_you_mean(name, present, did_you_mean(name, SIMULATED, content))
     raise UserError(f"--dataset: unknown dataset '{name}'; {hint}")

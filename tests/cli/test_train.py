@@ -8,6 +8,7 @@ from recbole_llmfashion.cli import train as module
 from recbole_llmfashion.cli.train import main
 from recbole_llmfashion.config.command_line import parse
 from recbole_llmfashion.errors import UserError
+from recbole_llmfashion.quick_start import experiment
 from tests.helpers.fakes import INTER, ITEM, SEARCH, write_tiny
 
 
@@ -146,8 +147,8 @@ def test_a_write_that_found_no_room_is_a_full_disk_whatever_it_raised(tmp_path, 
 
     monkeypatch.setattr(module, "run_experiment", fails)
     assert status_and_line(capsys, tmp_path)[0] == 1
-    full = module.shutil.disk_usage(tmp_path)._replace(free=100)
-    monkeypatch.setattr(module.shutil, "disk_usage", lambda path: full)
+    full = experiment.shutil.disk_usage(tmp_path)._replace(free=100)
+    monkeypatch.setattr(experiment.shutil, "disk_usage", lambda path: full)
     status, line = status_and_line(capsys, tmp_path)
     assert status == 2 and "disk full" in line and "free space" in line
 

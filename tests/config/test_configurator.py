@@ -107,7 +107,7 @@ def test_tuned_lies_between_the_models_yaml_and_the_users(tmp_path, monkeypatch)
     (tmp_path / "properties/tuned/x/SASRec.yaml").write_text("n_layers: 1\nepochs: 7\nlearning_rate: 0.5\n")
     monkeypatch.setattr(keys, "properties_folder", lambda: tmp_path / "properties")
     file = tmp_path / "mine.yaml"
-    file.write_text("tuned: True\nepochs: 8\n")
+    file.write_text("use_tuned: True\nepochs: 8\n")
     config = load_config(SASRec, "x", [str(file)], {"learning_rate": 0.25})
     assert [config[key] for key in ("n_layers", "epochs", "learning_rate")] == [1, 8, 0.25]
     assert (

@@ -77,7 +77,7 @@ def test_the_same_command_makes_only_what_is_missing(job, made, tmp_path, monkey
     assert result.exit_code == 0 and "4 of 5 shards were there" in result.output and asked == [3]
     assert {name: (again / name).stat().st_mtime_ns for name in before} == before
     assert all_rows(again).equals(all_rows(made))
-    monkeypatch.setattr(command, "Responder", None)  # nothing is missing: no model is loaded
+    monkeypatch.setattr(command, "BatchWorker", None)  # nothing is missing: no model is loaded
     assert generate(job, again).exit_code == 0
 
 
