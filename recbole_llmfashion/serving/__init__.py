@@ -1,1 +1,1 @@
-"""A run at work: what a customer did in, ten items out; new items in, gone items out. Nothing here trains."""
+"""Recommendations from a trained run: in Python, over HTTP, as a demo page and in batches. Trains nothing."""

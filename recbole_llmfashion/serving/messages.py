@@ -1,4 +1,4 @@
-"""What goes into a Recommender and what comes out, for processes that load no model: imports nothing heavy."""
+"""Requests and responses of a Recommender. Imports nothing heavy, so processes without a model can use them."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -7,13 +7,19 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Recommendation:
-    """One line of a list.
+    """One recommended item.
 
     Args:
-        item, title: as in the catalogue.
-        score: what the evaluator ranks by: the number of items minus the rank, from 0.
-        list: which list gave it: beams, id, title, session, memory, clip or popularity.
-        prompt, response: what the LLM was asked and said, where it was asked for and asked.
+        item: item id, as in the catalogue.
+        title: title, as in the catalogue.
+        score: the evaluator's score: number of items minus rank (counted from 0).
+        list: the list the item was taken from: beams, id, title, session, memory, clip or popularity.
+        prompt: prompt text, if `explain` was requested and the session has a prompt.
+        response: raw response of the LLM, under the same condition.
+
+    Example:
+        >>> Recommendation("11", "Zephyr Snow Clog", 250.0, "id").title
+        'Zephyr Snow Clog'
     """
 
     item: str
@@ -26,11 +32,11 @@ class Recommendation:
 
 @dataclass(frozen=True)
 class RecommendResponse:
-    """A list, best first.
+    """The recommended items of one request.
 
     Args:
-        lines: one an item.
-        left_out: counts of what the session lost or had put in order, see session.py.
+        lines: one per item, best first.
+        left_out: counts of session actions that were left out or reordered, see serving/session.py.
     """
 
     lines: list[Recommendation]
@@ -39,7 +45,7 @@ class RecommendResponse:
 
 @dataclass(frozen=True)
 class RecommendRequest:
-    """One call of `Recommender.recommend`, with its arguments."""
+    """The arguments of one call of `Recommender.recommend`."""
 
     actions: Iterable[Any]
     k: int = 10
@@ -49,14 +55,14 @@ class RecommendRequest:
 
 @dataclass(frozen=True)
 class BatchReply:
-    """A list, and how many sessions the LLM answered with it."""
+    """A response together with the number of requests in its batch."""
 
-    listed: RecommendResponse
-    batch: int
+    response: RecommendResponse
+    batch_size: int
 
 
 @dataclass(frozen=True)
 class ErrorReply:
-    """A UserError's line."""
+    """The message of a UserError, returned across processes."""
 
-    text: str
+    message: str

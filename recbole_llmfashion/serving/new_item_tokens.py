@@ -1,8 +1,9 @@
-"""What names the items of a stock to the LLM where their IDs as text do not: the tokens of items that come later.
+"""Item tokens of items that are added after training (`item_tokens: atomic` and `semantic`).
 
-A token, once given, stays with its item, gone or not, and is never another item's: one that was clicked and removed is
-still read in a prompt. Rows that were trained stay as they are; tokens that no other item has had have theirs made from
-words. This module grows an index and says which rows are missing; writing them into the model is the caller's.
+A token belongs to one item forever, also after the item is removed, because prompts still show removed items that a
+customer clicked. Trained embedding rows do not change. A token that no trained or present item uses gets an embedding
+computed from the words of its item. This module extends the item tokens and returns the ids of the rows to initialize;
+the caller writes these rows into the model.
 """
 
 from dataclasses import replace
@@ -14,39 +15,42 @@ from recbole_llmfashion.pipeline.load import LoadedRun
 from recbole_llmfashion.prompt.item_tokens import ItemTokens, item_words, more_atomic_tokens, more_semantic_tokens
 
 
-def more_names(run: LoadedRun, index: ItemTokens, before: ItemPool, after: ItemPool) -> tuple[ItemTokens, np.ndarray]:
-    """The index of a stock that `with_items` made, and the tokens whose rows are to be made from its words.
+def extend_item_tokens(
+    run: LoadedRun, index: ItemTokens, before: ItemPool, after: ItemPool
+) -> tuple[ItemTokens, np.ndarray]:
+    """Item tokens of a pool returned by `ItemPool.with_items`, and the tokens that need an embedding.
 
     Args:
-        run: what the index was loaded with.
-        index: of `before`.
-        before, after: the stock without and with the items.
+        run: the loaded run.
+        index: item tokens of `before`.
+        before: the pool without the new items.
+        after: the pool with them.
 
     Returns:
-        the index over all items of `after`; int64 ids of the tokens that, of all items, only those which came or came
-        back have, and none that was trained has.
+        the item tokens of all items in `after`; int64 ids of the tokens that only added or re-added items use and that
+        were not trained.
     """
-    known, live = len(before.live), np.zeros(len(after.live), bool)
-    live[:known] = before.live
-    came = np.flatnonzero(after.live & ~live)
-    grown = index
-    if len(after.live) > known and run.codes is not None:
-        grown = more_semantic_tokens(index, run.codes.encode(after.title[known:]))
-    elif len(after.live) > known:
-        grown = more_atomic_tokens(index, len(after.live) - known)
-    grown = replace(grown, words=_words(run, index, after, came))
-    others = set(range(len(after.live))) - set(came.tolist())
-    had = [*(run.index.ids if run.index else ()), *(grown.ids[i] for i in others)]
-    return grown, np.setdiff1d(_tokens([grown.ids[i] for i in came.tolist()]), _tokens(had))
+    n_before, live = len(before.live), np.zeros(len(after.live), bool)
+    live[:n_before] = before.live
+    added = np.flatnonzero(after.live & ~live)
+    extended = index
+    if len(after.live) > n_before and run.codes is not None:
+        extended = more_semantic_tokens(index, run.codes.encode(after.title[n_before:]))
+    elif len(after.live) > n_before:
+        extended = more_atomic_tokens(index, len(after.live) - n_before)
+    extended = replace(extended, words=_words(run, index, after, added))
+    others = set(range(len(after.live))) - set(added.tolist())
+    used = [*(run.index.ids if run.index else ()), *(extended.ids[i] for i in others)]
+    return extended, np.setdiff1d(_unique([extended.ids[i] for i in added.tolist()]), _unique(used))
 
 
-def _tokens(ids: list[np.ndarray]) -> np.ndarray:
+def _unique(ids: list[np.ndarray]) -> np.ndarray:
     return np.unique(np.concatenate([*ids, np.zeros(0, np.int64)])).astype(np.int64)
 
 
-def _words(run: LoadedRun, index: ItemTokens, pool: ItemPool, came: np.ndarray) -> list[np.ndarray]:
-    """The words of all items, those of `came` read anew."""
-    columns = {name: [texts[i] for i in came] for name, texts in pool.catalogue.attributes.items()}
-    made = item_words(run.tokenizer, [pool.titles[i] for i in came], columns, run.prompt.attributes)
-    words = dict(enumerate(index.words)) | dict(zip(came.tolist(), made, strict=True))
+def _words(run: LoadedRun, index: ItemTokens, pool: ItemPool, added: np.ndarray) -> list[np.ndarray]:
+    """Word ids of all items; those of `added` are tokenized again."""
+    columns = {name: [texts[i] for i in added] for name, texts in pool.catalogue.attributes.items()}
+    added_words = item_words(run.tokenizer, [pool.titles[i] for i in added], columns, run.prompt.attributes)
+    words = dict(enumerate(index.words)) | dict(zip(added.tolist(), added_words, strict=True))
     return [words[i] for i in range(len(pool.live))]

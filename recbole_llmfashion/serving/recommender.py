@@ -1,19 +1,20 @@
-"""Recommender: a run folder that answers for a customer it has never seen.
+"""Recommendations for sessions of new customers, from a run folder.
 
     recommender = Recommender.load("saved/footwear/runs/3f0a..")
     recommender.recommend([{"action": "search", "query": "red boots", "timestamp": 1701000000}], k=10)
 
-The main job leaves a run folder for each LLMFashionRec row (run_folder.py) and names it as `run` in results.json; it
-holds the catalogue, the memory's log, the popularity, CORE's table, the title matrix, the text models, the adapter and
-the settings, so that loading needs no dataset and no RecBole config.
+The main job saves a run folder for each LLMFashionRec row (pipeline/save.py); its path is `run` in results.json. It
+holds the catalogue, the memory's log, the popularity counts, CORE's embedding table, the title matrix, the text
+models, the adapter and the settings, so loading needs neither the dataset nor a RecBole config.
 
-The list is the evaluator's by construction: a session goes through data/timeline.py, prompt/builder.py, llm/answers.py
-and model/ranking.py, as a test row does, and an answer that the evaluation got is given again. `mask_history` is the
-one switch for both: where it is true, what the customer took is in no list, served or evaluated.
+A session goes through the same timeline, prompt builder, response cache and ranking as a test row of the evaluation,
+and a prompt that the evaluation has sent gets its stored response. `mask_history` applies to both: if true, items of
+the session are left out of the list.
 
-`add_items` and `remove_items` make a new desk (desk.py) and swap it in one step, so that a list belongs to one stock
-and a call that fails changes nothing. They hold for this process: nothing is written. The model alone is shared by
-desks: its vocabulary grows while nobody asks, and a desk that was made before says none of the new tokens.
+`add_items` and `remove_items` build a new `ServingState` and replace the current one in a single assignment: each list
+is computed from one set of items, and a call that fails changes nothing. Changes last for the life of the process;
+nothing is written to disk. All states share the model. Its vocabulary grows between requests, and an older state never
+generates the new tokens.
 """
 
 from collections import Counter
@@ -33,20 +34,20 @@ from recbole_llmfashion.prompt.item_tokens import ItemTokens
 from recbole_llmfashion.prompt.texts import sanitize
 from recbole_llmfashion.retrieval.response_stats import ResponseStats
 from recbole_llmfashion.serving.messages import Recommendation, RecommendRequest, RecommendResponse
-from recbole_llmfashion.serving.new_item_tokens import more_names
+from recbole_llmfashion.serving.new_item_tokens import extend_item_tokens
 from recbole_llmfashion.serving.session import Session, make_session
 from recbole_llmfashion.serving.state import RankedReply, ServingState
 
 
 @dataclass(frozen=True)
 class Explanation:
-    """All that became of a session, for whoever shows more than a list.
+    """A session with everything that led to its list: prompt, response and intermediate rankings.
 
     Args:
-        state: what was asked; its positions are those of the reply.
-        session: as it was read.
-        reply: the answer and what it was ranked by.
-        masked: positions that `mask_history` leaves out of the list.
+        state: the serving state that was used; positions in `reply` refer to it.
+        session: the validated session.
+        reply: the response and its rankings.
+        masked: catalogue positions that `mask_history` leaves out of the list.
     """
 
     state: ServingState
@@ -56,115 +57,132 @@ class Explanation:
 
 
 class Recommender:
-    """See the module. One call at a time asks the model; others wait.
+    """Recommends items for sessions with the models of one run folder.
+
+    Thread-safe: calls to the model run one at a time, further calls wait.
 
     Args:
-        run: a run folder in memory.
+        run: the loaded run folder.
+
+    Example:
+        ::
+
+            recommender = Recommender.load("saved/footwear/runs/3f0a..")
+            actions = [{"action": "search", "query": "red boots", "timestamp": 1701000000}]
+            for line in recommender.recommend(actions, k=10):
+                print(line.item, line.title)
     """
 
     def __init__(self, run: LoadedRun) -> None:
         self._run, self._state = run, ServingState(run, run.pool, run.index)
-        self._asking, self._changing = Lock(), Lock()
+        self._model_lock, self._items_lock = Lock(), Lock()
         self._validity, self._counts = ResponseStats(), Counter[str]()
 
     @classmethod
     def load(cls, run: str | Path) -> "Recommender":
-        """A run folder, exported or not.
+        """Loads a run folder, either as saved by the main job or as exported.
 
         Raises:
-            UserError: it is none, is newer than this release, or a file is gone or was changed.
+            UserError: the folder is not a run folder, was written by a newer release, or a file is missing or modified.
         """
         return cls(load_run(Path(run)))
 
     @property
     def run_digest(self) -> str:
-        """Names the run: the digest of its manifest, and with it of every file."""
+        """SHA-256 of the manifest, which lists the digest of every file; identifies the run."""
         return str(self._run.manifest.content["sha256"])
 
     @property
     def counts(self) -> dict[str, int]:
-        """Sessions, what was left out of them, and what the answers were good for, since loading."""
+        """Counts since loading: sessions, actions left out, and how many responses were valid."""
         return dict(self._counts) | dict(self._validity.counts)
 
     @property
     def state(self) -> ServingState:
-        """What answers now; a change of the items puts another one in its place."""
+        """The current serving state; each change of the items replaces it."""
         return self._state
 
     def recommend(
         self, actions: Iterable[Any], k: int = 10, *, now: float | None = None, explain: bool = False
     ) -> list[Recommendation]:
-        """The k best items for what one customer did.
+        """The k best items for the session of one customer.
 
         Args:
-            actions: see session.py; in any order of time.
-            k: items, at most as many as may be recommended.
-            now: seconds, the moment of the recommendation; the last action's where none is given.
-            explain: put prompt and raw response into each line.
+            actions: mappings as described in serving/session.py; they may come in any order of time.
+            k: number of items, at most the number of recommendable items.
+            now: time of the recommendation in seconds since 1970; default: the time of the last action.
+            explain: add the prompt and the raw response to each line.
 
         Raises:
-            UserError: an action of another shape, k out of range.
+            UserError: an action is malformed or k is out of range.
         """
-        (answer,) = self.recommend_many([RecommendRequest(actions, k, now, explain)])
-        if isinstance(answer, UserError):
-            raise answer
-        return answer.lines
+        (response,) = self.recommend_many([RecommendRequest(actions, k, now, explain)])
+        if isinstance(response, UserError):
+            raise response
+        return response.lines
 
-    def recommend_many(self, asked: Sequence[RecommendRequest]) -> list[RecommendResponse | UserError]:
-        """The same lists as one by one; the LLM answers them together.
+    def recommend_many(self, requests: Sequence[RecommendRequest]) -> list[RecommendResponse | UserError]:
+        """Several sessions in one batch of the LLM, with the same lists as one call of `recommend` each.
 
         Returns:
-            for each, its list, or the error that `recommend` would raise; one that is wrong leaves the others alone.
+            one entry per request: its list, or the error that `recommend` would raise. An invalid request does not
+            affect the others.
         """
-        with self._asking:
+        with self._model_lock:
             state = self._state
-            read = [self._read(ask, state) for ask in asked]
-            good = [made for made in read if not isinstance(made, UserError)]
-            replies = iter(state.replies([session for session, _ in good], self._validity))
-            for session, _ in good:
+            sessions = [self._session(request, state) for request in requests]
+            valid = [entry for entry in sessions if not isinstance(entry, UserError)]
+            replies = iter(state.replies([session for session, _ in valid], self._validity))
+            for session, _ in valid:
                 self._count(session)
-        answers: list[RecommendResponse | UserError] = []
-        for ask, made in zip(asked, read, strict=True):
-            answers.append(made if isinstance(made, UserError) else self._listed(ask, state, next(replies), *made))
-        return answers
+        return [
+            entry if isinstance(entry, UserError) else self._response(request, state, next(replies), *entry)
+            for request, entry in zip(requests, sessions, strict=True)
+        ]
 
-    def _read(self, ask: RecommendRequest, state: ServingState) -> tuple[Session, frozenset[int]] | UserError:
-        """The session and what its list leaves out, or what is wrong with it."""
+    def _session(self, request: RecommendRequest, state: ServingState) -> tuple[Session, frozenset[int]] | UserError:
+        """The validated session and the masked positions, or the error."""
         try:
-            session = make_session(ask.actions, state.pool.positions, ask.now)
+            session = make_session(request.actions, state.pool.positions, request.now)
             masked = self._masked(session)
-            _check_k(ask.k, int(state.pool.live.sum()), len([item for item in masked if state.pool.live[item]]))
+            _check_k(request.k, int(state.pool.live.sum()), len([item for item in masked if state.pool.live[item]]))
         except UserError as error:
             return error
         return session, masked
 
     def _masked(self, session: Session) -> frozenset[int]:
-        """Positions that `mask_history` leaves out of the session's list."""
+        """Catalogue positions that `mask_history` leaves out of the session's list."""
         return frozenset(session.items() if self._run.mask_history else ())
 
-    def _listed(
-        self, ask: RecommendRequest, state: ServingState, reply: RankedReply, session: Session, masked: frozenset[int]
+    def _response(
+        self,
+        request: RecommendRequest,
+        state: ServingState,
+        reply: RankedReply,
+        session: Session,
+        masked: frozenset[int],
     ) -> RecommendResponse:
-        head = reply.top(ask.k + len(masked))
-        lines = [(place, item) for place, item in enumerate(head) if item not in masked]
-        told = self._told(state, reply) if ask.explain else (None, None)
+        head = reply.top(request.k + len(masked))
+        ranked = [(place, item) for place, item in enumerate(head) if item not in masked]
+        texts = self._prompt_and_response(state, reply) if request.explain else (None, None)
         return RecommendResponse(
-            [_line(reply, state, place, item, *told) for place, item in lines[: ask.k]], dict(session.left_out)
+            [_line(reply, state, place, item, *texts) for place, item in ranked[: request.k]], dict(session.left_out)
         )
 
     def explain(
         self, actions: Iterable[Any], *, now: float | None = None, on_text: Callable[[str], None] | None = None
     ) -> Explanation:
-        """As `recommend`, with everything that led to the list.
+        """Like `recommend`, but returns everything that led to the list.
 
         Args:
-            actions, now: as there.
-            on_text: told the answer while it is generated, see `ServingState.reply`.
+            actions: as in `recommend`.
+            now: as in `recommend`.
+            on_text: callback that receives the response text while it is generated, see `ServingState.reply`.
 
         Raises:
-            UserError: an action of another shape.
+            UserError: an action is malformed.
         """
-        with self._asking:
+        with self._model_lock:
             state = self._state
             session = make_session(actions, state.pool.positions, now)
             reply = state.reply(session, self._validity, on_text)
@@ -172,16 +190,16 @@ class Recommender:
         return Explanation(state, session, reply, self._masked(session))
 
     def search(self, query: str, k: int) -> list[int]:
-        """What a shop's search would show: the memory's products for a query, then what the title model puts next.
+        """Shop search: the memory's products for the query first, then the nearest items of the title model.
 
         Args:
-            query: as typed; of an empty one, what is popular is found.
-            k: items.
+            query: as typed; an empty query returns the most popular items.
+            k: number of items.
 
         Returns:
-            at most k positions in the stock of `state`, best first.
+            at most k catalogue positions of `state.pool`, best first.
         """
-        with self._asking:
+        with self._model_lock:
             return self._state.search(sanitize(query), k)
 
     def _count(self, session: Session) -> None:
@@ -189,55 +207,57 @@ class Recommender:
         self._counts.update(session.left_out)
 
     @staticmethod
-    def _told(state: ServingState, reply: RankedReply) -> tuple[str | None, str | None]:
-        """The prompt as text, and the response; nothing where nothing was asked."""
+    def _prompt_and_response(state: ServingState, reply: RankedReply) -> tuple[str | None, str | None]:
+        """The prompt as text and the raw response; (None, None) for a session without a prompt."""
         if reply.prompt is None:
             return None, None
         return state.decoder.decode(reply.prompt.ids.tolist(), clean_up_tokenization_spaces=False), reply.response
 
     def add_items(self, frame: pd.DataFrame) -> None:
-        """New items, recommendable from the next call on; removed ones come back with the texts of the frame.
+        """Adds items, which can be recommended from the next call on.
+
+        An item that was removed before becomes available again, with the texts of the frame.
 
         Args:
-            frame: item_id, title and any of category, brand, color, size; a row an item.
+            frame: one row per item, with item_id, title and any of category, brand, color, size.
 
         Raises:
-            UserError: a cell that is missing or wrong, an item that is there already; nothing is added then.
+            UserError: a cell is missing or invalid, or an item already exists; nothing is added.
         """
         run, clip = self._run, self._run.clip
-        with self._changing:
+        with self._items_lock:
             before = self._state
             pool = before.pool.with_items(frame, run.title_model.encode, clip.encode if clip else None)
-            self._state = ServingState(run, pool, self._name(before, pool), before)
+            self._state = ServingState(run, pool, self._item_tokens(before, pool), before)
 
-    def _name(self, before: ServingState, pool: ItemPool) -> ItemTokens | None:
-        """What names the items of a stock with more of them; the model knows their tokens then."""
+    def _item_tokens(self, before: ServingState, pool: ItemPool) -> ItemTokens | None:
+        """The item tokens of the larger pool; adds the embeddings of new tokens to the model."""
         if before.index is None:
             return None
-        index, tokens = more_names(self._run, before.index, before.pool, pool)
+        index, tokens = extend_item_tokens(self._run, before.index, before.pool, pool)
         if len(tokens):
             rows = word_rows(self._run.model, index, self._run.row_norm)[tokens - index.first]
-            with self._asking:
+            with self._model_lock:
                 set_item_embeddings(self._run.model, tokens, rows)
         return index
 
     def remove_items(self, item_ids: Iterable[str]) -> None:
-        """Items that no later call returns; they stay readable in the sessions of those who took them.
+        """Removes items: no later call returns them, but sessions that contain them are still read.
 
         Raises:
-            UserError: an item that is not there, or none would be left; nothing is removed then.
+            UserError: an item does not exist, or no item would be left; nothing is removed.
         """
-        with self._changing:
+        with self._items_lock:
             before = self._state
             self._state = ServingState(self._run, before.pool.without(item_ids), before.index, before)
 
 
 def _check_k(k: int, live: int, masked: int) -> None:
     if not isinstance(k, int) or isinstance(k, bool) or k < 1:
-        raise UserError(f"k: expected a whole number from 1 on, found {k!r}")
+        raise UserError(f"k: expected an integer of 1 or more, found {k!r}")
     if k > live - masked:
-        less = f", {masked} of which the customer took" if masked else ""
-        raise UserError(f"k: {k} is more than the {live} items{less}; ask for fewer")
+        excluded = f", {masked} of them excluded because the session contains them" if masked else ""
+        raise UserError(f"k: {k} is more than the {live} items{excluded}; choose a smaller k")
 
 
 def _line(

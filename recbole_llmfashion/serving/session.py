@@ -1,10 +1,10 @@
-"""What one customer did, as the prompt builder reads it: data/timeline.py's own order, of one user.
+"""Validates the actions of one customer and orders them as data/timeline.py does for training users.
 
     {"action": "click", "item_id": "11", "timestamp": 1701000000}
     {"action": "search", "query": "red boots", "timestamp": 1700999999}
 
-Whatever has another shape is an error that names the action; what the shop does not know (an item, a query of which
-nothing is left) is left out and counted. This module knows no prompt and no model.
+A malformed action raises an error that names it. Unknown items and queries that are empty after sanitizing are left
+out and counted.
 """
 
 import json
@@ -26,18 +26,18 @@ from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.prompt.texts import sanitize
 
 SEARCH = "search"
-LATEST = 1e11  # seconds; what is later stands in milliseconds
+LATEST = 1e11  # seconds; a larger number is most likely in milliseconds
 
 
 @dataclass(frozen=True)
 class Session:
-    """One customer's events and the moment of asking.
+    """The events of one customer and the time of the recommendation.
 
     Args:
-        events: in order of time; an item is a catalogue position, a search an index into `queries`.
-        queries: harmless texts.
-        now: seconds, the moment of the recommendation.
-        left_out: counts of what was put in order or left out.
+        events: in order of time; `ref` is a catalogue position for an item, an index into `queries` for a search.
+        queries: sanitized query texts.
+        now: time of the recommendation, seconds since 1970.
+        left_out: counts of actions that were left out or reordered.
     """
 
     events: Events
@@ -46,20 +46,20 @@ class Session:
     left_out: Counter[str]
 
     def items(self) -> list[int]:
-        """Catalogue positions of its item actions."""
+        """Catalogue positions of the clicks and purchases, in order of time."""
         return self.events.ref[self.events.kind != timeline.SEARCH].tolist()
 
 
 def read_actions(path: Path) -> list[Any]:
-    """A JSONL file's lines.
+    """Reads a file with one JSON action per line.
 
     Raises:
-        UserError: no such file, or a line that is no JSON.
+        UserError: the file is not readable, or a line is not valid JSON.
     """
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"--actions: {path} is not readable ({error}); name a file of JSON lines") from None
+        raise UserError(f"--actions: cannot read {path} ({error}); give a file of JSON lines") from None
     actions = []
     for number, line in enumerate(lines, 1):
         if not line.strip():
@@ -67,7 +67,7 @@ def read_actions(path: Path) -> list[Any]:
         try:
             actions.append(json.loads(line))
         except (ValueError, RecursionError):
-            raise UserError(f"--actions: {path}, line {number}: no JSON; expected {_example()}") from None
+            raise UserError(f"--actions: {path}, line {number}: not valid JSON; expected {_example()}") from None
     return actions
 
 
@@ -76,23 +76,28 @@ def _example() -> str:
 
 
 def make_session(actions: Iterable[Any], positions: Mapping[str, int], now: float | None = None) -> Session:
-    """Checks actions, orders them by time and leaves out what the shop does not know.
+    """Validates actions, sorts them by time and leaves out unknown items and empty queries.
 
-    At equal times item actions stand before searches, as in training; otherwise the given order stands.
+    The sort is stable, except that item actions precede searches of the same time, as in training.
 
     Args:
-        actions: mappings of action, item_id or query, timestamp; other keys are not read.
-        positions: item token to catalogue position.
-        now: the moment of the recommendation; the last action's where none is given.
+        actions: mappings with action, item_id or query, and timestamp; other keys are ignored.
+        positions: catalogue position by item id.
+        now: time of the recommendation; default: the time of the last action.
 
     Raises:
-        UserError: an action of another shape, or `now` before an action.
+        UserError: an action is malformed, or `now` is earlier than an action.
+
+    Example:
+        >>> session = make_session([{"action": "click", "item_id": "11", "timestamp": 5}], {"11": 3})
+        >>> session.items(), session.now
+        ([3], 5.0)
     """
     items: list[tuple[int, bool, float]] = []
     searches: list[tuple[str, float]] = []
     left_out: Counter[str] = Counter()
     times: list[float] = []
-    for index, action in enumerate(_listed(actions)):
+    for index, action in enumerate(_as_list(actions)):
         kind, time = _kind_and_time(action, index)
         times.append(time)
         if kind == SEARCH:
@@ -107,12 +112,12 @@ def make_session(actions: Iterable[Any], positions: Mapping[str, int], now: floa
     if now is not None:
         now = _seconds(now, "now")
         if times and math.floor(now) < math.floor(max(times)):
-            raise UserError(f"now: {now:.0f} lies before the last action, at {max(times):.0f}; give a later moment")
-    moment = now if now is not None else max(times, default=0.0)
-    return Session(_events(items, searches), tuple(query for query, _ in searches), moment, +left_out)
+            raise UserError(f"now: {now:.0f} is before the last action, at {max(times):.0f}; give a later time")
+    request_time = now if now is not None else max(times, default=0.0)
+    return Session(_events(items, searches), tuple(query for query, _ in searches), request_time, +left_out)
 
 
-def _listed(actions: Iterable[Any]) -> Sequence[Any]:
+def _as_list(actions: Iterable[Any]) -> Sequence[Any]:
     if isinstance(actions, str | bytes | Mapping) or not isinstance(actions, Iterable):
         raise UserError(f"actions: expected a list of actions such as {_example()}")
     return list(actions)
@@ -123,14 +128,14 @@ def _kind_and_time(action: Any, index: int) -> tuple[str, float]:
         raise UserError(f"action {index + 1}: expected {_example()}")
     kind = action.get("action")
     if not isinstance(kind, str) or kind not in (*ACTIONS, SEARCH):
-        raise UserError(f"action {index + 1}: expected action click, purchase or search, found {_shown(kind)}")
+        raise UserError(f"action {index + 1}: expected action click, purchase or search, found {_shorten(kind)}")
     return kind, _seconds(action.get("timestamp"), f"action {index + 1}: timestamp")
 
 
 def _seconds(value: Any, where: str) -> float:
     number = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
     if not number or not 0 <= value < LATEST:  # NaN is in no range
-        raise UserError(f"{where}: expected seconds since 1970, 0 or more and below 1e11, found {_shown(value)}")
+        raise UserError(f"{where}: expected seconds since 1970, 0 or more and below 1e11, found {_shorten(value)}")
     return float(value)
 
 
@@ -139,24 +144,24 @@ def _item_id(action: Mapping[str, Any], index: int) -> str:
     if isinstance(value, int) and not isinstance(value, bool):
         value = _digits(value)
     if not isinstance(value, str) or not value:
-        raise UserError(f"action {index + 1}: a {action['action']} needs an item_id, found {_shown(value)}")
+        raise UserError(f"action {index + 1}: a {action['action']} needs an item_id, found {_shorten(value)}")
     return value
 
 
 def _digits(value: int) -> str:
-    """An id written as a number; beyond 64 bits it is no id, and Python refuses to print some such numbers."""
+    """An integer id as text; empty beyond 64 bits, where Python refuses to print some numbers."""
     return str(value) if value.bit_length() <= 64 else ""
 
 
 def _query(action: Mapping[str, Any], index: int) -> str:
     value = action.get("query")
     if not isinstance(value, str):
-        raise UserError(f"action {index + 1}: a search needs a query, found {_shown(value)}")
+        raise UserError(f"action {index + 1}: a search needs a query, found {_shorten(value)}")
     return value
 
 
-def _shown(value: Any) -> str:
-    """What was found, short enough for a line."""
+def _shorten(value: Any) -> str:
+    """`repr` of a value, at most 40 characters."""
     if isinstance(value, int) and not isinstance(value, bool) and value.bit_length() > 64:
         return "a number of more than 64 bits"
     text = repr(value)
@@ -164,8 +169,7 @@ def _shown(value: Any) -> str:
 
 
 def _events(items: list[tuple[int, bool, float]], searches: list[tuple[str, float]]) -> Events:
-    """The events in the timeline's order, which is that of training and evaluation."""
-    nobody = np.zeros(0, np.int64)
+    """The events in the order of `Timeline`, which training and evaluation use."""
     count = len(searches)
     log = SearchLog(
         users=np.ones(count, np.int64),
@@ -173,10 +177,10 @@ def _events(items: list[tuple[int, bool, float]], searches: list[tuple[str, floa
         query_index=np.arange(count),
         queries=tuple(query for query, _ in searches),
         result_ptr=np.zeros(count + 1, np.int64),
-        result_items=nobody,
+        result_items=np.zeros(0, np.int64),
         training=np.zeros(count, bool),
     )
-    made = Timeline(
+    timeline_of_one = Timeline(
         users=np.ones(len(items), np.int64),
         items=np.asarray([item for item, _, _ in items], np.int64),
         purchase=np.asarray([bought for _, bought, _ in items], bool),
@@ -184,4 +188,4 @@ def _events(items: list[tuple[int, bool, float]], searches: list[tuple[str, floa
         searches=log,
         n_users=2,
     )
-    return made.events(1, len(items) + count)
+    return timeline_of_one.events(1, len(items) + count)

@@ -10,18 +10,18 @@ CLICK = {"action": "click", "item_id": "a", "timestamp": 5}
 
 
 class Shop:
-    """As a Recommender: every list is what is there, in order of the alphabet."""
+    """A Recommender whose lists are its items in alphabetical order."""
 
     def __init__(self, *items):
         self.there = set(items)
 
-    def recommend_many(self, asked):
-        return [self._list(ask) for ask in asked]
+    def recommend_many(self, requests):
+        return [self._list(request) for request in requests]
 
-    def _list(self, ask):
-        if ask.k > len(self.there):
-            return UserError(f"k: {ask.k} is more than the {len(self.there)} items; ask for fewer")
-        return RecommendResponse([Recommendation(item, item, 1.0, "title") for item in sorted(self.there)[: ask.k]])
+    def _list(self, request):
+        if request.k > len(self.there):
+            return UserError(f"k: {request.k} is more than the {len(self.there)} items; choose a smaller k")
+        return RecommendResponse([Recommendation(item, item, 1.0, "title") for item in sorted(self.there)[: request.k]])
 
     def add_items(self, frame):
         if self.there & set(frame["item_id"]):
@@ -35,14 +35,14 @@ class Shop:
 
 
 class Model:
-    """As service/web.py's: says what it was asked, or fails as it is told to."""
+    """The Model protocol of routes.py: records its requests, and raises `error` if given."""
 
     def __init__(self, error=None, delay=0.0):
-        self.error, self.delay, self.inference, self.changes, self.up = error, delay, [], [], 1
+        self.error, self.delay, self.requests, self.changes, self.up = error, delay, [], [], 1
         self.left_out = {}
 
-    async def recommend(self, ask):
-        self.inference.append(ask)
+    async def recommend(self, request):
+        self.requests.append(request)
         await asyncio.sleep(self.delay)
         if self.error:
             raise self.error
@@ -59,7 +59,7 @@ class Model:
 
 
 def call(app, method, path, body=b"", headers=(), chunks=None, kind="application/json"):
-    """(status, headers, body) of one request to an ASGI application; JSON is read."""
+    """(status, headers, body) of one request to an ASGI application; a JSON body is parsed."""
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     parts = iter(chunks if chunks is not None else [raw])
     lines = [(b"content-type", kind.encode()), *((n.lower().encode(), v.encode()) for n, v in headers)]

@@ -1,4 +1,4 @@
-"""Items that come later are named without training: which tokens they get, what their rows begin as."""
+"""Tokens and initial embeddings of items that are added after training."""
 
 import numpy as np
 import pandas as pd
@@ -22,14 +22,14 @@ def ids(index):
     return [tokens.tolist() for tokens in index.ids]
 
 
-def test_the_next_token_is_one_that_nobody_had():
+def test_more_atomic_tokens():
     index = atomic_tokens(np.asarray([1, 0]), 50, key="k")
     more = more_atomic_tokens(more_atomic_tokens(index, 2), 1)
     assert ids(more) == [[51], [50], [52], [53], [54]]
     assert (more.first, more.new_tokens, more.key, ids(index)) == (50, 5, "k", [[51], [50]])
 
 
-def test_equal_codes_are_told_apart_by_a_last_token_that_grows():
+def test_more_semantic_tokens_disambiguate_equal_codes():
     index = semantic_tokens(np.asarray([[1, 2], [1, 2], [3, 2]]), np.asarray([0, 1, 2]), 100)
     assert ids(index) == [[101, 166, 228], [101, 166, 229], [103, 166, 228]] and index.new_tokens == 130
     more = more_semantic_tokens(index, np.asarray([[3, 2], [1, 2], [0, 0]]))
@@ -48,7 +48,7 @@ def reply(state):
     return state.replies([make_session([SEARCH], state.pool.positions)], ResponseStats())[0]
 
 
-def test_a_new_item_has_a_token_whose_row_is_its_words(job):
+def test_embedding_of_an_added_item_comes_from_its_words(job):
     recommender = Recommender.load(job.run)
     run, state, before = recommender._run, recommender._state, rows(recommender)
     first, answer = run.index.first, reply(state)
@@ -61,11 +61,11 @@ def test_a_new_item_has_a_token_whose_row_is_its_words(job):
     words = set(recommender._state.index.words[300].tolist())
     likest = (before[:first] @ after[-1] / before[:first].norm(dim=1).clamp(min=1e-9)).topk(2).indices.tolist()
     assert set(likest) <= words
-    again = reply(state)  # a desk that was made before says what it said
+    again = reply(state)  # an older state gives the same reply
     assert np.array_equal(again.ranked.order, answer.ranked.order) and again.response == answer.response
 
 
-def test_tokens_stay_with_their_items(job):
+def test_tokens_are_never_reused(job):
     recommender = Recommender.load(job.run)
     first, known = recommender._run.index.first, recommender._state.pool.catalogue.item_ids
     trained = rows(recommender)
@@ -77,15 +77,15 @@ def test_tokens_stay_with_their_items(job):
     tokens, now = recommender._state.index.ids, rows(recommender)
     assert [tokens[i].tolist() for i in (300, 301, 302)] == [[first + 300], [first + 301], [first + 302]]
     assert tokens[4] == recommender._run.index.ids[4] and len(now) == first + 303
-    assert bool((now[: first + 300] == trained).all())  # what was learned of an item stays
+    assert bool((now[: first + 300] == trained).all())  # trained rows do not change
     assert not np.allclose(now[first + 300], other[first + 300]) and bool(
         (now[first + 301] == other[first + 301]).all()
     )
 
 
 @pytest.mark.parametrize("name", ["job", "semantic_job", "text_job"])
-def test_new_items_alone_can_be_said(name, request):
-    """Whatever names items: with nothing else left, the answer and the beams are the new ones."""
+def test_only_added_items_are_generated(name, request):
+    """With all other items removed, the response and the beams are the added items, for each kind of item token."""
     recommender = Recommender.load(request.getfixturevalue(name).run)
     known = recommender._state.pool.catalogue.item_ids
     recommender.add_items(TWINS)
@@ -103,11 +103,11 @@ def test_new_items_alone_can_be_said(name, request):
     assert sorted(beams) == ([] if name == "text_job" else [0, 1, 2])
 
 
-def test_codes_of_new_items_come_from_their_titles(semantic_job):
+def test_codes_of_added_items_come_from_their_titles(semantic_job):
     recommender = Recommender.load(semantic_job.run)
     run, state, before = recommender._run, recommender._state, rows(recommender)
     answer = reply(state)
-    crowd = int(np.argmax([tokens[3] for tokens in run.index.ids]))  # the last one of most equal codes
+    crowd = int(np.argmax([tokens[3] for tokens in run.index.ids]))  # the last item of the most frequent codes
     twins = pd.DataFrame({"item_id": ["NEW1", "NEW2"], "title": [state.pool.catalogue.titles[crowd]] * 2})
     recommender.add_items(twins)
     tokens, after = [ids.tolist() for ids in recommender._state.index.ids], rows(recommender)

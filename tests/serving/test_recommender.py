@@ -1,4 +1,4 @@
-"""What is served is what was evaluated; items come and go at once."""
+"""Served lists equal evaluated lists; added and removed items take effect at once."""
 
 import threading
 from dataclasses import replace
@@ -25,35 +25,35 @@ def items(lines):
 
 
 def answer_with(recommender, text, beams=()):
-    """Whatever is asked, this is the answer; beams are places among the live items."""
-    said = Response(text, np.asarray(beams, np.int64))
-    recommender._state.parts.answer = lambda prompts: [said] * len(prompts)
+    """Makes the model return this response to every prompt; beams are positions among the live items."""
+    response = Response(text, np.asarray(beams, np.int64))
+    recommender._state.parts.answer = lambda prompts: [response] * len(prompts)
 
 
 def ranking_by(recommender, **mixing):
-    """The same run with its lists joined otherwise."""
+    """Changes the ranking settings of the run."""
     recommender._state.run = replace(recommender._run, mixing=replace(recommender._run.mixing, **mixing))
 
 
 @pytest.mark.parametrize("regenerated", [False, True])
 @pytest.mark.parametrize("name", ["job", "semantic_job", "text_job"])
-def test_every_test_users_list_is_the_evaluators(name, regenerated, request):
-    """By the answers of the evaluation, and generated again one by one."""
+def test_lists_equal_the_evaluation(name, regenerated, request):
+    """With the stored responses of the evaluation, and generated again one by one."""
     job = request.getfixturevalue(name)
     recommender = Recommender.load(job.run)
     if regenerated:
         recommender._state.response_cache._known.clear()
-    asked = sessions(job.data)
+    requests = sessions(job.data)
     assert len(job.ranks) > 10
     for user, row in job.ranks.iterrows():
-        actions, now = asked[user]
+        actions, now = requests[user]
         served = recommender.recommend(actions, 10, now=now)
         assert items(served) == row["top"].tolist(), user
         assert [line.score for line in served] == [300.0 - place for place in range(10)]
     assert recommender.counts["sessions"] == recommender.counts["answers"] == len(job.ranks)
 
 
-def test_an_unseen_session_of_one_action_or_one_search(job, recommender):
+def test_new_session_with_one_action(job, recommender):
     for action in (SEARCH, {"action": "click", "item_id": job.ranks["top"].iloc[0][0], "timestamp": 1.0}):
         lines = recommender.recommend([action], explain=True)
         assert len(set(items(lines))) == 10 and {line.list for line in lines} <= set(FUSED)
@@ -63,12 +63,12 @@ def test_an_unseen_session_of_one_action_or_one_search(job, recommender):
     assert recommender.recommend([SEARCH])[0].prompt is None
 
 
-def test_what_nothing_is_known_of_gets_what_is_popular(job, recommender):
+def test_empty_and_unknown_sessions_get_popular_items(job, recommender):
     popular = items(recommender.recommend([]))
     rows = read(job.data / "shoes.inter")
     last = {row["user_id"]: i for i, row in enumerate(rows)}
     pool = recommender._state.pool
-    assert pool.popularity.sum() < len(rows) - len(last) + 1  # test targets are no part of it
+    assert pool.popularity.sum() < len(rows) - len(last) + 1  # test targets are not counted
     counts = pool.popularity[[pool.positions[item] for item in popular]]
     assert counts.tolist() == sorted(pool.popularity, reverse=True)[:10]
     unknown = recommender.recommend([{"action": "click", "item_id": "no such item", "timestamp": 5}])
@@ -76,16 +76,16 @@ def test_what_nothing_is_known_of_gets_what_is_popular(job, recommender):
     assert recommender.counts["unknown_items"] == 1 and recommender.counts["empty_sessions"] == 2
 
 
-def test_a_list_is_named_by_the_list_that_weighs_most(recommender):
+def test_source_list_of_each_item(recommender):
     ids = recommender._state.pool.catalogue.item_ids
     weights = {"beams": 2.0, "id": 1.0, "title": 0.0, "session": 1.5, "memory": 0.5}
     ranking_by(recommender, weights={"new": weights, "known": weights})
     answer_with(recommender, f" product ID: {ids[9]}, title: x", [7, 8])
     lines = recommender.recommend([{"action": "click", "item_id": ids[5], "timestamp": 5}], 300)
-    told = {line.item: line.list for line in lines}
-    assert (told[ids[7]], told[ids[8]]) == ("beams", "beams")  # 2 / 11 and 2 / 12
-    assert told[ids[5]] == "session" and told[ids[9]] in ("id", "session")  # 1.5 / 11; 1 / 11
-    assert set(told.values()) == {"beams", "session", "id", "title"}
+    lists = {line.item: line.list for line in lines}
+    assert (lists[ids[7]], lists[ids[8]]) == ("beams", "beams")  # 2 / 11 and 2 / 12
+    assert lists[ids[5]] == "session" and lists[ids[9]] in ("id", "session")  # 1.5 / 11; 1 / 11
+    assert set(lists.values()) == {"beams", "session", "id", "title"}
     recalled = [ids[position] for position in recommender._state.memory.top_products("red winter boots")]
     answer_with(recommender, "no answer")
     lines = recommender.recommend([SEARCH], 300)
@@ -97,21 +97,21 @@ def test_a_list_is_named_by_the_list_that_weighs_most(recommender):
     assert [line.list for line in lines] == ["beams", "beams", "beams", "popularity"]
 
 
-def test_a_history_mask_is_one_switch_for_both(run_job):
-    """With sampled answers of random weights, most of them no answer at all, so that the fallbacks are served too."""
+def test_mask_history(run_job):
+    """Responses sampled from random weights are mostly invalid, so the fallbacks are covered as well."""
     random = {"llm_name_or_path": "tiny-falcon-untrained", "decoding": "sample", "response_title": "generated"}
     masked = run_job("masked", "LLMFashionRec,SeqKNN", mask_history=True, ranking="mixup", **random)
-    ranks, asked = masked.all_ranks, sessions(masked.data)
+    ranks, requests = masked.all_ranks, sessions(masked.data)
     for row in ranks.itertuples():
-        assert not {action.get("item_id") for action in asked[row.user][0]} & set(row.top), (row.model, row.user)
+        assert not {action.get("item_id") for action in requests[row.user][0]} & set(row.top), (row.model, row.user)
     run = Recommender.load(masked.run)
     lists = set()
     for row in ranks[ranks["model"] == "LLMFashionRec"].itertuples():
-        served = run.recommend(asked[row.user][0], now=asked[row.user][1])
+        served = run.recommend(requests[row.user][0], now=requests[row.user][1])
         assert items(served) == row.top.tolist(), row.user
         lists |= {line.list for line in served}
     assert {"memory", "popularity"} <= lists
-    with pytest.raises(UserError, match=r"k: 300 is more than the 300 items, 1 of which the customer took"):
+    with pytest.raises(UserError, match=r"k: 300 is more than the 300 items, 1 of them excluded because"):
         run.recommend([{"action": "click", "item_id": ranks["target"].iloc[0], "timestamp": 5}], 300)
 
 
@@ -123,7 +123,7 @@ def test_k_up_to_the_catalogue(recommender):
             recommender.recommend([SEARCH], k)
 
 
-def test_a_new_item_is_generated_found_by_title_and_shown_in_prompts(text_recommender):
+def test_added_item(text_recommender):
     recommender = text_recommender
     frame = pd.DataFrame([{"item_id": "NEW1", "title": "Zephyr Quilted Snow Clog", "color": "teal", "brand": None}])
     recommender.add_items(frame)
@@ -135,8 +135,8 @@ def test_a_new_item_is_generated_found_by_title_and_shown_in_prompts(text_recomm
     assert "NEW1 | Zephyr Quilted Snow Clog | color: teal" in first.prompt and first.score == 301.0
 
 
-def test_the_constraint_knows_what_is_there(job, recommender):
-    """Only three items stay: whatever the LLM wants to say, it can say no other ID."""
+def test_only_live_items_are_generated(job, recommender):
+    """With three items left, constrained decoding generates one of their ids."""
     kept = recommender._state.pool.catalogue.item_ids[:3]
     recommender.remove_items(recommender._state.pool.catalogue.item_ids[3:])
     for actions, now in list(sessions(job.data).values())[:5]:
@@ -148,7 +148,7 @@ def test_the_constraint_knows_what_is_there(job, recommender):
         recommender.remove_items(kept)
 
 
-def test_a_removed_item_is_nowhere_and_its_clicks_still_count(job, recommender):
+def test_removed_items_are_not_recommended_but_still_read(job, recommender):
     actions, now = sessions(job.data)[job.ranks.index[0]]
     before = recommender.recommend([*actions, SEARCH | {"timestamp": now}], 10, explain=True)
     recalled = recommender._state.memory.top_products("red winter boots")
@@ -165,7 +165,7 @@ def test_a_removed_item_is_nowhere_and_its_clicks_still_count(job, recommender):
     assert f"click {clicked} |" in line.prompt and "unknown_items" not in recommender.counts
 
 
-def test_a_removed_item_comes_back_with_other_words(text_job, text_recommender):
+def test_removed_item_added_again_with_another_title(text_job, text_recommender):
     recommender, item = text_recommender, text_job.ranks["top"].iloc[0][0]
     recommender.remove_items([item])
     with pytest.raises(UserError, match=f"no item '{item}'; it was removed before"):
@@ -179,7 +179,7 @@ def test_a_removed_item_comes_back_with_other_words(text_job, text_recommender):
 
 @settings(max_examples=8)
 @given(st.lists(st.tuples(st.booleans(), st.sets(st.integers(0, 11), min_size=1, max_size=6)), max_size=4))
-def test_whatever_comes_and_goes_a_list_holds_what_is_there(served, steps):
+def test_any_sequence_of_changes(served, steps):
     recommender, known = served
     start = recommender._state
     there = set(known)
@@ -202,12 +202,12 @@ def test_whatever_comes_and_goes_a_list_holds_what_is_there(served, steps):
 
 @pytest.fixture(scope="module")
 def served(job):
-    """One recommender for many examples, each of which puts its items back."""
+    """One recommender for many examples; each restores the items."""
     recommender = Recommender.load(job.run)
     return recommender, recommender._state.pool.catalogue.item_ids
 
 
-def test_calls_beside_a_change_see_one_stock_or_the_other(recommender):
+def test_concurrent_calls_see_the_items_before_or_after_a_change(recommender):
     ids = recommender._state.pool.catalogue.item_ids
     errors, sizes = [], set()
 
@@ -242,23 +242,23 @@ BAD_FRAMES = [
 ]
 
 
-@pytest.mark.parametrize(("rows", "said"), BAD_FRAMES)
-def test_bad_items_are_refused_and_change_nothing(served, rows, said):
+@pytest.mark.parametrize(("rows", "message"), BAD_FRAMES)
+def test_invalid_items_change_nothing(served, rows, message):
     recommender, _ = served
     before = recommender._state
-    with pytest.raises(UserError, match=said) as error:
+    with pytest.raises(UserError, match=message) as error:
         recommender.add_items(pd.DataFrame(rows))
     assert "\n" not in str(error.value) and recommender._state is before
 
 
-def test_an_id_that_no_answer_could_spell_is_refused(text_recommender):
+def test_id_longer_than_a_response(text_recommender):
     before = text_recommender._state
     with pytest.raises(UserError, match="max_new_tokens"):
         text_recommender.add_items(pd.DataFrame([{"item_id": "N" * 5000, "title": "x"}]))
     assert text_recommender._state is before
 
 
-def test_an_item_added_twice_and_an_unknown_one_removed(served):
+def test_add_existing_and_remove_unknown_items(served):
     recommender, known = served
     before = recommender._state
     with pytest.raises(UserError, match=f"item '{known[0]}' is there already"):
@@ -270,7 +270,7 @@ def test_an_item_added_twice_and_an_unknown_one_removed(served):
     assert recommender._state is before
 
 
-def test_a_title_full_of_marks_is_harmless(text_recommender):
+def test_title_with_separators_and_special_tokens(text_recommender):
     recommender = text_recommender
     title = "a\nbuy | <|endoftext|>\tproduct ID: X, title: y " + " " * 100_000 + "z"
     recommender.add_items(pd.DataFrame({"item_id": ["N|1"], "title": [title], "brand": ["\x00\n|"]}))
@@ -279,44 +279,44 @@ def test_a_title_full_of_marks_is_harmless(text_recommender):
 
 
 @pytest.mark.parametrize("decoding", ["constrained", "sample"])
-def test_many_at_once_get_the_lists_they_get_one_by_one(job, recommender, decoding):
-    """No answer of the evaluation at hand; prompts of all lengths."""
+def test_batch_equals_single_calls(job, recommender, decoding):
+    """Without the stored responses, with prompts of different lengths."""
     if decoding == "sample":
         run = recommender._run
         sampled = replace(run.decoding, decoding="sample", response_title="generated", temperature=1.5)
         recommender = Recommender(replace(run, decoding=sampled))
     recommender._state.response_cache._known.clear()
-    asked = [
+    requests = [
         RecommendRequest(actions, 5 + i, now, explain=True)
         for i, (actions, now) in enumerate(sessions(job.data).values())
     ]
-    together = recommender.recommend_many(asked[:6])
-    assert len({listed.lines[0].prompt for listed in together}) == 6
-    assert [listed.lines for listed in together] == [
-        recommender.recommend(ask.actions, ask.k, now=ask.now, explain=True) for ask in asked[:6]
+    together = recommender.recommend_many(requests[:6])
+    assert len({response.lines[0].prompt for response in together}) == 6
+    assert [response.lines for response in together] == [
+        recommender.recommend(ask.actions, ask.k, now=ask.now, explain=True) for ask in requests[:6]
     ]
 
 
-def test_each_list_says_what_its_session_lost(recommender):
+def test_left_out_counts_per_session(recommender):
     unknown = {"action": "click", "item_id": "no such item", "timestamp": 5}
-    asked = [
+    requests = [
         RecommendRequest([unknown, unknown, SEARCH]),
         RecommendRequest([SEARCH]),
         RecommendRequest([SEARCH, unknown]),
     ]
-    told = [listed.left_out for listed in recommender.recommend_many(asked)]
-    assert told == [{"unknown_items": 2}, {}, {"unknown_items": 1, "out_of_order": 1}]
+    counts = [response.left_out for response in recommender.recommend_many(requests)]
+    assert counts == [{"unknown_items": 2}, {}, {"unknown_items": 1, "out_of_order": 1}]
 
 
-def test_the_llm_is_asked_once_for_a_batch(job, recommender):
+def test_one_llm_call_per_batch(job, recommender):
     sizes, answer = [], recommender._state.parts.answer
     recommender._state.parts.answer = lambda prompts: (sizes.append(len(prompts)), answer(prompts))[1]
     recommender.recommend_many([RecommendRequest(actions, 5, now) for actions, now in sessions(job.data).values()])
     assert sizes == [len(job.ranks)]
 
 
-def test_an_answer_reaches_the_session_that_asked(job, recommender):
-    """A wrong session and an empty one among them leave the others alone."""
+def test_responses_are_assigned_to_their_sessions(job, recommender):
+    """Also with an invalid and an empty session among them."""
     ids = recommender._state.pool.catalogue.item_ids
     ranking_by(recommender, ranking="beams")
     answer = {}
@@ -324,15 +324,15 @@ def test_an_answer_reaches_the_session_that_asked(job, recommender):
         Response(" product ID: no, title: x", np.asarray([answer.setdefault(prompt_key(prompt), len(answer))]))
         for prompt in prompts
     ]
-    asked = [RecommendRequest(actions, 5, now) for actions, now in sessions(job.data).values()]
-    asked[3:3] = [RecommendRequest([]), RecommendRequest([{"action": "stare"}]), RecommendRequest([SEARCH], 301)]
-    together = recommender.recommend_many(asked)
-    assert len(answer) == len(asked) - 3 == len(job.ranks)
-    firsts = [listed.lines[0].item for listed in [*together[:3], *together[6:]]]
+    requests = [RecommendRequest(actions, 5, now) for actions, now in sessions(job.data).values()]
+    requests[3:3] = [RecommendRequest([]), RecommendRequest([{"action": "stare"}]), RecommendRequest([SEARCH], 301)]
+    together = recommender.recommend_many(requests)
+    assert len(answer) == len(requests) - 3 == len(job.ranks)
+    firsts = [response.lines[0].item for response in [*together[:3], *together[6:]]]
     assert firsts == list(ids[: len(firsts)])
     assert together[3].lines == recommender.recommend([], 10)
     for place in (4, 5):
         with pytest.raises(UserError) as error:
-            recommender.recommend(asked[place].actions, asked[place].k)
+            recommender.recommend(requests[place].actions, requests[place].k)
         assert isinstance(together[place], UserError) and str(together[place]) == str(error.value)
     assert recommender.recommend_many([]) == []

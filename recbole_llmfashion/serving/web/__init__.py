@@ -1,1 +1,1 @@
-"""What a web service needs around a Recommender: limits, token, journal of changes, counters, routes. No Ray here."""
+"""The HTTP service: routes, limits, token, metrics, dynamic batching, log of item changes. Only app.py needs Ray."""

@@ -1,7 +1,7 @@
-"""Calls that come one by one, answered in batches: what comes in while a batch is answered makes up the next one.
+"""Dynamic batching: calls that arrive while a batch is processed form the next batch.
 
-Nobody waits for company: a call that finds the worker idle is answered at once, alone, and the busier it is the fuller
-are the batches. Knows no Ray, no model and not what is asked.
+No call is delayed to fill a batch: if the worker is idle, a call is processed at once, alone. Batches grow with the
+load.
 """
 
 import asyncio
@@ -9,54 +9,54 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
-Asked = TypeVar("Asked")
-Answered = TypeVar("Answered")
+RequestT = TypeVar("RequestT")
+ReplyT = TypeVar("ReplyT")
 
 
-class DynamicBatcher(Generic[Asked, Answered]):
-    """See the module. Of one event loop.
+class DynamicBatcher(Generic[RequestT, ReplyT]):
+    """Groups concurrent calls into batches. All calls must come from the same event loop.
 
     Args:
-        answer: a batch to its answers in order; called in a thread, one batch at a time.
-        most: calls of a batch.
+        process: maps a batch to its replies, in order; runs in a thread, one batch at a time.
+        max_batch_size: maximum number of calls in a batch.
     """
 
-    def __init__(self, answer: Callable[[Sequence[Asked]], Sequence[Answered]], most: int) -> None:
-        self._answer, self._most = answer, most
-        self._waiting: deque[tuple[Asked, asyncio.Future[Answered]]] = deque()
-        self._work: asyncio.Task[None] | None = None
+    def __init__(self, process: Callable[[Sequence[RequestT]], Sequence[ReplyT]], max_batch_size: int) -> None:
+        self._process, self._max_batch_size = process, max_batch_size
+        self._waiting: deque[tuple[RequestT, asyncio.Future[ReplyT]]] = deque()
+        self._task: asyncio.Task[None] | None = None
 
-    async def __call__(self, asked: Asked) -> Answered:
-        """The answer to one call; a call that is cancelled while it waits is never asked.
+    async def __call__(self, request: RequestT) -> ReplyT:
+        """The reply to one call. A call that is cancelled while it waits is not processed.
 
         Raises:
-            Exception: what `answer` raised; the other batches are answered.
+            Exception: whatever `process` raised for this batch; other batches are not affected.
         """
-        answered: asyncio.Future[Answered] = asyncio.get_running_loop().create_future()
-        self._waiting.append((asked, answered))
-        if self._work is None or self._work.done():
-            self._work = asyncio.create_task(self._go_on())
-        return await answered
+        reply: asyncio.Future[ReplyT] = asyncio.get_running_loop().create_future()
+        self._waiting.append((request, reply))
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._process_batches())
+        return await reply
 
-    async def _go_on(self) -> None:
-        while batch := self._next():
+    async def _process_batches(self) -> None:
+        while batch := self._next_batch():
             try:
-                answers = await asyncio.to_thread(self._answer, [asked for asked, _ in batch])
-                made = list(zip(batch, answers, strict=True))
+                replies = await asyncio.to_thread(self._process, [request for request, _ in batch])
+                pairs = list(zip(batch, replies, strict=True))
             except Exception as error:
                 for _, future in batch:
                     if not future.done():
                         future.set_exception(error)
                 continue
-            for (_, future), answer in made:
+            for (_, future), reply in pairs:
                 if not future.done():
-                    future.set_result(answer)
+                    future.set_result(reply)
 
-    def _next(self) -> list[tuple[Asked, asyncio.Future[Answered]]]:
-        """The first that still want an answer."""
-        batch: list[tuple[Asked, asyncio.Future[Answered]]] = []
-        while self._waiting and len(batch) < self._most:
-            asked, future = self._waiting.popleft()
+    def _next_batch(self) -> list[tuple[RequestT, asyncio.Future[ReplyT]]]:
+        """The oldest waiting calls that were not cancelled."""
+        batch: list[tuple[RequestT, asyncio.Future[ReplyT]]] = []
+        while self._waiting and len(batch) < self._max_batch_size:
+            request, future = self._waiting.popleft()
             if not future.done():
-                batch.append((asked, future))
+                batch.append((request, future))
         return batch

@@ -1,14 +1,20 @@
-"""Why a request is not answered, as a status and one line. Knows no web framework and no model."""
+"""HTTP errors of the service: a status and one line of text."""
 
 import hmac
 import json
 
 
 class RequestError(Exception):
-    """A request that gets `status` and one line.
+    """An error response.
 
     Args:
-        headers: sent with it.
+        status: HTTP status code.
+        text: one line.
+        headers: additional response headers.
+
+    Example:
+        >>> RequestError(404, "not found").body
+        b'{"error": "not found"}'
     """
 
     def __init__(self, status: int, text: str, headers: dict[str, str] | None = None) -> None:
@@ -17,43 +23,47 @@ class RequestError(Exception):
 
     @property
     def body(self) -> bytes:
-        """{"error": one line}; JSON's escapes stand for what is no valid Unicode."""
+        """JSON `{"error": <text>}`; characters outside ASCII are escaped, invalid Unicode included."""
         return json.dumps({"error": str(self)}).encode()
 
 
 def busy() -> RequestError:
-    """The queue is full."""
-    return RequestError(429, "too many requests wait; ask again later", {"Retry-After": "1"})
+    """429: the queue is full."""
+    return RequestError(429, "too many waiting requests; try again later", {"Retry-After": "1"})
 
 
 def unavailable() -> RequestError:
-    """The copy of the model that had the request is gone, or none is up."""
-    return RequestError(503, "the model is being restarted; ask again", {"Retry-After": "1"})
+    """503: the replica that had the request died, or no replica is running."""
+    return RequestError(503, "the model is being restarted; try again", {"Retry-After": "1"})
 
 
 def failed() -> RequestError:
-    """A fault of ours."""
-    return RequestError(500, "the service failed; its log says why")
+    """500: an internal error."""
+    return RequestError(500, "internal error; see the log of the service")
 
 
 def check_token(authorization: str | None, token: str | None) -> None:
-    """Lets `Authorization: Bearer <token>` pass.
+    """Accepts the header `Authorization: Bearer <token>`.
 
     Raises:
-        RequestError: 403 where the service has no token, 401 where the request has none or another.
+        RequestError: 403 if the service has no token, 401 if the request has none or a wrong one.
     """
     if not token:
-        raise RequestError(403, "/items is shut; the service was started without a token")
+        raise RequestError(403, "/items is disabled: start the service with LLMFASHION_TOKEN")
     scheme, _, given = (authorization or "").partition(" ")
-    # bytes: compare_digest refuses texts beyond ASCII; its time tells nothing about where they differ
+    # as bytes, because compare_digest rejects non-ASCII strings; it runs in constant time
     same = hmac.compare_digest(given.strip().encode("utf-8", "replace"), token.encode("utf-8", "replace"))
     if scheme.lower() != "bearer" or not same:
         raise RequestError(
-            401, "/items needs the header `Authorization: Bearer <token>`", {"WWW-Authenticate": "Bearer"}
+            401, "/items requires the header `Authorization: Bearer <token>`", {"WWW-Authenticate": "Bearer"}
         )
 
 
-def check_size(name: str, found: int, most: int) -> None:
-    """Raises RequestError (422) where there is more than the service takes."""
-    if found > most:
-        raise RequestError(422, f"{name}: {found} is more than the {most} that this service takes")
+def check_size(name: str, size: int, limit: int) -> None:
+    """Checks a size against a limit of the service.
+
+    Raises:
+        RequestError: 422, `size` is above `limit`.
+    """
+    if size > limit:
+        raise RequestError(422, f"{name}: {size} is above this service's limit of {limit}")

@@ -1,13 +1,13 @@
-"""What was added to a run and removed from it since the service first started: JSON lines, one a change.
+"""Log of items added and removed since the service first started: JSON lines, one per change.
 
     {"run": "<digest of the manifest>"}
     {"add": [{"item_id": "N1", "title": "Zephyr Snow Clog"}]}
     {"remove": ["11", "12"]}
 
-The file, not a replica's memory, is the truth: a replica that comes back reads it from the start, and every replica
-reads what is new before each batch. So a change holds for all of them from the moment it was answered, as long as they
-see one file with working locks: one machine, or a file system that they share. A line counts once its newline is
-there; what a killed writer left behind is cut off by the next. This module knows no item and no model.
+A restarted replica reads the file from the start, and every replica reads new lines before each batch. A change
+therefore applies to all replicas once it was confirmed, provided that they share the file with working locks: on one
+machine, or on a shared file system. A line without its newline, left by a killed writer, is ignored and cut off by the
+next write.
 """
 
 import os
@@ -25,22 +25,22 @@ from recbole_llmfashion.stage_store import JsonLines
 
 @dataclass(frozen=True)
 class Change:
-    """Rows to add, or ids to remove; one of them is empty."""
+    """Items to add (one mapping per item), or ids of items to remove; one of the two is empty."""
 
     add: tuple[dict[str, str], ...] = ()
     remove: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
-        """The value of its line in the file."""
+        """The value of the line in the file."""
         return {"add": self.add} if self.add else {"remove": self.remove}
 
 
 class ItemChangeLog:
-    """One replica's view of the file; made, with its folder, where it is not there.
+    """One replica's view of the file. Creates the file if it does not exist.
 
     Args:
         path: the file.
-        run: digest of the run's manifest.
+        run: digest of the run's manifest, stored in the first line.
 
     Raises:
         UserError: the file belongs to another run, or cannot be written.
@@ -55,13 +55,13 @@ class ItemChangeLog:
                     self._log.append({"run": run})
                 header = self._lines(most=1)[0]
         except OSError as error:
-            raise UserError(f"journal: {path} cannot be written ({error}); name another file") from None
+            raise UserError(f"journal: cannot write {path} ({error}); choose another file") from None
         if header != {"run": run}:
-            raise UserError(f"journal: {path} belongs to another run; name another file, or remove it to start anew")
+            raise UserError(f"journal: {path} belongs to another run; choose another file, or delete it to start over")
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Nobody else reads new lines or writes meanwhile."""
+        """Holds the file lock: no other replica reads new lines or writes."""
         with self._lock:
             yield
 
@@ -69,7 +69,7 @@ class ItemChangeLog:
         """Changes that this replica has not read yet.
 
         Raises:
-            UserError: the file is gone, shorter than before, or no journal.
+            UserError: the file is shorter than before or not readable.
         """
         if self._path.stat().st_size == self._read:
             return []  # the common case takes no lock
@@ -77,20 +77,20 @@ class ItemChangeLog:
             return [Change(tuple(line.get("add", ())), tuple(line.get("remove", ()))) for line in self._lines()]
 
     def append(self, change: Change) -> None:
-        """Writes a change that this replica is about to make; call it locked and with nothing fresh."""
+        """Writes a change before it is applied; call it inside `locked()`, after `fresh()` returned everything."""
         self._before, self._read = self._read, self._log.append(change.as_json())
 
     def take_back(self, change: Change) -> None:
-        """Cuts off what `append` has just written; call it before the lock is given back."""
+        """Removes the line that `append` has just written; call it before `locked()` ends."""
         self._read = self._before
         os.truncate(self._path, self._read)
 
     def _lines(self, most: int | None = None) -> list[dict[str, Any]]:
-        """The values behind the position read so far, `most` of them; moves that position."""
+        """Reads values from the current offset, at most `most` of them, and advances the offset."""
         if self._path.stat().st_size < self._read:  # changed by another program
             raise UserError(f"journal: {self._path} is shorter than it was; restart the service")
         try:
             lines, self._read = self._log.read(self._read, most)
         except ValueError:
-            raise UserError(f"journal: {self._path} is not readable; restore it, or remove it to start anew") from None
+            raise UserError(f"journal: {self._path} is not readable; restore it, or delete it to start over") from None
         return lines

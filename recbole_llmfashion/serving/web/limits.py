@@ -1,7 +1,7 @@
-"""Around any ASGI application: the body's limit (413), the timeout (504), the count of each answer. Reads no body.
+"""ASGI middleware: body size limit (413), timeout (504), and a count of each response.
 
-The body is gathered here, so that nothing larger than the limit is ever parsed and a client that sends it byte by byte
-runs into the timeout as well. It does not know what the application answers.
+The middleware receives the whole body before it calls the application. A body above the limit is never parsed, and the
+timeout also covers a client that sends its body slowly.
 """
 
 import asyncio
@@ -19,24 +19,24 @@ Application = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None
 
 
 class RequestCounts(Protocol):
-    """What is told of each request."""
+    """Callbacks for each request."""
 
-    def entered(self) -> None:
-        """It came in."""
+    def started(self) -> None:
+        """A request arrived."""
 
-    def left(self, path: str, status: int, seconds: float) -> None:
-        """It was answered."""
+    def finished(self, path: str, status: int, seconds: float) -> None:
+        """A request was answered."""
 
 
 class LimitsMiddleware:
-    """See the module.
+    """Applies the limits to an ASGI application and counts its requests.
 
     Args:
-        app: what answers.
-        counts: told of every request; a path that is not in `paths` counts as "other".
-        max_body: bytes.
-        timeout: seconds for body and answer together.
-        paths: known ones; a scraper must not get a series for whatever a stranger types.
+        app: the wrapped application.
+        counts: called for every request; a path outside `paths` is counted as "other".
+        max_body: maximum body size in bytes.
+        timeout: seconds for receiving the body and answering.
+        paths: paths that are counted by name, so that arbitrary paths create no metric series.
     """
 
     def __init__(
@@ -45,43 +45,43 @@ class LimitsMiddleware:
         self._app, self._counts, self._max_body, self._timeout, self._paths = app, counts, max_body, timeout, paths
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
-        """One request."""
+        """Handles one request."""
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
-        asked = scope["path"].removeprefix(scope.get("root_path", ""))  # where an application stands under a prefix
-        path = asked if asked in self._paths else "other"
-        sent = _Sent(send)
+        requested = scope["path"].removeprefix(scope.get("root_path", ""))  # the application may be under a prefix
+        path = requested if requested in self._paths else "other"
+        sent = _StatusRecorder(send)
         start = time.monotonic()
-        self._counts.entered()
+        self._counts.started()
         try:
             await self._answer(scope, receive, sent)
         finally:
-            self._counts.left(path, sent.status or 499, time.monotonic() - start)  # 499: the client went away
+            self._counts.finished(path, sent.status or 499, time.monotonic() - start)  # 499: the client disconnected
 
-    async def _answer(self, scope: MutableMapping[str, Any], receive: Receive, sent: "_Sent") -> None:
+    async def _answer(self, scope: MutableMapping[str, Any], receive: Receive, sent: "_StatusRecorder") -> None:
         try:
             async with asyncio.timeout(self._timeout):
-                await self._app(scope, await self._gathered(scope, receive), sent)
+                await self._app(scope, await self._buffered(scope, receive), sent)
         except RequestError as error:
-            await refuse(error, sent)
+            await send_error(error, sent)
         except TimeoutError:
             if not sent.status:
-                await refuse(RequestError(504, f"no answer within {self._timeout:g} seconds"), sent)
+                await send_error(RequestError(504, f"no answer within {self._timeout:g} seconds"), sent)
         except Exception:
-            getLogger(__name__).exception("a request failed")  # the caller gets no traceback, the log does
+            getLogger(__name__).exception("a request failed")  # the traceback goes to the log, not to the client
             if not sent.status:
-                await refuse(failed(), sent)
+                await send_error(failed(), sent)
 
-    async def _gathered(self, scope: MutableMapping[str, Any], receive: Receive) -> Receive:
-        """The body, read once and played back.
+    async def _buffered(self, scope: MutableMapping[str, Any], receive: Receive) -> Receive:
+        """Reads the body and returns a `receive` that replays it.
 
         Raises:
-            RequestError: it is too large; what is said to come is believed, so that it need not be sent.
+            RequestError: the body, or its Content-Length, exceeds the limit; the latter before the body is sent.
         """
-        said = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
+        declared = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
         body, more = b"", True
         while more:
-            if len(body) > self._max_body or (said.isdigit() and int(said[:20]) > self._max_body):
+            if len(body) > self._max_body or (declared.isdigit() and int(declared[:20]) > self._max_body):
                 raise RequestError(413, f"the body is larger than {self._max_body} bytes")
             message = await receive()
             body += message.get("body", b"")
@@ -90,14 +90,14 @@ class LimitsMiddleware:
             raise RequestError(413, f"the body is larger than {self._max_body} bytes")
         messages = iter([{"type": "http.request", "body": body, "more_body": False}])
 
-        async def again() -> Message:
+        async def replay() -> Message:
             return next(messages, None) or await receive()
 
-        return again
+        return replay
 
 
-class _Sent:
-    """Passes messages on and remembers the status."""
+class _StatusRecorder:
+    """Forwards messages and records the response status, 0 before the response has started."""
 
     def __init__(self, send: Send) -> None:
         self._send, self.status = send, 0
@@ -108,8 +108,8 @@ class _Sent:
         await self._send(message)
 
 
-async def refuse(error: RequestError, send: Send) -> None:
-    """Answers with the error alone."""
+async def send_error(error: RequestError, send: Send) -> None:
+    """Sends the error as the whole response."""
     headers = {"content-type": "application/json", "content-length": str(len(error.body)), **error.headers}
     raw = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
     await send({"type": "http.response.start", "status": error.status, "headers": raw})

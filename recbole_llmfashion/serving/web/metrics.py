@@ -1,4 +1,4 @@
-"""What the service counts, in Prometheus' text format. Counts belong to one web process and start at 0 with it."""
+"""Prometheus metrics of one web process; they start at 0 when it starts."""
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
@@ -9,7 +9,7 @@ BATCHES = (1, 2, 4, 8, 16, 32, 64)
 
 
 class Metrics:
-    """Counters of one web process."""
+    """Counters of requests, served items and batch sizes."""
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
@@ -22,35 +22,35 @@ class Metrics:
         self._inside = Gauge("llmfashion_requests_inside", "requests not answered yet", registry=self._registry)
         self._batch = Histogram(
             "llmfashion_batch_sessions",
-            "sessions that the LLM answered together, counted once for each",
+            "sessions in the same batch of the LLM, observed once per session",
             buckets=BATCHES,
             registry=self._registry,
         )
         self._items = Counter(
-            "llmfashion_items", "items served by the list that gave them", ["list"], registry=self._registry
+            "llmfashion_items", "served items by the list they came from", ["list"], registry=self._registry
         )
         self._left_out = Counter(
-            "llmfashion_left_out", "actions left out of a session or put in order", ["why"], registry=self._registry
+            "llmfashion_left_out", "session actions left out or reordered", ["why"], registry=self._registry
         )
 
-    def entered(self) -> None:
-        """A request came in."""
+    def started(self) -> None:
+        """Counts an arriving request."""
         self._inside.inc()
 
-    def left(self, path: str, status: int, seconds: float) -> None:
-        """It was answered."""
+    def finished(self, path: str, status: int, seconds: float) -> None:
+        """Counts an answered request."""
         self._inside.dec()
         self._requests.labels(path, str(status)).inc()
         self._seconds.labels(path).observe(seconds)
 
-    def answered(self, answer: BatchReply) -> None:
-        """A list went out."""
-        self._batch.observe(answer.batch)
-        for line in answer.listed.lines:
+    def served(self, reply: BatchReply) -> None:
+        """Counts the items of a returned list."""
+        self._batch.observe(reply.batch_size)
+        for line in reply.response.lines:
             self._items.labels(line.list).inc()
-        for why, count in answer.listed.left_out.items():
+        for why, count in reply.response.left_out.items():
             self._left_out.labels(why).inc(count)
 
     def text(self) -> bytes:
-        """All of it, as a scraper reads it."""
+        """All metrics in Prometheus' text format."""
         return generate_latest(self._registry)

@@ -1,6 +1,6 @@
-"""One replica's work without Ray: a Recommender that follows a journal and answers batches. Knows no HTTP.
+"""The work of one replica, independent of Ray and HTTP: a Recommender that applies logged item changes.
 
-What a caller did wrong is returned, not raised: an exception that crosses processes brings its traceback along.
+A UserError is returned as an ErrorReply, because an exception raised across processes carries its traceback.
 """
 
 from collections.abc import Sequence
@@ -15,38 +15,43 @@ from recbole_llmfashion.serving.web.item_changes import Change, ItemChangeLog
 
 
 class ReplicaWorker:
-    """See the module.
+    """Recommends in batches and keeps the items of its Recommender in step with the log.
 
     Args:
-        recommender: nobody else changes it.
-        journal: None where items do not come and go.
+        recommender: must not be changed by anyone else.
+        journal: None if items cannot be added or removed.
 
     Raises:
-        UserError: a change in the journal that this run refuses.
+        UserError: a change in the log is invalid for this run.
     """
 
     def __init__(self, recommender: Recommender, journal: ItemChangeLog | None) -> None:
-        self._recommender, self._journal, self._changing = recommender, journal, Lock()
-        self._follow()
+        self._recommender, self._journal, self._items_lock = recommender, journal, Lock()
+        self._sync()
 
-    def answer(self, asked: Sequence[RecommendRequest]) -> list[BatchReply | ErrorReply]:
-        """Lists in the order of `asked`, by the items that are there when it is called."""
-        self._follow()
-        found = self._recommender.recommend_many(asked)
-        return [ErrorReply(str(one)) if isinstance(one, UserError) else BatchReply(one, len(asked)) for one in found]
+    def recommend(self, requests: Sequence[RecommendRequest]) -> list[BatchReply | ErrorReply]:
+        """Replies in the order of `requests`, with all changes applied that were logged before the call."""
+        self._sync()
+        return [
+            ErrorReply(str(response)) if isinstance(response, UserError) else BatchReply(response, len(requests))
+            for response in self._recommender.recommend_many(requests)
+        ]
 
     def change(self, change: Change) -> ErrorReply | None:
-        """Makes a change here and in the journal, or in neither; None where it was made.
+        """Applies a change and logs it, or does neither.
 
-        It is written before it is made: a replica killed between the two makes it when it comes back, and the caller,
-        who got no answer, may ask again.
+        The change is logged before it is applied: a replica that is killed in between applies it after its restart,
+        and the client, which got no answer, may send it again.
+
+        Returns:
+            None if the change was applied.
         """
         assert self._journal is not None
-        with self._changing, self._journal.locked():
-            self._catch_up(self._journal)
+        with self._items_lock, self._journal.locked():
+            self._apply_new(self._journal)
             self._journal.append(change)
             try:
-                self._make(change)
+                self._apply(change)
             except BaseException as error:
                 self._journal.take_back(change)
                 if isinstance(error, UserError):
@@ -54,16 +59,16 @@ class ReplicaWorker:
                 raise
         return None
 
-    def _follow(self) -> None:
+    def _sync(self) -> None:
         if self._journal is not None:
-            with self._changing:
-                self._catch_up(self._journal)
+            with self._items_lock:
+                self._apply_new(self._journal)
 
-    def _catch_up(self, journal: ItemChangeLog) -> None:
+    def _apply_new(self, journal: ItemChangeLog) -> None:
         for change in journal.fresh():
-            self._make(change)
+            self._apply(change)
 
-    def _make(self, change: Change) -> None:
+    def _apply(self, change: Change) -> None:
         if change.add:
             self._recommender.add_items(pd.DataFrame(list(change.add)))
         else:

@@ -1,6 +1,6 @@
-"""The routes: JSON to a call of the model and back, on FastAPI, which makes the OpenAPI page of them. Knows no Ray.
+"""HTTP routes on FastAPI, which also generates the OpenAPI page.
 
-An action's inside is checked where it is read (serving/session.py), so that HTTP and Python say the same about it.
+The fields of an action are validated in serving/session.py, so HTTP and Python report the same errors.
 """
 
 from typing import Annotated, Any, Protocol
@@ -27,16 +27,16 @@ EXAMPLE: list[Any] = [
 
 
 class Model(Protocol):
-    """Whoever answers. Its methods raise UserError, or RequestError where it has no time or is gone."""
+    """The model behind the routes. Methods raise UserError, or RequestError if the model is busy or unavailable."""
 
-    async def recommend(self, ask: RecommendRequest) -> BatchReply:
-        """A list."""
+    async def recommend(self, request: RecommendRequest) -> BatchReply:
+        """Recommends for one session."""
 
     async def change(self, change: Change) -> None:
-        """Items come or go."""
+        """Adds or removes items."""
 
     async def running(self) -> int:
-        """Copies of the model that are up."""
+        """Number of running copies of the model."""
 
 
 class _Strict(BaseModel):
@@ -44,17 +44,19 @@ class _Strict(BaseModel):
 
 
 class SessionBody(_Strict):
-    """What one customer did."""
+    """The session of one customer."""
 
     actions: list[Any] = Field(description="click or purchase: item_id; search: query; all: timestamp in seconds")
-    k: int = Field(10, description="items")
-    now: float | None = Field(None, description="the moment of the recommendation; the last action's where not given")
-    explain: bool = Field(False, description="prompt and raw response in each line")
+    k: int = Field(10, description="number of items")
+    now: float | None = Field(
+        None, description="time of the recommendation in seconds; default: the time of the last action"
+    )
+    explain: bool = Field(False, description="add prompt and raw response to each item")
     model_config = ConfigDict(strict=True, extra="forbid", json_schema_extra={"examples": [{"actions": EXAMPLE}]})
 
 
 class Item(_Strict):
-    """A new item, or a removed one with its words."""
+    """A new item, or a removed one that becomes available again."""
 
     item_id: str
     title: str
@@ -77,27 +79,27 @@ class ItemIds(_Strict):
 
 
 class Recommendations(BaseModel):
-    """Best first."""
+    """Recommended items, best first."""
 
     items: list[Recommendation]
-    left_out: dict[str, int] | None = Field(None, description="actions that were left out or put in order, by why")
+    left_out: dict[str, int] | None = Field(None, description="actions that were left out or reordered, by reason")
 
 
 class ChangeDone(BaseModel):
-    """How many items came or went."""
+    """Number of items added or removed."""
 
     changed: int
 
 
 class Health(BaseModel):
-    """Copies of the model that are up."""
+    """Number of running copies of the model."""
 
     running: int
 
 
 def make_web(settings: ServiceSettings, model: Model) -> LimitsMiddleware:
     """The ASGI application."""
-    app = FastAPI(title="recbole_llmfashion", description="Ten items for what a customer did.", redoc_url=None)
+    app = FastAPI(title="recbole_llmfashion", description="Recommendations for a session.", redoc_url=None)
     metrics = Metrics()
     _add_errors(app)
     _add_recommend(app, settings, model, metrics)
@@ -105,15 +107,15 @@ def make_web(settings: ServiceSettings, model: Model) -> LimitsMiddleware:
 
     @app.get("/health")
     async def health() -> Health:
-        """200 while a copy of the model is up, 503 otherwise."""
+        """200 while at least one copy of the model is running, 503 otherwise."""
         running = await model.running()
         if not running:
-            raise RequestError(503, "no copy of the model is up")
+            raise RequestError(503, "no copy of the model is running")
         return Health(running=running)
 
     @app.get("/metrics", response_class=Response)
     async def counters() -> Response:
-        """Prometheus' text format."""
+        """Metrics in Prometheus' text format."""
         return Response(metrics.text(), headers={"content-type": CONTENT_TYPE_LATEST})
 
     return LimitsMiddleware(app, metrics, settings.max_body, settings.timeout, PATHS)
@@ -125,9 +127,9 @@ def _add_recommend(app: FastAPI, settings: ServiceSettings, model: Model, metric
         """The k best items for a session."""
         check_size("actions", len(session.actions), settings.max_actions)
         check_size("k", session.k, settings.max_k)
-        answer = await model.recommend(RecommendRequest(session.actions, session.k, session.now, session.explain))
-        metrics.answered(answer)
-        return Recommendations(items=answer.listed.lines, left_out=dict(answer.listed.left_out) or None)
+        reply = await model.recommend(RecommendRequest(session.actions, session.k, session.now, session.explain))
+        metrics.served(reply)
+        return Recommendations(items=reply.response.lines, left_out=dict(reply.response.left_out) or None)
 
 
 def _add_items(app: FastAPI, settings: ServiceSettings, model: Model) -> None:
@@ -136,49 +138,49 @@ def _add_items(app: FastAPI, settings: ServiceSettings, model: Model) -> None:
 
     @app.post("/items", dependencies=[Depends(with_token)])
     async def add(items: Items) -> ChangeDone:
-        """New items, in lists from the next request on."""
+        """Adds items; they can be recommended from the next request on."""
         await model.change(Change(add=tuple(item.model_dump() for item in items.items)))
         return ChangeDone(changed=len(items.items))
 
     @app.post("/items/remove", dependencies=[Depends(with_token)])
     async def remove(items: ItemIds) -> ChangeDone:
-        """Items that are in no list from the next request on."""
+        """Removes items; they are not recommended from the next request on."""
         ids = tuple(dict.fromkeys(items.item_ids))
         await model.change(Change(remove=ids))
         return ChangeDone(changed=len(ids))
 
 
 def _add_errors(app: FastAPI) -> None:
-    """Whatever goes wrong is one line of JSON."""
+    """Every error becomes one line of JSON."""
 
-    async def refused(request: Request, error: Exception) -> Response:
-        return _told(error if isinstance(error, RequestError) else RequestError(422, str(error)))
+    async def rejected(request: Request, error: Exception) -> Response:
+        return _response(error if isinstance(error, RequestError) else RequestError(422, str(error)))
 
     async def invalid(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
         if "json" not in request.headers.get("content-type", ""):
-            return _told(
-                RequestError(415, "the body is read as JSON; send the header `content-type: application/json`")
+            return _response(
+                RequestError(415, "the body must be JSON; send the header `content-type: application/json`")
             )
         first = error.errors()[0]
         if first["type"] == "json_invalid":
-            return _told(RequestError(400, "the body is no JSON"))
+            return _response(RequestError(400, "the body is not valid JSON"))
         place = ".".join(map(str, first["loc"][1:]))
-        return _told(RequestError(422, f"{place or 'body'}: {first['msg']}"))
+        return _response(RequestError(422, f"{place or 'body'}: {first['msg']}"))
 
     async def other(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
-        return _told(RequestError(error.status_code, str(error.detail), dict(error.headers or {})))
+        return _response(RequestError(error.status_code, str(error.detail), dict(error.headers or {})))
 
     async def fault(request: Request, error: Exception) -> Response:
-        return _told(failed())  # the error itself goes on to LimitsMiddleware, which logs it
+        return _response(failed())  # Starlette re-raises the error, and LimitsMiddleware logs it
 
     app.add_exception_handler(Exception, fault)
-    app.add_exception_handler(RequestError, refused)
-    app.add_exception_handler(UserError, refused)
+    app.add_exception_handler(RequestError, rejected)
+    app.add_exception_handler(UserError, rejected)
     app.add_exception_handler(RequestValidationError, invalid)
     app.add_exception_handler(HTTPException, other)
 
 
-def _told(error: RequestError) -> Response:
+def _response(error: RequestError) -> Response:
     return Response(error.body, error.status, error.headers, "application/json")

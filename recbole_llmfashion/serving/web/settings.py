@@ -1,7 +1,7 @@
-"""The service's settings: an argument of `serve run` or a config, else the environment, else the default here.
+"""Settings of the service: arguments of `serve run` or its config file, then environment variables, then defaults.
 
-`run` is an argument `run=..` or the variable LLMFASHION_RUN, and so on for each field. The token is read from the
-environment alone, so that it stands in no config file and no process list.
+`run`, for example, is the argument `run=..` or the variable LLMFASHION_RUN; the other fields follow the same pattern.
+The token is read from the environment only, so that it appears in no config file and no process list.
 """
 
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from recbole_llmfashion.pipeline.manifest import MANIFEST
 
 PREFIX = "LLMFASHION_"
 TOKEN = "token"
-LEAST = {
+MINIMUM = {
     "batch": 1, "queue": 1, "timeout": 0.1, "max_body": 1024, "max_actions": 1, "max_k": 1,
     "replicas": 1, "cpus": 0.1, "gpus": 0.0,
 }  # fmt: skip
@@ -22,20 +22,21 @@ LEAST = {
 
 @dataclass(frozen=True)
 class ServiceSettings:
-    """See the module.
+    """Settings of the HTTP service.
 
     Args:
-        run: the run folder, as the replicas see it.
-        token: opens /items; None keeps it shut.
-        journal: the file that holds what was added and removed; needed with a token, see journal.py.
-        batch: most sessions that the LLM answers together.
-        queue: requests that wait before the next gets 429.
+        run: the run folder; the same path on every replica.
+        token: bearer token of /items; None disables /items.
+        journal: file that stores added and removed items, see item_changes.py; required with a token.
+        batch: maximum number of sessions in a batch of the LLM.
+        queue: maximum number of waiting requests; further ones get 429.
         timeout: seconds until a request gets 504.
-        max_body: bytes of a request.
-        max_actions: actions of a session.
-        max_k: items of a list.
-        replicas: copies of the model.
-        cpus, gpus: of each copy; a share of a GPU is one too.
+        max_body: maximum size of a request body in bytes.
+        max_actions: maximum number of actions in a session.
+        max_k: maximum number of items in a list.
+        replicas: number of copies of the model.
+        cpus: CPUs of each copy.
+        gpus: GPUs of each copy; may be a fraction.
     """
 
     run: Path
@@ -53,46 +54,53 @@ class ServiceSettings:
 
     @property
     def ongoing(self) -> int:
-        """Requests at one replica: a batch that is answered and the next one that gathers."""
+        """Maximum number of requests at one replica: the batch in progress and the next one."""
         return 2 * self.batch
 
 
 def read_settings(args: Mapping[str, Any], environ: Mapping[str, str]) -> ServiceSettings:
-    """Settings from both places.
+    """Reads the settings from arguments and environment.
 
     Raises:
-        UserError: an unknown argument, a value that is none, no run folder, a token without a journal.
+        UserError: an unknown argument, an invalid value, no run folder, or a token without a journal.
     """
-    known = [spec.name for spec in fields(ServiceSettings) if spec.name != TOKEN]
-    for name in args:
-        if name not in known:
-            raise UserError(f"serve: no argument '{name}'; {did_you_mean(name, known)}")
-    given = {name: environ[PREFIX + name.upper()] for name in (*known, TOKEN) if environ.get(PREFIX + name.upper())}
-    given |= {name: str(value) for name, value in args.items()}
-    if "run" not in given:
-        raise UserError(f"serve: no run folder; say run=DIR or set {PREFIX}RUN to `run` of results.json")
-    if TOKEN in given and "journal" not in given:
+    texts = _texts(args, environ)
+    if "run" not in texts:
+        raise UserError(f"serve: no run folder; pass run=DIR or set {PREFIX}RUN to the `run` of results.json")
+    if TOKEN in texts and "journal" not in texts:
         raise UserError(
-            f"serve: {PREFIX}TOKEN opens /items, whose changes must outlive a replica; set {PREFIX}JOURNAL to a file "
+            f"serve: {PREFIX}TOKEN enables /items, whose changes must outlive a replica; set {PREFIX}JOURNAL to a file "
             "that every replica can write"
         )
-    settings = ServiceSettings(**{name: _value(name, text) for name, text in given.items()})
+    settings = ServiceSettings(**{name: _value(name, text) for name, text in texts.items()})
     if not (settings.run / MANIFEST).is_file():
-        raise UserError(f"serve: {settings.run} is no run folder; name `run` of results.json or an exported one")
+        raise UserError(
+            f"serve: {settings.run} is not a run folder; pass the `run` of results.json or an exported folder"
+        )
     return settings
+
+
+def _texts(args: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, str]:
+    """Values as text by field name; arguments override the environment."""
+    names = [spec.name for spec in fields(ServiceSettings) if spec.name != TOKEN]
+    for name in args:
+        if name not in names:
+            raise UserError(f"serve: unknown argument '{name}'; {did_you_mean(name, names)}")
+    texts = {name: environ[PREFIX + name.upper()] for name in (*names, TOKEN) if environ.get(PREFIX + name.upper())}
+    return texts | {name: str(value) for name, value in args.items()}
 
 
 def _value(name: str, text: str) -> Any:
     if name == TOKEN:
         return text
     if name in ("run", "journal"):
-        return Path(text).expanduser().resolve()  # a replica works in another folder
-    whole = isinstance(LEAST[name], int)
+        return Path(text).expanduser().resolve()  # replicas have another working directory
+    integer = isinstance(MINIMUM[name], int)
     try:
-        value = int(text) if whole else float(text)
+        value = int(text) if integer else float(text)
     except ValueError:
         value = -1
-    if not LEAST[name] <= value < 1e9:
-        kind = "a whole number" if whole else "a number"
-        raise UserError(f"serve: {name}: expected {kind} from {LEAST[name]} on, found '{text[:40]}'")
+    if not MINIMUM[name] <= value < 1e9:
+        kind = "an integer" if integer else "a number"
+        raise UserError(f"serve: {name}: expected {kind} of {MINIMUM[name]} or more, found '{text[:40]}'")
     return value

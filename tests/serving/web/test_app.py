@@ -1,4 +1,4 @@
-"""Ray Serve for real: HTTP on the loopback, a full queue, a timeout, a replica that is killed while it answers."""
+"""The application on Ray Serve: HTTP requests, a full queue, a timeout, a replica that is killed under load."""
 
 import json
 import os
@@ -19,7 +19,7 @@ AUTH = {"Authorization": "Bearer s3cret"}
 
 @pytest.fixture(scope="module")
 def service(job, tmp_path_factory):
-    """Started once; a call is (status, body)."""
+    """The service, started once; `call` returns (status, body)."""
     from ray import serve
 
     from recbole_llmfashion.distributed.cluster import cluster
@@ -49,36 +49,36 @@ def service(job, tmp_path_factory):
         serve.shutdown()
 
 
-def asked_and_expected(job, count):
-    """Sessions as bodies, and what a Recommender of our own says to each."""
+def requests_and_lists(job, count):
+    """Request bodies, and the lists of a local Recommender for each."""
     from recbole_llmfashion.serving.recommender import Recommender
     from tests.helpers.sessions import sessions
 
-    recommender, made = Recommender.load(job.run), []
+    recommender, pairs = Recommender.load(job.run), []
     for i, (actions, _) in enumerate(list(sessions(job.data).values()) * 10):
         if i == count:
             break
         cut = actions[: 1 + i % len(actions)]
         lines = recommender.recommend(cut, 10)
-        made.append(({"actions": cut, "k": 10}, [(line.item, line.score, line.list) for line in lines]))
-    return made
+        pairs.append(({"actions": cut, "k": 10}, [(line.item, line.score, line.list) for line in lines]))
+    return pairs
 
 
 def model_pid():
-    """Of the one process that answers, among those that this one started."""
+    """Process id of the Model replica, a descendant of this process."""
     children = psutil.Process().children(recursive=True)
-    (found,) = [child.pid for child in children if "ServeReplica:shop:Model" in " ".join(child.cmdline())]
-    return found
+    (pid,) = [child.pid for child in children if "ServeReplica:shop:Model" in " ".join(child.cmdline())]
+    return pid
 
 
 def in_parallel(work, arguments):
-    """Results in order; every call in its own thread."""
+    """Threads and their results, in order; one thread per call."""
     results = [None] * len(arguments)
 
     def run(i):
         try:
             results[i] = work(arguments[i])
-        except Exception as error:  # of the client: no answer at all, or one that is no JSON
+        except Exception as error:  # no response, or one that is not JSON
             results[i] = (None, repr(error))
 
     threads = [threading.Thread(target=run, args=(i,)) for i in range(len(arguments))]
@@ -87,8 +87,8 @@ def in_parallel(work, arguments):
     return threads, results
 
 
-def asked_at_once(service, pairs):
-    """What each session got, all of them asked in parallel."""
+def call_at_once(service, pairs):
+    """Results of all requests, sent in parallel."""
     threads, results = in_parallel(lambda pair: service.call("POST", "/recommend", pair[0]), pairs)
     for thread in threads:
         thread.join()
@@ -101,8 +101,8 @@ def as_lines(body):
 
 def test_lists_limits_and_items(job, service):
     service.start(timeout=120)
-    pairs = asked_and_expected(job, 12)
-    results = asked_at_once(service, pairs)
+    pairs = requests_and_lists(job, 12)
+    results = call_at_once(service, pairs)
     for (status, body), (_, expected) in zip(results, pairs, strict=True):
         assert status == 200 and as_lines(body) == expected
     assert service.call("POST", "/recommend", {"actions": [], "k": 100})[0] == 200
@@ -112,7 +112,7 @@ def test_lists_limits_and_items(job, service):
     assert service.call("GET", "/health") == (200, {"running": 1})
     sizes = service.call("GET", "/metrics")[1]
     batches = next(float(line.split()[1]) for line in sizes.splitlines() if "batch_sessions_sum" in line)
-    assert batches > 13  # some were answered together
+    assert batches > 13  # some sessions shared a batch
     gone = pairs[0][1][0][0]
     assert service.call("POST", "/items/remove", {"item_ids": [gone]})[0] == 401
     assert service.call("POST", "/items/remove", {"item_ids": [gone]}, AUTH) == (200, {"changed": 1})
@@ -122,36 +122,36 @@ def test_lists_limits_and_items(job, service):
     while (answer := service.call("POST", "/recommend", pairs[0][0]))[0] != 200:
         assert answer[0] in (503, 504) and time.monotonic() < deadline
         time.sleep(1)
-    assert gone not in [line[0] for line in as_lines(answer[1])]  # the copy that came back knows it
+    assert gone not in [line[0] for line in as_lines(answer[1])]  # the restarted replica has applied the removal
     item = {"item_id": gone, "title": next(line["title"] for line in answer[1]["items"])}
     assert service.call("POST", "/items", {"items": [item]}, AUTH)[0] == 200
     assert service.call("POST", "/items", {"items": [item]}, AUTH)[0] == 422
-    os.truncate(service.journal, 0)  # a fault of ours, not of the caller
+    os.truncate(service.journal, 0)  # an internal error
     assert service.call("POST", "/recommend", {"actions": []}) == (
         500,
-        {"error": "the service failed; its log says why"},
+        {"error": "internal error; see the log of the service"},
     )
 
 
-def test_a_full_queue_answers_429_and_the_others_get_their_lists(job, service):
+def test_full_queue(job, service):
     service.start(timeout=120, queue=1, batch=1)
-    pairs = asked_and_expected(job, 24)
-    results = asked_at_once(service, pairs)
+    pairs = requests_and_lists(job, 24)
+    results = call_at_once(service, pairs)
     assert {status for status, _ in results} == {200, 429}
-    assert next(body for status, body in results if status == 429)["error"].startswith("too many requests")
+    assert next(body for status, body in results if status == 429)["error"].startswith("too many waiting requests")
 
 
-def test_a_timeout_answers_504(job, service):
+def test_timeout(job, service):
     service.start(timeout=0.1, batch=1, queue=64)
-    pairs = asked_and_expected(job, 24)
-    results = asked_at_once(service, pairs)
+    pairs = requests_and_lists(job, 24)
+    results = call_at_once(service, pairs)
     assert 504 in {status for status, _ in results} <= {200, 504}
 
 
-def test_a_replica_killed_under_load_comes_back_and_no_answer_is_wrong(job, service, monkeypatch):
+def test_replica_killed_under_load(job, service, monkeypatch):
     monkeypatch.delenv("LLMFASHION_TOKEN")
     service.start(timeout=240, batch=2)
-    pairs = asked_and_expected(job, 40)
+    pairs = requests_and_lists(job, 40)
     killed = model_pid()
     threads, results = in_parallel(lambda pair: service.call("POST", "/recommend", pair[0]), pairs)
     while not any(results):

@@ -1,4 +1,4 @@
-"""Statuses, limits and the token, by requests to the ASGI application; no Ray, no model, no network."""
+"""Requests to the ASGI application, without Ray, a model or a network."""
 
 import pytest
 
@@ -25,16 +25,16 @@ def ask(app, body, **keys):
     return call(app, "POST", "/recommend", body, **keys)
 
 
-def test_a_session_in_a_list_out():
+def test_recommend():
     model = Model()
     status, _, answer = ask(web(model), {"actions": [CLICK], "k": 2, "now": 7, "explain": True})
     first = {"item": "a", "title": "A", "score": 2.0, "list": "id"}
     assert (status, answer["items"][0], len(answer["items"])) == (200, first, 2)
-    assert model.inference == [RecommendRequest([CLICK], 2, 7.0, True)]
-    assert ask(web(model), {"actions": []})[0] == 200 and model.inference[1] == RecommendRequest([], 10, None, False)
+    assert model.requests == [RecommendRequest([CLICK], 2, 7.0, True)]
+    assert ask(web(model), {"actions": []})[0] == 200 and model.requests[1] == RecommendRequest([], 10, None, False)
 
 
-def test_what_a_session_lost_is_said_and_counted():
+def test_left_out_actions_are_returned_and_counted():
     model = Model()
     app = web(model)
     assert "left_out" not in ask(app, {"actions": [CLICK]})[2]
@@ -44,14 +44,14 @@ def test_what_a_session_lost_is_said_and_counted():
     assert 'llmfashion_left_out_total{why="unknown_items"} 4.0' in call(app, "GET", "/metrics")[2].splitlines()
 
 
-def test_a_body_that_is_not_sent_as_json_says_which_header_is_missing():
-    for kind in ("text/plain", "application/x-www-form-urlencoded"):  # what curl sends by itself
+def test_missing_content_type():
+    for kind in ("text/plain", "application/x-www-form-urlencoded"):  # the default of curl
         status, _, answer = ask(web(), {"actions": []}, kind=kind)
         assert status == 415 and "content-type: application/json" in answer["error"]
 
 
 BAD = [
-    (b"{broken", 400, "no JSON"),
+    (b"{broken", 400, "not valid JSON"),
     (b"", 422, "Field required"),
     (b"\xff\xfe", 400, ""),
     (b"[" * 50_000, 400, ""),
@@ -62,35 +62,35 @@ BAD = [
     ({"actions": [], "K": 3}, 422, "K: Extra inputs"),
     ({"actions": [], "k": "3"}, 422, "k: Input should be a valid integer"),
     ({"actions": [], "k": True}, 422, "k: "),
-    ({"actions": [], "k": 101}, 422, "k: 101 is more than the 100"),
-    ({"actions": [CLICK] * 1001}, 422, "actions: 1001 is more than the 1000"),
+    ({"actions": [], "k": 101}, 422, "k: 101 is above this service's limit of 100"),
+    ({"actions": [CLICK] * 1001}, 422, "actions: 1001 is above this service's limit of 1000"),
 ]
 
 
-@pytest.mark.parametrize(("body", "expected", "said"), BAD)
-def test_a_bad_body_is_one_line_and_asks_nothing(body, expected, said):
+@pytest.mark.parametrize(("body", "expected", "message"), BAD)
+def test_invalid_body(body, expected, message):
     model = Model()
     status, _, answer = ask(web(model), body)
-    assert status == expected and said in answer["error"] and "\n" not in answer["error"] and not model.inference
+    assert status == expected and message in answer["error"] and "\n" not in answer["error"] and not model.requests
 
 
 @pytest.mark.parametrize(
-    ("error", "expected", "said"),
+    ("error", "expected", "message"),
     [
         (UserError("k: 11 is more than the 10 items"), 422, "k: 11 is more than the 10 items"),
         (UserError("no item '\ud800'"), 422, "no item '\ud800'"),
-        (busy(), 429, "too many requests wait; ask again later"),
-        (unavailable(), 503, "the model is being restarted; ask again"),
-        (ValueError("secret detail"), 500, "the service failed; its log says why"),
+        (busy(), 429, "too many waiting requests; try again later"),
+        (unavailable(), 503, "the model is being restarted; try again"),
+        (ValueError("secret detail"), 500, "internal error; see the log of the service"),
     ],
 )
-def test_an_error_of_the_model_is_a_status_and_one_line(error, expected, said):
+def test_errors_of_the_model(error, expected, message):
     status, headers, answer = ask(web(Model(error)), {"actions": []})
     assert status == expected and ("retry-after" in headers) == (status in (429, 503))
-    assert answer == {"error": said}
+    assert answer == {"error": message}
 
 
-def test_a_body_over_the_limit_is_not_read_to_its_end():
+def test_body_above_the_limit():
     app, long = web(max_body=2000), {"actions": [{**CLICK, "query": "x" * 2000}]}
     assert ask(app, long)[0] == 413
     assert ask(app, b"", headers=[("Content-Length", "2001")], chunks=[])[0] == 413
@@ -98,13 +98,13 @@ def test_a_body_over_the_limit_is_not_read_to_its_end():
     assert ask(web(), {"actions": [{"action": "search", "query": "boots " * 17_000, "timestamp": 5}]})[0] == 200
 
 
-def test_a_slow_model_and_a_slow_client_get_504():
+def test_slow_model_and_slow_client():
     status, _, answer = ask(web(Model(delay=5), timeout=0.1), {"actions": []})
     assert (status, answer) == (504, {"error": "no answer within 0.1 seconds"})
     assert ask(web(timeout=0.1), b"", chunks=[b"{"])[0] == 504
 
 
-def test_items_need_the_token():
+def test_items_require_the_token():
     model, body = Model(), {"item_ids": ["a", "b", "a"]}
     for token, headers, expected in (
         (None, AUTH, 403), ("", AUTH, 403), ("s3cret", [], 401), ("s3cret", [("Authorization", "Bearer s3cre")], 401),
@@ -118,7 +118,7 @@ def test_items_need_the_token():
     assert model.changes == [Change(remove=("a", "b"))]
 
 
-def test_items_to_add():
+def test_add_items():
     model = Model()
     item = {"item_id": "N1", "title": "Clog", "color": "teal"}
     assert call(web(model), "POST", "/items", {"items": [item]}, AUTH)[::2] == (200, {"changed": 1})
@@ -129,7 +129,7 @@ def test_items_to_add():
     assert refused[::2] == (422, {"error": "add: item 'N1' is there already"})
 
 
-def test_health_metrics_and_the_page():
+def test_health_metrics_and_docs():
     model = Model()
     app = web(model)
     assert call(app, "GET", "/health")[::2] == (200, {"running": 1})

@@ -1,4 +1,4 @@
-"""Where the service's settings come from, and what is wrong with them."""
+"""Sources of the service settings, and invalid values."""
 
 import pytest
 
@@ -12,7 +12,7 @@ def run(tmp_path):
     return str(tmp_path)
 
 
-def test_an_argument_goes_before_the_environment_and_that_before_the_default(run):
+def test_arguments_override_environment_and_defaults(run):
     environ = {"LLMFASHION_RUN": "/elsewhere", "LLMFASHION_BATCH": "4", "LLMFASHION_TIMEOUT": "2.5", "OTHER": "1"}
     settings = read_settings({"run": run, "batch": 8}, environ)
     assert (str(settings.run), settings.batch, settings.timeout, settings.queue) == (run, 8, 2.5, 64)
@@ -20,30 +20,30 @@ def test_an_argument_goes_before_the_environment_and_that_before_the_default(run
     assert read_settings({}, {"LLMFASHION_RUN": run}).batch == 16
 
 
-def test_the_token_comes_from_the_environment_and_is_not_shown(run, tmp_path):
+def test_token_comes_from_the_environment_only(run, tmp_path):
     environ = {"LLMFASHION_TOKEN": "s3cret", "LLMFASHION_JOURNAL": str(tmp_path / "items.jsonl")}
     settings = read_settings({"run": run}, environ)
     assert settings.token == "s3cret" and "s3cret" not in repr(settings)
-    with pytest.raises(UserError, match="no argument 'token'"):
+    with pytest.raises(UserError, match="unknown argument 'token'"):
         read_settings({"run": run, "token": "s3cret"}, {})
 
 
 @pytest.mark.parametrize(
-    ("args", "environ", "said"),
+    ("args", "environ", "message"),
     [
-        ({}, {}, "no run folder; say run=DIR or set LLMFASHION_RUN"),
-        ({"run": "/nowhere"}, {}, "/nowhere is no run folder"),
+        ({}, {}, "no run folder; pass run=DIR or set LLMFASHION_RUN"),
+        ({"run": "/nowhere"}, {}, "/nowhere is not a run folder"),
         ({"bacth": 3}, {}, "did you mean 'batch'"),
-        ({"batch": "0"}, {}, "batch: expected a whole number from 1 on, found '0'"),
-        ({"batch": "1.5"}, {}, "batch: expected a whole number"),
+        ({"batch": "0"}, {}, "batch: expected an integer of 1 or more, found '0'"),
+        ({"batch": "1.5"}, {}, "batch: expected an integer"),
         ({"timeout": "nan"}, {}, "timeout: expected a number"),
         ({"timeout": "soon"}, {}, "found 'soon'"),
         ({}, {"LLMFASHION_QUEUE": "-1"}, "queue: expected"),
         ({}, {"LLMFASHION_TOKEN": "x"}, "set LLMFASHION_JOURNAL"),
     ],
 )
-def test_what_is_wrong_is_one_line(run, args, environ, said):
-    given = args if "run" in args or said.startswith("no run") else {"run": run, **args}
-    with pytest.raises(UserError, match=said) as error:
+def test_invalid_settings(run, args, environ, message):
+    given = args if "run" in args or message.startswith("no run") else {"run": run, **args}
+    with pytest.raises(UserError, match=message) as error:
         read_settings(given, environ)
     assert "\n" not in str(error.value)
