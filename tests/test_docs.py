@@ -1,17 +1,21 @@
-"""What docs/troubleshooting.md quotes is said by the code, and all that the code says is on that page."""
+"""docs/architecture.md is the tree as it is; every message of a UserError is one line that names something."""
 
 import ast
 import re
 from pathlib import Path
 
+from tests.test_architecture import ROWS
+
 ROOT = Path(__file__).parents[1]
-PAGE = (ROOT / "docs/troubleshooting.md").read_text(encoding="utf-8")
-PACKAGE = sorted((ROOT / "recbole_llmfashion").rglob("*.py"))
+PACKAGE = ROOT / "recbole_llmfashion"
+ARCHITECTURE = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
 GAP = "…"
+# A filled-in value, an option, a quoted name, a key with an underscore, or up to three words and a colon at the start.
+NAME = re.compile(rf"{GAP}|--[a-z]|[`'][^`']+[`']|[a-z]_[a-z]|^[\w-]+( [\w-]+){{0,2}}: ")
 
 
 def text_of(node: ast.expr) -> str:
-    """A text as the page quotes it: what is filled in is `…`."""
+    """The text of an expression, with `…` for each value that is filled in."""
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
         return node.value
     if isinstance(node, ast.JoinedStr):
@@ -21,49 +25,38 @@ def text_of(node: ast.expr) -> str:
     return GAP
 
 
-def texts(source: str) -> set[str]:
-    """Every text of a module that is not a docstring."""
-    tree = ast.parse(source)
-    said = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
-    found = {text_of(node) for node in ast.walk(tree) if isinstance(node, ast.expr) and id(node) not in said}
-    return found - {GAP}
-
-
-def raised(source: str) -> set[str]:
-    """What a module gives to UserError, where that says anything by itself."""
+def messages(source: str) -> list[str]:
+    """The message of each UserError that a module makes."""
     calls = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call) and node.args]
-    ours = [
-        call for call in calls if isinstance(call.func, ast.Name) and call.func.id in ("UserError", "NotFiniteError")
-    ]
-    return {said for said in map(text_of, (call.args[0] for call in ours)) if len(re.findall("[a-z]", said)) >= 4}
+    names = ("UserError", "NotFiniteError")
+    return [text_of(call.args[0]) for call in calls if isinstance(call.func, ast.Name) and call.func.id in names]
 
 
-def quoted(page: str = PAGE) -> list[str]:
-    """The messages at the head of the page's entries."""
-    code = r"``.+?``|`[^`]+`"  # a message that holds backticks stands in two of them
-    heads = re.findall(rf"^ *- ((?:(?:{code})(?:,\s+)?)+):", page, re.M)
-    return [" ".join(message.strip("`").split()) for head in heads for message in re.findall(code, head)]
+def test_a_message_names_something():
+    source = 'def f(x):\n    raise UserError(f"{x}: not " + "there" + hint)\n'
+    assert messages(source) == ["…: not there…"]
+    good = ["…: not there", "add --reviews FILE", "num_beams: expected 0 or more", "use `llm_epochs`"]
+    assert all(NAME.search(text) for text in good)
+    assert not any(NAME.search(text) for text in ("something is wrong", "the value must be positive"))
 
 
-def test_what_is_a_message():
-    source = '"""Says."""\ndef f(x):\n    """no"""\n    raise UserError(f"{x}: not " + "there" + hint)\n'
-    assert texts(source) >= {"…: not there…"} and not {"Says.", "no"} & texts(source)
-    assert raised(source) == {"…: not there…"} and raised("raise UserError(str(x))") == set()
-    assert quoted("- `a b`, `c`,\n  ``d `…` ``: means `e`.\n- plain `f`\n    - `g`: h\n") == ["a b", "c", "d `…`", "g"]
-
-
-def test_every_quoted_message_is_in_the_code():
-    said = {text for path in PACKAGE for text in texts(path.read_text(encoding="utf-8"))}
-    assert len(quoted()) > 200
-    assert [message for message in quoted() if not any(message in text for text in said)] == []
-
-
-def test_every_message_is_on_the_page():
-    """A new UserError gets its line in docs/troubleshooting.md: what it means, what to do."""
-    missing = {
+def test_every_message_is_one_line_that_names_something():
+    breaches = [
         f"{path.relative_to(ROOT)}: {text}"
-        for path in PACKAGE
-        for text in raised(path.read_text(encoding="utf-8"))
-        if not any(message in text for message in quoted())
-    }
-    assert missing == set()
+        for path in sorted(PACKAGE.rglob("*.py"))
+        for text in messages(path.read_text(encoding="utf-8"))
+        if "\n" in text or not NAME.search(text)
+    ]
+    assert not breaches, "\n".join(breaches)
+
+
+def test_the_tree_names_every_folder_and_none_that_is_gone():
+    named = set(re.findall(r"^\| `([\w./-]+/)` \|", ARCHITECTURE, re.M))
+    folders = {path.parent for path in PACKAGE.rglob("*.py")}
+    assert {f"{folder.relative_to(ROOT)}/" for folder in folders} - named == set()
+    assert {name for name in named if not (ROOT / name).is_dir()} == set()
+
+
+def test_the_rows_are_those_of_the_architecture_test():
+    table = ARCHITECTURE.partition("## Imports")[2].partition("\n## ")[0]
+    assert [set(re.findall(r"`(\w+)`", row)) for row in re.findall(r"^\| \d+ \| (.+?) \|", table, re.M)] == ROWS
