@@ -1,6 +1,6 @@
-"""Every workaround for RecBole 1.2.1 on today's stack, one function each, with its upstream issue.
+"""Workarounds for RecBole 1.2.1 on current numpy and torch, one function each, with the upstream issue.
 
-Import this module before `recbole`. It does not know any model, dataset or key of ours.
+Import this module before `recbole`.
 """
 
 import os
@@ -25,7 +25,7 @@ def restore_numpy_aliases() -> None:
 
 @contextmanager
 def command_line_hidden() -> Iterator[None]:
-    """`Config()` reads sys.argv, drops what has a second "=" and evals the rest (RecBole #1147); hide it meanwhile."""
+    """Hides sys.argv: RecBole's `Config()` reads it, drops options with a second "=" and evals the rest (#1147)."""
     argv = sys.argv
     sys.argv = argv[:1]
     try:
@@ -36,10 +36,10 @@ def command_line_hidden() -> Iterator[None]:
 
 @contextmanager
 def own_checkpoint() -> Iterator[None]:
-    """Lets torch.load read a checkpoint that this very run wrote (RecBole #2174, #2215).
+    """Lets torch.load read a checkpoint that this process wrote (RecBole #2174, #2215).
 
-    RecBole pickles its Config object into each checkpoint, which torch>=2.6 refuses. The switch is read at each call
-    and is never left set: a file that somebody hands us stays refused.
+    RecBole pickles its Config object into each checkpoint, which torch>=2.6 refuses to load. torch reads the
+    environment variable at each call; it is set inside the context only, so files from other sources stay refused.
     """
     name = "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"
     before = os.environ.get(name)
@@ -56,7 +56,7 @@ def own_checkpoint() -> Iterator[None]:
 
 
 class _NoWriter:
-    """Stands in for tensorboard's SummaryWriter."""
+    """A SummaryWriter of tensorboard that writes nothing."""
 
     def __getattr__(self, name: str) -> Any:
         return lambda *args, **kwargs: None
@@ -64,7 +64,7 @@ class _NoWriter:
 
 @contextmanager
 def no_tensorboard_folder() -> Iterator[None]:
-    """Each RecBole Trainer opens log_tensorboard/ in the working directory, unasked and with no key to say no."""
+    """Prevents RecBole's Trainer from creating log_tensorboard/ in the working directory; no key turns that off."""
     import recbole.trainer.trainer as module
 
     before = module.get_tensorboard
@@ -76,13 +76,12 @@ def no_tensorboard_folder() -> Iterator[None]:
 
 
 def anomaly_mode_off() -> None:
-    """RecBole's sine.py switches autograd's anomaly mode on for the whole process when it is imported.
+    """Switches off autograd's anomaly mode, which RecBole's sine.py switches on for the whole process when imported.
 
-    Every model of the package is imported with it, and each operation then keeps a stack trace and each gradient is
-    searched for NaN: every training in the process, RecBole's and ours, takes half as long again. Nobody has
-    reported it upstream as far as we know.
+    In anomaly mode each operation stores a stack trace and each gradient is checked for NaN, so that all training in
+    the process takes about 1.5 times as long. No upstream issue is known.
     """
-    import recbole.model.sequential_recommender  # noqa: F401  (imported first, so that no later import switches it on)
+    import recbole.model.sequential_recommender  # noqa: F401  (imported here, so that no later import switches it on)
 
     torch.autograd.set_detect_anomaly(False)
 

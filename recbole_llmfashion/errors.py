@@ -1,15 +1,15 @@
-"""The one exception whose text is meant for the person at the terminal, and the hint that it often ends with."""
+"""The exception for errors that the user can fix, and hints for its message."""
 
 import difflib
 from collections.abc import Iterable
 
-FREE_SPACE = "free space, then run the same command; finished stages stay"  # ends each line about a full disk
+FREE_SPACE = "free space, then run the same command; finished stages stay"  # the end of each message about a full disk
 
 
 class UserError(Exception):
-    """Something the user can mend: one line that says what, where and what to do.
+    """An error that the user can fix; its message is one line that says what is wrong, where, and what to do.
 
-    The command line prints the text alone and exits with status 2; every other exception is a bug of ours.
+    The command line prints the message without a traceback and exits with status 2. Every other exception is a bug.
     """
 
 

@@ -28,7 +28,14 @@ FORMAT = 1  # raise it when the files of a stage change their meaning, so that o
 
 
 def canonical_json(value: Any) -> str:
-    """The same text for equal values: sorted keys, no white space; raises TypeError on a value that JSON lacks."""
+    """JSON text that is equal for equal values: sorted keys, no white space.
+
+    Raises:
+        TypeError: the value is not JSON-like.
+
+    >>> canonical_json({"b": [1, 2], "a": None})
+    '{"a":null,"b":[1,2]}'
+    """
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
 
 
@@ -65,7 +72,7 @@ def sha256_stream(arrays: Iterable[np.ndarray]) -> str:
 
 
 def sha256_texts(texts: Any) -> str:
-    """Hex digest over an iterable of strings; each one is preceded by its length, so the borders count."""
+    """Hex digest over an iterable of strings and their lengths, so that ["ab"] and ["a", "b"] differ."""
     digest = hashlib.sha256()
     for text in texts:
         raw = text.encode()

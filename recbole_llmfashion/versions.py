@@ -1,4 +1,4 @@
-"""The versions of what decides numbers, as results and run folders name them."""
+"""Versions of Python, this package and the libraries on which results depend."""
 
 import platform
 from importlib.metadata import version
@@ -19,6 +19,6 @@ _PACKAGES = (
 
 
 def versions() -> dict[str, str]:
-    """By package name; `python` and our own first."""
-    found = {"python": platform.python_version(), "recbole_llmfashion": __version__}
-    return found | {name: version(name) for name in _PACKAGES}
+    """Package name -> version; `python` and `recbole_llmfashion` come first."""
+    own = {"python": platform.python_version(), "recbole_llmfashion": __version__}
+    return own | {name: version(name) for name in _PACKAGES}

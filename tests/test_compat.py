@@ -9,11 +9,11 @@ import torch
 from recbole_llmfashion import compat
 
 
-def test_numpy_aliases_are_back():
+def test_numpy_aliases():
     assert np.float_ is np.float64 and np.complex_ is np.complex128 and np.unicode_ is np.str_
 
 
-def test_own_checkpoint_is_read_and_nothing_stays_open(tmp_path, monkeypatch):
+def test_own_checkpoint(tmp_path, monkeypatch):
     monkeypatch.delenv("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", raising=False)
     torch.save({"config": compat._NoWriter}, tmp_path / "c.pth")
     with pytest.raises(Exception, match=r"[Ww]eights"):
@@ -25,7 +25,7 @@ def test_own_checkpoint_is_read_and_nothing_stays_open(tmp_path, monkeypatch):
         torch.load(tmp_path / "c.pth")
 
 
-def test_command_line_comes_back(monkeypatch):
+def test_command_line_hidden(monkeypatch):
     monkeypatch.setattr(sys, "argv", ["a", "--b=c"])
     with pytest.raises(RuntimeError), compat.command_line_hidden():
         assert sys.argv == ["a"]
@@ -33,7 +33,7 @@ def test_command_line_comes_back(monkeypatch):
     assert sys.argv == ["a", "--b=c"]
 
 
-def test_no_folder_is_made_unasked(tmp_path, monkeypatch):
+def test_no_tensorboard_folder(tmp_path, monkeypatch):
     import recbole.trainer.trainer as module
 
     monkeypatch.chdir(tmp_path)
@@ -42,14 +42,14 @@ def test_no_folder_is_made_unasked(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_anomaly_mode_which_recbole_switches_on_is_off():
+def test_anomaly_mode_off():
     import recbole.model.sequential_recommender.sine as sine
 
     importlib.reload(sine)
-    assert torch.is_anomaly_enabled()  # the trap itself: gone upstream once this fails
+    assert torch.is_anomaly_enabled()  # when this fails, RecBole has fixed it and the workaround can go
     compat.anomaly_mode_off()
     assert not torch.is_anomaly_enabled()
 
 
-def test_recboles_quick_start_is_never_imported():
-    assert "recbole.quick_start" not in sys.modules  # it alone pulls in ray
+def test_recboles_quick_start_is_not_imported():
+    assert "recbole.quick_start" not in sys.modules  # it imports ray

@@ -23,7 +23,7 @@ from recbole_llmfashion.stage_store import (
 )
 
 
-def test_built_once_and_found_again(tmp_path):
+def test_get_builds_a_stage_once(tmp_path):
     calls, seen = [], []
 
     def build(folder):
@@ -40,7 +40,7 @@ def test_built_once_and_found_again(tmp_path):
     assert [(name, reused) for name, _, reused in seen] == [("title", False), ("title", True), ("title", False)]
 
 
-def test_a_stage_that_breaks_leaves_nothing(tmp_path):
+def test_a_stage_that_raises_leaves_nothing(tmp_path):
     store = StageStore(tmp_path)
 
     def broken(folder):
@@ -53,16 +53,16 @@ def test_a_stage_that_breaks_leaves_nothing(tmp_path):
     assert store.get("core", {}, lambda folder: None).is_dir()
 
 
-def test_a_folder_without_manifest_is_no_stage(tmp_path):
+def test_a_folder_without_manifest_is_replaced(tmp_path):
     store = StageStore(tmp_path)
-    half = store.path("core", {})
-    half.mkdir(parents=True)
-    (half / "junk").write_text("x")
-    made = store.get("core", {}, lambda folder: (folder / "whole").write_text("x"))
-    assert made == half and not (half / "junk").exists() and (half / "whole").exists()
+    folder = store.path("core", {})
+    folder.mkdir(parents=True)
+    (folder / "junk").write_text("x")
+    stage = store.get("core", {}, lambda folder: (folder / "whole").write_text("x"))
+    assert stage == folder and not (folder / "junk").exists() and (folder / "whole").exists()
 
 
-def test_another_run_was_faster(tmp_path):
+def test_another_process_was_faster(tmp_path):
     store = StageStore(tmp_path)
 
     def build(folder):
@@ -74,7 +74,7 @@ def test_another_run_was_faster(tmp_path):
     assert (store.get("core", {}, build) / "theirs").exists()
 
 
-def test_who_wants_the_same_stage_at_once_makes_it_once(tmp_path):
+def test_concurrent_callers_build_a_stage_once(tmp_path):
     built, reused, barrier = [], [], threading.Barrier(4)
 
     def build(folder):
@@ -95,8 +95,8 @@ def test_who_wants_the_same_stage_at_once_makes_it_once(tmp_path):
     assert len(built) == 1 and sorted(reused) == [False, True, True, True]
 
 
-def test_a_dead_holder_keeps_no_lock(tmp_path):
-    """A process is killed while it builds; the next one builds at once, and the half stage is gone."""
+def test_a_killed_process_releases_its_lock(tmp_path):
+    """A process is killed while it builds; the next one builds at once, and the incomplete stage is removed."""
     script = (
         "import sys, time; from pathlib import Path; from recbole_llmfashion.stage_store import StageStore\n"
         "def build(folder): (folder / 'half').write_text('x'); print('building', flush=True); time.sleep(600)\n"
@@ -107,31 +107,37 @@ def test_a_dead_holder_keeps_no_lock(tmp_path):
     assert holder.stdout.readline() == b"building\n"
     os.kill(holder.pid, signal.SIGKILL)
     holder.wait()
-    made = StageStore(tmp_path).get("title", {}, lambda folder: (folder / "whole").write_text("x"))
-    assert sorted(path.name for path in made.iterdir()) == ["stage.json", "whole"]
-    assert sorted(path.name for path in tmp_path.iterdir()) == [".locks", made.name]
+    stage = StageStore(tmp_path).get("title", {}, lambda folder: (folder / "whole").write_text("x"))
+    assert sorted(path.name for path in stage.iterdir()) == ["stage.json", "whole"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".locks", stage.name]
 
 
-def test_has_builds_nothing(tmp_path):
+def test_has(tmp_path):
     store = StageStore(tmp_path)
     assert not store.has("title", {"a": 1}) and list(tmp_path.iterdir()) == []
     store.get("title", {"a": 1}, lambda folder: None)
     assert store.has("title", {"a": 1}) and not store.has("title", {"a": 2})
 
 
-def test_digests_tell_borders_shapes_and_types():
+def test_digests_depend_on_lengths_shapes_and_types():
     assert sha256_texts(["ab", "c"]) != sha256_texts(["a", "bc"])
     assert sha256_arrays(np.zeros((2, 3))) != sha256_arrays(np.zeros((3, 2)))
     assert sha256_arrays(np.zeros(2, np.int32)) != sha256_arrays(np.zeros(2, np.float32))
     assert sha256_arrays(np.arange(6)[::2]) == sha256_arrays(np.array([0, 2, 4]))
 
 
-def test_seeds_are_fixed_by_seed_and_stage():
-    assert stage_seed(1, "title") == stage_seed(1, "title")
-    assert len({stage_seed(s, n) for s in (1, 2) for n in ("title", "clip")}) == 4
+def test_names_of_stages_do_not_change():
+    assert stage_seed(2020, "title") == 1606859893
+    assert StageStore(Path("stages")).path("title", {"a": 1, "b": [1.5, None]}).name == "title-f825284181ff6cc1"
+    assert sha256_texts(["ab", "c"])[:16] == "43ee655579de01ca"
+    assert sha256_arrays(np.arange(3, dtype=np.int64), np.ones((1, 2), np.float32))[:16] == "02e2b634480f7ed3"
 
 
-def test_a_backbone_is_its_weights_and_not_the_seconds_it_took(tmp_path):
+def test_stage_seed_depends_on_seed_and_stage():
+    assert len({stage_seed(seed, name) for seed in (1, 2) for name in ("title", "clip")}) == 4
+
+
+def test_identity_of_a_backbone_is_its_weights(tmp_path):
     for name, seconds in (("a", 1.0), ("b", 2.0)):
         (tmp_path / name).mkdir()
         (tmp_path / name / "model.safetensors").write_bytes(b"weights")
@@ -141,7 +147,7 @@ def test_a_backbone_is_its_weights_and_not_the_seconds_it_took(tmp_path):
     assert _identity(str(tmp_path / "a")) != _identity(str(tmp_path / "b"))
 
 
-def test_what_a_stage_saves_of_itself_goes_when_it_is_whole(tmp_path):
+def test_progress_of_a_running_stage_is_removed_when_it_is_complete(tmp_path):
     store = StageStore(tmp_path)
     running = store.running("adapter", {"a": 1})
     assert running.parent == tmp_path / ".running" and running != store.running("adapter", {"a": 2})

@@ -1,1 +1,1 @@
-"""Atomic files to clean rows to a user's timeline."""
+"""Datasets: atomic files, the train/valid/test split, users' timelines and RecBole's loaders over them."""

@@ -1,9 +1,8 @@
-"""The rows of every model (docs/method.md): RecBole's SequentialDataset with our reading, our ids and our split.
+"""RecBole's SequentialDataset with this package's file reader, item ids and split (docs/method.md).
 
-Five things differ from RecBole's class, each by one hook: the files are read as text that survives (`_load_data`),
-internal item ids follow `.item` (`_get_remap_list`), each row learns how much of its user's timeline lies before it
-(`data_augmentation`), its sequence is cut out when it is read (`join`), and the split is our own
-(`_split_index_by_leave_one_out`). It knows no prompt and no model.
+Five methods of RecBole's class are overridden: `_load_data` reads the files without changing any text,
+`_get_remap_list` makes internal item ids follow `.item`, `data_augmentation` adds to each row the length of its user's
+history, `join` cuts a row's sequence out when the row is read, and `_split_index_by_leave_one_out` applies the split.
 """
 
 from collections.abc import Iterator
@@ -27,21 +26,23 @@ from recbole_llmfashion.data.tie_breaking import tie_rank
 from recbole_llmfashion.data.timeline import Timeline
 from recbole_llmfashion.errors import UserError
 
-HISTORY_LENGTH = "history_length"  # events of the user's timeline before the row's target
-TARGET_PURCHASE = "target_purchase"  # 1 where the row's target is a purchase
+HISTORY_LENGTH = "history_length"  # number of events in the user's timeline before the row's target
+TARGET_PURCHASE = "target_purchase"  # 1 if the row's target is a purchase
 RECOMMEND_TIME = "recommend_time"  # whole seconds, int64: RecBole's own timestamp is a float32
-SPLIT_CODE = "split_code"  # the row's part, as data/split.py names them
-HISTORY_END = "history_end"  # where the row's target stands in the log
-ORDER_ONLY_BELOW = 1e8  # timestamps below 1973 are an order, not a date
+SPLIT_CODE = "split_code"  # the row's part of the split: TRAIN, VALID, .. of data/split.py
+HISTORY_END = "history_end"  # index of the row's target in the log
+ORDER_ONLY_BELOW = 1e8  # timestamps below 1973 give an order, not a date
 
 
 class LLMFashionRecDataset(SequentialDataset):
-    """The dataset of every model in a run, so that all share their (user, target) rows.
+    """The dataset of every model in a run, so that all models share their (user, target) rows.
 
     Attributes:
-        catalogue, timeline, search_log: what the prompts are made of.
-        left_out: users that could not be used, by reason.
-        has_dates: False where timestamps only give an order.
+        catalogue: the items.
+        timeline: every user's events.
+        search_log: every user's searches.
+        left_out: reason -> number of users that were left out for it.
+        has_dates: False if timestamps only give an order.
     """
 
     catalogue: Catalogue
@@ -67,7 +68,7 @@ class LLMFashionRecDataset(SequentialDataset):
         self.field2bucketnum[self.time_field] = 2
 
     def _usable(self, folder: AtomicFolder) -> pd.DataFrame:
-        """The item actions that stay after the click filter; users with fewer than two are counted and left out."""
+        """The item actions after the click filter; users with fewer than two are counted and left out."""
         events = folder.interactions
         users = pd.factorize(events["user_id"])[0]
         purchase = (events["action"] == "purchase").to_numpy()
@@ -86,11 +87,11 @@ class LLMFashionRecDataset(SequentialDataset):
         self.clicks_filtered = int((~keep).sum())
         events = events[keep & ~short[users]].reset_index(drop=True)
         if not len(events):
-            raise UserError(f"{folder.path}: no user with two item actions and a purchase is left; nothing to train on")
+            raise UserError(f"{folder.path}: no user has two item actions and a purchase; nothing to train on")
         return events
 
     def _split(self, users: np.ndarray, purchase: np.ndarray, times: np.ndarray) -> np.ndarray:
-        """The part of each row, by split_by."""
+        """Split code of each item action, by the key `split_by`."""
         split_by = self.config["split_by"]
         if split_by == "user":
             return split.split_codes(users, purchase)
@@ -100,16 +101,18 @@ class LLMFashionRecDataset(SequentialDataset):
         if len(shares) != 2 or not 0 < shares[0] < shares[1] < 1:
             raise UserError(f"time_split: expected two shares, 0 < first < second < 1, found {shares}")
         if len(times) and float(times.min()) < ORDER_ONLY_BELOW:
-            raise UserError(f"split_by: {self.dataset_path} knows an order and no dates; a time split needs dates")
+            raise UserError(
+                f"split_by: expected timestamps that are dates, found an order only in {self.dataset_path}; use user"
+            )
         return split.time_split_codes(users, purchase, times, (shares[0], shares[1]))
 
     def _get_remap_list(self, field_list: np.ndarray) -> list[Any]:
-        """`.item` first, so that internal item id = catalogue position + 1 for every model."""
+        """RecBole's list with `.item` first, so that internal item id = catalogue position + 1."""
         remap = super()._get_remap_list(field_list)
         return sorted(remap, key=lambda entry: entry[0] is not self.item_feat)
 
     def data_augmentation(self) -> None:
-        """RecBole's rows, and for each what the prompt builder may know: the length of the history before it."""
+        """RecBole's rows with history length, target type, time and split code added to each."""
         self._build_timeline()
         self._aug_presets()
         self.sort(by=[self.uid_field, self.time_field], ascending=True)
@@ -117,8 +120,8 @@ class LLMFashionRecDataset(SequentialDataset):
         if not np.array_equal(log[self.iid_field].numpy(), self._items + 1):
             raise AssertionError("RecBole's rows are not in the order of .inter")
         suffix = self.config["LIST_SUFFIX"]
-        listed = {f"{name}{suffix}": log[name] for name in log.columns if name != self.uid_field}
-        self._sequences = Sequences(listed, self.max_item_list_len)
+        lists = {f"{name}{suffix}": log[name] for name in log.columns if name != self.uid_field}
+        self._sequences = Sequences(lists, self.max_item_list_len)
         rows, lengths = row_ends(log[self.uid_field].numpy(), self.max_item_list_len)
         seconds = np.floor(self._events["timestamp"].to_numpy(np.float64)).astype(np.int64)
         columns = {
@@ -129,18 +132,18 @@ class LLMFashionRecDataset(SequentialDataset):
             RECOMMEND_TIME: seconds[rows],
             SPLIT_CODE: self._codes[rows].astype(np.int64),
         }
-        at = torch.from_numpy(rows)
-        kept = {name: log[name][at] for name in log.columns}
-        self.inter_feat = Interaction(kept | {name: torch.from_numpy(column) for name, column in columns.items()})
+        index = torch.from_numpy(rows)
+        own = {name: log[name][index] for name in log.columns}
+        self.inter_feat = Interaction(own | {name: torch.from_numpy(column) for name, column in columns.items()})
 
     def join(self, df: Interaction) -> Interaction:
-        """RecBole's, with the rows' sequences."""
+        """RecBole's method, with the rows' sequences added."""
         if HISTORY_END in df:
             df.update(Interaction(self._sequences.cut(df[HISTORY_END], df[self.item_list_length_field])))
         return super().join(df)
 
     def model_inputs(self) -> Iterator[tuple[str, np.ndarray]]:
-        """What a model sees of the rows, one column after the other by name, the sequences among them."""
+        """Yield (column name, values) of everything a model reads from the rows, sequences included, sorted by name."""
         feat: Any = self.inter_feat
         for name in sorted({*feat.columns, *self._sequences.names} - {HISTORY_END}):
             if name in feat:
@@ -148,13 +151,17 @@ class LLMFashionRecDataset(SequentialDataset):
             else:
                 yield name, self._sequences.column(name, feat[HISTORY_END], feat[self.item_list_length_field]).numpy()
 
-    def replace_items(self, stands_for: torch.Tensor) -> "LLMFashionRecDataset":
-        """The same rows with each item i, in histories and as target, become stands_for[i]; int64 [items]."""
+    def replace_items(self, replacement: torch.Tensor) -> "LLMFashionRecDataset":
+        """A copy of the dataset in which every item i, in histories and as target, is replaced.
+
+        Args:
+            replacement: [items] int64, internal id -> internal id.
+        """
         feat: Any = self.inter_feat
         columns = {name: feat[name] for name in feat.columns}
-        columns[self.iid_field] = stands_for[columns[self.iid_field]]
+        columns[self.iid_field] = replacement[columns[self.iid_field]]
         other: LLMFashionRecDataset = self.copy(Interaction(columns))
-        other._sequences = self._sequences.renamed({f"{self.iid_field}{self.config['LIST_SUFFIX']}": stands_for})
+        other._sequences = self._sequences.renamed({f"{self.iid_field}{self.config['LIST_SUFFIX']}": replacement})
         return other
 
     def _build_timeline(self) -> None:
@@ -167,7 +174,7 @@ class LLMFashionRecDataset(SequentialDataset):
         self._codes = self._split(users, self._purchase, times)
         share = self.config["train_share"]
         if not 0 < share <= 1:
-            raise UserError(f"train_share: expected a number above 0, up to 1, found {share}")
+            raise UserError(f"train_share: expected a number above 0 and at most 1, found {share}")
         if share < 1:
             tokens = self.field2id_token[self.uid_field]
             self._codes = split.keep_share(users, self._codes, tie_rank([str(token) for token in tokens]), share)
@@ -178,27 +185,27 @@ class LLMFashionRecDataset(SequentialDataset):
         self.timeline = Timeline(users, self._items, self._purchase, times, self.search_log, self.user_num)
         window = float(self.config["search_attribution_hours"]) * 3600
         searches = self.search_log.attribute(users, times, window)
-        # a row's prefix is part of the training log too, so a user's first action counts where the user trains at all
+        # the first action of a user with training rows is in their prefix, so it belongs to the training log too
         in_training = train | ((self._codes == split.NO_ROW) & (last_time[users] > -np.inf))
         self.training_actions = pd.DataFrame(
             {"user": users, "item": self._items, "purchase": self._purchase, "search": searches}
         )[in_training]
 
     def _split_index_by_leave_one_out(self, grouped_index: Any, leave_one_num: int) -> list[np.ndarray]:
-        """Train, valid, test as docs/method.md has them, in RecBole's own order of rows."""
+        """Row indices of train, valid and test by the split of docs/method.md, in RecBole's order of rows."""
         codes = self.inter_feat[SPLIT_CODE].numpy()
-        bought = self.inter_feat[TARGET_PURCHASE].numpy()
+        is_purchase = self.inter_feat[TARGET_PURCHASE].numpy()
         rows = np.concatenate([np.zeros(0, np.int64), *grouped_index])
-        taken = codes[rows]
+        row_codes = codes[rows]
         if self.config["train_targets"] == "purchase":
-            taken = np.where((taken == split.TRAIN) & (bought[rows] == 0), split.DROPPED, taken)
-        parts = [rows[taken == part] for part in (split.TRAIN, split.VALID, split.TEST)]
+            row_codes = np.where((row_codes == split.TRAIN) & (is_purchase[rows] == 0), split.DROPPED, row_codes)
+        parts = [rows[row_codes == part] for part in (split.TRAIN, split.VALID, split.TEST)]
         self.rows_dropped = len(codes) - sum(map(len, parts))
         if not len(parts[split.TRAIN]):
-            raise UserError(f"{self.dataset_path}: no training row is left (users need three item actions); add data")
+            raise UserError(f"{self.dataset_path}: no training rows (a user needs three item actions); add data")
         if not len(parts[split.TEST]):
-            raise UserError(f"{self.dataset_path}: no user has a test row; move time_split or add data")
-        clicks = 1 - bought[parts[split.TRAIN]].mean()
+            raise UserError(f"{self.dataset_path}: no test rows; change time_split or add data")
+        clicks = 1 - is_purchase[parts[split.TRAIN]].mean()
         getLogger(__name__).info(
             f"rows for {self.config['model']}: train {len(parts[0])} ({clicks:.1%} click targets), "
             f"valid {len(parts[1])}, test {len(parts[2])}; "
@@ -207,5 +214,5 @@ class LLMFashionRecDataset(SequentialDataset):
         return parts
 
     def popularity(self) -> np.ndarray:
-        """[N] actions of the training part by catalogue position."""
+        """[N] number of training actions of each item, by catalogue position."""
         return np.bincount(self.training_actions["item"].to_numpy(), minlength=len(self.catalogue))

@@ -1,4 +1,4 @@
-"""A dataset with RecBole's loaders over docs/method.md's split."""
+"""RecBole's loaders over the split of docs/method.md."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,16 +26,20 @@ class Loaders:
 
 
 def stage_root(config: Config) -> Path:
-    """Where every run on the config's dataset keeps its stages: saved/<dataset>/stages, below checkpoint_dir."""
+    """Folder of the dataset's stages, shared by all its runs: <checkpoint_dir>/<dataset>/stages."""
     return Path(config["checkpoint_dir"]) / config["dataset"] / "stages"
 
 
 def make_loaders(config: Config) -> Loaders:
-    """The rows of docs/method.md's split behind RecBole's own loaders."""
+    """Load the dataset, split it and build RecBole's loaders.
+
+    Raises:
+        UserError: the files break the format, a key has a bad value, or a part of the split is empty.
+    """
     init_seed(config["seed"], config["reproducibility"])
     dataset = LLMFashionRecDataset(config)
     if max(config["topk"]) > len(dataset.catalogue):
-        raise UserError(f"topk: {max(config['topk'])} is more than the {len(dataset.catalogue)} items; lower it")
+        raise UserError(f"topk: {max(config['topk'])} is more than the {len(dataset.catalogue)} items; lower topk")
     parts = dataset.build()
     samplers = create_samplers(config, dataset, parts)
     train = TrainDataLoader(config, parts[0], samplers[0], shuffle=config["shuffle"])
@@ -44,5 +48,5 @@ def make_loaders(config: Config) -> Loaders:
 
 
 def rows_sha256(loader: Any) -> str:
-    """Digest of a loader's rows as its model sees them."""
+    """SHA-256 over everything a model reads from a loader's rows."""
     return sha256_stream(values for _, values in loader._dataset.model_inputs())

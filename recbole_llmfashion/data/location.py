@@ -1,29 +1,30 @@
-"""Where a dataset's folder is. Needs neither RecBole nor pandas."""
+"""Finds a dataset's folder; imports neither RecBole nor pandas."""
 
 from pathlib import Path
 
 from recbole_llmfashion.errors import UserError, did_you_mean
 
+# categories of `recbole-llmfashion simulate`
 SIMULATED = ("luggage_bags", "footwear", "accessories_jewelry", "clothing", "electronics", "toys")
 
 
 def find_dataset(folder: Path, name: str) -> Path:
-    """Returns the folder of a dataset.
+    """Return the folder of a dataset.
 
     Args:
         folder: <data_path>/<name>.
         name: the dataset's name.
 
     Raises:
-        UserError: there is no such folder; the message names the nearest dataset, or the command that simulates it.
+        UserError: there is no such folder; the message names the command that creates it, or the nearest dataset.
     """
     if folder.is_dir():
         return folder
     if name in SIMULATED:
         command = f"recbole-llmfashion simulate --category {name} --users 2000 --seed 1 --out {folder}"
-        raise UserError(f"--dataset: {folder} is not there; make it with: {command}")
+        raise UserError(f"--dataset: no folder {folder}; create it with: {command}")
     root = folder.parent
     present = sorted(path.name for path in root.iterdir() if path.is_dir()) if root.is_dir() else []
-    content = f"{root} holds: {', '.join(present) or 'nothing'}"
+    content = f"{root} contains: {', '.join(present) or 'nothing'}"
     hint = did_you_mean(name, present, did_you_mean(name, SIMULATED, content))
     raise UserError(f"--dataset: unknown dataset '{name}'; {hint}")

@@ -1,7 +1,6 @@
-"""A user's searches by internal ids: what was typed, what was shown, and which search an item action belongs to.
+"""Users' searches by internal ids: queries, results, and the search to which an item action is attributed.
 
-Times are float64 throughout: RecBole's float32 tensors merge events that lie seconds apart. The log knows no split; it
-is told which of its events belong to training.
+Times are float64 throughout, because RecBole's float32 tensors merge events that are seconds apart.
 """
 
 from dataclasses import dataclass
@@ -14,15 +13,16 @@ from recbole_llmfashion.data.catalogue import Catalogue
 
 @dataclass(frozen=True)
 class SearchLog:
-    """Searches in file order, one user's together, times not decreasing within a user.
+    """Searches grouped by user, in order of time within a user.
 
     Args:
         users: [S] internal user ids, from 1.
         times: [S] float64 seconds.
-        query_index: [S] into `queries`.
+        query_index: [S] index into `queries`.
         queries: distinct query texts as typed.
-        result_ptr, result_items: CSR over searches: catalogue positions shown, by organic position.
-        training: [S] bool, strictly earlier than the user's last training target.
+        result_ptr, result_items: the results in CSR form: catalogue positions in the order in which they were shown;
+            those of search s are result_items[result_ptr[s]:result_ptr[s + 1]].
+        training: [S] bool, True if the search is strictly earlier than its user's last training target.
     """
 
     users: np.ndarray
@@ -40,12 +40,13 @@ class SearchLog:
     def from_frame(
         cls, searches: pd.DataFrame, user_ids: dict[str, int], catalogue: Catalogue, last_training_time: np.ndarray
     ) -> "SearchLog":
-        """From the `.search` frame.
+        """Build from the `.search` frame.
 
         Args:
             searches: columns user_id, timestamp, query, results.
-            user_ids: token to internal id; searches of others are left out.
-            last_training_time: [users + 1] float64 time of each user's last training target, -inf where none.
+            user_ids: user token -> internal id; searches of other users are left out.
+            catalogue: the items.
+            last_training_time: [users + 1] float64 time of each user's last training target, -inf if there is none.
         """
         frame = searches[searches["user_id"].isin(user_ids)]
         users = frame["user_id"].map(user_ids).to_numpy(np.int64)
@@ -55,7 +56,7 @@ class SearchLog:
         query_index, queries = pd.factorize(frame["query"])
         results = frame["results"].str.split()
         counts = results.str.len().to_numpy(np.int64) if len(frame) else np.zeros(0, np.int64)
-        tokens = pd.Series([token for shown in results for token in shown], dtype=object)
+        tokens = pd.Series([token for row in results for token in row], dtype=object)
         return cls(
             users=users,
             times=times,
@@ -67,26 +68,43 @@ class SearchLog:
         )
 
     def results(self, search: int) -> np.ndarray:
-        """Catalogue positions shown for one search, best position first."""
+        """Catalogue positions of one search's results, in the order in which they were shown."""
         return self.result_items[self.result_ptr[search] : self.result_ptr[search + 1]]
 
     def earlier(self, users: np.ndarray, times: np.ndarray) -> np.ndarray:
-        """[n] how many searches of each user are strictly earlier than each time."""
+        """Number of searches of users[i] that are strictly earlier than times[i].
+
+        Args:
+            users: [n] int64 internal user ids.
+            times: [n] float64 seconds.
+
+        Returns:
+            [n] int64.
+        """
         if not len(self):
             return np.zeros(len(users), np.int64)
-        # one sorted axis for all users: rank times globally, then count within (user, time rank)
+        # one sorted axis for all users: rank the times globally, then search among (user, time rank)
         ranks = np.unique(np.r_[self.times, times], return_inverse=True)[1]
         width = int(ranks.max()) + 1
-        own = self.users * width + ranks[: len(self)]
-        asked = users * width + ranks[len(self) :]
-        return np.searchsorted(own, asked, side="left") - np.searchsorted(own, users * width, side="left")
+        keys = self.users * width + ranks[: len(self)]
+        wanted = users * width + ranks[len(self) :]
+        return np.searchsorted(keys, wanted, side="left") - np.searchsorted(keys, users * width, side="left")
 
     def attribute(self, users: np.ndarray, times: np.ndarray, window: float) -> np.ndarray:
-        """[n] the latest strictly earlier search of the same user, at most `window` seconds before; -1 where none."""
+        """The search to which each item action belongs: the user's latest strictly earlier one within the window.
+
+        Args:
+            users: [n] int64 internal user ids.
+            times: [n] float64 seconds.
+            window: longest time between search and action, in seconds.
+
+        Returns:
+            [n] int64 index into the log, -1 if there is none.
+        """
         if not len(self):
             return np.full(len(users), -1, np.int64)
         count = self.earlier(users, times)
         first = np.searchsorted(self.users, users, side="left")
         latest = first + count - 1
-        near = (count > 0) & (times - self.times[np.maximum(latest, 0)] <= window)
-        return np.where(near, latest, -1)
+        in_window = (count > 0) & (times - self.times[np.maximum(latest, 0)] <= window)
+        return np.where(in_window, latest, -1)

@@ -1,8 +1,9 @@
-"""docs/method.md's split: which row of a user is test, valid, train, or none of these.
+"""The train/valid/test split of docs/method.md.
 
-A row is RecBole's (prefix -> next item): every item action of a user but the first. On purchase-only data with at least
-four item actions a user, this is RecBole's `LS: valid_and_test`; of shorter users RecBole keeps the second row (three
-actions) or the only one (two actions) for training, while here the final purchase is always a test row.
+A row is RecBole's (prefix -> next item): every item action of a user except the first is the target of one row. On
+purchase-only data with at least four item actions per user the split equals RecBole's `LS: valid_and_test`. For shorter
+users RecBole keeps the second row (three actions) or the only row (two actions) for training; here the final purchase
+is always a test row.
 """
 
 import numpy as np
@@ -12,23 +13,32 @@ TRAIN, VALID, TEST, DROPPED, NO_ROW = 0, 1, 2, -1, -2
 
 
 def user_starts(users: np.ndarray) -> np.ndarray:
-    """Positions at which a new user begins in a grouped [n] array."""
+    """Indices at which a new user begins in an [n] array that is grouped by user.
+
+    >>> user_starts(np.array([7, 7, 3, 5, 5])).tolist()
+    [0, 2, 3]
+    """
     return np.flatnonzero(np.r_[True, users[1:] != users[:-1]]) if len(users) else np.zeros(0, np.int64)
 
 
 def split_codes(users: np.ndarray, purchase: np.ndarray) -> np.ndarray:
-    """The part of each item action's row.
+    """Leave-one-out split of the rows whose targets are the item actions.
 
-    Test: the row of the user's final action, a purchase. Valid: the row of the purchase before it, if it has one.
-    Train: the rows before the valid row, or before the test row where there is no valid one. Rows between valid and
-    test are dropped.
+    Test: the row of the user's final action, a purchase. Valid: the row of the purchase before it, if there is one.
+    Train: the rows before the valid row, or before the test row if there is no valid row. Rows between valid and test
+    are dropped.
 
     Args:
-        users: [n] int, one user's actions together.
-        purchase: [n] bool; each user's last action is one.
+        users: [n] int, grouped by user.
+        purchase: [n] bool, True for purchases, False for clicks; each user's last action must be a purchase.
 
     Returns:
-        [n] int8 of TRAIN, VALID, TEST, DROPPED, and NO_ROW for each user's first action.
+        [n] int8: TRAIN 0, VALID 1, TEST 2, DROPPED -1, and NO_ROW -2 for each user's first action.
+
+    >>> users = np.array([1, 1, 1, 1, 1, 2, 2])
+    >>> purchase = np.array([False, False, True, False, True, False, True])
+    >>> split_codes(users, purchase).tolist()
+    [-2, 0, 1, -1, 2, -2, 2]
     """
     n = len(users)
     starts = user_starts(users)
@@ -36,12 +46,12 @@ def split_codes(users: np.ndarray, purchase: np.ndarray) -> np.ndarray:
     position = np.arange(n) - np.repeat(starts, lengths)
     last = np.repeat(starts + lengths - 1, lengths)
     is_test = np.arange(n) == last
-    # the latest purchase with a row before the test row, per user; -1 where there is none
+    # per user the latest purchase that has a row and precedes the test row, -1 if there is none
     candidate = np.where(purchase & ~is_test & (position > 0), position, -1)
-    valid_at = np.repeat(np.maximum.reduceat(candidate, starts) if n else candidate, lengths)
+    valid = np.repeat(np.maximum.reduceat(candidate, starts) if n else candidate, lengths)
     codes = np.full(n, TRAIN, np.int8)
-    codes[(valid_at >= 0) & (position > valid_at)] = DROPPED
-    codes[(valid_at >= 0) & (position == valid_at)] = VALID
+    codes[(valid >= 0) & (position > valid)] = DROPPED
+    codes[(valid >= 0) & (position == valid)] = VALID
     codes[is_test] = TEST
     codes[position == 0] = NO_ROW
     return codes
@@ -50,19 +60,24 @@ def split_codes(users: np.ndarray, purchase: np.ndarray) -> np.ndarray:
 def time_split_codes(
     users: np.ndarray, purchase: np.ndarray, times: np.ndarray, shares: tuple[float, float]
 ) -> np.ndarray:
-    """The part of each item action's row under a global time split (Ji et al., arXiv 2010.11060).
+    """Global time split of the rows (Ji et al., arXiv 2010.11060).
 
-    Two moments cut the log for everybody: the `shares` quantiles of the purchases' times. Train: rows before the
-    first. Valid: each user's last purchase from the first to before the second. Test: each user's final action, a
-    purchase, where it lies at or after the second. Everything else is dropped.
+    Two times, the `shares` quantiles of the purchases' timestamps, cut the log of all users. Train: rows before the
+    first. Valid: each user's last purchase at or after the first and before the second. Test: each user's final
+    action, a purchase, if it is at or after the second. All other rows are dropped.
 
     Args:
         users, purchase: as in `split_codes`.
         times: [n] float64 seconds.
-        shares: shares of the purchases before the first and before the second moment, 0 < first < second < 1.
+        shares: shares of the purchases before the first and before the second time, 0 < first < second < 1.
 
     Returns:
-        [n] int8, as `split_codes`.
+        [n] int8, codes as in `split_codes`.
+
+    >>> users = np.array([1, 1, 1, 2, 2])
+    >>> purchase = np.array([True, True, True, True, True])
+    >>> time_split_codes(users, purchase, np.array([0.0, 10.0, 30.0, 5.0, 40.0]), (0.4, 0.6)).tolist()
+    [-2, 1, 2, -2, 2]
     """
     n = len(users)
     if not n:
@@ -72,53 +87,69 @@ def time_split_codes(
     lengths = np.diff(np.r_[starts, n])
     position = np.arange(n) - np.repeat(starts, lengths)
     candidate = np.where(purchase & (times >= first) & (times < second) & (position > 0), position, -1)
-    valid_at = np.repeat(np.maximum.reduceat(candidate, starts), lengths)
+    valid = np.repeat(np.maximum.reduceat(candidate, starts), lengths)
     codes = np.full(n, DROPPED, np.int8)
     codes[times < first] = TRAIN
-    codes[(valid_at >= 0) & (position == valid_at)] = VALID
+    codes[(valid >= 0) & (position == valid)] = VALID
     codes[(position == np.repeat(lengths, lengths) - 1) & (times >= second)] = TEST
     codes[position == 0] = NO_ROW
     return codes
 
 
-def keep_share(users: np.ndarray, codes: np.ndarray, place: np.ndarray, share: float) -> np.ndarray:
-    """Codes in which only a share of the users who have training rows keep them; the rows of the others are dropped.
+def keep_share(users: np.ndarray, codes: np.ndarray, user_rank: np.ndarray, share: float) -> np.ndarray:
+    """Drop the training rows of all but a share of the users who have training rows.
 
-    The users are the first ones by `place`, at least one, so that a smaller share is a part of a larger one.
+    The users with the lowest `user_rank` keep their rows, at least one user. The users of a smaller share are a subset
+    of those of a larger one.
 
     Args:
         users: [n] int.
-        codes: [n] as above.
-        place: by user, the fixed order in which users are taken.
-        share: above 0, up to 1.
+        codes: [n] int8, as returned by `split_codes`.
+        user_rank: rank of each user, indexed by user id.
+        share: above 0, at most 1.
+
+    Returns:
+        [n] int8.
+
+    >>> codes = np.array([-2, 0, 2, -2, 0, 2], np.int8)
+    >>> keep_share(np.array([0, 0, 0, 1, 1, 1]), codes, user_rank=np.array([1, 0]), share=0.5).tolist()
+    [-2, -1, 2, -2, 0, 2]
     """
     training = np.unique(users[codes == TRAIN])
-    kept = training[np.argsort(place[training])][: max(1, int(np.ceil(share * len(training))))]
-    return np.where((codes == TRAIN) & ~np.isin(users, kept), np.int8(DROPPED), codes)
+    keep = training[np.argsort(user_rank[training])][: max(1, int(np.ceil(share * len(training))))]
+    return np.where((codes == TRAIN) & ~np.isin(users, keep), np.int8(DROPPED), codes)
 
 
 def click_filter_mask(
     users: np.ndarray, items: np.ndarray, purchase: np.ndarray, in_training: np.ndarray
 ) -> np.ndarray:
-    """Which actions stay: a click goes if the same user purchases the item in an action marked `in_training`.
+    """The paper's click filter: drop a click if the same user purchases the item in an action of `in_training`.
 
     Args:
         users, items: [n] int.
         purchase: [n] bool.
-        in_training: [n] bool; all True is the paper's filter, which looks into the future.
+        in_training: [n] bool, the purchases to look at; all True is the paper's filter, which looks into the future.
 
     Returns:
-        [n] bool, True = stays.
+        [n] bool, True for the actions to keep.
+
+    >>> users, items = np.array([1, 1, 1, 2]), np.array([5, 6, 5, 5])
+    >>> click_filter_mask(users, items, np.array([False, False, True, False]), np.ones(4, bool)).tolist()
+    [False, True, True, True]
     """
     if not len(users):
         return np.zeros(0, bool)
     pair = users.astype(np.int64) * (int(items.max()) + 1) + items
-    bought = np.unique(pair[purchase & in_training])
-    return purchase | ~np.isin(pair, bought)
+    purchased = np.unique(pair[purchase & in_training])
+    return purchase | ~np.isin(pair, purchased)
 
 
 def sequence_lengths(interactions: pd.DataFrame) -> np.ndarray:
-    """[users] item actions after the paper's click filter, in order of the users' first rows; at least 1 each."""
+    """[users] number of item actions after the paper's click filter, in the order of the users' first rows.
+
+    Args:
+        interactions: columns user_id, item_id, action.
+    """
     users = pd.factorize(interactions["user_id"])[0]
     items = pd.factorize(interactions["item_id"])[0]
     purchase = (interactions["action"] == "purchase").to_numpy()

@@ -1,7 +1,7 @@
-"""A user's events in order: item actions and searches, merged once, sliced ever after.
+"""A user's item actions and searches, merged in order of time.
 
-At equal times item actions stand before searches, so the events before an item action are exactly the actions before
-it and the searches strictly earlier than it. The timeline knows no text and no split.
+At equal times item actions come before searches, so the events before an item action are the actions before it and the
+searches strictly earlier than it.
 """
 
 from dataclasses import dataclass
@@ -18,8 +18,8 @@ class Events:
     """Consecutive events of one user.
 
     Args:
-        kind: [n] int8 of CLICK, PURCHASE, SEARCH.
-        ref: [n] int64, catalogue position of an item action, index into the search log of a search.
+        kind: [n] int8: CLICK, PURCHASE or SEARCH.
+        ref: [n] int64, catalogue position for an item action, index into the search log for a search.
         time: [n] float64 seconds.
     """
 
@@ -31,21 +31,29 @@ class Events:
         return len(self.kind)
 
     def last_search(self) -> int:
-        """Index into the search log of the latest search, -1 where there is none."""
-        found = np.flatnonzero(self.kind == SEARCH)
-        return int(self.ref[found[-1]]) if len(found) else -1
+        """Index into the search log of the latest search, -1 if there is none.
+
+        >>> kind = np.array([SEARCH, SEARCH, CLICK], np.int8)
+        >>> Events(kind, ref=np.array([7, 8, 0]), time=np.array([1.0, 2.0, 3.0])).last_search()
+        8
+        """
+        searches = np.flatnonzero(self.kind == SEARCH)
+        return int(self.ref[searches[-1]]) if len(searches) else -1
 
 
 class Timeline:
-    """All users' events, in one array each.
+    """All users' events, sorted by user and time.
 
     Args:
-        users: [n] internal user ids of the item actions, grouped, from 1.
+        users: [n] internal user ids of the item actions, from 1, grouped by user.
         items: [n] catalogue positions.
         purchase: [n] bool.
-        times: [n] float64.
-        searches: the same users' searches.
-        n_users: internal ids are below this.
+        times: [n] float64 seconds.
+        searches: searches of the same users.
+        n_users: upper bound of the internal user ids, exclusive.
+
+    Attributes:
+        length_before: [n] number of events of the same user before each item action.
     """
 
     def __init__(
@@ -66,11 +74,11 @@ class Timeline:
         self._ref = np.r_[items, np.arange(len(searches))].astype(np.int64)[order]
         self._time = all_times[order]
         self._start = np.searchsorted(all_users[order], np.arange(n_users + 1))
-        place = np.empty(len(order), np.int64)
-        place[order] = np.arange(len(order))
-        self.length_before = place[: len(users)] - self._start[users]  # events before each item action
+        rank = np.empty(len(order), np.int64)
+        rank[order] = np.arange(len(order))
+        self.length_before = rank[: len(users)] - self._start[users]
 
     def events(self, user: int, length: int) -> Events:
-        """The first `length` events of a user: what is known when the next one is predicted."""
+        """The first `length` events of a user: the history from which the next event is predicted."""
         rows = slice(int(self._start[user]), int(self._start[user]) + length)
         return Events(self._kind[rows], self._ref[rows], self._time[rows])

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from recbole_llmfashion.data.atomic.folder import AtomicError, AtomicFolder, scan_folder
-from recbole_llmfashion.data.atomic.row_order import order_breaches
+from recbole_llmfashion.data.atomic.row_order import order_errors
 from recbole_llmfashion.dataset_tools.clean import clean
 from recbole_llmfashion.errors import UserError
 
@@ -33,7 +33,7 @@ def validate(path: Path, limit: int = 20, show_progress: bool = False) -> Valida
     if folder is None:
         listed = _shorten(found, limit)
         return Validation(listed, len(found) - len(listed), [])
-    found += order_breaches(folder.path, folder.name, folder.interactions, folder.searches)
+    found += order_errors(folder.path, folder.name, folder.interactions, folder.searches)
     return Validation(found, 0, _counts(folder))
 
 

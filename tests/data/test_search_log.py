@@ -1,11 +1,8 @@
 import numpy as np
 import pandas as pd
-from hypothesis import given
-from hypothesis import strategies as st
 
 from recbole_llmfashion.data.catalogue import Catalogue
 from recbole_llmfashion.data.search_log import SearchLog
-from recbole_llmfashion.data.timeline import CLICK, PURCHASE, SEARCH, Timeline
 
 CATALOGUE = Catalogue(("a", "b", "c"), ("A", "B", "C"), {})
 
@@ -17,14 +14,14 @@ def make_log(rows, last_training=None):
     return SearchLog.from_frame(frame, users, CATALOGUE, np.array(last_training or [-np.inf, 1e9, 1e9]))
 
 
-def test_ids_results_and_unknown_users():
+def test_from_frame():
     log = make_log([("u1", 1.0, "x", "c a"), ("gone", 1.0, "x", "a"), ("u2", 2.0, "y", ""), ("u2", 3.0, "x", "b")])
     assert log.users.tolist() == [1, 2, 2]
     assert [log.queries[i] for i in log.query_index] == ["x", "y", "x"]
     assert [log.results(i).tolist() for i in range(3)] == [[2, 0], [], [1]]
 
 
-def test_training_is_strictly_before_the_last_training_target():
+def test_training_searches_are_strictly_before_the_last_training_target():
     log = make_log([("u1", 1.0, "x", ""), ("u1", 2.0, "x", ""), ("u2", 1.0, "x", "")], [-np.inf, 2.0, -np.inf])
     assert log.training.tolist() == [True, False, False]
 
@@ -38,40 +35,14 @@ def test_earlier_is_strict_and_in_float64():
     assert np.float32(base) == np.float32(base + 20)  # the trap itself
 
 
-def test_attribution_takes_the_latest_within_the_window():
+def test_attribute_takes_the_latest_search_in_the_window():
     log = make_log([("u1", 0.0, "x", ""), ("u1", 10.0, "y", ""), ("u2", 0.0, "z", "")])
     users = np.array([1, 1, 1, 2, 2])
     times = np.array([5.0, 11.0, 200.0, 0.0, 100.0])
     assert log.attribute(users, times, 100.0).tolist() == [0, 1, -1, -1, 2]
 
 
-def test_a_log_without_searches():
+def test_empty_log():
     log = make_log([])
     assert log.earlier(np.array([1]), np.array([5.0])).tolist() == [0]
     assert log.attribute(np.array([1]), np.array([5.0]), 10.0).tolist() == [-1]
-
-
-@given(st.lists(st.integers(0, 6), max_size=8), st.lists(st.integers(0, 6), min_size=1, max_size=8))
-def test_timeline_prefix_is_earlier_actions_and_strictly_earlier_searches(searches, actions):
-    searches, actions = sorted(searches), sorted(actions)
-    log = make_log([("u1", float(t), f"q{i}", "") for i, t in enumerate(searches)])
-    n = len(actions)
-    line = Timeline(np.ones(n, np.int64), np.arange(n), np.arange(n) % 2 == 0, np.array(actions, float), log, 2)
-    for i, time in enumerate(actions):
-        events = line.events(1, int(line.length_before[i]))
-        items = events.ref[events.kind != SEARCH].tolist()
-        assert items == list(range(i))
-        assert events.ref[events.kind == SEARCH].tolist() == [s for s, t in enumerate(searches) if t < time]
-        assert (np.diff(events.time) >= 0).all()
-
-
-def test_timeline_kinds_and_order():
-    log = make_log([("u1", 1.0, "x", ""), ("u1", 3.0, "y", "")])
-    line = Timeline(
-        np.array([1, 1, 2]), np.array([0, 1, 2]), np.array([0, 1, 1], bool), np.array([1.0, 3.0, 0]), log, 3
-    )
-    events = line.events(1, 4)
-    assert events.kind.tolist() == [CLICK, SEARCH, PURCHASE, SEARCH]
-    assert events.ref.tolist() == [0, 0, 1, 1]
-    assert events.last_search() == 1
-    assert line.events(2, 0).last_search() == -1

@@ -1,4 +1,5 @@
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,8 +12,10 @@ from recbole_llmfashion.data.split import (
     VALID,
     click_filter_mask,
     keep_share,
+    sequence_lengths,
     split_codes,
     time_split_codes,
+    user_starts,
 )
 
 
@@ -34,11 +37,11 @@ def codes(actions: str) -> list[int]:
         ("cppccp", [NO_ROW, TRAIN, VALID, DROPPED, DROPPED, TEST]),
     ],
 )
-def test_rows_of_one_user(actions, expected):
+def test_split_codes_of_one_user(actions, expected):
     assert codes(actions) == expected
 
 
-def test_users_do_not_touch():
+def test_split_codes_of_several_users():
     users = np.array([1, 1, 1, 1, 2, 2, 3, 3, 3])
     purchase = np.array([0, 1, 1, 1, 1, 1, 0, 0, 1], bool)
     assert split_codes(users, purchase).tolist() == [
@@ -47,20 +50,19 @@ def test_users_do_not_touch():
 
 
 @given(st.lists(st.integers(4, 9), min_size=1, max_size=6))
-def test_purchase_only_is_leave_two_out(lengths):
+def test_split_codes_of_purchases_only_are_leave_two_out(lengths):
     users = np.repeat(np.arange(len(lengths)), lengths)
-    found = split_codes(users, np.ones(len(users), bool))
     expected = [code for n in lengths for code in [NO_ROW] + [TRAIN] * (n - 3) + [VALID, TEST]]
-    assert found.tolist() == expected
+    assert split_codes(users, np.ones(len(users), bool)).tolist() == expected
 
 
 @given(st.lists(st.lists(st.booleans(), min_size=1, max_size=8), min_size=1, max_size=5))
-def test_one_test_row_a_user_and_training_lies_before(histories):
+def test_one_test_row_per_user_and_training_rows_before_the_valid_row(histories):
     users = np.repeat(np.arange(len(histories)), [len(h) + 1 for h in histories])
     purchase = np.concatenate([np.array([*h, True]) for h in histories])
-    found = split_codes(users, purchase)
+    all_codes = split_codes(users, purchase)
     for user in range(len(histories)):
-        own = found[users == user]
+        own = all_codes[users == user]
         assert (own == TEST).sum() == 1 and own[-1] == TEST
         assert (own == VALID).sum() <= 1
         if VALID in own:
@@ -68,21 +70,21 @@ def test_one_test_row_a_user_and_training_lies_before(histories):
             assert np.flatnonzero(own == TRAIN).max(initial=-1) < own.tolist().index(VALID)
 
 
-def test_click_filter():
+def test_click_filter_mask():
     users = np.array([1, 1, 1, 1, 2, 2])
     items = np.array([5, 6, 5, 7, 5, 6])
     purchase = np.array([0, 0, 1, 1, 0, 1], bool)
     everything = np.ones(6, bool)
     assert click_filter_mask(users, items, purchase, everything).tolist() == [False, True, True, True, True, True]
-    # the purchase of item 5 lies outside of training: the click stays
+    # the purchase of item 5 is not in training: the click stays
     assert click_filter_mask(users, items, purchase, np.array([1, 1, 0, 0, 1, 1], bool)).all()
 
 
-def test_time_split_by_hand():
+def test_time_split_codes():
     users = np.array([0, 0, 0, 0, 0, 1, 1, 1, 2, 2])
     times = np.array([0, 10, 50, 85, 95, 1, 60, 99, 2, 70], np.float64)
     purchase = np.array([True, True, True, True, True, True, False, True, True, True])
-    # nine purchases at 0 1 2 10 50 70 85 95 99: the quantiles 0.625 and 0.875 lie at 70 and 95
+    # nine purchases at 0 1 2 10 50 70 85 95 99: the quantiles 0.625 and 0.875 are 70 and 95
     codes = time_split_codes(users, purchase, times, (0.625, 0.875))
     # user 0 ends in a test row, user 1 too; user 2 has no action at or after 95, its last one is a valid row
     assert codes.tolist() == [NO_ROW, TRAIN, TRAIN, VALID, TEST, NO_ROW, TRAIN, TEST, NO_ROW, VALID]
@@ -90,7 +92,7 @@ def test_time_split_by_hand():
     assert time_split_codes(users, np.array([*purchase[:3], False, *purchase[4:]]), times, (0.5, 0.9)).tolist()[3] < 0
 
 
-def test_time_split_never_trains_on_what_lies_after_the_first_moment():
+def test_time_split_codes_do_not_overlap_in_time():
     rng = np.random.default_rng(0)
     users = np.repeat(np.arange(50), 8)
     times = np.sort(rng.integers(0, 1000, (50, 8)), axis=1).ravel().astype(np.float64)
@@ -99,13 +101,26 @@ def test_time_split_never_trains_on_what_lies_after_the_first_moment():
     assert times[codes == VALID].max() < times[codes == TEST].min()
 
 
-def test_a_smaller_share_is_part_of_a_larger_one_and_leaves_other_rows_alone():
+def test_keep_share_is_nested_and_changes_training_rows_only():
     users = np.repeat(np.arange(10), 4)
     codes = split_codes(users, np.ones(40, bool))
-    place = np.random.default_rng(1).permutation(10)
-    kept = {share: set(users[keep_share(users, codes, place, share) == TRAIN]) for share in (0.01, 0.1, 0.25, 1.0)}
+    rank = np.random.default_rng(1).permutation(10)
+    kept = {share: set(users[keep_share(users, codes, rank, share) == TRAIN]) for share in (0.01, 0.1, 0.25, 1.0)}
     assert [len(kept[share]) for share in kept] == [1, 1, 3, 10]
     assert kept[0.01] == kept[0.1] < kept[0.25] < kept[1.0]
-    assert kept[0.1] == {int(np.argmin(place))}
+    assert kept[0.1] == {int(np.argmin(rank))}
     for other in (VALID, TEST, NO_ROW):
-        assert np.array_equal(keep_share(users, codes, place, 0.1) == other, codes == other)
+        assert np.array_equal(keep_share(users, codes, rank, 0.1) == other, codes == other)
+
+
+def test_user_starts():
+    assert user_starts(np.array([4, 4, 2, 9, 9, 9])).tolist() == [0, 2, 3]
+    assert user_starts(np.zeros(0, np.int64)).tolist() == []
+
+
+def test_sequence_lengths():
+    rows = [
+        ("u1", "a", "click"), ("u1", "b", "click"), ("u1", "a", "purchase"), ("u2", "a", "purchase"),
+    ]  # fmt: skip
+    # u1's click on "a" is filtered, because u1 purchases "a"
+    assert sequence_lengths(pd.DataFrame(rows, columns=["user_id", "item_id", "action"])).tolist() == [2, 1]

@@ -1,36 +1,11 @@
-import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recbole_llmfashion.data.tie_breaking import tie_rank
 from recbole_llmfashion.retrieval.ties import order_by_score, rank_of, scores_from_order
 
 INF = float("inf")
-
-
-def test_tie_rank_is_a_permutation_independent_of_the_position() -> None:
-    tokens = [f"item{i}" for i in range(500)]
-    ranks = tie_rank(tokens)
-    assert sorted(ranks) == list(range(500))
-    shuffled = np.random.default_rng(0).permutation(500)
-    moved = tie_rank([tokens[i] for i in shuffled])
-    assert np.array_equal(moved, ranks[shuffled])
-    # no trace of the catalogue's order is left in it
-    assert abs(np.corrcoef(ranks, np.arange(500))[0, 1]) < 0.15
-
-
-def test_tie_rank_keeps_the_relative_order_in_a_smaller_catalogue() -> None:
-    tokens = [f"item{i}" for i in range(50)]
-    part = tokens[10:30]
-    assert np.array_equal(np.argsort(tie_rank(part)), np.argsort(tie_rank(tokens)[10:30]))
-
-
-def test_tie_rank_is_the_same_on_every_machine() -> None:
-    # the 8-byte BLAKE2b digests begin with 40, 84, 37
-    assert tie_rank(["a", "b", "c"]).tolist() == [1, 2, 0]
-    assert tie_rank([]).shape == (0,)
 
 
 def test_order_by_score_literal() -> None:

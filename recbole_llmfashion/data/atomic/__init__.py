@@ -1,1 +1,1 @@
-"""RecBole's atomic files: one reader, one writer, the checks."""
+"""RecBole's atomic files: the reader, the writer and the checks."""

@@ -1,7 +1,7 @@
-"""A dataset's folder of atomic files (`.inter`, `.search`, `.item`) as three frames, and back, byte for byte.
+"""Reads a dataset's folder of atomic files (`.inter`, `.search`, `.item`) into three frames, and writes it.
 
-Knows the files, their columns and what a cell may hold. Does NOT know the split, RecBole, or how rows are mended; every
-click of the log is kept, the click filter is an option of loading.
+Reading keeps every click of the log; the click filter is applied later (data/dataset.py). Reading and writing a folder
+reproduces its bytes.
 """
 
 import hashlib
@@ -14,7 +14,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from recbole_llmfashion.data.atomic import checks
-from recbole_llmfashion.data.atomic.row_order import order_breaches
+from recbole_llmfashion.data.atomic.row_order import order_errors
 from recbole_llmfashion.data.atomic.table import (
     AtomicError,
     Report,
@@ -52,13 +52,16 @@ SPECS = (INTER, SEARCH, ITEM)
 
 @dataclass(frozen=True)
 class AtomicFolder:
-    """The files `<path>/<name>.inter`, `.search`, `.item`; one row a line, in file order, RangeIndex.
+    """The files `<path>/<name>.inter`, `.search` and `.item` as frames, one row per line, in file order, RangeIndex.
 
-    interactions: user_id, item_id, action (click or purchase) str; timestamp float64, seconds.
-    searches: user_id str, timestamp float64, query str, results str (item ids by organic position, separated by
-        spaces, "" for none); no rows where there is no such file.
-    items: item_id, title, brand, color, size, category str ("" where empty), and the optional columns that exist:
-        season, occasion str; price, available_from float64 (NaN where empty).
+    Args:
+        name: name of the dataset.
+        path: its folder.
+        interactions: user_id, item_id, action (click or purchase) str; timestamp float64, seconds.
+        searches: user_id str; timestamp float64, seconds; query str; results str (item ids in the order in which they
+            were shown, separated by spaces, "" for none). No rows if there is no `.search` file.
+        items: item_id, title, brand, color, size, category str ("" if empty), and the optional columns of the file:
+            season, occasion str; price, available_from float64 (NaN if empty).
     """
 
     name: str
@@ -69,29 +72,35 @@ class AtomicFolder:
 
 
 def read_folder(folder: Path, name: str | None = None, show_progress: bool = False) -> AtomicFolder:
-    """Read and check every cell of a dataset; its order of rows is `check_clean`'s.
+    """Read a dataset and check every cell. The order of rows is checked by `check_clean`.
 
     Args:
-        folder: the directory; name: of the dataset, the directory's by default.
+        folder: the directory.
+        name: name of the dataset, by default the directory's name.
+        show_progress: whether to show a progress bar.
 
     Raises:
-        AtomicError: for the first fault, with file, line, column and what was expected.
+        AtomicError: for the first error, with file, line, column and what was expected.
     """
-    found = scan_folder(folder, raise_error, name, show_progress)
-    assert found is not None  # raise_error leaves no way to None
-    return found
+    atomic = scan_folder(folder, raise_error, name, show_progress)
+    assert atomic is not None  # raise_error raises before scan_folder could return None
+    return atomic
 
 
 def scan_folder(
     folder: Path, report: Report, name: str | None = None, show_progress: bool = False
 ) -> AtomicFolder | None:
-    """`read_folder` with every fault handed to `report`; None where one was reported."""
+    """Read a dataset and call `report` with every error; other arguments as in `read_folder`.
+
+    Returns:
+        the dataset, or None if there was an error.
+    """
     name = name or folder.resolve().name
-    faults = 0
+    n_errors = 0
 
     def count(error: AtomicError) -> None:
-        nonlocal faults
-        faults += 1
+        nonlocal n_errors
+        n_errors += 1
         report(error)
 
     if not folder.is_dir():
@@ -105,22 +114,26 @@ def scan_folder(
         raw[spec.suffix] = read_table(folder, name, spec, count)
     item_raw = raw.get(ITEM.suffix)
     items = None if item_raw is None else _check_items(folder, name, item_raw, count)
-    known = None if items is None else items["item_id"]
+    item_ids = None if items is None else items["item_id"]
     inter_raw, search_raw = raw.get(INTER.suffix), raw.get(SEARCH.suffix)
-    interactions = None if inter_raw is None else _check_interactions(folder, name, inter_raw, known, count)
-    searches = empty_searches() if search_raw is None else _check_searches(folder, name, search_raw, known, count)
-    if faults or interactions is None or items is None:
+    interactions = None if inter_raw is None else _check_interactions(folder, name, inter_raw, item_ids, count)
+    searches = empty_searches() if search_raw is None else _check_searches(folder, name, search_raw, item_ids, count)
+    if n_errors or interactions is None or items is None:
         return None
     return AtomicFolder(name, folder, interactions, searches, items)
 
 
 def empty_searches() -> pd.DataFrame:
-    """The searches of a dataset that has none."""
+    """A searches frame without rows.
+
+    >>> empty_searches().columns.tolist()
+    ['user_id', 'timestamp', 'query', 'results']
+    """
     return pd.DataFrame({c: pd.Series(dtype=float if t == "float" else object) for c, t in SEARCH.required.items()})
 
 
 def _exists(folder: Path, name: str, spec: TableSpec, report: Report) -> bool:
-    """Whether the file is there; a required one that is not, or a `.search` under another name, is a fault."""
+    """Whether the file exists; reports a missing required file, and a `.search` file with a misspelled name."""
     file = name + spec.suffix
     if (folder / file).is_file():
         return True
@@ -150,28 +163,28 @@ def _check_items(folder: Path, name: str, raw: pd.DataFrame, report: Report) -> 
 
 
 def _check_interactions(
-    folder: Path, name: str, raw: pd.DataFrame, known: pd.Series | None, report: Report
+    folder: Path, name: str, raw: pd.DataFrame, item_ids: pd.Series | None, report: Report
 ) -> pd.DataFrame:
     def cells(column: str) -> checks.Cells:
         return checks.Cells(folder, name + INTER.suffix, column, raw[column], report)
 
     checks.check_ids(cells("user_id"))
     checks.check_ids(cells("item_id"))
-    if known is not None:
-        checks.check_known(cells("item_id"), known, name + ITEM.suffix)
+    if item_ids is not None:
+        checks.check_item_exists(cells("item_id"), item_ids, name + ITEM.suffix)
     checks.check_one_of(cells("action"), ACTIONS)
     return raw.assign(timestamp=_times(cells("timestamp")))
 
 
 def _check_searches(
-    folder: Path, name: str, raw: pd.DataFrame, known: pd.Series | None, report: Report
+    folder: Path, name: str, raw: pd.DataFrame, item_ids: pd.Series | None, report: Report
 ) -> pd.DataFrame:
     def cells(column: str) -> checks.Cells:
         return checks.Cells(folder, name + SEARCH.suffix, column, raw[column], report)
 
     checks.check_ids(cells("user_id"))
     checks.check_filled(cells("query"), "a query")
-    checks.check_results(cells("results"), known, name + ITEM.suffix)
+    checks.check_results(cells("results"), item_ids, name + ITEM.suffix)
     return raw.assign(timestamp=_times(cells("timestamp")))
 
 
@@ -180,24 +193,24 @@ def _times(cells: checks.Cells) -> np.ndarray:
 
 
 def check_clean(folder: AtomicFolder) -> None:
-    """Check the order of rows that docs/method.md's cleaning leaves behind.
+    """Check that rows are in the order of a clean dataset (docs/method.md, "Rows"), as `clean` writes them.
 
     Raises:
-        UserError: for the first breach, with its line and the command that mends it.
+        AtomicError: for the first row out of order, with its line and the command that fixes it.
     """
-    for breach in order_breaches(folder.path, folder.name, folder.interactions, folder.searches):
-        raise breach
+    for error in order_errors(folder.path, folder.name, folder.interactions, folder.searches):
+        raise error
 
 
 def write_folder(folder: AtomicFolder) -> None:
     """Write the dataset's files, the inverse of `read_folder`: the same frames give the same bytes.
 
-    All files are written beside their places first, then moved there one by one, so that a full disk or a kill leaves
-    the old ones. Without searches there is no `.search`: one that is there is removed.
+    All files are written under temporary names and then renamed, so the old files survive a full disk or a killed
+    process. Without searches there is no `.search` file; an old one is removed.
 
     Raises:
-        UserError: if a file cannot be written.
-        ValueError: if a cell holds a tab, a line end or a NUL byte.
+        UserError: a file cannot be written.
+        ValueError: a cell contains a tab, a line end or a NUL byte.
     """
     tables = ((INTER, folder.interactions), (SEARCH, folder.searches), (ITEM, folder.items))
     files = (
@@ -223,17 +236,22 @@ def _table_bytes(frame: pd.DataFrame, spec: TableSpec) -> bytes:
     text = "\n".join(lines) + "\n"
     foreign = text.count("\n") != len(frame) + 1 or text.count("\t") != (len(frame) + 1) * (len(columns) - 1)
     if foreign or "\r" in text or "\0" in text:
-        raise ValueError(f"a cell of the {spec.suffix} frame holds a tab, a line end or a NUL byte")
+        raise ValueError(f"a cell of the {spec.suffix} frame contains a tab, a line end or a NUL byte")
     return text.encode("utf-8")
 
 
 def _number_texts(values: pd.Series) -> Iterator[str]:
-    # float.__repr__ is the shortest text that reads back as the same float64; ".0" is left out as it says nothing
+    # float.__repr__ is the shortest text that reads back as the same float64; ".0" of whole numbers is dropped
     return ("" if v != v else repr(v).removesuffix(".0") for v in values.astype(float).tolist())
 
 
 def folder_sha256(path: Path, name: str) -> str:
-    """SHA-256, hexadecimal, over the marked bytes of `.inter`, `.search`, `.item`; an absent file counts as empty."""
+    """SHA-256 hex digest over the bytes of `.inter`, `.search` and `.item`, each preceded by its suffix.
+
+    Args:
+        path: the dataset's folder.
+        name: name of the dataset. A missing file counts as an empty one.
+    """
     digest = hashlib.sha256()
     for spec in SPECS:
         file = path / (name + spec.suffix)

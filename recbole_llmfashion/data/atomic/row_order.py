@@ -1,7 +1,4 @@
-"""The order of rows that a clean folder has: what `recbole-llmfashion clean` would mend, and where.
-
-Knows two frames and docs/method.md's cleaning ("Rows", sequence). Does NOT read files and mends nothing.
-"""
+"""Checks the order of rows of a clean dataset (docs/method.md, "Rows"); `recbole-llmfashion clean` establishes it."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,25 +6,25 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from recbole_llmfashion.data.atomic.table import AtomicError, shown
+from recbole_llmfashion.data.atomic.table import AtomicError, quote_cell
 
-Breach = Callable[[int, str, str, str], AtomicError]
+MakeError = Callable[[int, str, str, str], AtomicError]  # of row, column, expected, found
 
 
-def order_breaches(
-    folder: Path, name: str, interactions: pd.DataFrame, searches: pd.DataFrame
-) -> Iterator[AtomicError]:
-    """The first line of each kind of breach of docs/method.md's cleaning; nothing for a clean folder.
+def order_errors(folder: Path, name: str, interactions: pd.DataFrame, searches: pd.DataFrame) -> Iterator[AtomicError]:
+    """Yield the first row of each kind of error; nothing for a clean dataset.
 
-    One user's rows together; times not decreasing within a user; at least two item actions of each user, the last a
-    purchase; each search of a user of `.inter`, not after that user's final purchase.
+    A clean dataset has the rows of each user together, in order of time; each user has at least two item actions, the
+    last of them a purchase; each search is of a user of `.inter` and not after that user's final purchase.
 
     Args:
+        folder: the dataset's folder, for the messages.
+        name: name of the dataset.
         interactions, searches: frames of an AtomicFolder, in file order.
     """
     inter, search = f"{name}.inter", f"{name}.search"
 
-    def at(file: str) -> Breach:
+    def at(file: str) -> MakeError:
         return lambda row, column, expected, found: AtomicError(
             folder, file, row + 2, column, expected, found, command="clean"
         )
@@ -35,40 +32,41 @@ def order_breaches(
     if interactions.empty:
         yield AtomicError(folder, inter, None, None, "at least one interaction", "none", command="clean")
         return
-    yield from _disorder(interactions, at(inter))
-    yield from _disorder(searches, at(search))
+    yield from _order(interactions, at(inter))
+    yield from _order(searches, at(search))
     yield from _unusable_users(interactions, at(inter))
-    yield from _stray_searches(interactions, searches, at(search))
+    yield from _unusable_searches(interactions, searches, at(search))
 
 
-def _disorder(frame: pd.DataFrame, breach: Breach) -> Iterator[AtomicError]:
+def _order(frame: pd.DataFrame, error: MakeError) -> Iterator[AtomicError]:
     codes, users = pd.factorize(frame["user_id"])
     starts = np.flatnonzero(np.diff(codes, prepend=-1))
-    again = pd.Series(codes[starts]).duplicated().to_numpy()
-    for row in starts[again][:1]:
-        found = f"{shown(users[codes[row]])} again after another user"
-        yield breach(int(row), "user_id", "one user's rows together", found)
+    repeated = pd.Series(codes[starts]).duplicated().to_numpy()
+    for row in starts[repeated][:1]:
+        found = f"{quote_cell(users[codes[row]])} again after another user"
+        yield error(int(row), "user_id", "one user's rows together", found)
     times = frame["timestamp"].to_numpy()
     for row in np.flatnonzero((np.diff(times) < 0) & (np.diff(codes) == 0))[:1] + 1:
         found = f"{times[row]:.17g} after {times[row - 1]:.17g}"
-        yield breach(int(row), "timestamp", "times that do not decrease within a user", found)
+        yield error(int(row), "timestamp", "times that do not decrease within a user", found)
 
 
-def _unusable_users(interactions: pd.DataFrame, breach: Breach) -> Iterator[AtomicError]:
+def _unusable_users(interactions: pd.DataFrame, error: MakeError) -> Iterator[AtomicError]:
     users = interactions["user_id"]
     last = ~users.duplicated(keep="last").to_numpy()
     for row in np.flatnonzero(last & (interactions["action"] != "purchase").to_numpy())[:1]:
-        found = f"a click of {shown(users.iloc[row])}"
-        yield breach(int(row), "action", "a user's last row to be a purchase", found)
+        found = f"a click of {quote_cell(users.iloc[row])}"
+        yield error(int(row), "action", "a user's last row to be a purchase", found)
     for row in np.flatnonzero(~users.duplicated(keep=False).to_numpy())[:1]:
-        yield breach(int(row), "user_id", "at least two item actions of each user", f"one of {shown(users.iloc[row])}")
+        found = f"one of {quote_cell(users.iloc[row])}"
+        yield error(int(row), "user_id", "at least two item actions of each user", found)
 
 
-def _stray_searches(interactions: pd.DataFrame, searches: pd.DataFrame, breach: Breach) -> Iterator[AtomicError]:
-    bought = interactions[interactions["action"] == "purchase"]
-    limit = searches["user_id"].map(bought.groupby("user_id", sort=False)["timestamp"].max())
+def _unusable_searches(interactions: pd.DataFrame, searches: pd.DataFrame, error: MakeError) -> Iterator[AtomicError]:
+    purchases = interactions[interactions["action"] == "purchase"]
+    limit = searches["user_id"].map(purchases.groupby("user_id", sort=False)["timestamp"].max())
     for row in np.flatnonzero(~searches["user_id"].isin(interactions["user_id"]).to_numpy())[:1]:
-        yield breach(int(row), "user_id", "a user who has interactions", shown(searches["user_id"].iloc[row]))
+        yield error(int(row), "user_id", "a user who has interactions", quote_cell(searches["user_id"].iloc[row]))
     for row in np.flatnonzero((searches["timestamp"] > limit).to_numpy())[:1]:
         expected = f"no search after its user's final purchase at {limit.iloc[row]:.17g}"
-        yield breach(int(row), "timestamp", expected, f"{searches['timestamp'].iloc[row]:.17g}")
+        yield error(int(row), "timestamp", expected, f"{searches['timestamp'].iloc[row]:.17g}")

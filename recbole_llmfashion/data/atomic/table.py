@@ -1,7 +1,7 @@
-"""One tab-separated atomic file: bytes to a frame of strings, or the reason why not, with its line.
+"""Reads one tab-separated atomic file into a frame of strings.
 
-Knows separators, encodings, headers and field counts. Does NOT know what a column means, which values it may hold or
-which other files there are.
+Checks encoding, header and number of fields, and reports each error with its line. The values of the cells are checked
+by data/atomic/checks.py.
 """
 
 import difflib
@@ -19,20 +19,28 @@ from recbole_llmfashion.errors import UserError
 
 _BOM = b"\xef\xbb\xbf"
 _OTHER_SEPARATORS = {"comma": ",", "semicolon": ";", "vertical bar": "|", "space": " "}
-_ADVICE = {"validate": "to see every problem", "clean": "to mend it"}
+_ADVICE = {"validate": "to see every problem", "clean": "to fix it"}
 ROWS_PER_KIND = 3
 
 
 class AtomicError(UserError):
-    """A place in an atomic file that breaks the format: `problem` is the finding, str() adds the command to run.
+    """An error in an atomic file, with its place and the command to run.
 
     Args:
-        folder: the folder of the dataset, for the command.
-        file: name of the file; line: 1-based, the header is line 1, None for the whole file; column: None for the
-            whole line.
-        expected, found: one phrase each.
-        command: `validate` or `clean`, which the text advises.
-        first_of_kind: False for further lines with the same fault.
+        folder: the dataset's folder, an argument of the command.
+        file: name of the file.
+        line: line number, the header is line 1; None for the whole file.
+        column: name of the column; None for the whole line.
+        expected, found: phrases for the message.
+        command: the command that the message recommends, `validate` or `clean`.
+        first_of_kind: False for further lines with the same error.
+
+    Attributes:
+        problem: the message without the command.
+
+    >>> error = AtomicError(Path("data/shoes"), "shoes.inter", 3, "timestamp", "a number", "'abc'")
+    >>> error.problem
+    "shoes.inter, line 3, column timestamp: expected a number, found 'abc'"
     """
 
     def __init__(
@@ -55,16 +63,22 @@ class AtomicError(UserError):
 
 
 Report = Callable[[AtomicError], None]
+HeaderError = tuple[str | None, str, str]  # column, expected, found
 
 
 def raise_error(error: AtomicError) -> NoReturn:
-    """The strict report: stop at the first finding."""
+    """A `Report` that raises the first error."""
     raise error
 
 
 @dataclass(frozen=True)
 class TableSpec:
-    """Columns of one kind of atomic file, name -> RecBole type, in the order in which they are written."""
+    """Columns of one kind of atomic file.
+
+    Args:
+        suffix: of the file name, such as ".inter".
+        required, optional: column name -> RecBole type, in the order in which columns are written.
+    """
 
     suffix: str
     required: Mapping[str, str]
@@ -72,28 +86,41 @@ class TableSpec:
 
     @property
     def types(self) -> dict[str, str]:
+        """Column name -> RecBole type of all columns."""
         return {**self.required, **self.optional}
 
 
-def shown(value: str) -> str:
-    """A cell for a one-line message: quoted, control and bidirectional marks escaped, cut at 60 characters."""
+def quote_cell(value: str) -> str:
+    """A cell as text for a one-line message: quoted, control characters escaped, cut after 60 characters.
+
+    >>> quote_cell("red shoe")
+    "'red shoe'"
+    >>> quote_cell("x" * 1000)[-25:]
+    "' and 940 characters more"
+    """
     return repr(value) if len(value) <= 60 else f"{value[:60]!r} and {len(value) - 60:,} characters more"
 
 
 def nearest(name: str, candidates: Iterable[str]) -> str | None:
-    """The candidate most like `name`, or None where none is like it."""
+    """The candidate most similar to `name`, None if none is similar."""
     matches = difflib.get_close_matches(name, list(candidates), n=1, cutoff=0.4)
     return matches[0] if matches else None
 
 
 def read_table(folder: Path, name: str, spec: TableSpec, report: Report) -> pd.DataFrame | None:
-    """Read `<folder>/<name><spec.suffix>`, which exists, as strings in file order.
+    """Read `<folder>/<name><spec.suffix>`, which must exist, as strings in file order.
 
-    Quotes, "NA", "null" and every other text stand for themselves; CRLF line ends and a UTF-8 byte order mark are
+    Quotes have no special meaning and "NA" or "null" are ordinary texts. CRLF line ends and a UTF-8 byte order mark are
     accepted.
 
+    Args:
+        folder: the dataset's folder.
+        name: name of the dataset.
+        spec: the file's columns.
+        report: called with each error.
+
     Returns:
-        a frame with the columns of `spec` that the file has, in spec order; None after a reported error.
+        a frame with the columns of `spec` that the file has, in the order of `spec`; None if there was an error.
     """
     file = name + spec.suffix
 
@@ -101,14 +128,14 @@ def read_table(folder: Path, name: str, spec: TableSpec, report: Report) -> pd.D
         report(AtomicError(folder, file, line, column, expected, found, first_of_kind=first))
 
     raw = (folder / file).read_bytes().removeprefix(_BOM).replace(b"\r\n", b"\n")
-    if fault := _byte_fault(raw):
-        refuse(fault[0], None, fault[1], fault[2])
+    if error := _byte_error(raw):
+        refuse(error[0], None, error[1], error[2])
         return None
     header, _, body = raw.partition(b"\n")
-    columns, faults = _parse_header(header.decode(), spec)
-    for column, expected, found in faults:
+    columns, errors = _parse_header(header.decode(), spec)
+    for column, expected, found in errors:
         refuse(1, column, expected, found)
-    if faults:
+    if errors:
         return None
     if body and not body.endswith(b"\n"):
         body += b"\n"
@@ -118,14 +145,14 @@ def read_table(folder: Path, name: str, spec: TableSpec, report: Report) -> pd.D
     return None if ragged else _parse_body(body, columns)[[c for c in spec.types if c in columns]]
 
 
-def _byte_fault(raw: bytes) -> tuple[int, str, str] | None:
-    """(line, expected, found) of the first byte that no atomic file may hold; CRLF is already folded."""
+def _byte_error(raw: bytes) -> tuple[int, str, str] | None:
+    """(line, expected, found) of the first byte that is not allowed; CRLF is already replaced by LF."""
     if not raw:
         return 1, "a header line", "an empty file"
     for byte, name in ((b"\0", "a NUL byte (is the file UTF-16?)"), (b"\r", "a carriage return inside a line")):
-        at = raw.find(byte)
-        if at >= 0:
-            return raw.count(b"\n", 0, at) + 1, "UTF-8 text without control bytes of its own", name
+        index = raw.find(byte)
+        if index >= 0:
+            return raw.count(b"\n", 0, index) + 1, "UTF-8 text without control bytes", name
     try:
         raw.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -133,35 +160,39 @@ def _byte_fault(raw: bytes) -> tuple[int, str, str] | None:
     return None
 
 
-def _parse_header(header: str, spec: TableSpec) -> tuple[list[str], list[tuple[str | None, str, str]]]:
-    """Column names in file order, and the faults as (column, expected, found)."""
+def _parse_header(header: str, spec: TableSpec) -> tuple[list[str], list[HeaderError]]:
+    """Column names in file order, and the errors."""
     if "\t" not in header:
         counts = {name: header.count(mark) for name, mark in _OTHER_SEPARATORS.items()}
         likely = max(counts, key=lambda name: counts[name])
-        found = f"columns separated by {likely}" if counts[likely] else f"one column, {shown(header)}"
+        found = f"columns separated by {likely}" if counts[likely] else f"one column, {quote_cell(header)}"
         return [], [(None, "columns separated by tabs", found)]
     fields = header.split("\t")
     names = [field.partition(":")[0] for field in fields]
-    faults: list[tuple[str | None, str, str]] = []
-    for name, field in zip(names, fields, strict=True):
-        if name not in spec.types:
-            near = nearest(name, spec.types)
-            known = f"the column {near}" if near else f"one of the columns {', '.join(spec.types)}"
-            faults.append((name or "(no name)", known, f"the unknown column {shown(field)}"))
-        elif field != f"{name}:{spec.types[name]}":
-            faults.append((name, f"the header {name}:{spec.types[name]}", shown(field)))
+    errors = [error for name, field in zip(names, fields, strict=True) for error in _field_errors(name, field, spec)]
     for name in [n for n in spec.types if names.count(n) > 1]:
-        faults.append((name, "each column once", f"it {names.count(name)} times"))
+        errors.append((name, "each column once", f"it {names.count(name)} times"))
     for name in [n for n in spec.required if n not in names]:
         near = nearest(name, names)
-        found = f"none; the nearest is {shown(near)}" if near else f"only {', '.join(map(shown, names))}"
-        faults.append((name, f"a column {name}:{spec.types[name]}", found))
-    return names, faults
+        found = f"none; the nearest is {quote_cell(near)}" if near else f"only {', '.join(map(quote_cell, names))}"
+        errors.append((name, f"a column {name}:{spec.types[name]}", found))
+    return names, errors
+
+
+def _field_errors(name: str, field: str, spec: TableSpec) -> list[HeaderError]:
+    """Errors of one field of the header, whose name is the part before the colon."""
+    if name not in spec.types:
+        near = nearest(name, spec.types)
+        expected = f"the column {near}" if near else f"one of the columns {', '.join(spec.types)}"
+        return [(name or "(no name)", expected, f"the unknown column {quote_cell(field)}")]
+    if field != f"{name}:{spec.types[name]}":
+        return [(name, f"the header {name}:{spec.types[name]}", quote_cell(field))]
+    return []
 
 
 def _ragged_lines(body: bytes, n_fields: int) -> Iterator[tuple[int, str]]:
     """(line, what was found) of the first lines whose number of fields is not `n_fields`."""
-    # Counted here because pandas pads short lines with empty cells without a word.
+    # pandas would pad short lines with empty cells without an error
     flat = np.frombuffer(body, dtype=np.uint8)
     ends = np.flatnonzero(flat == ord("\n"))
     tabs = np.flatnonzero(flat == ord("\t"))

@@ -1,5 +1,3 @@
-"""Atomic files: what is read back, and what is refused with which file, line, column and expectation."""
-
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +10,6 @@ from recbole_llmfashion.data.atomic.folder import (
     ITEM_ATTRIBUTES,
     AtomicError,
     AtomicFolder,
-    check_clean,
     folder_sha256,
     read_folder,
     write_folder,
@@ -43,7 +40,7 @@ def refused(folder: Path) -> AtomicError:
     return caught.value
 
 
-def test_reads_literal_frames(tmp_path: Path) -> None:
+def test_read_folder(tmp_path: Path) -> None:
     found = read_folder(make(tmp_path / "shoes"))
     assert found.name == "shoes"
     assert found.interactions.values.tolist() == [["u1", "a", "click", 1.0], ["u1", "b", "purchase", 2.5]]
@@ -54,7 +51,7 @@ def test_reads_literal_frames(tmp_path: Path) -> None:
     assert found.items["price"].iloc[0] == 19.99 and np.isnan(found.items["price"].iloc[1])
 
 
-def test_a_folder_without_searches_has_an_empty_frame_and_columns_in_any_order_are_read(tmp_path: Path) -> None:
+def test_columns_in_any_order_and_no_searches(tmp_path: Path) -> None:
     inter = "timestamp:float\taction:token\titem_id:token\tuser_id:token\n1\tclick\ta\tu1\n2\tpurchase\tb\tu1\n"
     found = read_folder(make(tmp_path / "shoes", inter=inter, search=None))
     assert found.searches.columns.tolist() == ["user_id", "timestamp", "query", "results"] and found.searches.empty
@@ -158,7 +155,7 @@ REFUSED = [
 
 
 @pytest.mark.parametrize("file, old, new, line, column, expected, found", REFUSED)
-def test_what_breaks_the_format_is_refused_with_its_place(
+def test_errors_name_their_place(
     tmp_path: Path, file: str, old: str, new: str, line: int, column: str | None, expected: str, found: str
 ) -> None:
     texts = {".inter": INTER, ".search": SEARCH, ".item": ITEM}
@@ -169,7 +166,7 @@ def test_what_breaks_the_format_is_refused_with_its_place(
     assert expected in error.expected and found in str(error)
 
 
-def test_invalid_utf8_is_refused_with_its_line(tmp_path: Path) -> None:
+def test_invalid_utf8(tmp_path: Path) -> None:
     folder = make(tmp_path / "shoes")
     (folder / "shoes.item").write_bytes(ITEM.encode().replace(b"Boot", b"Bo\xff\xfet"))
     error = refused(folder)
@@ -187,51 +184,12 @@ def test_missing_and_misnamed_files_name_the_nearest(tmp_path: Path) -> None:
         read_folder(tmp_path / "shoess")
 
 
-def test_a_wrong_cell_of_100_kb_is_cut_in_the_message(tmp_path: Path) -> None:
+def test_a_long_cell_is_cut_in_the_message(tmp_path: Path) -> None:
     error = refused(make(tmp_path / "shoes", inter=INTER.replace("click", "c" * 100_000)))
     assert len(str(error)) < 500
 
 
-UNCLEAN = [
-    # (.inter rows, .search rows, file, line, column)
-    ("u1 a click 1,u2 a click 1,u2 b purchase 2,u1 b purchase 2", "", ".inter", 5, "user_id"),
-    ("u1 a click 3,u1 b purchase 2", "", ".inter", 3, "timestamp"),
-    ("u1 a purchase 1,u1 b click 2", "", ".inter", 3, "action"),
-    ("u1 a click 1,u1 b purchase 2,u2 a purchase 3", "", ".inter", 4, "user_id"),
-    ("u1 a click 1,u1 b purchase 2", "u1 2,u1 3", ".search", 3, "timestamp"),
-    ("u1 a click 1,u1 b purchase 2", "u1 1,u2 1", ".search", 3, "user_id"),
-    ("u1 a click 1,u1 b purchase 2", "u1 1,u1 0", ".search", 3, "timestamp"),
-    ("u1 a click 1,u1 b purchase 2,u2 a click 1,u2 b purchase 2", "u1 1,u2 1,u1 2", ".search", 4, "user_id"),
-    ("", "", ".inter", None, None),
-]
-
-
-def with_rows(folder: Path, inter: str, search: str) -> Path:
-    rows = [row.replace(" ", "\t") + "\n" for row in inter.split(",") if row]
-    searches = [row.replace(" ", "\t") + "\tshoe\t\n" for row in search.split(",") if row]
-    header = [text.split("\n")[0] + "\n" for text in (INTER, SEARCH)]
-    return make(folder, header[0] + "".join(rows), header[1] + "".join(searches))
-
-
-@pytest.mark.parametrize("inter, search, file, line, column", UNCLEAN)
-def test_an_unclean_folder_is_read_but_not_accepted(
-    tmp_path: Path, inter: str, search: str, file: str, line: int | None, column: str | None
-) -> None:
-    folder = read_folder(with_rows(tmp_path / "shoes", inter, search))
-    with pytest.raises(AtomicError, match=r"run `recbole-llmfashion clean .*shoes`") as caught:
-        check_clean(folder)
-    assert (caught.value.file, caught.value.line, caught.value.column) == ("shoes" + file, line, column)
-
-
-def test_a_clean_folder_is_accepted_with_a_search_at_the_very_time_of_the_final_purchase(tmp_path: Path) -> None:
-    check_clean(
-        read_folder(
-            with_rows(tmp_path / "shoes", "u1 a click 1,u1 b purchase 1,u2 a purchase 0,u2 a purchase 0", "u1 1")
-        )
-    )
-
-
-def test_the_hash_covers_each_file_and_its_place(tmp_path: Path) -> None:
+def test_folder_sha256_covers_each_file_and_its_suffix(tmp_path: Path) -> None:
     folder = make(tmp_path / "shoes")
     first = folder_sha256(folder, "shoes")
     (folder / "shoes.search").write_bytes(SEARCH.encode() + b"u1\t2\tx\t\n")
@@ -245,7 +203,7 @@ def test_the_hash_covers_each_file_and_its_place(tmp_path: Path) -> None:
     assert folder_sha256(folder, "shoes") != third
 
 
-def test_writing_removes_a_stale_search_file_and_leaves_no_partial_ones(tmp_path: Path) -> None:
+def test_write_folder_removes_an_old_search_file_and_leaves_no_partial_files(tmp_path: Path) -> None:
     found = read_folder(make(tmp_path / "shoes"))
     write_folder(AtomicFolder(found.name, found.path, found.interactions, found.searches.iloc[:0], found.items))
     assert sorted(p.name for p in found.path.iterdir()) == ["shoes.inter", "shoes.item"]
@@ -257,7 +215,7 @@ def test_writing_removes_a_stale_search_file_and_leaves_no_partial_ones(tmp_path
     assert (found.path / "shoes.item").read_bytes() == before
 
 
-def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+def test_write_folder_into_a_file(tmp_path: Path) -> None:
     found = read_folder(make(tmp_path / "shoes"))
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot write"):

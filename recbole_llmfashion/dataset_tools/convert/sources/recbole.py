@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from recbole_llmfashion.data.atomic.checks import parse_numbers
 from recbole_llmfashion.data.atomic.folder import ITEM_ATTRIBUTES, empty_searches
-from recbole_llmfashion.data.atomic.table import nearest, shown
+from recbole_llmfashion.data.atomic.table import nearest, quote_cell
 from recbole_llmfashion.dataset_tools.convert.events import EventChunk
 from recbole_llmfashion.dataset_tools.convert.readers.bad_lines import MAX_BROKEN, BrokenLines
 from recbole_llmfashion.dataset_tools.convert.readers.cells import as_text
@@ -124,7 +124,7 @@ class RecBoleDataset:
             parts.append(pd.DataFrame(cells))
         items = pd.concat(parts, ignore_index=True)
         for item in items["item_id"][items["item_id"].duplicated()][:1]:
-            raise UserError(f"{self._item.name}: item {shown(item)} stands there twice; keep one of the rows")
+            raise UserError(f"{self._item.name}: item {quote_cell(item)} stands there twice; keep one of the rows")
         usable = (items["title"] != "") & (items["item_id"] != "")
         self.notes += broken.finish()
         self.notes.append(f"{self._item.name}: {int((~usable).sum()):,} items without a title left out")
@@ -145,7 +145,7 @@ class RecBoleDataset:
         codes, words = pd.factorize(block[column])
         meanings = [action_of(word) for word in words]
         if None in meanings:
-            word = shown(words[meanings.index(None)])
+            word = quote_cell(words[meanings.index(None)])
             raise UserError(f"{self._inter.name}, column {column}: expected {KNOWN_ACTIONS}, found {word}; rename it")
         return np.array([meaning == "purchase" for meaning in meanings], dtype=bool)[codes]
 
@@ -172,7 +172,7 @@ def _typed(path: Path, names: list[str], types: dict[str, tuple[str, ...]]) -> d
         kind = by_name[name].rpartition(":")[2]
         if kind not in expected:
             raise UserError(
-                f"{path.name}: column {shown(name)} is of type {shown(kind)}, expected {' or '.join(expected)};"
-                " name another column"
+                f"{path.name}: column {quote_cell(name)}: expected the type {' or '.join(expected)}, "
+                f"found {quote_cell(kind)}; name another column"
             )
     return {by_name[name]: name for name in names}

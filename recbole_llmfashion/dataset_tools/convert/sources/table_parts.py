@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from recbole_llmfashion.data.atomic.checks import MAX_RESULTS
-from recbole_llmfashion.data.atomic.table import shown
+from recbole_llmfashion.data.atomic.table import quote_cell
 from recbole_llmfashion.dataset_tools.convert.sources.table_source import Source, as_seconds, as_text
 from recbole_llmfashion.errors import UserError
 
@@ -70,7 +70,7 @@ def items_of(
         notes.append(f"{source.path.name}: {int(repeats.sum()):,} rows that repeat an item left out")
     useless = (table["title"].str.strip() == "") | (table["item_id"] == "")
     for row in table.index[(useless & table["item_id"].isin(used)).to_numpy()][:1]:
-        bought = shown(table["item_id"].loc[row])
+        bought = quote_cell(table["item_id"].loc[row])
         raise UserError(f"{source.where(row, title)}: item {bought} has interactions but no title; give it one")
     if useless.any():
         notes.append(
@@ -81,7 +81,9 @@ def items_of(
         twice = table["item_id"].loc[row]
         first = table.index[(table["item_id"] == twice).to_numpy()][0]
         other = source.place(first)
-        raise UserError(f"{source.where(row, item)}: {shown(twice)} again, and not as in {other}; keep one of the rows")
+        raise UserError(
+            f"{source.where(row, item)}: {quote_cell(twice)} again, and not as in {other}; keep one of the rows"
+        )
     return table
 
 
@@ -125,7 +127,9 @@ def _actions(source: Source, column: str) -> pd.Series:
         action = action_of(word)
         if action is None:
             row = source.frame.index[int((codes == code).argmax())]
-            raise UserError(f"{source.where(row, column)}: expected {KNOWN_ACTIONS}, found {shown(word)}; rename it")
+            raise UserError(
+                f"{source.where(row, column)}: expected {KNOWN_ACTIONS}, found {quote_cell(word)}; rename it"
+            )
         meaning.append(action)
     return pd.Series(np.array(meaning, dtype=object)[codes], index=source.frame.index)
 
@@ -169,7 +173,7 @@ def known_only(ids: pd.Series, catalogue: pd.Series, what: str, drop: bool, note
     known = ids.isin(catalogue).to_numpy()
     unknown = ids[~known]
     if len(unknown):
-        first = shown(unknown.iloc[0])
+        first = quote_cell(unknown.iloc[0])
         text = f"{what}: {len(unknown):,} with {unknown.nunique():,} item ids that the item table lacks, first {first}"
         if not drop:
             raise UserError(f"{text}; complete the item table or add --drop-unknown-items")

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from recbole_llmfashion.data.atomic.checks import parse_numbers
-from recbole_llmfashion.data.atomic.table import nearest, shown
+from recbole_llmfashion.data.atomic.table import nearest, quote_cell
 from recbole_llmfashion.errors import UserError
 
 _SEPARATORS = {".csv": ",", ".tsv": "\t"}
@@ -75,11 +75,13 @@ def require_columns(path: Path, wanted: Sequence[str], present: Sequence[str]) -
     for column in wanted:
         if column not in present:
             near = nearest(column, present)
-            hint = f"; the nearest is {shown(near)}" if near else ""
-            raise UserError(f"{path.name}: no column {shown(column)} among {', '.join(map(shown, present))}{hint}")
+            hint = f"; the nearest is {quote_cell(near)}" if near else ""
+            raise UserError(
+                f"{path.name}: no column {quote_cell(column)} among {', '.join(map(quote_cell, present))}{hint}"
+            )
         if present.count(column) > 1:
             raise UserError(
-                f"{path.name}: the column {shown(column)} is there {present.count(column)} times; rename one"
+                f"{path.name}: the column {quote_cell(column)} is there {present.count(column)} times; rename one"
             )
 
 
@@ -163,7 +165,7 @@ def as_seconds(source: Source, column: str) -> tuple[pd.Series, bool]:
             if is_date
             else "a number of seconds, finite and not negative"
         )
-        found = shown(str(values.iloc[bad[0]]))
+        found = quote_cell(str(values.iloc[bad[0]]))
         raise UserError(
             f"{source.where(values.index[bad[0]], column)}: expected {kind}, found {found}; mend or drop the row"
         )

@@ -88,9 +88,9 @@ def test_times_that_are_none_are_counted(tmp_path: Path) -> None:
 
 REFUSED = [
     ({"title": "titel"}, "ml.item: no column 'titel' among 'item_id', 'title'"),
-    ({"title": "sales_rank"}, "column 'sales_rank' is of type 'float', expected token or token_seq"),
+    ({"title": "sales_rank"}, "column 'sales_rank': expected the type token or token_seq, found 'float'"),
     ({"time": "rating2"}, "ml.inter: no column 'rating2'"),
-    ({"time": "item_id"}, "column 'item_id' is of type 'token', expected float"),
+    ({"time": "item_id"}, "column 'item_id': expected the type float, found 'token'"),
     ({"item": ""}, "ml.item: no such file"),
     ({"inter": INTER.replace("\t", ",")}, "ml.inter: no column 'user_id' among 'user_id:token,item_id:token"),
     ({"inter": INTER.splitlines()[0] + "\n"}, "ml.inter: no lines"),
