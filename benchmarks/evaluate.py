@@ -17,6 +17,7 @@ import resource
 import subprocess
 import sys
 import time
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -29,7 +30,7 @@ from recbole.trainer import Trainer
 
 from recbole_llmfashion.config.configurator import load_config
 from recbole_llmfashion.data.eval_loader import MEGABYTE, EvalLoader
-from recbole_llmfashion.evaluation.collector import Ordered, RankCollector, ask_for_orders
+from recbole_llmfashion.evaluation.collector import Ordered, OrderedEvaluation, RankCollector
 from recbole_llmfashion.model.tiled_scores import dot_orders
 from recbole_llmfashion.prompt.dataloader import LLMFashionRecDataLoader
 from recbole_llmfashion.prompt.response import Response, parse_response
@@ -68,7 +69,8 @@ def batches(config: Any, sequences: torch.Tensor, lengths: torch.Tensor, targets
 def core(items: int, users: int, ours: bool) -> tuple[dict[str, float], list[int]]:
     """Metrics and ranks of the untrained CORE."""
     config, model, *rows = made_up(items, users)
-    trainer = SimpleNamespace(model=model, device="cpu", tot_item_num=items + 1)
+    trainer: Any = OrderedEvaluation()
+    trainer.model, trainer.device, trainer.tot_item_num = model, "cpu", items + 1
     tie = torch.from_numpy(np.random.default_rng(2).permutation(items))
     ranks: list[int] = []
     if not ours:
@@ -78,10 +80,10 @@ def core(items: int, users: int, ours: bool) -> tuple[dict[str, float], list[int
         each = EvalLoader.score_bytes * (items + 1)
         step = min(config["eval_batch_size"], int(config["eval_memory_mb"] * MEGABYTE) // each)
         if ordered := dot_orders(model, lambda: tie):
-            ask_for_orders(trainer, ordered, tie)
-    evaluate = getattr(trainer, "_full_sort_batch_eval", None)
+            trainer.evaluate_orders(ordered, tie)
+    evaluate = trainer._full_sort_batch_eval if trainer._ordered else partial(Trainer._full_sort_batch_eval, trainer)
     for batch in batches(config, *rows, step):
-        found = evaluate(batch) if evaluate else Trainer._full_sort_batch_eval(trainer, batch)
+        found = evaluate(batch)
         collector.eval_batch_collect(found[1], found[0], *found[2:])
         if not ours:  # RecBole keeps no rank
             own = found[1].gather(1, batch[3][:, None])

@@ -8,7 +8,6 @@ for that. This module does not know what made the scores.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -49,26 +48,40 @@ class Ordered:
 Scores = torch.Tensor | Ordered
 
 
-def ask_for_orders(trainer: Any, ordered: Callable[[Any], ItemOrder], tie: torch.Tensor) -> None:
-    """Makes RecBole's loop ask for the orders of a batch in place of its scores.
+class OrderedEvaluation:
+    """A mixin for RecBole's Trainer: its evaluation takes orders of the catalogue in place of scores [B, N + 1].
 
-    Args:
-        ordered: RecBole's interaction to orders of catalogue positions.
-        tie: [N] int64, see `tie_rank`.
+    Orders are used where the metrics read no more than heads and ranks (`HeadCollector.heads_alone`), and once
+    `evaluate_orders` was called.
     """
-    trainer._full_sort_batch_eval = partial(_ordered_batch, trainer, ordered, tie)
+
+    _ordered: Callable[[Any], ItemOrder] | None = None
+    _order_tie: torch.Tensor
+
+    def evaluate_orders(self, ordered: Callable[[Any], ItemOrder], tie: torch.Tensor) -> None:
+        """Evaluates by orders from now on.
+
+        Args:
+            ordered: RecBole's interaction to orders of catalogue positions.
+            tie: [N] int64, see `tie_rank`.
+        """
+        self._ordered, self._order_tie = ordered, tie
+
+    def _full_sort_batch_eval(self: Any, batched_data: Any) -> Any:
+        """RecBole's hook: (interaction, scores or an Ordered, users, targets) of a batch."""
+        if self._ordered is None or not self.eval_collector.heads_alone:
+            return super()._full_sort_batch_eval(batched_data)  # type: ignore[misc]  # RecBole's Trainer
+        interaction, history, positive_u, positive_i = batched_data
+        order = self._ordered(interaction.to(self.device))
+        return (
+            interaction,
+            Ordered(order, history_rows(history, len(interaction)), self._order_tie),
+            positive_u,
+            positive_i,
+        )
 
 
-def _ordered_batch(trainer: Any, ordered: Callable[[Any], ItemOrder], tie: torch.Tensor, batch: Any) -> Any:
-    """RecBole's Trainer._full_sort_batch_eval with an Ordered for the scores, where heads and ranks are enough."""
-    interaction, history, positive_u, positive_i = batch
-    if not trainer.eval_collector.heads_alone:
-        return type(trainer)._full_sort_batch_eval(trainer, batch)
-    order = ordered(interaction.to(trainer.device))
-    return interaction, Ordered(order, _by_row(history, len(interaction)), tie), positive_u, positive_i
-
-
-def _by_row(history: tuple[torch.Tensor, torch.Tensor] | None, rows: int) -> torch.Tensor:
+def history_rows(history: tuple[torch.Tensor, torch.Tensor] | None, rows: int) -> torch.Tensor:
     """[B, X] catalogue positions of (row, internal id) pairs, no item twice, -1 for none."""
     if history is None:
         return torch.empty(rows, 0, dtype=torch.int64)

@@ -5,12 +5,12 @@ nothing and writes nothing but stages.
 """
 
 import errno
-import json
 import shutil
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -29,17 +29,11 @@ from recbole_llmfashion.evaluation.result import Result
 from recbole_llmfashion.quick_start.peak_memory import PeakMemory
 from recbole_llmfashion.quick_start.registry import ModelSpec, get_model
 from recbole_llmfashion.stage_store import StageStore
-from recbole_llmfashion.trainer.cold_token import check_cold_token
-from recbole_llmfashion.trainer.recbole_models import (
-    ValidCallback,
-    load_core_table,
-    load_trained,
-    make_trainer,
-    train_or_load,
-)
-from recbole_llmfashion.trainer.staged import StagedTrainer
+from recbole_llmfashion.trainer.recbole_models import load_core_table, train_or_load
+from recbole_llmfashion.trainer.staged import ValidCallback
 
 NO_ROOM = 2**20  # bytes
+T = TypeVar("T")
 
 
 class _Clock:
@@ -73,9 +67,9 @@ def run_experiment(
         UserError: what the user can mend; any other exception is the model's own failure.
     """
     spec = get_model(config["model"])
-    check_cold_token(config)
     check_valid_metric(config)
     compat.anomaly_mode_off()
+    spec.trainer.validate_config(config)
     clock = _Clock()
     store = StageStore(stage_root(config), clock.add)
     start = perf_counter()
@@ -94,39 +88,31 @@ def _run(
     keep: bool,
 ) -> tuple[dict[str, float], dict[str, float], pd.DataFrame, dict[str, Any]]:
     loaders = make_loaders(config)
-    details: dict[str, Any] = {}
-    if spec.trainer is None:
-        folder = train_or_load(config, loaders, store, callback_fn)
-        item_ids = loaders.dataset.catalogue.item_ids
-        trainer = make_trainer(config, load_trained(config, loaders, folder), item_ids=item_ids)
-        fit = json.loads((folder / "fit.json").read_text())
-        details["epochs"], details["epochs_allowed"] = fit["epochs"], fit["epochs_allowed"]
-        valid = fit["valid"]
-        details |= {name: fit[name] for name in ("cold_token",) if name in fit}
-    else:
-        init_seed(config["seed"], config["reproducibility"])
-        model = spec.model(config, loaders.train._dataset).to(config["device"])
-        trainer = make_trainer(config, model, spec.trainer)
-        loaders = _own_loaders(config, spec, loaders)
-        assert isinstance(trainer, StagedTrainer)
-        trainer.set_data(loaders, store, lambda: _core_table(config, store))
-        valid = dict(trainer.fit(loaders.train, loaders.valid, callback_fn=callback_fn)[1])
+    init_seed(config["seed"], config["reproducibility"])
+    trainer = spec.trainer(config, spec.model(config, loaders.train._dataset).to(config["device"]))
+    loaders = _own_loaders(config, spec, loaders)
+    trainer.set_data(loaders, store, lambda: _core_table(config, store))
+    _, valid = trainer.fit(loaders.train, loaders.valid, callback_fn=callback_fn)
+    details: dict[str, Any] = dict(trainer.fit_details)
     metrics: dict[str, float] = {}
     ranks = pd.DataFrame(columns=RANK_COLUMNS)
     if test:
         trainer.eval_collector.data_collect(loaders.train)
         metrics, ranks = _test(trainer, config, loaders)
-        if isinstance(trainer, StagedTrainer):
-            details |= trainer.result_details(loaders)
+        details |= trainer.result_details(loaders)
     details |= {"mask_history": True} if config["mask_history"] else {}
     if keep:
         about = {"seed": config["seed"], "metrics": metrics, "keys": _given(config)}
-        run = trainer.save_run(store.root.parent / "runs", about) if isinstance(trainer, StagedTrainer) else folder
+        run = trainer.save_run(store.root.parent / "runs", about)
         details |= {"run": str(run)} if run is not None else {}
-    searched = config["model"] if spec.trainer is None else spec.trainer.tuned_as
-    if config["use_tuned"] and searched:
-        details["tuned"] = tuned_file(config["dataset"], searched) is not None
-    details["rows"] = {
+    if config["use_tuned"] and trainer.tuned_as:
+        details["tuned"] = tuned_file(config["dataset"], trainer.tuned_as) is not None
+    details["rows"] = _row_counts(loaders)
+    return metrics, {name.lower(): float(value) for name, value in valid.items()}, ranks, details
+
+
+def _row_counts(loaders: Loaders) -> dict[str, Any]:
+    return {
         "users_left_out": loaders.dataset.left_out,
         "clicks_filtered": loaders.dataset.clicks_filtered,
         "rows_dropped": loaders.dataset.rows_dropped,
@@ -134,7 +120,6 @@ def _run(
         "valid": len(loaders.valid._dataset),
         "test": len(loaders.test._dataset),
     }
-    return metrics, {name.lower(): float(value) for name, value in valid.items()}, ranks, details
 
 
 def _given(config: LLMFashionConfig) -> dict[str, Any]:
@@ -178,16 +163,26 @@ def _test(trainer: Any, config: LLMFashionConfig, loaders: Loaders) -> tuple[dic
     return metrics, tokens
 
 
-def reason(error: Exception, config: LLMFashionConfig) -> str:
-    """Why a row failed, in a line; the traceback goes to stderr.
+def run_row(config: LLMFashionConfig, run: Callable[[], T]) -> T | str:
+    """Runs a row of a table: what `run` returns, or in one line why the model failed.
+
+    The traceback of a failure goes to stderr.
+
+    Args:
+        run: calls `run_experiment` for this config.
 
     Raises:
-        UserError: the disk is full, so every other row would fail as well.
+        UserError: the user can fix it, or the disk is full, so that every other row would fail as well.
     """
-    if disk_full(error, Path(config["checkpoint_dir"])):
-        raise UserError(f"disk full at {config['checkpoint_dir']}: {FREE_SPACE}") from error
-    traceback.print_exception(error)
-    return f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+    try:
+        return run()
+    except UserError:
+        raise
+    except Exception as error:
+        if disk_full(error, Path(config["checkpoint_dir"])):
+            raise UserError(f"disk full at {config['checkpoint_dir']}: {FREE_SPACE}") from error
+        traceback.print_exception(error)
+        return f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
 
 
 def disk_full(error: Exception, folder: Path) -> bool:

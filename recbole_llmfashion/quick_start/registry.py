@@ -21,7 +21,7 @@ class ModelSpec:
         name: what --model takes.
         model_path: the RecBole model class.
         dataloader_path: the model's own dataloader; None for RecBole's.
-        trainer_path: the model's trainer; None for RecBole's own training.
+        trainer_path: the model's trainer, a StagedTrainer.
         bases: models of this table that the class extends, whose properties/model/<name>.yaml hold for it too.
         needs_keys_of: models whose keys change this model's result, for it trains them or takes a part of them.
     """
@@ -29,7 +29,7 @@ class ModelSpec:
     name: str
     model_path: str
     dataloader_path: str | None = None
-    trainer_path: str | None = None
+    trainer_path: str = "recbole_llmfashion.trainer.recbole_models:RecBoleTrainer"
     bases: tuple[str, ...] = ()
     needs_keys_of: tuple[str, ...] = ()
 
@@ -45,8 +45,8 @@ class ModelSpec:
 
     @property
     def trainer(self) -> Any:
-        """The trainer class, or None."""
-        return None if self.trainer_path is None else _resolve(self.trainer_path)
+        """The trainer class."""
+        return _resolve(self.trainer_path)
 
     @property
     def lineage(self) -> tuple[str, ...]:

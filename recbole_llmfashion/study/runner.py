@@ -7,7 +7,7 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from recbole_llmfashion.data.loaders import Loaders, make_loaders, stage_root
 from recbole_llmfashion.data.location import find_dataset
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.evaluation.result import Result, model_entry
-from recbole_llmfashion.quick_start.experiment import reason, run_experiment
+from recbole_llmfashion.quick_start.experiment import run_experiment, run_row
 from recbole_llmfashion.quick_start.registry import MODEL_TABLE, accepted_models, get_model, shared_models
 from recbole_llmfashion.stage_store import StageStore
 from recbole_llmfashion.study.request import StudyRequest
@@ -98,8 +98,7 @@ class Runner:
         for entry in entries:
             config, spec = self.config(entry), get_model(entry.model)
             find_dataset(Path(config["data_path"]), config["dataset"])
-            if spec.trainer is not None:
-                spec.trainer.validate_config(config)
+            spec.trainer.validate_config(config)
         outcomes: dict[str, list[Outcome]] = {}
         asked = [(entry, seed) for entry in entries for seed in self.seeds]
         for at, (entry, seed) in enumerate(asked, 1):
@@ -112,15 +111,13 @@ class Runner:
     def _row(self, entry: Entry, seed: int) -> Outcome:
         config = self.config(entry, seed)
         store = StageStore(stage_root(config))
+        inputs = self._inputs(config, entry, seed)
+        make = partial(store.get, "row", inputs, lambda folder: save_row(folder, run_experiment(config)))
         try:
-            folder = store.get(
-                "row", self._inputs(config, entry, seed), lambda folder: save_row(folder, run_experiment(config))
-            )
+            folder = run_row(config, make)
         except UserError as error:
             return Outcome(seed, None, " ".join(str(error).split()))
-        except Exception as error:
-            return Outcome(seed, None, reason(error, config))
-        return Outcome(seed, load_row(folder))
+        return Outcome(seed, None, folder) if isinstance(folder, str) else Outcome(seed, load_row(folder))
 
     def _inputs(self, config: LLMFashionConfig, entry: Entry, seed: int) -> dict[str, Any]:
         """What the figures of a row depend on: the data, the code's version, every key of it and of its siblings."""

@@ -26,8 +26,7 @@ from recbole_llmfashion.retrieval.fusion import Candidates
 from recbole_llmfashion.retrieval.ranking import FUSED, GROUPS, Ranking
 from recbole_llmfashion.retrieval.response_stats import ResponseStats
 from recbole_llmfashion.stage_store import StageStore
-from recbole_llmfashion.trainer.recbole_models import ValidCallback
-from recbole_llmfashion.trainer.staged import StagedTrainer
+from recbole_llmfashion.trainer.staged import StagedTrainer, ValidCallback
 
 MIXUP_REPORTED = (1, 2, 3)  # docs/method.md, stage 3: report these on validation
 # the lists of which an ordinary row tells how good they are without the others, beside the ID and the title list
@@ -41,9 +40,13 @@ class LLMFashionRecTrainer(StagedTrainer):
         pipeline: the stages; set by `set_data`.
     """
 
-    tuned_as = "LLMFashionRec"
     pipeline: Pipeline | ZeroShot
     model: LLMFashionRec
+
+    @property
+    def tuned_as(self) -> str:
+        """See StagedTrainer."""
+        return "LLMFashionRec"
 
     def set_data(self, loaders: Loaders, store: StageStore, core_table: Callable[[], Any]) -> None:
         """Builds the pipeline; its config, in zero-shot the source's, is also how the model joins its lists."""

@@ -25,9 +25,13 @@ class QueryMemoryTrainer(StagedTrainer):
         pipeline: the stages, by the keys of LLMFashionRec; set by `set_data`.
     """
 
-    tuned_as = "LLMFashionRec"
     pipeline: Pipeline
     model: QueryMemory
+
+    @property
+    def tuned_as(self) -> str:
+        """The memory's keys are those of LLMFashionRec."""
+        return "LLMFashionRec"
 
     @staticmethod
     def validate_config(config: LLMFashionConfig) -> None:

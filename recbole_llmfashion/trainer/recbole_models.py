@@ -1,12 +1,12 @@
 """RecBole's own models, trained by RecBole's own Trainer, as stages of the store.
 
-The same stage serves the CORE row of a table and the ID model of LLMFashionRec, so the two are one table. Seeding is
-RecBole's: once before the data, once before the model. With `cold_token` the same model is trained and finished as
-cold_token.py has it, as a stage of its own. This module knows no prompt and no LLM.
+The same stage serves the CORE row of a table and the ID model of LLMFashionRec, so both use the same item embeddings.
+Seeding is RecBole's: once before the data, once before the model. With `cold_token` the model trains with the shared
+token of cold_token.py and has a stage of its own.
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from recbole_llmfashion import compat
 from recbole_llmfashion.config.configurator import LLMFashionConfig, learning_keys
 from recbole_llmfashion.data.loaders import Loaders, rows_sha256
 from recbole_llmfashion.data.tie_breaking import tie_rank
-from recbole_llmfashion.evaluation.collector import HeadCollector, ask_for_orders
+from recbole_llmfashion.evaluation.collector import HeadCollector, OrderedEvaluation
 from recbole_llmfashion.model.tiled_scores import dot_orders
 from recbole_llmfashion.stage_store import StageStore, sha256_arrays, stage_seed
 from recbole_llmfashion.trainer.cold_token import (
@@ -33,29 +33,66 @@ from recbole_llmfashion.trainer.cold_token import (
     cold_items,
     init_rows,
 )
+from recbole_llmfashion.trainer.staged import StagedTrainer, ValidCallback
 
 FIT_FORMAT = 2  # of fit.json
-ValidCallback = Callable[[int, float], None]
 
 
-def make_trainer(
-    config: LLMFashionConfig, model: Any, trainer_class: type | None = None, item_ids: Sequence[str] = ()
-) -> Trainer:
-    """RecBole's trainer for a model, without its tensorboard folder and without a matrix of users by items.
+class RecBoleTrainer(StagedTrainer):
+    """The trainer interface for RecBole's own sequential models: `fit` makes or loads the stage of a trained model."""
+
+    @property
+    def tuned_as(self) -> str:
+        """See StagedTrainer."""
+        return str(self.config["model"])
+
+    def set_data(self, loaders: Loaders, store: StageStore, core_table: Callable[[], Any]) -> None:
+        """See StagedTrainer."""
+        self._loaders, self._store = loaders, store
+        evaluate_by_tiles(self, self.model, loaders.dataset.catalogue.item_ids)
+
+    def fit(
+        self, train_data: Any, valid_data: Any = None, callback_fn: ValidCallback | None = None, **kwargs: Any
+    ) -> tuple[float, Mapping[str, float]]:
+        """Trains with RecBole's Trainer, or loads the stage, and takes the weights of the best epoch."""
+        self._folder = train_or_load(self.config, self._loaders, self._store, callback_fn)
+        self.model.load_state_dict(load_file(self._folder / "model.safetensors"))
+        self.model.eval()
+        fit = json.loads((self._folder / "fit.json").read_text())
+        self.fit_details = {name: fit[name] for name in ("epochs", "epochs_allowed", "cold_token") if name in fit}
+        self.best_valid_score, self.best_valid_result = fit["valid_score"], fit["valid"]
+        return self.best_valid_score, self.best_valid_result
+
+    def save_run(self, runs: Path, about: Mapping[str, Any]) -> Path:
+        """The stage itself, which holds all that the model is."""
+        return self._folder
+
+
+def make_trainer(config: LLMFashionConfig, model: Any, trainer_class: type, item_ids: Sequence[str]) -> Trainer:
+    """A Trainer of RecBole that writes no tensorboard folder and makes no matrix of users by items.
 
     Args:
-        item_ids: of the catalogue; with them, a large one is scored by tiles (model/dot.py).
+        trainer_class: RecBole's own, or one that extends it.
+        item_ids: item tokens by catalogue position.
     """
     with compat.no_tensorboard_folder():
-        trainer = (trainer_class or get_trainer(config["MODEL_TYPE"], config["model"]))(config, model)
+        trainer = _ordered_class(trainer_class)(config, model)
     trainer.eval_collector = HeadCollector(config)
-    if hasattr(model, "ordered"):
-        ask_for_orders(trainer, model.ordered, model.tie)
-    elif item_ids:
-        tie = cache(lambda: torch.from_numpy(tie_rank(item_ids)))
-        if ordered := dot_orders(model, tie):
-            ask_for_orders(trainer, ordered, tie())
+    evaluate_by_tiles(trainer, model, item_ids)
     return trainer
+
+
+@cache
+def _ordered_class(trainer_class: type) -> type:
+    """A class of RecBole's trainers whose evaluation can take orders."""
+    return type(f"Ordered{trainer_class.__name__}", (OrderedEvaluation, trainer_class), {})
+
+
+def evaluate_by_tiles(trainer: Any, model: Any, item_ids: Sequence[str]) -> None:
+    """Evaluates a model that scores by dot products tile by tile, where the catalogue is larger than a tile."""
+    tie = cache(lambda: torch.from_numpy(tie_rank(item_ids)))
+    if ordered := dot_orders(model, tie):
+        trainer.evaluate_orders(ordered, tie())
 
 
 def train_or_load(
@@ -105,7 +142,8 @@ def _fit(
     init_seed(config["seed"], config["reproducibility"])
     model = config.model_class(config, loaders.train._dataset).to(config["device"])
     item_ids = loaders.dataset.catalogue.item_ids
-    trainer = make_trainer(config, model, None if cold is None else ColdTokenTrainer, item_ids)
+    own = get_trainer(config["MODEL_TYPE"], config["model"]) if cold is None else ColdTokenTrainer
+    trainer: Any = make_trainer(config, model, own, item_ids)
     if cold is not None:
         trainer.items, trainer.fresh = cold
     trainer.saved_model_file = str(folder / "best.pth")
@@ -147,13 +185,6 @@ def _with_token(config: LLMFashionConfig, train: Any, items: ColdItems) -> Any:
     """The training loader over rows in which the token stands for what it replaces."""
     dataset = train._dataset.replace_items(items.stands_for)
     return TrainDataLoader(config, dataset, train._sampler, shuffle=config["shuffle"])
-
-
-def load_trained(config: LLMFashionConfig, loaders: Loaders, folder: Path) -> Any:
-    """The trained model of a stage, in evaluation mode."""
-    model = config.model_class(config, loaders.train._dataset).to(config["device"])
-    model.load_state_dict(load_file(folder / "model.safetensors"))
-    return model.eval()
 
 
 def load_core_table(folder: Path) -> Any:

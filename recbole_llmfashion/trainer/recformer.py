@@ -17,8 +17,7 @@ from recbole_llmfashion.model.recformer.model import Recformer, check_attributes
 from recbole_llmfashion.model.recformer.stages import EMBEDDED, RecformerPipeline, TrainedRecformer
 from recbole_llmfashion.model.recformer.vocabulary import Vocabulary
 from recbole_llmfashion.stage_store import StageStore
-from recbole_llmfashion.trainer.recbole_models import ValidCallback, make_trainer
-from recbole_llmfashion.trainer.staged import StagedTrainer
+from recbole_llmfashion.trainer.staged import StagedTrainer, ValidCallback
 
 CHOICES = {
     "recformer_type_init": ("broadcast", "normal"),
@@ -34,9 +33,13 @@ class RecformerTrainer(StagedTrainer):
         pipeline: the stages that learn, the source's where there is one; set by `learn`.
     """
 
-    tuned_as = "Recformer"  # the two read other histories by the same keys
     model: Recformer
     pipeline: RecformerPipeline
+
+    @property
+    def tuned_as(self) -> str:
+        """Recformer and RecformerQuery differ in the histories that they read, and share their keys."""
+        return "Recformer"
 
     @staticmethod
     def validate_config(config: LLMFashionConfig) -> None:
@@ -107,8 +110,7 @@ class RecformerTrainer(StagedTrainer):
         config = source_config(self.config)
         loaders = make_loaders(config)
         model = type(self.model)(config, loaders.train._dataset).to(config["device"])
-        trainer = make_trainer(config, model, type(self))
-        assert isinstance(trainer, RecformerTrainer)
+        trainer = type(self)(config, model)
         trainer.set_data(loaders, StageStore(stage_root(config), self._store.on_stage), no_core)
         trainer.learn()
         self.pipeline = trainer.pipeline

@@ -1,4 +1,4 @@
-"""StagedTrainer: the base of every trainer of this package."""
+"""StagedTrainer: the interface that every model's trainer has, RecBole's own models included."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -6,48 +6,69 @@ from typing import Any
 
 from recbole.trainer import Trainer
 
+from recbole_llmfashion import compat
 from recbole_llmfashion.config.configurator import LLMFashionConfig
 from recbole_llmfashion.data.loaders import Loaders
-from recbole_llmfashion.pipeline.training import STEPS
+from recbole_llmfashion.evaluation.collector import HeadCollector, OrderedEvaluation
 from recbole_llmfashion.stage_store import StageStore
 from recbole_llmfashion.trainer.cold_token import check_cold_token
-from recbole_llmfashion.trainer.recbole_models import ValidCallback
 
-REPORTED = (
-    *STEPS,
-    "valid",
-)  # what `fit` reports after; the last on every validation row, the others on tune_report_users
+ValidCallback = Callable[[int, float], None]  # step from 0, validation score
+# The steps that `fit` reports for LLMFashionRec, by number; a model without these stages reports the last one only.
+REPORTED = ("backbone", "adapter", "valid")
 
 
-class StagedTrainer(Trainer):
-    """RecBole's Trainer for models that learn nothing by gradient: `fit` is one validation.
+class StagedTrainer(OrderedEvaluation, Trainer):
+    """RecBole's Trainer with the hooks that `run_experiment` calls; the base class trains nothing and validates once.
+
+    The order of calls is `validate_config`, the constructor, `set_data`, `fit`, `evaluate`, `result_details`,
+    `save_run`.
+
+    Args:
+        config: RecBole's.
+        model: in evaluation it is scored by `full_sort_predict`, or by its `ordered` where it has one.
 
     Attributes:
-        searched: the model whose tuned file holds this one's keys; None where there is nothing to tune.
+        fit_details: what `fit` adds to the details of the result.
     """
 
-    tuned_as: str | None = None
+    def __init__(self, config: LLMFashionConfig, model: Any) -> None:
+        with compat.no_tensorboard_folder():
+            super().__init__(config, model)
+        self.eval_collector = HeadCollector(config)
+        self.fit_details: dict[str, Any] = {}
+        if hasattr(model, "ordered"):
+            self.evaluate_orders(model.ordered, model.tie)
 
     @staticmethod
     def validate_config(config: LLMFashionConfig) -> None:
-        """Raises UserError on what can be known to be wrong before any model is trained."""
+        """Checks what can be checked before any model trains.
+
+        Raises:
+            UserError: a key has a value that this model cannot use.
+        """
         check_cold_token(config)
 
+    @property
+    def tuned_as(self) -> str | None:
+        """The model whose file in properties/tuned holds this model's keys; None where there is nothing to tune."""
+        return None
+
     def set_data(self, loaders: Loaders, store: StageStore, core_table: Callable[[], Any]) -> None:
-        """Hands over, before `fit`, what stages are made from.
+        """Takes what the stages are made from; called once, before `fit`.
 
         Args:
             loaders: the rows, behind the model's own loader where it has one.
-            store: where stages lie.
-            core_table: trains CORE on the same rows, or finds it trained, and gives its table [N, d].
+            store: the stages of this dataset.
+            core_table: trains CORE on the same rows, or loads it, and returns its item embeddings [N, d].
         """
 
     def result_details(self, loaders: Loaders) -> dict[str, Any]:
-        """What only this model has to say about its evaluation on the test rows; asked after it."""
+        """The details that only this model has; called after the evaluation of the test rows."""
         return {}
 
     def save_run(self, runs: Path, about: Mapping[str, Any]) -> Path | None:
-        """Leaves what can be served in a folder below `runs`; None where this model has nothing of the kind."""
+        """Writes a folder below `runs` that can be loaded later, and returns it; None where the model has none."""
         return None
 
     def _build_optimizer(self, **kwargs: Any) -> None:

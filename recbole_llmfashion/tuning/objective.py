@@ -67,8 +67,6 @@ def run_trial(job: Job, values: dict[str, Any], report: Callable[[dict[str, Any]
         config = load_config(
             spec.model, job.dataset, job.config_files, {**job.overrides, **values}, accepted_models(job.model)
         )
-        if spec.trainer is not None:
-            spec.trainer.validate_config(config)
         result = run_experiment(config, callback_fn=callback_fn, test=False)
         if not result.valid:
             raise UserError("no validation row: no user has two purchases, and a search has nothing to go by")

@@ -76,8 +76,7 @@ def plan(argv: Sequence[str]) -> Plan:
     config = load_config(spec.model, arguments.dataset, arguments.config_files, given, accepted_models(name))
     check_valid_metric(config)
     folder = find_dataset(Path(config["data_path"]), config["dataset"])
-    if spec.trainer is not None:
-        spec.trainer.validate_config(config)
+    spec.trainer.validate_config(config)
     if int(given.get("num_train_workers", 1)) != 1:
         raise UserError("num_train_workers: a search trains each trial in one process, and runs several trials at once")
     space = read_space(chosen.params_file, config)
@@ -116,7 +115,7 @@ def _settings(chosen: Options, space: Space, config: LLMFashionConfig, spec: Mod
         samples = len(space.grid())
         if chosen.num_samples not in (None, samples):
             raise UserError(f"--num_samples: this grid has {samples} points and runs them all; leave the option out")
-    ours = spec.trainer is not None and issubclass(spec.trainer, LLMFashionRecTrainer)
+    ours = issubclass(spec.trainer, LLMFashionRecTrainer)
     epochs = space.domains.get("epochs")
     most = max(epochs.grid() or [epochs.high]) if epochs else config["epochs"]
     # before the adapter answers, LLMFashionRec's reports say little of how it will rank

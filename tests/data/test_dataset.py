@@ -6,12 +6,12 @@ from recbole.model.sequential_recommender import SASRec
 from recbole.utils import init_seed
 
 from recbole_llmfashion import compat
-from recbole_llmfashion.config.configurator import load_config
+from recbole_llmfashion.config.configurator import load_config, no_core
 from recbole_llmfashion.data.dataset import HISTORY_LENGTH, RECOMMEND_TIME
 from recbole_llmfashion.data.loaders import make_loaders
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.stage_store import StageStore
-from recbole_llmfashion.trainer.recbole_models import load_trained, make_trainer, train_or_load
+from recbole_llmfashion.trainer.recbole_models import RecBoleTrainer
 from tests.helpers.fakes import INTER, purchases_only, write_tiny
 
 
@@ -143,8 +143,10 @@ def test_rows_and_sasrec_metrics_of_purchases_equal_recboles(tmp_path):
         },
     )  # fmt: skip
     ours = make_loaders(config)
-    folder = train_or_load(config, ours, StageStore(tmp_path / "stages"))
-    our_metrics = make_trainer(config, load_trained(config, ours, folder)).evaluate(ours.test, load_best_model=False)
+    trainer = RecBoleTrainer(config, SASRec(config, ours.train._dataset))
+    trainer.set_data(ours, StageStore(tmp_path / "stages"), no_core)
+    trainer.fit(ours.train, ours.valid)
+    our_metrics = trainer.evaluate(ours.test, load_best_model=False)
 
     from recbole.data.utils import data_preparation
     from recbole.trainer import Trainer

@@ -48,7 +48,7 @@ def test_behind_the_head_stand_all_other_items_exactly(tmp_path):
         assert found == head[row].tolist() + [item for item in sorted_all if item not in set(head[row].tolist())]
     nothing = torch.empty(3, 0, dtype=torch.int64)
     for place in (0, 7, 99, 100, 101, 1500, 2999):
-        assert order.ahead(whole[:, place], nothing).tolist() == [place] * 3
+        assert order.count_before(whole[:, place], nothing).tolist() == [place] * 3
 
 
 @pytest.mark.parametrize("kind", ["ivf", "hnsw"])

@@ -70,7 +70,7 @@ def shop(tmp_path_factory):
 @pytest.fixture(scope="module")
 def first(shop):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(TrainedModels, "engine", property(lambda self: pytest.fail("the LLM's side was asked for")))
+        patch.setattr(TrainedModels, "llm", property(lambda self: pytest.fail("the LLM's side was asked for")))
         return run_experiment(config_of(QueryMemory, shop, "shoes", click_filter="none"))
 
 
@@ -81,7 +81,7 @@ def test_it_makes_the_stages_of_the_llm_row_and_no_other(shop, first):
     found = []
     store = StageStore(stage_root(config), lambda name, seconds, reused: found.append((name, reused)))
     ours = Pipeline(config, make_loaders(config).dataset, store, lambda: pytest.fail("CORE was asked for"))
-    assert ours.memory is not None and ours.learned.title_model is not None
+    assert ours.memory is not None and ours.trained.title_model is not None
     assert found == [("clip", True), ("title", True)]
     assert first.details["clip"] == "trained on the log" and first.details["title_pairs"] == "queries"
 

@@ -4,6 +4,7 @@ import pytest
 import torch
 from recbole.data.interaction import Interaction
 from recbole.model import sequential_recommender as recbole
+from recbole.trainer import Trainer
 
 from recbole_llmfashion.config.configurator import load_config
 from recbole_llmfashion.data.loaders import make_loaders
@@ -60,8 +61,8 @@ def test_an_evaluation_by_tiles_is_recboles(tmp_path, monkeypatch, mask):
     found = []
     for tile in (10, 4):
         monkeypatch.setattr(tiled_scores, "TILE", tile)
-        trainer = make_trainer(config, model, item_ids=ids)
-        assert ("_full_sort_batch_eval" in vars(trainer)) is (tile == 4)
+        trainer = make_trainer(config, model, Trainer, ids)
+        assert (trainer._ordered is not None) is (tile == 4)
         trainer.eval_collector = collector = RankCollector(config, TIE.numpy())
         monkeypatch.setattr("recbole_llmfashion.trainer.recbole_models.tie_rank", lambda _: TIE.numpy())
         trainer.evaluate(loaders.test, load_best_model=False)

@@ -122,7 +122,7 @@ def test_with_the_targets_log_its_memory_answers(shop, first, with_log):
 def test_without_the_log_the_last_fallback_is_a_fixed_order(shop, first, monkeypatch):
     """No answer can be read, so every row is the fallback's."""
     gibberish = lambda generator, prompts, *_: [Response("gibberish")] * len(prompts)  # noqa: E731
-    monkeypatch.setattr("recbole_llmfashion.pipeline.language_model.respond", gibberish)
+    monkeypatch.setattr("recbole_llmfashion.pipeline.language_model.generate_responses", gibberish)
     result = run(shop, decoding="sample", response_title="generated")
     assert result.details["generation"]["popularity_list_rate"] == 1.0
     items = [line.split("\t")[0] for line in (shop / "bags/bags.item").read_text().splitlines()[1:]]
@@ -231,7 +231,7 @@ def test_the_keys_are_those_of_the_sources_run(tmp_path, monkeypatch):
         (tmp_path / name).mkdir()
     monkeypatch.setattr(config_module, "properties_folder", lambda: tmp_path / "properties")
     file = tmp_path / "mine.yaml"
-    file.write_text("source_dataset: shoes\ntarget_log: True\nlora_r: 2\n")
+    file.write_text("source_dataset: shoes\nzero_shot_target_log: True\nlora_r: 2\n")
     keys = {"data_path": str(tmp_path), "use_tuned": True, "seed": 7}
     answering = answering_config(load_config(LLMFashionRec, "bags", [str(file)], keys))
     assert answering["mixup_m"] == 1 and answering["mixup_k"] == answering["title_hidden_size"] == 16

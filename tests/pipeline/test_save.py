@@ -66,7 +66,7 @@ def test_what_the_manifest_tells(job, exported):
     assert content["metrics"]["ndcg@10"] == job.models["LLMFashionRec"]["ndcg@10"]
     assert {"python", "torch", "recbole_llmfashion"} <= content["versions"].keys()
     assert content["backbone"] == {
-        "name": "tiny-falcon",
+        "name": "embedded",
         "licence": "MIT, part of this package, not trained on this dataset",
     }
     settings, first = content["settings"], content["settings"]["items"].pop("first")

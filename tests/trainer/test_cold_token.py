@@ -8,7 +8,7 @@ import torch
 from recbole.utils import init_seed
 from torch import nn
 
-from recbole_llmfashion.config.configurator import load_config
+from recbole_llmfashion.config.configurator import load_config, no_core
 from recbole_llmfashion.data.loaders import make_loaders, stage_root
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.quick_start.experiment import run_experiment
@@ -23,7 +23,7 @@ from recbole_llmfashion.trainer.cold_token import (
     cold_rows_applied,
     init_rows,
 )
-from recbole_llmfashion.trainer.recbole_models import load_trained, make_trainer, train_or_load
+from recbole_llmfashion.trainer.recbole_models import RecBoleTrainer, train_or_load
 from tests.helpers.fakes import INTER, ITEM, purchases_only, replace_test_targets, write_tiny
 
 ID_MODELS = ("GRU4Rec", "SASRec", "BERT4Rec", "NextItNet", "CORE")
@@ -131,11 +131,14 @@ def test_every_id_model_follows_the_rule(bought, name, monkeypatch):
         return fit_of(trainer, train_data, *args, **kwargs)
 
     fit_of = recbole_models.ColdTokenTrainer.fit
-    monkeypatch.setattr(recbole_models, "finish", spy)
+    monkeypatch.setattr(recbole_models, "apply_cold_rows", spy)
     monkeypatch.setattr(recbole_models.ColdTokenTrainer, "fit", fit)
     loaders = make_loaders(config)
-    folder = train_or_load(config, loaders, StageStore(stage_root(config)))
-    model = load_trained(config, loaders, folder)
+    store = StageStore(stage_root(config))
+    trainer = RecBoleTrainer(config, config.model_class(config, loaders.train._dataset))
+    trainer.set_data(loaders, store, no_core)
+    trainer.fit(loaders.train, loaders.valid)
+    model, folder = trainer.model, train_or_load(config, loaders, store)
 
     counts = loaders.dataset.popularity()
     once, cold = np.flatnonzero(counts == 1) + 1, np.flatnonzero(counts <= 1) + 1
@@ -158,7 +161,6 @@ def test_every_id_model_follows_the_rule(bought, name, monkeypatch):
         torch.testing.assert_close(parameter.detach(), expected, rtol=0, atol=0)
     fit_report = json.loads((folder / "fit.json").read_text())
     assert fit_report["cold_token"] == {"items_replaced": len(once), "items_finished": len(cold)}
-    trainer = make_trainer(config, model)
     trainer.eval_collector.data_collect(loaders.train)
     assert trainer._valid_epoch(loaders.valid)[1] == fit_report["valid"]  # what stopped it is what was kept
 
@@ -185,9 +187,6 @@ def test_test_targets_change_nothing(bought, tmp_path):
 def test_only_id_models_have_it():
     for name in MODEL_TABLE:
         with pytest.raises(UserError, match=f"cold_token: .*not for {name};"):
-            make_loaders(config_of(name, "nowhere"))
-    for name in ("Popularity", "QueryMemory"):  # before a model that stands earlier is trained
-        with pytest.raises(UserError, match="cold_token"):
             MODEL_TABLE[name].trainer.validate_config(config_of(name, "nowhere"))
     check_cold_token(config_of("CORE", "nowhere"))
     check_cold_token(config_of("Popularity", "nowhere", cold_token=False))

@@ -59,7 +59,7 @@ def test_a_node_is_lost_and_each_user_is_there_once(head_node, job, tmp_path, mo
                 time.sleep(0.05)
             yield answered
 
-    monkeypatch.setattr(actors, "Responder", Slow)
+    monkeypatch.setattr(actors, "BatchWorker", Slow)
     monkeypatch.setattr(actors, "answers", kill_at_work)
     out = {name: tmp_path / name for name in ("here", "there")}
     words = ["generate", "--run", job.run, "--shard_size=8", "--out"]

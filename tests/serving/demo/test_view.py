@@ -101,7 +101,7 @@ def test_the_memorys_lines_are_cut_out_of_the_prompt():
     done = view.answered(looked(FakeDesk(), GOOD))
     assert (done.prompt.before, done.prompt.memory, done.prompt.after) == ("buy what", "\ntop\n- 12\n- 13", "\nnow")
     assert [product.item for product in done.prompt.products] == ["12", "13"] and done.prompt.tokens == 6
-    assert "<mark" in markup.prompt(done) and done.prompt.products[0].with_queries == "Vela"
+    assert "<mark" in markup.prompt(done) and done.prompt.products[0].about == "Vela"
 
 
 def test_a_visit_without_an_action_is_not_asked_about():
