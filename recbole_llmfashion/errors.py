@@ -1,7 +1,8 @@
 """The exception for errors that the user can fix, and hints for its message."""
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 FREE_SPACE = "free space, then run the same command; finished stages stay"  # the end of each message about a full disk
 
@@ -13,15 +14,57 @@ class UserError(Exception):
     """
 
 
-def did_you_mean(name: str, known: Iterable[str], otherwise: str = "", cutoff: float = 0.5) -> str:
-    """The nearest known name, whatever its case, as a question.
+def nearest_name(name: str, known: Iterable[str], cutoff: float = 0.4) -> str | None:
+    """The known name that is most similar to `name`, regardless of case; None if none is similar enough.
 
     Args:
-        otherwise: said where none is near; all known names where it is empty.
-        cutoff: least likeness, from 0 to 1, as difflib has it.
+        cutoff: least similarity, from 0 to 1, as difflib computes it.
+
+    >>> nearest_name("SASrec", ["SASRec", "CORE"])
+    'SASRec'
     """
     by_lower = {other.lower(): other for other in known}
     near = difflib.get_close_matches(name.lower(), list(by_lower), n=1, cutoff=cutoff)
-    if near:
-        return f"did you mean '{by_lower[near[0]]}'?"
-    return otherwise or f"known: {', '.join(by_lower.values()) or 'nothing'}"
+    return by_lower[near[0]] if near else None
+
+
+def did_you_mean(name: str, known: Iterable[str], otherwise: str = "", cutoff: float = 0.5) -> str:
+    """A hint for a message about an unknown name: the most similar known name, or all known names.
+
+    Args:
+        otherwise: the hint where no name is similar, instead of all known names.
+        cutoff: see `nearest_name`.
+
+    >>> did_you_mean("SASrec", ["SASRec", "CORE"])
+    "did you mean 'SASRec'?"
+    >>> did_you_mean("x", ["SASRec", "CORE"])
+    'known: SASRec, CORE'
+    """
+    known = list(known)
+    near = nearest_name(name, known, cutoff)
+    if near is not None:
+        return f"did you mean '{near}'?"
+    return otherwise or f"known: {', '.join(known) or 'nothing'}"
+
+
+@contextmanager
+def needs_extra(extra: str) -> Iterator[None]:
+    """Around imports of packages that an extra of pyproject.toml installs.
+
+    Raises:
+        UserError: one of them is not installed; names the package and the extra.
+
+    >>> with needs_extra("study"):  # doctest: +ELLIPSIS
+    ...     import no_such_package
+    Traceback (most recent call last):
+    recbole_llmfashion.errors.UserError: no_such_package is not installed; run `uv sync --extra study` or ...
+    """
+    try:
+        yield
+    except ImportError as error:
+        if error.name and error.name.split(".")[0] == __name__.split(".")[0]:
+            raise  # a bug of this package
+        raise UserError(
+            f"{error.name} is not installed; run `uv sync --extra {extra}` or "
+            f'`pip install "recbole-llmfashion[{extra}]"`'
+        ) from None

@@ -1,13 +1,39 @@
-from recbole_llmfashion.errors import did_you_mean
+import doctest
+
+import pytest
+
+from recbole_llmfashion import errors
+from recbole_llmfashion.errors import UserError, did_you_mean, nearest_name, needs_extra
 
 
-def test_did_you_mean():
-    assert did_you_mean("sasrec", ["SASRec", "CORE"]) == "did you mean 'SASRec'?"
-    assert did_you_mean("zzz", ["SASRec", "CORE"]) == "known: SASRec, CORE"
+def test_nearest_name_ignores_case_and_keeps_to_the_cutoff():
+    assert nearest_name("sasrec", ["SASRec", "CORE"]) == "SASRec"
+    assert nearest_name("abcx", ["abcd"], cutoff=0.75) == "abcd" and nearest_name("abxx", ["abcd"], cutoff=0.75) is None
+    assert nearest_name("tilte", ["title", "brand"]) == "title" and nearest_name("zzz", ["title", "brand"]) is None
+    assert nearest_name("user_id", ["id", "time"]) == "id" and nearest_name("x", []) is None
+
+
+def test_did_you_mean_names_one_or_all_or_the_other_hint():
+    assert did_you_mean("SASrek", ["CORE", "SASRec"]) == "did you mean 'SASRec'?"
+    assert did_you_mean("zzz", ["CORE", "SASRec"]) == "known: CORE, SASRec"
     assert did_you_mean("zzz", []) == "known: nothing"
-    assert did_you_mean("zzz", ["SASRec"], "see README.md") == "see README.md"
-
-
-def test_did_you_mean_cutoff():
+    assert did_you_mean("zzz", ["CORE"], "see docs/config.md") == "see docs/config.md"
     assert did_you_mean("sale", ["SASRec"], cutoff=0.3) == "did you mean 'SASRec'?"
     assert did_you_mean("sale", ["SASRec"], cutoff=0.9) == "known: SASRec"
+
+
+def test_needs_extra_names_the_package_and_the_extra():
+    with pytest.raises(UserError) as refused, needs_extra("study"):
+        import no_such_package.part  # noqa: F401
+    assert str(refused.value) == (
+        'no_such_package is not installed; run `uv sync --extra study` or `pip install "recbole-llmfashion[study]"`'
+    )
+
+
+def test_needs_extra_does_not_hide_a_bug_of_this_package():
+    with pytest.raises(ImportError, match="no_such_name"), needs_extra("study"):
+        from recbole_llmfashion.errors import no_such_name  # noqa: F401
+
+
+def test_examples():
+    assert doctest.testmod(errors) == doctest.TestResults(failed=0, attempted=4)

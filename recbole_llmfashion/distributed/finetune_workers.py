@@ -17,15 +17,17 @@ from logging import getLogger
 from pathlib import Path
 from typing import Any
 
-import ray
-import ray.train
 import torch
-from ray.train.torch import TorchConfig, TorchTrainer, get_device
 
 from recbole_llmfashion.distributed.cluster import OBJECT_STORE, cluster, resources, workers_that_fit
-from recbole_llmfashion.errors import UserError
+from recbole_llmfashion.errors import UserError, needs_extra
 from recbole_llmfashion.llm.finetuning.data_parallel import Workers
 from recbole_llmfashion.llm.finetuning.job import FinetuneJob
+
+with needs_extra("cluster"):
+    import ray
+    import ray.train
+    from ray.train.torch import TorchConfig, TorchTrainer, get_device
 
 OPTION = "ray_address"
 DEATHS = 3  # how often the workers are started again after one of them died

@@ -7,7 +7,6 @@ error, and what was trained on the log says so in `source`.
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Protocol
 
@@ -23,7 +22,7 @@ from recbole_llmfashion.embedding.encode import encode_distinct
 from recbole_llmfashion.embedding.info_nce import fit_contrastive
 from recbole_llmfashion.embedding.query_title_pairs import PairTable
 from recbole_llmfashion.embedding.word_pieces import TextTokenizer
-from recbole_llmfashion.errors import UserError
+from recbole_llmfashion.errors import UserError, did_you_mean
 
 _MANIFEST = "clip.json"
 
@@ -178,12 +177,12 @@ def load_clip(model_name: str, pretrained: str, device: str = "cpu") -> ClipText
     """
     models = open_clip.list_models()
     if model_name not in models:
-        raise UserError(f"CLIP model {model_name!r} is not one of open_clip's{_nearest(model_name, models)}")
+        hint = did_you_mean(model_name, models, "open_clip.list_models() lists them")
+        raise UserError(f"CLIP model '{model_name}' is not one of open_clip's; {hint}")
     tags = open_clip.list_pretrained_tags_by_model(model_name)
     if pretrained not in tags and not Path(pretrained).is_file():
-        raise UserError(
-            f"CLIP weights {pretrained!r} are neither a file nor a tag of {model_name}{_nearest(pretrained, tags)}"
-        )
+        hint = did_you_mean(pretrained, tags)
+        raise UserError(f"CLIP weights '{pretrained}' are neither a file nor a tag of {model_name}; {hint}")
     try:
         return ClipText(_OpenClipTower(model_name, pretrained, device))
     except Exception as error:  # open_clip, its hub client and torch each raise their own kinds
@@ -192,11 +191,6 @@ def load_clip(model_name: str, pretrained: str, device: str = "cpu") -> ClipText
             f"CLIP weights {model_name}/{pretrained} could not be loaded ({reason}); name a checkpoint file, "
             "or none to train a small tower on the log"
         ) from error
-
-
-def _nearest(name: str, known: Sequence[str]) -> str:
-    close = get_close_matches(name, known, n=1, cutoff=0.0)
-    return f"; did you mean {close[0]!r}?" if close else ""
 
 
 def train_clip(

@@ -9,14 +9,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import optuna
-from ray import tune
-from ray.tune.search import Searcher
-from ray.tune.search.optuna import OptunaSearch
-
+from recbole_llmfashion.errors import needs_extra
 from recbole_llmfashion.tuning.objective import VALUE
 from recbole_llmfashion.tuning.space import Domain, Space
 from recbole_llmfashion.tuning.trial_log import FAILED, TrialLog
+
+with needs_extra("tune"):
+    import optuna
+    from ray import tune
+    from ray.tune.search import Searcher
+    from ray.tune.search.optuna import OptunaSearch
 
 
 @dataclass(frozen=True)

@@ -19,11 +19,10 @@ from recbole_llmfashion.data.atomic.table import (
     AtomicError,
     Report,
     TableSpec,
-    nearest,
     raise_error,
     read_table,
 )
-from recbole_llmfashion.errors import UserError
+from recbole_llmfashion.errors import UserError, nearest_name
 from recbole_llmfashion.stage_store import write_files
 
 __all__ = [
@@ -104,7 +103,7 @@ def scan_folder(
         report(error)
 
     if not folder.is_dir():
-        near = nearest(folder.name, (p.name for p in folder.parent.iterdir())) if folder.parent.is_dir() else None
+        near = nearest_name(folder.name, (p.name for p in folder.parent.iterdir())) if folder.parent.is_dir() else None
         found = "no such folder" + (f"; the nearest is {folder.parent / near}" if near else "")
         report(AtomicError(folder, name + INTER.suffix, None, None, f"this file in {folder}", found))
         return None
@@ -139,11 +138,11 @@ def _exists(folder: Path, name: str, spec: TableSpec, report: Report) -> bool:
         return True
     others = sorted(p.name for p in folder.iterdir() if p.is_file() and p.name not in {name + s.suffix for s in SPECS})
     if spec is SEARCH:
-        alike = [o for o in others if nearest(Path(o).suffix, [s.suffix for s in SPECS]) == SEARCH.suffix]
+        alike = [o for o in others if nearest_name(Path(o).suffix, [s.suffix for s in SPECS]) == SEARCH.suffix]
         if alike:
             report(AtomicError(folder, file, None, None, "this name, or no search file", alike[0]))
         return False
-    near = nearest(file, [o for o in others if Path(o).suffix == spec.suffix] or others)
+    near = nearest_name(file, [o for o in others if Path(o).suffix == spec.suffix] or others)
     found = f"none; the nearest is {near}" if near else "none"
     report(AtomicError(folder, file, None, None, f"this file in {folder}", found))
     return False

@@ -4,9 +4,8 @@ Checks encoding, header and number of fields, and reports each error with its li
 by data/atomic/checks.py.
 """
 
-import difflib
 import shlex
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import NoReturn
 import numpy as np
 import pandas as pd
 
-from recbole_llmfashion.errors import UserError
+from recbole_llmfashion.errors import UserError, nearest_name
 
 _BOM = b"\xef\xbb\xbf"
 _OTHER_SEPARATORS = {"comma": ",", "semicolon": ";", "vertical bar": "|", "space": " "}
@@ -101,12 +100,6 @@ def quote_cell(value: str) -> str:
     return repr(value) if len(value) <= 60 else f"{value[:60]!r} and {len(value) - 60:,} characters more"
 
 
-def nearest(name: str, candidates: Iterable[str]) -> str | None:
-    """The candidate most similar to `name`, None if none is similar."""
-    matches = difflib.get_close_matches(name, list(candidates), n=1, cutoff=0.4)
-    return matches[0] if matches else None
-
-
 def read_table(folder: Path, name: str, spec: TableSpec, report: Report) -> pd.DataFrame | None:
     """Read `<folder>/<name><spec.suffix>`, which must exist, as strings in file order.
 
@@ -173,7 +166,7 @@ def _parse_header(header: str, spec: TableSpec) -> tuple[list[str], list[HeaderE
     for name in [n for n in spec.types if names.count(n) > 1]:
         errors.append((name, "each column once", f"it {names.count(name)} times"))
     for name in [n for n in spec.required if n not in names]:
-        near = nearest(name, names)
+        near = nearest_name(name, names)
         found = f"none; the nearest is {quote_cell(near)}" if near else f"only {', '.join(map(quote_cell, names))}"
         errors.append((name, f"a column {name}:{spec.types[name]}", found))
     return names, errors
@@ -182,7 +175,7 @@ def _parse_header(header: str, spec: TableSpec) -> tuple[list[str], list[HeaderE
 def _field_errors(name: str, field: str, spec: TableSpec) -> list[HeaderError]:
     """Errors of one field of the header, whose name is the part before the colon."""
     if name not in spec.types:
-        near = nearest(name, spec.types)
+        near = nearest_name(name, spec.types)
         expected = f"the column {near}" if near else f"one of the columns {', '.join(spec.types)}"
         return [(name or "(no name)", expected, f"the unknown column {quote_cell(field)}")]
     if field != f"{name}:{spec.types[name]}":

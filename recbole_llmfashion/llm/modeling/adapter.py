@@ -4,7 +4,6 @@ An adapter is held beside a recommender and is never a submodule of it.
 """
 
 from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -12,7 +11,7 @@ import torch
 from torch import nn
 from transformers.pytorch_utils import Conv1D
 
-from recbole_llmfashion.errors import UserError
+from recbole_llmfashion.errors import UserError, did_you_mean
 from recbole_llmfashion.llm.modeling.backbone import Backbone
 
 # Importing peft takes a second and imports bitsandbytes, whose message quantization.py has suppressed by then.
@@ -39,7 +38,7 @@ def resolve_targets(backbone: Backbone, names: TargetModules) -> list[str] | str
             on any other architecture.
 
     Raises:
-        UserError: the model has no layer of that name; lists the nearest or all names.
+        UserError: the model has no layer of that name; names the nearest one, or all.
     """
     model = backbone.model
     if names == "auto":
@@ -53,10 +52,8 @@ def resolve_targets(backbone: Backbone, names: TargetModules) -> list[str] | str
         )
     for name in names:
         if not any(path == name or path.endswith(f".{name}") for path in paths):
-            near = get_close_matches(name, leaves, n=3) or leaves
-            raise UserError(
-                f"lora_target_modules: {backbone.name} has no linear layer '{name}'; nearest: {', '.join(near)}"
-            )
+            hint = did_you_mean(name, leaves)
+            raise UserError(f"lora_target_modules: {backbone.name} has no linear layer '{name}'; {hint}")
     return list(names)
 
 

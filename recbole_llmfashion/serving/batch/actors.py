@@ -9,13 +9,15 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
-import ray.data
-from ray.data import ActorPoolStrategy, DataContext
 
 from recbole_llmfashion.distributed.cluster import resources, workers_that_fit
-from recbole_llmfashion.errors import UserError
+from recbole_llmfashion.errors import UserError, needs_extra
 from recbole_llmfashion.prompt.response import Response
 from recbole_llmfashion.serving.batch.responder import BatchWorker, as_table, from_table
+
+with needs_extra("cluster"):
+    import ray.data
+    from ray.data import ActorPoolStrategy, DataContext
 
 
 def answers(

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from recbole_llmfashion.errors import UserError
+from recbole_llmfashion.errors import UserError, needs_extra
 from recbole_llmfashion.prompt.texts import TEXT_LIMIT
 from recbole_llmfashion.serving.demo import markup, visit
 from recbole_llmfashion.serving.demo.examples import examples
@@ -38,10 +38,8 @@ def gradio() -> Any:
         UserError: it is not installed.
     """
     os.environ.update(OFFLINE)  # read at import
-    try:
+    with needs_extra("demo"):
         import gradio as library
-    except ImportError as error:
-        raise UserError(f"demo: gradio is not installed ({error.name}); run `uv sync --extra demo`") from None
     return library
 
 

@@ -9,14 +9,17 @@ from io import BytesIO
 from typing import Any
 
 import numpy as np
-from matplotlib import colormaps, style
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure as Canvas
-from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
+from recbole_llmfashion.errors import needs_extra
 from recbole_llmfashion.study.report.cells import plain, significant
 from recbole_llmfashion.study.report.document import Figure, Series
+
+with needs_extra("study"):
+    from matplotlib import colormaps, style
+    from matplotlib.axes import Axes
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure as Canvas
+    from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
 DPI = 200  # two pixels for one of the 800 that the report gives a figure
 WIDTH, HEIGHT = 8.0, 4.8  # inches

@@ -8,11 +8,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
+from recbole_llmfashion.errors import needs_extra
 from recbole_llmfashion.study.report import sections
 from recbole_llmfashion.study.report.cells import lines, provenance
 from recbole_llmfashion.study.report.document import Document, Figure, ReportTable
+
+with needs_extra("study"):
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 TEMPLATE = "report.html.j2"
 MARKS = "Bold: the best of its column; underlined: the second; equal means share a mark. ±: deviation over seeds."

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from recbole_llmfashion.data.atomic.table import AtomicError, TableSpec, nearest, quote_cell, read_table
+from recbole_llmfashion.data.atomic.table import AtomicError, TableSpec, quote_cell, read_table
 
 SPEC = TableSpec(".inter", {"user_id": "token", "time": "float"}, {"note": "token"})
 
@@ -86,8 +86,3 @@ def test_quote_cell():
     assert quote_cell("a\tb\u202e") == "'a\\tb\\u202e'"
     assert quote_cell("x" * 60) == repr("x" * 60)
     assert quote_cell("x" * 1061) == repr("x" * 60) + " and 1,001 characters more"
-
-
-def test_nearest():
-    assert nearest("tilte", ["title", "brand"]) == "title"
-    assert nearest("zzz", ["title", "brand"]) is None

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from recbole_llmfashion.data.atomic.checks import parse_numbers
 from recbole_llmfashion.data.atomic.folder import ITEM_ATTRIBUTES, empty_searches
-from recbole_llmfashion.data.atomic.table import nearest, quote_cell
+from recbole_llmfashion.data.atomic.table import quote_cell
 from recbole_llmfashion.dataset_tools.convert.events import EventChunk
 from recbole_llmfashion.dataset_tools.convert.readers.bad_lines import MAX_BROKEN, BrokenLines
 from recbole_llmfashion.dataset_tools.convert.readers.cells import as_text
@@ -29,7 +29,7 @@ from recbole_llmfashion.dataset_tools.convert.sources.table_source import (
     require_columns,
     require_file,
 )
-from recbole_llmfashion.errors import UserError
+from recbole_llmfashion.errors import UserError, nearest_name
 
 _TEXT = ("token", "token_seq")
 
@@ -152,7 +152,7 @@ class RecBoleDataset:
 
 def _only_inter(folder: Path) -> Path:
     if not folder.is_dir():
-        near = nearest(folder.name, (p.name for p in folder.parent.iterdir())) if folder.parent.is_dir() else None
+        near = nearest_name(folder.name, (p.name for p in folder.parent.iterdir())) if folder.parent.is_dir() else None
         raise UserError(f"{folder}: no such folder" + (f"; the nearest is {folder.parent / near}" if near else ""))
     found = sorted(folder.glob("*.inter"))
     if len(found) != 1:

@@ -16,8 +16,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from recbole_llmfashion.data.atomic.checks import parse_numbers
-from recbole_llmfashion.data.atomic.table import nearest, quote_cell
-from recbole_llmfashion.errors import UserError
+from recbole_llmfashion.data.atomic.table import quote_cell
+from recbole_llmfashion.errors import UserError, nearest_name
 
 _SEPARATORS = {".csv": ",", ".tsv": "\t"}
 _PARQUET = (".parquet", ".pq")
@@ -66,7 +66,7 @@ def read_source(path: Path, columns: Sequence[str]) -> Source:
 def require_file(path: Path) -> None:
     """Raise a UserError that names the nearest file where there is none at `path`."""
     if not path.is_file():
-        near = nearest(path.name, (p.name for p in path.parent.iterdir())) if path.parent.is_dir() else None
+        near = nearest_name(path.name, (p.name for p in path.parent.iterdir())) if path.parent.is_dir() else None
         raise UserError(f"{path}: no such file" + (f"; the nearest is {path.with_name(near)}" if near else ""))
 
 
@@ -74,7 +74,7 @@ def require_columns(path: Path, wanted: Sequence[str], present: Sequence[str]) -
     """Raise a UserError for the first column that is not there, with the nearest, or is there twice."""
     for column in wanted:
         if column not in present:
-            near = nearest(column, present)
+            near = nearest_name(column, present)
             hint = f"; the nearest is {quote_cell(near)}" if near else ""
             raise UserError(
                 f"{path.name}: no column {quote_cell(column)} among {', '.join(map(quote_cell, present))}{hint}"
