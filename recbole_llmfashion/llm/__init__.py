@@ -1,1 +1,1 @@
-"""Token ids to (ID, title)."""
+"""The language model: batches of token ids, backbones and adapters, fine-tuning, generation, pre-training."""

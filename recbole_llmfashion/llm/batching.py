@@ -1,7 +1,4 @@
-"""Token-id examples to padded batches: right padding to train, left padding to generate, similar lengths together.
-
-Knows nothing of text, tokenizers or models.
-"""
+"""Padded batches of token ids: right padding for training, left padding for generation, similar lengths together."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,7 +11,7 @@ from tqdm import tqdm
 
 from recbole_llmfashion.errors import UserError
 
-# Batches are cut from runs of this many batches sorted by length: little padding, yet a different order each epoch.
+# Examples are shuffled, then sorted by length within chunks of this many batches: little padding, yet a random order.
 SORTED_BATCHES = 16
 
 
@@ -24,8 +21,12 @@ class Example:
 
     Args:
         prompt: int32 [P], P >= 1.
-        response: int32 [R], R >= 1; the loss is on these tokens. For fine-tuning the last one is the eos.
-        named: int64 places in the prompt whose tokens are learned too, none of them the first; None for none.
+        response: int32 [R], R >= 1; the loss is on these tokens. For fine-tuning the last one is eos.
+        named: int64 positions in the prompt whose tokens are targets too; never position 0. None for none.
+
+    >>> example = Example(np.array([5, 8, 9, 2]), np.array([7, 1]), np.array([1, 2]))
+    >>> len(example), example.learned, example.targets
+    (6, 4, 2)
     """
 
     prompt: np.ndarray
@@ -41,22 +42,22 @@ class Example:
 
     @property
     def learned(self) -> int:
-        """Tokens that the loss is on."""
+        """Number of target tokens, those that the loss is on."""
         return len(self.response) + (0 if self.named is None else len(self.named))
 
     @property
     def targets(self) -> int:
-        """Items that it asks for: its response's, and those named in the prompt, each in places side by side."""
+        """Number of target items: that of the response, and one per run of adjacent positions in `named`."""
         if self.named is None or not len(self.named):
             return 1
         return 2 + int(np.count_nonzero(np.diff(self.named) > 1))
 
     def arrays(self) -> tuple[np.ndarray, ...]:
-        """All that it holds, for a digest."""
+        """All of its arrays, for a digest."""
         return (self.prompt, self.response, *(() if self.named is None else (self.named,)))
 
     def response_only(self) -> "Example":
-        """The same example with the loss on its response alone."""
+        """The same example with the loss on its response only."""
         return Example(self.prompt, self.response)
 
 
@@ -67,7 +68,7 @@ class Batch:
     Args:
         input_ids: int64 [B, T].
         attention_mask: int64 [B, T], 1 at tokens, 0 at padding.
-        response_mask: bool [B, T], True at the tokens that the loss is on; never at position 0.
+        response_mask: bool [B, T], True at target tokens; never at position 0.
     """
 
     input_ids: Tensor
@@ -79,17 +80,21 @@ class Batch:
         return Batch(self.input_ids.to(device), self.attention_mask.to(device), self.response_mask.to(device))
 
 
-def prompts_a_batch(examples: Sequence[Example], most: int, targets: int) -> int:
-    """How many prompts ask for at most so many targets, on the average: `most` at most, and one at least.
+def limit_batch_size(examples: Sequence[Example], batch_size: int, max_targets: int) -> int:
+    """The batch size, from 1 to `batch_size`, at which a batch has on average at most `max_targets` target items.
 
-    The longer the histories, the more a step of `most` prompts would learn at once, and the fewer steps a pass had.
+    Long histories have many targets per prompt; smaller batches then give more steps per epoch.
+
+    >>> history = Example(np.array([5, 8, 2, 9]), np.array([7, 1]), np.array([1, 3]))  # three targets
+    >>> limit_batch_size([history] * 4, batch_size=32, max_targets=24)
+    8
     """
     mean = sum(example.targets for example in examples) / len(examples)
-    return max(1, min(most, int(targets / mean)))
+    return max(1, min(batch_size, int(max_targets / mean)))
 
 
-def _scatter(rows: Sequence[np.ndarray], pad_id: int, left: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Rows into one padded matrix, and where they lie in it."""
+def _pad(rows: Sequence[np.ndarray], pad_id: int, left: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Pads rows to a matrix int64 [B, T]; also bool [B, T], True at tokens."""
     lengths = np.asarray([len(row) for row in rows])
     width = int(lengths.max())
     columns = np.arange(width)[None, :]
@@ -100,8 +105,8 @@ def _scatter(rows: Sequence[np.ndarray], pad_id: int, left: bool) -> tuple[np.nd
 
 
 def collate(examples: Sequence[Example], pad_id: int) -> Batch:
-    """Right-padded batch for training; padding is told by the mask, so `pad_id` may be the eos."""
-    ids, inside = _scatter([np.concatenate([e.prompt, e.response]) for e in examples], pad_id, left=False)
+    """Right-padded batch for training; the masks mark the padding, so `pad_id` may be the eos."""
+    ids, inside = _pad([np.concatenate([e.prompt, e.response]) for e in examples], pad_id, left=False)
     starts = np.asarray([len(e.prompt) for e in examples])
     response = inside & (np.arange(ids.shape[1])[None, :] >= starts[:, None])
     for row, example in enumerate(examples):
@@ -111,53 +116,58 @@ def collate(examples: Sequence[Example], pad_id: int) -> Batch:
 
 
 def left_pad(prompts: Sequence[np.ndarray], pad_id: int) -> tuple[Tensor, Tensor]:
-    """Left-padded (input_ids, attention_mask), int64 [B, T] each, for generation."""
-    ids, inside = _scatter(prompts, pad_id, left=True)
+    """Left-padded input_ids and attention_mask for generation, int64 [B, T] each.
+
+    >>> left_pad([np.array([5]), np.array([6, 7])], pad_id=0)[0].tolist()
+    [[0, 5], [6, 7]]
+    """
+    ids, inside = _pad(prompts, pad_id, left=True)
     return torch.from_numpy(ids), torch.from_numpy(inside.astype(np.int64))
 
 
 def batches_by_length(lengths: np.ndarray, batch_size: int, rng: np.random.Generator) -> list[np.ndarray]:
-    """Each index once, in batches of similar length whose order is drawn from `rng`.
+    """Batches of examples of similar length in random order; each index occurs once.
 
     Args:
-        lengths: [n] tokens of each example.
-        batch_size: examples a batch; one batch may be smaller.
-        rng: decides which examples meet and in which order the batches come.
+        lengths: [n] number of tokens of each example.
+        batch_size: examples per batch; one batch may be smaller.
+        rng: random generator of the batches and their order.
     """
     shuffled = rng.permutation(len(lengths))
     batches: list[np.ndarray] = []
     for start in range(0, len(shuffled), batch_size * SORTED_BATCHES):
-        run = shuffled[start : start + batch_size * SORTED_BATCHES]
-        run = run[np.argsort(lengths[run], kind="stable")]
-        batches.extend(run[i : i + batch_size] for i in range(0, len(run), batch_size))
+        chunk = shuffled[start : start + batch_size * SORTED_BATCHES]
+        chunk = chunk[np.argsort(lengths[chunk], kind="stable")]
+        batches.extend(chunk[i : i + batch_size] for i in range(0, len(chunk), batch_size))
     return [batches[i] for i in rng.permutation(len(batches))]
 
 
-def _fits(answer: Callable[[np.ndarray], None], chosen: np.ndarray) -> bool:
-    """False where memory ran out; what the failed batch held is free by then."""
+def _fits(process: Callable[[np.ndarray], None], chosen: np.ndarray) -> bool:
+    """Processes a batch; False if memory ran out. The memory of the failed batch is released on return."""
     try:
-        answer(chosen)
+        process(chosen)
     except torch.cuda.OutOfMemoryError:
         return False
     return True
 
 
-def each_batch(lengths: Sequence[int], size: int, answer: Callable[[np.ndarray], None], show_progress: bool) -> None:
-    """Asks `answer` about each batch, and about half of one again where the memory of the GPU ran out.
+def each_batch(lengths: Sequence[int], size: int, process: Callable[[np.ndarray], None], show_progress: bool) -> None:
+    """Calls `process` on batches from the longest row to the shortest; halves a batch if the GPU runs out of memory.
 
     Args:
-        lengths: by place.
-        size: places at once.
-        answer: takes places, int64 [B]; what it has not finished it is asked again.
+        lengths: number of tokens of each row.
+        size: rows per batch.
+        process: receives row indices, int64 [B]; it is called again for rows of a batch that failed.
+        show_progress: whether to show a progress bar.
 
     Raises:
-        UserError: not even one place fits.
+        UserError: not enough memory for one row.
     """
     order = np.argsort([-length for length in lengths], kind="stable")
     with tqdm(total=len(order), desc="generating", unit="prompt", disable=not show_progress) as bar:
         while len(order):
             chosen = order[:size]
-            if not _fits(answer, chosen):
+            if not _fits(process, chosen):
                 size = _halved(len(chosen))
                 continue
             order = order[len(chosen) :]
@@ -168,7 +178,7 @@ def _halved(size: int) -> int:
     torch.cuda.empty_cache()
     if size == 1:
         raise UserError(
-            "generation_batch_size: the GPU has no memory for even one prompt; set a smaller max_length, or free memory"
+            "generation_batch_size: not enough GPU memory for one prompt; set a smaller max_length or free GPU memory"
         )
-    getLogger(__name__).warning(f"out of memory with {size} prompts at once; going on with {size // 2}")
+    getLogger(__name__).warning(f"out of memory with a batch of {size} prompts; continuing with {size // 2}")
     return size // 2

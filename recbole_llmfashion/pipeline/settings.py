@@ -12,7 +12,7 @@ from recbole_llmfashion.embedding.approximate_index import KINDS
 from recbole_llmfashion.embedding.clip_text import ClipSettings
 from recbole_llmfashion.embedding.title_model import TitleSettings
 from recbole_llmfashion.errors import UserError
-from recbole_llmfashion.llm.batching import Example, prompts_a_batch
+from recbole_llmfashion.llm.batching import Example, limit_batch_size
 from recbole_llmfashion.llm.finetuning.settings import FinetuneSettings
 from recbole_llmfashion.llm.generation.generator import DecodingSettings
 from recbole_llmfashion.prompt.builder import PromptSettings
@@ -123,7 +123,7 @@ def finetune_settings(config: LLMFashionConfig, seed: int, examples: Sequence[Ex
         curriculum_share=config["curriculum_share"],
         curriculum_epochs=config["curriculum_epochs"],
         curriculum_choice=config["curriculum_choice"],
-        batch_size=prompts_a_batch(examples, config["llm_batch_size"], config["max_targets_per_batch"]),
+        batch_size=limit_batch_size(examples, config["llm_batch_size"], config["max_targets_per_batch"]),
         gradient_accumulation_steps=config["gradient_accumulation_steps"],
         weight_decay=config["llm_weight_decay"],
         gradient_checkpointing=config["gradient_checkpointing"],

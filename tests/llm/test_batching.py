@@ -10,7 +10,7 @@ from recbole_llmfashion.llm.batching import (
     batches_by_length,
     collate,
     left_pad,
-    prompts_a_batch,
+    limit_batch_size,
 )
 from recbole_llmfashion.llm.finetuning.loss import response_loss
 from recbole_llmfashion.llm.finetuning.perplexity import perplexities
@@ -68,7 +68,7 @@ def test_an_example_asks_for_its_response_and_for_each_named_item(named: list[in
 )
 def test_long_histories_make_batches_of_fewer_prompts(named: int | None, most: int, prompts: int) -> None:
     places = None if named is None else 2 * np.arange(1, named + 1)
-    assert prompts_a_batch([Example(np.zeros(700, np.int32), ints(1), places)] * 3, most, 256) == prompts
+    assert limit_batch_size([Example(np.zeros(700, np.int32), ints(1), places)] * 3, most, 256) == prompts
 
 
 def test_batches_hold_each_index_once_with_little_padding_in_a_seeded_order() -> None:

@@ -1,1 +1,1 @@
-"""Decoding: constrained, sampled, beams; responses by prompt."""
+"""Generation: constrained decoding, sampling, beam search, and a cache of responses."""

@@ -1,7 +1,7 @@
-"""Beam search over a trie: the most likely sequences of each prompt, with their log-probabilities.
+"""Beam search over a trie: the most likely sequences after each prompt, with their log-probabilities.
 
-The beams of a prompt are a tree behind it (`PromptBatch.branch`), so the prompt is run once and its keys
-and values are never copied. Nothing here is a loop over rows, beams or edges.
+The beams of a prompt form a tree after the prompt (`PromptBatch.branch`), so the prompt's keys and values are computed
+once and never copied. The code is vectorized over rows, beams and edges.
 """
 
 from dataclasses import dataclass
@@ -15,33 +15,33 @@ from recbole_llmfashion.llm.generation.prefill import PromptBatch
 
 @dataclass
 class _Level:
-    """The beams of all rows, best first.
+    """The beams of all rows after one more token, best first.
 
     Args:
-        state: int64 [B, W], a node; of an ended beam any.
-        score: float32 [B, W], -inf where a row has fewer than W beams.
-        item: int64 [B, W], -1 before a sequence is said.
-        ended: bool [B, W], nothing is left to say or to score.
-        above: bool [B, W, C], the beam's tokens among the row's C tree tokens.
-        token: int64 [B, W], the last one said.
+        state: int64 [B, W] node of the trie; arbitrary for an ended beam.
+        score: float32 [B, W] log-probability, -inf where a row has fewer than W beams.
+        item: int64 [B, W] index of the completed sequence, -1 before completion.
+        ended: bool [B, W], whether the beam is complete.
+        ancestors: bool [B, W, C], which of the row's C tree tokens belong to the beam.
+        token: int64 [B, W] last token.
     """
 
     state: Tensor
     score: Tensor
     item: Tensor
     ended: Tensor
-    above: Tensor
+    ancestors: Tensor
     token: Tensor
 
 
-def _first(rows: int, device: torch.device) -> _Level:
+def _root_level(rows: int, device: torch.device) -> _Level:
     zeros = torch.zeros(rows, 1, dtype=torch.long, device=device)
     none = torch.zeros(rows, 1, 0, dtype=torch.bool, device=device)
     return _Level(zeros + ItemTrie.ROOT, zeros.float(), zeros - 1, zeros.bool(), none, zeros)
 
 
 def _extend(level: _Level, trie: ItemTrie, logits: Tensor, count: int) -> _Level:
-    """The best `count` continuations by the logits [B, W, V] after each beam; an ended beam continues as itself."""
+    """The best `count` continuations given the logits [B, W, V] after each beam; an ended beam stays as it is."""
     rows, width = level.state.shape
     flat, inside = trie.edges(level.state.flatten())
     edges, inside = flat.view(rows, width, -1), inside.view(rows, width, -1)
@@ -52,49 +52,50 @@ def _extend(level: _Level, trie: ItemTrie, logits: Tensor, count: int) -> _Level
         raise RuntimeError("constrained decoding: an allowed token has no finite score")
     total = (level.score[:, :, None] + gain).masked_fill(~live, -torch.inf)
     total[:, :, 0] = torch.where(level.ended, level.score, total[:, :, 0])
-    score, place = total.flatten(1).topk(min(count, total[0].numel()))
-    parent = place // edges.shape[2]
-    edge = edges.flatten(1).gather(1, place)
-    was, lost = level.ended.gather(1, parent), score == -torch.inf
+    score, best = total.flatten(1).topk(min(count, total[0].numel()))
+    parent = best // edges.shape[2]
+    edge = edges.flatten(1).gather(1, best)
+    had_ended, missing = level.ended.gather(1, parent), score == -torch.inf
     child = trie.children[edge].long()
-    leaf = ((child == ItemTrie.FREE) | (child >= trie.tail)) & ~was & ~lost
+    leaf = ((child == ItemTrie.FREE) | (child >= trie.tail)) & ~had_ended & ~missing
     item = torch.where(leaf, trie.leaf_item[edge].long(), level.item.gather(1, parent))
-    ended = was | leaf | lost
-    above = level.above.gather(1, parent[:, :, None].expand(-1, -1, level.above.shape[2]))
-    state = torch.where(ended, trie.nodes - 1, child)  # of the last node: it has few edges, so that none is padded
-    return _Level(state, score, torch.where(lost, -1, item), ended, above, trie.tokens[edge].long())
+    ended = had_ended | leaf | missing
+    ancestors = level.ancestors.gather(1, parent[:, :, None].expand(-1, -1, level.ancestors.shape[2]))
+    # ended beams get the last node, which has few edges and so adds no padding to the table of edges
+    state = torch.where(ended, trie.nodes - 1, child)
+    return _Level(state, score, torch.where(missing, -1, item), ended, ancestors, trie.tokens[edge].long())
 
 
-def beam_search(run: PromptBatch, trie: ItemTrie, count: int) -> tuple[Tensor, Tensor]:
-    """The `count` best sequences of each row by a beam of that width.
+def beam_search(batch: PromptBatch, trie: ItemTrie, count: int) -> tuple[Tensor, Tensor]:
+    """The `count` best sequences of the trie for each prompt, with a beam of that width.
 
         score = sum over t of log softmax(logits_t)[token_t], the softmax over the whole vocabulary
 
-    over the tokens of a sequence without the end that all sequences share (ItemTrie.tail), which is certain once the
-    rest is said. A beam sees only the best `count` beginnings: where sequences have one token, or the trie has no more
-    than `count` of them, what it finds is exactly the best.
+    The sum is over the tokens of a sequence without the suffix that all sequences share (ItemTrie.tail), which has
+    probability 1 under the constraint. The result is exact if sequences have one token or the trie has at most `count`
+    sequences; otherwise it is that of a beam search.
 
     Args:
-        run: B prompts, with room for `count` tokens for each level of the trie.
-        trie: from its root, on the run's device.
+        batch: B prompts, with room for `count` tokens for each level of the trie.
+        trie: the allowed sequences, on the device of the batch.
         count: K, at least 1.
 
     Returns:
-        int64 [B, K] places of sequences, best first, -1 behind the last where the trie holds fewer than K; float32
-        [B, K] their scores, -inf there.
+        int64 [B, K] indices of sequences, best first, padded with -1 if the trie has fewer than K; float32 [B, K] their
+        scores, padded with -inf.
 
     Raises:
         RuntimeError: an allowed token has no finite score.
         UserError: see PromptBatch.branch.
     """
     width = min(count, trie.size)
-    level = _extend(_first(len(run), run.logits.device), trie, run.logits[:, None], width)
+    level = _extend(_root_level(len(batch), batch.logits.device), trie, batch.logits[:, None], width)
     while not bool(level.ended.all()):
-        logits = run.branch(level.token, level.above)
-        own = torch.eye(level.token.shape[1], dtype=torch.bool, device=logits.device)
-        level.above = torch.cat([level.above, own.expand(len(run), -1, -1)], 2)
+        logits = batch.branch(level.token, level.ancestors)
+        itself = torch.eye(level.token.shape[1], dtype=torch.bool, device=logits.device)
+        level.ancestors = torch.cat([level.ancestors, itself.expand(len(batch), -1, -1)], 2)
         level = _extend(level, trie, logits, width)
-    items = torch.full((len(run), count), -1, device=level.item.device)
-    scores = torch.full((len(run), count), -torch.inf, device=level.item.device)
+    items = torch.full((len(batch), count), -1, device=level.item.device)
+    scores = torch.full((len(batch), count), -torch.inf, device=level.item.device)
     items[:, : level.item.shape[1]], scores[:, : level.item.shape[1]] = level.item, level.score
     return items, scores

@@ -1,9 +1,11 @@
-"""Greedy decoding within a trie: the tokens of `generate` with a constraint, without what it does twice.
+"""Greedy decoding constrained by a trie.
 
-    row: prompt -> edges of the trie -> what every ID ends in -> free text -> end token
+The tokens are those of `generate` with `prefix_allowed_tokens_fn`; the shared prefix of the prompts is computed once.
 
-Where all rows have only one token left to say, they are fed as one chunk. Rows that have ended leave the batch. Knows
-token ids and places in a trie; not prompts' shape, text or items.
+    a row: prompt -> edges of the trie -> suffix of every ID -> free text -> end token
+
+While every row has exactly one allowed token, the tokens are collected and fed in one forward. Rows that have ended
+are removed from the batch.
 """
 
 from collections.abc import Callable
@@ -16,13 +18,15 @@ from recbole_llmfashion.llm.generation.prefill import PromptBatch
 
 
 class _Rows:
-    """Where each row of a batch stands.
+    """The decoding state of each row of a batch.
 
     Attributes:
-        out: int64 [B, T], what all rows have said, end tokens behind a row's end.
-        item: int64 [B], the place of the sequence that a row has come down to, -1 before.
-        place: int64 [A], which rows of the batch are still in the run.
-        state, done: int64 and bool [A], of these.
+        out: int64 [B, T] generated tokens, eos after the end of a row.
+        length: tokens generated so far.
+        item: int64 [B] index of the only sequence that a row can still become, -1 before that.
+        active: int64 [A] the rows that are still in the batch.
+        state: int64 [A] their nodes in the trie.
+        done: bool [A] whether they have ended.
     """
 
     def __init__(self, rows: int, steps: int, state: int, eos_id: int, trie: ItemTrie) -> None:
@@ -30,26 +34,26 @@ class _Rows:
         self.trie, self.eos_id = trie, eos_id
         self.out = torch.full((rows, steps), eos_id, device=device)
         self.item = torch.full((rows,), -1, device=device)
-        self.place = torch.arange(rows, device=device)
+        self.active = torch.arange(rows, device=device)
         self.state = torch.full((rows,), state, device=device)
         self.done = torch.zeros(rows, dtype=torch.bool, device=device)
-        self.said = 0
+        self.length = 0
 
-    def _say(self, tokens: Tensor) -> Tensor:
+    def _append(self, tokens: Tensor) -> Tensor:
         tokens = torch.where(self.done, self.eos_id, tokens)
-        self.out[self.place, self.said] = tokens
-        self.said += 1
+        self.out[self.active, self.length] = tokens
+        self.length += 1
         return tokens[:, None]
 
     def _follow(self, edges: Tensor, rows: Tensor) -> None:
-        """Goes along the edges int64 [R] of these rows of the run, int64 [R]."""
+        """Moves the active rows `rows`, int64 [R], along their edges, int64 [R]."""
         self.state[rows] = self.trie.children[edges].long()
         item = self.trie.leaf_item[edges].long()
-        at = self.place[rows]
+        at = self.active[rows]
         self.item[at] = torch.where(item >= 0, item, self.item[at])
 
     def choose(self, logits: Tensor) -> Tensor:
-        """The next token of each row by its logits [A, V]: int64 [A, 1]."""
+        """Appends the best allowed token of each row, given logits [A, V]; returns int64 [A, 1]."""
         rows = (self.state != ItemTrie.FREE).nonzero()[:, 0]
         if not len(rows):
             tokens = logits.argmax(1)
@@ -62,35 +66,35 @@ class _Rows:
             tokens = logits.argmax(1)
             tokens[rows] = self.trie.tokens[edges].long()
             self._follow(edges, rows)
-        return self._say(tokens)
+        return self._append(tokens)
 
     def end(self, at_item: bool) -> None:
-        """Marks the rows that have said the end token or, with at_item, have come down to one sequence."""
-        ended = self.item[self.place] >= 0 if at_item else self.out[self.place, self.said - 1] == self.eos_id
+        """Marks rows as done whose last token is eos or, with at_item, that can only become one sequence."""
+        ended = self.item[self.active] >= 0 if at_item else self.out[self.active, self.length - 1] == self.eos_id
         self.done = self.done | ended
         self.state[self.done] = ItemTrie.FREE
 
     def forced(self) -> list[Tensor]:
-        """The tokens [A, 1] that follow while no row has a choice."""
+        """Appends tokens while every row has only one allowed token; returns them, int64 [A, 1] each."""
         chunk: list[Tensor] = []
-        while self.said < self.out.shape[1] and bool((self.trie.single(self.state) | self.done).all()):
+        while self.length < self.out.shape[1] and bool((self.trie.single(self.state) | self.done).all()):
             edges = self.trie.pointer[self.state.clamp(min=ItemTrie.ROOT)].long()
-            chunk.append(self._say(self.trie.tokens[edges].long()))
+            chunk.append(self._append(self.trie.tokens[edges].long()))
             rows = (~self.done).nonzero()[:, 0]
             self._follow(edges[rows], rows)
         return chunk
 
     def keep(self) -> Tensor | None:
-        """Takes the ended rows out once they are half of the run; the rows of the run that stay, None for all."""
+        """Removes the rows that are done if they are at least half; returns the remaining ones, or None."""
         alive = (~self.done).nonzero()[:, 0]
         if 2 * len(alive) > len(self.done):
             return None
-        self.place, self.state, self.done = self.place[alive], self.state[alive], self.done[alive]
+        self.active, self.state, self.done = self.active[alive], self.state[alive], self.done[alive]
         return alive
 
 
 def greedy_search(
-    run: PromptBatch,
+    batch: PromptBatch,
     trie: ItemTrie,
     state: int,
     steps: int,
@@ -98,38 +102,37 @@ def greedy_search(
     at_item: bool,
     on_text: Callable[[Tensor], None] | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """The most likely allowed token at each step.
+    """Generates the most likely allowed token at each step.
 
     Args:
-        run: B prompts, with room for `steps` tokens.
-        trie: what may follow, on the run's device.
-        state: where in the trie all prompts end.
-        steps: T, most tokens of a row.
-        eos_id: ends a row; no token of the trie.
-        at_item: whether a row also ends where only one sequence of the trie is left.
-        on_text: told after each step what the rows have said so far, int64 [B, t].
+        batch: B prompts, with room for `steps` tokens.
+        trie: the allowed sequences, on the device of the batch.
+        state: node of the trie that all prompts have reached.
+        steps: T, maximum number of tokens per row.
+        eos_id: ends a row; not a token of the trie.
+        at_item: whether a row also ends once only one sequence of the trie is possible.
+        on_text: called after each step with the tokens so far, int64 [B, t].
 
     Returns:
-        int64 [B, T] tokens, eos_id behind a row's end; int64 [B] the place of each row's sequence, -1 before it is
-        known.
+        int64 [B, T] tokens, eos_id after the end of a row; int64 [B] index of each row's sequence, -1 if undecided.
 
     Raises:
-        RuntimeError: a row has no allowed token of finite score.
+        RuntimeError: a row has no allowed token with a finite score.
     """
-    rows = _Rows(len(run), steps, state, eos_id, trie)
-    logits = run.logits
-    while rows.said < steps:
+    rows = _Rows(len(batch), steps, state, eos_id, trie)
+    logits = batch.logits
+    while rows.length < steps:
         chunk = [rows.choose(logits)]
         rows.end(at_item)
         if bool(rows.done.all()):
             break
         kept = rows.keep()
         if kept is not None:
-            run.keep(kept)
+            batch.keep(kept)
             chunk = [tokens[kept] for tokens in chunk]
         chunk += rows.forced()
         if on_text is not None:
-            on_text(rows.out[:, : rows.said])
-        if rows.said < steps:
-            logits = run.feed(torch.cat(chunk, 1))
+            on_text(rows.out[:, : rows.length])
+        if rows.length < steps:
+            logits = batch.feed(torch.cat(chunk, 1))
     return rows.out, rows.item

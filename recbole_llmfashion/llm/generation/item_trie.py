@@ -1,7 +1,6 @@
-"""A constraint to the catalogue's IDs: a trie over token sequences, walked for all rows of a batch at once.
+"""A trie of the token sequences of all item IDs, which constrains decoding; vectorized over the rows of a batch.
 
-Knows token ids and the places of sequences: not which item a sequence names, nor what a model is. The constraint fails
-closed: where nothing is allowed it raises, and never lets everything through.
+A sequence is identified by its index. If no token is allowed the constraint raises; it never allows every token.
 """
 
 from collections.abc import Sequence
@@ -16,42 +15,45 @@ from recbole_llmfashion.errors import UserError
 
 
 def _pad(sequences: Sequence[Sequence[int]], vocab_size: int) -> tuple[np.ndarray, np.ndarray]:
-    """Sequences as a sorted int32 matrix [N, D] padded with -1, and the place of each row in the input.
+    """Sequences as a sorted int32 matrix [N, D] padded with -1, and the input index of each row, int64 [N].
 
     Raises:
         UserError: an empty catalogue or sequence, or a token outside the vocabulary.
     """
     if not len(sequences):
-        raise UserError("constrained decoding: the catalogue is empty; there is no ID to allow")
+        raise UserError("constrained decoding: the catalogue is empty; add items to the .item file")
     lengths = np.fromiter(map(len, sequences), np.int64, len(sequences))
     if lengths.min() == 0:
-        raise UserError(f"constrained decoding: item {int(lengths.argmin())} has an ID without tokens")
+        raise UserError(f"constrained decoding: the ID of item {int(lengths.argmin())} has no tokens; rename the item")
     inside = np.arange(lengths.max())[None, :] < lengths[:, None]
     matrix = np.full(inside.shape, -1, np.int32)
     matrix[inside] = np.fromiter(chain.from_iterable(sequences), np.int32, int(lengths.sum()))
     if matrix[inside].min() < 0 or matrix.max() >= vocab_size:
-        raise UserError(f"constrained decoding: an ID holds a token outside the vocabulary of {vocab_size}")
+        raise UserError(f"constrained decoding: an ID has a token outside the vocabulary of {vocab_size} tokens")
     order = np.lexsort(matrix.T[::-1])
     return matrix[order], order
 
 
 def _refuse_prefixes(matrix: np.ndarray, order: np.ndarray) -> None:
-    """In sorted order a sequence stands right before the first one that extends or repeats it."""
+    """Raises a UserError if a sequence is a prefix of another: in sorted order the two are neighbours."""
     above, below = matrix[:-1], matrix[1:]
     clash = ((above == below) | (above == -1)).all(1)
     if clash.any():
         i = int(clash.argmax())
-        first, second = sorted((int(order[i]), int(order[i + 1])))
-        same = bool((above[i] == below[i]).all())
-        how = "have the same ID tokens" if same else "have IDs of which one begins the other"
-        raise UserError(f"constrained decoding: items {first} and {second} {how}; rename one of them")
+        first, second = int(order[i]), int(order[i + 1])
+        if bool((above[i] == below[i]).all()):
+            first, second = sorted((first, second))
+            raise UserError(f"constrained decoding: items {first} and {second} have the same ID tokens; rename one")
+        raise UserError(
+            f"constrained decoding: the ID tokens of item {first} are a prefix of those of item {second}; rename one"
+        )
 
 
 def _cut_tail(matrix: np.ndarray) -> np.ndarray:
-    """Takes the end that all sequences share out of the matrix, and returns it.
+    """Removes the suffix that all sequences share from the matrix and returns it.
 
-    Each keeps a token at least. Where lengths differ the first shared token says that an ID is over and so stays; it
-    must stand nowhere else, else the sequences without their end could begin one another, and nothing is cut.
+    Each sequence keeps at least one token. If lengths differ, the first shared token marks the end of an ID and is
+    kept. If it also occurs elsewhere nothing is removed, because a shortened sequence could be a prefix of another.
     """
     lengths = (matrix >= 0).sum(1)
     rows = np.arange(len(matrix))
@@ -70,19 +72,19 @@ def _cut_tail(matrix: np.ndarray) -> np.ndarray:
 class ItemTrie:
     """A trie in CSR form: the edges of all nodes, sorted by (node, token).
 
-    Nodes are numbered level by level from ROOT. What all sequences end in (the separator after an ID) is stored once:
-    a chain of nodes of one edge each, the last nodes of all, which every ID leads to. Its last edge leads to FREE,
-    where everything is allowed.
+    Nodes are numbered level by level from ROOT. The suffix that all sequences share (the separator after an ID) is
+    stored once, as a chain of nodes with one edge each after all other nodes. Its last edge leads to FREE, where every
+    token is allowed.
 
     Args:
         pointer: int32 [nodes + 1], the edges of node n are pointer[n] to pointer[n + 1].
         tokens: int32 [edges].
         children: int32 [edges], a node or FREE.
-        leaf_item: int32 [edges], the place among the sequences of the only one that goes on there; -1 where several do.
-        tail: first node of the shared end; the number of nodes where there is none.
+        leaf_item: int32 [edges], index of the only sequence below the edge; -1 if there are several.
+        tail: first node of the shared suffix; the number of nodes if there is none.
         vocab_size: V.
-        depth: tokens of the longest sequence.
-        size: N, sequences.
+        depth: number of tokens of the longest sequence.
+        size: N, number of sequences.
     """
 
     ROOT: ClassVar[int] = 0
@@ -105,14 +107,18 @@ class ItemTrie:
 
     @classmethod
     def build(cls, sequences: Sequence[Sequence[int]], vocab_size: int) -> "ItemTrie":
-        """A trie that allows exactly these sequences.
+        """Builds a trie that allows exactly these sequences.
 
         Args:
-            sequences: of each item, the tokens of its ID and of what always follows an ID.
-            vocab_size: V, tokens are below it.
+            sequences: for each item, the tokens of its ID and of the separator after it.
+            vocab_size: V; all tokens are below it.
 
         Raises:
-            UserError: no sequence, an empty one, two equal ones, one that begins another, or a token beyond V.
+            UserError: no sequences, an empty or repeated one, a prefix of another one, or a token that is not below V.
+
+        >>> trie = ItemTrie.build([[5, 6, 9], [5, 7, 9], [8, 6, 9]], vocab_size=10)
+        >>> trie.size, trie.depth, trie.levels
+        (3, 3, 2)
         """
         matrix, order = _pad(sequences, vocab_size)
         _refuse_prefixes(matrix, order)
@@ -134,23 +140,27 @@ class ItemTrie:
 
     @property
     def nodes(self) -> int:
-        """How many there are."""
+        """Number of nodes."""
         return len(self.pointer) - 1
 
     @property
     def levels(self) -> int:
-        """Tokens of the longest sequence without the end that all share."""
+        """Number of tokens of the longest sequence without the shared suffix."""
         return self.depth - (self.nodes - self.tail)
 
     @property
     def nbytes(self) -> int:
-        """Bytes of its tensors."""
+        """Size of its tensors in bytes."""
         return sum(array.nbytes for array in (self.pointer, self.tokens, self.children, self.leaf_item))
 
     def edges(self, states: Tensor) -> tuple[Tensor, Tensor]:
-        """The edges out of nodes: states int64 [B], none FREE, to int64 [B, E] and bool [B, E], True at an edge.
+        """The outgoing edges of nodes.
 
-        E is the most edges of one of these nodes.
+        Args:
+            states: int64 [B] nodes, none FREE.
+
+        Returns:
+            int64 [B, E] edges, where E is the largest number of edges of a node; bool [B, E], False at padding.
         """
         first = self.pointer[states].long()
         counts = self.pointer[states + 1] - first
@@ -159,52 +169,59 @@ class ItemTrie:
         return torch.where(inside, first[:, None] + offsets, 0), inside
 
     def choose(self, states: Tensor, logits: Tensor) -> Tensor:
-        """The edge of the highest logit out of each node: states int64 [B], none FREE, logits [B, V'] to int64 [B].
+        """The outgoing edge with the highest logit of each node.
+
+        Args:
+            states: int64 [B] nodes, none FREE.
+            logits: [B, V'].
+
+        Returns:
+            int64 [B] edges.
 
         Raises:
-            RuntimeError: a node without an allowed token of finite score.
+            RuntimeError: a node has no allowed token with a finite score.
         """
-        first, behind = int(self.pointer[states[0]]), int(self.pointer[states[0] + 1])
-        # as at the root, where a table of every row's edges would be large
-        if first < behind and bool((states == states[:1]).all()):
-            best, place = self._scores_of(first, behind, logits).max(1)
-            chosen = first + place
+        first, stop = int(self.pointer[states[0]]), int(self.pointer[states[0] + 1])
+        # all rows at one node, such as the root, where a table of every row's edges would be large
+        if first < stop and bool((states == states[:1]).all()):
+            best, offset = self._scores_of(first, stop, logits).max(1)
+            chosen = first + offset
         else:
             edges, inside = self.edges(states)
             scores = logits.gather(1, self.tokens[edges].long()).masked_fill(~inside, -torch.inf)
-            best, place = scores.max(1)
-            chosen = edges.gather(1, place[:, None])[:, 0]
+            best, column = scores.max(1)
+            chosen = edges.gather(1, column[:, None])[:, 0]
         if not bool(best.isfinite().all()):
             raise RuntimeError("constrained decoding: a row has no allowed token with a finite score")
         return chosen
 
-    def _scores_of(self, first: int, behind: int, logits: Tensor) -> Tensor:
-        """[B, E] the logits of one node's edges: a view where their tokens are neighbours."""
-        tokens = self.tokens[first:behind]
+    def _scores_of(self, first: int, stop: int, logits: Tensor) -> Tensor:
+        """[B, E] the logits of one node's edges; a view if their tokens are contiguous."""
+        tokens = self.tokens[first:stop]
         low, high = int(tokens[0]), int(tokens[-1])
         return logits[:, low : high + 1] if high - low + 1 == len(tokens) else logits[:, tokens.long()]
 
     def single(self, states: Tensor) -> Tensor:
-        """Whether only one token may follow: states int64 [B] to bool [B]; never in the FREE state."""
+        """bool [B], whether exactly one token is allowed in each of the states int64 [B]; False for FREE."""
         nodes = states.clamp(min=self.ROOT)
         return (self.pointer[nodes + 1] - self.pointer[nodes] == 1) & (states != self.FREE)
 
     def opening(self) -> tuple[list[int], int]:
-        """What every sequence begins with, and the state behind it; of one sequence, all of it."""
-        said: list[int] = []
+        """The prefix that all sequences share, and the state after it; the whole sequence if there is only one."""
+        tokens: list[int] = []
         state = torch.tensor([self.ROOT], device=self.pointer.device)
         while bool(self.single(state)):
             edge = self.pointer[state].long()
-            said.append(int(self.tokens[edge]))
+            tokens.append(int(self.tokens[edge]))
             state = self.children[edge].long()
-        return said, int(state)
+        return tokens, int(state)
 
 
-_LEAF = -2  # until the number of nodes is known
+_LEAF = -2  # placeholder until the number of nodes is known
 
 
 def _levels(matrix: np.ndarray, order: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, int]:
-    """Parents, tokens, children and leaf_item of all edges, and the number of nodes; a leaf is no node but _LEAF."""
+    """Parents, tokens, children and leaf_item of all edges, and the number of nodes; leaves are marked _LEAF."""
     parent = np.zeros(len(matrix), np.int32)
     changed = np.zeros(len(matrix), bool)
     changed[0] = True
@@ -222,7 +239,7 @@ def _levels(matrix: np.ndarray, order: np.ndarray) -> tuple[np.ndarray, np.ndarr
         only = np.where(rows == 1, order[edges], -1).astype(np.int32)
         levels.append((parent[edges], column[edges], child, only))
         nodes += int(inner.sum())
-        # Rows of one edge lie together; ended rows keep a value that no later level reads.
+        # rows of one edge are adjacent; ended rows keep a value that no later level reads
         group = np.zeros(len(matrix), np.int32)
         group[edges] = 1
         parent = child[np.maximum(np.cumsum(group, dtype=np.int32) - 1, 0)] if len(edges) else parent

@@ -1,6 +1,6 @@
-"""Keys and values of a batch of prompts with a common beginning, written in place into room that is taken once.
+"""A key-value cache with preallocated buffers for a batch of prompts that share a prefix.
 
-transformers' DynamicCache copies all that it holds at each step. Knows layers and shapes, not what a model is.
+The DynamicCache of transformers copies all keys and values at each step; this one writes in place.
 """
 
 from collections.abc import Sequence
@@ -13,11 +13,11 @@ from transformers.cache_utils import DynamicLayer
 
 
 class PreallocatedLayer(DynamicLayer):
-    """A DynamicLayer that neither copies what it holds at each step nor computes what its rows share twice.
+    """A DynamicLayer that writes into preallocated buffers and reuses the keys and values of a shared prefix.
 
     Args:
-        room: most tokens of a row, what is shared included.
-        shared: keys and values [1, H, P, d] of the tokens that every row begins with; None for none.
+        room: maximum number of tokens per row, including the shared prefix.
+        shared: keys and values [1, H, P, d] of the shared prefix; None for none.
     """
 
     def __init__(self, room: int, shared: tuple[Tensor, Tensor] | None = None) -> None:
@@ -27,18 +27,18 @@ class PreallocatedLayer(DynamicLayer):
         self._buffers: list[Tensor] = []
 
     def lazy_initialization(self, key_states: Tensor, value_states: Tensor) -> None:
-        """Takes the room, for as many rows as these states have."""
+        """Allocates the buffers for the rows of these states."""
         self.dtype, self.device = key_states.dtype, key_states.device
-        for place, states in enumerate((key_states, value_states)):
+        for which, states in enumerate((key_states, value_states)):
             rows, heads, _, width = states.shape
             buffer = states.new_empty(rows, heads, self._room, width)
             if self._shared is not None:
-                buffer[:, :, : self._length] = self._shared[place]
+                buffer[:, :, : self._length] = self._shared[which]
             self._buffers.append(buffer)
         self.is_initialized = True
 
     def update(self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
-        """Writes the states behind the others and returns all of them, [B, H, T, d] each."""
+        """Appends the states and returns all keys and values, [B, H, T, d] each."""
         if not self.is_initialized:
             self.lazy_initialization(key_states, value_states)
         end = self._length + key_states.shape[-2]
@@ -49,7 +49,7 @@ class PreallocatedLayer(DynamicLayer):
         return self.keys, self.values
 
     def get_seq_length(self) -> int:
-        """Tokens of each row so far."""
+        """Number of tokens of each row so far."""
         return self._length
 
     def batch_select_indices(self, indices: Tensor) -> None:
@@ -58,57 +58,58 @@ class PreallocatedLayer(DynamicLayer):
         self.keys, self.values = (buffer[:, :, : self._length] for buffer in self._buffers)
 
     @classmethod
-    def joined(cls, parts: Sequence["PreallocatedLayer"], begun: int, length: int, room: int) -> "PreallocatedLayer":
-        """The rows of all parts with their last tokens in one column; see `join`."""
+    def joined(cls, parts: Sequence["PreallocatedLayer"], prefix: int, length: int, room: int) -> "PreallocatedLayer":
+        """Concatenates the rows of all parts, right-aligned after the shared prefix; see `join`."""
         layer = cls(room)
         layer._length, layer.is_initialized = length, True
         layer.dtype, layer.device = parts[0].dtype, parts[0].device
-        for place in (0, 1):
-            first = parts[0]._buffers[place]
-            rows = sum(len(part._buffers[place]) for part in parts)
+        for which in (0, 1):
+            first = parts[0]._buffers[which]
+            rows = sum(len(part._buffers[which]) for part in parts)
             buffer = first.new_empty(rows, first.shape[1], room, first.shape[3])
-            buffer[:, :, begun:length] = 0  # an empty column has weight 0, but 0 times what lies there must be 0
+            buffer[:, :, prefix:length] = 0  # padding has weight 0, but 0 * uninitialized memory could be NaN
             at = 0
             for part in parts:
-                own = part._buffers[place]
-                buffer[at : at + len(own), :, :begun] = own[:, :, :begun]
-                buffer[at : at + len(own), :, length - part._length + begun : length] = own[:, :, begun : part._length]
+                own = part._buffers[which]
+                start = length - part._length + prefix
+                buffer[at : at + len(own), :, :prefix] = own[:, :, :prefix]
+                buffer[at : at + len(own), :, start:length] = own[:, :, prefix : part._length]
                 at += len(own)
             layer._buffers.append(buffer)
         layer.keys, layer.values = (buffer[:, :, :length] for buffer in layer._buffers)
         return layer
 
 
-def join(caches: Sequence[DynamicCache], begun: int, length: int, room: int) -> DynamicCache:
-    """Caches of RoomyLayers as one.
+def join(caches: Sequence[DynamicCache], prefix: int, length: int, room: int) -> DynamicCache:
+    """Concatenates the rows of several caches of PreallocatedLayers.
 
     Args:
-        caches: of different rows and lengths.
-        begun: tokens that all rows begin with; they stay at the left, the others go to the right.
-        length: of the longest.
-        room: most tokens of a row.
+        caches: caches of different rows and lengths.
+        prefix: length of the shared prefix, which stays left-aligned; all other tokens are right-aligned.
+        length: length of the longest cache.
+        room: maximum number of tokens per row.
     """
     cache = copy(caches[0])
     layers = zip(*(part.layers for part in caches), strict=True)
-    cache.layers = [PreallocatedLayer.joined(parts, begun, length, room) for parts in layers]
+    cache.layers = [PreallocatedLayer.joined(parts, prefix, length, room) for parts in layers]
     return cache
 
 
-def roomy(shared: DynamicCache, room: int) -> DynamicCache:
-    """A cache for a batch whose rows all begin with what `shared` holds.
+def preallocate(shared: DynamicCache, room: int) -> DynamicCache:
+    """A preallocated cache for a batch whose rows all start with the same prefix.
 
-    Layers of another kind than DynamicLayer (sliding windows) stay what they are; nothing can be shared then.
+    Layers of another type than DynamicLayer (sliding windows) are copied unchanged; these cannot share a prefix.
 
     Args:
-        shared: of one row; empty where nothing is shared.
-        room: most tokens of a row, what is shared included.
+        shared: the cache of the prefix, one row; empty if there is no shared prefix.
+        room: maximum number of tokens per row, including the prefix.
     """
     cache = copy(shared)
-    cache.layers = [_own(layer, room) for layer in shared.layers]
+    cache.layers = [_preallocated(layer, room) for layer in shared.layers]
     return cache
 
 
-def _own(layer: Any, room: int) -> Any:
+def _preallocated(layer: Any, room: int) -> Any:
     if type(layer) is not DynamicLayer:
         return copy(layer)
     return PreallocatedLayer(room, (layer.keys, layer.values) if layer.is_initialized else None)

@@ -1,4 +1,4 @@
-"""Sampling as in the paper (section 5.1): the settings that `model.generate` reads, all of them and nobody else's."""
+"""Sampling with `model.generate` as in the paper (section 5.1), independent of the model's own generation settings."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,7 +15,7 @@ from recbole_llmfashion.llm.modeling.adapter import causal_lm
 def generation_config(
     max_new_tokens: int, temperature: float, top_p: float, eos_id: int, pad_id: int
 ) -> GenerationConfig:
-    """Every setting that sampling reads, so that a model's own generation_config.json decides nothing."""
+    """Sets every field that sampling reads, so that the model's generation_config.json has no effect."""
     return GenerationConfig(
         max_new_tokens=max_new_tokens,
         min_new_tokens=0,
@@ -45,7 +45,10 @@ def generation_config(
 
 @contextmanager
 def own_config(model: Any, config: GenerationConfig) -> Iterator[None]:
-    """Takes the model's own settings away: `generate` fills whatever is None from them (suppress_tokens, for one)."""
+    """Replaces the model's generation_config: `generate` takes fields that are None from it, such as suppress_tokens.
+
+    The model is in eval mode inside; its config and its mode are restored.
+    """
     lm = causal_lm(model)
     original, was_training = lm.generation_config, model.training
     lm.generation_config = config
@@ -58,23 +61,23 @@ def own_config(model: Any, config: GenerationConfig) -> Iterator[None]:
 
 
 class TokenStreamer(BaseStreamer):
-    """What `generate` says so far to the first prompt of a batch, passed on token by token.
+    """Streamer for `generate` that passes on the tokens generated for the first prompt of a batch.
 
     Args:
-        on_text: told int64 [t], the tokens so far, without the prompt's.
+        on_tokens: called after each token with int64 [t], the tokens generated so far without the prompt.
     """
 
-    def __init__(self, on_text: Callable[[np.ndarray], None]) -> None:
-        self._on_text = on_text
-        self._said: list[int] | None = None
+    def __init__(self, on_tokens: Callable[[np.ndarray], None]) -> None:
+        self._on_tokens = on_tokens
+        self._tokens: list[int] | None = None  # None before the prompts were received
 
     def put(self, value: torch.Tensor) -> None:
-        """The prompts [B, P] the first time, then the next token [B] of each."""
-        if self._said is None:
-            self._said = []
+        """Receives the prompts [B, P] first, then the next token of each, [B]."""
+        if self._tokens is None:
+            self._tokens = []
             return
-        self._said.append(int(value.flatten()[0]))
-        self._on_text(np.asarray(self._said, np.int64))
+        self._tokens.append(int(value.flatten()[0]))
+        self._on_tokens(np.asarray(self._tokens, np.int64))
 
     def end(self) -> None:
-        """Nothing is held back, so nothing is left to be told."""
+        """Does nothing: every token was passed on at once."""

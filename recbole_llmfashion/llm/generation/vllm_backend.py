@@ -1,14 +1,14 @@
-"""Responses by vLLM, in its own environment: files there, a process, files back.
+"""Generation with vLLM in a separate Python environment, through files and a subprocess.
 
-vLLM pins a torch and a transformers below ours and has no LoRA for Falcon, so a merged folder (merge.py) and a list of
-token ids are handed to a Python of an environment of its own:
+vLLM requires older versions of torch and transformers and has no LoRA for Falcon, so it gets a merged model
+(merge.py) and runs in its own environment:
 
-    <work>/request.json     the model's folder and how to decode
-           prompts.jsonl    {"ids": [...]} a line
-           choices.json     [{"text", "ids"}, ..] what a constrained response may say behind the prefix; [] for sampling
-           responses.jsonl  {"ids": [...]} a line, written by vllm_worker.py
+    <work>/request.json     the model's folder and the decoding settings
+           prompts.jsonl    one line {"ids": [...]} per prompt
+           choices.json     [{"text", "ids"}, ..] the allowed continuations of the prefix; [] for sampling
+           responses.jsonl  one line {"ids": [...]} per prompt, written by vllm_worker.py
 
-The exchange is tested with a stand-in; vLLM itself was never run here. Knows no item, and not where a model comes from.
+The exchange is tested with a stub; it has not been run with vLLM itself.
 """
 
 import gc
@@ -27,22 +27,23 @@ from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.llm.generation.generator import DecodingSettings
 
 WORKER = Path(__file__).with_name("vllm_worker.py")
-# The model is a local folder: vLLM has nothing to ask a hub, and nobody to tell that it is used.
-QUIET = {"HF_HUB_OFFLINE": "1", "VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1"}
+# the model is a local folder, so vLLM needs no hub; usage statistics are off
+OFFLINE = {"HF_HUB_OFFLINE": "1", "VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1"}
 
 
 def check_interpreter(python: str | None) -> Path:
-    """The Python that runs vLLM.
+    """The path of the Python that runs vLLM.
 
     Raises:
-        UserError: none is named, or there is no such file.
+        UserError: no path is given, or there is no such file.
     """
     if not python:
         raise UserError("vllm_python: generation_backend: vllm needs the path of the Python of vLLM's environment")
     path = Path(python).expanduser()
     if not path.is_file():
         raise UserError(
-            f"vllm_python: {python} is no file; name the Python of vLLM's environment, such as .../bin/python"
+            f"vllm_python: expected the Python of vLLM's environment, such as .../bin/python, found '{python}', which "
+            "is not a file"
         )
     return path
 
@@ -72,21 +73,23 @@ def _write(
 
 def _run(python: Path, work: Path) -> None:
     try:
-        done = subprocess.run(
-            [str(python), str(WORKER), str(work)], env={**os.environ, **QUIET}, stderr=subprocess.PIPE, text=True
+        process = subprocess.run(
+            [str(python), str(WORKER), str(work)], env={**os.environ, **OFFLINE}, stderr=subprocess.PIPE, text=True
         )
     except OSError as error:
         raise UserError(f"vllm_python: {python} cannot be run ({error.strerror}); name a Python") from error
-    if done.returncode:
-        last = (done.stderr.strip().splitlines() or ["no message"])[-1][:300]
-        raise UserError(f"generation_backend: vLLM ended with status {done.returncode} ({last}); mend its environment")
+    if process.returncode:
+        last = (process.stderr.strip().splitlines() or ["no message"])[-1][:300]
+        raise UserError(
+            f"generation_backend: vLLM failed with status {process.returncode} ({last}); fix its environment"
+        )
 
 
 def _read(work: Path, expected: int) -> list[list[int]]:
     file = work / "responses.jsonl"
     rows = [json.loads(line)["ids"] for line in file.read_text().splitlines()] if file.is_file() else []
     if len(rows) != expected:
-        raise UserError(f"generation_backend: vLLM gave {len(rows)} responses to {expected} prompts; run it again")
+        raise UserError(f"generation_backend: expected {expected} responses from vLLM, found {len(rows)}; run it again")
     return rows
 
 
@@ -99,20 +102,21 @@ def vllm_generate(
     allowed_ids: Sequence[Sequence[int]],
     prefix: Sequence[int],
 ) -> list[str]:
-    """Responses in the order of the prompts, as make_generator's generator gives them.
+    """Generates a response for each prompt, in order, in the format of make_generator's generator.
 
-    Constrained decoding is a structured choice over the texts of `allowed_ids` and then greedy; a choice that vLLM
-    tokenizes otherwise continues in our tokens.
+    Constrained decoding is a structured choice among the texts of `allowed_ids`, followed by greedy decoding. A choice
+    that vLLM tokenizes differently is replaced by the tokens of `allowed_ids` before the title is generated.
 
     Args:
-        python: of vLLM's environment.
-        model: a merged folder.
-        tokenizer: of that folder.
-        settings: see DecodingSettings; the batch size is vLLM's own affair.
-        prompts, allowed_ids, prefix: see make_generator.
+        python: the Python of vLLM's environment.
+        model: folder of a merged model.
+        tokenizer: the tokenizer of that folder.
+        settings: see DecodingSettings; the batch size is ignored.
+        prompts: int arrays of token ids.
+        allowed_ids, prefix: see make_generator.
 
     Raises:
-        UserError: no such Python, a run that failed, or responses that are missing.
+        UserError: no such Python, the run failed, or responses are missing.
     """
     path = check_interpreter(python)
     if not prompts:
@@ -121,7 +125,7 @@ def vllm_generate(
     plain = {"skip_special_tokens": True, "clean_up_tokenization_spaces": False}
     texts = tokenizer.batch_decode([list(ids) for ids in allowed_ids], **plain) if constrained else []
     choices = [{"text": text, "ids": list(map(int, ids))} for text, ids in zip(texts, allowed_ids, strict=False)]
-    if torch.cuda.is_available():  # what this process no longer uses; vLLM wants nearly the whole card
+    if torch.cuda.is_available():  # release cached memory: vLLM reserves most of the GPU
         gc.collect()
         torch.cuda.empty_cache()
     with TemporaryDirectory(prefix="vllm-") as folder:

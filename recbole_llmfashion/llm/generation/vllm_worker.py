@@ -1,12 +1,13 @@
-"""Runs in vLLM's own environment, by its path: one batch of prompts, offline, and nothing of this package.
+"""Script that generates responses with vLLM. It runs in vLLM's environment and does not import this package.
 
     python vllm_worker.py FOLDER
 
-FOLDER holds what vllm_backend.py wrote; responses.jsonl is added: {"ids": [...]} a line, the forced prefix included.
+FOLDER holds the files that vllm_backend.py wrote. The script adds responses.jsonl: one line {"ids": [...]} per prompt,
+including the forced prefix.
 
-vLLM itself was never run here (no GPU was at hand, and it pins another torch): this follows the documentation of vLLM
-0.12 to 0.33, where structured outputs are `SamplingParams(structured_outputs=StructuredOutputsParams(choice=[...]))`,
-and is tested against a stand-in with those names.
+The script follows the documentation of vLLM 0.12 to 0.33, where structured outputs are
+`SamplingParams(structured_outputs=StructuredOutputsParams(choice=[...]))`. It is tested with a stub of that interface
+and has not been run with vLLM itself.
 """
 
 import json
@@ -23,25 +24,25 @@ def _prompts(rows: list[list[int]]) -> list[dict[str, list[int]]]:
 def _constrained(
     llm: Any, request: dict[str, Any], prompts: list[list[int]], choices: list[dict[str, Any]]
 ) -> list[list[int]]:
-    """First one of the choices, then freely: a choice ends the output, and the title comes behind it."""
+    """Generates in two calls: one of the choices, then the title, because a choice ends the output."""
     vllm, structured = import_module("vllm"), import_module("vllm.sampling_params")
     ids_of = {choice["text"]: choice["ids"] for choice in choices}
-    # A choice may be spelled in other tokens than ours, at worst one a byte.
+    # vLLM may tokenize a choice differently, at worst with one token per byte
     longest = max(len(text.encode()) for text in ids_of)
-    one = structured.StructuredOutputsParams(choice=list(ids_of))
-    params = vllm.SamplingParams(temperature=0.0, max_tokens=longest, structured_outputs=one)
-    begun = [[*prompt, *request["prefix"]] for prompt in prompts]
-    texts = [output.outputs[0].text for output in llm.generate(_prompts(begun), params)]
+    one_choice = structured.StructuredOutputsParams(choice=list(ids_of))
+    params = vllm.SamplingParams(temperature=0.0, max_tokens=longest, structured_outputs=one_choice)
+    prefixed = [[*prompt, *request["prefix"]] for prompt in prompts]
+    texts = [output.outputs[0].text for output in llm.generate(_prompts(prefixed), params)]
     unknown = [text for text in texts if text not in ids_of]
     if unknown:
-        sys.exit(f"vllm_worker: {len(unknown)} answers are no choice, {unknown[0]!r} for one")
+        sys.exit(f"vllm_worker: {len(unknown)} responses are not among the choices, for example {unknown[0]!r}")
     heads = [ids_of[text] for text in texts]
-    left = [request["max_new_tokens"] - len(request["prefix"]) - len(head) for head in heads]
-    params = [vllm.SamplingParams(temperature=0.0, max_tokens=max(1, room)) for room in left]
-    tails = llm.generate(_prompts([row + head for row, head in zip(begun, heads, strict=True)]), params)
+    rooms = [request["max_new_tokens"] - len(request["prefix"]) - len(head) for head in heads]
+    params = [vllm.SamplingParams(temperature=0.0, max_tokens=max(1, room)) for room in rooms]
+    tails = llm.generate(_prompts([row + head for row, head in zip(prefixed, heads, strict=True)]), params)
     return [
         [*request["prefix"], *head, *list(tail.outputs[0].token_ids)[: max(0, room)]]
-        for head, tail, room in zip(heads, tails, left, strict=True)
+        for head, tail, room in zip(heads, tails, rooms, strict=True)
     ]
 
 
@@ -56,11 +57,11 @@ def _sampled(llm: Any, request: dict[str, Any], prompts: list[list[int]]) -> lis
 
 
 def main(folder: Path) -> None:
-    """Answers the prompts of a folder."""
+    """Generates a response for each prompt of a folder."""
     request = json.loads((folder / "request.json").read_text())
     choices = json.loads((folder / "choices.json").read_text())
     prompts = [json.loads(line)["ids"] for line in (folder / "prompts.jsonl").read_text().splitlines()]
-    # generation_config: vllm keeps the model folder's own settings from changing what is asked for.
+    # generation_config="vllm" ignores the generation settings in the model folder
     llm = import_module("vllm").LLM(
         model=request["model"],
         seed=request["seed"],

@@ -1,1 +1,1 @@
-"""Backbones, adapters, quantization, item embeddings."""
+"""Backbones, quantization, LoRA adapters and item embeddings."""

@@ -1,6 +1,6 @@
-"""Loads a causal LM and its tokenizer from a hub or a local folder, in NF4 or as it is.
+"""Loads a causal LM and its tokenizer from a hub or a local folder, optionally quantized to NF4.
 
-Knows nothing of prompts, adapters or training. Never runs code that comes with a model, never reads a pickle.
+Code that comes with a model is never run, and pickled weights are never read.
 """
 
 from collections.abc import Sequence
@@ -30,14 +30,14 @@ TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "spiece.mo
 
 @dataclass
 class Backbone:
-    """A loaded model.
+    """A loaded model and its tokenizer.
 
     Args:
         model: the causal LM; a PeftModel around it once an adapter was added.
         tokenizer: fast, with eos and pad.
         name: hub name or folder.
-        quantized_layers: NF4 layers; 0 where the model is not quantized.
-        item_tokens: ids of items' tokens, the last of its vocabulary; empty before item_rows.add_items.
+        quantized_layers: number of NF4 layers; 0 if the model is not quantized.
+        item_tokens: ids of the item tokens, at the end of the vocabulary; empty before add_item_tokens.
     """
 
     model: Any
@@ -48,19 +48,26 @@ class Backbone:
 
     @property
     def device(self) -> torch.device:
-        """Where the first weights lie."""
+        """The device of the model's first parameter."""
         return next(self.model.parameters()).device
 
 
 def pick_compute_dtype(name: ComputeDtype, device: torch.device) -> torch.dtype:
-    """auto: bf16 where the card has it, fp16 on other CUDA cards, fp32 on a CPU (docs/method.md, stage 2)."""
+    """The compute dtype of a name; auto is bf16 or fp16 on a GPU and fp32 on a CPU (docs/method.md, stage 2).
+
+    Raises:
+        UserError: an unknown name.
+
+    >>> pick_compute_dtype("auto", torch.device("cpu"))
+    torch.float32
+    """
     if name != "auto":
         if name not in DTYPES:
-            raise UserError(f"compute_dtype: {name} is unknown; take one of auto, {', '.join(DTYPES)}")
+            raise UserError(f"compute_dtype: expected one of auto, {', '.join(DTYPES)}, found '{name}'")
         return DTYPES[name]
     if device.type != "cuda":
         return torch.float32
-    # Emulated bf16 counts as supported by default, and is slower than fp16.
+    # torch counts emulated bf16 as supported, but it is slower than fp16
     return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
 
 
@@ -75,16 +82,16 @@ def _load_error(name: str, what: str, error: BaseException) -> UserError:
             "save it again with save_pretrained"
         )
     return UserError(
-        f"llm_name_or_path: {name}: no {what} could be loaded ({_one_line(error)}); check the name and the network, "
-        "set HF_HUB_OFFLINE=1 if the model is in the cache, or use a local folder or `tiny-falcon`"
+        f"llm_name_or_path: the {what} of '{name}' cannot be loaded ({_one_line(error)}); check the name and the "
+        "network, set HF_HUB_OFFLINE=1 if the model is in the cache, or use a local folder or `tiny-falcon`"
     )
 
 
 def _check_folder(name: str) -> bool:
-    """Whether `name` is a local folder.
+    """Whether `name` is a local folder rather than a hub name.
 
     Raises:
-        UserError: it can only be a path and does not exist, or is a file.
+        UserError: it looks like a path that does not exist, or is a file.
     """
     path = Path(name)
     if path.is_dir():
@@ -97,7 +104,7 @@ def _check_folder(name: str) -> bool:
 def _check_files(name: str) -> None:
     folder = Path(name)
     if not (folder / "config.json").is_file():
-        raise UserError(f"llm_name_or_path: {name} has no config.json; it must be a folder of save_pretrained")
+        raise UserError(f"llm_name_or_path: {name} has no config.json; name a folder written by save_pretrained")
     if not any(folder.glob("*.safetensors")):
         raise UserError(
             f"llm_name_or_path: {name} has no weights (*.safetensors); "
@@ -106,17 +113,17 @@ def _check_files(name: str) -> None:
 
 
 def load_tokenizer(name_or_path: str) -> Any:
-    """A fast tokenizer with an eos; one without a pad token pads with the eos.
+    """Loads a fast tokenizer with an eos token; eos is also the pad token if the tokenizer has none.
 
     Raises:
-        UserError: it cannot be loaded, is slow, or has no eos.
+        UserError: the tokenizer cannot be loaded, has no fast version, or has no eos token.
     """
     local = _check_folder(name_or_path)
     if local and not any((Path(name_or_path) / file).is_file() for file in TOKENIZER_FILES):
         raise UserError(f"llm_name_or_path: {name_or_path} has no tokenizer; put the model's tokenizer.json there")
     try:
         tokenizer = AutoTokenizer.from_pretrained(name_or_path, trust_remote_code=False)
-    except Exception as error:  # hub, cache, config and file readers have no common error; tokenizers raises this one
+    except Exception as error:  # hub, cache and file readers have no common base class; tokenizers raises Exception
         raise _load_error(name_or_path, "tokenizer", error) from error
     if not tokenizer.is_fast or tokenizer.eos_token_id is None:
         missing = "an end token" if tokenizer.is_fast else "a fast version"
@@ -127,44 +134,44 @@ def load_tokenizer(name_or_path: str) -> Any:
 
 
 def check_spelling(tokenizer: Any, texts: Sequence[str], ids: Sequence[Sequence[int] | np.ndarray]) -> None:
-    """Proves that a vocabulary can spell every item's ID.
+    """Checks that the tokenizer can represent every item ID.
 
     Args:
-        tokenizer: of the backbone.
-        texts: the IDs as prompts and responses show them.
-        ids: of each, its token ids.
+        tokenizer: the backbone's.
+        texts: the IDs as they appear in prompts and responses.
+        ids: the token ids of each.
 
     Raises:
-        UserError: an ID needs the unknown token, or does not come back when it is decoded; names the item.
+        UserError: an ID contains the unknown token, or is not restored by decoding; names the item.
     """
     unknown = tokenizer.unk_token_id
-    spelled = tokenizer.batch_decode([list(row) for row in ids], clean_up_tokenization_spaces=False)
-    for text, row, back in zip(texts, ids, spelled, strict=True):
-        if (unknown is not None and unknown in row) or back.strip() != text:
+    decoded = tokenizer.batch_decode([list(row) for row in ids], clean_up_tokenization_spaces=False)
+    for text, row, found in zip(texts, ids, decoded, strict=True):
+        if (unknown is not None and unknown in row) or found.strip() != text:
             raise UserError(
-                f"llm_name_or_path: its tokenizer cannot spell the item ID '{text}' (it reads '{back.strip()}'); "
+                f"llm_name_or_path: its tokenizer cannot represent the item ID '{text}' (decoded: '{found.strip()}'); "
                 "name a backbone with byte-level tokens, or rename the item"
             )
 
 
 def _check_match(model: Any, tokenizer: Any, name: str) -> None:
-    """That model and tokenizer belong together.
+    """Checks that model and tokenizer belong together.
 
     Raises:
-        UserError: the tokenizer has ids that the model has no row for.
+        UserError: the tokenizer has ids beyond the model's embedding.
     """
     rows = model.get_input_embeddings().weight.shape[0]
     highest = max(tokenizer.get_vocab().values())
     if highest >= rows:
         raise UserError(
-            f"llm_name_or_path: the tokenizer of {name} has ids up to {highest}, the model has {rows} rows; "
-            "put the model's own tokenizer there"
+            f"llm_name_or_path: the tokenizer of {name} has ids up to {highest}, the model's embedding has {rows} rows; "
+            "use the tokenizer that belongs to the model"
         )
     end = model.config.eos_token_id
     if end is not None and tokenizer.eos_token_id not in (end if isinstance(end, list) else [end]):
         getLogger(__name__).warning(
-            f"llm_name_or_path: {name}: the model ends with token {end}, its tokenizer with {tokenizer.eos_token_id}; "
-            "responses are trained and read with the tokenizer's"
+            f"llm_name_or_path: {name}: eos is {end} in the model's config and {tokenizer.eos_token_id} in its "
+            "tokenizer; the tokenizer's is used"
         )
 
 
@@ -186,10 +193,11 @@ def _load_model(name: str, quantized: bool, dtype: torch.dtype, device: torch.de
         raise UserError(f"llm_name_or_path: {name} does not fit on {device}; {_one_line(error)}") from error
     except Exception as error:  # see load_tokenizer
         raise _load_error(name, "model", error) from error
-    if report["missing_keys"]:  # transformers would go on with random numbers in their place
-        lost = sorted(report["missing_keys"])
+    if report["missing_keys"]:  # transformers would initialize them at random
+        missing = sorted(report["missing_keys"])
         raise UserError(
-            f"llm_name_or_path: {name} lacks {len(lost)} weights of its architecture ({lost[0]}, ..); get it again"
+            f"llm_name_or_path: {name} lacks {len(missing)} weights of its architecture ({missing[0]}, ..); "
+            "download or save it again"
         )
     return model
 
@@ -200,20 +208,20 @@ def load_backbone(
     compute_dtype: ComputeDtype = "auto",
     device: torch.device | str | None = None,
 ) -> Backbone:
-    """Loads any causal LM, quantized to NF4 with double quantization and proven to be (docs/method.md, stage 2).
+    """Loads a causal LM, by default quantized to NF4 with double quantization (docs/method.md, stage 2).
 
     Args:
-        name_or_path: a hub name or a folder of save_pretrained, weights in safetensors.
+        name_or_path: a hub name or a folder written by save_pretrained, with weights in safetensors.
         quantization: nf4 or none.
-        compute_dtype: type of activations and of what is not quantized.
-        device: CUDA where there is one, else the CPU.
+        compute_dtype: dtype of activations and of parameters that are not quantized.
+        device: None for CUDA if available, else the CPU.
 
     Raises:
-        UserError: no such model or folder, a part of it missing, no hub, a tokenizer of another model, or a layer that
-            stayed unquantized.
+        UserError: no such model or folder, missing files or weights, no access to the hub, a tokenizer of another
+            model, or a linear layer that was not quantized.
     """
     if quantization not in ("nf4", "none"):
-        raise UserError(f"quantization: {quantization} is unknown; take nf4 or none")
+        raise UserError(f"quantization: expected nf4 or none, found '{quantization}'")
     target = torch.device(device if device is not None else "cuda" if torch.cuda.is_available() else "cpu")
     if _check_folder(name_or_path):
         _check_files(name_or_path)
@@ -228,13 +236,13 @@ def load_backbone(
 
 
 def vocabulary_size(name_or_path: str, tokenizer: Any) -> int:
-    """Rows of a backbone's embedding, from its config alone: where items' tokens begin.
+    """Number of rows of a backbone's embedding, read from its config: the id of the first item token.
 
     Raises:
-        UserError: it has no config that can be read.
+        UserError: the config cannot be read.
     """
     try:
         config = AutoConfig.from_pretrained(name_or_path, trust_remote_code=False)
-    except Exception as error:  # hub, cache and config readers have no common error
+    except Exception as error:  # see load_tokenizer
         raise _load_error(name_or_path, "config", error) from error
     return max(int(config.get_text_config().vocab_size), len(tokenizer))

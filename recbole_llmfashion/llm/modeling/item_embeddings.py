@@ -1,11 +1,11 @@
-"""Embeddings of an item index's new tokens, made from the words of the items that hold them.
+"""Initial embeddings of item tokens, computed from the words of the items that have the token.
 
     row = norm * unit(mean over the token's items of unit(sum over the item's words w of idf(w) * e(w)))
-    idf(w) = log((N + 1) / (items with w + 1)) + 0.1
+    idf(w) = log((N + 1) / (number of items with w + 1)) + 0.1
 
-e is the backbone's own embedding, so a row lies where the words of a query lie, and a new item has one without
-training. The embedded backbone was pre-trained with such rows in worlds of other items (pretrain.py); others have
-learned nothing of them and begin here all the same. Knows token ids, no text.
+e is the backbone's embedding, so an item's row is close to the rows of its words, and a new item has a row without
+training. tiny-falcon was pre-trained with such rows for items of simulated shops (llm/pretraining); other backbones
+were not, and fine-tuning starts from the same initial rows.
 """
 
 import json
@@ -27,11 +27,11 @@ LEAST_IDF = 0.1
 
 
 class ItemWords:
-    """Which words each item has, and how much each of them counts.
+    """The words of each item with their idf weights.
 
     Args:
-        words: by item, the token ids of its text; repeated ones count once, an item may have none.
-        vocab_size: ids are below it.
+        words: for each item, the token ids of its text; repeated ids count once, an item may have none.
+        vocab_size: all ids are below it.
     """
 
     def __init__(self, words: Sequence[np.ndarray], vocab_size: int) -> None:
@@ -45,10 +45,13 @@ class ItemWords:
         self._weights = torch.from_numpy(idf[flat].astype(np.float32))
 
     def units(self, embedding: Tensor) -> Tensor:
-        """[N, d] unit vectors of the items' weighted words, differentiable; zeros for an item without words.
+        """Unit vectors of the weighted sums of the items' words, differentiable.
 
         Args:
             embedding: [V, d].
+
+        Returns:
+            [N, d]; a row of zeros for an item without words.
         """
         device = embedding.device
         flat, starts = self._flat.to(device), self._starts.to(device)
@@ -57,13 +60,17 @@ class ItemWords:
 
 
 def token_rows(units: Tensor, ids: Sequence[np.ndarray], first: int, new_tokens: int, norm: float) -> Tensor:
-    """[new_tokens, d] the rows of an index's tokens.
+    """Embeddings of item tokens.
 
     Args:
-        units: [N, d] of the items.
-        ids: by item, its token ids.
-        first: the first new token's id.
-        norm: length of every row whose items have words.
+        units: [N, d] unit vectors of the items.
+        ids: for each item, the ids of its tokens.
+        first: id of the first item token.
+        new_tokens: number of item tokens.
+        norm: norm of every row whose items have words.
+
+    Returns:
+        [new_tokens, d].
     """
     holders = np.repeat(np.arange(len(ids)), [len(tokens) for tokens in ids])
     tokens = np.concatenate([*ids, np.zeros(0, np.int64)]).astype(np.int64) - first
@@ -73,12 +80,12 @@ def token_rows(units: Tensor, ids: Sequence[np.ndarray], first: int, new_tokens:
 
 
 def save_norm(norm: float, folder: Path) -> None:
-    """Writes the rows' length beside a backbone that was trained with it."""
+    """Writes the norm of item embeddings to the folder of a backbone that was pre-trained with it."""
     (folder / NORM_FILE).write_text(json.dumps({"norm": norm}))
 
 
 def row_norm(source: str, embedding: Tensor) -> float:
-    """The rows' length: as the backbone's folder says, else the mean length of its embedding's rows."""
+    """The norm of item embeddings: from the backbone's folder, else the mean norm of the embedding's rows [V, d]."""
     file = Path(source) / NORM_FILE
     if file.is_file():
         return float(json.loads(file.read_text())["norm"])
@@ -86,14 +93,14 @@ def row_norm(source: str, embedding: Tensor) -> float:
 
 
 def add_item_tokens(backbone: Backbone, item_tokens: ItemTokens) -> float:
-    """Gives a backbone the tokens of an index, their rows made from words; `backbone` is changed.
+    """Adds item tokens to a backbone, with embeddings computed from words; changes `backbone`.
 
     Args:
         backbone: freshly loaded, without an adapter.
-        item_tokens: its words in the ids of the backbone's tokenizer.
+        item_tokens: its words are ids of the backbone's tokenizer.
 
     Returns:
-        the rows' length, which those of items that come later have too.
+        the norm of the rows, which items added later have too.
     """
     model = backbone.model
     norm = row_norm(backbone.name, model.get_input_embeddings().weight[: item_tokens.first].float())
@@ -104,11 +111,15 @@ def add_item_tokens(backbone: Backbone, item_tokens: ItemTokens) -> float:
 
 @torch.no_grad()
 def word_rows(model: Any, item_tokens: ItemTokens, norm: float) -> Tensor:
-    """[new_tokens, d] float32, the rows of an index's tokens as the model's own embedding of the words makes them.
+    """Embeddings of item tokens from the model's embeddings of their words.
 
     Args:
-        model: a causal LM, or a peft model around one; it is read alone.
-        item_tokens, norm: see `token_rows`.
+        model: a causal LM or a peft model around one; not changed.
+        item_tokens: the items' tokens and words.
+        norm: see `token_rows`.
+
+    Returns:
+        float32 [new_tokens, d].
     """
     embedding = model.get_input_embeddings().weight[: item_tokens.first].float()
     units = ItemWords(item_tokens.words, item_tokens.first).units(embedding)
@@ -117,17 +128,17 @@ def word_rows(model: Any, item_tokens: ItemTokens, norm: float) -> Tensor:
 
 @torch.no_grad()
 def set_item_embeddings(model: Any, tokens: np.ndarray, rows: Tensor) -> None:
-    """Writes rows into a model's vocabulary, which grows where a token lies beyond it; nothing else is changed.
+    """Writes rows into a model's embedding and head, which are enlarged for tokens beyond the vocabulary.
 
     Args:
-        model: a causal LM, or a peft model around one that trains no rows of tokens.
-        tokens: [n] ids, every one that the vocabulary grows by among them.
+        model: a causal LM, or a peft model around one without trainable token rows.
+        tokens: int [n] token ids, including all ids that the vocabulary grows by.
         rows: [n, d].
     """
     base = causal_lm(model)
     size = int(tokens.max(initial=-1)) + 1
     if size > len(base.get_input_embeddings().weight):
-        # the mean of the old rows, which transformers would fill the new with, costs a decomposition and is not read
+        # mean_resizing would compute a matrix decomposition for initial values that are overwritten below
         base.resize_token_embeddings(size, mean_resizing=False)
     for layer in row_layers(base).values():
         at = torch.from_numpy(tokens.astype(np.int64)).to(layer.weight.device)

@@ -1,8 +1,7 @@
-"""An adapter merged into its backbone: W + alpha / rank * B A, written as a plain folder that needs neither peft nor
-bitsandbytes.
+"""Merges an adapter into its backbone, W + lora_alpha / lora_r * B A, and saves a model without peft or bitsandbytes.
 
-What was quantized is dequantized first, so the folder holds the weights that the adapter was trained on, in the dtype
-that the backbone was loaded in. In bf16 or fp16 the sum is rounded, and an adapter's small change may lie below that.
+Quantized weights are dequantized first, because the adapter was trained on their dequantized values. The folder has the
+dtype that the backbone was loaded in; in bf16 or fp16 the sum is rounded, which can lose small changes of the adapter.
 """
 
 from pathlib import Path
@@ -12,15 +11,15 @@ from recbole_llmfashion.llm.modeling.backbone import Backbone
 
 
 def merge_adapter(backbone: Backbone, adapter: Path, folder: Path) -> None:
-    """Writes config, safetensors and tokenizer; `backbone` is used up.
+    """Writes config, safetensors and tokenizer of the merged model; `backbone` must not be used afterwards.
 
     Args:
         backbone: freshly loaded, without an adapter.
-        adapter: a folder of save_adapter.
-        folder: an empty one.
+        adapter: folder written by save_adapter.
+        folder: output folder.
 
     Raises:
-        UserError: the folder holds no adapter, or one of another backbone.
+        UserError: the folder has no adapter, or one of another backbone.
     """
     if backbone.quantized_layers:
         backbone.model = backbone.model.dequantize(backbone.model.dtype)

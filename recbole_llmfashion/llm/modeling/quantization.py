@@ -1,7 +1,6 @@
-"""What NF4 needs so that it quantizes what it says: a patch for Falcon, one for bitsandbytes on a CPU, and the proof.
+"""NF4 quantization (QLoRA, arXiv 2305.14314): workarounds for Falcon and for CPUs, and a check that it took place.
 
-Knows modules, not names, files or tokenizers. Sources: QLoRA (arXiv 2305.14314); transformers 5.5 and later;
-bitsandbytes 0.49 and later.
+Written for transformers 5.5 and bitsandbytes 0.49.
 """
 
 import logging
@@ -20,9 +19,9 @@ from recbole_llmfashion.errors import UserError
 
 @contextmanager
 def quiet_kernel_hint() -> Iterator[None]:
-    """Drops the one line in which bitsandbytes asks for the `kernels` package while it is imported.
+    """Suppresses the message in which bitsandbytes recommends the `kernels` package when it is imported.
 
-    With that package installed it would ask a hub for a compiled kernel, which this project does not want.
+    With that package installed bitsandbytes would download a compiled kernel from a hub.
     """
     logger = logging.getLogger("bitsandbytes.backends.cpu.ops")
 
@@ -41,7 +40,7 @@ with quiet_kernel_hint():
 
 
 def nf4_config(compute_dtype: torch.dtype) -> BitsAndBytesConfig:
-    """NF4 storage with double quantization; the default of bitsandbytes is fp4 without it."""
+    """NF4 with double quantization; the default of bitsandbytes is fp4 without double quantization."""
     return BitsAndBytesConfig(
         load_in_4bit=True,
         bnb_4bit_quant_type="nf4",
@@ -52,10 +51,10 @@ def nf4_config(compute_dtype: torch.dtype) -> BitsAndBytesConfig:
 
 @contextmanager
 def plain_falcon_linear() -> Iterator[None]:
-    """Falcon is built from plain `nn.Linear` inside.
+    """Makes transformers build Falcon from `nn.Linear`.
 
-    transformers quantizes where `type(module) is nn.Linear`; Falcon's projections are a subclass with the same
-    mathematics, so all of them would stay unquantized, with no more than a warning that names another library.
+    transformers only quantizes modules with `type(module) is nn.Linear`. Falcon's projections are a subclass that
+    computes the same, so all of them would remain unquantized with only an unrelated warning.
     """
     original = modeling_falcon.FalconLinear
     modeling_falcon.FalconLinear = nn.Linear
@@ -66,10 +65,10 @@ def plain_falcon_linear() -> Iterator[None]:
 
 
 def full_precision_on_cpu(model: nn.Module) -> None:
-    """Keeps bitsandbytes from repacking weights on CPUs with AVX512-BF16.
+    """Prevents bitsandbytes from repacking weights on CPUs with AVX512-BF16.
 
-    There the first forward in eval mode would pack the weights for a bf16 kernel without a gradient, for good: a
-    training after a generation would lose the gradient through every quantized layer, and fp32 would not be fp32.
+    There the first forward in eval mode permanently packs the weights for a bf16 kernel without a gradient. Training
+    after a generation would then have no gradient through quantized layers, and fp32 results would be bf16.
     """
     for module in model.modules():
         if isinstance(module, bitsandbytes.nn.Linear4bit):
@@ -84,21 +83,21 @@ def _is_nf4(module: nn.Module) -> bool:
 
 
 def assert_quantized(model: Any, name: str) -> int:
-    """Counts the quantized layers and proves that no linear layer but the output head was left out.
+    """Checks that all linear layers except the output head are quantized.
 
     Returns:
         the number of NF4 double-quantized layers.
 
     Raises:
-        UserError: a layer is not quantized; says how many and of which class.
+        UserError: a layer is not quantized; the message has the number and the classes of such layers.
     """
     head = model.get_output_embeddings()
     linear = [m for m in model.modules() if isinstance(m, nn.Linear | Conv1D) and m is not head]
-    left = [module for module in linear if not _is_nf4(module)]
-    if left or not linear:
-        classes = ", ".join(sorted({type(module).__name__ for module in left})) or "none"
+    skipped = [module for module in linear if not _is_nf4(module)]
+    if skipped or not linear:
+        classes = ", ".join(sorted({type(module).__name__ for module in skipped})) or "none"
         raise UserError(
-            f"{name}: {len(linear) - len(left)} of {len(linear)} linear layers were quantized to NF4 "
-            f"(left out: {classes}); set quantization: none, or name another backbone"
+            f"{name}: {len(linear) - len(skipped)} of {len(linear)} linear layers were quantized to NF4 "
+            f"(not quantized: {classes}); set quantization: none, or name another backbone"
         )
     return len(linear)

@@ -1,7 +1,4 @@
-"""The Falcon-architecture model of about a million parameters, and its tokenizer, for where no hub is.
-
-Knows nothing of what it will be trained on: texts come in, a tokenizer comes out. Falcon: arXiv 2311.16867.
-"""
+"""tiny-falcon: a Falcon (arXiv 2311.16867) of about a million parameters with its tokenizer, for use without a hub."""
 
 import shutil
 from collections.abc import Iterable
@@ -13,30 +10,29 @@ from transformers import FalconConfig, FalconForCausalLM, PreTrainedTokenizerFas
 
 from recbole_llmfashion.errors import UserError
 
-TINY_FALCON_FOLDER = Path(__file__).with_name(
-    "tiny_falcon"
-)  # the backbone that comes with the package, made by pretrain.py
+# the backbone that is part of the package, built by llm/pretraining
+TINY_FALCON_FOLDER = Path(__file__).with_name("tiny_falcon")
 PAD, EOS = "<pad>", "<eos>"
 PAD_ID, EOS_ID = 0, 1
 BYTES = 256
-# A space or line break opens a token and never stands inside one, so that joined ids are the ids of joined text.
-# Digits go in pairs: a hundred tokens spell every ID and leave the vocabulary to words, where groups of three took most
-# of a small one. A comma is a token, so that it ends an ID always the same way.
+# Spaces and line breaks occur only at the start of a token, so the ids of concatenated texts are the concatenated ids.
+# Digits are grouped in pairs: a hundred tokens cover all IDs and leave the vocabulary to words, while groups of three
+# would take most of a small vocabulary. A comma is a separate token, so the end of an ID is always tokenized the same.
 WORDS = Regex(r" ?\p{L}+| ?\p{N}{1,2}| ?[^\s\p{L}\p{N},]+|,|\s")
 
 
 def train_tokenizer(texts: Iterable[str], vocab_size: int) -> PreTrainedTokenizerFast:
-    """Byte-level BPE; <pad> is 0, <eos> is 1; any text comes back as it was.
+    """Trains a byte-level BPE tokenizer; <pad> is 0, <eos> is 1. Decoding restores any text exactly.
 
     Args:
-        texts: what to learn merges from.
-        vocab_size: most tokens; fewer where the texts hold fewer pairs.
+        texts: training texts.
+        vocab_size: maximum number of tokens; fewer if the texts have fewer pairs to merge.
 
     Raises:
-        UserError: vocab_size does not hold the bytes and the two marks.
+        UserError: vocab_size is smaller than the number of bytes and special tokens.
     """
     if vocab_size < BYTES + 2:
-        raise UserError(f"vocab_size: {vocab_size} is too small; {BYTES + 2} hold the bytes and two marks")
+        raise UserError(f"vocab_size: expected {BYTES + 2} or more (bytes and special tokens), found {vocab_size}")
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [
@@ -58,19 +54,19 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int) -> PreTrainedTokenize
 
 
 def new_tiny_falcon(vocab_size: int, width: int, layers: int, heads: int, seed: int) -> FalconForCausalLM:
-    """A fresh Falcon: rotary positions, sequential blocks, tied embeddings, no bias, no dropout.
+    """A Falcon with random weights: rotary positions, sequential blocks, tied embeddings, no bias, no dropout.
 
     Args:
-        vocab_size: tokens of its tokenizer.
+        vocab_size: number of tokens of its tokenizer.
         width: hidden size, a multiple of 2 * heads.
-        layers, heads: blocks, and attention heads in each.
-        seed: of the weights; the global generator is left as it was.
+        layers, heads: number of blocks, and of attention heads per block.
+        seed: random seed for the weights; the state of the global generator is restored.
 
     Raises:
-        UserError: width and heads do not go together.
+        UserError: width is not a multiple of 2 * heads.
     """
     if width % (2 * heads):
-        raise UserError(f"width: {width} is no multiple of 2 * heads ({heads}), which rotary needs")
+        raise UserError(f"width: expected a multiple of 2 * heads ({2 * heads}) for rotary positions, found {width}")
     config = FalconConfig(
         vocab_size=vocab_size,
         hidden_size=width,
@@ -100,9 +96,9 @@ def save_tiny_falcon(model: FalconForCausalLM, tokenizer: PreTrainedTokenizerFas
 
 
 def save_untrained(folder: Path, seed: int) -> None:
-    """Writes the shipped backbone's shape and tokenizer with random weights: what its pre-training is measured against.
+    """Writes tiny-falcon with random weights, the baseline for its pre-training.
 
-    Its items' rows have the length of the shipped one's, so that only what was learned is missing.
+    Tokenizer and norm of item embeddings are those of tiny-falcon, so only the pre-training differs.
     """
     config = FalconConfig.from_pretrained(str(TINY_FALCON_FOLDER))
     with torch.random.fork_rng():

@@ -207,11 +207,11 @@ def test_out_of_memory_halves_the_batch_and_says_so(falcon: Any, caplog: pytest.
     with small_memory(falcon, 5):
         assert generator(data) == wanted
     lines = [record.getMessage() for record in caplog.records]
-    assert lines == [f"out of memory with {n} prompts at once; going on with {n // 2}" for n in (16, 8)]
+    assert lines == [f"out of memory with a batch of {n} prompts; continuing with {n // 2}" for n in (16, 8)]
     with small_memory(falcon, 5):
         assert np.array_equal(generator.best(data, 3)[0], best[0])
 
 
 def test_memory_for_no_prompt_at_all_is_an_error(falcon: Any) -> None:
-    with small_memory(falcon, 0), pytest.raises(UserError, match="no memory for even one prompt"):
+    with small_memory(falcon, 0), pytest.raises(UserError, match="not enough GPU memory for one prompt"):
         ask(falcon, EVEN)(prompts(4))

@@ -17,7 +17,7 @@ def states(*values: int) -> torch.Tensor:
 
 
 def out_of(trie: ItemTrie, state: int) -> dict[int, tuple[int, int]]:
-    """Token to (state behind it, the only sequence that goes on there)."""
+    """Token to (state after it, the only sequence below it)."""
     edges, inside = trie.edges(states(state))
     chosen = edges[inside]
     rows = zip(trie.children[chosen].tolist(), trie.leaf_item[chosen].tolist(), strict=True)
@@ -25,7 +25,7 @@ def out_of(trie: ItemTrie, state: int) -> dict[int, tuple[int, int]]:
 
 
 def paths(trie: ItemTrie) -> dict[tuple[int, ...], int]:
-    """Every way from the root to FREE, and the last sequence that an edge of it named."""
+    """Every path from the root to FREE, and the last leaf_item on it."""
     found, open_ = {}, [((), ROOT, -1)]
     while open_:
         path, state, item = open_.pop()
@@ -37,7 +37,7 @@ def paths(trie: ItemTrie) -> dict[tuple[int, ...], int]:
     return found
 
 
-def test_a_trie_by_hand() -> None:
+def test_build() -> None:
     trie = ItemTrie.build(SEQUENCES, 10)
     assert (trie.depth, trie.levels, trie.size) == (4, 4, 4)
     four, five = out_of(trie, ROOT)[4], out_of(trie, ROOT)[5]
@@ -52,27 +52,27 @@ def test_a_trie_by_hand() -> None:
     assert trie.single(states(ROOT, four[0], FREE)).tolist() == [False, True, False]
 
 
-def test_what_all_sequences_end_in_is_stored_once() -> None:
-    # equal lengths: the whole shared end; the edges are 4 5, 6 6 8 and 7 9
+def test_shared_suffix_is_stored_once() -> None:
+    # equal lengths: the whole shared suffix; the edges are 4 5, 6 6 8 and 7 9
     even = ItemTrie.build([[4, 6, 7, 9], [5, 6, 7, 9], [5, 8, 7, 9]], 10)
     assert (even.levels, even.tail, len(even.tokens)) == (2, 3, 7)
     assert even.tokens.tolist() == [4, 5, 6, 6, 8, 7, 9]
     assert even.children.tolist() == [1, 2, 3, 3, 3, 4, FREE]
     assert even.leaf_item.tolist() == [0, -1, 0, 1, 2, -1, -1]
-    # lengths differ: the 7 tells that 4 6 is over where 4 6 8 is not, so only the 9 is shared
+    # different lengths: 7 marks the end of 4 6 and distinguishes it from 4 6 8, so only 9 is removed
     ragged = ItemTrie.build([[4, 6, 7, 9], [4, 6, 8, 7, 9]], 10)
     assert (ragged.levels, ragged.nodes - ragged.tail) == (4, 1)
     assert paths(ragged) == {(4, 6, 7, 9): 0, (4, 6, 8, 7, 9): 1}
-    # a 7 within an ID: without their end one would begin the other
+    # 7 occurs within an ID: without the suffix one sequence would be a prefix of the other
     within = ItemTrie.build([[4, 7, 9], [4, 7, 7, 9]], 10)
     assert within.nodes == within.tail and paths(within) == {(4, 7, 9): 0, (4, 7, 7, 9): 1}
 
 
-def test_the_opening_is_what_every_sequence_begins_with() -> None:
+def test_opening() -> None:
     assert ItemTrie.build(SEQUENCES, 10).opening() == ([], ROOT)
     assert ItemTrie.build([[4, 5, 6]], 10).opening() == ([4, 5, 6], FREE)
-    said, state = ItemTrie.build([[4, 5, 6, 9], [4, 5, 7, 9]], 10).opening()
-    assert said == [4, 5] and state == 2
+    tokens, state = ItemTrie.build([[4, 5, 6, 9], [4, 5, 7, 9]], 10).opening()
+    assert tokens == [4, 5] and state == 2
 
 
 @settings(max_examples=80, deadline=None)
@@ -80,7 +80,7 @@ def test_the_opening_is_what_every_sequence_begins_with() -> None:
     st.sets(st.lists(st.integers(0, 4), min_size=1, max_size=5).map(tuple), min_size=1, max_size=30),
     st.sampled_from([[5], [5, 6], [5, 6, 5], [5, 2]]),
 )
-def test_a_trie_holds_exactly_its_sequences(bodies: set[tuple[int, ...]], end: list[int]) -> None:
+def test_paths_are_the_sequences(bodies: set[tuple[int, ...]], end: list[int]) -> None:
     sequences = [[*body, *end] for body in sorted(bodies, key=hash)]
     assert paths(ItemTrie.build(sequences, 7)) == {tuple(sequence): i for i, sequence in enumerate(sequences)}
 
@@ -89,19 +89,19 @@ def test_a_trie_holds_exactly_its_sequences(bodies: set[tuple[int, ...]], end: l
     ("sequences", "words"),
     [
         ([], "catalogue is empty"),
-        ([[1], []], "item 1 has an ID without tokens"),
+        ([[1], []], "the ID of item 1 has no tokens"),
         ([[1, 2], [3], [1, 2]], "items 0 and 2 have the same"),
-        ([[1, 2, 3], [3], [1, 2]], "items 0 and 2 .* begins the other"),
+        ([[1, 2, 3], [3], [1, 2]], "ID tokens of item 2 are a prefix of those of item 0"),
         ([[1, 10]], "outside the vocabulary"),
         ([[1, -1]], "outside the vocabulary"),
     ],
 )
-def test_what_cannot_be_a_trie_is_refused(sequences: list[list[int]], words: str) -> None:
+def test_invalid_sequences(sequences: list[list[int]], words: str) -> None:
     with pytest.raises(UserError, match=words):
         ItemTrie.build(sequences, 10)
 
 
-def test_each_row_takes_its_best_allowed_token() -> None:
+def test_choose() -> None:
     trie = ItemTrie.build(SEQUENCES, 10)
     five = out_of(trie, ROOT)[5][0]
     logits = torch.zeros(3, 12)  # a head padded beyond the tokenizer
@@ -114,21 +114,21 @@ def test_each_row_takes_its_best_allowed_token() -> None:
 
 
 @pytest.mark.parametrize("value", [-torch.inf, torch.nan])
-def test_the_choice_fails_closed(value: float) -> None:
+def test_choose_raises_without_finite_score(value: float) -> None:
     scores = torch.zeros(2, 10)
     scores[1, [4, 5]] = value
     with pytest.raises(RuntimeError, match="no allowed token"):
         ItemTrie.build(SEQUENCES, 10).choose(states(ROOT, ROOT), scores)
 
 
-def test_a_state_without_edges_fails_closed() -> None:
+def test_choose_raises_without_edges() -> None:
     pointer, token, child = torch.tensor([0, 0, 1]), torch.tensor([3]), torch.tensor([FREE])
     empty = ItemTrie(pointer, token, child, torch.tensor([0]), tail=2, vocab_size=10, depth=1, size=1)
     with pytest.raises(RuntimeError, match="no allowed token"):
         empty.choose(states(ROOT), torch.zeros(1, 10))
 
 
-def test_twenty_thousand_ids_are_built_and_walked() -> None:
+def test_twenty_thousand_ids() -> None:
     rng = torch.Generator().manual_seed(0)
     digits = torch.randperm(50 * 50 * 50, generator=rng)[:20_000]
     sequences = torch.stack(
@@ -146,7 +146,7 @@ def test_twenty_thousand_ids_are_built_and_walked() -> None:
 
 
 def test_a_large_catalogue_stays_below_a_gigabyte() -> None:
-    """IDs of eight tokens that share little: bytes an item grow with no catalogue, and 1.4M items take under 1 GB."""
+    """IDs of eight tokens with short shared prefixes: bytes per item stay constant, and 1.4M items take under 1 GB."""
     rng = np.random.default_rng(0)
     sizes = {}
     for n in (5_000, 20_000):

@@ -1,4 +1,4 @@
-"""The exchange with vLLM's environment, against a stand-in with vLLM's names. vLLM itself is not here."""
+"""The exchange with vLLM's environment, with a stub of vLLM's interface."""
 
 import json
 import sys
@@ -14,7 +14,7 @@ from recbole_llmfashion.llm.generation.generator import DecodingSettings
 from recbole_llmfashion.llm.generation.vllm_backend import WORKER, vllm_generate
 
 PREFIX, IDS, SEPARATOR = " product ID:", ["B123456", "B7"], ", title:"
-# Chooses by the prompt's last token, then says the two tokens behind it and the end.
+# Chooses by the prompt's length, then generates two fixed tokens and eos.
 FAKE = """
 import json, os, types, sys
 from pathlib import Path
@@ -35,8 +35,8 @@ class LLM:
 
     def generate(self, prompts, params):
         many = params if isinstance(params, list) else [params] * len(prompts)
-        said = [{k: getattr(v, "choice", v) for k, v in vars(p).items()} for p in many]
-        calls.append({"prompts": prompts, "params": said})
+        shown = [{k: getattr(v, "choice", v) for k, v in vars(p).items()} for p in many]
+        calls.append({"prompts": prompts, "params": shown})
         (here / "calls.json").write_text(json.dumps(calls))
         return [SimpleNamespace(outputs=[self.answer(p["prompt_token_ids"], s)]) for p, s in zip(prompts, many)]
 
@@ -49,7 +49,7 @@ class LLM:
 
 
 def fake_interpreter(folder: Path, script: str) -> str:
-    """An executable that is called as a Python is."""
+    """An executable that is called like a Python interpreter."""
     path = folder / "python"
     path.write_text(f"#!{sys.executable} -S\n{script}")
     path.chmod(0o755)
@@ -58,7 +58,7 @@ def fake_interpreter(folder: Path, script: str) -> str:
 
 @pytest.fixture
 def fake(tmp_path: Path) -> str:
-    """A Python in which `vllm` is the stand-in; it runs the real worker."""
+    """A Python in which `vllm` is the stub; it runs the real worker."""
     package = tmp_path / "site/vllm"
     package.mkdir(parents=True)
     (package / "__init__.py").write_text(f"{FAKE}\n\nclass SamplingParams(Params):\n    pass\n")
@@ -79,29 +79,29 @@ def ask(python: str | None, tokenizer: Any, decoding: Any = "constrained", room:
     return vllm_generate(python, Path("merged"), tokenizer, settings, prompts, allowed_ids, prefix)
 
 
-def test_a_constrained_batch_goes_there_and_back(fake: str, tmp_path: Path, tokenizer: Any) -> None:
+def test_constrained_decoding(fake: str, tmp_path: Path, tokenizer: Any) -> None:
     title = tokenizer.decode([70, 71])
     assert ask(fake, tokenizer) == [f"{PREFIX} B7{SEPARATOR}{title}", f"{PREFIX} B123456{SEPARATOR}{title}"]
-    llm, choosing, speaking = json.loads((tmp_path / "site/vllm/calls.json").read_text())
+    llm, choosing, writing = json.loads((tmp_path / "site/vllm/calls.json").read_text())
     assert llm["llm"]["model"] == str(Path("merged").resolve()) and llm["llm"]["trust_remote_code"] is False
     assert llm["quiet"] == ["1", "1"]
     choices = [" B123456, title:", " B7, title:"]
     assert [p["structured_outputs"] for p in choosing["params"]] == [choices, choices]
-    assert {p["temperature"] for p in choosing["params"] + speaking["params"]} == {0.0}
+    assert {p["temperature"] for p in choosing["params"] + writing["params"]} == {0.0}
     prefix, chosen = tokenizer(PREFIX)["input_ids"], tokenizer(" B7")["input_ids"] + tokenizer(SEPARATOR)["input_ids"]
     first = choosing["prompts"][0]["prompt_token_ids"]
     assert first[-len(prefix) :] == prefix and first[: -len(prefix)] == list(range(2, 2 + len(first) - len(prefix)))
-    assert speaking["prompts"][0]["prompt_token_ids"] == [*first, *chosen]
-    assert speaking["params"][0]["max_tokens"] == 40 - len(prefix) - len(chosen)
+    assert writing["prompts"][0]["prompt_token_ids"] == [*first, *chosen]
+    assert writing["params"][0]["max_tokens"] == 40 - len(prefix) - len(chosen)
 
 
-def test_a_sampled_batch_has_no_prefix_and_no_choice(fake: str, tmp_path: Path, tokenizer: Any) -> None:
+def test_sampling_without_prefix_and_choices(fake: str, tmp_path: Path, tokenizer: Any) -> None:
     assert ask(fake, tokenizer, "sample", 7) == [tokenizer.decode([70, 71])] * 2
     _, allowed_ids = json.loads((tmp_path / "site/vllm/calls.json").read_text())
     assert allowed_ids["params"] == [{"temperature": 0.5, "top_p": 0.9, "max_tokens": 7, "seed": 3}] * 2
 
 
-def test_no_prompt_starts_nothing(tmp_path: Path, tokenizer: Any) -> None:
+def test_no_prompts(tmp_path: Path, tokenizer: Any) -> None:
     python = fake_interpreter(tmp_path, "raise SystemExit(9)\n")
     assert vllm_generate(python, tmp_path, tokenizer, DecodingSettings(), [], [], []) == []
 
@@ -111,35 +111,35 @@ def test_no_prompt_starts_nothing(tmp_path: Path, tokenizer: Any) -> None:
     [
         ("import sys\nsys.exit('first\\nNo module named vllm')\n", r"status 1 \(No module named vllm\)"),
         ("raise SystemExit(3)\n", r"status 3 \(no message\)"),
-        ("", "0 responses to 2 prompts"),
+        ("", "expected 2 responses from vLLM, found 0"),
         (
             "import sys\nfrom pathlib import Path\n"
             "Path(sys.argv[2], 'responses.jsonl').write_text('{\"ids\": [5]}\\n')\n",
-            "1 responses to 2 prompts",
+            "expected 2 responses from vLLM, found 1",
         ),
     ],
 )
-def test_what_goes_wrong_there_is_one_line_here(tmp_path: Path, tokenizer: Any, script: str, words: str) -> None:
+def test_failed_process_is_one_line(tmp_path: Path, tokenizer: Any, script: str, words: str) -> None:
     with pytest.raises(UserError, match=words) as error:
         ask(fake_interpreter(tmp_path, script), tokenizer)
     assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize("python", [None, "", "/no/such/python"])
-def test_no_interpreter_is_one_line(tokenizer: Any, python: str | None) -> None:
+def test_missing_interpreter(tokenizer: Any, python: str | None) -> None:
     with pytest.raises(UserError, match="vllm_python"):
         ask(python, tokenizer)
 
 
-def test_a_file_that_is_no_program_is_one_line(tmp_path: Path, tokenizer: Any) -> None:
+def test_interpreter_that_is_not_executable(tmp_path: Path, tokenizer: Any) -> None:
     (tmp_path / "python").write_text("text")
     with pytest.raises(UserError, match="cannot be run"):
         ask(str(tmp_path / "python"), tokenizer)
 
 
-def test_an_answer_that_is_no_choice_stops(fake: str, tokenizer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_response_that_is_not_a_choice(fake: str, tokenizer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     worker = Path(fake).with_name("worker.py")
     worker.write_text(WORKER.read_text().replace("output.outputs[0].text for", "'B9' for"))
     monkeypatch.setattr(vllm_backend, "WORKER", worker)
-    with pytest.raises(UserError, match="2 answers are no choice, 'B9' for one"):
+    with pytest.raises(UserError, match="2 responses are not among the choices, for example 'B9'"):
         ask(fake, tokenizer)
