@@ -164,8 +164,8 @@ def _check_match(model: Any, tokenizer: Any, name: str) -> None:
     highest = max(tokenizer.get_vocab().values())
     if highest >= rows:
         raise UserError(
-            f"llm_name_or_path: the tokenizer of {name} has ids up to {highest}, the model's embedding has {rows} rows; "
-            "use the tokenizer that belongs to the model"
+            f"llm_name_or_path: the tokenizer of {name} has ids up to {highest}, the model has {rows} rows; use the "
+            "tokenizer that belongs to the model"
         )
     end = model.config.eos_token_id
     if end is not None and tokenizer.eos_token_id not in (end if isinstance(end, list) else [end]):
