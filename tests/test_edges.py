@@ -133,4 +133,4 @@ def test_an_id_that_cannot_be_spelled_names_the_item(tmp_path, capsys):
     marks = {"pad_token": "<pad>", "eos_token": "<eos>", "unk_token": "<unk>"}
     PreTrainedTokenizerFast(tokenizer_object=tokenizer, **marks).save_pretrained(str(folder))
     assert status_of(tmp_path, "LLMFashionRec", llm_name_or_path=folder, item_tokens="text") == 2
-    assert "cannot spell the item ID '16'" in last_line(capsys)
+    assert "cannot represent the item ID '16'" in last_line(capsys)

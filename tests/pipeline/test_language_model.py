@@ -65,5 +65,5 @@ def test_transformers_answers_here_and_merges_nothing(tmp_path, monkeypatch):
 
 
 def test_a_missing_python_is_found_before_anything_runs():
-    with pytest.raises(UserError, match="vllm_python: /opt/vllm/bin/python is no file"):
+    with pytest.raises(UserError, match="vllm_python: /opt/vllm/bin/python"):
         LanguageModel.validate_config(CONFIG)  # type: ignore[arg-type]
