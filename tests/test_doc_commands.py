@@ -104,12 +104,12 @@ def _logs(place: Path) -> None:
 
 
 def _settings(place: Path) -> None:
-    """small.yaml: CI's and more; plain.yaml: for RecBole's models; studies.yaml: CI's; pretrain.yaml: a toy."""
+    """small.yaml: the example and more; plain.yaml: for RecBole models; studies.yaml: CI; pretrain.yaml: a toy."""
     shutil.copy(ROOT / ".ci/studies.yaml", place)
-    keys = _yaml(".ci/small.yaml") | {
+    keys = _yaml("properties/example/small.yaml") | {
         "show_progress": False,
         "epochs": 1,
-        "title_epochs": 1,
+        "title_model": {"epochs": 1},
         "curriculum_epochs": 1,
         "max_length": 256,
     }

@@ -40,12 +40,8 @@ def test_no_validation_row(tmp_path):
 
 def test_a_tiny_shop_with_searches_sampled_and_unquantized(tmp_path):
     write_tiny(tmp_path)
-    assert (
-        status_of(
-            tmp_path, "LLMFashionRec", decoding="sample", response_title="generated", quantization="none", clip_epochs=1
-        )
-        == 0
-    )
+    keys = {"decoding": "sample", "response_title": "generated", "quantization": "none"}
+    assert status_of(tmp_path, "LLMFashionRec", **keys) == 0
     generation = rows(tmp_path)["LLMFashionRec"]["generation"]
     assert generation["quantized_layers"] == 0
     assert generation["fallback_rate"] >= 1 - generation["valid_id_rate"]  # nothing falls back unseen

@@ -105,4 +105,4 @@ def test_ci_runs_what_the_readme_says():
     text = (ROOT / ".ci/run").read_text()
     assert "uv run pytest\n" in text and "uv run run_recbole_llm.py --model=LLMFashionRec,CORE" in text
     assert "bash .ci/run" in (ROOT / ".github/workflows/ci.yml").read_text()
-    assert yaml.safe_load((ROOT / ".ci/small.yaml").read_text())["epochs"] == 2
+    assert yaml.safe_load((ROOT / "properties/example/small.yaml").read_text())["epochs"] == 2

@@ -10,6 +10,7 @@ from tqdm import tqdm
 
 from recbole_llmfashion.cli.terminal import log_level
 from recbole_llmfashion.config.configurator import LLMFashionConfig, load_config
+from recbole_llmfashion.config.dict_keys import merge_keys
 from recbole_llmfashion.config.keys import todays_names
 from recbole_llmfashion.config.yaml_files import read_yaml
 from recbole_llmfashion.data.location import find_dataset
@@ -60,11 +61,11 @@ def _generate(context: typer.Context) -> None:
 
 def rows_config(manifest: Manifest, request: GenerateRequest) -> LLMFashionConfig:
     """The config by which the main job read the rows: what the run was given, then the command's files and keys."""
-    given = todays_names(manifest.content.get("keys", {}))
-    for file in request.config_files:
-        given |= read_yaml(Path(file))
+    layers = [("the run's keys", todays_names(manifest.content.get("keys", {})))]
+    layers += [(file, read_yaml(Path(file))) for file in request.config_files]
+    keys = merge_keys([*layers, ("command line", request.overrides)])
     dataset = request.dataset or str(manifest.content["dataset"])
-    return load_config(get_model(MODEL).model, dataset, (), given | dict(request.overrides), accepted_models(MODEL))
+    return load_config(get_model(MODEL).model, dataset, (), keys, accepted_models(MODEL))
 
 
 def _answers(

@@ -11,6 +11,7 @@ from typing import Any
 from recbole.config import Config
 
 from recbole_llmfashion import compat
+from recbole_llmfashion.config.dict_keys import merge_keys, split_name
 from recbole_llmfashion.config.keys import EVALUATION_KEYS, keys_of, lineage, own_keys
 from recbole_llmfashion.config.layers import merge_layers
 from recbole_llmfashion.config.yaml_files import read_yaml
@@ -24,9 +25,11 @@ class LLMFashionConfig(Config):
         return config_dict  # RecBole calls eval() on each text here
 
     def __getitem__(self, item: str) -> Any:
-        if item not in self.final_config_dict and item in self.final_config_dict.get("required_keys", ()):
-            raise UserError(f"config: key '{item}' is missing; properties/ holds its default")
-        return super().__getitem__(item)
+        key, field = split_name(item)
+        if key not in self.final_config_dict and key in self.final_config_dict.get("required_keys", ()):
+            raise UserError(f"config: key '{key}' is missing; properties/ holds its default")
+        value = super().__getitem__(key)
+        return value[field] if field else value
 
     def sibling(self, model: str | type) -> "LLMFashionConfig":
         """The config of another model in the same run: same files, same command line."""
@@ -73,9 +76,10 @@ def load_config(
 
 def given_keys(config: LLMFashionConfig) -> dict[str, Any]:
     """The keys that the config files and the command line of a run set for its model; later ones win."""
-    layers = [read_yaml(Path(file)) for file in config["config_layers"]] + [config["command_line"]]
+    layers = [(file, read_yaml(Path(file))) for file in config["config_layers"]]
+    merged = merge_keys([*layers, ("command line", config["command_line"])])
     known = keys_of(config.model_class)
-    return {key: value for layer in layers for key, value in layer.items() if key in known}
+    return {key: value for key, value in merged.items() if key in known}
 
 
 def learning_keys(config: LLMFashionConfig) -> dict[str, Any]:

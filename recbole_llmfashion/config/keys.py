@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from recbole_llmfashion.config.dict_keys import check_field_name, flat, merge_keys, split_name
 from recbole_llmfashion.config.yaml_files import read_yaml
 from recbole_llmfashion.errors import UserError, did_you_mean
 
@@ -39,7 +40,7 @@ def properties_folder() -> Path:
 
 @cache
 def _keys_of(path: Path) -> frozenset[str]:
-    return frozenset(read_yaml(path)) if path.is_file() else frozenset()
+    return frozenset(split_name(key)[0] for key in read_yaml(path)) if path.is_file() else frozenset()
 
 
 @cache
@@ -112,11 +113,17 @@ def known_keys(models: Iterable[str]) -> frozenset[str]:
     return frozenset().union(*map(keys_of, models))
 
 
-# Keys that had another name in the first release: today's name, and the values that changed with it.
+# Keys that had another name in the first release: today's name, dotted for a field of a dict key, and the values that
+# changed with it.
 RENAMED_KEYS: dict[str, tuple[str, dict[Any, Any]]] = {
     "attribution_hours": ("search_attribution_hours", {}),
     "beams": ("num_beams", {}),
     "checkpoint_steps": ("save_steps", {}),
+    "clip_batch_size": ("clip.batch_size", {}),
+    "clip_epochs": ("clip.epochs", {}),
+    "clip_layers": ("clip.layers", {}),
+    "clip_learning_rate": ("clip.learning_rate", {}),
+    "clip_width": ("clip.width", {}),
     "fallback": ("empty_response_fallback", {}),
     "gradient_accumulation": ("gradient_accumulation_steps", {}),
     "hard_choice": ("curriculum_choice", {}),
@@ -124,47 +131,92 @@ RENAMED_KEYS: dict[str, tuple[str, dict[Any, Any]]] = {
     "hard_share": ("curriculum_share", {}),
     "index": ("ann_index", {}),
     "item_index": ("item_tokens", {}),
+    "llm_batch_targets": ("max_targets_per_batch", {}),
     "llm_name_or_path": (
         "llm_name_or_path",
         {"embedded": "tiny-falcon", "embedded-untrained": "tiny-falcon-untrained"},
     ),
-    "llm_batch_targets": ("max_targets_per_batch", {}),
     "llm_row_rate": ("item_embedding_lr", {}),
     "memory_depth": ("memory_list_size", {}),
     "prompt_item": ("prompt_item_text", {"id": False, "text": True}),
     "prompt_targets": ("loss_on_history", {}),
+    "recformer_attention_window": ("recformer.attention_window", {}),
+    "recformer_attribute_tokens": ("recformer.attribute_tokens", {}),
+    "recformer_compute_dtype": ("recformer.compute_dtype", {}),
+    "recformer_encode_tokens": ("recformer.encode_tokens", {}),
+    "recformer_eval_every": ("recformer.eval_every", {}),
+    "recformer_freeze_words": ("recformer.freeze_words", {}),
+    "recformer_gradient_accumulation": ("recformer.gradient_accumulation", {}),
+    "recformer_heads": ("recformer.heads", {}),
+    "recformer_layers": ("recformer.layers", {}),
+    "recformer_mask_share": ("recformer.mask_share", {}),
+    "recformer_mlm_weight": ("recformer.mlm_weight", {}),
+    "recformer_pretrain_batch_size": ("recformer.pretrain_batch_size", {}),
+    "recformer_pretrain_learning_rate": ("recformer.pretrain_learning_rate", {}),
+    "recformer_stage1_patience": ("recformer.stage1_patience", {}),
+    "recformer_stage2_patience": ("recformer.stage2_patience", {}),
+    "recformer_temperature": ("recformer.temperature", {}),
+    "recformer_type_init": ("recformer.type_init", {}),
+    "recformer_vocab_size": ("recformer.vocab_size", {}),
+    "recformer_warmup_steps": ("recformer.warmup_steps", {}),
+    "recformer_weight_decay": ("recformer.weight_decay", {}),
+    "recformer_width": ("recformer.width", {}),
     "report_users": ("tune_report_users", {}),
     "target_log": ("zero_shot_target_log", {}),
     "targets_per_user": ("prompts_per_user", {}),
     "template": ("prompt_template", {}),
+    "title_batch_size": ("title_model.batch_size", {}),
+    "title_embedding_size": ("title_model.width", {}),
+    "title_epochs": ("title_model.epochs", {}),
+    "title_hidden_size": ("title_model.hidden", {}),
+    "title_learning_rate": ("title_model.learning_rate", {}),
+    "title_margin": ("title_model.margin", {}),
     "title_source": ("response_title", {"lookup": "catalogue", "generate": "generated"}),
     "tuned": ("use_tuned", {}),
 }
 
 
 def first_release_names(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Keys and values as the first release wrote them, which is what names of stages are made of.
+    """Keys and values as the first release wrote them, which the names of stages are made of.
 
-    >>> first_release_names({"num_beams": 20, "response_title": "catalogue", "seed": 1})
-    {'beams': 20, 'title_source': 'lookup', 'seed': 1}
+    >>> first_release_names({"num_beams": 20, "response_title": "catalogue", "title_model": {"epochs": 8}})
+    {'beams': 20, 'title_source': 'lookup', 'title_epochs': 8}
     """
     first = {new: (old, {now: then for then, now in words.items()}) for old, (new, words) in RENAMED_KEYS.items()}
-    named = {key: first.get(key, (key, {})) for key in values}
-    return {old: words.get(values[key], values[key]) if words else values[key] for key, (old, words) in named.items()}
+    return _renamed(flat(values), first)
 
 
 def todays_names(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The keys of a run folder of the first release by their names of today; others stay."""
-    named = {key: RENAMED_KEYS.get(key, (key, {})) for key in values}
+    """The keys of a run folder or a file of the first release by their names of today; others stay.
+
+    >>> todays_names({"beams": 20, "title_epochs": 8, "seed": 1})
+    {'num_beams': 20, 'title_model': {'epochs': 8}, 'seed': 1}
+
+    Raises:
+        UserError: a field of a dict key that does not exist, or twice.
+    """
+    return merge_keys([("keys", _renamed(values, RENAMED_KEYS))])
+
+
+def _renamed(values: Mapping[str, Any], names: Mapping[str, tuple[str, dict[Any, Any]]]) -> dict[str, Any]:
+    named = {key: names.get(key, (key, {})) for key in values}
     return {new: words.get(values[key], values[key]) if words else values[key] for key, (new, words) in named.items()}
 
 
 def reject_unknown_keys(keys: Iterable[str], models: Iterable[str], source: str) -> None:
-    """Raises UserError on the first key that no model of the registry understands, with the nearest that one does."""
+    """Raises UserError on the first key that no model of the registry has, with the nearest one that exists."""
     known = known_keys(models)
-    for key in keys:
+    for name in keys:
+        key, field = split_name(name)
         if key in RENAMED_KEYS and key not in known:
-            raise UserError(f"{source}: `{key}` is now `{RENAMED_KEYS[key][0]}`; docs/config.md lists the keys")
+            raise UserError(f"{source}: `{key}` is now `{_as_written(RENAMED_KEYS[key][0])}`; see docs/config.md")
         if key not in known:
-            hint = did_you_mean(key, sorted(known), "the keys stand in properties/", 0.6)
+            hint = did_you_mean(key, sorted(known), "docs/config.md lists the keys", 0.6)
             raise UserError(f"{source}: unknown key '{key}'; {hint}")
+        if field:
+            check_field_name(source, key, field)
+
+
+def _as_written(name: str) -> str:
+    key, field = split_name(name)
+    return f"{key}: {{{field}: ..}}" if field else name

@@ -3,6 +3,7 @@
     RecBole's own YAMLs < overall.yaml < dataset/default.yaml < dataset/<name>.yaml < model/<name>.yaml
         < tuned/<dataset>/<model>.yaml, where `use_tuned` is true < --config_files < --key=value
 
+The dict keys `clip`, `title_model` and `recformer` are merged by field (dict_keys.py), every other value is replaced.
 A model that extends another model of this package also gets the YAML of that model, below its own. Files that do not
 exist are skipped.
 """
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from recbole_llmfashion.config import keys
+from recbole_llmfashion.config.dict_keys import merge_keys, nested, split_name, with_defaults
 from recbole_llmfashion.config.yaml_files import read_yaml
 from recbole_llmfashion.errors import UserError, did_you_mean
 
@@ -53,22 +55,20 @@ def merge_layers(
     """
     *bases, name = keys.lineage(model)
     parts = ["overall", "dataset/default", f"dataset/{dataset}", *(f"model/{one}" for one in (*bases, name))]
-    merged: dict[str, Any] = {}
-    for path in (keys.properties_folder() / f"{part}.yaml" for part in parts):
-        merged |= read_yaml(path) if path.is_file() else {}
+    paths = [path for path in (keys.properties_folder() / f"{part}.yaml" for part in parts) if path.is_file()]
+    merged = merge_keys((str(path), read_yaml(path)) for path in paths)
     mine, recboles = keys.keys_of(model), keys.recbole_defaults(name)
     defaults = {key: value for key, value in merged.items() if key not in keys.recbole_keys(name)}
     given = [(file, read_yaml(Path(file))) for file in config_files] + [("command line", dict(overrides or {}))]
     for source, values in given:
         keys.reject_unknown_keys(values, {*bases, name, *model_names}, source)
-        _check_types(defaults, values, source)
+        _check_types(defaults, nested(values, source), source)
         _check_numbers(recboles, values, source)
     tuned = tuned_file(dataset, name)
     if {key: value for _, values in given for key, value in values.items()}.get("use_tuned") and tuned is not None:
-        given.insert(0, (str(tuned), read_yaml(tuned)))
-    for _, values in given:
-        merged |= keys.todays_names({key: value for key, value in values.items() if key in mine})
-    return merged
+        given.insert(0, (str(tuned), keys.todays_names(read_yaml(tuned))))
+    own = [(source, {key: v for key, v in values.items() if split_name(key)[0] in mine}) for source, values in given]
+    return with_defaults(merge_keys([("properties", merged), *own]))
 
 
 def _check_types(defaults: Mapping[str, Any], values: Mapping[str, Any], source: str) -> None:

@@ -6,7 +6,7 @@ error, and what was trained on the log says so in `source`.
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Protocol
 
@@ -21,36 +21,11 @@ from torch.nn.functional import normalize, pad
 from recbole_llmfashion.embedding.encode import encode_distinct
 from recbole_llmfashion.embedding.info_nce import fit_contrastive
 from recbole_llmfashion.embedding.query_title_pairs import PairTable
+from recbole_llmfashion.embedding.settings import ClipSettings
 from recbole_llmfashion.embedding.word_pieces import TextTokenizer
 from recbole_llmfashion.errors import UserError, did_you_mean
 
 _MANIFEST = "clip.json"
-
-
-@dataclass(frozen=True)
-class ClipSettings:
-    """Of the tower trained on the log; a toy beside open_clip's defaults of 77 tokens and 49,408 pieces.
-
-    Args:
-        vocab_size: most word pieces.
-        context_length: pieces of a text that are read, the end mark included.
-        width, heads, layers, embed_dim: of open_clip's TextTransformer.
-        epochs, batch_size, learning_rate: AdamW over the pairs.
-        temperature: at the start, learned from there.
-        seed: of the weights and the batches.
-    """
-
-    vocab_size: int = 2000
-    context_length: int = 24
-    width: int = 64
-    heads: int = 2
-    layers: int = 2
-    embed_dim: int = 64
-    epochs: int = 10
-    batch_size: int = 256
-    learning_rate: float = 1e-3
-    temperature: float = 0.07
-    seed: int = 0
 
 
 class _Tower(Protocol):

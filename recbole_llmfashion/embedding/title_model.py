@@ -5,7 +5,7 @@ Knows nothing of items, users or sequences: its world is (query, title) pairs an
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -18,34 +18,9 @@ from tqdm import tqdm
 from recbole_llmfashion.embedding.encode import encode_distinct
 from recbole_llmfashion.embedding.hard_negatives import NegativeMiner, hardest
 from recbole_llmfashion.embedding.query_title_pairs import PairTable
+from recbole_llmfashion.embedding.settings import TitleSettings
 from recbole_llmfashion.embedding.word_pieces import PAD_ID, TextTokenizer
 from recbole_llmfashion.errors import UserError
-
-
-@dataclass(frozen=True)
-class TitleSettings:
-    """Of the model and its training (docs/method.md, stage 3; sizes are ours).
-
-    Args:
-        vocab_size: most word pieces.
-        max_length: pieces of a text that are read.
-        width, hidden: of a piece's embedding and of the LSTM, hence of a text's vector.
-        epochs, batch_size, learning_rate: Adam over the pairs.
-        margin: of the triplet loss, in cosine units.
-        mined: catalogue-wide hard negatives kept for each query and title, of which each step draws one.
-        seed: of the weights, the batches and the draws.
-    """
-
-    vocab_size: int = 4000
-    max_length: int = 24
-    width: int = 64
-    hidden: int = 128
-    epochs: int = 10
-    batch_size: int = 128
-    learning_rate: float = 1e-3
-    margin: float = 0.2
-    mined: int = 4
-    seed: int = 0
 
 
 def triplet_loss(query: Tensor, title: Tensor, hard_title: Tensor, hard_query: Tensor, margin: float) -> Tensor:

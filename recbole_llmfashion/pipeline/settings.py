@@ -9,8 +9,7 @@ from typing import Any, get_args
 from recbole_llmfashion.config.configurator import LLMFashionConfig
 from recbole_llmfashion.data.catalogue import TEXT_ATTRIBUTES
 from recbole_llmfashion.embedding.approximate_index import KINDS
-from recbole_llmfashion.embedding.clip_text import ClipSettings
-from recbole_llmfashion.embedding.title_model import TitleSettings
+from recbole_llmfashion.embedding.settings import ClipSettings, TitleSettings
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.llm.batching import Example, limit_batch_size
 from recbole_llmfashion.llm.finetuning.settings import FinetuneSettings
@@ -44,7 +43,6 @@ AT_LEAST_ONE = (
     "llm_batch_size",
     "max_targets_per_batch",
     "generation_batch_size",
-    "title_batch_size",
 )
 
 
@@ -73,28 +71,13 @@ def validate_config(config: LLMFashionConfig) -> None:
 
 
 def clip_settings(config: LLMFashionConfig, seed: int) -> ClipSettings:
-    """The text tower that is trained where no pretrained one is named."""
-    return ClipSettings(
-        width=config["clip_width"],
-        layers=config["clip_layers"],
-        epochs=config["clip_epochs"],
-        batch_size=config["clip_batch_size"],
-        learning_rate=config["clip_learning_rate"],
-        seed=seed,
-    )
+    """Settings of the text tower that is trained where no pretrained one is named: the dict key `clip`."""
+    return ClipSettings(**config["clip"], seed=seed)
 
 
 def title_settings(config: LLMFashionConfig, seed: int) -> TitleSettings:
-    """The LSTM title model."""
-    return TitleSettings(
-        width=config["title_embedding_size"],
-        hidden=config["title_hidden_size"],
-        epochs=config["title_epochs"],
-        batch_size=config["title_batch_size"],
-        learning_rate=config["title_learning_rate"],
-        margin=config["title_margin"],
-        seed=seed,
-    )
+    """Settings of the LSTM title model: the dict key `title_model`."""
+    return TitleSettings(**config["title_model"], seed=seed)
 
 
 def prompt_settings(config: LLMFashionConfig, has_dates: bool) -> PromptSettings:

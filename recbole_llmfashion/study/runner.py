@@ -15,6 +15,7 @@ import pandas as pd
 
 from recbole_llmfashion import __version__
 from recbole_llmfashion.config.configurator import LLMFashionConfig, load_config
+from recbole_llmfashion.config.dict_keys import merge_keys
 from recbole_llmfashion.config.keys import RUNTIME_KEYS, first_release_names, keys_of
 from recbole_llmfashion.data.atomic.folder import AtomicFolder, folder_sha256, read_folder
 from recbole_llmfashion.data.loaders import Loaders, make_loaders, stage_root
@@ -86,7 +87,8 @@ class Runner:
         Raises:
             UserError: unknown model, dataset, key or value.
         """
-        overrides = dict(self.request.overrides) | dict(entry.keys) | ({} if seed is None else {"seed": seed})
+        layers = [("command line", self.request.overrides), (entry.label, entry.keys)]
+        overrides = merge_keys([*layers, ("seeds", {} if seed is None else {"seed": seed})])
         model = get_model(entry.model).model
         names = accepted_models(*self.request.models, *MODEL_TABLE)
         return load_config(

@@ -15,6 +15,7 @@ import torch
 from ray import tune
 
 from recbole_llmfashion.config.configurator import load_config
+from recbole_llmfashion.config.dict_keys import merge_keys
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.evaluation.result import Result
 from recbole_llmfashion.quick_start.experiment import run_experiment
@@ -64,9 +65,8 @@ def run_trial(job: Job, values: dict[str, Any], report: Callable[[dict[str, Any]
 
     try:
         spec = get_model(job.model)
-        config = load_config(
-            spec.model, job.dataset, job.config_files, {**job.overrides, **values}, accepted_models(job.model)
-        )
+        keys = merge_keys([("command line", job.overrides), ("trial", values)])
+        config = load_config(spec.model, job.dataset, job.config_files, keys, accepted_models(job.model))
         result = run_experiment(config, callback_fn=callback_fn, test=False)
         if not result.valid:
             raise UserError("no validation row: no user has two purchases, and a search has nothing to go by")

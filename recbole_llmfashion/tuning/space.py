@@ -1,9 +1,9 @@
 """The search space: which keys, over which values. RecBole's `.test` files unchanged, or YAML.
 
     mixup_m: {choice: [1, 2, 3]}
-    title_learning_rate: {loguniform: [1e-4, 1e-2]}    # the bounds themselves
-    title_epochs: {quniform: [4, 24, 4]}               # low, high, step
-    title_margin: {uniform: [0.1, 0.4]}
+    title_model.learning_rate: {loguniform: [1e-4, 1e-2]}    # the bounds themselves
+    title_model.epochs: {quniform: [4, 24, 4]}               # low, high, step
+    title_model.margin: {uniform: [0.1, 0.4]}
 
 In a `.test` file, as in RecBole's (`learning_rate loguniform -7,0`), the bounds of loguniform are natural logarithms.
 This module knows no Ray and runs nothing.

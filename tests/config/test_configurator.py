@@ -8,7 +8,8 @@ from recbole.model.sequential_recommender import CORE, SASRec
 
 import recbole_llmfashion
 from recbole_llmfashion.config import keys
-from recbole_llmfashion.config.configurator import load_config
+from recbole_llmfashion.config.configurator import given_keys, load_config
+from recbole_llmfashion.config.dict_keys import DICT_KEYS, split_name
 from recbole_llmfashion.config.keys import known_keys, lineage, own_keys, recbole_keys
 from recbole_llmfashion.config.yaml_files import read_yaml
 from recbole_llmfashion.errors import UserError
@@ -28,7 +29,8 @@ def keys_read() -> set[str]:
 
 def test_every_key_of_ours_is_read():
     layers = [path for path in PROPERTIES.rglob("*.yaml") if path != PRETRAIN]
-    ours = {key for path in layers for key in read_yaml(path)}
+    ours = {split_name(key)[0] for path in layers for key in read_yaml(path)}
+    assert {"seed", "clip", "recformer", "title_model"} <= ours
     recboles = set().union(*(recbole_keys(m) for m in ("GRU4Rec", "SASRec", "BERT4Rec", "NextItNet", "CORE")))
     assert ours - recboles - keys_read() == set()
 
@@ -39,11 +41,33 @@ def test_every_key_read_stands_in_a_yaml():
     assert keys_read() - known == set()
 
 
-def test_every_key_is_explained():
-    for path in PROPERTIES.rglob("*.yaml"):
-        if path.parent.name == "model" and path.name != "LLMFashionRec-paper.yaml":
-            for line in path.read_text().splitlines():
-                assert line.startswith("#") or not line.strip() or re.search(r"# \(.+\) ", line), f"{path}: {line}"
+COMMENTED = [
+    path for path in sorted(PROPERTIES.rglob("*.yaml")) if path.parent.name in ("properties", "model", "dataset")
+]
+TYPES = {"str", "int", "float", "bool", "list", "dict", "auto or bool", "auto or list", "m or 0"}
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in COMMENTED if path.stem != "LLMFashionRec-paper"], ids=lambda p: p.stem
+)
+def test_every_key_has_a_comment_of_recboles_form(path):
+    """`key: value  # (type) meaning`, one clause, at most 100 characters, aligned."""
+    lines = [line for line in path.read_text().splitlines() if line and line[0] not in "# "]
+    assert len(lines) == len(read_yaml(path))
+    columns = set()
+    for line in lines:
+        value, _, comment = line.partition("# ")
+        found = re.fullmatch(r"\(([a-z0 ]+)\) [^.]\S.*[^.]", comment)
+        assert found and found[1] in TYPES, line
+        assert len(comment) <= 98 and len(line) <= 120, line
+        columns |= {len(value)} if len(value.rstrip()) <= 36 else set()
+    assert len(columns) == 1
+
+
+@pytest.mark.parametrize("path", COMMENTED, ids=lambda path: path.stem)
+def test_comments_of_files_are_short(path):
+    heads = [line for line in path.read_text().splitlines() if line.startswith("#") and "python " not in line]
+    assert [line for line in heads if len(line) > 100] == []
 
 
 def test_layers(tmp_path):
@@ -58,15 +82,17 @@ def test_a_model_that_extends_one_of_ours_has_its_yaml_below_its_own(tmp_path, m
     shutil.copytree(PROPERTIES, tmp_path / "properties")
     own = tmp_path / "properties/model/RecformerQuery.yaml"
     monkeypatch.setattr(keys, "properties_folder", lambda: tmp_path / "properties")
-    assert load_config(RecformerQuery, "x")["recformer_heads"] == 4  # of Recformer.yaml
-    own.write_text("recformer_heads: 2\nrecformer_more: 1\n")
+    assert load_config(RecformerQuery, "x")["recformer_batch_size"] == 16  # of Recformer.yaml
+    own.write_text("recformer_batch_size: 2\nrecformer: {heads: 2}\nrecformer_more: 1\n")
     keys._keys_of.cache_clear()
-    config = load_config(RecformerQuery, "x", (), {"recformer_layers": 5})
-    assert [config[f"recformer_{key}"] for key in ("heads", "layers", "width", "more")] == [2, 5, 128, 1]
-    assert load_config(Recformer, "x")["recformer_heads"] == 4 and "recformer_more" not in own_keys(Recformer)
-    assert load_config(SASRec, "x", (), {"recformer_layers": 5}, lineage(RecformerQuery))["n_layers"] == 2
-    with pytest.raises(UserError, match="recformer_layers"):
-        load_config(SASRec, "x", (), {"recformer_layers": 5})
+    config = load_config(RecformerQuery, "x", (), {"recformer.layers": 5, "recformer_max_items": 7})
+    assert [config[f"recformer_{key}"] for key in ("batch_size", "max_items", "max_tokens", "more")] == [2, 7, 256, 1]
+    assert [config[f"recformer.{key}"] for key in ("heads", "layers", "width")] == [2, 5, 128]
+    assert load_config(Recformer, "x")["recformer_batch_size"] == 16 and "recformer_more" not in own_keys(Recformer)
+    assert load_config(SASRec, "x", (), {"recformer_max_items": 5}, lineage(RecformerQuery))["n_layers"] == 2
+    for key in ("recformer_max_items", "recformer.layers"):
+        with pytest.raises(UserError, match=f"unknown key '{key.split('.')[0]}'"):
+            load_config(SASRec, "x", (), {key: 5})
 
 
 def test_a_sibling_is_the_config_of_the_other_row():
@@ -75,6 +101,52 @@ def test_a_sibling_is_the_config_of_the_other_row():
     row = load_config(CORE, "x", (), overrides, ["CORE", "LLMFashionRec"])
     assert ours.sibling(CORE).final_config_dict == row.final_config_dict
     assert row["epochs"] == 3 and "mixup_m" not in row
+
+
+def test_dict_keys_are_merged_by_field_and_whole_in_the_config(tmp_path):
+    file = tmp_path / "mine.yaml"
+    file.write_text("title_model: {epochs: 3, margin: 0.4}\nclip.epochs: 5\n")
+    config = load_config(LLMFashionRec, "x", [str(file)], {"title_model.epochs": 2, "clip": {"width": 32}})
+    assert config["title_model"] == {
+        "width": 64, "hidden": 128, "epochs": 2, "batch_size": 128, "learning_rate": 1e-3, "margin": 0.4
+    }  # fmt: skip
+    assert config["clip"] == {"width": 32, "layers": 2, "epochs": 5, "batch_size": 256, "learning_rate": 1e-3}
+    assert config["title_model.margin"] == 0.4 and config["clip.width"] == 32
+    assert given_keys(config) == {"title_model": {"epochs": 2, "margin": 0.4}, "clip": {"epochs": 5, "width": 32}}
+    assert "title_model" not in load_config(SASRec, "x", [str(file)], {}, ["LLMFashionRec"])
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"clip": {"epoch": 3}}, "command line: clip: unknown field 'epoch'; did you mean 'epochs'?"),
+        ({"clip.epoch": 3}, "command line: clip: unknown field 'epoch'; did you mean 'epochs'?"),
+        ({"clip": {1: 3}}, "command line: clip: unknown field '1'; known: width, layers, epochs,"),
+        ({"clip": 3}, "command line: clip: expected a dict such as {width: 64}, found '3'"),
+        ({"clip": None}, "command line: clip: expected a dict such as {width: 64}, found 'None'"),
+        ({"clip": {"epochs": 3}, "clip.epochs": 2}, "command line: clip.epochs is given twice; leave one out"),
+        ({"clip": {"epochs": 2.5}}, "command line: clip.epochs: expected a value of type int, found '2.5'"),
+        ({"clip": {"epochs": True}}, "command line: clip.epochs: expected a value of type int, found 'True'"),
+        ({"clip": {"epochs": -1}}, "command line: clip.epochs: expected 0 or more, found '-1'"),
+        ({"clip": {"width": 33}}, "command line: clip.width: expected an even number above 0, found '33'"),
+        ({"title_model.batch_size": 0}, "command line: title_model.batch_size: expected 1 or more, found '0'"),
+        ({"title_model.learning_rate": "a"}, "title_model.learning_rate: expected a value of type float, found 'a'"),
+        ({"title_model.margin": float("nan")}, "title_model.margin: expected a number above 0, found 'nan'"),
+        ({"title_epochs": 2}, "command line: `title_epochs` is now `title_model: {epochs: ..}`; see docs/config.md"),
+        ({"clip_width": 2}, "command line: `clip_width` is now `clip: {width: ..}`; see docs/config.md"),
+        ({"beams": 2}, "command line: `beams` is now `num_beams`; see docs/config.md"),
+    ],
+)
+def test_mistakes_in_dict_keys_are_one_line(given, message):
+    with pytest.raises(UserError, match=re.escape(message)):
+        load_config(LLMFashionRec, "x", overrides=given)
+
+
+def test_the_fields_that_yaml_comments_name_are_those_that_can_be_set():
+    text = (PROPERTIES / "model/LLMFashionRec.yaml").read_text()
+    for key in ("clip", "title_model"):
+        named = re.search(rf"^{key}: {{}} .*; fields: (.+)$", text, re.M)
+        assert named and named[1].split(", ") == list(DICT_KEYS[key].fields)
 
 
 @pytest.mark.parametrize(

@@ -60,7 +60,7 @@ def _backbone() -> str:
 # The main job in seconds, on a shop of forty users. The shipped backbone takes ten times as long.
 SMALL = {
     "epochs": 1, "llm_name_or_path": _backbone(), "llm_epochs": 1, "curriculum_epochs": 2, "lora_r": 4, "num_beams": 20,
-    "title_epochs": 1, "clip_epochs": 1, "max_length": 200, "show_progress": False, "train_batch_size": 64,
+    "title_model.epochs": 1, "clip.epochs": 1, "max_length": 200, "show_progress": False, "train_batch_size": 64,
 }  # fmt: skip
 
 

@@ -24,7 +24,7 @@ from recbole_llmfashion.stage_store import StageStore
 from recbole_llmfashion.trainer.query_memory import QueryMemoryTrainer
 from tests.helpers.fakes import INTER, ITEM, SEARCH, hash_encoder, replace_test_targets, simulated_shop, write_tiny
 
-QUICK = {"title_epochs": 1, "clip_epochs": 1, "show_progress": False}
+QUICK = {"title_model": {"epochs": 1}, "clip": {"epochs": 1}, "show_progress": False}
 TOPK_3 = {"topk": [3], "valid_metric": "NDCG@3"}
 
 
@@ -171,6 +171,8 @@ def test_it_finds_what_queries_tell_and_stays_low_where_they_do_not(tmp_path):
     found = {}
     for name in ("told", "noise"):
         searched_and_bought(tmp_path, name, name == "told")
-        found[name] = run_experiment(config_of(QueryMemory, tmp_path, name, clip_epochs=3, title_epochs=8)).metrics
+        found[name] = run_experiment(
+            config_of(QueryMemory, tmp_path, name, clip={"epochs": 3}, title_model={"epochs": 8})
+        ).metrics
     chance = 10 / 200
     assert found["told"]["recall@10"] > 8 * chance and found["noise"]["recall@10"] < 4 * chance

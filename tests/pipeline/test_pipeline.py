@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from recbole_llmfashion.cli.main import app
 from recbole_llmfashion.cli.train import main
-from recbole_llmfashion.config import configurator as config_module
+from recbole_llmfashion.config import keys as keys_module
 from recbole_llmfashion.config.configurator import load_config
 from recbole_llmfashion.data.loaders import make_loaders
 from recbole_llmfashion.data.tie_breaking import tie_rank
@@ -223,18 +223,18 @@ def test_the_sources_adapter_answers_with_rows_of_the_targets_words(shop, first,
 
 def test_the_keys_are_those_of_the_sources_run(tmp_path, monkeypatch):
     """Tuned files and the source's dataset file included; of the list that knows one item, one position is taken."""
-    shutil.copytree(config_module.properties_folder(), tmp_path / "properties")
+    shutil.copytree(keys_module.properties_folder(), tmp_path / "properties")
     for name, width, start in (("shoes", 16, 0), ("bags", 48, "m")):
         (tmp_path / f"properties/tuned/{name}").mkdir(parents=True)
-        text = f"mixup_m: 3\nmixup_k: {width}\ntitle_hidden_size: {width}\nmixup_title_start: {start}\n"
+        text = f"mixup_m: 3\nmixup_k: {width}\ntitle_model.hidden: {width}\nmixup_title_start: {start}\n"
         (tmp_path / f"properties/tuned/{name}/LLMFashionRec.yaml").write_text(text)
         (tmp_path / name).mkdir()
-    monkeypatch.setattr(config_module, "properties_folder", lambda: tmp_path / "properties")
+    monkeypatch.setattr(keys_module, "properties_folder", lambda: tmp_path / "properties")
     file = tmp_path / "mine.yaml"
     file.write_text("source_dataset: shoes\nzero_shot_target_log: True\nlora_r: 2\n")
     keys = {"data_path": str(tmp_path), "use_tuned": True, "seed": 7}
     answering = answering_config(load_config(LLMFashionRec, "bags", [str(file)], keys))
-    assert answering["mixup_m"] == 1 and answering["mixup_k"] == answering["title_hidden_size"] == 16
+    assert answering["mixup_m"] == 1 and answering["mixup_k"] == answering["title_model.hidden"] == 16
     own = load_config(LLMFashionRec, "shoes", [str(file)], {**keys, **ANSWERING}).final_config_dict
     assert answering.final_config_dict == own and own["lora_r"] == 2 and own["source_dataset"] is None
     model = LLMFashionRec.__new__(LLMFashionRec)

@@ -11,9 +11,9 @@ from tests.helpers.fakes import SMALL, replace_test_targets, simulated_shop
 
 KEYS = SMALL | {
     "click_filter": "none",  # the paper's filter looks at targets
-    "recformer_width": 32, "recformer_layers": 1, "recformer_heads": 2, "recformer_vocab_size": 400,
-    "recformer_max_tokens": 64, "recformer_attention_window": 16, "recformer_pretrain_epochs": 1,
-    "recformer_stage1_epochs": 1, "recformer_stage2_epochs": 1, "state": "ERROR",
+    "recformer": {"width": 32, "layers": 1, "heads": 2, "vocab_size": 400, "attention_window": 16},
+    "recformer_max_tokens": 64, "recformer_pretrain_epochs": 1, "recformer_stage1_epochs": 1,
+    "recformer_stage2_epochs": 1, "state": "ERROR",
 }  # fmt: skip
 STUDIES = [
     ("compare",),

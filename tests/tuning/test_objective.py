@@ -74,7 +74,7 @@ def test_other_test_targets_find_the_same_best_trial(shop, llm):
     """Nothing that a search sees changes when every test target is another item."""
     for model, points in (
         ("GRU4Rec", [{"learning_rate": 0.001}, {"learning_rate": 0.03}]),
-        ("LLMFashionRec", [{"mixup_m": 1}, {"mixup_m": 3}, {"title_epochs": 3}]),
+        ("LLMFashionRec", [{"mixup_m": 1}, {"mixup_m": 3}, {"title_model.epochs": 3}]),
     ):
         before = [[r[VALUE] for r in trial(shop, model, values, epochs=2)] for values in points]
         after = [[r[VALUE] for r in trial(shop, model, values, "other", epochs=2)] for values in points]
@@ -93,7 +93,7 @@ def test_a_trial_makes_only_what_its_keys_change(shop, llm):
     assert made(trial(shop, "LLMFashionRec", {"mixup_m": 2})) == set()
     assert made(trial(shop, "LLMFashionRec", {"mixup_k": 5, "mixup_title_start": 0})) == set()
     assert made(trial(shop, "LLMFashionRec", {"empty_response_fallback": "popularity"})) == set()
-    assert made(trial(shop, "LLMFashionRec", {"title_learning_rate": 0.01})) == {"title"}
+    assert made(trial(shop, "LLMFashionRec", {"title_model.learning_rate": 0.01})) == {"title"}
     responses = trial(shop, "LLMFashionRec", {"decoding": "sample", "response_title": "generated"})
     assert "responses" in made(responses) and made(responses) == {"responses"}
     adapter = trial(shop, "LLMFashionRec", {"llm_learning_rate": 0.01})

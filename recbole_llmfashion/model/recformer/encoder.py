@@ -110,7 +110,7 @@ def new_encoder(
         UserError: width and heads, or the window, make no attention.
     """
     if width < 1 or heads < 1 or width % heads:
-        raise UserError(f"recformer_width: {width} is no multiple of recformer_heads ({heads})")
+        raise UserError(f"recformer: expected a width that is a multiple of heads ({heads}), found {width}")
     check_window(window)
     config = LongformerConfig(
         vocab_size=vocab_size,
@@ -136,7 +136,7 @@ def new_encoder(
 def check_window(window: int) -> None:
     """Raises UserError on a width that a sliding window cannot have."""
     if window < 2 or window % 2:
-        raise UserError(f"recformer_attention_window: expected an even number above 0, found {window}")
+        raise UserError(f"recformer.attention_window: expected an even number above 0, found '{window}'")
 
 
 def load_encoder(folder: Path) -> Encoder:

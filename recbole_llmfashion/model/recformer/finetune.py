@@ -21,39 +21,7 @@ from tqdm import tqdm
 from recbole_llmfashion.llm.batching import batches_by_length
 from recbole_llmfashion.llm.finetuning.optimizer import Optimizer, linear_rate
 from recbole_llmfashion.model.recformer.scorer import Scorer
-
-
-@dataclass(frozen=True)
-class StageSettings:
-    """How one stage is trained.
-
-    Args:
-        epochs: at most; an epoch has one training row of each user.
-        patience: evaluations without gain before the stage ends.
-        eval_every: epochs from one evaluation to the next; the last epoch is always evaluated.
-        batch_size: rows a forward.
-        gradient_accumulation_steps: forwards a step.
-        learning_rate: peak of AdamW; linear warm-up, then linear to zero at the end of the stage.
-        warmup_steps: steps up to the peak.
-        weight_decay: of AdamW.
-        temperature: tau.
-        freeze_words: W_word stays as it is.
-        refresh: the item matrix is computed anew as each epoch begins: stage 1.
-        seed: of rows and dropout.
-    """
-
-    epochs: int
-    patience: int
-    eval_every: int
-    batch_size: int
-    gradient_accumulation_steps: int
-    learning_rate: float
-    warmup_steps: int
-    weight_decay: float
-    temperature: float
-    freeze_words: bool
-    refresh: bool
-    seed: int
+from recbole_llmfashion.model.recformer.settings import StageSettings
 
 
 @dataclass

@@ -19,39 +19,11 @@ from recbole_llmfashion.llm.batching import batches_by_length
 from recbole_llmfashion.llm.finetuning.optimizer import Optimizer, linear_rate
 from recbole_llmfashion.model.recformer.flatten import BOS_TYPE, PAD_TYPE, TokenBatch, collate
 from recbole_llmfashion.model.recformer.scorer import Scorer
+from recbole_llmfashion.model.recformer.settings import RecformerPretrainSettings
 
 IGNORED = -100
 MOST_MASKED = 512
 REPORTED_STEPS = 20
-
-
-@dataclass(frozen=True)
-class RecformerPretrainSettings:
-    """How an encoder is pre-trained.
-
-    Args:
-        epochs: passes over the users, one (history, next item) pair of each.
-        batch_size: pairs a step; the others of a step are a pair's negatives.
-        learning_rate: peak of AdamW; linear warm-up, then linear to zero.
-        warmup_steps: steps up to the peak.
-        weight_decay: of AdamW.
-        temperature: tau.
-        mlm_weight: of each of the two language-model losses.
-        mask_share: tokens masked in a sequence.
-        freeze_words: W_word stays as it is.
-        seed: of pairs, masks and dropout.
-    """
-
-    epochs: int
-    batch_size: int
-    learning_rate: float
-    warmup_steps: int
-    weight_decay: float
-    temperature: float
-    mlm_weight: float
-    mask_share: float
-    freeze_words: bool
-    seed: int
 
 
 def contrastive_loss(histories: Tensor, items: Tensor, temperature: float) -> Tensor:

@@ -30,12 +30,18 @@ from recbole_llmfashion.model.recformer.encoder import (
     new_encoder,
     new_head,
 )
-from recbole_llmfashion.model.recformer.finetune import StageSettings, train_stage
+from recbole_llmfashion.model.recformer.examples import Examples
+from recbole_llmfashion.model.recformer.finetune import train_stage
 from recbole_llmfashion.model.recformer.flatten import SequenceShape, TokenRows, flatten
 from recbole_llmfashion.model.recformer.model import QUERY, Recformer
 from recbole_llmfashion.model.recformer.pretrain import Masking, pretrain
 from recbole_llmfashion.model.recformer.scorer import Scorer
-from recbole_llmfashion.model.recformer.settings import Examples, pretrain_settings, stage_settings
+from recbole_llmfashion.model.recformer.settings import (
+    StageSettings,
+    pretrain_settings,
+    recformer_settings,
+    stage_settings,
+)
 from recbole_llmfashion.model.recformer.vocabulary import Vocabulary
 from recbole_llmfashion.stage_store import StageStore, sha256_arrays, sha256_texts, stage_seed
 
@@ -75,6 +81,7 @@ class RecformerPipeline:
     ) -> None:
         self.config, self.loaders, self.store, self.model, self.learned = config, loaders, store, model, learned
         self.name = str(config["recformer_name_or_path"])
+        self.settings = recformer_settings(config)
         self.show_progress = bool(config["show_progress"])
         self.report: dict[str, Any] = {}
 
@@ -88,7 +95,7 @@ class RecformerPipeline:
             return self.learned.vocabulary
         if self.name != EMBEDDED:
             return Vocabulary.load(self.name)
-        texts, size = self._tokenizer_texts(), int(self.config["recformer_vocab_size"])
+        texts, size = self._tokenizer_texts(), self.settings.vocab_size
         folder = self.store.get(
             "recformer_tokenizer",
             {"texts": sha256_texts(texts), "vocab_size": size},
@@ -107,7 +114,7 @@ class RecformerPipeline:
     @cached_property
     def rows(self) -> TokenRows:
         """The catalogue's items, then the queries that histories may hold."""
-        special, most = self.vocabulary.special_tokens, int(self.config["recformer_attribute_tokens"])
+        special, most = self.vocabulary.special_tokens, self.settings.attribute_tokens
         return flatten(self.model.item_texts(special), self.vocabulary, most) + flatten(
             self.model.query_texts(special), self.vocabulary, most
         )
@@ -130,8 +137,8 @@ class RecformerPipeline:
             self.rows,
             len(self.loaders.dataset.catalogue),
             SequenceShape(vocabulary.bos_id, vocabulary.pad_id, most_items, most_tokens, encoder.window),
-            int(self.config["recformer_encode_tokens"]),
-            pick_compute_dtype(self.config["recformer_compute_dtype"], device),
+            self.settings.encode_tokens,
+            pick_compute_dtype(self.settings.compute_dtype, device),
             self.show_progress,
         )
         self.report |= {"parameters": encoder.parameters_count, "backbone": self.name}
@@ -145,10 +152,10 @@ class RecformerPipeline:
         if self.name == EMBEDDED:
             return new_encoder(
                 vocab_size=len(self.vocabulary),
-                width=config["recformer_width"],
-                layers=config["recformer_layers"],
-                heads=config["recformer_heads"],
-                window=config["recformer_attention_window"],
+                width=self.settings.width,
+                layers=self.settings.layers,
+                heads=self.settings.heads,
+                window=self.settings.attention_window,
                 max_items=config["recformer_max_items"],
                 max_tokens=config["recformer_max_tokens"],
                 pad_id=self.vocabulary.pad_id,
@@ -157,8 +164,8 @@ class RecformerPipeline:
             ), None
         if (Path(self.name) / WEIGHTS).is_file():
             return load_encoder(Path(self.name)), None
-        window, most_items = config["recformer_attention_window"], config["recformer_max_items"]
-        return load_longformer(self.name, window, most_items, config["recformer_type_init"], seed)
+        window, most_items = self.settings.attention_window, config["recformer_max_items"]
+        return load_longformer(self.name, window, most_items, self.settings.type_init, seed)
 
     def learn(self, validate: Callable[[], float] | None, on_score: OnScore) -> None:
         """Every stage that is wanted; then the scorer is in its best state and has an item matrix.

@@ -19,6 +19,7 @@ from recbole_llmfashion.model.recformer.encoder import (
 from recbole_llmfashion.model.recformer.flatten import collate
 from recbole_llmfashion.model.recformer.model import Recformer
 from recbole_llmfashion.model.recformer.scorer import Scorer, _batch_size
+from recbole_llmfashion.model.recformer.settings import RecformerSettings
 from recbole_llmfashion.model.recformer.vocabulary import Vocabulary
 from tests.helpers.recformer import BOS, MASK, PAD, numbered_items, shape, tiny_encoder, tiny_scorer
 
@@ -149,10 +150,10 @@ def test_a_seed_makes_the_weights_and_leaves_the_generator():
 
 
 def test_about_as_many_parameters_as_the_embedded_falcon():
-    ours = load_config(Recformer, "x")
+    ours, own = load_config(Recformer, "x"), RecformerSettings()
     encoder = new_encoder(
-        ours["recformer_vocab_size"] + 2, ours["recformer_width"], ours["recformer_layers"], ours["recformer_heads"],
-        ours["recformer_attention_window"], ours["recformer_max_items"], ours["recformer_max_tokens"], 0, 1, 0,
+        own.vocab_size + 2, own.width, own.layers, own.heads, own.attention_window, ours["recformer_max_items"],
+        ours["recformer_max_tokens"], 0, 1, 0,
     )  # fmt: skip
     theirs = sum(weight.numel() for weight in load_file(str(TINY_FALCON_FOLDER / "model.safetensors")).values())
     assert 0.75 < encoder.parameters_count / theirs < 1.25
@@ -196,7 +197,7 @@ def test_types_may_be_drawn_anew(tmp_path):
 
 @pytest.mark.parametrize("window", [0, 3, -2])
 def test_windows_that_are_none(window):
-    with pytest.raises(UserError, match="recformer_attention_window"):
+    with pytest.raises(UserError, match=r"recformer\.attention_window"):
         tiny_encoder(window=window)
 
 
@@ -206,7 +207,7 @@ def test_what_is_no_longformer(tmp_path):
     new_tiny_falcon(300, 16, 1, 2, 0).save_pretrained(str(tmp_path))
     with pytest.raises(UserError, match="recformer_name_or_path"):
         load_longformer(str(tmp_path), 4, 10, "broadcast", 0)
-    with pytest.raises(UserError, match="no multiple of recformer_heads"):
+    with pytest.raises(UserError, match="multiple of heads"):
         new_encoder(50, 15, 1, 2, 4, 10, 64, PAD, BOS, 0)
 
 

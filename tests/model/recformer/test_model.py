@@ -6,6 +6,7 @@ import torch
 from recbole.data.interaction import Interaction
 
 from recbole_llmfashion.config.configurator import load_config
+from recbole_llmfashion.config.dict_keys import with_defaults
 from recbole_llmfashion.config.keys import own_keys, properties_folder
 from recbole_llmfashion.config.yaml_files import read_yaml
 from recbole_llmfashion.data.loaders import make_loaders
@@ -97,7 +98,7 @@ def test_both_have_the_keys_of_one_yaml():
     ours = read_yaml(properties_folder() / "model/Recformer.yaml")
     for model in (Recformer, RecformerQuery):
         config = load_config(model, "x")
-        assert ours and {key: config[key] for key in ours} == ours and set(ours) <= own_keys(model)
+        assert ours and {key: config[key] for key in ours} == with_defaults(ours) and set(ours) <= own_keys(model)
 
 
 @pytest.mark.parametrize(
@@ -106,9 +107,9 @@ def test_both_have_the_keys_of_one_yaml():
         ({"recformer_attributes": ["title", "price"]}, "recformer_attributes"),
         ({"recformer_attributes": []}, "recformer_attributes"),
         ({"recformer_attributes": ["title", "title"]}, "recformer_attributes"),
-        ({"recformer_attention_window": 7}, "recformer_attention_window"),
-        ({"recformer_type_init": "x"}, "recformer_type_init"),
-        ({"recformer_freeze_words": "x"}, "recformer_freeze_words"),
+        ({"recformer": {"attention_window": 7}}, "recformer.attention_window: expected an even number"),
+        ({"recformer.type_init": "x"}, "recformer.type_init: expected one of broadcast, normal"),
+        ({"recformer": {"freeze_words": "x"}}, "recformer.freeze_words"),
         ({"recformer_pretrain_epochs": -1}, "recformer_pretrain_epochs"),
         ({"recformer_batch_size": 0}, "recformer_batch_size"),
         ({"recformer_name_or_path": "/no/such/folder"}, "recformer_name_or_path"),

@@ -17,10 +17,12 @@ from tests.helpers.fakes import INTER, ITEM, SEARCH, purchases_only, replace_tes
 from tests.helpers.recformer import config_of
 
 SMALL = {
-    "show_progress": False, "recformer_width": 32, "recformer_layers": 1, "recformer_heads": 2,
-    "recformer_vocab_size": 400, "recformer_max_tokens": 64, "recformer_attention_window": 16,
+    "show_progress": False, "recformer_max_tokens": 64,
+    "recformer": {
+        "width": 32, "layers": 1, "heads": 2, "vocab_size": 400, "attention_window": 16, "warmup_steps": 2,
+    },
     "recformer_pretrain_epochs": 1, "recformer_stage1_epochs": 3, "recformer_stage2_epochs": 1,
-    "recformer_warmup_steps": 2, "recformer_learning_rate": 3e-3,
+    "recformer_learning_rate": 3e-3,
 }  # fmt: skip
 STAGES = ["recformer_pretrain", "recformer_stage1", "recformer_stage2", "recformer_tokenizer"]
 
@@ -183,7 +185,7 @@ def test_a_local_longformer_is_a_backbone(tmp_path):
     )  # fmt: skip
     LongformerForMaskedLM(config).save_pretrained(str(folder))
     vocabulary.save(folder)
-    keys = {"recformer_name_or_path": str(folder), "recformer_stage1_epochs": 1, "recformer_freeze_words": "both"}
+    keys = {"recformer_name_or_path": str(folder), "recformer_stage1_epochs": 1, "recformer.freeze_words": "both"}
     result = run(tmp_path, **keys)
     assert result.details["epochs"] == 2 and result.details["parameters"] < 20_000
     assert "recformer_tokenizer" not in result.seconds
