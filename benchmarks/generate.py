@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from recbole_llmfashion.config.command_line import parse
+from recbole_llmfashion.config.command_line import read_keys
 from recbole_llmfashion.config.configurator import LLMFashionConfig, load_config
 from recbole_llmfashion.data.loaders import make_loaders
 from recbole_llmfashion.llm.batching import left_pad
@@ -171,12 +171,11 @@ def main() -> None:
     parser.add_argument("--users", type=int, default=128)
     parser.add_argument("--rounds", type=int, default=3)
     options, keys = parser.parse_known_args()
-    given = parse(["--model=LLMFashionRec", f"--dataset={options.dataset}", "--memory_products=0", *keys])
+    given = read_keys(["--memory_products=0", *keys])
+    files = str(given.pop("config_files", "")).split()
     torch.set_num_threads(min(2, torch.get_num_threads()))
     with tempfile.TemporaryDirectory() as folder:
-        config = load_config(
-            get_model("LLMFashionRec").model, given.dataset, given.config_files, given.overrides, ["CORE"]
-        )
+        config = load_config(get_model("LLMFashionRec").model, options.dataset, files, given, ["CORE"])
         pipeline, prompts = make_prompts(config, options.users, Path(folder))
         measure(make_model(config, pipeline), pipeline, prompts, config, options.rounds)
 

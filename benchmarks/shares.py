@@ -15,7 +15,7 @@ from pathlib import Path
 from time import process_time
 from typing import Any
 
-from recbole_llmfashion.config.command_line import parse
+from recbole_llmfashion.config.command_line import read_keys
 from recbole_llmfashion.config.configurator import load_config
 from recbole_llmfashion.llm.finetuning import curriculum, train_step
 from recbole_llmfashion.llm.finetuning.optimizer import Optimizer
@@ -96,10 +96,11 @@ def watched(clock: Clock) -> Iterator[None]:
 def main() -> None:
     """Prints a Markdown table and, last, `ratio <number>`."""
     words = sys.argv[1:] if "--dataset" in str(sys.argv) else ["--dataset=footwear", *sys.argv[1:]]
-    given = parse(["--model=LLMFashionRec", *words])
+    given = read_keys(words)
+    dataset, files = given.pop("dataset"), str(given.pop("config_files", "")).split()
     with tempfile.TemporaryDirectory() as folder:
-        keys = given.overrides | {"checkpoint_dir": str(Path(folder))}
-        config = load_config(get_model("LLMFashionRec").model, given.dataset, given.config_files, keys, ["CORE"])
+        keys = given | {"checkpoint_dir": str(Path(folder))}
+        config = load_config(get_model("LLMFashionRec").model, dataset, files, keys, ["CORE"])
         clock, start = Clock(), process_time()
         with watched(clock):
             experiment.run_experiment(config)

@@ -20,7 +20,9 @@ from pathlib import Path
 from typing import Any
 
 from recbole_llmfashion.cli.tune import main as search
+from recbole_llmfashion.config.command_line import Arguments
 from recbole_llmfashion.tuning.objective import VALUE, Job, run_trial
+from recbole_llmfashion.tuning.options import Options
 from recbole_llmfashion.tuning.plan import plan
 from recbole_llmfashion.tuning.trial_log import TrialLog
 
@@ -50,7 +52,10 @@ def main() -> None:
         f"--checkpoint_dir={options.checkpoint_dir}", f"--params_file={SPACE}", "--grace_period=0",
         f"--config_files={options.config_files}", "--ranking=mixup",
     ]  # fmt: skip
-    made = plan(argv)
+    keys = {"data_path": options.data_path, "checkpoint_dir": options.checkpoint_dir, "ranking": "mixup"}
+    files = options.config_files.split()
+    arguments = Arguments(["LLMFashionRec"], options.dataset, folder, files, keys)
+    made = plan(arguments, Options(Path(SPACE), search="grid", grace_period=0))
     points = made.space.grid()
     os.environ["OMP_NUM_THREADS"] = "1"  # as Ray sets it for a worker of one CPU
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:

@@ -10,9 +10,7 @@ import yaml
 from typer.testing import CliRunner
 
 from recbole_llmfashion.cli.main import app
-from recbole_llmfashion.cli.study import STUDIES
-from recbole_llmfashion.study.request import parse
-from recbole_llmfashion.tuning.plan import plan
+from tests.helpers.command_lines import plan_of, study_request
 from tests.helpers.doc_commands import commands_of
 
 ROOT = Path(__file__).parents[1]
@@ -80,7 +78,7 @@ def test_the_searches_are_well_formed(place):
     for argv in searches:
         params = [word.replace("=properties", f"={ROOT}/properties") for word in argv]
         keys = [f"--data_path={place / 'dataset'}", f"--checkpoint_dir={place / 'saved'}"]
-        assert plan([*params, *keys]).settings.num_samples in (8, 20, 64)
+        assert plan_of([*params, *keys]).settings.num_samples in (8, 20, 64)
 
 
 def test_the_studies_are_well_formed():
@@ -89,10 +87,11 @@ def test_the_studies_are_well_formed():
         words[1:] for page in (README, STUDIES_PAGE) for words in commands(page) if words[0] == "recbole-llmfashion"
     ]
     asked = [words[1:] for words in ours if words[0] == "study"]
-    assert {name for name, *_ in asked} == set(STUDIES)
+    studies = next(group for group in app.registered_groups if group.name == "study").typer_instance
+    assert {name for name, *_ in asked} == {command.name for command in studies.registered_commands}
     for name, *argv in asked:
-        assert parse(name, argv, STUDIES[name].options, STUDIES[name].models).dataset == "footwear"
-    assert {words[0] for words in ours} <= {"convert", *(command.name for command in app.registered_commands)}
+        assert study_request(name, argv).dataset == "footwear"
+    assert {words[0] for words in ours} <= {"convert", "study", *(command.name for command in app.registered_commands)}
 
 
 def test_the_files_that_it_links_to_and_config_files_exist():

@@ -1,4 +1,4 @@
-"""The `analyze` command: folders and options from the terminal, a document on the disk. Counts nothing itself."""
+"""The command `analyze`: Table 1 and the characteristics C1 to C4 of clean folders."""
 
 import shlex
 from collections.abc import Sequence
@@ -8,12 +8,7 @@ from typing import Annotated
 import typer
 from tqdm import tqdm
 
-from recbole_llmfashion.data.atomic.folder import read_folder
 from recbole_llmfashion.errors import UserError
-from recbole_llmfashion.study.analysis import contrasts
-from recbole_llmfashion.study.analysis.document import assemble
-from recbole_llmfashion.study.analysis.measure import measure
-from recbole_llmfashion.study.report.write import write
 
 OUTPUT = Path("results/analyze")
 
@@ -34,6 +29,11 @@ def analyze(
     ] = None,
 ) -> None:
     """Table 1 and the fashion characteristics C1 to C4 (section 3 of the paper) of any datasets."""
+    from recbole_llmfashion.data.atomic.folder import read_folder
+    from recbole_llmfashion.study.analysis.document import assemble
+    from recbole_llmfashion.study.analysis.measure import measure
+    from recbole_llmfashion.study.report.write import write
+
     names = _names(folders)
     compared = _contrasts(names, contrast or [])
     if output.exists() and not output.is_dir():
@@ -57,8 +57,10 @@ def _names(folders: Sequence[Path]) -> list[str]:
     return names
 
 
-def _contrasts(names: Sequence[str], asked: Sequence[str]) -> list[str]:
-    for name in asked:
+def _contrasts(names: Sequence[str], given: Sequence[str]) -> list[str]:
+    from recbole_llmfashion.study.analysis.contrasts import CONTRASTS
+
+    for name in given:
         if name not in names:
             raise UserError(f"--contrast: '{name}' is none of the given folders: {', '.join(names)}")
-    return list(dict.fromkeys(asked)) or [name for name in contrasts.CONTRASTS if name in names]
+    return list(dict.fromkeys(given)) or [name for name in CONTRASTS if name in names]

@@ -1,29 +1,24 @@
-"""The sub-commands `convert amazon-2023`, `convert hm` and `convert recbole`.
-
-Knows typer and what to print. Does NOT hold any of the work, and leaves errors to the command line.
-"""
+"""The commands `convert table`, `convert amazon-2023`, `convert hm` and `convert recbole`."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from recbole_llmfashion.dataset_tools.convert.convert import ConvertSettings, LogSource, convert_source
-from recbole_llmfashion.dataset_tools.convert.finish import DerivedQueries
-from recbole_llmfashion.dataset_tools.convert.readers.bad_lines import MAX_BROKEN
-from recbole_llmfashion.dataset_tools.convert.sources.amazon import Amazon2023
-from recbole_llmfashion.dataset_tools.convert.sources.hm import HM
-from recbole_llmfashion.dataset_tools.convert.sources.hm_queries import HMQueries
-from recbole_llmfashion.dataset_tools.convert.sources.recbole import Fields, RecBoleDataset
 from recbole_llmfashion.errors import UserError
 
+if TYPE_CHECKING:
+    from recbole_llmfashion.dataset_tools.convert.convert import ConvertSettings, LogSource
+    from recbole_llmfashion.dataset_tools.convert.finish import DerivedQueries
+
+MAX_BROKEN = 0.01  # as in readers/bad_lines.py
 Column = Annotated[str | None, typer.Option(metavar="COL")]
 Out = Annotated[Path, typer.Option(metavar="DIR", help="folder to write; its name is the dataset's")]
 Core = Annotated[int, typer.Option("--k-core", min=0, help="least number of actions of each user and item; 0: any")]
 Since = Annotated[str | None, typer.Option(metavar="DAY", help="first day kept, like 2021-01-31 (UTC)")]
 Until = Annotated[str | None, typer.Option(metavar="DAY", help="last day kept")]
 DeriveQueries = Annotated[
-    DerivedQueries, typer.Option("--queries", help="category: derive searches from EARLIER items")
+    str, typer.Option("--queries", metavar="none|category", help="category: derive searches from EARLIER items")
 ]
 AllItems = Annotated[bool, typer.Option("--all-items", help="keep items that nobody acts on")]
 MaxBroken = Annotated[
@@ -31,11 +26,47 @@ MaxBroken = Annotated[
 ]
 
 
-def register(convert: typer.Typer) -> None:
-    """Add the commands to the group `convert`."""
+def register(app: typer.Typer) -> None:
+    """Adds the group `convert` to the command line."""
+    convert = typer.Typer(
+        help="Make clean atomic files from other formats.", no_args_is_help=True, rich_markup_mode=None
+    )
+    convert.command("table")(_table)
     convert.command("amazon-2023")(_amazon)
     convert.command("hm")(_hm)
     convert.command("recbole")(_recbole)
+    app.add_typer(convert, name="convert")
+
+
+def _table(
+    interactions: Annotated[Path, typer.Option(metavar="FILE", help="events: .csv, .tsv or .parquet")],
+    items: Annotated[Path, typer.Option(metavar="FILE", help="catalogue: .csv, .tsv or .parquet")],
+    user: Annotated[str, typer.Option(metavar="COL", help="user id, in interactions and searches")],
+    item: Annotated[str, typer.Option(metavar="COL", help="item id, in interactions and items")],
+    time: Annotated[str, typer.Option(metavar="COL", help="seconds or ISO dates, in interactions and searches")],
+    title: Annotated[str, typer.Option(metavar="COL", help="item title")],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="folder to write; its name is the dataset's")],
+    action: Annotated[str | None, typer.Option(metavar="COL", help="click or purchase; without it, purchases")] = None,
+    searches: Annotated[Path | None, typer.Option(metavar="FILE", help="searches: .csv, .tsv or .parquet")] = None,
+    query: Annotated[str | None, typer.Option(metavar="COL", help="text of the search")] = None,
+    results: Annotated[str | None, typer.Option(metavar="COL", help="item ids shown, by position")] = None,
+    brand: Annotated[str | None, typer.Option(metavar="COL")] = None,
+    color: Annotated[str | None, typer.Option(metavar="COL")] = None,
+    size: Annotated[str | None, typer.Option(metavar="COL")] = None,
+    category: Annotated[str | None, typer.Option(metavar="COL")] = None,
+    drop_unknown_items: Annotated[
+        bool, typer.Option("--drop-unknown-items", help="leave out events of items that the catalogue lacks")
+    ] = False,
+    queries: DeriveQueries = "none",
+) -> None:
+    """Make clean atomic files from tables, and print what was renamed, cut and removed."""
+    from recbole_llmfashion.dataset_tools.convert.sources.table import TableColumns, convert_table
+
+    columns = TableColumns(user, item, time, title, action, query, results, brand, color, size, category)
+    places = (interactions, items, columns, out, searches)
+    for line in convert_table(*places, drop_unknown_items, _derived(queries), show_progress=True)[1]:
+        typer.echo(line)
+    typer.echo(f"written: {out}")
 
 
 def _amazon(
@@ -49,22 +80,24 @@ def _amazon(
     k_core: Core = 0,
     since: Since = None,
     until: Until = None,
-    queries: DeriveQueries = DerivedQueries.none,
+    queries: DeriveQueries = "none",
     all_items: AllItems = False,
     max_broken: MaxBroken = MAX_BROKEN,
 ) -> None:
     """Make clean atomic files from a category of Amazon Reviews 2023 (McAuley Lab)."""
+    from recbole_llmfashion.dataset_tools.convert.convert import ConvertSettings
+    from recbole_llmfashion.dataset_tools.convert.sources.amazon import Amazon2023
+
     if download is not None:
         if reviews or metadata:
             raise UserError("--download CATEGORY takes the place of --reviews and --metadata; leave one of them out")
-        # here, not above: nothing else needs the hub
         from recbole_llmfashion.dataset_tools.convert.readers.download import amazon_files, fetch
 
         reviews, metadata = fetch(amazon_files(download), typer.echo)
     if reviews is None or metadata is None:
         raise UserError("which files? add --reviews FILE and --metadata FILE, or --download CATEGORY")
     source = Amazon2023(reviews, metadata, clicks, max_broken, show_progress=True)
-    _convert(source, ConvertSettings(out, k_core, since, until, queries, all_items))
+    _convert(source, ConvertSettings(out, k_core, since, until, _derived(queries), all_items))
 
 
 def _hm(
@@ -82,11 +115,15 @@ def _hm(
     k_core: Core = 0,
     since: Since = None,
     until: Until = None,
-    queries: DeriveQueries = DerivedQueries.none,
+    queries: DeriveQueries = "none",
     all_items: AllItems = False,
     max_broken: MaxBroken = MAX_BROKEN,
 ) -> None:
     """Make clean atomic files from H&M's articles and transactions, and where given the queries of hnm-search-data."""
+    from recbole_llmfashion.dataset_tools.convert.convert import ConvertSettings
+    from recbole_llmfashion.dataset_tools.convert.sources.hm import HM
+    from recbole_llmfashion.dataset_tools.convert.sources.hm_queries import HMQueries
+
     if download:
         if articles or transactions or queries_file or qrels:
             raise UserError("--download takes the place of the four files; leave one of them out")
@@ -99,7 +136,7 @@ def _hm(
         raise UserError("--qrels checks the queries: add --queries-file FILE")
     written = None if queries_file is None else HMQueries(queries_file, first_transaction, qrels)
     source = HM(articles, transactions, written, max_broken, show_progress=True)
-    _convert(source, ConvertSettings(out, k_core, since, until, queries, all_items))
+    _convert(source, ConvertSettings(out, k_core, since, until, _derived(queries), all_items))
 
 
 def _recbole(
@@ -120,17 +157,30 @@ def _recbole(
     k_core: Core = 0,
     since: Since = None,
     until: Until = None,
-    queries: DeriveQueries = DerivedQueries.none,
+    queries: DeriveQueries = "none",
     all_items: AllItems = False,
     max_broken: MaxBroken = MAX_BROKEN,
 ) -> None:
     """Make clean atomic files from a RecBole dataset whose item text sits in token or token_seq columns."""
+    from recbole_llmfashion.dataset_tools.convert.convert import ConvertSettings
+    from recbole_llmfashion.dataset_tools.convert.sources.recbole import Fields, RecBoleDataset
+
     fields = Fields(title, user, item, time, action, brand, color, size, category)
     source = RecBoleDataset(folder, fields, drop_unknown_items, max_broken, show_progress=True)
-    _convert(source, ConvertSettings(out, k_core, since, until, queries, all_items))
+    _convert(source, ConvertSettings(out, k_core, since, until, _derived(queries), all_items))
 
 
-def _convert(source: LogSource, settings: ConvertSettings) -> None:
+def _derived(queries: str) -> "DerivedQueries":
+    from recbole_llmfashion.dataset_tools.convert.finish import DerivedQueries
+
+    if queries not in list(DerivedQueries):
+        raise UserError(f"--queries: expected one of {', '.join(DerivedQueries)}, found '{queries}'")
+    return DerivedQueries(queries)
+
+
+def _convert(source: "LogSource", settings: "ConvertSettings") -> None:
+    from recbole_llmfashion.dataset_tools.convert.convert import convert_source
+
     for line in convert_source(source, settings)[1]:
         typer.echo(line)
     typer.echo(f"written: {settings.out}")

@@ -1,66 +1,127 @@
-"""The command `generate`: rows, prompts, workers, shards. Holds none of their work."""
+"""The command `generate`: responses of a run's LLM to every row of a split, by many workers."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
-import torch
 import typer
 from tqdm import tqdm
 
+from recbole_llmfashion.cli.options import ConfigFiles, KeysCommand, keys_of
 from recbole_llmfashion.cli.terminal import log_level
-from recbole_llmfashion.config.configurator import LLMFashionConfig, load_config
-from recbole_llmfashion.config.dict_keys import merge_keys
-from recbole_llmfashion.config.keys import todays_names
-from recbole_llmfashion.config.yaml_files import read_yaml
-from recbole_llmfashion.data.location import find_dataset
-from recbole_llmfashion.pipeline.load import LoadedRun, load_run
-from recbole_llmfashion.pipeline.manifest import Manifest
-from recbole_llmfashion.prompt.response import Response
-from recbole_llmfashion.quick_start.registry import accepted_models, get_model
-from recbole_llmfashion.serving.batch.prompts import SplitPrompts, build_prompts
-from recbole_llmfashion.serving.batch.request import GenerateRequest, parse
-from recbole_llmfashion.serving.batch.responder import BatchWorker
-from recbole_llmfashion.serving.batch.shards import ResponseShards
+from recbole_llmfashion.errors import UserError
+from recbole_llmfashion.serving.batch.request import SPLITS, GenerateRequest
+
+if TYPE_CHECKING:
+    from recbole_llmfashion.config.configurator import LLMFashionConfig
+    from recbole_llmfashion.pipeline.load import LoadedRun
+    from recbole_llmfashion.pipeline.manifest import Manifest
+    from recbole_llmfashion.prompt.response import Response
+    from recbole_llmfashion.serving.batch.prompts import SplitPrompts
 
 MODEL = "LLMFashionRec"
 OUT = "results/{dataset}-{split}-responses"
 
 
 def register(app: typer.Typer) -> None:
-    """Adds `generate`; keys of the rows are those of properties/, so typer passes its words on unread."""
-    app.command(
-        "generate",
-        context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
-        help="Responses of a run's LLM to every row of a split, by many workers (docs/scale.md).",
-    )(_generate)
+    """Adds `generate` to the command line."""
+    app.command("generate", cls=KeysCommand)(generate)
 
 
-def _generate(context: typer.Context) -> None:
-    request = parse(context.args)
+def generate(
+    context: typer.Context,
+    run: Annotated[
+        Path, typer.Option("--run", metavar="DIR", help="a run folder, `run` in results.json, or an exported")
+    ],
+    split: Annotated[str, typer.Option("--split", metavar="|".join(SPLITS), help="which rows")] = SPLITS[0],
+    num_workers: Annotated[int, typer.Option("--num_workers", min=0, help="Ray workers; 0: this process, no Ray")] = 1,
+    out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="folder of the shards")] = None,
+    address: Annotated[str | None, typer.Option("--address", metavar="HOST:PORT", help="a running Ray cluster")] = None,
+    cpus_per_worker: Annotated[int, typer.Option("--cpus_per_worker", min=1, help="cores of a worker")] = 1,
+    gpus_per_worker: Annotated[
+        float | None,
+        typer.Option("--gpus_per_worker", min=0, help="GPUs of a worker; one where there is one"),
+    ] = None,
+    shard_size: Annotated[int, typer.Option("--shard_size", min=1, help="most prompts in a shard")] = 1024,
+    dataset: Annotated[str | None, typer.Option("--dataset", "-d", metavar="NAME", help="default: the run's")] = None,
+    config_files: ConfigFiles = "",
+) -> None:
+    """Generate a run's responses to every row of a split, with many workers (docs/scale.md)."""
+    if split not in SPLITS:
+        raise UserError(f"--split: expected one of {', '.join(SPLITS)}, found '{split}'")
+    request = GenerateRequest(
+        run=run,
+        split=split,
+        workers=num_workers,
+        out=out,
+        address=address,
+        cpus=cpus_per_worker,
+        gpus=gpus_per_worker,
+        shard_size=shard_size,
+        dataset=dataset,
+        config_files=tuple(config_files.split()),
+        overrides=keys_of(context),
+    )
+    write_responses(request)
+
+
+def check(request: GenerateRequest) -> None:
+    """Finds what can be known to be wrong without a model, before RecBole is imported.
+
+    Raises:
+        UserError: no run folder, an unknown key or dataset, a missing file.
+    """
+    from recbole_llmfashion.config.layers import merge_layers
+    from recbole_llmfashion.data.location import find_dataset
+    from recbole_llmfashion.pipeline.manifest import read_manifest
+    from recbole_llmfashion.quick_start.registry import accepted_models
+
+    content = read_manifest(request.run).content
+    dataset = request.dataset or str(content["dataset"])
+    keys = merge_layers(MODEL, dataset, request.config_files, request.overrides, accepted_models(MODEL))
+    given = content.get("keys", {})
+    if "data_path" in given and "data_path" not in request.overrides:
+        keys |= {"data_path": given["data_path"]}
+    find_dataset(Path(keys["data_path"]) / dataset, dataset)
+
+
+def write_responses(request: GenerateRequest) -> None:
+    """Generates the responses that are missing, shard by shard."""
+    check(request)
+
+    from recbole_llmfashion.pipeline.load import load_run
+    from recbole_llmfashion.serving.batch.prompts import build_prompts
+    from recbole_llmfashion.serving.batch.shards import ResponseShards
+
     run = load_run(request.run, model=False)
     config = rows_config(run.manifest, request)
-    find_dataset(Path(config["data_path"]), config["dataset"])
     log_level(str(config["state"]))
-    questions = build_prompts(run, config, request.split, request.shard_size)
+    prompts = build_prompts(run, config, request.split, request.shard_size)
     out = request.out or Path(OUT.format(dataset=config["dataset"], split=request.split))
     job = {"run": run.manifest.content["sha256"], "dataset": config["dataset"], "split": request.split}
-    shards = ResponseShards(out, job, questions, run.pool.catalogue.item_ids)
+    shards = ResponseShards(out, job, prompts, run.pool.catalogue.item_ids)
     missing = shards.missing()
-    if len(missing) < questions.shards:
-        typer.echo(f"{questions.shards - len(missing)} of {questions.shards} shards were there", err=True)
+    if len(missing) < prompts.shards:
+        typer.echo(f"{prompts.shards - len(missing)} of {prompts.shards} shards were there", err=True)
     if missing:
         show = bool(config["show_progress"])
         for shard, responses in tqdm(
-            _answers(request, run, questions, missing), desc="shards", total=len(missing), disable=not show
+            _responses(request, run, prompts, missing), desc="shards", total=len(missing), disable=not show
         ):
             shards.write(shard, responses)
-    typer.echo(f"{len(questions.users)} rows, {len(questions.prompts)} prompts, {questions.shards} shards")
+    typer.echo(f"{len(prompts.users)} rows, {len(prompts.prompts)} prompts, {prompts.shards} shards")
     typer.echo(f"written: {out}")
 
 
-def rows_config(manifest: Manifest, request: GenerateRequest) -> LLMFashionConfig:
-    """The config by which the main job read the rows: what the run was given, then the command's files and keys."""
+def rows_config(manifest: "Manifest", request: GenerateRequest) -> "LLMFashionConfig":
+    """The config by which the main job read the rows: the run's keys, then the command's files and keys."""
+    from recbole_llmfashion.config.configurator import load_config
+    from recbole_llmfashion.config.dict_keys import merge_keys
+    from recbole_llmfashion.config.keys import todays_names
+    from recbole_llmfashion.config.yaml_files import read_yaml
+    from recbole_llmfashion.quick_start.registry import accepted_models, get_model
+
     layers = [("the run's keys", todays_names(manifest.content.get("keys", {})))]
     layers += [(file, read_yaml(Path(file))) for file in request.config_files]
     keys = merge_keys([*layers, ("command line", request.overrides)])
@@ -68,30 +129,33 @@ def rows_config(manifest: Manifest, request: GenerateRequest) -> LLMFashionConfi
     return load_config(get_model(MODEL).model, dataset, (), keys, accepted_models(MODEL))
 
 
-def _answers(
-    request: GenerateRequest, run: LoadedRun, questions: SplitPrompts, missing: Sequence[int]
-) -> Iterator[tuple[int, list[Response]]]:
-    folder, asked = request.run.absolute(), [(shard, questions.prompts_of(shard)) for shard in missing]
+def _responses(
+    request: GenerateRequest, run: "LoadedRun", prompts: "SplitPrompts", missing: Sequence[int]
+) -> "Iterator[tuple[int, list[Response]]]":
+    folder, jobs = request.run.absolute(), [(shard, prompts.prompts_of(shard)) for shard in missing]
     if not request.workers:
+        from recbole_llmfashion.serving.batch.responder import BatchWorker
+
         with _threads():
-            responder = BatchWorker(str(folder), questions.begun, request.cpus)
-            yield from ((shard, responder.answer(shard, prompts)) for shard, prompts in asked)
+            worker = BatchWorker(str(folder), prompts.begun, request.cpus)
+            yield from ((shard, worker.answer(shard, rows)) for shard, rows in jobs)
         return
-    # Ray takes seconds to import, and one process needs none of it
     from recbole_llmfashion.distributed.cluster import OBJECT_STORE, cluster
     from recbole_llmfashion.serving.batch.actors import answers
 
-    size = sum(prompt.nbytes for _, prompts in asked for prompt in prompts)
+    size = sum(prompt.nbytes for _, rows in jobs for prompt in rows)
     parts = [part for name in run.manifest.content["parts"] if (part := run.manifest.part(name)) is not None]
     folders = [part.absolute() for part in parts]
     cores, store = request.workers * request.cpus, OBJECT_STORE + 2 * size
     with cluster(request.address, cores, folders=folders, object_store=store):
-        yield from answers(folder, asked, questions.begun, request.workers, request.cpus, request.gpus)
+        yield from answers(folder, jobs, prompts.begun, request.workers, request.cpus, request.gpus)
 
 
 @contextmanager
 def _threads() -> Iterator[None]:
-    """What PyTorch computes with stays as it was."""
+    """Restores the number of PyTorch's threads."""
+    import torch
+
     before = torch.get_num_threads()
     try:
         yield

@@ -1,38 +1,55 @@
-"""The `pretrain` command: Recformer's pre-training by itself, on one dataset's training users.
+"""The commands `pretrain` (Recformer on one dataset) and `pretrain-backbone` (the LLM that ships)."""
 
-It is the very stage that a run on that dataset has, so such a run finds it done. Ranks nothing.
-"""
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
+from recbole_llmfashion.cli.options import ConfigFiles, Dataset, KeysCommand, Models, keys_of
 from recbole_llmfashion.cli.terminal import log_level
-from recbole_llmfashion.config.command_line import parse
+from recbole_llmfashion.config.command_line import split_names
 from recbole_llmfashion.errors import UserError
-from recbole_llmfashion.model.recformer.model import Recformer
-from recbole_llmfashion.quick_start.registry import get_model
-from recbole_llmfashion.trainer.recformer import pretrain_corpus
-
-USAGE = (
-    "usage: recbole-llmfashion pretrain --model=Recformer --dataset=footwear [--config_files='a.yaml b.yaml'] "
-    "[--key=value ..]"
-)
 
 
 def register(app: typer.Typer) -> None:
-    """Adds `pretrain` to the command line; its keys are those of properties/, so typer passes its words on unread."""
-    app.command(
-        "pretrain",
-        context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
-        help="Pre-train Recformer (item-item contrast, masked language model) and print the folder of its weights.",
-    )(_pretrain)
+    """Adds the commands to the command line."""
+    app.command("pretrain", cls=KeysCommand)(pretrain)
+    app.command("pretrain-backbone")(pretrain_backbone)
 
 
-def _pretrain(context: typer.Context) -> None:
-    arguments = parse(context.args, (), USAGE, output="")
-    log_level(str(arguments.overrides.get("state", "WARNING")))
-    for name in arguments.models:
-        model = get_model(name).model
-        if not issubclass(model, Recformer):
-            raise UserError(f"--model: {name} has no pre-training of its own; {USAGE}")
-        folder = pretrain_corpus(model, arguments.dataset, arguments.config_files, arguments.overrides)
-        typer.echo(f"written: {folder}; use it anywhere with --recformer_name_or_path={folder}")
+def pretrain(context: typer.Context, model: Models, dataset: Dataset, config_files: ConfigFiles = "") -> None:
+    """Pre-train Recformer (item-item contrast, masked language model) and print the folder of its weights.
+
+    The result is a stage of the dataset: a run of Recformer on the same dataset reuses it.
+    """
+    from recbole_llmfashion.config.layers import merge_layers
+    from recbole_llmfashion.data.location import find_dataset
+    from recbole_llmfashion.quick_start.registry import get_model
+
+    overrides, files = keys_of(context), config_files.split()
+    specs = [get_model(name) for name in split_names(model)]
+    for spec in specs:
+        if "Recformer" not in spec.lineage:
+            raise UserError(f"--model: {spec.name} has no pre-training of its own; use Recformer or RecformerQuery")
+        keys = merge_layers(spec.lineage, dataset, files, overrides)
+        log_level(str(keys["state"]))
+        find_dataset(Path(keys["data_path"]) / dataset, dataset)
+
+    from recbole_llmfashion.trainer.recformer import pretrain_corpus
+
+    for spec in specs:
+        folder = pretrain_corpus(spec.model, dataset, files, overrides)
+        typer.echo(f"written: {folder}; use it with --recformer_name_or_path={folder}")
+
+
+def pretrain_backbone(
+    config: Annotated[Path, typer.Option("--config", metavar="FILE", help="keys as in properties/pretrain.yaml")],
+) -> None:
+    """Rebuild the tiny Falcon that ships with the package, from simulated shops."""
+    from recbole_llmfashion.llm.pretraining.settings import PretrainConfig
+
+    settings = PretrainConfig.read(config)
+
+    from recbole_llmfashion.llm.pretraining.pretrain import build
+
+    typer.echo(f"written: {build(settings)}")

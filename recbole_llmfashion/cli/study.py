@@ -1,78 +1,202 @@
-"""The commands `study` and their options: a name, a StudyRequest, a Runner, a Document, its files."""
+"""The commands `study <name>`: each has its own options, and writes the folder of its report."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
+from recbole_llmfashion.cli.options import ConfigFiles, Dataset, KeysCommand, Output, command_of, keys_of
 from recbole_llmfashion.cli.terminal import log_level
-from recbole_llmfashion.errors import UserError, did_you_mean
-from recbole_llmfashion.study import (
-    ablation,
-    cold_start,
-    compare,
-    curriculum,
-    low_resource,
-    reproduce,
-    time_split,
-    zero_shot,
-)
-from recbole_llmfashion.study.report import assemble
-from recbole_llmfashion.study.report.document import Document
-from recbole_llmfashion.study.report.write import write
-from recbole_llmfashion.study.request import MODELS, OWN, TEXT_MODELS, StudyRequest, parse
-from recbole_llmfashion.study.runner import Entry, Runner
+from recbole_llmfashion.config.command_line import split_names
+from recbole_llmfashion.study.request import MODELS, OWN, TEXT_MODELS, StudyRequest
+
+Seeds = Annotated[
+    int, typer.Option("--seeds", min=1, help="number of seeds; the first is the key `seed`, the others follow it")
+]
+Shares = Annotated[str, typer.Option("--shares", metavar="PERCENTS", help="shares of the training users, in per cent")]
 
 
-@dataclass(frozen=True)
-class Study:
-    """A study: what runs it, its own options with their defaults, its models where none are named."""
-
-    run: Callable[[StudyRequest, Runner], Document]
-    options: dict[str, str] = field(default_factory=dict)
-    models: tuple[str, ...] = MODELS
-
-
-STUDIES = {
-    "compare": Study(compare.compare),
-    "ablation": Study(ablation.ablation, models=(OWN,)),
-    "curriculum": Study(curriculum.curriculum, models=(OWN,)),
-    "cold-start": Study(cold_start.cold_start, cold_start.OPTIONS),
-    "zero-shot": Study(zero_shot.zero_shot, zero_shot.OPTIONS),
-    "low-resource": Study(
-        low_resource.low_resource, low_resource.OPTIONS, ("SASRec", "CORE", *TEXT_MODELS, "SeqKNN", "QueryMemory")
-    ),
-    "time-split": Study(time_split.time_split),
-    "reproduce": Study(reproduce.reproduce, reproduce.OPTIONS),
-}
+Models = Annotated[str, typer.Option("--models", metavar="NAMES", help="rows of the table, separated by commas")]
+ALL_MODELS = ",".join(MODELS)
+LOW_RESOURCE = ",".join(("SASRec", "CORE", *TEXT_MODELS, "SeqKNN", "QueryMemory"))
 
 
 def register(app: typer.Typer) -> None:
-    """Adds `study` to the command line; its keys are those of properties/, so typer passes its words on unread."""
-    app.command(
-        "study",
-        context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
-        help=f"Rebuild a table or figure of the paper: {', '.join(STUDIES)}.",
-    )(_study)
+    """Adds the group `study` to the command line."""
+    group = typer.Typer(help="Rebuild a table or figure of the paper.", no_args_is_help=True, rich_markup_mode=None)
+    studies: tuple[Callable[..., None], ...] = (
+        compare, ablation, curriculum, cold_start, zero_shot, low_resource, time_split, reproduce,
+    )  # fmt: skip
+    for command in studies:
+        group.command(command.__name__.replace("_", "-"), cls=KeysCommand)(command)
+    app.add_typer(group, name="study")
 
 
-def _study(context: typer.Context, name: str) -> None:
-    study(name, context.args)
+def compare(
+    context: typer.Context,
+    dataset: Dataset,
+    models: Models = ALL_MODELS,
+    seeds: Seeds = 3,
+    output: Output = None,
+    config_files: ConfigFiles = "",
+) -> None:
+    """Table 2: every model on the same rows, with seeds and significance."""
+    _run(context, "compare", dataset, models, seeds, output, config_files)
 
 
-def study(name: str, argv: Sequence[str]) -> None:
+def ablation(
+    context: typer.Context,
+    dataset: Dataset,
+    seeds: Seeds = 3,
+    output: Output = None,
+    config_files: ConfigFiles = "",
+) -> None:
+    """Table 3: LLMFashionRec without each of its parts."""
+    _run(context, "ablation", dataset, OWN, seeds, output, config_files)
+
+
+def curriculum(
+    context: typer.Context,
+    dataset: Dataset,
+    seeds: Seeds = 3,
+    output: Output = None,
+    config_files: ConfigFiles = "",
+) -> None:
+    """Section 4.3: what the extra passes over the hardest prompts add."""
+    _run(context, "curriculum", dataset, OWN, seeds, output, config_files)
+
+
+def cold_start(
+    context: typer.Context,
+    dataset: Dataset,
+    models: Models = ALL_MODELS,
+    plus_cold: Annotated[
+        str, typer.Option("--plus_cold", metavar="True|False", help="also train ID models with a shared cold token")
+    ] = "True",
+    seeds: Seeds = 3,
+    output: Output = None,
+    config_files: ConfigFiles = "",
+) -> None:
+    """Figure 4: test rows whose target is not in the training part."""
+    _run(context, "cold-start", dataset, models, seeds, output, config_files, {"plus_cold": plus_cold})
+
+
+def zero_shot(
+    context: typer.Context,
+    source: Annotated[str, typer.Option("--source", metavar="NAME", help="the dataset that trains the models")],
+    targets: Annotated[str, typer.Option("--targets", metavar="NAMES", help="the datasets that are only evaluated")],
+    models: Models = ALL_MODELS,
+    seeds: Seeds = 3,
+    output: Output = None,
+    config_files: ConfigFiles = "",
+) -> None:
+    """Figure 5: models of one dataset, evaluated on others."""
+    _run(context, "zero-shot", source, models, seeds, output, config_files, {"source": source, "targets": targets})
+
+
+def low_resource(
+    context: typer.Context,
+    dataset: Dataset,
+    models: Models = LOW_RESOURCE,
+    shares: Shares = "1,5,10,25,50,100",
+    seeds: Seeds = 3,
+    output: Output = None,
+    config_files: ConfigFiles = "",
+) -> None:
+    """Figure 6: models trained on a share of the users."""
+    _run(context, "low-resource", dataset, models, seeds, output, config_files, {"shares": shares})
+
+
+def time_split(
+    context: typer.Context,
+    dataset: Dataset,
+    models: Models = ALL_MODELS,
+    seeds: Seeds = 3,
+    output: Output = None,
+    config_files: ConfigFiles = "",
+) -> None:
+    """Leave-one-out beside a split of the log by time."""
+    _run(context, "time-split", dataset, models, seeds, output, config_files)
+
+
+def reproduce(
+    context: typer.Context,
+    dataset: Dataset,
+    models: Models = ALL_MODELS,
+    shares: Shares = "10,100",
+    targets: Annotated[
+        str, typer.Option("--targets", metavar="NAMES", help="datasets for the zero-shot claim; none: leave it out")
+    ] = "none",
+    seeds: Seeds = 3,
+    output: Output = None,
+    config_files: ConfigFiles = "",
+) -> None:
+    """The paper's claims as a checklist."""
+    options = {"shares": shares, "targets": targets}
+    _run(context, "reproduce", dataset, models, seeds, output, config_files, options)
+
+
+def _run(
+    context: typer.Context,
+    name: str,
+    dataset: str,
+    models: str,
+    seeds: int,
+    output: Path | None,
+    config_files: str,
+    options: Mapping[str, str] | None = None,
+) -> None:
+    request = StudyRequest(
+        study=name,
+        dataset=dataset,
+        models=tuple(split_names(models)),
+        seeds=seeds,
+        output=output or Path(f"results/{dataset}-{name}"),
+        config_files=tuple(config_files.split()),
+        options=options or {},
+        overrides={"use_tuned": True} | keys_of(context),
+        command=command_of(context),
+    )
+    study(request)
+
+
+def check(request: StudyRequest) -> None:
+    """Finds what can be known to be wrong without a model, before RecBole is imported.
+
+    Raises:
+        UserError: an unknown model, key or dataset, or a missing file.
+    """
+    from recbole_llmfashion.config.layers import check_valid_metric, merge_layers
+    from recbole_llmfashion.data.location import find_dataset
+    from recbole_llmfashion.quick_start.registry import MODEL_TABLE, accepted_models, get_model
+
+    accepted = accepted_models(*request.models, *MODEL_TABLE)
+    for model in request.models:
+        lineage = get_model(model).lineage
+        keys = merge_layers(lineage, request.dataset, request.config_files, request.overrides, accepted)
+        log_level(str(keys["state"]))
+        check_valid_metric(keys)
+        find_dataset(Path(keys["data_path"]) / request.dataset, request.dataset)
+
+
+def study(request: StudyRequest) -> None:
     """Runs a study and writes its folder.
 
     Raises:
-        UserError: an unknown study, or what the request or a row finds wrong before anything runs.
+        UserError: what `check` or a row finds wrong before anything runs.
     """
-    if name not in STUDIES:
-        raise UserError(f"study: unknown study '{name}'; {did_you_mean(name, STUDIES)}")
-    chosen = STUDIES[name]
-    request = parse(name, argv, chosen.options, chosen.models)
+    check(request)
+
+    from recbole_llmfashion.study.report import assemble
+    from recbole_llmfashion.study.report.write import write
+    from recbole_llmfashion.study.runner import Runner
+
+    name = request.study.replace("-", "_")
+    run = getattr(import_module(f"recbole_llmfashion.study.{name}"), name)
     runner = Runner(request)
-    log_level(str(runner.config(Entry("", "Popularity"))["state"]))
-    document = chosen.run(request, runner)
+    document = run(request, runner)
     write(request.output, document)
     ranks = assemble.all_ranks(runner.ran)
     if len(ranks):

@@ -1,4 +1,4 @@
-"""What every command does at the terminal: the log level, errors in one line, exit statuses."""
+"""What every command shares: the log level, errors in one line, exit statuses."""
 
 import errno
 import logging
@@ -8,9 +8,15 @@ from collections.abc import Callable
 
 from recbole_llmfashion.errors import FREE_SPACE, UserError
 
+STOPPED = "stopped by Ctrl-C; finished stages are kept, the same command continues after the last one"
+
 
 def log_level(state: str) -> None:
-    """Sets how much is logged to the terminal, by RecBole's key `state`."""
+    """Sets the log level of the terminal to that of RecBole's key `state`.
+
+    Raises:
+        UserError: an unknown level.
+    """
     levels = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
     if state.upper() not in levels:
         raise UserError(f"state: expected one of {', '.join(levels)}, found '{state}'")
@@ -21,14 +27,14 @@ def log_level(state: str) -> None:
 
 
 def guarded(work: Callable[[], int]) -> int:
-    """Runs a command; what the user can mend becomes one line on stderr and status 2, finished stages stay."""
+    """Runs a command. An error of the user becomes one line on stderr and exit status 2; finished stages are kept."""
     warnings.simplefilter("ignore", FutureWarning)
     try:
         return work()
     except UserError as error:
         line = str(error)
     except KeyboardInterrupt:
-        line = "stopped by Ctrl-C; finished stages stay, the same command goes on from the last one"
+        line = STOPPED
     except OSError as error:
         if error.errno != errno.ENOSPC:
             raise

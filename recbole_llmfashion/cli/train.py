@@ -1,62 +1,100 @@
-"""The main job: models on one dataset, one table. What `run_recbole_llm.py` calls.
+"""`recbole-llmfashion run`, which run_recbole_llm.py calls too: models on one dataset, one table.
 
-Status 0: every model has its row; 1: a model failed and its row says why; 2: the user can mend it, one line says how.
-It knows no model: names go to the registry, keys to the config.
+Status 0: every model has its row; 1: a model failed, and its row gives the reason; 2: an error of the user, one line.
 """
 
-import shlex
 import sys
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import typer
+
+from recbole_llmfashion.cli.options import ConfigFiles, Dataset, KeysCommand, Models, Output, arguments_of, run_app
 from recbole_llmfashion.cli.terminal import guarded, log_level
-from recbole_llmfashion.config.command_line import Arguments, parse
-from recbole_llmfashion.config.configurator import load_config
-from recbole_llmfashion.data.atomic.folder import folder_sha256
-from recbole_llmfashion.data.location import find_dataset
-from recbole_llmfashion.evaluation import result_table
-from recbole_llmfashion.evaluation.result import Result
-from recbole_llmfashion.quick_start.experiment import run_experiment, run_row
-from recbole_llmfashion.quick_start.registry import accepted_models, get_model
+from recbole_llmfashion.config.command_line import Arguments
+
+if TYPE_CHECKING:
+    from recbole_llmfashion.evaluation.result import Result
+
+OUTPUT = "results/{dataset}"
 
 
-def main_job(argv: Sequence[str]) -> int:
-    """Runs every model, prints the table, writes the output folder."""
-    arguments = parse(argv)
+def register(app: typer.Typer) -> None:
+    """Adds `run` to the command line."""
+    app.command("run", cls=KeysCommand)(run)
+
+
+def run(
+    context: typer.Context, model: Models, dataset: Dataset, output: Output = None, config_files: ConfigFiles = ""
+) -> None:
+    """Train, evaluate and compare models on one dataset.
+
+    The Popularity baseline always gets a row. Writes table.md, results.json and ranks.parquet to results/<dataset>.
+    """
+    raise typer.Exit(main_job(arguments_of(context, model, dataset, output, config_files, OUTPUT)))
+
+
+def main_job(arguments: Arguments) -> int:
+    """Runs every model, prints the table, writes the output folder.
+
+    Everything that needs no model is checked before RecBole is imported.
+
+    Raises:
+        UserError: an unknown model, key or dataset, a missing file, a value that a model rejects.
+    """
+    from recbole_llmfashion.config.layers import check_valid_metric, merge_layers
+    from recbole_llmfashion.data.location import find_dataset
+    from recbole_llmfashion.quick_start.registry import accepted_models, get_model
+
     names = [*arguments.models, *({"Popularity"} - set(arguments.models))]
     specs = {name: get_model(name) for name in names}
-    known = accepted_models(*names)
+    accepted = accepted_models(*names)
+    files = arguments.config_files
+    for name, spec in specs.items():
+        keys = merge_layers(spec.lineage, arguments.dataset, files, _keys_of(name, arguments), accepted)
+        log_level(str(keys["state"]))
+        check_valid_metric(keys)
+        folder = find_dataset(Path(keys["data_path"]) / arguments.dataset, arguments.dataset)
+
+    from recbole_llmfashion.config.configurator import load_config
+    from recbole_llmfashion.data.atomic.folder import folder_sha256
+    from recbole_llmfashion.evaluation import result_table
+    from recbole_llmfashion.quick_start import experiment
+
     configs = {
-        name: load_config(spec.model, arguments.dataset, arguments.config_files, _keys_of(name, arguments), known)
+        name: load_config(spec.model, arguments.dataset, files, _keys_of(name, arguments), accepted)
         for name, spec in specs.items()
     }
-    first = configs[names[0]]
-    folder = find_dataset(Path(first["data_path"]), arguments.dataset)
-    log_level(str(first["state"]))
     for name, spec in specs.items():
         spec.trainer.validate_config(configs[name])
-    command = shlex.join(["run_recbole_llm.py", *argv])
-    run = result_table.TableHeader(
-        arguments.dataset, folder_sha256(folder, arguments.dataset), [first["seed"]], command
+    header = result_table.TableHeader(
+        arguments.dataset,
+        folder_sha256(folder, arguments.dataset),
+        [configs[names[0]]["seed"]],
+        arguments.command,
     )
     rows: dict[str, Result | str] = {}
     for name, config in configs.items():
         print(f"== {name} on {arguments.dataset}", file=sys.stderr, flush=True)
-        rows[name] = run_row(config, partial(run_experiment, config, keep=True))
-        result_table.write(arguments.output, run, rows)
-    print(result_table.table(run, rows))
+        rows[name] = experiment.run_row(config, partial(experiment.run_experiment, config, keep=True))
+        result_table.write(arguments.output, header, rows)
+    print(result_table.table(header, rows))
     print(f"written: {arguments.output}/table.md, results.json, ranks.parquet")
     return int(any(isinstance(row, str) for row in rows.values()))
 
 
 def _keys_of(name: str, arguments: Arguments) -> dict[str, Any]:
-    """The command line's keys for a row; one that is there unasked takes no key that would be wrong for it."""
-    asked = name in arguments.models
-    return {key: value for key, value in arguments.overrides.items() if asked or key != "cold_token"}
+    """The command line's keys for a row; cold_token is not for the Popularity row that is always added."""
+    given = name in arguments.models
+    return {key: value for key, value in arguments.overrides.items() if given or key != "cold_token"}
 
 
-def main(argv: Sequence[str]) -> int:
-    """Entry point."""
-    return guarded(lambda: main_job(argv))
+script = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+register(script)
+
+
+def main(words: Sequence[str]) -> int:
+    """Runs the words of run_recbole_llm.py; returns the exit status."""
+    return guarded(lambda: run_app(script, words, "run_recbole_llm.py"))

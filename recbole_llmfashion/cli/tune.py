@@ -1,25 +1,71 @@
-"""run_hyper.py: one model, one dataset, a params_file, a folder of results.
+"""`recbole-llmfashion tune`, which run_hyper.py calls too: a search over one model's keys.
 
-    uv run run_hyper.py --model=SASRec --dataset=footwear --params_file=properties/hyper/SASRec.yaml --num_samples=20
-
-Every other --key=value holds for all trials, as in run_recbole_llm.py. Status 0: a trial finished; 1: none did; 2: the
-user can mend it.
+Status 0: a trial finished; 1: none did; 2: an error of the user, one line.
 """
 
 import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+import typer
+
+from recbole_llmfashion.cli.options import ConfigFiles, Dataset, KeysCommand, Model, Output, arguments_of, run_app
 from recbole_llmfashion.cli.terminal import guarded, log_level
-from recbole_llmfashion.distributed.cluster import cluster
+from recbole_llmfashion.config.command_line import Arguments
 from recbole_llmfashion.errors import UserError
-from recbole_llmfashion.tuning import figures, report
-from recbole_llmfashion.tuning.objective import make_objective
-from recbole_llmfashion.tuning.plan import plan
-from recbole_llmfashion.tuning.scheduler import reporter, search
-from recbole_llmfashion.tuning.trial_log import FINISHED, Trial, TrialLog
+from recbole_llmfashion.tuning.options import METHODS, SAMPLES, Options
+
+OUTPUT = "results/{dataset}-search-{model}"
+
+
+def register(app: typer.Typer) -> None:
+    """Adds `tune` to the command line."""
+    app.command("tune", cls=KeysCommand)(tune)
+
+
+def tune(
+    context: typer.Context,
+    model: Model,
+    dataset: Dataset,
+    params_file: Annotated[Path, typer.Option("--params_file", metavar="FILE", help="the search space")],
+    num_samples: Annotated[
+        int | None, typer.Option("--num_samples", min=1, help=f"trials; {SAMPLES} by default, all points of a grid")
+    ] = None,
+    search: Annotated[str, typer.Option("--search", metavar="METHOD", help="|".join(METHODS))] = METHODS[0],
+    cpus_per_trial: Annotated[float, typer.Option("--cpus_per_trial", min=0.1, help="cores of a trial")] = 1,
+    gpus_per_trial: Annotated[float, typer.Option("--gpus_per_trial", min=0, help="GPUs of a trial")] = 0,
+    grace_period: Annotated[
+        int | None,
+        typer.Option("--grace_period", min=0, help="validations before ASHA may stop a trial; 0: never"),
+    ] = None,
+    reduction_factor: Annotated[
+        int, typer.Option("--reduction_factor", min=2, help="ASHA continues the best 1/N of the trials")
+    ] = 3,
+    resume: Annotated[bool, typer.Option("--resume", help="continue the search in --output")] = False,
+    address: Annotated[str | None, typer.Option("--address", metavar="HOST:PORT", help="a running Ray cluster")] = None,
+    output: Output = None,
+    config_files: ConfigFiles = "",
+) -> None:
+    """Search a model's keys with Ray Tune.
+
+    Writes table.md, trials.parquet, search.png and best.yaml to results/<dataset>-search-<model>. Every other
+    --key=value holds for all trials.
+    """
+    arguments = arguments_of(context, model, dataset, output, config_files, OUTPUT)
+    options = Options(
+        params_file,
+        num_samples,
+        search,
+        cpus_per_trial,
+        gpus_per_trial,
+        grace_period,
+        reduction_factor,
+        resume,
+        address,
+    )
+    raise typer.Exit(main_job(arguments, options))
 
 
 def claim_folder(folder: Path, identity: dict[str, Any], resume: bool) -> None:
@@ -28,7 +74,9 @@ def claim_folder(folder: Path, identity: dict[str, Any], resume: bool) -> None:
     Raises:
         UserError: it holds another search or other files, or there is nothing to resume.
     """
-    settings = folder / report.SETTINGS
+    from recbole_llmfashion.tuning.report import SETTINGS
+
+    settings = folder / SETTINGS
     if not settings.is_file():
         if resume:
             raise UserError(f"--resume: {folder} holds no search; leave --resume out to begin one")
@@ -40,35 +88,54 @@ def claim_folder(folder: Path, identity: dict[str, Any], resume: bool) -> None:
     before = json.loads(settings.read_text(encoding="utf-8"))
     differing = [key for key in identity if json.loads(json.dumps(identity[key])) != before.get(key)]
     if not resume:
-        hint = "choose a new folder" if differing else "--resume goes on with it"
+        hint = "choose a new folder" if differing else "--resume continues it"
         raise UserError(f"--output: {folder} holds a search already; {hint}")
     if differing:
         key = differing[0]
         raise UserError(f"--resume: {folder} holds a search with another {key}; choose a new folder for this one")
 
 
-def main_job(argv: Sequence[str]) -> int:
-    """Runs a search and writes its folder."""
-    made = plan(argv)
-    log_level(str(made.config["state"]))
-    folder, header, keys = made.arguments.output, made.header, list(made.space.domains)
-    claim_folder(folder, made.identity(), made.options.resume)
+def main_job(arguments: Arguments, options: Options) -> int:
+    """Runs a search and writes its folder.
+
+    Raises:
+        UserError: see `plan`; the folder is not this search's; it was stopped.
+    """
+    from recbole_llmfashion.tuning.plan import plan
+
+    search = plan(arguments, options)
+    log_level(str(search.config["state"]))
+    folder, header, keys = arguments.output, search.header, list(search.space.domains)
+    claim_folder(folder, search.identity(), options.resume)
+
+    from recbole_llmfashion.distributed.cluster import cluster
+    from recbole_llmfashion.tuning import figures, report
+    from recbole_llmfashion.tuning.objective import make_objective
+    from recbole_llmfashion.tuning.scheduler import reporter
+    from recbole_llmfashion.tuning.scheduler import search as run_search
+    from recbole_llmfashion.tuning.trial_log import FINISHED, Trial, TrialLog
+
     journal = TrialLog(folder / "journal.jsonl")
 
     def on_end(trial: Trial) -> None:
         report.write(folder, header, journal, keys)
 
-    with cluster(made.options.address):
-        search(make_objective(made.job), made.space, made.settings, journal, header.default, on_end, reporter(keys))
+    with cluster(options.address):
+        objective = make_objective(search.job)
+        run_search(objective, search.space, search.settings, journal, header.default, on_end, reporter(keys))
     report.write(folder, header, journal, keys)
-    figures.draw(folder / "search.png", made.space, list(journal.trials.values()), header.metric, header.bigger)
+    figures.draw(folder / "search.png", search.space, list(journal.trials.values()), header.metric, header.bigger)
     print((folder / "table.md").read_text(encoding="utf-8"))
-    if len(journal.ended()) < made.settings.num_samples:
-        raise UserError(f"stopped after {len(journal.ended())} trials; the same command with --resume goes on")
+    if len(journal.ended()) < search.settings.num_samples:
+        raise UserError(f"stopped after {len(journal.ended())} trials; the same command with --resume continues")
     print(f"written: {folder}/table.md, trials.parquet, search.png" + (", best.yaml" if journal.best() else ""))
     return int(not any(trial.status == FINISHED for trial in journal.ended()))
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Entry point."""
-    return guarded(lambda: main_job(sys.argv[1:] if argv is None else argv))
+script = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+register(script)
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Runs the words of run_hyper.py; returns the exit status."""
+    return guarded(lambda: run_app(script, sys.argv[1:] if words is None else words, "run_hyper.py"))

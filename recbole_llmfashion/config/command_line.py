@@ -1,4 +1,4 @@
-"""RecBole's `--key=value` command lines: parsed as YAML, never evaluated."""
+"""RecBole's `--key=value` words, parsed as YAML and never evaluated as Python."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,79 +10,75 @@ import yaml
 from recbole_llmfashion.config.yaml_files import YamlLoader
 from recbole_llmfashion.errors import UserError
 
-FLAGS = ("use_tuned",)  # keys that stand for themselves
-
-
-OUTPUT = "results/{dataset}"
-
-
-USAGE = (
-    "usage: run_recbole_llm.py --model=LLMFashionRec,CORE --dataset=footwear [--use_tuned] [--output DIR] "
-    "[--config_files='a.yaml b.yaml'] [--key=value ..]"
-)
+FLAGS = ("use_tuned",)  # keys that mean True without a value
 
 
 @dataclass(frozen=True)
 class Arguments:
-    """A parsed command line."""
+    """What a command that runs models gets.
+
+    Args:
+        models: registry names, each once, in the order given.
+        dataset: name of the folder below data_path.
+        output: folder of the results.
+        config_files: YAML files over those of properties/.
+        overrides: keys over those.
+        command: the command line, for the reports.
+    """
 
     models: list[str]
     dataset: str
     output: Path
     config_files: list[str]
     overrides: dict[str, Any]
+    command: str = ""
 
 
-def parse(argv: Sequence[str], flags: Sequence[str] = FLAGS, usage: str = USAGE, output: str = OUTPUT) -> Arguments:
-    """`--key=value` or `--key value`; a value is read as YAML, never evaluated.
+def split_names(text: str) -> list[str]:
+    """The names of a comma-separated list, each once.
+
+    >>> split_names("CORE, SASRec,CORE")
+    ['CORE', 'SASRec']
+    """
+    return list(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
+
+
+def read_keys(words: Sequence[str], hint: str = "") -> dict[str, Any]:
+    """Reads `--key=value` and `--key value` words; a key of FLAGS may have no value.
 
     Args:
-        flags: keys that may stand for themselves, without a value.
-        usage: ends the line about a mistake.
-        output: where --output is not given; {dataset} and {model} stand for theirs.
+        words: of the command line.
+        hint: ends the message of an error.
 
     Raises:
-        UserError: no model, no dataset, a key twice, a word that is no option.
+        UserError: a key twice, a key without a value, a word that is no option, a value that is not YAML.
+
+    >>> read_keys(["--topk=[5,10]", "--learning_rate", "1e-4", "--use_tuned"])
+    {'topk': [5, 10], 'learning_rate': 0.0001, 'use_tuned': True}
     """
-    given = split_options(argv, flags, usage)
-    for key in ("model", "dataset"):
-        if not given.get(key):
-            raise UserError(f"command line: --{key} is missing; {usage}")
-    models = list(dict.fromkeys(name.strip() for name in given.pop("model").split(",") if name.strip()))
-    dataset = given.pop("dataset")
-    folder = Path(given.pop("output", output.format(dataset=dataset, model="-".join(models))))
-    files = given.pop("config_files", "").split()
-    return Arguments(models, dataset, folder, files, {key: read_value(key, text) for key, text in given.items()})
-
-
-def split_options(argv: Sequence[str], flags: Sequence[str], usage: str) -> dict[str, str]:
-    """`--key=value`, `--key value`, and `--flag` as True, as text by key.
-
-    Raises:
-        UserError: a key twice, a key without a value, a word that is no option.
-    """
-    given: dict[str, str] = {}
-    words = list(argv)
-    while words:
-        word = words.pop(0)
+    end = f"; {hint}" if hint else ""
+    texts: dict[str, str] = {}
+    rest = list(words)
+    while rest:
+        word = rest.pop(0)
         if not word.startswith("--") or len(word) == 2:
-            raise UserError(f"command line: '{word}' is no option; {usage}")
+            raise UserError(f"command line: expected --key=value, found '{word}'{end}")
         key, equals, value = word[2:].partition("=")
-        if not equals and key in flags:
+        if not equals and key in FLAGS:
             value = "True"
         elif not equals:
-            if not words or words[0].startswith("--"):
-                raise UserError(f"command line: --{key} wants a value; {usage}")
-            value = words.pop(0)
-        if key in given:
-            raise UserError(f"command line: --{key} stands there twice")
-        given[key] = value
-    return given
+            if not rest or rest[0].startswith("--"):
+                raise UserError(f"command line: --{key} needs a value{end}")
+            value = rest.pop(0)
+        if key in texts:
+            raise UserError(f"command line: --{key} is given twice")
+        texts[key] = value
+    return {key: read_value(key, text) for key, text in texts.items()}
 
 
 def read_value(key: str, text: str) -> Any:
-    """An option's text as YAML has it; what is no YAML is a UserError."""
+    """An option's text as YAML; raises UserError if it is not YAML."""
     try:
         return yaml.load(text, Loader=YamlLoader)
     except yaml.YAMLError:
-        raise UserError(f"command line: --{key}={text} is not readable as a YAML value; quote it") from None
+        raise UserError(f"command line: --{key}={text} is not a YAML value; quote it") from None

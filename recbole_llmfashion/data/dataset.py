@@ -23,7 +23,7 @@ from recbole_llmfashion.data.catalogue import Catalogue
 from recbole_llmfashion.data.search_log import SearchLog
 from recbole_llmfashion.data.sequences import Sequences, row_ends
 from recbole_llmfashion.data.tie_breaking import tie_rank
-from recbole_llmfashion.data.timeline import Timeline
+from recbole_llmfashion.data.timeline import ORDER_ONLY_BELOW, Timeline
 from recbole_llmfashion.errors import UserError
 
 HISTORY_LENGTH = "history_length"  # number of events in the user's timeline before the row's target
@@ -31,7 +31,6 @@ TARGET_PURCHASE = "target_purchase"  # 1 if the row's target is a purchase
 RECOMMEND_TIME = "recommend_time"  # whole seconds, int64: RecBole's own timestamp is a float32
 SPLIT_CODE = "split_code"  # the row's part of the split: TRAIN, VALID, .. of data/split.py
 HISTORY_END = "history_end"  # index of the row's target in the log
-ORDER_ONLY_BELOW = 1e8  # timestamps below 1973 give an order, not a date
 
 
 class LLMFashionRecDataset(SequentialDataset):

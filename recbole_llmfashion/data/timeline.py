@@ -10,6 +10,7 @@ import numpy as np
 
 from recbole_llmfashion.data.search_log import SearchLog
 
+ORDER_ONLY_BELOW = 1e8  # seconds; timestamps before 1973 give an order, not a date
 CLICK, PURCHASE, SEARCH = 0, 1, 2
 
 

@@ -5,9 +5,12 @@ It knows no model and no config, and not which rows train.
 
 import unicodedata
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
-from recbole_llmfashion.data.dataset import LLMFashionRecDataset
 from recbole_llmfashion.data.tie_breaking import tie_rank
+
+if TYPE_CHECKING:
+    from recbole_llmfashion.data.dataset import LLMFashionRecDataset
 
 UNTITLED = "untitled"  # stands for a title of which nothing is left
 TEXT_LIMIT = 200  # characters of one cell of data that reach a prompt: beyond it a title is an attack or an accident
@@ -25,7 +28,7 @@ class DatasetTexts:
         tie: [N] int64, see `data.fixed_order.tie_rank`.
     """
 
-    def __init__(self, dataset: LLMFashionRecDataset) -> None:
+    def __init__(self, dataset: "LLMFashionRecDataset") -> None:
         self.dataset, self.catalogue, self.log = dataset, dataset.catalogue, dataset.search_log
         # what a response says is cleaned text, so the text models read cleaned text too
         self.titles = [sanitize(title) or UNTITLED for title in self.catalogue.titles]

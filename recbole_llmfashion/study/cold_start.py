@@ -17,8 +17,6 @@ from recbole_llmfashion.study.report.document import Column, Document, ReportTab
 from recbole_llmfashion.study.request import ID_MODELS, StudyRequest
 from recbole_llmfashion.study.runner import Entry, Outcome, Runner
 
-OPTIONS = {"plus_cold": "True"}
-
 
 def seen_items(runner: Runner, dataset: str) -> set[str]:
     """Tokens of the items that occur in the training part, a row's history included."""

@@ -12,7 +12,6 @@ from recbole_llmfashion.study.report.document import Column, Document, Figure, R
 from recbole_llmfashion.study.request import StudyRequest, label_of
 from recbole_llmfashion.study.runner import Entry, Runner
 
-OPTIONS = {"shares": "1,5,10,25,50,100"}
 METRIC = "ndcg@10"
 
 

@@ -14,7 +14,6 @@ from recbole_llmfashion.study.report.document import METRIC_TITLES, Column, Docu
 from recbole_llmfashion.study.request import ID_MODELS, OWN, TEXT_MODELS, StudyRequest, label_of
 from recbole_llmfashion.study.runner import Entry, Runner
 
-OPTIONS = {"shares": "10,100", "targets": "none"}
 METRIC = "ndcg@10"
 SMALL = 0.1  # a drop of less than a tenth is "small"; the paper's 4 to 6 is 4 %
 QUERY = label_of("RecformerQuery")

@@ -17,7 +17,7 @@ from recbole_llmfashion import __version__
 from recbole_llmfashion.config.configurator import LLMFashionConfig, load_config
 from recbole_llmfashion.config.dict_keys import merge_keys
 from recbole_llmfashion.config.keys import RUNTIME_KEYS, first_release_names, keys_of
-from recbole_llmfashion.data.atomic.folder import AtomicFolder, folder_sha256, read_folder
+from recbole_llmfashion.data.atomic.folder import folder_sha256, read_folder
 from recbole_llmfashion.data.loaders import Loaders, make_loaders, stage_root
 from recbole_llmfashion.data.location import find_dataset
 from recbole_llmfashion.errors import UserError
@@ -25,6 +25,7 @@ from recbole_llmfashion.evaluation.result import Result, model_entry
 from recbole_llmfashion.quick_start.experiment import run_experiment, run_row
 from recbole_llmfashion.quick_start.registry import MODEL_TABLE, accepted_models, get_model, shared_models
 from recbole_llmfashion.stage_store import StageStore
+from recbole_llmfashion.study.analysis.counts import facts
 from recbole_llmfashion.study.request import StudyRequest
 
 
@@ -178,15 +179,3 @@ def load_row(folder: Path) -> Result:
     """The result that `save_row` wrote."""
     fields = json.loads((folder / "result.json").read_text(encoding="utf-8"))
     return Result(ranks=pd.read_parquet(folder / "ranks.parquet"), **fields)
-
-
-def facts(files: AtomicFolder, sha256: str) -> dict[str, str | int]:
-    """A dataset's line in Document.data: the files' digest and their counts, as they are."""
-    return {
-        "sha256": sha256,
-        "users": int(files.interactions["user_id"].nunique()),
-        "items": len(files.items),
-        "item actions": len(files.interactions),
-        "purchases": int((files.interactions["action"] == "purchase").sum()),
-        "searches": len(files.searches),
-    }

@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 
 from recbole_llmfashion.data.atomic.folder import read_folder
-from recbole_llmfashion.data.dataset import ORDER_ONLY_BELOW, RECOMMEND_TIME
+from recbole_llmfashion.data.dataset import RECOMMEND_TIME
+from recbole_llmfashion.data.timeline import ORDER_ONLY_BELOW
 from recbole_llmfashion.study.compare import entries
 from recbole_llmfashion.study.report import assemble
 from recbole_llmfashion.study.report.document import Column, Document, ReportTable, TableRow

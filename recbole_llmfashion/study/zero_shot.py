@@ -11,7 +11,6 @@ from recbole_llmfashion.study.report.document import Document, Figure, ReportTab
 from recbole_llmfashion.study.request import ID_MODELS, OWN, SIMPLE_BASELINES, StudyRequest, label_of
 from recbole_llmfashion.study.runner import Entry, Runner
 
-OPTIONS = {"source": "", "targets": ""}
 RECFORMERS = ("Recformer", "RecformerQuery")
 
 

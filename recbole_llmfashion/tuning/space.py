@@ -6,7 +6,6 @@
     title_model.margin: {uniform: [0.1, 0.4]}
 
 In a `.test` file, as in RecBole's (`learning_rate loguniform -7,0`), the bounds of loguniform are natural logarithms.
-This module knows no Ray and runs nothing.
 """
 
 import ast
@@ -20,8 +19,8 @@ from typing import Any
 
 import numpy as np
 
-from recbole_llmfashion.config.configurator import LLMFashionConfig
-from recbole_llmfashion.config.keys import lineage, reject_unknown_keys
+from recbole_llmfashion.config.keys import Model, lineage, reject_unknown_keys
+from recbole_llmfashion.config.layers import HasKeys
 from recbole_llmfashion.config.yaml_files import read_yaml
 from recbole_llmfashion.errors import UserError, did_you_mean
 
@@ -113,7 +112,7 @@ class Space:
         points = itertools.product(*(domain.grid() for domain in self.domains.values()))
         return [dict(zip(self.domains, point, strict=True)) for point in points]
 
-    def defaults(self, config: LLMFashionConfig) -> dict[str, Any] | None:
+    def defaults(self, config: HasKeys) -> dict[str, Any] | None:
         """What the keys are without a search, where every one of them lies in its domain."""
         values = {key: config[key] for key in self.domains}
         return values if all(domain.contains(values[key]) for key, domain in self.domains.items()) else None
@@ -123,12 +122,13 @@ class Space:
         return {key: domain.to_json() for key, domain in self.domains.items()}
 
 
-def read_space(path: Path, config: LLMFashionConfig) -> Space:
+def read_space(path: Path, model: Model, config: HasKeys) -> Space:
     """A params_file.
 
     Args:
         path: YAML by its suffix (.yaml, .yml), else RecBole's format.
-        config: of the model that is searched, which knows the keys and what type each one has.
+        model: the model that is searched, or its lineage.
+        config: its keys; their values tell the types.
 
     Raises:
         UserError: an unknown or fixed key, an unreadable line, an empty range.
@@ -137,7 +137,7 @@ def read_space(path: Path, config: LLMFashionConfig) -> Space:
     entries = _read_yaml(path) if yaml else _read_test(path)
     if not entries:
         raise UserError(f"{path}: names no key to search over; a line is `mixup_m: {{choice: [1, 2, 3]}}`")
-    reject_unknown_keys((key for key, *_ in entries), lineage(config.model_class), str(path))
+    reject_unknown_keys((key for key, *_ in entries), lineage(model), str(path))
     domains: dict[str, Domain] = {}
     for key, kind, arguments, place in entries:
         if key in FIXED:

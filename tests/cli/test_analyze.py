@@ -14,6 +14,7 @@ from recbole_llmfashion.data.atomic.folder import read_folder, write_folder
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.study.analysis.document import assemble
 from recbole_llmfashion.study.analysis.measure import measure
+from recbole_llmfashion.study.report import write as report
 from tests.helpers import fakes
 
 app = typer.Typer()
@@ -56,7 +57,7 @@ def no_drawing(monkeypatch):
         (folder / "results.json").write_text(json.dumps(document.as_json()))
         (folder / "table.md").write_text("")
 
-    monkeypatch.setattr(command, "write", write)
+    monkeypatch.setattr(report, "write", write)
 
 
 @pytest.fixture(scope="module")

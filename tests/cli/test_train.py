@@ -1,45 +1,60 @@
 import errno
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from recbole_llmfashion.cli import train as module
 from recbole_llmfashion.cli.train import main
-from recbole_llmfashion.config.command_line import parse
-from recbole_llmfashion.errors import UserError
+from recbole_llmfashion.config.command_line import read_keys
 from recbole_llmfashion.quick_start import experiment
+from tests.helpers.command_lines import run_arguments
 from tests.helpers.fakes import INTER, ITEM, SEARCH, write_tiny
 
 
-def test_parse():
-    found = parse(
-        ["--model=CORE, SASRec,CORE", "--dataset", "shoes", "--topk=[5,10]", "--learning_rate=1e-4", "--a=b=c"]
-    )
-    assert found.models == ["CORE", "SASRec"] and found.dataset == "shoes" and found.output == Path("results/shoes")
-    assert found.overrides == {"topk": [5, 10], "learning_rate": 1e-4, "a": "b=c"}
+def test_arguments():
+    words = ["--model=CORE, SASRec,CORE", "--dataset", "shoes", "--topk=[5,10]", "--learning_rate=1e-4", "--a=b=c"]
+    arguments = run_arguments(words)
+    assert arguments.models == ["CORE", "SASRec"] and arguments.dataset == "shoes"
+    assert arguments.output == Path("results/shoes") and arguments.config_files == []
+    assert arguments.overrides == {"topk": [5, 10], "learning_rate": 1e-4, "a": "b=c"}
 
 
-def test_a_flag_stands_for_itself():
-    assert parse(["--use_tuned", "--model=CORE", "--dataset=shoes"]).overrides == {"use_tuned": True}
-    assert parse(["--model=CORE", "--dataset=shoes", "--use_tuned"]).overrides == {"use_tuned": True}
-    assert parse(["--model=CORE", "--dataset=shoes", "--use_tuned=False"]).overrides == {"use_tuned": False}
+def test_short_options_are_recboles():
+    short = run_arguments(["-m", "CORE", "-d", "shoes", "--config_files=a.yaml b.yaml", "--output", "here"])
+    long = run_arguments(["--model=CORE", "--dataset=shoes", "--config_files", "a.yaml b.yaml", "--output=here"])
+    assert replace(short, command="") == replace(long, command="")
+    assert short.config_files == ["a.yaml", "b.yaml"] and short.output == Path("here")
+
+
+@pytest.mark.parametrize("words", [["-m", "CORE", "--epochs=3", "-d", "shoes"], ["--model=CORE", "-d", "shoes"]])
+def test_the_command_is_kept_as_typed(words):
+    assert run_arguments(words).command == f"prog {' '.join(words)}"
+
+
+def test_a_flag_needs_no_value():
+    assert read_keys(["--use_tuned", "--seed=1"]) == {"use_tuned": True, "seed": 1}
+    assert read_keys(["--use_tuned=False"]) == {"use_tuned": False}
 
 
 @pytest.mark.parametrize(
-    ("argv", "said"),
+    ("words", "message"),
     [
-        ([], "--model is missing"),
-        (["--model=CORE"], "--dataset is missing"),
-        (["CORE"], "'CORE' is no option"),
-        (["--model=CORE", "--dataset"], "--dataset wants a value"),
-        (["--model=CORE", "--model=CORE", "--dataset=x"], "stands there twice"),
-        (["--model=CORE", "--dataset=x", "--topk=[1"], "not readable as a YAML value"),
+        ([], "Missing option '--model' / '-m'"),
+        (["--model=CORE"], "Missing option '--dataset' / '-d'"),
+        (["--model=,", "--dataset=x"], "--model: expected a name"),
+        (["CORE", "--model=CORE", "--dataset=x"], "expected --key=value, found 'CORE'"),
+        (["--model=CORE", "--dataset"], "'--dataset' requires an argument"),
+        (["--model=CORE", "--model=CORE", "--dataset=x"], "--model is given twice"),
+        (["--model=CORE", "-m", "CORE", "--dataset=x"], "--model is given twice"),
+        (["--model=CORE", "--dataset=x", "--epochs=1", "--epochs=1"], "--epochs is given twice"),
+        (["--model=CORE", "--dataset=x", "--topk=[1"], "not a YAML value"),
     ],
 )
-def test_command_lines_that_say_nothing(argv, said):
-    with pytest.raises(UserError, match=said):
-        parse(argv)
+def test_bad_words(words, message, capsys):
+    assert main(words) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: ") and message in line
 
 
 SMALL = ("--topk=[3]", "--valid_metric=NDCG@3")  # the tiny catalogue has six items
@@ -109,14 +124,14 @@ def test_bad_keys_and_values_are_one_line(tmp_path, capsys, option):
 
 def test_a_row_that_failed_is_a_row_and_status_1(tmp_path, capsys, monkeypatch):
     write_tiny(tmp_path)
-    real = module.run_experiment
+    real = experiment.run_experiment
 
     def fails_for_sasrec(config, **options):
         if config["model"] == "SASRec":
             raise RuntimeError("weights\nare gone")
         return real(config, **options)
 
-    monkeypatch.setattr(module, "run_experiment", fails_for_sasrec)
+    monkeypatch.setattr(experiment, "run_experiment", fails_for_sasrec)
     status, _ = status_and_line(capsys, tmp_path, model="SASRec")
     models = json.loads((tmp_path / "out/results.json").read_text())["models"]
     assert status == 1
@@ -126,7 +141,7 @@ def test_a_row_that_failed_is_a_row_and_status_1(tmp_path, capsys, monkeypatch):
 
 @pytest.mark.parametrize(
     ("error", "said"),
-    [(KeyboardInterrupt(), "finished stages stay"), (OSError(errno.ENOSPC, "No space left", "/x"), "free space")],
+    [(KeyboardInterrupt(), "finished stages are kept"), (OSError(errno.ENOSPC, "No space left", "/x"), "free space")],
 )
 def test_stopped_or_full(tmp_path, capsys, monkeypatch, error, said):
     write_tiny(tmp_path)
@@ -134,7 +149,7 @@ def test_stopped_or_full(tmp_path, capsys, monkeypatch, error, said):
     def stops(config, **options):
         raise error
 
-    monkeypatch.setattr(module, "run_experiment", stops)
+    monkeypatch.setattr(experiment, "run_experiment", stops)
     status, line = status_and_line(capsys, tmp_path)
     assert status == 2 and said in line
 
@@ -145,7 +160,7 @@ def test_a_write_that_found_no_room_is_a_full_disk_whatever_it_raised(tmp_path, 
     def fails(config, **options):
         raise RuntimeError("PytorchStreamWriter failed writing file")
 
-    monkeypatch.setattr(module, "run_experiment", fails)
+    monkeypatch.setattr(experiment, "run_experiment", fails)
     assert status_and_line(capsys, tmp_path)[0] == 1
     full = experiment.shutil.disk_usage(tmp_path)._replace(free=100)
     monkeypatch.setattr(experiment.shutil, "disk_usage", lambda path: full)

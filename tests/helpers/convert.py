@@ -9,7 +9,7 @@ import pandas as pd
 import typer
 from typer.testing import CliRunner
 
-from recbole_llmfashion.cli.datasets import register
+from recbole_llmfashion.cli.convert import register
 from recbole_llmfashion.data.atomic.folder import (
     AtomicFolder,
     check_clean,

@@ -29,7 +29,7 @@ RUN = {
     "recbole-llmfashion recommend": [],
     "recbole-llmfashion export": [],
     "recbole-llmfashion generate": [],
-    "python -m recbole_llmfashion.llm.pretraining.pretrain": [],
+    "recbole-llmfashion pretrain-backbone": [],
     "python docs/results/online_retail/prepare.py": [],
     "python benchmarks/prompts.py": ["--prompts", "100", "--rounds", "1"],
     "python benchmarks/generate.py": ["--users", "4", "--generation_batch_size=4", "--rounds", "1"],

@@ -4,18 +4,18 @@ import pandas as pd
 
 from recbole_llmfashion.evaluation.result import Result
 from recbole_llmfashion.evaluation.significance import metric_values
-from recbole_llmfashion.study.request import parse
+from tests.helpers.command_lines import study_request
 
 TARGETS = {"u1": "16", "u2": "13", "u3": "14"}  # of fakes.INTER: each user's final purchase
 METRICS = ("recall@10", "ndcg@10", "mrr@10", "mrr")
 
 
-def request_for(shop, *words, study="compare", options=None):
+def request_for(shop, *words, study="compare"):
     """A request on the shop `tiny`."""
     places = [f"--data_path={shop}", f"--checkpoint_dir={shop / 'saved'}", "--show_progress=False"]
     dataset = [] if any(word.startswith("--source") for word in words) else ["--dataset=tiny"]
     seeds = [] if any(word.startswith("--seeds") for word in words) else ["--seeds=1"]
-    return parse(study, [*dataset, *places, *seeds, "--topk=[3]", *words], options or {})
+    return study_request(study, [*dataset, *places, *seeds, "--topk=[3]", "--valid_metric=NDCG@3", *words])
 
 
 def fake_result(metrics, ranks=(1, 2, 3), **details):

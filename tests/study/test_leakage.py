@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from recbole_llmfashion.cli.study import study
+from recbole_llmfashion.cli.main import run as command
 from recbole_llmfashion.config.configurator import load_config
 from recbole_llmfashion.data.loaders import make_loaders
 from recbole_llmfashion.model.popularity import Popularity
@@ -28,7 +28,8 @@ def run(root, data, studies):
     """Runs studies over `data`; the trained stages and the rows that are there afterwards."""
     for name, *words in studies:
         places = [f"--data_path={data}", f"--checkpoint_dir={root / 'saved'}", f"--output={root / 'out' / name}"]
-        study(name, ["--dataset=shoes", "--seeds=1", *words, *places, *(f"--{k}={v}" for k, v in KEYS.items())])
+        keys = [f"--{key}={value}" for key, value in KEYS.items()]
+        assert command(["study", name, "--dataset=shoes", "--seeds=1", *words, *places, *keys]) == 0
     made = {path.name for path in (root / "saved/shoes/stages").iterdir() if path.name != ".locks"}
     rows = {name for name in made if name.startswith("row-")}
     return made - rows, rows, pd.read_parquet(root / "out" / studies[0][0] / "ranks.parquet")

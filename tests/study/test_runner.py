@@ -6,8 +6,8 @@ import pytest
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.study.report import assemble
 from recbole_llmfashion.study.report.document import TableRow, Value
-from recbole_llmfashion.study.request import parse
 from recbole_llmfashion.study.runner import Entry, Outcome, Runner
+from tests.helpers.command_lines import study_request
 from tests.helpers.study import fake_result, request_for
 
 
@@ -87,29 +87,30 @@ def test_what_is_wrong_is_found_before_anything_runs(shop, runs, entry, said):
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
-        ([], "--dataset is missing"),
-        (["--dataset=x", "--seeds=0"], "--seeds: expected a whole number"),
-        (["--dataset=x", "--seeds=two"], "--seeds: expected a whole number"),
-        (["--dataset=x", "oops"], "'oops' is no option"),
-        (["--dataset=x", "--dataset=y"], "--dataset stands there twice"),
+        ([], "Missing option '--dataset' / '-d'"),
+        (["--dataset=x", "--seeds=0"], ", found '0'; see `prog study compare --help`"),
+        (["--dataset=x", "--seeds=two"], ", found 'two'; see"),
+        (["--dataset=x", "oops"], "expected --key=value, found 'oops'; see prog study compare --help"),
+        (["--dataset=x", "--dataset=y"], "--dataset is given twice"),
+        (["--dataset=x", "-d", "y"], "--dataset is given twice"),
+        (["--dataset=x", "--epochs"], "--epochs needs a value"),
     ],
 )
-def test_bad_words(words, said):
-    with pytest.raises(UserError, match=said):
-        parse("compare", words, {})
+def test_bad_words(words, message):
+    with pytest.raises(UserError) as raised:
+        study_request("compare", words)
+    assert message in str(raised.value) and "\n" not in str(raised.value)
 
 
 def test_words_of_a_study():
-    request = parse(
-        "zero-shot", ["--source=a", "--targets=b,c", "--use_tuned=False", "--epochs=3"], {"source": "", "targets": ""}
-    )
+    request = study_request("zero-shot", ["--source=a", "--targets=b,c", "--use_tuned=False", "--epochs=3"])
     assert (request.dataset, request.options["targets"]) == ("a", "b,c")
     assert request.overrides == {"use_tuned": False, "epochs": 3}
     assert str(request.output) == "results/a-zero-shot"
-    with pytest.raises(UserError, match="zero-shot wants --targets"):
-        parse("zero-shot", ["--source=a"], {"source": "", "targets": ""})
+    with pytest.raises(UserError, match="study zero-shot: Missing option '--targets'"):
+        study_request("zero-shot", ["--source=a"])
 
 
 def test_mean_and_deviation_over_seeds_by_hand():

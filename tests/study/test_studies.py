@@ -133,8 +133,7 @@ def test_ablation_by_hand(shop, run_with):
 def test_cold_targets_are_those_that_no_training_row_has(shop, run_with):
     """u1 trains on 11 12 13 (14 is valid, 16 test), u3 on 16 11; u2 has two actions and no training row."""
     run_with({"SASRec": (1, 2, 3)})
-    options = cold_start.OPTIONS
-    request = request_for(shop, "--models=SASRec", "--plus_cold=False", study="cold-start", options=options)
+    request = request_for(shop, "--models=SASRec", "--plus_cold=False", study="cold-start")
     runner = Runner(request)
     assert cold_start.seen_items(runner, "tiny") == {"11", "12", "13", "16"}
     document = cold_start.cold_start(request, runner)
@@ -164,7 +163,7 @@ def test_low_resource_rows_and_shares(shop, run_with):
         return (1, 1, 1) if config["train_share"] == 1.0 else (10, 10, 10)
 
     run_with({"SASRec": ranks})
-    request = request_for(shop, "--models=SASRec,CORE", "--shares=5,100", options=low_resource.OPTIONS)
+    request = request_for(shop, "--models=SASRec,CORE", "--shares=5,100", study="low-resource")
     document = low_resource.low_resource(request, Runner(request))
     rows = {row.label: row for row in document.tables[0].rows}
     assert rows["SASRec"].cells == {"5": Value(pytest.approx(0.28906, abs=1e-5)), "100": Value(1.0)}
@@ -172,7 +171,7 @@ def test_low_resource_rows_and_shares(shop, run_with):
     assert document.figures[0].series[0].y == [pytest.approx(0.28906, abs=1e-5), 1.0]
     assert document.figures[0].series[1].y == [None, None]
     with pytest.raises(Exception, match="--shares: expected numbers above 0 up to 100, found '0,5'"):
-        low_resource.shares(request_for(shop, "--shares=0,5", options=low_resource.OPTIONS))
+        low_resource.shares(request_for(shop, "--shares=0,5", study="low-resource"))
 
 
 def test_zero_shot_says_which_models_do_not_apply(shop, run_with):
@@ -181,7 +180,7 @@ def test_zero_shot_says_which_models_do_not_apply(shop, run_with):
     for suffix in ("inter", "search", "item"):
         (shop / "tiny" / f"other.{suffix}").symlink_to(shop / "tiny" / f"tiny.{suffix}")
     words = ("--source=tiny", "--targets=other", "--models=CORE,LLMFashionRec,SeqKNN")
-    request = request_for(shop, *words, study="zero-shot", options=zero_shot.OPTIONS)
+    request = request_for(shop, *words, study="zero-shot")
     table = zero_shot.zero_shot(request, Runner(request)).tables[0]
     assert cells(table, "mrr") == {
         "LLMFashionRec, without the target's log": Value(0.5),
@@ -278,9 +277,7 @@ def test_reproduce_is_a_checklist(shop, run_with):
         {**RANKS, "Recformer": (9, 9, 9), "RecformerQuery": (8, 8, 8)},
         generation={"format_failures": {"before": 0.5, "after_hard": 0.0}},
     )
-    request = request_for(
-        shop, "--models=SASRec,CORE,Recformer,RecformerQuery,LLMFashionRec", options=reproduce.OPTIONS
-    )
+    request = request_for(shop, "--models=SASRec,CORE,Recformer,RecformerQuery,LLMFashionRec", study="reproduce")
     document = reproduce.reproduce(request, Runner(request))
     verdicts = cells(document.tables[0], "verdict")
     assert verdicts["Queries help Recformer"] == "holds"

@@ -53,7 +53,7 @@ def test_a_search_and_its_best_yaml_in_the_main_job(shop, capsys):
     assert row["valid"]["ndcg@10"] == pytest.approx(best["value"], abs=1e-9)
     assert row["stages_reused"] == ["train_GRU4Rec"]
     assert main(arguments(shop, "search")) == 2
-    assert "holds a search already; --resume goes on with it" in capsys.readouterr().err
+    assert "holds a search already; --resume continues it" in capsys.readouterr().err
 
 
 @pytest.mark.slow

@@ -20,7 +20,7 @@ def sasrec():
 def space(tmp_path, config, text, name="space.yaml"):
     path = tmp_path / name
     path.write_text(text, encoding="utf-8")
-    return read_space(path, config)
+    return read_space(path, config.model_class, config)
 
 
 def test_recboles_file_is_read_unchanged(tmp_path):
@@ -85,7 +85,7 @@ def test_mistakes_are_one_line_each(tmp_path, sasrec, name, text, error):
 def test_a_file_that_is_not_there(tmp_path, sasrec):
     for name in ("gone.yaml", "gone.test"):
         with pytest.raises(UserError, match=f"{name}: no such file"):
-            read_space(tmp_path / name, sasrec)
+            read_space(tmp_path / name, sasrec.model_class, sasrec)
 
 
 def test_grid_and_defaults(tmp_path, sasrec):

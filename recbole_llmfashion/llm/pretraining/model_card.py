@@ -91,7 +91,7 @@ def card(
         ),
         "",
         "Not for anything but this package's prompts. Licence: MIT, as the package. Rebuilt by",
-        "`python -m recbole_llmfashion.llm.pretraining.pretrain --config properties/pretrain.yaml`.",
+        "`recbole-llmfashion pretrain-backbone --config properties/pretrain.yaml`.",
         "",
     ]
     return "\n".join(lines)

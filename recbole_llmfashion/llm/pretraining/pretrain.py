@@ -1,16 +1,13 @@
-"""`python -m recbole_llmfashion.llm.pretraining.pretrain --config FILE`: rebuilds the shipped backbone.
+"""Builds the tiny Falcon that ships with the package, from simulated shops (`recbole-llmfashion pretrain-backbone`).
 
-It never reads a dataset: the worlds' seeds, customers and products are their own, their brands are renamed
-(worlds.py), and the vocabulary is learned from the worlds' words and from queries that people typed. How the model is
-trained is pretrain_loop.py's.
+No dataset is read: the shops have their own seeds, customers and products, their brands are renamed
+(simulated_shops.py), and the tokenizer is trained on their texts and on queries that people typed. loop.py trains.
 """
 
-import argparse
 import json
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +15,14 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from recbole_llmfashion.config.yaml_files import read_yaml
 from recbole_llmfashion.data.atomic.folder import read_folder
 from recbole_llmfashion.data.catalogue import TEXT_ATTRIBUTES
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.llm.modeling.item_embeddings import save_norm
 from recbole_llmfashion.llm.modeling.tiny_falcon import new_tiny_falcon, save_tiny_falcon, train_tokenizer
-from recbole_llmfashion.llm.pretraining.loop import BackbonePretrainSettings, pretrain
+from recbole_llmfashion.llm.pretraining.loop import pretrain
 from recbole_llmfashion.llm.pretraining.model_card import card, measure
+from recbole_llmfashion.llm.pretraining.settings import PretrainConfig
 from recbole_llmfashion.llm.pretraining.simulated_shops import read_shop, rename_brands
 from recbole_llmfashion.prompt.dates import coarse_date
 from recbole_llmfashion.prompt.response import ID_PREFIX, SEPARATOR
@@ -33,55 +30,6 @@ from recbole_llmfashion.prompt.template import TEMPLATES, Template
 
 TEMPLATE_WEIGHT = 4000  # how often the tokenizer reads the template's words: about as often as prompts repeat them
 DAYS = 365
-
-
-@dataclass(frozen=True)
-class PretrainConfig:
-    """The keys of properties/pretrain.yaml, all of which must be there."""
-
-    output: str
-    worlds: str
-    categories: list[str]
-    worlds_per_category: int
-    world_users: int
-    first_seed: int
-    query_texts: str
-    vocab_size: int
-    width: int
-    layers: int
-    heads: int
-    copy_steps: int
-    listed_passes: float
-    spelled_passes: float
-    batch_size: int
-    learning_rate: float
-    weight_decay: float
-    seed: int
-
-    @classmethod
-    def read(cls, file: Path) -> "PretrainConfig":
-        """Raises UserError on a file that is not there or is no YAML, a missing key and an unknown one."""
-        if not file.is_file():
-            raise UserError(f"--config: {file} is not there; properties/pretrain.yaml is the one that ships")
-        given = read_yaml(file)
-        names = {field.name for field in fields(cls)}
-        for wrong, word in ((set(given) - names, "unknown"), (names - set(given), "missing")):
-            if wrong:
-                raise UserError(f"{file}: {word} key {', '.join(sorted(wrong))}; see properties/pretrain.yaml")
-        return cls(**given)
-
-    @property
-    def training(self) -> BackbonePretrainSettings:
-        """How the model is trained."""
-        return BackbonePretrainSettings(
-            self.copy_steps,
-            self.listed_passes,
-            self.spelled_passes,
-            self.batch_size,
-            self.learning_rate,
-            self.weight_decay,
-            seed=self.seed,
-        )
 
 
 def make_shops(config: PretrainConfig) -> list[list[Path]]:
@@ -174,20 +122,3 @@ def build(config: PretrainConfig) -> Path:
     save_norm(log["norm"], folder)
     (folder / "README.md").write_text(card(vars(config), model, log, figures, len(queries)), encoding="utf-8")
     return folder
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Entry point; status 2 and one line where the user can mend it."""
-    parser = argparse.ArgumentParser(description="Rebuilds the embedded backbone from simulated worlds.")
-    parser.add_argument("--config", type=Path, required=True, help="see properties/pretrain.yaml")
-    try:
-        folder = build(PretrainConfig.read(parser.parse_args(argv).config))
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    print(f"written: {folder}")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

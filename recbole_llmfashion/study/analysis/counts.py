@@ -62,3 +62,15 @@ def length_statistics(lengths: np.ndarray, rows: int) -> Lengths:
     return Lengths(
         float(lengths.mean()), float(lower), float(median), float(upper), rows / len(lengths), tuple(shares.tolist())
     )
+
+
+def facts(files: AtomicFolder, sha256: str) -> dict[str, str | int]:
+    """A dataset's entry in Document.data: the digest of the files and their counts."""
+    return {
+        "sha256": sha256,
+        "users": int(files.interactions["user_id"].nunique()),
+        "items": len(files.items),
+        "item actions": len(files.interactions),
+        "purchases": int((files.interactions["action"] == "purchase").sum()),
+        "searches": len(files.searches),
+    }

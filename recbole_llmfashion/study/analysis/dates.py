@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from recbole_llmfashion.data.dataset import ORDER_ONLY_BELOW
+from recbole_llmfashion.data.timeline import ORDER_ONLY_BELOW
 from recbole_llmfashion.errors import UserError
 
 DAY = 86400

@@ -4,12 +4,11 @@ from dataclasses import dataclass
 
 from recbole_llmfashion.data.atomic.folder import AtomicFolder, check_clean, folder_sha256
 from recbole_llmfashion.data.split import sequence_lengths
-from recbole_llmfashion.study.analysis.counts import DatasetCounts, Lengths, counts, length_statistics
+from recbole_llmfashion.study.analysis.counts import DatasetCounts, Lengths, counts, facts, length_statistics
 from recbole_llmfashion.study.analysis.dates import check_range
 from recbole_llmfashion.study.analysis.queries import QueryCounts, queries
 from recbole_llmfashion.study.analysis.seasonality import Pulls, pulls
 from recbole_llmfashion.study.analysis.turnover import Turnover, turnover
-from recbole_llmfashion.study.runner import facts
 
 
 @dataclass(frozen=True)

@@ -11,19 +11,14 @@ import torch
 import yaml
 from safetensors.torch import load_file
 
+from recbole_llmfashion.cli.main import run
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.llm.modeling.backbone import load_backbone
 from recbole_llmfashion.llm.modeling.tiny_falcon import new_tiny_falcon
 from recbole_llmfashion.llm.pretraining.loop import BackbonePretrainSettings
 from recbole_llmfashion.llm.pretraining.model_card import card
-from recbole_llmfashion.llm.pretraining.pretrain import (
-    PretrainConfig,
-    build,
-    main,
-    make_shops,
-    typed_queries,
-    vocabulary_texts,
-)
+from recbole_llmfashion.llm.pretraining.pretrain import build, make_shops, typed_queries, vocabulary_texts
+from recbole_llmfashion.llm.pretraining.settings import PretrainConfig
 
 SHIPPED = Path(__file__).parents[3] / "properties/pretrain.yaml"
 GIVEN = yaml.safe_load(SHIPPED.read_text().replace("2e-3", "0.002"))
@@ -71,7 +66,7 @@ def test_a_file_that_is_no_list_of_keys_is_refused(tmp_path: Path, text: str) ->
 
 
 def test_a_missing_file_is_one_line_and_status_two(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--config", str(tmp_path / "none.yaml")]) == 2
+    assert run(["pretrain-backbone", "--config", str(tmp_path / "none.yaml")]) == 2
     said = capsys.readouterr()
     assert said.out == "" and said.err.startswith("error: --config: ") and said.err.count("\n") == 1
     assert "properties/pretrain.yaml" in said.err
@@ -129,7 +124,7 @@ def test_the_card_names_worlds_and_figures() -> None:
         "copy_loss 1.250, listed_loss 2.500. Items' rows have length 1.812",
         "| toys-1000 | 4,640 | 799 | 0.5000 | 0.2500 | 0.0022 |",
         "never saw an evaluation dataset",
-        "`python -m recbole_llmfashion.llm.pretraining.pretrain --config properties/pretrain.yaml`",
+        "`recbole-llmfashion pretrain-backbone --config properties/pretrain.yaml`",
     ):
         assert words in text, words
     assert "seconds" not in text and "spelled" not in text.split("Losses")[1].split("\n")[0]
@@ -144,7 +139,7 @@ def test_the_whole_of_it_at_a_toys_size(tmp_path: Path, capsys: pytest.CaptureFi
         "worlds_per_category": 1, "world_users": 60, "vocab_size": 600, "width": 16, "layers": 1, "heads": 2,
         "copy_steps": 2, "listed_passes": 1.0, "spelled_passes": 0.5,
     }  # fmt: skip
-    assert main(["--config", str(written(tmp_path, output=str(tmp_path / "a"), **small))]) == 0
+    assert run(["pretrain-backbone", "--config", str(written(tmp_path, output=str(tmp_path / "a"), **small))]) == 0
     assert capsys.readouterr().out == f"written: {tmp_path / 'a'}\n"
     names = {"config.json", "generation_config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"}
     assert {path.name for path in (tmp_path / "a").iterdir()} == {*names, "item_rows.json", "README.md"}

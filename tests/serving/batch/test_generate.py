@@ -9,16 +9,15 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from recbole_llmfashion.cli import generate as command
 from recbole_llmfashion.cli.main import app
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.pipeline.load import load_run
 from recbole_llmfashion.prompt.response import Response
 from recbole_llmfashion.serving.batch import responder
 from recbole_llmfashion.serving.batch.prompts import SplitPrompts
-from recbole_llmfashion.serving.batch.request import parse
 from recbole_llmfashion.serving.batch.responder import BatchWorker, as_table, from_table
 from recbole_llmfashion.serving.batch.shards import ResponseShards
+from tests.helpers.command_lines import generate_request
 
 
 def generate(job, out, *options):
@@ -77,7 +76,7 @@ def test_the_same_command_makes_only_what_is_missing(job, made, tmp_path, monkey
     assert result.exit_code == 0 and "4 of 5 shards were there" in result.output and asked == [3]
     assert {name: (again / name).stat().st_mtime_ns for name in before} == before
     assert all_rows(again).equals(all_rows(made))
-    monkeypatch.setattr(command, "BatchWorker", None)  # nothing is missing: no model is loaded
+    monkeypatch.setattr(responder, "BatchWorker", None)  # nothing is missing: no model is loaded
     assert generate(job, again).exit_code == 0
 
 
@@ -164,19 +163,19 @@ def test_rows_of_one_prompt_share_its_answer(tmp_path):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--split=test"], "--run is missing"),
+        (["--split=test"], "Missing option '--run'"),
         (["--run=a", "--split=train"], "--split: expected one of test, valid"),
-        (["--run=a", "--num_workers=-1"], "--num_workers: expected a number of 0 or more"),
-        (["--run=a", "--shard_size=x"], "--shard_size: expected a number of 1 or more"),
-        (["--run=a", "--gpus_per_worker=-1"], "--gpus_per_worker: expected a number of 0 or more"),
+        (["--run=a", "--num_workers=-1"], "'--num_workers'.* found '-1'; see"),
+        (["--run=a", "--shard_size=x"], "'--shard_size'.* found 'x'; see"),
+        (["--run=a", "--gpus_per_worker=-1"], "'--gpus_per_worker'.* found '-1'; see"),
     ],
 )
 def test_what_is_asked_is_checked(words, said):
     with pytest.raises(UserError, match=said):
-        parse(words)
+        generate_request(words)
 
 
 def test_what_was_asked():
-    request = parse(["--run=a", "--num_workers", "4", "--split", "valid", "--click_filter=none"])
+    request = generate_request(["--run=a", "--num_workers", "4", "--split", "valid", "--click_filter=none"])
     assert (request.workers, request.split, request.shard_size, request.gpus) == (4, "valid", 1024, None)
     assert request.overrides == {"click_filter": "none"}

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from recbole_llmfashion.cli.datasets import register
+from recbole_llmfashion.cli.convert import register
 from recbole_llmfashion.data.atomic.folder import (
     AtomicFolder,
     check_clean,

@@ -1,0 +1,145 @@
+"""What the commands that run models share: their options, RecBole's `--key=value` words, and the help about keys."""
+
+import re
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperCommand
+
+from recbole_llmfashion.cli.terminal import STOPPED
+from recbole_llmfashion.config.command_line import Arguments, read_keys, split_names
+from recbole_llmfashion.config.keys import properties_folder, recbole_folder
+from recbole_llmfashion.errors import UserError
+
+Models = Annotated[str, typer.Option("--model", "-m", metavar="NAMES", help="models, separated by commas")]
+Model = Annotated[str, typer.Option("--model", "-m", metavar="NAME", help="the model")]
+Dataset = Annotated[str, typer.Option("--dataset", "-d", metavar="NAME", help="folder of the dataset below data_path")]
+Output = Annotated[Path | None, typer.Option("--output", metavar="DIR", help="folder of the results")]
+ConfigFiles = Annotated[
+    str, typer.Option("--config_files", metavar="FILES", help="YAML files of keys, separated by spaces; later ones win")
+]
+
+WORDS = "recbole_llmfashion.words"
+COMMON_KEYS = {
+    "overall": ("data_path", "checkpoint_dir", "seed", "topk", "valid_metric", "click_filter", "use_tuned", "state"),
+    "model/LLMFashionRec": (
+        "llm_name_or_path",
+        "item_tokens",
+        "llm_epochs",
+        "llm_learning_rate",
+        "decoding",
+        "ranking",
+    ),
+    "recbole": ("epochs", "train_batch_size", "learning_rate", "stopping_step"),
+}
+_KEY_LINE = re.compile(r"^(\w+):\s*(.*?)\s*#\s*(\(.*)$", re.M)
+
+
+class KeysCommand(TyperCommand):
+    """A command that leaves unknown `--key=value` words in `context.args`, as keys of properties/."""
+
+    allow_extra_args = True
+    ignore_unknown_options = True
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Keeps the words for the reports, and rejects an option that is given twice."""
+        names = {name: param.opts[0] for param in self.params for name in param.opts}
+        given = [word.partition("=")[0] for word in args if word.startswith("-")]
+        options = [names[word] for word in given if word in names]
+        for option in options:
+            if options.count(option) > 1:
+                raise UserError(f"command line: {option} is given twice")
+        ctx.meta[WORDS] = list(args)
+        return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Ctrl-C is one line; typer itself would end without a word."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise UserError(STOPPED) from None
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """The options, then the commonest keys of properties/ with their comments."""
+        super().format_help(ctx, formatter)
+        formatter.write(f"\nCommon keys, as --key=value:\n{keys_help()}\n")
+        formatter.write("\nAll keys: docs/config.md, and the comments in properties/.\n")
+
+
+def keys_help() -> str:
+    """The lines about the commonest keys: key, default, comment."""
+    lines = []
+    for part, names in COMMON_KEYS.items():
+        file = (
+            recbole_folder() / "properties/overall.yaml" if part == "recbole" else properties_folder() / f"{part}.yaml"
+        )
+        found = {key: (default, text) for key, default, text in _KEY_LINE.findall(file.read_text(encoding="utf-8"))}
+        lines += [f"  {f'{name}={found[name][0]}':<32} {found[name][1]}" for name in names if name in found]
+    return "\n".join(lines)
+
+
+def keys_of(context: typer.Context) -> dict[str, Any]:
+    """The keys among the words that are no option of the command."""
+    return read_keys(context.args, f"see {context.command_path} --help")
+
+
+def command_of(context: typer.Context, *left_out: str) -> str:
+    """The command line as it was typed, without some of its words."""
+    words = [word for word in context.meta[WORDS] if word not in left_out]
+    return shlex.join([*context.command_path.split(), *words])
+
+
+def arguments_of(
+    context: typer.Context, model: str, dataset: str, output: Path | None, config_files: str, default: str
+) -> Arguments:
+    """The parsed options of a command that runs models.
+
+    Args:
+        default: where --output is not given; {dataset} and {model} are replaced.
+
+    Raises:
+        UserError: a word that is no option and no key.
+    """
+    models = split_names(model)
+    if not models:
+        raise UserError(f"--model: expected a name, found '{model}'; see {context.command_path} --help")
+    folder = output or Path(default.format(dataset=dataset, model="-".join(models)))
+    return Arguments(models, dataset, folder, config_files.split(), keys_of(context), command_of(context, "--resume"))
+
+
+def run_app(app: typer.Typer, words: Sequence[str], prog: str) -> int:
+    """Runs a typer application.
+
+    Returns:
+        the exit status.
+
+    Raises:
+        UserError: typer rejects the words.
+    """
+    try:
+        status = app(args=list(words), prog_name=prog, standalone_mode=False)
+    except _click_exception() as error:
+        if type(error).__name__ == "NoArgsIsHelpError":
+            error.show()
+            return 2
+        place = error.ctx.command_path if getattr(error, "ctx", None) else prog
+        value = _value_of(getattr(error, "param", None), words)
+        raise UserError(f"{place}: {error.format_message().rstrip('.')}{value}; see `{place} --help`") from None
+    return status if isinstance(status, int) else 0
+
+
+def _value_of(param: Any, words: Sequence[str]) -> str:
+    """What the words give for an option, as the end of an error message."""
+    for place, word in enumerate(words):
+        name, equals, value = word.partition("=")
+        if param is not None and name in param.opts and (equals or place + 1 < len(words)):
+            return f", found '{value if equals else words[place + 1]}'"
+    return ""
+
+
+def _click_exception() -> Any:
+    """The base of typer's usage errors: click's, or that of the copy of click which typer carries."""
+    return next(base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException")
