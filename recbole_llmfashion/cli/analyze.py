@@ -38,7 +38,8 @@ def analyze(
     compared = _contrasts(names, contrast or [])
     if output.exists() and not output.is_dir():
         raise UserError(f"--output {output}: is a file; name a folder")
-    measured = [measure(read_folder(folder)) for folder in tqdm(folders, desc="analyzing", unit="folder")]
+    with tqdm(folders, desc="analyzing", unit="folder") as bar:  # ends its line before an error is printed
+        measured = [measure(read_folder(folder)) for folder in bar]
     words = ["recbole-llmfashion", "analyze", *map(str, folders), "--output", str(output)]
     words += [word for name in contrast or [] for word in ("--contrast", name)]
     write(output, assemble(measured, compared, shlex.join(words)))
