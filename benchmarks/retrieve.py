@@ -63,8 +63,8 @@ def torch_heads(vectors: torch.Tensor, queries: torch.Tensor) -> torch.Tensor:
 
 def recall(table: CosineTable, exact: torch.Tensor, found: torch.Tensor, queries: torch.Tensor) -> float:
     """The share of `found` [b, 10] that scores no less than the last of `exact` [b, 10]."""
-    least = table.of(queries, exact).min(dim=1, keepdim=True).values
-    return float((table.of(queries, found) >= least - 1e-6).float().mean())
+    least = table.score(queries, exact).min(dim=1, keepdim=True).values
+    return float((table.score(queries, found) >= least - 1e-6).float().mean())
 
 
 def main() -> None:
@@ -92,7 +92,7 @@ def main() -> None:
     print(
         f"{len(vectors):,} items, {len(flat.distinct):,} distinct vectors, {vectors.nbytes / 2**20:,.0f} MB", flush=True
     )
-    exact = torch.cat([flat.ranked(part).top(AT) for part in queries.split(BATCH)])
+    exact = torch.cat([flat.rank(part).top(AT) for part in queries.split(BATCH)])
 
     def line(name: str, heads: Callable[[torch.Tensor], torch.Tensor], built: str) -> float:
         found = torch.cat([heads(part) for part in queries.split(BATCH)])
@@ -107,7 +107,7 @@ def main() -> None:
     print("| index | recall@10 | ms, one query | ms a query, 64 at once | built in s, MB |")
     print("| --- | ---: | ---: | ---: | ---: |")
     line("torch matmul, topk", lambda part: torch_heads(rows, part), "")
-    base = last = line("flat", lambda part: flat.ranked(part).top(AT), "")
+    base = last = line("flat", lambda part: flat.rank(part).top(AT), "")
     for kind in options.kinds:
         with tempfile.TemporaryDirectory() as folder:
             start = time.process_time()
@@ -117,7 +117,7 @@ def main() -> None:
             table = CosineTable(
                 vectors, tie, lambda rows, kind=kind, at=folder: approximate_index.load(rows, kind, Path(at), "title")
             )
-            last = line(kind, lambda part, table=table: table.ranked(part).top(AT), built)
+            last = line(kind, lambda part, table=table: table.rank(part).top(AT), built)
     print(f"ratio {base / last:.1f}")
 
 

@@ -83,7 +83,7 @@ def test_a_catalogue_of_one_item(tmp_path, capsys):
     item = "\n".join([ITEM.splitlines()[0], ITEM.splitlines()[2]]) + "\n"
     write_tiny(tmp_path, INTER.splitlines()[0] + "\n" + buys, "", item)
     assert status_of(tmp_path, "LLMFashionRec", topk=[1], valid_metric="NDCG@1") == 2
-    assert "1 distinct titles leave nothing to contrast; give it more users" in capsys.readouterr().err
+    assert "1 titles without negatives; add users or searches" in capsys.readouterr().err
 
 
 def test_ids_that_are_the_beginning_of_others_are_spelled_apart(tmp_path):

@@ -1,1 +1,1 @@
-"""Text to unit vectors to neighbours; knows no RecBole."""
+"""Text encoders (title model, CLIP text tower), vector indexes and residual quantization."""

@@ -1,13 +1,13 @@
-"""An approximate index over distinct unit vectors, kept in a folder and memory-mapped when it is read.
+"""Approximate nearest-neighbour indexes of FAISS, saved in a folder and memory-mapped when loaded.
 
-    ivf: clusters of vectors in a byte a number, of which the nearest to a query are looked through
-    hnsw: a graph that is walked
+    ivf: clusters of vectors with one byte per number; a query searches the nearest clusters
+    hnsw: a graph of vectors (Malkov and Yashunin, arXiv 1603.09320)
 
-    <folder>/<name>.faiss   FAISS's own file
-             <name>.json    what it was built of: kind, rows, width, digest of the vectors
+    <folder>/<name>.faiss   FAISS's file
+             <name>.json    kind, rows, width and digest of the vectors
 
-The third home of FAISS beside index.py and codes.py. Whoever asks scores what is found by the vectors themselves, so a
-byte a number costs no exactness there. Knows nothing of what the vectors stand for; was never run on a GPU.
+The caller scores the results with the original vectors, so the one-byte numbers do not make scores inexact. The GPU
+code was never run on a GPU.
 """
 
 import json
@@ -23,33 +23,48 @@ from recbole_llmfashion.stage_store import sha256_arrays
 
 IndexKind = Literal["flat", "ivf", "hnsw"]
 KINDS = get_args(IndexKind)
-_FEWEST = 1000  # vectors below which an index saves nothing
-_TRAINING = 40  # vectors a cluster that k-means looks at
-_LINKS, _BUILT_FROM = 32, 80  # of hnsw: links a vector, candidates when one is put in
-CHOSEN = {"clusters": 4.0, "bits": 8, "probed": 0.25, "walked": 256}  # measured in docs/scale.md
-_MOST_PROBED = 2048  # by a GPU
+_FEWEST = 1000  # with fewer vectors an index saves no time
+_TRAINING = 40  # vectors per cluster for k-means
+_LINKS, _BUILT_FROM = 32, 80  # hnsw: links per vector, candidates at insertion (efConstruction)
+# clusters: per square root of the vectors; probed: share of clusters searched; walked: efSearch (docs/scale.md)
+CHOSEN = {"clusters": 4.0, "bits": 8, "probed": 0.25, "walked": 256}
+_MOST_PROBED = 2048  # limit of FAISS on a GPU
 
 
 class ApproximateIndex:
-    """A searchable index.
+    """A loaded index.
 
     Args:
-        index: FAISS's, by inner product.
+        index: FAISS index with inner-product metric.
     """
 
     def __init__(self, index: Any) -> None:
         self._index = index
 
     def __call__(self, queries: np.ndarray, k: int) -> np.ndarray:
-        """[b, min(k, n)] int64 rows near unit queries [b, d] float32, best first as far as it knows; -1 for none."""
-        wanted = min(k, self._index.ntotal)
-        return np.asarray(self._index.search(np.ascontiguousarray(queries, np.float32), wanted)[1], np.int64)
+        """Approximate nearest rows.
+
+        Args:
+            queries: [b, d] float32 unit rows.
+            k: neighbours per query.
+
+        Returns:
+            [b, min(k, n)] int64, approximately best first, -1 if fewer are found.
+        """
+        count = min(k, self._index.ntotal)
+        return np.asarray(self._index.search(np.ascontiguousarray(queries, np.float32), count)[1], np.int64)
 
 
 def build(vectors: np.ndarray, kind: IndexKind, folder: Path, name: str) -> None:
-    """Writes an index over unit vectors [n, d] float32, n >= 1, that `load` reads.
+    """Build an index and write its two files.
 
-    The clusters' centres are drawn with FAISS's fixed seed; hnsw's graph depends on the number of threads.
+    The clusters are deterministic; the graph of hnsw depends on the number of threads.
+
+    Args:
+        vectors: [n, d] float32 unit rows, n >= 1.
+        kind: ivf or hnsw.
+        folder: existing folder.
+        name: of the files, without suffix.
     """
     n, width = vectors.shape
     index: Any
@@ -69,27 +84,30 @@ def build(vectors: np.ndarray, kind: IndexKind, folder: Path, name: str) -> None
 
 
 def load(vectors: np.ndarray, kind: IndexKind, folder: Path, name: str) -> ApproximateIndex:
-    """The index that `build` wrote over the same vectors, memory-mapped; ivf on the GPUs that a FAISS for them finds.
+    """Load an index written by `build`, memory-mapped; ivf is copied to all GPUs if FAISS was built for GPUs.
+
+    Args:
+        vectors, kind, folder, name: as in `build`.
 
     Raises:
-        UserError: a file is gone or broken, or the index was built of other vectors or is of another kind.
+        UserError: a file is missing or damaged, or the index has other vectors or another kind.
     """
     path = folder / f"{name}.faiss"
-    again = "remove its folder and run the main job again"
-    on_gpus = kind == "ivf" and faiss.get_num_gpus() > 0  # a GPU has no graph
+    remedy = "remove its folder and run the main job again"
+    on_gpus = kind == "ivf" and faiss.get_num_gpus() > 0  # FAISS has no hnsw on GPUs
     mapped = faiss.IO_FLAG_MMAP | faiss.IO_FLAG_READ_ONLY if kind == "ivf" else faiss.IO_FLAG_MMAP_IFC
     try:
         about = json.loads((folder / f"{name}.json").read_text())
         index = faiss.read_index(str(path), 0 if on_gpus else mapped)
     except (OSError, ValueError, RuntimeError):
-        raise UserError(f"{path}: no index that can be read; {again}") from None
+        raise UserError(f"{path}: not a readable index; {remedy}") from None
     if about != _about(vectors, kind) or (index.ntotal, index.d) != vectors.shape:
-        raise UserError(f"{path}: an index of other vectors, or of another kind than {kind}; {again}")
+        raise UserError(f"{path}: expected a {kind} index of the current vectors, found another index; {remedy}")
     return ApproximateIndex(faiss.index_cpu_to_all_gpus(index) if on_gpus else index)
 
 
 def pays_off(vectors: np.ndarray, kind: IndexKind) -> bool:
-    """Whether an index would be built: of few vectors every one is looked at, whatever the kind."""
+    """Whether an approximate index is worth building; with few vectors an exhaustive search is as fast."""
     return kind != "flat" and len(vectors) >= _FEWEST
 
 

@@ -1,7 +1,7 @@
-"""CLIP text towers: a pretrained one of open_clip, or a small one trained on a log; the one home of open_clip.
+"""CLIP text towers: a pretrained one of open_clip, or a small one trained on the (query, title) pairs of a log.
 
-Knows texts and (query, title) pairs only. A tower with random weights is never handed out: what cannot be loaded is an
-error, and what was trained on the log says so in `source`.
+`ClipText.source` names the origin of the weights. A tower whose weights cannot be loaded is an error; there is no tower
+with random weights.
 """
 
 import json
@@ -29,20 +29,20 @@ _MANIFEST = "clip.json"
 
 
 class _Tower(Protocol):
-    """Texts to vectors, and the way back from disk."""
+    """A text tower: an encoder that can be saved."""
 
     source: str
     width: int
 
     def embed(self, texts: Sequence[str]) -> Tensor:
-        """b >= 1 texts to [b, width], of any length."""
+        """b >= 1 texts -> [b, width] vectors, not normalized."""
 
     def save(self, folder: Path) -> None:
-        """Write what `ClipText.load` needs."""
+        """Write the files that `ClipText.load` reads."""
 
 
 class ClipText:
-    """Texts to unit vectors; made by `load_clip`, `train_clip` or `ClipText.load`.
+    """Encodes texts into unit vectors; create it with `load_clip`, `train_clip` or `ClipText.load`.
 
     Args:
         tower: the text tower.
@@ -57,7 +57,7 @@ class ClipText:
         return self._tower.source
 
     def encode(self, texts: Sequence[str], batch_size: int = 256, show_progress: bool = False) -> np.ndarray:
-        """[n, d] float32 unit rows; each distinct text is computed once."""
+        """n texts -> [n, d] float32 unit rows; each distinct text is encoded once."""
 
         def unit(batch: list[str]) -> Tensor:
             return normalize(self._tower.embed(batch).float(), dim=1)
@@ -65,13 +65,13 @@ class ClipText:
         return encode_distinct(texts, unit, self._tower.width, batch_size, show_progress, "CLIP embeddings")
 
     def save(self, folder: Path) -> None:
-        """Write a trained tower's weights (safetensors, JSON), or the name of a pretrained one."""
+        """Write a trained tower's weights (safetensors and JSON), or the name of a pretrained tower."""
         folder.mkdir(parents=True, exist_ok=True)
         self._tower.save(folder)
 
     @classmethod
     def load(cls, folder: Path, device: str = "cpu") -> "ClipText":
-        """Read what `save` wrote."""
+        """Load a tower written by `save`."""
         manifest = json.loads((folder / _MANIFEST).read_text(encoding="utf-8"))
         if "model_name" in manifest:
             return load_clip(manifest["model_name"], manifest["pretrained"], device)
@@ -81,7 +81,7 @@ class ClipText:
 
 
 class _OpenClipTower:
-    """The text side of a pretrained CLIP."""
+    """The text tower of a pretrained CLIP model."""
 
     def __init__(self, model_name: str, pretrained: str, device: str) -> None:
         tagged = pretrained in open_clip.list_pretrained_tags_by_model(model_name)
@@ -89,7 +89,7 @@ class _OpenClipTower:
         self._names = {"model_name": model_name, "pretrained": pretrained}
         self._device = device
         model = open_clip.create_model(model_name, pretrained=pretrained, require_pretrained=True)
-        # the image tower is most of the memory and nobody asks it anything
+        # the image tower is not used and takes most of the memory
         del model.visual
         self._model = model.to(device).eval()
         self._tokenize = open_clip.get_tokenizer(model_name)
@@ -104,7 +104,7 @@ class _OpenClipTower:
 
 
 class _LogTower:
-    """open_clip's TextTransformer at a size that a log of some thousand searches can train."""
+    """open_clip's TextTransformer at a size that a few thousand searches can train."""
 
     source = "trained on the log"
 
@@ -115,14 +115,14 @@ class _LogTower:
         self.width = settings.embed_dim
         self.network = TextTransformer(
             context_length=settings.context_length,
-            # the end mark has the highest id, where pool_type argmax looks for it
+            # pool_type argmax pools at the highest id, which is the end token
             vocab_size=tokenizer.size + 1,
             width=settings.width,
             heads=settings.heads,
             layers=settings.layers,
             output_dim=settings.embed_dim,
             pool_type="argmax",
-            # a causal mask is made for the full length and not cut, which would pad every query to it
+            # the causal mask has the full context length, so every text would have to be padded to it
             no_causal_mask=True,
             use_pad_mask=True,
         ).to(device)
@@ -141,14 +141,15 @@ class _LogTower:
 
 
 def load_clip(model_name: str, pretrained: str, device: str = "cpu") -> ClipText:
-    """A pretrained text tower.
+    """Load a pretrained text tower.
 
     Args:
-        model_name: of open_clip, such as ViT-B-32.
-        pretrained: a tag of that model, fetched from its hub, or the path of a local checkpoint file.
+        model_name: model of open_clip, such as ViT-B-32.
+        pretrained: a tag of that model, which is downloaded, or the path of a checkpoint file.
+        device: torch device.
 
     Raises:
-        UserError: no such model or tag, a checkpoint that does not fit, a hub that cannot be reached.
+        UserError: unknown model or tag, a checkpoint of another model, or a failed download.
     """
     models = open_clip.list_models()
     if model_name not in models:
@@ -171,19 +172,22 @@ def load_clip(model_name: str, pretrained: str, device: str = "cpu") -> ClipText
 def train_clip(
     pairs: Sequence[tuple[str, str]], settings: ClipSettings, show_progress: bool = True, device: str = "cpu"
 ) -> ClipText:
-    """Train a small tower, one for both sides, by symmetric InfoNCE (Radford et al. 2021, arXiv 2103.00020).
+    """Train a small tower for queries and titles by symmetric InfoNCE (Radford et al. 2021, arXiv 2103.00020).
 
     Args:
-        pairs: (query, item title) of the training log.
+        pairs: (query, item title) pairs of the training log.
+        settings: of the tower and its training.
+        show_progress: whether to show a progress bar.
+        device: torch device.
 
     Raises:
-        UserError: fewer than two pairs, or pairs that never differ.
+        UserError: fewer than two distinct pairs, queries or titles.
     """
     table = PairTable.from_pairs(pairs)
     if len(table.positive_keys) < 2 or len(table.queries) < 2 or len(table.titles) < 2:
         raise UserError(
-            f"CLIP tower: {len(table.positive_keys)} distinct (query, title) pairs in the training log, two of "
-            "different queries and titles are the least; give it more users or searches, or name pretrained weights"
+            f"CLIP tower: expected at least two (query, title) pairs with different queries and titles in the training "
+            f"log, found {len(table.positive_keys)} distinct pairs; add users or searches, or set clip_pretrained"
         )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed)

@@ -1,4 +1,4 @@
-"""Texts to vectors in batches, each distinct text once; knows no particular encoder."""
+"""Encodes texts in batches, each distinct text once."""
 
 from collections.abc import Callable, Sequence
 
@@ -16,23 +16,33 @@ def encode_distinct(
     show_progress: bool,
     label: str,
 ) -> np.ndarray:
-    """Embed every distinct text once, texts of like length together so that little is padded.
+    """Encode every distinct text once, sorted by length so that batches need little padding.
 
     Args:
-        texts: n texts, repeats allowed.
-        embed: b texts to [b, width].
-        width: of the result, needed where there is no text.
+        texts: n texts, repetitions allowed.
+        embed: b texts -> [b, width].
+        width: of the vectors.
+        batch_size: texts per call of `embed`.
+        show_progress: whether to show a progress bar.
         label: of the progress bar.
 
     Returns:
         [n, width] float32.
+
+    >>> def embed(texts):
+    ...     print("embed", texts)
+    ...     return torch.tensor([[float(len(text))] for text in texts])
+    >>> encode_distinct(["bag", "hat", "shoe", "bag"], embed, 1, 2, False, "").ravel().tolist()
+    embed ['bag', 'hat']
+    embed ['shoe']
+    [3.0, 3.0, 4.0, 3.0]
     """
-    first_at = {text: row for row, text in enumerate(dict.fromkeys(texts))}
-    by_length = sorted(first_at, key=len)
-    vectors = np.empty((len(first_at), width), np.float32)
+    row_of = {text: row for row, text in enumerate(dict.fromkeys(texts))}
+    by_length = sorted(row_of, key=len)
+    vectors = np.empty((len(row_of), width), np.float32)
     starts = range(0, len(by_length), batch_size)
     with torch.inference_mode():
         for start in tqdm(starts, desc=label, unit="batch", disable=not show_progress):
             batch = by_length[start : start + batch_size]
-            vectors[[first_at[text] for text in batch]] = embed(batch).float().cpu().numpy()
-    return vectors[[first_at[text] for text in texts]]
+            vectors[[row_of[text] for text in batch]] = embed(batch).float().cpu().numpy()
+    return vectors[[row_of[text] for text in texts]]

@@ -1,27 +1,32 @@
-"""Nearest neighbours among unit vectors, exact and repeatable; the one home of FAISS.
-
-Knows nothing of what the vectors stand for.
-"""
+"""Exact nearest-neighbour search among unit vectors with deterministic ties, by FAISS."""
 
 import faiss
 import numpy as np
 
-# the same inner product differs by about this much between two BLAS kernels, hence between batch sizes
+# the same inner product differs by about this much between BLAS kernels, which depend on the batch size
 _TOLERANCE = 1e-6
 _SLACK = 8
 _RESCORE_FLOATS = 16_000_000
 
 
 class FlatIndex:
-    """Exhaustive search by inner product, the cosine of unit rows.
+    """Exhaustive search by inner product, which is the cosine for unit vectors.
 
     Args:
-        vectors: [n, d] float32, unit rows; n may be 0.
+        vectors: [n, d] float32 unit rows; n may be 0.
+
+    Raises:
+        ValueError: `vectors` is not two-dimensional.
+
+    >>> index = FlatIndex(np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 0.0]]))
+    >>> scores, ids = index.search(np.array([[1.0, 0.0]]), k=2)
+    >>> scores.tolist(), ids.tolist()
+    ([[1.0, 1.0]], [[0, 2]])
     """
 
     def __init__(self, vectors: np.ndarray) -> None:
         if vectors.ndim != 2:
-            raise ValueError(f"vectors must be [n, d], not {vectors.shape}")
+            raise ValueError(f"vectors: expected the shape [n, d], found {vectors.shape}")
         self._vectors = np.ascontiguousarray(vectors, dtype=np.float32)
         self._index = faiss.IndexFlatIP(max(vectors.shape[1], 1))
         if len(vectors):
@@ -31,11 +36,11 @@ class FlatIndex:
         return len(self._vectors)
 
     def search(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-        """The k best rows for each query, best first, equal scores by ascending id.
+        """The k nearest rows of each query, best first, equal scores by ascending id.
 
         Args:
             queries: [b, d] float32.
-            k: neighbours wanted, >= 0.
+            k: neighbours per query, >= 0.
 
         Returns:
             scores [b, k'] float32 and ids [b, k'] int64, k' = min(k, n).
@@ -47,24 +52,24 @@ class FlatIndex:
         pending = np.arange(len(queries)) if k else np.zeros(0, np.int64)
         width = min(k + _SLACK, len(self))
         while len(pending):
-            rough, found = self._index.search(queries[pending], width)
-            # a tie that reaches the last candidate may go on behind it, and FAISS picks among equals as it likes
-            settled = (rough[:, k - 1] - rough[:, -1] > _TOLERANCE) | (width == len(self))
-            done = pending[settled]
-            scores[done], ids[done] = self._rescore(queries[done], found[settled], k)
-            pending = pending[~settled]
+            rough, candidates = self._index.search(queries[pending], width)
+            # if the k-th and the last candidate tie, further equal rows may follow; FAISS returns any of them
+            complete = (rough[:, k - 1] - rough[:, -1] > _TOLERANCE) | (width == len(self))
+            done = pending[complete]
+            scores[done], ids[done] = self._rescore(queries[done], candidates[complete], k)
+            pending = pending[~complete]
             width = min(2 * width, len(self))
         return scores, ids
 
-    def _rescore(self, queries: np.ndarray, found: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-        """The k best candidates, scored pair by pair, so that equal vectors score the same in every batch."""
-        scores = np.empty((len(found), k), np.float32)
-        ids = np.empty((len(found), k), np.int64)
-        step = max(_RESCORE_FLOATS // max(found.shape[1] * queries.shape[1], 1), 1)
-        for start in range(0, len(found), step):
+    def _rescore(self, queries: np.ndarray, candidates: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """The k best candidates, scored pair by pair, so that equal vectors have equal scores in every batch."""
+        scores = np.empty((len(candidates), k), np.float32)
+        ids = np.empty((len(candidates), k), np.int64)
+        step = max(_RESCORE_FLOATS // max(candidates.shape[1] * queries.shape[1], 1), 1)
+        for start in range(0, len(candidates), step):
             part = slice(start, start + step)
-            exact = np.einsum("bd,bkd->bk", queries[part], self._vectors[found[part]])
-            order = np.lexsort((found[part], -exact))[:, :k]
+            exact = np.einsum("bd,bkd->bk", queries[part], self._vectors[candidates[part]])
+            order = np.lexsort((candidates[part], -exact))[:, :k]
             scores[part] = np.take_along_axis(exact, order, axis=1)
-            ids[part] = np.take_along_axis(found[part], order, axis=1)
+            ids[part] = np.take_along_axis(candidates[part], order, axis=1)
         return scores, ids

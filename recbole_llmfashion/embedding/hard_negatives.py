@@ -1,7 +1,6 @@
-"""Hard negatives for the title model, from the whole catalogue and within a batch; knows no network.
+"""Hard negatives for the title model, from the whole catalogue and from the batch.
 
-The nearest wrong text is the one that a triplet can still learn from (Schroff et al. 2015, arXiv 1503.03832); which
-combinations are wrong is the pair table's to say.
+A hard negative is the nearest text that is not a positive (Schroff et al. 2015, arXiv 1503.03832).
 """
 
 import numpy as np
@@ -11,20 +10,20 @@ from torch import Tensor
 from recbole_llmfashion.embedding.flat_index import FlatIndex
 from recbole_llmfashion.embedding.query_title_pairs import PairTable
 
-# neighbours asked for beyond the wanted negatives, to make up for the positives among them
+# additional neighbours that are searched, because some of them are positives
 _MOST_POSITIVES = 64
 
 
 class NegativeMiner:
-    """For every query the closest wrong titles, for every title the closest wrong queries.
+    """Mines the nearest wrong titles of every query and the nearest wrong queries of every title.
 
-    Empty until `refresh`. Afterwards each call draws one of the few kept, which spares the training the one
-    near-duplicate that nothing tells apart from the positive.
+    There are no negatives before the first `refresh`. Each call draws one of the `keep` nearest, because the very
+    nearest may be a near-duplicate of the positive.
 
     Args:
         table: the pairs.
-        keep: negatives kept a text, >= 1.
-        seed: of the draws.
+        keep: negatives per text, >= 1.
+        seed: random seed for the draws.
     """
 
     def __init__(self, table: PairTable, keep: int, seed: int) -> None:
@@ -35,29 +34,29 @@ class NegativeMiner:
         self._queries_of_title: np.ndarray | None = None
 
     def refresh(self, queries: np.ndarray, titles: np.ndarray) -> None:
-        """Search anew.
+        """Search the negatives with the current vectors.
 
         Args:
             queries: [queries, d] float32 unit rows, in the table's order.
             titles: [titles, d] float32 unit rows, in the table's order.
         """
         positives = self._table.positives_per_query()
-        found = self._search(titles, queries, positives)
-        wrong = ~self._table.is_positive(np.arange(len(queries))[:, None], found)
-        self._titles_of_query = _first_true(found, wrong, self._keep)
+        neighbours = self._search(titles, queries, positives)
+        wrong = ~self._table.is_positive(np.arange(len(queries))[:, None], neighbours)
+        self._titles_of_query = _first_true(neighbours, wrong, self._keep)
         positives = self._table.positives_per_title()
         paired = np.flatnonzero(positives)
-        found = self._search(queries, titles[paired], positives[paired])
-        wrong = ~self._table.is_positive(found, paired[:, None])
+        neighbours = self._search(queries, titles[paired], positives[paired])
+        wrong = ~self._table.is_positive(neighbours, paired[:, None])
         self._queries_of_title = np.full((len(titles), self._keep), -1, np.int64)
-        self._queries_of_title[paired] = _first_true(found, wrong, self._keep)
+        self._queries_of_title[paired] = _first_true(neighbours, wrong, self._keep)
 
     def hard_titles(self, query_ids: np.ndarray) -> np.ndarray:
-        """At most one wrong title for each query: [<= b] int64."""
+        """Distinct wrong titles, at most one per query: [<= b] int64."""
         return self._draw(self._titles_of_query, query_ids)
 
     def hard_queries(self, title_ids: np.ndarray) -> np.ndarray:
-        """At most one wrong query for each title that has a pair: [<= b] int64."""
+        """Distinct wrong queries, at most one per title that has a pair: [<= b] int64."""
         return self._draw(self._queries_of_title, title_ids)
 
     def _search(self, among: np.ndarray, anchors: np.ndarray, positives: np.ndarray) -> np.ndarray:
@@ -72,22 +71,26 @@ class NegativeMiner:
 
 
 def _first_true(values: np.ndarray, mask: np.ndarray, keep: int) -> np.ndarray:
-    """[n, keep]: the first `keep` values of each row where the mask holds, -1 behind them."""
+    """[n, keep] first `keep` values of each row where the mask is True, padded with -1."""
     order = np.argsort(~mask, axis=1, kind="stable")[:, :keep]
     chosen = np.where(np.take_along_axis(mask, order, axis=1), np.take_along_axis(values, order, axis=1), -1)
     return np.pad(chosen, ((0, 0), (0, keep - chosen.shape[1])), constant_values=-1)
 
 
 def hardest(anchors: Tensor, candidates: Tensor, allowed: np.ndarray) -> Tensor:
-    """The allowed candidate closest to each anchor.
+    """The allowed candidate nearest to each anchor.
 
     Args:
         anchors: [b, d] unit rows.
         candidates: [c, d] unit rows.
-        allowed: [b, c] bool; a row without any gets some candidate, which the caller must drop.
+        allowed: [b, c] bool; the result of a row without True is arbitrary.
 
     Returns:
         [b, d] float, with the candidates' gradients.
+
+    >>> candidates = torch.tensor([[1.0, 0.0], [0.6, 0.8], [0.0, 1.0]])
+    >>> hardest(candidates[:1], candidates, np.array([[False, True, True]])).tolist()
+    [[0.6000000238418579, 0.800000011920929]]
     """
     with torch.no_grad():
         scores = (anchors @ candidates.T).masked_fill(torch.from_numpy(~allowed).to(anchors.device), -torch.inf)

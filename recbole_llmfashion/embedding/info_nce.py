@@ -1,4 +1,4 @@
-"""Contrastive training of a text tower on (query, title) pairs; knows no particular tower."""
+"""Contrastive training of a text encoder on (query, title) pairs by symmetric InfoNCE."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -14,18 +14,22 @@ _MOST_LOGIT_SCALE = math.log(100.0)
 
 
 def info_nce(queries: Tensor, titles: Tensor, positive: Tensor, scale: Tensor) -> Tensor:
-    """Symmetric InfoNCE whose batch may hold a text twice.
+    """Symmetric InfoNCE loss for batches in which other rows may be positives too.
 
     loss = (mean_i -log softmax_j(scale * s(q_i, t_j))[i] + mean_i -log softmax_j(scale * s(q_j, t_i))[i]) / 2,
-    where j runs over i itself and over the rows that are no positive of i.
+    where j runs over i itself and the rows that are not positives of i.
 
     Args:
-        queries, titles: [B, d] unit rows, row i of both is a pair.
-        positive: [B, B] bool, whether query i and title j are a pair anywhere in the log.
+        queries, titles: [B, d] unit rows; row i of both is a pair.
+        positive: [B, B] bool, whether query i and title j are a pair in the log.
         scale: scalar, the inverse temperature.
 
     Returns:
         scalar float.
+
+    >>> unit = torch.eye(2)
+    >>> round(info_nce(unit, unit, torch.eye(2, dtype=torch.bool), torch.tensor(1.0)).item(), 4)
+    0.3133
     """
     own = torch.eye(len(queries), dtype=torch.bool, device=queries.device)
     logits = (scale * queries @ titles.T).masked_fill(positive & ~own, -torch.inf)
@@ -47,11 +51,13 @@ def fit_contrastive(
     """Train a network in place by symmetric InfoNCE (Radford et al. 2021, arXiv 2103.00020).
 
     Args:
-        network: whose parameters move.
-        embed: b texts to [b, d] vectors of any length, through the network.
+        network: the parameters to train.
+        embed: b texts -> [b, d] vectors, computed by the network; they need not be unit vectors.
         table: the pairs.
-        temperature: at the start; learned, and never below 0.01, as in the source.
-        seed: of the batches.
+        epochs, batch_size, learning_rate: of AdamW.
+        temperature: initial value; it is learned and at least 0.01, as in CLIP.
+        seed: random seed for the batch order.
+        show_progress: whether to show a progress bar.
     """
     generator = torch.Generator().manual_seed(seed)
     device = next(network.parameters()).device

@@ -1,7 +1,4 @@
-"""The title model: one LSTM that puts queries and titles on one unit sphere, trained by triplets.
-
-Knows nothing of items, users or sequences: its world is (query, title) pairs and the titles of a catalogue.
-"""
+"""The title model: an LSTM that encodes queries and titles into unit vectors, trained with a triplet loss."""
 
 import json
 from collections.abc import Sequence
@@ -24,16 +21,20 @@ from recbole_llmfashion.errors import UserError
 
 
 def triplet_loss(query: Tensor, title: Tensor, hard_title: Tensor, hard_query: Tensor, margin: float) -> Tensor:
-    """Two hard negatives per purchase (docs/method.md, stage 3).
+    """Triplet loss with a hard title and a hard query per pair (docs/method.md, stage 3).
 
     loss = mean(relu(margin - s(q, t) + s(q, t-)) + relu(margin - s(q, t) + s(q-, t))), s = cosine
 
     Args:
-        query, title, hard_title, hard_query: unit vectors, [B, d] float.
-        margin: in cosine units, > 0.
+        query, title, hard_title, hard_query: [B, d] float unit rows.
+        margin: in units of cosine, > 0.
 
     Returns:
         scalar float.
+
+    >>> query, title = torch.tensor([[1.0, 0.0]]), torch.tensor([[0.6, 0.8]])
+    >>> round(triplet_loss(query, title, torch.tensor([[0.8, 0.6]]), torch.tensor([[0.0, 1.0]]), 0.2).item(), 4)
+    0.8
     """
     positive = (query * title).sum(dim=1)
     wrong_title = (query * hard_title).sum(dim=1)
@@ -42,14 +43,17 @@ def triplet_loss(query: Tensor, title: Tensor, hard_title: Tensor, hard_query: T
 
 
 def derive_pairs(texts_with_attributes: Sequence[tuple[str, str]], seed: int) -> list[tuple[str, str]]:
-    """Pairs for a log without queries: (a random half of a title's own words and attributes, that title).
+    """Make (query, title) pairs for a log without queries: a query is a random half of an item's distinct words.
 
     Args:
-        texts_with_attributes: (title, its attribute values in one line), catalogue text alone.
-        seed: of the halves.
+        texts_with_attributes: (title, attribute values separated by spaces) of each item.
+        seed: random seed for the halves.
 
     Returns:
-        one pair a title, the half in the order of the text, its words distinct, rounded up.
+        one pair per item; the words of the query are in the order of the text, their number is rounded up.
+
+    >>> derive_pairs([("Red Boots", "Vela red 8")], seed=0)
+    [('red vela', 'Red Boots')]
     """
     generator = np.random.default_rng(seed)
     pairs = []
@@ -61,7 +65,7 @@ def derive_pairs(texts_with_attributes: Sequence[tuple[str, str]], seed: int) ->
 
 
 class _TextLstm(nn.Module):
-    """Piece ids [b, L] to unit vectors [b, hidden]: the mean of the LSTM's outputs over the pieces."""
+    """Word-piece ids [b, L] -> unit vectors [b, hidden]: the normalized mean of the LSTM's outputs."""
 
     def __init__(self, vocabulary: int, width: int, hidden: int) -> None:
         super().__init__()
@@ -69,19 +73,19 @@ class _TextLstm(nn.Module):
         self.lstm = nn.LSTM(width, hidden, batch_first=True)
 
     def forward(self, ids: Tensor) -> Tensor:
-        # padding stands at the end and the LSTM reads forward, so the outputs at real pieces never see it
+        # padding is at the end and the LSTM reads forward, so the outputs at real pieces do not depend on it
         outputs, _ = self.lstm(self.pieces(ids))
         real = (ids != PAD_ID).unsqueeze(2)
         return normalize((outputs * real).sum(dim=1) / real.sum(dim=1), dim=1)
 
 
 class TitleModel:
-    """A trained encoder for queries and titles alike.
+    """An encoder for queries and titles.
 
     Args:
-        settings: those it was built with.
+        settings: of the model.
         tokenizer: its word pieces.
-        device: where it computes.
+        device: torch device.
     """
 
     def __init__(self, settings: TitleSettings, tokenizer: TextTokenizer, device: str = "cpu") -> None:
@@ -91,11 +95,11 @@ class TitleModel:
         self.network = _TextLstm(tokenizer.size, settings.width, settings.hidden).to(device)
 
     def embed(self, texts: Sequence[str]) -> Tensor:
-        """b >= 1 texts to [b, d] unit rows, on the model's device and with gradients."""
+        """b >= 1 texts -> [b, d] unit rows on the model's device, with gradients."""
         return self.network(self._tokenizer.encode(texts, self._settings.max_length).to(self._device))
 
     def encode(self, texts: Sequence[str], batch_size: int = 512, show_progress: bool = False) -> np.ndarray:
-        """Texts to [n, d] float32 unit rows; upper and lower case and runs of white space make no difference."""
+        """n texts -> [n, d] float32 unit rows; case and the amount of white space do not matter."""
         width = self._settings.hidden
         return encode_distinct(texts, self.embed, width, batch_size, show_progress, "title embeddings")
 
@@ -108,7 +112,7 @@ class TitleModel:
 
     @classmethod
     def load(cls, folder: Path, device: str = "cpu") -> "TitleModel":
-        """Read what `save` wrote."""
+        """Load a model written by `save`."""
         settings = TitleSettings(**json.loads((folder / "settings.json").read_text(encoding="utf-8")))
         model = cls(settings, TextTokenizer.load(folder / "pieces.json"), device)
         model.network.load_state_dict(load_file(folder / "weights.safetensors", device=device))
@@ -124,16 +128,19 @@ def train_title_model(
 ) -> TitleModel:
     """Train on (query, title) pairs with hard negatives from the batch and from the whole catalogue.
 
-    The hard title of (q, t) is the title closest to q that is not paired with q, the hard query the query closest to t
-    that is not paired with t. The batch is searched at every step; from the second epoch on also the catalogue, with
-    the embeddings of the epoch's start. The closer of the two counts.
+    The hard title of (q, t) is the title nearest to q that is not paired with q, the hard query the query nearest to t
+    that is not paired with t. Each step searches the batch and, from the second epoch on, one title and query mined
+    from the catalogue with the embeddings of the epoch's start; the nearest is used.
 
     Args:
-        pairs: (query, title) of the training log, or `derive_pairs`.
-        catalogue: all titles, repeats allowed.
+        pairs: (query, title) pairs of the training log, or those of `derive_pairs`.
+        catalogue: all titles, repetitions allowed.
+        settings: of the model and its training.
+        show_progress: whether to show a progress bar.
+        device: torch device.
 
     Raises:
-        UserError: no pair has both a title and a query to be told apart from.
+        UserError: no pair has both a negative title and a negative query.
     """
     table = PairTable.from_pairs(pairs, catalogue)
     _require_negatives(table)
@@ -163,21 +170,21 @@ def train_title_model(
 def _step_loss(
     model: TitleModel, table: PairTable, miner: NegativeMiner, rows: np.ndarray, margin: float
 ) -> Tensor | None:
-    """The batch's triplet loss; None where no pair of the batch has both negatives."""
+    """The batch's triplet loss; None if no pair of the batch has both negatives."""
     query_ids, title_ids = table.query_ids[rows], table.title_ids[rows]
-    # candidates: the batch's own texts first, so that the first len(rows) vectors are the pairs' own
+    # the texts of the batch come first, so that the first len(rows) vectors are those of the pairs
     all_queries = np.r_[query_ids, miner.hard_queries(title_ids)]
     all_titles = np.r_[title_ids, miner.hard_titles(query_ids)]
     queries = model.embed([table.queries[i] for i in all_queries])
     titles = model.embed([table.titles[i] for i in all_titles])
     query, title = queries[: len(rows)], titles[: len(rows)]
-    free_titles = ~table.is_positive(query_ids[:, None], all_titles[None, :])
-    free_queries = ~table.is_positive(all_queries[None, :], title_ids[:, None])
-    usable = torch.from_numpy(free_titles.any(axis=1) & free_queries.any(axis=1)).to(query.device)
+    negative_titles = ~table.is_positive(query_ids[:, None], all_titles[None, :])
+    negative_queries = ~table.is_positive(all_queries[None, :], title_ids[:, None])
+    usable = torch.from_numpy(negative_titles.any(axis=1) & negative_queries.any(axis=1)).to(query.device)
     if not usable.any():
         return None
-    hard_title = hardest(query, titles, free_titles)
-    hard_query = hardest(title, queries, free_queries)
+    hard_title = hardest(query, titles, negative_titles)
+    hard_query = hardest(title, queries, negative_queries)
     return triplet_loss(query[usable], title[usable], hard_title[usable], hard_query[usable], margin)
 
 
@@ -186,6 +193,6 @@ def _require_negatives(table: PairTable) -> None:
     other_queries = table.positives_per_title()[table.title_ids] < len(table.queries)
     if not (other_titles & other_queries).any():
         raise UserError(
-            f"title model: {len(table)} training pairs with {len(table.queries)} distinct queries and "
-            f"{len(table.titles)} distinct titles leave nothing to contrast; give it more users or searches"
+            f"title model: expected pairs that differ in query and title, found {len(table)} pairs of "
+            f"{len(table.queries)} queries and {len(table.titles)} titles without negatives; add users or searches"
         )

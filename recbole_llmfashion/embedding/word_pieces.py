@@ -1,7 +1,6 @@
-"""A small word-piece vocabulary for both text towers: text to padded ids.
+"""A small BPE tokenizer for the title model and the CLIP tower: texts -> padded ids.
 
-Knows nothing of the towers, of queries and items, or of RecBole. Byte-pair merges are learned inside words, whose
-beginning is marked, so that a word with a typo still shares pieces with the right one.
+Merges are learned within words, whose beginning is marked, so a misspelled word shares pieces with the correct one.
 """
 
 from collections import Counter
@@ -18,16 +17,19 @@ PAD_ID, UNKNOWN_ID = 0, 1
 
 
 class TextTokenizer:
-    """Lower-cased, NFKC-normalized BPE; id 0 pads, id 1 is the unknown piece.
+    """Lower-cased, NFKC-normalized BPE; id 0 is padding, id 1 the unknown piece.
 
     Args:
         tokenizer: a trained tokenizer whose ids 0 and 1 are `PAD` and `UNKNOWN`.
+
+    Raises:
+        ValueError: the tokenizer has other ids for them.
     """
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         if (tokenizer.token_to_id(PAD), tokenizer.token_to_id(UNKNOWN)) != (PAD_ID, UNKNOWN_ID):
             raise ValueError(f"{PAD} and {UNKNOWN} must have the ids {PAD_ID} and {UNKNOWN_ID}")
-        # a text that says "[pad]" means six characters, not padding
+        # a text "[pad]" is ordinary text, not padding
         tokenizer.encode_special_tokens = True
         self._tokenizer = tokenizer
 
@@ -36,11 +38,11 @@ class TextTokenizer:
         """Learn the pieces of a corpus; the order of its texts does not matter.
 
         Args:
-            texts: any texts, repeats count.
-            vocab_size: most pieces to keep, the two special ones included; fewer where the corpus has fewer.
+            texts: the corpus; repetitions count.
+            vocab_size: largest number of pieces, the two special ones included.
         """
         corpus = sorted(texts)
-        # BPE, not WordPiece: the trainer of the latter numbers its pieces in the order of a randomly seeded hash map
+        # not WordPiece: its trainer numbers pieces in the order of a randomly seeded hash map
         tokenizer = Tokenizer(models.BPE(unk_token=UNKNOWN, fuse_unk=True))
         tokenizer.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Lowercase()])
         tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
@@ -59,10 +61,10 @@ class TextTokenizer:
         return cls(tokenizer)
 
     def encode(self, texts: Sequence[str], max_length: int) -> Tensor:
-        """Piece ids, cut after `max_length` and padded with 0 to the longest text of the call.
+        """Piece ids, truncated to `max_length` and padded with 0 to the longest text.
 
         Returns:
-            [n, longest] int64; a text without any piece is one unknown piece.
+            [n, longest] int64; an empty text is one unknown piece.
         """
         rows = [e.ids[:max_length] or [UNKNOWN_ID] for e in self._tokenizer.encode_batch_fast(list(texts))]
         lengths = np.array([len(row) for row in rows], dtype=np.int64)
@@ -77,20 +79,20 @@ class TextTokenizer:
         return self._tokenizer.get_vocab_size()
 
     def save(self, path: Path) -> None:
-        """Write one JSON file."""
+        """Write the tokenizer as one JSON file."""
         path.write_text(self._tokenizer.to_str(), encoding="utf-8")
 
     @classmethod
     def load(cls, path: Path) -> "TextTokenizer":
-        """Read what `save` wrote."""
+        """Load a tokenizer written by `save`."""
         return cls(Tokenizer.from_str(path.read_text(encoding="utf-8")))
 
 
 def _alphabet(tokenizer: Tokenizer, corpus: list[str], most: int) -> list[str]:
-    """The `most` frequent characters after normalization, equal counts by code point.
+    """The `most` most frequent characters after normalization, equal counts by code point.
 
-    The trainer's own limit breaks equal counts at random, and without a limit a catalogue of many scripts would fill
-    the vocabulary with single characters.
+    The trainer's own limit breaks ties at random. Without a limit a catalogue in many scripts would fill the vocabulary
+    with single characters.
     """
     counts: Counter[str] = Counter()
     for text in corpus:

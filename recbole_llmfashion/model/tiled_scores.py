@@ -49,7 +49,7 @@ class DotTable:
                 scores += self.bias[here]
             yield start, scores if self.temperature == 1.0 else scores.div_(self.temperature)
 
-    def of(self, queries: Tensor, items: Tensor) -> Tensor:
+    def score(self, queries: Tensor, items: Tensor) -> Tensor:
         """See Table."""
         scores = (self._rows(items) * queries[:, None]).sum(dim=2)
         if self.bias is not None:

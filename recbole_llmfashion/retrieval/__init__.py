@@ -1,1 +1,1 @@
-"""(ID, title) to ranked items."""
+"""Stage 3 of the paper: ranks the catalogue for a generated item id and title."""

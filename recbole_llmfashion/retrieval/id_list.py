@@ -1,4 +1,4 @@
-"""Lists from CORE's embedding table: for a generated item, and for a session; knows no titles, no training."""
+"""Rankings by CORE's item embeddings: for a generated item, and for the items of a session."""
 
 import numpy as np
 import torch
@@ -9,74 +9,81 @@ from recbole_llmfashion.retrieval.item_order import ConstantOrder, HeadThenRest,
 
 
 class IdList:
-    """Ranks the catalogue by cosine between rows of an item embedding table (docs/method.md, stage 3).
+    """Ranks the catalogue by cosine similarity to the embedding of an item (docs/method.md, stage 3).
 
-    CORE's own full ranking normalizes its rows, so its similarity is the cosine.
+    CORE normalizes its embeddings before ranking, so its similarity is the cosine.
 
     Args:
-        table: [N, d] float, CORE's rows by item position, without the pad row, which CORE trains as a negative.
-        tie: [N] int64, see `data.fixed_order.tie_rank`.
-        near: see CosineTable.
+        table: [N, d] float, CORE's embeddings by item position, without the pad row, which CORE trains as a negative.
+        tie: [N] int64, see `data.tie_breaking.tie_rank`.
+        near: see `CosineTable`.
+
+    >>> id_list = IdList(np.array([[1.0, 0.0], [0.0, 2.0], [3.0, 4.0]]), tie=np.array([0, 1, 2]))
+    >>> id_list(torch.tensor([1, 0])).top(3).tolist()
+    [[1, 2, 0], [0, 2, 1]]
     """
 
     def __init__(self, table: np.ndarray, tie: np.ndarray, near: Near | None = None) -> None:
         self._table = CosineTable(table, tie, near)
 
     def sessions(self) -> "SessionList":
-        """The list for sessions by the same table."""
+        """The ranking for sessions by the same embeddings."""
         return SessionList(self._table)
 
     def __call__(self, items: Tensor) -> ItemOrder:
-        """[B, N] for each item itself first, then the closest, equal cosines by tie rank.
+        """[B, N] each item itself first, then the others by descending cosine, equal cosines by tie rank.
 
         Args:
-            items: [B] int64 positions; a row of -1 (no ID) gets some order, which the caller must mask.
+            items: [B] int64 positions; the order of a row with -1 (no item) is arbitrary.
         """
-        known = items.clamp(min=0)
-        # a duplicate of the item's row, or rounding, must not put another item before the one that was generated
-        return self._table.ranked(self._table.vectors(known), first=known)
+        valid = items.clamp(min=0)
+        # an item with an equal embedding, or rounding, must not come before the generated item
+        return self._table.rank(self._table.vectors(valid), first=valid)
 
 
 class SessionList:
-    """Ranks the catalogue for what a customer did: cosine with the mean of the items' unit rows.
+    """Ranks the catalogue by cosine similarity to the mean of the unit embeddings of a session's items.
 
-    CORE represents a session as a weighted mean of its items' rows; this is that mean with equal weights (the paper of
-    CORE calls it CORE-ave, arXiv 2204.11067), and needs no weights beside the table.
+    CORE represents a session by a weighted mean of its items' embeddings; this is the mean with equal weights, CORE-ave
+    (arXiv 2204.11067), which has no parameters beside the embeddings.
 
     Args:
-        table: of the items' rows.
+        table: the items' embeddings.
     """
 
     def __init__(self, table: CosineTable) -> None:
         self._table = table
 
     def __call__(self, items: Tensor) -> ItemOrder:
-        """[B, N] for each session the closest items first, equal cosines by tie rank.
+        """[B, N] items by descending cosine, equal cosines by tie rank.
 
         Args:
-            items: [B, S] int64 positions, -1 for none; a row without any gets some order, which the caller must mask.
+            items: [B, S] int64 positions, -1 for none; the order of a row without items is arbitrary.
         """
-        known = (items >= 0)[:, :, None]
+        valid = (items >= 0)[:, :, None]
         rows = self._table.vectors(items.clamp(min=0).flatten()).reshape(*items.shape, self._table.width)
-        return self._table.ranked((rows * known).sum(dim=1))
+        return self._table.rank((rows * valid).sum(dim=1))
 
 
 class IdentityList:
-    """Ranks the catalogue for a generated item of which nothing but its ID is known (docs/method.md, zero-shot).
+    """Ranks a generated item first, for catalogues without item embeddings (docs/method.md, zero-shot).
 
-    Its first position is all it has to say, so mixup takes m = 1 from it.
+    Only the first item of the ranking is meaningful, so mixup uses m = 1.
 
     Args:
-        tie: [N] int64, see `data.fixed_order.tie_rank`.
+        tie: [N] int64, see `data.tie_breaking.tie_rank`.
+
+    >>> IdentityList(np.array([2, 0, 1]))(torch.tensor([2])).top(3).tolist()
+    [[2, 1, 0]]
     """
 
     def __init__(self, tie: np.ndarray) -> None:
         self._order = ConstantOrder(torch.argsort(torch.from_numpy(np.asarray(tie, np.int64))))
 
     def __call__(self, items: Tensor) -> ItemOrder:
-        """[B, N] for each item itself first, then every other item by tie rank.
+        """[B, N] each item itself first, then all others by tie rank.
 
         Args:
-            items: [B] int64 positions; a row of -1 (no ID) gets some order, which the caller must mask.
+            items: [B] int64 positions; the order of a row with -1 (no item) is arbitrary.
         """
         return HeadThenRest(items.clamp(min=0)[:, None], self._order.repeat(len(items)))

@@ -1,11 +1,11 @@
-"""A whole order of the catalogue in each of B rows, of which nobody has to sort more than a head.
+"""Orders of the whole catalogue for a batch of rows, of which only the head is sorted.
 
-    HeadThenRest: some items first, the rest as another order has them
+    ConstantOrder: the same order in every row
+    HeadThenRest: some items first, the others in another order
     PerRowOrder: rows of several orders
-    ConstantOrder: one for all
 
-An item's place follows from the few that stand before it in a head, and from a count of what an order has before it
-behind the head. This module knows no scores (scored.py) and no models.
+The rank of an item is counted: the items before it in the head, and the items that another order has before it. Orders
+by score are in scored_order.py.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from torch import Tensor
 
 
 class ItemOrder(Protocol):
-    """B rows, each with every item position once."""
+    """An order of N items in each of B rows."""
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -27,20 +27,31 @@ class ItemOrder(Protocol):
         """[B, min(k, N)] int64 positions, best first."""
 
     def positions(self, items: Tensor) -> Tensor:
-        """[B, T] int64 of items [B, T] in 0..N-1: numbers by which a row's items sort, best first."""
+        """[B, T] int64 sort keys of items [B, T] in 0..N-1: of two items of a row the better has the lower key."""
 
     def count_before(self, target: Tensor, but: Tensor) -> Tensor:
-        """[B] how many items stand before target [B], without those of `but` [B, X] (-1 for none, none twice)."""
+        """Number of items before the target.
+
+        Args:
+            target: [B] int64 positions.
+            but: [B, X] int64 positions of items that do not count, distinct, -1 for none.
+
+        Returns:
+            [B] int64.
+        """
 
     def rows(self, chosen: Tensor) -> "ItemOrder":
-        """The rows that a mask [B] chooses."""
+        """The rows selected by a mask [B] bool."""
 
 
 class ConstantOrder:
-    """One order, the same in every row.
+    """The same order in every row.
 
     Args:
-        order: [N] int64, best first.
+        order: [N] int64 item positions, best first.
+
+    >>> ConstantOrder(torch.tensor([2, 0, 1])).repeat(2).top(2).tolist()
+    [[2, 0], [2, 0]]
     """
 
     def __init__(self, order: Tensor) -> None:
@@ -48,10 +59,10 @@ class ConstantOrder:
         self._place = torch.empty_like(order).scatter_(0, order, torch.arange(len(order)))
 
     def repeat(self, count: int) -> "ConstantOrder":
-        """The same in so many rows."""
-        more = copy(self)
-        more._count = count
-        return more
+        """The same order with `count` rows."""
+        repeated = copy(self)
+        repeated._count = count
+        return repeated
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -78,11 +89,15 @@ class ConstantOrder:
 
 
 class HeadThenRest:
-    """Some items first, in the order given, all others behind them as `rest` has them.
+    """Some items first, all others behind them in another order.
 
     Args:
-        first: [B, F] int64, -1 for none; of an item that stands there twice the first place counts.
-        rest: of the same rows.
+        first: [B, F] int64 item positions, best first, -1 for none; repetitions of an item are ignored.
+        rest: the order of the others, B rows.
+
+    >>> rest = ConstantOrder(torch.tensor([0, 1, 2, 3]))
+    >>> HeadThenRest(torch.tensor([[3, -1, 1]]), rest).top(4).tolist()
+    [[3, 1, 0, 2]]
     """
 
     def __init__(self, first: Tensor, rest: ItemOrder) -> None:
@@ -111,12 +126,12 @@ class HeadThenRest:
         place = positions_in(self._first, target[:, None])
         counted = (self._first >= 0) & (positions_in(but, self._first) < 0)
         before = counted & ((place < 0) | (torch.arange(self._first.shape[1]) < place))
-        found = before.sum(dim=1)
-        behind = place[:, 0] < 0
-        if behind.any():
-            passed = drop_duplicates(torch.cat([self._first, but], dim=1)[behind])
-            found[behind] += self._rest.rows(behind).count_before(target[behind], passed)
-        return found
+        count = before.sum(dim=1)
+        in_rest = place[:, 0] < 0
+        if in_rest.any():
+            counted_already = drop_duplicates(torch.cat([self._first, but], dim=1)[in_rest])
+            count[in_rest] += self._rest.rows(in_rest).count_before(target[in_rest], counted_already)
+        return count
 
     def rows(self, chosen: Tensor) -> "HeadThenRest":
         """See ItemOrder."""
@@ -127,7 +142,7 @@ class PerRowOrder:
     """Rows of several orders.
 
     Args:
-        parts: (mask [B], an order of the rows that it chooses); every row is chosen once.
+        parts: (mask [B] bool, order of the rows that the mask selects); every row is selected once.
     """
 
     def __init__(self, parts: Sequence[tuple[Tensor, ItemOrder]]) -> None:
@@ -141,24 +156,24 @@ class PerRowOrder:
 
     def top(self, k: int) -> Tensor:
         """See ItemOrder."""
-        found = torch.empty(self.shape[0], min(k, self.shape[1]), dtype=torch.int64)
+        head = torch.empty(self.shape[0], min(k, self.shape[1]), dtype=torch.int64)
         for mask, order in self._parts:
-            found[mask] = order.top(k)
-        return found
+            head[mask] = order.top(k)
+        return head
 
     def positions(self, items: Tensor) -> Tensor:
         """See ItemOrder."""
-        found = torch.empty_like(items)
+        keys = torch.empty_like(items)
         for mask, order in self._parts:
-            found[mask] = order.positions(items[mask])
-        return found
+            keys[mask] = order.positions(items[mask])
+        return keys
 
     def count_before(self, target: Tensor, but: Tensor) -> Tensor:
         """See ItemOrder."""
-        found = torch.empty_like(target)
+        count = torch.empty_like(target)
         for mask, order in self._parts:
-            found[mask] = order.count_before(target[mask], but[mask])
-        return found
+            count[mask] = order.count_before(target[mask], but[mask])
+        return count
 
     def rows(self, chosen: Tensor) -> "PerRowOrder":
         """See ItemOrder."""
@@ -166,33 +181,59 @@ class PerRowOrder:
 
 
 def drop_duplicates(items: Tensor) -> Tensor:
-    """[B, M] without repetition: the first place of each item counts, -1 is nothing; gaps go to the end as -1."""
+    """Keep the first occurrence of each item in each row and move gaps to the end.
+
+    Args:
+        items: [B, M] int64, -1 for none.
+
+    Returns:
+        [B, M] int64.
+
+    >>> drop_duplicates(torch.tensor([[3, -1, 3, 0]])).tolist()
+    [[3, 0, -1, -1]]
+    """
     if not items.shape[1]:
         return items
     sorted_items, index = items.sort(dim=1, stable=True)
-    again = torch.zeros_like(items, dtype=torch.bool)
-    again[:, 1:] = sorted_items[:, 1:] == sorted_items[:, :-1]
-    gone = torch.empty_like(again).scatter_(1, index, again | (sorted_items < 0))
-    keep_first = gone.int().argsort(dim=1, stable=True)
-    return torch.where(gone, -1, items).gather(1, keep_first)
+    repeated = torch.zeros_like(items, dtype=torch.bool)
+    repeated[:, 1:] = sorted_items[:, 1:] == sorted_items[:, :-1]
+    dropped = torch.empty_like(repeated).scatter_(1, index, repeated | (sorted_items < 0))
+    keep_first = dropped.int().argsort(dim=1, stable=True)
+    return torch.where(dropped, -1, items).gather(1, keep_first)
 
 
 def positions_in(among: Tensor, items: Tensor) -> Tensor:
-    """[B, T] where items [B, T] stand in `among` [B, F], no item twice there; -1 for an item that does not."""
+    """Column of each item in the same row of `among`.
+
+    Args:
+        among: [B, F] int64, distinct items, -1 for none.
+        items: [B, T] int64.
+
+    Returns:
+        [B, T] int64, -1 for an item that is not in the row.
+
+    >>> positions_in(torch.tensor([[4, 2, -1]]), torch.tensor([[2, 3, 4]])).tolist()
+    [[1, -1, 0]]
+    """
     if not among.shape[1]:
         return torch.full_like(items, -1)
     ordered, index = among.sort(dim=1)
-    at = torch.searchsorted(ordered, items.contiguous()).clamp(max=among.shape[1] - 1)
-    found = (ordered.gather(1, at) == items) & (items >= 0)
-    return torch.where(found, index.gather(1, at), -1)
+    column = torch.searchsorted(ordered, items.contiguous()).clamp(max=among.shape[1] - 1)
+    is_equal = (ordered.gather(1, column) == items) & (items >= 0)
+    return torch.where(is_equal, index.gather(1, column), -1)
 
 
 def rank_among(order: ItemOrder, target: Tensor, left_out: Tensor, tie: Tensor) -> Tensor:
-    """[B] the rank, from 1, of target [B] in an order whose `left_out` items come last of all, by tie rank.
+    """Rank of the target, from 1, in an order whose `left_out` items come last of all, by tie rank.
 
     Args:
-        left_out: [B, X] int64, -1 for none, no item twice.
-        tie: [N] int64, see `tie_rank`.
+        order: [B, N].
+        target: [B] int64.
+        left_out: [B, X] int64, distinct items, -1 for none.
+        tie: [N] int64, see `data.tie_breaking.tie_rank`.
+
+    Returns:
+        [B] int64.
     """
     out = (left_out == target[:, None]).any(dim=1)
     ranks = order.count_before(target, left_out) + 1
@@ -202,10 +243,10 @@ def rank_among(order: ItemOrder, target: Tensor, left_out: Tensor, tie: Tensor) 
 
 
 def top_without(order: ItemOrder, k: int, left_out: Tensor, tie: Tensor) -> Tensor:
-    """[B, k] the head of the same order; arguments as in `rank_among`."""
+    """[B, k] first items of the order of `rank_among`; arguments as there."""
     if not left_out.shape[1]:
         return order.top(k)
-    found = order.top(k + left_out.shape[1])
-    found = torch.where(positions_in(left_out, found) >= 0, -1, found)
+    head = order.top(k + left_out.shape[1])
+    head = torch.where(positions_in(left_out, head) >= 0, -1, head)
     last = torch.where(left_out < 0, len(tie), tie[left_out.clamp(min=0)]).argsort(dim=1)
-    return drop_duplicates(torch.cat([found, left_out.gather(1, last)], dim=1))[:, :k]
+    return drop_duplicates(torch.cat([head, left_out.gather(1, last)], dim=1))[:, :k]

@@ -1,10 +1,11 @@
-"""An order by scores that are made when they are needed, a tile of the items at a time, and never sorted as a whole.
+"""An order by scores that are computed on demand, one tile of the items at a time, without sorting all of them.
 
-    top: the best of each tile, then the best of these;  ahead: of each tile, how many score higher than the target
+    top: the best items of each tile, then the best of these
+    count_before: number of items with a higher score than the target, summed over tiles
 
-So what an evaluation holds does not grow with the catalogue. Within a tile equal scores are equal to the last bit where
-the table says so; a target's score in another tile may differ in its last bit from what that tile would have made of
-the same row, which moves near-ties alone, and nothing in a catalogue of one tile. This module knows no models.
+Memory therefore does not grow with the catalogue. The score of the target may differ in its last bit from the score
+that another tile would compute for an equal vector. That can swap near-ties between tiles; a catalogue of one tile is
+ranked exactly.
 """
 
 from collections.abc import Iterator
@@ -15,17 +16,17 @@ from torch import Tensor
 
 from recbole_llmfashion.retrieval.ties import best_first, head_by_score
 
-TILE = 2**18  # items, about
-DEPTH = 100  # a head that is asked for again is found once
+TILE = 2**18  # approximate number of items per tile
+DEPTH = 100  # length of the head that is cached
 
 
 class ScoreTable(Protocol):
     """N items that can be scored for queries.
 
     Attributes:
-        tie: [N] int64, see `data.fixed_order.tie_rank`.
-        items: [N] int64, the item of each column.
-        columns: [N] int64, the column of each item.
+        tie: [N] int64, see `data.tie_breaking.tie_rank`.
+        items: [N] int64, item of each column.
+        columns: [N] int64, column of each item.
     """
 
     tie: Tensor
@@ -33,9 +34,9 @@ class ScoreTable(Protocol):
     columns: Tensor
 
     def tiles(self, queries: Tensor) -> Iterator[tuple[int, Tensor]]:
-        """(first column, scores [B, w]) of consecutive columns until all have been there."""
+        """Yield (first column, scores [B, w]) of consecutive tiles, which together cover all columns."""
 
-    def of(self, queries: Tensor, items: Tensor) -> Tensor:
+    def score(self, queries: Tensor, items: Tensor) -> Tensor:
         """[B, T] scores of items [B, T]."""
 
 
@@ -50,18 +51,22 @@ class WholeTable:
         """See ScoreTable."""
         yield 0, queries
 
-    def of(self, queries: Tensor, items: Tensor) -> Tensor:
+    def score(self, queries: Tensor, items: Tensor) -> Tensor:
         """See ScoreTable."""
         return queries.gather(1, items)
 
 
 class ScoredOrder:
-    """The order of a table's items by descending score, equal scores by tie rank; see retrieval.order.Order.
+    """Items by descending score, equal scores by tie rank; an `ItemOrder`.
 
     Args:
-        table: what scores.
-        queries: of B rows, as the table takes them.
-        head: [B, K] its head, where it is known.
+        table: computes the scores.
+        queries: B queries for the table.
+        head: [B, K] the first items, if they are known already.
+
+    >>> scores = torch.tensor([[0.1, 0.9, 0.1], [3.0, 2.0, 1.0]])
+    >>> ScoredOrder(WholeTable(torch.tensor([1, 2, 0])), scores).top(3).tolist()
+    [[1, 2, 0], [0, 1, 2]]
     """
 
     def __init__(self, table: ScoreTable, queries: Tensor, head: Tensor | None = None) -> None:
@@ -69,17 +74,18 @@ class ScoredOrder:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """See Order."""
+        """See ItemOrder."""
         return len(self._queries), len(self._table.tie)
 
     def top(self, k: int) -> Tensor:
-        """See Order."""
+        """See ItemOrder."""
         k = min(k, self.shape[1])
         if self._head is None or self._head.shape[1] < k:
-            self._head = self._found(min(max(k, DEPTH), self.shape[1]))
+            self._head = self._best(min(max(k, DEPTH), self.shape[1]))
         return self._head[:, :k]
 
-    def _found(self, k: int) -> Tensor:
+    def _best(self, k: int) -> Tensor:
+        """[B, k] the first items."""
         table, rows = self._table, self.shape[0]
         items, scores = torch.empty(rows, 0, dtype=torch.int64), torch.empty(rows, 0)
         for start, tile in table.tiles(self._queries):
@@ -95,13 +101,13 @@ class ScoredOrder:
         return items
 
     def positions(self, items: Tensor) -> Tensor:
-        """See Order."""
-        order = best_first(self._table.of(self._queries, items), self._table.tie[items])
+        """See ItemOrder."""
+        order = best_first(self._table.score(self._queries, items), self._table.tie[items])
         return torch.empty_like(order).scatter_(1, order, torch.arange(items.shape[1]).expand(items.shape))
 
     def count_before(self, target: Tensor, but: Tensor) -> Tensor:
-        """See Order."""
-        table, found = self._table, torch.zeros_like(target)
+        """See ItemOrder."""
+        table, count = self._table, torch.zeros_like(target)
         own: Tensor | None = None
         tie_of_target = table.tie[target][:, None]
         for start, tile in table.tiles(self._queries):
@@ -110,23 +116,23 @@ class ScoredOrder:
             column, inside = _column(table, target[:, None], here)
             own_here = tile.gather(1, column)
             if not whole:
-                own = table.of(self._queries, target[:, None]) if own is None else own
+                own = table.score(self._queries, target[:, None]) if own is None else own
                 own_here = torch.where(inside, own_here, own)
-            found += (tile > own_here).sum(dim=1)
-            found += ((tile == own_here) & (table.tie[table.items[here]] < tie_of_target)).sum(dim=1)
+            count += (tile > own_here).sum(dim=1)
+            count += ((tile == own_here) & (table.tie[table.items[here]] < tie_of_target)).sum(dim=1)
             column, inside = _column(table, but, here)
             left = tile.gather(1, column)
             tied = (left == own_here) & (table.tie[but.clamp(min=0)] < tie_of_target)
-            found -= (inside & ((left > own_here) | tied)).sum(dim=1)
-        return found
+            count -= (inside & ((left > own_here) | tied)).sum(dim=1)
+        return count
 
     def rows(self, chosen: Tensor) -> "ScoredOrder":
-        """See Order."""
+        """See ItemOrder."""
         return ScoredOrder(self._table, self._queries[chosen], None if self._head is None else self._head[chosen])
 
 
 def _column(table: ScoreTable, items: Tensor, here: slice) -> tuple[Tensor, Tensor]:
-    """Where items [B, T] stand among the columns of a tile, and whether they do; -1 is nowhere."""
+    """Column of items [B, T] within a tile, and whether they are in the tile; -1 is in no tile."""
     column = table.columns[items.clamp(min=0)] - here.start
     inside = (items >= 0) & (column >= 0) & (column < here.stop - here.start)
     return torch.where(inside, column, 0), inside

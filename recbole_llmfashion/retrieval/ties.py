@@ -1,7 +1,7 @@
-"""Scores, orders and ranks of a whole catalogue, equal scores broken by a fixed order; knows no model.
+"""Sorting and ranking by scores, with ties broken by the rank of the item's hashed token.
 
-Ties broken by position inflate or deflate recall (a catalogue is often ordered by popularity or time, or a target put
-first); a hash of the item's token favours nobody and does not move when the catalogue is reordered.
+Breaking ties by position biases recall, because a catalogue is often sorted by popularity or time. A hash of the item's
+token has no such bias and does not change when the catalogue is reordered.
 """
 
 import torch
@@ -14,14 +14,17 @@ def order_by_score(scores: Tensor, tie: Tensor) -> Tensor:
     """Item positions by descending score, equal scores by ascending tie rank.
 
     Args:
-        scores: [B, N] float; infinities are legal.
-        tie: [N] int64 permutation, see `tie_rank`.
+        scores: [B, N] float; infinities are allowed.
+        tie: [N] int64 permutation, see `data.tie_breaking.tie_rank`.
 
     Returns:
         [B, N] int64, best first.
 
     Raises:
         ValueError: a score is NaN.
+
+    >>> order_by_score(torch.tensor([[0.5, 0.9, 0.5]]), torch.tensor([2, 1, 0])).tolist()
+    [[1, 2, 0]]
     """
     _refuse_nan(scores)
     by_tie = torch.argsort(tie)
@@ -29,7 +32,14 @@ def order_by_score(scores: Tensor, tie: Tensor) -> Tensor:
 
 
 def head_by_score(scores: Tensor, tie: Tensor, k: int) -> Tensor:
-    """[B, min(k, N)] int64: the head of `order_by_score`, found without sorting the rest; arguments as there.
+    """First k items of `order_by_score` without sorting the others.
+
+    Args:
+        scores, tie: as in `order_by_score`.
+        k: number of items.
+
+    Returns:
+        [B, min(k, N)] int64.
 
     Raises:
         ValueError: a score is NaN.
@@ -38,24 +48,32 @@ def head_by_score(scores: Tensor, tie: Tensor, k: int) -> Tensor:
         return order_by_score(scores, tie)
     if not k:
         return torch.empty(len(scores), 0, dtype=torch.int64)
-    values, found = scores.topk(k, dim=1)
-    _refuse_nan(values)  # to topk a NaN is greater than any number
+    values, head = scores.topk(k, dim=1)
+    _refuse_nan(values)  # topk treats NaN as greater than any number
     last = values[:, -1:]
-    cut = (scores == last).sum(dim=1) > (values == last).sum(dim=1)  # a tie goes on behind the head
+    cut = (scores == last).sum(dim=1) > (values == last).sum(dim=1)  # rows with a tie across the end of the head
     for row in torch.nonzero(cut).flatten().tolist():
-        held = torch.nonzero(scores[row] >= last[row]).flatten()
-        found[row] = held[order_by_score(scores[row, held][None], tie[held])[0, :k]]
-    return found.gather(1, best_first(scores.gather(1, found), tie[found]))
+        candidates = torch.nonzero(scores[row] >= last[row]).flatten()
+        head[row] = candidates[order_by_score(scores[row, candidates][None], tie[candidates])[0, :k]]
+    return head.gather(1, best_first(scores.gather(1, head), tie[head]))
 
 
 def best_first(scores: Tensor, tie: Tensor) -> Tensor:
-    """[B, T] int64 columns by descending score, equal scores by ascending tie; scores and tie [B, T] of each row."""
+    """Columns by descending score, equal scores by ascending tie rank.
+
+    Args:
+        scores: [B, T] float.
+        tie: [B, T] int64, tie rank of each column's item.
+
+    Returns:
+        [B, T] int64.
+    """
     by_tie = tie.argsort(dim=1)
     return by_tie.gather(1, scores.gather(1, by_tie).argsort(dim=1, descending=True, stable=True))
 
 
 def scores_from_order(order: Tensor) -> Tensor:
-    """Scores that any evaluator ranks in this very order: N - rank, rank from 0.
+    """Scores that reproduce an order: N - rank, rank from 0.
 
     Args:
         order: [B, N] int64, a permutation of the positions in each row, best first.
@@ -64,11 +82,14 @@ def scores_from_order(order: Tensor) -> Tensor:
         [B, N] float32 by item position, finite and distinct, from N (best) down to 1.
 
     Raises:
-        ValueError: N exceeds 2**24, beyond which float32 merges neighbouring integers.
+        ValueError: N exceeds 2**24, beyond which float32 does not represent every integer.
+
+    >>> scores_from_order(torch.tensor([[2, 0, 1]])).tolist()
+    [[2.0, 1.0, 3.0]]
     """
     n = order.shape[1]
     if n > _FLOAT32_INTEGERS:
-        raise ValueError(f"{n} items: float32 scores stay distinct up to {_FLOAT32_INTEGERS} only")
+        raise ValueError(f"expected at most {_FLOAT32_INTEGERS} items for distinct float32 scores, found {n}")
     values = torch.arange(n, 0, -1, dtype=torch.float32, device=order.device)
     return torch.empty(order.shape, dtype=torch.float32, device=order.device).scatter_(
         1, order, values.expand(order.shape)
@@ -76,30 +97,33 @@ def scores_from_order(order: Tensor) -> Tensor:
 
 
 def rank_of(scores: Tensor, target: Tensor, tie: Tensor) -> Tensor:
-    """The target's rank among all columns, 1 is best, equal scores by ascending tie rank.
+    """Rank of the target among all columns, from 1, equal scores by ascending tie rank.
 
     Args:
-        scores: [B, N] float; infinities are legal.
+        scores: [B, N] float; infinities are allowed.
         target: [B] int64 columns.
-        tie: [N] int64 permutation, see `tie_rank`.
+        tie: [N] int64 permutation, see `data.tie_breaking.tie_rank`.
 
     Returns:
         [B] int64.
 
     Raises:
         ValueError: a score is NaN.
+
+    >>> rank_of(torch.tensor([[0.5, 0.9, 0.5]]), torch.tensor([0]), torch.tensor([2, 1, 0])).tolist()
+    [3]
     """
     _refuse_nan(scores)
     own = scores.gather(1, target[:, None])
-    ahead = (scores > own) | ((scores == own) & (tie < tie[target][:, None]))
-    return ahead.sum(dim=1) + 1
+    is_before = (scores > own) | ((scores == own) & (tie < tie[target][:, None]))
+    return is_before.sum(dim=1) + 1
 
 
 def _refuse_nan(scores: Tensor) -> None:
     if torch.isnan(scores).any():
-        raise ValueError("NaN among the scores: no order exists")
+        raise ValueError("scores: expected numbers, found NaN")
 
 
 def with_pad_column(scores: torch.Tensor) -> torch.Tensor:
-    """[B, N] by catalogue position -> [B, N + 1] by RecBole's internal id, the pad row last of all."""
+    """Scores by RecBole's internal item id: a column of zeros for the pad item is put before [B, N] positive scores."""
     return torch.cat([torch.zeros_like(scores[:, :1]), scores], dim=1)

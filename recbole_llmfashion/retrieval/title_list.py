@@ -1,4 +1,4 @@
-"""The title list: all items by the closeness of their titles to a generated title; knows no IDs and no training."""
+"""Ranking by the similarity of item titles to a generated title."""
 
 from collections.abc import Callable, Sequence
 
@@ -10,13 +10,13 @@ from recbole_llmfashion.retrieval.item_order import ItemOrder
 
 
 class TitleList:
-    """Ranks the catalogue by cosine of title embeddings (docs/method.md, stage 3).
+    """Ranks the catalogue by cosine similarity of title embeddings (docs/method.md, stage 3).
 
     Args:
-        matrix: [N, d] float32, unit rows, one an item.
-        encoder: b texts to [b, d] unit rows, the one that made `matrix`.
-        tie: [N] int64, see `data.fixed_order.tie_rank`.
-        near: see CosineTable.
+        matrix: [N, d] float32 title embeddings of the items, unit rows.
+        encoder: the text encoder that computed `matrix`, b texts -> [b, d] unit rows.
+        tie: [N] int64, see `data.tie_breaking.tie_rank`.
+        near: see `CosineTable`.
     """
 
     def __init__(
@@ -30,5 +30,5 @@ class TitleList:
         self._encoder = encoder
 
     def __call__(self, titles: Sequence[str]) -> ItemOrder:
-        """[B, N] for each title the closest items first, equal cosines by tie rank."""
-        return self._table.ranked(torch.from_numpy(np.asarray(self._encoder(titles), np.float32)))
+        """[B, N] items by descending cosine to each title, equal cosines by tie rank."""
+        return self._table.rank(torch.from_numpy(np.asarray(self._encoder(titles), np.float32)))

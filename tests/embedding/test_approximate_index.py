@@ -29,10 +29,10 @@ def searched(kind, folder):
 
 
 @pytest.mark.parametrize("kind", ["ivf", "hnsw"])
-def test_the_head_is_nearly_that_of_a_full_search(kind, tmp_path):
-    exact, order = CosineTable(VECTORS, TIE).ranked(QUERIES), searched(kind, tmp_path).ranked(QUERIES)
-    least = CosineTable(VECTORS, TIE).of(QUERIES, exact.top(10)).min(dim=1, keepdim=True).values
-    scores = CosineTable(VECTORS, TIE).of(QUERIES, order.top(10))
+def test_head_is_close_to_an_exhaustive_search(kind, tmp_path):
+    exact, order = CosineTable(VECTORS, TIE).rank(QUERIES), searched(kind, tmp_path).rank(QUERIES)
+    least = CosineTable(VECTORS, TIE).score(QUERIES, exact.top(10)).min(dim=1, keepdim=True).values
+    scores = CosineTable(VECTORS, TIE).score(QUERIES, order.top(10))
     assert float((scores >= least - 1e-6).float().mean()) >= (0.9 if kind == "ivf" else 0.99)
     # a title that stands twice is there twice, its items by the fixed order
     head = order.top(10).numpy()
@@ -40,8 +40,8 @@ def test_the_head_is_nearly_that_of_a_full_search(kind, tmp_path):
     assert (TIE[head[:, 0]] < TIE[head[:, 1]]).all()
 
 
-def test_behind_the_head_stand_all_other_items_exactly(tmp_path):
-    order, exact = searched("ivf", tmp_path).ranked(QUERIES[:3]), CosineTable(VECTORS, TIE).ranked(QUERIES[:3])
+def test_items_behind_the_head_are_in_exact_order(tmp_path):
+    order, exact = searched("ivf", tmp_path).rank(QUERIES[:3]), CosineTable(VECTORS, TIE).rank(QUERIES[:3])
     whole, head = order.top(3000), order.top(100)
     assert all(sorted(row) == list(range(3000)) for row in whole.tolist())
     for row, (found, sorted_all) in enumerate(zip(whole.tolist(), exact.top(3000).tolist(), strict=True)):
@@ -52,23 +52,23 @@ def test_behind_the_head_stand_all_other_items_exactly(tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["ivf", "hnsw"])
-def test_an_index_that_does_not_belong_here_is_refused(kind, tmp_path):
+def test_load_rejects_other_vectors_and_damaged_files(kind, tmp_path):
     approximate_index.build(UNIT, kind, tmp_path, "title")
     assert approximate_index.load(UNIT, kind, tmp_path, "title")(UNIT[:2], 1).tolist() == [[0], [1]]
     other = "ivf" if kind == "hnsw" else "hnsw"
     for vectors, asked in ((UNIT[::-1].copy(), kind), (UNIT[:-1], kind), (UNIT, other)):
-        with pytest.raises(UserError, match="of other vectors, or of another kind"):
+        with pytest.raises(UserError, match=r"expected a (ivf|hnsw) index of the current vectors"):
             approximate_index.load(vectors, asked, tmp_path, "title")
     about = json.loads((tmp_path / "title.json").read_text())
     assert about["kind"] == kind and about["rows"] == 1500
     for broken in (lambda path: path.write_bytes(path.read_bytes()[:99]), lambda path: path.unlink()):
         broken(tmp_path / "title.faiss")
-        with pytest.raises(UserError, match=r"title.faiss: no index that can be read; remove its folder"):
+        with pytest.raises(UserError, match=r"title.faiss: not a readable index; remove its folder"):
             approximate_index.load(UNIT, kind, tmp_path, "title")
 
 
 @pytest.mark.parametrize("kind", ["ivf", "hnsw"])
-def test_clusters_are_put_on_gpus_where_faiss_finds_some(kind, tmp_path, monkeypatch):
+def test_ivf_is_copied_to_gpus(kind, tmp_path, monkeypatch):
     moved = []
     monkeypatch.setattr(approximate_index.faiss, "get_num_gpus", lambda: 2)
     monkeypatch.setattr(approximate_index.faiss, "index_cpu_to_all_gpus", lambda index: moved.append(index) or index)
@@ -77,13 +77,13 @@ def test_clusters_are_put_on_gpus_where_faiss_finds_some(kind, tmp_path, monkeyp
     assert [one.ntotal for one in moved] == ([1500] if kind == "ivf" else [])
 
 
-def test_a_number_in_the_clusters_takes_a_byte(tmp_path):
+def test_ivf_stores_one_byte_per_number(tmp_path):
     approximate_index.build(UNIT, "ivf", tmp_path, "title")
     size = (tmp_path / "title.faiss").stat().st_size
     assert 1500 * (16 + 8) < size < 1500 * (16 + 8) + 8000  # codes and row numbers, then centres and what is around
 
 
-def test_of_few_vectors_every_one_is_looked_at():
+def test_pays_off():
     assert (
         not approximate_index.pays_off(UNIT[:999], "ivf")
         and approximate_index.pays_off(UNIT, "hnsw")

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from recbole_llmfashion.embedding.flat_index import FlatIndex
 
 
-def test_literal_neighbours_with_ties() -> None:
+def test_search_with_ties() -> None:
     index = FlatIndex(np.array([[0.0, 1.0], [1.0, 0.0], [0.6, 0.8], [1.0, 0.0]], np.float32))
     scores, ids = index.search(np.array([[1.0, 0.0], [0.0, 1.0]], np.float32), 3)
     assert ids.tolist() == [[1, 3, 2], [0, 2, 1]]
@@ -14,7 +14,7 @@ def test_literal_neighbours_with_ties() -> None:
     assert (scores.dtype, ids.dtype) == (np.float32, np.int64)
 
 
-def test_more_neighbours_than_vectors() -> None:
+def test_k_above_the_number_of_vectors() -> None:
     scores, ids = FlatIndex(np.eye(3, dtype=np.float32)).search(np.eye(3, dtype=np.float32)[:1], 9)
     assert scores.shape == (1, 3)
     assert ids.tolist() == [[0, 1, 2]]
@@ -28,7 +28,7 @@ def test_empty_index_and_empty_queries() -> None:
     assert FlatIndex(np.eye(4, dtype=np.float32)).search(np.eye(4, dtype=np.float32), 0)[1].shape == (4, 0)
 
 
-def test_a_tie_across_the_last_place_keeps_the_lowest_ids() -> None:
+def test_a_tie_across_the_end_keeps_the_lowest_ids() -> None:
     # 300 equal rows, far more than any slack: the ten lowest ids must win, for one query and for many
     vectors = np.repeat(np.array([[0.6, 0.8]], np.float32), 300, axis=0)
     for b in (1, 50):

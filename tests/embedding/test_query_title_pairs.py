@@ -1,16 +1,15 @@
 import numpy as np
 
-from recbole_llmfashion.embedding.hard_negatives import NegativeMiner
 from recbole_llmfashion.embedding.query_title_pairs import PairTable, normalize_text
 
 PAIRS = [("Red  Boots", "Ankle boot"), ("red boots", "tall boot"), ("bag", "Ankle boot"), ("RED BOOTS", "ankle  boot")]
 
 
-def test_fold() -> None:
+def test_normalize_text() -> None:
     assert normalize_text("  Red\t BOOTS\n") == "red boots"
 
 
-def test_equal_texts_are_one_and_repeats_are_kept() -> None:
+def test_pair_table() -> None:
     table = PairTable.from_pairs(PAIRS, catalogue=["tote", "TALL boot", "tote"])
     assert table.queries == ("red boots", "bag")
     assert table.titles == ("ankle boot", "tall boot", "tote")
@@ -20,33 +19,3 @@ def test_equal_texts_are_one_and_repeats_are_kept() -> None:
     assert table.positives_per_title().tolist() == [2, 1, 0]
     positive = table.is_positive(np.arange(2)[:, None], np.arange(3)[None, :])
     assert positive.tolist() == [[True, True, False], [True, False, False]]
-
-
-def test_miner_finds_the_closest_wrong_texts() -> None:
-    table = PairTable.from_pairs(PAIRS, catalogue=["tote", "purse"])
-    # both queries beside "ankle boot"; "purse" is nearer to them than "tote"
-    queries = np.array([[1.0, 0.0], [0.8, 0.6]], np.float32)
-    titles = np.array([[1.0, 0.0], [0.9, 0.436], [0.0, 1.0], [0.6, 0.8]], np.float32)
-    miner = NegativeMiner(table, keep=1, seed=0)
-    assert miner.hard_titles(np.array([0, 1])).tolist() == []
-    miner.refresh(queries, titles)
-    # "red boots" bought both boots: its closest wrong title is the purse; "bag" did not buy the tall boot
-    assert miner.hard_titles(np.array([0])).tolist() == [3]
-    assert miner.hard_titles(np.array([1])).tolist() == [1]
-    # both queries bought the ankle boot; only "bag" did not buy the tall one
-    assert miner.hard_queries(np.array([0])).tolist() == []
-    assert miner.hard_queries(np.array([1])).tolist() == [1]
-    assert miner.hard_titles(np.array([0, 1, 0])).tolist() == [1, 3]
-
-
-def test_miner_never_returns_a_positive() -> None:
-    generator = np.random.default_rng(0)
-    pairs = [(f"q{q}", f"t{t}") for q, t in generator.integers((20, 30), size=(150, 2))]
-    table = PairTable.from_pairs(pairs, [f"t{i}" for i in range(40)])
-    miner = NegativeMiner(table, keep=3, seed=0)
-    miner.refresh(generator.normal(size=(20, 4)), generator.normal(size=(len(table.titles), 4)))
-    for _ in range(5):
-        for query in range(20):
-            assert not table.is_positive(np.array([query]), miner.hard_titles(np.array([query]))).any()
-        for title in np.unique(table.title_ids):
-            assert not table.is_positive(miner.hard_queries(np.array([title])), np.array([title])).any()

@@ -26,7 +26,7 @@ def shared(codes: np.ndarray, group: np.ndarray) -> float:
     return float((codes[:, 0][:, None] == codes[:, 0][None, :])[pairs].mean())
 
 
-def test_codes_are_three_numbers_below_the_index_size() -> None:
+def test_encode() -> None:
     assert CODES == 2**BITS
     vectors, _ = grouped(0)
     codes = ResidualCodes.train(vectors).encode(vectors)
@@ -34,7 +34,7 @@ def test_codes_are_three_numbers_below_the_index_size() -> None:
     assert codes.min() >= 0 and codes.max() < CODES
 
 
-def test_the_same_vectors_have_the_same_codes() -> None:
+def test_equal_vectors_have_equal_codes() -> None:
     vectors, _ = grouped(0)
     codes = ResidualCodes.train(vectors)
     found = codes.encode(vectors)
@@ -44,7 +44,7 @@ def test_the_same_vectors_have_the_same_codes() -> None:
     assert np.array_equal(twice[::2], twice[1::2]) and np.array_equal(twice[::2], found[:5])
 
 
-def test_of_very_many_the_first_are_learned_from_and_all_are_coded(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_training_uses_the_first_vectors(monkeypatch: pytest.MonkeyPatch) -> None:
     vectors, _ = grouped(0)
     monkeypatch.setattr("recbole_llmfashion.embedding.residual_codes.LEARNED_FROM", 100)
     some, few = ResidualCodes.train(vectors), ResidualCodes.train(vectors[:100])
@@ -53,7 +53,7 @@ def test_of_very_many_the_first_are_learned_from_and_all_are_coded(monkeypatch: 
     assert not np.array_equal(ResidualCodes.train(vectors).encode(vectors), few.encode(vectors))
 
 
-def test_tables_of_distances_stay_small(tmp_path: Path) -> None:
+def test_memory_limit(tmp_path: Path) -> None:
     made = ResidualCodes.train(grouped(0)[0])
     made.save(tmp_path)
     for codes in (made, ResidualCodes.load(tmp_path)):
@@ -61,14 +61,14 @@ def test_tables_of_distances_stay_small(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("items", [1, 3, 63])
-def test_fewer_items_than_centres(items: int) -> None:
+def test_fewer_vectors_than_centroids(items: int) -> None:
     vectors = unit(np.random.default_rng(1).normal(size=(items, 8)))
     codes = ResidualCodes.train(vectors).encode(vectors)
     assert codes.shape == (items, LEVELS) and codes.min() >= 0 and codes.max() < CODES
     assert len(np.unique(codes, axis=0)) == items  # centres enough to tell them apart
 
 
-def test_codes_come_back_from_a_folder(tmp_path: Path) -> None:
+def test_save_and_load(tmp_path: Path) -> None:
     vectors, _ = grouped(0)
     codes = ResidualCodes.train(vectors)
     codes.save(tmp_path)
@@ -77,7 +77,7 @@ def test_codes_come_back_from_a_folder(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["codes.faiss"]
 
 
-def test_vectors_that_lie_close_share_their_first_code_and_shuffled_ones_do_not() -> None:
+def test_near_vectors_share_their_first_code() -> None:
     vectors, group = grouped(0)
     codes = ResidualCodes.train(vectors)
     assert shared(codes.encode(vectors), group) > 0.7

@@ -8,7 +8,6 @@ import pytest
 import torch
 from torch.nn.functional import normalize
 
-from recbole_llmfashion.embedding.hard_negatives import hardest
 from recbole_llmfashion.embedding.title_model import (
     TitleModel,
     TitleSettings,
@@ -29,7 +28,7 @@ def trained() -> TitleModel:
     return train_title_model(train, catalogue, SMALL, show_progress=False)
 
 
-def test_triplet_loss_by_hand() -> None:
+def test_triplet_loss() -> None:
     query = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
     title = torch.tensor([[0.6, 0.8], [0.0, 1.0]])
     hard_title = torch.tensor([[0.8, 0.6], [1.0, 0.0]])
@@ -41,14 +40,7 @@ def test_triplet_loss_by_hand() -> None:
     assert triplet_loss(query, title, hard_title, hard_query, 0.5).item() == pytest.approx(0.85)
 
 
-def test_hardest_is_the_closest_allowed() -> None:
-    anchors = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
-    candidates = torch.tensor([[1.0, 0.0], [0.6, 0.8], [0.8, 0.6]])
-    allowed = np.array([[False, True, True], [True, False, False]])
-    assert torch.equal(hardest(anchors, candidates, allowed), candidates[[2, 0]])
-
-
-def test_padding_never_changes_an_embedding(trained: TitleModel) -> None:
+def test_padding_does_not_change_an_embedding(trained: TitleModel) -> None:
     texts = ["red boots", "brand3 summer sandals green with a very long tail of other words", "x"]
     together = trained.embed(texts)
     alone = torch.cat([trained.embed([text]) for text in texts])
@@ -56,7 +48,7 @@ def test_padding_never_changes_an_embedding(trained: TitleModel) -> None:
     assert torch.allclose(together.norm(dim=1), torch.ones(3), atol=1e-6)
 
 
-def test_encode_repeats_order_and_shapes(trained: TitleModel) -> None:
+def test_encode(trained: TitleModel) -> None:
     texts = ["red boots", "", "handbag", "red boots", "RED  Boots"]
     vectors = trained.encode(texts, batch_size=2)
     assert vectors.shape == (5, 32)
@@ -68,21 +60,21 @@ def test_encode_repeats_order_and_shapes(trained: TitleModel) -> None:
     assert trained.encode([]).shape == (0, 32)
 
 
-def test_learns_wordings_it_has_not_seen(trained: TitleModel) -> None:
+def test_model_generalizes_to_new_queries(trained: TitleModel) -> None:
     _, held, catalogue = shop(0)
     right = [catalogue.index(title) for _, title in held]
     # chance is 3 / 120
     assert recall(trained.encode([q for q, _ in held]), trained.encode(catalogue), right, 3) > 0.8
 
 
-def test_stays_low_on_shuffled_pairs() -> None:
+def test_model_does_not_learn_from_shuffled_pairs() -> None:
     train, held, catalogue = shop(0)
     model = train_title_model(shuffled(train, 5), catalogue, SMALL, show_progress=False)
     right = [catalogue.index(title) for _, title in held]
     assert recall(model.encode([q for q, _ in held]), model.encode(catalogue), right, 3) < 0.1
 
 
-def test_same_seed_same_model_and_the_global_generator_is_left_alone() -> None:
+def test_seed_determines_the_model_and_the_global_generator_is_not_used() -> None:
     train, _, catalogue = shop(0)
     settings = dataclasses.replace(SMALL, epochs=2)
     torch.manual_seed(3)
@@ -116,12 +108,12 @@ def test_equal_titles_of_two_items_and_a_query_with_many_titles() -> None:
 @pytest.mark.parametrize(
     "pairs", [[], [("a", "x")], [("a", "x"), ("a", "y")], [("a", "x"), ("b", "x"), ("a", "y"), ("b", "y")]]
 )
-def test_nothing_to_contrast_is_an_error(pairs: list[tuple[str, str]]) -> None:
-    with pytest.raises(UserError, match="nothing to contrast"):
+def test_pairs_without_negatives(pairs: list[tuple[str, str]]) -> None:
+    with pytest.raises(UserError, match="expected pairs that differ in query and title"):
         train_title_model(pairs, [title for _, title in pairs], SMALL, show_progress=False)
 
 
-def test_derived_pairs_hold_half_of_the_items_own_words() -> None:
+def test_derive_pairs() -> None:
     texts = [("Red leather boots", "Acme red 7 shoes"), ("Bag", ""), ("Two words", "")]
     pairs = derive_pairs(texts, seed=0)
     assert [title for _, title in pairs] == ["Red leather boots", "Bag", "Two words"]

@@ -66,11 +66,11 @@ def test_hostile_texts_have_pieces_within_the_vocabulary(tokenizer: TextTokenize
     assert ((ids != 0).sum(dim=1) > 0).all()
 
 
-def test_the_texts_own_marks_are_no_padding(tokenizer: TextTokenizer) -> None:
+def test_special_tokens_in_texts_are_ordinary_text(tokenizer: TextTokenizer) -> None:
     assert (tokenizer.encode(["black [pad] boots"], max_length=24)[0] != 0).all()
 
 
-def test_vocabulary_is_bounded_where_scripts_are_many() -> None:
+def test_vocabulary_size_with_many_scripts() -> None:
     many = "".join(chr(code) for code in range(0x4E00, 0x4E00 + 3000))
     tokenizer = TextTokenizer.train([*TEXTS, many], vocab_size=100)
     assert tokenizer.size <= 100

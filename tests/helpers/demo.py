@@ -16,7 +16,7 @@ from recbole_llmfashion.serving.recommender import Explanation
 from recbole_llmfashion.serving.session import Session
 from recbole_llmfashion.serving.state import RankedReply, ServingState
 from tests.helpers.fakes import hash_encoder
-from tests.helpers.orders import told
+from tests.helpers.orders import fixed_orders
 
 TITLES = ("Red Boots", "Blue Boots", "Black Sandals", "White Sandals", "Gilt Clutch", "Plain Socks")
 IDS = ("10", "11", "12", "13", "14", "15")
@@ -37,7 +37,7 @@ def order_from(*first):
 
 
 def by_title(titles):
-    return told([order_from(3, 2) if title else order_from() for title in titles])
+    return fixed_orders([order_from(3, 2) if title else order_from() for title in titles])
 
 
 class FakeDesk:
@@ -66,7 +66,7 @@ class FakeDesk:
         self.parts = Rankers(
             answer=lambda prompts: [],
             position_of={item: i for i, item in enumerate(IDS)},
-            id_list=lambda positions: told([order_from(max(0, int(p)), 5) for p in positions]),
+            id_list=lambda positions: fixed_orders([order_from(max(0, int(p)), 5) for p in positions]),
             title_list=by_title,
             popularity=np.asarray([0, 1, 2, 3, 4, 5]),
             id_depth=2,

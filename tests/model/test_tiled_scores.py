@@ -14,7 +14,7 @@ from recbole_llmfashion.model.tiled_scores import SEQUENCES, dot_orders
 from recbole_llmfashion.retrieval.ties import order_by_score
 from recbole_llmfashion.trainer.recbole_models import make_trainer
 from tests.helpers.fakes import write_tiny
-from tests.helpers.orders import whole
+from tests.helpers.orders import full_order
 
 TIE = torch.tensor([3, 0, 2, 1, 5, 4])
 BATCH = {"item_id_list": torch.tensor([[1, 2, 3], [6, 5, 0], [4, 0, 0]]), "item_length": torch.tensor([3, 2, 1])}
@@ -43,7 +43,7 @@ def test_the_order_is_that_of_recboles_own_scores(tmp_path, model_class, monkeyp
     monkeypatch.setattr(tiled_scores, "TILE", 4)
     ordered = dot_orders(model, lambda: TIE)
     with torch.no_grad():
-        assert torch.equal(whole(ordered(batch)), order_by_score(model.full_sort_predict(batch)[:, 1:], TIE))
+        assert torch.equal(full_order(ordered(batch)), order_by_score(model.full_sort_predict(batch)[:, 1:], TIE))
 
 
 def test_other_models_are_left_alone(tmp_path, monkeypatch):

@@ -9,14 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recbole_llmfashion.retrieval.fusion import GRID, Candidates, fused_order, fused_scores
-from tests.helpers.orders import told, whole
+from tests.helpers.orders import fixed_orders, full_order
 
 Lists = dict[str, torch.Tensor]
 # five items; the second row has no `b`
 LISTS: Lists = {"a": torch.tensor([[3, 1, 0], [4, -1, -1]]), "b": torch.tensor([[0, 3, -1], [-1, -1, -1]])}
 
 
-def test_reciprocal_ranks_literal() -> None:
+def test_fused_scores() -> None:
     scores = fused_scores(LISTS, {"a": 1.0, "b": 2.0}, 5)
     assert scores.dtype == torch.float64 and scores.shape == (2, 5)
     # item 0: third of a, first of b; 1: second of a; 3: first of a, second of b
@@ -24,14 +24,14 @@ def test_reciprocal_ranks_literal() -> None:
     assert scores.numpy() == pytest.approx(np.array(expected))
 
 
-def test_the_fused_order_of_five_items_by_hand() -> None:
+def test_weights_change_the_order() -> None:
     lists = {"a": torch.tensor([[0, 1, 2]]), "b": torch.tensor([[3, 1, 4]])}
     # 0: .0909  1: .0833 + .0833  2: .0769  3: .0909  4: .0769; b at two: 3 .1818, 1 .25, 4 .1538, 0 .0909, 2 .0769
     assert fused_scores(lists, {"a": 1.0, "b": 2.0}, 5).argsort(descending=True).tolist() == [[1, 3, 4, 0, 2]]
     assert fused_scores(lists, {"a": 2.0, "b": 0.5}, 5).argsort(descending=True).tolist() == [[1, 0, 2, 3, 4]]
 
 
-def test_a_gap_counts_as_a_place_and_no_weight_is_nothing() -> None:
+def test_gaps_and_missing_weights() -> None:
     lists = {"a": torch.tensor([[-1, 2]]), "b": torch.tensor([[0, 1]])}
     scores = fused_scores(lists, {"a": 1.0}, 3)
     assert scores.tolist() == [[0, 0, 1 / 12]]
@@ -39,13 +39,13 @@ def test_a_gap_counts_as_a_place_and_no_weight_is_nothing() -> None:
     assert fused_scores({"a": torch.empty(2, 0, dtype=torch.int64)}, {"a": 1.0}, 3).tolist() == [[0] * 3] * 2
 
 
-def test_a_fused_order_literal() -> None:
-    order = told([[4, 3, 2, 1, 0], [0, 1, 2, 3, 4]])
+def test_fused_order() -> None:
+    order = fixed_orders([[4, 3, 2, 1, 0], [0, 1, 2, 3, 4]])
     # row 1: 0 (.2587), 3 (.2576), 1 (.0833), then what no list holds as it stood; row 2: 4, then as it stood
-    assert whole(fused_order(order, LISTS, {"a": 1.0, "b": 2.0})).tolist() == [[0, 3, 1, 4, 2], [4, 0, 1, 2, 3]]
+    assert full_order(fused_order(order, LISTS, {"a": 1.0, "b": 2.0})).tolist() == [[0, 3, 1, 4, 2], [4, 0, 1, 2, 3]]
     # what stands in no list that weighs anything stays where it was
-    assert whole(fused_order(order, LISTS, {"b": 1.0})).tolist() == [[0, 3, 4, 2, 1], [0, 1, 2, 3, 4]]
-    assert torch.equal(whole(fused_order(order, LISTS, {})), whole(order))
+    assert full_order(fused_order(order, LISTS, {"b": 1.0})).tolist() == [[0, 3, 4, 2, 1], [0, 1, 2, 3, 4]]
+    assert torch.equal(full_order(fused_order(order, LISTS, {})), full_order(order))
 
 
 def candidates(lists: Lists, targets: list[int]) -> Candidates:
@@ -54,7 +54,7 @@ def candidates(lists: Lists, targets: list[int]) -> Candidates:
     return found
 
 
-def test_ndcg_literal() -> None:
+def test_ndcg() -> None:
     found = candidates(LISTS, [1, 4])
     assert len(found) == 2
     # equal weights: row 1 has 0 (.1678), 3 (.1742), 1 (.0833), so the target is third; row 2 has it first
@@ -65,11 +65,11 @@ def test_ndcg_literal() -> None:
     assert found.ndcg(np.array([0.0, 1.0])) == 0.0
 
 
-def test_a_target_that_no_list_holds_counts_as_missed() -> None:
+def test_ndcg_of_a_target_in_no_list() -> None:
     assert candidates(LISTS, [2, 4]).ndcg(np.array([1.0, 1.0])) == pytest.approx(0.5)
 
 
-def test_below_the_tenth_place_is_nothing() -> None:
+def test_ndcg_below_rank_ten() -> None:
     lists = {"a": torch.arange(12)[None]}
     assert candidates(lists, [9]).ndcg(np.ones(1)) == pytest.approx(1 / math.log2(11))
     assert candidates(lists, [10]).ndcg(np.ones(1)) == 0.0
@@ -89,7 +89,7 @@ def test_rows_may_be_added_one_by_one() -> None:
     assert len(apart) == 2 and apart.ndcg(weights) == candidates(LISTS, [1, 4]).ndcg(weights)
 
 
-def test_a_list_that_knows_gets_the_weight_and_a_random_one_none() -> None:
+def test_best_weights_prefer_the_better_list() -> None:
     rng = np.random.default_rng(0)
     targets = rng.integers(0, 40, 30)
     noise = np.stack([rng.permutation(40)[:10] for _ in targets])
@@ -106,12 +106,12 @@ def test_a_list_that_knows_gets_the_weight_and_a_random_one_none() -> None:
     assert noise_alone["none"] == 1.0  # a list without an item changes nothing, so its weight stays
 
 
-def test_no_row_no_choice() -> None:
+def test_best_weights_without_rows() -> None:
     assert Candidates(["a", "b"]).best_weights() == ({"a": 1.0, "b": 1.0}, 0.0)
 
 
 @given(st.integers(0, 2**31), st.integers(1, 6), st.integers(1, 3))
-def test_the_choice_is_of_the_grid_and_never_worse_than_equal_weights(seed: int, rows: int, names: int) -> None:
+def test_best_weights_are_of_the_grid_and_not_worse_than_equal_ones(seed: int, rows: int, names: int) -> None:
     rng = np.random.default_rng(seed)
     lists = {
         f"list{i}": torch.from_numpy(np.stack([rng.permutation(12)[:5] for _ in range(rows)])) for i in range(names)
@@ -123,7 +123,7 @@ def test_the_choice_is_of_the_grid_and_never_worse_than_equal_weights(seed: int,
 
 
 @given(st.integers(0, 2**31), st.integers(2, 9))
-def test_ndcg_agrees_with_the_fused_order_where_nothing_ties(seed: int, n: int) -> None:
+def test_ndcg_equals_that_of_the_fused_scores(seed: int, n: int) -> None:
     rng = np.random.default_rng(seed)
     lists = {name: torch.from_numpy(rng.permutation(n)[None, : max(1, n - 2)]) for name in ("a", "b")}
     weights = {"a": 1.0, "b": math.pi}
