@@ -1,1 +1,1 @@
-"""Ray clusters, and fine-tuning on several workers."""
+"""Starting or joining a Ray cluster, and data-parallel fine-tuning on Ray Train."""

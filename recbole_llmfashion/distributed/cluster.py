@@ -1,6 +1,6 @@
-"""Ray itself: started for one job, or found running at an address, and never asked to phone home.
+"""Starts Ray for one job, or joins a running cluster; usage statistics are disabled.
 
-A cluster is asked at the start whether all of its nodes run what runs here and see the folders that they will need.
+Before a job starts, every node of the cluster is checked: it must run the same versions and see the required folders.
 """
 
 import os
@@ -16,16 +16,17 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.versions import versions
 
-OBJECT_STORE = 100 * 2**20  # bytes; results are a few numbers, Ray would set aside a third of the memory
-ANSWER_WITHIN = 120  # seconds; a node starts a Python for its answer
+OBJECT_STORE = 100 * 2**20  # bytes; results are small, and Ray's default would reserve a third of the memory
+CHECK_TIMEOUT = 120  # seconds; each node starts a Python process for its check
 
 
 def use_current_environment() -> None:
-    """Under `uv run`, workers take the interpreter that runs here, as they do without uv.
+    """Makes Ray workers use the current interpreter under `uv run`, as they do without uv.
 
-    Ray's default copies the working directory without what git ignores, and makes another environment of it with the
-    packages that the `uv run` line names: no extra that was installed before, and no dataset/ or saved/ where a
-    relative path looks for it. The variable is for processes yet to come; Ray read it here when it was imported.
+    By default Ray copies the working directory without git-ignored files and builds a new environment from the packages
+    of the `uv run` line: installed extras would be missing, and relative paths to dataset/ or saved/ would not exist.
+    The environment variable is for later processes; in this process Ray has read it at import, so the constant is set
+    as well.
     """
     os.environ["RAY_ENABLE_UV_RUN_RUNTIME_ENV"] = "0"
     ray_constants.RAY_ENABLE_UV_RUN_RUNTIME_ENV = False
@@ -40,22 +41,22 @@ def cluster(
     folders: Sequence[Path] = (),
     object_store: int = OBJECT_STORE,
 ) -> Iterator[None]:
-    """Ray, started here for this job, or the cluster at an address, which stays up.
+    """Context with a Ray cluster: a local one that is stopped at the end, or a running one that stays up.
 
     Args:
-        address: host:port of a running cluster; None starts one here.
-        num_cpus: of the one that is started; None takes the machine's.
-        option: where the address was given, for the line about a mistake.
-        folders: absolute, there, which every node at the address must see.
-        object_store: bytes of the one that is started, for what is handed to its workers.
+        address: host:port of a running cluster; None starts a local one.
+        num_cpus: CPUs of the local cluster; default: all of the machine.
+        option: name of the option that held the address, for error messages.
+        folders: existing absolute paths that every node of the running cluster must see.
+        object_store: size of the local cluster's object store in bytes.
 
     Raises:
-        UserError: nothing answers there, a node there cannot do this job, or Ray does not start here.
+        UserError: no cluster at the address, one of its nodes cannot run this job, or Ray fails to start.
     """
     use_current_environment()
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # Ray would phone home
-    os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"  # the journal is enough
-    os.environ["RAY_AIR_NEW_OUTPUT"] = "0"  # the reporter that takes our columns
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # no usage reports to Ray's authors
+    os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"  # the trial log replaces them
+    os.environ["RAY_AIR_NEW_OUTPUT"] = "0"  # the reporter that supports custom columns
     os.environ["RAY_CHDIR_TO_TRIAL_DIR"] = "0"
     started = not ray.is_initialized()
     if started:
@@ -70,49 +71,47 @@ def cluster(
 
 
 def _start(address: str | None, option: str, num_cpus: int | None, object_store: int) -> None:
-    given: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
+    arguments: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
     if not address:
-        given |= {"num_cpus": num_cpus, "include_dashboard": False, "object_store_memory": object_store}
+        arguments |= {"num_cpus": num_cpus, "include_dashboard": False, "object_store_memory": object_store}
     try:
-        ray.init(address=address or "local", **given)
-    except Exception as error:  # Ray's own start raises RuntimeError, ValueError, TimeoutError and plain Exception
+        ray.init(address=address or "local", **arguments)
+    except Exception as error:  # ray.init raises RuntimeError, ValueError, TimeoutError and plain Exception
         text = " ".join(str(error).split())
         if address and "ersion mismatch" in text:
             raise UserError(
-                f"{option}: the Ray cluster at '{address}' runs other versions ({text}); install there what runs here"
+                f"{option}: the Ray cluster at '{address}' runs other versions ({text}); install the same there"
             ) from None
         if address:
             raise UserError(
                 f"{option}: no Ray cluster at '{address}' ({text}); start one with `ray start --head`"
             ) from None
-        raise UserError(f"Ray did not start here ({text}); its logs are in session_latest/logs of its folder") from None
+        raise UserError(f"Ray failed to start ({text}); see session_latest/logs in Ray's temporary folder") from None
 
 
-def _about_node(folders: Sequence[str]) -> tuple[dict[str, str], list[str]]:
-    """On a node: what it runs, and which of the folders it does not see."""
+def _describe_node(folders: Sequence[str]) -> tuple[dict[str, str], list[str]]:
+    """Runs on a node: its versions, and the folders that it does not see."""
     return versions(), [folder for folder in folders if not Path(folder).is_dir()]
 
 
 def _check_nodes(option: str, folders: Sequence[Path]) -> None:
-    """Asks every node that is up whether it can do this job: without this package, with other versions of what decides
-    numbers or without a folder it cannot.
-    """
-    told, ask = [str(folder) for folder in folders], ray.remote(num_cpus=0)(_about_node)
-    asked = {
-        f"{node['NodeManagerAddress']} ({node['NodeID'][:8]})": ask.options(
+    """Checks on every node that this package is installed in matching versions and that the folders exist."""
+    paths, describe = [str(folder) for folder in folders], ray.remote(num_cpus=0)(_describe_node)
+    checks = {
+        f"{node['NodeManagerAddress']} ({node['NodeID'][:8]})": describe.options(
             scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
-        ).remote(told)
+        ).remote(paths)
         for node in ray.nodes()
         if node["Alive"]
     }
-    for node, answer in asked.items():
+    for node, check in checks.items():
         try:
-            there, missing = ray.get(answer, timeout=ANSWER_WITHIN)
-        except Exception as error:  # what a node raises that cannot import us is whatever its import raised
+            node_versions, missing = ray.get(check, timeout=CHECK_TIMEOUT)
+        except Exception as error:  # if the node cannot import this package, any error of the import
             why = (" ".join(str(error).split()) or type(error).__name__)[-160:]
             raise UserError(f"{option}: node {node} cannot run recbole_llmfashion ({why}); install it there") from None
-        if other := version_mismatch(there, versions()):
-            raise UserError(f"{option}: node {node} runs {other}; install there what runs here")
+        if mismatch := version_mismatch(node_versions, versions()):
+            raise UserError(f"{option}: node {node} runs {mismatch}; install the same versions there")
         if missing:
             raise UserError(
                 f"{option}: node {node} does not see {missing[0]}; put it on a disk that all nodes share, at one path"
@@ -120,42 +119,62 @@ def _check_nodes(option: str, folders: Sequence[Path]) -> None:
 
 
 def version_mismatch(there: Mapping[str, str], here: Mapping[str, str]) -> str:
-    """What a node has otherwise, in words; empty where nothing. Of Python the last number does not count."""
+    """Describes the packages whose versions differ; Python's patch version is ignored.
 
-    def matters(name: str, found: str | None) -> str | None:
-        return found.rpartition(".")[0] if name == "python" and found else found
+    Args:
+        there: versions of a node.
+        here: versions of this process.
 
-    names = [name for name in here if matters(name, there.get(name)) != matters(name, here[name])]
-    return ", ".join(f"{name} {there.get(name, 'of no version')} (here {here[name]})" for name in names)
+    Returns:
+        text for an error message, empty if all versions match.
+
+    Example:
+        >>> version_mismatch({"torch": "2.1", "python": "3.11.2"}, {"torch": "2.2", "python": "3.11.7"})
+        'torch 2.1 (here 2.2)'
+    """
+
+    def compared(name: str, version: str | None) -> str | None:
+        return version.rpartition(".")[0] if name == "python" and version else version
+
+    names = [name for name in here if compared(name, there.get(name)) != compared(name, here[name])]
+    return ", ".join(f"{name} {there.get(name, 'not installed')} (here {here[name]})" for name in names)
 
 
 def resources() -> list[dict[str, float]]:
-    """What each node that is up has, by Ray's names: CPU, GPU."""
+    """Resources of each running node, by Ray's names (CPU, GPU)."""
     return [node["Resources"] for node in ray.nodes() if node["Alive"]]
 
 
-def _wanted(cpus: float, gpus: float) -> dict[str, float]:
-    """What a worker takes, by Ray's names."""
+def _requirements(cpus: float, gpus: float) -> dict[str, float]:
+    """Nonzero resources of a worker, by Ray's names."""
     return {name: amount for name, amount in (("CPU", cpus), ("GPU", gpus)) if amount}
 
 
 def workers_that_fit(nodes: Sequence[Mapping[str, float]], cpus: float, gpus: float) -> int:
-    """How many workers of so many CPUs and GPUs the nodes hold."""
-    wanted = _wanted(cpus, gpus)
+    """Number of workers with the given CPUs and GPUs that the nodes can run at once.
+
+    Example:
+        >>> workers_that_fit([{"CPU": 4.0}, {"CPU": 3.0, "GPU": 1.0}], cpus=2, gpus=0)
+        3
+    """
+    required = _requirements(cpus, gpus)
     return sum(
-        int(min((node.get(name, 0.0) / amount for name, amount in wanted.items()), default=1.0)) for node in nodes
+        int(min((node.get(name, 0.0) / amount for name, amount in required.items()), default=1.0)) for node in nodes
     )
 
 
 def max_concurrent_trials(cpus: float, gpus: float) -> int:
-    """How many trials the nodes that are up can run at once.
+    """Number of trials that the running nodes can execute at once.
 
     Raises:
-        UserError: not one; Ray would wait for such a node for ever.
+        UserError: no node is large enough for one; Ray would wait for such a node forever.
     """
     nodes = resources()
     total = workers_that_fit(nodes, cpus, gpus)
     if not total:
-        most = ", ".join(f"{max(node.get(name, 0.0) for node in nodes):g} {name}s" for name in _wanted(cpus, gpus))
-        raise UserError(f"--cpus_per_trial={cpus:g} --gpus_per_trial={gpus:g}: no node has as much; the most is {most}")
+        names = _requirements(cpus, gpus)
+        largest = ", ".join(f"{max(node.get(name, 0.0) for node in nodes):g} {name}s" for name in names)
+        raise UserError(
+            f"--cpus_per_trial={cpus:g} --gpus_per_trial={gpus:g}: no node has that many; the largest has {largest}"
+        )
     return total

@@ -1,1 +1,1 @@
-"""Ranks and metrics of every model, the result table, significance tests."""
+"""Ranks and metrics of every model, the result table and significance tests."""

@@ -1,9 +1,8 @@
-"""One hook in RecBole's evaluation loop for every model: the rank of each user's target over the full catalogue.
+"""Collectors for RecBole's evaluation loop: the rank of each user's target over the full catalogue.
 
-RecBole's Collector and Evaluator do the rest. A tie is broken by a fixed hash of the item's token, never by its id
-(a tie broken by id has inflated published results by a fifth). Metrics read of a row no more than its head and its
-target's rank, so a model that can tell an order without scoring and sorting the whole catalogue (`ordered`) is asked
-for that. This module does not know what made the scores.
+RecBole's Evaluator computes the metrics. Ties are broken by a fixed hash of the item token, never by item id (breaking
+ties by id has inflated published results by a fifth). Metrics need only the first items of a row and the rank of its
+target, so a model may return an `ItemOrder` per row instead of scores for the whole catalogue.
 """
 
 from collections.abc import Callable
@@ -24,11 +23,11 @@ RANK_COLUMNS = ["user", "target", "rank", "top"]
 
 @dataclass(frozen=True)
 class Ordered:
-    """What stands where RecBole's loop hands on scores [B, N + 1].
+    """Takes the place of the scores [B, N + 1] in RecBole's evaluation loop.
 
     Args:
-        order: of catalogue positions, [B, N].
-        left_out: [B, X] int64 positions that come last of all, -1 for none.
+        order: orders of catalogue positions, [B, N].
+        left_out: [B, X] int64 positions to move to the end, padded with -1.
         tie: [N] int64, see `tie_rank`.
     """
 
@@ -37,11 +36,11 @@ class Ordered:
     tie: torch.Tensor
 
     def heads(self, k: int) -> torch.Tensor:
-        """[B, k] RecBole's internal ids."""
+        """[B, k] RecBole's internal ids of the first k items."""
         return top_without(self.order, k, self.left_out, self.tie) + 1
 
     def ranks(self, target: torch.Tensor) -> torch.Tensor:
-        """[B] of targets [B], RecBole's internal ids."""
+        """[B] ranks, from 1, of the targets [B] (RecBole's internal ids)."""
         return rank_among(self.order, target.cpu() - 1, self.left_out, self.tie)
 
 
@@ -49,26 +48,26 @@ Scores = torch.Tensor | Ordered
 
 
 class OrderedEvaluation:
-    """A mixin for RecBole's Trainer: its evaluation takes orders of the catalogue in place of scores [B, N + 1].
+    """Mixin for RecBole's Trainer that evaluates item orders instead of scores [B, N + 1].
 
-    Orders are used where the metrics read no more than heads and ranks (`HeadCollector.heads_alone`), and once
-    `evaluate_orders` was called.
+    Orders are used after a call of `evaluate_orders`, if all metrics need only the heads of the lists and the ranks
+    (`HeadCollector.heads_alone`).
     """
 
     _ordered: Callable[[Any], ItemOrder] | None = None
     _order_tie: torch.Tensor
 
     def evaluate_orders(self, ordered: Callable[[Any], ItemOrder], tie: torch.Tensor) -> None:
-        """Evaluates by orders from now on.
+        """Makes later evaluations use orders.
 
         Args:
-            ordered: RecBole's interaction to orders of catalogue positions.
+            ordered: maps RecBole's interaction to orders of catalogue positions.
             tie: [N] int64, see `tie_rank`.
         """
         self._ordered, self._order_tie = ordered, tie
 
     def _full_sort_batch_eval(self: Any, batched_data: Any) -> Any:
-        """RecBole's hook: (interaction, scores or an Ordered, users, targets) of a batch."""
+        """RecBole's hook; returns (interaction, scores or an Ordered, users, targets) of a batch."""
         if self._ordered is None or not self.eval_collector.heads_alone:
             return super()._full_sort_batch_eval(batched_data)  # type: ignore[misc]  # RecBole's Trainer
         interaction, history, positive_u, positive_i = batched_data
@@ -82,22 +81,22 @@ class OrderedEvaluation:
 
 
 def history_rows(history: tuple[torch.Tensor, torch.Tensor] | None, rows: int) -> torch.Tensor:
-    """[B, X] catalogue positions of (row, internal id) pairs, no item twice, -1 for none."""
+    """[B, X] catalogue positions of (row, internal id) pairs, without duplicates, padded with -1."""
     if history is None:
         return torch.empty(rows, 0, dtype=torch.int64)
     row, item = history[0].cpu(), history[1].cpu()
     counts = torch.bincount(row, minlength=rows)
     place = torch.arange(len(row)) - (counts.cumsum(dim=0) - counts)[row]
-    found = torch.full((rows, int(counts.max()) if len(row) else 0), -1)
-    found[row, place] = item - 1
-    return drop_duplicates(found)
+    positions = torch.full((rows, int(counts.max()) if len(row) else 0), -1)
+    positions[row, place] = item - 1
+    return drop_duplicates(positions)
 
 
 class HeadCollector(Collector):
-    """RecBole's Collector without its matrix of users by items: a row has one target.
+    """RecBole's Collector without its users x items matrix, since each row has one target.
 
-    Where the metrics read no more than the heads of the lists (Recall, NDCG, MRR, Hit, Precision, MAP), these alone are
-    kept, and are the same numbers; any other metric gets RecBole's own collection.
+    If the metrics need only the first items of each list (Recall, NDCG, MRR, Hit, Precision, MAP), only these are kept,
+    with identical results. For other metrics RecBole's own collection is used.
     """
 
     def __init__(self, config: Any) -> None:
@@ -112,11 +111,11 @@ class HeadCollector(Collector):
         positive_u: torch.Tensor,
         positive_i: torch.Tensor,
     ) -> None:
-        """Adds a batch: scores [B, N + 1] or an Ordered, and the target of each row in its order."""
+        """Adds a batch: scores [B, N + 1] or an Ordered, and the target of each row."""
         self._collect(scores_tensor, interaction, positive_u, positive_i)
 
     def _collect(self, scores: Scores, interaction: Any, users: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        """Adds a batch; [B, K] the heads of its lists."""
+        """Adds a batch and returns the heads of its lists, [B, K]."""
         k = self._length
         heads = scores.heads(k) if isinstance(scores, Ordered) else scores.topk(k, dim=1).indices
         if self.heads_alone:
@@ -128,11 +127,11 @@ class HeadCollector(Collector):
 
 
 class RankCollector(HeadCollector):
-    """A HeadCollector that also keeps (user, target, rank) and the head of the list.
+    """A HeadCollector that also keeps user, target, rank and the head of the list for each row.
 
     Args:
-        config: RecBole's.
-        tie_rank: [N] by catalogue position; the pad row gets the last place.
+        config: RecBole's config.
+        tie_rank: [N] tie-breaking rank by catalogue position; the padding item gets the last one.
     """
 
     def __init__(self, config: Any, tie_rank: np.ndarray) -> None:
@@ -147,7 +146,7 @@ class RankCollector(HeadCollector):
         positive_u: torch.Tensor,
         positive_i: torch.Tensor,
     ) -> None:
-        """As HeadCollector, then the ranks of this batch."""
+        """Adds a batch as HeadCollector does, and its ranks."""
         head = self._collect(scores_tensor, interaction, positive_u, positive_i).T
         if isinstance(scores_tensor, Ordered):
             rank = scores_tensor.ranks(positive_i)
@@ -158,7 +157,11 @@ class RankCollector(HeadCollector):
         self._rows.append(torch.cat([torch.stack([users.cpu(), positive_i.cpu(), rank.cpu()]), head.cpu()]))
 
     def take_ranks(self) -> pd.DataFrame:
-        """Columns user, target (internal ids), rank (from 1), top (arrays of internal ids) since the last call."""
+        """Rows collected since the last call.
+
+        Returns:
+            columns user and target (internal ids), rank (from 1), top (array of internal ids).
+        """
         rows = torch.cat(self._rows, dim=1).numpy() if self._rows else np.zeros((3 + self._length, 0), np.int64)
         self._rows = []
         frame = pd.DataFrame(rows[:3].T, columns=RANK_COLUMNS[:3])
@@ -166,5 +169,10 @@ class RankCollector(HeadCollector):
 
 
 def full_rank_mrr(ranks: pd.DataFrame) -> float:
-    """Mean of 1 / rank over the full catalogue, untruncated; nan where there is no row."""
+    """Mean of 1 / rank over the full catalogue, without a cutoff; nan for an empty frame.
+
+    Example:
+        >>> full_rank_mrr(pd.DataFrame({"rank": [1, 2, 4]}))
+        0.5833333333333334
+    """
     return float((1.0 / ranks["rank"]).mean())

@@ -1,4 +1,4 @@
-"""What one model did on one dataset, and its entry in results.json."""
+"""The result of one model on one dataset, and its entry in results.json."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -8,16 +8,17 @@ import pandas as pd
 
 @dataclass
 class Result:
-    """What one model did on one dataset with one seed.
+    """The result of one model on one dataset with one seed.
 
     Args:
-        metrics: of the test rows, RecBole's names in lower case, `mrr` the full-rank one.
-        valid: of the validation rows, the same names without `mrr`.
-        ranks: a row a test user: user and target tokens, the target's rank over the full catalogue, and `top`, the
-            tokens of the first items of the list, as many as the largest of topk.
-        seconds: by stage; of a stage that was already there, the seconds it took when it was made.
-        reused: the stages that were already there.
-        details: what only some models have.
+        metrics: test metrics by RecBole's names in lower case; `mrr` is over the full catalogue.
+        valid: validation metrics, by the same names without `mrr`.
+        ranks: one row per test user: user and target tokens, the target's rank over the full catalogue, and `top`, the
+            tokens of the first max(topk) items of the list.
+        seconds: seconds per stage; for a reused stage, the time it took when it was computed.
+        reused: names of the reused stages.
+        peak_memory_mb: peak resident memory in MB.
+        details: model-specific entries.
     """
 
     metrics: dict[str, float]
@@ -30,7 +31,15 @@ class Result:
 
 
 def model_entry(result: Result | str) -> dict[str, Any]:
-    """A model's part of results.json; a text is the reason why it failed."""
+    """The entry of a model in results.json.
+
+    Args:
+        result: the result, or the reason why the model failed.
+
+    Example:
+        >>> model_entry("ValueError: no")
+        {'status': 'failed: ValueError: no'}
+    """
     if isinstance(result, str):
         return {"status": f"failed: {result}"}
     return {

@@ -1,6 +1,6 @@
-"""A run on paper: table.md, ranks.parquet, results.json, and the same table for the terminal.
+"""Output files of a run: table.md, ranks.parquet and results.json; the terminal shows the same table.
 
-Every number stands beside the command, the seed and the data hash that made it. This module trains and scores nothing.
+Each file also holds the command, the seed and the data hash.
 """
 
 import json
@@ -19,7 +19,7 @@ COLUMNS = ("recall@10", "ndcg@10", "mrr@10", "mrr")
 
 @dataclass(frozen=True)
 class TableHeader:
-    """What all rows of a table share."""
+    """Values shared by all rows of a table."""
 
     dataset: str
     data_sha256: str
@@ -28,10 +28,14 @@ class TableHeader:
 
 
 def table(run: TableHeader, results: Mapping[str, Result | str]) -> str:
-    """The table in Markdown, with what a reader must know below it."""
-    columns = [name for name in COLUMNS if any(not isinstance(r, str) and name in r.metrics for r in results.values())]
-    others = sorted({m for r in results.values() if not isinstance(r, str) for m in r.metrics} - set(columns))
-    columns += others
+    """The results as a Markdown table with notes below it.
+
+    Args:
+        run: values shared by all rows.
+        results: results by model name; a text is the reason why a model failed.
+    """
+    succeeded = {name: result for name, result in results.items() if not isinstance(result, str)}
+    columns = _columns(list(succeeded.values()))
     lines = [f"| {run.dataset} | {' | '.join(columns)} | epochs | minutes |", "|---|" + "---|" * (len(columns) + 2)]
     notes = []
     for name, result in results.items():
@@ -40,38 +44,51 @@ def table(run: TableHeader, results: Mapping[str, Result | str]) -> str:
             notes.append(f"{name} failed: {result}")
             continue
         cells = [f"{result.metrics[column]:.4f}" for column in columns]
-        lines.append(f"| {name} | {' | '.join(cells)} | {_epochs(result, name, notes)} | {_minutes(result)} |")
-        if "sources" in result.details:
-            shares = ", ".join(f"{source} {share:.1%}" for source, share in result.details["sources"].items())
-            notes.append(f"{name}, what led the list of each row: {shares}.")
-        notes += _validity_notes(name, result)
-    notes += _tuned_notes(run.dataset, results)
-    masked = "" if any(not isinstance(r, str) and r.details.get("mask_history") for r in results.values()) else "not "
+        lines.append(f"| {name} | {' | '.join(cells)} | {_epochs(result)} | {_minutes(result)} |")
+        notes += [*_epoch_notes(name, result), *_source_notes(name, result), *_validity_notes(name, result)]
+    notes += _tuned_notes(run.dataset, succeeded)
+    masked = "" if any(result.details.get("mask_history") for result in succeeded.values()) else "not "
     notes += [
         f"Test rows: the final purchase of each user among all items, history {masked}masked. mrr is over the full "
-        "catalogue, mrr@10 is RecBole's. minutes: all stages when they were made.",
+        "catalogue, mrr@10 is RecBole's. minutes: all stages, including the time of reused ones.",
         f"data sha256 {run.data_sha256[:16]}, seed {', '.join(map(str, run.seeds))}, command: {run.command}",
     ]
     return "\n".join([*lines, "", *(f"- {note}" for note in notes)]) + "\n"
 
 
-def _epochs(result: Result, name: str, notes: list[str]) -> str:
+def _columns(results: Sequence[Result]) -> list[str]:
+    """Metric names: first those of COLUMNS, then all others in alphabetical order."""
+    names = {name for result in results for name in result.metrics}
+    return [name for name in COLUMNS if name in names] + sorted(names - set(COLUMNS))
+
+
+def _epochs(result: Result) -> str:
     if "epochs" not in result.details:
         return ""
-    run, allowed = result.details["epochs"], result.details["epochs_allowed"]
-    if run >= allowed:
-        notes.append(f"{name} is bounded: it ran all {allowed} epochs that its YAML allows.")
-    return f"{run} of {allowed}"
+    return f"{result.details['epochs']} of {result.details['epochs_allowed']}"
 
 
-def _tuned_notes(dataset: str, results: Mapping[str, Result | str]) -> list[str]:
-    """Which rows a search has tuned; nothing where tuned settings were not asked for."""
-    found = {name: r.details["tuned"] for name, r in results.items() if not isinstance(r, str) and "tuned" in r.details}
+def _epoch_notes(name: str, result: Result) -> list[str]:
+    if "epochs" not in result.details or result.details["epochs"] < result.details["epochs_allowed"]:
+        return []
+    return [f"{name} ran all {result.details['epochs_allowed']} epochs that its YAML allows; more might improve it."]
+
+
+def _source_notes(name: str, result: Result) -> list[str]:
+    if "sources" not in result.details:
+        return []
+    shares = ", ".join(f"{source} {share:.1%}" for source, share in result.details["sources"].items())
+    return [f"{name}, source of the first item of each list: {shares}."]
+
+
+def _tuned_notes(dataset: str, results: Mapping[str, Result]) -> list[str]:
+    """Which rows use tuned settings; empty if `use_tuned` is off."""
+    tuned = {name: result.details["tuned"] for name, result in results.items() if "tuned" in result.details}
     return [
-        f"{said}: {', '.join(names)}."
-        for said, names in (
-            (f"Tuned on validation, by properties/tuned/{dataset}/", [name for name in found if found[name]]),
-            ("Not tuned, for there is no such file", [name for name in found if not found[name]]),
+        f"{text}: {', '.join(names)}."
+        for text, names in (
+            (f"Tuned on validation (properties/tuned/{dataset}/)", [name for name in tuned if tuned[name]]),
+            ("Not tuned (no such file)", [name for name in tuned if not tuned[name]]),
         )
         if names
     ]
@@ -87,8 +104,8 @@ def _validity_notes(name: str, result: Result) -> list[str]:
         return []
     g, lists = result.details["generation"], result.details["lists"]
     return [
-        f"{name}: well-formed answers {g['format_rate']:.3f}, IDs that exist {g['valid_id_rate']:.3f}, IDs that stand "
-        f"in the prompt {g['in_prompt_rate']:.3f}, fallbacks {g['fallback_rate']:.3f}, prompts truncated "
+        f"{name}: well-formed responses {g['format_rate']:.3f}, existing IDs {g['valid_id_rate']:.3f}, IDs from the "
+        f"prompt {g['in_prompt_rate']:.3f}, fallbacks {g['fallback_rate']:.3f}, prompts truncated "
         f"{g['prompts_truncated']}, quantized layers {g['quantized_layers']}, CLIP {g['clip']}, title pairs "
         f"{g['title_pairs']}.",
         f"{name}, each list alone, NDCG@10: ID list {lists['id'].get('ndcg@10', float('nan')):.4f}, title list "

@@ -1,7 +1,7 @@
-"""Whether one model's ranks are better than another's by more than the choice of test users explains.
+"""Significance tests between models: is a difference larger than the sampling of test users explains?
 
-Plain functions on ranks (results/.../ranks.parquet). Knows no model and trains nothing; several seeds are averaged
-within a user first, so nothing here speaks of how much a metric moves from seed to seed.
+The functions take ranks (results/.../ranks.parquet). With several seeds, values are first averaged per user, so the
+tests say nothing about the variance between seeds.
 """
 
 import re
@@ -17,18 +17,25 @@ from recbole_llmfashion.errors import UserError
 ROW = ["seed", "user", "target"]
 LEVEL = 0.95
 RESAMPLES = 9999
-_BLOCK = 2**22  # resampled numbers held at once
+_BLOCK = 2**22  # resampled values in memory at a time
 _METRIC = re.compile(r"(recall|ndcg|mrr)@([1-9][0-9]*)")
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """One metric of two models on the same users.
+    """Comparison of two models by one metric on the same users.
 
     Args:
-        difference: mean over users of subject - other; low, high: its 95 % bootstrap interval.
-        p: of the Wilcoxon signed-rank test, two-sided; p_holm: corrected over the comparisons made together.
-        users, seeds: how many.
+        subject: the model under test.
+        other: the model it is compared with.
+        metric: name of the metric.
+        difference: mean of subject - other over the users.
+        low: lower bound of the 95 % bootstrap interval of the difference.
+        high: upper bound of that interval.
+        p: two-sided p-value of the Wilcoxon signed-rank test.
+        p_holm: `p` after Holm's correction over all comparisons of one call.
+        users: number of users.
+        seeds: number of seeds.
     """
 
     subject: str
@@ -44,43 +51,51 @@ class Comparison:
 
 
 def metric_values(ranks: np.ndarray, metric: str) -> np.ndarray:
-    """A metric of each row, the target being the only relevant item (docs/method.md, metrics).
+    """A metric of each row, with the target as the only relevant item (docs/method.md, metrics).
 
     recall@k = [rank <= k]; ndcg@k = [rank <= k] / log2(rank + 1); mrr@k = [rank <= k] / rank; mrr = 1 / rank
 
     Args:
-        ranks: [n] from 1, over the full catalogue.
+        ranks: [n] ranks over the full catalogue, from 1.
+        metric: recall@k, ndcg@k, mrr@k or mrr.
 
     Returns:
         [n] float64.
 
     Raises:
-        UserError: another metric, or a rank below 1.
+        UserError: unknown metric, or a rank below 1.
+
+    Example:
+        >>> metric_values(np.array([1, 2, 5]), "mrr@3").tolist()
+        [1.0, 0.5, 0.0]
     """
-    found = _METRIC.fullmatch(metric)
-    if found is None and metric != "mrr":
-        raise UserError(f"metric: '{metric}' is not one of recall@k, ndcg@k, mrr@k, mrr")
+    match = _METRIC.fullmatch(metric)
+    if match is None and metric != "mrr":
+        raise UserError(f"metric: expected recall@k, ndcg@k, mrr@k or mrr, found '{metric}'")
     rank = np.asarray(ranks, np.float64)
     if not (rank >= 1).all():
         raise UserError("ranks: a rank is below 1 or missing; ranks count from 1 over the full catalogue")
-    if found is None:
+    if match is None:
         return 1.0 / rank
-    gain = {"recall": np.ones_like(rank), "ndcg": 1.0 / np.log2(rank + 1.0), "mrr": 1.0 / rank}[found[1]]
-    return np.where(rank <= int(found[2]), gain, 0.0)
+    gain = {"recall": np.ones_like(rank), "ndcg": 1.0 / np.log2(rank + 1.0), "mrr": 1.0 / rank}[match[1]]
+    return np.where(rank <= int(match[2]), gain, 0.0)
 
 
 def bootstrap_interval(differences: np.ndarray, seed: int = 0) -> tuple[float, float]:
-    """95 % percentile interval of a mean by resampling users (Efron and Tibshirani 1993, chapter 13).
+    """95 % percentile bootstrap interval of the mean over users (Efron and Tibshirani 1993, chapter 13).
 
-    Resampling the differences is the paired bootstrap. Percentile and not BCa: BCa's jackknife costs the square of the
-    number of users and is undefined where all differences are equal, and what it corrects, the skew of the mean of
-    bounded numbers, vanishes with the root of their number.
+    Resampling the differences is the paired bootstrap. The percentile method is used instead of BCa, because BCa's
+    jackknife is quadratic in the number of users and undefined if all differences are equal; the skew that it corrects
+    vanishes with the square root of the number of users, as the values are bounded.
 
     Args:
-        differences: [n] one a user, n > 1.
-        seed: the same one gives the same interval.
+        differences: [n] one per user, n > 1.
+        seed: random seed of the resampling.
+
+    Returns:
+        lower and upper bound.
     """
-    found = stats.bootstrap(
+    result = stats.bootstrap(
         (differences,),
         np.mean,
         n_resamples=RESAMPLES,
@@ -90,17 +105,21 @@ def bootstrap_interval(differences: np.ndarray, seed: int = 0) -> tuple[float, f
         method="percentile",
         random_state=np.random.default_rng(seed),
     )
-    return float(found.confidence_interval.low), float(found.confidence_interval.high)
+    return float(result.confidence_interval.low), float(result.confidence_interval.high)
 
 
 def wilcoxon_p(differences: np.ndarray) -> float:
-    """Two-sided p of the Wilcoxon signed-rank test, zeros by Pratt's rule: ranked with the others, then left out.
+    """Two-sided p-value of the Wilcoxon signed-rank test, with Pratt's treatment of zeros.
 
-    Most users have equal values under both models, and Pratt's variance is the one that holds given those zeros. On
-    recall, whose differences are -1, 0 and 1, this is the sign test over the users on whom the models disagree.
+    Zeros are ranked with the other differences and then dropped. Most users have equal values under both models, and
+    Pratt's variance is valid given those zeros. For recall, whose differences are -1, 0 and 1, this is the sign test
+    over the users on whom the models disagree.
 
     Args:
-        differences: [n] one a user; all zero gives 1.
+        differences: [n] one per user.
+
+    Returns:
+        the p-value; 1 if all differences are zero.
     """
     if not np.any(differences):
         return 1.0
@@ -108,78 +127,86 @@ def wilcoxon_p(differences: np.ndarray) -> float:
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Holm's step-down correction (1979): the i-th smallest of m is multiplied by m - i + 1, never falling, up to 1.
+    """Holm's step-down correction (1979).
+
+    The i-th smallest of m p-values is multiplied by m - i + 1; results are made non-decreasing and capped at 1.
 
     Returns:
-        corrected values in the order given.
+        corrected values, in the order of the input.
+
+    Example:
+        >>> holm([0.01, 0.04])
+        [0.02, 0.04]
     """
     corrected = [0.0] * len(p_values)
-    least = 0.0
+    largest = 0.0
     for step, index in enumerate(sorted(range(len(p_values)), key=lambda i: p_values[i])):
-        least = max(least, min(1.0, p_values[index] * (len(p_values) - step)))
-        corrected[index] = least
+        largest = max(largest, min(1.0, p_values[index] * (len(p_values) - step)))
+        corrected[index] = largest
     return corrected
 
 
 def compare_rows(
     ranks: pd.DataFrame, subject: str, others: Sequence[str], metric: str, seed: int = 0
 ) -> list[Comparison]:
-    """A model against others, on the rows that all of them ranked; Holm's correction over these comparisons.
+    """Compares a model with others on their common rows, with Holm's correction over these comparisons.
 
     Args:
         ranks: columns model, seed, user, target, rank.
-        others: models, the subject not among them.
+        subject: the model under test.
+        others: models to compare with, without the subject.
         metric: recall@k, ndcg@k, mrr@k or mrr.
-        seed: of the bootstrap.
+        seed: random seed of the bootstrap.
 
     Returns:
-        one a model of `others`, in that order.
+        one comparison per model of `others`, in that order.
 
     Raises:
-        UserError: a model without ranks, a row ranked twice, models with different rows, fewer than two users.
+        UserError: a model has no ranks, a row is ranked twice, the models have different rows, or there are fewer than
+            two users.
     """
     own = _rows_of(ranks, subject)
-    found = []
+    comparisons = []
     for other in others:
         theirs = _rows_of(ranks, other)
-        _refuse_different(own, theirs, subject, other)
-        # rounded, so that values added in another order do not differ: a sign test would count 1e-17
+        _check_same_rows(own, theirs, subject, other)
+        # rounded, because sums in another order differ by 1e-17, which a sign test would count
         differences = (_by_user(own, metric) - _by_user(theirs, metric)).round(12).to_numpy()
         if len(differences) < 2:
             raise UserError(f"significance: {subject} and {other} share {len(differences)} test users; 2 are needed")
         low, high = bootstrap_interval(differences, seed)
         p, seeds = wilcoxon_p(differences), own.index.get_level_values("seed").nunique()
         mean = float(differences.mean())
-        found.append(Comparison(subject, other, metric, mean, low, high, p, p, len(differences), seeds))
-    corrected = holm([one.p for one in found])
-    return [replace(one, p_holm=p) for one, p in zip(found, corrected, strict=True)]
+        comparisons.append(Comparison(subject, other, metric, mean, low, high, p, p, len(differences), seeds))
+    corrected = holm([comparison.p for comparison in comparisons])
+    return [replace(comparison, p_holm=p) for comparison, p in zip(comparisons, corrected, strict=True)]
 
 
 def _rows_of(ranks: pd.DataFrame, model: str) -> pd.Series:
     """Ranks of a model by (seed, user, target), sorted."""
     rows = ranks[ranks["model"] == model].set_index(ROW)["rank"].sort_index()
     if rows.empty:
-        held = ", ".join(sorted(map(str, ranks["model"].unique()))) or "none"
-        raise UserError(f"ranks: no row of model '{model}'; there are: {held}")
+        models = ", ".join(sorted(map(str, ranks["model"].unique()))) or "none"
+        raise UserError(f"ranks: no row of model '{model}'; models with rows: {models}")
     if rows.index.has_duplicates:
         seed, user, target = rows.index[rows.index.duplicated()][0]
         raise UserError(f"ranks: {model} has two ranks of seed {seed}, user {user}, target {target}; keep one")
     return rows
 
 
-def _refuse_different(own: pd.Series, theirs: pd.Series, subject: str, other: str) -> None:
+def _check_same_rows(own: pd.Series, theirs: pd.Series, subject: str, other: str) -> None:
     if own.index.equals(theirs.index):
         return
-    alone = []
+    unmatched = []
     for name, here, there in ((subject, own, theirs), (other, theirs, own)):
         extra = here.index.difference(there.index)
         if len(extra):
             seed, user, target = extra[0]
             users = extra.get_level_values("user").nunique()
-            alone.append(
-                f"{len(extra)} rows of {users} users in {name} alone (first: seed {seed}, user {user}, target {target})"
+            unmatched.append(
+                f"{len(extra)} rows of {users} users in {name} only (first: seed {seed}, user {user}, target {target})"
             )
-    raise UserError(f"ranks: {subject} and {other} were not ranked on the same rows: {'; '.join(alone)}; rerun both")
+    raise UserError(f"ranks: {subject} and {other} have different test rows: {'; '.join(unmatched)}; rerun both")
 
 
 def _by_user(rows: pd.Series, metric: str) -> pd.Series:

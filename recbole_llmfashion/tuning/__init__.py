@@ -1,1 +1,1 @@
-"""Search over keys on the validation metric: what run_hyper.py calls, on Ray Tune. Calls down, only scripts call it."""
+"""Hyper-parameter search on the validation metric, with Ray Tune."""

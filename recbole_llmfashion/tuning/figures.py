@@ -1,4 +1,4 @@
-"""search.png: the trials as parallel coordinates, and the validation metric over time. Knows the journal alone."""
+"""search.png: the trials as parallel coordinates, and the validation metric over time."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,27 +21,40 @@ LABEL = {"boxstyle": "square,pad=0.1", "facecolor": "white", "edgecolor": "none"
 
 
 def draw(path: Path, space: Space, trials: Sequence[Trial], metric: str, bigger: bool) -> None:
-    """Writes the figure; trials without a value, the failed ones, are left out."""
-    shown = [trial for trial in trials if np.isfinite(trial.value)]
+    """Writes the figure.
+
+    Args:
+        path: PNG file.
+        space: the search space; one axis per key.
+        trials: trials without a value (failed ones) are left out.
+        metric: name of the validation metric.
+        bigger: whether larger values are better.
+    """
+    scored = [trial for trial in trials if np.isfinite(trial.value)]
     width = max(7.0, 1.5 * len(space.domains) + 4)
     figure = Figure(figsize=(width, 8), layout="constrained")
     above, below = figure.subplots(2, 1)
-    values = [trial.value for trial in shown] or [0.0]
+    values = [trial.value for trial in scored] or [0.0]
     norm = Normalize(min(values), max(values) if max(values) > min(values) else min(values) + 1e-9)
-    _parallel(above, space, shown, norm)
+    _parallel(above, space, scored, norm)
     figure.colorbar(ScalarMappable(norm, COLORS), ax=above, label=f"{metric} (validation)")
-    _over_time(below, shown, metric, bigger, norm)
+    _over_time(below, scored, metric, bigger, norm)
     figure.savefig(path, dpi=120)
 
 
 def place(domain: Domain, value: Any) -> float:
-    """Where a value lies on its axis, 0 at the bottom, 1 at the top; logarithmic for loguniform."""
+    """Position of a value on its axis, from 0 (bottom) to 1 (top); logarithmic for loguniform.
+
+    Example:
+        >>> place(Domain("loguniform", low=0.001, high=0.1), 0.01)
+        0.5
+    """
     if domain.kind == "choice":
         return domain.values.index(value) / max(1, len(domain.values) - 1)
-    low, high, at = domain.low, domain.high, float(value)
+    low, high, number = domain.low, domain.high, float(value)
     if domain.kind == "loguniform":
-        low, high, at = np.log(low), np.log(high), np.log(max(at, 1e-300))
-    return float(np.clip((at - low) / (high - low), 0, 1))
+        low, high, number = np.log(low), np.log(high), np.log(max(number, 1e-300))
+    return float(np.clip((number - low) / (high - low), 0, 1))
 
 
 def _parallel(axes: Axes, space: Space, trials: Sequence[Trial], norm: Normalize) -> None:
@@ -62,7 +75,7 @@ def _parallel(axes: Axes, space: Space, trials: Sequence[Trial], norm: Normalize
     axes.set_xticks(range(len(keys)), keys, rotation=15 if len(keys) > 4 else 0)
     axes.set_yticks([])
     axes.set_xlim(-0.3, len(keys) - 0.4)
-    axes.set_title("trials: solid finished, dotted stopped early")
+    axes.set_title("trials (solid: finished, dotted: stopped early)")
 
 
 def _ticks(domain: Domain) -> list[Any]:
@@ -81,9 +94,9 @@ def _over_time(axes: Axes, trials: Sequence[Trial], metric: str, bigger: bool, n
     if ends:
         ends.sort()
         best = list((np.maximum if bigger else np.minimum).accumulate([value for _, value in ends]))
-        until = max(trial.reports[-1][0] / 60 for trial in trials if trial.reports)
+        last_report = max(trial.reports[-1][0] / 60 for trial in trials if trial.reports)
         axes.step(
-            [*(minutes for minutes, _ in ends), until],
+            [*(minutes for minutes, _ in ends), last_report],
             [*best, best[-1]],
             where="post",
             color="black",
@@ -92,6 +105,6 @@ def _over_time(axes: Axes, trials: Sequence[Trial], metric: str, bigger: bool, n
         )
         axes.legend(loc="best")
         axes.set_xlim(left=0)
-    axes.set_xlabel("minutes since the search began")
+    axes.set_xlabel("minutes since the start of the search")
     axes.set_ylabel(f"{metric} (validation)")
-    axes.set_title("each line a trial, a point a report")
+    axes.set_title("one line per trial, one point per report")

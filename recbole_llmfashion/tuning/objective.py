@@ -1,7 +1,7 @@
-"""One trial: run_experiment itself, without the test rows, in a worker of Ray.
+"""One trial: `run_experiment` without the test rows, in a Ray worker.
 
-What it reports is RecBole's validation score as the run goes, then one last line with what the trial cost. A failure
-of the model is a result too: the search goes on. This module does not know who proposes the values or stops a trial.
+A trial reports RecBole's validation score during training, then one final report with its cost. If the model fails, the
+error is reported and the search continues.
 """
 
 import os
@@ -26,12 +26,15 @@ VALUE, STEP, END = "value", "step", "end"
 
 @dataclass(frozen=True)
 class Job:
-    """What every trial of a search shares.
+    """Values shared by all trials of a search.
 
     Args:
-        model, dataset, config_files, overrides: as the command line gave them, paths absolute.
-        threads: of each worker.
-        folder: the working directory that relative paths start from.
+        model: name of the model.
+        dataset: name of the dataset.
+        config_files: absolute paths of the config files of the command line.
+        overrides: keys of the command line; paths are absolute.
+        threads: number of threads of each worker.
+        folder: working directory for relative paths.
     """
 
     model: str
@@ -43,7 +46,7 @@ class Job:
 
 
 def make_objective(job: Job) -> Callable[[dict[str, Any]], None]:
-    """The function that Ray Tune calls with a trial's values."""
+    """The function that Ray Tune calls with the values of a trial."""
 
     def trial(values: dict[str, Any]) -> None:
         run_trial(job, values, tune.report)
@@ -52,7 +55,13 @@ def make_objective(job: Job) -> Callable[[dict[str, Any]], None]:
 
 
 def run_trial(job: Job, values: dict[str, Any], report: Callable[[dict[str, Any]], None]) -> None:
-    """Runs one trial; `report` gets {step, value} as it goes and {step, value, end} once, however it ends."""
+    """Runs one trial.
+
+    Args:
+        job: values shared by all trials.
+        values: the searched keys of this trial.
+        report: receives {step, value} during training, and {step, value, end} once, also after a failure.
+    """
     if Path(job.folder).is_dir():
         os.chdir(job.folder)
     torch.set_num_threads(job.threads)
@@ -69,16 +78,16 @@ def run_trial(job: Job, values: dict[str, Any], report: Callable[[dict[str, Any]
         config = load_config(spec.model, job.dataset, job.config_files, keys, accepted_models(job.model))
         result = run_experiment(config, callback_fn=callback_fn, test=False)
         if not result.valid:
-            raise UserError("no validation row: no user has two purchases, and a search has nothing to go by")
+            raise UserError("no validation row: no user has two purchases; a search needs validation rows")
         value, end = result.valid[str(config["valid_metric"]).lower()], finished(result)
     except Exception as error:
-        why = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
-        value, end = float("nan"), {"error": why, "traceback": traceback.format_exc()}
+        message = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+        value, end = float("nan"), {"error": message, "traceback": traceback.format_exc()}
     report({STEP: last + 1, VALUE: value, END: end})
 
 
 def finished(result: Result) -> dict[str, Any]:
-    """What a finished trial tells beside its value."""
+    """The details of a finished trial: validation metrics, times, memory."""
     return {
         "valid": result.valid,
         "stage_seconds": {name: round(seconds, 3) for name, seconds in result.seconds.items()},

@@ -1,4 +1,4 @@
-"""The options of a search."""
+"""The options of a search, in addition to those of the main job."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +9,7 @@ SAMPLES = 20
 
 @dataclass(frozen=True)
 class Options:
-    """How to search.
+    """Options of a search.
 
     Args:
         params_file: the search space.

@@ -1,4 +1,4 @@
-"""A search that is checked before Ray starts; nothing is written."""
+"""Prepares a search: reads all files and checks all keys and options, before anything is written or Ray starts."""
 
 import os
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Plan:
-    """A search that has been checked and not yet run."""
+    """A validated search."""
 
     arguments: Arguments
     options: Options
@@ -34,7 +34,7 @@ class Plan:
     job: "Job"
 
     def identity(self) -> dict[str, Any]:
-        """What must be equal for --resume to continue a search."""
+        """Values that --resume requires to be unchanged; stored in search.json."""
         return {
             "model": self.header.model,
             "dataset": self.header.dataset,
@@ -45,28 +45,28 @@ class Plan:
             "seed": self.settings.seed,
             "grace_period": self.settings.grace_period,
             "reduction_factor": self.settings.reduction_factor,
-            "keys": _learning(self.config),
+            "keys": _given_keys(self.config),
         }
 
 
-def _learning(config: "LLMFashionConfig") -> dict[str, Any]:
+def _given_keys(config: "LLMFashionConfig") -> dict[str, Any]:
     """The keys and config files of the user, without those that only name folders or output."""
-    aside = {"data_path", "checkpoint_dir", "show_progress", "state", "gpu_id", "use_gpu"}
+    ignored = {"data_path", "checkpoint_dir", "show_progress", "state", "gpu_id", "use_gpu"}
     files = [Path(file).read_text(encoding="utf-8") for file in config["config_layers"]]
-    return {"files": files, "given": {k: v for k, v in config["command_line"].items() if k not in aside}}
+    return {"files": files, "given": {k: v for k, v in config["command_line"].items() if k not in ignored}}
 
 
 def check(arguments: Arguments, options: Options) -> tuple[ModelSpec, Path, Space]:
-    """Finds what can be known to be wrong before RecBole is imported.
+    """Checks what can be checked without importing RecBole.
 
     Returns:
-        the model, the dataset's folder, the search space.
+        the model, the folder of the dataset, and the search space.
 
     Raises:
         UserError: an unknown model, key, dataset or method, a missing file, a value of the wrong type.
     """
     if len(arguments.models) != 1:
-        raise UserError(f"--model: expected one model, found {', '.join(arguments.models)}")
+        raise UserError(f"--model: expected one model, found {', '.join(arguments.models)}; search them one by one")
     if options.search not in METHODS:
         raise UserError(f"--search: expected one of {', '.join(METHODS)}, found '{options.search}'")
     name, dataset, given = arguments.models[0], arguments.dataset, arguments.overrides
@@ -75,7 +75,7 @@ def check(arguments: Arguments, options: Options) -> tuple[ModelSpec, Path, Spac
     check_valid_metric(merged)
     folder = find_dataset(Path(merged["data_path"]) / dataset, dataset)
     if int(given.get("num_train_workers", 1)) != 1:
-        raise UserError("num_train_workers: a search trains each trial in one process, and runs several trials at once")
+        raise UserError("num_train_workers: each trial of a search trains in one process; leave the key at 1")
     values = dict.fromkeys(keys_of(spec.lineage)) | dict(recbole_defaults(name)) | merged
     return spec, folder, read_space(options.params_file, spec.lineage, values)
 
@@ -84,7 +84,7 @@ def plan(arguments: Arguments, options: Options) -> Plan:
     """Reads and checks everything that a search needs.
 
     Raises:
-        UserError: what `check` finds, or a value that the model rejects.
+        UserError: `check` found an error, or the model rejects a value.
     """
     spec, folder, space = check(arguments, options)
 
@@ -133,7 +133,7 @@ def _settings(options: Options, space: Space, config: "LLMFashionConfig", spec: 
     if options.search == "grid":
         samples = len(space.grid())
         if options.num_samples not in (None, samples):
-            raise UserError(f"--num_samples: this grid has {samples} points and runs them all; leave the option out")
+            raise UserError(f"--num_samples: a grid search runs all {samples} points; leave the option out")
     ours = issubclass(spec.trainer, LLMFashionRecTrainer)
     epochs = space.domains.get("epochs")
     most = max(epochs.grid() or [epochs.high]) if epochs else config["epochs"]

@@ -1,4 +1,4 @@
-"""A search on paper: table.md, trials.parquet and best.yaml, made anew after each trial from the journal alone."""
+"""Output files of a search: table.md, trials.parquet and best.yaml, rewritten from the trial log after each trial."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -17,13 +17,18 @@ SETTINGS = "search.json"
 
 @dataclass(frozen=True)
 class Header:
-    """What a reader must know about a search.
+    """Description of a search.
 
     Args:
-        metric: the validation metric, as valid_metric names it.
-        bigger: whether bigger is better.
-        trials: how many were asked for.
-        default: values of the keys without a search; None where they lie outside the space.
+        model: name of the model.
+        dataset: name of the dataset.
+        metric: name of the validation metric, as in valid_metric.
+        bigger: whether larger values are better.
+        trials: number of requested trials.
+        default: default values of the searched keys; None if they are outside the space.
+        command: the command line.
+        data_sha256: hash of the dataset.
+        seed: random seed.
     """
 
     model: str
@@ -38,7 +43,13 @@ class Header:
 
 
 def table(header: Header, journal: TrialLog, keys: Sequence[str]) -> str:
-    """The trials, best first, in Markdown."""
+    """The trials as a Markdown table, best first.
+
+    Args:
+        header: description of the search.
+        journal: the trials.
+        keys: searched keys, in column order.
+    """
     sign = -1 if header.bigger else 1
     best = journal.best(header.bigger)
     order = {"": 3, FAILED: 2, STOPPED: 1}
@@ -58,14 +69,14 @@ def table(header: Header, journal: TrialLog, keys: Sequence[str]) -> str:
     notes = [_verdict(header, journal, best)]
     notes += [f"trial {t.number} failed: {t.details['error']}" for t in journal.ended() if t.status == FAILED]
     notes += [
-        "Values are of the validation rows; no trial reads a test row. A stopped trial's value is its last report.",
+        "Values are on validation rows; no trial reads a test row. The value of a stopped trial is its last report.",
         f"data sha256 {header.data_sha256[:16]}, seed {header.seed}, command: {header.command}",
     ]
     return "\n".join(lines + [f"- {note}" for note in notes]) + "\n"
 
 
 def _name(trial: Trial, header: Header, best: Trial | None) -> str:
-    marks = [mark for mark, holds in (("best", trial is best), ("default", trial.keys == header.default)) if holds]
+    marks = [mark for mark, applies in (("best", trial is best), ("default", trial.keys == header.default)) if applies]
     return f"{trial.number} ({', '.join(marks)})" if marks else str(trial.number)
 
 
@@ -88,12 +99,12 @@ def _verdict(header: Header, journal: TrialLog, best: Trial | None) -> str:
     if best is None:
         return f"{ended}; none finished, so there is no best.yaml."
     default = next((t for t in journal.ended() if t.keys == header.default and t.value == t.value), None)
-    against = f", the defaults have {default.value:.4f} ({_status(default)})" if default else ""
-    return f"{ended}; best: trial {best.number} with {header.metric} {best.value:.4f}{against}."
+    comparison = f", the defaults have {default.value:.4f} ({_status(default)})" if default else ""
+    return f"{ended}; best: trial {best.number} with {header.metric} {best.value:.4f}{comparison}."
 
 
 def frame(journal: TrialLog) -> pd.DataFrame:
-    """A row a trial: number, status, value, reports, seconds, what it cost, its keys as `key/<name>`."""
+    """One row per trial: number, status, value, reports, cost, and the searched keys as columns `key/<name>`."""
     rows = []
     for trial in journal.trials.values():
         details = trial.details
@@ -110,28 +121,28 @@ def frame(journal: TrialLog) -> pd.DataFrame:
             "stage_seconds": json.dumps(details.get("stage_seconds", {})),
         }
         row |= {f"valid/{name}": value for name, value in details.get("valid", {}).items()}
-        # a key may hold numbers in one trial and text in another; parquet columns have one type
+        # a key may be a number in one trial and a text in another, but a Parquet column has one type
         rows.append(row | {f"key/{key}": json.dumps(value) for key, value in trial.keys.items()})
     return pd.DataFrame(rows)
 
 
 def best_yaml(header: Header, journal: TrialLog) -> str:
-    """The best trial's keys, as --config_files takes them."""
+    """The keys of the best trial as YAML for --config_files; empty if no trial finished."""
     best = journal.best(header.bigger)
     if best is None:
         return ""
-    used = versions()
+    installed = versions()
     comments = [
         f"# {header.model} on {header.dataset}: {_verdict(header, journal, best)}",
         f"# {header.command}",
         f"# data sha256 {header.data_sha256[:16]}, seed {header.seed}, "
-        + ", ".join(f"{name} {used[name]}" for name in ("recbole_llmfashion", "recbole", "torch")),
+        + ", ".join(f"{name} {installed[name]}" for name in ("recbole_llmfashion", "recbole", "torch")),
     ]
     return "\n".join(comments) + "\n" + yaml.safe_dump(best.keys, sort_keys=False)
 
 
 def write(folder: Path, header: Header, journal: TrialLog, keys: Sequence[str]) -> None:
-    """table.md, trials.parquet, best.yaml where a trial finished, and why the failed ones failed."""
+    """Writes table.md, trials.parquet, best.yaml if a trial finished, and one error file per failed trial."""
     (folder / "table.md").write_text(table(header, journal, keys), encoding="utf-8")
     frame(journal).to_parquet(folder / "trials.parquet", index=False)
     best = best_yaml(header, journal)

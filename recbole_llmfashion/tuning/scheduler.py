@@ -1,7 +1,6 @@
-"""A search on Ray Tune: who stops a trial early, what goes into the journal, and the run itself.
+"""Runs a search on Ray Tune: schedulers that stop trials early, and the callback that writes the trial log.
 
-Ray's own folder of pickled state is temporary: what --resume reads is the journal alone. This module does not know
-what a trial does.
+Ray's folder of pickled state is temporary; --resume reads the trial log only.
 """
 
 import os
@@ -21,58 +20,58 @@ from recbole_llmfashion.tuning.searcher import JournalSearcher, SearchSettings
 from recbole_llmfashion.tuning.space import Space
 from recbole_llmfashion.tuning.trial_log import FAILED, FINISHED, STOPPED, Trial, TrialLog
 
-DEATHS = 1  # how often a trial whose process died (a lost node, the system's out-of-memory killer) is tried again
+MAX_RESTARTS = 1  # restarts of a trial whose process died (lost node, out-of-memory killer)
 
 
 class TrialLogCallback(tune.Callback):
-    """Writes what trials report and how they end into the journal.
+    """Writes the reports and ends of trials to the trial log.
 
     Args:
-        journal: of this search.
-        proposals: knows the number of each of Ray's trials.
-        on_end: called after each end, with the trial as the journal has it.
+        journal: trial log of this search.
+        searcher: maps Ray's trial ids to trial numbers.
+        on_end: called with each trial that ended.
     """
 
-    def __init__(self, journal: TrialLog, proposals: JournalSearcher, on_end: Callable[[Trial], None]) -> None:
-        self._journal, self._proposals, self._on_end = journal, proposals, on_end
+    def __init__(self, journal: TrialLog, searcher: JournalSearcher, on_end: Callable[[Trial], None]) -> None:
+        self._journal, self._searcher, self._on_end = journal, searcher, on_end
 
     def __getstate__(self) -> dict[str, Any]:
-        """Nothing, as for `JournalSearcher`."""
+        """Empty: Ray pickles callbacks, and the pickled state is never read."""
         return {}
 
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
     ) -> None:
-        """A report, or the last line of a trial."""
+        """Logs a report; the final report is logged when the trial completes."""
         if END not in result:
-            number = self._proposals.number_of[trial.trial_id]
+            number = self._searcher.number_of[trial.trial_id]
             self._journal.add("report", number, step=result[STEP], value=result[VALUE])
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """By itself, or stopped by the scheduler."""
+        """Logs the end of a trial that finished, failed or was stopped by the scheduler."""
         result = trial.last_result or {}
         end = result.get(END)
         status = STOPPED if end is None else FAILED if "error" in end else FINISHED
         self._end(trial, status, result.get(VALUE, float("nan")), end or {})
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """The process died, again and again."""
+        """Logs a trial whose process died more often than MAX_RESTARTS."""
         lines = [line for line in str(trial.get_error() or "").splitlines() if line.strip()]
-        why = " ".join(" ".join(lines[-6:]).split())[:300]
-        self._end(trial, FAILED, float("nan"), {"error": f"the trial's process died: {why}", "traceback": ""})
+        reason = " ".join(" ".join(lines[-6:]).split())[:300]
+        self._end(trial, FAILED, float("nan"), {"error": f"the trial's process died: {reason}", "traceback": ""})
 
     def _end(self, trial: Any, status: str, value: float, details: dict[str, Any]) -> None:
-        number = self._proposals.number_of[trial.trial_id]
+        number = self._searcher.number_of[trial.trial_id]
         seconds = float((trial.last_result or {}).get("time_total_s", 0.0))
         self._journal.add("end", number, status=status, value=value, seconds=seconds, details=details)
         self._on_end(self._journal.trials[number])
 
 
 class NewestFirstScheduler(FIFOScheduler):
-    """No trial is stopped; a free worker takes the newest of the trials that wait.
+    """Stops no trial; a free worker takes the newest pending trial.
 
-    Ray gives it the oldest, whose own worker is being started, and drops that worker: where a trial is shorter than a
-    worker's imports, the second worker never comes up and the whole search runs on one.
+    Ray's FIFO scheduler gives it the oldest pending trial and drops the worker that is being started for that trial. If
+    a trial takes less time than the imports of a worker, a second worker never starts and the search runs on one.
     """
 
     def choose_trial_to_run(self, tune_controller: Any) -> Any:
@@ -82,11 +81,13 @@ class NewestFirstScheduler(FIFOScheduler):
 
 
 class PatientASHA(NewestFirstScheduler, ASHAScheduler):
-    """Ray's ASHA (arXiv 1810.05934), but for the defaults, which run to their end so that a gain can be told, and for
-    trials that have made their last report, which have nothing left to save.
+    """Ray's ASHA (arXiv 1810.05934) with two exceptions.
+
+    A trial with the default values always runs to its end, so that the gain over the defaults is known. A trial that
+    has made its last report is not stopped, as stopping would save nothing.
 
     Args:
-        settings: the search; `steps` reports are the longest trial, its last line one more.
+        settings: settings of the search; the longest trial makes `steps` reports and one final report.
         is_default: whether one of Ray's trials has the default values.
     """
 
@@ -100,10 +101,10 @@ class PatientASHA(NewestFirstScheduler, ASHAScheduler):
         self._steps, self._is_default = settings.steps, is_default
 
     def on_trial_result(self, controller: Any, trial: Any, result: dict[str, Any]) -> str:
-        """Whether a trial goes on."""
+        """Decides whether a trial continues."""
         decision = super().on_trial_result(controller, trial, result)
-        saves_nothing = result[STEP] >= self._steps
-        return FIFOScheduler.CONTINUE if saves_nothing or self._is_default(trial) else decision
+        last_report = result[STEP] >= self._steps
+        return FIFOScheduler.CONTINUE if last_report or self._is_default(trial) else decision
 
 
 def search(
@@ -115,17 +116,27 @@ def search(
     on_end: Callable[[Trial], None],
     reporter: tune.ProgressReporter | None,
 ) -> None:
-    """Runs the trials that the journal lacks; Ray must be up, see `cluster`."""
+    """Runs the trials that are missing in the trial log. Ray must be running, see `cluster`.
+
+    Args:
+        objective: the function of a trial, see `make_objective`.
+        space: the search space.
+        settings: settings of the search.
+        journal: trial log.
+        defaults: default values of the searched keys; None if they are outside the space.
+        on_end: called with each trial that ended.
+        reporter: Ray's table on the terminal; None for no output.
+    """
     left = settings.num_samples - len(journal.ended())
     if left <= 0:
         return
     # Ray requests one trial at a time, which leaves none for a worker that is starting, see NewestFirstScheduler.
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(max(2, max_concurrent_trials(settings.cpus, settings.gpus)))
-    proposals = JournalSearcher(space, settings, journal, defaults)
+    searcher = JournalSearcher(space, settings, journal, defaults)
     scheduler: Any = NewestFirstScheduler()
     if settings.grace_period:
         scheduler = PatientASHA(
-            settings, lambda trial: journal.trials[proposals.number_of[trial.trial_id]].keys == defaults
+            settings, lambda trial: journal.trials[searcher.number_of[trial.trial_id]].keys == defaults
         )
     storage = tempfile.mkdtemp(prefix="recbole_llmfashion_search_")
     try:
@@ -134,23 +145,23 @@ def search(
             tune_config=tune.TuneConfig(
                 metric=VALUE,
                 mode=settings.mode,
-                search_alg=proposals,
+                search_alg=searcher,
                 scheduler=scheduler,
                 num_samples=left,
                 reuse_actors=True,
-                trial_name_creator=lambda trial: f"trial {proposals.number_of[trial.trial_id]}",
+                trial_name_creator=lambda trial: f"trial {searcher.number_of[trial.trial_id]}",
                 trial_dirname_creator=lambda trial: str(trial.trial_id),
             ),
             run_config=tune.RunConfig(
                 storage_path=storage,
-                failure_config=tune.FailureConfig(max_failures=DEATHS),
-                callbacks=[TrialLogCallback(journal, proposals, on_end)],
+                failure_config=tune.FailureConfig(max_failures=MAX_RESTARTS),
+                callbacks=[TrialLogCallback(journal, searcher, on_end)],
                 progress_reporter=reporter,
                 verbose=1 if reporter is not None else 0,
             ),
         )
         with warnings.catch_warnings():
-            # ASHA takes percentiles of values, and a failed trial has none
+            # ASHA computes percentiles of values; the value of a failed trial is nan
             warnings.simplefilter("ignore", RuntimeWarning)
             tuner.fit()
     finally:
@@ -158,7 +169,7 @@ def search(
 
 
 def reporter(keys: list[str]) -> tune.ProgressReporter:
-    """Ray's table of trials, on the terminal while the search runs."""
+    """Ray's table of trials, shown on the terminal while the search runs."""
     return tune.CLIReporter(
         metric_columns={STEP: "report", VALUE: "validation", "time_total_s": "seconds"},
         parameter_columns=keys,

@@ -1,7 +1,7 @@
-"""What is tried next: what a kill cut off, the defaults, then what the method draws, handed to Ray Tune as a Searcher.
+"""Proposes the values of the next trial to Ray Tune.
 
-The journal is the only state: a resumed search is a new object over what the journal holds. This module stops nothing
-and runs nothing.
+Interrupted trials come first, then the defaults, then draws of the search method. The trial log is the only state: a
+resumed search creates a new searcher from the log.
 """
 
 import json
@@ -23,17 +23,18 @@ with needs_extra("tune"):
 
 @dataclass(frozen=True)
 class SearchSettings:
-    """How to search.
+    """Settings of a search.
 
     Args:
         method: optuna, random or grid.
-        num_samples: trials in all; of a grid its size.
-        steps: reports of the longest trial.
-        grace_period: reports that ASHA lets every trial make; 0 stops none.
-        reduction_factor: of the trials that reach a rung, one in so many goes on.
-        bigger: whether a bigger value is better.
-        cpus, gpus: of a trial; may be fractions.
-        seed: of random draws and of Optuna's sampler.
+        num_samples: total number of trials; for a grid, its size.
+        steps: number of reports of the longest trial.
+        grace_period: reports that ASHA grants every trial; 0 disables early stopping.
+        reduction_factor: ASHA continues one of this many trials at each rung.
+        bigger: whether larger values are better.
+        cpus: CPUs of a trial; may be a fraction.
+        gpus: GPUs of a trial; may be a fraction.
+        seed: seed of random draws and of Optuna's sampler.
     """
 
     method: str
@@ -48,37 +49,41 @@ class SearchSettings:
 
     @property
     def mode(self) -> str:
-        """Ray's word."""
+        """Ray's name of the direction: max or min."""
         return "max" if self.bigger else "min"
 
 
 class JournalSearcher(Searcher):
-    """Hands out trials: first what a kill cut off, then the defaults, then what the method draws.
+    """Proposes trials: first interrupted ones, then the defaults, then draws of the search method.
 
     Args:
-        space: of keys.
-        settings: the search.
-        journal: what ended already; each proposal is written to it.
-        defaults: values of the keys without a search, tried first; None where they lie outside the space.
+        space: the search space.
+        settings: settings of the search.
+        journal: trial log; each proposal is written to it.
+        defaults: default values of the keys, tried first; None if they are outside the space.
     """
 
     def __init__(self, space: Space, settings: SearchSettings, journal: TrialLog, defaults: Mapping[str, Any] | None):
         super().__init__(metric=VALUE, mode=settings.mode)
         self._space, self._journal = space, journal
         self.number_of: dict[str, int] = {}
-        known = set(journal.trials)
-        queue = [(trial.number, trial.keys) for trial in journal.unfinished()]
-        if settings.method == "grid":
-            queue += [(n, values) for n, values in enumerate(space.grid()) if n not in known]
-        elif settings.method == "random":
-            missing = [n for n in range(settings.num_samples) if n not in known]
-            first = {0: dict(defaults)} if defaults else {}
-            queue += [(n, first.get(n) or space.sample(settings.seed, n)) for n in missing]
-        elif defaults and 0 not in known:
-            queue.append((0, dict(defaults)))
-        self._queue = queue
-        self._next = max([*known, *(n for n, _ in queue), -1]) + 1
+        self._queue = [(trial.number, trial.keys) for trial in journal.unfinished()]
+        self._queue += self._new_trials(settings, defaults)
+        self._next = max([*journal.trials, *(n for n, _ in self._queue), -1]) + 1
         self._optuna = self._make_optuna(settings) if settings.method == "optuna" else None
+
+    def _new_trials(
+        self, settings: SearchSettings, defaults: Mapping[str, Any] | None
+    ) -> list[tuple[int, dict[str, Any]]]:
+        """Number and values of the trials that are known in advance and not in the log."""
+        logged = set(self._journal.trials)
+        if settings.method == "grid":
+            return [(n, values) for n, values in enumerate(self._space.grid()) if n not in logged]
+        if settings.method == "random":
+            missing = [n for n in range(settings.num_samples) if n not in logged]
+            first = {0: dict(defaults)} if defaults else {}
+            return [(n, first.get(n) or self._space.sample(settings.seed, n)) for n in missing]
+        return [(0, dict(defaults))] if defaults and 0 not in logged else []
 
     def _make_optuna(self, settings: SearchSettings) -> OptunaSearch:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -87,7 +92,7 @@ class JournalSearcher(Searcher):
             metric=VALUE,
             mode=settings.mode,
             points_to_evaluate=[encode(values) for _, values in self._queue],
-            seed=settings.seed + len(self._journal.trials),  # or a resumed search would draw its first values again
+            seed=settings.seed + len(self._journal.trials),  # otherwise a resumed search would repeat its first draws
         )
         for trial in self._journal.ended():
             if trial.status != FAILED:
@@ -95,7 +100,7 @@ class JournalSearcher(Searcher):
         return search
 
     def suggest(self, trial_id: str) -> Any:
-        """The next trial's values, or Ray's word for the end."""
+        """The values of the next trial, or Ray's constant for the end of the search."""
         if not self._queue and self._optuna is None:
             return Searcher.FINISHED
         proposed = self._optuna.suggest(trial_id) if self._optuna is not None else None
@@ -109,29 +114,29 @@ class JournalSearcher(Searcher):
         return values
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
-        """Optuna may look at what is reported on the way."""
+        """Passes an intermediate report to Optuna."""
         if self._optuna is not None:
             self._optuna.on_trial_result(trial_id, result)
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        """Optuna learns the value; a failed trial has none."""
+        """Passes the final value to Optuna; a failed trial has none."""
         if self._optuna is not None:
             self._optuna.on_trial_complete(trial_id, result, error)
 
     def save_to_dir(self, *args: Any, **kwargs: Any) -> None:
-        """Nothing: the journal is the state."""
+        """Does nothing: the trial log is the state."""
 
     def get_state(self) -> dict[str, Any]:
-        """Nothing: the journal is the state."""
+        """Empty: the trial log is the state."""
         return {}
 
     def __getstate__(self) -> dict[str, Any]:
-        """Nothing: Ray pickles a search before it begins, and what it pickled is never read."""
+        """Empty: Ray pickles a searcher before the search starts, and the pickled state is never read."""
         return {}
 
 
 def to_ray(domain: Domain) -> Any:
-    """A domain in Ray's words."""
+    """A domain as Ray's sampling object."""
     if domain.kind == "choice":
         return tune.choice([_plain(value) for value in domain.values])
     if domain.kind == "uniform":
@@ -142,17 +147,22 @@ def to_ray(domain: Domain) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    """Optuna's choices are numbers, texts and truth values; a list travels as its JSON text."""
+    """Optuna's choices are numbers, texts and booleans; lists are passed as JSON text."""
     return json.dumps(value) if isinstance(value, list | tuple | dict) else value
 
 
 def encode(values: dict[str, Any]) -> dict[str, Any]:
-    """A trial's values as Optuna takes them."""
+    """The values of a trial in the form that Optuna accepts.
+
+    Example:
+        >>> encode({"sizes": [64, 64], "rate": 0.1})
+        {'sizes': '[64, 64]', 'rate': 0.1}
+    """
     return {key: _plain(value) for key, value in values.items()}
 
 
 def decode(space: Space, proposed: dict[str, Any]) -> dict[str, Any]:
-    """What Optuna proposes as the keys take it."""
+    """Converts Optuna's proposal to the types of the keys; inverse of `encode`."""
     values = {}
     for key, domain in space.domains.items():
         by_text = {_plain(value): value for value in domain.values if isinstance(value, list | tuple | dict)}

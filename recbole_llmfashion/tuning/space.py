@@ -1,11 +1,11 @@
-"""The search space: which keys, over which values. RecBole's `.test` files unchanged, or YAML.
+"""The search space: keys and their values, from a YAML file or a RecBole `.test` file.
 
     mixup_m: {choice: [1, 2, 3]}
-    title_model.learning_rate: {loguniform: [1e-4, 1e-2]}    # the bounds themselves
+    title_model.learning_rate: {loguniform: [1e-4, 1e-2]}    # bounds, not their logarithms
     title_model.epochs: {quniform: [4, 24, 4]}               # low, high, step
     title_model.margin: {uniform: [0.1, 0.4]}
 
-In a `.test` file, as in RecBole's (`learning_rate loguniform -7,0`), the bounds of loguniform are natural logarithms.
+In a `.test` file the bounds of loguniform are natural logarithms, as in RecBole (`learning_rate loguniform -7,0`).
 """
 
 import ast
@@ -25,7 +25,7 @@ from recbole_llmfashion.config.yaml_files import read_yaml
 from recbole_llmfashion.errors import UserError, did_you_mean
 
 KINDS = {"choice": "a list", "uniform": "low, high", "loguniform": "low, high", "quniform": "low, high, step"}
-# Keys that say where and how a search runs; a trial must not change them, or trials could not be compared.
+# Keys that must be equal in all trials, as the trials could not be compared otherwise.
 FIXED = {
     "data_path", "checkpoint_dir", "dataset", "model", "metrics", "topk", "valid_metric", "eval_args", "click_filter",
     "config_files", "use_tuned", "show_progress", "state", "tune_report_users", "repeatable", "metric_decimal_place",
@@ -39,10 +39,17 @@ class Domain:
 
     Args:
         kind: one of KINDS.
-        values: of a choice.
-        low, high: inclusive bounds of the others, themselves, not their logarithms.
-        step: of quniform.
-        integer: the key holds whole numbers.
+        values: the values of a choice.
+        low: inclusive lower bound of the other kinds, not its logarithm.
+        high: inclusive upper bound.
+        step: step of quniform.
+        integer: whether the key is an integer.
+
+    Example:
+        >>> Domain("quniform", low=4, high=12, step=4, integer=True).grid()
+        [4, 8, 12]
+        >>> Domain("uniform", low=0.0, high=1.0).contains(0.5)
+        True
     """
 
     kind: str
@@ -53,7 +60,7 @@ class Domain:
     integer: bool = False
 
     def grid(self) -> list[Any]:
-        """Every value, where there are finitely many, in order; else nothing."""
+        """All values in order; empty for a continuous domain."""
         if self.kind == "choice":
             return list(self.values)
         if self.kind != "quniform":
@@ -62,19 +69,19 @@ class Domain:
         return [self.cast(self.low + i * self.step) for i in range(count)]
 
     def cast(self, value: Any) -> Any:
-        """A drawn value as the key takes it."""
+        """Converts a drawn value to the type of the key."""
         if self.kind == "choice":
             return value
         return round(value) if self.integer else float(f"{value:.12g}")
 
     def contains(self, value: Any) -> bool:
-        """Whether a value could be drawn."""
+        """Whether the value belongs to the domain."""
         if self.grid():
-            return any(value == known and isinstance(value, bool) == isinstance(known, bool) for known in self.grid())
+            return any(value == point and isinstance(value, bool) == isinstance(point, bool) for point in self.grid())
         return isinstance(value, int | float) and not isinstance(value, bool) and self.low <= value <= self.high
 
     def sample(self, rng: np.random.Generator) -> Any:
-        """One draw."""
+        """Draws one value."""
         if self.grid():
             return self.grid()[rng.integers(len(self.grid()))]
         if self.kind == "loguniform":
@@ -82,27 +89,27 @@ class Domain:
         return self.cast(rng.uniform(self.low, self.high))
 
     def to_json(self) -> dict[str, Any]:
-        """What tells two domains apart."""
+        """The domain as in the YAML file, for search.json."""
         bounds = [self.low, self.high, *([self.step] if self.kind == "quniform" else [])]
         return {self.kind: list(self.values) if self.kind == "choice" else bounds}
 
 
 @dataclass(frozen=True)
 class Space:
-    """Keys and their domains, in the file's order."""
+    """Keys and their domains, in the order of the file."""
 
     domains: Mapping[str, Domain] = field(default_factory=dict)
 
     def sample(self, seed: int, number: int) -> dict[str, Any]:
-        """The values of random trial `number`, the same in every run with this seed."""
+        """The values of random trial `number`; they depend only on the seed and the number."""
         rng = np.random.default_rng([seed, number])
         return {key: domain.sample(rng) for key, domain in self.domains.items()}
 
     def grid(self) -> list[dict[str, Any]]:
-        """Every combination.
+        """All combinations of values.
 
         Raises:
-            UserError: a domain has no end.
+            UserError: a domain is continuous.
         """
         for key, domain in self.domains.items():
             if not domain.grid():
@@ -113,37 +120,37 @@ class Space:
         return [dict(zip(self.domains, point, strict=True)) for point in points]
 
     def defaults(self, config: HasKeys) -> dict[str, Any] | None:
-        """What the keys are without a search, where every one of them lies in its domain."""
+        """The default values of the keys; None if one of them is outside its domain."""
         values = {key: config[key] for key in self.domains}
         return values if all(domain.contains(values[key]) for key, domain in self.domains.items()) else None
 
     def to_json(self) -> dict[str, Any]:
-        """What tells two spaces apart."""
+        """The space as in the YAML file, for search.json."""
         return {key: domain.to_json() for key, domain in self.domains.items()}
 
 
 def read_space(path: Path, model: Model, config: HasKeys) -> Space:
-    """A params_file.
+    """Reads a params_file.
 
     Args:
-        path: YAML by its suffix (.yaml, .yml), else RecBole's format.
-        model: the model that is searched, or its lineage.
-        config: its keys; their values tell the types.
+        path: a YAML file (.yaml, .yml) or a file in RecBole's format.
+        model: the searched model, or its lineage.
+        config: the keys of the model; their values give the types.
 
     Raises:
-        UserError: an unknown or fixed key, an unreadable line, an empty range.
+        UserError: an unknown or fixed key, an invalid line, or an empty range.
     """
     yaml = path.suffix in (".yaml", ".yml")
     entries = _read_yaml(path) if yaml else _read_test(path)
     if not entries:
-        raise UserError(f"{path}: names no key to search over; a line is `mixup_m: {{choice: [1, 2, 3]}}`")
+        raise UserError(f"{path}: contains no key; expected lines such as `mixup_m: {{choice: [1, 2, 3]}}`")
     reject_unknown_keys((key for key, *_ in entries), lineage(model), str(path))
     domains: dict[str, Domain] = {}
     for key, kind, arguments, place in entries:
         if key in FIXED:
-            raise UserError(f"{place}: {key} cannot be searched, it must be the same in every trial; take it out")
+            raise UserError(f"{place}: {key} cannot be searched, it must be the same in all trials; remove it")
         if key in domains:
-            raise UserError(f"{place}: {key} stands there twice")
+            raise UserError(f"{place}: {key} appears twice; remove one line")
         domains[key] = _domain(key, kind, arguments, place, config[key], logs=not yaml)
     return Space(domains)
 
@@ -165,7 +172,7 @@ def _read_yaml(path: Path) -> list[Entry]:
 
 
 def _read_test(path: Path) -> list[Entry]:
-    """RecBole's format: `name kind values`, choice values as a Python list, bounds separated by commas."""
+    """Reads RecBole's format: `name kind values`, with a Python list for choice, else comma-separated numbers."""
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except FileNotFoundError:
@@ -179,9 +186,9 @@ def _read_test(path: Path) -> list[Entry]:
             raise UserError(f"{place}: expected `name kind values`, found '{line.strip()}'")
         key, kind, text = words
         try:
-            read = ast.literal_eval(text if kind == "choice" else f"[{text}]")
-            # RecBole's own files write a list value as text, '[64, 64]', which its Config evaluates later
-            arguments = [_literal(value) for value in read] if isinstance(read, list | tuple) else read
+            values = ast.literal_eval(text if kind == "choice" else f"[{text}]")
+            # RecBole's files write a list value as a text, '[64, 64]', which its Config evaluates later
+            arguments = [_literal(value) for value in values] if isinstance(values, list | tuple) else values
         except (ValueError, SyntaxError):
             raise UserError(f"{place}: '{text}' is not {KINDS.get(kind, 'a list of values')}") from None
         entries.append((key, kind, arguments, place))
@@ -195,35 +202,48 @@ def _literal(value: Any) -> Any:
 
 
 def _domain(key: str, kind: str, arguments: Any, place: str, default: Any, logs: bool) -> Domain:
+    """Validates one entry; `logs` tells whether the bounds of loguniform are logarithms."""
     if kind not in KINDS:
         raise UserError(f"{place}: unknown kind '{kind}'; {did_you_mean(kind, KINDS)}")
     if kind == "choice":
         return Domain(kind, _choices(key, arguments, place, default))
-    numbers = isinstance(arguments, list) and all(
-        isinstance(x, int | float) and not isinstance(x, bool) and math.isfinite(x) for x in arguments
-    )
-    if not numbers or len(arguments) != (3 if kind == "quniform" else 2):
-        raise UserError(f"{place}: {kind} wants {KINDS[kind]}, found {arguments}")
+    low, high, step = _bounds(kind, arguments, place)
     if isinstance(default, bool | str | list):
-        raise UserError(f"{place}: {key} is no number but {type(default).__name__}; use choice")
-    low, high, step = float(arguments[0]), float(arguments[1]), float(arguments[2]) if kind == "quniform" else 0.0
+        raise UserError(f"{place}: {key} is not a number but {type(default).__name__}; use choice")
     if kind == "loguniform" and logs:
         low, high = math.exp(low), math.exp(high)
     if not low < high or (kind == "quniform" and not 0 < step <= high - low):
-        raise UserError(f"{place}: the range {arguments} is empty; low must be below high, and a step must fit between")
+        raise UserError(
+            f"{place}: the range {arguments} is empty; low must be below high, and step at most their difference"
+        )
     if kind == "loguniform" and low <= 0:
-        raise UserError(f"{place}: loguniform wants bounds above 0, found {arguments}; in YAML they are no logarithms")
+        raise UserError(
+            f"{place}: loguniform bounds must be positive, found {arguments}; give values, not logarithms, in YAML"
+        )
     return Domain(kind, low=low, high=high, step=step, integer=isinstance(default, int))
+
+
+def _bounds(kind: str, arguments: Any, place: str) -> tuple[float, float, float]:
+    """Low, high and step; 0 as the step of a kind without one."""
+    expected = 3 if kind == "quniform" else 2
+    if not isinstance(arguments, list) or len(arguments) != expected or not all(map(_is_finite, arguments)):
+        raise UserError(f"{place}: {kind}: expected {KINDS[kind]}, found {arguments}")
+    low, high, step = [*map(float, arguments), 0.0][:3]
+    return low, high, step
+
+
+def _is_finite(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _choices(key: str, arguments: Any, place: str, default: Any) -> tuple[Any, ...]:
     if not isinstance(arguments, list | tuple) or not arguments:
-        raise UserError(f"{place}: choice wants a list with a value in it, found {arguments}")
+        raise UserError(f"{place}: choice: expected a list of at least one value, found {arguments}")
     texts = [json.dumps(value, sort_keys=True, default=str) for value in arguments]
     if len(set(texts)) < len(texts):
-        raise UserError(f"{place}: the choices of {key} hold a value twice: {arguments}")
+        raise UserError(f"{place}: choice: expected different values for {key}, found {arguments}")
     number = isinstance(default, int | float) and not isinstance(default, bool)
     for value in arguments:
         if number and (not isinstance(value, int | float) or isinstance(value, bool)):
-            raise UserError(f"{place}: {key} expects numbers, found '{value}'")
+            raise UserError(f"{place}: {key}: expected numbers, found '{value}'")
     return tuple(arguments)

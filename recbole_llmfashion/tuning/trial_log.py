@@ -1,11 +1,11 @@
-"""What happened in a search, line by line: the only state that --resume reads, and what every output is made of.
+"""The log of a search, one JSON line per event. --resume and all output files are based on this log only.
 
     <output>/journal.jsonl   {"event": "start", "trial": 0, "keys": {..}, "time": ..}
                              {"event": "report", "trial": 0, "step": 1, "value": .031, "time": ..}
                              {"event": "end", "trial": 0, "status": "finished", "value": .034, ..}
 
-Times are seconds since the search began, pauses between a kill and its --resume left out. A half line at the end, from
-a kill, is dropped. The journal knows no Ray and no model.
+Times are seconds since the start of the search, without the pauses between an interruption and --resume. An incomplete
+last line, left by a killed process, is dropped.
 """
 
 import time
@@ -20,14 +20,16 @@ FINISHED, STOPPED, FAILED = "finished", "stopped", "failed"
 
 @dataclass
 class Trial:
-    """One trial as the journal tells it.
+    """One trial, as recorded in the log.
 
     Args:
-        keys: the values it tried.
-        status: FINISHED, STOPPED (early, by the scheduler), FAILED, or empty where it did not end.
-        value: the validation metric; of a stopped trial the last one reported, nan of a failed one.
-        reports: (seconds since the search began, step, value).
-        details: what the objective says of a finished trial, or `error` of a failed one.
+        number: number of the trial, from 0.
+        keys: values of the searched keys.
+        status: FINISHED, STOPPED (early, by the scheduler), FAILED, or empty if it did not end.
+        value: validation metric; for a stopped trial the last report, for a failed one nan.
+        reports: (seconds since the start of the search, step, value).
+        seconds: duration.
+        details: details of a finished trial (see objective.py), or `error` of a failed one.
     """
 
     number: int
@@ -40,10 +42,10 @@ class Trial:
 
 
 class TrialLog:
-    """Appends events and rebuilds the trials from them.
+    """Appends events to the log and rebuilds the trials from it.
 
     Args:
-        path: of journal.jsonl; what it already holds is read.
+        path: path of journal.jsonl; existing events are read.
     """
 
     def __init__(self, path: Path) -> None:
@@ -56,11 +58,11 @@ class TrialLog:
         self._start = time.monotonic()
 
     def elapsed(self) -> float:
-        """Seconds of searching so far, earlier runs of the same search included."""
+        """Seconds of searching so far, including earlier runs of the same search."""
         return self._before + time.monotonic() - self._start
 
     def add(self, event: str, trial: int, **values: Any) -> None:
-        """Writes one event; it is on the disk when this returns."""
+        """Writes one event; it is on disk when this method returns."""
         line = {"event": event, "trial": trial, "time": round(self.elapsed(), 3), **values}
         self._lines.append(line)
         self._apply(line)
@@ -79,15 +81,15 @@ class TrialLog:
             trial.seconds, trial.details = line["seconds"], line["details"]
 
     def ended(self) -> list[Trial]:
-        """Trials that need not run again, by number."""
+        """Trials that ended, by number."""
         return [self.trials[number] for number in sorted(self.trials) if self.trials[number].status]
 
     def unfinished(self) -> list[Trial]:
-        """Trials that a kill cut off, by number."""
+        """Trials that were interrupted, by number."""
         return [self.trials[number] for number in sorted(self.trials) if not self.trials[number].status]
 
     def best(self, bigger: bool = True) -> Trial | None:
-        """The finished trial with the best value, the first of equals; a stopped one was judged on less."""
+        """The finished trial with the best value; the first one among equals. Stopped trials are not considered."""
         finished = [trial for trial in self.ended() if trial.status == FINISHED]
         sign = 1 if bigger else -1
         return max(finished, key=lambda trial: (sign * trial.value, -trial.number), default=None)

@@ -36,7 +36,7 @@ def test_a_plan(words, tmp_path):
 def test_a_grid_runs_all_of_its_points(words, tmp_path):
     made = plan_of([*words, params(tmp_path, "grid.yaml"), "--search=grid"])
     assert made.settings.num_samples == 4
-    with pytest.raises(UserError, match="this grid has 4 points"):
+    with pytest.raises(UserError, match="a grid search runs all 4 points"):
         plan_of([*words, params(tmp_path, "grid.yaml"), "--search=grid", "--num_samples=3"])
 
 

@@ -1,4 +1,4 @@
-"""How Ray is started; Ray itself is started by the tests of searches and of the service."""
+"""Starting and checking a cluster, without Ray; Ray is started by the tests of searches and of the service."""
 
 from contextlib import nullcontext
 
@@ -12,8 +12,8 @@ from recbole_llmfashion.distributed.cluster import cluster, use_current_environm
 from recbole_llmfashion.errors import UserError
 
 
-def test_under_uv_the_workers_take_the_interpreter_that_runs_here(monkeypatch):
-    """What Ray would do instead is asserted first, so that a Ray that does it no more is noticed."""
+def test_workers_use_the_current_interpreter_under_uv(monkeypatch):
+    """Asserts Ray's default first, to notice a Ray version that changes it."""
     monkeypatch.setattr(ray_constants, "RAY_ENABLE_UV_RUN_RUNTIME_ENV", True)
     monkeypatch.setenv("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "1")
     monkeypatch.setattr(uv_runtime_env_hook, "_get_uv_run_cmdline", lambda: ["uv", "run", "pytest"])
@@ -22,26 +22,26 @@ def test_under_uv_the_workers_take_the_interpreter_that_runs_here(monkeypatch):
     assert worker._maybe_modify_runtime_env(None, False) is None
 
 
-NOBODY = r"--address: no Ray cluster at '10\.0\.0\.9:6379' \(no such host\)"
-OTHERS = r"--address: the Ray cluster at '10\.0\.0\.9:6379' runs other versions \(Version mismatch: .*\); install there"
-NOT_HERE = r"Ray did not start here \(The node timed out\); its logs"
+UNREACHABLE = r"--address: no Ray cluster at '10\.0\.0\.9:6379' \(no such host\)"
+VERSIONS = r"--address: the Ray cluster at '10\.0\.0\.9:6379' runs other versions \(Version mismatch: .*\); install"
+NOT_STARTED = r"Ray failed to start \(The node timed out\); see session_latest/logs"
 
 
 @pytest.mark.parametrize(
     ("address", "raised", "message"),
     [
-        ("10.0.0.9:6379", ConnectionError("no such\nhost"), NOBODY),
-        ("10.0.0.9:6379", RuntimeError("Version mismatch: The cluster was started with:\n Python: 3.12.1"), OTHERS),
-        (None, Exception("The node\ntimed out"), NOT_HERE),
+        ("10.0.0.9:6379", ConnectionError("no such\nhost"), UNREACHABLE),
+        ("10.0.0.9:6379", RuntimeError("Version mismatch: The cluster was started with:\n Python: 3.12.1"), VERSIONS),
+        (None, Exception("The node\ntimed out"), NOT_STARTED),
     ],
 )
-def test_a_ray_that_does_not_come_up_is_one_line(monkeypatch, address, raised, message):
-    def refused(**options):
+def test_ray_that_fails_to_start(monkeypatch, address, raised, message):
+    def fail(**options):
         assert options["address"] == (address or "local")
         raise raised
 
     monkeypatch.setattr(ray, "is_initialized", lambda: False)
-    monkeypatch.setattr(ray, "init", refused)
+    monkeypatch.setattr(ray, "init", fail)
     with pytest.raises(UserError, match=message), cluster(address):
         pass
 
@@ -51,7 +51,7 @@ HERE = {"python": "3.11.7", "recbole_llmfashion": "0.2.0", "torch": "2.15.0"}
 
 
 @pytest.mark.parametrize(
-    ("there", "said"),
+    ("there", "expected"),
     [
         ({}, ""),
         ({"python": "3.11.9"}, ""),
@@ -62,12 +62,12 @@ HERE = {"python": "3.11.7", "recbole_llmfashion": "0.2.0", "torch": "2.15.0"}
         ),
     ],
 )
-def test_what_a_node_has_otherwise(there, said):
-    assert version_mismatch(HERE | there, HERE) == said
+def test_version_mismatch(there, expected):
+    assert version_mismatch(HERE | there, HERE) == expected
 
 
 @pytest.mark.parametrize(
-    ("answer", "said"),
+    ("result", "message"),
     [
         ((HERE, []), None),
         (
@@ -84,33 +84,33 @@ def test_what_a_node_has_otherwise(there, said):
         ),
     ],
 )
-def test_every_node_that_is_up_is_asked(monkeypatch, answer, said):
-    asked = []
+def test_every_running_node_is_checked(monkeypatch, result, message):
+    checked = []
 
-    class Asked:
+    class RemoteFunction:
         def options(self, scheduling_strategy):
-            asked.append(scheduling_strategy.node_id)
+            checked.append(scheduling_strategy.node_id)
             return self
 
         def remote(self, folders):
-            return answer
+            return result
 
-    def get(found, timeout):
-        if isinstance(found, Exception):
-            raise found
-        return found
+    def get(value, timeout):
+        if isinstance(value, Exception):
+            raise value
+        return value
 
     nodes = [
         {"Alive": True, "NodeID": NODE, "NodeManagerAddress": "10.0.0.8"},
         {"Alive": False, "NodeID": "gone"},
     ]
     monkeypatch.setattr(ray, "nodes", lambda: nodes)
-    monkeypatch.setattr(ray, "remote", lambda **given: lambda function: Asked())
+    monkeypatch.setattr(ray, "remote", lambda **given: lambda function: RemoteFunction())
     monkeypatch.setattr(ray, "get", get)
     monkeypatch.setattr(cluster_module, "versions", lambda: HERE)
     monkeypatch.setattr(ray, "is_initialized", lambda: True)
-    refused = nullcontext() if said is None else pytest.raises(UserError, match=said)
-    with refused as error, cluster("10.0.0.8:6379", option="ray_address"):
+    expectation = nullcontext() if message is None else pytest.raises(UserError, match=message)
+    with expectation as error, cluster("10.0.0.8:6379", option="ray_address"):
         pass
     assert error is None or "\n" not in str(error.value)
-    assert asked == [NODE]
+    assert checked == [NODE]

@@ -1,4 +1,4 @@
-"""Ray Train's workers make the adapter that one process makes, also where one of them is killed in the middle."""
+"""Ray Train workers produce the adapter of a single process, also if one of them is killed."""
 
 import json
 import os
@@ -30,7 +30,7 @@ BACKBONE = str(SMALL["llm_name_or_path"])
 
 
 class Deadly:
-    """A tokenizer that, where it arrives in a worker, has the second one killed after five steps, once."""
+    """A tokenizer that, when unpickled in a worker, makes worker 1 kill itself once, after five steps."""
 
     def __init__(self, killed: Path) -> None:
         self.killed = killed
@@ -81,7 +81,7 @@ def ray_here():
 
 
 @pytest.mark.slow
-def test_two_workers_one_killed_make_one_workers_adapter(tmp_path, ray_here):
+def test_two_workers_one_killed(tmp_path, ray_here):
     alone, two = folder_of(tmp_path / "alone"), folder_of(tmp_path / "two")
     work(tmp_path / "alone").run(alone)
     finetune_on_workers(work(tmp_path / "two", Deadly(tmp_path / "killed")), two, 2, None)
@@ -96,11 +96,11 @@ def test_two_workers_one_killed_make_one_workers_adapter(tmp_path, ray_here):
         torch.testing.assert_close(others[name], value, rtol=1e-3, atol=1e-4)
     own = json.loads((alone / "finetune.json").read_text())
     assert report.keys() == own.keys() and report["format_failures"].keys() == own["format_failures"].keys()
-    assert [path.name for path in (tmp_path / "two/running").iterdir()] == [f"step-{STEPS}"]  # nothing of Ray's stays
+    assert [path.name for path in (tmp_path / "two/running").iterdir()] == [f"step-{STEPS}"]  # no files of Ray remain
 
 
 @pytest.mark.slow
-def test_what_the_user_can_mend_ends_the_workers_at_once(tmp_path, ray_here):
+def test_user_error_is_not_retried(tmp_path, ray_here):
     place = tmp_path / "one"
     work(place).run(folder_of(place))
     with pytest.raises(UserError, match="other settings or prompts") as error:
@@ -113,34 +113,34 @@ def test_what_the_user_can_mend_ends_the_workers_at_once(tmp_path, ray_here):
     [
         ([{"CPU": 2.0}], 2, (1, 0)),
         ([{"CPU": 16.0}], 2, (8, 0)),
-        ([{"CPU": 16.0}, {"CPU": 4.0}], 3, (5, 0)),  # three of five on the first; two of eight leave no third
+        ([{"CPU": 16.0}, {"CPU": 4.0}], 3, (5, 0)),  # 5 CPUs: three workers on the first node; 8 CPUs: only two
         ([{"CPU": 8.0, "GPU": 2.0}, {"CPU": 8.0}], 2, (4, 1)),
     ],
 )
-def test_what_each_worker_gets(nodes, workers, expected):
+def test_share(nodes, workers, expected):
     assert share(nodes, workers) == expected
 
 
 @pytest.mark.parametrize(
-    ("nodes", "said"),
+    ("nodes", "message"),
     [
-        ([{"CPU": 2.0}], "3, and the nodes that are up have 2 CPUs"),
-        ([{"CPU": 8.0, "GPU": 1.0}], "have 1 GPUs that gpu_id"),
+        ([{"CPU": 2.0}], r"3 is more than the nodes can run \(2 CPUs\)"),
+        ([{"CPU": 8.0, "GPU": 1.0}], r"\(1 GPUs visible by gpu_id\)"),
     ],
 )
-def test_too_many_workers_are_one_line(nodes, said):
-    with pytest.raises(UserError, match=said):
+def test_too_many_workers(nodes, message):
+    with pytest.raises(UserError, match=message):
         share(nodes, 3)
 
 
-def test_who_computes_has_no_share_in_any_digest():
+def test_worker_keys_are_not_hashed():
     assert {"num_train_workers", "ray_address"} <= RUNTIME_KEYS
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_ray_is_asked_for_several_workers_alone(tmp_path, monkeypatch, workers):
-    """Both ways have the same inputs, and so the same stage; `prepare` reads neither key."""
-    asked = []
+def test_ray_only_for_several_workers(tmp_path, monkeypatch, workers):
+    """Both ways have the same inputs and hence the same stage; `prepare` reads neither key."""
+    calls = []
     config = {
         "llm_name_or_path": BACKBONE,
         "show_progress": False,
@@ -152,9 +152,9 @@ def test_ray_is_asked_for_several_workers_alone(tmp_path, monkeypatch, workers):
     engine = LanguageModel(config | {"num_train_workers": workers}, StageStore(tmp_path))
     engine._examples, engine._index, engine._decoder, engine._finetuning = [], None, None, SETTINGS
     engine._adapter_inputs = {"settings": "these"}
-    monkeypatch.setattr(FinetuneJob, "run", lambda self, folder: asked.append(("here", self.checkpoint.path, folder)))
-    monkeypatch.setattr(finetune_workers, "finetune_on_workers", lambda work, *rest: asked.append(("ray", *rest)))
+    monkeypatch.setattr(FinetuneJob, "run", lambda self, folder: calls.append(("here", self.checkpoint.path, folder)))
+    monkeypatch.setattr(finetune_workers, "finetune_on_workers", lambda job, *rest: calls.append(("ray", *rest)))
     engine._finetune(tmp_path / "adapter")
     running = engine.store.running("adapter", engine._adapter_inputs)
     expected = [("here", running, tmp_path / "adapter"), ("ray", tmp_path / "adapter", 2, "10.0.0.9:6379")]
-    assert asked == [expected[workers - 1]]
+    assert calls == [expected[workers - 1]]

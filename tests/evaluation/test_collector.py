@@ -1,3 +1,5 @@
+"""Ranks and metrics collected in RecBole's evaluation loop."""
+
 import numpy as np
 import pandas as pd
 import torch
@@ -9,14 +11,14 @@ from recbole_llmfashion.config.configurator import load_config
 from recbole_llmfashion.evaluation.collector import HeadCollector, RankCollector, full_rank_mrr
 
 
-def test_ranks_by_hand_with_ties_and_the_pad_column():
+def test_ranks_with_ties_and_padding_column():
     collector = RankCollector(load_config(SASRec, "x", overrides={"topk": [2]}), np.array([2, 0, 1]))
     scores = torch.tensor([[-np.inf, 0.5, 0.9, 0.1], [-np.inf, 0.3, 0.3, 0.3], [-np.inf, 0.3, 0.3, 0.3]])
     target = torch.tensor([1, 1, 3])
     rows = Interaction({"user_id": torch.tensor([7, 8, 9])})
     collector.eval_batch_collect(scores, rows, torch.arange(3), target)
     ranks = collector.take_ranks()
-    # equal scores: items 1, 2, 3 stand in the order of their hash ranks 2, 0, 1
+    # equal scores: items 1, 2, 3 are ordered by their hash ranks 2, 0, 1
     assert ranks[["user", "target", "rank"]].to_numpy().tolist() == [[7, 1, 2], [8, 1, 3], [9, 3, 2]]
     assert ranks["top"][0].tolist() == [2, 1]
     assert len(collector.take_ranks()) == 0
@@ -30,18 +32,18 @@ TOPK = ["Recall", "NDCG", "MRR", "Hit", "Precision", "MAP"]
 
 
 def both(metrics, scores, target):
-    """What RecBole's evaluator makes of RecBole's collection and of ours, of the same tensors in two batches."""
+    """Metrics from RecBole's collector and from ours, for the same tensors in two batches."""
     config = load_config(SASRec, "x", overrides={"topk": [1, 3, 10], "metrics": metrics, "metric_decimal_place": 9})
-    found = []
+    metrics_of = []
     for collector in (Collector(config), HeadCollector(config)):
         for rows in (slice(0, 20), slice(20, None)):
             part = Interaction({"user_id": torch.arange(len(target))[rows]})
             collector.eval_batch_collect(scores[rows], part, torch.arange(len(target[rows])), target[rows])
-        found.append(Evaluator(config).evaluate(collector.get_data_struct()))
-    return found
+        metrics_of.append(Evaluator(config).evaluate(collector.get_data_struct()))
+    return metrics_of
 
 
-def test_metrics_are_recboles_on_the_same_scores():
+def test_metrics_equal_recbole():
     generator = torch.Generator().manual_seed(0)
     scores = torch.randint(0, 12, (50, 41), generator=generator).float()  # ties in every row
     target = torch.randint(1, 41, (50,), generator=generator)
@@ -49,29 +51,29 @@ def test_metrics_are_recboles_on_the_same_scores():
     assert ours == theirs and 0 < ours["recall@3"] < ours["recall@10"] < 1
 
 
-def test_other_metrics_get_recboles_own_collection():
+def test_other_metrics_use_recboles_collection():
     generator = torch.Generator().manual_seed(0)
     scores, target = torch.randn(30, 15, generator=generator), torch.randint(1, 15, (30,), generator=generator)
     theirs, ours = both(["GAUC", "Recall"], scores, target)
     assert ours == theirs and "gauc" in ours
 
 
-class CountedZeros(torch.overrides.TorchFunctionMode):
-    """Elements of every tensor that a function makes."""
+class TensorSizes(torch.overrides.TorchFunctionMode):
+    """Records the size in bytes of the largest tensor that a torch function returns."""
 
     largest = 0
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
-        made = func(*args, **(kwargs or {}))
-        if isinstance(made, torch.Tensor) and func is not torch.Tensor.__getitem__:
-            self.largest = max(self.largest, made.numel() * made.element_size())
-        return made
+        result = func(*args, **(kwargs or {}))
+        if isinstance(result, torch.Tensor) and func is not torch.Tensor.__getitem__:
+            self.largest = max(self.largest, result.numel() * result.element_size())
+        return result
 
 
-def test_no_matrix_of_users_by_items_is_made():
+def test_no_matrix_of_users_by_items():
     config = load_config(SASRec, "x", overrides={"topk": [10]})
     scores, target = torch.randn(40, 5000), torch.ones(40, dtype=torch.long)
-    for collector, makes_one in ((HeadCollector(config), False), (Collector(config), True)):
-        with CountedZeros() as counted:
+    for collector, is_created in ((HeadCollector(config), False), (Collector(config), True)):
+        with TensorSizes() as counted:
             collector.eval_batch_collect(scores, Interaction({"user_id": target}), torch.arange(40), target)
-        assert (counted.largest >= scores.numel()) is makes_one
+        assert (counted.largest >= scores.numel()) is is_created

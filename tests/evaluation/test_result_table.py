@@ -1,13 +1,12 @@
-import json
-import mmap
+"""The files that a run writes."""
 
-import numpy as np
+import json
+
 import pandas as pd
 import pytest
 
 from recbole_llmfashion.evaluation import result_table
 from recbole_llmfashion.evaluation.result import Result
-from recbole_llmfashion.quick_start.peak_memory import PeakMemory
 
 RUN = result_table.TableHeader("shoes", "ab" * 32, [5], "run_recbole_llm.py --model=CORE --dataset=shoes")
 
@@ -18,7 +17,7 @@ def result(ndcg=0.25, **details):
     return Result(metrics, {"ndcg@10": 0.2}, ranks, {"train_CORE": 60.0, "total": 1.0}, ["train_CORE"], 100.0, details)
 
 
-def test_files_and_table_agree(tmp_path):
+def test_files(tmp_path):
     rows = {"CORE": result(epochs=20, epochs_allowed=20), "SASRec": "ValueError: no"}
     result_table.write(tmp_path / "out", RUN, rows)
     document = json.loads((tmp_path / "out/results.json").read_text())
@@ -29,44 +28,30 @@ def test_files_and_table_agree(tmp_path):
     table = (tmp_path / "out/table.md").read_text()
     assert "| CORE | 0.5000 | 0.2500 | 0.1250 | 0.1300 | 20 of 20 | 1.0 |" in table
     assert "| SASRec | failed | failed | failed | failed | | |" in table
-    assert "CORE is bounded" in table and "ValueError: no" in table and RUN.command in table
+    assert "CORE ran all 20 epochs that its YAML allows" in table and "ValueError: no" in table and RUN.command in table
     ranks = pd.read_parquet(tmp_path / "out/ranks.parquet")
     assert ranks.columns.tolist() == ["model", "seed", "user", "target", "rank", "top"]
     assert ranks.drop(columns="top").to_numpy().tolist() == [["CORE", 5, "u1", "a", 1], ["CORE", 5, "u2", "b", 3]]
 
 
-def test_the_table_says_which_rows_are_tuned():
+def test_tuned_notes():
     rows = {"CORE": result(tuned=True), "SASRec": result(tuned=True), "GRU4Rec": result(tuned=False)}
     table = result_table.table(RUN, rows)
-    assert "- Tuned on validation, by properties/tuned/shoes/: CORE, SASRec.\n" in table
-    assert "- Not tuned, for there is no such file: GRU4Rec.\n" in table
+    assert "- Tuned on validation (properties/tuned/shoes/): CORE, SASRec.\n" in table
+    assert "- Not tuned (no such file): GRU4Rec.\n" in table
     assert "uned" not in result_table.table(RUN, {"CORE": result()})
 
 
-def test_nan_is_no_json(tmp_path):
+def test_nan_is_rejected(tmp_path):
     with pytest.raises(ValueError, match="JSON"):
         result_table.write(tmp_path, RUN, {"CORE": result(ndcg=float("nan"))})
 
 
-def test_freed_memory_is_given_back_before_the_next_model():
-    rows = [np.ones(12_000) for _ in range(3000)]  # below malloc's mmap threshold: freed, it stays resident
-    keep = rows[-1]
-    with PeakMemory() as full:
-        full._sample()
-    del rows
-    with PeakMemory() as after:
-        pass
-    assert after.megabytes < full.megabytes - 200 and len(keep)
-
-
-def test_peak_memory_is_of_the_stretch_not_of_the_process():
-    with PeakMemory() as before:
-        pass
-    # fresh pages: freed ones of earlier tests would already be resident
-    with PeakMemory() as large, mmap.mmap(-1, 200 * 2**20) as block:
-        block.write(b"x" * len(block))
-        large._sample()
-    with PeakMemory() as after:
-        pass
-    assert large.megabytes > before.megabytes + 150
-    assert after.megabytes < large.megabytes - 100
+def test_columns_and_notes():
+    row = result(epochs=3, epochs_allowed=20, sources={"id": 0.75, "memory": 0.25}, mask_history=True)
+    row.metrics["hit@10"] = 0.5
+    lines = result_table.table(RUN, {"CORE": row}).splitlines()
+    assert lines[0] == "| shoes | recall@10 | ndcg@10 | mrr@10 | mrr | hit@10 | epochs | minutes |"
+    assert lines[2] == "| CORE | 0.5000 | 0.2500 | 0.1250 | 0.1300 | 0.5000 | 3 of 20 | 1.0 |"
+    assert lines[4] == "- CORE, source of the first item of each list: id 75.0%, memory 25.0%."
+    assert "history masked" in lines[5] and lines[6].startswith("- data sha256 abababababababab, seed 5, command: run_")

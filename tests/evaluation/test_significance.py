@@ -1,3 +1,5 @@
+"""Metrics of ranks and significance tests, against values computed by hand."""
+
 import math
 
 import numpy as np
@@ -14,12 +16,10 @@ from recbole_llmfashion.evaluation.significance import (
     metric_values,
     wilcoxon_p,
 )
-from recbole_llmfashion.study.report.document import Document
-from recbole_llmfashion.study.report.significance_table import significance_table
 
 
 def ranks(seed=1, **models):
-    """One row a user, users u0, u1, ..; the target is the user's number."""
+    """One row per user u0, u1, ..; the target is the number of the user."""
     return pd.DataFrame(
         [
             {"model": model, "seed": seed, "user": f"u{i}", "target": str(i), "rank": rank}
@@ -44,13 +44,13 @@ def test_metrics_of_ranks(metric, values):
 
 
 @pytest.mark.parametrize("metric", ["hit@10", "recall", "recall@0", "recall@-1", "mrr@", ""])
-def test_other_metrics_are_named(metric):
-    with pytest.raises(UserError, match=r"recall@k, ndcg@k, mrr@k, mrr"):
+def test_unknown_metrics(metric):
+    with pytest.raises(UserError, match="expected recall@k, ndcg@k, mrr@k or mrr, found"):
         metric_values(np.array([1]), metric)
 
 
 @pytest.mark.parametrize("rank", [0, -1, float("nan")])
-def test_ranks_count_from_one(rank):
+def test_ranks_below_one(rank):
     with pytest.raises(UserError, match="below 1 or missing"):
         metric_values(np.array([1, rank]), "mrr")
 
@@ -73,7 +73,7 @@ def test_wilcoxon_by_hand():
 
 
 def test_zeros_by_pratt():
-    """Twelve zeros take the ranks 1 to 12, so 1, 2, 3 and -4 have 13 to 16: W+ = 42, mean 29, variance 846 / 4."""
+    """Twelve zeros have the ranks 1 to 12, so 1, 2, 3 and -4 have 13 to 16: W+ = 42, mean 29, variance 846 / 4."""
     z = (42 - 29) / math.sqrt((13**2 + 14**2 + 15**2 + 16**2) / 4)
     assert wilcoxon_p(np.array([0.0] * 12 + [1, 2, 3, -4])) == pytest.approx(math.erfc(z / math.sqrt(2)), rel=1e-6)
 
@@ -97,7 +97,7 @@ def test_compare_by_hand():
     assert (against_b.subject, against_b.other, against_b.metric) == ("A", "B", "mrr@10")
     assert against_b.difference == pytest.approx(1.5 / 4)
     assert 0 <= against_b.low < 1.5 / 4 < against_b.high <= 1
-    assert against_b.p == pytest.approx(0.5)  # of the two users who differ, both differ one way: 2 of 4 patterns
+    assert against_b.p == pytest.approx(0.5)  # both of the two differing users agree in sign: 2 of 4 patterns
     assert (against_c.difference, against_c.low, against_c.high, against_c.p) == (0, 0, 0, 1)
     assert (against_b.p_holm, against_c.p_holm) == (pytest.approx(1.0), 1.0)
     assert against_b.users == 4
@@ -110,7 +110,7 @@ def test_order_of_rows_does_not_matter():
     )
 
 
-def test_a_user_counts_once_however_many_seeds():
+def test_seeds_are_averaged_per_user():
     one = ranks(seed=1, A=[1, 2, 11, 1, 40], B=[2, 2, 11, 11, 4])
     thrice = pd.concat([one, one.assign(seed=2), one.assign(seed=3)])
     (single,), (again,) = (compare_rows(frame, "A", ["B"], "ndcg@10") for frame in (one, thrice))
@@ -118,14 +118,14 @@ def test_a_user_counts_once_however_many_seeds():
     assert (again.low, again.high, again.p) == pytest.approx((single.low, single.high, single.p))
 
 
-def test_values_added_in_another_order_are_equal():
-    """1, 1/2, 1/6 and 1, 1/6, 1/2 have means that differ in the last bit, which is no difference between models."""
+def test_rounding_errors_are_no_difference():
+    """The means of 1, 1/2, 1/6 and of 1, 1/6, 1/2 differ in the last bit only."""
     frame = pd.concat([ranks(seed=s, A=[a, 1], B=[b, 1]) for s, (a, b) in enumerate([(1, 1), (2, 6), (6, 2)])])
     (found,) = compare_rows(frame, "A", ["B"], "mrr")
     assert (found.difference, found.p) == (0, 1)
 
 
-def test_a_better_model_is_found_and_a_shuffled_one_is_not():
+def test_better_and_shuffled_model():
     rng = np.random.default_rng(5)
     worse = rng.integers(1, 60, 400)
     frame = ranks(A=np.maximum(1, worse // 2), B=worse, C=rng.permutation(worse))
@@ -137,7 +137,7 @@ def test_a_better_model_is_found_and_a_shuffled_one_is_not():
 
 @settings(max_examples=15)
 @given(st.lists(st.tuples(st.integers(1, 30), st.integers(1, 30)), min_size=2, max_size=30))
-def test_exchanging_the_models_turns_the_sign(pairs):
+def test_exchanging_the_models_negates_the_difference(pairs):
     frame = ranks(A=[a for a, _ in pairs], B=[b for _, b in pairs])
     (there,), (back,) = compare_rows(frame, "A", ["B"], "mrr"), compare_rows(frame, "B", ["A"], "mrr")
     assert there.difference == pytest.approx(-back.difference)
@@ -146,47 +146,33 @@ def test_exchanging_the_models_turns_the_sign(pairs):
     assert there.low - 1e-12 <= there.difference <= there.high + 1e-12
 
 
-def test_different_users_are_refused():
+def test_different_users():
     frame = pd.concat([ranks(A=[1, 2, 3, 4, 5]), ranks(B=[1, 2, 3])])
-    with pytest.raises(UserError, match=r"2 rows of 2 users in A alone \(first: seed 1, user u3, target 3\); rerun"):
+    with pytest.raises(UserError, match=r"2 rows of 2 users in A only \(first: seed 1, user u3, target 3\); rerun"):
         compare_rows(frame, "A", ["B"], "mrr")
 
 
-def test_other_targets_of_the_same_users_are_refused():
+def test_different_targets_of_the_same_users():
     frame = ranks(A=[1, 2], B=[1, 2])
     frame.loc[3, "target"] = "77"
-    with pytest.raises(UserError, match=r"1 rows of 1 users in A alone .*; 1 rows of 1 users in B alone"):
+    with pytest.raises(UserError, match=r"1 rows of 1 users in A only .*; 1 rows of 1 users in B only"):
         compare_rows(frame, "A", ["B"], "mrr")
 
 
-def test_a_missing_seed_is_refused():
+def test_missing_seed():
     frame = pd.concat([ranks(seed=1, A=[1, 2], B=[1, 2]), ranks(seed=2, A=[1, 2])])
-    with pytest.raises(UserError, match=r"2 rows of 2 users in A alone .first: seed 2"):
+    with pytest.raises(UserError, match=r"2 rows of 2 users in A only .first: seed 2"):
         compare_rows(frame, "A", ["B"], "mrr")
 
 
 @pytest.mark.parametrize(
     ("frame", "message"),
     [
-        (ranks(A=[1, 2]), "no row of model 'B'; there are: A"),
+        (ranks(A=[1, 2]), "no row of model 'B'; models with rows: A"),
         (pd.concat([ranks(A=[1, 2], B=[3, 4]), ranks(B=[7])]), "B has two ranks of seed 1, user u0, target 0"),
         (ranks(A=[1], B=[2]), "share 1 test users"),
     ],
 )
-def test_other_mistakes(frame, message):
+def test_other_errors(frame, message):
     with pytest.raises(UserError, match=message):
         compare_rows(frame, "A", ["B"], "mrr")
-
-
-def test_table():
-    frame = pd.concat([ranks(seed=s, A=[1, 2, 11, 1], B=[2, 2, 11, 11], C=[1, 2, 11, 1]) for s in (1, 2)])
-    found = [one for m in ("recall@10", "mrr") for one in compare_rows(frame, "A", ["B", "C"], m)]
-    table = significance_table(found)
-    assert [row.label for row in table.rows] == ["B", "C", "B", "C"]
-    assert [row.cells["metric"] for row in table.rows] == ["Recall@10", "Recall@10", "MRR", "MRR"]
-    assert table.rows[0].cells["difference"] == pytest.approx(0.25)
-    assert not any(row.ranked for row in table.rows)
-    assert table.title == "A against the others"
-    assert "averaged over 2 seeds" in table.notes[-1]
-    document = Document("compare", "t", "d", {}, [1, 2], "c", {}, tables=[table])
-    assert Document.from_json(document.as_json()).tables[0].rows == table.rows

@@ -1,4 +1,4 @@
-"""A search on two nodes of one machine, one of which is lost in the middle."""
+"""A search on two nodes, one of which is lost during the search."""
 
 import sys
 import threading
@@ -28,19 +28,19 @@ def slow(values):
     tune.report({STEP: 5, VALUE: values["x"] * 4, END: {"node": node}})
 
 
-def test_a_node_is_lost_and_all_trials_end(head_node, tmp_path):
+def test_lost_node(head_node, tmp_path):
     lost = head_node.add_node(num_cpus=1)
     lost_id, journal = lost.node_id, TrialLog(tmp_path / "journal.jsonl")
     killed = threading.Event()
 
-    def kill_once_it_works(trial):
-        """As soon as the second node has finished a trial, it is at work on another."""
+    def kill_second_node(trial):
+        """Kills the second node once it has finished a trial, while it runs another."""
         if trial.details.get("node") == lost_id and not killed.is_set():
             killed.set()
             threading.Thread(target=head_node.remove_node, args=(lost, False)).start()
 
     with cluster(head_node.address):
-        search(slow, SPACE, settings(method="grid", num_samples=6), journal, None, kill_once_it_works, None)
+        search(slow, SPACE, settings(method="grid", num_samples=6), journal, None, kill_second_node, None)
     assert killed.is_set()
     assert {trial.number: (trial.status, trial.value) for trial in journal.ended()} == {
         number: (FINISHED, (number + 1) * 4) for number in range(6)

@@ -1,4 +1,4 @@
-"""One trial, without Ray: what it reports, what it leaves alone, and which stages it makes."""
+"""One trial, without Ray: its reports, and the stages that it computes."""
 
 import math
 import os
@@ -19,7 +19,7 @@ LLM_STEPS = [1, 2, 3]  # memory, adapter, valid
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory):
-    """The paper's click filter looks at test targets, so these trials have none."""
+    """A shop and a copy with other test targets; trials use no click filter, since it reads test targets."""
     root = simulated_shop(tmp_path_factory.mktemp("shop"))
     replace_test_targets(root / "shoes", root / "other/shoes")
     return root
@@ -27,7 +27,7 @@ def shop(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def threads():
-    """A trial sets its own number of threads, for its process; here the process is that of all tests."""
+    """Restores the number of threads, which a trial sets for its process."""
     before = torch.get_num_threads()
     yield
     torch.set_num_threads(before)
@@ -45,14 +45,14 @@ def trial(shop, model, values, data="", **keys):
 
 @pytest.fixture(scope="module")
 def llm(shop):
-    """Reports of the first trial of LLMFashionRec: its stages are made here, once for all trials of this module."""
+    """Reports of the first trial of LLMFashionRec, which computes the stages of this module."""
     before = torch.get_num_threads()
     reports = trial(shop, "LLMFashionRec", {"mixup_m": 1})
     torch.set_num_threads(before)
     return reports
 
 
-def test_a_baseline_reports_each_epoch_and_then_its_best(shop):
+def test_baseline_reports_each_epoch(shop):
     reports = trial(shop, "GRU4Rec", {"learning_rate": 0.01}, epochs=3)
     assert [report[STEP] for report in reports] == [1, 2, 3, 4]
     assert [END in report for report in reports] == [False, False, False, True]
@@ -60,18 +60,18 @@ def test_a_baseline_reports_each_epoch_and_then_its_best(shop):
     end = reports[-1][END]
     assert end["valid"]["ndcg@10"] == reports[-1][VALUE] and end["stages_reused"] == [] and end["threads"] == 1
     again = trial(shop, "GRU4Rec", {"learning_rate": 0.01}, epochs=3)
-    assert [r[VALUE] for r in again] == [r[VALUE] for r in reports]  # a stage that is found tells the same story
+    assert [r[VALUE] for r in again] == [r[VALUE] for r in reports]  # a reused stage gives the same reports
     assert again[-1][END]["stages_reused"] == ["train_GRU4Rec"]
 
 
-def test_no_trial_looks_at_a_test_row(shop, llm, monkeypatch):
+def test_test_rows_are_not_evaluated(shop, llm, monkeypatch):
     monkeypatch.setattr(experiment, "_test", lambda *args: pytest.fail("the test rows were evaluated"))
     for model, values in (("GRU4Rec", {"learning_rate": 0.02}), ("LLMFashionRec", {"mixup_m": 1}), ("Popularity", {})):
         assert "error" not in trial(shop, model, values)[-1][END]
 
 
-def test_other_test_targets_find_the_same_best_trial(shop, llm):
-    """Nothing that a search sees changes when every test target is another item."""
+def test_other_test_targets_give_the_same_reports(shop, llm):
+    """Reports do not change if every test target is replaced."""
     for model, points in (
         ("GRU4Rec", [{"learning_rate": 0.001}, {"learning_rate": 0.03}]),
         ("LLMFashionRec", [{"mixup_m": 1}, {"mixup_m": 3}, {"title_model.epochs": 3}]),
@@ -82,27 +82,27 @@ def test_other_test_targets_find_the_same_best_trial(shop, llm):
     assert before[0][-1] != math.nan
 
 
-def made(reports):
+def computed(reports):
     end = reports[-1][END]
     return set(end["stage_seconds"]) - set(end["stages_reused"]) - {"total"}
 
 
-def test_a_trial_makes_only_what_its_keys_change(shop, llm):
+def test_only_stages_of_changed_keys_are_computed(shop, llm):
     assert [report[STEP] for report in llm] == [*LLM_STEPS, 4]
-    assert made(llm) >= {"clip", "adapter", "responses", "title", "train_CORE"}
-    assert made(trial(shop, "LLMFashionRec", {"mixup_m": 2})) == set()
-    assert made(trial(shop, "LLMFashionRec", {"mixup_k": 5, "mixup_title_start": 0})) == set()
-    assert made(trial(shop, "LLMFashionRec", {"empty_response_fallback": "popularity"})) == set()
-    assert made(trial(shop, "LLMFashionRec", {"title_model.learning_rate": 0.01})) == {"title"}
+    assert computed(llm) >= {"clip", "adapter", "responses", "title", "train_CORE"}
+    assert computed(trial(shop, "LLMFashionRec", {"mixup_m": 2})) == set()
+    assert computed(trial(shop, "LLMFashionRec", {"mixup_k": 5, "mixup_title_start": 0})) == set()
+    assert computed(trial(shop, "LLMFashionRec", {"empty_response_fallback": "popularity"})) == set()
+    assert computed(trial(shop, "LLMFashionRec", {"title_model.learning_rate": 0.01})) == {"title"}
     responses = trial(shop, "LLMFashionRec", {"decoding": "sample", "response_title": "generated"})
-    assert "responses" in made(responses) and made(responses) == {"responses"}
+    assert "responses" in computed(responses) and computed(responses) == {"responses"}
     adapter = trial(shop, "LLMFashionRec", {"llm_learning_rate": 0.01})
-    assert made(adapter) == {"adapter", "responses"}
-    assert [report[STEP] for report in adapter] == [*LLM_STEPS, 4]  # before the adapter, after it, on all rows, the end
+    assert computed(adapter) == {"adapter", "responses"}
+    assert [report[STEP] for report in adapter] == [*LLM_STEPS, 4]  # before the adapter, after it, all rows, end
 
 
-def test_reports_before_the_adapter_rank_without_it(shop, monkeypatch):
-    """The first report is the bare backbone's, the later ones are the adapter's; all of them have answers."""
+def test_first_report_is_without_the_adapter(shop, monkeypatch):
+    """The first report uses the backbone only, the later ones the adapter; all have responses."""
     shares, adapters, loaded = [], [], []
     original, load = ResponseStats.add, language_model.load_adapter
 
@@ -118,13 +118,13 @@ def test_reports_before_the_adapter_rank_without_it(shop, monkeypatch):
     assert adapters[0] == 0 and min(adapters[1:]) == 1
 
 
-def test_a_model_that_breaks_is_a_row_that_says_why(shop):
+def test_failing_model(shop):
     (report,) = trial(shop, "SASRec", {"hidden_size": 63})
     assert report[STEP] == 1 and math.isnan(report[VALUE])
     assert "63" in report[END]["error"] and "Traceback" in report[END]["traceback"]
 
 
-def test_nothing_to_validate_on_is_said(tmp_path):
+def test_no_validation_rows(tmp_path):
     rows = [(u, (u + t) % 6 + 11, "click" if t < 3 else "purchase", t) for u in range(9) for t in range(4)]
     lines = "".join(f"u{u}\t{item}\t{action}\t{time}\n" for u, item, action, time in rows)
     write_tiny(tmp_path, INTER.splitlines()[0] + "\n" + lines, "")
@@ -135,8 +135,8 @@ def test_nothing_to_validate_on_is_said(tmp_path):
     assert "no validation row" in reports[-1][END]["error"]
 
 
-def test_stopped_in_the_middle_leaves_no_stage(shop):
-    """Ray ends a stopped trial by SystemExit out of a report."""
+def test_stopped_trial_leaves_no_stage(shop):
+    """Ray stops a trial by raising SystemExit from a report."""
 
     def stop(report):
         if report[STEP] == 2:

@@ -1,37 +1,21 @@
-"""From a journal written by hand to the table, the parquet, best.yaml and the figure."""
+"""Output files of a search, from a trial log written by hand."""
 
 import pandas as pd
 import pytest
-from PIL import Image
 
 from recbole_llmfashion.config.configurator import load_config
 from recbole_llmfashion.config.yaml_files import read_yaml
 from recbole_llmfashion.quick_start.registry import get_model
-from recbole_llmfashion.tuning import figures, report
-from recbole_llmfashion.tuning.space import Domain, Space
+from recbole_llmfashion.tuning import report
 from recbole_llmfashion.tuning.trial_log import FAILED, FINISHED, STOPPED, TrialLog
+from tests.helpers.tuning import hand_written_log
 
 KEYS = ["learning_rate", "train_targets"]
 
 
 @pytest.fixture
 def journal(tmp_path):
-    made = TrialLog(tmp_path / "journal.jsonl")
-    made.add("start", 0, keys={"learning_rate": 0.001, "train_targets": "all"})
-    made.add("report", 0, step=1, value=0.01)
-    made.add("start", 1, keys={"learning_rate": 0.01, "train_targets": "purchase"})
-    made.add("report", 1, step=1, value=0.04)
-    made.add("report", 0, step=2, value=0.02)
-    details = {"valid": {"ndcg@10": 0.02}, "threads": 1, "stages_reused": ["clip"]}
-    made.add("end", 0, status=FINISHED, value=0.02, seconds=90.0, details=details)
-    made.add("end", 1, status=STOPPED, value=0.04, seconds=30.0, details={})
-    made.add("start", 2, keys={"learning_rate": 0.1, "train_targets": "all"})
-    made.add("end", 2, status=FAILED, value=float("nan"), seconds=6.0, details={"error": "ValueError: no"})
-    made.add("start", 3, keys={"learning_rate": 0.003, "train_targets": "all"})
-    made.add("report", 3, step=1, value=0.03)
-    made.add("end", 3, status=FINISHED, value=0.03, seconds=60.0, details={"valid": {"ndcg@10": 0.03}})
-    made.add("start", 4, keys={"learning_rate": 0.002, "train_targets": "all"})
-    return made
+    return hand_written_log(tmp_path)
 
 
 HEADER = report.Header(
@@ -39,39 +23,6 @@ HEADER = report.Header(
     default={"learning_rate": 0.001, "train_targets": "all"},
     command="run_hyper.py --model=SASRec", data_sha256="abcdef0123456789ffff", seed=7,
 )  # fmt: skip
-
-
-def test_the_best_is_one_that_finished(journal):
-    """Trial 1 has the highest value and was stopped: it was judged on less than the others."""
-    assert journal.best().number == 3 and journal.best(bigger=False).number == 0
-    assert [t.number for t in journal.ended()] == [0, 1, 2, 3]
-    assert [t.number for t in journal.unfinished()] == [4]
-
-
-def test_equal_values_leave_the_first(tmp_path):
-    made = TrialLog(tmp_path / "journal.jsonl")
-    for number in (1, 0):
-        made.add("start", number, keys={})
-        made.add("end", number, status=FINISHED, value=0.5, seconds=1.0, details={})
-    assert made.best().number == 0
-
-
-def test_a_journal_cut_in_the_middle_of_a_line(journal):
-    path = journal.path
-    whole = path.read_bytes()
-    path.write_bytes(whole + b'{"event": "end", "trial": 4, "sta')
-    again = TrialLog(path)
-    assert [t.number for t in again.unfinished()] == [4] and again.trials[0].reports == journal.trials[0].reports
-    assert again.elapsed() >= max(t for trial in journal.trials.values() for t, *_ in trial.reports)
-    again.add("report", 4, step=1, value=0.5)
-    assert path.read_bytes().startswith(whole + b'{"event": "report", "trial": 4')
-    assert path.read_bytes().count(b"\n") == whole.count(b"\n") + 1
-
-
-def test_a_trial_that_starts_again_loses_what_it_had_reported(journal):
-    journal.add("report", 4, step=1, value=0.5)
-    journal.add("start", 4, keys={"learning_rate": 0.002, "train_targets": "all"})
-    assert journal.trials[4].reports == []
 
 
 def test_table(journal):
@@ -104,33 +55,9 @@ def test_folder(journal, tmp_path):
 
 
 def test_no_trial_finished(tmp_path):
-    made = TrialLog(tmp_path / "journal.jsonl")
-    made.add("start", 0, keys={"learning_rate": 1.0, "train_targets": "all"})
-    made.add("end", 0, status=FAILED, value=float("nan"), seconds=1.0, details={"error": "x"})
-    report.write(tmp_path, HEADER, made, KEYS)
+    log = TrialLog(tmp_path / "journal.jsonl")
+    log.add("start", 0, keys={"learning_rate": 1.0, "train_targets": "all"})
+    log.add("end", 0, status=FAILED, value=float("nan"), seconds=1.0, details={"error": "x"})
+    report.write(tmp_path, HEADER, log, KEYS)
     assert not (tmp_path / "best.yaml").exists()
     assert "none finished, so there is no best.yaml" in (tmp_path / "table.md").read_text()
-
-
-SPACE = Space(
-    {
-        "learning_rate": Domain("loguniform", low=1e-3, high=1e-1),
-        "train_targets": Domain("choice", values=("all", "purchase")),
-    }
-)
-
-
-def test_places_on_an_axis():
-    assert figures.place(SPACE.domains["learning_rate"], 1e-2) == pytest.approx(0.5)
-    assert figures.place(SPACE.domains["train_targets"], "purchase") == 1.0
-    assert figures.place(Domain("choice", values=([1], [2], [3])), [2]) == 0.5
-    assert figures.place(Domain("choice", values=(5,)), 5) == 0.0
-
-
-@pytest.mark.parametrize("some", [True, False])
-def test_figure_is_drawn_whatever_there_is(journal, tmp_path, some):
-    trials = list(journal.trials.values()) if some else []
-    figures.draw(tmp_path / "search.png", SPACE, trials, "NDCG@10", True)
-    image = Image.open(tmp_path / "search.png").convert("L")
-    dark = sum(image.histogram()[:128])
-    assert image.width > 600 and dark > (2_000 if some else 500)

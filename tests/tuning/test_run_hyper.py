@@ -1,4 +1,4 @@
-"""run_hyper.py as a user runs it, on a small shop and with real models."""
+"""run_hyper.py on a small shop with real models."""
 
 import json
 import os
@@ -35,7 +35,7 @@ def arguments(shop, name, **keys):
 
 
 @pytest.mark.slow
-def test_a_search_and_its_best_yaml_in_the_main_job(shop, capsys):
+def test_search_and_main_job_with_best_yaml(shop, capsys):
     assert main(arguments(shop, "search")) == 0
     out = shop / "search"
     names = {"table.md", "trials.parquet", "best.yaml", "search.png", "journal.jsonl", "search.json"}
@@ -43,9 +43,9 @@ def test_a_search_and_its_best_yaml_in_the_main_job(shop, capsys):
     printed = capsys.readouterr().out
     assert (out / "table.md").read_text() in printed and "(default)" in printed
     frame = pd.read_parquet(out / "trials.parquet")
-    assert len(frame) == 3 and set(frame["threads"].dropna()) == {1}  # one CPU a trial, so one thread
+    assert len(frame) == 3 and set(frame["threads"].dropna()) == {1}  # one CPU per trial, so one thread
     best = frame.sort_values(["value", "trial"], ascending=[False, True]).iloc[0]
-    # the main job takes best.yaml as it is, and ends at the very validation value that the search saw
+    # the main job with best.yaml reaches the validation value of the search
     command = [f"--data_path={shop}", "--epochs=2", "--train_batch_size=64", f"--config_files={out / 'best.yaml'}"]
     folders = [f"--checkpoint_dir={shop / 'saved_search'}", f"--output={shop / 'job'}"]
     assert run_main(["--model=GRU4Rec", "--dataset=shoes", *command, *folders]) == 0
@@ -57,8 +57,8 @@ def test_a_search_and_its_best_yaml_in_the_main_job(shop, capsys):
 
 
 @pytest.mark.slow
-def test_the_driver_is_killed_and_no_finished_trial_is_lost(shop):
-    """SIGKILL once two trials have ended; --resume runs the rest and leaves those two alone."""
+def test_killed_search_is_resumed(shop):
+    """SIGKILL after two trials; --resume runs the rest and repeats neither of them."""
     argv = arguments(shop, "killed", num_samples=5, search="random")
     command = [sys.executable, str(ROOT / "run_hyper.py"), *argv]
     journal = shop / "killed/journal.jsonl"

@@ -1,6 +1,7 @@
-"""params files: RecBole's own lines, our YAML, and every mistake a line of its own."""
+"""Search spaces from YAML and from RecBole's files, and invalid entries."""
 
 import math
+import re
 
 import pytest
 from hypothesis import given
@@ -23,8 +24,8 @@ def space(tmp_path, config, text, name="space.yaml"):
     return read_space(path, config.model_class, config)
 
 
-def test_recboles_file_is_read_unchanged(tmp_path):
-    """The kinds of line that RecBole's own .test files hold."""
+def test_recbole_file(tmp_path):
+    """All kinds of lines in RecBole's .test files."""
     config = load_config(get_model("NextItNet").model, "x")
     text = (
         "learning_rate loguniform -7,0\n"
@@ -44,45 +45,50 @@ def test_recboles_file_is_read_unchanged(tmp_path):
     assert (domains["weight_decay"].low, domains["weight_decay"].high) == (0.0, 0.1)
 
 
-def test_yaml_bounds_are_no_logarithms(tmp_path, sasrec):
+def test_yaml_file(tmp_path, sasrec):
     text = "learning_rate: {loguniform: [1e-4, 1e-2]}\nn_layers: {choice: [1, 2]}\n"
     read = space(tmp_path, sasrec, text)
     assert read.domains["learning_rate"] == Domain("loguniform", low=1e-4, high=1e-2)
     assert read.to_json() == {"learning_rate": {"loguniform": [1e-4, 1e-2]}, "n_layers": {"choice": [1, 2]}}
 
 
-@pytest.mark.parametrize(
-    ("name", "text", "error"),
-    [
-        ("a.yaml", "learnin_rate: {choice: [1]}", "unknown key 'learnin_rate'; did you mean 'learning_rate'"),
-        ("a.test", "hiden_size choice [1]", "unknown key 'hiden_size'; did you mean 'hidden_size'"),
-        ("a.yaml", "n_layers: {choise: [1]}", "unknown kind 'choise'; did you mean 'choice'"),
-        ("a.yaml", "learning_rate: {uniform: [0.2, 0.1]}", "is empty"),
-        ("a.test", "learning_rate loguniform 0,-7", "line 1: the range .* is empty"),
-        ("a.yaml", "learning_rate: {loguniform: [-7, 0]}", "no logarithms"),
-        ("a.yaml", "n_layers: {choice: []}", "a value in it"),
-        ("a.yaml", "n_layers: {choice: [1, 1]}", "twice"),
-        ("a.yaml", "n_layers: {choice: [two]}", "expects numbers"),
-        ("a.yaml", "n_layers: {quniform: [1, 4, 5]}", "is empty"),
-        ("a.yaml", "n_layers: {quniform: [1, 4]}", "low, high, step"),
-        ("a.yaml", "n_layers: {uniform: [.nan, 4]}", "wants low, high"),
-        ("a.yaml", "loss_type: {uniform: [0, 1]}", "use choice"),
-        ("a.yaml", "n_layers: [1, 2]", "expected one of choice"),
-        ("a.yaml", "data_path: {choice: [a, b]}", "cannot be searched"),
-        ("a.yaml", "seed: {choice: [1, 2]}", "cannot be searched"),
-        ("a.yaml", "", "names no key"),
-        ("a.test", "n_layers choice", "line 1: expected `name kind values`"),
-        ("a.test", "n_layers choice [1,", "line 1: '\\[1,' is not a list"),
-        ("a.test", "n_layers choice __import__('os')", "is not a list"),
-        ("a.test", "n_layers choice [1]\nn_layers choice [2]", "line 2: n_layers stands there twice"),
-    ],
-)
-def test_mistakes_are_one_line_each(tmp_path, sasrec, name, text, error):
-    with pytest.raises(UserError, match=error):
-        space(tmp_path, sasrec, text, name)
+INVALID = [
+    ("a.yaml", "learnin_rate: {choice: [1]}", "unknown key 'learnin_rate'; did you mean 'learning_rate'"),
+    ("a.test", "hiden_size choice [1]", "unknown key 'hiden_size'; did you mean 'hidden_size'"),
+    ("a.yaml", "n_layers: {choise: [1]}", "unknown kind 'choise'; did you mean 'choice'"),
+    ("a.yaml", "learning_rate: {uniform: [0.2, 0.1]}", "is empty"),
+    ("a.test", "learning_rate loguniform 0,-7", "line 1: the range .* is empty"),
+    ("a.yaml", "learning_rate: {loguniform: [-7, 0]}", "give values, not logarithms"),
+    ("a.yaml", "n_layers: {choice: []}", "expected a list of at least one value"),
+    ("a.yaml", "n_layers: {choice: [1, 1]}", "expected different values"),
+    ("a.yaml", "n_layers: {choice: [two]}", "expected numbers"),
+    ("a.yaml", "n_layers: {quniform: [1, 4, 5]}", "is empty"),
+    ("a.yaml", "n_layers: {quniform: [1, 4]}", "low, high, step"),
+    ("a.yaml", "n_layers: {uniform: [.nan, 4]}", "uniform: expected low, high"),
+    ("a.yaml", "loss_type: {uniform: [0, 1]}", "use choice"),
+    ("a.yaml", "n_layers: [1, 2]", "expected one of choice"),
+    ("a.yaml", "data_path: {choice: [a, b]}", "cannot be searched"),
+    ("a.yaml", "seed: {choice: [1, 2]}", "cannot be searched"),
+    ("a.yaml", "", "contains no key"),
+    ("a.test", "n_layers choice", "line 1: expected `name kind values`"),
+    ("a.test", "n_layers choice [1,", "line 1: '\\[1,' is not a list"),
+    ("a.test", "n_layers choice __import__('os')", "is not a list"),
+    ("a.test", "n_layers choice [1]\nn_layers choice [2]", "line 2: n_layers appears twice"),
+]
 
 
-def test_a_file_that_is_not_there(tmp_path, sasrec):
+def test_invalid_entries(tmp_path, sasrec):
+    """Each line of the table is one message; all mismatches are reported together."""
+    mismatches = []
+    for name, text, expected in INVALID:
+        with pytest.raises(UserError) as error:
+            space(tmp_path, sasrec, text, name)
+        if not re.search(expected, str(error.value)) or "\n" in str(error.value):
+            mismatches.append((text, expected, str(error.value)))
+    assert mismatches == []
+
+
+def test_missing_file(tmp_path, sasrec):
     for name in ("gone.yaml", "gone.test"):
         with pytest.raises(UserError, match=f"{name}: no such file"):
             read_space(tmp_path / name, sasrec.model_class, sasrec)
@@ -94,9 +100,9 @@ def test_grid_and_defaults(tmp_path, sasrec):
     assert len(read.grid()) == 6 and read.defaults(sasrec) == {"n_layers": 2, "hidden_size": 64}
     outside = space(tmp_path, sasrec, "n_layers: {choice: [1, 3]}\n")
     assert outside.defaults(sasrec) is None
-    endless = space(tmp_path, sasrec, "learning_rate: {uniform: [0.1, 0.2]}\n")
+    continuous = space(tmp_path, sasrec, "learning_rate: {uniform: [0.1, 0.2]}\n")
     with pytest.raises(UserError, match="learning_rate is uniform, which has no finite grid"):
-        endless.grid()
+        continuous.grid()
 
 
 @given(
@@ -106,7 +112,7 @@ def test_grid_and_defaults(tmp_path, sasrec):
     kind=st.sampled_from(["uniform", "loguniform", "quniform"]),
     integer=st.booleans(),
 )
-def test_draws_lie_in_their_domain_and_repeat(low, width, seed, kind, integer):
+def test_draws_are_in_the_domain_and_repeatable(low, width, seed, kind, integer):
     if integer:
         low, width = float(math.ceil(low)), float(math.ceil(width))
     step = width / 3 if not integer else 1.0
@@ -118,7 +124,7 @@ def test_draws_lie_in_their_domain_and_repeat(low, width, seed, kind, integer):
     assert not integer or isinstance(value, int)
 
 
-def test_loguniform_draws_are_uniform_in_logs():
+def test_loguniform_is_uniform_in_the_logarithm():
     space = Space({"lr": Domain("loguniform", low=1e-4, high=1e-2)})
     below = sum(space.sample(0, n)["lr"] < 1e-3 for n in range(400))
-    assert 160 < below < 240  # half of the draws lie below the geometric mean
+    assert 160 < below < 240  # half of the draws are below the geometric mean
