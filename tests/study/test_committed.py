@@ -56,7 +56,7 @@ def numbers(page: str, models: Collection[str]) -> dict[str, list[str]]:
     return found
 
 
-@pytest.mark.parametrize("folder, column", [("amazon_office-compare", 0), ("online_retail-compare", 2)])
+@pytest.mark.parametrize(("folder", "column"), [("amazon_office-compare", 0), ("online_retail-compare", 2)])
 def test_the_readme_has_the_committed_figures(folder, column):
     models = ("LLMFashionRec", "SASRec", "CORE", "GRU4Rec", "SeqKNN", "QueryMemory", "Popularity")
     shown = numbers((RESULTS.parents[1] / "README.md").read_text("utf-8").partition("## Results")[2], models)

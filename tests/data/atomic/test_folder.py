@@ -154,7 +154,7 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize("file, old, new, line, column, expected, found", REFUSED)
+@pytest.mark.parametrize(("file", "old", "new", "line", "column", "expected", "found"), REFUSED)
 def test_errors_name_their_place(
     tmp_path: Path, file: str, old: str, new: str, line: int, column: str | None, expected: str, found: str
 ) -> None:

@@ -202,7 +202,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
 ]
 
 
-@pytest.mark.parametrize("changes, expected", REFUSED, ids=[text for _, text in REFUSED])
+@pytest.mark.parametrize(("changes", "expected"), REFUSED, ids=[text for _, text in REFUSED])
 def test_what_is_not_as_published_is_refused_in_one_line(tmp_path: Path, changes: dict, expected: str) -> None:
     derive = changes.get("queries_")
     options = {key: value for key, value in changes.items() if key != "queries_"}

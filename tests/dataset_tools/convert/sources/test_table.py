@@ -176,7 +176,7 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize("events, items, changes, expected", REFUSED)
+@pytest.mark.parametrize(("events", "items", "changes", "expected"), REFUSED)
 def test_what_cannot_be_converted_is_refused_with_its_line(
     tmp_path: Path, events: str, items: str, changes: dict[str, str], expected: str
 ) -> None:

@@ -1,0 +1,19 @@
+# What a contributor types. Every command runs in the environment that `uv run` makes.
+.PHONY: lint test slow docs ci
+
+lint:  ## style, format and types
+	uv run ruff check .
+	uv run ruff format --check .
+	uv run mypy
+
+test:  ## the fast tests, in two processes
+	uv run pytest
+
+slow:  ## the tests that take minutes, in one process
+	uv run pytest -m slow -n 0
+
+docs:  ## the site, into build/site
+	uv run --group docs mkdocs build --strict
+
+ci:  ## everything that CI runs
+	bash .ci/run
