@@ -52,7 +52,7 @@ def recbole_folder() -> Path:
     """
     spec = importlib.util.find_spec("recbole")
     if spec is None or spec.origin is None:
-        raise UserError("recbole is not installed; install recbole==1.2.1")
+        raise UserError("recbole: expected version 1.2.1, found none; install recbole==1.2.1")
     return Path(spec.origin).parent
 
 
