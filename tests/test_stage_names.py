@@ -1,0 +1,166 @@
+"""Names of stages are hashes of their inputs. They are pinned here: renaming a key must not train anything again.
+
+The literals were computed with the keys of the first release. A change of one means that finished stages of users are
+not found any more; change it only together with what a stage computes.
+"""
+
+from dataclasses import asdict
+
+import numpy as np
+import pytest
+
+from recbole_llmfashion.config.configurator import learning_keys, load_config
+from recbole_llmfashion.data.loaders import make_loaders
+from recbole_llmfashion.llm.batching import Example
+from recbole_llmfashion.model.recformer.settings import pretrain_settings, stage_settings
+from recbole_llmfashion.model.recformer.stages import RecformerPipeline
+from recbole_llmfashion.pipeline import settings
+from recbole_llmfashion.pipeline.training import TrainedModels
+from recbole_llmfashion.prompt.texts import DatasetTexts
+from recbole_llmfashion.quick_start.registry import get_model
+from recbole_llmfashion.stage_store import StageStore, sha256
+from recbole_llmfashion.study.request import StudyRequest
+from recbole_llmfashion.study.runner import Entry, Runner
+from recbole_llmfashion.trainer.recbole_models import train_or_load
+from tests.helpers.fakes import INTER, SEARCH, write_tiny
+
+MODELS = ["LLMFashionRec", "Recformer", "CORE", "SASRec"]
+CHANGED = {  # by the names of the first release: clip_epochs, title_hidden_size, title_learning_rate, recformer_...
+    "clip": {"epochs": 5},
+    "title_model": {"hidden": 32, "learning_rate": 0.01},
+    "recformer": {"vocab_size": 300, "warmup_steps": 7, "stage2_patience": 2},
+}
+
+
+class Named(Exception):
+    """Raised instead of building a stage."""
+
+
+class NamesOnly(StageStore):
+    """Knows the name that a stage would have and builds none."""
+
+    def get(self, name, inputs, build):
+        raise Named(self.path(name, inputs).name)
+
+
+def name_of(build):
+    with pytest.raises(Named) as error:
+        build()
+    return str(error.value)
+
+
+def config_of(root, model, **keys):
+    paths = {"data_path": str(root), "checkpoint_dir": str(root / "saved"), "topk": [3], "valid_metric": "NDCG@3"}
+    return load_config(get_model(model).model, "tiny", (), {**paths, **keys}, MODELS)
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory):
+    root = tmp_path_factory.mktemp("names")
+    users = range(4, 8)
+    buys = "".join(f"u{u}\t{11 + (u + i) % 6}\tpurchase\t{1701000000 + 100 * i}\n" for u in users for i in range(5))
+    searches = "".join(f"u{u}\t{1701000050 + 100 * i}\t{['red', 'blue'][u % 2]} {i}\t\n" for u in users for i in (0, 1))
+    write_tiny(root, INTER + buys, SEARCH + searches)
+    return root
+
+
+@pytest.mark.parametrize(
+    ("keys", "names"),
+    [
+        (
+            {},
+            [
+                "clip-a88e81a74367cf9a",
+                "title-cd77f61e7a983759",
+                "recformer_tokenizer-d50b00e0fc110198",
+                "train_CORE-976d7421a8c366ec",
+                "train_SASRec-fe976b463e547247",
+            ],
+        ),
+        (
+            CHANGED,
+            [
+                "clip-633a4879c676e492",
+                "title-adb1faabafd9c14c",
+                "recformer_tokenizer-bc280b9489cecf95",
+                "train_CORE-976d7421a8c366ec",
+                "train_SASRec-fe976b463e547247",
+            ],
+        ),
+    ],
+    ids=["defaults", "changed"],
+)
+def test_stages_of_a_tiny_job(shop, keys, names):
+    store = NamesOnly(shop / "stages")
+    ours, recformer = config_of(shop, "LLMFashionRec", **keys), config_of(shop, "Recformer", **keys)
+    loaders = make_loaders(ours)
+    models = TrainedModels(ours, DatasetTexts(loaders.dataset), store)
+    made = [name_of(lambda: models.clip), name_of(lambda: models.title_model)]
+    reader = get_model("Recformer").model(recformer, loaders.train._dataset)
+    made.append(name_of(lambda: RecformerPipeline(recformer, loaders, store, reader).vocabulary))
+    for name in ("CORE", "SASRec"):
+        config = config_of(shop, name, **keys)
+        made.append(name_of(lambda config=config: train_or_load(config, make_loaders(config), store)))
+    assert made == names
+
+
+@pytest.mark.parametrize(
+    ("keys", "digests"),
+    [
+        (
+            {},
+            [
+                "7aaf5daac21f",
+                "bd0eae8984f2",
+                "cea2a10a7679",
+                "310c833ab434",
+                "5a5c1dec5671",
+                "18c35891c40e",
+                "bd96088a8e03",
+                "e74fa180a407",
+            ],
+        ),
+        (
+            CHANGED,
+            [
+                "a3b4f905aee0",
+                "ebf6000210be",
+                "cea2a10a7679",
+                "310c833ab434",
+                "87303e8b9646",
+                "b650af27eeeb",
+                "d2a6f8b26e3a",
+                "e74fa180a407",
+            ],
+        ),
+    ],
+    ids=["defaults", "changed"],
+)
+def test_settings_that_stages_are_named_after(shop, keys, digests):
+    ours, recformer = config_of(shop, "LLMFashionRec", **keys), config_of(shop, "Recformer", **keys)
+    inputs = [
+        asdict(settings.clip_settings(ours, 1)),
+        asdict(settings.title_settings(ours, 1)),
+        settings.decoding_settings(ours, 1).stage_inputs(),
+        settings.finetune_settings(ours, 1, [Example(np.array([5, 6, 7]), np.array([8, 9]))]).stage_inputs(),
+        asdict(pretrain_settings(recformer, 1)),
+        asdict(stage_settings(recformer, 1, 1)),
+        asdict(stage_settings(recformer, 2, 1)),
+        learning_keys(config_of(shop, "CORE", **keys)),
+    ]
+    assert [sha256(value)[:12] for value in inputs] == digests
+
+
+@pytest.mark.parametrize(
+    ("keys", "digests"),
+    [
+        ({}, ["55177ab0142e", "15eddc5e4c32", "500f997bd046", "0eb653d0e325", "ad86c2a1f59a", "dcf84c532429"]),
+        (CHANGED, ["d7f0c40feff9", "15eddc5e4c32", "dbdc2b7cbdb9", "dd9aaa5a7df0", "ad86c2a1f59a", "dcf84c532429"]),
+    ],
+    ids=["defaults", "changed"],
+)
+def test_keys_that_rows_of_a_study_are_named_after(shop, keys, digests):
+    request = StudyRequest("compare", "tiny", ("LLMFashionRec",), 1, shop, (), {}, {"data_path": str(shop), **keys}, "")
+    runner = Runner(request)
+    models = ("LLMFashionRec", "CORE", "Recformer", "RecformerQuery", "QueryMemory", "Popularity")
+    assert [sha256(runner._key_values(Entry("", name, {}, "tiny"), 2020))[:12] for name in models] == digests
