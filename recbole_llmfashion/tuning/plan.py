@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from recbole_llmfashion.config.command_line import Arguments
+from recbole_llmfashion.config.dict_keys import flat
 from recbole_llmfashion.config.keys import keys_of, recbole_defaults
 from recbole_llmfashion.config.layers import check_valid_metric, merge_layers
 from recbole_llmfashion.data.location import find_dataset
@@ -77,7 +78,7 @@ def check(arguments: Arguments, options: Options) -> tuple[ModelSpec, Path, Spac
     if int(given.get("num_train_workers", 1)) != 1:
         raise UserError("num_train_workers: each trial of a search trains in one process; leave the key at 1")
     values = dict.fromkeys(keys_of(spec.lineage)) | dict(recbole_defaults(name)) | merged
-    return spec, folder, read_space(options.params_file, spec.lineage, values)
+    return spec, folder, read_space(options.params_file, spec.lineage, values | flat(values))
 
 
 def plan(arguments: Arguments, options: Options) -> Plan:
