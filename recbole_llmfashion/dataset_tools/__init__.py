@@ -1,1 +1,16 @@
-"""Tools that make and check atomic files; nothing else in the package imports them but the command line."""
+"""Tools that make and check atomic files; only the command line imports them."""
+
+from typing import TYPE_CHECKING
+
+from recbole_llmfashion import lazy_names
+
+if TYPE_CHECKING:
+    from recbole_llmfashion.dataset_tools.clean import CleanCounts
+    from recbole_llmfashion.dataset_tools.statistics import Statistics, measure
+    from recbole_llmfashion.dataset_tools.validate import Validation
+else:
+    __getattr__ = lazy_names(
+        __name__, {"clean": "CleanCounts", "statistics": "Statistics measure", "validate": "Validation"}
+    )
+
+__all__ = ["CleanCounts", "Statistics", "Validation", "measure"]

@@ -1,1 +1,25 @@
-"""RecBole-facing classes that wire the other folders."""
+"""RecBole models, one per file."""
+
+from typing import TYPE_CHECKING
+
+from recbole_llmfashion import lazy_names
+
+if TYPE_CHECKING:
+    from recbole_llmfashion.model.llmfashionrec import LLMFashionRec
+    from recbole_llmfashion.model.popularity import Popularity
+    from recbole_llmfashion.model.query_memory import QueryMemory
+    from recbole_llmfashion.model.recformer.model import Recformer, RecformerQuery
+    from recbole_llmfashion.model.seq_knn import SeqKNN
+else:
+    __getattr__ = lazy_names(
+        __name__,
+        {
+            "llmfashionrec": "LLMFashionRec",
+            "popularity": "Popularity",
+            "query_memory": "QueryMemory",
+            "recformer.model": "Recformer RecformerQuery",
+            "seq_knn": "SeqKNN",
+        },
+    )
+
+__all__ = ["LLMFashionRec", "Popularity", "QueryMemory", "Recformer", "RecformerQuery", "SeqKNN"]

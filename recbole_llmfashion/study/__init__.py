@@ -1,1 +1,13 @@
-"""What the paper asks of the results: its tables, its figures, its claims, each a command over run_experiment."""
+"""The paper's tables, figures and claims; each is a command that calls run_experiment."""
+
+from typing import TYPE_CHECKING
+
+from recbole_llmfashion import lazy_names
+
+if TYPE_CHECKING:
+    from recbole_llmfashion.study.request import StudyRequest
+    from recbole_llmfashion.study.runner import Entry, Outcome, Runner
+else:
+    __getattr__ = lazy_names(__name__, {"request": "StudyRequest", "runner": "Entry Outcome Runner"})
+
+__all__ = ["Entry", "Outcome", "Runner", "StudyRequest"]

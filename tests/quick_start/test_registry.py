@@ -1,22 +1,55 @@
 import pytest
-from recbole.model.sequential_recommender import SASRec
+import recbole.model.sequential_recommender as recbole_models
 
+from recbole_llmfashion.config.keys import lineage, properties_folder
 from recbole_llmfashion.errors import UserError
-from recbole_llmfashion.model.llmfashionrec import LLMFashionRec
-from recbole_llmfashion.quick_start.registry import get_model, model_names
+from recbole_llmfashion.quick_start.registry import (
+    MODEL_TABLE,
+    accepted_models,
+    get_model,
+    model_names,
+    shared_models,
+)
+from recbole_llmfashion.trainer.staged import StagedTrainer
 
 
-def test_ours_then_recboles_own_classes():
-    assert get_model("LLMFashionRec").model is LLMFashionRec
-    assert get_model("SASRec").model is SASRec
-    assert {"GRU4Rec", "SASRec", "BERT4Rec", "NextItNet", "CORE", "Popularity", "LLMFashionRec"} <= set(model_names())
+def test_the_table_says_what_the_classes_are():
+    """Paths resolve, and the lineage by name is that of the classes' bases."""
+    for name, spec in MODEL_TABLE.items():
+        assert spec.name == name == spec.model.__name__
+        assert list(spec.lineage) == lineage(spec.model)
+        assert issubclass(spec.trainer, StagedTrainer)
+        assert spec.dataloader is None or spec.dataloader.__name__ == spec.dataloader_path.split(":")[1]
+        assert {*spec.bases, *spec.needs_keys_of} <= set(model_names())
+
+
+def test_every_sequential_model_of_recbole_is_registered():
+    classes = {name: value for name, value in vars(recbole_models).items() if isinstance(value, type)}
+    assert set(model_names()) == {*MODEL_TABLE, *classes}
+    for name, value in classes.items():
+        spec = get_model(name)
+        assert spec.model is value and spec.lineage == (name,)
+        assert issubclass(spec.trainer, StagedTrainer)
+
+
+def test_every_model_yaml_belongs_to_a_model():
+    files = {path.stem for path in (properties_folder() / "model").glob("*.yaml")}
+    assert {name.removesuffix("-paper") for name in files} <= set(model_names())
+
+
+def test_keys_of_other_models():
+    assert accepted_models("SASRec", "Popularity") == ["Popularity", "SASRec"]
+    assert accepted_models("LLMFashionRec") == ["CORE", "LLMFashionRec"]
+    assert accepted_models("QueryMemory") == ["CORE", "LLMFashionRec", "QueryMemory"]
+    assert accepted_models("RecformerQuery") == ["Recformer", "RecformerQuery"]
+    assert shared_models() == ["CORE", "LLMFashionRec"]
 
 
 @pytest.mark.parametrize(
-    ("typo", "meant"), [("SASREC", "SASRec"), ("LLMFashonRec", "LLMFashionRec"), ("Bert4rec", "BERT4Rec")]
+    ("typo", "name"), [("SASREC", "SASRec"), ("LLMFashonRec", "LLMFashionRec"), ("Bert4rec", "BERT4Rec")]
 )
-def test_a_typo_names_what_was_meant(typo, meant):
-    with pytest.raises(UserError, match=f"'{typo}'; did you mean '{meant}'"):
+def test_a_typo_names_what_was_meant(typo, name):
+    with pytest.raises(UserError, match=f"'{typo}'; did you mean '{name}'"):
         get_model(typo)
 
 

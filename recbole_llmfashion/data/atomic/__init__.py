@@ -1,1 +1,26 @@
 """RecBole's atomic files: the reader, the writer and the checks."""
+
+from typing import TYPE_CHECKING
+
+from recbole_llmfashion import lazy_names
+
+if TYPE_CHECKING:
+    from recbole_llmfashion.data.atomic.folder import (
+        AtomicFolder,
+        check_clean,
+        folder_sha256,
+        read_folder,
+        scan_folder,
+        write_folder,
+    )
+    from recbole_llmfashion.data.atomic.table import AtomicError
+else:
+    __getattr__ = lazy_names(
+        __name__,
+        {
+            "folder": "AtomicFolder check_clean folder_sha256 read_folder scan_folder write_folder",
+            "table": "AtomicError",
+        },
+    )
+
+__all__ = ["AtomicError", "AtomicFolder", "check_clean", "folder_sha256", "read_folder", "scan_folder", "write_folder"]

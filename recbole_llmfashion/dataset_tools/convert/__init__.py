@@ -1,1 +1,15 @@
-"""Public logs to clean atomic files: one module a source, one body (`job`) that filters, joins, cleans and writes."""
+"""Public logs to clean atomic files: one module per source, one function that filters, joins, cleans and writes."""
+
+from typing import TYPE_CHECKING
+
+from recbole_llmfashion import lazy_names
+
+if TYPE_CHECKING:
+    from recbole_llmfashion.dataset_tools.convert.convert import ConvertSettings, LogSource, convert_source
+    from recbole_llmfashion.dataset_tools.convert.finish import DerivedQueries
+else:
+    __getattr__ = lazy_names(
+        __name__, {"convert": "ConvertSettings LogSource convert_source", "finish": "DerivedQueries"}
+    )
+
+__all__ = ["ConvertSettings", "DerivedQueries", "LogSource", "convert_source"]

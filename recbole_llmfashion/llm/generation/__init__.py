@@ -1,1 +1,35 @@
 """Generation: constrained decoding, sampling, beam search, and a cache of responses."""
+
+from typing import TYPE_CHECKING
+
+from recbole_llmfashion import lazy_names
+
+if TYPE_CHECKING:
+    from recbole_llmfashion.llm.generation.generator import DecodingSettings, Generator, make_generator
+    from recbole_llmfashion.llm.generation.item_trie import ItemTrie
+    from recbole_llmfashion.llm.generation.prefill import CausalLMRunner, PromptBatch
+    from recbole_llmfashion.llm.generation.response_cache import ResponseCache, generate_responses
+    from recbole_llmfashion.llm.generation.sampling import TokenStreamer
+else:
+    __getattr__ = lazy_names(
+        __name__,
+        {
+            "generator": "DecodingSettings Generator make_generator",
+            "item_trie": "ItemTrie",
+            "prefill": "CausalLMRunner PromptBatch",
+            "response_cache": "ResponseCache generate_responses",
+            "sampling": "TokenStreamer",
+        },
+    )
+
+__all__ = [
+    "CausalLMRunner",
+    "DecodingSettings",
+    "Generator",
+    "ItemTrie",
+    "PromptBatch",
+    "ResponseCache",
+    "TokenStreamer",
+    "generate_responses",
+    "make_generator",
+]

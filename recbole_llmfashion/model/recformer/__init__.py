@@ -9,3 +9,27 @@
 
 Written from the Recformer paper. Nothing here but `model` knows RecBole, and nothing but it sees a config.
 """
+
+from typing import TYPE_CHECKING
+
+from recbole_llmfashion import lazy_names
+
+if TYPE_CHECKING:
+    from recbole_llmfashion.model.recformer.encoder import Encoder, load_encoder
+    from recbole_llmfashion.model.recformer.model import Recformer, RecformerQuery
+    from recbole_llmfashion.model.recformer.scorer import Scorer
+    from recbole_llmfashion.model.recformer.stages import RecformerPipeline
+    from recbole_llmfashion.model.recformer.vocabulary import Vocabulary
+else:
+    __getattr__ = lazy_names(
+        __name__,
+        {
+            "encoder": "Encoder load_encoder",
+            "model": "Recformer RecformerQuery",
+            "scorer": "Scorer",
+            "stages": "RecformerPipeline",
+            "vocabulary": "Vocabulary",
+        },
+    )
+
+__all__ = ["Encoder", "Recformer", "RecformerPipeline", "RecformerQuery", "Scorer", "Vocabulary", "load_encoder"]

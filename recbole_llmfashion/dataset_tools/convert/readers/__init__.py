@@ -1,1 +1,16 @@
-"""Streams of rows out of CSV and JSON files, with bad lines counted."""
+"""Streams of rows from CSV and JSON files; bad lines are counted."""
+
+from typing import TYPE_CHECKING
+
+from recbole_llmfashion import lazy_names
+
+if TYPE_CHECKING:
+    from recbole_llmfashion.dataset_tools.convert.readers.bad_lines import BrokenLines
+    from recbole_llmfashion.dataset_tools.convert.readers.csv_stream import read_blocks
+    from recbole_llmfashion.dataset_tools.convert.readers.json_lines import read_json_lines
+else:
+    __getattr__ = lazy_names(
+        __name__, {"bad_lines": "BrokenLines", "csv_stream": "read_blocks", "json_lines": "read_json_lines"}
+    )
+
+__all__ = ["BrokenLines", "read_blocks", "read_json_lines"]
