@@ -116,7 +116,7 @@ def _settings(place: Path) -> None:
     keys |= {"llm_name_or_path": "tiny-falcon", "clip_pretrained": None}  # over the paper's own
     (place / "small.yaml").write_text(yaml.safe_dump(keys))
     (place / "plain.yaml").write_text(yaml.safe_dump({"epochs": 1, "show_progress": False}))
-    toy = {"categories": ["footwear"], "worlds_per_category": 1, "world_users": 60, "vocab_size": 600, "width": 16}
+    toy = {"categories": ["footwear"], "shops_per_category": 1, "users_per_shop": 60, "vocab_size": 600, "width": 16}
     toy |= {"layers": 1, "heads": 2, "copy_steps": 2, "listed_passes": 1.0, "spelled_passes": 0.5}
     (place / "pretrain.yaml").write_text(yaml.safe_dump(_yaml("properties/pretrain.yaml") | toy))
 

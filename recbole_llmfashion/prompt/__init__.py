@@ -1,4 +1,4 @@
-"""A user's timeline as the token ids of a prompt, and a response as an item."""
+"""Prompts: a user's timeline as token ids, and responses as items."""
 
 from typing import TYPE_CHECKING
 

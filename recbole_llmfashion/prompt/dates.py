@@ -1,7 +1,7 @@
-"""Coarse dates: the month, and a holiday where one is near (docs/method.md, stage 1; C3 of the paper).
+"""Coarse dates: the month, and a holiday if one is near (docs/method.md, stage 1; C3 of the paper).
 
-A holiday is near in the fourteen days that lead up to it, the day itself included. The holidays are those that move
-purchases in Western shops; the calendar knows no other region and no time zone but UTC.
+A holiday is near on the day itself and on the fourteen days before it. The holidays are those that affect purchases in
+Western shops. All times are UTC.
 """
 
 from datetime import UTC, date, datetime, timedelta
@@ -13,7 +13,11 @@ MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", 
 
 
 def easter(year: int) -> date:
-    """Easter Sunday of the Gregorian calendar (the anonymous Gregorian computus)."""
+    """Easter Sunday of the Gregorian calendar (anonymous Gregorian algorithm).
+
+    >>> easter(2024).isoformat()
+    '2024-03-31'
+    """
     century, rest = divmod(year, 100)
     leap, centuries = divmod(century, 4)
     correction = (century - (century + 8) // 25 + 1) // 3
@@ -30,7 +34,7 @@ def _nth_weekday(year: int, month: int, weekday: int, n: int) -> date:
 
 
 def holidays(year: int) -> dict[str, date]:
-    """The holidays of a year."""
+    """The holidays of a year by name."""
     return {
         "New Year": date(year, 1, 1),
         "Valentine's Day": date(year, 2, 14),
@@ -44,13 +48,15 @@ def holidays(year: int) -> dict[str, date]:
 
 @cache
 def coarse_date(day: int) -> str:
-    """A day as text.
+    """The month of a day, and the nearest holiday if there is one.
 
     Args:
-        day: whole days since 1970-01-01.
+        day: days since 1970-01-01.
 
-    Returns:
-        such as "Mar", or "Dec, near Christmas".
+    >>> coarse_date(0)
+    'Jan, near New Year'
+    >>> coarse_date(19_797)  # 2024-03-15
+    'Mar'
     """
     today = datetime.fromtimestamp(day * DAY, UTC).date()
     near = [

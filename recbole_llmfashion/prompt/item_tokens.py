@@ -1,8 +1,8 @@
-"""What names an item in prompts and answers where its token as text does not: new tokens of the vocabulary.
+"""Item tokens: new tokens of the vocabulary that stand for items in prompts and responses.
 
-`atomic` gives each item a token of its own, `semantic` a few code tokens that items with similar titles share
-(embedding/codes.py). The numbers of tokens say nothing: they follow the fixed hash of the items' tokens, neither time
-nor popularity. The index knows no model; what the new tokens' embeddings begin as is llm/item_rows.py's.
+`atomic` gives each item one token, `semantic` several code tokens that items with similar titles share
+(embedding/residual_codes.py). The order of tokens follows a hash of the item IDs and contains no information about time
+or popularity. Their initial embeddings are computed in llm/modeling/item_embeddings.py.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,23 +13,22 @@ import numpy as np
 
 from recbole_llmfashion.prompt.ragged import Ragged
 
-UNKNOWN = "?"  # item tokens that name no item; such an ID is read, found in no catalogue, and counted
-
+UNKNOWN = "?"  # decoded text of item tokens that belong to no item; counted as an unknown ID
 
 ItemTokensName = Literal["text", "semantic", "atomic"]
-CODES = 64  # in each level of embedding/codes.py
+CODES = 64  # codes per level of embedding/residual_codes.py
 
 
 @dataclass(frozen=True)
 class ItemTokens:
-    """Token ids of every item, and what their embeddings begin as.
+    """The item tokens of a catalogue.
 
     Args:
-        ids: by catalogue position, int32 [n >= 1], all of them in [first, first + new_tokens).
-        first: the vocabulary's size without them.
-        new_tokens: how many tokens are new.
-        words: by catalogue position, the token ids of the item's text.
-        key: names what the tokens mean: rows that were trained under one key are no rows of another.
+        ids: by catalogue position, int32 [n >= 1] token ids in [first, first + new_tokens).
+        first: size of the vocabulary without item tokens.
+        new_tokens: number of item tokens.
+        words: by catalogue position, the token ids of the item's text, which initial embeddings are computed from.
+        key: identifies the meaning of the tokens; embeddings trained under another key do not fit.
     """
 
     ids: Sequence[np.ndarray]
@@ -40,12 +39,15 @@ class ItemTokens:
 
 
 def atomic_tokens(tie: np.ndarray, first: int, words: Sequence[np.ndarray] = (), key: str = "") -> ItemTokens:
-    """One token an item.
+    """One token per item.
 
     Args:
-        tie: [N] int64 permutation, the fixed order of items (data.fixed_order.tie_rank).
-        first: the vocabulary's size.
+        tie: [N] int64 permutation, the fixed order of items (data.tie_breaking.tie_rank).
+        first: size of the vocabulary.
         words, key: see ItemTokens.
+
+    >>> [ids.tolist() for ids in atomic_tokens(np.array([2, 0, 1]), first=100).ids]
+    [[102], [100], [101]]
     """
     return ItemTokens([np.asarray([first + rank], np.int32) for rank in tie.tolist()], first, len(tie), words, key)
 
@@ -53,18 +55,22 @@ def atomic_tokens(tie: np.ndarray, first: int, words: Sequence[np.ndarray] = (),
 def semantic_tokens(
     codes: np.ndarray, tie: np.ndarray, first: int, words: Sequence[np.ndarray] = (), key: str = ""
 ) -> ItemTokens:
-    """A token for each level's code, and a last one that tells apart the items whose codes are equal.
+    """One token per level of codes, and a last token that distinguishes items with equal codes.
 
     Args:
-        codes: [N, L] int64, from 0 to CODES - 1 in every level.
-        tie: [N] int64 permutation; decides which of the equal ones is the first.
-        first: the vocabulary's size.
-        words, key: see ItemTokens; the key gains the number of last tokens.
+        codes: [N, L] int64, from 0 to CODES - 1 in each level.
+        tie: [N] int64 permutation, the order of items with equal codes.
+        first: size of the vocabulary.
+        words, key: see ItemTokens; the number of item tokens is appended to the key.
+
+    >>> tokens = semantic_tokens(np.array([[3, 5], [3, 5], [7, 5]]), np.array([1, 0, 2]), first=100)
+    >>> [ids.tolist() for ids in tokens.ids]
+    [[103, 169, 229], [103, 169, 228], [107, 169, 228]]
     """
     offsets = np.arange(codes.shape[1] + 1) * CODES
-    _, same = np.unique(codes, axis=0, return_inverse=True)
-    order = np.lexsort((tie, same.reshape(-1)))
-    group = same.reshape(-1)[order]
+    _, groups = np.unique(codes, axis=0, return_inverse=True)
+    order = np.lexsort((tie, groups.reshape(-1)))
+    group = groups.reshape(-1)[order]
     start = np.searchsorted(group, group, side="left")
     last = np.empty(len(codes), np.int64)
     last[order] = np.arange(len(codes)) - start
@@ -74,15 +80,16 @@ def semantic_tokens(
 
 
 def more_atomic_tokens(item_tokens: ItemTokens, count: int) -> ItemTokens:
-    """An atomic index with `count` items more, each named by the next token that no item has had; words as before."""
+    """Atomic tokens with `count` more items, each with the next unused token; `words` is unchanged."""
     ids = item_tokens.first + item_tokens.new_tokens + np.arange(count, dtype=np.int32)
     return replace(item_tokens, ids=[*item_tokens.ids, *ids[:, None]], new_tokens=item_tokens.new_tokens + count)
 
 
 def more_semantic_tokens(item_tokens: ItemTokens, codes: np.ndarray) -> ItemTokens:
-    """A semantic index with more items, each of whose last tokens no item of equal codes has had; words as before.
+    """Semantic tokens with more items, each with the next unused last token for its codes; `words` is unchanged.
 
     Args:
+        item_tokens: of the present items.
         codes: [n, L] int64 of the new items, see `semantic_tokens`.
     """
     offsets = item_tokens.first + np.arange(codes.shape[1] + 1) * CODES
@@ -101,28 +108,30 @@ def more_semantic_tokens(item_tokens: ItemTokens, codes: np.ndarray) -> ItemToke
 def item_words(
     tokenizer: Any, titles: Sequence[str], attributes: Mapping[str, Sequence[str]], names: Sequence[str]
 ) -> list[np.ndarray]:
-    """Token ids of each item's title and attributes, int64, in lower case, as queries are typed.
+    """Token ids of each item's title and attributes in lower case, like queries; int64 arrays.
 
     Args:
         tokenizer: the backbone's.
         titles: by catalogue position.
-        attributes: by name, texts by catalogue position.
-        names: which attributes count.
+        attributes: for each attribute name, texts by catalogue position.
+        names: the attributes to use.
     """
     rows = [attributes[name] for name in names]
     texts = [" ".join([title, *(row[i] for row in rows if row[i])]) for i, title in enumerate(titles)]
-    made = Ragged.tokenized(tokenizer, [f" {text.lower()}" for text in texts])
-    return [ids.astype(np.int64) for ids in made]
+    rows_of_ids = Ragged.tokenized(tokenizer, [f" {text.lower()}" for text in texts])
+    return [ids.astype(np.int64) for ids in rows_of_ids]
 
 
 class ItemDecoder:
-    """Decoding with item tokens.
+    """Decodes token ids to text, with item tokens written as item IDs.
+
+    It has the attributes of a tokenizer that generation needs.
 
     Args:
-        tokenizer: for all other tokens.
-        item_ids: by item, its token ids.
-        names: by item, its ID as text.
-        first: ids from here on are item tokens.
+        tokenizer: decodes all other tokens.
+        item_ids: by catalogue position, the item's token ids.
+        names: by catalogue position, the item's ID as text.
+        first: the first item token; all ids from here on are item tokens.
     """
 
     def __init__(self, tokenizer: Any, item_ids: Sequence[np.ndarray], names: Sequence[str], first: int) -> None:
@@ -132,7 +141,12 @@ class ItemDecoder:
         self._lengths = sorted({len(ids) for ids in item_ids}, reverse=True)
 
     def decode(self, ids: Sequence[int], **options: Any) -> str:
-        """Text; `options` are the tokenizer's."""
+        """Decodes ids to text.
+
+        Args:
+            ids: token ids; item tokens that belong to no item are decoded as UNKNOWN.
+            options: passed to the tokenizer's `decode`.
+        """
         texts: list[str] = []
         start, at = 0, 0
         while at < len(ids):
@@ -140,21 +154,22 @@ class ItemDecoder:
                 at += 1
                 continue
             texts.append(self._tokenizer.decode(list(ids[start:at]), **options) if at > start else "")
-            name, length = self._read(ids, at)
+            name, length = self._item_at(ids, at)
             texts.append(f" {name}")
             start = at = at + length
         texts.append(self._tokenizer.decode(list(ids[start:]), **options) if start < len(ids) else "")
         return "".join(texts)
 
-    def _read(self, ids: Sequence[int], at: int) -> tuple[str, int]:
+    def _item_at(self, ids: Sequence[int], at: int) -> tuple[str, int]:
+        """The ID of the item whose tokens start at `at`, and how many tokens it has."""
         for length in self._lengths:
             name = self._name.get(tuple(map(int, ids[at : at + length])))
             if name is not None:
                 return name, length
-        return UNKNOWN, self._unknown(ids, at)
+        return UNKNOWN, self._unknown_length(ids, at)
 
-    def _unknown(self, ids: Sequence[int], at: int) -> int:
-        """How many item tokens from `at` on are one ID that no item has: at most as many as an item has."""
+    def _unknown_length(self, ids: Sequence[int], at: int) -> int:
+        """The number of item tokens from `at` on, up to the largest number of tokens of an item."""
         length = 1
         while length < self._lengths[0] and at + length < len(ids) and ids[at + length] >= self._first:
             length += 1

@@ -1,9 +1,8 @@
-"""Query-product memory: the training log grouped by query, asked by meaning (paper, section 4.2).
+"""Query-product memory: the products of similar queries in the training log (paper, section 4.2).
 
-Keys are the distinct queries after lower-casing and white-space folding, as unit vectors; the current query finds its
-nearest keys by cosine, and their top products come back. The products of a key stand by mean organic position, then by
-count; where the log has no positions, by the count of clicks and purchases after the query. The memory knows nothing
-of prompts and of users.
+Keys are the distinct queries after lower-casing and white-space normalization, as unit vectors. For a query, the
+nearest keys by cosine are found and their top products merged. The products of a key are ordered by mean organic
+position, then by count; if the log has no positions, by the count of clicks and purchases after the query.
 """
 
 from bisect import bisect_left
@@ -18,13 +17,13 @@ from recbole_llmfashion.embedding.query_title_pairs import normalize_text
 
 @dataclass(frozen=True)
 class MemoryLog:
-    """What one training search showed or led to, a row a product.
+    """The products that training searches showed or led to, one row per product.
 
     Args:
         search: [n] index of the search event.
-        query: [n] its query text's index.
+        query: [n] index of its query text.
         item: [n] catalogue position.
-        position: [n] organic position from 0; all 0 where the log has no positions.
+        position: [n] organic position from 0; all 0 if the log has no positions.
     """
 
     search: np.ndarray
@@ -34,18 +33,19 @@ class MemoryLog:
 
 
 class QueryProductMemory:
-    """The memory over a training log.
+    """The memory of a training log.
 
     Args:
         log: rows of training searches.
-        queries: query text by index.
-        encode: texts to unit vectors, CLIP in the paper.
-        neighbors: keys that answer a query.
-        products: products that come back.
+        queries: query texts by query index.
+        encode: texts to unit vectors; CLIP in the paper.
+        neighbors: number of nearest keys that are merged.
+        products: number of products returned.
         tie_rank: [N] fixed order of items with equal position and count.
 
     Attributes:
-        keys: distinct folded queries, sorted; key_vectors: [K, d] theirs.
+        keys: distinct normalized queries, sorted.
+        key_vectors: [K, d] their vectors.
     """
 
     def __init__(
@@ -61,9 +61,9 @@ class QueryProductMemory:
         used = np.unique(log.query)
         texts = [normalize_text(queries[query]) for query in used]
         self.keys = sorted(set(texts))
-        place = {text: i for i, text in enumerate(self.keys)}
+        key_index = {text: i for i, text in enumerate(self.keys)}
         key_of_query = np.full(len(queries), -1, np.int64)
-        key_of_query[used] = [place[text] for text in texts]
+        key_of_query[used] = [key_index[text] for text in texts]
         key = key_of_query[log.query]
         order = np.argsort(key, kind="stable")
         self._search, self._item = log.search[order], log.item[order]
@@ -75,42 +75,42 @@ class QueryProductMemory:
         self._ranked: dict[tuple[int, int], np.ndarray] = {}
 
     def prepare(self, queries: Sequence[str]) -> None:
-        """Finds the neighbours of many queries in one batch; `top_products` does the rest one by one."""
+        """Encodes queries and finds their nearest keys in one batch; `top_products` would do this one by one."""
         keys = sorted({normalize_text(query) for query in queries} - self._nearest.keys())
         if keys and self._index is not None:
-            # one more than asked for: leaving an event out can empty a key
+            # one more than needed: without the search that is left out a key may have no products
             ids = self._index.search(self._encode(keys), self._neighbors + 1)[1]
             self._nearest.update(zip(keys, ids, strict=True))
 
     def knows(self, query: str) -> bool:
-        """Whether somebody searched so in the log: what comes back then is that search's own, not a neighbour's."""
-        place = bisect_left(self.keys, normalize_text(query))
-        return place < len(self.keys) and self.keys[place] == normalize_text(query)
+        """Whether the log has exactly this query after normalization."""
+        at = bisect_left(self.keys, normalize_text(query))
+        return at < len(self.keys) and self.keys[at] == normalize_text(query)
 
     def forget(self) -> None:
-        """Lets go of the neighbours found so far; they are found again when they are asked for."""
+        """Clears the cache of nearest keys."""
         self._nearest.clear()
 
     def top_products(self, query: str, leave_out: int = -1) -> list[int]:
-        """Catalogue positions for a query, best first, at most `products`.
+        """Catalogue positions of the products for a query, best first, at most `products`.
 
-        The lists of the nearest keys are read in turn: every key's first product, then every key's second.
+        The lists of the nearest keys are interleaved: every key's first product, then every key's second, and so on.
 
         Args:
             query: text as typed.
-            leave_out: a search event whose own results are not to be seen; training leaves out the prompt's own search,
-                else it sees exact hits that a test never gets.
+            leave_out: index of a search event whose results are ignored, -1 for none. Training prompts leave out their
+                own search; otherwise they would contain exact matches that test prompts never have.
         """
         if self._index is None or not self._products:
             return []
         self.prepare([query])
         lists = [self._products_of(int(key), leave_out) for key in self._nearest[normalize_text(query)]]
-        lists = [found for found in lists if len(found)][: self._neighbors]
+        lists = [items for items in lists if len(items)][: self._neighbors]
         merged: dict[int, None] = {}
         for depth in range(max(map(len, lists), default=0)):
-            for found in lists:
-                if depth < len(found):
-                    merged.setdefault(int(found[depth]))
+            for items in lists:
+                if depth < len(items):
+                    merged.setdefault(int(items[depth]))
                     if len(merged) == self._products:
                         return list(merged)
         return list(merged)

@@ -1,9 +1,8 @@
-"""The words around the data: what an instruction, an action, a memory line and a date look like (paper, section 4.2).
+"""Prompt templates: the fixed words of instruction, actions, memory and dates (paper, section 4.2).
 
-Every piece of a prompt begins with a line break or a space and ends with neither, so that a byte-level tokenizer cuts
-between pieces and the ids of a prompt are the concatenated ids of its pieces. A template's marks are the line break,
-the field bar "|" and the tokenizer's special tokens; `sanitize` takes them out of text that comes from the data.
-Templates know no users and no ids.
+Each piece of a prompt starts with a line break or a space and ends with neither. A byte-level tokenizer therefore never
+merges across pieces, and the ids of a prompt are the concatenated ids of its pieces. Line breaks, the separator "|" and
+the tokenizer's special tokens belong to the template; `sanitize` removes them from text of the data.
 """
 
 from collections.abc import Iterable, Sequence
@@ -15,7 +14,17 @@ from recbole_llmfashion.prompt.texts import sanitize
 
 @dataclass(frozen=True)
 class Template:
-    """Fixed words; every field begins with a line break or is the prompt's start."""
+    """The fixed words of a prompt.
+
+    Args:
+        name: the value of the key prompt_template.
+        instruction: start of the prompt.
+        clicked, purchased, searched: verbs of the actions.
+        id_mark, title_mark: words before an item's ID and title.
+        memory, memory_line: heading of the memory, and start of a product's line.
+        now: words before the date of the recommendation.
+        answer: end of the prompt.
+    """
 
     name: str
     instruction: str
@@ -31,12 +40,20 @@ class Template:
 
     @staticmethod
     def attribute(name: str, value: str) -> str:
-        """A key-value pair behind an item's title; nothing for an empty value."""
+        """An attribute after an item's title; empty for an empty value.
+
+        >>> Template.attribute("color", "red")
+        ' | color: red'
+        """
         return f" | {name}: {value}" if value else ""
 
     @staticmethod
     def date(text: str) -> str:
-        """A coarse date behind an action."""
+        """The date after an action.
+
+        >>> Template.date("Dec, near Christmas")
+        ' | Dec, near Christmas'
+        """
         return f" | {text}"
 
     def moment(self, text: str) -> str:
@@ -85,28 +102,39 @@ TEMPLATES = {
 
 
 def get_template(name: str) -> Template:
-    """A template by name; an unknown name is a UserError."""
+    """The template of a name.
+
+    Raises:
+        UserError: an unknown name.
+    """
     if name not in TEMPLATES:
-        raise UserError(f"template: expected one of {', '.join(TEMPLATES)}, found '{name}'")
+        raise UserError(f"prompt_template: expected one of {', '.join(TEMPLATES)}, found '{name}'")
     return TEMPLATES[name]
 
 
 def prompt_safe_ids(item_ids: Sequence[str], special_tokens: Iterable[str]) -> list[str]:
-    """Item tokens as they stand in prompts and answers: harmless, unique, without white space or comma.
+    """Item IDs as they appear in prompts and responses: sanitized and unique.
 
-    An id that holds a mark of the template is rewritten; where that makes two equal, the later gets a number.
+    If two IDs become equal, the later one gets a number.
+
+    Args:
+        item_ids: distinct IDs without white space and comma.
+        special_tokens: strings that the IDs must not contain.
+
+    >>> prompt_safe_ids(["B12", "a|b", "a/b"], special_tokens=["<eos>"])
+    ['B12', 'a/b', 'a/b_2']
     """
     special_tokens = tuple(special_tokens)
-    allowed_ids = [sanitize(item_id, special_tokens, joiner="_", limit=len(item_id) * 2) or "_" for item_id in item_ids]
-    taken = set(allowed_ids)
-    if len(taken) == len(allowed_ids):
-        return allowed_ids
+    names = [sanitize(item_id, special_tokens, joiner="_", limit=len(item_id) * 2) or "_" for item_id in item_ids]
+    taken = set(names)
+    if len(taken) == len(names):
+        return names
     seen: set[str] = set()
-    for i, name in enumerate(allowed_ids):
+    for i, name in enumerate(names):
         number = 1
         while name in seen or (number > 1 and name in taken):
             number += 1
-            name = f"{allowed_ids[i]}_{number}"
+            name = f"{names[i]}_{number}"
         seen.add(name)
-        allowed_ids[i] = name
-    return allowed_ids
+        names[i] = name
+    return names

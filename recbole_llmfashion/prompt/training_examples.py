@@ -1,21 +1,21 @@
-"""Which training rows become prompts: the last of each user, and those that end where what did not fit ends.
-
-Knows users and lengths, neither texts nor tokens.
-"""
+"""Chooses the training rows that become prompts, including further rows for actions that did not fit into a prompt."""
 
 import numpy as np
 
 
 def training_rows(users: np.ndarray, purchase: np.ndarray, per_user: int) -> np.ndarray:
-    """Rows that the LLM learns from: of each user purchases first, latest first, then clicks, at most `per_user`.
+    """At most `per_user` rows of each user: the latest purchases, then the latest clicks.
 
     Args:
-        users: [n] of the training rows, each user's in order of time.
-        purchase: [n] 1 where the row's target is a purchase.
-        per_user: docs/method.md's prompts_per_user; 1 is the paper's.
+        users: [n] user of each training row, in order of time for each user.
+        purchase: [n] 1 if the row's target is a purchase.
+        per_user: the key prompts_per_user; 1 in the paper.
 
     Returns:
         row indices, ascending.
+
+    >>> training_rows(np.array([1, 1, 1, 2]), np.array([0, 1, 0, 0]), per_user=1)
+    array([1, 3])
     """
     order = np.lexsort((-np.arange(len(users)), -purchase, users))
     sorted_users = users[order]
@@ -24,14 +24,14 @@ def training_rows(users: np.ndarray, purchase: np.ndarray, per_user: int) -> np.
 
 
 class EarlierRows:
-    """Rows whose prompts show what the oldest prompt of each user had no room for.
+    """Finds further rows whose prompts contain the events that did not fit into the oldest prompt of a user.
 
-    The target of such a row is the first item that the prompt did show, so that it too is learned behind what went
-    before it. Asked again about the rows that it gives, it ends where every event of a user has been shown.
+    The target of such a row is the first item that the prompt did contain, so that this item is also predicted from the
+    events before it. Applied repeatedly to its own result, it ends once every event of a user is in a prompt.
 
     Args:
-        users: [n] of the training rows.
-        lengths: [n] events of the user before the row's target, no two rows of a user alike.
+        users: [n] user of each training row.
+        lengths: [n] number of the user's events before the row's target; distinct for each user.
     """
 
     def __init__(self, users: np.ndarray, lengths: np.ndarray) -> None:
@@ -42,14 +42,17 @@ class EarlierRows:
         self._keys = keys[self._order]
 
     def before(self, rows: np.ndarray, dropped: np.ndarray) -> np.ndarray:
-        """Row indices, ascending, at most one a user.
+        """The next earlier row of each user whose oldest prompt dropped events.
 
         Args:
-            rows: [m] row indices, ascending, each user's in order of time.
-            dropped: [m] how many of the oldest events before the row's target did not fit.
+            rows: [m] row indices, ascending, in order of time for each user.
+            dropped: [m] number of oldest events that did not fit into the prompt.
+
+        Returns:
+            row indices, ascending, at most one per user.
         """
         users, oldest = np.unique(self._users[rows], return_index=True)
         rows, dropped = rows[oldest], dropped[oldest]
-        found = self._order[np.searchsorted(self._keys, users * self._span + dropped)]
-        older = (dropped > 0) & (self._lengths[found] < self._lengths[rows])
-        return np.sort(found[older])
+        candidates = self._order[np.searchsorted(self._keys, users * self._span + dropped)]
+        earlier = (dropped > 0) & (self._lengths[candidates] < self._lengths[rows])
+        return np.sort(candidates[earlier])

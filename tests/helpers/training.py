@@ -87,9 +87,9 @@ class Threads:
     So what a worker patches or draws between two sums is its own, as in a process.
     """
 
-    def __init__(self, world: int) -> None:
-        self._turn, self._here = threading.Lock(), threading.Barrier(world)
-        self._given: list[Any] = [None] * world
+    def __init__(self, count: int) -> None:
+        self._turn, self._here = threading.Lock(), threading.Barrier(count)
+        self._given: list[Any] = [None] * count
         self._own = threading.local()
         self.sums = 0
 
@@ -129,14 +129,14 @@ class Threads:
                 self._here.abort()
 
 
-def together(world: int, work: Callable[[Workers], Any]) -> list[Any]:
+def together(count: int, work: Callable[[Workers], Any]) -> list[Any]:
     """What each worker returned or raised; an error that not all of them raise ends the others."""
-    threads, outcome = Threads(world), [None] * world
+    threads, outcome = Threads(count), [None] * count
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(data_parallel, "distributed", threads)
         running = [
-            threading.Thread(target=threads.run, args=(lambda rank: work(Workers(rank, world)), rank, outcome))
-            for rank in range(world)
+            threading.Thread(target=threads.run, args=(lambda rank: work(Workers(rank, count)), rank, outcome))
+            for rank in range(count)
         ]
         for thread in running:
             thread.start()

@@ -1,10 +1,12 @@
-"""Trains a small causal LM in full: to copy, to recommend with a token an item, to answer with spelled IDs.
+"""Pre-trains all weights of a small causal LM on random copies and on prompts of simulated shops.
 
-A model of a million parameters does not learn to copy an ID out of its prompt from prompts alone; after some hundred
-steps on random sequences that repeat themselves it does. Then batches of worlds follow, two kinds of them mixed: in
-`listed` ones every item of a sequence is a target among all items of its world, whose rows are made from their words
-at each step (item_rows.py), so that what is learned is how words make an item, and nothing of any one item. Knows no
-tokenizer and no files.
+A model of a million parameters does not learn to copy an ID from its prompt by training on prompts only; after some
+hundred steps on repeated random sequences it does. Then follow batches of two kinds, mixed:
+
+- listed: each item has one token, and every item of a sequence is a target among all items of its shop. The item
+  embeddings are computed from the items' words at each step (item_embeddings.py), so the model learns how words make
+  an embedding and nothing about a particular item.
+- spelled: IDs and titles are text, and the response is the target.
 """
 
 import time
@@ -27,23 +29,23 @@ from recbole_llmfashion.llm.pretraining.simulated_shops import SimulatedShop
 COPY_LENGTHS = (10, 40)
 COPIES = 3
 FLOOR = 0.1
-BETAS = (0.9, 0.98)  # a second moment that forgets sooner: the loss falls in steps, when copying is found
+BETAS = (0.9, 0.98)  # a shorter memory of the second moment: the loss drops suddenly once the model learns to copy
 REPORTED_STEPS = 50
-FIRST_NORM = 2.0
+INITIAL_NORM = 2.0
 
 
 @dataclass(frozen=True)
 class BackbonePretrainSettings:
-    """How an embedded model is trained.
+    """Settings of the pre-training of tiny-falcon.
 
     Args:
         copy_steps: steps on random token sequences, each repeated three times.
-        listed_passes, spelled_passes: passes over the worlds' examples of each kind; a fraction is a part of a pass.
-        batch_size: sequences a step.
-        learning_rate: peak of AdamW; linear warm-up, constant while copying, then linear to a tenth.
+        listed_passes, spelled_passes: epochs over the shops' examples of each kind, possibly fractional.
+        batch_size: sequences per step.
+        learning_rate: peak of AdamW; linear warm-up, constant during the copy steps, then linear decay to a tenth.
         weight_decay: of AdamW.
-        warmup_steps: steps up to the peak.
-        seed: of batches and random sequences.
+        warmup_steps: steps of the warm-up.
+        seed: random seed for batches and random sequences.
     """
 
     copy_steps: int = 700
@@ -57,12 +59,12 @@ class BackbonePretrainSettings:
 
 
 def copy_batch(alphabet: np.ndarray, batch_size: int, rng: np.random.Generator) -> Batch:
-    """Random sequences of 10 to 40 tokens, three times in a row; the loss is on the second and third.
+    """Random sequences of 10 to 40 tokens, each repeated three times; the loss is on the second and third.
 
     Args:
         alphabet: token ids to draw from.
-        batch_size: sequences, all of one length.
-        rng: draws them.
+        batch_size: number of sequences, all of the same length.
+        rng: random generator.
     """
     length = int(rng.integers(COPY_LENGTHS[0], COPY_LENGTHS[1] + 1))
     ids = np.tile(rng.choice(alphabet, (batch_size, length)), (1, COPIES))
@@ -72,21 +74,27 @@ def copy_batch(alphabet: np.ndarray, batch_size: int, rng: np.random.Generator) 
 
 @dataclass(frozen=True)
 class Step:
-    """One step's examples: of a world, listed or spelled; a copying step is of none."""
+    """The examples of one step.
 
-    world: int | None
+    Args:
+        shop: index of the shop; None for a copy step.
+        listed: whether its listed or its spelled examples are used.
+        rows: int64 indices of the examples.
+    """
+
+    shop: int | None
     listed: bool
     rows: np.ndarray
 
 
 def plan_steps(
-    worlds: Sequence[SimulatedShop], settings: BackbonePretrainSettings, rng: np.random.Generator
+    shops: Sequence[SimulatedShop], settings: BackbonePretrainSettings, rng: np.random.Generator
 ) -> list[Step]:
-    """All steps in order: copying, then every world's batches of both kinds, shuffled together."""
+    """All steps in order: first the copy steps, then the batches of both kinds of all shops in random order."""
     steps: list[Step] = []
     for listed, passes in ((True, settings.listed_passes), (False, settings.spelled_passes)):
-        for number, world in enumerate(worlds):
-            lengths = np.asarray([len(example) for example in (world.listed if listed else world.spelled)], np.int64)
+        for number, shop in enumerate(shops):
+            lengths = np.asarray([len(example) for example in (shop.listed if listed else shop.spelled)], np.int64)
             batches: list[np.ndarray] = []
             for _ in range(int(np.ceil(passes))):
                 batches.extend(batches_by_length(lengths, settings.batch_size, rng))
@@ -96,27 +104,30 @@ def plan_steps(
     return [*copying, *(steps[i] for i in rng.permutation(len(steps)))]
 
 
-def item_table(model: Any, bags: ItemWords, norm: Tensor | float, positions: np.ndarray) -> Tensor:
-    """[V + N, d] the model's embedding and, behind it, a row a token of an item; gradients reach the words' rows.
+def item_table(model: Any, item_words: ItemWords, norm: Tensor | float, positions: np.ndarray) -> Tensor:
+    """The model's embedding followed by one row per item token; gradients reach the rows of the words.
 
     Args:
         model: a Falcon with tied embeddings.
-        bags: the words of a world's items.
-        norm: the rows' length.
-        positions: [N] the item of each token, counted from V.
+        item_words: the words of a shop's items.
+        norm: norm of the item rows.
+        positions: [N] the item of each item token.
+
+    Returns:
+        [V + N, d].
     """
     weight = model.get_input_embeddings().weight
-    return torch.cat([weight, bags.units(weight)[torch.from_numpy(positions).to(weight.device)] * norm])
+    return torch.cat([weight, item_words.units(weight)[torch.from_numpy(positions).to(weight.device)] * norm])
 
 
 def hidden_states(model: Any, batch: Batch, table: Tensor) -> Tensor:
-    """[B, T, d] of a right-padded batch whose ids are rows of a table."""
-    # right padding needs no mask: no token sees what stands behind it
+    """Hidden states [B, T, d] of a right-padded batch whose ids are rows of `table`."""
+    # right padding needs no mask: attention is causal
     return model.get_decoder()(inputs_embeds=F.embedding(batch.input_ids, table), use_cache=False)[0]
 
 
 def listed_loss(model: Any, batch: Batch, table: Tensor) -> Tensor:
-    """Mean loss of a batch whose items are tokens of `item_table`."""
+    """Mean loss per target token of a batch whose ids are rows of `item_table`."""
     hidden = hidden_states(model, batch, table)
     at, column = torch.nonzero(batch.response_mask[:, 1:], as_tuple=True)
     logits = hidden[at, column] @ table.T
@@ -124,20 +135,19 @@ def listed_loss(model: Any, batch: Batch, table: Tensor) -> Tensor:
 
 
 def pretrain(
-    model: Any, worlds: Sequence[SimulatedShop], settings: BackbonePretrainSettings, show_progress: bool = True
+    model: Any, shops: Sequence[SimulatedShop], settings: BackbonePretrainSettings, show_progress: bool = True
 ) -> dict[str, float]:
     """Trains every weight of `model` in place.
 
     Args:
-        model: a Falcon in fp32, on its device; on CUDA it computes in bf16.
-        worlds: may be empty where copying alone is wanted.
+        model: a Falcon in fp32 on its device; on CUDA it computes in bf16.
+        shops: training examples; may be empty if there are only copy steps.
         settings: see BackbonePretrainSettings.
-        show_progress: a bar.
+        show_progress: whether to show a progress bar.
 
     Returns:
-        norm, the length that items' rows have; the mean of the last 50 losses of each kind of step in nats a token:
-        copy_loss, listed_loss, spelled_loss; tokens (padding excluded), steps, seconds. A kind without steps has no
-        loss.
+        norm: norm of item embeddings; copy_loss, listed_loss, spelled_loss: means of the last 50 losses of each kind
+        of step, in nats per token, for the kinds that have steps; tokens (without padding), steps, seconds.
 
     Raises:
         UserError: the loss is not finite.
@@ -145,11 +155,11 @@ def pretrain(
     started = time.monotonic()
     torch.manual_seed(settings.seed)
     rng = np.random.default_rng(settings.seed)
-    run = _Run(model, worlds, settings, rng)
+    run = _Run(model, shops, settings, rng)
     model.train()
     with tqdm(run.plan, desc="pre-training", unit="step", disable=not show_progress) as bar:
         for step in bar:
-            run.take(step)
+            run.make(step)
             if run.optimizer.steps % REPORTED_STEPS == 0:
                 bar.set_postfix(run.recent())
     model.eval()
@@ -163,28 +173,28 @@ def pretrain(
 
 
 class _Run:
-    """One pre-training: the plan, the optimizer and the losses by kind."""
+    """The state of one pre-training: all steps, the optimizer and the losses by kind."""
 
     def __init__(
-        self, model: Any, worlds: Sequence[SimulatedShop], settings: BackbonePretrainSettings, rng: np.random.Generator
+        self, model: Any, shops: Sequence[SimulatedShop], settings: BackbonePretrainSettings, rng: np.random.Generator
     ) -> None:
-        self.model, self.worlds, self.settings, self.rng = model, worlds, settings, rng
-        self.plan = plan_steps(worlds, settings, rng)
+        self.model, self.shops, self.settings, self.rng = model, shops, settings, rng
+        self.plan = plan_steps(shops, settings, rng)
         self.vocab_size = int(model.config.vocab_size)
-        self.bags = [ItemWords(world.words, self.vocab_size) for world in worlds]
-        marks = {model.config.eos_token_id, model.config.pad_token_id}
+        self.item_words = [ItemWords(shop.words, self.vocab_size) for shop in shops]
+        special = {model.config.eos_token_id, model.config.pad_token_id}
         ids = np.arange(self.vocab_size, dtype=np.int64)
-        self.alphabet = ids[~np.isin(ids, [mark for mark in marks if isinstance(mark, int)])]
+        self.alphabet = ids[~np.isin(ids, [token for token in special if isinstance(token, int)])]
         self.device = next(model.parameters()).device
-        # learned as a logarithm, so that it stays positive and moves by shares
-        self.norm = nn.Parameter(torch.tensor(float(np.log(FIRST_NORM)), device=self.device))
+        # the logarithm is learned, so the norm stays positive and changes by factors
+        self.norm = nn.Parameter(torch.tensor(float(np.log(INITIAL_NORM)), device=self.device))
         parameters = [*model.parameters(), self.norm]
         self.optimizer = Optimizer(parameters, settings.learning_rate, settings.weight_decay, BETAS)
         self.losses: dict[str, list[float]] = {"copy": [], "listed": [], "spelled": []}
         self.tokens = 0
 
-    def take(self, step: Step) -> None:
-        """One step."""
+    def make(self, step: Step) -> None:
+        """Makes one optimizer step."""
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
             kind, loss = self._loss(step)
         self.losses[kind].append(self.optimizer.backward(loss))
@@ -192,16 +202,16 @@ class _Run:
         self.optimizer.step(linear_rate(done, self.settings.warmup_steps, self.settings.copy_steps, total, FLOOR))
 
     def _loss(self, step: Step) -> tuple[str, Tensor]:
-        if step.world is None:
+        if step.shop is None:
             batch = copy_batch(self.alphabet, self.settings.batch_size, self.rng)
             return "copy", self._spelled(batch)
-        world = self.worlds[step.world]
-        source: Sequence[Example] = world.listed if step.listed else world.spelled
+        shop = self.shops[step.shop]
+        source: Sequence[Example] = shop.listed if step.listed else shop.spelled
         batch = collate([source[row] for row in step.rows], self.model.config.pad_token_id or 0)
         if not step.listed:
             return "spelled", self._spelled(batch)
         self.tokens += int(batch.attention_mask.sum())
-        table = item_table(self.model, self.bags[step.world], self.norm.exp(), world.positions)
+        table = item_table(self.model, self.item_words[step.shop], self.norm.exp(), shop.positions)
         return "listed", listed_loss(self.model, batch.to(self.device), table)
 
     def _spelled(self, batch: Batch) -> Tensor:
@@ -210,7 +220,7 @@ class _Run:
         return sums.sum() / counts.sum()
 
     def recent(self) -> dict[str, float]:
-        """Mean of the last losses by kind, of the kinds that there were."""
+        """Mean of the last losses of each kind that has any."""
         return {
             f"{kind}_loss": round(float(np.mean(values[-REPORTED_STEPS:])), 4)
             for kind, values in self.losses.items()

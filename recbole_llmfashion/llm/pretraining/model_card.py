@@ -1,6 +1,6 @@
-"""What a pre-trained backbone can do in a world that it has not seen, and its model card.
+"""Zero-shot metrics of a pre-trained backbone in an unseen simulated shop, and the backbone's model card.
 
-Measured without any training there: rows from words alone (item_rows.py). Knows no files.
+The item embeddings are computed from words (item_embeddings.py); nothing is trained on the shop.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,37 +19,46 @@ BATCH = 64
 
 
 @torch.no_grad()
-def target_ranks(model: Any, world: SimulatedShop, norm: float) -> np.ndarray:
-    """[examples] rank from 1 of the bought item among all items, at the answer's ID; equal scores by token number."""
+def target_ranks(model: Any, shop: SimulatedShop, norm: float) -> np.ndarray:
+    """The rank of each example's target among all items, at the ID of the response; ties by token id.
+
+    Args:
+        model: a Falcon with tied embeddings.
+        shop: its `listed` examples are used.
+        norm: norm of the item embeddings.
+
+    Returns:
+        int64 [examples], ranks from 1.
+    """
     vocab_size = int(model.config.vocab_size)
-    table = item_table(model, ItemWords(world.words, vocab_size), norm, world.positions)
+    table = item_table(model, ItemWords(shop.words, vocab_size), norm, shop.positions)
     rows = table[vocab_size:]
     ranks = []
-    for start in range(0, len(world.listed), BATCH):
-        examples = world.listed[start : start + BATCH]
+    for start in range(0, len(shop.listed), BATCH):
+        examples = shop.listed[start : start + BATCH]
         batch = collate([example.response_only() for example in examples], 0).to(table.device)
         hidden = hidden_states(model, batch, table)
         at = torch.nonzero((batch.input_ids >= vocab_size) & batch.response_mask)
         scores = hidden[at[:, 0], at[:, 1] - 1] @ rows.T
         target = batch.input_ids[at[:, 0], at[:, 1]] - vocab_size
-        own, places = scores.gather(1, target[:, None]), torch.arange(len(rows), device=rows.device)
-        # items of equal words score the same; their tokens' numbers are a hash, which favours none of them
-        ahead = (scores > own) | ((scores == own) & (places < target[:, None]))
+        own, tokens = scores.gather(1, target[:, None]), torch.arange(len(rows), device=rows.device)
+        # items with equal words have equal scores; the order of token ids is a hash and unrelated to the targets
+        ahead = (scores > own) | ((scores == own) & (tokens < target[:, None]))
         ranks.append(1 + ahead.sum(1).cpu().numpy())
     return np.concatenate([*ranks, np.zeros(0, np.int64)])
 
 
-def measure(model: Any, world: SimulatedShop, norm: float) -> dict[str, Any]:
-    """Figures of one world."""
-    ranks = target_ranks(model, world, norm)
+def measure(model: Any, shop: SimulatedShop, norm: float) -> dict[str, Any]:
+    """Metrics of one shop: recall@10, ndcg@10 and the recall@10 of a random ranking."""
+    ranks = target_ranks(model, shop, norm)
     hit = ranks <= AT
     return {
-        "world": world.name,
-        "items": len(world.words),
+        "shop": shop.name,
+        "items": len(shop.words),
         "answers": len(ranks),
         "recall@10": float(hit.mean()),
         "ndcg@10": float((hit / np.log2(ranks + 1)).mean()),
-        "chance@10": AT / max(1, len(world.words)),
+        "chance@10": AT / max(1, len(shop.words)),
     }
 
 
@@ -60,37 +69,46 @@ def card(
     figures: Sequence[Mapping[str, Any]],
     queries: int,
 ) -> str:
-    """README.md of the backbone's folder; `keys` are those of properties/pretrain.yaml."""
+    """The model card, README.md of the backbone's folder.
+
+    Args:
+        keys: the keys of properties/pretrain.yaml.
+        model: the trained model.
+        log: returned by `pretrain`.
+        figures: returned by `measure` for each unseen shop.
+        queries: number of query texts in the tokenizer's training data.
+    """
     parameters = sum(parameter.numel() for parameter in model.parameters())
     lines = [
         "# The embedded backbone",
         "",
         f"A Falcon-architecture causal LM (arXiv 2311.16867) of {parameters:,} parameters, with its tokenizer of "
-        f"{model.config.vocab_size:,} tokens. It plays Falcon's part on a machine without a hub, and knows shop "
-        "language, this package's prompts, and how to attend, compare and copy; nothing else.",
+        f"{model.config.vocab_size:,} tokens. It replaces Falcon-7B on machines without access to a hub. It has "
+        "learned the words of shops, the prompts of this package, and to copy from a prompt; it is no general language "
+        "model.",
         "",
-        f"Trained on {int(log['tokens']):,} tokens in {int(log['steps']):,} steps: random sequences that repeat "
-        f"themselves, then {len(keys['categories']) * keys['worlds_per_category']} simulated worlds of "
-        f"{keys['world_users']} customers ({', '.join(keys['categories'])}; seeds from "
+        f"Trained on {int(log['tokens']):,} tokens in {int(log['steps']):,} steps: repeated random sequences, then "
+        f"{len(keys['categories']) * keys['shops_per_category']} simulated shops of "
+        f"{keys['users_per_shop']} customers ({', '.join(keys['categories'])}; seeds from "
         f"{keys['first_seed'] + 1}), "
-        "whose brands are renamed and which no evaluation uses. The tokenizer also read "
-        f"{queries:,} queries that people typed (WANDS and WebShop, MIT). It never saw an evaluation dataset.",
+        "whose brands are renamed and which no evaluation uses. The tokenizer was also trained on "
+        f"{queries:,} real queries (WANDS and WebShop, MIT). No evaluation dataset was used.",
         "",
-        "Losses at the end, in nats a token: "
+        "Final losses in nats per token: "
         + ", ".join(f"{key} {value:.3f}" for key, value in log.items() if key.endswith("_loss"))
-        + f". Items' rows have length {log['norm']:.3f} (item_rows.json).",
+        + f". The norm of item embeddings is {log['norm']:.3f} (item_rows.json).",
         "",
-        "In worlds that it has not seen, without any training there, the bought item among all items:",
+        "Rank of the bought item among all items in unseen shops, without training on them:",
         "",
-        "| world | items | answers | Recall@10 | NDCG@10 | Recall@10 by chance |",
+        "| shop | items | test rows | Recall@10 | NDCG@10 | Recall@10 of a random ranking |",
         "|---|---:|---:|---:|---:|---:|",
         *(
-            f"| {f['world']} | {f['items']:,} | {f['answers']:,} | {f['recall@10']:.4f} | {f['ndcg@10']:.4f} | "
+            f"| {f['shop']} | {f['items']:,} | {f['answers']:,} | {f['recall@10']:.4f} | {f['ndcg@10']:.4f} | "
             f"{f['chance@10']:.4f} |"
             for f in figures
         ),
         "",
-        "Not for anything but this package's prompts. Licence: MIT, as the package. Rebuilt by",
+        "For use with this package's prompts only. Licence: MIT, like the package. Rebuilt by",
         "`recbole-llmfashion pretrain-backbone --config properties/pretrain.yaml`.",
         "",
     ]

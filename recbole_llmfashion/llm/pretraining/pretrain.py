@@ -1,7 +1,8 @@
 """Builds the tiny Falcon that ships with the package, from simulated shops (`recbole-llmfashion pretrain-backbone`).
 
-No dataset is read: the shops have their own seeds, customers and products, their brands are renamed
-(simulated_shops.py), and the tokenizer is trained on their texts and on queries that people typed. loop.py trains.
+No evaluation dataset is read: the simulated shops have their own seeds, customers and products, and their brands are
+renamed (simulated_shops.py). The tokenizer is trained on texts of the shops and on real queries. loop.py has the
+training loop.
 """
 
 import json
@@ -28,32 +29,35 @@ from recbole_llmfashion.prompt.dates import coarse_date
 from recbole_llmfashion.prompt.response import ID_PREFIX, SEPARATOR
 from recbole_llmfashion.prompt.template import TEMPLATES, Template
 
-TEMPLATE_WEIGHT = 4000  # how often the tokenizer reads the template's words: about as often as prompts repeat them
+TEMPLATE_WEIGHT = 4000  # repetitions of the template's words in the tokenizer's texts: about as often as in prompts
 DAYS = 365
 
 
 def make_shops(config: PretrainConfig) -> list[list[Path]]:
-    """Folders of worlds by category, the first of each the one that only measures; the missing ones are simulated.
+    """Simulates the shops that do not exist yet.
+
+    Returns:
+        the folders of each category; the first folder of each is for evaluation, the others for training.
 
     Raises:
         UserError: a simulation failed.
     """
-    root = Path(config.worlds)
-    seeds = range(config.first_seed, config.first_seed + config.worlds_per_category + 1)
-    found = [[root / f"{category}-{seed}" for seed in seeds] for category in config.categories]
-    missing = [path for paths in found for path in paths if not path.is_dir()]
-    for path in tqdm(missing, desc="simulating worlds", unit="world", disable=not missing):
+    root = Path(config.shops)
+    seeds = range(config.first_seed, config.first_seed + config.shops_per_category + 1)
+    folders = [[root / f"{category}-{seed}" for seed in seeds] for category in config.categories]
+    missing = [path for paths in folders for path in paths if not path.is_dir()]
+    for path in tqdm(missing, desc="simulating shops", unit="shop", disable=not missing):
         category, seed = path.name.rsplit("-", 1)
-        options = ["--category", category, "--seed", seed, "--users", str(config.world_users), "--out", str(path)]
+        options = ["--category", category, "--seed", seed, "--users", str(config.users_per_shop), "--out", str(path)]
         command = [sys.executable, "-c", "from recbole_llmfashion.cli.main import main; main()", "simulate", *options]
-        done = subprocess.run(command, capture_output=True, text=True)
-        if done.returncode:
-            raise UserError(f"{path}: the world could not be simulated ({done.stderr.strip()[-200:]})")
-    return found
+        process = subprocess.run(command, capture_output=True, text=True)
+        if process.returncode:
+            raise UserError(f"{path}: the simulation of the shop failed ({process.stderr.strip()[-200:]})")
+    return folders
 
 
 def typed_queries(folder: Path) -> list[str]:
-    """Query texts of a folder: all strings of its JSON files, the `query` column of its tab-separated CSV files."""
+    """The query texts in a folder: all strings of JSON files, and the `query` column of tab-separated CSV files."""
     texts: list[str] = []
     for file in sorted(folder.glob("*")) if folder.is_dir() else []:
         if file.suffix == ".json":
@@ -81,10 +85,10 @@ def _template_words(template: Template) -> str:
     return "".join(value for value in vars(template).values()) + ID_PREFIX + SEPARATOR
 
 
-def vocabulary_texts(worlds: Sequence[Path], queries: Sequence[str], seed: int) -> Iterator[str]:
-    """What the tokenizer is learned from: the worlds' items and queries, what people typed, and the prompts' words."""
+def vocabulary_texts(shops: Sequence[Path], queries: Sequence[str], seed: int) -> Iterator[str]:
+    """Training texts of the tokenizer: items and queries of the shops, real queries, and the words of the templates."""
     rng = np.random.default_rng(seed)
-    for path in worlds:
+    for path in shops:
         folder = rename_brands(read_folder(path), rng)
         items = folder.items
         for title, *attributes in items[["title", *TEXT_ATTRIBUTES]].itertuples(index=False):
@@ -100,22 +104,22 @@ def vocabulary_texts(worlds: Sequence[Path], queries: Sequence[str], seed: int) 
 
 
 def build(config: PretrainConfig) -> Path:
-    """Makes worlds, tokenizer and model, and writes the backbone's folder with its card.
+    """Simulates the shops, trains tokenizer and model, and writes the backbone's folder with its model card.
 
     Returns:
         the folder.
     """
-    found = make_shops(config)
-    training = [path for paths in found for path in paths[1:]]
+    folders = make_shops(config)
+    training = [path for paths in folders for path in paths[1:]]
     queries = typed_queries(Path(config.query_texts))
     tokenizer = train_tokenizer(vocabulary_texts(training, queries, config.seed), config.vocab_size)
-    bar = tqdm(training, desc="reading worlds", unit="world")
-    worlds = [read_shop(path, tokenizer, config.seed + i) for i, path in enumerate(bar)]
+    bar = tqdm(training, desc="reading shops", unit="shop")
+    shops = [read_shop(path, tokenizer, config.seed + i) for i, path in enumerate(bar)]
     device = "cuda" if torch.cuda.is_available() else "cpu"
     model = new_tiny_falcon(len(tokenizer), config.width, config.layers, config.heads, config.seed).to(device)
-    log = pretrain(model, worlds, config.training)
-    unseen = [read_shop(paths[0], tokenizer, config.seed - 1) for paths in found]
-    figures = [measure(model, world, log["norm"]) for world in tqdm(unseen, desc="unseen worlds", unit="world")]
+    log = pretrain(model, shops, config.training)
+    unseen = [read_shop(paths[0], tokenizer, config.seed - 1) for paths in folders]
+    figures = [measure(model, shop, log["norm"]) for shop in tqdm(unseen, desc="unseen shops", unit="shop")]
     folder = Path(config.output)
     folder.mkdir(parents=True, exist_ok=True)
     save_tiny_falcon(model, tokenizer, folder)

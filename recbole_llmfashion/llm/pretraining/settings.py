@@ -16,10 +16,10 @@ class PretrainConfig:
     """The keys of properties/pretrain.yaml; all are required."""
 
     output: str
-    worlds: str
+    shops: str
     categories: list[str]
-    worlds_per_category: int
-    world_users: int
+    shops_per_category: int
+    users_per_shop: int
     first_seed: int
     query_texts: str
     vocab_size: int
@@ -42,13 +42,13 @@ class PretrainConfig:
             UserError: the file is missing or is not YAML, a key is missing or unknown.
         """
         if not file.is_file():
-            raise UserError(f"--config: {file} is not there; properties/pretrain.yaml is the one that ships")
-        given = read_yaml(file)
+            raise UserError(f"--config: {file} does not exist; the package has properties/pretrain.yaml")
+        values = read_yaml(file)
         names = {field.name for field in fields(cls)}
-        for wrong, word in ((set(given) - names, "unknown"), (names - set(given), "missing")):
-            if wrong:
-                raise UserError(f"{file}: {word} key {', '.join(sorted(wrong))}; see properties/pretrain.yaml")
-        return cls(**given)
+        for keys, problem in ((set(values) - names, "unknown"), (names - set(values), "missing")):
+            if keys:
+                raise UserError(f"{file}: {problem} key {', '.join(sorted(keys))}; see properties/pretrain.yaml")
+        return cls(**values)
 
     @property
     def training(self) -> "BackbonePretrainSettings":

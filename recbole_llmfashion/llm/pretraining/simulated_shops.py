@@ -1,8 +1,8 @@
-"""A simulated world as training examples for the embedded backbone: prompts of our own form, and its items' words.
+"""Training examples for tiny-falcon from a simulated shop: prompts in the package's own format, and the items' words.
 
-A world is an atomic folder. Its brands get names that no dataset has, so that nothing of an evaluated shop's brands is
-learned. Two kinds of examples come out: with a token for each item, where every item of a sequence is to be predicted;
-and with IDs and texts spelled out, where only the response is. Knows no model and no training.
+A shop is a folder of atomic files. Its brands are replaced by invented names, so that the model learns nothing about
+brands of evaluation datasets. There are two kinds of examples: listed ones with one token per item, in which every item
+of a sequence is a target, and spelled ones with IDs and titles as text, in which only the response is.
 """
 
 import re
@@ -32,22 +32,22 @@ SYLLABLES = (
     *("ba", "ce", "di", "fo", "gu", "ha", "je", "ki", "lu", "my", "no", "pa", "qui", "ru"),
     *("sho", "ta", "ve", "wi", "xo", "yu", "zen", "tri", "plo", "kra"),
 )
-HASHED = 512  # width of the hashed words by which a world's memory finds near queries: a world trains no text tower
+HASHED = 512  # width of the hashed bags of words that the memory compares queries by, in place of CLIP
 NEIGHBORS, PRODUCTS = 3, 5
 MAX_LENGTH, MAX_NEW_TOKENS = 256, 40
-EARLIER = 0.3  # share of users whose example ends at a purchase before their last
+EARLIER = 0.3  # share of users whose example ends at an earlier purchase than their last
 
 
 @dataclass(frozen=True)
 class SimulatedShop:
-    """Examples of one shop.
+    """The examples of one shop.
 
     Args:
-        name: of its folder.
-        words: by item, the token ids of its lower-cased text.
-        listed: examples whose IDs are tokens from the vocabulary's size on, one an item.
-        spelled: examples whose IDs and texts are spelled.
-        positions: by such a token, counted from the vocabulary's size, the item.
+        name: name of its folder.
+        words: for each item, the token ids of its lower-case text.
+        listed: examples with one token per item; item tokens start at the vocabulary's size.
+        spelled: examples with IDs and titles as text.
+        positions: int64 [N], the catalogue position of each item token.
     """
 
     name: str
@@ -58,8 +58,13 @@ class SimulatedShop:
 
 
 def rename_brands(folder: AtomicFolder, rng: np.random.Generator) -> AtomicFolder:
-    """The same folder with invented brands in titles, attributes and queries."""
-    # longest first, so that no brand is looked for within another; names must not depend on a set's order
+    """Replaces the brands in titles, attributes and queries by invented names.
+
+    Args:
+        folder: atomic files; not changed.
+        rng: random generator of the names.
+    """
+    # sorted, because names must not depend on a set's order; longest first, so that no part of a brand is replaced
     brands = sorted({brand for brand in folder.items["brand"] if brand}, key=lambda brand: (-len(brand), brand))
     names: dict[str, str] = {}
     while len(names) < len(brands):
@@ -82,7 +87,7 @@ def rename_brands(folder: AtomicFolder, rng: np.random.Generator) -> AtomicFolde
 
 
 def hashed_words(texts: Sequence[str]) -> np.ndarray:
-    """[n, 512] unit float32: which words a text has, by a hash that does not change between processes."""
+    """Bags of words as unit vectors, float32 [n, 512]; the hash of a word is the same in every process."""
     vectors = np.zeros((len(texts), HASHED), np.float32)
     for row, text in enumerate(texts):
         for word in normalize_text(text).split():
@@ -91,7 +96,7 @@ def hashed_words(texts: Sequence[str]) -> np.ndarray:
 
 
 class _Shop:
-    """The parts of a world that both kinds of examples are made from."""
+    """The data of a shop that both kinds of examples are built from."""
 
     def __init__(self, folder: AtomicFolder) -> None:
         self.catalogue = Catalogue.from_frame(folder.items)
@@ -106,7 +111,7 @@ class _Shop:
         self.times = self.events["timestamp"].to_numpy(np.float64)
 
     def memory(self) -> QueryProductMemory:
-        """What each search showed, found by the words of the query."""
+        """Query-product memory of the shown results, with queries compared by their words."""
         search = np.repeat(np.arange(len(self.log)), np.diff(self.log.result_ptr))
         position = np.arange(len(search)) - self.log.result_ptr[search]
         rows = MemoryLog(search, self.log.query_index[search], self.log.result_items, position)
@@ -117,12 +122,19 @@ class _Shop:
     def examples(
         self, builder: PromptBuilder, keep: np.ndarray, named: bool, rng: np.random.Generator
     ) -> list[Example]:
-        """One example a user, on the actions that are kept: the response is their last purchase, or an earlier one."""
+        """One example per user; the response is their last purchase or, with probability EARLIER, a random one.
+
+        Args:
+            builder: builds the prompts.
+            keep: bool [n], the interactions that prompts show.
+            named: whether the items of the prompt are targets too.
+            rng: random generator of the choice of purchase.
+        """
         users, items, purchase, times = (column[keep] for column in (self.users, self.items, self.purchase, self.times))
         timeline = Timeline(users, items, purchase, times, self.log, self.n_users)
         rows = np.flatnonzero(purchase)
         rows = rows[np.argsort(users[rows], kind="stable")]
-        made = []
+        examples = []
         for bought in np.split(rows, 1 + np.flatnonzero(np.diff(users[rows]))) if len(rows) else []:
             user = int(users[bought[0]])
             at = int(rng.choice(bought) if rng.random() < EARLIER else bought[-1])
@@ -130,22 +142,22 @@ class _Shop:
             if not len(before):
                 continue
             prompt = builder.encode(before, times[at], builder.memory_products(before, training=True))
-            made.append(Example(prompt.ids, builder.response(int(items[at])), prompt.named if named else None))
-        return made
+            examples.append(Example(prompt.ids, builder.response(int(items[at])), prompt.named if named else None))
+        return examples
 
 
 def read_shop(path: Path, tokenizer: Any, seed: int) -> SimulatedShop:
-    """Reads a folder and makes its examples.
+    """Reads a shop and builds its examples.
 
     Args:
-        path: an atomic folder.
+        path: a folder of atomic files.
         tokenizer: the backbone's.
-        seed: of the brands' names and of which purchase ends an example.
+        seed: random seed for brand names and for the choice of purchases.
     """
     rng = np.random.default_rng(seed)
     shop = _Shop(rename_brands(read_folder(path), rng))
     memory, template = shop.memory(), get_template("compact")
-    index = atomic_tokens(shop.tie, len(tokenizer))
+    item_tokens = atomic_tokens(shop.tie, len(tokenizer))
     listed, spelled = (
         PromptBuilder(
             tokenizer,
@@ -155,9 +167,9 @@ def read_shop(path: Path, tokenizer: Any, seed: int) -> SimulatedShop:
             shop.log.query_index,
             memory,
             PromptSettings(TEXT_ATTRIBUTES, MAX_LENGTH, MAX_NEW_TOKENS, dates=True, item_text=item_text),
-            chosen,
+            tokens,
         )
-        for item_text, chosen in ((False, index), (True, None))
+        for item_text, tokens in ((False, item_tokens), (True, None))
     )
     everything = np.ones(len(shop.items), bool)
     positions = np.empty(len(shop.tie), np.int64)
@@ -168,7 +180,7 @@ def read_shop(path: Path, tokenizer: Any, seed: int) -> SimulatedShop:
         listed=shop.examples(
             listed, click_filter_mask(shop.users, shop.items, shop.purchase, everything), named=True, rng=rng
         ),
-        # unfiltered: what was bought was clicked before, so a third of the answers can be copied
+        # no click filter: most purchases follow a click on the item, so a third of the responses can be copied
         spelled=shop.examples(spelled, everything, named=False, rng=rng),
         positions=positions,
     )

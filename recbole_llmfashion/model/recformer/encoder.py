@@ -1,7 +1,7 @@
-"""The stock Longformer with a fourth embedding: token ids to one vector a sequence (arXiv 2305.13731, section 2.2).
+"""The Longformer of transformers with an item position embedding: token ids to one vector per sequence.
 
-A small one is made here where no hub is; a pretrained one is loaded from a hub or a folder. Knows no items, no users
-and no tokenizer's text, only ids.
+arXiv 2305.13731, section 2.2. A small Longformer is created here for use without a hub; a pretrained one is loaded from
+a hub or a folder.
 """
 
 from pathlib import Path
@@ -22,14 +22,16 @@ WEIGHTS = "encoder.safetensors"
 
 
 class Encoder(nn.Module):
-    """h = Longformer(LN(W_word[id] + W_position[p] + W_type[type] + W_item[k])); a sequence's vector is its first h.
+    """Longformer with four embeddings; the vector of a sequence is the hidden state of its first token.
 
-    The first token attends globally, every other one to a window. p counts tokens from pad_id + 1.
+        h = Longformer(LN(W_word[id] + W_position[p] + W_type[type] + W_item[k]))
+
+    The first token has global attention, all others a sliding window. p counts tokens from pad_id + 1.
 
     Args:
-        longformer: without its pooler, with `TYPES` token types.
-        max_items: rows of W_item, less one for the first token.
-        seed: of W_item, N(0, 0.02); the global generator is left as it was.
+        longformer: without pooler, with `TYPES` token types.
+        max_items: maximum number of entries of a sequence; W_item has one more row, for the first token.
+        seed: random seed for W_item, N(0, 0.02).
     """
 
     def __init__(self, longformer: LongformerModel, max_items: int, seed: int) -> None:
@@ -40,32 +42,32 @@ class Encoder(nn.Module):
 
     @property
     def max_items(self) -> int:
-        """The most entries of a sequence."""
+        """Maximum number of entries of a sequence."""
         return self.item_embedding.num_embeddings - 1
 
     @property
     def max_tokens(self) -> int:
-        """The most tokens of a sequence."""
+        """Maximum number of tokens of a sequence."""
         return int(self.longformer.config.max_position_embeddings - self.longformer.config.pad_token_id - 1)
 
     @property
     def window(self) -> int:
-        """What padded lengths are multiples of."""
+        """Width of the attention window; padded lengths must be multiples of it."""
         return int(max(self.longformer.config.attention_window))
 
     @property
     def parameters_count(self) -> int:
-        """All weights."""
+        """Number of parameters."""
         return sum(parameter.numel() for parameter in self.parameters())
 
     def forward(self, batch: TokenBatch) -> Tensor:
-        """[B, T, d] of a batch whose T is a multiple of the window."""
+        """Hidden states [B, T, d]; T must be a multiple of the window."""
         words: Any = self.longformer.get_input_embeddings()
         pad = self.longformer.config.pad_token_id
         first = torch.zeros_like(batch.mask)
         first[:, 0] = 1
         hidden: Tensor = self.longformer(
-            # the stock embedding layer adds positions and types to these, then normalizes
+            # the embedding layer of transformers adds positions and types to these, then normalizes
             inputs_embeds=words(batch.ids) + self.item_embedding(batch.item_positions),
             token_type_ids=batch.types,
             position_ids=pad + batch.mask.cumsum(dim=1) * batch.mask,
@@ -75,7 +77,7 @@ class Encoder(nn.Module):
         return hidden
 
     def save(self, folder: Path) -> None:
-        """Writes what `load_encoder` reads: config.json and safetensors."""
+        """Writes config.json and safetensors, which `load_encoder` reads."""
         self.longformer.config.save_pretrained(str(folder))
         save_file({name: tensor.contiguous() for name, tensor in self.state_dict().items()}, folder / WEIGHTS)
 
@@ -134,13 +136,13 @@ def new_encoder(
 
 
 def check_window(window: int) -> None:
-    """Raises UserError on a width that a sliding window cannot have."""
+    """Raises a UserError unless the window is even and positive."""
     if window < 2 or window % 2:
         raise UserError(f"recformer.attention_window: expected an even number above 0, found '{window}'")
 
 
 def load_encoder(folder: Path) -> Encoder:
-    """What `Encoder.save` wrote."""
+    """Reads a folder written by `Encoder.save`."""
     config = LongformerConfig.from_pretrained(str(folder))
     weights = load_file(folder / WEIGHTS)
     encoder = Encoder(LongformerModel(config, add_pooling_layer=False), len(weights["item_embedding.weight"]) - 1, 0)
@@ -151,20 +153,20 @@ def load_encoder(folder: Path) -> Encoder:
 def load_longformer(
     name_or_path: str, window: int, max_items: int, type_init: TypeInit, seed: int
 ) -> tuple[Encoder, nn.Module]:
-    """A pretrained Longformer and its language-model head.
+    """Loads a pretrained Longformer with its language-model head.
 
-    Every tensor is kept. W_item is new, N(0, 0.02); W_type has four rows: copies of the pretrained row (broadcast, as
-    the published code does) or N(0, 0.02) (normal, as the Recformer paper says). The head is no longer tied to W_word.
+    W_item is new, N(0, 0.02). W_type has four rows: copies of the pretrained row (broadcast, as in the published code)
+    or N(0, 0.02) (normal, as in the Recformer paper). The head is no longer tied to W_word.
 
     Args:
-        name_or_path: a hub name or a folder of save_pretrained, weights in safetensors.
+        name_or_path: a hub name or a folder written by save_pretrained, with weights in safetensors.
         window: replaces the attention window of every layer.
-        max_items: entries of a sequence.
-        type_init: see above.
-        seed: of what is new.
+        max_items: maximum number of entries of a sequence.
+        type_init: initial values of W_type.
+        seed: random seed for the new weights.
 
     Raises:
-        UserError: no such model, another architecture, or a part of the encoder missing.
+        UserError: no such model, another architecture, or missing weights.
     """
     check_window(window)
     try:
@@ -177,11 +179,18 @@ def load_longformer(
             trust_remote_code=False,
             output_loading_info=True,
         )
-    except Exception as error:  # hub, cache, config and file readers have no common error
+    except Exception as error:  # hub, cache, config and file readers have no common base class
         reason = " ".join(str(error).split())[:160]
-        raise UserError(f"recformer_name_or_path: {name_or_path}: no Longformer could be loaded ({reason})") from error
-    if config.model_type != "longformer" or [key for key in report["missing_keys"] if not key.startswith("lm_head.")]:
-        raise UserError(f"recformer_name_or_path: {name_or_path} is no Longformer, or lacks some of its weights")
+        raise UserError(
+            f"recformer_name_or_path: no Longformer could be loaded from '{name_or_path}' ({reason}); check the name "
+            "and the network, or use a local folder or `embedded`"
+        ) from error
+    missing = [key for key in report["missing_keys"] if not key.startswith("lm_head.")]
+    if config.model_type != "longformer" or missing:
+        raise UserError(
+            f"recformer_name_or_path: expected a Longformer with all of its weights, found '{name_or_path}' "
+            f"({config.model_type}, {len(missing)} weights missing); name another folder or hub model"
+        )
     encoder = Encoder(_with_window(model.longformer, window), max_items, seed)
     types = model.longformer.embeddings.token_type_embeddings
     generator = torch.Generator().manual_seed(seed)
@@ -204,7 +213,7 @@ def _with_window(longformer: LongformerModel, window: int) -> LongformerModel:
 
 
 def new_head(encoder: Encoder, seed: int) -> nn.Module:
-    """A fresh language-model head, not tied to W_word."""
+    """A language-model head with random weights, not tied to W_word."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         head = LongformerLMHead(encoder.longformer.config)

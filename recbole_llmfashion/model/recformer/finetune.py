@@ -2,9 +2,8 @@
 
     loss = CE(cos(h(history), I) / tau over all N items, next item)
 
-Stage 1 computes the item matrix I anew as each epoch begins, stage 2 starts from the best (weights, I) of stage 1 and
-leaves I as it is. I is never learnt, and each stage has an optimizer and a schedule of its own. How a state is judged
-is the caller's.
+Stage 1 recomputes the item matrix I at the start of each epoch. Stage 2 starts from the best weights and I of stage 1
+and keeps I constant. I is never a parameter. Each stage has its own optimizer and learning rate schedule.
 """
 
 import time
@@ -26,15 +25,15 @@ from recbole_llmfashion.model.recformer.settings import StageSettings
 
 @dataclass
 class StageLog:
-    """What happened.
+    """Log of one stage.
 
     Args:
-        epochs: run.
-        best_score: of all evaluations and of the state the stage began with; None where nothing was evaluated.
+        epochs: number of epochs run.
+        best_score: best score of all evaluations and of the initial state; None if nothing was evaluated.
         scores: (epoch from 0, score) of each evaluation.
-        losses: mean of each epoch.
-        steps: of the optimizer.
-        seconds: evaluations included.
+        losses: mean loss of each epoch.
+        steps: number of optimizer steps.
+        seconds: total time, including evaluations.
     """
 
     epochs: int = 0
@@ -45,21 +44,27 @@ class StageLog:
     seconds: float = 0.0
 
     def summary(self) -> dict[str, Any]:
-        """Ready for JSON."""
+        """All fields, as JSON types."""
         return dict(vars(self))
 
 
 def item_loss(scorer: Scorer, histories: Sequence[np.ndarray], targets: Tensor, temperature: float) -> Tensor:
-    """The mean over the batch of the loss above; the cosines are one product of unit matrices, never [B, N, d]."""
+    """Mean cross-entropy over the batch, CE(cos(h(history), I) / temperature, target); see the equation at the top."""
     return cross_entropy(scorer.cosines(histories) / temperature, targets)
 
 
 def draw_rows(users: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """One training row of each user, uniformly; row indices, ascending.
+    """Draws one training row of each user uniformly.
 
     Args:
-        users: [n], each user's together.
-        rng: draws.
+        users: [n] user of each training row; the rows of a user are adjacent.
+        rng: random generator.
+
+    Returns:
+        row indices, ascending.
+
+    >>> draw_rows(np.array([4, 7, 7]), np.random.default_rng(0)).tolist()
+    [0, 2]
     """
     starts = np.flatnonzero(np.r_[True, users[1:] != users[:-1]])
     return starts + rng.integers(np.diff(np.r_[starts, len(users)]))
@@ -76,18 +81,18 @@ def train_stage(
     on_score: Callable[[int, float], None] = lambda epoch, score: None,
     show_progress: bool = True,
 ) -> StageLog:
-    """Trains a scorer in place and leaves it in its best state, the last one where nothing can be evaluated.
+    """Trains a scorer in place and restores its best state, or keeps the last one if there is no evaluation.
 
     Args:
-        scorer: with an item matrix, where it is not to be refreshed.
-        users: [n] of the training rows, each user's together.
+        scorer: with an item matrix, unless settings.refresh is set.
+        users: [n] user of each training row; the rows of a user are adjacent.
         histories: entries before each row's target, most recent first.
         targets: [n] catalogue positions.
         settings: see StageSettings.
-        validate: the score of the scorer's present state, higher is better; None where there is no validation row.
-        best_score: of the state that the scorer is in, which only a higher score replaces; None: not known.
-        on_score: called with (epoch from 0, score) after each evaluation; what it raises ends the stage.
-        show_progress: a bar.
+        validate: score of the scorer's current state, higher is better; None without validation rows.
+        best_score: score of the initial state, which is restored unless a later one is higher; None if unknown.
+        on_score: called with (epoch from 0, score) after each evaluation; an exception from it ends the stage.
+        show_progress: whether to show a progress bar.
 
     Raises:
         UserError: the loss is not finite.
@@ -95,7 +100,7 @@ def train_stage(
     started = time.monotonic()
     torch.manual_seed(settings.seed)
     rng = np.random.default_rng(settings.seed)
-    log, waited = StageLog(best_score=best_score), 0
+    log, stale_evaluations = StageLog(best_score=best_score), 0
     best = scorer.state() if best_score is not None else None
     lengths = scorer.sequence_lengths(histories)
     forwards = -(-len(np.unique(users)) // settings.batch_size)
@@ -121,11 +126,11 @@ def train_stage(
             score = validate()
             scorer.encoder.train()
             log.scores.append((epoch, score))
-            waited += 1
+            stale_evaluations += 1
             if log.best_score is None or score > log.best_score:
-                log.best_score, best, waited = score, scorer.state(), 0
+                log.best_score, best, stale_evaluations = score, scorer.state(), 0
             on_score(epoch, score)
-            if waited >= settings.patience:
+            if stale_evaluations >= settings.patience:
                 break
         bar.close()
     if best is not None and validate is not None:
@@ -144,14 +149,14 @@ def _epoch(
     settings: StageSettings,
     bar: Any,
 ) -> float:
-    """One pass over the batches; the mean loss of its rows."""
+    """Trains one epoch; returns the mean loss of its rows."""
     losses, group = 0.0, settings.gradient_accumulation_steps
     for first in range(0, len(batches), group):
-        together = batches[first : first + group]
-        count = sum(map(len, together))
-        for rows in together:
-            wanted = torch.from_numpy(targets[rows]).to(scorer.device)
-            loss = item_loss(scorer, [histories[i] for i in rows], wanted, settings.temperature)
+        step_batches = batches[first : first + group]
+        count = sum(map(len, step_batches))
+        for rows in step_batches:
+            labels = torch.from_numpy(targets[rows]).to(scorer.device)
+            loss = item_loss(scorer, [histories[i] for i in rows], labels, settings.temperature)
             losses += optimizer.backward(loss * (len(rows) / count)) * count
             bar.set_postfix(loss=f"{loss.item():.3f}", refresh=False)
             bar.update()

@@ -1,7 +1,7 @@
-"""Items and queries as key-value pairs, histories as sequences of them, both as token ids.
+"""Items and queries as key-value pairs, and histories as sequences of them, as token ids.
 
-arXiv 2305.13731, section 2.1. An entry is an item, by catalogue position, or a query behind them: RecformerQuery reads
-it as an item whose one attribute is `query`. This module does not know who read what, nor any encoder.
+arXiv 2305.13731, section 2.1. An entry is an item, numbered by its catalogue position, or a query, numbered after all
+items. RecformerQuery reads a query as an item whose only attribute is `query`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -20,7 +20,7 @@ Tokenize = Callable[[list[str]], list[list[int]]]
 
 @dataclass(frozen=True)
 class TokenRows:
-    """Entries as token ids, one behind the other.
+    """The token ids of n entries in one flat array.
 
     Args:
         ids: [T] int32.
@@ -42,34 +42,34 @@ class TokenRows:
 
     @property
     def lengths(self) -> np.ndarray:
-        """[n] tokens of each entry."""
+        """[n] number of tokens of each entry."""
         return np.diff(self.ptr)
 
     @cached_property
     def hashes(self) -> np.ndarray:
-        """[n] uint64, equal for equal entries: what a stage's inputs say of an entry, whatever its number is."""
-        raw, kinds = self.ids.astype(np.int32), self.types.astype(np.int8)
-        made = (
-            blake2b(raw[start:stop].tobytes() + kinds[start:stop].tobytes(), digest_size=8).digest()
+        """[n] uint64 digest of each entry, equal for equal entries; the inputs of stages contain it."""
+        ids, types = self.ids.astype(np.int32), self.types.astype(np.int8)
+        digests = (
+            blake2b(ids[start:stop].tobytes() + types[start:stop].tobytes(), digest_size=8).digest()
             for start, stop in zip(self.ptr[:-1], self.ptr[1:], strict=True)
         )
-        return np.frombuffer(b"".join(made), np.uint64)
+        return np.frombuffer(b"".join(digests), np.uint64)
 
 
 def flatten(columns: Mapping[str, Sequence[str]], tokenize: Tokenize, attribute_tokens: int) -> TokenRows:
-    """Each entry as name_1 value_1 name_2 value_2 .., name and value tokenized apart, empty values left out.
+    """Each entry as name_1 value_1 name_2 value_2 ..; names and values are tokenized separately, empty values omitted.
 
     Args:
-        columns: attribute name to a value for each of the n entries, in the order in which an entry shows them.
+        columns: for each attribute name the values of the n entries, in the order of the attributes in an entry.
         tokenize: texts to ids without special tokens.
-        attribute_tokens: a name and its value together are cut to this.
+        attribute_tokens: maximum number of tokens of a name with its value.
     """
     pieces = []
     for name, values in columns.items():
-        [spoken] = tokenize([name])
+        [name_ids] = tokenize([name])
         distinct = list(dict.fromkeys(values))
         cut = {
-            value: (np.array([*spoken, *ids][:attribute_tokens], np.int32), min(len(spoken), attribute_tokens))
+            value: (np.array([*name_ids, *ids][:attribute_tokens], np.int32), min(len(name_ids), attribute_tokens))
             for value, ids in zip(distinct, tokenize(distinct) if distinct else [], strict=True)
             if value
         }
@@ -87,13 +87,13 @@ def flatten(columns: Mapping[str, Sequence[str]], tokenize: Tokenize, attribute_
 
 @dataclass(frozen=True)
 class SequenceShape:
-    """How histories become sequences.
+    """The form of token sequences.
 
     Args:
         bos_id, pad_id: the tokenizer's.
-        max_items: entries of a sequence, the most recent ones.
-        max_tokens: tokens of a sequence, the first one included; the last entry may be cut.
-        multiple: padded lengths are multiples of this, the width of the attention's window.
+        max_items: maximum number of entries of a sequence; the most recent ones are kept.
+        max_tokens: maximum number of tokens including bos; the last entry may be cut.
+        multiple: padded lengths are multiples of this, the width of the attention window.
     """
 
     bos_id: int
@@ -108,7 +108,7 @@ class TokenBatch:
     """Right-padded sequences.
 
     Args:
-        ids, types, item_positions: [B, T] int64; item position 0 is the first token, 1 the most recent entry.
+        ids, types, item_positions: [B, T] int64; item position 0 is the bos token, 1 the most recent entry.
         mask: [B, T] int64, 1 at tokens.
     """
 
@@ -122,31 +122,32 @@ class TokenBatch:
         return replace(self, **{name: tensor.to(device) for name, tensor in vars(self).items()})
 
     def with_copy(self, ids: Tensor) -> "TokenBatch":
-        """[2B, T]: this batch, then itself with other ids."""
+        """A batch of [2B, T]: this batch, followed by a copy with other ids."""
         both = {name: tensor.repeat(2, 1) for name, tensor in vars(self).items()}
         return replace(self, **both | {"ids": torch.cat([self.ids, ids])})
 
 
 def collate(rows: TokenRows, histories: Sequence[np.ndarray], shape: SequenceShape) -> TokenBatch:
-    """One sequence a history: bos, then its entries' tokens; an empty history is bos alone.
+    """One sequence per history: bos, then the tokens of its entries; bos only for an empty history.
 
     Args:
-        rows: the entries.
-        histories: indices into them, most recent first.
+        rows: all entries.
+        histories: entry numbers, most recent first.
+        shape: see SequenceShape.
     """
-    made = [_sequence(rows, history[: shape.max_items], shape) for history in histories]
-    width = -(-max(len(ids) for ids, _, _ in made) // shape.multiple) * shape.multiple
+    sequences = [_sequence(rows, history[: shape.max_items], shape) for history in histories]
+    width = -(-max(len(ids) for ids, _, _ in sequences) // shape.multiple) * shape.multiple
     pads = {"ids": shape.pad_id, "types": PAD_TYPE, "item_positions": shape.max_items, "mask": 0}
-    out = {name: np.full((len(made), width), value, np.int64) for name, value in pads.items()}
-    for row, (ids, types, positions) in enumerate(made):
-        written = {"ids": ids, "types": types, "item_positions": positions, "mask": np.ones_like(ids)}
-        for name, values in written.items():
+    out = {name: np.full((len(sequences), width), value, np.int64) for name, value in pads.items()}
+    for row, (ids, types, positions) in enumerate(sequences):
+        columns = {"ids": ids, "types": types, "item_positions": positions, "mask": np.ones_like(ids)}
+        for name, values in columns.items():
             out[name][row, : len(ids)] = values
     return TokenBatch(**{name: torch.from_numpy(array) for name, array in out.items()})
 
 
 def _sequence(rows: TokenRows, entries: np.ndarray, shape: SequenceShape) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """ids, types and item positions of one sequence."""
+    """The ids, types and item positions of one sequence."""
     spans = [slice(rows.ptr[entry], rows.ptr[entry + 1]) for entry in entries]
     ids = np.concatenate([[shape.bos_id], *(rows.ids[span] for span in spans)])
     types = np.concatenate([[BOS_TYPE], *(rows.types[span] for span in spans)])

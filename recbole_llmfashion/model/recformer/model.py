@@ -1,9 +1,8 @@
 """Recformer and "Recformer w/ query" as RecBole sequential models (arXiv 2305.13731).
 
-Both read the same events of a user's timeline, those before the row; RecformerQuery keeps the searches among them as
-items whose one attribute is the query. A row's user and the length of its history are all that is read of an
-interaction: the target, which RecBole's evaluation interaction contains, is not. The trainer hands over the scorer;
-neither class knows how it was trained.
+Both read the events of a user's timeline before the row. RecformerQuery keeps the searches among them as items whose
+only attribute is the query. From an interaction they read only the user and the length of the history, never the
+target, which RecBole's evaluation interaction contains. The trainer sets the scorer.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,19 +23,19 @@ from recbole_llmfashion.prompt.texts import UNTITLED, sanitize
 
 TITLE, QUERY = "title", "query"
 ATTRIBUTES = (TITLE, *TEXT_ATTRIBUTES)
-BELOW_ALL = -2.0  # of the pad row: less than any cosine
+BELOW_ALL = -2.0  # score of the padding item, below any cosine
 
 
 class Recformer(SequentialRecommender):
-    """See the module.
+    """Recformer on items only.
 
     Args:
-        config: recformer_attributes, recformer_max_items.
+        config: a config of the package.
         dataset: the training part.
 
     Attributes:
         scorer: set by the trainer.
-        with_queries: searches are a part of a history.
+        with_queries: whether searches are part of a history.
 
     Raises:
         UserError: an attribute that items do not have.
@@ -53,16 +52,16 @@ class Recformer(SequentialRecommender):
         self._dataset = dataset
 
     def item_texts(self, special_tokens: Sequence[str]) -> dict[str, list[str]]:
-        """Attribute name to a text for each item, in the order in which an item shows them."""
+        """For each attribute name the texts of all items, in the order of the attributes in an entry."""
         return item_columns(self._dataset.catalogue, self.attributes, special_tokens)
 
     def query_texts(self, special_tokens: Sequence[str]) -> dict[str, list[str]]:
-        """The same of the queries, which are entries behind the items; none where searches are left out."""
+        """The query texts, which are entries after the items; empty unless searches are part of a history."""
         queries = self._dataset.search_log.queries if self.with_queries else ()
         return {QUERY: [sanitize(query, special_tokens) for query in queries]}
 
     def history(self, user: int, length: int) -> np.ndarray:
-        """[at most max_items] int64 entries among the user's first `length` events, most recent first."""
+        """The last max_items entries among the user's first `length` events, most recent first; int64."""
         events = self._dataset.timeline.events(user, length)
         search = events.kind == SEARCH
         entries = events.ref.copy()
@@ -72,23 +71,23 @@ class Recformer(SequentialRecommender):
         return kept[::-1][: self._max_items]
 
     def histories(self, interaction: Any) -> list[np.ndarray]:
-        """One history a row; reads the row's user and the length of its history, and nothing else."""
+        """The history of each row; reads only the user and the history length of the interaction."""
         rows = zip(interaction[self.USER_ID].tolist(), interaction[HISTORY_LENGTH].tolist(), strict=True)
         return [self.history(user, length) for user, length in rows]
 
     @torch.no_grad()
     def full_sort_predict(self, interaction: Any) -> torch.Tensor:
-        """[B, N + 1] cosines by RecBole's internal id, the pad row below them all."""
+        """[B, N + 1] cosines by RecBole's internal item id; the padding item is below all others."""
         histories = self.scorer.encode(self.histories(interaction))
         return pad(histories @ self.scorer.items.T, (1, 0), value=BELOW_ALL)
 
     def predict(self, interaction: Any) -> torch.Tensor:
-        """[B] the score of each row's own item."""
+        """[B] the score of each row's item."""
         return self.full_sort_predict(interaction).gather(1, interaction[self.ITEM_ID][:, None]).squeeze(1)
 
 
 class RecformerQuery(Recformer):
-    """Recformer whose histories hold the user's searches too: the paper's "Recformer w/ query"."""
+    """Recformer with the user's searches in the histories, "Recformer w/ query" in the paper."""
 
     with_queries = True
 
@@ -103,7 +102,7 @@ def check_attributes(names: Any) -> tuple[str, ...]:
 def item_columns(
     catalogue: Catalogue, attributes: Sequence[str], special_tokens: Sequence[str] = ()
 ) -> dict[str, list[str]]:
-    """Attribute name to a clean text for each item; an item of which nothing would be left shows UNTITLED."""
+    """For each attribute name the sanitized texts of all items; an item without any text gets UNTITLED."""
     columns: Mapping[str, Sequence[str]] = {TITLE: catalogue.titles, **catalogue.attributes}
     clean = {name: [sanitize(text, special_tokens) for text in columns[name]] for name in attributes}
     for i in range(len(catalogue)):

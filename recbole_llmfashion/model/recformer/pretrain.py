@@ -2,7 +2,7 @@
 
     loss = CE(cos(h(a_i), h(b_k)) / tau over k, i) + weight * MLM(a) + weight * MLM(b)
 
-a is a history, b the item that followed it. Knows token ids only; which histories they are is the caller's.
+a is a history, b the item that follows it; h is the unit vector of a sequence.
 """
 
 import time
@@ -22,15 +22,15 @@ from recbole_llmfashion.model.recformer.scorer import Scorer
 from recbole_llmfashion.model.recformer.settings import RecformerPretrainSettings
 
 IGNORED = -100
-MOST_MASKED = 512
+MAX_MASKED = 512
 REPORTED_STEPS = 20
 
 
 def contrastive_loss(histories: Tensor, items: Tensor, temperature: float) -> Tensor:
-    """mean_i CE(cos(a_i, b_k) / temperature over k, label i), from history to item alone.
+    """mean_i CE(cos(a_i, b_k) / temperature over k, label i), from histories to items only.
 
     Args:
-        histories, items: [B, d] unit rows, row i of both is a pair.
+        histories, items: [B, d] unit rows; row i of both is a pair.
         temperature: above 0.
 
     Returns:
@@ -42,11 +42,11 @@ def contrastive_loss(histories: Tensor, items: Tensor, temperature: float) -> Te
 
 @dataclass(frozen=True)
 class Masking:
-    """What masking knows of a tokenizer.
+    """The data of a tokenizer that masking needs.
 
     Args:
-        starts_word: [V] bool, the piece opens a word.
-        mask_id: the mask token.
+        starts_word: [V] bool, whether a token starts a word.
+        mask_id: id of the mask token.
     """
 
     starts_word: np.ndarray
@@ -54,13 +54,15 @@ class Masking:
 
 
 def mask_words(batch: TokenBatch, masking: Masking, share: float, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
-    """Whole-word masking: words in random order, one that would exceed the count is passed over.
+    """Whole-word masking.
 
-    The count is round(share * tokens), 1 to 512, the first token apart. Of the chosen tokens 80 % become the mask,
-    10 % any token, 10 % stay. A word ends where a piece opens another one, and where an attribute's name or value ends.
+    Words are chosen in random order until round(share * tokens) tokens are chosen, at least 1 and at most 512; a word
+    that would exceed this number is skipped, and bos is never chosen. Of the chosen tokens 80 % are replaced by the mask
+    token, 10 % by a random token, and 10 % are kept. A word ends where the next word starts and at the end of an
+    attribute's name or value.
 
     Returns:
-        masked ids, and labels that are IGNORED where nothing is to be told; [B, T] int64 both.
+        masked ids, and labels that are IGNORED at tokens that were not chosen; [B, T] int64 both.
     """
     ids, types, items = batch.ids.numpy(), batch.types.numpy(), batch.item_positions.numpy()
     border = masking.starts_word[ids]
@@ -79,9 +81,9 @@ def mask_words(batch: TokenBatch, masking: Masking, share: float, rng: np.random
 
 
 def _choose(words: np.ndarray, share: float, rng: np.random.Generator) -> np.ndarray:
-    """[n] bool, the tokens of whole words, at most round(share * n) of them; `words` does not decrease."""
+    """[n] bool, the tokens of randomly chosen words, about share * n of them; `words` is ascending."""
     chosen = np.zeros(len(words), bool)
-    left = min(MOST_MASKED, max(1, round(share * len(words))))
+    left = min(MAX_MASKED, max(1, round(share * len(words))))
     starts = np.flatnonzero(np.r_[True, words[1:] != words[:-1]]) if len(words) else np.zeros(0, np.int64)
     stops = np.r_[starts[1:], len(words)]
     for word in rng.permutation(len(starts)):
@@ -95,19 +97,21 @@ def _choose(words: np.ndarray, share: float, rng: np.random.Generator) -> np.nda
 
 
 def masked_lm_loss(hidden: Tensor, labels: Tensor, head: nn.Module) -> Tensor:
-    """mean over the chosen tokens of CE(head(h), token); zero where none was chosen."""
-    told = labels != IGNORED
-    logits = head(hidden[told])
-    return cross_entropy(logits, labels[told], reduction="sum") / max(1, int(told.sum()))
+    """Mean of CE(head(h), token) over the chosen tokens; zero if there are none."""
+    chosen = labels != IGNORED
+    logits = head(hidden[chosen])
+    return cross_entropy(logits, labels[chosen], reduction="sum") / max(1, int(chosen.sum()))
 
 
 def draw_pairs(users: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """One row a user: of n actions the target is uniform over floor((n - 1) / 2) .. n - 1, from 0, the first apart.
+    """Draws one row of each user; the target is uniform over the second half of the user's actions.
+
+    Of n actions, numbered from 0, the target is one of max(1, floor(n / 2)) .. n - 1 (the first has no history).
 
     Args:
-        users: [n] of the training rows, each user's together and in order of time; a user's first row has the user's
-            second action as its target, for a target without history teaches nothing.
-        rng: draws.
+        users: [n] user of each training row; the rows of a user are adjacent and in order of time, and the first one's
+            target is the user's second action.
+        rng: random generator.
 
     Returns:
         row indices, ascending.
@@ -128,21 +132,21 @@ def pretrain(
     settings: RecformerPretrainSettings,
     show_progress: bool = True,
 ) -> dict[str, float]:
-    """Trains the scorer's encoder, and a language-model head that is not kept, in place.
+    """Trains the scorer's encoder and a language-model head in place; the head is only used for pre-training.
 
     Args:
-        scorer: whose encoder learns.
+        scorer: its encoder is trained.
         head: [n, d] to [n, V].
         users: see draw_pairs.
         histories: entries before each row's target, most recent first.
         targets: entries.
-        masking: of the tokenizer.
+        masking: see Masking.
         settings: see RecformerPretrainSettings.
-        show_progress: a bar.
+        show_progress: whether to show a progress bar.
 
     Returns:
-        first and last of loss, contrast, mlm (means of 20 steps), accuracy (in the batch, of the last 20 steps), steps,
-        seconds.
+        first_* and last_*, means over the first and the last 20 steps of loss, contrast, mlm and accuracy (within the
+        batch); steps; seconds.
 
     Raises:
         UserError: the loss is not finite.
@@ -166,13 +170,13 @@ def pretrain(
         bar = tqdm(plan, desc="Recformer pre-training", unit="step", disable=not show_progress)
         for step, rows in enumerate(bar):
             pairs = ([histories[i] for i in rows], [targets[i : i + 1] for i in rows])
-            (before, told), (after, told_after) = (
+            (history, history_mlm), (item, item_mlm) = (
                 _forward(scorer, head, side, masking, settings, rng) for side in pairs
             )
-            contrast, mlm = contrastive_loss(before, after, settings.temperature), told + told_after
+            contrast, mlm = contrastive_loss(history, item, settings.temperature), history_mlm + item_mlm
             loss = optimizer.backward(contrast + settings.mlm_weight * mlm)
             optimizer.step(linear_rate(step, warmup, warmup, len(plan), 0.0))
-            log.append((loss, contrast.item(), mlm.item() / 2, _accuracy(before, after)))
+            log.append((loss, contrast.item(), mlm.item() / 2, _accuracy(history, item)))
             bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
     return _report(np.asarray(log)) | {"steps": len(plan), "seconds": round(time.monotonic() - started, 1)}
 
@@ -185,7 +189,7 @@ def _forward(
     settings: RecformerPretrainSettings,
     rng: np.random.Generator,
 ) -> tuple[Tensor, Tensor]:
-    """Unit vectors [B, d] of the sequences as they are, and the language-model loss of masked copies of them."""
+    """Unit vectors [B, d] of the unmasked sequences, and the language-model loss of masked copies."""
     batch = collate(scorer.rows, histories, scorer.shape)
     ids, labels = mask_words(batch, masking, settings.mask_share, rng)
     hidden = scorer.hidden(batch.with_copy(ids).to(scorer.device))
@@ -200,7 +204,7 @@ def _accuracy(histories: Tensor, items: Tensor) -> float:
 
 
 def _report(log: np.ndarray) -> dict[str, float]:
-    """The first and the last 20 steps' means by name."""
+    """Means over the first and the last 20 steps."""
     ends = (("first", log[:REPORTED_STEPS]), ("last", log[-REPORTED_STEPS:]))
     names = ("loss", "contrast", "mlm", "accuracy")
     return {

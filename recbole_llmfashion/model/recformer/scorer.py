@@ -2,8 +2,7 @@
 
     score(history, item) = cos(h(history), h(item))
 
-The item matrix is a tensor, never a parameter: it is computed when `refresh` is called and kept until the next call.
-Knows no users and no training.
+The item matrix is a constant tensor, not a parameter; `refresh` recomputes it.
 """
 
 from collections.abc import Iterator, Sequence
@@ -24,16 +23,16 @@ ITEMS = "items.safetensors"
 
 
 class Scorer(nn.Module):
-    """An encoder over one catalogue.
+    """An encoder with the item matrix of one catalogue.
 
     Args:
         encoder: on its device.
-        rows: the catalogue's items, then whatever else a history may hold.
-        n_items: of them.
-        shape: how histories become sequences.
-        encode_tokens: tokens, padding included, that are encoded at once where nothing is learnt.
-        dtype: of the computation; float32 leaves autocast off.
-        show_progress: a bar while the catalogue is encoded.
+        rows: the items of the catalogue, then the other entries that a history may contain.
+        n_items: number of items.
+        shape: the form of token sequences.
+        encode_tokens: maximum number of tokens, including padding, that are encoded at once without gradients.
+        dtype: compute dtype; float32 disables autocast.
+        show_progress: whether to show a progress bar while the catalogue is encoded.
 
     Attributes:
         items: [N, d] float32 unit rows.
@@ -56,17 +55,17 @@ class Scorer(nn.Module):
 
     @property
     def device(self) -> torch.device:
-        """Where the weights lie."""
+        """The device of the weights."""
         return self.encoder.item_embedding.weight.device
 
     def hidden(self, batch: TokenBatch) -> Tensor:
-        """[B, T, d] float32."""
+        """Hidden states [B, T, d], float32."""
         with torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
             hidden: Tensor = self.encoder(batch)
         return hidden.float()
 
     def vectors(self, histories: Sequence[np.ndarray]) -> Tensor:
-        """[B, d] unit vectors of sequences of entries, most recent first; gradients as the caller has them."""
+        """Unit vectors [B, d] of histories, given as entries with the most recent first."""
         return normalize(self.hidden(collate(self.rows, histories, self.shape).to(self.device))[:, 0], dim=1)
 
     def cosines(self, histories: Sequence[np.ndarray]) -> Tensor:
@@ -75,7 +74,7 @@ class Scorer(nn.Module):
 
     @contextmanager
     def learning(self, freeze_words: bool) -> Iterator[None]:
-        """Dropout on, and W_word without gradient if it is to stay as it is; both undone at the end."""
+        """Training mode, optionally without a gradient for W_word; restored at the end."""
         words = self.encoder.longformer.get_input_embeddings()
         self.encoder.train()
         words.requires_grad_(not freeze_words)
@@ -87,11 +86,11 @@ class Scorer(nn.Module):
 
     @torch.no_grad()
     def encode(self, histories: Sequence[np.ndarray], label: str | None = None) -> Tensor:
-        """[n, d] unit vectors without gradient and without dropout, sequences of like length together.
+        """Unit vectors [n, d] of histories in eval mode without gradients, in batches of similar length.
 
         Args:
-            histories: as `vectors` has them.
-            label: of a progress bar; None for none.
+            histories: see `vectors`.
+            label: label of a progress bar; None for none.
         """
         training = self.encoder.training
         self.encoder.eval()
@@ -110,29 +109,29 @@ class Scorer(nn.Module):
 
     @property
     def items_width(self) -> int:
-        """d."""
+        """Dimension d of the vectors."""
         return int(self.encoder.item_embedding.embedding_dim)
 
     def sequence_lengths(self, histories: Sequence[np.ndarray]) -> np.ndarray:
-        """[n] tokens of each sequence."""
+        """[n] number of tokens of each sequence."""
         lengths, most = self.rows.lengths, self.shape.max_items
         full = [1 + int(lengths[history[:most]].sum()) for history in histories]
         return np.minimum(np.asarray(full, np.int64), self.shape.max_tokens)
 
     def refresh(self) -> None:
-        """Computes the item matrix anew; items of equal text are encoded once, so that their scores are equal."""
+        """Recomputes the item matrix; items with equal texts are encoded once and so have equal scores."""
         _, first, inverse = np.unique(self.rows.hashes[: self.n_items], return_index=True, return_inverse=True)
         vectors = self.encode([np.array([entry]) for entry in first], "items")
         self.items = vectors[torch.from_numpy(inverse).to(self.device)]
 
     def state(self) -> dict[str, Tensor]:
-        """A copy of the weights, and the item matrix, which is never written to in place."""
+        """A copy of the weights, and the item matrix, which is never modified in place."""
         return {name: tensor.detach().clone() for name, tensor in self.encoder.state_dict().items()} | {
             ITEMS: self.items
         }
 
     def restore(self, state: dict[str, Tensor]) -> None:
-        """Takes over what `state` gave."""
+        """Restores a state returned by `state`."""
         self.items = state[ITEMS]
         self.encoder.load_state_dict({name: tensor for name, tensor in state.items() if name != ITEMS})
 
@@ -141,10 +140,10 @@ class Scorer(nn.Module):
         save_file({"items": self.items.contiguous()}, folder / ITEMS)
 
     def load_items(self, folder: Path) -> None:
-        """Reads what `save_items` wrote.
+        """Reads an item matrix written by `save_items`.
 
         Raises:
-            ValueError: it is another catalogue's.
+            ValueError: it belongs to another catalogue.
         """
         items = load_file(folder / ITEMS)["items"]
         if len(items) != self.n_items:
@@ -153,6 +152,6 @@ class Scorer(nn.Module):
 
 
 def _batch_size(lengths: np.ndarray, multiple: int, budget: int) -> int:
-    """How many of the longest of ascending lengths fit a budget of tokens, one at least."""
+    """How many of the longest sequences fit into a budget of tokens, at least one; `lengths` is ascending."""
     width = -(-int(lengths[-1]) // multiple) * multiple
     return min(len(lengths), max(1, budget // width))

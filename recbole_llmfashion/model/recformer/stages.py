@@ -1,10 +1,9 @@
-"""What each stage of Recformer takes and leaves behind, through the stage store.
+"""The stages of Recformer in the stage store.
 
     recformer_tokenizer -> recformer_pretrain -> recformer_stage1 -> recformer_stage2 | recformer_items
 
-A stage's inputs are digests of the weights it begins with and of the token ids it reads, so neither a test target nor
-the name of the class can change them: where nobody searched, Recformer and RecformerQuery are one. This module does not
-know RecBole's trainer; how a state is judged is handed to it.
+The inputs of a stage are digests of its initial weights and of the token ids it reads. They depend neither on test
+targets nor on the name of the class: on a dataset without searches Recformer and RecformerQuery share all stages.
 """
 
 import json
@@ -51,24 +50,24 @@ OnScore = Callable[[int, float], None]
 
 @dataclass(frozen=True)
 class TrainedRecformer:
-    """What a zero-shot run takes from its source."""
+    """The vocabulary and encoder of the source dataset, for zero-shot evaluation on a target dataset."""
 
     vocabulary: Vocabulary
     encoder: Encoder
 
 
 class RecformerPipeline:
-    """The stages of one run; afterwards the model's scorer ranks the catalogue.
+    """Runs the stages of one run and sets the model's scorer.
 
     Args:
         config: of Recformer or RecformerQuery.
-        loaders: the rows.
-        store: where stages lie.
-        model: reads histories; gets the scorer.
-        learned: where given, nothing is learnt on these rows.
+        loaders: the rows of the dataset.
+        store: the stage store.
+        model: the model whose histories are read and whose scorer is set.
+        learned: trained on a source dataset; if given, nothing is trained on this dataset.
 
     Attributes:
-        report: what the stages measured.
+        report: measurements of the stages.
     """
 
     def __init__(
@@ -90,7 +89,7 @@ class RecformerPipeline:
 
     @cached_property
     def vocabulary(self) -> Vocabulary:
-        """The source's, the backbone's, or one trained on the items' texts and the training queries."""
+        """The source dataset's, the backbone's, or a new one trained on item texts and training queries."""
         if self.learned is not None:
             return self.learned.vocabulary
         if self.name != EMBEDDED:
@@ -104,7 +103,7 @@ class RecformerPipeline:
         return Vocabulary.load(str(folder))
 
     def _tokenizer_texts(self) -> list[str]:
-        """Names and values as entries show them; both classes read the same, training queries included."""
+        """Attribute names and values, and training queries; the same for Recformer and RecformerQuery."""
         columns = self.model.item_texts(())
         texts = [text for name, values in columns.items() for value in values if value for text in (name, value)]
         log = self.loaders.dataset.search_log
@@ -113,14 +112,18 @@ class RecformerPipeline:
 
     @cached_property
     def rows(self) -> TokenRows:
-        """The catalogue's items, then the queries that histories may hold."""
+        """The items of the catalogue, then the queries that histories may contain."""
         special, most = self.vocabulary.special_tokens, self.settings.attribute_tokens
         return flatten(self.model.item_texts(special), self.vocabulary, most) + flatten(
             self.model.query_texts(special), self.vocabulary, most
         )
 
     def prepare(self) -> Scorer:
-        """Gives the model its scorer, over weights that have learnt nothing here yet."""
+        """Sets the model's scorer, with an encoder that is not trained on this dataset yet.
+
+        Raises:
+            UserError: the backbone is too small for the configured sequences, or its tokenizer does not fit.
+        """
         encoder, self._head = self._start()
         most_items, most_tokens = int(self.config["recformer_max_items"]), int(self.config["recformer_max_tokens"])
         if most_items > encoder.max_items or most_tokens > encoder.max_tokens:
@@ -145,7 +148,7 @@ class RecformerPipeline:
         return self.scorer
 
     def _start(self) -> tuple[Encoder, nn.Module | None]:
-        """The encoder, and its language-model head where it brings one."""
+        """The initial encoder, and its language-model head if the backbone has one."""
         if self.learned is not None:
             return self.learned.encoder, None
         config, seed = self.config, self._seed("recformer_encoder")
@@ -168,11 +171,11 @@ class RecformerPipeline:
         return load_longformer(self.name, window, most_items, self.settings.type_init, seed)
 
     def learn(self, validate: Callable[[], float] | None, on_score: OnScore) -> None:
-        """Every stage that is wanted; then the scorer is in its best state and has an item matrix.
+        """Runs all configured stages; afterwards the scorer is in its best state and has an item matrix.
 
         Args:
-            validate: the validation score of the scorer's present state; None where there is no validation row.
-            on_score: called with (epoch from 0, score), epochs counted over both stages.
+            validate: the validation score of the scorer's current state; None without validation rows.
+            on_score: called with (epoch from 0, score); epochs are counted over both stages.
         """
         fits = []
         if self.learned is None:
@@ -190,7 +193,7 @@ class RecformerPipeline:
         self.scorer.save_items(folder)
 
     def _inputs(self) -> dict[str, Any]:
-        """What every stage reads."""
+        """Inputs that all stages share."""
         return {
             "items": sha256_arrays(self.rows.hashes[: self.scorer.n_items]),
             "shape": asdict(self.scorer.shape),
@@ -211,7 +214,7 @@ class RecformerPipeline:
         return self._examples(self.loaders.train)
 
     def pretrain(self) -> Path:
-        """Pre-trains the encoder on the training users' rows, or finds it pre-trained; the stage's folder."""
+        """Pre-trains the encoder on the training rows, or loads it from the store; returns the stage's folder."""
         settings = pretrain_settings(self.config, self._seed("recformer_pretrain"))
         head = (self._head or new_head(self.scorer.encoder, settings.seed)).to(self.scorer.device)
         masking = Masking(self.vocabulary.starts_word(), self.vocabulary.mask_id)
@@ -241,7 +244,7 @@ class RecformerPipeline:
         self.scorer.encoder.load_state_dict(load_encoder(folder).state_dict())
 
     def _finetune(self, validate: Callable[[], float] | None, on_score: OnScore) -> list[dict[str, Any]]:
-        """Both stages, each where it has epochs; what they wrote into fit.json."""
+        """Runs the stages that have epochs; returns the contents of their fit.json."""
         inputs = self._inputs() | {
             "rows": self.training.sha256(self.rows),
             "valid": self._examples(self.loaders.valid).sha256(self.rows),
@@ -267,12 +270,12 @@ class RecformerPipeline:
         validate: Callable[[], float] | None,
         on_score: OnScore,
     ) -> dict[str, Any]:
-        done = sum(fit["epochs"] for fit in before)
-        heard: list[int] = []
+        epochs_before = sum(fit["epochs"] for fit in before)
+        evaluated: list[int] = []
 
         def on_epoch(epoch: int, score: float) -> None:
-            heard.append(epoch)
-            on_score(done + epoch, score)
+            evaluated.append(epoch)
+            on_score(epochs_before + epoch, score)
 
         def build(folder: Path) -> None:
             if not settings.refresh and not len(self.scorer.items):
@@ -296,9 +299,9 @@ class RecformerPipeline:
         self._load(folder)
         self.scorer.load_items(folder)
         fit: dict[str, Any] = json.loads((folder / "fit.json").read_text()) | {"folder": folder.name}
-        if not heard:
+        if not evaluated:  # the stage was in the store
             for epoch, score in fit["scores"]:
-                on_score(done + epoch, score)
+                on_score(epochs_before + epoch, score)
         return fit
 
 

@@ -1,7 +1,6 @@
-"""Recformer's tokenizer: byte-level pieces, a first token and a mask, made here or a Longformer's own.
+"""Recformer's tokenizer with bos and mask tokens: trained here, or that of a pretrained Longformer.
 
-Knows no items and no model. A string is tokenized by itself, without special tokens and without a space before its
-first word.
+Each string is tokenized separately, without special tokens and without a space before its first word.
 """
 
 from collections.abc import Iterable, Sequence
@@ -16,82 +15,82 @@ from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.llm.modeling.tiny_falcon import train_tokenizer
 
 BOS, MASK = "<s>", "<mask>"
-WORD_MARKS = ("Ġ", "▁")  # how byte-level and sentence-piece vocabularies write a space
+SPACES = ("Ġ", "▁")  # the space in byte-level and sentence-piece vocabularies
 
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """A tokenizer as the rest of the folder sees it.
+    """A tokenizer with bos, pad and mask tokens.
 
     Args:
-        tokenizer: fast, with a first token, padding and a mask.
+        tokenizer: a fast tokenizer of transformers.
     """
 
     tokenizer: Any
 
     @classmethod
     def train(cls, texts: Iterable[str], vocab_size: int) -> "Vocabulary":
-        """The LLM's embedded tokenizer, trained on these texts, with two more tokens."""
+        """Trains a tokenizer like that of tiny-falcon on these texts and adds bos and mask tokens."""
         tokenizer = train_tokenizer(texts, vocab_size)
         tokenizer.add_special_tokens({"bos_token": BOS, "mask_token": MASK})
         return cls(tokenizer)
 
     @classmethod
     def load(cls, name_or_path: str) -> "Vocabulary":
-        """From a hub or a folder.
+        """Loads a tokenizer from a hub or a folder.
 
         Raises:
-            UserError: there is none, or it lacks a token that Recformer needs.
+            UserError: there is none, it is not fast, or it has no bos, pad or mask token.
         """
         try:
             tokenizer = AutoTokenizer.from_pretrained(name_or_path, trust_remote_code=False)
-        except Exception as error:  # hub, cache and file readers have no common error; tokenizers raises this one
+        except Exception as error:  # hub, cache and file readers have no common base class; tokenizers raises Exception
             reason = " ".join(str(error).split())[:160]
             raise UserError(
-                f"recformer_name_or_path: {name_or_path}: no tokenizer could be loaded ({reason}); check the name and "
-                "the network, or use a local folder or `embedded`"
+                f"recformer_name_or_path: no tokenizer could be loaded from '{name_or_path}' ({reason}); check the "
+                "name and the network, or use a local folder or `embedded`"
             ) from error
         ids = (tokenizer.bos_token_id, tokenizer.pad_token_id, tokenizer.mask_token_id)
         if not tokenizer.is_fast or None in ids:
             raise UserError(
-                f"recformer_name_or_path: the tokenizer of {name_or_path} lacks a fast version, a first token, padding "
-                "or a mask; name a Longformer"
+                f"recformer_name_or_path: the tokenizer of {name_or_path} has no fast version or no bos, pad or mask "
+                "token; name a Longformer"
             )
         return cls(tokenizer)
 
     def save(self, folder: Path) -> None:
-        """Writes what `load` reads."""
+        """Writes the files that `load` reads."""
         self.tokenizer.save_pretrained(str(folder))
 
     def __len__(self) -> int:
         return len(self.tokenizer)
 
     def __call__(self, texts: list[str]) -> list[list[int]]:
-        """Ids of each text."""
+        """The token ids of each text."""
         ids: list[list[int]] = self.tokenizer(texts, add_special_tokens=False)["input_ids"] if texts else []
         return ids
 
     @property
     def bos_id(self) -> int:
-        """The first token's."""
+        """Id of the bos token."""
         return int(self.tokenizer.bos_token_id)
 
     @property
     def pad_id(self) -> int:
-        """The padding's."""
+        """Id of the pad token."""
         return int(self.tokenizer.pad_token_id)
 
     @property
     def mask_id(self) -> int:
-        """The mask's."""
+        """Id of the mask token."""
         return int(self.tokenizer.mask_token_id)
 
     @property
     def special_tokens(self) -> Sequence[str]:
-        """Strings that the tokenizer would not read as text."""
+        """Strings that the tokenizer reads as special tokens."""
         return tuple(self.tokenizer.all_special_tokens)
 
     def starts_word(self) -> np.ndarray:
-        """[V] bool, whether a piece opens a word."""
-        pieces = self.tokenizer.convert_ids_to_tokens(list(range(len(self))))
-        return np.array([piece.startswith(WORD_MARKS) for piece in pieces])
+        """[V] bool, whether a token starts a word."""
+        tokens = self.tokenizer.convert_ids_to_tokens(list(range(len(self))))
+        return np.array([token.startswith(SPACES) for token in tokens])

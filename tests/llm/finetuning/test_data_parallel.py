@@ -25,23 +25,23 @@ def alone(folder: Path) -> FinetuneLog:
 
 
 @given(st.integers(0, 40), st.integers(1, 6))
-def test_each_prompt_is_one_workers(size: int, world: int) -> None:
-    parts = [Workers(rank, world).part(np.arange(size)) for rank in range(world)]
+def test_each_prompt_is_one_workers(size: int, count: int) -> None:
+    parts = [Workers(rank, count).part(np.arange(size)) for rank in range(count)]
     assert sorted(np.concatenate(parts)) == list(range(size))
     assert max(map(len, parts)) - min(map(len, parts)) <= 1
 
 
-@pytest.mark.parametrize("world", [2, 3])
-def test_workers_make_one_workers_loss_curve_and_adapter(folder: Path, alone: FinetuneLog, world: int) -> None:
+@pytest.mark.parametrize("count", [2, 3])
+def test_workers_make_one_workers_loss_curve_and_adapter(folder: Path, alone: FinetuneLog, count: int) -> None:
     """Three workers have a batch of two prompts to share: one of them has none."""
-    logs = together(world, lambda ranks: train(str(folder), ranks))
+    logs = together(count, lambda ranks: train(str(folder), ranks))
     assert len(alone.losses) == STEPS
     for log in logs:
         assert log.losses == pytest.approx(alone.losses, abs=1e-5)
         assert log.perplexity["after_hard"]["mean"] == pytest.approx(alone.perplexity["after_hard"]["mean"], rel=1e-4)
         torch.testing.assert_close(trained(log), trained(alone), rtol=1e-3, atol=1e-4)
         assert log.tokens == alone.tokens and torch.equal(trained(log), trained(logs[0]))
-    assert [list(log.format_failures) for log in logs] == [list(alone.format_failures), *[[]] * (world - 1)]
+    assert [list(log.format_failures) for log in logs] == [list(alone.format_failures), *[[]] * (count - 1)]
 
 
 def test_the_loss_is_over_tokens_and_not_over_workers(folder: Path, alone: FinetuneLog) -> None:

@@ -126,8 +126,8 @@ def copying(ids_in_prompts: Callable[..., list[Example]]) -> Any:
     learning = BackbonePretrainSettings(
         copy_steps=0, spelled_passes=4, batch_size=64, learning_rate=1e-2, warmup_steps=10, weight_decay=0.01, seed=1
     )
-    world = SimulatedShop("copying", [], [], ids_in_prompts(1500, 1, 24, 1), np.zeros(0, np.int64))
-    pretrain(base, [world], learning, show_progress=False)
+    shop = SimulatedShop("copying", [], [], ids_in_prompts(1500, 1, 24, 1), np.zeros(0, np.int64))
+    pretrain(base, [shop], learning, show_progress=False)
     return base
 
 

@@ -26,7 +26,7 @@ ASK, EOS, ITEMS, VOCABULARY = 3, 1, 30, 60
 
 
 def spelling(examples: list[Example], name: str = "x") -> SimulatedShop:
-    """A world of spelled examples alone."""
+    """A shop of spelled examples alone."""
     return SimulatedShop(name, [], [], examples, np.zeros(0, np.int64))
 
 
@@ -73,15 +73,15 @@ def test_a_copy_batch_is_three_times_a_random_sequence() -> None:
 
 def test_the_plan_by_hand(ids_in_prompts: Copying) -> None:
     few, many = (described(n, 0).listed for n in (50, 100))
-    worlds = [SimulatedShop("a", [], few, many, np.zeros(0)), SimulatedShop("b", [], [], few, np.zeros(0))]
-    plan = lambda **kw: plan_steps(worlds, BackbonePretrainSettings(batch_size=8, **kw), np.random.default_rng(0))  # noqa: E731
+    shops = [SimulatedShop("a", [], few, many, np.zeros(0)), SimulatedShop("b", [], [], few, np.zeros(0))]
+    plan = lambda **kw: plan_steps(shops, BackbonePretrainSettings(batch_size=8, **kw), np.random.default_rng(0))  # noqa: E731
     steps = plan(copy_steps=3, listed_passes=2.0, spelled_passes=0.5)
-    kinds = [(step.world, step.listed) for step in steps]
+    kinds = [(step.shop, step.listed) for step in steps]
     assert kinds[:3] == [(None, False)] * 3 and (None, False) not in kinds[3:]
     # batches a pass: 7 of 50, 13 of 100; round(13 / 2) = 6, round(7 / 2) = 4
     assert [kinds.count(kind) for kind in ((0, True), (0, False), (1, True), (1, False))] == [14, 6, 0, 4]
     assert kinds[3:17] != [(0, True)] * 14  # mixed
-    rows = np.concatenate([step.rows for step in steps if step.world == 0 and step.listed])
+    rows = np.concatenate([step.rows for step in steps if step.shop == 0 and step.listed])
     assert np.bincount(rows).tolist() == [2] * 50
     assert len(plan(copy_steps=0, listed_passes=1.5, spelled_passes=0)) == round(14 * 1.5 / 2)
     assert len(plan(copy_steps=2, listed_passes=0, spelled_passes=0)) == 2
@@ -112,19 +112,19 @@ def test_same_seed_same_weights(ids_in_prompts: Copying) -> None:
 
 
 def test_the_loss_on_listed_items_by_hand() -> None:
-    world = described(5, 0)
+    shop = described(5, 0)
     model = new_tiny_falcon(VOCABULARY, 16, 1, 2, seed=0).eval()
-    batch = collate(world.listed, 0)
+    batch = collate(shop.listed, 0)
     weight = model.get_input_embeddings().weight
-    units = ItemWords(world.words, VOCABULARY).units(weight)
+    units = ItemWords(shop.words, VOCABULARY).units(weight)
     norm = torch.tensor(1.5)
     with torch.no_grad():
-        table = item_table(model, ItemWords(world.words, VOCABULARY), norm, world.positions)
+        table = item_table(model, ItemWords(shop.words, VOCABULARY), norm, shop.positions)
         found = listed_loss(model, batch, table)
         # the same with every item's row in the embedding
         model.resize_token_embeddings(VOCABULARY + ITEMS, mean_resizing=False)
         rows = model.get_input_embeddings().weight
-        rows[VOCABULARY:] = units[torch.from_numpy(world.positions)] * norm
+        rows[VOCABULARY:] = units[torch.from_numpy(shop.positions)] * norm
         sums, counts = response_loss(model, batch)
     assert float(found) == pytest.approx(float(sums.sum() / counts.sum()), rel=1e-5)
 
@@ -156,7 +156,7 @@ def test_learns_to_copy_an_id_and_stays_low_on_shuffled_responses(shuffled: bool
 
 @pytest.mark.parametrize("shuffled", [False, True])
 def test_learns_how_words_make_an_item_and_stays_at_chance_on_shuffled_targets(shuffled: bool) -> None:
-    """Measured in a world of other items that are made of other words together."""
+    """Measured in a shop of other items that are made of other words together."""
     model = new_tiny_falcon(VOCABULARY, 32, 1, 2, seed=0)
     settings = BackbonePretrainSettings(
         copy_steps=0, listed_passes=2, batch_size=32, learning_rate=1e-2, warmup_steps=10, weight_decay=0.01, seed=1
@@ -182,11 +182,11 @@ def test_ranks_by_hand() -> None:
     words = [np.array([word]) for word in (4, 5, 6, 5, 5)]  # scores 1, 3, 2, 3, 3
     positions = np.array([2, 3, 0, 1, 4])  # tokens 8 to 12
     asked = [Example(np.array([7, 7], np.int32), np.array([8 + token, 1], np.int32)) for token in range(5)]
-    world = SimulatedShop("x", words, asked, [], positions)
+    shop = SimulatedShop("x", words, asked, [], positions)
     # token 9 is item 3, 11 is item 1, 12 is item 4: equal, the smaller number first
-    assert target_ranks(model, world, 2.0).tolist() == [4, 1, 5, 2, 3]
-    found = measure(model, world, 2.0)
-    assert (found["world"], found["items"], found["answers"], found["recall@10"]) == ("x", 5, 5, 1.0)
+    assert target_ranks(model, shop, 2.0).tolist() == [4, 1, 5, 2, 3]
+    found = measure(model, shop, 2.0)
+    assert (found["shop"], found["items"], found["answers"], found["recall@10"]) == ("x", 5, 5, 1.0)
     gains = 1 + 1 / np.log2(3) + 1 / 2 + 1 / np.log2(5) + 1 / np.log2(6)
     assert found["ndcg@10"] == pytest.approx(gains / 5)
 

@@ -85,7 +85,7 @@ def test_queries_that_people_typed(tmp_path: Path) -> None:
     assert typed_queries(tmp_path / "absent") == []
 
 
-def test_the_vocabulary_reads_queries_templates_and_dates() -> None:
+def test_vocabulary_texts() -> None:
     texts = list(vocabulary_texts([], ["red sofa"], seed=0))
     assert texts[0] == " red sofa"
     assert sum("\nsearched for:" in text for text in texts) == 2000
@@ -93,15 +93,15 @@ def test_the_vocabulary_reads_queries_templates_and_dates() -> None:
     assert {" | Jul", " | Dec, near Christmas"} <= set(texts)
 
 
-def test_a_world_that_cannot_be_simulated_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_simulation_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class Failed:
         returncode, stderr = 2, "error: no such shelf\n"
 
     asked: list[list[str]] = []
     monkeypatch.setattr("subprocess.run", lambda command, **_: asked.append(command) or Failed())
-    config = PretrainConfig(**{**GIVEN, "worlds": str(tmp_path), "categories": ["toys"], "worlds_per_category": 1})
+    config = PretrainConfig(**{**GIVEN, "shops": str(tmp_path), "categories": ["toys"], "shops_per_category": 1})
     (tmp_path / "toys-1000").mkdir()  # one that is there is taken as it is
-    with pytest.raises(UserError, match=r"toys-1001: the world could not be simulated \(error: no such shelf\)"):
+    with pytest.raises(UserError, match=r"toys-1001: the simulation of the shop failed \(error: no such shelf\)"):
         make_shops(config)
     assert len(asked) == 1 and asked[0][-8:] == [
         *("--category", "toys", "--seed", "1001", "--users", "800", "--out", str(tmp_path / "toys-1001"))
@@ -110,33 +110,33 @@ def test_a_world_that_cannot_be_simulated_is_said(tmp_path: Path, monkeypatch: p
     assert make_shops(config) == [[tmp_path / "toys-1000", tmp_path / "toys-1001"]]
 
 
-def test_the_card_names_worlds_and_figures() -> None:
-    config = {"categories": ["toys", "footwear"], "worlds_per_category": 3, "world_users": 800, "first_seed": 1000}
+def test_card() -> None:
+    config = {"categories": ["toys", "footwear"], "shops_per_category": 3, "users_per_shop": 800, "first_seed": 1000}
     log = {"tokens": 1234567, "steps": 89, "copy_loss": 1.25, "listed_loss": 2.5, "norm": 1.8125, "seconds": 3.0}
-    figure = {"world": "toys-1000", "items": 4640, "answers": 799, "recall@10": 0.5, "ndcg@10": 0.25}
+    figure = {"shop": "toys-1000", "items": 4640, "answers": 799, "recall@10": 0.5, "ndcg@10": 0.25}
     text = card(config, new_tiny_falcon(300, 32, 1, 2, 0), log, [{**figure, "chance@10": 10 / 4640}], 16270)
     for words in (
         f"{300 * 32 + 12 * 32 * 32 + 4 * 32 + 2 * 32:,} parameters",
         "300 tokens",
         "1,234,567 tokens in 89 steps",
-        "6 simulated worlds of 800 customers (toys, footwear; seeds from 1001)",
+        "6 simulated shops of 800 customers (toys, footwear; seeds from 1001)",
         "16,270 queries",
-        "copy_loss 1.250, listed_loss 2.500. Items' rows have length 1.812",
+        "copy_loss 1.250, listed_loss 2.500. The norm of item embeddings is 1.812",
         "| toys-1000 | 4,640 | 799 | 0.5000 | 0.2500 | 0.0022 |",
-        "never saw an evaluation dataset",
+        "No evaluation dataset was used",
         "`recbole-llmfashion pretrain-backbone --config properties/pretrain.yaml`",
     ):
         assert words in text, words
-    assert "seconds" not in text and "spelled" not in text.split("Losses")[1].split("\n")[0]
+    assert "seconds" not in text and "spelled" not in text.split("losses")[1].split("\n")[0]
 
 
 @pytest.mark.slow
-def test_the_whole_of_it_at_a_toys_size(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_build_at_a_small_size(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "typed").mkdir()
     (tmp_path / "typed/a.json").write_text('["red sofa"]')
     small = {
-        "worlds": str(tmp_path / "worlds"), "query_texts": str(tmp_path / "typed"), "categories": ["footwear"],
-        "worlds_per_category": 1, "world_users": 60, "vocab_size": 600, "width": 16, "layers": 1, "heads": 2,
+        "shops": str(tmp_path / "shops"), "query_texts": str(tmp_path / "typed"), "categories": ["footwear"],
+        "shops_per_category": 1, "users_per_shop": 60, "vocab_size": 600, "width": 16, "layers": 1, "heads": 2,
         "copy_steps": 2, "listed_passes": 1.0, "spelled_passes": 0.5,
     }  # fmt: skip
     assert run(["pretrain-backbone", "--config", str(written(tmp_path, output=str(tmp_path / "a"), **small))]) == 0
@@ -144,12 +144,12 @@ def test_the_whole_of_it_at_a_toys_size(tmp_path: Path, capsys: pytest.CaptureFi
     names = {"config.json", "generation_config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"}
     assert {path.name for path in (tmp_path / "a").iterdir()} == {*names, "item_rows.json", "README.md"}
     text = (tmp_path / "a/README.md").read_text()
-    assert "1 simulated worlds of 60 customers (footwear; seeds from 1001)" in text and "| footwear-1000 |" in text
+    assert "1 simulated shops of 60 customers (footwear; seeds from 1001)" in text and "| footwear-1000 |" in text
     backbone = load_backbone(str(tmp_path / "a"), "nf4", device="cpu")
     assert backbone.quantized_layers == 4 and len(backbone.tokenizer) == 600
     ids = torch.tensor([backbone.tokenizer(" red sofa")["input_ids"]])
     assert bool(backbone.model(ids).logits.isfinite().all())
-    # again, from the same worlds: the same weights
+    # again, from the same shops: the same weights
     build(PretrainConfig.read(written(tmp_path, output=str(tmp_path / "b"), **small)))
     one, two = (load_file(tmp_path / name / "model.safetensors") for name in "ab")
     assert all(np.array_equal(one[name], two[name]) for name in one)

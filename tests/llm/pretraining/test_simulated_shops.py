@@ -12,7 +12,7 @@ from recbole_llmfashion.data.atomic.folder import AtomicFolder, read_folder, wri
 from recbole_llmfashion.data.tie_breaking import tie_rank
 from recbole_llmfashion.dataset_tools.simulate.simulation import SimulationSettings, simulate_category
 from recbole_llmfashion.llm.modeling.tiny_falcon import train_tokenizer
-from recbole_llmfashion.llm.pretraining import simulated_shops as worlds_module
+from recbole_llmfashion.llm.pretraining import simulated_shops as shops_module
 from recbole_llmfashion.llm.pretraining.simulated_shops import (
     MAX_LENGTH,
     MAX_NEW_TOKENS,
@@ -27,7 +27,7 @@ from tests.helpers.fakes import write_tiny
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> AtomicFolder:
-    path = tmp_path_factory.mktemp("worlds") / "footwear-9"
+    path = tmp_path_factory.mktemp("shops") / "footwear-9"
     made = simulate_category(SimulationSettings("footwear", users=60, seed=9, items=300), path)
     write_folder(made)
     return read_folder(path)
@@ -40,7 +40,7 @@ def tokenizer(folder: AtomicFolder) -> Any:
 
 
 @pytest.fixture(scope="module")
-def world(folder: AtomicFolder, tokenizer: Any) -> SimulatedShop:
+def shop(folder: AtomicFolder, tokenizer: Any) -> SimulatedShop:
     return read_shop(folder.path, tokenizer, seed=5)
 
 
@@ -50,13 +50,13 @@ def brands_in(texts: list[str], folder: AtomicFolder) -> list[str]:
     return [text for text in texts if pattern.search(text)]
 
 
-def test_no_brand_is_left_in_any_text(folder: AtomicFolder, world: SimulatedShop, tokenizer: Any) -> None:
+def test_no_brand_is_left_in_any_text(folder: AtomicFolder, shop: SimulatedShop, tokenizer: Any) -> None:
     renamed = rename_brands(folder, np.random.default_rng(5))
     columns = lambda f: [*f.items["title"], *f.items["brand"], *f.searches["query"]]  # noqa: E731
     assert len(brands_in(columns(folder), folder)) > 300
     assert brands_in(columns(renamed), folder) == []
-    texts = [tokenizer.decode(ids) for example in world.spelled for ids in (example.prompt, example.response)]
-    assert brands_in(texts, folder) == [] and brands_in([tokenizer.decode(ids) for ids in world.words], folder) == []
+    texts = [tokenizer.decode(ids) for example in shop.spelled for ids in (example.prompt, example.response)]
+    assert brands_in(texts, folder) == [] and brands_in([tokenizer.decode(ids) for ids in shop.words], folder) == []
     # one name for each brand, everything else as it was, and the folder that was given too
     pairs = set(zip(folder.items["brand"], renamed.items["brand"], strict=True))
     assert len(pairs) == folder.items["brand"].nunique() == renamed.items["brand"].nunique() > 10
@@ -113,59 +113,59 @@ def last_purchases(folder: AtomicFolder) -> list[str]:
 def test_an_example_ends_with_the_users_last_purchase(
     folder: AtomicFolder, tokenizer: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(worlds_module, "EARLIER", 0.0)
-    world = read_shop(folder.path, tokenizer, seed=5)
+    monkeypatch.setattr(shops_module, "EARLIER", 0.0)
+    shop = read_shop(folder.path, tokenizer, seed=5)
     bought = last_purchases(folder)
     assert len(bought) > 50
-    answers = [parse_response(tokenizer.decode(e.response[:-1])) for e in world.spelled]
+    answers = [parse_response(tokenizer.decode(e.response[:-1])) for e in shop.spelled]
     assert [answer.item_token for answer in answers] == bought
     ids = folder.items["item_id"].tolist()
     size = len(tokenizer)
-    said = [[int(t) - size for t in example.response if t >= size] for example in world.listed]
+    said = [[int(t) - size for t in example.response if t >= size] for example in shop.listed]
     assert {len(tokens) for tokens in said} == {1}
     # the click filter may leave a user with nothing before: those are few
-    listed = [ids[world.positions[tokens[0]]] for tokens in said]
+    listed = [ids[shop.positions[tokens[0]]] for tokens in said]
     left = iter(bought)
     assert all(item in left for item in listed) and len(listed) >= 0.9 * len(bought)
-    assert {int(example.response[-1]) for example in world.listed} == {tokenizer.eos_token_id}
+    assert {int(example.response[-1]) for example in shop.listed} == {tokenizer.eos_token_id}
 
 
-def test_some_examples_end_at_an_earlier_purchase(folder: AtomicFolder, world: SimulatedShop, tokenizer: Any) -> None:
+def test_some_examples_end_at_an_earlier_purchase(folder: AtomicFolder, shop: SimulatedShop, tokenizer: Any) -> None:
     bought = folder.interactions[folder.interactions["action"] == "purchase"]
-    answers = [parse_response(tokenizer.decode(e.response[:-1])).item_token for e in world.spelled]
+    answers = [parse_response(tokenizer.decode(e.response[:-1])).item_token for e in shop.spelled]
     assert set(answers) <= set(bought["item_id"])
     assert answers != last_purchases(folder)
 
 
-def test_positions_say_which_item_a_token_is(folder: AtomicFolder, world: SimulatedShop, tokenizer: Any) -> None:
+def test_positions_say_which_item_a_token_is(folder: AtomicFolder, shop: SimulatedShop, tokenizer: Any) -> None:
     tie = tie_rank(folder.items["item_id"].tolist())
-    assert [int(world.positions[rank]) for rank in tie] == list(range(300))
+    assert [int(shop.positions[rank]) for rank in tie] == list(range(300))
     renamed = rename_brands(folder, np.random.default_rng(5))
     for item in (0, 7, 299):
         title, color = renamed.items["title"][item].lower(), renamed.items["color"][item].lower()
-        text = tokenizer.decode(world.words[item])
+        text = tokenizer.decode(shop.words[item])
         assert text.startswith(f" {title}") and color in text
 
 
-def test_named_places_are_the_items_of_listed_prompts_alone(world: SimulatedShop, tokenizer: Any) -> None:
+def test_named_places_are_the_items_of_listed_prompts_alone(shop: SimulatedShop, tokenizer: Any) -> None:
     size = len(tokenizer)
-    for example in world.listed:
+    for example in shop.listed:
         assert example.named is not None and bool((example.prompt[example.named] >= size).all())
         assert 0 not in example.named and example.prompt.max() < size + 300
-    assert sum(len(e.named) for e in world.listed if e.named is not None) > 100
-    assert all(e.named is None and max(e.prompt.max(), e.response.max()) < size for e in world.spelled)
+    assert sum(len(e.named) for e in shop.listed if e.named is not None) > 100
+    assert all(e.named is None and max(e.prompt.max(), e.response.max()) < size for e in shop.spelled)
 
 
-def test_prompts_fit(world: SimulatedShop) -> None:
-    for example in (*world.listed, *world.spelled):
+def test_prompts_fit(shop: SimulatedShop) -> None:
+    for example in (*shop.listed, *shop.spelled):
         assert len(example.prompt) <= MAX_LENGTH - MAX_NEW_TOKENS and len(example.response) <= MAX_NEW_TOKENS
-    assert max(map(len, world.spelled)) > 200  # some were cut
+    assert max(map(len, shop.spelled)) > 200  # some were cut
 
 
-def test_the_same_seed_makes_the_same_world(folder: AtomicFolder, world: SimulatedShop, tokenizer: Any) -> None:
+def test_the_same_seed_makes_the_same_world(folder: AtomicFolder, shop: SimulatedShop, tokenizer: Any) -> None:
     arrays = lambda w: [a.tolist() for e in (*w.listed, *w.spelled) for a in e.arrays()]  # noqa: E731
-    assert arrays(read_shop(folder.path, tokenizer, seed=5)) == arrays(world)
-    assert arrays(read_shop(folder.path, tokenizer, seed=6)) != arrays(world)
+    assert arrays(read_shop(folder.path, tokenizer, seed=5)) == arrays(shop)
+    assert arrays(read_shop(folder.path, tokenizer, seed=6)) != arrays(shop)
 
 
 HEAD = "user_id:token\ttimestamp:float\tquery:token\tresults:token_seq\n"
@@ -187,11 +187,11 @@ u2\t16\tpurchase\t3000
 )
 def test_a_prompts_own_search_is_left_out(tmp_path: Path, tokenizer: Any, other: str, expected: list) -> None:
     search = f"{HEAD}u1\t2000\tred boots\t11 12\nu2\t2000\t{other}\n"
-    world = read_shop(write_tiny(tmp_path, SHOPPING, search), tokenizer, seed=1)
-    for examples in (world.spelled, world.listed):
+    shop = read_shop(write_tiny(tmp_path, SHOPPING, search), tokenizer, seed=1)
+    for examples in (shop.spelled, shop.listed):
         shown = []
         for example in examples:
             text = tokenizer.decode([t for t in example.prompt if t < len(tokenizer)])
             lines = [line for line in text.split("\n") if line.startswith("-")]
-            shown.append([line.split(" ")[1] for line in lines] if examples is world.spelled else len(lines))
-        assert shown == (expected if examples is world.spelled else [len(items) for items in expected])
+            shown.append([line.split(" ")[1] for line in lines] if examples is shop.spelled else len(lines))
+        assert shown == (expected if examples is shop.spelled else [len(items) for items in expected])
