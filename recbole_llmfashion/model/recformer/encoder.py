@@ -94,22 +94,22 @@ def new_encoder(
     bos_id: int,
     seed: int,
 ) -> Encoder:
-    """A fresh Longformer of a small size.
+    """A small Longformer with random weights.
 
-    Weights are N(0, 1 / width), ours: at N(0, 0.02), made for a width of 768, the first tokens of all sequences begin
-    almost equal, and telling them apart takes most of a short training.
+    Weights are N(0, 1 / width). With N(0, 0.02), the default for a width of 768, the vectors of all sequences are
+    almost equal at first, and most of a short training is spent on separating them.
 
     Args:
-        vocab_size: of its tokenizer.
-        width: hidden size, a multiple of heads; the feed-forward is four times as wide.
-        layers, heads: blocks, and attention heads in each.
-        window: tokens that a token sees, even.
-        max_items, max_tokens: the longest sequence.
+        vocab_size: number of tokens of its tokenizer.
+        width: hidden size, a multiple of heads; the feed-forward layers are four times as wide.
+        layers, heads: number of blocks, and of attention heads per block.
+        window: width of the attention window, even.
+        max_items, max_tokens: maximum number of entries and tokens of a sequence.
         pad_id, bos_id: the tokenizer's.
-        seed: of the weights; the global generator is left as it was.
+        seed: random seed for the weights; the state of the global generator is restored.
 
     Raises:
-        UserError: width and heads, or the window, make no attention.
+        UserError: width is not a multiple of heads, or the window is not even.
     """
     if width < 1 or heads < 1 or width % heads:
         raise UserError(f"recformer: expected a width that is a multiple of heads ({heads}), found {width}")

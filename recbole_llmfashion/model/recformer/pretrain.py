@@ -57,8 +57,8 @@ def mask_words(batch: TokenBatch, masking: Masking, share: float, rng: np.random
     """Whole-word masking.
 
     Words are chosen in random order until round(share * tokens) tokens are chosen, at least 1 and at most 512; a word
-    that would exceed this number is skipped, and bos is never chosen. Of the chosen tokens 80 % are replaced by the mask
-    token, 10 % by a random token, and 10 % are kept. A word ends where the next word starts and at the end of an
+    that would exceed this number is skipped, and bos is never chosen. Of the chosen tokens 80 % are replaced by the
+    mask token, 10 % by a random token, and 10 % are kept. A word ends where the next word starts and at the end of an
     attribute's name or value.
 
     Returns:

@@ -9,97 +9,19 @@ import pytest
 import torch
 
 from recbole_llmfashion.errors import UserError
-from recbole_llmfashion.llm.batching import Example, collate
-from recbole_llmfashion.llm.finetuning import curriculum as passes_module
-from recbole_llmfashion.llm.finetuning import train_step as training_module
+from recbole_llmfashion.llm.batching import Example
+from recbole_llmfashion.llm.finetuning import train_step as train_step
 from recbole_llmfashion.llm.finetuning.finetune import finetune
-from recbole_llmfashion.llm.finetuning.perplexity import hardest, perplexities
+from recbole_llmfashion.llm.finetuning.perplexity import perplexities
 from recbole_llmfashion.llm.finetuning.settings import FinetuneSettings
 from recbole_llmfashion.llm.modeling.adapter import FALCON_TARGETS, save_adapter
 from recbole_llmfashion.llm.modeling.backbone import Backbone, load_backbone
 from recbole_llmfashion.llm.modeling.tiny_falcon import new_tiny_falcon
 from recbole_llmfashion.llm.pretraining.loop import BackbonePretrainSettings, pretrain
 from recbole_llmfashion.llm.pretraining.simulated_shops import SimulatedShop
-from tests.helpers.training import add_adapter
 
 Examples = Callable[[int, int], list[Example]]
 FAST = FinetuneSettings(learning_rate=5e-3, batch_size=8, seed=4)
-
-
-def test_the_papers_numbers_are_the_defaults() -> None:
-    settings = FinetuneSettings()
-    assert (settings.lora_r, settings.lora_alpha, settings.lora_dropout) == (16, 16, 0.05)
-    assert (settings.learning_rate, settings.epochs, settings.curriculum_share, settings.curriculum_epochs) == (
-        2e-5,
-        1,
-        0.2,
-        3,
-    )
-
-
-def test_perplexity_is_the_exponential_of_the_mean_loss(plain: Backbone, random_examples: Examples) -> None:
-    examples = random_examples(7, 0)
-    values = perplexities(plain.model, examples, 3, False)
-    for example, value in zip(examples, values, strict=True):
-        batch = collate([example], 0)
-        with torch.no_grad():
-            logits = plain.model(batch.input_ids).logits[0].log_softmax(-1)
-        start, end = len(example.prompt), len(example)
-        token = logits[torch.arange(start - 1, end - 1), batch.input_ids[0, start:end]]
-        assert value == pytest.approx(float(torch.exp(-token.mean())), rel=1e-4)
-
-
-def test_the_hardest_by_hand() -> None:
-    values = np.asarray([3.0, 9.0, 1.0, 9.0, 5.0, 2.0, 9.0, 0.5, 0.1, 0.2])
-    assert hardest(values, 0.2).tolist() == [1, 3]
-    assert hardest(values, 0.4).tolist() == [1, 3, 4, 6]
-    assert hardest(values, 0.0).tolist() == [] and len(hardest(values, 1.0)) == 10
-
-
-def test_each_prompt_trains_once_and_the_hardest_fifth_three_times(
-    nf4: Backbone, random_examples: Examples, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    examples = random_examples(20, 1)
-    place = {id(example): i for i, example in enumerate(examples)}
-    seen = np.zeros(20, int)
-    hard = np.arange(20.0)[::-1].copy()
-
-    def count(chosen: list[Example], pad: int) -> Any:
-        for example in chosen:
-            seen[place[id(example)]] += 1
-        return collate(chosen, pad)
-
-    monkeypatch.setattr(training_module, "collate", count)
-    monkeypatch.setattr(passes_module, "perplexities", lambda *_: hard)
-    log = finetune(nf4, examples, FinetuneSettings(batch_size=4), show_progress=False)
-    assert seen.tolist() == [3, 3, 3, 3] + [1] * 16
-    assert log.hard_examples == 4 and len(log.losses) == 5 + 2
-    assert log.tokens == sum(len(e) for e in examples) + 2 * sum(len(e) for e in examples[:4])
-
-
-def test_as_many_prompts_by_chance_train_longer(
-    nf4: Backbone, random_examples: Examples, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    examples, chosen = random_examples(20, 1), []
-    sample = [example.arrays()[1].tobytes() for example in examples]
-
-    def count(batch: list[Example], pad: int) -> Any:
-        chosen.append([sample.index(example.arrays()[1].tobytes()) for example in batch])
-        return collate(batch, pad)
-
-    asked: list[int] = []
-    monkeypatch.setattr(training_module, "collate", count)
-    monkeypatch.setattr(passes_module, "perplexities", lambda _, some, *__: asked.append(len(some)) or np.zeros(20))
-    settings = FinetuneSettings(batch_size=4, seed=4, curriculum_choice="random", perplexity_sample=7)
-    log = finetune(nf4, examples, settings, show_progress=False)
-    twice = [sorted(batch) for batch in chosen[5:]]
-    assert log.hard_examples == 4 and len(twice) == 2 and twice[0] == twice[1] and len(set(twice[0])) == 4
-    assert twice[0] != [0, 1, 2, 3] and asked == [7, 7, 7]  # at the three points alone: no prompt's hardness is read
-
-
-def test_no_extra_passes_where_the_uniform_ones_are_enough(plain: Backbone, random_examples: Examples) -> None:
-    log = finetune(plain, random_examples(8, 1), FinetuneSettings(batch_size=4, epochs=3), show_progress=False)
-    assert log.hard_examples == 0 and len(log.losses) == 6
 
 
 def test_all_four_projections_move_and_the_base_stays(nf4: Backbone, random_examples: Examples) -> None:
@@ -196,22 +118,6 @@ def test_accumulated_batches_are_one_batch(folder: Path, random_examples: Exampl
         assert losses == pytest.approx(adapters[0][0], rel=1e-5)
         for one, other in zip(parameters, adapters[0][1], strict=True):
             torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-4)
-
-
-def test_a_generation_before_training_changes_nothing(folder: Path, random_examples: Examples) -> None:
-    """Trap: on some CPUs the first forward in eval mode takes the gradient of quantized layers away for good."""
-    examples = random_examples(2, 5)
-    gradients = []
-    for warm in (False, True):
-        backbone = load_backbone(str(folder), device="cpu")
-        model = add_adapter(backbone, FinetuneSettings(lora_dropout=0.0))
-        if warm:
-            perplexities(model, examples, 2, False)
-        model.train()
-        training_module.response_loss(model, collate(examples, 0))[0].sum().backward()
-        gradients.append([p.grad for n, p in model.named_parameters() if "lora_B" in n])
-    for cold, warmed in zip(*gradients, strict=True):
-        torch.testing.assert_close(cold, warmed)
 
 
 @pytest.mark.parametrize(

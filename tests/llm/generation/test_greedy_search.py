@@ -13,7 +13,7 @@ from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.llm.generation.generator import DecodingSettings, Generator, make_generator
 from recbole_llmfashion.llm.generation.greedy_search import greedy_search
 from recbole_llmfashion.llm.generation.item_trie import ItemTrie
-from recbole_llmfashion.llm.generation.prefill import CausalLMRunner, PromptBatch, common_prefix
+from recbole_llmfashion.llm.generation.prefill import CausalLMRunner, PromptBatch
 from recbole_llmfashion.llm.modeling.tiny_falcon import new_tiny_falcon
 from tests.helpers.decoding import (
     ATOMIC,
@@ -82,18 +82,18 @@ def assert_same(model: Any, data: Sequence[np.ndarray], sequences: list[list[int
 
 
 @pytest.mark.parametrize("sequences", [EVEN, RAGGED, ATOMIC, [[10, 11, 12]]], ids=["even", "ragged", "atomic", "one"])
-def test_the_tokens_are_those_of_generate(falcon: Any, sequences: list[list[int]]) -> None:
+def test_same_tokens_as_generate(falcon: Any, sequences: list[list[int]]) -> None:
     lengths = assert_same(falcon, prompts(24), sequences, 20)
     assert min(lengths) < 14
     assert len(set(lengths)) > 2 or len(sequences) == 1  # rows end at different steps
 
 
 @pytest.mark.parametrize("name", list(OTHERS))
-def test_the_tokens_are_those_of_generate_whatever_the_model(name: str) -> None:
+def test_same_tokens_as_generate_of_other_models(name: str) -> None:
     assert_same(lively(OTHERS[name]()), prompts(8), RAGGED)
 
 
-def test_an_adapter_takes_part(falcon: Any) -> None:
+def test_model_with_adapter(falcon: Any) -> None:
     from peft import LoraConfig, get_peft_model
 
     model = get_peft_model(lively(new_tiny_falcon(V, 32, 2, 2, seed=0)), LoraConfig(target_modules=["dense"]))
@@ -117,17 +117,11 @@ def test_an_adapter_takes_part(falcon: Any) -> None:
     ],
     ids=["one token", "one token alone", "all equal", "alone", "one begins the other"],
 )
-def test_prompts_at_the_edge(falcon: Any, data: list[np.ndarray]) -> None:
+def test_edge_cases_of_prompts(falcon: Any, data: list[np.ndarray]) -> None:
     assert_same(falcon, data, EVEN)
 
 
-def test_the_common_prefix_leaves_a_token() -> None:
-    of = lambda *rows: common_prefix([np.asarray(row) for row in rows])  # noqa: E731
-    assert of([1, 2, 3], [1, 2, 4]) == 2 and of([1, 2, 3]) == 2 and of([1, 2], [1, 2, 3]) == 1
-    assert of([1], [1]) == 0 and of([1, 2], [2, 2]) == 0 and common_prefix([]) == 0
-
-
-def test_what_prompts_share_is_run_once_and_forced_tokens_in_one_chunk(falcon: Any) -> None:
+def test_shared_prefix_and_forced_tokens_in_one_forward(falcon: Any) -> None:
     data = [np.r_[np.arange(50, 60), [i, 9]] for i in range(100, 112)]
     with forwards(falcon) as shapes:
         make_generator(falcon, Tokens(), DecodingSettings(max_new_tokens=9, batch_size=8), EVEN, [5, 6])(data)
@@ -135,7 +129,7 @@ def test_what_prompts_share_is_run_once_and_forced_tokens_in_one_chunk(falcon: A
     assert shapes == [(1, 10), (8, 4), (8, 1), (8, 1), (8, 4), (4, 4), (4, 1), (4, 1), (4, 4)]
 
 
-def test_ended_rows_leave_the_batch(falcon: Any) -> None:
+def test_ended_rows_are_removed(falcon: Any) -> None:
     with forwards(falcon) as shapes:
         ask(falcon, EVEN, steps=40)(prompts(24))
     assert [shape[0] for shape in shapes[:3]] == [1, 16, 8]
@@ -145,7 +139,7 @@ def test_ended_rows_leave_the_batch(falcon: Any) -> None:
 
 
 @pytest.mark.parametrize("sequences", [EVEN, RAGGED, ATOMIC], ids=["even", "ragged", "atomic"])
-def test_lookup_says_the_same_id_and_the_catalogues_title(falcon: Any, sequences: list[list[int]]) -> None:
+def test_catalogue_titles_have_the_same_id(falcon: Any, sequences: list[list[int]]) -> None:
     data = prompts(20)
     generated = make_generator(falcon, Tokens(), DecodingSettings(max_new_tokens=14), sequences, [5, 6])(data)
     with forwards(falcon) as shapes:
@@ -159,13 +153,13 @@ def test_lookup_says_the_same_id_and_the_catalogues_title(falcon: Any, sequences
     assert len(set(texts)) > 2
 
 
-def test_lookup_in_a_catalogue_of_one_item_asks_nothing(falcon: Any) -> None:
+def test_catalogue_of_one_item_needs_no_forward(falcon: Any) -> None:
     with forwards(falcon) as shapes:
         assert lookup(falcon, [[10, 11]])(prompts(2)) == ["5 6 10 11 title 0"] * 2
     assert not shapes
 
 
-def test_half_a_lookup_is_refused(falcon: Any) -> None:
+def test_invalid_catalogue_titles(falcon: Any) -> None:
     with pytest.raises(UserError, match="response_title: catalogue needs decoding: constrained"):
         DecodingSettings("sample", response_title="catalogue")
     settings = DecodingSettings(response_title="catalogue")
@@ -176,7 +170,7 @@ def test_half_a_lookup_is_refused(falcon: Any) -> None:
         Generator(falcon, Tokens(), settings, ItemTrie.build(EVEN, V))
 
 
-def test_logits_that_are_no_numbers_fail_closed(falcon: Any) -> None:
+def test_logits_that_are_not_finite(falcon: Any) -> None:
     trie, lm = ItemTrie.build(EVEN, V), CausalLMRunner(falcon, PAD)
     with torch.no_grad():
         run = PromptBatch(lm, lm.share(np.asarray([50, 51])), [np.asarray([7]), np.asarray([8])], 9)
@@ -200,7 +194,7 @@ def small_memory(model: Any, most: int) -> Iterator[None]:
         hook.remove()
 
 
-def test_out_of_memory_halves_the_batch_and_says_so(falcon: Any, caplog: pytest.LogCaptureFixture) -> None:
+def test_out_of_memory_halves_the_batch(falcon: Any, caplog: pytest.LogCaptureFixture) -> None:
     data = prompts(20)
     generator = ask(falcon, EVEN, batch_size=16)
     wanted, best = generator(data), generator.best(data, 3)
@@ -212,6 +206,6 @@ def test_out_of_memory_halves_the_batch_and_says_so(falcon: Any, caplog: pytest.
         assert np.array_equal(generator.best(data, 3)[0], best[0])
 
 
-def test_memory_for_no_prompt_at_all_is_an_error(falcon: Any) -> None:
+def test_out_of_memory_with_one_prompt(falcon: Any) -> None:
     with small_memory(falcon, 0), pytest.raises(UserError, match="not enough GPU memory for one prompt"):
         ask(falcon, EVEN)(prompts(4))

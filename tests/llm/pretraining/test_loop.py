@@ -7,7 +7,6 @@ import torch
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.llm.batching import Example, collate, left_pad
 from recbole_llmfashion.llm.finetuning.loss import response_loss
-from recbole_llmfashion.llm.finetuning.optimizer import linear_rate
 from recbole_llmfashion.llm.modeling.item_embeddings import ItemWords
 from recbole_llmfashion.llm.modeling.tiny_falcon import new_tiny_falcon
 from recbole_llmfashion.llm.pretraining.loop import (
@@ -18,7 +17,7 @@ from recbole_llmfashion.llm.pretraining.loop import (
     plan_steps,
     pretrain,
 )
-from recbole_llmfashion.llm.pretraining.model_card import measure, target_ranks
+from recbole_llmfashion.llm.pretraining.model_card import target_ranks
 from recbole_llmfashion.llm.pretraining.simulated_shops import SimulatedShop
 
 Copying = Callable[..., list[Example]]
@@ -86,11 +85,6 @@ def test_the_plan_by_hand(ids_in_prompts: Copying) -> None:
     assert len(plan(copy_steps=0, listed_passes=1.5, spelled_passes=0)) == round(14 * 1.5 / 2)
     assert len(plan(copy_steps=2, listed_passes=0, spelled_passes=0)) == 2
     assert [s.rows.tolist() for s in plan(copy_steps=1)] == [s.rows.tolist() for s in plan(copy_steps=1)]
-
-
-def test_the_rate_by_hand() -> None:
-    rates = [linear_rate(step, 2, 4, 8, 0.2) for step in range(9)]
-    assert rates == pytest.approx([0.5, 1, 1, 1, 1, 0.8, 0.6, 0.4, 0.2])
 
 
 def test_same_seed_same_weights(ids_in_prompts: Copying) -> None:
@@ -169,26 +163,6 @@ def test_learns_how_words_make_an_item_and_stays_at_chance_on_shuffled_targets(s
         assert ranks.mean() > 10  # chance is 15.5
     else:
         assert ranks.mean() < 3 and ranks.mean() < before / 2
-
-
-def test_ranks_by_hand() -> None:
-    """Rows are two words' own embeddings, and the hidden state at the answer is made to be a known vector."""
-    model = new_tiny_falcon(8, 4, 1, 2, seed=0).eval()
-    weight = model.get_input_embeddings().weight
-    with torch.no_grad():
-        weight[4], weight[5], weight[6] = torch.eye(4)[:3]
-        model.transformer.ln_f.weight.zero_()
-        model.transformer.ln_f.bias.copy_(torch.tensor([1.0, 3.0, 2.0, 0.0]))
-    words = [np.array([word]) for word in (4, 5, 6, 5, 5)]  # scores 1, 3, 2, 3, 3
-    positions = np.array([2, 3, 0, 1, 4])  # tokens 8 to 12
-    asked = [Example(np.array([7, 7], np.int32), np.array([8 + token, 1], np.int32)) for token in range(5)]
-    shop = SimulatedShop("x", words, asked, [], positions)
-    # token 9 is item 3, 11 is item 1, 12 is item 4: equal, the smaller number first
-    assert target_ranks(model, shop, 2.0).tolist() == [4, 1, 5, 2, 3]
-    found = measure(model, shop, 2.0)
-    assert (found["shop"], found["items"], found["answers"], found["recall@10"]) == ("x", 5, 5, 1.0)
-    gains = 1 + 1 / np.log2(3) + 1 / 2 + 1 / np.log2(5) + 1 / np.log2(6)
-    assert found["ndcg@10"] == pytest.approx(gains / 5)
 
 
 @pytest.mark.slow

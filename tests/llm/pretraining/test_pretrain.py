@@ -14,9 +14,7 @@ from safetensors.torch import load_file
 from recbole_llmfashion.cli.main import run
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.llm.modeling.backbone import load_backbone
-from recbole_llmfashion.llm.modeling.tiny_falcon import new_tiny_falcon
 from recbole_llmfashion.llm.pretraining.loop import BackbonePretrainSettings
-from recbole_llmfashion.llm.pretraining.model_card import card
 from recbole_llmfashion.llm.pretraining.pretrain import build, make_shops, typed_queries, vocabulary_texts
 from recbole_llmfashion.llm.pretraining.settings import PretrainConfig
 
@@ -108,26 +106,6 @@ def test_simulation_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     ]
     (tmp_path / "toys-1001").mkdir()
     assert make_shops(config) == [[tmp_path / "toys-1000", tmp_path / "toys-1001"]]
-
-
-def test_card() -> None:
-    config = {"categories": ["toys", "footwear"], "shops_per_category": 3, "users_per_shop": 800, "first_seed": 1000}
-    log = {"tokens": 1234567, "steps": 89, "copy_loss": 1.25, "listed_loss": 2.5, "norm": 1.8125, "seconds": 3.0}
-    figure = {"shop": "toys-1000", "items": 4640, "answers": 799, "recall@10": 0.5, "ndcg@10": 0.25}
-    text = card(config, new_tiny_falcon(300, 32, 1, 2, 0), log, [{**figure, "chance@10": 10 / 4640}], 16270)
-    for words in (
-        f"{300 * 32 + 12 * 32 * 32 + 4 * 32 + 2 * 32:,} parameters",
-        "300 tokens",
-        "1,234,567 tokens in 89 steps",
-        "6 simulated shops of 800 customers (toys, footwear; seeds from 1001)",
-        "16,270 queries",
-        "copy_loss 1.250, listed_loss 2.500. The norm of item embeddings is 1.812",
-        "| toys-1000 | 4,640 | 799 | 0.5000 | 0.2500 | 0.0022 |",
-        "No evaluation dataset was used",
-        "`recbole-llmfashion pretrain-backbone --config properties/pretrain.yaml`",
-    ):
-        assert words in text, words
-    assert "seconds" not in text and "spelled" not in text.split("losses")[1].split("\n")[0]
 
 
 @pytest.mark.slow

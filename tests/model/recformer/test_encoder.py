@@ -18,10 +18,8 @@ from recbole_llmfashion.model.recformer.encoder import (
 )
 from recbole_llmfashion.model.recformer.flatten import collate
 from recbole_llmfashion.model.recformer.model import Recformer
-from recbole_llmfashion.model.recformer.scorer import Scorer, _batch_size
 from recbole_llmfashion.model.recformer.settings import RecformerSettings
-from recbole_llmfashion.model.recformer.vocabulary import Vocabulary
-from tests.helpers.recformer import BOS, MASK, PAD, numbered_items, shape, tiny_encoder, tiny_scorer
+from tests.helpers.recformer import BOS, PAD, numbered_items, shape, tiny_encoder
 
 ROWS = numbered_items(6, words=20)
 HISTORIES = [np.array(h, np.int64) for h in ([0, 1, 2, 3], [4], [], [5, 5])]
@@ -83,60 +81,11 @@ def test_every_part_of_the_input_counts():
         assert not torch.allclose(encoder(type(batch)(**changed))[:, 0], plain), name
 
 
-def test_padding_changes_no_vector():
-    scorer = tiny_scorer(ROWS, layers=2)
-    together = scorer.vectors(HISTORIES)
-    for row, history in enumerate(HISTORIES):
-        torch.testing.assert_close(scorer.vectors([history])[0], together[row], atol=1e-6, rtol=0)
-    torch.testing.assert_close(scorer.encode(HISTORIES), together, atol=1e-6, rtol=0)
-    torch.testing.assert_close(together.norm(dim=1), torch.ones(4))
-
-
-def test_the_order_of_a_history_counts():
-    vectors = tiny_scorer(ROWS).vectors([np.array([0, 1]), np.array([1, 0])])
-    assert not torch.allclose(*vectors)
-
-
-def test_the_item_matrix_has_a_row_for_each_item_and_equal_texts_are_equal():
-    rows = ROWS + ROWS
-    scorer = tiny_scorer(rows, n_items=12)
-    scorer.encoder.train()  # dropout must not reach the matrix
-    scorer.refresh()
-    assert scorer.items.shape == (12, 16) and torch.equal(scorer.items[:6], scorer.items[6:])
-    assert scorer.encoder.training and not scorer.items.requires_grad
-    scorer.encoder.eval()
-    torch.testing.assert_close(scorer.items[4], scorer.vectors([np.array([4])])[0], atol=1e-6, rtol=0)
-    assert scorer.cosines(HISTORIES).shape == (4, 12) and scorer.cosines(HISTORIES).abs().max() <= 1 + 1e-5
-
-
-def test_batches_fit_the_budget():
-    lengths = np.array([3, 5, 9, 9])
-    assert [_batch_size(lengths, 4, budget) for budget in (1, 24, 100)] == [1, 2, 4]
-    assert _batch_size(lengths[:2], 4, 24) == 2
-
-
 def test_a_saved_encoder_comes_back(tmp_path):
     encoder = tiny_encoder(layers=2, seed=3)
     encoder.save(tmp_path)
     batch = collate(ROWS, HISTORIES, shape())
     assert torch.equal(load_encoder(tmp_path).eval()(batch), encoder(batch))
-
-
-def test_a_scorer_goes_back_to_a_state(tmp_path):
-    scorer = tiny_scorer(ROWS)
-    scorer.refresh()
-    state, before = scorer.state(), scorer.cosines(HISTORIES)
-    with torch.no_grad():
-        scorer.encoder.item_embedding.weight.mul_(-3)
-    scorer.refresh()
-    assert not torch.allclose(scorer.cosines(HISTORIES), before)
-    scorer.restore(state)
-    assert torch.equal(scorer.cosines(HISTORIES), before)
-    scorer.save_items(tmp_path)
-    scorer.load_items(tmp_path)
-    assert torch.equal(scorer.cosines(HISTORIES), before)
-    with pytest.raises(ValueError, match="6 item vectors for 5"):
-        Scorer(scorer.encoder, ROWS, 5, shape(), 256).load_items(tmp_path)
 
 
 def test_a_seed_makes_the_weights_and_leaves_the_generator():
@@ -209,17 +158,3 @@ def test_what_is_no_longformer(tmp_path):
         load_longformer(str(tmp_path), 4, 10, "broadcast", 0)
     with pytest.raises(UserError, match="multiple of heads"):
         new_encoder(50, 15, 1, 2, 4, 10, 64, PAD, BOS, 0)
-
-
-def test_the_vocabulary(tmp_path):
-    made = Vocabulary.train(["red boots", "red sandals", "title", "red boots"] * 4, 300)
-    assert (made.pad_id, made.bos_id, made.mask_id) == (0, len(made) - 2, len(made) - 1)
-    made.save(tmp_path)
-    loaded = Vocabulary.load(str(tmp_path))
-    assert loaded(["red boots", ""]) == made(["red boots", ""]) and loaded([]) == []
-    first, *rest = loaded(["red boots"])[0]
-    assert not loaded.starts_word()[first] and loaded.starts_word()[rest[0]]  # only a space opens a word
-    assert set(loaded.special_tokens) == {"<pad>", "<eos>", "<s>", "<mask>"} and MASK
-    (tmp_path / "none").mkdir()
-    with pytest.raises(UserError, match="no tokenizer"):
-        Vocabulary.load(str(tmp_path / "none"))

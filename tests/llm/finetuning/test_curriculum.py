@@ -1,0 +1,85 @@
+"""Which prompts each phase trains, the number of steps, and the log."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from recbole_llmfashion.llm.batching import Example, collate
+from recbole_llmfashion.llm.finetuning import curriculum, train_step
+from recbole_llmfashion.llm.finetuning.curriculum import CurriculumRun
+from recbole_llmfashion.llm.finetuning.finetune import finetune
+from recbole_llmfashion.llm.finetuning.settings import FinetuneLog, FinetuneSettings
+from recbole_llmfashion.llm.modeling.backbone import Backbone
+from tests.helpers.training import add_adapter
+
+Examples = Callable[[int, int], list[Example]]
+
+
+def test_hardest_prompts_train_longer(
+    nf4: Backbone, random_examples: Examples, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    examples = random_examples(20, 1)
+    place = {id(example): i for i, example in enumerate(examples)}
+    seen = np.zeros(20, int)
+    hard = np.arange(20.0)[::-1].copy()
+
+    def count(chosen: list[Example], pad: int) -> Any:
+        for example in chosen:
+            seen[place[id(example)]] += 1
+        return collate(chosen, pad)
+
+    monkeypatch.setattr(train_step, "collate", count)
+    monkeypatch.setattr(curriculum, "perplexities", lambda *_: hard)
+    log = finetune(nf4, examples, FinetuneSettings(batch_size=4), show_progress=False)
+    assert seen.tolist() == [3, 3, 3, 3] + [1] * 16
+    assert log.hard_examples == 4 and len(log.losses) == 5 + 2
+    assert log.tokens == sum(len(e) for e in examples) + 2 * sum(len(e) for e in examples[:4])
+
+
+def test_random_prompts_train_longer(nf4: Backbone, random_examples: Examples, monkeypatch: pytest.MonkeyPatch) -> None:
+    examples, chosen = random_examples(20, 1), []
+    sample = [example.arrays()[1].tobytes() for example in examples]
+
+    def count(batch: list[Example], pad: int) -> Any:
+        chosen.append([sample.index(example.arrays()[1].tobytes()) for example in batch])
+        return collate(batch, pad)
+
+    sizes: list[int] = []
+    monkeypatch.setattr(train_step, "collate", count)
+    monkeypatch.setattr(curriculum, "perplexities", lambda _, some, *__: sizes.append(len(some)) or np.zeros(20))
+    settings = FinetuneSettings(batch_size=4, seed=4, curriculum_choice="random", perplexity_sample=7)
+    log = finetune(nf4, examples, settings, show_progress=False)
+    twice = [sorted(batch) for batch in chosen[5:]]
+    assert log.hard_examples == 4 and len(twice) == 2 and twice[0] == twice[1] and len(set(twice[0])) == 4
+    assert twice[0] != [0, 1, 2, 3] and sizes == [7, 7, 7]  # only the sample at the three points is measured
+
+
+def test_no_second_phase(plain: Backbone, random_examples: Examples) -> None:
+    log = finetune(plain, random_examples(8, 1), FinetuneSettings(batch_size=4, epochs=3), show_progress=False)
+    assert log.hard_examples == 0 and len(log.losses) == 6
+
+
+def test_number_of_steps_and_hard_prompts(plain: Backbone, random_examples: Examples) -> None:
+    """23 prompts in batches of 5, two batches per step: 3 steps per epoch; round(0.2 * 23) = 5 hard prompts."""
+    settings = FinetuneSettings(batch_size=5, gradient_accumulation_steps=2, epochs=2, curriculum_epochs=5)
+    log = FinetuneLog(add_adapter(plain, settings))
+    run = CurriculumRun(log, random_examples(23, 0), settings, False, None)
+    assert (run.hard_count, run.extra_epochs, run.hard) == (5, 3, None)
+    assert (run.train_step.total, run.train_step.warmup) == (2 * 3 + 3 * 1, 1)
+    assert log.trainable_parameters == sum(p.numel() for p in log.model.parameters() if p.requires_grad)
+    run.epoch(np.arange(23), "all")
+    assert (run.epochs_done, run.steps_done, len(log.losses), run.train_step.optimizer.steps) == (1, 0, 3, 3)
+    assert not run.resume()  # there is no checkpoint folder
+
+
+def test_measure_logs_a_fixed_sample(plain: Backbone, random_examples: Examples) -> None:
+    settings = FinetuneSettings(perplexity_sample=3)
+    examples = random_examples(9, 0)
+    log = FinetuneLog(add_adapter(plain, settings))
+    run = CurriculumRun(log, examples, settings, False, None)
+    run.measure("before", lambda model: 0.25)
+    values = run.perplexities([examples[0], examples[4], examples[8]])
+    assert log.perplexity == {"before": {"mean": float(values.mean()), "median": float(np.median(values))}}
+    assert log.format_failures == {"before": 0.25}

@@ -1,0 +1,77 @@
+"""The learning rate schedule, AdamW's groups, clipping, and saved states."""
+
+import pytest
+import torch
+from torch import nn
+
+from recbole_llmfashion.llm.finetuning.optimizer import NotFiniteError, Optimizer, linear_rate
+
+
+def test_linear_rate() -> None:
+    rates = [linear_rate(step, 2, 4, 8, 0.2) for step in range(9)]
+    assert rates == pytest.approx([0.5, 1, 1, 1, 1, 0.8, 0.6, 0.4, 0.2])
+    assert [linear_rate(step, 0, 0, 2, 0.0) for step in range(4)] == [1.0, 0.5, 0.0, 0.0]
+    assert linear_rate(5, 3, 3, 3, 0.0) == 1.0  # no steps are left for a decay
+
+
+def parameters() -> list[nn.Parameter]:
+    return [nn.Parameter(torch.full((2, 2), 1.0)), nn.Parameter(torch.full((2,), 1.0))]
+
+
+def test_weight_decay_applies_to_matrices_only() -> None:
+    matrix, vector = parameters()
+    optimizer = Optimizer([matrix, vector], learning_rate=0.1, weight_decay=0.5)
+    optimizer.backward(0 * (matrix.sum() + vector.sum()))
+    optimizer.step(1.0)
+    assert matrix.flatten().tolist() == pytest.approx([0.95] * 4) and vector.tolist() == [1.0, 1.0]
+
+
+def test_step_follows_the_rate_and_the_sign_of_the_gradient() -> None:
+    matrix, vector = parameters()
+    optimizer = Optimizer([matrix, vector], learning_rate=0.1, weight_decay=0.0, max_grad_norm=0.01)
+    assert optimizer.backward(matrix.sum() - vector.sum()) == 2.0
+    optimizer.step(0.5)  # the first update of AdamW has the size of the learning rate, whatever the clipping
+    assert matrix.flatten().tolist() == pytest.approx([0.95] * 4, abs=1e-4)
+    assert vector.tolist() == pytest.approx([1.05] * 2, abs=1e-4)
+    assert optimizer.steps == 1 and matrix.grad is None
+
+
+def test_parameters_without_gradient_are_not_trained() -> None:
+    matrix, vector = parameters()
+    vector.requires_grad_(False)
+    assert Optimizer([matrix, vector], 0.1, 0.0).parameters == [matrix]
+
+
+def test_not_finite() -> None:
+    matrix, vector = parameters()
+    optimizer = Optimizer([matrix, vector], 0.1, 0.0)
+    with pytest.raises(NotFiniteError, match="the loss is nan at step 1; lower the learning rate"):
+        optimizer.backward(matrix.sum() * torch.nan)
+    matrix.register_hook(lambda gradient: gradient * torch.inf)
+    optimizer.backward(matrix.sum())
+    with pytest.raises(NotFiniteError, match=r"the gradient is (nan|inf) at step 1"):
+        optimizer.step(1.0)
+    assert matrix.flatten().tolist() == [1.0] * 4 and optimizer.steps == 0
+
+
+def test_restored_state_continues_like_the_original() -> None:
+    first, second = parameters(), parameters()
+    optimizers = [
+        Optimizer(values, 0.1, 0.01, tables=values[:1], table_rate=0.2, max_grad_norm=9.0) for values in (first, second)
+    ]
+
+    def step(optimizer: Optimizer, values: list[nn.Parameter]) -> None:
+        optimizer.backward((values[0] ** 2).sum() + (values[1] ** 3).sum())
+        optimizer.step(1.0)
+
+    step(optimizers[0], first)
+    names = {"0.0.step", "0.0.exp_avg", "0.0.exp_avg_sq", "1.0.step", "1.0.square", "1.0.exp_avg"}
+    assert optimizers[0].moments().keys() == names
+    assert optimizers[0].numbers() == {"steps": 1, "scaler": {}}
+    for mine, theirs in zip(second, first, strict=True):
+        mine.data.copy_(theirs.data)
+    saved = {name: value.clone() for name, value in optimizers[0].moments().items()}
+    optimizers[1].restore(saved, optimizers[0].numbers())
+    for optimizer, values in zip(optimizers, (first, second), strict=True):
+        step(optimizer, values)
+    assert all(torch.equal(a, b) for a, b in zip(first, second, strict=True)) and optimizers[1].steps == 2

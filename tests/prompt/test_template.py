@@ -1,0 +1,33 @@
+import pytest
+
+from recbole_llmfashion.errors import UserError
+from recbole_llmfashion.prompt.template import get_template, prompt_safe_ids
+
+MARKS = ("<pad>", "<eos>", "<|endoftext|>", "[INST]")
+
+
+def test_prompt_safe_ids():
+    assert prompt_safe_ids(["1", "2"], MARKS) == ["1", "2"]
+    assert prompt_safe_ids(["a|b", "a/b", "a|b_2"], MARKS) == ["a/b", "a/b_3", "a/b_2"]
+    assert prompt_safe_ids(["<eos>"], MARKS) == ["<_eos>"]
+
+
+def test_unknown_template():
+    with pytest.raises(UserError, match="prompt_template: expected one of paper, compact, found 'long'"):
+        get_template("long")
+
+
+def test_templates():
+    compact, paper = get_template("compact"), get_template("paper")
+    assert (compact.name, compact.instruction, compact.answer) == ("compact", "Predict the next purchase.", "\nbuy")
+    assert paper.instruction.startswith("### Instruction: ") and paper.answer == "\n### Response:"
+    for template in (compact, paper):
+        for name, words in vars(template).items():
+            assert name in ("name", "instruction") or not words or words[0] in " \n", name
+            assert words == words.rstrip(), name
+
+
+def test_pieces_of_a_template():
+    template = get_template("paper")
+    assert template.attribute("color", "red") == " | color: red" and template.attribute("color", "") == ""
+    assert template.date("Mar") == " | Mar" and template.moment("Mar") == "\ndate of the recommendation: Mar"
