@@ -95,12 +95,20 @@ def _text(value: Any) -> str:
 
 
 def _verdict(header: Header, journal: TrialLog, best: Trial | None) -> str:
-    ended = f"{len(journal.ended())} of {header.trials} trials ended in {journal.elapsed() / 60:.1f} minutes"
+    ended = _ended(header, journal)
     if best is None:
         return f"{ended}; none finished, so there is no best.yaml."
-    default = next((t for t in journal.ended() if t.keys == header.default and t.value == t.value), None)
+    default = _default_trial(header, journal)
     comparison = f", the defaults have {default.value:.4f} ({_status(default)})" if default else ""
     return f"{ended}; best: trial {best.number} with {header.metric} {best.value:.4f}{comparison}."
+
+
+def _ended(header: Header, journal: TrialLog) -> str:
+    return f"{len(journal.ended())} of {header.trials} trials ended in {journal.elapsed() / 60:.1f} minutes"
+
+
+def _default_trial(header: Header, journal: TrialLog) -> Trial | None:
+    return next((t for t in journal.ended() if t.keys == header.default and t.value == t.value), None)
 
 
 def frame(journal: TrialLog) -> pd.DataFrame:
@@ -131,9 +139,11 @@ def best_yaml(header: Header, journal: TrialLog) -> str:
     best = journal.best(header.bigger)
     if best is None:
         return ""
-    installed = versions()
+    installed, default = versions(), _default_trial(header, journal)
+    score = f"{header.metric} {best.value:.4f} (trial {best.number}) on validation rows"
     comments = [
-        f"# {header.model} on {header.dataset}: {_verdict(header, journal, best)}",
+        f"# {header.model} on {header.dataset}: {score}" + (f", defaults {default.value:.4f}" if default else ""),
+        f"# {_ended(header, journal)}",
         f"# {header.command}",
         f"# data sha256 {header.data_sha256[:16]}, seed {header.seed}, "
         + ", ".join(f"{name} {installed[name]}" for name in ("recbole_llmfashion", "recbole", "torch")),
