@@ -1,7 +1,4 @@
-"""Config keys to the plain arguments of the folders below: the one place where the two vocabularies meet.
-
-It knows no default: properties/ holds them.
-"""
+"""Settings of the parts of LLMFashionRec, built from a config. Defaults are in properties/ and the dataclasses."""
 
 from collections.abc import Sequence
 from typing import Any, get_args
@@ -37,51 +34,58 @@ CHOICES = {
     "mixup_title_start": ("m", 0),
 }
 
-AT_LEAST_ONE = (
-    "prompts_per_user",
-    "memory_neighbors",
-    "llm_batch_size",
-    "max_targets_per_batch",
-    "generation_batch_size",
-)
+AT_LEAST = {
+    "mixup_m": 0,
+    "save_steps": 0,
+    "mixup_k": 1,
+    "prompts_per_user": 1,
+    "memory_neighbors": 1,
+    "llm_batch_size": 1,
+    "max_targets_per_batch": 1,
+    "generation_batch_size": 1,
+}
 
 
 def validate_config(config: LLMFashionConfig) -> None:
-    """Raises UserError on a value that no stage could use, before any of them runs."""
+    """Checks the values of LLMFashionRec's keys before any stage runs.
+
+    Raises:
+        UserError: a value that no stage can use.
+    """
     for key, values in CHOICES.items():
         if config[key] not in values:
             raise UserError(f"{key}: expected one of {', '.join(map(str, values))}, found '{config[key]}'")
-    if config["mixup_m"] < 0 or config["mixup_k"] < 1:
-        found = f"{config['mixup_m']} and {config['mixup_k']}"
-        raise UserError(f"mixup_m must be 0 or more and mixup_k 1 or more, found {found}")
     unknown = set(config["prompt_attributes"]) - set(TEXT_ATTRIBUTES)
     if unknown:
         raise UserError(f"prompt_attributes: expected some of {', '.join(TEXT_ATTRIBUTES)}, found {sorted(unknown)}")
-    if config["save_steps"] < 0:
-        raise UserError(f"save_steps: expected 0 or more, found {config['save_steps']}")
     if not 1 <= config["num_train_workers"] <= config["llm_batch_size"]:
         raise UserError(
-            f"num_train_workers: expected 1 to llm_batch_size ({config['llm_batch_size']}), which they share, found "
-            f"{config['num_train_workers']}"
+            f"num_train_workers: expected 1 to llm_batch_size ({config['llm_batch_size']}), since workers share each "
+            f"batch, found {config['num_train_workers']}"
         )
-    for key in AT_LEAST_ONE:
-        if config[key] < 1:
-            raise UserError(f"{key}: expected 1 or more, found {config[key]}")
+    for key, least in AT_LEAST.items():
+        if config[key] < least:
+            raise UserError(f"{key}: expected {least} or more, found {config[key]}")
     decoding_settings(config, 0)
 
 
 def clip_settings(config: LLMFashionConfig, seed: int) -> ClipSettings:
-    """Settings of the text tower that is trained where no pretrained one is named: the dict key `clip`."""
+    """Settings of the CLIP text tower that is trained if `clip_pretrained` is empty: the dict key `clip`."""
     return ClipSettings(**config["clip"], seed=seed)
 
 
 def title_settings(config: LLMFashionConfig, seed: int) -> TitleSettings:
-    """Settings of the LSTM title model: the dict key `title_model`."""
+    """Settings of the title model: the dict key `title_model`."""
     return TitleSettings(**config["title_model"], seed=seed)
 
 
 def prompt_settings(config: LLMFashionConfig, has_dates: bool) -> PromptSettings:
-    """What a prompt shows."""
+    """Settings of the prompts.
+
+    Args:
+        config: of LLMFashionRec.
+        has_dates: whether the timestamps are dates, which `prompt_dates: auto` follows.
+    """
     dates = config["prompt_dates"]
     return PromptSettings(
         attributes=tuple(config["prompt_attributes"]),
@@ -94,7 +98,7 @@ def prompt_settings(config: LLMFashionConfig, has_dates: bool) -> PromptSettings
 
 
 def finetune_settings(config: LLMFashionConfig, seed: int, examples: Sequence[Example]) -> FinetuneSettings:
-    """LoRA, the curriculum, and batches of the size that these prompts want."""
+    """Settings of the fine-tuning; `max_targets_per_batch` limits the batch size if the prompts have many targets."""
     targets: Any = config["lora_target_modules"]
     return FinetuneSettings(
         lora_r=config["lora_r"],
@@ -116,7 +120,7 @@ def finetune_settings(config: LLMFashionConfig, seed: int, examples: Sequence[Ex
 
 
 def decoding_settings(config: LLMFashionConfig, seed: int) -> DecodingSettings:
-    """How a response is generated."""
+    """Settings of the generation of responses."""
     return DecodingSettings(
         decoding=config["decoding"],
         max_new_tokens=config["max_new_tokens"],
