@@ -1,4 +1,4 @@
-"""The paper's tables, figures and claims; each is a command that calls run_experiment."""
+"""Studies: the tables, figures and claims of the paper, one module per command."""
 
 from typing import TYPE_CHECKING
 

@@ -1,9 +1,7 @@
-"""Table 3 of the paper: LLMFashionRec without each of its parts, and what our own choices add over the paper's.
+"""Table 3 of the paper: LLMFashionRec without each of its parts, and variants of choices that the paper does not make.
 
-The variants are small YAML overrides under properties/ablation. The paper's join their lists by mixup, ours by the
-default.
-
-Variants that only rank otherwise reuse the generations of the whole: the stage store finds them.
+Each variant is a small YAML file of overrides under properties/ablation. The paper's variants use `ranking: mixup`, our
+own use the default ranking. Variants that change only the ranking reuse the responses of the whole model.
 """
 
 from collections.abc import Mapping, Sequence
@@ -33,7 +31,7 @@ CHOICES = {
     "11-semantic-index": "item_tokens: semantic",
     "12-text-index": "item_tokens: text",
 }
-UNTRAINED = {"10-untrained-backbone": "backbone without simulator pre-training"}  # of the backbone that ships alone
+UNTRAINED = {"10-untrained-backbone": "backbone without simulator pre-training"}  # for tiny-falcon only
 # Table 3 on luggage_bags, private data: Recall@10, NDCG@10, MRR
 PAPER = {
     OWN: (0.2786, 0.2037, 0.1804),
@@ -53,21 +51,21 @@ def _entries(labels: Mapping[str, str]) -> list[Entry]:
 
 
 def entries() -> list[Entry]:
-    """The paper's rows: the whole and the seven variants."""
+    """The rows of the paper: the whole model and seven variants."""
     return _entries({WHOLE: OWN} | LABELS)
 
 
 def choices(embedded: bool) -> list[Entry]:
-    """Rows of our own.
+    """Rows that are not in the paper.
 
     Args:
-        embedded: whether the backbone is the one that ships, which alone has an untrained twin.
+        embedded: whether the backbone is tiny-falcon, the only one with an untrained variant.
     """
     return _entries(CHOICES | (UNTRAINED if embedded else {}))
 
 
 def ablation(request: StudyRequest, runner: Runner) -> Document:
-    """Runs the paper's eight rows and ours."""
+    """Runs the eight rows of the paper and our own."""
     rows = runner.run([*entries(), *choices(assemble.embedded(runner))])
     lines = assemble.with_costs(rows)
     paper, ours = ([line for line in lines if (line.label in PAPER) is of_paper] for of_paper in (True, False))
@@ -77,15 +75,15 @@ def ablation(request: StudyRequest, runner: Runner) -> Document:
         ReportTable("table3", "Test metrics", [*assemble.METRICS, *assemble.COST], lines, notes(rows, runner)),
         ReportTable(
             "shares",
-            "What is left of the whole, here and in the paper",
-            [Column("here", "NDCG@10 here, of ours", "share"), Column("paper", "in the paper, of ours", "share")],
+            "NDCG@10 relative to the whole model",
+            [Column("here", "here", "share"), Column("paper", "in the paper", "share")],
             [_share(line, paper[0], PAPER[line.label][1] / PAPER[OWN][1]) for line in paper],
-            ["The paper's numbers are of its own luggage and bags, which are private: the pattern counts."],
+            ["The paper uses its own private luggage and bags data: compare the pattern, not the values."],
         ),
         ReportTable(
             "choices",
-            "Our own choices, as parts of the default",
-            [Column("here", "NDCG@10 here, of the default", "share")],
+            "NDCG@10 of our own variants relative to the default",
+            [Column("here", "share of the default", "share")],
             [_share(line, default) for line in [paper[0], *ours]],
         ),
     ]
@@ -103,21 +101,22 @@ def _share(line: TableRow, whole: TableRow, in_paper: float | None = None) -> Ta
 
 
 def notes(rows: Mapping[str, Sequence[Outcome]], runner: Runner) -> list[str]:
-    """What a reader must know of single variants."""
-    made = [
-        f"{OWN} and (1) to (7) join their lists as the paper does (ranking: mixup); the rows below them are the "
-        f"default with one other choice, to be set against '{FUSION}'."
+    """Notes on individual variants."""
+    texts = [
+        f"{OWN} and (1) to (7) use the ranking of the paper (ranking: mixup). The rows below them differ from the "
+        f"default in one choice; compare them with '{FUSION}'."
     ]
     if not runner.config(Entry("", OWN))["clip_pretrained"]:
-        made.append(
-            "(5) is not comparable with the paper: no pretrained CLIP is at hand, the tower was trained on this log's "
-            "own (query, title) pairs, as the LSTM is. In the paper it is a title list alone, to be set against (4)."
+        texts.append(
+            "(5) is not comparable with the paper: without a pretrained CLIP, the text tower was trained on the "
+            "(query, title) pairs of this log, as the LSTM is. In the paper, (5) is a title list only; compare it "
+            "with (4)."
         )
-    made.append(
-        "(3), (4) and (5) rank the same answers as the whole does; (6) those of (2). With mixup_m 1 the nearest item "
-        "to a generated ID in CORE's table is that item itself, so CORE decides only the lower places of (3)."
+    texts.append(
+        "(3), (4) and (5) rank the same responses as the whole model, (6) those of (2). With mixup_m = 1 the nearest "
+        "item to a generated ID in CORE's table is that item itself, so CORE affects only the lower ranks of (3)."
     )
     tuned: list[Any] = assemble.details(rows[OWN], "tuned")
     if any(tuned):
-        made.append("All rows share the tuned keys of the whole; the variants were not searched on their own.")
-    return made
+        texts.append("All rows use the tuned keys of the whole model; the variants were not tuned separately.")
+    return texts

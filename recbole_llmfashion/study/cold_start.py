@@ -1,7 +1,7 @@
-"""Figure 4 of the paper: test rows whose target never occurs in the training part.
+"""Figure 4 of the paper: test rows whose target does not occur in the training data.
 
-Plain rows come from the ranks that they have anyway; the "+cold" rows of ID models, with a shared cold token as in
-Recformer's paper (arXiv 2305.13731), are trained apart.
+Plain rows are computed from the ranks of the normal runs. The "+cold" rows of ID models, with a shared cold token as in
+the Recformer paper (arXiv 2305.13731), are trained separately.
 """
 
 from collections.abc import Sequence
@@ -19,19 +19,26 @@ from recbole_llmfashion.study.runner import Entry, Outcome, Runner
 
 
 def seen_items(runner: Runner, dataset: str) -> set[str]:
-    """Tokens of the items that occur in the training part, a row's history included."""
+    """Tokens of the items that occur in the training data, including the histories."""
     loaded = runner.loaders(dataset).dataset
     positions = np.unique(loaded.training_actions["item"].to_numpy())
     return {loaded.catalogue.item_ids[i] for i in positions}
 
 
 def plus_cold(models: Sequence[str]) -> list[Entry]:
-    """The "+cold" rows of the ID models among these."""
+    """The "+cold" rows of the ID models in `models`."""
     return [Entry(f"{model}+cold", model, {"cold_token": True}) for model in models if model in ID_MODELS]
 
 
 def part_row(label: str, outcomes: Sequence[Outcome], keep: set[str], inside: bool) -> TableRow:
-    """Metrics over the test rows whose target is in (or not in) a set of items."""
+    """Metrics over the test rows whose target is in a set of items, or not in it.
+
+    Args:
+        label: label of the row.
+        outcomes: one per seed.
+        keep: item tokens.
+        inside: whether to select the rows with targets in `keep`, or the others.
+    """
     line = assemble.row(label, outcomes)
     if line.reason:
         return line
@@ -49,28 +56,27 @@ def part_row(label: str, outcomes: Sequence[Outcome], keep: set[str], inside: bo
 
 def cold_start(request: StudyRequest, runner: Runner) -> Document:
     """Metrics on cold and on warm targets."""
-    chosen = entries(request.models) + (plus_cold(request.models) if request.flag("plus_cold") else [])
-    rows = runner.run(chosen)
+    rows = runner.run(entries(request.models) + (plus_cold(request.models) if request.flag("plus_cold") else []))
     seen = seen_items(runner, request.dataset)
     document = assemble.document(request, runner, f"Cold-start on {request.dataset} (the paper's Figure 4)", rows)
     ranks = assemble.all_ranks(rows).drop_duplicates("user")
     cold = int((~ranks["target"].isin(seen)).sum())
     document.tables = [
-        ReportTable("cold", "Cold targets: never in the training part", assemble.METRICS, _part(rows, seen, False)),
+        ReportTable("cold", "Cold targets: not in the training data", assemble.METRICS, _part(rows, seen, False)),
         ReportTable("warm", "Warm targets", assemble.METRICS, _part(rows, seen, True)),
         _counts(ranks, cold, len(seen), len(runner.loaders(request.dataset).dataset.catalogue)),
     ]
     document.figures = [assemble.bars("cold_start", f"Cold targets of {request.dataset}", document.tables[0].rows)]
     if request.flag("plus_cold"):
         document.notes.append(
-            "+cold: trained apart with a shared cold token; items seen once are replaced by it in training, and its "
-            "embedding is added to the fresh row of each cold item afterwards (arXiv 2305.13731)."
+            "+cold: trained separately with a shared cold token, which replaces items seen once; after training its "
+            "embedding is added to the new row of each cold item (arXiv 2305.13731)."
         )
     return document
 
 
 def _part(rows: assemble.Rows, seen: set[str], inside: bool) -> list[TableRow]:
-    return [part_row(label, found, seen, inside) for label, found in rows.items()]
+    return [part_row(label, outcomes, seen, inside) for label, outcomes in rows.items()]
 
 
 def _counts(ranks: pd.DataFrame, cold: int, seen: int, items: int) -> ReportTable:
@@ -86,4 +92,4 @@ def _counts(ranks: pd.DataFrame, cold: int, seen: int, items: int) -> ReportTabl
             ranked=False,
         ),
     ]
-    return ReportTable("counts", "What is cold", columns, lines, label="")
+    return ReportTable("counts", "Counts of cold and warm items", columns, lines, label="")

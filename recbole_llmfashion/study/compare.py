@@ -1,6 +1,6 @@
-"""Table 2 of the paper: every model on the same rows, with seeds, significance and the improvement over the best other.
+"""Table 2 of the paper: every model on the same test rows, with significance tests and the gain of LLMFashionRec.
 
-The floors stand in it: what an LLM adds must be added over them.
+The simple baselines are included as a lower bound.
 """
 
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ TESTED = ("ndcg@10", "recall@10")  # metrics whose differences are tested
 
 
 def entries(models: Sequence[str]) -> list[Entry]:
-    """A row a model."""
+    """One row per model."""
     return [Entry(label_of(model), model) for model in models]
 
 
@@ -41,14 +41,14 @@ def compare(request: StudyRequest, runner: Runner) -> Document:
         document.tables.append(_improvement(lines))
         ranks = assemble.all_ranks(rows)
         others = [label for label in ran if label != OWN]
-        made = [one for metric in TESTED for one in compare_rows(ranks, OWN, others, metric)]
-        document.tables.append(significance_table(made))
+        comparisons = [result for metric in TESTED for result in compare_rows(ranks, OWN, others, metric)]
+        document.tables.append(significance_table(comparisons))
     document.figures = [assemble.bars("metrics", f"Test metrics on {request.dataset}", lines)]
     return document
 
 
 def _improvement(lines: Sequence[TableRow]) -> ReportTable:
-    """LLMFashionRec against the best other row, in per cent."""
+    """Gain of LLMFashionRec over the best other row, in per cent."""
     own = next(line for line in lines if line.label == OWN)
     table = ReportTable(
         "improvement",
@@ -63,13 +63,13 @@ def _improvement(lines: Sequence[TableRow]) -> ReportTable:
         label="metric",
     )
     for metric in COLUMNS:
-        found, cell = assemble.best_other(lines, OWN, metric), own.cells[metric]
-        assert found is not None and isinstance(cell, Value)
+        best, cell = assemble.best_other(lines, OWN, metric), own.cells[metric]
+        assert best is not None and isinstance(cell, Value)
         cells: dict[str, Cell] = {
-            "best": found[0],
-            "value": found[1],
+            "best": best[0],
+            "value": best[1],
             "own": cell.mean,
-            "gain": assemble.gain(cell.mean, found[1]),
+            "gain": assemble.gain(cell.mean, best[1]),
         }
         table.rows.append(TableRow(METRIC_TITLES[metric], cells, ranked=False))
     return table

@@ -1,8 +1,7 @@
-"""What the paper's curriculum does (section 4.3): its extra passes over the hardest prompts, taken away and by chance.
+"""The effect of the paper's curriculum (section 4.3): the extra epochs on the hardest prompts, removed or randomized.
 
-Three rows: one uniform pass and two more over the hardest fifth; the uniform pass alone; the same extra steps on
-prompts drawn by chance. All three speak as the paper's LLM does, an ID as text and a title, sampled, so that a format
-can fail.
+Three rows: one uniform epoch and two more on the hardest fifth; the uniform epoch only; the same extra steps on random
+prompts. All rows sample an ID as text and a title, as the paper does, so that responses can be malformed.
 """
 
 from collections.abc import Sequence
@@ -24,12 +23,12 @@ AS_THE_PAPER: dict[str, Any] = {
 }
 CURRICULUM: dict[str, dict[str, Any]] = {
     "uniform, then the hardest": {"curriculum_epochs": 3},
-    "uniform alone": {"curriculum_epochs": 1},
-    "uniform, then as many by chance": {"curriculum_epochs": 3, "curriculum_choice": "random"},
+    "uniform only": {"curriculum_epochs": 1},
+    "uniform, then random ones": {"curriculum_epochs": 3, "curriculum_choice": "random"},
 }
-SAID = [
-    Column("malformed", "answers without the format", "share"),
-    Column("unknown", "IDs that nobody has", "share"),
+VALIDITY = [
+    Column("malformed", "malformed responses", "share"),
+    Column("unknown", "unknown IDs", "share"),
     Column("perplexity", "perplexity of the response, mean", "number"),
     Column("median", "its median", "number"),
 ]
@@ -49,17 +48,17 @@ def curriculum(request: StudyRequest, runner: Runner) -> Document:
         ReportTable("metrics", "Test metrics", [*assemble.METRICS, *assemble.COST], lines),
         ReportTable(
             "answers",
-            "What was said to the test rows, and the training prompts' perplexity at the end",
-            SAID,
-            [_said(line, rows[line.label]) for line in lines],
-            ["Perplexity: of 512 training prompts, those that trained longer among them."],
+            "Responses of the test rows, and perplexity of training prompts after training",
+            VALIDITY,
+            [_validity(line, rows[line.label]) for line in lines],
+            ["Perplexity: over 512 training prompts, including ones with extra epochs."],
         ),
     ]
     document.figures = [assemble.bars("curriculum", f"The curriculum on {request.dataset}", lines)]
     return document
 
 
-def _said(line: TableRow, outcomes: Sequence[Outcome]) -> TableRow:
+def _validity(line: TableRow, outcomes: Sequence[Outcome]) -> TableRow:
     def values(*path: str) -> list[float]:
         return [float(value) for value in assemble.details(outcomes, "generation", *path)]
 

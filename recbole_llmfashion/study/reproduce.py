@@ -1,7 +1,7 @@
-"""The paper's claims as a checklist: holds, does not hold, cannot be tested, each with its figures.
+"""The claims of the paper as a checklist: each holds, does not hold or cannot be tested, with its figures.
 
-It asks the rows of the other studies, which stand in the stage store where they have run. A claim is about the order of
-means over seeds; whether a difference is more than chance, `compare` says.
+The rows are those of the other studies; cached ones are reused. A claim compares means over seeds; for significance
+tests see `compare`.
 """
 
 from collections.abc import Callable, Mapping
@@ -15,60 +15,68 @@ from recbole_llmfashion.study.request import ID_MODELS, OWN, TEXT_MODELS, StudyR
 from recbole_llmfashion.study.runner import Entry, Runner
 
 METRIC = "ndcg@10"
-SMALL = 0.1  # a drop of less than a tenth is "small"; the paper's 4 to 6 is 4 %
+SMALL = 0.1  # a drop below 10 % is "small"; the drop from (4) to (6) is 4 % in the paper
 QUERY = label_of("RecformerQuery")
 Numbers = Mapping[str, float]
 
 
 @dataclass(frozen=True)
 class Claim:
-    """A sentence of the paper and what came out.
+    """A claim of the paper and its result.
 
     Args:
-        holds: None where it cannot be tested.
-        figures: the numbers, or the reason why there are none.
+        text: the claim.
+        holds: None if it cannot be tested.
+        figures: the compared numbers, or the reason why there are none.
     """
 
-    said: str
+    text: str
     holds: bool | None
     figures: str
 
     @property
     def verdict(self) -> str:
-        """In words."""
+        """The result in words."""
         return "cannot be tested" if self.holds is None else "holds" if self.holds else "does not hold"
 
 
-def claim(said: str, numbers: Numbers, labels: list[str], holds: Callable[..., bool]) -> Claim:
-    """A claim about the NDCG@10 of some rows; a row that is not there makes it untestable."""
+def claim(text: str, numbers: Numbers, labels: list[str], holds: Callable[..., bool]) -> Claim:
+    """A claim about the NDCG@10 of some rows; it cannot be tested if a row is missing.
+
+    Args:
+        text: the claim.
+        numbers: NDCG@10 by label of the row.
+        labels: labels of the compared rows.
+        holds: takes the numbers of these rows, in order.
+    """
     missing = [label for label in labels if label not in numbers]
     if missing:
-        return Claim(said, None, f"no figure of {', '.join(missing)}")
-    found = [numbers[label] for label in labels]
-    shown = ", ".join(f"{label} {value:.4f}" for label, value in zip(labels, found, strict=True))
-    return Claim(said, holds(*found), shown)
+        return Claim(text, None, f"no figure of {', '.join(missing)}")
+    compared = [numbers[label] for label in labels]
+    figures = ", ".join(f"{label} {value:.4f}" for label, value in zip(labels, compared, strict=True))
+    return Claim(text, holds(*compared), figures)
 
 
 def best_claims(lines: list[TableRow]) -> list[Claim]:
-    """Ours is best in each metric."""
-    made = []
+    """LLMFashionRec is best in each metric."""
+    claims = []
     for metric in COLUMNS:
-        title = METRIC_TITLES[metric]
+        text = f"Ours is best in {METRIC_TITLES[metric]}"
         own = next((assemble.mean(line, metric) for line in lines if line.label == OWN), None)
         other = assemble.best_other(lines, OWN, metric)
         if own is None or other is None:
-            made.append(Claim(f"Ours is best in {title}", None, "rows are missing"))
+            claims.append(Claim(text, None, "rows are missing"))
             continue
-        made.append(Claim(f"Ours is best in {title}", own > other[1], f"{OWN} {own:.4f}, {other[0]} {other[1]:.4f}"))
-    return made
+        claims.append(Claim(text, own > other[1], f"{OWN} {own:.4f}, {other[0]} {other[1]:.4f}"))
+    return claims
 
 
 def ablation_claims(numbers: Numbers) -> list[Claim]:
-    """Table 3: each part counts, CLIP is worse than the LSTM, 4 to 6 is small, attributes matter."""
+    """Table 3: every part contributes, CLIP is worse than the LSTM, (4) to (6) is a small drop, attributes matter."""
     labels = list(ablation.LABELS.values())
     four, five, six, seven = labels[3:7]
     return [
-        *(claim(f"{label} costs", numbers, [OWN, label], lambda own, part: part < own) for label in labels),
+        *(claim(f"{label} is worse", numbers, [OWN, label], lambda own, part: part < own) for label in labels),
         claim("The CLIP title list (5) is worse than the LSTM's (4)", numbers, [four, five], lambda a, b: b < a),
         claim(
             f"From (4) to (6) the drop is small (at most {SMALL:.0%})",
@@ -88,20 +96,19 @@ def cold_claims(numbers: Numbers) -> list[Claim]:
     ]
 
 
-def _text_over_id(said: str, numbers: Numbers, suffix: str) -> Claim:
-    """The best text model against the best ID model."""
+def _text_over_id(text_of_claim: str, numbers: Numbers, suffix: str) -> Claim:
+    """The best text model is above the best ID model."""
     text = {m: numbers[f"{label_of(m)}{suffix}"] for m in TEXT_MODELS if f"{label_of(m)}{suffix}" in numbers}
     by_id = {m: numbers[f"{m}{suffix}"] for m in ID_MODELS if f"{m}{suffix}" in numbers}
     if not text or not by_id:
-        return Claim(said, None, "no text row or no ID row")
+        return Claim(text_of_claim, None, "no text row or no ID row")
     best = max(text, key=text.__getitem__), max(by_id, key=by_id.__getitem__)
-    return Claim(
-        said, text[best[0]] > by_id[best[1]], f"{label_of(best[0])} {text[best[0]]:.4f}, {best[1]} {by_id[best[1]]:.4f}"
-    )
+    figures = f"{label_of(best[0])} {text[best[0]]:.4f}, {best[1]} {by_id[best[1]]:.4f}"
+    return Claim(text_of_claim, text[best[0]] > by_id[best[1]], figures)
 
 
 def resource_claims(numbers: Numbers, low: float, high: float) -> list[Claim]:
-    """Figure 6: text wins where data are scarce, the gap over Recformer grows with data, over CORE with sparsity."""
+    """Figure 6: text models win on little data; the gain over Recformer grows with data, over CORE with sparsity."""
     ends = [low_resource.label(OWN, low), low_resource.label(OWN, high)]
     recformer = [low_resource.label("Recformer", share) for share in (low, high)]
     core = [low_resource.label("CORE", share) for share in (low, high)]
@@ -114,7 +121,7 @@ def resource_claims(numbers: Numbers, low: float, high: float) -> list[Claim]:
             lambda own_low, own_high, other_low, other_high: own_high - other_high > own_low - other_low,
         ),
         claim(
-            f"The gain over CORE grows with sparsity (made here by leaving {low:g} % of the training users)",
+            f"The gain over CORE grows with sparsity (here: with {low:g} % of the training users)",
             numbers,
             [*ends, *core],
             lambda own_low, own_high, core_low, core_high: own_low * core_high > own_high * core_low,
@@ -123,15 +130,15 @@ def resource_claims(numbers: Numbers, low: float, high: float) -> list[Claim]:
 
 
 def reproduce(request: StudyRequest, runner: Runner) -> Document:
-    """Runs (or finds) every row that a claim is about."""
+    """Runs every row that a claim is about, or takes it from the cache."""
     rows = runner.run(compare.entries(request.models))
     parts = {"compare": rows, "ablation": runner.run(ablation.entries())}
-    wanted = sorted(low_resource.shares(request))
-    low, high = wanted[0], wanted[-1]
+    percentages = sorted(low_resource.shares(request))
+    low, high = percentages[0], percentages[-1]
     parts["low-resource"] = runner.run(low_resource.entries(("CORE", "SASRec", *TEXT_MODELS), (low, high)))
     seen = cold_start.seen_items(runner, request.dataset)
-    cold = [cold_start.part_row(label, found, seen, False) for label, found in rows.items()]
-    numbers = {name: _numbers([assemble.row(*pair) for pair in of.items()]) for name, of in parts.items()}
+    cold = [cold_start.part_row(label, outcomes, seen, False) for label, outcomes in rows.items()]
+    numbers = {name: _numbers([assemble.row(*pair) for pair in part.items()]) for name, part in parts.items()}
     claims = [
         *best_claims([assemble.row(*pair) for pair in rows.items()]),
         *ablation_claims(numbers["ablation"]),
@@ -141,40 +148,40 @@ def reproduce(request: StudyRequest, runner: Runner) -> Document:
         *_zero_shot_claims(request, runner),
         _format_claim(rows),
     ]
-    everything = {f"{name}: {label}": found for name, of in parts.items() for label, found in of.items()}
-    document = assemble.document(request, runner, f"The paper's claims on {request.dataset}", everything)
-    columns = [Column("verdict", "verdict", "text"), Column("figures", "figures (NDCG@10 where none is named)", "text")]
-    lines = [TableRow(c.said, {"verdict": c.verdict, "figures": c.figures}, ranked=False) for c in claims]
+    all_rows = {f"{name}: {label}": outcomes for name, part in parts.items() for label, outcomes in part.items()}
+    document = assemble.document(request, runner, f"The paper's claims on {request.dataset}", all_rows)
+    columns = [Column("verdict", "verdict", "text"), Column("figures", "figures (NDCG@10 unless named)", "text")]
+    lines = [TableRow(c.text, {"verdict": c.verdict, "figures": c.figures}, ranked=False) for c in claims]
     document.tables = [ReportTable("claims", "Claims", columns, lines, label="claim")]
     return document
 
 
 def _numbers(lines: list[TableRow]) -> dict[str, float]:
-    found = {line.label: assemble.mean(line, METRIC) for line in lines}
-    return {label: value for label, value in found.items() if value is not None}
+    means = {line.label: assemble.mean(line, METRIC) for line in lines}
+    return {label: value for label, value in means.items() if value is not None}
 
 
 def _zero_shot_claims(request: StudyRequest, runner: Runner) -> list[Claim]:
-    said = "Ours is above Recformer in zero-shot"
+    text = "Ours is above Recformer in zero-shot"
     if request.options["targets"] == "none":
-        return [Claim(said, None, "no --targets=B,C were given")]
-    made = []
+        return [Claim(text, None, "not run; give --targets=B,C")]
+    claims = []
     for target in request.options["targets"].split(","):
-        chosen = [
+        entries = [
             Entry(f"{model} on {target}", model, {"source_dataset": request.dataset, **keys}, target)
             for model, keys in ((OWN, {"zero_shot_target_log": False}), ("Recformer", {}))
         ]
-        numbers = _numbers([assemble.row(*pair) for pair in runner.run(chosen).items()])
-        made.append(claim(f"{said}, {target}", numbers, [entry.label for entry in chosen], lambda a, b: a > b))
-    return made
+        numbers = _numbers([assemble.row(*pair) for pair in runner.run(entries).items()])
+        claims.append(claim(f"{text}, {target}", numbers, [entry.label for entry in entries], lambda a, b: a > b))
+    return claims
 
 
 def _format_claim(rows: assemble.Rows) -> Claim:
-    """Every answer is well-formed after the curriculum; `format_failures` is sampled without a constraint."""
+    """Every response is well-formed after the curriculum; `format_failures` come from unconstrained sampling."""
     failures = assemble.details(rows.get(OWN, []), "generation", "format_failures")
-    said = "After the curriculum the format is valid"
+    text = "After the curriculum the format is valid"
     if not failures:
-        return Claim(said, None, f"no row of {OWN}")
-    worst = max(failures, key=lambda one: one["after_hard"])
-    shown = ", ".join(f"{name.replace('_', ' ')} {value:.1%}" for name, value in worst.items())
-    return Claim(said, worst["after_hard"] == 0, f"share of sampled answers with another format: {shown}")
+        return Claim(text, None, f"no row of {OWN}")
+    worst = max(failures, key=lambda failure: failure["after_hard"])
+    shares = ", ".join(f"{name.replace('_', ' ')} {value:.1%}" for name, value in worst.items())
+    return Claim(text, worst["after_hard"] == 0, f"share of malformed sampled responses: {shares}")

@@ -1,6 +1,6 @@
-"""A study's rows: each is one run_experiment, kept as a stage, so that no study runs a row twice and a kill loses one.
+"""Runs the rows of a study. Each row is one `run_experiment` per seed, cached as a stage and shared by all studies.
 
-Which rows there are, a study says; what a table looks like, assemble.py. A row that fails is an outcome with a reason.
+An interrupted study loses at most the current row. A row that fails becomes an outcome with a reason.
 """
 
 import json
@@ -31,13 +31,13 @@ from recbole_llmfashion.study.request import StudyRequest
 
 @dataclass(frozen=True)
 class Entry:
-    """A row before it runs.
+    """A row to run.
 
     Args:
-        label: its name in the table.
-        model: of the registry.
-        keys: overrides over the request's.
-        dataset: where it is not the request's.
+        label: label of the row in the table.
+        model: name of the model in the registry.
+        keys: keys that override those of the request.
+        dataset: name of the dataset; empty for the dataset of the request.
     """
 
     label: str
@@ -48,14 +48,14 @@ class Entry:
 
 @dataclass
 class Outcome:
-    """A row that has run with one seed: a result, or the reason why there is none."""
+    """The outcome of a row with one seed: a result, or the reason why there is none."""
 
     seed: int
     result: Result | None = None
     reason: str = ""
 
     def as_json(self) -> dict[str, Any]:
-        """The row's part of results.json."""
+        """The entry of the row in results.json."""
         return {"seed": self.seed, **model_entry(self.result or self.reason)}
 
 
@@ -63,10 +63,10 @@ class Runner:
     """Runs the rows of one request.
 
     Args:
-        request: dataset, seeds, keys.
+        request: dataset, seeds and keys.
 
     Attributes:
-        ran: every row so far, by label.
+        ran: outcomes of all rows that have run, by label.
     """
 
     def __init__(self, request: StudyRequest) -> None:
@@ -85,8 +85,12 @@ class Runner:
     def config(self, entry: Entry, seed: int | None = None) -> LLMFashionConfig:
         """The config of a row.
 
+        Args:
+            entry: the row.
+            seed: None for the seed of the request.
+
         Raises:
-            UserError: unknown model, dataset, key or value.
+            UserError: unknown model or key, or an invalid value.
         """
         layers = [("command line", self.request.overrides), (entry.label, entry.keys)]
         overrides = merge_keys([*layers, ("seeds", {} if seed is None else {"seed": seed})])
@@ -97,16 +101,23 @@ class Runner:
         )
 
     def run(self, entries: Sequence[Entry]) -> dict[str, list[Outcome]]:
-        """Every entry with every seed, by label; what can be known to be wrong is found before the first one runs."""
+        """Runs every entry with every seed; all entries are validated before the first one runs.
+
+        Returns:
+            outcomes by label, one per seed.
+
+        Raises:
+            UserError: an entry is invalid.
+        """
         for entry in entries:
             config, spec = self.config(entry), get_model(entry.model)
             find_dataset(Path(config["data_path"]), config["dataset"])
             spec.trainer.validate_config(config)
         outcomes: dict[str, list[Outcome]] = {}
-        asked = [(entry, seed) for entry in entries for seed in self.seeds]
-        for at, (entry, seed) in enumerate(asked, 1):
-            where = entry.dataset or self.request.dataset
-            print(f"== {at}/{len(asked)} {entry.label} on {where}, seed {seed}", file=sys.stderr, flush=True)
+        runs = [(entry, seed) for entry in entries for seed in self.seeds]
+        for number, (entry, seed) in enumerate(runs, 1):
+            dataset = entry.dataset or self.request.dataset
+            print(f"== {number}/{len(runs)} {entry.label} on {dataset}, seed {seed}", file=sys.stderr, flush=True)
             outcomes.setdefault(entry.label, []).append(self._row(entry, seed))
         self.ran |= outcomes
         return outcomes
@@ -123,7 +134,7 @@ class Runner:
         return Outcome(seed, None, folder) if isinstance(folder, str) else Outcome(seed, load_row(folder))
 
     def _inputs(self, config: LLMFashionConfig, entry: Entry, seed: int) -> dict[str, Any]:
-        """What the figures of a row depend on: the data, the code's version, every key of it and of its siblings."""
+        """The inputs that determine a row: data, version, and all keys of its model and of the models it uses."""
         datasets = [name for name in (config["dataset"], config.final_config_dict.get("source_dataset")) if name]
         keys: dict[str, Any] = {}
         for model in sorted({entry.model, *shared_models()}):
@@ -133,35 +144,40 @@ class Runner:
         return {"model": entry.model, "version": __version__, "data": data, "keys": keys}
 
     def _key_values(self, entry: Entry, seed: int) -> dict[str, Any]:
-        """Every key that can change a figure of a row; rows with the same keys have the same siblings, read once."""
+        """All keys that can change a figure of a row; cached, as rows with the same keys share them."""
         name = json.dumps([entry.model, dict(entry.keys), entry.dataset, seed], sort_keys=True, default=str)
         if name not in self._values:
             config = self.config(entry, seed)
-            known = keys_of(config.model_class) - RUNTIME_KEYS
-            # a key that came later: rows that leave it at its default stay the rows that they were
+            names = keys_of(config.model_class) - RUNTIME_KEYS
+            # keys added later: with their default value they do not change the name of the stage
             defaults = {"mask_history": False, "ann_index": "flat"}
-            known -= {key for key, value in defaults.items() if config.final_config_dict.get(key) == value}
-            values = {key: config.final_config_dict.get(key) for key in sorted(known)}
+            names -= {key for key, value in defaults.items() if config.final_config_dict.get(key) == value}
+            values = {key: config.final_config_dict.get(key) for key in sorted(names)}
             self._values[name] = json.loads(json.dumps(first_release_names(values), default=str))
         return self._values[name]
 
     def folder(self, dataset: str) -> Path:
-        """Where a dataset's files lie."""
+        """The folder of a dataset."""
         config = self.config(Entry("", "Popularity", dataset=dataset))
         return find_dataset(Path(config["data_path"]), dataset)
 
     def data_sha256(self, dataset: str) -> str:
-        """Of a dataset's files, read once."""
+        """Hash of the files of a dataset; cached."""
         if dataset not in self._hashes:
             self._hashes[dataset] = folder_sha256(self.folder(dataset), dataset)
         return self._hashes[dataset]
 
     def describe(self, dataset: str) -> dict[str, Any]:
-        """What a reader wants to know of a dataset."""
+        """Hash and counts of a dataset, for the report."""
         return facts(read_folder(self.folder(dataset), dataset), self.data_sha256(dataset))
 
     def loaders(self, dataset: str, **keys: Any) -> Loaders:
-        """The rows of a dataset, for what a study asks about them; read once."""
+        """The loaders of a dataset; cached.
+
+        Args:
+            dataset: name of the dataset.
+            keys: keys that override those of the request.
+        """
         name = (dataset, tuple(sorted((key, str(value)) for key, value in keys.items())))
         if name not in self._loaders:
             self._loaders[name] = make_loaders(self.config(Entry("", "Popularity", keys, dataset)))
@@ -169,13 +185,13 @@ class Runner:
 
 
 def save_row(folder: Path, result: Result) -> None:
-    """A result as result.json and ranks.parquet."""
+    """Writes a result as result.json and ranks.parquet."""
     result.ranks.to_parquet(folder / "ranks.parquet", index=False)
     fields = {name: value for name, value in vars(result).items() if name != "ranks"}
     (folder / "result.json").write_text(json.dumps(fields, indent=1), encoding="utf-8")
 
 
 def load_row(folder: Path) -> Result:
-    """The result that `save_row` wrote."""
+    """Reads a result written by `save_row`."""
     fields = json.loads((folder / "result.json").read_text(encoding="utf-8"))
     return Result(ranks=pd.read_parquet(folder / "ranks.parquet"), **fields)

@@ -1,7 +1,7 @@
-"""Leave-one-out beside a global time split (Ji et al., arXiv 2010.11060; 2507.16289): what the future gives away.
+"""Leave-one-out compared with a global time split (Ji et al., arXiv 2010.11060; 2507.16289): leakage from the future.
 
-Under leave-one-out a model trains on actions that other users took after a test user's moment, and may recommend what
-did not exist then. It needs dates; on order-only data it says "not applicable".
+Under leave-one-out a model trains on actions that other users took after the time of a test row, and may recommend
+items that did not exist at that time. The study needs dates; on data with an order only it is "not applicable".
 """
 
 import re
@@ -17,7 +17,7 @@ from recbole_llmfashion.data.timeline import ORDER_ONLY_BELOW
 from recbole_llmfashion.study.compare import entries
 from recbole_llmfashion.study.report import assemble
 from recbole_llmfashion.study.report.document import Column, Document, ReportTable, TableRow
-from recbole_llmfashion.study.request import StudyRequest
+from recbole_llmfashion.study.request import StudyRequest, label_of
 from recbole_llmfashion.study.runner import Entry, Outcome, Runner
 
 UNFILTERED = "leave-one-out, unfiltered clicks"
@@ -39,88 +39,93 @@ def time_split(request: StudyRequest, runner: Runner) -> Document:
         lines = [TableRow(name, reason=why) for name in PROTOCOLS]
         document.tables = [ReportTable("time_split", title, assemble.METRICS, lines, label="protocol")]
         return document
-    clicked = bool((files.interactions["action"] == "click").any())
-    protocols = {name: keys for name, keys in PROTOCOLS.items() if clicked or name != UNFILTERED}
-    chosen = {
-        protocol: [Entry(f"{entry.label}, {protocol}", entry.model, keys) for entry in entries(request.models)]
-        for protocol, keys in protocols.items()
-    }
-    rows = runner.run([entry for of_one in chosen.values() for entry in of_one])
+    has_clicks = bool((files.interactions["action"] == "click").any())
+    protocols = {name: keys for name, keys in PROTOCOLS.items() if has_clicks or name != UNFILTERED}
+    rows = runner.run([entry for protocol, keys in protocols.items() for entry in _entries(request, protocol, keys)])
     document = assemble.document(request, runner, title, rows)
-    born = first_seen(files.interactions, files.items)
+    available = first_available(files.interactions, files.items)
     for protocol, keys in protocols.items():
-        moments = test_moments(runner, request.dataset, keys)
-        named = {entry.label.removesuffix(f", {protocol}"): rows[entry.label] for entry in chosen[protocol]}
-        lines = [with_future(assemble.row(label, found), found, moments, born) for label, found in named.items()]
+        times = recommendation_times(runner, request.dataset, keys)
+        lines = [
+            with_future(assemble.row(label_of(entry.model), rows[entry.label]), rows[entry.label], times, available)
+            for entry in _entries(request, protocol, keys)
+        ]
         name = re.sub(r"\W+", "_", protocol)
         document.tables.append(ReportTable(name, protocol, [*assemble.METRICS, FUTURE], lines))
         document.figures.append(assemble.bars(name, f"{request.dataset}, {protocol}", lines))
-    if not clicked:
+    if not has_clicks:
         lines = [TableRow(UNFILTERED, reason="not applicable: the log has no clicks to filter")]
         document.tables.append(ReportTable("unfiltered", UNFILTERED, assemble.METRICS, lines, label="protocol"))
     document.tables.append(facts(request, runner, files.interactions, protocols))
     document.notes.append(
-        "future items@10: share of the first ten places that hold an item which nobody had acted on (or which was not "
-        "yet on sale, where `.item` has available_from) at the moment of the recommendation."
+        "future items@10: share of the first ten ranks that hold an item without an earlier action by any user (or, if "
+        "`.item` has available_from, not yet on sale) at the time of the recommendation."
     )
     return document
 
 
-def with_future(line: TableRow, outcomes: Sequence[Outcome], moments: Mapping[str, float], born: pd.Series) -> TableRow:
-    """Adds the future-item rate, mean over seeds."""
+def _entries(request: StudyRequest, protocol: str, keys: Mapping[str, object]) -> list[Entry]:
+    """One row per model under one protocol."""
+    return [Entry(f"{entry.label}, {protocol}", entry.model, keys) for entry in entries(request.models)]
+
+
+def with_future(
+    line: TableRow, outcomes: Sequence[Outcome], times: Mapping[str, float], available: pd.Series
+) -> TableRow:
+    """Adds the share of future items, averaged over seeds."""
     if not line.reason:
         line.cells["future"] = float(
-            np.mean([future_rate(result.ranks, moments, born) for result in assemble.results(outcomes)])
+            np.mean([future_rate(result.ranks, times, available) for result in assemble.results(outcomes)])
         )
     return line
 
 
 def has_dates(times: pd.Series) -> bool:
-    """Whether timestamps are dates and not an order."""
+    """Whether timestamps are dates instead of an order."""
     return float(times.min()) >= ORDER_ONLY_BELOW
 
 
-def first_seen(interactions: pd.DataFrame, items: pd.DataFrame) -> pd.Series:
-    """Seconds at which each item token came to be: available_from where it is known, else its first action."""
+def first_available(interactions: pd.DataFrame, items: pd.DataFrame) -> pd.Series:
+    """Time in seconds at which each item became available: available_from if known, else its first action."""
     first = interactions.groupby("item_id")["timestamp"].min().reindex(items["item_id"])
     if "available_from" in items:
-        known = pd.Series(items["available_from"].to_numpy(), index=items["item_id"])
-        return known.where(known.notna(), first)
+        listed = pd.Series(items["available_from"].to_numpy(), index=items["item_id"])
+        return listed.where(listed.notna(), first)
     return first
 
 
-def test_moments(runner: Runner, dataset: str, keys: Mapping[str, object]) -> dict[str, float]:
-    """The moment of each test user's recommendation, by user token."""
+def recommendation_times(runner: Runner, dataset: str, keys: Mapping[str, object]) -> dict[str, float]:
+    """Time of the recommendation of each test user, by user token."""
     loaders = runner.loaders(dataset, **keys)
     feat = loaders.test._dataset.inter_feat
     users = loaders.dataset.id2token(loaders.dataset.uid_field, feat[loaders.dataset.uid_field].numpy())
     return dict(zip(users.tolist(), feat[RECOMMEND_TIME].numpy().tolist(), strict=True))
 
 
-def future_rate(ranks: pd.DataFrame, moments: Mapping[str, float], born: pd.Series) -> float:
-    """Share of the recommended places that hold an item of the future; an item without any known moment is one.
+def future_rate(ranks: pd.DataFrame, times: Mapping[str, float], available: pd.Series) -> float:
+    """Share of the recommended items that became available after the recommendation.
 
     Args:
         ranks: columns user, top.
-        moments: by user token, seconds.
-        born: by item token, seconds; NaN where nothing is known.
+        times: time of the recommendation by user token, seconds.
+        available: availability time by item token, seconds; an item with NaN counts as a future item.
     """
     heads = np.stack(ranks["top"].to_list())
-    times = born.reindex(heads.ravel()).fillna(np.inf).to_numpy().reshape(heads.shape)
-    asked = ranks["user"].map(moments).to_numpy(np.float64)
-    return float((times > asked[:, None]).mean())
+    item_times = available.reindex(heads.ravel()).fillna(np.inf).to_numpy().reshape(heads.shape)
+    user_times = ranks["user"].map(times).to_numpy(np.float64)
+    return float((item_times > user_times[:, None]).mean())
 
 
 def facts(
     request: StudyRequest, runner: Runner, interactions: pd.DataFrame, protocols: Mapping[str, Mapping[str, Any]]
 ) -> ReportTable:
-    """What a reader must know of the log: ties in time, targets that stand in their history, rows by protocol."""
+    """Facts on the log: equal timestamps, targets that are in their history, number of rows by protocol."""
     tied = interactions.duplicated(["user_id", "timestamp"], keep=False).mean()
     lines = [TableRow("item actions that share a timestamp of their user", {"share": float(tied)}, ranked=False)]
     for protocol, keys in protocols.items():
         loaders = runner.loaders(request.dataset, **keys)
         share = repeated_targets(dict(loaders.test._dataset.model_inputs()), loaders.dataset.iid_field)
-        lines.append(TableRow(f"targets that stand in their history, {protocol}", {"share": share}, ranked=False))
+        lines.append(TableRow(f"targets in their own history, {protocol}", {"share": share}, ranked=False))
         for part in ("train", "valid", "test"):
             count = len(getattr(loaders, part)._dataset)
             lines.append(TableRow(f"{part} rows, {protocol}", {"count": count}, ranked=False))
@@ -130,6 +135,6 @@ def facts(
 
 
 def repeated_targets(rows: Mapping[str, np.ndarray], item_field: str) -> float:
-    """Share of rows whose target is among the items that the user took before, as far back as a baseline sees."""
+    """Share of rows whose target is in the history of the row (truncated as for the baselines)."""
     history, target = rows[f"{item_field}_list"], rows[item_field]
     return float((history == target[:, None]).any(axis=1).mean())

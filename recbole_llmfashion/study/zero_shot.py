@@ -1,7 +1,8 @@
-"""Figure 5 of the paper: models trained on one dataset, asked on others whose rows train nothing.
+"""Figure 5 of the paper: models trained on a source dataset, evaluated on target datasets that train nothing.
 
-Ours: LLM and title model of the source, the target's catalogue text, the memory without and with the target's log.
-Recformer: with and without its own pre-training. ID models have no row for an item of another shop.
+LLMFashionRec uses the LLM and the title model of the source, the catalogue texts of the target, and a memory with or
+without the log of the target. Recformer is evaluated with and without its own pre-training. ID models cannot be
+evaluated, as they have no embedding for an item of another dataset.
 """
 
 from recbole_llmfashion.errors import UserError
@@ -15,7 +16,7 @@ RECFORMERS = ("Recformer", "RecformerQuery")
 
 
 def variants(model: str) -> dict[str, dict[str, object]]:
-    """Rows of a model by label, with their keys; none where zero-shot does not apply to it."""
+    """Keys of each row of a model, by label; empty if zero-shot does not apply to the model."""
     if model == OWN:
         return {
             f"{OWN}, without the target's log": {"zero_shot_target_log": False},
@@ -30,37 +31,29 @@ def variants(model: str) -> dict[str, dict[str, object]]:
 def reason(model: str) -> str:
     """Why a model has no zero-shot row."""
     if model in SIMPLE_BASELINES:
-        return "not applicable: a floor is a count over the target's own log"
+        return "not applicable: a simple baseline uses counts of the target's own log"
     return "not applicable: an ID model has no embedding for an item of another dataset"
 
 
 def zero_shot(request: StudyRequest, runner: Runner) -> Document:
-    """Runs the rows that apply on every target."""
-    targets = [name.strip() for name in request.options["targets"].split(",") if name.strip()]
-    if request.dataset in targets:
-        raise UserError(f"--targets: {request.dataset} is the source; name others")
+    """Runs all applicable rows on every target.
+
+    Raises:
+        UserError: the source is among the targets, or a model is unknown.
+    """
+    targets = _targets(request)
     for model in request.models:
         get_model(model)
-    chosen = [
-        Entry(f"{target}: {name}", model, {**keys, "source_dataset": request.dataset}, target)
-        for target in targets
-        for model in request.models
-        for name, keys in variants(model).items()
-    ]
-    rows = runner.run(chosen)
+    entries = [entry for target in targets for entry in _entries(request, target)]
+    rows = runner.run(entries)
     title = f"Zero-shot from {request.dataset} (the paper's Figure 5)"
     document = assemble.document(request, runner, title, rows, [request.dataset, *targets])
     absent = [TableRow(label_of(model), reason=reason(model)) for model in request.models if not variants(model)]
     series: dict[str, list[float | None]] = {}
     for target in targets:
-        lines = []
-        for entry in chosen:
-            if entry.dataset != target:
-                continue
-            name = entry.label.removeprefix(f"{target}: ")
-            line = assemble.row(name, rows[entry.label])
-            lines.append(line)
-            series.setdefault(name, []).append(assemble.mean(line, "ndcg@10"))
+        lines = [_line(entry, rows) for entry in entries if entry.dataset == target]
+        for line in lines:
+            series.setdefault(line.label, []).append(assemble.mean(line, "ndcg@10"))
         document.tables.append(
             ReportTable(f"zero_shot_{target}", f"{request.dataset} to {target}", assemble.METRICS, lines + absent)
         )
@@ -74,9 +67,33 @@ def zero_shot(request: StudyRequest, runner: Runner) -> Document:
             [Series(name, targets, values) for name, values in series.items()],
         )
     ]
-    untransferable = [model for model in (*ID_MODELS, *SIMPLE_BASELINES) if model in request.models]
-    document.notes.append(
-        "The ID list of LLMFashionRec is the generated ID itself: no row of the target trained a table of embeddings. "
-        f"Models without a row: {', '.join(untransferable) or 'none'}."
-    )
+    document.notes.append(_note(request))
     return document
+
+
+def _targets(request: StudyRequest) -> list[str]:
+    targets = [name.strip() for name in request.options["targets"].split(",") if name.strip()]
+    if request.dataset in targets:
+        raise UserError(f"--targets: {request.dataset} is the source; choose other datasets")
+    return targets
+
+
+def _note(request: StudyRequest) -> str:
+    without = [model for model in (*ID_MODELS, *SIMPLE_BASELINES) if model in request.models]
+    return (
+        "The ID list of LLMFashionRec is the generated ID itself, as the target trains no table of embeddings. "
+        f"Models without a row: {', '.join(without) or 'none'}."
+    )
+
+
+def _entries(request: StudyRequest, target: str) -> list[Entry]:
+    """The applicable rows of all models on one target."""
+    return [
+        Entry(f"{target}: {name}", model, {**keys, "source_dataset": request.dataset}, target)
+        for model in request.models
+        for name, keys in variants(model).items()
+    ]
+
+
+def _line(entry: Entry, rows: assemble.Rows) -> TableRow:
+    return assemble.row(entry.label.removeprefix(f"{entry.dataset}: "), rows[entry.label])

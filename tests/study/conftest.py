@@ -13,7 +13,7 @@ def shop(tmp_path):
 
 @pytest.fixture
 def runs(monkeypatch):
-    """What was run, as (model, seed); every run gives the same ranks."""
+    """Replaces runs by constant ranks; the list of (model, seed) that were run."""
     done = []
 
     def run(config):
@@ -22,3 +22,19 @@ def runs(monkeypatch):
 
     monkeypatch.setattr("recbole_llmfashion.study.runner.run_experiment", run)
     return done
+
+
+@pytest.fixture
+def run_with(monkeypatch):
+    """Replaces runs: a model in the given table gets its ranks, other models fail."""
+
+    def use(ranks, **details):
+        def run(config):
+            if config["model"] not in ranks:
+                raise ValueError("not here")
+            value = ranks[config["model"]]
+            return result_of(value(config) if callable(value) else value, **details)
+
+        monkeypatch.setattr("recbole_llmfashion.study.runner.run_experiment", run)
+
+    return use

@@ -1,4 +1,4 @@
-"""What is committed under docs/results is what results.json beside it gives."""
+"""The files under docs/results equal those generated from results.json in the same folder."""
 
 import json
 import re
@@ -18,7 +18,7 @@ RESULTS = Path(__file__).parents[2] / "docs/results"
 
 
 def studies() -> list[Path]:
-    """Folders of docs/results whose results.json is a study's."""
+    """Folders of docs/results with the results.json of a study."""
     found = sorted(RESULTS.glob("*/results.json"))
     return [path.parent for path in found if "study" in json.loads(path.read_text(encoding="utf-8"))]
 
@@ -40,12 +40,12 @@ def check(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name if folder else "none")
-def test_committed_files_say_what_results_json_says(folder):
+def test_committed_files(folder):
     check(folder)
 
 
 def numbers(page: str, models: Collection[str]) -> dict[str, list[str]]:
-    """The cells of the first table of a page, by model, without marks of the best and the second."""
+    """The cells of the first table of a page by model, without marks of best and second."""
     lines = [
         re.sub(r"\*\*|</?u>", "", line).strip("| ").split("|") for line in page.splitlines() if line.startswith("|")
     ]
@@ -57,7 +57,7 @@ def numbers(page: str, models: Collection[str]) -> dict[str, list[str]]:
 
 
 @pytest.mark.parametrize(("folder", "column"), [("amazon_office-compare", 0), ("online_retail-compare", 2)])
-def test_the_readme_has_the_committed_figures(folder, column):
+def test_readme_figures(folder, column):
     models = ("LLMFashionRec", "SASRec", "CORE", "GRU4Rec", "SeqKNN", "QueryMemory", "Popularity")
     shown = numbers((RESULTS.parents[1] / "README.md").read_text("utf-8").partition("## Results")[2], models)
     committed = numbers((RESULTS / folder / "table.md").read_text(encoding="utf-8"), models)
@@ -67,7 +67,7 @@ def test_the_readme_has_the_committed_figures(folder, column):
 
 
 @pytest.mark.parametrize("name", ["table.md", "table.tex", "report.html"])
-def test_a_number_changed_by_hand_is_found(tmp_path, name):
+def test_changed_number_is_detected(tmp_path, name):
     write(tmp_path, replace(sample(), figures=[], models={}))
     check(tmp_path)
     text = (tmp_path / name).read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Test targets replaced: every artefact that any study trains is found again, and only the ranks are others."""
+"""With other test targets every trained stage of the studies is reused, and only the ranks change."""
 
 import pandas as pd
 import pytest
@@ -10,7 +10,7 @@ from recbole_llmfashion.model.popularity import Popularity
 from tests.helpers.fakes import SMALL, replace_test_targets, simulated_shop
 
 KEYS = SMALL | {
-    "click_filter": "none",  # the paper's filter looks at targets
+    "click_filter": "none",  # the paper's click filter reads test targets
     "recformer": {"width": 32, "layers": 1, "heads": 2, "vocab_size": 400, "attention_window": 16},
     "recformer_max_tokens": 64, "recformer_pretrain_epochs": 1, "recformer_stage1_epochs": 1,
     "recformer_stage2_epochs": 1, "state": "ERROR",
@@ -25,7 +25,7 @@ TIME_SPLIT = [("time-split", "--models=SASRec,Recformer,LLMFashionRec,SeqKNN")]
 
 
 def run(root, data, studies):
-    """Runs studies over `data`; the trained stages and the rows that are there afterwards."""
+    """Runs studies on `data`; returns the trained stages, the row stages and the ranks."""
     for name, *words in studies:
         places = [f"--data_path={data}", f"--checkpoint_dir={root / 'saved'}", f"--output={root / 'out' / name}"]
         keys = [f"--{key}={value}" for key, value in KEYS.items()]
@@ -37,10 +37,10 @@ def run(root, data, studies):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("studies", [STUDIES, TIME_SPLIT], ids=["leave-one-out", "time-split"])
-def test_other_test_targets_train_nothing_anew(tmp_path, studies):
+def test_other_test_targets_train_nothing(tmp_path, studies):
     simulated_shop(tmp_path)
     users = None
-    if studies is TIME_SPLIT:  # who buys for the last time before the test period is a training row
+    if studies is TIME_SPLIT:  # users whose last purchase is before the test period are training rows
         keys = {"data_path": str(tmp_path), "split_by": "time", "click_filter": "none"}
         loaders = make_loaders(load_config(Popularity, "shoes", overrides=keys))
         codes = loaders.test._dataset.inter_feat[loaders.dataset.uid_field]
@@ -50,6 +50,6 @@ def test_other_test_targets_train_nothing_anew(tmp_path, studies):
     replace_test_targets(tmp_path / "shoes", tmp_path / "other/shoes", users)
     again, more, others = run(tmp_path, tmp_path / "other", studies)
     assert again == trained
-    assert len(more) == 2 * len(rows) and more > rows  # each row was asked anew, of other targets
+    assert len(more) == 2 * len(rows) and more > rows  # each row was evaluated again, on other targets
     changed = ranks["target"] != others["target"]
     assert changed.all() if users is None else changed[ranks["user"].isin(users)].all()

@@ -1,6 +1,6 @@
-"""Table 1 and C2: how many users, items and interactions, and how long the sequences are.
+"""Table 1 and C2: numbers of users, items and interactions, and the lengths of the sequences.
 
-Interactions are item actions after the paper's click filter, as docs/method.md reads Table 1. Knows no dates.
+Interactions are item actions after the paper's click filter, see docs/method.md.
 """
 
 from dataclasses import dataclass
@@ -15,7 +15,12 @@ BIN_LABELS = ("1-2", "3-4", "5-7", "8-11", "12-16", "17-24", "25-39", "40 +")
 
 @dataclass(frozen=True)
 class DatasetCounts:
-    """A line of Table 1."""
+    """A row of Table 1.
+
+    Example:
+        >>> DatasetCounts(users=10, items=50, interactions=100).mean_length
+        10.0
+    """
 
     users: int
     items: int
@@ -23,18 +28,27 @@ class DatasetCounts:
 
     @property
     def mean_length(self) -> float:
-        """Interactions a user."""
+        """Interactions per user."""
         return self.interactions / self.users
 
     @property
     def per_item(self) -> float:
-        """Interactions an item of the catalogue, seen or not."""
+        """Interactions per item of the catalogue, including items without interactions."""
         return self.interactions / self.items
 
 
 @dataclass(frozen=True)
 class Lengths:
-    """Interactions of a user: mean and quartiles after the click filter, the mean with all clicks, shares by bin."""
+    """Interactions per user.
+
+    Args:
+        mean: mean after the click filter.
+        lower: lower quartile.
+        median: median.
+        upper: upper quartile.
+        all_clicks: mean without the click filter.
+        shares: share of the users in each bin of BIN_LABELS.
+    """
 
     mean: float
     lower: float
@@ -45,16 +59,21 @@ class Lengths:
 
 
 def counts(folder: AtomicFolder, lengths: np.ndarray) -> DatasetCounts:
-    """Table 1's numbers; `lengths` are data.split's `sequence_lengths`."""
+    """The counts of Table 1.
+
+    Args:
+        folder: the atomic files.
+        lengths: [users] interactions per user, see `data.split.sequence_lengths`.
+    """
     return DatasetCounts(len(lengths), len(folder.items), int(lengths.sum()))
 
 
 def length_statistics(lengths: np.ndarray, rows: int) -> Lengths:
-    """C2's numbers.
+    """The statistics of C2.
 
     Args:
-        lengths: [users], at least 1 each.
-        rows: item actions before the click filter.
+        lengths: [users] interactions per user, at least 1.
+        rows: number of item actions before the click filter.
     """
     lower, median, upper = np.quantile(lengths, (0.25, 0.5, 0.75))
     bins = np.searchsorted(BIN_STARTS, lengths, side="right") - 1

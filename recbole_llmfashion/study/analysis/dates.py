@@ -1,4 +1,4 @@
-"""Days and months of timestamps, in UTC, and which months a log covers. Knows arrays of seconds and nothing else."""
+"""Days and months of timestamps in UTC, and the months that a log covers."""
 
 import numpy as np
 
@@ -6,21 +6,25 @@ from recbole_llmfashion.data.timeline import ORDER_ONLY_BELOW
 from recbole_llmfashion.errors import UserError
 
 DAY = 86400
-LAST = 253402300800.0  # seconds; the year 10000, beyond which no calendar goes
-COVERED_DAYS = 25  # a month with fewer days in the log would count as a quiet one
+LAST = 253402300800.0  # seconds at the start of the year 10000, the end of Python's calendar
+COVERED_DAYS = 25  # months with fewer days in the log are not counted
 NO_DATES = "not applicable: no dates"
 
 
 def has_dates(times: np.ndarray) -> bool:
-    """Whether all timestamps are dates; small ones only give an order (docs/method.md, stage 1)."""
+    """Whether all timestamps are dates; small numbers are an order only (docs/method.md, stage 1)."""
     return bool(len(times)) and float(times.min()) >= ORDER_ONLY_BELOW
 
 
 def check_range(times: np.ndarray, where: str) -> None:
-    """Refuse what can be no date in seconds.
+    """Checks that timestamps are in seconds.
+
+    Args:
+        times: timestamps.
+        where: name of the file, for the message.
 
     Raises:
-        UserError: a timestamp at or after the year 10000, as milliseconds give.
+        UserError: a timestamp is in the year 10000 or later, as for milliseconds.
     """
     if len(times) and float(times.max()) >= LAST:
         raise UserError(
@@ -29,17 +33,27 @@ def check_range(times: np.ndarray, where: str) -> None:
 
 
 def days(times: np.ndarray) -> np.ndarray:
-    """[n] int64 whole days since 1970-01-01."""
+    """[n] int64 days since 1970-01-01, rounded down.
+
+    Example:
+        >>> days(np.array([0.0, 86400.5])).tolist()
+        [0, 1]
+    """
     return np.floor_divide(times, DAY).astype(np.int64)
 
 
 def months(times: np.ndarray) -> np.ndarray:
-    """[n] datetime64[M]."""
+    """[n] datetime64[M] months of timestamps.
+
+    Example:
+        >>> months(np.array([0.0])).astype(str).tolist()
+        ['1970-01']
+    """
     return days(times).astype("datetime64[D]").astype("datetime64[M]")
 
 
 def covered_months(times: np.ndarray) -> np.ndarray:
-    """Calendar months, ascending, of which at least COVERED_DAYS days lie between the first and the last of `times`."""
+    """Calendar months, ascending, with at least COVERED_DAYS days between the first and the last of `times`."""
     first, last = days(np.array([times.min(), times.max()])).astype("datetime64[D]")
     every = np.arange(first.astype("datetime64[M]"), last.astype("datetime64[M]") + 1)
     begins = np.maximum(every.astype("datetime64[D]"), first)

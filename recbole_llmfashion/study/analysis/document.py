@@ -1,4 +1,4 @@
-"""The document of the analysis, from what was measured of each folder. Counts nothing, reads and writes no file."""
+"""Builds the document of the analysis from the measurements of each folder."""
 
 from collections.abc import Sequence
 
@@ -10,16 +10,22 @@ from recbole_llmfashion.study.report.document import Document
 from recbole_llmfashion.versions import versions
 
 _NOTES = [
-    "The paper's data are private: its numbers are a reference for the pattern, not for the size, of what stands here.",
-    "A folder that `recbole-llmfashion simulate` made shows C1 to C4 because they were planted in it.",
+    "The paper's data are private: its numbers are a reference for the pattern, not for the size of these values.",
+    "A folder written by `recbole-llmfashion simulate` shows C1 to C4 because the simulator generates them.",
 ]
-_NO_CONTRAST = "No ratios: a contrast is a given folder named electronics or toys, or one that --contrast names."
+_NO_CONTRAST = "No ratios: a contrast is a folder named electronics or toys, or one given with --contrast."
 
 
 def assemble(measured: Sequence[Measured], contrasts: Sequence[str], command: str) -> Document:
-    """The document of folders; `contrasts` are names among theirs."""
+    """The document of several folders.
+
+    Args:
+        measured: one per folder.
+        contrasts: names of the folders that the others are compared with.
+        command: the command line.
+    """
     compared = against.pairs(measured, contrasts)
-    made = [
+    candidates = [
         tables.table_1(measured),
         tables.table_1_ratio(measured),
         tables.turnover_table(measured),
@@ -40,7 +46,7 @@ def assemble(measured: Sequence[Measured], contrasts: Sequence[str], command: st
         command=command,
         versions=versions(),
         settings={"contrasts": list(contrasts)},
-        tables=[table for table in made if table.rows],
+        tables=[table for table in candidates if table.rows],
         figures=figures(measured),
         notes=[*_NOTES, *([] if compared else [_NO_CONTRAST])],
     )

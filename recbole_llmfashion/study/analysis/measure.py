@@ -1,4 +1,4 @@
-"""Everything that the analysis says of one folder, the frames forgotten. Knows no other folder and no paper."""
+"""All measurements of one folder, without keeping its data frames."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ from recbole_llmfashion.study.analysis.turnover import Turnover, turnover
 
 @dataclass(frozen=True)
 class Measured:
-    """A folder's numbers; a text stands where there are none and says why."""
+    """The measurements of a folder; a text is the reason why a measurement does not apply."""
 
     name: str
     facts: dict[str, str | int]
@@ -25,10 +25,10 @@ class Measured:
 
 
 def measure(folder: AtomicFolder) -> Measured:
-    """Counts a folder.
+    """Measures a folder.
 
     Raises:
-        UserError: it is not clean, or a timestamp is no date in seconds.
+        UserError: the folder is not clean, or a timestamp is not in seconds.
     """
     check_clean(folder)
     for suffix, frame in (("inter", folder.interactions), ("search", folder.searches)):

@@ -1,4 +1,4 @@
-"""C4: how many different queries people search with. Knows an atomic folder."""
+"""C4: the number of different search queries."""
 
 from dataclasses import dataclass
 
@@ -13,12 +13,15 @@ NO_SEARCHES = "not applicable: no searches"
 
 @dataclass(frozen=True)
 class QueryCounts:
-    """Queries, equal ones being one after lower-casing and white-space folding.
+    """Counts of searches and unique queries; queries are compared after lower-casing and white-space normalization.
 
     Args:
-        users: of the folder, with or without searches; days: with at least one search.
-        unique: in the whole log; a_day: mean over the days of the different queries of a day.
-        a_user: mean over all users of a user's different queries.
+        searches: number of searches.
+        users: number of users in the folder, with or without searches.
+        days: number of days with at least one search.
+        unique: number of unique queries in the log.
+        a_day: number of unique queries per day, averaged over days with searches.
+        a_user: number of unique queries per user, averaged over all users.
     """
 
     searches: int
@@ -30,26 +33,26 @@ class QueryCounts:
 
     @property
     def a_day_per_user(self) -> float:
-        """Different queries of a day for each user of the folder."""
+        """Unique queries per day and user of the folder."""
         return self.a_day / self.users
 
 
 def queries(folder: AtomicFolder) -> QueryCounts | str:
-    """C4's numbers, or why there are none."""
+    """The counts of C4, or the reason why there are none."""
     if folder.searches.empty:
         return NO_SEARCHES
     times = folder.searches["timestamp"].to_numpy(np.float64)
     if not has_dates(times):
         return NO_DATES
     raw = folder.searches["query"]
-    folded = raw.map({text: normalize_text(text) for text in raw.unique()})
+    normalized = raw.map({text: normalize_text(text) for text in raw.unique()})
     day = days(times)
     users = folder.interactions["user_id"].nunique()
     return QueryCounts(
-        searches=len(folded),
+        searches=len(normalized),
         users=users,
         days=len(np.unique(day)),
-        unique=folded.nunique(),
-        a_day=float(folded.groupby(day).nunique().mean()),
-        a_user=float(folded.groupby(folder.searches["user_id"]).nunique().sum() / users),
+        unique=normalized.nunique(),
+        a_day=float(normalized.groupby(day).nunique().mean()),
+        a_user=float(normalized.groupby(folder.searches["user_id"]).nunique().sum() / users),
     )

@@ -1,4 +1,4 @@
-"""C3: how months and holidays move the purchases of each season and occasion. Knows an atomic folder and a calendar."""
+"""C3: purchases of each season and occasion by month and by holiday, and how strongly they depend on them."""
 
 from dataclasses import dataclass
 
@@ -12,16 +12,16 @@ from recbole_llmfashion.study.analysis.dates import NO_DATES, days, has_dates
 COLUMNS = ("season", "occasion")
 HOLIDAYS = tuple(holidays(2000))
 TIMES = (*HOLIDAYS, "no holiday")
-EXPECTED = 5.0  # purchases; a cell that expects fewer says little
+EXPECTED = 5.0  # cells with fewer expected purchases are ignored in `strongest`
 
 
 @dataclass(frozen=True)
 class Association:
-    """How far two divisions of the same purchases depend on each other.
+    """Dependence between two groupings of the same purchases.
 
     Args:
-        v: Cramer's V, 0 where neither tells anything of the other, 1 where one decides the other.
-        baseline: the root of the mean square V of the same purchases in random order: what no dependence looks like.
+        v: Cramer's V, 0 if they are independent, 1 if one determines the other.
+        baseline: root mean square of V for the same purchases in random order.
     """
 
     v: float
@@ -30,11 +30,12 @@ class Association:
 
 @dataclass(frozen=True)
 class Seasonality:
-    """Purchases by the value of their item in one column of `.item`; an empty cell is no value.
+    """Purchases by the value of their item in one column of `.item`; empty cells are left out.
 
     Args:
-        values: in descending order of purchases.
-        by_month: [values, 12]; by_holiday: [values, TIMES] counts.
+        values: the values, in descending order of purchases.
+        by_month: [values, 12] purchases.
+        by_holiday: [values, len(TIMES)] purchases.
     """
 
     values: tuple[str, ...]
@@ -44,7 +45,13 @@ class Seasonality:
 
 @dataclass(frozen=True)
 class Pulls:
-    """All purchases by month, [12], and by holiday, [TIMES]; and for each of COLUMNS its pull, or why there is none."""
+    """Purchases by month and holiday.
+
+    Args:
+        by_month: [12] all purchases.
+        by_holiday: [len(TIMES)] all purchases.
+        columns: purchases by value for each of COLUMNS, or the reason why there are none.
+    """
 
     by_month: np.ndarray
     by_holiday: np.ndarray
@@ -52,16 +59,16 @@ class Pulls:
 
 
 def calendar_positions(times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """For each timestamp the place in MONTHS and in TIMES; the holiday is the next one, at most 14 days ahead."""
-    distinct, back = np.unique(days(times), return_inverse=True)
+    """Positions of timestamps in MONTHS and in TIMES; the holiday is the next one, at most 14 days ahead."""
+    distinct, inverse = np.unique(days(times), return_inverse=True)
     texts = [coarse_date(int(day)).partition(", near ") for day in distinct]
     month = np.array([MONTHS.index(name) for name, _, _ in texts], np.int64)
     near = np.array([HOLIDAYS.index(name) if name else len(HOLIDAYS) for _, _, name in texts], np.int64)
-    return month[back], near[back]
+    return month[inverse], near[inverse]
 
 
 def pulls(folder: AtomicFolder) -> Pulls | str:
-    """C3's counts, or why there are none."""
+    """The counts of C3, or the reason why there are none."""
     times = folder.interactions["timestamp"].to_numpy(np.float64)
     if not has_dates(times):
         return NO_DATES
@@ -79,10 +86,10 @@ def _pull(
         return f"not applicable: no {column} column"
     cells = catalogue.set_index("item_id")[column].str.strip().reindex(items).to_numpy()
     filled = cells != ""
-    counted = pd.Series(cells[filled]).value_counts()
-    if counted.empty:
+    counts = pd.Series(cells[filled]).value_counts()
+    if counts.empty:
         return f"not applicable: no purchased item has a value in {column}"
-    values = sorted(counted.index, key=lambda value: (-counted[value], value))
+    values = sorted(counts.index, key=lambda value: (-counts[value], value))
     rows = pd.Series(range(len(values)), index=values).reindex(cells[filled]).to_numpy()
 
     def table(columns: np.ndarray, width: int) -> np.ndarray:
@@ -92,14 +99,20 @@ def _pull(
 
 
 def association(table: np.ndarray) -> Association | None:
-    """Cramer's V of a table of counts, and its baseline; None for fewer than two rows or columns that are not empty.
+    """Cramer's V of a table of counts, and its baseline.
 
-    V = sqrt(chi2 / (n k)), k = min(rows, columns) - 1. With the sums of rows and columns as they are and the purchases
-    in random order the mean of chi2 is n / (n - 1) (rows - 1) (columns - 1), so the baseline is
-    sqrt((rows - 1) (columns - 1) / ((n - 1) k)).
+    V = sqrt(chi2 / (n k)), k = min(rows, columns) - 1. For the same row and column sums and random order, the mean of
+    chi2 is n / (n - 1) (rows - 1) (columns - 1), so the baseline is sqrt((rows - 1) (columns - 1) / ((n - 1) k)).
 
     Args:
-        table: [rows, columns] counts; empty rows and columns are left out.
+        table: [rows, columns] counts; empty rows and columns are ignored.
+
+    Returns:
+        None if fewer than two rows or columns are not empty.
+
+    Example:
+        >>> association(np.array([[10, 0], [0, 10]])).v
+        1.0
     """
     table = table[table.sum(axis=1) > 0][:, table.sum(axis=0) > 0].astype(np.float64)
     rows, columns = table.shape
@@ -111,22 +124,30 @@ def association(table: np.ndarray) -> Association | None:
     return Association(float(np.sqrt(chi2 / (n * k))), float(np.sqrt((rows - 1) * (columns - 1) / ((n - 1) * k))))
 
 
-def with_rest(table: np.ndarray, everything: np.ndarray) -> np.ndarray:
-    """A pull's table, [values, columns], and below it the purchases of items without a value: [values + 1, columns].
+def with_rest(table: np.ndarray, totals: np.ndarray) -> np.ndarray:
+    """Adds a row for the purchases of items without a value.
 
-    They belong to the question: Christmas gifts may be the only occasion of a shop, and still have their month.
+    Without it, a shop whose only occasion is Christmas gifts would show no dependence on the month.
+
+    Args:
+        table: [values, columns] purchases by value.
+        totals: [columns] all purchases.
+
+    Returns:
+        [values + 1, columns].
     """
-    return np.vstack([table, everything - table.sum(axis=0)])
+    return np.vstack([table, totals - table.sum(axis=0)])
 
 
 def strongest(pull: Seasonality, by_month: np.ndarray) -> tuple[str, str, float] | None:
-    """The value and the month with the most purchases for what both have in all.
+    """The value and month with the largest ratio of purchases to expected purchases.
 
     Args:
-        by_month: [12] of all purchases, those of items without a value too.
+        pull: purchases by value.
+        by_month: [12] all purchases, including those of items without a value.
 
     Returns:
-        value, month, purchases / expected purchases; None where no cell expects EXPECTED.
+        value, month and ratio; None if no cell has at least EXPECTED expected purchases.
     """
     expected = np.outer(pull.by_month.sum(axis=1), by_month) / by_month.sum()
     if not (expected >= EXPECTED).any():

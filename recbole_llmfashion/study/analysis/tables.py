@@ -1,4 +1,4 @@
-"""Table 1 and a table of each of C1 to C4, a line a folder. DatasetCounts nothing and compares no two folders."""
+"""Table 1 and one table for each of C1 to C4, with one row per folder."""
 
 from collections.abc import Sequence
 
@@ -16,7 +16,7 @@ from recbole_llmfashion.study.report.document import Cell, Column, ReportTable, 
 
 
 def table_1(measured: Sequence[Measured]) -> ReportTable:
-    """Table 1, the paper's own lines beside folders of their names."""
+    """Table 1; a folder named like one of the paper's datasets is followed by the row of the paper."""
     columns = [
         Column("users", "users", "count"),
         Column("items", "items", "count"),
@@ -33,8 +33,8 @@ def table_1(measured: Sequence[Measured]) -> ReportTable:
         if one.name in contrasts.TABLE_1:
             table.rows.append(TableRow(f"{one.name} in the paper", _counted(contrasts.TABLE_1[one.name]), ranked=False))
     table.notes = [
-        "interactions: item actions without searches, after the paper's filter, which drops a click on an item that "
-        "the same user purchases; items: the whole catalogue, seen or not."
+        "interactions: item actions without searches, after the paper's click filter, which drops a click on an item "
+        "that the same user purchases; items: the whole catalogue, including items without actions."
     ]
     return table
 
@@ -50,7 +50,7 @@ def _counted(counts: DatasetCounts) -> dict[str, Cell]:
 
 
 def table_1_ratio(measured: Sequence[Measured]) -> ReportTable:
-    """Folders with the name of one of the paper's categories, divided by its line; no rows where there is none."""
+    """Table 1 of folders named like one of the paper's datasets, divided by the row of the paper; may have no rows."""
     columns = [
         Column("users", "users", "number"),
         Column("items", "items", "number"),
@@ -73,45 +73,45 @@ def _number(cell: Cell) -> float:
 
 
 def turnover_table(measured: Sequence[Measured]) -> ReportTable:
-    """C1."""
+    """The table of C1."""
     columns = [
         Column("catalogue", "items", "count"),
         Column("basis", "first appearance by", "text"),
         Column("dated", "items that appear", "count"),
         Column("months", "months", "count"),
-        Column("median", "new a month, median", "number"),
-        Column("mean", "new a month, mean", "number"),
+        Column("median", "new per month, median", "number"),
+        Column("mean", "new per month, mean", "number"),
         Column("median_share", "of the items, median", "share"),
         Column("mean_share", "of the items, mean", "share"),
     ]
-    table = ReportTable("c1_turnover", "C1: new items a month", columns, [], label="dataset")
-    for one in measured:
-        found = one.turnover
-        if isinstance(found, str):
-            table.rows.append(TableRow(one.name, reason=found))
+    table = ReportTable("c1_turnover", "C1: new items per month", columns, [], label="dataset")
+    for folder in measured:
+        turnover = folder.turnover
+        if isinstance(turnover, str):
+            table.rows.append(TableRow(folder.name, reason=turnover))
             continue
         cells: dict[str, Cell] = {
-            "catalogue": found.catalogue,
-            "basis": found.basis,
-            "dated": found.dated,
-            "months": len(found.months),
-            "median": found.median,
-            "mean": found.mean,
-            "median_share": found.median / found.catalogue,
-            "mean_share": found.mean / found.catalogue,
+            "catalogue": turnover.catalogue,
+            "basis": turnover.basis,
+            "dated": turnover.dated,
+            "months": len(turnover.months),
+            "median": turnover.median,
+            "mean": turnover.mean,
+            "median_share": turnover.median / turnover.catalogue,
+            "mean_share": turnover.mean / turnover.catalogue,
         }
-        table.rows.append(TableRow(one.name, cells, ranked=False))
+        table.rows.append(TableRow(folder.name, cells, ranked=False))
     table.notes = [
         "months: calendar months with at least 25 days between the first and the last item action.",
-        "By first action, an item is new when somebody first clicks or buys it: the first month is left out, the "
-        "months after it still find old stock, and items that nobody touched never appear.",
-        "The paper gives no rate, only about 3 million new purchasable items a month on Amazon Fashion.",
+        "By first action, an item is new when a user first clicks or buys it: the first month is left out, later "
+        "months still count some old items, and items without any action never appear.",
+        "The paper gives no rate, only about 3 million new purchasable items per month on Amazon Fashion.",
     ]
     return table
 
 
 def length_table(measured: Sequence[Measured]) -> ReportTable:
-    """C2."""
+    """The table of C2."""
     columns = [
         Column("mean", "mean", "number"),
         Column("lower", "lower quartile", "number"),
@@ -120,91 +120,90 @@ def length_table(measured: Sequence[Measured]) -> ReportTable:
         Column("all_clicks", "mean with all clicks", "number"),
     ]
     rows = [TableRow(m.name, {c.key: getattr(m.lengths, c.key) for c in columns}, ranked=False) for m in measured]
-    notes = ["Interactions of a user, counted as in Table 1; the last column without the click filter."]
+    notes = ["Interactions per user, counted as in Table 1; the last column is without the click filter."]
     return ReportTable("c2_lengths", "C2: sequence lengths", columns, rows, notes, label="dataset")
 
 
 def pull_table(measured: Sequence[Measured]) -> ReportTable:
-    """C3."""
+    """The table of C3."""
     columns = [
         Column("values", "values", "count"),
         Column("purchases", "purchases", "count"),
         Column("share", "of all", "share"),
         Column("months", "V, months", "number"),
-        Column("months_baseline", "by chance", "number"),
+        Column("months_baseline", "V at random", "number"),
         Column("holidays", "V, holidays", "number"),
-        Column("holidays_baseline", "by chance", "number"),
+        Column("holidays_baseline", "V at random", "number"),
         Column("strongest", "strongest month", "text"),
     ]
-    table = ReportTable("c3_pull", "C3: how months and holidays move purchases", columns, [], label="dataset, column")
-    for one in measured:
-        if isinstance(one.pulls, str):
-            table.rows.append(TableRow(one.name, reason=one.pulls))
+    table = ReportTable("c3_pull", "C3: purchases by month and holiday", columns, [], label="dataset, column")
+    for folder in measured:
+        if isinstance(folder.pulls, str):
+            table.rows.append(TableRow(folder.name, reason=folder.pulls))
             continue
-        for column, pull in one.pulls.columns.items():
-            label = f"{one.name}, {column}"
+        for column, pull in folder.pulls.columns.items():
+            label = f"{folder.name}, {column}"
             if isinstance(pull, str):
                 table.rows.append(TableRow(label, reason=pull))
             else:
-                table.rows.append(TableRow(label, _pull_cells(pull, one.pulls), ranked=False))
+                table.rows.append(TableRow(label, _pull_cells(pull, folder.pulls), ranked=False))
     table.notes = [
-        "purchases: of items that have a value in the column. V: Cramer's V between the value, none being one more, "
-        "and the month, or the holiday at most 14 days ahead; 0 where they move nothing, 1 where they decide all.",
-        "by chance: what V is, on the average, where all months have the same values (the same purchases in random "
-        "order); a V near it shows nothing.",
-        "strongest month: purchases of the value in that month, divided by what its share of all purchases would give.",
+        "purchases: of items with a value in the column. V: Cramer's V between the value (a missing one counts as a "
+        "value) and the month, or the holiday at most 14 days ahead; 0: independent, 1: fully dependent.",
+        "V at random: root mean square of V for the same purchases in random order; a V near it shows no dependence.",
+        "strongest month: purchases of the value in that month divided by their expected number.",
     ]
     return table
 
 
-def _pull_cells(pull: Seasonality, found: Pulls) -> dict[str, Cell]:
-    counted = int(pull.by_month.sum())
+def _pull_cells(pull: Seasonality, pulls: Pulls) -> dict[str, Cell]:
+    purchases = int(pull.by_month.sum())
     cells: dict[str, Cell] = {
         "values": len(pull.values),
-        "purchases": counted,
-        "share": counted / int(found.by_month.sum()),
+        "purchases": purchases,
+        "share": purchases / int(pulls.by_month.sum()),
     }
-    for key, table, everything in (
-        ("months", pull.by_month, found.by_month),
-        ("holidays", pull.by_holiday, found.by_holiday),
+    for key, table, totals in (
+        ("months", pull.by_month, pulls.by_month),
+        ("holidays", pull.by_holiday, pulls.by_holiday),
     ):
-        linked = association(with_rest(table, everything))
-        if linked is not None:
-            cells |= {key: linked.v, f"{key}_baseline": linked.baseline}
-    top = strongest(pull, found.by_month)
+        dependence = association(with_rest(table, totals))
+        if dependence is not None:
+            cells |= {key: dependence.v, f"{key}_baseline": dependence.baseline}
+    top = strongest(pull, pulls.by_month)
     if top is not None:
         cells["strongest"] = f"{top[0]} in {top[1]}, {top[2]:.1f} times"
     return cells
 
 
 def query_table(measured: Sequence[Measured]) -> ReportTable:
-    """C4."""
+    """The table of C4."""
     columns = [
         Column("searches", "searches", "count"),
         Column("days", "days with searches", "count"),
         Column("unique", "unique queries", "count"),
-        Column("a_day", "unique a day", "number"),
-        Column("a_day_per_thousand", "a day for 1,000 users", "number"),
-        Column("a_user", "unique of a user", "number"),
+        Column("a_day", "unique per day", "number"),
+        Column("a_day_per_thousand", "per day and 1,000 users", "number"),
+        Column("a_user", "unique per user", "number"),
     ]
     table = ReportTable("c4_queries", "C4: unique queries", columns, [], label="dataset")
-    for one in measured:
-        found = one.queries
-        if isinstance(found, str):
-            table.rows.append(TableRow(one.name, reason=found))
+    for folder in measured:
+        queries = folder.queries
+        if isinstance(queries, str):
+            table.rows.append(TableRow(folder.name, reason=queries))
             continue
         cells: dict[str, Cell] = {
-            "searches": found.searches,
-            "days": found.days,
-            "unique": found.unique,
-            "a_day": found.a_day,
-            "a_day_per_thousand": 1000 * found.a_day_per_user,
-            "a_user": found.a_user,
+            "searches": queries.searches,
+            "days": queries.days,
+            "unique": queries.unique,
+            "a_day": queries.a_day,
+            "a_day_per_thousand": 1000 * queries.a_day_per_user,
+            "a_user": queries.a_user,
         }
-        table.rows.append(TableRow(one.name, cells, ranked=False))
+        table.rows.append(TableRow(folder.name, cells, ranked=False))
     table.notes = [
-        "unique: equal queries are one after lower-casing and white-space folding; a day: mean over days (UTC) with "
-        "searches; of a user: mean over all users.",
-        "Where a day has few searches nearly all of them differ, and unique queries a day count searches.",
+        "unique: after lower-casing and white-space normalization; per day: mean over days (UTC) with searches; per "
+        "user: mean over all users.",
+        "With few searches per day nearly all queries of a day differ, so unique queries per day equal searches.",
     ]
     return table

@@ -1,4 +1,4 @@
-"""C1: how many items a catalogue gains each month. Knows an atomic folder and no other folder to compare it with."""
+"""C1: the number of new items in a catalogue per month."""
 
 from dataclasses import dataclass
 from statistics import fmean, median
@@ -17,10 +17,11 @@ class Turnover:
     """New items by month.
 
     Args:
-        catalogue: items in `.item`.
-        basis: what tells an item's first appearance.
-        dated: items that have one.
-        months: such as 2024-01; new: items that first appear in each.
+        catalogue: number of items in `.item`.
+        basis: how the first appearance of an item is determined.
+        dated: number of items with a first appearance.
+        months: months such as 2024-01.
+        new: number of items that first appear in each month.
     """
 
     catalogue: int
@@ -31,20 +32,20 @@ class Turnover:
 
     @property
     def mean(self) -> float:
-        """New items a month."""
+        """Mean number of new items per month."""
         return fmean(self.new)
 
     @property
     def median(self) -> float:
-        """New items of the middle month."""
+        """Median number of new items per month."""
         return float(median(self.new))
 
 
 def first_appearance(interactions: pd.DataFrame, items: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    """When each item first appears: `available_from` where the cell is filled, else its first action.
+    """First appearance of each item: `available_from` if the cell is filled, else its first action.
 
     Returns:
-        [items] float64 seconds, NaN for an item with neither; [items] bool, True where `available_from` says so.
+        [items] float64 seconds, NaN for an item with neither; [items] bool, True if taken from `available_from`.
     """
     acted = interactions.groupby("item_id")["timestamp"].min().reindex(items["item_id"]).to_numpy(np.float64)
     if "available_from" not in items:
@@ -55,10 +56,9 @@ def first_appearance(interactions: pd.DataFrame, items: pd.DataFrame) -> tuple[n
 
 
 def turnover(folder: AtomicFolder) -> Turnover | str:
-    """C1's numbers over the months that the log covers, or why there are none.
+    """The counts of C1 over the months that the log covers, or the reason why there are none.
 
-    In the first month of a log every item acts for the first time, so that month is left out where first actions
-    decide.
+    If first actions are used, the first month is left out, because every item of that month would count as new.
     """
     times = folder.interactions["timestamp"].to_numpy(np.float64)
     if not has_dates(times):
@@ -69,7 +69,7 @@ def turnover(folder: AtomicFolder) -> Turnover | str:
         covered = covered[covered > months(times.min(keepdims=True))[0]]
     if not len(covered):
         return NO_MONTH
-    # an item may be listed decades before the log; only times in these months are turned into months
+    # available_from may be decades before the log, so only times within these months are converted
     begin, end = (float(month.astype("datetime64[s]").astype(np.int64)) for month in (covered[0], covered[-1] + 1))
     appeared = months(first[(first >= begin) & (first < end)])
     new = [int((appeared == month).sum()) for month in covered]

@@ -1,4 +1,4 @@
-"""From rows that have run to the parts of a Document: cells, notes, what made them. Knows no study and runs nothing."""
+"""Builds the parts of a Document (cells, notes, provenance) from the outcomes of rows."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -28,27 +28,32 @@ Rows = Mapping[str, Sequence[Outcome]]
 METRICS = [Column(name, METRIC_TITLES[name]) for name in COLUMNS]
 READING = (
     "Test rows: the final purchase of each user among all items, history not masked. MRR@10 is RecBole's, MRR is over "
-    "the full catalogue: the paper does not say which it means."
+    "the full catalogue; the paper does not say which one it reports."
 )
 BACKBONE = (
-    "The tiny-falcon backbone of LLMFashionRec comes with the package, pre-trained on random sequences to copy and on "
-    "worlds of the package's simulator with other seeds and renamed brands, never on this dataset; its README.md names "
-    "them. What that adds, `study ablation` measures: 'backbone without simulator pre-training'."
+    "The tiny-falcon backbone of LLMFashionRec comes with the package. It was pre-trained on random sequences to copy "
+    "and on simulated shops with other seeds and renamed brands, never on this dataset (see its README.md). "
+    "`study ablation` measures the effect in the row 'backbone without simulator pre-training'."
 )
 
 
 def values(numbers: Sequence[float]) -> Value:
-    """Mean and standard deviation (n - 1) of one number a seed."""
+    """Mean and standard deviation (n - 1) of one number per seed.
+
+    Example:
+        >>> values([1.0, 3.0])
+        Value(mean=2.0, std=1.4142135623730951)
+    """
     return Value(float(np.mean(numbers)), float(np.std(numbers, ddof=1)) if len(numbers) > 1 else None)
 
 
 def results(outcomes: Sequence[Outcome]) -> list[Result]:
-    """Those that ran."""
+    """The results of the outcomes that succeeded."""
     return [outcome.result for outcome in outcomes if outcome.result is not None]
 
 
 def row(label: str, outcomes: Sequence[Outcome], metrics: Sequence[str] = COLUMNS) -> TableRow:
-    """A line of test metrics; one seed that failed makes the whole line a reason."""
+    """A row of test metrics; if a seed failed, the row has its reason instead."""
     failed = [outcome for outcome in outcomes if outcome.result is None]
     if failed:
         return TableRow(label, reason=f"seed {failed[0].seed}: {failed[0].reason}")
@@ -57,13 +62,13 @@ def row(label: str, outcomes: Sequence[Outcome], metrics: Sequence[str] = COLUMN
 
 
 def mean(line: TableRow, metric: str) -> float | None:
-    """A row's mean of a metric."""
+    """The mean of a metric in a row; None if it is missing."""
     cell = line.cells.get(metric)
     return cell.mean if isinstance(cell, Value) else None
 
 
 def _with_cost(line: TableRow, outcomes: Sequence[Outcome]) -> TableRow:
-    """Adds epochs, minutes of all stages when they were made, and peak memory."""
+    """Adds epochs, minutes of all stages (including the time of reused ones) and peak memory."""
     ran = results(outcomes)
     if line.reason or not ran:
         return line
@@ -81,8 +86,8 @@ def _with_cost(line: TableRow, outcomes: Sequence[Outcome]) -> TableRow:
 
 
 def with_costs(rows: Rows) -> list[TableRow]:
-    """A line a row, test metrics and costs."""
-    return [_with_cost(row(label, found), found) for label, found in rows.items()]
+    """One table row per label, with test metrics and costs."""
+    return [_with_cost(row(label, outcomes), outcomes) for label, outcomes in rows.items()]
 
 
 COST = [
@@ -93,7 +98,15 @@ COST = [
 
 
 def document(request: StudyRequest, runner: Runner, title: str, rows: Rows, datasets: Sequence[str] = ()) -> Document:
-    """A document with everything but its tables and figures."""
+    """A document without tables and figures.
+
+    Args:
+        request: the request of the study.
+        runner: describes the datasets.
+        title: title of the document.
+        rows: outcomes by label.
+        datasets: names of the datasets; default: the dataset of the request.
+    """
     names = list(datasets) or [request.dataset]
     return Document(
         study=request.study,
@@ -111,39 +124,39 @@ def document(request: StudyRequest, runner: Runner, title: str, rows: Rows, data
 
 
 def embedded(runner: Runner) -> bool:
-    """Whether LLMFashionRec's backbone is the one that ships."""
+    """Whether the backbone of LLMFashionRec is tiny-falcon."""
     return runner.config(Entry("", OWN))["llm_name_or_path"] == TINY_FALCON
 
 
 def _bounded(rows: Rows) -> list[str]:
-    """Which rows ended because their YAML allows no more epochs."""
+    """A note on the rows that ran all epochs that their YAML allows."""
 
     def at_limit(result: Result) -> bool:
         return "epochs" in result.details and result.details["epochs"] >= result.details["epochs_allowed"]
 
     names = _where(rows, at_limit)
-    return [f"Bounded, they ran every epoch that their YAML allows: {', '.join(names)}."] if names else []
+    return [f"Ran all epochs that their YAML allows: {', '.join(names)}."] if names else []
 
 
 def _tuned(rows: Rows) -> list[str]:
     tuned = _where(rows, lambda result: bool(result.details.get("tuned")))
     default = _where(rows, lambda result: result.details.get("tuned") is False)
     return [
-        f"{said}: {', '.join(names)}."
-        for said, names in (
-            ("Tuned on validation, by properties/tuned", tuned),
-            ("Not tuned: RecBole's or our own defaults, for properties/tuned has no file", default),
+        f"{text}: {', '.join(names)}."
+        for text, names in (
+            ("Tuned on validation (properties/tuned)", tuned),
+            ("Not tuned, default settings (no file in properties/tuned)", default),
         )
         if names
     ]
 
 
-def _where(rows: Rows, holds: Callable[[Result], bool]) -> list[str]:
-    return [label for label, outcomes in rows.items() if any(holds(result) for result in results(outcomes))]
+def _where(rows: Rows, condition: Callable[[Result], bool]) -> list[str]:
+    return [label for label, outcomes in rows.items() if any(condition(result) for result in results(outcomes))]
 
 
 def all_ranks(rows: Rows) -> pd.DataFrame:
-    """Model (the label), seed, user, target, rank, top of every row that ran."""
+    """Ranks of all rows that ran: columns model (the label), seed, user, target, rank, top."""
     frames = [
         outcome.result.ranks.assign(model=label, seed=outcome.seed)
         for label, outcomes in rows.items()
@@ -155,37 +168,42 @@ def all_ranks(rows: Rows) -> pd.DataFrame:
 
 
 def gain(subject: float, best: float) -> float | None:
-    """Improvement over the best other in per cent; none over nothing."""
+    """Improvement over another value in per cent; None if that value is 0.
+
+    Example:
+        >>> gain(0.3, 0.2)
+        49.99999999999999
+    """
     return None if best == 0 else 100 * (subject - best) / best
 
 
 def best_other(lines: Sequence[TableRow], subject: str, metric: str) -> tuple[str, float] | None:
-    """The best line but the subject's by a metric."""
-    found = [
+    """Label and mean of the best row other than the subject's; None if there is none."""
+    means = [
         (line.label, cell.mean)
         for line in lines
         if line.label != subject and isinstance(cell := line.cells.get(metric), Value)
     ]
-    return max(found, key=lambda pair: pair[1]) if found else None
+    return max(means, key=lambda pair: pair[1]) if means else None
 
 
 def bars(
     name: str, caption: str, lines: Sequence[TableRow], metrics: Sequence[str] = ("recall@10", "ndcg@10")
 ) -> Figure:
-    """A bar a row for each metric."""
-    shown = [line for line in lines if not line.reason]
-    labels = [line.label for line in shown]
-    series = [Series(METRIC_TITLES[metric], labels, [mean(line, metric) for line in shown]) for metric in metrics]
+    """A bar chart with one bar per row and metric; rows with a reason are left out."""
+    complete = [line for line in lines if not line.reason]
+    labels = [line.label for line in complete]
+    series = [Series(METRIC_TITLES[metric], labels, [mean(line, metric) for line in complete]) for metric in metrics]
     return Figure(name, caption, "bars", "", "test metric", series)
 
 
 def details(outcomes: Sequence[Outcome], *path: str) -> list[Any]:
-    """A nested detail of each result that has it."""
-    found = []
+    """The nested detail at `path` of each result that has it."""
+    nested = []
     for result in results(outcomes):
         value: Any = result.details
         for key in path:
             value = value.get(key) if isinstance(value, Mapping) else None
         if value is not None:
-            found.append(value)
-    return found
+            nested.append(value)
+    return nested

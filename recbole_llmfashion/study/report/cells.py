@@ -1,7 +1,6 @@
-"""A document's values as the words that every one of its files prints: cells, the best and the second, what made it.
+"""Formats the values of a document: cell texts, marks of the best and second value, provenance.
 
-Markdown, LaTeX and HTML differ in how they escape and mark; what stands in a cell is said here once. This module knows
-none of the three.
+Markdown, LaTeX and HTML output share these texts; they differ only in escaping and markup.
 """
 
 import math
@@ -12,12 +11,12 @@ from typing import Literal
 from recbole_llmfashion.study.report.document import Cell, Column, Document, Kind, ReportTable, Value
 
 Mark = Literal["", "best", "second"]
-HASH_SHOWN = 16  # characters of a data set's sha256 below a table; results.json and report.html hold all 64
+HASH_SHOWN = 16  # characters of a dataset's sha256 below a table; results.json and report.html show all 64
 
 
 @dataclass(frozen=True)
 class ShownCell:
-    """A cell as a reader sees it."""
+    """A formatted cell."""
 
     text: str
     mark: Mark = ""
@@ -25,7 +24,7 @@ class ShownCell:
 
 @dataclass(frozen=True)
 class Line:
-    """A row as a reader sees it: `cells` by column, all of them empty where there is a reason."""
+    """A formatted row; all cells are empty if there is a reason."""
 
     label: str
     cells: list[ShownCell]
@@ -33,24 +32,36 @@ class Line:
 
 
 def plain(text: str) -> str:
-    """One line without control characters, whatever the text held."""
+    """The text as one line, without control characters.
+
+    Example:
+        >>> plain(" a\\nb\\x00 ")
+        'a b'
+    """
     return "".join(character for character in " ".join(text.split()) if character.isprintable())
 
 
 def cell_text(cell: Cell, kind: Kind) -> str:
-    """A cell in its column's kind (document.Column); `mean ± deviation` over seeds; a text stays as it is."""
+    """Formats a cell by the kind of its column, see document.Column.
+
+    Example:
+        >>> cell_text(Value(0.12344, 0.00123), "metric")
+        '0.1234 ± 0.0012'
+        >>> cell_text(0.5, "share")
+        '50.0%'
+    """
     if cell is None:
         return ""
     if isinstance(cell, str):
         return plain(cell)
-    shown = _NUMBER[kind]
+    number = _NUMBER[kind]
     if isinstance(cell, Value):
-        return shown(cell.mean) if cell.std is None else f"{shown(cell.mean)} ± {shown(cell.std)}"
-    return shown(cell)
+        return number(cell.mean) if cell.std is None else f"{number(cell.mean)} ± {number(cell.std)}"
+    return number(cell)
 
 
 def lines(table: ReportTable) -> list[Line]:
-    """The table's rows with their marks."""
+    """The formatted rows of a table, with marks."""
     marks = {column.key: column_marks(table, column) for column in table.columns}
     return [
         Line(plain(row.label), [ShownCell("")] * len(table.columns), plain(row.reason))
@@ -65,9 +76,10 @@ def lines(table: ReportTable) -> list[Line]:
 
 
 def column_marks(table: ReportTable, column: Column) -> Sequence[Mark]:
-    """By row: the largest mean of a metric column is best, the next smaller one second; equal means share a mark.
+    """The mark of each row in a column.
 
-    Means are compared as they are, not as they are printed. Rows that are not ranked or have a reason take no part.
+    In a metric column the largest mean is "best" and the next smaller one "second"; equal means share a mark. Means are
+    compared without rounding. Rows that are not ranked or have a reason are ignored.
     """
     means = [
         _mean(row.cells.get(column.key)) if column.kind == "metric" and row.ranked and not row.reason else None
@@ -79,7 +91,7 @@ def column_marks(table: ReportTable, column: Column) -> Sequence[Mark]:
 
 
 def provenance(document: Document) -> list[tuple[str, str]]:
-    """What made the document: (data sha256, seeds, command, versions), the empty ones left out."""
+    """Name and text of data sha256, seeds, command and versions; empty ones are left out."""
     hashes = [f"{name} {str(data['sha256'])[:HASH_SHOWN]}" for name, data in document.data.items() if "sha256" in data]
     pairs = [
         ("data sha256", ", ".join(hashes)),
@@ -91,7 +103,12 @@ def provenance(document: Document) -> list[tuple[str, str]]:
 
 
 def significant(value: float) -> str:
-    """Three significant digits, without an exponent as long as that stays readable."""
+    """Three significant digits, with an exponent only for very small or large numbers.
+
+    Example:
+        >>> significant(1234.5), significant(0.0312), significant(1e-9)
+        ('1,230', '0.0312', '1.00e-09')
+    """
     if value == 0 or not math.isfinite(value):
         return f"{value:.0f}"
     exponent = int(f"{value:.2e}".split("e")[1])
@@ -105,7 +122,7 @@ def _mean(cell: Cell) -> float | None:
     return float(mean) if isinstance(mean, int | float) and math.isfinite(mean) else None
 
 
-# z: a difference that rounds to nothing has no sign
+# z: a number that rounds to zero has no sign
 _NUMBER: dict[Kind, Callable[[float], str]] = {
     "metric": lambda value: f"{value:z.4f}",
     "number": significant,

@@ -1,7 +1,6 @@
-"""A study's outcome as one JSON-like value, and the files made from it.
+"""The outcome of a study as one JSON-like value, stored as results.json.
 
-results.json is that value; table.md, table.tex, the figures and report.html are functions of it alone, so none of them
-can say anything that results.json does not. This module runs nothing.
+table.md, table.tex, the figures and report.html are computed from this value only.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,10 +17,10 @@ class Column:
     """A column of a table.
 
     Args:
-        key: under which a row holds its value.
-        title: what stands above it.
-        kind: metric: four decimals, the best in bold and the second underlined; number: three significant digits;
-            count: an integer; share: in per cent with one decimal; text: as it is.
+        key: key of the column in TableRow.cells.
+        title: heading.
+        kind: metric: four decimals, best value bold and second underlined; number: three significant digits; count: an
+            integer; share: per cent with one decimal; text: unchanged.
     """
 
     key: str
@@ -31,7 +30,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Value:
-    """Mean and standard deviation (n - 1) over seeds; no deviation where there is one."""
+    """Mean and standard deviation (n - 1) over seeds; no deviation for a single seed."""
 
     mean: float
     std: float | None = None
@@ -42,13 +41,13 @@ Cell = Value | float | int | str | None
 
 @dataclass
 class TableRow:
-    """A line.
+    """A row of a table.
 
     Args:
         label: the first cell.
-        cells: by Column.key; an absent one stays empty.
-        ranked: whether its metrics take part in best and second.
-        reason: why there is nothing to show; stands in place of the cells.
+        cells: values by Column.key; a missing one is an empty cell.
+        ranked: whether the row is considered for best and second.
+        reason: why there are no values; shown instead of the cells.
     """
 
     label: str
@@ -59,7 +58,16 @@ class TableRow:
 
 @dataclass
 class ReportTable:
-    """A table of a study; `name` is a file-like word, `title` what a reader sees."""
+    """A table of a study.
+
+    Args:
+        name: identifier, used in anchors and LaTeX labels.
+        title: heading.
+        columns: the columns after the label.
+        rows: the rows.
+        notes: notes below the table.
+        label: heading of the first column.
+    """
 
     name: str
     title: str
@@ -71,7 +79,7 @@ class ReportTable:
 
 @dataclass(frozen=True)
 class Series:
-    """One line or one group of bars of a figure: y over x, with an interval where there is one."""
+    """One line, or one set of bars, of a figure: y over x, with optional intervals."""
 
     label: str
     x: Sequence[float | str]
@@ -85,8 +93,13 @@ class Figure:
     """A figure of a study, drawn by figures.py into <name>.png.
 
     Args:
-        kind: lines: numeric x; bars: each x is a group, each series one bar in it; heat: series are rows, x columns.
-        x_log: whether a numeric x is drawn on a logarithmic axis.
+        name: file name without suffix.
+        caption: text below the figure.
+        kind: lines: numeric x; bars: each x is a group with one bar per series; heat: series are rows, x columns.
+        x_label: label of the x axis.
+        y_label: label of the y axis.
+        series: the data.
+        x_log: whether the x axis is logarithmic.
     """
 
     name: str
@@ -100,17 +113,21 @@ class Figure:
 
 @dataclass
 class Document:
-    """Everything a study has to say.
+    """The complete outcome of a study.
 
     Args:
-        study: its command's name.
+        study: name of the command.
         title: one line.
-        dataset: name, or names joined by commas.
-        data: by dataset: sha256 and the counts a reader wants.
-        seeds, command, versions: what made it.
-        settings: keys that differ from properties/, and which rows were tuned.
-        models: by row label, one results.model_entry a seed.
-        notes: below all tables.
+        dataset: name of the dataset, or names joined by commas.
+        data: hash and counts by dataset.
+        seeds: random seeds.
+        command: the command line.
+        versions: package versions.
+        settings: keys that differ from properties/.
+        tables: the tables.
+        figures: the figures.
+        models: by row label, one `model_entry` per seed.
+        notes: notes below all tables.
     """
 
     study: str
@@ -127,12 +144,12 @@ class Document:
     notes: list[str] = field(default_factory=list)
 
     def as_json(self) -> dict[str, Any]:
-        """What results.json holds."""
+        """The content of results.json."""
         return asdict(self)
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> "Document":
-        """The document that `as_json` gave."""
+        """Inverse of `as_json`."""
         fields = dict(value)
         fields["tables"] = [_table(table) for table in value["tables"]]
         fields["figures"] = [

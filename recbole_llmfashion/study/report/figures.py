@@ -1,6 +1,6 @@
-"""The figures of a document as PNG: lines with intervals, groups of bars, heat maps.
+"""Draws the figures of a document as PNG: lines with intervals, grouped bars, heat maps.
 
-Equal figures give equal bytes, whatever the user's matplotlibrc says. Knows no file and no table.
+Equal figures give equal bytes, independent of the user's matplotlibrc.
 """
 
 import textwrap
@@ -21,19 +21,19 @@ with needs_extra("study"):
     from matplotlib.figure import Figure as Canvas
     from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
-DPI = 200  # two pixels for one of the 800 that the report gives a figure
+DPI = 200  # two image pixels per CSS pixel; a figure is 800 CSS pixels wide in the report
 WIDTH, HEIGHT = 8.0, 4.8  # inches
-# Okabe and Ito's colours without their yellow, which white swallows; people who are colour-blind tell them apart.
+# Okabe and Ito's colours, distinguishable for colour-blind readers, without yellow, which is too light on white.
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">")
 DASHES = ("-", "--", ":")
 HATCHES = ("", "///", "...", "xxx")
 HEAT = "cividis"
-TICKS = 8  # as many distinct x get a tick each
-CELLS_WITH_TEXT = 150
-LABEL_WIDTH = 44  # characters, then a label is broken
-TICK_WIDTH = 18  # the same for the name of a group
-TICKS_WIDTH = 75  # characters that stand beside each other below the axis; more are slanted
+TICKS = 8  # up to this many distinct x values get a tick each
+CELLS_WITH_TEXT = 150  # heat maps with more cells show no values
+LABEL_WIDTH = 44  # characters per line of a label
+TICK_WIDTH = 18  # characters per line of a group name
+TICKS_WIDTH = 75  # total characters of horizontal group names; longer ones are slanted
 _STYLE = {
     "axes.grid": True,
     "axes.axisbelow": True,
@@ -48,22 +48,22 @@ _STYLE = {
     "figure.constrained_layout.h_pad": 0.1,
     "figure.constrained_layout.w_pad": 0.1,
     "legend.frameon": False,
-    "text.parse_math": False,  # a label may hold a dollar
+    "text.parse_math": False,  # labels may contain a dollar sign
 }
 
 
 def png(figure: Figure) -> bytes:
-    """The figure's bytes, 1600 pixels wide, as high as its legend and rows need.
+    """The figure as PNG, 1600 pixels wide; the height depends on its legend and rows.
 
-    Missing values are gaps: lines break, bars and cells stay away. The legend stands below the axes.
+    Missing values are gaps in lines and missing bars or cells. The legend is below the axes.
     """
     with style.context(_STYLE, after_reset=True):
         canvas = Canvas(figsize=(WIDTH, _height(figure)), dpi=DPI, layout="constrained")
         FigureCanvasAgg(canvas)
         axes = canvas.subplots()
-        axes.set_xlabel(_broken(figure.x_label))
+        axes.set_xlabel(_wrapped(figure.x_label))
         handles = {"lines": _lines, "bars": _bars, "heat": _heat}[figure.kind](axes, figure)
-        _legend(canvas, handles, [_broken(series.label) for series in figure.series])
+        _legend(canvas, handles, [_wrapped(series.label) for series in figure.series])
         file = BytesIO()
         canvas.savefig(file, format="png", metadata={"Software": None})
     return file.getvalue()
@@ -73,7 +73,7 @@ def _height(figure: Figure) -> float:
     return max(HEIGHT, 0.42 * len(figure.series) + 2) if figure.kind == "heat" else HEIGHT
 
 
-def _broken(label: str) -> str:
+def _wrapped(label: str) -> str:
     return textwrap.fill(plain(label), LABEL_WIDTH)
 
 
@@ -82,7 +82,7 @@ def _numbers(values: Sequence[float | None]) -> np.ndarray:
 
 
 def _interval(series: Series, y: np.ndarray) -> np.ndarray | None:
-    """Lengths below and above y, [2, points]; none where there is no interval."""
+    """Lengths of the intervals below and above y, [2, points]; None without intervals."""
     if series.low is None or series.high is None:
         return None
     lengths = np.stack([y - _numbers(series.low), _numbers(series.high) - y])
@@ -90,7 +90,7 @@ def _interval(series: Series, y: np.ndarray) -> np.ndarray | None:
 
 
 def _lines(axes: Axes, figure: Figure) -> list[Any]:
-    axes.set_ylabel(_broken(figure.y_label))
+    axes.set_ylabel(_wrapped(figure.y_label))
     handles: list[Any] = []
     for number, series in enumerate(figure.series):
         x, y = _numbers([float(value) for value in series.x]), _numbers(series.y)
@@ -106,23 +106,27 @@ def _lines(axes: Axes, figure: Figure) -> list[Any]:
 
 def _x_axis(axes: Axes, figure: Figure) -> None:
     values = sorted({float(value) for series in figure.series for value in series.x})
-    places = np.array(values)
+    positions = np.array(values)
     if figure.x_log and len(values) and values[-1] > 0:
-        smallest = min(value for value in values if value > 0)
-        if values[0] > 0:
-            axes.set_xscale("log")
-        else:  # zero has a place of its own, left of the smallest that has a logarithm
-            axes.set_xscale("symlog", linthresh=smallest, linscale=0.5)
-        places = axes.get_xaxis().get_transform().transform(places)
-        axes.xaxis.set_minor_locator(NullLocator())
-    apart = np.diff(places).min() / (places[-1] - places[0]) if len(places) > 1 else 1.0
-    if 0 < len(values) <= TICKS and apart > 0.07:
+        _set_log_scale(axes, values)
+        positions = axes.get_xaxis().get_transform().transform(positions)
+    spacing = np.diff(positions).min() / (positions[-1] - positions[0]) if len(positions) > 1 else 1.0
+    if 0 < len(values) <= TICKS and spacing > 0.07:
         axes.xaxis.set_major_locator(FixedLocator(values))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.4g}" if value < 1e5 else f"{value:,.0f}"))
 
 
+def _set_log_scale(axes: Axes, values: Sequence[float]) -> None:
+    """A logarithmic x axis; if there is a zero, it is placed left of the smallest positive value."""
+    if values[0] > 0:
+        axes.set_xscale("log")
+    else:
+        axes.set_xscale("symlog", linthresh=min(value for value in values if value > 0), linscale=0.5)
+    axes.xaxis.set_minor_locator(NullLocator())
+
+
 def _bars(axes: Axes, figure: Figure) -> list[Any]:
-    axes.set_ylabel(_broken(figure.y_label))
+    axes.set_ylabel(_wrapped(figure.y_label))
     handles: list[Any] = []
     axes.grid(visible=False, axis="x")
     groups = list(dict.fromkeys(x for series in figure.series for x in series.x))
@@ -147,7 +151,7 @@ def _name_ticks(axes: Axes, groups: Sequence[float | str]) -> None:
     longest = max((len(line) for name in broken for line in name.splitlines()), default=0)
     if longest * len(names) <= TICKS_WIDTH:
         axes.set_xticks(range(len(names)), broken)
-    else:  # slanted lines of one name would run into the next: one line each
+    else:  # slanted names of several lines would overlap, so each gets one line
         short = [name if len(name) <= 2 * TICK_WIDTH else f"{name[: 2 * TICK_WIDTH - 1]}…" for name in names]
         axes.set_xticks(range(len(names)), short, rotation=35, ha="right", rotation_mode="anchor")
 
@@ -159,12 +163,12 @@ def _heat(axes: Axes, figure: Figure) -> list[Any]:
     values = np.full((len(figure.series), len(columns)), np.nan)
     for row, series in enumerate(figure.series):
         values[row, [columns.index(x) for x in series.x]] = _numbers(series.y)
-    axes.set_yticks(range(len(values)), [_broken(series.label) for series in figure.series])
+    axes.set_yticks(range(len(values)), [_wrapped(series.label) for series in figure.series])
     _name_ticks(axes, columns)
     axes.tick_params(length=0)
     if np.isfinite(values).any():
         image = axes.imshow(values, cmap=HEAT, aspect="auto")
-        bar = axes.get_figure(root=True).colorbar(image, ax=axes, label=_broken(figure.y_label))  # type: ignore[union-attr]
+        bar = axes.get_figure(root=True).colorbar(image, ax=axes, label=_wrapped(figure.y_label))  # type: ignore[union-attr]
         bar.ax.yaxis.set_major_locator(MaxNLocator(6))
         if values.size <= CELLS_WITH_TEXT:
             _write_values(axes, values, image.norm)
@@ -179,7 +183,10 @@ def _write_values(axes: Axes, values: np.ndarray, norm: Any) -> None:
 
 
 def _legend(canvas: Canvas, handles: Sequence[Any], labels: Sequence[str]) -> None:
-    """Below everything, in as many columns as fit, on room of its own; a single series without a name has none."""
+    """Adds a legend below the axes, in as many columns as fit, and extends the canvas for it.
+
+    A single series without a name has no legend.
+    """
     if not handles or not any(labels):
         return
     for columns in range(min(4, len(labels)), 0, -1):

@@ -1,7 +1,4 @@
-"""report.html: a document as one page that asks for nothing else. What it looks like is in report.html.j2.
-
-Every text goes through autoescape. Knows no file but its template; the figures come as bytes.
-"""
+"""report.html: a document as one self-contained page, rendered from report.html.j2 with autoescape."""
 
 from base64 import b64encode
 from collections.abc import Mapping
@@ -17,12 +14,12 @@ with needs_extra("study"):
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 TEMPLATE = "report.html.j2"
-MARKS = "Bold: the best of its column; underlined: the second; equal means share a mark. ±: deviation over seeds."
+MARKS = "Bold: best of the column; underlined: second best; equal means share a mark. ±: standard deviation over seeds."
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure as the template shows it: PNG in base64, its size in CSS pixels, its numbers."""
+    """A figure for the template: PNG in base64, size in CSS pixels, and its values as a table."""
 
     caption: str
     alt: str
@@ -34,7 +31,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Section:
-    """A part of the page: an anchor, a heading and its tables; one without tables is left out."""
+    """A section of the page: anchor, heading and tables; a section without tables is not rendered."""
 
     anchor: str
     title: str
@@ -43,10 +40,11 @@ class Section:
 
 
 def page(document: Document, images: Mapping[str, bytes]) -> str:
-    """The page; equal documents and images give equal pages.
+    """The page as HTML; equal documents and images give equal pages.
 
     Args:
-        images: a PNG by file name, <name>.png for each figure.
+        document: the document.
+        images: PNG by file name, <name>.png for each figure.
     """
     marked = any(column.kind == "metric" for table in document.tables for column in table.columns)
     environment = Environment(
@@ -66,7 +64,7 @@ def page(document: Document, images: Mapping[str, bytes]) -> str:
         pictures=[_picture(figure, images[f"{figure.name}.png"]) for figure in document.figures],
         after=[
             Section("absent", "Rows without numbers", sections.absent(document)),
-            Section("answers", "Generated answers", sections.answers(document)),
+            Section("answers", "Generated responses", sections.answers(document)),
             Section("time", "Time and memory", sections.time(document)),
         ],
         made=[pair for pair in provenance(document) if pair[0] != "versions"],
@@ -76,17 +74,17 @@ def page(document: Document, images: Mapping[str, bytes]) -> str:
 
 
 def _picture(figure: Figure, image: bytes) -> Picture:
-    # width and height stand in the first chunk; two pixels make one of the page
-    width, height = (int.from_bytes(image[at : at + 4]) // 2 for at in (16, 20))
+    # the first PNG chunk holds width and height; two image pixels are one CSS pixel
+    width, height = (int.from_bytes(image[offset : offset + 4]) // 2 for offset in (16, 20))
     return Picture(figure.caption, _alt(figure), b64encode(image).decode(), width, height, sections.numbers(figure))
 
 
 def _alt(figure: Figure) -> str:
-    """What the figure shows, in words; the numbers stand below it."""
+    """Alternative text: kind of the figure and the range of each series."""
     ranges = []
     for series in figure.series:
-        known = [y for y in series.y if y is not None]
-        values = f"{min(known):.4g} to {max(known):.4g}" if known else "no value"
+        present = [y for y in series.y if y is not None]
+        values = f"{min(present):.4g} to {max(present):.4g}" if present else "no value"
         ranges.append(f"{series.label or figure.y_label} {values}")
     over = f" over {figure.x_label}" if figure.x_label else ""
     kind = {"lines": "Line chart", "bars": "Bar chart", "heat": "Heat map"}[figure.kind]

@@ -7,8 +7,13 @@ from recbole_llmfashion.study.report.document import METRIC_TITLES, Column, Repo
 
 
 def significance_table(comparisons: Sequence[Comparison], name: str = "significance") -> ReportTable:
-    """Comparisons of one subject as a table; metrics may be mixed, each corrected on its own."""
-    subjects = list(dict.fromkeys(one.subject for one in comparisons))
+    """Comparisons of one subject as a table.
+
+    Args:
+        comparisons: may be on several metrics, each corrected separately.
+        name: identifier of the table.
+    """
+    subjects = list(dict.fromkeys(comparison.subject for comparison in comparisons))
     columns = [
         Column("metric", "metric", "text"),
         Column("difference", "difference"),
@@ -20,22 +25,22 @@ def significance_table(comparisons: Sequence[Comparison], name: str = "significa
     ]
     rows = [
         TableRow(
-            one.other,
-            {column.key: getattr(one, column.key) for column in columns}
-            | {"metric": METRIC_TITLES.get(one.metric, one.metric)},
+            comparison.other,
+            {column.key: getattr(comparison, column.key) for column in columns}
+            | {"metric": METRIC_TITLES.get(comparison.metric, comparison.metric)},
             ranked=False,
         )
-        for one in comparisons
+        for comparison in comparisons
     ]
-    seeds = max((one.seeds for one in comparisons), default=1)
+    seeds = max((comparison.seeds for comparison in comparisons), default=1)
     notes = [
-        f"difference: {', '.join(subjects)} minus the model of the line, mean over users; interval: percentile "
+        f"difference: {', '.join(subjects)} minus the model of the row, mean over users; interval: percentile "
         f"bootstrap over users, {RESAMPLES:,} resamples.",
-        "p: Wilcoxon signed-rank test on the users' differences, zeros by Pratt's rule; Holm's correction over the "
-        "comparisons of one metric.",
+        "p: Wilcoxon signed-rank test on the differences per user, with Pratt's treatment of zeros; p (Holm): Holm's "
+        "correction over the comparisons of one metric.",
     ]
     if seeds > 1:
         notes.append(
-            f"A user's values are averaged over {seeds} seeds first: the interval is over users, not over seeds."
+            f"Values of a user are first averaged over {seeds} seeds: the interval is over users, not over seeds."
         )
     return ReportTable(name, f"{', '.join(subjects)} against the others", columns, rows, notes)

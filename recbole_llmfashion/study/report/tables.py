@@ -1,6 +1,6 @@
 """The tables of a document in Markdown and in LaTeX.
 
-Every text is data here: none of it can end a cell, open a tag or start a command. Knows no file and no HTML.
+All texts are escaped: none can end a cell, open a tag or start a LaTeX command.
 """
 
 import re
@@ -11,7 +11,7 @@ from recbole_llmfashion.study.report.document import Column, Document, ReportTab
 
 _MARKDOWN_MARK: dict[Mark, tuple[str, str]] = {"": ("", ""), "best": ("**", "**"), "second": ("<u>", "</u>")}
 _LATEX_MARK: dict[Mark, tuple[str, str]] = {"": ("", ""), "best": (r"\textbf{", "}"), "second": (r"\underline{", "}")}
-# What Markdown may read as a sign of its own: an underscore inside a word it leaves alone.
+# Characters that Markdown interprets; an underscore inside a word is not one of them.
 _MARKDOWN_SIGN = re.compile(r"[\\`*\[\]|~$]|(?<![^\W_])_|_(?![^\W_])")
 _MARKDOWN_EDGE = re.compile(r"^[#+=>-]|(?<=^\d)[.)]|(?<=^\d\d)[.)]|#(?=#*$)")
 _LATEX_CHARACTER = {
@@ -34,24 +34,24 @@ _LATEX_TABLE = str.maketrans(_LATEX_CHARACTER)
 
 
 def markdown(document: Document) -> str:
-    """All tables in GitHub's Markdown: the best in bold, the second underlined, notes below, then what made them."""
+    """All tables in GitHub Markdown: best in bold, second underlined, notes below each, provenance at the end."""
     parts = [f"# {_block(document.title)}"]
     for table in document.tables:
         parts += [f"## {_block(table.title)}", _markdown_table(table)]
         if table.notes:
             parts.append(_markdown_list([_block(note) for note in table.notes]))
-    made = [
+    origin = [
         f"{name}: {_code(value) if name == 'command' else _markdown(value)}" for name, value in provenance(document)
     ]
-    parts += ["## Notes", _markdown_list([*map(_block, document.notes), *made])]
+    parts += ["## Notes", _markdown_list([*map(_block, document.notes), *origin])]
     return "\n\n".join(parts) + "\n"
 
 
 def latex(document: Document) -> str:
-    r"""All tables as LaTeX floats, to be \input into a document with \usepackage{booktabs}.
+    r"""All tables as LaTeX floats, for \input in a document with \usepackage{booktabs}.
 
-    The document's notes and what made it stand above the floats as comments. Scripts other than Latin want XeLaTeX or
-    LuaLaTeX and a font that has them.
+    Notes and provenance of the document are comments above the floats. Non-Latin scripts need XeLaTeX or LuaLaTeX and a
+    suitable font.
     """
     head = [f"{document.title}; needs \\usepackage{{booktabs}}", *document.notes]
     head += [f"{name}: {value}" for name, value in provenance(document)]
@@ -60,7 +60,12 @@ def latex(document: Document) -> str:
 
 
 def latex_text(text: str) -> str:
-    """A text as LaTeX prints it, letter by letter: no command, no math, no ligature of two hyphens."""
+    r"""Escapes a text for LaTeX: no commands, no math, no ligature of two hyphens.
+
+    Example:
+        >>> print(latex_text("50 % of a_b"))
+        50 \% of a\_b
+    """
     return re.sub("-(?=-)", "-{}", plain(text).translate(_LATEX_TABLE))
 
 
@@ -70,12 +75,12 @@ def _markdown(text: str) -> str:
 
 
 def _block(text: str) -> str:
-    """A text that begins a line, where signs have one more meaning: headings, lists, quotes."""
+    """Escapes a text at the start of a line, where Markdown also interprets headings, lists and quotes."""
     return _MARKDOWN_EDGE.sub(lambda found: f"\\{found[0]}", _markdown(text))
 
 
 def _code(text: str) -> str:
-    """A code span: inside it nothing is read, so its fence is longer than any run of backticks in it."""
+    """A code span, whose fence is longer than any run of backticks in the text."""
     fence = "`" * (1 + max((len(run) for run in re.findall("`+", text)), default=0))
     gap = " " if text.startswith("`") or text.endswith("`") else ""
     return f"{fence}{gap}{text}{gap}{fence}"

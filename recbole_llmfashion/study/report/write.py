@@ -1,4 +1,4 @@
-"""A document's folder: results.json, table.md, table.tex, a PNG a figure, report.html. Says nothing of its own."""
+"""Writes the folder of a document: results.json, table.md, table.tex, one PNG per figure, report.html."""
 
 import json
 import re
@@ -16,18 +16,23 @@ _FILE_WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 def write(folder: Path, document: Document) -> None:
     """Writes the files, results.json first.
 
-    A kill leaves each file complete, old or new. Figures of an earlier document that this one lacks are removed.
+    If the process is killed, each file is complete, either old or new. Figures of an earlier document that this one
+    does not have are removed.
+
+    Args:
+        folder: output folder; created if missing.
+        document: the document.
 
     Raises:
-        ValueError: a number that JSON does not hold (nan, inf), or a figure's name that is no plain file name.
+        ValueError: a number is nan or infinite, or the name of a figure is not a plain, unique file name.
     """
     names = [figure.name for figure in document.figures]
     for name in names:
         if not _FILE_WORD.fullmatch(name) or names.count(name) > 1:
-            raise ValueError(f"figure '{name}': expected a name of its own of letters, digits, - and _")
+            raise ValueError(f"figure '{name}': expected a unique name of letters, digits, - and _")
     value = document.as_json()
     text = json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False)
-    # tuples and keys that are no text become what a reader of the file will find
+    # JSON turns tuples into lists and keys into texts; the other files use the values as read back
     read_back = Document.from_json(json.loads(text))
     images = {f"{figure.name}.png": figures.png(figure) for figure in read_back.figures}
     files = {
@@ -45,11 +50,11 @@ def write(folder: Path, document: Document) -> None:
 
 
 def _figures(folder: Path) -> set[str]:
-    """Files of the figures that results.json names; none where it is not a study's."""
+    """Figure files listed in an existing results.json; empty if it does not belong to a study."""
     try:
         value: Any = json.loads((folder / "results.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return set()
-    found = value.get("figures", []) if isinstance(value, Mapping) and "study" in value else []
-    names = [str(figure["name"]) for figure in found]
+    listed = value.get("figures", []) if isinstance(value, Mapping) and "study" in value else []
+    names = [str(figure["name"]) for figure in listed]
     return {f"{name}.png" for name in names if _FILE_WORD.fullmatch(name)}

@@ -1,3 +1,5 @@
+"""Figures as PNG."""
+
 import io
 from dataclasses import replace
 
@@ -16,15 +18,15 @@ LINES = Figure("f", "c", "lines", "x", "NDCG@10", [Series("CORE", [1, 2, 4], [0.
 
 @pytest.fixture
 def drawn(monkeypatch):
-    """`png`, and the canvas that it drew on."""
+    """Returns a function that draws a figure and returns its image and canvas."""
     kept = []
 
-    class Kept(Canvas):
+    class RecordedCanvas(Canvas):
         def __init__(self, *args, **keys):
             super().__init__(*args, **keys)
             kept.append(self)
 
-    monkeypatch.setattr(figures, "Canvas", Kept)
+    monkeypatch.setattr(figures, "Canvas", RecordedCanvas)
 
     def draw(figure):
         return Image.open(io.BytesIO(figures.png(figure))), kept[-1]
@@ -37,25 +39,25 @@ def of_sample():
     return {figure.name: figures.png(figure) for figure in sample().figures}
 
 
-def test_equal_figures_equal_bytes_and_no_user_settings(of_sample):
+def test_equal_bytes_independent_of_user_settings(of_sample):
     figure = sample().figures[1]
     with matplotlib.rc_context({"lines.linewidth": 9, "font.size": 30, "savefig.dpi": 30, "axes.facecolor": "red"}):
         assert figures.png(figure) == of_sample[figure.name]
-    assert matplotlib.rcParams["text.parse_math"]  # ours does not stay
+    assert matplotlib.rcParams["text.parse_math"]  # our settings are restored
     image = Image.open(io.BytesIO(of_sample[figure.name]))
-    assert not image.text  # neither a date nor a version
+    assert not image.text  # no metadata such as a date or version
 
 
-def test_size_and_white_ground(of_sample):
+def test_size_and_white_margins(of_sample):
     for content in of_sample.values():
         image = Image.open(io.BytesIO(content)).convert("RGB")
         assert image.width == 1600 and image.height >= 900
         edge = np.asarray(image)[[0, -1]]
-        assert (edge == 255).all()  # nothing is cut off above or below
+        assert (edge == 255).all()  # nothing is cut off at the top or bottom
         assert (np.asarray(image)[:, [0, -1]] == 255).all()
 
 
-def test_series_differ_by_more_than_colour():
+def test_series_styles_are_distinct():
     looks = {
         (
             figures.COLORS[i % len(figures.COLORS)],
@@ -67,7 +69,7 @@ def test_series_differ_by_more_than_colour():
     assert len(looks) == 21
 
 
-def test_legend_stands_below_everything(drawn):
+def test_legend_is_below_the_axes(drawn):
     x = [1, 2]
     series = [Series(f"{name} with a rather long label {i}", x, [0.1 * i, 0.2]) for i, name in enumerate(MODELS)]
     short = drawn(replace(LINES, series=series[:1]))[0].height
@@ -76,17 +78,17 @@ def test_legend_stands_below_everything(drawn):
     box, below = legend.get_window_extent(), axes.get_tightbbox()
     assert box.y1 <= below.y0 and box.x0 >= 0 and box.x1 <= canvas.bbox.width and box.y0 >= 0
     assert len(legend.get_texts()) == 12 and image.height > short
-    assert axes.get_window_extent().height > 0.3 * image.height  # it took no room from the lines
+    assert axes.get_window_extent().height > 0.3 * image.height  # the legend does not shrink the axes
 
 
-def test_labels_are_data_even_where_matplotlib_reads_signs(drawn):
+def test_labels_are_not_interpreted(drawn):
     _, canvas = drawn(replace(LINES, series=[Series("_$x$", [1, 2], [1.0, 2.0]), Series(HOSTILE, [1, 2], [2.0, 1.0])]))
     texts = [text.get_text().replace("\n", " ") for text in canvas.legends[0].get_texts()]
     assert texts[0] == "_$x$" and texts[1].startswith("<script>alert") and "$x$" in texts[1]
     assert not any(text.get_parse_math() for text in canvas.legends[0].get_texts())
 
 
-def test_a_gap_breaks_the_line_and_intervals_are_lengths(drawn):
+def test_gaps_and_intervals(drawn):
     series = Series("CORE", [1, 2, 4], [0.1, None, 0.4], [0.05, 0.0, 0.3], [0.2, 0.0, 0.6])
     _, canvas = drawn(replace(LINES, series=[series]))
     line, _, (bars,) = canvas.axes[0].containers[0]
@@ -104,7 +106,7 @@ def test_logarithmic_x(drawn, x, scale):
         assert [text.get_text() for text in axes.get_xticklabels()] == [str(value) for value in x]
 
 
-def test_bars_by_group_and_series(drawn):
+def test_bars(drawn):
     series = [Series("a", ["cold", "warm"], [0.1, None]), Series("b", ["warm", "cold"], [0.3, 0.2])]
     _, canvas = drawn(Figure("f", "c", "bars", "group", "NDCG@10", series))
     axes = canvas.axes[0]
@@ -116,16 +118,19 @@ def test_bars_by_group_and_series(drawn):
     assert axes.get_ylim()[0] == 0
 
 
-def test_heat_writes_its_values_and_leaves_gaps(drawn):
+def test_heat_map(drawn):
     series = [Series("a", ["cold", "warm"], [0.1, None]), Series("b", ["warm"], [0.3])]
     _, canvas = drawn(Figure("f", "c", "heat", "item", "NDCG@10", series))
     axes = canvas.axes[0]
     assert {(text.get_position(), text.get_text()) for text in axes.texts} == {((0, 0), "0.100"), ((1, 1), "0.300")}
-    assert {text.get_color() for text in axes.texts} == {"white", "black"}  # dark below, light above
+    assert {text.get_color() for text in axes.texts} == {
+        "white",
+        "black",
+    }  # on dark and light cells
     assert [text.get_text() for text in axes.get_yticklabels()] == ["a", "b"]
 
 
 @pytest.mark.parametrize("kind", ["lines", "bars", "heat"])
 @pytest.mark.parametrize("series", [[], [Series("a", [1.0], [None])]])
-def test_nothing_to_show_is_an_empty_figure(kind, series):
+def test_empty_figure(kind, series):
     assert figures.png(Figure("f", "c", kind, "x", "y", series)).startswith(b"\x89PNG")

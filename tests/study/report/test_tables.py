@@ -1,10 +1,10 @@
+"""Tables in Markdown and LaTeX."""
+
 import re
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recbole_llmfashion.study.report import cells
 from recbole_llmfashion.study.report.document import Column, Document, ReportTable, TableRow, Value
 from recbole_llmfashion.study.report.tables import latex, latex_text, markdown
 from tests.helpers.documents import FAILED, HOSTILE, sample
@@ -17,63 +17,6 @@ def document(*tables: ReportTable, **fields) -> Document:
 
 def table(rows, columns=None, **fields) -> ReportTable:
     return ReportTable("t", "Test metrics", columns or [Column("n", "NDCG@10")], rows, **fields)
-
-
-@pytest.mark.parametrize(
-    ("cell", "kind", "shown"),
-    [
-        (Value(0.12344, 0.00123), "metric", "0.1234 ± 0.0012"),
-        (Value(0.5), "metric", "0.5000"),
-        (0.00004, "metric", "0.0000"),
-        (-0.00004, "metric", "0.0000"),
-        ("n/a", "metric", "n/a"),
-        (None, "metric", ""),
-        (0.0312, "number", "0.0312"),
-        (9.996, "number", "10.0"),
-        (12.34, "number", "12.3"),
-        (-1234.5, "number", "-1,230"),
-        (1e-9, "number", "1.00e-09"),
-        (2.5e12, "number", "2.50e+12"),
-        (0, "number", "0"),
-        (Value(12.34, 0.5), "number", "12.3 ± 0.500"),
-        (1390000, "count", "1,390,000"),
-        (12, "count", "12"),
-        (0.12345, "share", "12.3%"),
-        ("20 of 20\n", "text", "20 of 20"),
-        (7, "text", "7"),
-    ],
-)
-def test_a_cell_in_its_kind(cell, kind, shown):
-    assert cells.cell_text(cell, kind) == shown
-
-
-def marks(*rows: TableRow) -> list[str]:
-    return [line.cells[0].mark for line in cells.lines(table(list(rows)))]
-
-
-def test_best_and_second_are_of_the_means_as_they_are():
-    rows = [TableRow(str(n), {"n": Value(n, 0.9)}) for n in (0.20001, 0.20002, 0.1, 0.20001)]
-    assert marks(*rows) == ["second", "best", "", "second"]
-    assert marks(TableRow("a", {"n": 0.3}), TableRow("b", {"n": Value(0.3)})) == ["best", "best"]
-
-
-def test_rows_that_take_no_part():
-    rows = [
-        TableRow("a", {"n": 0.9}, ranked=False),
-        TableRow("b", {"n": 0.8}, reason="failed"),
-        TableRow("c", {"n": 0.7}),
-        TableRow("d", {}),
-        TableRow("e", {"n": "0.99"}),
-        TableRow("f", {"n": float("nan")}),
-        TableRow("g", {"n": 0.1}),
-    ]
-    assert marks(*rows) == ["", "", "best", "", "", "", "second"]
-
-
-@pytest.mark.parametrize("kind", ["number", "count", "share", "text"])
-def test_only_metrics_are_marked(kind):
-    line = cells.lines(table([TableRow("a", {"n": 1.0})], [Column("n", "n", kind)]))[0]
-    assert line.cells[0].mark == ""
 
 
 def test_markdown_by_hand():
@@ -137,20 +80,20 @@ def test_latex_by_hand():
     assert "% seeds: 5, 6\n" in text and "% command: run --x=1\n" in text
 
 
-# every way in which latex_text writes a sign; what is left after them must be plain
+# all escapes that latex_text writes; the remaining characters must be plain
 WRITTEN = re.compile(r"\\[&%$#_{}]|\\text[a-z]+\{\}|-\{\}(?=-)|\$(-|\\(pm|times|leq|geq|rightarrow))\$")
 HARD = st.text(st.one_of(st.sampled_from("\\&%$#_{}~^<>|`-±×≤\n\r\0[]*\u2028\x85"), st.characters()), max_size=40)
 
 
 @given(HARD)
-def test_no_label_reaches_latex(text):
-    made = latex_text(text)
-    assert not set(WRITTEN.sub("", made)) & set("\\&%$#_{}~^<>|`") and "--" not in made
-    assert len(made.splitlines()) <= 1
+def test_texts_cannot_contain_latex(text):
+    escaped = latex_text(text)
+    assert not set(WRITTEN.sub("", escaped)) & set("\\&%$#_{}~^<>|`") and "--" not in escaped
+    assert len(escaped.splitlines()) <= 1
 
 
 @given(HARD)
-def test_no_label_changes_the_shape_of_a_table(text):
+def test_texts_cannot_change_the_table(text):
     rows = [TableRow(text, {"n": 0.5, "e": text}), TableRow("b", reason=f"x{text}")]
     made = document(table(rows, [Column("n", "N"), Column("e", text, "text")], notes=[text], label=text), notes=[text])
     lines = [line for line in markdown(made).splitlines() if line.startswith("|")]
@@ -163,10 +106,10 @@ def test_no_label_changes_the_shape_of_a_table(text):
     assert all(line.startswith("%") for line in latex(made).split("\n\n")[0].splitlines())
 
 
-def test_the_sample_in_both():
+def test_sample():
     made = sample()
     assert HOSTILE not in markdown(made) and "<script>" not in markdown(made)
-    assert "`` recbole-llmfashion study" in markdown(made)  # the command holds a backtick itself
+    assert "`` recbole-llmfashion study" in markdown(made)  # the command contains a backtick
     row = next(line for line in markdown(made).splitlines() if line.startswith("| BERT4Rec"))
     assert row.split(" | ")[1] == FAILED.replace("<", "&lt;") and row.count("|") == 9
     assert r"\end{tabular}" in HOSTILE and latex(made).count("\\end{tabular}\n") == 2

@@ -1,0 +1,34 @@
+"""The rows of the curriculum study."""
+
+import pytest
+
+from recbole_llmfashion.study import (
+    curriculum,
+)
+from recbole_llmfashion.study.report.document import Value
+from recbole_llmfashion.study.runner import Runner
+from tests.helpers.study import cells, request_for
+
+
+def test_curriculum_by_hand(shop, run_with):
+    ranks = {3: (1, 2, 2), 1: (4, 4, 4)}
+    generation = {"format_rate": 0.75, "valid_id_rate": 0.5, "perplexity": {"after_hard": {"mean": 3.0, "median": 2.5}}}
+    run_with({"LLMFashionRec": lambda config: ranks[config["curriculum_epochs"]]}, generation=generation)
+    document = curriculum.curriculum(request := request_for(shop), Runner(request))
+    metrics, answers = document.tables
+    assert cells(metrics, "mrr") == {
+        "uniform, then the hardest": Value(pytest.approx(2 / 3)),
+        "uniform only": Value(0.25),
+        "uniform, then random ones": Value(pytest.approx(2 / 3)),
+    }
+    assert answers.rows[1].cells == {
+        "malformed": Value(0.25), "unknown": Value(0.5), "perplexity": Value(3.0), "median": Value(2.5)
+    }  # fmt: skip
+
+
+def test_entries_differ_in_the_curriculum_only():
+    keys = {entry.label: dict(entry.keys) for entry in curriculum.entries()}
+    whole, uniform, random = keys.values()
+    assert set(whole.items()) ^ set(uniform.items()) == {("curriculum_epochs", 3), ("curriculum_epochs", 1)}
+    assert set(random.items()) - set(whole.items()) == {("curriculum_choice", "random")}
+    assert whole["llm_epochs"] == 1 and whole["decoding"] == "sample"  # constrained responses have no wrong format
