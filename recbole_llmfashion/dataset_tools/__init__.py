@@ -1,4 +1,4 @@
-"""Tools that make and check atomic files; only the command line imports them."""
+"""Tools that create and check datasets: convert, simulate, validate, clean. Only the command line imports them."""
 
 from typing import TYPE_CHECKING
 

@@ -1,7 +1,6 @@
-"""docs/method.md's cleaning of a log: order, cut after the final purchase, users of no use left out and counted.
+"""Cleans a log as docs/method.md describes: sorts it, cuts it after the final purchase, leaves out unusable users.
 
-Knows the frames of an AtomicFolder. Does NOT judge or change cells (the reader does the former, nobody the latter) and
-does not apply the click filter: files keep all clicks.
+Cells are not changed and the click filter is not applied; the files keep all clicks.
 """
 
 from dataclasses import dataclass, replace
@@ -17,10 +16,13 @@ from recbole_llmfashion.errors import UserError
 class CleanCounts:
     """What cleaning kept and left out.
 
-    users, interactions, searches: kept. users_without_purchase, users_too_short: left out; the latter have a purchase
-    but fewer than two item actions up to the final one. actions_after_purchase: rows of kept users that were cut.
-    searches_of_left_out_users, searches_after_purchase: dropped. moved: kept rows, searches included, whose place in
-    the file changed for order's sake.
+    Args:
+        users, interactions, searches: kept.
+        users_without_purchase: left out.
+        users_too_short: left out, because they have fewer than two item actions up to their final purchase.
+        actions_after_purchase: dropped rows of kept users.
+        searches_of_left_out_users, searches_after_purchase: dropped searches.
+        moved: kept rows, searches included, that were moved by sorting.
     """
 
     users: int
@@ -34,7 +36,7 @@ class CleanCounts:
     moved: int
 
     def lines(self) -> list[str]:
-        """The counts as text for the terminal."""
+        """The counts as lines of text."""
         return [
             f"kept: {self.users:,} users, {self.interactions:,} item actions, {self.searches:,} searches"
             f" ({self.moved:,} rows moved into order)",
@@ -47,35 +49,35 @@ class CleanCounts:
 
 
 def clean(folder: AtomicFolder) -> tuple[AtomicFolder, CleanCounts]:
-    """Make a folder that `check_clean` accepts (docs/method.md, "Rows", sequence); idempotent.
+    """Return a dataset that `check_clean` accepts (docs/method.md, "Rows"), and the counts; idempotent.
 
-    Users stand in the order of their first appearance, their rows by time, ties in file order. Rows after the final
-    purchase go; users with fewer than two rows left, or no purchase, go with their searches; searches later than the
-    final purchase go (one at that very time stays).
+    Users are in the order of their first row, their rows in order of time, equal times in file order. Dropped are rows
+    after the final purchase; users without a purchase or with fewer than two remaining rows, with their searches; and
+    searches later than the final purchase (a search at the same time is kept).
 
     Raises:
-        UserError: if no usable user is left.
+        UserError: no user is usable.
     """
     actions = folder.interactions
     rank, names = pd.factorize(actions["user_id"])
     order = np.lexsort((actions["timestamp"].to_numpy(), rank))
     rank = rank[order]
-    # the position of the final purchase, -1 where a user has none: maximum.at needs no row to be there
+    # index of each user's final purchase, -1 if there is none
     final = np.full(len(names), -1)
-    bought = np.flatnonzero((actions["action"].to_numpy() == "purchase")[order])
-    np.maximum.at(final, rank[bought], bought)
+    purchases = np.flatnonzero((actions["action"].to_numpy() == "purchase")[order])
+    np.maximum.at(final, rank[purchases], purchases)
     before = np.arange(len(order)) <= final[rank]
     length = np.bincount(rank[before], minlength=len(names))
     usable = length >= 2
     keep = before & usable[rank]
     if not usable.any():
         raise UserError(
-            f"{folder.name}: no user can be used: each of the {len(names):,} has no purchase, or fewer than two item"
-            " actions up to the final one; check the action column, or bring more data"
+            f"{folder.name}: no usable user: each of the {len(names):,} has no purchase, or fewer than two item"
+            " actions up to the final purchase; check the action column or add data"
         )
     interactions = actions.iloc[order[keep]].reset_index(drop=True)
     ends = pd.Series(actions["timestamp"].to_numpy()[order[final[usable]]], index=names[usable])
-    searches, search_order, stray, late = _clean_searches(folder.searches, ends)
+    searches, search_order, of_others, late = _clean_searches(folder.searches, ends)
     counts = CleanCounts(
         users=int(usable.sum()),
         interactions=len(interactions),
@@ -83,7 +85,7 @@ def clean(folder: AtomicFolder) -> tuple[AtomicFolder, CleanCounts]:
         users_without_purchase=int((final < 0).sum()),
         users_too_short=int(((final >= 0) & ~usable).sum()),
         actions_after_purchase=int((usable[rank] & ~before).sum()),
-        searches_of_left_out_users=stray,
+        searches_of_left_out_users=of_others,
         searches_after_purchase=late,
         moved=_moved(order[keep]) + _moved(search_order),
     )
@@ -91,16 +93,24 @@ def clean(folder: AtomicFolder) -> tuple[AtomicFolder, CleanCounts]:
 
 
 def _clean_searches(searches: pd.DataFrame, ends: pd.Series) -> tuple[pd.DataFrame, np.ndarray, int, int]:
-    """(searches kept, their old rows, how many of users left out, how many too late); `ends` in the users' order."""
+    """Select and sort the searches of the kept users.
+
+    Args:
+        searches: of an AtomicFolder.
+        ends: time of each kept user's final purchase, by user id, in the order of the users.
+
+    Returns:
+        (kept searches, their old rows, number of searches of other users, number of searches after the purchase).
+    """
     users = ends.index.get_indexer(pd.Index(searches["user_id"]))
     times = searches["timestamp"].to_numpy()
-    known = users >= 0
-    late = known & (times > ends.to_numpy()[users])
+    of_kept = users >= 0
+    late = of_kept & (times > ends.to_numpy()[users])
     order = np.lexsort((times, users))
-    order = order[(known & ~late)[order]]
-    return searches.iloc[order].reset_index(drop=True), order, int((~known).sum()), int(late.sum())
+    order = order[(of_kept & ~late)[order]]
+    return searches.iloc[order].reset_index(drop=True), order, int((~of_kept).sum()), int(late.sum())
 
 
 def _moved(rows: np.ndarray) -> int:
-    """How many of the kept rows stand at another place than leaving rows out alone would give."""
+    """Number of kept rows that sorting has moved."""
     return int((rows != np.sort(rows)).sum())

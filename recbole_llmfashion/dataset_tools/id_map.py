@@ -1,7 +1,4 @@
-"""Ids that break the rule of atomic files (white space, comma, NUL) get others, and the list of them goes to a file.
-
-Knows ids alone. Does NOT know tables or datasets.
-"""
+"""Renames ids with characters that atomic files do not allow (white space, comma, NUL) and writes the list of them."""
 
 import re
 from collections.abc import Iterable
@@ -14,10 +11,15 @@ _ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r", "
 
 
 def rename_ids(originals: Iterable[str]) -> dict[str, str]:
-    """New ids for those that hold white space, a comma or a NUL byte; the others keep theirs and are not listed.
+    """New ids for those that contain white space, a comma or a NUL byte.
 
-    Each run of such characters becomes one underscore; where the result is taken, `_2`, `_3`, .. is added. The outcome
-    depends on the ids and their order alone, and no two ids become one.
+    Each run of such characters becomes one underscore; if the result exists already, `_2`, `_3`, .. is added.
+
+    Returns:
+        original -> new id, without the ids that need no other. Distinct ids get distinct new ids.
+
+    >>> rename_ids(["a b", "c", "a,b", "a_b"])
+    {'a b': 'a_b_2', 'a,b': 'a_b_3'}
     """
     distinct = list(dict.fromkeys(originals))
     taken = {name for name in distinct if not _BREAK.search(name)}
@@ -35,12 +37,18 @@ def rename_ids(originals: Iterable[str]) -> dict[str, str]:
 
 
 def write_map(path: Path, column: str, renamed: dict[str, str]) -> None:
-    """Write `<column><TAB>original` lines; tab, line ends, NUL and backslash of an original are backslash-escaped.
+    """Write `<new id><TAB><original>` lines below a header.
 
-    Nothing renamed: no file, and one of an earlier conversion is removed.
+    Tabs, line ends, NUL bytes and backslashes of an original are escaped by a backslash. If nothing was renamed, no
+    file is written and an old one is removed.
+
+    Args:
+        path: the file.
+        column: header of the first column.
+        renamed: as returned by `rename_ids`.
 
     Raises:
-        UserError: if the file cannot be written.
+        UserError: the file cannot be written.
     """
     lines = [f"{column}\toriginal", *(f"{new}\t{original.translate(_ESCAPES)}" for original, new in renamed.items())]
     try:

@@ -1,7 +1,4 @@
-"""Table 1's numbers of a dataset, and a few more; for the README.md that stands beside generated or converted files.
-
-Knows the frames of an AtomicFolder. Does NOT know where they came from.
-"""
+"""The paper's Table 1 for a dataset, with a few more numbers, for the README.md of simulated and converted datasets."""
 
 from dataclasses import dataclass
 
@@ -11,8 +8,18 @@ from recbole_llmfashion.data.split import sequence_lengths
 
 @dataclass(frozen=True)
 class Statistics:
-    """Table 1's numbers and a few more. Interactions are item actions, searches not among them; `interactions`,
-    `mean_length` and `per_item` are counted after the paper's click filter, the rest on the files as they are."""
+    """Numbers of a dataset. Interactions are item actions; searches do not count as interactions.
+
+    Args:
+        users, items: number of users and of items in the catalogue.
+        interactions: number of item actions after the paper's click filter.
+        mean_length: interactions per user, after the filter.
+        per_item: interactions per item, after the filter.
+        rows: number of rows of `.inter`.
+        purchase_share: share of purchases among the rows.
+        items_seen: number of items with an action.
+        searches, unique_queries: number of searches and of distinct queries.
+    """
 
     users: int
     items: int
@@ -27,16 +34,16 @@ class Statistics:
 
 
 def measure(folder: AtomicFolder) -> Statistics:
-    """Count a folder; the filter drops clicks on items that the same user purchased at any time."""
+    """Count a dataset; the click filter drops clicks on items that the same user purchases at any time."""
     actions = folder.interactions
     lengths = sequence_lengths(actions)
-    counted, users, items = int(lengths.sum()), len(lengths), len(folder.items)
+    interactions, users, items = int(lengths.sum()), len(lengths), len(folder.items)
     return Statistics(
         users=users,
         items=items,
-        interactions=counted,
-        mean_length=counted / users,
-        per_item=counted / items,
+        interactions=interactions,
+        mean_length=interactions / users,
+        per_item=interactions / items,
         rows=len(actions),
         purchase_share=float((actions["action"] == "purchase").mean()),
         items_seen=actions["item_id"].nunique(),

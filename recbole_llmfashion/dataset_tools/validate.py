@@ -1,7 +1,4 @@
-"""Everything that is wrong with a folder of atomic files, and what it holds.
-
-Knows how to gather and shorten what the reader and the order check report. Does NOT mend anything.
-"""
+"""Collects all errors of a dataset's files, and counts its users, items, actions and searches."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +12,13 @@ from recbole_llmfashion.errors import UserError
 
 @dataclass(frozen=True)
 class Validation:
-    """problems: the findings, in file order; unlisted: how many more were found; counts: lines for the terminal."""
+    """The result of `validate`.
+
+    Args:
+        problems: errors in file order.
+        unlisted: number of further errors.
+        counts: lines of text; none if a cell is wrong.
+    """
 
     problems: list[AtomicError]
     unlisted: int
@@ -23,23 +26,25 @@ class Validation:
 
 
 def validate(path: Path, limit: int = 20, show_progress: bool = False) -> Validation:
-    """Check a dataset's cells, and where those are sound the order of its rows.
+    """Check the cells of a dataset and, if they are correct, the order of its rows.
 
     Args:
-        path: the folder of a dataset; limit: problems listed at most, the first of each kind before others.
+        path: the dataset's folder.
+        limit: largest number of errors in the result; the first errors of each kind come before others.
+        show_progress: whether to show a progress bar.
     """
-    found: list[AtomicError] = []
-    folder = scan_folder(path, found.append, show_progress=show_progress)
+    errors: list[AtomicError] = []
+    folder = scan_folder(path, errors.append, show_progress=show_progress)
     if folder is None:
-        listed = _shorten(found, limit)
-        return Validation(listed, len(found) - len(listed), [])
-    found += order_errors(folder.path, folder.name, folder.interactions, folder.searches)
-    return Validation(found, 0, _counts(folder))
+        problems = _shorten(errors, limit)
+        return Validation(problems, len(errors) - len(problems), [])
+    errors += order_errors(folder.path, folder.name, folder.interactions, folder.searches)
+    return Validation(errors, 0, _counts(folder))
 
 
-def _shorten(found: Sequence[AtomicError], limit: int) -> list[AtomicError]:
-    by_kind = sorted(range(len(found)), key=lambda i: (not found[i].first_of_kind, i))
-    return [found[i] for i in sorted(by_kind[:limit])]
+def _shorten(errors: Sequence[AtomicError], limit: int) -> list[AtomicError]:
+    by_kind = sorted(range(len(errors)), key=lambda i: (not errors[i].first_of_kind, i))
+    return [errors[i] for i in sorted(by_kind[:limit])]
 
 
 def _counts(folder: AtomicFolder) -> list[str]:

@@ -1,4 +1,4 @@
-"""Public logs to clean atomic files: one module per source, one function that filters, joins, cleans and writes."""
+"""Converts public logs and own tables into clean datasets; sources/ has one module per format."""
 
 from typing import TYPE_CHECKING
 

@@ -1,7 +1,4 @@
-"""The one body behind every streamed source: read, filter, join with the catalogue, clean, write.
-
-Knows the order of the steps. Does NOT know any source: a `LogSource` says what its lines mean.
-"""
+"""Converts a `LogSource` into a dataset: read, filter, join with the catalogue, clean, write."""
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
@@ -26,11 +23,16 @@ from recbole_llmfashion.errors import UserError
 
 
 class LogSource(Protocol):
-    """One source's files. `events` is read to its end first, then `items`, then `searches`.
+    """The files of one source. `events` is read to its end first, then `items`, then `searches`.
 
-    notes: what the source counted or decided, a line each. days: its times are days. folds: whether rows alike in
-    user, item, action and time are one. drops_unknown: whether events of items that the catalogue lacks are left out
-    and counted; they are an error otherwise.
+    Attributes:
+        origin: the source's part of the README.md.
+        notes: what the source counted or decided, one line each.
+        days: whether times are days without hours.
+        folds: whether rows with equal user, item, action and time count once.
+        drops_unknown: whether events of items that the catalogue lacks are left out and counted; otherwise they are an
+            error.
+        has_searches: whether the source has searches.
     """
 
     origin: Origin
@@ -45,7 +47,11 @@ class LogSource(Protocol):
         ...
 
     def items(self, wanted: Collection[str] | None) -> pd.DataFrame:
-        """item_id, title, brand, color, size, category of the items with a title; of `wanted` alone, or of all."""
+        """Items with a title: item_id, title, brand, color, size, category.
+
+        Args:
+            wanted: ids of the items to return; None for all.
+        """
         ...
 
     def searches(self) -> pd.DataFrame:
@@ -55,10 +61,14 @@ class LogSource(Protocol):
 
 @dataclass(frozen=True)
 class ConvertSettings:
-    """What to keep.
+    """What to keep, and where to write it.
 
-    core: least number of rows of each user and item, 0 for any; since, until: ISO days, both included; all_items: keep
-    items that nobody acts on.
+    Args:
+        out: the dataset's folder.
+        core: k of the k-core: least number of rows per user and item, 0 for no k-core.
+        since, until: first and last day (ISO, UTC), both included.
+        queries: whether to derive searches.
+        all_items: whether to keep items without actions.
     """
 
     out: Path
@@ -69,7 +79,7 @@ class ConvertSettings:
     all_items: bool = False
 
     def lines(self) -> tuple[str, ...]:
-        """The choices as text for the README.md."""
+        """The settings as text for the README.md."""
         days = f"days from {self.since or 'the first'} to {self.until or 'the last'}, both included (UTC)"
         core = f"{self.core}-core before cleaning" if self.core else "no k-core"
         items = "all items of the source" if self.all_items else "only items with an action"
@@ -77,16 +87,16 @@ class ConvertSettings:
 
 
 def convert_source(source: LogSource, settings: ConvertSettings) -> tuple[AtomicFolder, list[str]]:
-    """Convert a source and write it as the dataset named like the folder `settings.out`.
+    """Convert a source and write it as the dataset with the name of the folder `settings.out`.
 
-    Memory grows with users, items and events, 17 bytes an event until the k-core is known and frames of those that
-    are left; never with the text of the log.
+    Memory grows with users, items and events (17 bytes per event before the k-core, frames of the remaining events
+    afterwards), not with the text of the log.
 
     Returns:
-        the folder as written, and what was done, line by line.
+        (the dataset, one line of text per step).
 
     Raises:
-        UserError: for whatever cannot be converted.
+        UserError: something cannot be converted.
     """
     refuse_foreign(settings.out)
     refuse_both(settings.queries, source.has_searches)
@@ -94,10 +104,10 @@ def convert_source(source: LogSource, settings: ConvertSettings) -> tuple[Atomic
     events, outside = gather(source.events(), since, until)
     notes: list[str] = []
     if outside:
-        notes.append(f"actions outside the days asked for left out: {outside:,}")
+        notes.append(f"actions outside --since and --until left out: {outside:,}")
     if source.folds:
         events = _without_repeats(events, notes)
-    # once before the join, so that the catalogue's text is held for few items, and once after, which may lose some
+    # before the join, so that item text is read for few items, and after the join, which may drop actions
     events = _in_core(events, settings.core, notes)
     catalogue = source.items(None if settings.all_items else set(events.items_seen()))
     events = _joined(events, catalogue, source.drops_unknown, notes)
@@ -113,10 +123,10 @@ def convert_source(source: LogSource, settings: ConvertSettings) -> tuple[Atomic
 
 
 def _without_repeats(events: SourceEvents, notes: list[str]) -> SourceEvents:
-    again = repeats(events)
-    if again.any():
-        notes.append(f"actions that repeat user, item, action and time left out: {int(again.sum()):,}")
-    return events.keep(~again)
+    repeated = repeats(events)
+    if repeated.any():
+        notes.append(f"actions that repeat user, item, action and time left out: {int(repeated.sum()):,}")
+    return events.keep(~repeated)
 
 
 def _in_core(events: SourceEvents, core: int, notes: list[str]) -> SourceEvents:
@@ -124,22 +134,26 @@ def _in_core(events: SourceEvents, core: int, notes: list[str]) -> SourceEvents:
         return events
     kept = in_core(events, core)
     if not kept.any():
-        raise UserError(f"--k-core {core}: nothing is left; ask for a smaller one, or bring more data")
+        raise UserError(f"--k-core {core}: no actions are left; choose a smaller k or add data")
     if not kept.all():
         notes.append(f"actions outside the {core}-core left out: {int((~kept).sum()):,}")
     return events.keep(kept)
 
 
 def _joined(events: SourceEvents, catalogue: pd.DataFrame, drops: bool, notes: list[str]) -> SourceEvents:
-    """Events of items that have a title."""
-    titled = pd.Index(events.item_names).isin(catalogue["item_id"])
-    known = titled[events.items]
-    if known.all():
+    """Events of the items that have a title.
+
+    Raises:
+        UserError: an item has no title and `drops` is False.
+    """
+    item_has_title = pd.Index(events.item_names).isin(catalogue["item_id"])
+    has_title = item_has_title[events.items]
+    if has_title.all():
         return events
-    lost = np.unique(events.items[~known])
-    text = f"{int((~known).sum()):,} actions with {len(lost):,} items that have no title in the catalogue"
+    lost = np.unique(events.items[~has_title])
+    text = f"{int((~has_title).sum()):,} actions with {len(lost):,} items that have no title in the catalogue"
     if not drops:
         first = events.item_names[lost[0]]
         raise UserError(f"{text}, first {first!r}; complete the catalogue or add --drop-unknown-items")
     notes.append(f"{text} left out")
-    return events.keep(known)
+    return events.keep(has_title)

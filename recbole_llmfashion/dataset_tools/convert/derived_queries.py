@@ -1,9 +1,8 @@
-"""Searches for logs that have none: the words of an EARLIER item's category path, or of its title.
+"""Derives searches for logs without searches, from the category path or the title of an EARLIER item.
 
-After Van Gysel et al. 2016 (arXiv 1608.07253), who write a query from a product's category path; they write it from the
-product that is then searched for, which would tell a recommender its target. Here each search is a function of what its
-user did strictly before: whatever replaces the next item, the searches up to it stay as they are. Knows frames of clean
-atomic files. Does NOT know sources.
+Van Gysel et al. 2016 (arXiv 1608.07253) write a query from the category path of the product that is searched for, which
+would reveal the target to a recommender. Here each search depends only on what its user did strictly before: replacing
+the next item does not change the searches before it.
 """
 
 import re
@@ -19,18 +18,17 @@ _STOP = frozenset(
 
 
 def derive_searches(interactions: pd.DataFrame, items: pd.DataFrame, resolution: float) -> tuple[pd.DataFrame, int]:
-    """One search before each new moment of a user but the first, from the last item of the moment before.
+    """Derive one search before each moment of a user except the first, from the last item of the moment before.
 
-    It stands a second before the moment, or halfway to the one before where that is nearer. The memory and the title
-    model then meet it with the item that follows, as they would a real one.
+    A moment is a group of actions at the same time. The search is one second before the moment, or halfway between the
+    two moments if they are less than two seconds apart.
 
     Args:
-        interactions, items: of a clean AtomicFolder.
-        resolution: seconds; times within one multiple of it are one moment (a day, for a log that knows days alone).
-            0: equal times are.
+        interactions, items: frames of a clean AtomicFolder.
+        resolution: length of a moment in seconds (a day for a log that has days only); 0 for exact times.
 
     Returns:
-        searches as AtomicFolder has them, and how many moments got none because the earlier item has no words.
+        (searches frame of an AtomicFolder, number of moments without a search because the earlier item has no words).
     """
     users = pd.factorize(interactions["user_id"])[0]
     times = interactions["timestamp"].to_numpy()
@@ -40,18 +38,23 @@ def derive_searches(interactions: pd.DataFrame, items: pd.DataFrame, resolution:
     queries = interactions["item_id"].iloc[rows - 1].map(texts).to_numpy(dtype=object)
     before, after = times[rows - 1], times[rows]
     when = np.maximum(after - 1, (before + after) / 2)
-    # between neighbouring float64 there is no third
-    there = (queries != "") & (before < when) & (when < after)
+    # there is no float64 between two neighbouring ones
+    possible = (queries != "") & (before < when) & (when < after)
     searches = pd.DataFrame(
         {"user_id": interactions["user_id"].to_numpy()[rows], "timestamp": when, "query": queries, "results": ""}
     )
-    return searches[there].reset_index(drop=True), int((~there).sum())
+    return searches[possible].reset_index(drop=True), int((~possible).sum())
 
 
 def query_of(category: str, title: str) -> str:
-    """The words of a path without its top level, each at its deepest place; without a path, the title's first four.
+    """The distinct words of a category path without its top level, or the first four words of the title.
 
-    "Clothing > Women > Women's Shoes > Boots" is "women women's shoes boots". Lower case, no stop words, no numbers.
+    Words are lower-cased; stop words and numbers are left out. A repeated word is kept at its last place.
+
+    >>> query_of("Clothing > Women > Women's Shoes > Boots", "Red Boots")
+    "women women's shoes boots"
+    >>> query_of("", "The Norda Red Winter Boots for Women 2024")
+    'norda red winter boots'
     """
     levels = category.split(" > ")
     words = _words(" ".join(levels[1:] or levels))

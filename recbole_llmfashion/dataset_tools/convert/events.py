@@ -1,7 +1,6 @@
-"""Item actions as they stream in, kept as numbers: one row is 17 bytes, each user's and item's name is held once.
+"""Item actions stored as numbers: 17 bytes per row, and each user's and item's name once.
 
-Knows ids, actions and times. Does NOT know sources, files or item text. Memory grows with users, items and rows kept,
-never with the text of a log.
+Memory grows with users, items and rows, not with the text of a log.
 """
 
 from collections.abc import Iterable
@@ -16,7 +15,13 @@ CHUNK_ROWS = 65_536
 
 @dataclass(frozen=True)
 class EventChunk:
-    """Rows of a log in file order: users, items [n] str; purchases [n] bool (else clicks); seconds [n] float64."""
+    """Consecutive rows of a log.
+
+    Args:
+        users, items: [n] str.
+        purchases: [n] bool, True for purchases, False for clicks.
+        seconds: [n] float64.
+    """
 
     users: NDArray[np.object_]
     items: NDArray[np.object_]
@@ -28,7 +33,11 @@ class EventChunk:
 class SourceEvents:
     """A log in file order.
 
-    user_names, item_names: by code; users, items: [n] int32 codes; purchases: [n] bool; seconds: [n] float64.
+    Args:
+        user_names, item_names: names by code.
+        users, items: [n] int32 codes.
+        purchases: [n] bool, True for purchases, False for clicks.
+        seconds: [n] float64.
     """
 
     user_names: NDArray[np.object_]
@@ -42,7 +51,7 @@ class SourceEvents:
         return len(self.users)
 
     def keep(self, rows: NDArray[np.bool_]) -> "SourceEvents":
-        """The rows of a mask; names keep their codes."""
+        """The rows selected by a mask [n]; names keep their codes."""
         return replace(
             self,
             users=self.users[rows],
@@ -52,11 +61,11 @@ class SourceEvents:
         )
 
     def items_seen(self) -> list[str]:
-        """The names of the items that occur, by code."""
+        """Names of the items that occur, in the order of their codes."""
         return self.item_names[np.unique(self.items)].tolist()
 
     def frame(self) -> pd.DataFrame:
-        """user_id, item_id, action, timestamp, as AtomicFolder has them."""
+        """The interactions frame of an AtomicFolder: user_id, item_id, action, timestamp."""
         return pd.DataFrame(
             {
                 "user_id": self.user_names[self.users],
@@ -68,15 +77,15 @@ class SourceEvents:
 
 
 class _Names:
-    """Codes for names, from 0, in order of first appearance."""
+    """Codes for names, from 0, in the order of their first occurrence."""
 
     def __init__(self) -> None:
         self._codes: dict[str, int] = {}
 
     def encode(self, names: NDArray[np.object_]) -> NDArray[np.int32]:
         local, distinct = pd.factorize(names)
-        known = self._codes
-        codes = np.fromiter((known.setdefault(name, len(known)) for name in distinct), np.int32, len(distinct))
+        table = self._codes
+        codes = np.fromiter((table.setdefault(name, len(table)) for name in distinct), np.int32, len(distinct))
         return codes[local]
 
     def array(self) -> NDArray[np.object_]:
@@ -84,13 +93,14 @@ class _Names:
 
 
 def gather(chunks: Iterable[EventChunk], since: float, until: float) -> tuple[SourceEvents, int]:
-    """Read a stream to its end.
+    """Read a stream of chunks to its end.
 
     Args:
-        since, until: seconds; rows before the one, or not before the other, are left out as they come.
+        chunks: the stream.
+        since, until: seconds; only rows with since <= time < until are kept.
 
     Returns:
-        the events, and how many were left out.
+        (the events, number of rows left out).
     """
     users, items = _Names(), _Names()
     parts: list[tuple[NDArray, ...]] = []

@@ -1,7 +1,4 @@
-"""Which events stay: a range of days, no repeats, a k-core; and an order within days for logs that know days alone.
-
-Pure functions over the arrays of `events`. Knows no source and no file.
-"""
+"""Filters of events: a range of days, repeated rows, the k-core; and an order within days for logs without hours."""
 
 from datetime import date, timedelta
 
@@ -15,15 +12,24 @@ DAY = 86_400
 
 
 def day_range(since: str | None, until: str | None) -> tuple[float, float]:
-    """Seconds [first, beyond) of two ISO days (UTC), both included; None leaves that side open.
+    """Seconds of the range of two ISO days (UTC), both included.
+
+    Args:
+        since, until: first and last day; None for no limit.
+
+    Returns:
+        (first second, first second after the range).
 
     Raises:
-        UserError: a day that is none, or a range without a day.
+        UserError: a text is not a day, or `since` is after `until`.
+
+    >>> day_range("1970-01-02", "1970-01-02")
+    (86400.0, 172800.0)
     """
     first = -np.inf if since is None else _day(since, "--since")
     beyond = np.inf if until is None else _day(until, "--until") + DAY
     if first >= beyond:
-        raise UserError(f"--since {since} is after --until {until}; exchange them")
+        raise UserError(f"--since: expected a day not after --until {until}, found {since}; swap them")
     return first, beyond
 
 
@@ -31,28 +37,28 @@ def _day(text: str, flag: str) -> float:
     try:
         return (date.fromisoformat(text) - date(1970, 1, 1)) / timedelta(seconds=1)
     except ValueError:
-        raise UserError(f"{flag} {text!r}: expected a day like 2021-12-31") from None
+        raise UserError(f"{flag}: expected a day such as 2021-12-31, found {text!r}") from None
 
 
 def repeats(events: SourceEvents) -> NDArray[np.bool_]:
-    """[n] bool, rows that repeat an earlier one: same user, item, action and time."""
+    """[n] bool, True for rows with the user, item, action and time of an earlier row."""
     if not len(events):
         return np.zeros(0, dtype=bool)
     columns = (events.users, events.items, events.purchases, events.seconds)
-    # stable, so that the first of equals in file order comes first
+    # lexsort is stable, so the first of equal rows in file order comes first
     order = np.lexsort(columns)
     same = np.ones(len(events), dtype=bool)
     for column in columns:
         ordered = column[order]
         same[1:] &= ordered[1:] == ordered[:-1]
     same[0] = False
-    found = np.empty(len(events), dtype=bool)
-    found[order] = same
-    return found
+    repeated = np.empty(len(events), dtype=bool)
+    repeated[order] = same
+    return repeated
 
 
 def in_core(events: SourceEvents, k: int) -> NDArray[np.bool_]:
-    """[n] bool, the largest set of rows in which each user and each item has at least k."""
+    """[n] bool, the k-core: the largest set of rows in which each user and each item has at least k rows."""
     rows = np.ones(len(events), dtype=bool)
     while True:
         few = np.zeros(len(events), dtype=bool)
@@ -64,17 +70,17 @@ def in_core(events: SourceEvents, k: int) -> NDArray[np.bool_]:
 
 
 def spread_days(events: SourceEvents) -> SourceEvents:
-    """Times that are days become the day's first seconds: 0, 1, 2, .. for a user's rows of that day, in file order.
+    """Number a user's rows of one day in file order: the day's times become its first seconds, 0, 1, 2, ..
 
     Raises:
-        UserError: a user with a day of more rows than seconds, the last of which is left to searches.
+        UserError: a user has more rows on a day than it has seconds; the last second is reserved for searches.
     """
     order = np.lexsort((events.seconds, events.users))
     users, seconds = events.users[order], events.seconds[order]
-    fresh = np.ones(len(order), dtype=bool)
-    fresh[1:] = (users[1:] != users[:-1]) | (seconds[1:] != seconds[:-1])
-    places = np.arange(len(order))
-    rank = places - np.maximum.accumulate(np.where(fresh, places, 0))
+    is_first = np.ones(len(order), dtype=bool)
+    is_first[1:] = (users[1:] != users[:-1]) | (seconds[1:] != seconds[:-1])
+    index = np.arange(len(order))
+    rank = index - np.maximum.accumulate(np.where(is_first, index, 0))
     if rank.max(initial=0) >= DAY - 1:
         user = events.user_names[users[int(rank.argmax())]]
         raise UserError(f"user {user!r} has more than {DAY - 1:,} purchases on one day; leave that user out")

@@ -1,7 +1,4 @@
-"""The last steps that every converter shares: ids renamed, log cleaned, queries derived, files and README.md written.
-
-Knows frames under the names of atomic files, ids still the source's own. Does NOT read sources.
-"""
+"""The last steps of every converter: rename ids, clean the log, derive queries, write the files and README.md."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -19,7 +16,7 @@ from recbole_llmfashion.errors import UserError
 
 
 class DerivedQueries(StrEnum):
-    """Where a log's searches come from: `none` leaves it as it is, `category` derives some for a log without."""
+    """Whether to derive searches for a log without searches: `none`, or `category` (from the category path)."""
 
     none = "none"
     category = "category"
@@ -27,10 +24,13 @@ class DerivedQueries(StrEnum):
 
 @dataclass(frozen=True)
 class Raw:
-    """A converted log before cleaning.
+    """A converted log before cleaning, with the source's ids.
 
-    events: user_id, item_id, action, timestamp; catalogue: item_id, title and the attributes; log: user_id, timestamp,
-    query, results (lists of item ids). resolution: seconds that are one moment to the source, 0 for exact times.
+    Args:
+        events: user_id, item_id, action, timestamp.
+        catalogue: item_id, title and the attributes.
+        log: the searches: user_id, timestamp, query, results (lists of item ids).
+        resolution: resolution of the times in seconds, 0 for exact times.
     """
 
     events: pd.DataFrame
@@ -40,9 +40,9 @@ class Raw:
 
 
 def refuse_both(queries: DerivedQueries, has_searches: bool) -> None:
-    """Raise a UserError where queries are to be derived for a log that has its own."""
+    """Raise a UserError if queries are to be derived for a log that has searches."""
     if queries is DerivedQueries.category and has_searches:
-        raise UserError("--queries category is for logs without searches; leave it out, or the searches")
+        raise UserError("--queries: expected none for a log with searches, found category; remove one of the two")
 
 
 def finish(
@@ -53,13 +53,18 @@ def finish(
     queries: DerivedQueries = DerivedQueries.none,
     all_items: bool = True,
 ) -> AtomicFolder:
-    """Rename, clean, derive, write; the counts are added to `notes`.
+    """Rename ids, clean the log, derive queries and write the dataset.
 
     Args:
-        all_items: keep items that nobody acts on in what cleaning left, and no search shows.
+        raw: the log.
+        out: the dataset's folder.
+        origin: for the README.md.
+        notes: lines of text for the README.md; the counts are appended.
+        queries: whether to derive searches.
+        all_items: whether to keep items without an action or a search result after cleaning.
 
     Raises:
-        UserError: no usable user, or files that cannot be written.
+        UserError: no user is usable, or a file cannot be written.
     """
     item_names = rename_ids(raw.catalogue["item_id"])
     user_names = rename_ids([*raw.events["user_id"].unique(), *raw.log["user_id"].unique()])
@@ -69,9 +74,9 @@ def finish(
     searches = "source" if len(folder.searches) else "none"
     notes += [*counts.lines(), f"items: {len(folder.items):,}"]
     if queries is DerivedQueries.category:
-        found, without = derive_searches(folder.interactions, folder.items, raw.resolution)
-        folder, searches = replace(folder, searches=found), "derived"
-        notes.append(f"searches derived from earlier items: {len(found):,}; {without:,} times the item had no words")
+        derived, without = derive_searches(folder.interactions, folder.items, raw.resolution)
+        folder, searches = replace(folder, searches=derived), "derived"
+        notes.append(f"searches derived from earlier items: {len(derived):,}; {without:,} times the item had no words")
     notes += _write_maps(folder, item_names, user_names)
     write_folder(folder)
     write_readme(folder, origin, notes, searches)
@@ -84,7 +89,7 @@ def _renamed_frames(
     events = raw.events.assign(
         user_id=_renamed(raw.events["user_id"], users), item_id=_renamed(raw.events["item_id"], items)
     )
-    results = [" ".join(items.get(item, item) for item in one) for one in raw.log["results"]]
+    results = [" ".join(items.get(item, item) for item in row) for row in raw.log["results"]]
     log = raw.log.assign(
         user_id=_renamed(raw.log["user_id"], users),
         results=pd.Series(results, index=raw.log.index, dtype=object),
@@ -98,13 +103,13 @@ def _renamed(ids: pd.Series, names: Mapping[str, str]) -> pd.Series:
 
 
 def _seen_only(folder: AtomicFolder) -> AtomicFolder:
-    shown = {item for cell in folder.searches["results"] for item in cell.split()}
-    seen = shown | set(folder.interactions["item_id"])
-    return replace(folder, items=folder.items[folder.items["item_id"].isin(seen)].reset_index(drop=True))
+    results = {item for cell in folder.searches["results"] for item in cell.split()}
+    used = results | set(folder.interactions["item_id"])
+    return replace(folder, items=folder.items[folder.items["item_id"].isin(used)].reset_index(drop=True))
 
 
 def _write_maps(folder: AtomicFolder, items: Mapping[str, str], users: Mapping[str, str]) -> list[str]:
-    """item_map.tsv and user_map.tsv of the ids that are in the folder, and a line that says so."""
+    """Write item_map.tsv and user_map.tsv of the renamed ids in the dataset; returns a note about them, if any."""
     kept_items, kept_users = set(folder.items["item_id"]), set(folder.interactions["user_id"])
     renamed_items = {old: new for old, new in items.items() if new in kept_items}
     renamed_users = {old: new for old, new in users.items() if new in kept_users}

@@ -1,7 +1,4 @@
-"""The README.md of a converted folder: its source, what was done to it, its statistics and the hash of its data.
-
-Knows the finished folder and lines of text. Does NOT know how a source was read.
-"""
+"""The README.md of a converted dataset: its source, the steps of the conversion, statistics and the data's hash."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,19 +13,22 @@ MARK = "made by `recbole-llmfashion convert"
 _NAME = "README.md"
 _QUERIES = {
     "none": "There are none.",
-    "source": "They are the source's.",
-    "derived": "**DERIVED, nobody typed them.** Each was written from the category path, or the first title words, of"
-    " an earlier item of the same user (after Van Gysel et al. 2016, arXiv 1608.07253), and stands before a later"
-    " action. What they add to a result says nothing about real queries.",
+    "source": "They are those of the source.",
+    "derived": "**DERIVED, not typed by users.** Each is made from the category path or the first title words of an"
+    " earlier item of the same user (after Van Gysel et al. 2016, arXiv 1608.07253) and precedes a later action."
+    " Results with them say nothing about real queries.",
 }
 
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a folder's data came from.
+    """Where a dataset comes from.
 
-    command: the sub-command; title: the source's name; settings: the choices made, a line each; searches: what to say
-    about the source's searches, "" for nothing more.
+    Args:
+        command: subcommand of `convert`.
+        title: name of the source.
+        settings: lines about the settings.
+        searches: a remark on the source's searches, or "".
     """
 
     command: str
@@ -38,22 +38,25 @@ class Origin:
 
 
 def refuse_foreign(out: Path) -> None:
-    """Raise a UserError where a README.md of somebody else's would be overwritten, or `out` is a file."""
+    """Raise a UserError if `out` is a file, or has a README.md that `convert` did not write."""
     if out.exists() and not out.is_dir():
-        raise UserError(f"--out {out}: is a file; name a folder")
+        raise UserError(f"--out: expected a folder, found the file {out}; choose another folder")
     path = out / _NAME
     if path.is_file() and MARK not in path.read_text(encoding="utf-8", errors="replace"):
-        raise UserError(f"{path} was not made by convert and would be overwritten; name another folder")
+        raise UserError(f"--out: {path} was not written by convert and would be overwritten; choose another folder")
 
 
 def write_readme(folder: AtomicFolder, origin: Origin, notes: list[str], searches: str) -> None:
-    """Write it beside the files, which must be there.
+    """Write README.md into the dataset's folder, whose files must exist.
 
     Args:
-        notes: what the conversion counted, a line each; searches: a key of what is said about them.
+        folder: the dataset.
+        origin: where it comes from.
+        notes: lines of text about the conversion.
+        searches: none, source or derived.
 
     Raises:
-        UserError: if it cannot be written.
+        UserError: it cannot be written.
     """
     try:
         (folder.path / _NAME).write_text(_render(folder, origin, notes, searches), encoding="utf-8")
@@ -69,17 +72,17 @@ def _render(folder: AtomicFolder, origin: Origin, notes: list[str], searches: st
     lines = "\n".join(f"- {line}" for line in [*origin.settings, *notes])
     return f"""# {folder.name}
 
-From {origin.title}; {MARK} {origin.command}`, described in docs/data.md. The source's licence applies to these files.
+From {origin.title}; {MARK} {origin.command}`, see docs/data.md. The licence of the source applies to these files.
 
 | | |
 |---|---|
 | users | {s.users:,} |
 | items in the catalogue (seen in a click or purchase) | {s.items:,} ({s.items_seen:,}) |
-| interactions after the paper's click filter, as Table 1 counts them | {s.interactions:,} |
+| interactions after the paper's click filter (as in Table 1) | {s.interactions:,} |
 | mean length | {s.mean_length:.2f} |
 | interactions per item | {s.per_item:.2f} |
 | rows in `.inter` (clicks, purchases) | {s.rows:,} ({clicks:,}, {s.rows - clicks:,}) |
-| first and last action, taking times for unix seconds | {first}, {last} |
+| first and last action, if times are unix seconds | {first}, {last} |
 | searches (unique queries) | {s.searches:,} ({s.unique_queries:,}) |
 | items with an attribute | {filled} |
 | SHA-256 of `.inter`, `.search`, `.item` | `{folder_sha256(folder.path, folder.name)}` |
@@ -87,7 +90,7 @@ From {origin.title}; {MARK} {origin.command}`, described in docs/data.md. The so
 ## Searches
 {_QUERIES[searches]}{" " * bool(origin.searches)}{origin.searches}
 
-## What was done
+## Conversion
 {lines}
 """
 

@@ -1,4 +1,4 @@
-"""Streams of rows from CSV and JSON files; bad lines are counted."""
+"""Readers of large CSV and JSON-lines files, which count the lines that cannot be used."""
 
 from typing import TYPE_CHECKING
 

@@ -1,58 +1,72 @@
-"""Lines of a source that cannot be used: counted by reason, and an error above a stated share.
-
-Knows how many lines were seen and what was said about them. Does NOT read files.
-"""
+"""Counts the lines of a file that cannot be used, by reason; too large a share of them is an error."""
 
 from collections import Counter
 
 from recbole_llmfashion.errors import UserError
 
 MAX_BROKEN = 0.01
-# a file of another kind is refused here, not after its last gigabyte
+# if so many first lines are all broken, the file is rejected without reading the rest
 _HOPELESS = 10_000
 
 
 class BrokenLines:
-    """The account of one file.
+    """The broken lines of one file.
 
     Args:
-        file: its name; max_share: of all lines, from 0 to 1, above which `finish` refuses the file.
+        file: name of the file.
+        max_share: largest share of broken lines, from 0 to 1.
+
+    Attributes:
+        n_lines: number of lines read; the reader increases it.
+        reasons: reason -> number of broken lines.
+
+    >>> broken = BrokenLines("log.csv", max_share=0.5)
+    >>> broken.n_lines = 10
+    >>> broken.add("no user", line=3)
+    >>> broken.finish()
+    ['log.csv: 1 lines left out: no user']
     """
 
     def __init__(self, file: str, max_share: float = MAX_BROKEN) -> None:
         self.file, self.max_share = file, max_share
-        self.model_inputs = 0
+        self.n_lines = 0
         self.reasons: Counter[str] = Counter()
         self._first: tuple[int, str] | None = None
 
     @property
     def count(self) -> int:
+        """Number of broken lines."""
         return self.reasons.total()
 
     def add(self, reason: str, line: int | None = None, n: int = 1) -> None:
-        """n lines are broken; `line`: the number of the first of them, where it is known.
+        """Count n broken lines.
+
+        Args:
+            reason: for the message.
+            line: number of the first of them, if known.
+            n: their number.
 
         Raises:
-            UserError: if the first lines are all broken.
+            UserError: the first 10,000 lines are all broken.
         """
         if self._first is None and line is not None:
             self._first = line, reason
         self.reasons[reason] += n
-        if self.count >= _HOPELESS and self.count >= self.model_inputs:
-            raise UserError(f"{self.file}: none of the first {self.model_inputs:,} lines can be used: {self._why()}")
+        if self.count >= _HOPELESS and self.count >= self.n_lines:
+            raise UserError(f"{self.file}: none of the first {self.n_lines:,} lines can be used: {self._why()}")
 
     def finish(self) -> list[str]:
-        """The counts as text; nothing where no line was broken.
+        """One line of text per reason.
 
         Raises:
-            UserError: if the share of broken lines is above `max_share`, or the file has no lines.
+            UserError: the share of broken lines is above `max_share`, or the file has no lines.
         """
-        if not self.model_inputs:
-            raise UserError(f"{self.file}: no lines; is this the file?")
-        if self.count > self.max_share * self.model_inputs:
+        if not self.n_lines:
+            raise UserError(f"{self.file}: no lines; is this the right file?")
+        if self.count > self.max_share * self.n_lines:
             raise UserError(
-                f"{self.file}: {self.count:,} of {self.model_inputs:,} lines are broken, more than --max-broken"
-                f" {self.max_share:g} allows: {self._why()}; mend the file or allow more"
+                f"{self.file}: {self.count:,} of {self.n_lines:,} lines are broken, more than --max-broken"
+                f" {self.max_share:g} allows: {self._why()}; fix the file or increase --max-broken"
             )
         return [f"{self.file}: {n:,} lines left out: {reason}" for reason, n in self.reasons.items()]
 

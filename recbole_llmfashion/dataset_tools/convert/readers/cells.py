@@ -1,7 +1,4 @@
-"""Values of any JSON type or any text as the cells of atomic files: an id, one line of text, or nothing.
-
-Knows types and characters. Does NOT know which field a value comes from.
-"""
+"""Converts values of any JSON type into the cells of atomic files."""
 
 import re
 from typing import Any
@@ -11,21 +8,29 @@ _WORDS = ("none", "null", "nan")
 
 
 def as_id(value: Any) -> str | None:
-    """A string that is not blank, or a whole number; None for whatever is no id."""
+    """An id as text: a string that is not blank, or an integer; None for any other value.
+
+    >>> as_id(" B01 "), as_id(12), as_id(True), as_id("  ")
+    ('B01', '12', None, None)
+    """
     if isinstance(value, bool) or not isinstance(value, (str, int)):
         return None
     text = str(value).strip()
-    # a lone surrogate is legal in JSON and in no file
+    # JSON allows a lone surrogate, UTF-8 does not
     return text if text and _encodable(text) else None
 
 
 def as_text(value: Any) -> str:
-    """One line: white space folded, characters that no file can hold as "?"; lists are joined by ", ".
+    """A value as one line of text.
 
-    Null, true and false, objects, and the words none, null and nan in any case give "".
+    Runs of white space become one space, characters that UTF-8 does not allow become "?", lists are joined by ", ".
+    Null, booleans, objects and the words none, null and nan in any case give "".
+
+    >>> as_text(["Red\\n Boots", None, 8]), as_text("NaN")
+    ('Red Boots, 8', '')
     """
     if isinstance(value, list):
-        return ", ".join(filter(None, (as_text(one) for one in value if not isinstance(one, list))))
+        return ", ".join(filter(None, (as_text(entry) for entry in value if not isinstance(entry, list))))
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):
         return ""
     text = _BREAKS.sub(" ", str(value)).strip()
@@ -35,10 +40,13 @@ def as_text(value: Any) -> str:
 
 
 def as_path(levels: Any) -> str:
-    """Levels of a category from the top, ` > ` between them; a level that repeats the one above is left out."""
+    """The levels of a category, from the top, joined by " > "; a level that repeats the one above is left out.
+
+    >>> as_path(["Clothing", "Women", "Women", None, "Boots"])
+    'Clothing > Women > Boots'
+    """
     names = [as_text(level) for level in levels] if isinstance(levels, (list, tuple)) else [as_text(levels)]
-    kept = [name for i, name in enumerate(names) if name and name not in names[:i][-1:]]
-    return " > ".join(kept)
+    return " > ".join(name for i, name in enumerate(names) if name and name not in names[:i][-1:])
 
 
 def _encodable(text: str) -> bool:

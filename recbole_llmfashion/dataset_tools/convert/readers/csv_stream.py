@@ -1,7 +1,6 @@
-"""Chosen columns of a large text table, plain or .gz, as a stream of blocks of which one is held at a time.
+"""Reads selected columns of a large text table, plain or .gz, block by block.
 
-Knows separators and field counts. Does NOT know what a column means. Lines with another number of fields are counted,
-not raised; everything is text, and a null is an empty cell.
+All cells are text, nulls are empty cells. Lines with a wrong number of fields are counted as broken.
 """
 
 from collections.abc import Iterator, Sequence
@@ -19,7 +18,7 @@ from recbole_llmfashion.dataset_tools.convert.sources.table_source import (
 )
 from recbole_llmfashion.errors import UserError
 
-# one line must fit into a block
+# a line must fit into one block
 BLOCK_BYTES = 1 << 24
 RAGGED = "another number of fields than the header has"
 
@@ -32,24 +31,29 @@ def read_blocks(
     quotes: bool = True,
     show_progress: bool = False,
 ) -> Iterator[pd.DataFrame]:
-    """Frames of strings with `columns` in that order; a byte order mark and CRLF are accepted.
+    """Yield frames of strings with `columns` in that order; a byte order mark and CRLF line ends are accepted.
 
     Args:
-        quotes: whether double quotes enclose fields; without, they are text.
+        path: the file.
+        columns: names of the columns.
+        broken: counts broken lines.
+        separator: between fields.
+        quotes: whether double quotes enclose fields; otherwise they are text.
+        show_progress: whether to show a progress bar.
 
     Raises:
-        UserError: missing file or column, text that is not UTF-8, or what `broken` has to say.
+        UserError: the file or a column is missing, the text is not UTF-8, or too many lines are broken.
     """
 
     ragged: list[int | None] = []
 
     def refuse(row: pc.InvalidRow) -> str:
-        # an exception would not come through Arrow: noted here, counted between the blocks
+        # Arrow swallows exceptions of this handler, so lines are collected here and counted between blocks
         ragged.append(row.number)
         return "skip"
 
     def count(n_good: int) -> None:
-        broken.model_inputs += n_good + len(ragged)
+        broken.n_lines += n_good + len(ragged)
         if ragged:
             broken.add(RAGGED, ragged[0], len(ragged))
             ragged.clear()
@@ -81,10 +85,10 @@ def read_blocks(
 
 
 def header_of(path: Path, separator: str) -> list[str]:
-    """The column names of a table.
+    """Column names of a table.
 
     Raises:
-        UserError: a file that does not begin with a line of text.
+        UserError: the file does not begin with a line of UTF-8 text.
     """
     try:
         with pa.input_stream(path, compression="detect") as stream:
@@ -92,5 +96,5 @@ def header_of(path: Path, separator: str) -> list[str]:
     except (UnicodeDecodeError, pa.ArrowException, OSError) as error:
         raise UserError(f"{path.name}: not a table of UTF-8 text ({str(error).splitlines()[0]})") from error
     if not first:
-        raise UserError(f"{path.name}: no header line; is this the file?")
+        raise UserError(f"{path.name}: no header line; is this the right file?")
     return [name.strip('"') for name in first.split(separator)]

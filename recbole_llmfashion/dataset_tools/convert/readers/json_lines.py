@@ -1,7 +1,4 @@
-"""A JSONL file, plain or .gz, as a stream of records of which one is held at a time.
-
-Knows lines and JSON. Does NOT know what a record means. Lines that are no JSON object are counted, not raised.
-"""
+"""Reads a JSON-lines file, plain or .gz, record by record; lines that are not JSON objects are counted as broken."""
 
 import gzip
 import json
@@ -17,16 +14,21 @@ from recbole_llmfashion.dataset_tools.convert.readers.bad_lines import BrokenLin
 from recbole_llmfashion.dataset_tools.convert.sources.table_source import require_file
 from recbole_llmfashion.errors import UserError
 
-# no review or product comes near; a file without line ends must not be read into memory as one line
+# far longer than any review or product; a file without line ends is not read into memory as one line
 LONGEST_LINE = 1 << 24
 _GZIP_MAGIC = b"\x1f\x8b"
 
 
 def read_json_lines(path: Path, broken: BrokenLines, show_progress: bool = False) -> Iterator[tuple[int, dict]]:
-    """(line number from 1, record); blank lines are passed over, broken ones go to `broken`.
+    """Yield (line number from 1, record); blank lines are skipped, broken ones are counted.
+
+    Args:
+        path: the file.
+        broken: counts broken lines.
+        show_progress: whether to show a progress bar.
 
     Raises:
-        UserError: missing file, damaged gzip, or what `broken` has to say at the end.
+        UserError: the file is missing or damaged, or the first lines are all broken.
     """
     require_file(path)
     bar = tqdm(total=path.stat().st_size, desc=path.name, unit="B", unit_scale=True, disable=not show_progress)
@@ -40,10 +42,10 @@ def read_json_lines(path: Path, broken: BrokenLines, show_progress: bool = False
                     bar.update(raw.tell() - bar.n)
                 if line is not None and not line.strip():
                     continue
-                broken.model_inputs += 1
+                broken.n_lines += 1
                 record = None if line is None else _parse(line)
                 if record is None:
-                    broken.add("no JSON object", number)
+                    broken.add("not a JSON object", number)
                 else:
                     yield number, record
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
@@ -53,7 +55,7 @@ def read_json_lines(path: Path, broken: BrokenLines, show_progress: bool = False
 
 
 def _lines(stream: BufferedIOBase) -> Iterator[bytes | None]:
-    """Lines; None for one that is longer than LONGEST_LINE, which is skipped piece by piece."""
+    """Yield lines; None for a line longer than LONGEST_LINE, which is skipped piece by piece."""
     while line := stream.readline(LONGEST_LINE):
         whole = len(line) < LONGEST_LINE or line.endswith(b"\n")
         while not whole and (rest := stream.readline(LONGEST_LINE)):

@@ -1,8 +1,7 @@
-"""Amazon Reviews 2023 (McAuley Lab, arXiv 2403.03952): reviews and metadata of a category, JSONL or .gz as published.
+"""Amazon Reviews 2023 (McAuley Lab, arXiv 2403.03952): reviews and metadata of a category, as JSON lines, plain or .gz.
 
-Knows the two schemas: reviews have user_id, parent_asin, timestamp in milliseconds, verified_purchase and text that is
-read past; metadata have parent_asin, title, store, categories (a path) and details (an object, or one as a string in
-the Parquet edition). Does NOT filter or write.
+Used fields of a review: user_id, parent_asin, timestamp (milliseconds), verified_purchase. Used fields of the metadata:
+parent_asin, title, store, categories (a path) and details (an object, or its JSON text).
 """
 
 import json
@@ -21,7 +20,7 @@ from recbole_llmfashion.dataset_tools.convert.readers.json_lines import read_jso
 from recbole_llmfashion.dataset_tools.convert.readme import Origin
 from recbole_llmfashion.dataset_tools.convert.sources.table_source import require_file
 
-# 1995 to 2100 in milliseconds: seconds or microseconds fall outside
+# 1995 to 2100 in milliseconds; seconds and microseconds are outside of this range
 _FIRST, _BEYOND = 788_918_400_000, 4_102_444_800_000
 _NAMES = {"color": ("color", "colour"), "size": ("size",), "brand": ("brand",)}
 _COLUMNS = ["item_id", "title", "brand", "color", "size", "category"]
@@ -32,11 +31,13 @@ class Amazon2023:
     """A `LogSource`: verified purchases are purchases; other reviews are clicks, or left out and counted.
 
     Args:
+        reviews, metadata: the files.
         clicks: whether reviews without a verified purchase are clicks.
-        max_broken: share of unusable lines above which a file is refused.
+        max_broken: largest share of lines that cannot be used.
+        show_progress: whether to show progress bars.
 
     Raises:
-        UserError: for a file that is not there.
+        UserError: a file is missing.
     """
 
     days = False
@@ -52,22 +53,22 @@ class Amazon2023:
         max_broken: float = MAX_BROKEN,
         show_progress: bool = False,
     ) -> None:
-        # before hours of reading, not after
+        # checked before a long file is read
         for path in (reviews, metadata):
             require_file(path)
         self._reviews, self._metadata = reviews, metadata
         self._clicks, self._max_broken, self._show = clicks, max_broken, show_progress
-        said = "clicks" if clicks else "left out"
+        others = "clicks" if clicks else "left out"
         files = f"{reviews.name}, {metadata.name}"
         self.origin = Origin(
             "amazon-2023",
             f"Amazon Reviews 2023 (McAuley Lab, arXiv 2403.03952): {files}",
-            (f"reviews of verified purchases are purchases, others are {said}; times are those of the reviews",),
+            (f"reviews of verified purchases are purchases, others are {others}; times are those of the reviews",),
         )
         self.notes: list[str] = []
 
     def events(self) -> Iterator[EventChunk]:
-        """Reviews of the file in its order."""
+        """Reviews in file order."""
         broken = BrokenLines(self._reviews.name, self._max_broken)
         rows: list[_Row] = []
         unverified = 0
@@ -85,14 +86,14 @@ class Amazon2023:
         yield _chunk(rows)
         self.notes += broken.finish()
         self.notes.append(
-            f"{self._reviews.name}: {broken.model_inputs - broken.count:,} reviews, {unverified:,} not verified"
+            f"{self._reviews.name}: {broken.n_lines - broken.count:,} reviews, {unverified:,} not verified"
         )
 
     def items(self, wanted: Collection[str] | None) -> pd.DataFrame:
-        """Products with a title in the file's order; of a parent_asin that stands there twice, the first."""
+        """Products with a title in file order; of a repeated parent_asin the first."""
         broken = BrokenLines(self._metadata.name, self._max_broken)
         rows: dict[str, tuple[str, ...]] = {}
-        untitled = again = 0
+        untitled = repeated = 0
         for number, record in read_json_lines(self._metadata, broken, self._show):
             item = as_id(record.get("parent_asin"))
             if item is None:
@@ -100,22 +101,24 @@ class Amazon2023:
             elif wanted is not None and item not in wanted:
                 continue
             elif item in rows:
-                again += 1
+                repeated += 1
             elif title := as_text(record.get("title")):
                 rows[item] = (title, *_attributes(record))
             else:
                 untitled += 1
         self.notes += broken.finish()
-        self.notes.append(f"{self._metadata.name}: {untitled:,} products without a title, {again:,} repeated, left out")
+        self.notes.append(
+            f"{self._metadata.name}: left out {untitled:,} products without a title and {repeated:,} repeated ones"
+        )
         return pd.DataFrame([(item, *cells) for item, cells in rows.items()], columns=_COLUMNS, dtype=object)
 
     def searches(self) -> pd.DataFrame:
-        """None: nobody's searches are published."""
+        """No rows: the source has no searches."""
         return empty_searches()
 
 
 def _review(record: dict[str, Any]) -> _Row | str:
-    """(user, item, whether it is a verified purchase, seconds), or why the line cannot be used."""
+    """(user, item, is a verified purchase, seconds), or the reason why the line cannot be used."""
     user, item = as_id(record.get("user_id")), as_id(record.get("parent_asin"))
     if user is None or item is None:
         return "no user_id or parent_asin"
@@ -125,7 +128,7 @@ def _review(record: dict[str, Any]) -> _Row | str:
         return "no timestamp"
     if isinstance(record["timestamp"], bool) or not _FIRST <= time < _BEYOND:
         return "timestamp is not milliseconds between 1995 and 2100"
-    # whatever does not say yes is not verified
+    # any other value is not verified
     return user, item, str(record.get("verified_purchase")).lower() == "true", time / 1000
 
 
@@ -137,7 +140,7 @@ def _chunk(rows: list[_Row]) -> EventChunk:
 
 
 def _attributes(record: dict[str, Any]) -> tuple[str, str, str, str]:
-    """brand, color, size, category; "" where there is none."""
+    """brand, color, size, category; "" if there is none."""
     details = record.get("details")
     if isinstance(details, str):
         try:

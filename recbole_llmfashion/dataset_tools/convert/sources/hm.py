@@ -1,9 +1,8 @@
 """H&M Personalized Fashion Recommendations: articles.csv, transactions_train.csv, and queries of `hnm-search-data`.
 
-Knows the published columns. A query of microsoft/hnm-search-data was written by a model FROM the article of a
-transaction, so it may stand before later purchases only. Days have no hours: a day's purchases stand at its first
-seconds in file order (`filters.spread_days`), a query written from one of them at the day's last second, after all of
-that day. Does NOT filter or write.
+A query of microsoft/hnm-search-data was written by a model FROM the article of a transaction, so it must come after
+that purchase. Transactions have days without hours: the purchases of a day get its first seconds in file order
+(`filters.spread_days`), a query written from one of them gets the day's last second.
 """
 
 import re
@@ -35,21 +34,23 @@ _PATH = ("index_group_name", "index_name", "product_group_name", "product_type_n
 _ARTICLE_COLUMNS = ("article_id", "prod_name", "colour_group_name", *_PATH)
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _WRITTEN = (
-    "A model wrote each from the article of a transaction; it stands at the last second of that transaction's day, so"
-    " only purchases of later days follow it. What was shown for it is unknown."
+    "Each was written by a model from the article of a transaction and has the last second of that transaction's day,"
+    " so only purchases of later days follow it. Its results are unknown."
 )
 
 
 class HM:
-    """A `LogSource`: every transaction is a purchase; an article bought twice on a day is one.
+    """A `LogSource`: every transaction is a purchase; purchases of the same article on the same day count once.
 
     Args:
-        queries: what `--queries-file` brought, or None.
-        max_broken: share of unusable transactions above which the file is refused; with queries none may be of another
-            number of fields, as they are told apart by their place.
+        articles, transactions: the files.
+        queries: queries of hnm-search-data, or None.
+        max_broken: largest share of transactions that cannot be used. With queries no line may have a wrong number of
+            fields, because queries refer to transactions by their row.
+        show_progress: whether to show progress bars.
 
     Raises:
-        UserError: for a file or a column that is not there.
+        UserError: a file or a column is missing.
     """
 
     days = True
@@ -64,7 +65,7 @@ class HM:
         max_broken: float = MAX_BROKEN,
         show_progress: bool = False,
     ) -> None:
-        # before the long file is read, not after
+        # checked before the long file is read
         for path, columns in ((articles, _ARTICLE_COLUMNS), (transactions, _TRANSACTION_COLUMNS)):
             require_file(path)
             require_columns(path, columns, header_of(path, ","))
@@ -75,21 +76,21 @@ class HM:
         self.origin = Origin(
             "hm",
             f"H&M Personalized Fashion Recommendations (Kaggle): {', '.join(files)}",
-            ("a day's purchases stand at its first seconds in file order: the order within a day is not known",),
+            ("the purchases of a day have its first seconds in file order: their true order is unknown",),
             _WRITTEN if queries else "",
         )
         self.notes: list[str] = []
 
     def events(self) -> Iterator[EventChunk]:
-        """Transactions in file order; `seconds` is the day's first."""
+        """Transactions in file order; their time is the first second of the day."""
         broken = BrokenLines(self._transactions.name, self._max_broken)
         row = 0
         for block in read_blocks(self._transactions, _TRANSACTION_COLUMNS, broken, show_progress=self._show):
             ragged = broken.reasons[RAGGED]
             if self._queries is not None and ragged:
                 raise UserError(
-                    f"{self._transactions.name}: {ragged:,} lines have another number of fields, so transactions cannot"
-                    " be told by their place; mend them, or leave the queries out"
+                    f"{self._transactions.name}: {ragged:,} lines have a wrong number of fields, so queries cannot be"
+                    " matched with rows; fix these lines or omit the queries"
                 )
             seconds = _seconds(block["t_dat"])
             users, articles = block["customer_id"].str.strip().to_numpy(object), article_ids(block["article_id"])
@@ -103,12 +104,15 @@ class HM:
         self.notes += [*broken.finish(), f"{self._transactions.name}: {row:,} transactions"]
 
     def items(self, wanted: Collection[str] | None) -> pd.DataFrame:
-        """Articles with a name in the file's order."""
+        """Articles with a name, in file order."""
         source = read_source(self._articles, _ARTICLE_COLUMNS)
         frame = source.frame.assign(article_id=article_ids(source.frame["article_id"]))
-        again = (frame["article_id"].duplicated() & (frame["article_id"] != "")).to_numpy()
-        for place in np.flatnonzero(again)[:1]:
-            raise UserError(f"{source.where(place, 'article_id')}: {frame['article_id'].iloc[place]} again; keep one")
+        repeated = (frame["article_id"].duplicated() & (frame["article_id"] != "")).to_numpy()
+        for row in np.flatnonzero(repeated)[:1]:
+            article = frame["article_id"].iloc[row]
+            raise UserError(
+                f"{source.where(row, 'article_id')}: expected each id once, found {article} again; keep one"
+            )
         if wanted is not None:
             frame = frame[frame["article_id"].isin(list(wanted))]
         items = pd.DataFrame(
@@ -126,7 +130,7 @@ class HM:
         return items[usable].reset_index(drop=True)
 
     def searches(self) -> pd.DataFrame:
-        """The queries of transactions that the file has."""
+        """The queries whose transactions are in the file."""
         if self._queries is None:
             return empty_searches()
         searches, notes = self._queries.searches()
@@ -135,14 +139,14 @@ class HM:
 
 
 def article_ids(cells: pd.Series) -> NDArray[np.object_]:
-    """Ten digits: Kaggle's ids begin with a zero, which the edition on the hub lost."""
+    """Article ids with ten digits: the copy on the hub lost the leading zero of Kaggle's ids."""
     codes, distinct = pd.factorize(cells)
     ids = [text.strip() for text in distinct]
     return np.array([i.zfill(10) if i.isdigit() else i for i in ids], dtype=object)[codes]
 
 
 def _seconds(cells: pd.Series) -> NDArray[np.float64]:
-    """The first second of ISO days; NaN for whatever is none."""
+    """First second of ISO days; NaN for other texts."""
     codes, distinct = pd.factorize(cells)
     days = [day if _DAY.fullmatch(day) else None for day in distinct]
     stamps = pd.to_datetime(pd.Series(days, dtype=object), format="%Y-%m-%d", errors="coerce")

@@ -1,8 +1,8 @@
-"""The queries of microsoft/hnm-search-data, met with their transactions while those stream past.
+"""The queries of microsoft/hnm-search-data, matched with the stream of transactions.
 
-queries.csv has query_id, transaction_id, query_text; transactions_train.csv has no ids, so a transaction is told by the
-place of its row. Whether places count from 0 or 1 is said nowhere: the caller says it, and qrels.csv (query_id,
-positive_ids, ..), where given, proves it. Does NOT read transactions.
+queries.csv has query_id, transaction_id, query_text. transactions_train.csv has no ids, so a transaction_id is a row
+number. Whether rows are numbered from 0 or 1 is not documented: it is an option, and qrels.csv (query_id, positive_ids,
+..) serves to check it.
 """
 
 from pathlib import Path
@@ -16,18 +16,20 @@ from recbole_llmfashion.dataset_tools.convert.readers.cells import as_text
 from recbole_llmfashion.dataset_tools.convert.sources.table_source import read_source
 from recbole_llmfashion.errors import UserError
 
-# of the queries with qrels; a wrong count from 0 or 1 leaves almost none
+# least share of queries whose article is positive by qrels.csv; with a wrong first row almost none is
 _AGREEMENT = 0.99
 
 
 class HMQueries:
-    """Queries waiting for their transactions.
+    """Queries, to be matched with their transactions.
 
     Args:
-        queries: queries.csv; first: the place of the first transaction, 0 or 1; qrels: qrels.csv, or None.
+        queries: queries.csv.
+        first: number of the first transaction, 0 or 1.
+        qrels: qrels.csv, or None.
 
     Raises:
-        UserError: for a file that is not as published.
+        UserError: a file or a column is missing.
     """
 
     def __init__(self, queries: Path, first: int = 0, qrels: Path | None = None) -> None:
@@ -51,43 +53,45 @@ class HMQueries:
     def meet(
         self, row: int, users: NDArray[np.object_], articles: NDArray[np.object_], seconds: NDArray[np.float64]
     ) -> None:
-        """Transactions from place `row` on; each place may stand in several queries."""
+        """Match consecutive transactions, of which `row` is the first row; a row may have several queries."""
         low, high = np.searchsorted(self._places, [row, row + len(users)])
         here = self._places[low:high] - row
         self._users[low:high], self._articles[low:high] = users[here], articles[here]
         self._days[low:high] = seconds[here]
 
     def searches(self) -> tuple[pd.DataFrame, list[str]]:
-        """The searches of transactions that were met, at the last second of their days, and what was counted.
+        """The searches with a matched transaction, at the last second of its day, and lines of text about them.
 
         Raises:
-            UserError: if the qrels say that these are not the queries' transactions.
+            UserError: the articles of the transactions do not agree with qrels.csv.
         """
-        met = np.isfinite(self._days) & (self._users != "")
+        matched = np.isfinite(self._days) & (self._users != "")
         notes = [
-            f"{self._file}: {len(met) + self._unusable:,} queries, {self._unusable:,} without text or transaction and"
-            f" {int((~met).sum()):,} of no usable transaction left out; transactions are counted from {self._first}"
+            f"{self._file}: {len(matched) + self._unusable:,} queries; left out {self._unusable:,} without text or"
+            f" transaction and {int((~matched).sum()):,} without a usable transaction; transactions are numbered from"
+            f" {self._first}"
         ]
-        notes.append(self._agreement(met))
+        notes.append(self._agreement(matched))
         frame = pd.DataFrame(
-            {"user_id": self._users[met], "timestamp": self._days[met] + DAY - 1, "query": self._texts[met]}
+            {"user_id": self._users[matched], "timestamp": self._days[matched] + DAY - 1, "query": self._texts[matched]}
         )
         frame["results"] = pd.Series([[] for _ in range(len(frame))], index=frame.index, dtype=object)
         return frame, notes
 
-    def _agreement(self, met: NDArray[np.bool_]) -> str:
+    def _agreement(self, matched: NDArray[np.bool_]) -> str:
+        """A note on the share of queries whose article is positive by qrels.csv."""
         if self._positives is None:
-            return f"{self._file}: that places count from {self._first} was not checked; --qrels FILE would"
-        asked = [i for i in np.flatnonzero(met) if self._query_ids[i] in self._positives]
-        agree = sum(self._articles[i] in self._positives[self._query_ids[i]] for i in asked)
-        share = agree / max(1, len(asked))
+            return f"{self._file}: the row number {self._first} of the first transaction was not checked (--qrels FILE)"
+        judged = [i for i in np.flatnonzero(matched) if self._query_ids[i] in self._positives]
+        agree = sum(self._articles[i] in self._positives[self._query_ids[i]] for i in judged)
+        share = agree / max(1, len(judged))
         if share < _AGREEMENT:
             raise UserError(
-                f"{self._file}: for {share:.1%} of {len(asked):,} queries the transaction is of an article that the"
-                f" qrels call positive; are these the files, and is --first-transaction {1 - self._first} right?"
+                f"{self._file}: only {share:.1%} of {len(judged):,} queries have a transaction of an article that is"
+                f" positive by the qrels; check the files, or try --first-transaction {1 - self._first}"
             )
         return (
-            f"{self._file}: {share:.1%} of {len(asked):,} transactions are of an article that the qrels call positive"
+            f"{self._file}: {share:.1%} of {len(judged):,} transactions are of an article that is positive by the qrels"
         )
 
 

@@ -1,8 +1,4 @@
-"""A RecBole dataset (`.inter`, `.item`) of anybody's, whose item text sits in token or token_seq columns.
-
-Knows RecBole's headers (`name:type`, tabs) and that a token_seq is text split at spaces. Does NOT know RecBole itself,
-filter or write; columns that are not named are read past.
-"""
+"""A dataset of RecBole (`.inter`, `.item`) with item text in token or token_seq columns."""
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
@@ -36,9 +32,12 @@ _TEXT = ("token", "token_seq")
 
 @dataclass(frozen=True)
 class Fields:
-    """Names of columns, without their types; None where there is no such column.
+    """Names of the columns without their types; None if there is no such column.
 
-    user, item, time, action: of `.inter`; item, title and the attributes: of `.item`.
+    Args:
+        title, brand, color, size, category: of `.item`.
+        user, time, action: of `.inter`.
+        item: of both files.
     """
 
     title: str
@@ -53,14 +52,17 @@ class Fields:
 
 
 class RecBoleDataset:
-    """A `LogSource`: rows are purchases, or what the action column says.
+    """A `LogSource`: every row is a purchase, or the action of the action column.
 
     Args:
-        folder: holds one `.inter` and the `.item` of its name.
-        drops_unknown: leave out and count events of items that `.item` lacks; they are an error otherwise.
+        folder: a folder with one `.inter` file and the `.item` file of the same name.
+        fields: names of the columns.
+        drops_unknown: whether events of items that `.item` lacks are left out and counted; otherwise an error.
+        max_broken: largest share of lines that cannot be used.
+        show_progress: whether to show progress bars.
 
     Raises:
-        UserError: for a folder or a column that is not there.
+        UserError: the folder, a file or a column is missing.
     """
 
     days = False
@@ -84,11 +86,11 @@ class RecBoleDataset:
         self._inter_columns = _typed(self._inter, named, {fields.time: ("float",)})
         texts = [fields.title, *(column for name in ITEM_ATTRIBUTES if (column := getattr(fields, name)))]
         self._item_columns = _typed(self._item, [fields.item, *texts], {})
-        said = f"the column {fields.action}" if fields.action else "every row is a purchase"
+        actions = f"the column {fields.action}" if fields.action else "every row is a purchase"
         self.origin = Origin(
             "recbole",
             f"the RecBole dataset {self._inter.stem}",
-            (f"title: {fields.title}; actions: {said}",),
+            (f"title: {fields.title}; actions: {actions}",),
         )
 
     def events(self) -> Iterator[EventChunk]:
@@ -100,7 +102,7 @@ class RecBoleDataset:
             users, items = block[self._fields.user].to_numpy(object), block[self._fields.item].to_numpy(object)
             good = (seconds >= 0) & np.isfinite(seconds) & (users != "") & (items != "")
             if not good.all():
-                broken.add("no user, no item, or a time that is no number of seconds", n=int((~good).sum()))
+                broken.add("no user, no item, or a time that is not a number of seconds", n=int((~good).sum()))
             if good.any():
                 first, last = min(first, float(seconds[good].min())), max(last, float(seconds[good].max()))
             yield EventChunk(users[good], items[good], self._purchases(block)[good], seconds[good])
@@ -108,10 +110,10 @@ class RecBoleDataset:
         self.notes.append(time_note(self._inter.name, pd.Series([first, last]), dates=False))
 
     def items(self, wanted: Collection[str] | None) -> pd.DataFrame:
-        """Items with a title in the file's order.
+        """Items with a title, in file order.
 
         Raises:
-            UserError: an item that stands there twice.
+            UserError: an item occurs twice.
         """
         broken = BrokenLines(self._item.name, self._max_broken)
         parts = [pd.DataFrame(columns=["item_id", "title", *ITEM_ATTRIBUTES], dtype=object)]
@@ -124,14 +126,14 @@ class RecBoleDataset:
             parts.append(pd.DataFrame(cells))
         items = pd.concat(parts, ignore_index=True)
         for item in items["item_id"][items["item_id"].duplicated()][:1]:
-            raise UserError(f"{self._item.name}: item {quote_cell(item)} stands there twice; keep one of the rows")
+            raise UserError(f"{self._item.name}: expected each item once, found {quote_cell(item)} twice; keep one row")
         usable = (items["title"] != "") & (items["item_id"] != "")
         self.notes += broken.finish()
         self.notes.append(f"{self._item.name}: {int((~usable).sum()):,} items without a title left out")
         return items[usable].reset_index(drop=True)
 
     def searches(self) -> pd.DataFrame:
-        """None: RecBole has no searches."""
+        """No rows: RecBole has no searches."""
         return empty_searches()
 
     def _blocks(self, path: Path, columns: dict[str, str], broken: BrokenLines) -> Iterator[pd.DataFrame]:
@@ -154,15 +156,24 @@ def _only_inter(folder: Path) -> Path:
     if not folder.is_dir():
         near = nearest_name(folder.name, (p.name for p in folder.parent.iterdir())) if folder.parent.is_dir() else None
         raise UserError(f"{folder}: no such folder" + (f"; the nearest is {folder.parent / near}" if near else ""))
-    found = sorted(folder.glob("*.inter"))
-    if len(found) != 1:
-        what = ", ".join(path.name for path in found) or "none"
-        raise UserError(f"{folder}: expected one .inter file, found {what}; splits of a benchmark must be one file")
-    return found[0]
+    files = sorted(folder.glob("*.inter"))
+    if len(files) != 1:
+        names = ", ".join(path.name for path in files) or "none"
+        raise UserError(f"{folder}: expected one .inter file, found {names}; join the parts of a benchmark's split")
+    return files[0]
 
 
 def _typed(path: Path, names: list[str], types: dict[str, tuple[str, ...]]) -> dict[str, str]:
-    """Header field -> name of the columns wanted; their types must be `types`' or text."""
+    """Header field -> name of the given columns.
+
+    Args:
+        path: the file.
+        names: of the columns.
+        types: name -> types allowed; token or token_seq for other columns.
+
+    Raises:
+        UserError: a column is missing or has another type.
+    """
     require_file(path)
     fields = header_of(path, "\t")
     by_name = {field.rpartition(":")[0] or field: field for field in fields}

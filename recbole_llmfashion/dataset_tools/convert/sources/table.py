@@ -1,8 +1,6 @@
-"""A shop's own tables (interactions, items, searches; CSV or Parquet) to a clean folder of atomic files.
+"""Converts own tables (interactions, items, searches; CSV or Parquet) into a clean dataset.
 
-Knows the order of the steps and the names of the user's columns. Does NOT parse files (`table_source`), judge rows
-(`table_parts`), order or write them (`finish`), and never guesses: what cannot be kept is an error with its line, or a
-count.
+Rows that cannot be kept are an error with their line, or are counted; nothing is guessed.
 """
 
 from dataclasses import dataclass
@@ -15,9 +13,9 @@ from recbole_llmfashion.data.atomic.folder import AtomicFolder, empty_searches
 from recbole_llmfashion.dataset_tools.convert.finish import DerivedQueries, Raw, finish, refuse_both
 from recbole_llmfashion.dataset_tools.convert.readme import Origin, refuse_foreign
 from recbole_llmfashion.dataset_tools.convert.sources.table_parts import (
+    in_catalogue,
     interactions_of,
     items_of,
-    known_only,
     searches_of,
 )
 from recbole_llmfashion.dataset_tools.convert.sources.table_source import read_source
@@ -26,10 +24,14 @@ from recbole_llmfashion.errors import UserError
 
 @dataclass(frozen=True)
 class TableColumns:
-    """Names of the columns in the user's tables; None where there is no such column.
+    """Names of the columns of the tables; None if there is no such column.
 
-    user, time: of interactions and searches; item: of interactions and items; action: of interactions;
-    query, results: of searches; the rest: of items.
+    Args:
+        user, time: of interactions and searches.
+        item: of interactions and items.
+        title, brand, color, size, category: of items.
+        action: of interactions.
+        query, results: of searches.
     """
 
     user: str
@@ -46,6 +48,7 @@ class TableColumns:
 
     @property
     def attributes(self) -> dict[str, str | None]:
+        """Attribute -> column."""
         return {"brand": self.brand, "color": self.color, "size": self.size, "category": self.category}
 
 
@@ -59,21 +62,24 @@ def convert_table(
     queries: DerivedQueries = DerivedQueries.none,
     show_progress: bool = False,
 ) -> tuple[AtomicFolder, list[str]]:
-    """Convert tables, clean the result and write it as the dataset named like the folder `out`.
+    """Convert tables and write the dataset with the name of the folder `out`.
 
-    Ids with white space or a comma are renamed, and listed in item_map.tsv and user_map.tsv beside the files.
+    Ids with white space or a comma are renamed and listed in item_map.tsv and user_map.tsv of the folder.
 
     Args:
-        interactions, items, searches: files, read by suffix (`table_source.read_source`).
-        drop_unknown_items: leave out, and count, interactions and search results whose item the table `items` lacks;
-            they are an error otherwise.
-        queries: whether to derive searches for a log without any.
+        interactions, items, searches: files; the suffix determines the format (`table_source.read_source`).
+        columns: names of the columns.
+        out: the dataset's folder.
+        drop_unknown_items: whether interactions and search results whose item is not in `items` are left out and
+            counted; otherwise they are an error.
+        queries: whether to derive searches for a log without searches.
+        show_progress: whether to show a progress bar.
 
     Returns:
-        the folder as written, and what was done, line by line.
+        (the dataset, one line of text per step).
 
     Raises:
-        UserError: for whatever cannot be converted, with file and line.
+        UserError: something cannot be converted; the message has the file and the line.
     """
     _check_options(columns, searches)
     refuse_both(queries, searches is not None)
@@ -85,13 +91,13 @@ def convert_table(
         progress.update()
         source = read_source(items, _named(columns.item, columns.title, *columns.attributes.values()))
         catalogue = items_of(source, columns.item, columns.title, columns.attributes, events["item_id"], notes)
-        known = known_only(events["item_id"], catalogue["item_id"], interactions.name, drop_unknown_items, notes)
+        listed = in_catalogue(events["item_id"], catalogue["item_id"], interactions.name, drop_unknown_items, notes)
         progress.update()
         log = _read_searches(searches, columns, dates, notes)
         if searches is not None:
             log = _with_known_results(log, catalogue["item_id"], searches.name, drop_unknown_items, notes)
         progress.update()
-        raw = Raw(events[known], catalogue, log)
+        raw = Raw(events[listed], catalogue, log)
         folder = finish(raw, out, _origin(interactions, items, searches), notes, queries)
         progress.update()
     return folder, notes
@@ -99,13 +105,13 @@ def convert_table(
 
 def _check_options(columns: TableColumns, searches: Path | None) -> None:
     if searches is not None and columns.query is None:
-        raise UserError(f"{searches}: which column holds the query? add --query COL")
+        raise UserError("--query: expected the query's column of --searches, found none; add --query COL")
     if searches is None and (columns.query or columns.results):
-        raise UserError("--query and --results name columns of a search table: add --searches FILE")
+        raise UserError("--searches: expected a file for --query and --results, found none; add --searches FILE")
 
 
 def _origin(*files: Path | None) -> Origin:
-    return Origin("table", f"tables of one's own: {', '.join(file.name for file in files if file is not None)}")
+    return Origin("table", f"the tables {', '.join(file.name for file in files if file is not None)}")
 
 
 def _named(*columns: str | None) -> list[str]:
@@ -113,7 +119,11 @@ def _named(*columns: str | None) -> list[str]:
 
 
 def _read_searches(path: Path | None, columns: TableColumns, dates: bool, notes: list[str]) -> pd.DataFrame:
-    """The search table with lists of results, or none; its times must be of the kind of the interactions'."""
+    """The search table with lists of results, without rows if there is none.
+
+    Raises:
+        UserError: its times are dates and those of the interactions numbers, or the other way round.
+    """
     if path is None or columns.query is None:
         return empty_searches()
     source = read_source(path, _named(columns.user, columns.time, columns.query, columns.results))
@@ -121,7 +131,7 @@ def _read_searches(path: Path | None, columns: TableColumns, dates: bool, notes:
     if log_dates != dates and len(log):
         kinds = ("dates", "numbers") if log_dates else ("numbers", "dates")
         raise UserError(
-            f"{path.name}: times are {kinds[0]}, those of the interactions {kinds[1]}; use one kind in both"
+            f"{path.name}: expected times that are {kinds[1]} as in the interactions, found {kinds[0]}; use one kind"
         )
     return log
 
@@ -129,8 +139,8 @@ def _read_searches(path: Path | None, columns: TableColumns, dates: bool, notes:
 def _with_known_results(
     log: pd.DataFrame, catalogue: pd.Series, file: str, drop: bool, notes: list[str]
 ) -> pd.DataFrame:
-    """Results that the catalogue lacks refused or left out."""
-    shown = log["results"].explode().dropna()
-    unknown = set(shown[~known_only(shown, catalogue, f"{file}, search results", drop, notes)])
-    kept = [[item for item in one if item not in unknown] for one in log["results"]]
-    return log.assign(results=pd.Series(kept, index=log.index, dtype=object))
+    """The log without results that the catalogue lacks; they are an error if `drop` is False."""
+    results = log["results"].explode().dropna()
+    unknown = set(results[~in_catalogue(results, catalogue, f"{file}, search results", drop, notes)])
+    remaining = [[item for item in row if item not in unknown] for row in log["results"]]
+    return log.assign(results=pd.Series(remaining, index=log.index, dtype=object))

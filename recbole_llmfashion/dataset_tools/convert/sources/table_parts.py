@@ -1,6 +1,6 @@
-"""Rows of a shop's interactions, items and searches under the names that atomic files use; ids still the shop's own.
+"""Converts rows of own tables into interactions, items and searches with the column names of atomic files.
 
-Knows which rows and words are acceptable. Does NOT parse files, rename ids or clean.
+Ids are those of the tables; they are renamed later (convert/finish.py).
 """
 
 import re
@@ -29,17 +29,25 @@ _YEAR_2100 = 4_102_444_800.0
 def interactions_of(
     source: Source, user: str, item: str, time: str, action: str | None, notes: list[str]
 ) -> tuple[pd.DataFrame, bool]:
-    """Events sorted by (user in order of first appearance, time, file order), and whether times were dates.
+    """Events sorted by user (in the order of their first row), time and file order.
+
+    Args:
+        source: the table.
+        user, item, time, action: names of columns.
+        notes: lines of text about the rows are appended.
 
     Returns:
-        frame user_id, item_id, action str, timestamp float64; its index is the row's number in the source.
+        (frame user_id, item_id, action str, timestamp float64, indexed by row of the source; whether times are dates).
+
+    Raises:
+        UserError: a cell is wrong.
     """
     source = _with_user(source, user, notes)
     seconds, dates = as_seconds(source, time)
     notes.append(time_note(source.path.name, seconds, dates))
     users, items = as_text(source.frame[user]), as_text(source.frame[item])
     for row in items.index[(items == "").to_numpy()][:1]:
-        raise UserError(f"{source.where(row, item)}: expected an item id, found an empty cell; mend or drop the row")
+        raise UserError(f"{source.where(row, item)}: expected an item id, found an empty cell; fix or remove the row")
     if action is None:
         actions = pd.Series("purchase", index=items.index, dtype=object)
         notes.append(f"{source.path.name}: no action column, every row is a purchase")
@@ -52,13 +60,19 @@ def interactions_of(
 def items_of(
     source: Source, item: str, title: str, attributes: Mapping[str, str | None], used: pd.Series, notes: list[str]
 ) -> pd.DataFrame:
-    """The catalogue in file order: item_id, title and `attributes` (atomic name -> column or None, then empty).
+    """The catalogue in file order: item_id, title and the attributes.
 
-    Rows alike in all of these are one item. Items without an id or a title are left out and counted where no
-    interaction uses them (`used`, item ids).
+    Equal rows are one item. Items without an id or a title are left out and counted if they have no interactions.
+
+    Args:
+        source: the table.
+        item, title: names of columns.
+        attributes: attribute -> column, None for empty cells.
+        used: item ids of the interactions.
+        notes: lines of text about the rows are appended.
 
     Raises:
-        UserError: an item without a title that is used; an item id with two different rows.
+        UserError: an item with interactions has no title, or an item has two different rows.
     """
     columns = {"item_id": as_text(source.frame[item]), "title": _cell(source, title)}
     blank = pd.Series("", index=source.frame.index, dtype=object)
@@ -68,21 +82,20 @@ def items_of(
     table = table[~repeats]
     if repeats.any():
         notes.append(f"{source.path.name}: {int(repeats.sum()):,} rows that repeat an item left out")
-    useless = (table["title"].str.strip() == "") | (table["item_id"] == "")
-    for row in table.index[(useless & table["item_id"].isin(used)).to_numpy()][:1]:
-        bought = quote_cell(table["item_id"].loc[row])
-        raise UserError(f"{source.where(row, title)}: item {bought} has interactions but no title; give it one")
-    if useless.any():
+    unusable = (table["title"].str.strip() == "") | (table["item_id"] == "")
+    for row in table.index[(unusable & table["item_id"].isin(used)).to_numpy()][:1]:
+        item_id = quote_cell(table["item_id"].loc[row])
+        raise UserError(f"{source.where(row, title)}: item {item_id} has interactions but no title; add a title")
+    if unusable.any():
         notes.append(
-            f"{source.path.name}: {int(useless.sum()):,} items without id or title, which nobody used, left out"
+            f"{source.path.name}: {int(unusable.sum()):,} items without id or title and without interactions left out"
         )
-    table = table[~useless]
+    table = table[~unusable]
     for row in table.index[table["item_id"].duplicated().to_numpy()][:1]:
-        twice = table["item_id"].loc[row]
-        first = table.index[(table["item_id"] == twice).to_numpy()][0]
-        other = source.place(first)
+        item_id = table["item_id"].loc[row]
+        first = source.place(table.index[(table["item_id"] == item_id).to_numpy()][0])
         raise UserError(
-            f"{source.where(row, item)}: {quote_cell(twice)} again, and not as in {other}; keep one of the rows"
+            f"{source.where(row, item)}: expected {quote_cell(item_id)} as in {first}, found another row; keep one"
         )
     return table
 
@@ -90,34 +103,39 @@ def items_of(
 def searches_of(
     source: Source, user: str, time: str, query: str, results: str | None, notes: list[str]
 ) -> tuple[pd.DataFrame, bool]:
-    """Searches in file order, and whether times were dates; rows without a user or a query are left out and counted.
+    """Searches in file order; rows without a user or a query are left out and counted.
+
+    Args:
+        source: the table.
+        user, time, query, results: names of columns.
+        notes: lines of text about the rows are appended.
 
     Returns:
-        frame user_id str, timestamp float64, query str, results list of str (at most eight, the rest is counted).
+        (frame user_id str, timestamp float64, query str, results lists of at most eight str; whether times are dates).
     """
     source = _with_user(source, user, notes)
     text = _cell(source, query)
-    said = (text.str.strip() != "").to_numpy()
-    if not said.all():
-        notes.append(f"{source.path.name}: {int((~said).sum()):,} searches without a query left out")
-    source = Source(source.path, source.frame[said], source.lines)
+    has_query = (text.str.strip() != "").to_numpy()
+    if not has_query.all():
+        notes.append(f"{source.path.name}: {int((~has_query).sum()):,} searches without a query left out")
+    source = Source(source.path, source.frame[has_query], source.lines)
     seconds, dates = as_seconds(source, time)
     notes.append(time_note(source.path.name, seconds, dates))
     lists: list[list[str]] = [[] for _ in range(len(seconds))] if results is None else _lists(source.frame[results])
-    long = sum(len(one) > MAX_RESULTS for one in lists)
+    long = sum(len(items) > MAX_RESULTS for items in lists)
     if long:
         notes.append(f"{source.path.name}: {long:,} lists of results cut to their first {MAX_RESULTS}")
-    frame = pd.DataFrame({"user_id": as_text(source.frame[user]), "timestamp": seconds, "query": text[said]})
-    frame["results"] = pd.Series([one[:MAX_RESULTS] for one in lists], index=frame.index, dtype=object)
+    frame = pd.DataFrame({"user_id": as_text(source.frame[user]), "timestamp": seconds, "query": text[has_query]})
+    frame["results"] = pd.Series([items[:MAX_RESULTS] for items in lists], index=frame.index, dtype=object)
     return frame, dates
 
 
 def _with_user(source: Source, user: str, notes: list[str]) -> Source:
-    """The rows that name their user: an event without one belongs to no sequence."""
-    known = (as_text(source.frame[user]).str.strip() != "").to_numpy()
-    if not known.all():
-        notes.append(f"{source.path.name}: {int((~known).sum()):,} rows without a user left out")
-    return Source(source.path, source.frame[known], source.lines)
+    """The rows with a user id; other events belong to no sequence."""
+    has_user = (as_text(source.frame[user]).str.strip() != "").to_numpy()
+    if not has_user.all():
+        notes.append(f"{source.path.name}: {int((~has_user).sum()):,} rows without a user left out")
+    return Source(source.path, source.frame[has_user], source.lines)
 
 
 def _actions(source: Source, column: str) -> pd.Series:
@@ -135,18 +153,22 @@ def _actions(source: Source, column: str) -> pd.Series:
 
 
 def action_of(word: str) -> str | None:
-    """`purchase` or `click`, or None for a word that is not known; case, spaces, `_` and `-` do not count."""
+    """`purchase` or `click`, or None for an unknown word; case, spaces, `_` and `-` do not matter.
+
+    >>> action_of("Add to-cart"), action_of("ORDER"), action_of("returned")
+    ('click', 'purchase', None)
+    """
     plain = _WORD_BREAK.sub("", word).lower()
     return "purchase" if plain in PURCHASE_WORDS else "click" if plain in CLICK_WORDS else None
 
 
 def _cell(source: Source, column: str) -> pd.Series:
-    """Text with tabs, line ends and NUL bytes folded to one space each."""
+    """The column as text, each tab, line end and NUL byte replaced by a space."""
     return as_text(source.frame[column]).str.replace(_CELL_BREAK, " ", regex=True)
 
 
 def _lists(values: pd.Series) -> list[list[str]]:
-    """Item ids of each row: a list column as it is, text split at white space, commas and bars."""
+    """Item ids of each row: a list column unchanged, or text split at white space, commas and bars."""
     if values.map(lambda v: isinstance(v, (list, tuple, np.ndarray))).any():
         return [[] if not isinstance(v, (list, tuple, np.ndarray)) else [_id_text(i) for i in v] for v in values]
     return [[item for item in _RESULT_BREAK.split(text) if item] for text in as_text(values)]
@@ -157,7 +179,13 @@ def _id_text(value: Any) -> str:
 
 
 def time_note(file: str, seconds: pd.Series, dates: bool) -> str:
-    """What was taken for a time, said aloud because a wrong unit shows nowhere else."""
+    """A line of text about the range of times, so that a wrong unit is noticed.
+
+    Args:
+        file: name of the file.
+        seconds: the times.
+        dates: whether they were dates in the file.
+    """
     kind = "dates, converted to unix seconds (UTC where no zone is given)" if dates else "numbers, kept as seconds"
     if seconds.empty:
         return f"{file}: no rows"
@@ -168,14 +196,21 @@ def time_note(file: str, seconds: pd.Series, dates: bool) -> str:
     return f"{file}: times are {kind}, from {days[0]} to {days[1]}"
 
 
-def known_only(ids: pd.Series, catalogue: pd.Series, what: str, drop: bool, notes: list[str]) -> np.ndarray:
-    """[n] bool, which ids are in the catalogue; unknown ones are an error, or with `drop` a count."""
-    known = ids.isin(catalogue).to_numpy()
-    unknown = ids[~known]
+def in_catalogue(ids: pd.Series, catalogue: pd.Series, what: str, drop: bool, notes: list[str]) -> np.ndarray:
+    """[n] bool, whether each id is in the catalogue.
+
+    Args:
+        ids, catalogue: item ids.
+        what: name of the rows for the message.
+        drop: whether other ids are counted in `notes`; otherwise they are an error.
+        notes: lines of text.
+    """
+    listed = ids.isin(catalogue).to_numpy()
+    unknown = ids[~listed]
     if len(unknown):
         first = quote_cell(unknown.iloc[0])
-        text = f"{what}: {len(unknown):,} with {unknown.nunique():,} item ids that the item table lacks, first {first}"
+        text = f"{what}: {len(unknown):,} rows with {unknown.nunique():,} ids not in the item table, first {first}"
         if not drop:
             raise UserError(f"{text}; complete the item table or add --drop-unknown-items")
         notes.append(f"{text}; left out")
-    return known
+    return listed

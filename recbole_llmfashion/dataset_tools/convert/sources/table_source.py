@@ -1,6 +1,6 @@
-"""A CSV, TSV or Parquet file of somebody else's: chosen columns as text, times or lists, and where a row stands.
+"""Reads selected columns of a CSV, TSV or Parquet file as text, times or lists, with the line of each row.
 
-Strict: a ragged line is an error, never padded. Does NOT know atomic files or what a column is for.
+A line with a wrong number of fields is an error.
 """
 
 import csv
@@ -25,11 +25,13 @@ _PARQUET = (".parquet", ".pq")
 
 @dataclass(frozen=True)
 class Source:
-    """Chosen columns of a file.
+    """Selected columns of a file.
 
-    frame: one row a record; its index is the record's number from 0 and survives filtering. Strings for CSV, whatever
-        the file holds for Parquet.
-    lines: the 1-based line in which a record ends, for text files; empty for Parquet.
+    Args:
+        path: the file.
+        frame: one row per record, indexed by the record's number from 0, which filtering keeps. Strings for CSV, any
+            type for Parquet.
+        lines: line number, from 1, at which each record of a text file ends; empty for Parquet.
     """
 
     path: Path
@@ -37,19 +39,19 @@ class Source:
     lines: np.ndarray
 
     def place(self, row: int) -> str:
-        """`line 12`; Parquet has rows, counted from 1."""
+        """Place of a record for a message, such as `line 12`; for Parquet `row 12`, counted from 1."""
         return f"line {self.lines[row]}" if len(self.lines) else f"row {row + 1}"
 
     def where(self, row: int, column: str) -> str:
-        """`items.csv, line 12, column title`."""
+        """Place of a cell for a message, such as `items.csv, line 12, column title`."""
         return f"{self.path.name}, {self.place(row)}, column {column}"
 
 
 def read_source(path: Path, columns: Sequence[str]) -> Source:
-    """Read the columns named, by the file's suffix: .csv, .tsv, .parquet, .pq.
+    """Read columns of a file; its suffix determines the format: .csv, .tsv, .parquet, .pq.
 
     Raises:
-        UserError: missing file, other suffix, missing column (with the nearest), a file that does not parse.
+        UserError: the file or a column is missing, the suffix is unknown, or the file does not parse.
     """
     suffix = path.suffix.lower()
     wanted = list(dict.fromkeys(columns))
@@ -59,19 +61,19 @@ def read_source(path: Path, columns: Sequence[str]) -> Source:
     if suffix in _SEPARATORS:
         return _read_text(path, wanted, _SEPARATORS[suffix])
     raise UserError(
-        f"{path.name}: the suffix {suffix!r} is none of .csv, .tsv, .parquet, .pq; rename or export the file"
+        f"{path.name}: expected the suffix .csv, .tsv, .parquet or .pq, found {suffix!r}; rename or export the file"
     )
 
 
 def require_file(path: Path) -> None:
-    """Raise a UserError that names the nearest file where there is none at `path`."""
+    """Raise a UserError, which names the nearest file, if there is no file at `path`."""
     if not path.is_file():
         near = nearest_name(path.name, (p.name for p in path.parent.iterdir())) if path.parent.is_dir() else None
         raise UserError(f"{path}: no such file" + (f"; the nearest is {path.with_name(near)}" if near else ""))
 
 
 def require_columns(path: Path, wanted: Sequence[str], present: Sequence[str]) -> None:
-    """Raise a UserError for the first column that is not there, with the nearest, or is there twice."""
+    """Raise a UserError for the first column that is missing, with the nearest name, or occurs twice."""
     for column in wanted:
         if column not in present:
             near = nearest_name(column, present)
@@ -81,7 +83,8 @@ def require_columns(path: Path, wanted: Sequence[str], present: Sequence[str]) -
             )
         if present.count(column) > 1:
             raise UserError(
-                f"{path.name}: the column {quote_cell(column)} is there {present.count(column)} times; rename one"
+                f"{path.name}: expected the column {quote_cell(column)} once, found it {present.count(column)} times;"
+                " rename one"
             )
 
 
@@ -111,7 +114,7 @@ def _read_text(path: Path, wanted: list[str], separator: str) -> Source:
 
 
 def _parse_text(path: Path, wanted: list[str], reader: "csv._reader") -> Source:  # type: ignore[name-defined]
-    # Not pandas: its readers pad short lines, cut long ones and stop at NUL bytes without a word.
+    # not pandas: its readers pad short lines, cut long ones and stop at NUL bytes without an error
     try:
         header: list[str] = next(reader, [])
         require_columns(path, wanted, header)
@@ -123,30 +126,36 @@ def _parse_text(path: Path, wanted: list[str], reader: "csv._reader") -> Source:
                 if not row:
                     continue
                 fields = f"expected {len(header)} fields as in the header, found {len(row)}"
-                raise UserError(f"{path.name}, line {reader.line_num}: {fields}; mend or quote the line")
+                raise UserError(f"{path.name}, line {reader.line_num}: {fields}; fix or quote the line")
             rows.append([row[place] for place in places])
             lines.append(reader.line_num)
     except csv.Error as error:
-        raise UserError(f"{path.name}, line {reader.line_num}: {error}; mend the quotes of the line") from error
+        raise UserError(f"{path.name}, line {reader.line_num}: {error}; fix the quotes of the line") from error
     return Source(path, pd.DataFrame(rows, columns=wanted, dtype=object), np.array(lines, dtype=np.int64))
 
 
 def as_text(values: pd.Series) -> pd.Series:
-    """Cells as strings: nulls are "", whole floats (Parquet's ids with nulls) lose their ".0"."""
+    """Cells as strings: nulls become "", integers stored as floats (Parquet's ids with nulls) lose their ".0".
+
+    >>> as_text(pd.Series([1.0, None, 3.0])).tolist()
+    ['1', '', '3']
+    """
     if isinstance(values.dtype, pd.CategoricalDtype):
         values = values.astype(values.cat.categories.dtype)
     null = values.isna()
-    known = values[~null]
-    if pd.api.types.is_float_dtype(values) and ((known % 1 == 0) & (known.abs() < 2**53)).all():
+    present = values[~null]
+    if pd.api.types.is_float_dtype(values) and ((present % 1 == 0) & (present.abs() < 2**53)).all():
         values = values.fillna(0).astype(np.int64)
     return values.astype(str).astype(object).where(~null, "")
 
 
 def as_seconds(source: Source, column: str) -> tuple[pd.Series, bool]:
-    """Times as float64 seconds, and whether they were dates: numbers stay as they are, ISO dates are taken as UTC.
+    """Times as float64 seconds, and whether they were dates.
+
+    Numbers are kept; ISO dates without a time zone are read as UTC.
 
     Raises:
-        UserError: for the first time that is neither, negative, or not finite.
+        UserError: a time is neither a number nor a date, negative, or not finite.
     """
     values = source.frame[column]
     is_date = pd.api.types.is_datetime64_any_dtype(values)
@@ -167,7 +176,7 @@ def as_seconds(source: Source, column: str) -> tuple[pd.Series, bool]:
         )
         found = quote_cell(str(values.iloc[bad[0]]))
         raise UserError(
-            f"{source.where(values.index[bad[0]], column)}: expected {kind}, found {found}; mend or drop the row"
+            f"{source.where(values.index[bad[0]], column)}: expected {kind}, found {found}; fix or remove the row"
         )
     return pd.Series(seconds, index=values.index), is_date
 

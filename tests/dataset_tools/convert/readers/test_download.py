@@ -74,7 +74,7 @@ def test_without_a_network_it_says_what_to_do(monkeypatch: pytest.MonkeyPatch, f
 
     hub = Hub(monkeypatch, HM_FILES.files)
     hub.dataset_info = fails  # type: ignore[method-assign]
-    with pytest.raises(UserError, match=r"cannot fetch from microsoft/hnm-search-data .*--transactions") as caught:
+    with pytest.raises(UserError, match=r"cannot download from microsoft/hnm-search-data .*--transactions") as caught:
         invoke("hm", "--download", "--out", "x")
     assert "\n" not in str(caught.value)
 

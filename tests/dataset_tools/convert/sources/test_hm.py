@@ -105,7 +105,7 @@ def test_literal_conversion(tmp_path: Path) -> None:
         ],
     ]
     assert "transactions.csv: 6 transactions" in notes and "user, item, action and time left out: 1" in notes
-    assert "the order within a day is not known" in (tmp_path / "hm/README.md").read_text()
+    assert "their true order is unknown" in (tmp_path / "hm/README.md").read_text()
 
 
 def test_the_hubs_edition_without_leading_zeros_gives_the_same_bytes(tmp_path: Path) -> None:
@@ -124,9 +124,9 @@ def test_a_query_stands_after_its_whole_day_and_before_later_days_only(tmp_path:
         [A, SEP_20 + 86_399, "black vest top", ""],
         [B, SEP_20 + 86_399, "hair band, knitted", ""],
     ]
-    assert "7 queries, 2 without text or transaction and 1 of no usable transaction left out" in notes
-    assert "100.0% of 4 transactions are of an article that the qrels call positive" in notes
-    assert "A model wrote each from the article" in (tmp_path / "hm/README.md").read_text()
+    assert "7 queries; left out 2 without text or transaction and 1 without a usable transaction" in notes
+    assert "100.0% of 4 transactions are of an article that is positive by the qrels" in notes
+    assert "Each was written by a model from the article" in (tmp_path / "hm/README.md").read_text()
 
 
 def test_no_query_stands_before_the_purchase_it_was_written_from(tmp_path: Path) -> None:
@@ -151,10 +151,10 @@ def test_the_place_of_the_first_transaction_is_checked_by_the_qrels(tmp_path: Pa
     from_one = QUERIES.replace("0,0,w", "0,1,w").replace("1,5,", "1,6,").replace("2,1,", "2,2,").replace("3,2,", "3,3,")
     right, _ = convert(tmp_path, queries=QUERIES, qrels=QRELS)
     shifted, notes = convert(tmp_path, queries=from_one, qrels=QRELS, first=1)
-    assert rows(right.searches) == rows(shifted.searches) and "counted from 1" in notes
-    with pytest.raises(UserError, match=r"is --first-transaction 1 right\?"):
+    assert rows(right.searches) == rows(shifted.searches) and "numbered from 1" in notes
+    with pytest.raises(UserError, match=r"try --first-transaction 1"):
         convert(tmp_path, queries=from_one, qrels=QRELS)
-    assert "was not checked; --qrels FILE would" in convert(tmp_path, queries=QUERIES)[1]
+    assert "was not checked (--qrels FILE)" in convert(tmp_path, queries=QUERIES)[1]
 
 
 def test_blocks_of_the_stream_change_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -177,7 +177,7 @@ def test_rows_that_cannot_be_used_are_counted(tmp_path: Path) -> None:
     assert "2 lines left out: another number of fields than the header has" in notes
     with pytest.raises(UserError, match=r"transactions\.csv: 7 of 13 lines are broken, more than --max-broken 0\.01"):
         convert(tmp_path, text)
-    with pytest.raises(UserError, match="transactions cannot be told by their place"):
+    with pytest.raises(UserError, match="queries cannot be matched with rows"):
         convert(tmp_path, text, queries=QUERIES, max_broken=0.6)
 
 
@@ -198,7 +198,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"transactions": TRANSACTIONS.splitlines()[0] + "\n"}, "transactions.csv: no lines"),
     ({"queries": "id,text\n1,a\n"}, "queries.csv: no column 'query_id'"),
     ({"queries": QUERIES, "qrels": "a,b\n1,2\n"}, "qrels.csv: no column 'query_id'"),
-    ({"queries": QUERIES, "queries_": DerivedQueries.category}, "--queries category is for logs without searches"),
+    ({"queries": QUERIES, "queries_": DerivedQueries.category}, "--queries: expected none for a log with searches"),
 ]
 
 

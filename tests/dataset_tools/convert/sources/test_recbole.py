@@ -94,7 +94,7 @@ REFUSED = [
     ({"item": ""}, "ml.item: no such file"),
     ({"inter": INTER.replace("\t", ",")}, "ml.inter: no column 'user_id' among 'user_id:token,item_id:token"),
     ({"inter": INTER.splitlines()[0] + "\n"}, "ml.inter: no lines"),
-    ({"item": ITEM.replace("NA\n", "NA\t2\n") + "1\ta\tb\tc\t1\n"}, "item '1' stands there twice"),
+    ({"item": ITEM.replace("NA\n", "NA\t2\n") + "1\ta\tb\tc\t1\n"}, "expected each item once, found '1' twice"),
 ]
 
 

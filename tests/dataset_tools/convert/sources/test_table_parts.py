@@ -1,0 +1,30 @@
+import pandas as pd
+import pytest
+
+from recbole_llmfashion.dataset_tools.convert.sources.table_parts import action_of, in_catalogue, time_note
+from recbole_llmfashion.errors import UserError
+
+
+@pytest.mark.parametrize(
+    ("word", "action"),
+    [("purchase", "purchase"), ("ORDER", "purchase"), ("Add to-cart", "click"), ("page_view", "click"), ("sold", None)],
+)
+def test_action_of(word, action) -> None:
+    assert action_of(word) == action
+
+
+def test_in_catalogue() -> None:
+    ids, catalogue, notes = pd.Series(["a", "z", "z", "y"]), pd.Series(["a", "b"]), []
+    assert in_catalogue(ids, catalogue, "log.csv", True, notes).tolist() == [True, False, False, False]
+    assert notes == ["log.csv: 3 rows with 2 ids not in the item table, first 'z'; left out"]
+    with pytest.raises(UserError, match="first 'z'; complete the item table or add --drop-unknown-items"):
+        in_catalogue(ids, catalogue, "log.csv", False, notes)
+
+
+def test_time_note() -> None:
+    day = pd.Series([0.0, 86_400.0])
+    assert (
+        time_note("log.csv", day, False) == "log.csv: times are numbers, kept as seconds, from 1970-01-01 to 1970-01-02"
+    )
+    assert time_note("log.csv", day * 1e9, False).endswith("they reach beyond 2100: milliseconds?")
+    assert time_note("log.csv", day[:0], True) == "log.csv: no rows"
