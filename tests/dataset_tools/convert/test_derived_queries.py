@@ -17,7 +17,7 @@ ITEMS = pd.DataFrame(
 
 
 @pytest.mark.parametrize(
-    "category, title, expected",
+    ("category", "title", "expected"),
     [
         ("Clothing > Women > Women's Shoes > Boots", "x", "women women's shoes boots"),
         ("A > Shoes > Boots & Shoes", "x", "boots shoes"),
