@@ -11,6 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from recbole_llmfashion.evaluation.collector import RANK_COLUMNS
+from recbole_llmfashion.evaluation.markdown import markdown_table
 from recbole_llmfashion.evaluation.result import Result, model_entry
 from recbole_llmfashion.versions import versions
 
@@ -36,15 +37,14 @@ def table(run: TableHeader, results: Mapping[str, Result | str]) -> str:
     """
     succeeded = {name: result for name, result in results.items() if not isinstance(result, str)}
     columns = _columns(list(succeeded.values()))
-    lines = [f"| {run.dataset} | {' | '.join(columns)} | epochs | minutes |", "|---|" + "---|" * (len(columns) + 2)]
-    notes = []
+    rows, notes = [], []
     for name, result in results.items():
         if isinstance(result, str):
-            lines.append(f"| {name} | {' | '.join('failed' for _ in columns)} | | |")
+            rows.append([name, *("failed" for _ in columns), "", ""])
             notes.append(f"{name} failed: {result}")
             continue
         cells = [f"{result.metrics[column]:.4f}" for column in columns]
-        lines.append(f"| {name} | {' | '.join(cells)} | {_epochs(result)} | {_minutes(result)} |")
+        rows.append([name, *cells, _epochs(result), _minutes(result)])
         notes += [*_epoch_notes(name, result), *_source_notes(name, result), *_validity_notes(name, result)]
     notes += _tuned_notes(run.dataset, succeeded)
     masked = "" if any(result.details.get("mask_history") for result in succeeded.values()) else "not "
@@ -53,6 +53,7 @@ def table(run: TableHeader, results: Mapping[str, Result | str]) -> str:
         "catalogue, mrr@10 is RecBole's. minutes: all stages, including the time of reused ones.",
         f"data sha256 {run.data_sha256[:16]}, seed {', '.join(map(str, run.seeds))}, command: {run.command}",
     ]
+    lines = markdown_table([run.dataset, *columns, "epochs", "minutes"], rows)
     return "\n".join([*lines, "", *(f"- {note}" for note in notes)]) + "\n"
 
 

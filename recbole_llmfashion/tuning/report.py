@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 import yaml
 
+from recbole_llmfashion.evaluation.markdown import markdown_table
 from recbole_llmfashion.tuning.trial_log import FAILED, STOPPED, Trial, TrialLog
 from recbole_llmfashion.versions import versions
 
@@ -57,22 +58,21 @@ def table(header: Header, journal: TrialLog, keys: Sequence[str]) -> str:
         journal.trials.values(),
         key=lambda t: (order.get(t.status, 0), sign * t.value if t.value == t.value else 0.0, t.number),
     )
-    lines = [
-        f"| trial | {header.metric} (validation) | status | reports | minutes | {' | '.join(keys)} |",
-        "|---|" + "---|" * (len(keys) + 4),
+    rows = [
+        [
+            *(_name(trial, header, best), _value(trial), _status(trial), str(len(trial.reports))),
+            *(f"{trial.seconds / 60:.1f}", *(_text(trial.keys[key]) for key in keys)),
+        ]
+        for trial in trials
     ]
-    for trial in trials:
-        cells = [_name(trial, header, best), _value(trial), _status(trial), str(len(trial.reports))]
-        cells += [f"{trial.seconds / 60:.1f}", *(_text(trial.keys[key]) for key in keys)]
-        lines.append(f"| {' | '.join(cells)} |")
-    lines.append("")
+    titles = ["trial", f"{header.metric} (validation)", "status", "reports", "minutes", *keys]
     notes = [_verdict(header, journal, best)]
     notes += [f"trial {t.number} failed: {t.details['error']}" for t in journal.ended() if t.status == FAILED]
     notes += [
         "Values are on validation rows; no trial reads a test row. The value of a stopped trial is its last report.",
         f"data sha256 {header.data_sha256[:16]}, seed {header.seed}, command: {header.command}",
     ]
-    return "\n".join(lines + [f"- {note}" for note in notes]) + "\n"
+    return "\n".join([*markdown_table(titles, rows), "", *(f"- {note}" for note in notes)]) + "\n"
 
 
 def _name(trial: Trial, header: Header, best: Trial | None) -> str:

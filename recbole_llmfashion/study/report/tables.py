@@ -6,6 +6,7 @@ All texts are escaped: none can end a cell, open a tag or start a LaTeX command.
 import re
 from collections.abc import Sequence
 
+from recbole_llmfashion.evaluation.markdown import markdown_table
 from recbole_llmfashion.study.report.cells import Line, Mark, lines, plain, provenance
 from recbole_llmfashion.study.report.document import Column, Document, ReportTable
 
@@ -92,14 +93,14 @@ def _markdown_list(items: Sequence[str]) -> str:
 
 def _markdown_table(table: ReportTable) -> str:
     titles = [table.label, *(column.title for column in table.columns)]
-    below = ["---", *("---" if column.kind == "text" else "---:" for column in table.columns)]
-    rows = [[_markdown(title) for title in titles], below]
+    rules = [" --- ", *(" --- " if column.kind == "text" else " ---: " for column in table.columns)]
+    rows = []
     for line in lines(table):
         cells = ["{1}{0}{2}".format(_markdown(cell.text), *_MARKDOWN_MARK[cell.mark]) for cell in line.cells]
         if line.reason:
             cells[:1] = [_markdown(line.reason)]
         rows.append([_markdown(line.label), *cells])
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    return "\n".join(markdown_table([_markdown(title) for title in titles], rows, rules))
 
 
 def _latex_table(study: str, table: ReportTable) -> str:
