@@ -14,15 +14,16 @@ if TYPE_CHECKING:
 MAX_BROKEN = 0.01  # as in readers/bad_lines.py
 Column = Annotated[str | None, typer.Option(metavar="COL")]
 Out = Annotated[Path, typer.Option(metavar="DIR", help="folder to write; its name is the dataset's")]
-Core = Annotated[int, typer.Option("--k-core", min=0, help="least number of actions of each user and item; 0: any")]
+Core = Annotated[int, typer.Option("--k-core", min=0, help="minimum number of actions per user and item; 0: any")]
 Since = Annotated[str | None, typer.Option(metavar="DAY", help="first day kept, like 2021-01-31 (UTC)")]
 Until = Annotated[str | None, typer.Option(metavar="DAY", help="last day kept")]
 DeriveQueries = Annotated[
     str, typer.Option("--queries", metavar="none|category", help="category: derive searches from EARLIER items")
 ]
-AllItems = Annotated[bool, typer.Option("--all-items", help="keep items that nobody acts on")]
+AllItems = Annotated[bool, typer.Option("--all-items", help="keep items without an action")]
 MaxBroken = Annotated[
-    float, typer.Option("--max-broken", min=0.0, max=1.0, help="share of unusable lines above which a file is refused")
+    float,
+    typer.Option("--max-broken", min=0.0, max=1.0, help="a file with a larger share of unusable lines is rejected"),
 ]
 
 
@@ -46,7 +47,9 @@ def _table(
     time: Annotated[str, typer.Option(metavar="COL", help="seconds or ISO dates, in interactions and searches")],
     title: Annotated[str, typer.Option(metavar="COL", help="item title")],
     out: Annotated[Path, typer.Option(metavar="DIR", help="folder to write; its name is the dataset's")],
-    action: Annotated[str | None, typer.Option(metavar="COL", help="click or purchase; without it, purchases")] = None,
+    action: Annotated[
+        str | None, typer.Option(metavar="COL", help="click or purchase; default: all are purchases")
+    ] = None,
     searches: Annotated[Path | None, typer.Option(metavar="FILE", help="searches: .csv, .tsv or .parquet")] = None,
     query: Annotated[str | None, typer.Option(metavar="COL", help="text of the search")] = None,
     results: Annotated[str | None, typer.Option(metavar="COL", help="item ids shown, by position")] = None,
@@ -90,12 +93,12 @@ def _amazon(
 
     if download is not None:
         if reviews or metadata:
-            raise UserError("--download CATEGORY takes the place of --reviews and --metadata; leave one of them out")
+            raise UserError("--download CATEGORY takes the place of --reviews and --metadata; leave one out")
         from recbole_llmfashion.dataset_tools.convert.readers.download import amazon_files, fetch
 
         reviews, metadata = fetch(amazon_files(download), typer.echo)
     if reviews is None or metadata is None:
-        raise UserError("which files? add --reviews FILE and --metadata FILE, or --download CATEGORY")
+        raise UserError("expected files, found none; add --reviews FILE and --metadata FILE, or --download CATEGORY")
     source = Amazon2023(reviews, metadata, clicks, max_broken, show_progress=True)
     _convert(source, ConvertSettings(out, k_core, since, until, _derived(queries), all_items))
 
@@ -126,12 +129,12 @@ def _hm(
 
     if download:
         if articles or transactions or queries_file or qrels:
-            raise UserError("--download takes the place of the four files; leave one of them out")
+            raise UserError("--download takes the place of the four files; leave one out")
         from recbole_llmfashion.dataset_tools.convert.readers.download import HM_FILES, fetch
 
         articles, transactions, queries_file, qrels = fetch(HM_FILES, typer.echo)
     if articles is None or transactions is None:
-        raise UserError("which files? add --articles FILE and --transactions FILE, or --download")
+        raise UserError("expected files, found none; add --articles FILE and --transactions FILE, or --download")
     if qrels is not None and queries_file is None:
         raise UserError("--qrels checks the queries: add --queries-file FILE")
     written = None if queries_file is None else HMQueries(queries_file, first_transaction, qrels)
@@ -146,7 +149,9 @@ def _recbole(
     user: Annotated[str, typer.Option(metavar="COL")] = "user_id",
     item: Annotated[str, typer.Option(metavar="COL")] = "item_id",
     time: Annotated[str, typer.Option(metavar="COL")] = "timestamp",
-    action: Annotated[str | None, typer.Option(metavar="COL", help="click or purchase; without it, purchases")] = None,
+    action: Annotated[
+        str | None, typer.Option(metavar="COL", help="click or purchase; default: all are purchases")
+    ] = None,
     brand: Column = None,
     color: Column = None,
     size: Column = None,

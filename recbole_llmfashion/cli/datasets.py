@@ -1,4 +1,4 @@
-"""The commands `validate`, `clean`, `simulate`, and `convert table`."""
+"""The commands `validate`, `clean` and `simulate`."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -37,7 +37,7 @@ def _validate(folder: _Folder) -> None:
 
 def _clean(
     folder: _Folder,
-    out: Annotated[Path | None, typer.Option(metavar="DIR", help="write there, not in place")] = None,
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="folder to write; default: in place")] = None,
 ) -> None:
     """Sort a log, cut it after each user's final purchase, drop users without one, and count what was removed."""
     from recbole_llmfashion.data.atomic.folder import read_folder, write_folder
@@ -58,7 +58,7 @@ def simulate(
     table1: Annotated[bool, typer.Option("--table1", help="as many users as Table 1 has")] = False,
     items: Annotated[int | None, typer.Option(help="number of items; Table 1's ratio by default")] = None,
     mean_length: Annotated[
-        float | None, typer.Option("--mean-length", "--mean_length", help="item actions a user; Table 1 by default")
+        float | None, typer.Option("--mean-length", "--mean_length", help="item actions per user; Table 1 by default")
     ] = None,
     seed: Annotated[int, typer.Option(help="the same seed gives the same bytes")] = 1,
 ) -> None:

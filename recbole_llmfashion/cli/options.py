@@ -76,8 +76,8 @@ def keys_help() -> str:
         file = (
             recbole_folder() / "properties/overall.yaml" if part == "recbole" else properties_folder() / f"{part}.yaml"
         )
-        found = {key: (default, text) for key, default, text in _KEY_LINE.findall(file.read_text(encoding="utf-8"))}
-        lines += [f"  {f'{name}={found[name][0]}':<32} {found[name][1]}" for name in names if name in found]
+        comments = {key: (default, text) for key, default, text in _KEY_LINE.findall(file.read_text(encoding="utf-8"))}
+        lines += [f"  {f'{name}={comments[name][0]}':<32} {comments[name][1]}" for name in names if name in comments]
     return "\n".join(lines)
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-_Run = Annotated[Path, typer.Option("--run", metavar="DIR", help="a run folder, `run` in results.json, or an exported")]
+_Run = Annotated[Path, typer.Option("--run", metavar="DIR", help="a run folder: `run` in results.json, or exported")]
 REPORTED = ("unknown_items", "empty_queries", "out_of_order", "empty_sessions")
 
 
@@ -20,10 +20,12 @@ def register(app: typer.Typer) -> None:
 
 def _recommend(
     run: _Run,
-    actions: Annotated[Path, typer.Option(metavar="FILE", help="a session, one JSON action a line")],
-    k: Annotated[int, typer.Option(help="items")] = 10,
-    now: Annotated[float | None, typer.Option(help="seconds; the last action's time where not given")] = None,
-    explain: Annotated[bool, typer.Option("--explain", help="prompt and raw response in each line")] = False,
+    actions: Annotated[Path, typer.Option(metavar="FILE", help="a session, one JSON action per line")],
+    k: Annotated[int, typer.Option(help="number of items")] = 10,
+    now: Annotated[
+        float | None, typer.Option(help="time of the recommendation in seconds; default: the last action's")
+    ] = None,
+    explain: Annotated[bool, typer.Option("--explain", help="add prompt and raw response to each line")] = False,
 ) -> None:
     """Recommend items for the actions of one customer, one JSON line per item."""
     from recbole_llmfashion.pipeline.manifest import read_manifest
@@ -63,13 +65,11 @@ def _export(
 
 
 def _demo(
-    run: Annotated[
-        Path, typer.Option("--run", metavar="DIR", help="a run folder, `run` in results.json, or an exported")
-    ],
+    run: _Run,
     host: Annotated[
         str, typer.Option(help="address to listen on; everyone who can reach it can use the page")
     ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=1, max=65535)] = 7860,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="port of the page")] = 7860,
 ) -> None:
     """Show a run on a page: search and click as a customer, and see prompt, response and lists."""
     from recbole_llmfashion.pipeline.manifest import read_manifest

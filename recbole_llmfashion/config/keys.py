@@ -1,4 +1,4 @@
-"""Which keys a model understands, RecBole's and ours; unknown ones are errors."""
+"""The keys of a model, RecBole's and ours; an unknown key is an error. Does not import RecBole."""
 
 import ast
 import importlib.util
@@ -13,16 +13,14 @@ from recbole_llmfashion.errors import UserError, did_you_mean
 
 Model = str | type | Sequence[str]  # a class, a name, or the names of a lineage
 
-# Keys that say where things lie, where and by how many it is computed, and what is printed; they change no figure of a
-# row.
+# Keys for folders, devices, workers and output; no metric of a row depends on them.
 RUNTIME_KEYS = {
     "data_path", "checkpoint_dir", "show_progress", "state", "gpu_id", "use_gpu", "worker", "config_file",
     "num_train_workers", "ray_address",
 }  # fmt: skip
-# Keys that change what is evaluated, or how fast, and never what a model learns; and keys
-# that choose rows, for the rows themselves are a part of the stage's inputs. cold_token and
-# mask_history (it moves the validation scores that end a training) are inputs of their own where they are True, so that
-# rows without them stay the stages that they were.
+# Keys that are no inputs of a trained RecBole model: those of the evaluation, and those that choose rows, for the rows
+# themselves are inputs. cold_token and mask_history (which changes the validation scores, and so the early
+# stopping) are separate inputs when they are True, so that the names of stages without them do not change.
 EVALUATION_KEYS = RUNTIME_KEYS | {
     "eval_batch_size", "eval_memory_mb", "config_files", "log_wandb", "wandb_project", "dataset", "metrics",
     "search_attribution_hours", "use_tuned", "split_by", "time_split", "train_share", "cold_token", "mask_history",
@@ -33,9 +31,9 @@ _RECBOLE_UNLISTED = {"config_file", "config_files", "model", "dataset", "reg_wei
 
 
 def properties_folder() -> Path:
-    """The copy of `properties/` that the wheel carries, or that of the checkout."""
-    carried = Path(__file__).parents[1] / "properties"
-    return carried if carried.is_dir() else Path(__file__).parents[2] / "properties"
+    """The folder `properties/` of the installed wheel, or that of the checkout."""
+    installed = Path(__file__).parents[1] / "properties"
+    return installed if installed.is_dir() else Path(__file__).parents[2] / "properties"
 
 
 @cache

@@ -142,7 +142,7 @@ def errors(root):
         (["export", "--run", "nowhere", "--out", "x"], "nowhere"),
         (["demo", "--run", "nowhere"], "nowhere"),
         (["analyze", "nowhere"], "no such folder"),
-        (["convert", "hm", "--out", "x"], "which files?"),
+        (["convert", "hm", "--out", "x"], "expected files, found none"),
     ]
 
 

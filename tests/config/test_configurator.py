@@ -36,7 +36,15 @@ def test_every_key_of_ours_is_read():
 
 
 def test_every_key_read_stands_in_a_yaml():
-    bookkeeping = {"MODEL_TYPE", "config_layers", "command_line", "model_names", "device", "model", "dataset"}
+    bookkeeping = {
+        "MODEL_TYPE",
+        "config_layers",
+        "command_line",
+        "model_names",
+        "device",
+        "model",
+        "dataset",
+    }
     known = known_keys(["LLMFashionRec", "CORE", "SeqKNN", "Recformer"]) | bookkeeping | read_yaml(PRETRAIN).keys()
     assert keys_read() - known == set()
 

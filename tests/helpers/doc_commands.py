@@ -38,6 +38,7 @@ RUN = {
     "python benchmarks/data.py": ["--shares", "0.02,0.04"],
     "python benchmarks/evaluate.py": ["--items", "2000", "--users", "40"],
     "python benchmarks/growth.py": ["--users", "40", "--items", "300"],
+    "python benchmarks/startup.py": ["--rounds", "1"],
     "python benchmarks/retrieve.py": ["--items", "3000", "--queries", "32", "--rounds", "1"],
     "cp": [],
 }

@@ -1,0 +1,36 @@
+"""What is read from RecBole's files must be what RecBole itself has in memory."""
+
+from pathlib import Path
+
+import recbole
+from recbole.model.sequential_recommender import CORE
+from recbole.utils import argument_list
+
+from recbole_llmfashion.config.keys import (
+    keys_of,
+    known_keys,
+    lineage,
+    recbole_defaults,
+    recbole_folder,
+    recbole_keys,
+)
+from recbole_llmfashion.model.recformer.model import RecformerQuery
+
+
+def test_recbole_is_found_where_it_is():
+    assert recbole_folder() == Path(recbole.__file__).parent
+
+
+def test_recboles_keys():
+    lists = [value for name, value in vars(argument_list).items() if name.endswith("_arguments")]
+    assert len(lists) == 4 and set().union(*lists) <= recbole_keys("CORE")
+    assert "sess_dropout" in recbole_keys("CORE") and "sess_dropout" not in recbole_keys("SASRec")
+    defaults = recbole_defaults("SASRec")
+    assert (defaults["epochs"], defaults["learning_rate"], defaults["n_layers"]) == (300, 0.001, 2)
+
+
+def test_a_lineage_is_taken_as_class_name_or_names():
+    assert lineage(RecformerQuery) == lineage(("Recformer", "RecformerQuery")) == ["Recformer", "RecformerQuery"]
+    assert lineage(CORE) == lineage("CORE") == ["CORE"]
+    assert keys_of(RecformerQuery) == keys_of(("Recformer", "RecformerQuery"))
+    assert known_keys(["CORE", "SASRec"]) == keys_of("CORE") | keys_of("SASRec")
