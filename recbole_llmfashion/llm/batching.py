@@ -22,16 +22,16 @@ class Example:
     Args:
         prompt: int32 [P], P >= 1.
         response: int32 [R], R >= 1; the loss is on these tokens. For fine-tuning the last one is eos.
-        named: int64 positions in the prompt whose tokens are targets too; never position 0. None for none.
+        prompt_targets: int64 positions in the prompt whose tokens are targets too; never position 0. None for none.
 
     >>> example = Example(np.array([5, 8, 9, 2]), np.array([7, 1]), np.array([1, 2]))
-    >>> len(example), example.learned, example.targets
+    >>> len(example), example.target_tokens, example.target_items
     (6, 4, 2)
     """
 
     prompt: np.ndarray
     response: np.ndarray
-    named: np.ndarray | None = None
+    prompt_targets: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         if len(self.prompt) < 1 or len(self.response) < 1:
@@ -41,20 +41,20 @@ class Example:
         return len(self.prompt) + len(self.response)
 
     @property
-    def learned(self) -> int:
+    def target_tokens(self) -> int:
         """Number of target tokens, those that the loss is on."""
-        return len(self.response) + (0 if self.named is None else len(self.named))
+        return len(self.response) + (0 if self.prompt_targets is None else len(self.prompt_targets))
 
     @property
-    def targets(self) -> int:
-        """Number of target items: that of the response, and one per run of adjacent positions in `named`."""
-        if self.named is None or not len(self.named):
+    def target_items(self) -> int:
+        """Number of target items: that of the response, and one per run of adjacent positions in `prompt_targets`."""
+        if self.prompt_targets is None or not len(self.prompt_targets):
             return 1
-        return 2 + int(np.count_nonzero(np.diff(self.named) > 1))
+        return 2 + int(np.count_nonzero(np.diff(self.prompt_targets) > 1))
 
     def arrays(self) -> tuple[np.ndarray, ...]:
         """All of its arrays, for a digest."""
-        return (self.prompt, self.response, *(() if self.named is None else (self.named,)))
+        return (self.prompt, self.response, *(() if self.prompt_targets is None else (self.prompt_targets,)))
 
     def response_only(self) -> "Example":
         """The same example with the loss on its response only."""
@@ -89,7 +89,7 @@ def limit_batch_size(examples: Sequence[Example], batch_size: int, max_targets: 
     >>> limit_batch_size([history] * 4, batch_size=32, max_targets=24)
     8
     """
-    mean = sum(example.targets for example in examples) / len(examples)
+    mean = sum(example.target_items for example in examples) / len(examples)
     return max(1, min(batch_size, int(max_targets / mean)))
 
 
@@ -110,8 +110,8 @@ def collate(examples: Sequence[Example], pad_id: int) -> Batch:
     starts = np.asarray([len(e.prompt) for e in examples])
     response = inside & (np.arange(ids.shape[1])[None, :] >= starts[:, None])
     for row, example in enumerate(examples):
-        if example.named is not None:
-            response[row, example.named] = True
+        if example.prompt_targets is not None:
+            response[row, example.prompt_targets] = True
     return Batch(torch.from_numpy(ids), torch.from_numpy(inside.astype(np.int64)), torch.from_numpy(response))
 
 

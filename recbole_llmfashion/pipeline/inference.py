@@ -142,7 +142,7 @@ class Inference:
         train_data.builder = self.builder
         every = self.config["loss_on_history"]
         return [
-            Example(prompt.ids, self.builder.response(target), prompt.named if every else None)
+            Example(prompt.ids, self.builder.response(target), prompt.id_positions if every else None)
             for prompt, target in train_data.training_prompts(self.config["prompts_per_user"], every)
         ]
 

@@ -57,7 +57,7 @@ class Prompt:
         ids: int32 [P], P <= max_length - max_new_tokens.
         items: catalogue positions of the items in the prompt: those of the actions, oldest first, then the memory's.
         acted: how many of `items` belong to actions.
-        named: int64 positions in `ids` of the ID tokens of actions, ascending; without those of the memory.
+        id_positions: int64 positions in `ids` of the ID tokens of actions, ascending; without those of the memory.
         memory: start and end of the memory's lines in `ids`; equal if there are none.
         dropped: number of oldest events that did not fit.
     """
@@ -65,7 +65,7 @@ class Prompt:
     ids: np.ndarray
     items: list[int]
     acted: int
-    named: np.ndarray
+    id_positions: np.ndarray
     memory: tuple[int, int]
     dropped: int
 
@@ -239,13 +239,13 @@ class PromptBuilder:
         recalled = recalled[: self.settings.recalled]
         lines = self._memory_lines(recalled, room // 2)
         room -= sum(map(len, lines))
-        actions, items, named, dropped = self._actions(events, room)
+        actions, items, id_positions, dropped = self._actions(events, room)
         acted = len(items)
         items.extend(recalled[: max(0, len(lines) - 1)])
         start = len(self._instruction) + sum(map(len, actions))
         memory = (start, start + sum(map(len, lines)))
         ids = np.concatenate([self._instruction, *actions, *lines, *tail])
-        return Prompt(ids, items, acted, named, memory, dropped)
+        return Prompt(ids, items, acted, id_positions, memory, dropped)
 
     def _memory_lines(self, products: Sequence[int], room: int) -> list[np.ndarray]:
         """The heading and the lines of the memory's products, as many as fit into `room` tokens."""
@@ -274,9 +274,9 @@ class PromptBuilder:
             items.append(-1 if kind == SEARCH else ref)
         actions.reverse()
         items.reverse()
-        named = self._id_positions(actions, items)
+        id_positions = self._id_positions(actions, items)
         pieces = [piece for action in actions for piece in action]
-        return pieces, [item for item in items if item >= 0], named, len(events) - len(actions)
+        return pieces, [item for item in items if item >= 0], id_positions, len(events) - len(actions)
 
     def _changes(self, events: Events) -> list[list[np.ndarray]]:
         """The date piece of each event: only the first of consecutive events with the same date has one."""

@@ -65,8 +65,8 @@ class RecformerTrainer(StagedTrainer):
     ) -> tuple[float, Mapping[str, float]]:
         """Runs every stage, then validates; `callback_fn` hears of each epoch that was evaluated."""
         if self.config["source_dataset"]:
-            learned = self._from_source()
-            target = RecformerPipeline(self.config, self._loaders, self._store, self.model, learned)
+            source = self._from_source()
+            target = RecformerPipeline(self.config, self._loaders, self._store, self.model, source)
             target.prepare()
             target.learn(None, lambda epoch, score: None)
         else:

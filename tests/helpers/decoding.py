@@ -1,4 +1,4 @@
-"""Small models and tries to decode with: lively weights, a tokenizer of numbers, generators and what they ran."""
+"""Small models with varied outputs, a tokenizer of numbers, generators, and recorded forwards."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -26,7 +26,7 @@ ATOMIC = [[60 + i, 40, 41] for i in range(25)]
 
 
 class Tokens:
-    """A tokenizer whose texts are the numbers of its tokens."""
+    """A tokenizer that decodes each token to its number."""
 
     eos_token_id, pad_token_id = EOS, PAD
 
@@ -39,7 +39,7 @@ class Tokens:
 
 
 def lively(model: Any, seed: int = 0) -> Any:
-    """Weights that make answers differ by prompt and end at different steps."""
+    """Weights with which responses differ by prompt and end at different steps."""
     torch.manual_seed(seed)
     with torch.no_grad():
         for parameter in model.parameters():
@@ -50,7 +50,7 @@ def lively(model: Any, seed: int = 0) -> Any:
 
 
 def small_falcon() -> Any:
-    """Two layers, the same each time."""
+    """A Falcon of two layers, the same in every call."""
     return lively(new_tiny_falcon(V, 32, 2, 2, seed=0))
 
 
@@ -88,7 +88,7 @@ def lookup(model: Any, sequences: Sequence[Sequence[int]], batch_size: int = 64)
 
 @contextmanager
 def forwards(model: Any) -> Iterator[list[tuple[int, ...]]]:
-    """The shape of each input."""
+    """Records the shape of each input."""
     shapes: list[tuple[int, ...]] = []
     hook = model.register_forward_pre_hook(
         lambda _, args, kwargs: shapes.append(tuple(kwargs["input_ids"].shape)), with_kwargs=True

@@ -1,4 +1,4 @@
-"""Stand-ins for Recformer's tests: words as tokens, a tiny encoder."""
+"""Fakes for the tests of Recformer: words as tokens, a tiny encoder."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ PAD, BOS, MASK = 0, 1, 2
 
 
 class Words:
-    """A tokenizer whose tokens are words, numbered from 3 as they come."""
+    """A tokenizer whose tokens are words, numbered from 3 in order of appearance."""
 
     def __init__(self) -> None:
         self.known: dict[str, int] = {}
@@ -45,14 +45,14 @@ def numbered_items(count: int, words: int, seed: int = 0) -> TokenRows:
 
 
 def config_of(root: Path, model: type = Recformer, name: str = "tiny", **keys: object) -> LLMFashionConfig:
-    """A config whose data and stages lie below `root`."""
+    """A config with data and stages below `root`."""
     return load_config(model, name, overrides={"data_path": str(root), "checkpoint_dir": str(root / "saved"), **keys})
 
 
 def walks(
     users: int, items: int, structured: bool, seed: int = 0
 ) -> tuple[TokenRows, np.ndarray, list[np.ndarray], np.ndarray]:
-    """Rows of users whose next item shares its words with their last one, or is any item."""
+    """Rows of users whose next item shares words with the last one, or is random."""
     rng = np.random.default_rng(seed)
     words = [f"a{group} b{i % 3} c{i % 5}" for i in range(items) for group in [i % 6]]
     rows = flatten({"title": words}, Words(), 8)

@@ -1,4 +1,4 @@
-"""The hand-written shop of fakes.py as prompts, with each of the three ways to name an item."""
+"""Prompts of the hand-written shop of fakes.py, with each kind of item tokens."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""A fine-tuning of a tiny backbone with items' rows, and workers as threads of one process, for tests of several."""
+"""A small fine-tuning with item tokens, and data-parallel workers as threads of one process."""
 
 import threading
 from collections.abc import Callable
@@ -23,8 +23,8 @@ from recbole_llmfashion.llm.modeling.item_embeddings import add_item_tokens
 from recbole_llmfashion.prompt.item_tokens import ItemTokens, atomic_tokens
 
 ITEMS, PROMPTS = 12, 22
-# 22 prompts in batches of 5, 5, 5, 5 and 2, two batches a step: 3 steps a pass, the last of one batch; then 2 passes
-# over the hardest 7, a step each
+# 22 prompts in batches of 5, 5, 5, 5 and 2, two batches per step: 3 steps per epoch; then 2 epochs
+# over the hardest 7 prompts, one step each
 SETTINGS = FinetuneSettings(
     lora_r=4, lora_dropout=0.0, learning_rate=5e-3, batch_size=5, gradient_accumulation_steps=2, epochs=2,
     curriculum_share=1 / 3, curriculum_epochs=4, item_embedding_lr=0.5, seed=4,
@@ -52,14 +52,14 @@ def add_adapter(backbone: Backbone, settings: FinetuneSettings) -> Any:
 
 
 def examples(index: ItemTokens, count: int = PROMPTS) -> list[Example]:
-    """Prompts of noise that hold items; the response is an item."""
+    """Random prompts that contain an item; the response is an item."""
     rng = np.random.default_rng(2)
-    made = []
+    prompts = []
     for _ in range(count):
         prompt = rng.integers(5, 200, rng.integers(4, 18)).astype(np.int32)
         prompt[1] = index.ids[rng.integers(ITEMS)][0]
-        made.append(Example(prompt, np.r_[index.ids[rng.integers(ITEMS)], 1].astype(np.int32), np.asarray([1])))
-    return made
+        prompts.append(Example(prompt, np.r_[index.ids[rng.integers(ITEMS)], 1].astype(np.int32), np.asarray([1])))
+    return prompts
 
 
 def train(
@@ -69,7 +69,7 @@ def train(
     settings: FinetuneSettings = SETTINGS,
     count: int = PROMPTS,
 ) -> FinetuneLog:
-    """One worker's fine-tuning, from a fresh backbone."""
+    """The fine-tuning of one worker with a freshly loaded backbone."""
     index = item_tokens(folder)
     backbone = load_backbone(folder, "none", device="cpu")
     add_item_tokens(backbone, index)
@@ -77,14 +77,14 @@ def train(
 
 
 def trained(log: FinetuneLog) -> torch.Tensor:
-    """All that was trained, as one vector."""
+    """All trained parameters as one vector."""
     return torch.cat([p.detach().flatten() for p in log.model.parameters() if p.requires_grad])
 
 
 class Threads:
-    """Stands where torch.distributed does. One thread runs at a time; the next has its turn where one waits for all.
+    """Replaces torch.distributed by threads. One thread runs at a time; the next one runs when it waits for the others.
 
-    So what a worker patches or draws between two sums is its own, as in a process.
+    So random numbers and patches between two collective calls belong to one worker, as in a process.
     """
 
     def __init__(self, count: int) -> None:
@@ -103,34 +103,34 @@ class Threads:
     def _share(self, value: Any) -> list[Any]:
         self._given[self._own.rank] = value
         self._wait()
-        found = list(self._given)
+        values = list(self._given)
         self._wait()
-        return found
+        return values
 
     def all_reduce(self, tensor: torch.Tensor) -> None:
-        """torch.distributed's, the sum."""
+        """Sum over all threads, as in torch.distributed."""
         self.sums += 1
         tensor.copy_(torch.stack(self._share(tensor.clone())).sum(0))
 
-    def all_gather_object(self, found: list[Any], own: Any) -> None:
-        """torch.distributed's."""
-        found[:] = self._share(own)
+    def all_gather_object(self, objects: list[Any], own: Any) -> None:
+        """As in torch.distributed."""
+        objects[:] = self._share(own)
 
     def run(self, work: Callable[[int], Any], rank: int, outcome: list[Any]) -> None:
-        """In a thread of its own."""
+        """Runs one worker; called in a thread of its own."""
         self._own.rank = rank
         with self._turn:
             try:
                 outcome[rank] = work(rank)
             except UserError as error:  # all of them raise it
                 outcome[rank] = error
-            except Exception as error:  # a process that dies
+            except Exception as error:  # as if a process dies
                 outcome[rank] = error
                 self._here.abort()
 
 
 def together(count: int, work: Callable[[Workers], Any]) -> list[Any]:
-    """What each worker returned or raised; an error that not all of them raise ends the others."""
+    """What each worker returned or raised; an error that only one worker raises ends the others."""
     threads, outcome = Threads(count), [None] * count
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(data_parallel, "distributed", threads)
@@ -146,10 +146,10 @@ def together(count: int, work: Callable[[Workers], Any]) -> list[Any]:
 
 
 def checkpoint(path: Path, every: int) -> CheckpointFolder:
-    """Where a state is kept."""
+    """A checkpoint folder."""
     return CheckpointFolder(path, every)
 
 
 def with_dropout() -> FinetuneSettings:
-    """The same fine-tuning, which draws random numbers."""
+    """The same settings with dropout."""
     return replace(SETTINGS, lora_dropout=0.3)

@@ -27,21 +27,21 @@ def ints(*values: int) -> np.ndarray:
     return np.asarray(values, np.int32)
 
 
-def test_training_batches_are_padded_on_the_right_and_marked_at_the_response() -> None:
+def test_collate() -> None:
     batch: Batch = collate([Example(ints(5, 6, 7), ints(8, 1)), Example(ints(9), ints(4))], pad_id=1)
     assert batch.input_ids.tolist() == [[5, 6, 7, 8, 1], [9, 4, 1, 1, 1]]
     assert batch.attention_mask.tolist() == [[1, 1, 1, 1, 1], [1, 1, 0, 0, 0]]
     assert batch.response_mask.tolist() == [[False, False, False, True, True], [False, True, False, False, False]]
 
 
-def test_generation_batches_are_padded_on_the_left() -> None:
+def test_left_pad() -> None:
     ids, mask = left_pad([ints(5, 6, 7), ints(9)], pad_id=0)
     assert ids.tolist() == [[5, 6, 7], [0, 0, 9]]
     assert mask.tolist() == [[1, 1, 1], [0, 0, 1]]
 
 
 @pytest.mark.parametrize(("prompt", "response"), [((), (1,)), ((1,), ())])
-def test_an_example_without_a_prompt_or_response_is_refused(prompt: tuple[int, ...], response: tuple[int, ...]) -> None:
+def test_empty_prompt_or_response(prompt: tuple[int, ...], response: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match="at least one"):
         Example(ints(*prompt), ints(*response))
 
@@ -50,9 +50,9 @@ def test_an_example_without_a_prompt_or_response_is_refused(prompt: tuple[int, .
     ("named", "targets"),
     [(None, 1), ([], 1), ([2], 2), ([2, 4, 7], 4), ([2, 3, 4, 7, 8, 9], 3)],  # the last: two items of three tokens each
 )
-def test_an_example_asks_for_its_response_and_for_each_named_item(named: list[int] | None, targets: int) -> None:
+def test_target_items(named: list[int] | None, targets: int) -> None:
     places = None if named is None else np.asarray(named, np.int64)
-    assert Example(np.arange(10, dtype=np.int32), ints(1), places).targets == targets
+    assert Example(np.arange(10, dtype=np.int32), ints(1), places).target_items == targets
 
 
 @pytest.mark.parametrize(
@@ -66,12 +66,12 @@ def test_an_example_asks_for_its_response_and_for_each_named_item(named: list[in
         (300, 16, 1),
     ],
 )
-def test_long_histories_make_batches_of_fewer_prompts(named: int | None, most: int, prompts: int) -> None:
+def test_limit_batch_size(named: int | None, most: int, prompts: int) -> None:
     places = None if named is None else 2 * np.arange(1, named + 1)
     assert limit_batch_size([Example(np.zeros(700, np.int32), ints(1), places)] * 3, most, 256) == prompts
 
 
-def test_batches_hold_each_index_once_with_little_padding_in_a_seeded_order() -> None:
+def test_batches_by_length() -> None:
     lengths = np.random.default_rng(0).integers(10, 300, 1000)
     plans = [batches_by_length(lengths, 16, np.random.default_rng(seed)) for seed in (1, 1, 2)]
     for plan in plans:
@@ -83,20 +83,20 @@ def test_batches_hold_each_index_once_with_little_padding_in_a_seeded_order() ->
     assert same and not other
 
 
-def test_named_places_of_a_prompt_are_learned_too() -> None:
+def test_collate_with_prompt_targets() -> None:
     named = Example(ints(5, 6, 7, 9), ints(8, 1), np.array([1, 3]))
     plain = Example(ints(9, 4), ints(3))
     batch = collate([named, plain], pad_id=0)
     assert batch.input_ids.tolist() == [[5, 6, 7, 9, 8, 1], [9, 4, 3, 0, 0, 0]]
     assert batch.response_mask.int().tolist() == [[0, 1, 0, 1, 1, 1], [0, 0, 1, 0, 0, 0]]
-    assert (named.learned, plain.learned, len(named)) == (4, 1, 6)
+    assert (named.target_tokens, plain.target_tokens, len(named)) == (4, 1, 6)
     assert [array.tolist() for array in named.arrays()] == [[5, 6, 7, 9], [8, 1], [1, 3]]
     assert len(plain.arrays()) == 2
     alone = named.response_only()
-    assert (alone.named, alone.learned, len(alone)) == (None, 2, 6)
+    assert (alone.prompt_targets, alone.target_tokens, len(alone)) == (None, 2, 6)
 
 
-def test_the_loss_counts_named_places_and_the_perplexity_does_not(random_examples: Examples) -> None:
+def test_prompt_targets_count_in_the_loss_and_not_in_perplexity(random_examples: Examples) -> None:
     model = new_tiny_falcon(320, 32, 2, 2, seed=1).eval()
     plain = random_examples(5, 2)
     named = [Example(e.prompt, e.response, np.array([1, len(e.prompt) - 1])) for e in plain]
@@ -106,12 +106,12 @@ def test_the_loss_counts_named_places_and_the_perplexity_does_not(random_example
             ids = torch.from_numpy(np.r_[example.prompt, example.response].astype(np.int64))
             at = [1, len(example.prompt) - 1, *range(len(example.prompt), len(ids))]
             logs = model(ids[None]).logits[0].log_softmax(-1)
-            assert int(count) == example.learned == len(at)
+            assert int(count) == example.target_tokens == len(at)
             assert float(total) == pytest.approx(-sum(float(logs[i - 1, ids[i]]) for i in at), rel=1e-4)
     assert perplexities(model, named, 2, False).tolist() == perplexities(model, plain, 2, False).tolist()
 
 
-def test_a_step_divides_by_all_that_is_learned(plain: Backbone, random_examples: Examples) -> None:
+def test_step_divides_by_the_number_of_targets(plain: Backbone, random_examples: Examples) -> None:
     examples = [Example(e.prompt, e.response, np.array([1])) for e in random_examples(4, 3)]
     model = add_adapter(plain, FinetuneSettings(lora_dropout=0.0))
     with torch.no_grad():

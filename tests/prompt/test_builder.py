@@ -206,7 +206,7 @@ def builder_of(kind: str, template: str = "compact", chosen: PromptSettings = SE
 
 
 def decoded_ids(builder: PromptBuilder, prompt) -> str:
-    return builder.decoder.decode(prompt.ids[prompt.named])
+    return builder.decoder.decode(prompt.ids[prompt.id_positions])
 
 
 BARE_GOLDEN = """Predict the next purchase.
@@ -233,19 +233,23 @@ def test_golden_without_item_text(tmp_path, kind):
     assert (prompt.items, prompt.acted) == ([1, 2, 3, 4, 5, 1, 2], 5)
     assert decoded_ids(loader.builder, prompt) == " 11 12 13 14 15"  # not the memory's, which are 11 and 12 again
     if kind == "semantic":
-        assert len(prompt.named) == 5 * 4
+        assert len(prompt.id_positions) == 5 * 4
     if kind == "atomic":  # one place for each action, and seven items' tokens in all
-        assert len(prompt.named) == 5 and (prompt.ids >= len(TOKENIZER)).sum() == 7
+        assert len(prompt.id_positions) == 5 and (prompt.ids >= len(TOKENIZER)).sum() == 7
 
 
 def test_id_positions():
     builder = builder_of("atomic", chosen=replace(BARE, dates=False))
     prompt = builder.encode(Events(np.array([2, 0, 1]), np.array([1, 3, 0]), np.zeros(3)), NOW, [])
     head = TOKENIZER("Predict the next purchase.\nsearch clutch for a gala\nclick")["input_ids"]
-    assert prompt.named.tolist() == [len(head), len(head) + 1 + len(TOKENIZER("\nbuy")["input_ids"])]
-    assert prompt.ids[prompt.named].tolist() == [int(builder.item_ids[3][0]), int(builder.item_ids[0][0])]
+    assert prompt.id_positions.tolist() == [len(head), len(head) + 1 + len(TOKENIZER("\nbuy")["input_ids"])]
+    assert prompt.ids[prompt.id_positions].tolist() == [int(builder.item_ids[3][0]), int(builder.item_ids[0][0])]
     empty = builder.encode(Events(np.array([2]), np.array([0]), np.zeros(1)), NOW, [])
-    assert empty.named.tolist() == [] and empty.named.dtype == np.int64 and (empty.items, empty.acted) == ([], 0)
+    assert (
+        empty.id_positions.tolist() == []
+        and empty.id_positions.dtype == np.int64
+        and (empty.items, empty.acted) == ([], 0)
+    )
 
 
 events = st.lists(st.tuples(st.integers(0, 2), st.integers(0, 5), st.integers(19600, 19700)), max_size=12).map(
@@ -280,9 +284,9 @@ def test_id_positions_of_any_prompt(made, kind, template, item_text, room, recal
     marks = {"compact": ("\nclick", "\nbuy"), "paper": ("\nclicked product ID:", "\npurchased product ID:")}[template]
     at = 0
     for item in acted:
-        assert builder.decoder.decode(prompt.ids[: prompt.named[at]]).endswith(marks)
+        assert builder.decoder.decode(prompt.ids[: prompt.id_positions[at]]).endswith(marks)
         at += len(builder.item_ids[item])
-    assert at == len(prompt.named)
+    assert at == len(prompt.id_positions)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -303,7 +307,7 @@ def test_no_titles_without_item_text(kind, template):
 def test_number_of_memory_products(recalled):
     builder = builder_of("atomic", chosen=replace(BARE, recalled=recalled))
     prompt = builder.encode(Events(np.array([2], np.int8), np.array([0]), np.full(1, NOW)), NOW, [5, 4, 3, 2, 1])
-    assert prompt.items == [5, 4, 3, 2, 1][:recalled] and prompt.acted == 0 and len(prompt.named) == 0
+    assert prompt.items == [5, 4, 3, 2, 1][:recalled] and prompt.acted == 0 and len(prompt.id_positions) == 0
     lines = builder.decoder.decode(prompt.ids).split("\n")
     assert [line for line in lines if line.startswith("-")] == ["- 15", "- 14", "- 13"][:recalled]
     assert ("top" in lines) == (recalled > 0)

@@ -19,7 +19,7 @@ def memory(rows=ROWS, neighbors=1, products=5, tie=None):
     return QueryProductMemory(MemoryLog(*columns), QUERIES, hash_encoder, neighbors, products, ranks)
 
 
-def test_keys_fold_case_and_white_space():
+def test_keys_are_normalized():
     assert memory().keys == ["black sandals", "gold clutch", "red boots"]
 
 
@@ -30,13 +30,13 @@ def test_products_by_mean_position_then_count():
     assert memory(rows).top_products("red boots") == [2, 3, 1]  # 2 and 3 both at 0: two counts beat one
 
 
-def test_without_positions_the_count_decides_and_a_fixed_hash_breaks_ties():
+def test_products_without_positions():
     rows = [(0, 0, 1, 0), (0, 0, 3, 0), (1, 1, 3, 0), (1, 1, 2, 0)]
     assert memory(rows).top_products("red boots") == [3, 1, 2]
     assert memory(rows, tie=[0, 5, 4, 3, 2, 1]).top_products("red boots") == [3, 2, 1]
 
 
-def test_neighbours_are_read_in_turn():
+def test_lists_of_neighbours_are_interleaved():
     found = memory(neighbors=3, products=4).top_products("red boots")
     assert found[:2] == [1, 4] or found[:2] == [1, 0]
     assert len(set(found)) == 4

@@ -1,4 +1,4 @@
-"""Many short arrays in one: the same as a list of them."""
+"""Ragged rows behave like lists of arrays."""
 
 import pickle
 
@@ -40,7 +40,7 @@ def test_as_lists(rows, data):
 
 
 def test_tokenized_in_parts(monkeypatch):
-    """A tokenizer that is given two texts at once answers as one that is given all."""
+    """Tokenizing two texts per call gives the same ids as all texts in one call."""
     tokenizer = load_tokenizer(str(TINY_FALCON_FOLDER))
     texts = [" red boots", "", " a", " black leather ankle boots | size: 9", " red"]
     whole = lists(Ragged.tokenized(tokenizer, texts))

@@ -1,4 +1,4 @@
-"""Which training rows become prompts, by hand; every action of a training log is shown, however long it is."""
+"""The training rows that become prompts; every action of a long history is in a prompt or a target."""
 
 import numpy as np
 import pytest
@@ -10,18 +10,18 @@ from recbole_llmfashion.prompt.training_examples import EarlierRows, training_ro
 from tests.helpers.fakes import INTER
 from tests.helpers.shop import KINDS, loader_for
 
-# two users whose rows come in turns; a search lies before the third action of user 1
+# two users with interleaved rows; user 1 searches before the third action
 USERS = np.array([1, 2, 1, 2, 1, 1, 2])
 LENGTHS = np.array([1, 1, 3, 2, 4, 5, 3])
 PURCHASE = np.array([0, 1, 1, 0, 0, 1, 0])
 
 
 @pytest.mark.parametrize(("per_user", "rows"), [(1, [1, 5]), (2, [1, 2, 5, 6]), (3, [1, 2, 3, 4, 5, 6])])
-def test_purchases_first_latest_first(per_user, rows):
+def test_training_rows(per_user, rows):
     assert training_rows(USERS, PURCHASE, per_user).tolist() == rows
 
 
-def test_the_next_prompt_ends_before_the_first_item_that_was_shown():
+def test_earlier_rows():
     # of user 1 two events had no room: the third event is the first that was shown, and an action; of user 2 all fit
     assert EarlierRows(USERS, LENGTHS).before(np.array([5, 6]), np.array([3, 0])).tolist() == [2]
     # the second event is a search, shown without an item before it: the first item shown is the third's
@@ -29,17 +29,17 @@ def test_the_next_prompt_ends_before_the_first_item_that_was_shown():
     assert EarlierRows(USERS, LENGTHS).before(np.array([5, 6]), np.array([0, 0])).tolist() == []
 
 
-def test_only_the_oldest_prompt_of_a_user_goes_on():
+def test_earlier_rows_of_the_oldest_prompt_only():
     assert EarlierRows(USERS, LENGTHS).before(np.array([4, 5]), np.array([1, 3])).tolist() == [0]
 
 
-def test_a_prompt_without_room_for_one_action_ends_it():
+def test_earlier_rows_of_an_empty_prompt():
     assert EarlierRows(USERS, LENGTHS).before(np.array([5]), np.array([5])).tolist() == []
 
 
 @given(st.lists(st.integers(1, 30), min_size=1, max_size=5), st.integers(1, 7))
-def test_every_action_is_shown_or_asked_for(counts, room):
-    """Prompts of at most `room` events: each action is a target with something before it, but for the first."""
+def test_every_action_is_in_a_prompt_or_a_target(counts, room):
+    """Prompts of at most `room` events: each action except the first is a target."""
     users = np.repeat(np.arange(len(counts)), counts)
     lengths = np.concatenate([np.arange(1, count + 1) for count in counts])
     rows = training_rows(users, np.ones(len(users), int), 1)
@@ -54,8 +54,8 @@ def test_every_action_is_shown_or_asked_for(counts, room):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_what_had_no_room_trains_in_a_prompt_of_its_own(tmp_path, kind):
-    """Eighty more clicks of one user: the items that prompts are asked for, in them or behind them, are the log's."""
+def test_training_prompts_of_a_long_history(tmp_path, kind):
+    """Eighty more clicks of one user: the targets of all prompts are the actions of the log."""
     clicks = [f"u1\t{11 + at % 2 * 2}\tclick\t{1600000000 + 1000 * at}\n" for at in range(80)]
     head, _, rest = INTER.partition("\n")
     short = PromptSettings((), max_length=200, max_new_tokens=40, dates=False, item_text=False)
@@ -65,6 +65,6 @@ def test_what_had_no_room_trains_in_a_prompt_of_its_own(tmp_path, kind):
     last = training_rows(users, feat["target_purchase"].numpy(), 1)
     alone, whole = (list(loader.training_prompts(1, every)) for every in (False, True))
     assert [target for _, target in alone] == targets[last].tolist() and len(whole) > len(alone)
-    asked = [item for prompt, target in whole for item in (*prompt.items[1 : prompt.acted], target)]
+    learned = [item for prompt, target in whole for item in (*prompt.items[1 : prompt.acted], target)]
     log = [target for row, target in enumerate(targets.tolist()) if row <= last[users[last] == users[row]][0]]
-    assert len(log) > 80 and sorted(asked) == sorted(log)
+    assert len(log) > 80 and sorted(learned) == sorted(log)

@@ -59,7 +59,7 @@ class TrainStep:
     ) -> None:
         self.model, self.examples, self.workers = model, examples, workers
         self.lengths = np.asarray([len(example) for example in examples])
-        self.target_tokens = np.asarray([example.learned for example in examples])
+        self.target_tokens = np.asarray([example.target_tokens for example in examples])
         self.device = next(model.parameters()).device
         scaled = self.device.type == "cuda" and model.dtype == torch.float16
         rows = [value for name, value in model.named_parameters() if ROWS in name and value.requires_grad]

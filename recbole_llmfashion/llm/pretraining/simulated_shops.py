@@ -120,14 +120,14 @@ class _Shop:
         return memory
 
     def examples(
-        self, builder: PromptBuilder, keep: np.ndarray, named: bool, rng: np.random.Generator
+        self, builder: PromptBuilder, keep: np.ndarray, every_item: bool, rng: np.random.Generator
     ) -> list[Example]:
         """One example per user; the response is their last purchase or, with probability EARLIER, a random one.
 
         Args:
             builder: builds the prompts.
             keep: bool [n], the interactions that prompts show.
-            named: whether the items of the prompt are targets too.
+            every_item: whether the items of the prompt are targets too.
             rng: random generator of the choice of purchase.
         """
         users, items, purchase, times = (column[keep] for column in (self.users, self.items, self.purchase, self.times))
@@ -142,7 +142,9 @@ class _Shop:
             if not len(before):
                 continue
             prompt = builder.encode(before, times[at], builder.memory_products(before, training=True))
-            examples.append(Example(prompt.ids, builder.response(int(items[at])), prompt.named if named else None))
+            examples.append(
+                Example(prompt.ids, builder.response(int(items[at])), prompt.id_positions if every_item else None)
+            )
         return examples
 
 
@@ -178,9 +180,9 @@ def read_shop(path: Path, tokenizer: Any, seed: int) -> SimulatedShop:
         name=path.name,
         words=item_words(tokenizer, shop.catalogue.titles, shop.catalogue.attributes, TEXT_ATTRIBUTES),
         listed=shop.examples(
-            listed, click_filter_mask(shop.users, shop.items, shop.purchase, everything), named=True, rng=rng
+            listed, click_filter_mask(shop.users, shop.items, shop.purchase, everything), every_item=True, rng=rng
         ),
         # no click filter: most purchases follow a click on the item, so a third of the responses can be copied
-        spelled=shop.examples(spelled, everything, named=False, rng=rng),
+        spelled=shop.examples(spelled, everything, every_item=False, rng=rng),
         positions=positions,
     )

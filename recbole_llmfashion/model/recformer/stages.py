@@ -64,7 +64,7 @@ class RecformerPipeline:
         loaders: the rows of the dataset.
         store: the stage store.
         model: the model whose histories are read and whose scorer is set.
-        learned: trained on a source dataset; if given, nothing is trained on this dataset.
+        source: trained on a source dataset; if given, nothing is trained on this dataset.
 
     Attributes:
         report: measurements of the stages.
@@ -76,9 +76,9 @@ class RecformerPipeline:
         loaders: Loaders,
         store: StageStore,
         model: Recformer,
-        learned: TrainedRecformer | None = None,
+        source: TrainedRecformer | None = None,
     ) -> None:
-        self.config, self.loaders, self.store, self.model, self.learned = config, loaders, store, model, learned
+        self.config, self.loaders, self.store, self.model, self.source = config, loaders, store, model, source
         self.name = str(config["recformer_name_or_path"])
         self.settings = recformer_settings(config)
         self.show_progress = bool(config["show_progress"])
@@ -90,8 +90,8 @@ class RecformerPipeline:
     @cached_property
     def vocabulary(self) -> Vocabulary:
         """The source dataset's, the backbone's, or a new one trained on item texts and training queries."""
-        if self.learned is not None:
-            return self.learned.vocabulary
+        if self.source is not None:
+            return self.source.vocabulary
         if self.name != EMBEDDED:
             return Vocabulary.load(self.name)
         texts, size = self._tokenizer_texts(), self.settings.vocab_size
@@ -149,8 +149,8 @@ class RecformerPipeline:
 
     def _start(self) -> tuple[Encoder, nn.Module | None]:
         """The initial encoder, and its language-model head if the backbone has one."""
-        if self.learned is not None:
-            return self.learned.encoder, None
+        if self.source is not None:
+            return self.source.encoder, None
         config, seed = self.config, self._seed("recformer_encoder")
         if self.name == EMBEDDED:
             return new_encoder(
@@ -178,7 +178,7 @@ class RecformerPipeline:
             on_score: called with (epoch from 0, score); epochs are counted over both stages.
         """
         fits = []
-        if self.learned is None:
+        if self.source is None:
             if self.config["recformer_pretrain_epochs"]:
                 self.pretrain()
             if self.config["recformer_finetune"]:

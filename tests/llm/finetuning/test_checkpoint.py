@@ -1,4 +1,4 @@
-"""A killed fine-tuning goes on within the pass and ends with the bytes of an undisturbed one."""
+"""A fine-tuning that is interrupted and resumed ends with the same adapter as an uninterrupted one."""
 
 import json
 from collections.abc import Callable
@@ -36,7 +36,7 @@ def train(
     kill_at: int | None = None,
     settings: FinetuneSettings = SETTINGS,
 ) -> FinetuneLog:
-    """A fine-tuning of a freshly loaded backbone that dies in the forward after `kill_at` steps."""
+    """A fine-tuning of a freshly loaded backbone that fails after `kill_at` steps."""
     step = TrainStep.step
 
     def dying(self: TrainStep, batches: Any) -> float:
@@ -55,7 +55,7 @@ def adapter(log: FinetuneLog) -> list[torch.Tensor]:
 
 
 @pytest.fixture(scope="module")
-def undisturbed(folder: Path) -> Callable[[list[Example]], FinetuneLog]:
+def uninterrupted(folder: Path) -> Callable[[list[Example]], FinetuneLog]:
     kept: dict[int, FinetuneLog] = {}
 
     def run(examples: list[Example]) -> FinetuneLog:
@@ -66,17 +66,17 @@ def undisturbed(folder: Path) -> Callable[[list[Example]], FinetuneLog]:
     return run
 
 
-# within the first pass, within the second, right after the uniform passes, in the last pass
+# in the first epoch, in the second, right after the first phase, in the last epoch
 @pytest.mark.parametrize(("kill_at", "resumed"), [(4, 3), (11, 9), (12, 12), (15, 15)])
-def test_a_killed_run_ends_with_the_same_adapter(
-    folder: Path, tmp_path: Path, random_examples: Examples, undisturbed: Any, kill_at: int, resumed: int
+def test_resumed_run_ends_with_the_same_adapter(
+    folder: Path, tmp_path: Path, random_examples: Examples, uninterrupted: Any, kill_at: int, resumed: int
 ) -> None:
     examples = random_examples(24, 2)
-    whole = undisturbed(examples)
+    whole = uninterrupted(examples)
     checkpoint = CheckpointFolder(tmp_path / "running", every=3)
     with pytest.raises(Killed):
         train(folder, examples, checkpoint, kill_at)
-    torch.manual_seed(99)  # a new process has other random numbers
+    torch.manual_seed(99)  # a new process starts with other random numbers
     log = train(folder, examples, checkpoint)
     assert log.resumed_at == [resumed] and len(log.losses) == STEPS
     assert log.losses == whole.losses and log.perplexity == whole.perplexity and log.tokens == whole.tokens
@@ -85,17 +85,17 @@ def test_a_killed_run_ends_with_the_same_adapter(
         assert torch.equal(one, other)
 
 
-def test_two_kills(folder: Path, tmp_path: Path, random_examples: Examples, undisturbed: Any) -> None:
+def test_run_that_is_resumed_twice(folder: Path, tmp_path: Path, random_examples: Examples, uninterrupted: Any) -> None:
     examples = random_examples(24, 2)
     checkpoint = CheckpointFolder(tmp_path / "running", every=2)
     for kill_at in (5, 13):
         with pytest.raises(Killed):
             train(folder, examples, checkpoint, kill_at)
     log = train(folder, examples, checkpoint)
-    assert log.resumed_at == [4, 12] and log.losses == undisturbed(examples).losses
+    assert log.resumed_at == [4, 12] and log.losses == uninterrupted(examples).losses
 
 
-def test_a_state_is_files_that_need_no_pickle(folder: Path, tmp_path: Path, random_examples: Examples) -> None:
+def test_files_of_a_checkpoint(folder: Path, tmp_path: Path, random_examples: Examples) -> None:
     checkpoint = CheckpointFolder(tmp_path / "running", every=3)
     with pytest.raises(Killed):
         train(folder, random_examples(24, 2), checkpoint, 8)
@@ -108,12 +108,12 @@ def test_a_state_is_files_that_need_no_pickle(folder: Path, tmp_path: Path, rand
     assert sum(name.endswith("exp_avg") for name in moments) == 32 and "random.cpu" in moments
 
 
-def test_zero_steps_save_nothing(folder: Path, tmp_path: Path, random_examples: Examples) -> None:
+def test_no_checkpoints(folder: Path, tmp_path: Path, random_examples: Examples) -> None:
     train(folder, random_examples(8, 2), CheckpointFolder(tmp_path / "running", every=0))
     assert not (tmp_path / "running").exists()
 
 
-def test_another_fine_tunings_state_is_refused(folder: Path, tmp_path: Path, random_examples: Examples) -> None:
+def test_checkpoint_of_another_fine_tuning(folder: Path, tmp_path: Path, random_examples: Examples) -> None:
     checkpoint = CheckpointFolder(tmp_path / "running", every=2)
     with pytest.raises(Killed):
         train(folder, random_examples(24, 2), checkpoint, 3)
@@ -125,7 +125,7 @@ def test_another_fine_tunings_state_is_refused(folder: Path, tmp_path: Path, ran
 
 
 @pytest.mark.parametrize("file", ["tensors.safetensors", "state.json", "adapter_model.safetensors"])
-def test_a_broken_state_is_one_line(folder: Path, tmp_path: Path, random_examples: Examples, file: str) -> None:
+def test_broken_checkpoint(folder: Path, tmp_path: Path, random_examples: Examples, file: str) -> None:
     checkpoint = CheckpointFolder(tmp_path / "running", every=2)
     with pytest.raises(Killed):
         train(folder, random_examples(24, 2), checkpoint, 3)
@@ -135,14 +135,14 @@ def test_a_broken_state_is_one_line(folder: Path, tmp_path: Path, random_example
     assert "\n" not in str(error.value)
 
 
-def test_a_half_written_state_is_no_state(tmp_path: Path) -> None:
+def test_partial_checkpoint_is_ignored(tmp_path: Path) -> None:
     for name in ("step-9", "step-10", "step-20.partial"):
         (tmp_path / name).mkdir()
     last = CheckpointFolder(tmp_path, 1).last()
     assert last is not None and last.name == "step-10"
 
 
-def test_nan_keeps_the_adapter_of_the_last_step(
+def test_nan_loss_saves_the_last_adapter(
     folder: Path, tmp_path: Path, random_examples: Examples, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     examples = random_examples(24, 2)
@@ -169,7 +169,7 @@ def test_nan_keeps_the_adapter_of_the_last_step(
         assert torch.equal(kept[name.replace(".default", "")], value)
 
 
-def test_an_adapter_with_a_hole_is_not_kept(
+def test_adapter_with_nan_is_not_saved(
     folder: Path, tmp_path: Path, random_examples: Examples, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     step = TrainStep.step

@@ -1,4 +1,4 @@
-"""Several workers train as one does. Workers are threads here; tests/distributed/test_finetune_workers.py has Ray's."""
+"""Several workers train like a single one. Workers are threads here; tests/distributed has tests with Ray."""
 
 from pathlib import Path
 from typing import Any
@@ -25,15 +25,15 @@ def alone(folder: Path) -> FinetuneLog:
 
 
 @given(st.integers(0, 40), st.integers(1, 6))
-def test_each_prompt_is_one_workers(size: int, count: int) -> None:
+def test_parts_of_a_batch(size: int, count: int) -> None:
     parts = [Workers(rank, count).part(np.arange(size)) for rank in range(count)]
     assert sorted(np.concatenate(parts)) == list(range(size))
     assert max(map(len, parts)) - min(map(len, parts)) <= 1
 
 
 @pytest.mark.parametrize("count", [2, 3])
-def test_workers_make_one_workers_loss_curve_and_adapter(folder: Path, alone: FinetuneLog, count: int) -> None:
-    """Three workers have a batch of two prompts to share: one of them has none."""
+def test_same_losses_and_adapter_as_one_worker(folder: Path, alone: FinetuneLog, count: int) -> None:
+    """With three workers and a batch of two prompts one worker has no prompt."""
     logs = together(count, lambda ranks: train(str(folder), ranks))
     assert len(alone.losses) == STEPS
     for log in logs:
@@ -44,8 +44,8 @@ def test_workers_make_one_workers_loss_curve_and_adapter(folder: Path, alone: Fi
     assert [list(log.format_failures) for log in logs] == [list(alone.format_failures), *[[]] * (count - 1)]
 
 
-def test_the_loss_is_over_tokens_and_not_over_workers(folder: Path, alone: FinetuneLog) -> None:
-    """A mean of the workers' own means, which DDP would make, is another number."""
+def test_loss_is_a_mean_over_tokens(folder: Path, alone: FinetuneLog) -> None:
+    """The mean of the workers' means, as in DistributedDataParallel, differs."""
     means: list[list[float]] = [[], []]
     whole = TrainStep._gradients
 
@@ -62,7 +62,7 @@ def test_the_loss_is_over_tokens_and_not_over_workers(folder: Path, alone: Finet
     assert np.abs(np.mean(means, axis=0) - logs[0].losses).max() > 1e-3
 
 
-def test_one_worker_sends_nothing_and_draws_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_single_worker_does_not_communicate(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(data_parallel, "distributed", None)
     batch, before = np.arange(4), torch.get_rng_state()
     SINGLE_PROCESS.seed(1, 2)
@@ -75,7 +75,7 @@ def test_one_worker_sends_nothing_and_draws_nothing(monkeypatch: pytest.MonkeyPa
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_what_one_worker_finds_wrong_all_raise() -> None:
+def test_error_of_one_worker_is_raised_by_all() -> None:
     def work(ranks: Workers) -> None:
         def check() -> None:
             if ranks.rank == 1:
@@ -83,11 +83,13 @@ def test_what_one_worker_finds_wrong_all_raise() -> None:
 
         ranks.agree(check)
 
-    said = together(3, work)
-    assert [str(error) for error in said] == ["disk: full"] * 3 and all(isinstance(error, UserError) for error in said)
+    outcome = together(3, work)
+    assert [str(error) for error in outcome] == ["disk: full"] * 3 and all(
+        isinstance(error, UserError) for error in outcome
+    )
 
 
-def test_a_killed_training_goes_on_with_the_dropout_that_it_would_have_had(folder: Path, tmp_path: Path) -> None:
+def test_resumed_training_draws_the_same_dropout(folder: Path, tmp_path: Path) -> None:
     settings = with_dropout()
     whole = together(2, lambda ranks: train(str(folder), ranks, settings=settings))
     step = TrainStep.step
@@ -108,17 +110,17 @@ def test_a_killed_training_goes_on_with_the_dropout_that_it_would_have_had(folde
     assert torch.equal(trained(logs[0]), trained(whole[0])) and torch.equal(trained(logs[1]), trained(whole[0]))
 
 
-def test_masks_differ_between_workers_and_steps() -> None:
-    drawn = set()
+def test_dropout_differs_between_workers_and_steps() -> None:
+    values = set()
     with torch.random.fork_rng():
         for ranks in (Workers(0, 2), Workers(1, 2)):
             for step in (0, 1):
                 ranks.seed(4, step)
-                drawn.add(float(torch.rand(1)))
-    assert len(drawn) == 4
+                values.add(float(torch.rand(1)))
+    assert len(values) == 4
 
 
-def test_memory_that_runs_out_on_one_worker_changes_no_number(folder: Path, alone: FinetuneLog) -> None:
+def test_out_of_memory_on_one_worker(folder: Path, alone: FinetuneLog) -> None:
     whole = TrainStep._forward
 
     def limited(self: TrainStep, indices: np.ndarray, tokens: int) -> float:
@@ -131,11 +133,11 @@ def test_memory_that_runs_out_on_one_worker_changes_no_number(folder: Path, alon
         logs = together(2, lambda ranks: train(str(folder), ranks))
     for log in logs:
         assert log.losses == pytest.approx(alone.losses, abs=1e-5)
-        assert log.halvings == 1  # of two prompts a forward
+        assert log.halvings == 1  # of two prompts per forward
     assert [log.micro_batch for log in logs] == [SETTINGS.batch_size, 1]
 
 
-def test_a_hole_on_one_worker_names_its_prompts_everywhere(folder: Path, tmp_path: Path) -> None:
+def test_nan_on_one_worker(folder: Path, tmp_path: Path) -> None:
     whole = training_module.response_loss
 
     def poisoned(model: Any, batch: Any) -> Any:
@@ -145,7 +147,7 @@ def test_a_hole_on_one_worker_names_its_prompts_everywhere(folder: Path, tmp_pat
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(training_module, "response_loss", poisoned)
         kept = checkpoint(tmp_path / "running", 1)
-        said = together(2, lambda ranks: train(str(folder), ranks, kept, count=PROMPTS * 3))
-    assert all(isinstance(error, NotFiniteError) for error in said), said
-    assert "loss is nan at step" in str(said[0]) and "counted from 0:" in str(said[0])
-    assert str(said[0]).split(";")[:3] == str(said[1]).split(";")[:3]
+        outcome = together(2, lambda ranks: train(str(folder), ranks, kept, count=PROMPTS * 3))
+    assert all(isinstance(error, NotFiniteError) for error in outcome), outcome
+    assert "loss is nan at step" in str(outcome[0]) and "counted from 0:" in str(outcome[0])
+    assert str(outcome[0]).split(";")[:3] == str(outcome[1]).split(";")[:3]

@@ -24,7 +24,7 @@ Examples = Callable[[int, int], list[Example]]
 FAST = FinetuneSettings(learning_rate=5e-3, batch_size=8, seed=4)
 
 
-def test_all_four_projections_move_and_the_base_stays(nf4: Backbone, random_examples: Examples) -> None:
+def test_only_the_adapter_is_trained(nf4: Backbone, random_examples: Examples) -> None:
     before = {name: value.clone() for name, value in nf4.model.state_dict().items() if "absmax" not in name}
     log = finetune(nf4, random_examples(24, 2), FAST, show_progress=False)
     moved = {
@@ -54,10 +54,10 @@ def copying(ids_in_prompts: Callable[..., list[Example]]) -> Any:
 
 
 @pytest.mark.parametrize("shuffled", [False, True])
-def test_an_adapter_learns_on_structure_and_stays_low_on_shuffled_responses(
+def test_adapter_learns_structure_and_not_shuffled_responses(
     ids_in_prompts: Callable[..., list[Example]], copying: Any, shuffled: bool
 ) -> None:
-    """A base that copies the two tokens after the mark is tuned to say them the other way round."""
+    """A base that copies the two tokens after the mark learns to generate them in reverse order."""
     base = deepcopy(copying)
 
     def turned(n: int, seed: int, shuffled: bool) -> list[Example]:
@@ -74,13 +74,15 @@ def test_an_adapter_learns_on_structure_and_stays_low_on_shuffled_responses(
         assert log.perplexity["after_hard"]["mean"] < log.perplexity["before"]["mean"] / 4
 
 
-def test_same_seed_same_adapter_bytes_probe_or_not(folder: Path, tmp_path: Path, random_examples: Examples) -> None:
+def test_adapter_depends_on_the_seed_and_not_on_the_probe(
+    folder: Path, tmp_path: Path, random_examples: Examples
+) -> None:
     examples = random_examples(16, 3)
     calls: list[float] = []
 
     def probe(model: Any) -> float:
         assert not model.training
-        torch.rand(5)  # a probe that draws random numbers and generates must not change the training
+        torch.rand(5)  # a probe that draws random numbers must not change the training
         calls.append(0.25)
         return 0.25
 
@@ -99,7 +101,7 @@ def test_same_seed_same_adapter_bytes_probe_or_not(folder: Path, tmp_path: Path,
     assert len(calls) == 3
 
 
-def test_accumulated_batches_are_one_batch(folder: Path, random_examples: Examples) -> None:
+def test_gradient_accumulation(folder: Path, random_examples: Examples) -> None:
     """The mean is over the response tokens of the whole group, not a mean of means."""
     adapters = []
     for batch_size, accumulation, checkpointing in ((8, 1, False), (2, 4, False), (8, 1, True)):
@@ -128,19 +130,17 @@ def test_accumulated_batches_are_one_batch(folder: Path, random_examples: Exampl
         (FinetuneSettings(gradient_accumulation_steps=0), "gradient_accumulation_steps"),
     ],
 )
-def test_settings_without_sense_are_refused(
-    plain: Backbone, random_examples: Examples, settings: FinetuneSettings, words: str
-) -> None:
+def test_invalid_settings(plain: Backbone, random_examples: Examples, settings: FinetuneSettings, words: str) -> None:
     with pytest.raises(UserError, match=words):
         finetune(plain, random_examples(2, 0), settings, show_progress=False)
 
 
-def test_no_example_is_refused(plain: Backbone) -> None:
+def test_no_examples(plain: Backbone) -> None:
     with pytest.raises(UserError, match="no training prompt"):
         finetune(plain, [], FinetuneSettings(), show_progress=False)
 
 
-def test_nan_stops(plain: Backbone, random_examples: Examples) -> None:
+def test_nan_loss(plain: Backbone, random_examples: Examples) -> None:
     with torch.no_grad():
         plain.model.transformer.ln_f.weight.fill_(torch.nan)
     with pytest.raises(UserError, match="loss is nan"):

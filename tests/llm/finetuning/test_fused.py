@@ -1,4 +1,4 @@
-"""Less work, the same numbers: peft's own forward and transformers' own mask are the reference."""
+"""The fused forward and backward against those of peft and transformers."""
 
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -22,7 +22,7 @@ Examples = Callable[[int, int], list[Example]]
 
 
 def trained(folder: Path, quantization: Quantization, dropout: float) -> Any:
-    """A model whose adapter does something."""
+    """A model with an adapter whose output is not zero."""
     model = add_adapter(load_backbone(str(folder), quantization, device="cpu"), FinetuneSettings(lora_dropout=dropout))
     generator = torch.Generator().manual_seed(0)
     for name, parameter in model.named_parameters():
@@ -41,7 +41,7 @@ def gradients(model: Any, examples: list[Example]) -> tuple[torch.Tensor, list[t
 
 @pytest.mark.parametrize(("quantization", "dropout"), [("none", 0.0), ("none", 0.3), ("nf4", 0.3)])
 @pytest.mark.parametrize("checkpointing", [False, True])
-def test_losses_and_gradients_are_those_of_peft_and_the_mask(
+def test_same_losses_and_gradients_as_peft(
     folder: Path, random_examples: Examples, quantization: Quantization, dropout: float, checkpointing: bool
 ) -> None:
     model = trained(folder, quantization, dropout)
@@ -61,9 +61,7 @@ def test_losses_and_gradients_are_those_of_peft_and_the_mask(
     assert all(torch.equal(one, other) for one, other in zip(again[1], expected[1], strict=True))
 
 
-def test_the_causal_kernel_is_taken(
-    plain: Backbone, random_examples: Examples, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_causal_kernel_is_used(plain: Backbone, random_examples: Examples, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[tuple[bool, bool]] = []
     original = F.scaled_dot_product_attention
 
@@ -81,8 +79,8 @@ def test_the_causal_kernel_is_taken(
 
 
 @pytest.mark.parametrize("kind", [{"multi_query": True, "parallel_attn": True}, {"new_decoder_architecture": True}])
-def test_falcons_other_shapes_have_the_same_gradients(kind: dict[str, Any], random_examples: Examples) -> None:
-    """The first is Falcon-7B's."""
+def test_gradients_of_other_falcon_architectures(kind: dict[str, Any], random_examples: Examples) -> None:
+    """The first architecture is that of Falcon-7B."""
     torch.manual_seed(0)
     shape = {"vocab_size": 320, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "num_kv_heads": 1}
     model = FalconForCausalLM(FalconConfig(**shape, **kind, bias=False, alibi=False)).train()
@@ -94,7 +92,7 @@ def test_falcons_other_shapes_have_the_same_gradients(kind: dict[str, Any], rand
         torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-5)
 
 
-def test_alibi_and_other_models_keep_their_mask(plain: Backbone, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unsupported_models_keep_their_mask(plain: Backbone, monkeypatch: pytest.MonkeyPatch) -> None:
     original = modeling_falcon.create_causal_mask
     for key, value in (("alibi", True), ("model_type", "llama"), ("_attn_implementation", "eager")):
         with monkeypatch.context() as patch:
@@ -103,7 +101,7 @@ def test_alibi_and_other_models_keep_their_mask(plain: Backbone, monkeypatch: py
                 assert not causal and modeling_falcon.create_causal_mask is original
 
 
-def test_an_adapter_in_another_type_stays_pefts(plain: Backbone) -> None:
+def test_adapter_of_another_dtype_is_not_fused(plain: Backbone) -> None:
     model = add_adapter(plain, FinetuneSettings())
     with fused_lora(model) as layers:
         assert layers == 16

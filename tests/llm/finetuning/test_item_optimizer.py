@@ -1,4 +1,4 @@
-"""Rows that move as far as their share of the gradient."""
+"""Updates of item embeddings in proportion to their gradients."""
 
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from recbole_llmfashion.prompt.item_tokens import atomic_tokens
 FIRST, ITEMS = 20, 6
 
 
-def test_two_steps_by_hand() -> None:
+def test_two_steps() -> None:
     table = Parameter(torch.zeros(2, 2))
     optimizer = ItemEmbeddingOptimizer([table], lr=10.0, betas=(0.5, 0.5))
     table.grad = torch.tensor([[3.0, 0.0], [0.0, 4.0]])
@@ -33,7 +33,7 @@ def test_two_steps_by_hand() -> None:
     torch.testing.assert_close(table.detach(), torch.tensor([[-6 - 10 / 11**0.5, 0], [0, -8 - 80 / 3 / 11**0.5]]))
 
 
-def test_rows_without_a_gradient_change_nothing_for_the_others() -> None:
+def test_rows_without_gradient() -> None:
     few, many = Parameter(torch.zeros(2, 3)), Parameter(torch.zeros(9, 3))
     generator = torch.Generator().manual_seed(0)
     optimizer = ItemEmbeddingOptimizer([few, many], lr=0.1)
@@ -46,7 +46,7 @@ def test_rows_without_a_gradient_change_nothing_for_the_others() -> None:
     assert many[:4].abs().max() == many[6:].abs().max() == 0
 
 
-def test_a_table_that_never_had_a_gradient_stays() -> None:
+def test_table_without_gradient() -> None:
     table, idle = Parameter(torch.ones(2, 2)), Parameter(torch.ones(2, 2))
     table.grad = torch.zeros(2, 2)
     ItemEmbeddingOptimizer([table, idle], lr=1.0).step()
@@ -72,12 +72,12 @@ def run(steps: int, interrupted: bool) -> list[torch.Tensor]:
     return [parameter.detach() for parameter in parameters]
 
 
-def test_a_state_that_was_kept_goes_on_as_it_would_have() -> None:
+def test_restored_state() -> None:
     for whole, parts in zip(run(4, False), run(4, True), strict=True):
         assert torch.equal(whole, parts)
 
 
-def test_only_the_table_is_moved_by_its_own_rate() -> None:
+def test_learning_rates_of_table_and_matrices() -> None:
     first, table, vector = run(1, False)
     # AdamW's first step is the rate in each element, the table's is .5 in all
     torch.testing.assert_close(first.abs(), torch.full((4, 2), 0.1))
@@ -85,8 +85,8 @@ def test_only_the_table_is_moved_by_its_own_rate() -> None:
     assert float(table.norm()) == pytest.approx(0.5, rel=1e-5)
 
 
-def walked(item_embedding_lr: float) -> tuple[torch.Tensor, float]:
-    """How far each item's row moved in one step, in row lengths; the prompts hold items 1 and 4, an answer item 2."""
+def relative_updates(item_embedding_lr: float) -> tuple[torch.Tensor, float]:
+    """Relative norm of each row's update in one step; prompts have items 1 and 4, a response item 2."""
     backbone = Backbone(new_tiny_falcon(FIRST, 16, 1, 2, seed=0), None, str(Path("none")), 0)
     words = [np.asarray([5 + i, 6 + i], np.int64) for i in range(ITEMS)]
     length = add_item_tokens(backbone, atomic_tokens(np.arange(ITEMS), FIRST, words))
@@ -103,8 +103,8 @@ def walked(item_embedding_lr: float) -> tuple[torch.Tensor, float]:
     return moved, float(moved.square().sum().sqrt())
 
 
-def test_rows_of_items_move_by_the_rate_and_the_right_answer_farthest() -> None:
-    moved, together = walked(0.3)
+def test_update_of_item_embeddings() -> None:
+    moved, together = relative_updates(0.3)
     assert together == pytest.approx(0.3, rel=1e-4)
     assert int(moved.argmax()) == 2 and float(moved[2]) > 2 * float(moved[[0, 3, 5]].max())
-    assert walked(0.0)[1] == 0
+    assert relative_updates(0.0)[1] == 0

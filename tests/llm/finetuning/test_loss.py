@@ -37,7 +37,7 @@ MODELS = {
 
 
 def full_loss(model: Any, batch: Batch) -> torch.Tensor:
-    """The textbook way: all logits, shifted labels."""
+    """Reference: all logits and shifted labels."""
     logits = model(input_ids=batch.input_ids, attention_mask=batch.attention_mask).logits.float()
     labels = batch.input_ids.masked_fill(~batch.response_mask, -100)[:, 1:]
     losses = F.cross_entropy(logits[:, :-1].transpose(1, 2), labels, reduction="none", ignore_index=-100)
@@ -45,7 +45,7 @@ def full_loss(model: Any, batch: Batch) -> torch.Tensor:
 
 
 @pytest.mark.parametrize(("name", "plain"), [(n, n in ("falcon", "llama", "gpt_neox")) for n in MODELS])
-def test_the_loss_is_that_of_all_logits(name: str, plain: bool, random_examples: Examples) -> None:
+def test_same_loss_as_with_all_logits(name: str, plain: bool, random_examples: Examples) -> None:
     torch.manual_seed(0)
     model = MODELS[name]().eval()
     batch = collate(random_examples(5, 0), 0)
@@ -55,7 +55,7 @@ def test_the_loss_is_that_of_all_logits(name: str, plain: bool, random_examples:
     assert has_plain_head(model) is plain
 
 
-def test_gradients_are_those_of_all_logits_through_an_adapter(plain: Backbone, random_examples: Examples) -> None:
+def test_same_gradients_as_with_all_logits(plain: Backbone, random_examples: Examples) -> None:
     model = add_adapter(plain, FinetuneSettings(lora_dropout=0.0)).eval()
     with torch.no_grad():
         for name, parameter in model.named_parameters():
@@ -73,7 +73,7 @@ def test_gradients_are_those_of_all_logits_through_an_adapter(plain: Backbone, r
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
 
 
-def test_logits_are_computed_at_response_positions_only(random_examples: Examples) -> None:
+def test_logits_only_at_target_positions(random_examples: Examples) -> None:
     model = new_tiny_falcon(320, 32, 2, 2, seed=1)
     examples = random_examples(5, 0)
     has_plain_head(model)
@@ -83,7 +83,7 @@ def test_logits_are_computed_at_response_positions_only(random_examples: Example
     assert rows == [sum(len(example.response) for example in examples)]
 
 
-def test_padding_and_neighbours_change_nothing(random_examples: Examples) -> None:
+def test_loss_does_not_depend_on_the_batch(random_examples: Examples) -> None:
     model = new_tiny_falcon(320, 32, 2, 2, seed=1)
     examples = random_examples(6, 3)
     together, _ = response_loss(model, collate(examples, 1))
@@ -91,7 +91,7 @@ def test_padding_and_neighbours_change_nothing(random_examples: Examples) -> Non
     torch.testing.assert_close(together, alone, rtol=1e-5, atol=1e-5)
 
 
-def test_asking_for_the_head_draws_no_random_number() -> None:
+def test_probe_of_the_head_does_not_change_random_numbers() -> None:
     model = new_tiny_falcon(320, 32, 2, 2, seed=1).train()
     model.transformer.ln_f = torch.nn.Sequential(model.transformer.ln_f, torch.nn.Dropout(0.5))
     before = torch.get_rng_state()

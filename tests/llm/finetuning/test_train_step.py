@@ -1,4 +1,4 @@
-"""One step: its loss does not depend on how it is cut, lack of memory halves the cut, a hole names its prompts."""
+"""The loss of a step does not depend on the micro-batch; out of memory halves it; NaN names the prompts."""
 
 import logging
 from collections.abc import Callable
@@ -29,21 +29,21 @@ def made(backbone: Backbone, examples: list[Example], micro_batch: int = 8) -> T
 
 
 def short_of_memory(monkeypatch: pytest.MonkeyPatch, most: int) -> list[int]:
-    """Forwards of more than `most` prompts raise as CUDA does; returns the sizes that were asked for."""
-    asked: list[int] = []
+    """Forwards of more than `most` prompts raise an out-of-memory error; returns the sizes of all forwards."""
+    sizes: list[int] = []
     whole = training_module.response_loss
 
     def limited(model: Any, batch: Batch) -> Any:
-        asked.append(len(batch.input_ids))
+        sizes.append(len(batch.input_ids))
         if len(batch.input_ids) > most:
             raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.\nMore.")
         return whole(model, batch)
 
     monkeypatch.setattr(training_module, "response_loss", limited)
-    return asked
+    return sizes
 
 
-def test_memory_that_runs_out_halves_the_forward_and_changes_no_number(
+def test_out_of_memory_halves_the_micro_batch(
     folder: Path, random_examples: Examples, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     examples = random_examples(14, 4)
@@ -51,10 +51,10 @@ def test_memory_that_runs_out_halves_the_forward_and_changes_no_number(
     enough = made(load_backbone(str(folder), "none", device="cpu"), examples)
     expected = [enough.step(batches), enough.step(batches)]
     short = made(load_backbone(str(folder), "none", device="cpu"), examples)
-    asked = short_of_memory(monkeypatch, 3)
+    sizes = short_of_memory(monkeypatch, 3)
     with caplog.at_level(logging.WARNING):
         found = [short.step(batches), short.step(batches)]
-    assert asked == [8, 4, *[2] * 7, *[2] * 7]
+    assert sizes == [8, 4, *[2] * 7, *[2] * 7]
     assert (short.micro_batch, short.halvings, short.tokens) == (2, 2, enough.tokens)
     lines = [record.getMessage() for record in caplog.records]
     assert [line.rsplit(";", 1)[1] for line in lines] == [
@@ -66,7 +66,7 @@ def test_memory_that_runs_out_halves_the_forward_and_changes_no_number(
         torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-4)
 
 
-def test_memory_that_runs_out_in_the_backward_leaves_no_gradient_behind(
+def test_out_of_memory_in_the_backward(
     folder: Path, random_examples: Examples, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     examples = random_examples(8, 4)
@@ -86,13 +86,13 @@ def test_memory_that_runs_out_in_the_backward_leaves_no_gradient_behind(
         torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-4)
 
 
-def test_no_memory_for_one_prompt_is_one_line(
+def test_out_of_memory_with_one_prompt(
     plain: Backbone, random_examples: Examples, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked = short_of_memory(monkeypatch, 0)
+    sizes = short_of_memory(monkeypatch, 0)
     with pytest.raises(UserError, match=r"one prompt per forward .*gradient_checkpointing") as error:
         made(plain, random_examples(4, 0)).step([np.arange(4)])
-    assert asked == [4, 2, 1] and "\n" not in str(error.value)
+    assert sizes == [4, 2, 1] and "\n" not in str(error.value)
 
 
 def test_halvings_are_in_the_log(plain: Backbone, random_examples: Examples, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -101,7 +101,7 @@ def test_halvings_are_in_the_log(plain: Backbone, random_examples: Examples, mon
     assert (log.summary()["halvings"], log.summary()["micro_batch"]) == (2, 2)
 
 
-def test_a_hole_in_the_loss_names_the_forwards_prompts(
+def test_nan_loss_names_the_prompts(
     plain: Backbone, random_examples: Examples, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     training = made(plain, random_examples(8, 0), micro_batch=2)
@@ -120,7 +120,7 @@ def test_a_hole_in_the_loss_names_the_forwards_prompts(
     assert all(parameter.grad is None for parameter in training.optimizer.parameters) and training.losses == []
 
 
-def test_a_hole_in_the_gradient_stops_before_the_step(plain: Backbone, random_examples: Examples) -> None:
+def test_nan_gradient_names_the_prompts(plain: Backbone, random_examples: Examples) -> None:
     training = made(plain, random_examples(3, 0))
     before = [parameter.detach().clone() for parameter in training.optimizer.parameters]
     training.optimizer.parameters[0].register_hook(lambda gradient: gradient * torch.inf)

@@ -31,19 +31,19 @@ def falcon() -> Any:
 
 
 def sequence_score(model: Any, prompt: np.ndarray, sequence: Sequence[int]) -> float:
-    """Slow: one forward without cache for one sequence."""
+    """Reference: one forward per sequence without a cache."""
     with torch.no_grad():
         logits = model(torch.tensor([[*prompt.tolist(), *sequence]])).logits[0]
     logp = logits.log_softmax(1)
     return sum(float(logp[len(prompt) - 1 + i, token]) for i, token in enumerate(sequence))
 
 
-# Scored: the ID; of RAGGED also the 40 that ends it.
+# number of tokens at the end that are not scored: the suffix that all sequences share
 CUT = [(EVEN, 3), (RAGGED, 1), (ATOMIC, 2), ([[10, 11, 12]], 2)]
 
 
 @pytest.mark.parametrize(("sequences", "cut"), CUT, ids=["even", "ragged", "atomic", "one"])
-def test_a_beam_as_wide_as_the_catalogue_ranks_all_of_it(falcon: Any, sequences: list[list[int]], cut: int) -> None:
+def test_beam_as_wide_as_the_catalogue(falcon: Any, sequences: list[list[int]], cut: int) -> None:
     data, count = prompts(5), len(sequences) + 2
     items, scores = ask(falcon, sequences, batch_size=2).best(data, count)
     assert items.shape == scores.shape == (5, count) and scores.dtype == np.float32
@@ -55,30 +55,30 @@ def test_a_beam_as_wide_as_the_catalogue_ranks_all_of_it(falcon: Any, sequences:
 
 
 def by_hand(model: Any, prompt: np.ndarray, sequences: list[list[int]], count: int) -> list[int]:
-    """A beam search in Python over the beginnings of sequences that are all of one length."""
+    """Reference: a beam search in Python over prefixes of sequences of equal length."""
     beams: list[tuple[int, ...]] = [()]
     for depth in range(len(sequences[0])):
         longer = {tuple(s[: depth + 1]) for s in sequences if tuple(s[:depth]) in beams}
-        beams = sorted(longer, key=lambda begun: -sequence_score(model, prompt, begun))[:count]
+        beams = sorted(longer, key=lambda prefix: -sequence_score(model, prompt, prefix))[:count]
     return [sequences.index(list(beam)) for beam in beams]
 
 
 @pytest.mark.parametrize("count", [1, 4])
-def test_a_narrow_beam_keeps_the_best_beginnings(falcon: Any, count: int) -> None:
+def test_narrow_beam(falcon: Any, count: int) -> None:
     data = prompts(4, seed=1)
     items, _ = ask(falcon, EVEN).best(data, count)
     ids = [sequence[:3] for sequence in EVEN]
     assert items.tolist() == [by_hand(falcon, prompt, ids, count) for prompt in data]
 
 
-def test_beams_run_the_prompt_once_and_copy_nothing(falcon: Any) -> None:
+def test_number_of_forwards(falcon: Any) -> None:
     data = [np.r_[np.arange(50, 60), [i, 9]] for i in range(100, 108)]
     with forwards(falcon) as shapes:
         ask(falcon, EVEN).best(data, 5)
     assert shapes == [(1, 10), (8, 2), (8, 3), (8, 5)]
 
 
-def test_beams_that_cannot_be_had(falcon: Any) -> None:
+def test_invalid_arguments(falcon: Any) -> None:
     items, scores = ask(falcon, EVEN).best([], 3)
     assert items.shape == scores.shape == (0, 3)
     with pytest.raises(ValueError, match="one of them at least"):
@@ -89,7 +89,7 @@ def test_beams_that_cannot_be_had(falcon: Any) -> None:
     for model in (alibi, lively(OTHERS["mistral of windows"]())):
         with pytest.raises(UserError, match="rotary or learned positions and full attention"):
             ask(model, EVEN).best(prompts(2), 2)
-    assert ask(alibi, ATOMIC).best(prompts(2), 2)[0].shape == (2, 2)  # one softmax needs no tree
+    assert ask(alibi, ATOMIC).best(prompts(2), 2)[0].shape == (2, 2)  # one token per item needs no tree
 
 
 @pytest.mark.parametrize("sequences", [EVEN, RAGGED, ATOMIC], ids=["even", "ragged", "atomic"])

@@ -23,7 +23,7 @@ def llama() -> Backbone:
     return Backbone(LlamaForCausalLM(config), None, "llama", 0)
 
 
-def test_auto_is_all_four_projections_of_falcon(nf4: Backbone) -> None:
+def test_auto_targets_of_falcon(nf4: Backbone) -> None:
     model = add_adapter(nf4, FinetuneSettings())
     assert nf4.model is model
     assert adapted(model) == set(FALCON_TARGETS)
@@ -33,40 +33,40 @@ def test_auto_is_all_four_projections_of_falcon(nf4: Backbone) -> None:
     assert sum(p.numel() for p in trained) == 4 * 16 * (128 + 64 + 160 + 160)
 
 
-def test_auto_is_every_linear_but_the_head_elsewhere() -> None:
+def test_auto_targets_of_other_models() -> None:
     model = add_adapter(llama(), FinetuneSettings())
     assert adapted(model) == {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"}
 
 
-def test_named_targets_only(plain: Backbone) -> None:
+def test_named_targets(plain: Backbone) -> None:
     assert adapted(add_adapter(plain, FinetuneSettings(lora_target_modules=("dense",)))) == {"dense"}
 
 
 @pytest.mark.parametrize(
     ("target", "nearest"), [("query_key_values", "query_key_value"), ("zzz", "dense_4h_to_h"), ("ense", "dense")]
 )
-def test_a_target_that_the_model_lacks_is_named_with_the_nearest(plain: Backbone, target: str, nearest: str) -> None:
+def test_unknown_target(plain: Backbone, target: str, nearest: str) -> None:
     with pytest.raises(UserError, match=f"no linear layer '{target}'; .*{nearest}"):
         add_adapter(plain, FinetuneSettings(lora_target_modules=(target,)))
 
 
-def test_the_output_head_is_no_target() -> None:
+def test_output_head_as_target() -> None:
     with pytest.raises(UserError, match="lm_head"):
         add_adapter(llama(), FinetuneSettings(lora_target_modules=("lm_head",)))
 
 
-def test_an_empty_list_is_refused(plain: Backbone) -> None:
+def test_empty_list_of_targets(plain: Backbone) -> None:
     with pytest.raises(UserError, match="found an empty list"):
         add_adapter(plain, FinetuneSettings(lora_target_modules=()))
 
 
-def test_a_second_adapter_is_refused(plain: Backbone) -> None:
+def test_second_adapter(plain: Backbone) -> None:
     add_adapter(plain, FinetuneSettings())
     with pytest.raises(ValueError, match="has an adapter already"):
         add_adapter(plain, FinetuneSettings())
 
 
-def test_a_saved_adapter_comes_back(nf4: Backbone, folder: Path, tmp_path: Path) -> None:
+def test_save_and_load(nf4: Backbone, folder: Path, tmp_path: Path) -> None:
     model = add_adapter(nf4, FinetuneSettings())
     with torch.no_grad():
         for name, parameter in model.named_parameters():
@@ -83,9 +83,7 @@ def test_a_saved_adapter_comes_back(nf4: Backbone, folder: Path, tmp_path: Path)
     assert not [p for p in other.parameters() if p.requires_grad] and not other.training
 
 
-def test_a_folder_without_an_adapter_or_with_another_models_is_refused(
-    plain: Backbone, tmp_path: Path, folder: Path
-) -> None:
+def test_folder_without_a_fitting_adapter(plain: Backbone, tmp_path: Path, folder: Path) -> None:
     with pytest.raises(UserError, match=r"adapter_config\.json is missing"):
         load_adapter(plain, tmp_path)
     save_adapter(add_adapter(llama(), FinetuneSettings()), tmp_path)

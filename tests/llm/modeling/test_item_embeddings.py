@@ -1,4 +1,4 @@
-"""Rows of items' tokens: from words by hand, in a backbone, through an adapter and back."""
+"""Item embeddings: literal values, in a backbone, trained with an adapter, saved and loaded."""
 
 import math
 import shutil
@@ -33,7 +33,7 @@ from recbole_llmfashion.prompt.item_tokens import ItemTokens, atomic_tokens, sem
 WORDS = [np.array([2, 3, 3]), np.array([3, 4]), np.array([], np.int64)]
 
 
-def test_units_by_hand() -> None:
+def test_units() -> None:
     embedding = torch.tensor([[9.0, 9.0], [9.0, 9.0], [1.0, 0.0], [0.0, 2.0], [3.0, 4.0]])
     rare, common = math.log(4 / 2) + 0.1, math.log(4 / 3) + 0.1  # held by one and by two of three items
     first = np.array([rare * 1, common * 2])  # a repeated word counts once
@@ -46,7 +46,7 @@ def test_units_by_hand() -> None:
     assert units[0] == pytest.approx([0.715078, 0.699045], abs=1e-6)
 
 
-def test_units_are_those_of_a_dense_product() -> None:
+def test_units_equal_a_dense_product() -> None:
     rng = np.random.default_rng(0)
     words = [rng.integers(0, 30, rng.integers(0, 6)) for _ in range(20)]
     held = np.zeros((20, 30))
@@ -58,14 +58,14 @@ def test_units_are_those_of_a_dense_product() -> None:
     assert ItemWords(words, 30).units(torch.tensor(embedding)).numpy() == pytest.approx(dense, abs=1e-6)
 
 
-def test_gradients_reach_the_words_and_no_others() -> None:
+def test_gradients_reach_the_words_only() -> None:
     embedding = torch.randn(6, 3, generator=torch.Generator().manual_seed(0), requires_grad=True)
     ItemWords(WORDS, 6).units(embedding)[:, 0].sum().backward()
     assert embedding.grad is not None
     assert embedding.grad.abs().sum(1).bool().tolist() == [False, False, True, True, True, False]
 
 
-def test_rows_of_shared_tokens_by_hand() -> None:
+def test_token_rows() -> None:
     units = torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.0, -1.0], [0.0, 0.0]])
     ids = [np.array(pair) for pair in ([10, 12], [10, 13], [11, 12], [14, 14])]
     rows = token_rows(units, ids, first=10, new_tokens=6, norm=2.0)
@@ -84,7 +84,7 @@ def made_index(first: int, items: int = 6, coded: bool = False) -> ItemTokens:
 
 
 @pytest.mark.parametrize("coded", [False, True])
-def test_a_backbone_with_items_says_of_old_tokens_what_it_said(folder: Path, coded: bool) -> None:
+def test_logits_of_other_tokens_are_unchanged(folder: Path, coded: bool) -> None:
     before, backbone = (load_backbone(str(folder), "none", device="cpu") for _ in range(2))
     first = vocabulary_size(str(folder), before.tokenizer)
     index = made_index(first, coded=coded)
@@ -107,7 +107,7 @@ def test_a_backbone_with_items_says_of_old_tokens_what_it_said(folder: Path, cod
     torch.testing.assert_close(new[..., :first], old, rtol=0, atol=1e-6)
 
 
-def test_the_rows_length_is_what_the_folder_says(folder: Path, tmp_path: Path) -> None:
+def test_row_norm(folder: Path, tmp_path: Path) -> None:
     embedding = torch.tensor([[3.0, 4.0], [0.0, 1.0]])
     assert row_norm("some/hub-name", embedding) == 3.0
     save_norm(1.75, tmp_path)
@@ -121,7 +121,7 @@ def test_the_rows_length_is_what_the_folder_says(folder: Path, tmp_path: Path) -
 
 
 def untied() -> Backbone:
-    """A model whose output head has rows of its own."""
+    """A model with an untied output head."""
     torch.manual_seed(0)
     config = LlamaConfig(
         vocab_size=40,
@@ -144,7 +144,7 @@ def with_items(load: Callable[[], Backbone], coded: bool = False) -> tuple[Backb
 
 
 def trained(load: Callable[[], Backbone], to: Path, coded: bool = False) -> Backbone:
-    """A few steps on prompts of items, saved."""
+    """A saved adapter after a few steps on prompts with items."""
     backbone, index = with_items(load, coded)
     rng = np.random.default_rng(3)
     examples = [
@@ -172,7 +172,7 @@ def loader(kind: str, folder: Path) -> Callable[[], Backbone]:
 
 
 @pytest.mark.parametrize(("kind", "coded"), [("none", False), ("none", True), ("nf4", False), ("untied", False)])
-def test_trained_rows_come_back(folder: Path, tmp_path: Path, kind: str, coded: bool) -> None:
+def test_trained_rows_are_saved_and_loaded(folder: Path, tmp_path: Path, kind: str, coded: bool) -> None:
     load = loader(kind, folder)
     backbone = trained(load, tmp_path, coded)
     other, index = with_items(load, coded)
@@ -185,7 +185,7 @@ def test_trained_rows_come_back(folder: Path, tmp_path: Path, kind: str, coded: 
 
 
 @pytest.mark.parametrize("kind", ["none", "untied"])
-def test_rows_are_trained_wherever_a_token_has_one(folder: Path, tmp_path: Path, kind: str) -> None:
+def test_rows_of_an_untied_head_are_trained(folder: Path, tmp_path: Path, kind: str) -> None:
     load = loader(kind, folder)
     trained(load, tmp_path)
     (fresh, _), (other, _) = with_items(load), with_items(load)
@@ -199,7 +199,7 @@ def test_rows_are_trained_wherever_a_token_has_one(folder: Path, tmp_path: Path,
 
 
 @pytest.mark.parametrize("kind", ["none", "nf4"])
-def test_without_the_adapters_rows_the_words_stay(folder: Path, tmp_path: Path, kind: str) -> None:
+def test_load_without_trained_rows(folder: Path, tmp_path: Path, kind: str) -> None:
     load = loader(kind, folder)
     backbone = trained(load, tmp_path)
     (fresh, _), (other, _) = with_items(load), with_items(load)
@@ -212,7 +212,7 @@ def test_without_the_adapters_rows_the_words_stay(folder: Path, tmp_path: Path, 
     assert any(float(p.abs().max()) > 0 for name, p in found.items() if "lora_B" in name)
 
 
-def test_rows_of_another_catalogue_are_refused(folder: Path, tmp_path: Path) -> None:
+def test_rows_of_another_catalogue(folder: Path, tmp_path: Path) -> None:
     trained(loader("none", folder), tmp_path)
     other = load_backbone(str(folder), "none", device="cpu")
     add_item_tokens(other, made_index(len(other.tokenizer), items=5))

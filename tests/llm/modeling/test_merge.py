@@ -1,4 +1,4 @@
-"""A merged folder answers as the backbone with its adapter does, and needs nothing but transformers."""
+"""A merged model has the logits of the backbone with its adapter and needs only transformers."""
 
 import json
 from collections.abc import Callable
@@ -20,7 +20,7 @@ Examples = Callable[[int, int], list[Example]]
 
 
 @pytest.mark.parametrize("quantization", ["none", "nf4"])
-def test_the_merged_folder_has_the_adapters_logits(
+def test_merged_model_has_the_same_logits(
     folder: Path, tmp_path: Path, random_examples: Examples, quantization: Quantization
 ) -> None:
     trained = load_backbone(str(folder), quantization, device="cpu")
@@ -42,6 +42,6 @@ def test_the_merged_folder_has_the_adapters_logits(
     assert {name: value.shape for name, value in weights.items()} == {n: v.shape for n, v in plain.items()}
 
 
-def test_no_adapter_is_one_line(folder: Path, tmp_path: Path) -> None:
+def test_folder_without_adapter(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"adapter_config\.json is missing"):
         merge_adapter(load_backbone(str(folder), "none", device="cpu"), tmp_path, tmp_path / "merged")

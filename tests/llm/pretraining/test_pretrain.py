@@ -1,4 +1,4 @@
-"""The command that rebuilds the embedded backbone: its keys, its texts, its card, and all of it at a toy's size."""
+"""The pre-training of tiny-falcon: its keys, the texts of the tokenizer, and the whole build at a small size."""
 
 import json
 from dataclasses import fields
@@ -23,13 +23,13 @@ GIVEN = yaml.safe_load(SHIPPED.read_text().replace("2e-3", "0.002"))
 
 
 def written(tmp_path: Path, **changed: Any) -> Path:
-    """The shipped file with some keys changed; None takes one out."""
+    """The file of the package with some keys changed; None removes a key."""
     keys = {key: value for key, value in {**GIVEN, **changed}.items() if value is not None}
     (tmp_path / "pretrain.yaml").write_text(yaml.safe_dump(keys))
     return tmp_path / "pretrain.yaml"
 
 
-def test_the_file_that_ships_is_read() -> None:
+def test_config_of_the_package() -> None:
     config = PretrainConfig.read(SHIPPED)
     assert {field.name for field in fields(config)} == set(GIVEN)
     assert config.learning_rate == 0.002 and config.seed == 2020
@@ -48,7 +48,7 @@ def test_the_file_that_ships_is_read() -> None:
     ("changed", "said"),
     [({"widht": 3}, "unknown key widht;"), ({"width": None, "seed": None}, "missing key seed, width;")],
 )
-def test_a_wrong_key_is_named(tmp_path: Path, changed: dict[str, Any], said: str) -> None:
+def test_wrong_key(tmp_path: Path, changed: dict[str, Any], said: str) -> None:
     file = written(tmp_path, **changed)
     with pytest.raises(UserError, match=said) as error:
         PretrainConfig.read(file)
@@ -56,21 +56,21 @@ def test_a_wrong_key_is_named(tmp_path: Path, changed: dict[str, Any], said: str
 
 
 @pytest.mark.parametrize("text", ["- a\n- b\n", "width", "width: [1\n"])
-def test_a_file_that_is_no_list_of_keys_is_refused(tmp_path: Path, text: str) -> None:
+def test_invalid_yaml(tmp_path: Path, text: str) -> None:
     (tmp_path / "x.yaml").write_text(text)
     with pytest.raises(UserError, match=r"x\.yaml") as error:
         PretrainConfig.read(tmp_path / "x.yaml")
     assert "\n" not in str(error.value)
 
 
-def test_a_missing_file_is_one_line_and_status_two(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_missing_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["pretrain-backbone", "--config", str(tmp_path / "none.yaml")]) == 2
     said = capsys.readouterr()
     assert said.out == "" and said.err.startswith("error: --config: ") and said.err.count("\n") == 1
     assert "properties/pretrain.yaml" in said.err
 
 
-def test_queries_that_people_typed(tmp_path: Path) -> None:
+def test_typed_queries(tmp_path: Path) -> None:
     (tmp_path / "b.csv").write_text("id\tquery\tclass\n1\tred sofa\tx\n2\toutdoor  rug\ty\n3\n")
     (tmp_path / "a.json").write_text(json.dumps({"slim jeans": ["under 20", {"k": "tall"}], "n": 3, "empty": None}))
     (tmp_path / "c.csv").write_text("id\ttext\n1\tnothing\n")
@@ -95,13 +95,13 @@ def test_simulation_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     class Failed:
         returncode, stderr = 2, "error: no such shelf\n"
 
-    asked: list[list[str]] = []
-    monkeypatch.setattr("subprocess.run", lambda command, **_: asked.append(command) or Failed())
+    commands: list[list[str]] = []
+    monkeypatch.setattr("subprocess.run", lambda command, **_: commands.append(command) or Failed())
     config = PretrainConfig(**{**GIVEN, "shops": str(tmp_path), "categories": ["toys"], "shops_per_category": 1})
-    (tmp_path / "toys-1000").mkdir()  # one that is there is taken as it is
+    (tmp_path / "toys-1000").mkdir()  # an existing folder is not simulated again
     with pytest.raises(UserError, match=r"toys-1001: the simulation of the shop failed \(error: no such shelf\)"):
         make_shops(config)
-    assert len(asked) == 1 and asked[0][-8:] == [
+    assert len(commands) == 1 and commands[0][-8:] == [
         *("--category", "toys", "--seed", "1001", "--users", "800", "--out", str(tmp_path / "toys-1001"))
     ]
     (tmp_path / "toys-1001").mkdir()

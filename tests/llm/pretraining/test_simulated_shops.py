@@ -50,14 +50,14 @@ def brands_in(texts: list[str], folder: AtomicFolder) -> list[str]:
     return [text for text in texts if pattern.search(text)]
 
 
-def test_no_brand_is_left_in_any_text(folder: AtomicFolder, shop: SimulatedShop, tokenizer: Any) -> None:
+def test_brands_are_replaced_everywhere(folder: AtomicFolder, shop: SimulatedShop, tokenizer: Any) -> None:
     renamed = rename_brands(folder, np.random.default_rng(5))
     columns = lambda f: [*f.items["title"], *f.items["brand"], *f.searches["query"]]  # noqa: E731
     assert len(brands_in(columns(folder), folder)) > 300
     assert brands_in(columns(renamed), folder) == []
     texts = [tokenizer.decode(ids) for example in shop.spelled for ids in (example.prompt, example.response)]
     assert brands_in(texts, folder) == [] and brands_in([tokenizer.decode(ids) for ids in shop.words], folder) == []
-    # one name for each brand, everything else as it was, and the folder that was given too
+    # one name per brand; everything else, and the original folder, are unchanged
     pairs = set(zip(folder.items["brand"], renamed.items["brand"], strict=True))
     assert len(pairs) == folder.items["brand"].nunique() == renamed.items["brand"].nunique() > 10
     assert renamed.interactions is folder.interactions
@@ -72,7 +72,7 @@ def hand_made(brands: list[str], titles: list[str], queries: list[str]) -> Atomi
     return AtomicFolder("x", Path("x"), pd.DataFrame(), pd.DataFrame({"query": queries}), items)
 
 
-def test_names_by_hand_follow_the_seed_and_no_sets_order() -> None:
+def test_rename_brands() -> None:
     brands = ["Fee", "Bee", "Dee", "Aee", "Cee", "Eee", "Long Bee"]
     rng = np.random.default_rng(3)
     drawn = ["".join(rng.choice(SYLLABLES, rng.integers(2, 4))).capitalize() for _ in range(7)]
@@ -93,13 +93,13 @@ def test_names_by_hand_follow_the_seed_and_no_sets_order() -> None:
     assert found.searches["query"].tolist() == [f"{name['Fee'].lower()} boots", "no brand", name["Long Bee"]]
 
 
-def test_a_shop_without_brands_stays() -> None:
+def test_shop_without_brands() -> None:
     plain = hand_made(["", ""], ["a", "b"], ["c"])
     assert rename_brands(plain, np.random.default_rng(0)) is plain
 
 
 def last_purchases(folder: AtomicFolder) -> list[str]:
-    """By user, in order, the item bought last, of those who did anything before."""
+    """The last purchase of each user with earlier events, in order of users."""
     bought = []
     for user, rows in folder.interactions.groupby("user_id", sort=False):
         at = rows[rows["action"] == "purchase"].iloc[-1]
@@ -110,7 +110,7 @@ def last_purchases(folder: AtomicFolder) -> list[str]:
     return bought
 
 
-def test_an_example_ends_with_the_users_last_purchase(
+def test_responses_are_the_last_purchases(
     folder: AtomicFolder, tokenizer: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(shops_module, "EARLIER", 0.0)
@@ -121,23 +121,23 @@ def test_an_example_ends_with_the_users_last_purchase(
     assert [answer.item_token for answer in answers] == bought
     ids = folder.items["item_id"].tolist()
     size = len(tokenizer)
-    said = [[int(t) - size for t in example.response if t >= size] for example in shop.listed]
-    assert {len(tokens) for tokens in said} == {1}
-    # the click filter may leave a user with nothing before: those are few
-    listed = [ids[shop.positions[tokens[0]]] for tokens in said]
+    responses = [[int(t) - size for t in example.response if t >= size] for example in shop.listed]
+    assert {len(tokens) for tokens in responses} == {1}
+    # the click filter leaves a few users without earlier events
+    listed = [ids[shop.positions[tokens[0]]] for tokens in responses]
     left = iter(bought)
     assert all(item in left for item in listed) and len(listed) >= 0.9 * len(bought)
     assert {int(example.response[-1]) for example in shop.listed} == {tokenizer.eos_token_id}
 
 
-def test_some_examples_end_at_an_earlier_purchase(folder: AtomicFolder, shop: SimulatedShop, tokenizer: Any) -> None:
+def test_some_responses_are_earlier_purchases(folder: AtomicFolder, shop: SimulatedShop, tokenizer: Any) -> None:
     bought = folder.interactions[folder.interactions["action"] == "purchase"]
     answers = [parse_response(tokenizer.decode(e.response[:-1])).item_token for e in shop.spelled]
     assert set(answers) <= set(bought["item_id"])
     assert answers != last_purchases(folder)
 
 
-def test_positions_say_which_item_a_token_is(folder: AtomicFolder, shop: SimulatedShop, tokenizer: Any) -> None:
+def test_positions_and_words(folder: AtomicFolder, shop: SimulatedShop, tokenizer: Any) -> None:
     tie = tie_rank(folder.items["item_id"].tolist())
     assert [int(shop.positions[rank]) for rank in tie] == list(range(300))
     renamed = rename_brands(folder, np.random.default_rng(5))
@@ -147,22 +147,22 @@ def test_positions_say_which_item_a_token_is(folder: AtomicFolder, shop: Simulat
         assert text.startswith(f" {title}") and color in text
 
 
-def test_named_places_are_the_items_of_listed_prompts_alone(shop: SimulatedShop, tokenizer: Any) -> None:
+def test_prompt_targets_of_listed_examples(shop: SimulatedShop, tokenizer: Any) -> None:
     size = len(tokenizer)
     for example in shop.listed:
-        assert example.named is not None and bool((example.prompt[example.named] >= size).all())
-        assert 0 not in example.named and example.prompt.max() < size + 300
-    assert sum(len(e.named) for e in shop.listed if e.named is not None) > 100
-    assert all(e.named is None and max(e.prompt.max(), e.response.max()) < size for e in shop.spelled)
+        assert example.prompt_targets is not None and bool((example.prompt[example.prompt_targets] >= size).all())
+        assert 0 not in example.prompt_targets and example.prompt.max() < size + 300
+    assert sum(len(e.prompt_targets) for e in shop.listed if e.prompt_targets is not None) > 100
+    assert all(e.prompt_targets is None and max(e.prompt.max(), e.response.max()) < size for e in shop.spelled)
 
 
-def test_prompts_fit(shop: SimulatedShop) -> None:
+def test_lengths(shop: SimulatedShop) -> None:
     for example in (*shop.listed, *shop.spelled):
         assert len(example.prompt) <= MAX_LENGTH - MAX_NEW_TOKENS and len(example.response) <= MAX_NEW_TOKENS
     assert max(map(len, shop.spelled)) > 200  # some were cut
 
 
-def test_the_same_seed_makes_the_same_world(folder: AtomicFolder, shop: SimulatedShop, tokenizer: Any) -> None:
+def test_same_seed_same_examples(folder: AtomicFolder, shop: SimulatedShop, tokenizer: Any) -> None:
     arrays = lambda w: [a.tolist() for e in (*w.listed, *w.spelled) for a in e.arrays()]  # noqa: E731
     assert arrays(read_shop(folder.path, tokenizer, seed=5)) == arrays(shop)
     assert arrays(read_shop(folder.path, tokenizer, seed=6)) != arrays(shop)
@@ -180,12 +180,12 @@ u2\t16\tpurchase\t3000
 @pytest.mark.parametrize(
     ("other", "expected"),
     [
-        ("red boots\t13", [["13"], ["11", "12"]]),  # what the other's search for the same words showed
+        ("red boots\t13", [["13"], ["11", "12"]]),  # results of the other user's search with the same words
         ("red boots\t12 13", [["12", "13"], ["11", "12"]]),
-        ("gold clutch\t14", [["14"], ["11", "12"]]),  # no other search for these words: the nearest key answers
+        ("gold clutch\t14", [["14"], ["11", "12"]]),  # no other search with these words: results of the nearest query
     ],
 )
-def test_a_prompts_own_search_is_left_out(tmp_path: Path, tokenizer: Any, other: str, expected: list) -> None:
+def test_own_search_is_left_out(tmp_path: Path, tokenizer: Any, other: str, expected: list) -> None:
     search = f"{HEAD}u1\t2000\tred boots\t11 12\nu2\t2000\t{other}\n"
     shop = read_shop(write_tiny(tmp_path, SHOPPING, search), tokenizer, seed=1)
     for examples in (shop.spelled, shop.listed):

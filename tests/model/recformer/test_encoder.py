@@ -1,4 +1,4 @@
-"""The stock Longformer through inputs_embeds against the same computation written out with plain tensors."""
+"""The encoder against the same computation written with plain tensors, and loading of pretrained weights."""
 
 import numpy as np
 import pytest
@@ -33,7 +33,7 @@ def test_shapes():
 
 
 def reference(encoder, ids, types, positions):
-    """One layer for one sequence without padding: local windows, a global first token."""
+    """Reference: one layer for one sequence without padding; local windows and a global first token."""
     model = encoder.longformer
     weights = dict(model.named_parameters())
     normed = lambda x, name: layer_norm(x, x.shape[-1:], weights[f"{name}.weight"], weights[f"{name}.bias"], 1e-5)  # noqa: E731
@@ -63,7 +63,7 @@ def reference(encoder, ids, types, positions):
 
 
 @pytest.mark.parametrize("history", [[0, 1, 2, 3, 4], [2], []])
-def test_the_forward_by_hand(history):
+def test_forward(history):
     encoder = tiny_encoder()
     batch = collate(ROWS, [np.array(history, np.int64)], shape())
     length = int(batch.mask.sum())
@@ -71,7 +71,7 @@ def test_the_forward_by_hand(history):
     torch.testing.assert_close(encoder(batch)[0, :length], expected, atol=1e-5, rtol=0)
 
 
-def test_every_part_of_the_input_counts():
+def test_forward_depends_on_all_inputs():
     encoder = tiny_encoder()
     batch = collate(ROWS, [np.array([0, 1])], shape())
     plain = encoder(batch)[:, 0]
@@ -81,14 +81,14 @@ def test_every_part_of_the_input_counts():
         assert not torch.allclose(encoder(type(batch)(**changed))[:, 0], plain), name
 
 
-def test_a_saved_encoder_comes_back(tmp_path):
+def test_save_and_load(tmp_path):
     encoder = tiny_encoder(layers=2, seed=3)
     encoder.save(tmp_path)
     batch = collate(ROWS, HISTORIES, shape())
     assert torch.equal(load_encoder(tmp_path).eval()(batch), encoder(batch))
 
 
-def test_a_seed_makes_the_weights_and_leaves_the_generator():
+def test_seed_of_the_weights():
     torch.manual_seed(1)
     before = torch.random.get_rng_state()
     same = [tiny_encoder(seed=5).state_dict(), tiny_encoder(seed=5).state_dict()]
@@ -98,7 +98,7 @@ def test_a_seed_makes_the_weights_and_leaves_the_generator():
     assert torch.equal(torch.random.get_rng_state(), before)
 
 
-def test_about_as_many_parameters_as_the_embedded_falcon():
+def test_number_of_parameters():
     ours, own = load_config(Recformer, "x"), RecformerSettings()
     encoder = new_encoder(
         own.vocab_size + 2, own.width, own.layers, own.heads, own.attention_window, ours["recformer_max_items"],
@@ -109,7 +109,7 @@ def test_about_as_many_parameters_as_the_embedded_falcon():
 
 
 def stock(folder, layers=2, head=True):
-    """A Longformer as a hub has it: one token type, its own window, tied head."""
+    """A Longformer as on a hub: one token type, another window, tied head."""
     config = LongformerConfig(
         vocab_size=60, hidden_size=16, num_hidden_layers=layers, num_attention_heads=2, intermediate_size=32,
         max_position_embeddings=70, type_vocab_size=1, attention_window=[8] * layers, pad_token_id=1, bos_token_id=0,
@@ -121,7 +121,7 @@ def stock(folder, layers=2, head=True):
     return model
 
 
-def test_a_pretrained_longformer_keeps_every_tensor(tmp_path):
+def test_load_longformer(tmp_path):
     model = stock(tmp_path)
     encoder, head = load_longformer(str(tmp_path), 4, 10, "broadcast", 0)
     loaded = encoder.longformer.state_dict()
@@ -138,19 +138,19 @@ def test_a_pretrained_longformer_keeps_every_tensor(tmp_path):
     assert torch.equal(load_encoder(tmp_path / "again").eval()(batch), encoder.eval()(batch))
 
 
-def test_types_may_be_drawn_anew(tmp_path):
+def test_normal_type_init(tmp_path):
     stock(tmp_path, head=False)
     types = load_longformer(str(tmp_path), 4, 10, "normal", 0)[0].longformer.embeddings.token_type_embeddings.weight
     assert types.shape == (4, 16) and len(types.unique()) == 64
 
 
 @pytest.mark.parametrize("window", [0, 3, -2])
-def test_windows_that_are_none(window):
+def test_invalid_window(window):
     with pytest.raises(UserError, match=r"recformer\.attention_window"):
         tiny_encoder(window=window)
 
 
-def test_what_is_no_longformer(tmp_path):
+def test_not_a_longformer(tmp_path):
     with pytest.raises(UserError, match="recformer_name_or_path"):
         load_longformer(str(tmp_path / "gone"), 4, 10, "broadcast", 0)
     new_tiny_falcon(300, 16, 1, 2, 0).save_pretrained(str(tmp_path))

@@ -1,4 +1,4 @@
-"""Fine-tuning: the loss by hand, what a stage asks for and keeps; it learns where there is something to learn."""
+"""The loss with literal values, evaluations and best states of the stages, and training on structure and noise."""
 
 import numpy as np
 import pytest
@@ -22,7 +22,7 @@ STAGE = {
 }  # fmt: skip
 
 
-def test_the_item_loss_by_hand():
+def test_item_loss():
     scorer = tiny_scorer(numbered_items(3, words=9))
     scorer.refresh()
     history = [np.array([1, 2])]
@@ -31,7 +31,7 @@ def test_the_item_loss_by_hand():
     assert item_loss(scorer, history, torch.tensor([2]), 0.05).item() == pytest.approx(expected, rel=1e-5)
 
 
-def test_an_epoch_has_one_row_a_user():
+def test_draw_rows():
     users = np.array([5, 5, 5, 2, 9, 9])
     drawn = np.stack([draw_rows(users, np.random.default_rng(seed)) for seed in range(60)])
     assert [sorted(set(column.tolist())) for column in drawn.T] == [[0, 1, 2], [3], [4, 5]]
@@ -55,13 +55,13 @@ def tuned_hit_rate(structured):
     return hit_rate(scorer, asked, targets[held_out])
 
 
-def test_fine_tuning_learns_structure_and_nothing_from_noise():
+def test_train_stage_learns_structure_and_nothing_from_noise():
     structured, noise = tuned_hit_rate(True), tuned_hit_rate(False)
     assert structured > 0.3 and noise < 0.2  # 10 of 120 by chance, 10 of 20 with the group known
 
 
 class Spy:
-    """Counts what a stage asks for, and gives the scores that it is told to."""
+    """Counts the calls of a stage and returns given scores."""
 
     def __init__(self, monkeypatch, scorer, scores=()):
         self.scorer, self.scores, self.heard, self.refreshed, self.optimizers = scorer, list(scores), [], 0, 0
@@ -97,7 +97,7 @@ def same(one, other):
     return all(torch.equal(one[name], other[name]) for name in one)
 
 
-def test_stage_1_computes_items_each_epoch_and_keeps_the_best(monkeypatch):
+def test_stage_1_refreshes_items_and_keeps_the_best(monkeypatch):
     data = walks(16, 12, True)
     spy = Spy(monkeypatch, tiny_scorer(data[0]), [0.1, 0.3, 0.2, 0.25])
     log = run_stage(spy, data, epochs=4)
@@ -106,7 +106,7 @@ def test_stage_1_computes_items_each_epoch_and_keeps_the_best(monkeypatch):
     assert same(spy.scorer.state(), spy.kept[1]) and not same(spy.scorer.state(), spy.kept[3])
 
 
-def test_stage_2_starts_afresh_from_the_best_with_the_items_as_they_are(monkeypatch):
+def test_stage_2_starts_from_the_best_and_keeps_the_items(monkeypatch):
     data = walks(16, 12, True)
     spy = Spy(monkeypatch, tiny_scorer(data[0]), [0.3, 0.2, 0.25])
     run_stage(spy, data)
@@ -124,7 +124,7 @@ def test_stage_2_starts_afresh_from_the_best_with_the_items_as_they_are(monkeypa
     assert not same(spy.kept[-1], first)
 
 
-def test_patience_and_cadence(monkeypatch):
+def test_patience_and_eval_every(monkeypatch):
     data = walks(16, 12, True)
     spy = Spy(monkeypatch, tiny_scorer(data[0]), [0.3, 0.2, 0.3, 0.1, 0.1])
     assert run_stage(spy, data, epochs=9, patience=2).epochs == 3  # an equal score is no gain
@@ -135,7 +135,7 @@ def test_patience_and_cadence(monkeypatch):
     assert run_stage(spy, data, epochs=2, eval_every=3).best_score == 0.3
 
 
-def test_without_validation_the_last_epoch_stays(monkeypatch):
+def test_last_epoch_is_kept_without_validation(monkeypatch):
     data = walks(16, 12, True)
     spy = Spy(monkeypatch, tiny_scorer(data[0]))
     log = run_stage(spy, data, validate=False, epochs=3)
@@ -145,7 +145,7 @@ def test_without_validation_the_last_epoch_stays(monkeypatch):
     assert not same(spy.scorer.state(), one.scorer.state())
 
 
-def test_accumulated_batches_are_one_step(monkeypatch):
+def test_gradient_accumulation(monkeypatch):
     data = walks(20, 12, True)
     states = []
     for keys in ({"batch_size": 20}, {"batch_size": 5, "gradient_accumulation_steps": 4}):
@@ -162,7 +162,7 @@ def test_accumulated_batches_are_one_step(monkeypatch):
         torch.testing.assert_close(tensor, states[1][name], atol=2e-4, rtol=0)
 
 
-def test_the_same_seed_trains_the_same(monkeypatch):
+def test_same_seed_same_weights(monkeypatch):
     data = walks(16, 12, True)
     spies = [Spy(monkeypatch, tiny_scorer(data[0])) for _ in range(2)]
     for spy in spies:
@@ -171,7 +171,7 @@ def test_the_same_seed_trains_the_same(monkeypatch):
     assert same(spies[0].scorer.state(), spies[1].scorer.state())
 
 
-def test_a_loss_that_is_no_number(monkeypatch):
+def test_nan_loss(monkeypatch):
     data = walks(8, 12, True)
     spy = Spy(monkeypatch, tiny_scorer(data[0]))
     with torch.no_grad():

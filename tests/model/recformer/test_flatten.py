@@ -1,4 +1,4 @@
-"""Token ids, types and item positions by hand; tokens are words."""
+"""Token ids, types and item positions with literal values; tokens are words."""
 
 import numpy as np
 import pytest
@@ -17,25 +17,25 @@ def batch(rows, histories, **keys):
     return {name: tensor.tolist() for name, tensor in vars(made).items()}
 
 
-def test_an_item_by_hand():
+def test_flatten_items():
     rows = flatten(COLUMNS, Words(), 8)
     assert rows.ids.tolist() == [3, 4, 5, 8, 9, 3, 6, 7]  # the second item has no brand
     assert rows.types.tolist() == [1, 2, 2, 1, 2, 1, 2, 2]
     assert rows.ptr.tolist() == [0, 5, 8]
 
 
-def test_a_name_and_its_value_are_cut_together():
+def test_attribute_tokens():
     rows = flatten(COLUMNS, Words(), 2)
     assert rows.ids.tolist() == [3, 4, 8, 9, 3, 6]
     assert flatten({"a long name": ["x"]}, Words(), 2).types.tolist() == [1, 1]
 
 
-def test_attributes_keep_the_order_that_they_are_given_in():
+def test_order_of_attributes():
     turned = flatten(dict(reversed(COLUMNS.items())), Words(), 8)
     assert turned.types.tolist() == [1, 2, 1, 2, 2, 1, 2, 2]
 
 
-def test_a_sequence_by_hand():
+def test_collate():
     rows = flatten(COLUMNS, Words(), 8)
     made = batch(rows, [[1, 0], []])  # most recent first: the sandals, then the boots
     assert made["ids"] == [[BOS, 3, 6, 7, 3, 4, 5, 8, 9, PAD, PAD, PAD], [BOS] + [PAD] * 11]
@@ -44,7 +44,7 @@ def test_a_sequence_by_hand():
     assert made["mask"] == [[1] * 9 + [0] * 3, [1] + [0] * 11]
 
 
-def test_the_oldest_items_go_first_and_an_item_may_be_cut():
+def test_max_items_and_max_tokens():
     rows = flatten(COLUMNS, Words(), 8)
     assert batch(rows, [[1, 0, 0]], max_items=1)["ids"] == [[BOS, 3, 6, 7]]
     cut = batch(rows, [[1, 0]], max_tokens=6)
@@ -52,7 +52,7 @@ def test_the_oldest_items_go_first_and_an_item_may_be_cut():
     assert cut["item_positions"] == [[0, 1, 1, 1, 2, 2, 10, 10]]
 
 
-def test_queries_stand_behind_the_items():
+def test_queries_follow_the_items():
     words = Words()
     rows = flatten(COLUMNS, words, 8) + flatten({"query": ["red sandals"]}, words, 8)
     assert rows.ids[rows.ptr[2] : rows.ptr[3]].tolist() == [10, 4, 7]
@@ -60,7 +60,7 @@ def test_queries_stand_behind_the_items():
     assert len(flatten({"query": []}, words, 8)) == 0
 
 
-def test_hashes_tell_entries_by_what_they_say():
+def test_hashes():
     words = Words()
     rows = flatten({"title": ["a b", "a", "a b"]}, words, 8)
     assert rows.hashes[0] == rows.hashes[2] != rows.hashes[1]
@@ -73,7 +73,7 @@ def test_hashes_tell_entries_by_what_they_say():
 
 
 @given(st.lists(st.lists(st.integers(0, 4), max_size=12), min_size=1, max_size=4), st.integers(1, 30))
-def test_every_sequence_begins_with_the_most_recent_items(histories, most):
+def test_sequences_of_any_histories(histories, most):
     rows = flatten({"title": ["a", "b c", "d e f", "", "g"], "size": ["1", "", "2", "", "3 4"]}, Words(), 3)
     made = batch(rows, histories, max_items=5, max_tokens=most)
     for row, history in enumerate(histories):
@@ -84,7 +84,7 @@ def test_every_sequence_begins_with_the_most_recent_items(histories, most):
         assert len(made["ids"][row]) % 4 == 0 and set(made["types"][row][length:]) <= {PAD_TYPE}
 
 
-def test_an_item_of_which_nothing_is_said_is_no_token():
+def test_item_without_text():
     rows = flatten({"title": ["", "x"]}, Words(), 8)
     assert rows.lengths.tolist() == [0, 2]
     assert batch(rows, [[0, 1]])["item_positions"] == [[0, 2, 2, 10]]

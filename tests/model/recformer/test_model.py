@@ -1,4 +1,4 @@
-"""What the models read of a row, and which of their keys mean something."""
+"""What the models read from a row, and the validation of their keys."""
 
 import numpy as np
 import pytest
@@ -27,13 +27,13 @@ def reader(root, model, **keys):
 
 
 def of_user(loaders, part, token):
-    """The row of a user in a part's loader, as the evaluation has it."""
+    """The row of a user in the loader of a split."""
     [user] = np.flatnonzero(loaders.dataset.field2id_token["user_id"] == token)
     feat = getattr(loaders, part)._dataset.inter_feat
     return feat[feat["user_id"] == int(user)]
 
 
-def test_histories_by_hand(tmp_path):
+def test_histories(tmp_path):
     # catalogue positions  0: 16  1: 11  2: 12  3: 13  4: 14  5: 15
     model, loaders = reader(tmp_path, Recformer)
     assert [h.tolist() for h in model.histories(of_user(loaders, "test", "u1"))] == [[5, 4, 3, 2, 1]]
@@ -41,7 +41,7 @@ def test_histories_by_hand(tmp_path):
     assert [h.tolist() for h in model.histories(of_user(loaders, "train", "u1"))] == [[1], [2, 1]]
 
 
-def test_searches_strictly_before_the_row_are_entries(tmp_path):
+def test_searches_before_the_row_are_entries(tmp_path):
     model, loaders = reader(tmp_path, RecformerQuery)
     texts = model.query_texts(())["query"]
     assert texts[:3] == ["red boots", "Black Sandals", "red boot"]
@@ -51,7 +51,7 @@ def test_searches_strictly_before_the_row_are_entries(tmp_path):
     assert Recformer.query_texts(reader(tmp_path, Recformer)[0], ()) == {"query": []}
 
 
-def test_a_query_takes_the_place_of_an_item(tmp_path):
+def test_queries_count_towards_max_items(tmp_path):
     model, loaders = reader(tmp_path, RecformerQuery, recformer_max_items=3)
     assert [h.tolist() for h in model.histories(of_user(loaders, "test", "u1"))] == [[8, 5, 4]]
 
@@ -65,7 +65,7 @@ def with_scorer(model):
 
 
 @pytest.mark.parametrize("model_class", [Recformer, RecformerQuery])
-def test_the_target_is_not_read(tmp_path, model_class):
+def test_target_is_not_read(tmp_path, model_class):
     model, loaders = reader(tmp_path, model_class)
     with_scorer(model)
     feat = loaders.test._dataset.inter_feat
@@ -80,7 +80,7 @@ def test_the_target_is_not_read(tmp_path, model_class):
     assert model.predict(feat).tolist() == scores.gather(1, feat["item_id"][:, None]).squeeze(1).tolist()
 
 
-def test_item_texts_are_clean_and_never_empty(tmp_path):
+def test_item_texts(tmp_path):
     item = ITEM.replace("Plain Socks", "a <mask> | b")
     item = item.replace("Vela White Sandals\tVela\twhite\t7", "<mask>\t\t\t")
     write_tiny(tmp_path, item=item)
@@ -94,7 +94,7 @@ def test_item_texts_are_clean_and_never_empty(tmp_path):
     assert model.item_texts(())["color"] == ["gold", "red", "blue", "black", "untitled", "untitled"]
 
 
-def test_both_have_the_keys_of_one_yaml():
+def test_keys_of_both_models():
     ours = read_yaml(properties_folder() / "model/Recformer.yaml")
     for model in (Recformer, RecformerQuery):
         config = load_config(model, "x")
@@ -102,7 +102,7 @@ def test_both_have_the_keys_of_one_yaml():
 
 
 @pytest.mark.parametrize(
-    ("keys", "said"),
+    ("keys", "message"),
     [
         ({"recformer_attributes": ["title", "price"]}, "recformer_attributes"),
         ({"recformer_attributes": []}, "recformer_attributes"),
@@ -117,7 +117,7 @@ def test_both_have_the_keys_of_one_yaml():
         ({"source_dataset": "tiny"}, "source_dataset.*itself"),
     ],
 )
-def test_values_that_mean_nothing(tmp_path, keys, said):
+def test_invalid_values(tmp_path, keys, message):
     write_tiny(tmp_path)
-    with pytest.raises(UserError, match=said):
+    with pytest.raises(UserError, match=message):
         RecformerTrainer.validate_config(config_of(tmp_path, **keys))

@@ -1,4 +1,4 @@
-"""What a run makes, finds again and leaves alone."""
+"""Stages of runs: created, reused, resumed, and what their names depend on."""
 
 import json
 import shutil
@@ -28,7 +28,7 @@ STAGES = ["recformer_pretrain", "recformer_stage1", "recformer_stage2", "recform
 
 
 def groups(root, name="groups", search=False, seed=0):
-    """Sixty users, each among ten of a hundred items whose titles share a word; the last purchase is searched for."""
+    """Sixty users, each with items of one of ten groups with a common word, and a search for the last purchase."""
     rng = np.random.default_rng(seed)
     kinds = ["boots", "sandals", "scarf", "clutch", "belt", "coat", "glove", "tote", "watch", "ring"]
     header = ITEM.splitlines()[0]
@@ -53,7 +53,7 @@ def stages(root, name="groups"):
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
-    """A run on `groups`: (folder, result, what the callback heard)."""
+    """A run on `groups`: (folder, result, calls of the callback)."""
     root, heard = tmp_path_factory.mktemp("finished"), []
     groups(root)
     return root, run(root, heard=heard), heard
@@ -64,7 +64,7 @@ def copied(finished, to):
     return to
 
 
-def test_it_learns_on_structure_and_stays_low_on_noise(finished, tmp_path):
+def test_learns_structure_and_nothing_from_noise(finished, tmp_path):
     purchases_only(tmp_path, users=60, items=100, length=6)
     chance = sum(1 / np.log2(rank + 1) for rank in range(1, 11)) / 100  # 0.045
     assert finished[1].metrics["ndcg@10"] > 5 * chance
@@ -83,14 +83,14 @@ def test_details_and_the_callback(finished):
     json.dumps(result.details, allow_nan=False)
 
 
-def test_a_finished_run_is_found_again(finished, tmp_path):
+def test_finished_run_is_reused(finished, tmp_path):
     heard = []
     again = run(copied(finished, tmp_path), heard=heard)
     assert sorted(again.reused) == STAGES and heard == finished[2]
     assert again.ranks.equals(finished[1].ranks) and again.details == finished[1].details
 
 
-def test_a_run_goes_on_where_it_was_killed(finished, tmp_path):
+def test_run_is_resumed(finished, tmp_path):
     copied(finished, tmp_path)
     [second] = (tmp_path / "saved/groups/stages").glob("recformer_stage2-*")
     shutil.rmtree(second)
@@ -100,21 +100,21 @@ def test_a_run_goes_on_where_it_was_killed(finished, tmp_path):
     assert heard == finished[2] and again.ranks.equals(finished[1].ranks) and stages(tmp_path) == stages(finished[0])
 
 
-def test_no_stage_knows_a_test_target(finished, tmp_path):
+def test_stages_do_not_depend_on_test_targets(finished, tmp_path):
     replace_test_targets(finished[0] / "groups", tmp_path / "groups")
     again = run(tmp_path)
     assert stages(tmp_path) == stages(finished[0])
     assert not again.ranks.equals(finished[1].ranks)
 
 
-def test_without_searches_both_models_are_one(finished, tmp_path):
+def test_both_models_share_stages_without_searches(finished, tmp_path):
     groups(tmp_path)
     other = run(tmp_path, RecformerQuery)
     assert stages(tmp_path) == stages(finished[0]) and not other.reused
     assert other.ranks.equals(finished[1].ranks) and other.valid == finished[1].valid
 
 
-def test_searches_change_the_model_that_reads_them(finished, tmp_path):
+def test_searches_change_recformer_query(finished, tmp_path):
     folder = groups(tmp_path, search=True)
     plain, query = run(tmp_path), run(tmp_path, RecformerQuery)
     assert query.reused == ["recformer_tokenizer"]  # trained on items and training queries for both
@@ -129,7 +129,7 @@ def test_searches_change_the_model_that_reads_them(finished, tmp_path):
     assert stages(tmp_path) == made and not again.ranks.equals(query.ranks)
 
 
-def test_without_validation_rows_the_last_epoch_stays(tmp_path):
+def test_last_epoch_is_kept_without_validation_rows(tmp_path):
     lines = groups(tmp_path).joinpath("groups.inter").read_text().splitlines()
     kept = [line if line.endswith("\t500") else line.replace("purchase", "click") for line in lines]
     (tmp_path / "groups/groups.inter").write_text("\n".join(kept) + "\n")
@@ -139,7 +139,7 @@ def test_without_validation_rows_the_last_epoch_stays(tmp_path):
     assert json.loads(fit.read_text())["best_score"] is None
 
 
-def test_zero_shot_learns_from_the_source_alone(finished, tmp_path):
+def test_zero_shot_trains_on_the_source_only(finished, tmp_path):
     root = copied(finished, tmp_path)
     groups(root, "other", seed=1)
     result = run(root, name="other", source_dataset="groups")
@@ -160,7 +160,7 @@ def test_zero_shot_learns_from_the_source_alone(finished, tmp_path):
     assert stages(root, "other") == before
 
 
-def test_a_pretrained_stage_is_a_backbone(finished, tmp_path):
+def test_pretrained_stage_as_backbone(finished, tmp_path):
     root = copied(finished, tmp_path)
     groups(root, "other", seed=1)
     keys = SMALL | {"data_path": str(root), "checkpoint_dir": str(root / "saved")}
@@ -175,7 +175,7 @@ def test_a_pretrained_stage_is_a_backbone(finished, tmp_path):
         pretrain_corpus(Recformer, "groups", (), keys | {"recformer_pretrain_epochs": 0})
 
 
-def test_a_local_longformer_is_a_backbone(tmp_path):
+def test_local_longformer_as_backbone(tmp_path):
     groups(tmp_path)
     folder = tmp_path / "longformer"
     vocabulary = Vocabulary.train(["boots sandals scarf clutch belt title brand category"], 300)
@@ -193,5 +193,5 @@ def test_a_local_longformer_is_a_backbone(tmp_path):
         run(tmp_path, **keys, recformer_max_tokens=128)
 
 
-def test_stages_lie_where_every_run_has_them(tmp_path):
+def test_folder_of_the_stages(tmp_path):
     assert stage_root(config_of(tmp_path)) == tmp_path / "saved/tiny/stages"
