@@ -14,7 +14,14 @@ from torch import Tensor
 from recbole_llmfashion.errors import UserError
 
 
-def _pad(sequences: Sequence[Sequence[int]], vocab_size: int) -> tuple[np.ndarray, np.ndarray]:
+def _item(index: int, names: Sequence[str] | None) -> str:
+    """How a message refers to an item."""
+    return f"item '{names[index]}'" if names is not None else f"item {index}"
+
+
+def _pad(
+    sequences: Sequence[Sequence[int]], vocab_size: int, names: Sequence[str] | None
+) -> tuple[np.ndarray, np.ndarray]:
     """Sequences as a sorted int32 matrix [N, D] padded with -1, and the input index of each row, int64 [N].
 
     Raises:
@@ -24,7 +31,8 @@ def _pad(sequences: Sequence[Sequence[int]], vocab_size: int) -> tuple[np.ndarra
         raise UserError("constrained decoding: the catalogue is empty; add items to the .item file")
     lengths = np.fromiter(map(len, sequences), np.int64, len(sequences))
     if lengths.min() == 0:
-        raise UserError(f"constrained decoding: the ID of item {int(lengths.argmin())} has no tokens; rename the item")
+        item = _item(int(lengths.argmin()), names)
+        raise UserError(f"constrained decoding: the ID of {item} has no tokens; rename the item")
     inside = np.arange(lengths.max())[None, :] < lengths[:, None]
     matrix = np.full(inside.shape, -1, np.int32)
     matrix[inside] = np.fromiter(chain.from_iterable(sequences), np.int32, int(lengths.sum()))
@@ -34,7 +42,7 @@ def _pad(sequences: Sequence[Sequence[int]], vocab_size: int) -> tuple[np.ndarra
     return matrix[order], order
 
 
-def _refuse_prefixes(matrix: np.ndarray, order: np.ndarray) -> None:
+def _refuse_prefixes(matrix: np.ndarray, order: np.ndarray, names: Sequence[str] | None) -> None:
     """Raises a UserError if a sequence is a prefix of another: in sorted order the two are neighbours."""
     above, below = matrix[:-1], matrix[1:]
     clash = ((above == below) | (above == -1)).all(1)
@@ -43,9 +51,13 @@ def _refuse_prefixes(matrix: np.ndarray, order: np.ndarray) -> None:
         first, second = int(order[i]), int(order[i + 1])
         if bool((above[i] == below[i]).all()):
             first, second = sorted((first, second))
-            raise UserError(f"constrained decoding: items {first} and {second} have the same ID tokens; rename one")
+            raise UserError(
+                f"constrained decoding: {_item(first, names)} and {_item(second, names)} have the same ID tokens; "
+                "rename one"
+            )
         raise UserError(
-            f"constrained decoding: the ID tokens of item {first} are a prefix of those of item {second}; rename one"
+            f"constrained decoding: the ID of {_item(first, names)} is a prefix of the ID of {_item(second, names)}; "
+            "rename one"
         )
 
 
@@ -106,12 +118,15 @@ class ItemTrie:
         self.tail, self.vocab_size, self.depth, self.size = tail, vocab_size, depth, size
 
     @classmethod
-    def build(cls, sequences: Sequence[Sequence[int]], vocab_size: int) -> "ItemTrie":
+    def build(
+        cls, sequences: Sequence[Sequence[int]], vocab_size: int, names: Sequence[str] | None = None
+    ) -> "ItemTrie":
         """Builds a trie that allows exactly these sequences.
 
         Args:
             sequences: for each item, the tokens of its ID and of the separator after it.
             vocab_size: V; all tokens are below it.
+            names: the IDs of the items, for messages.
 
         Raises:
             UserError: no sequences, an empty or repeated one, a prefix of another one, or a token that is not below V.
@@ -120,8 +135,8 @@ class ItemTrie:
         >>> trie.size, trie.depth, trie.levels
         (3, 3, 2)
         """
-        matrix, order = _pad(sequences, vocab_size)
-        _refuse_prefixes(matrix, order)
+        matrix, order = _pad(sequences, vocab_size, names)
+        _refuse_prefixes(matrix, order, names)
         depth = int(matrix.shape[1])
         end = _cut_tail(matrix)
         parents, tokens, children, leaf_item, nodes = _levels(matrix, order)

@@ -90,8 +90,8 @@ def test_paths_are_the_sequences(bodies: set[tuple[int, ...]], end: list[int]) -
     [
         ([], "catalogue is empty"),
         ([[1], []], "the ID of item 1 has no tokens"),
-        ([[1, 2], [3], [1, 2]], "items 0 and 2 have the same"),
-        ([[1, 2, 3], [3], [1, 2]], "ID tokens of item 2 are a prefix of those of item 0"),
+        ([[1, 2], [3], [1, 2]], "item 0 and item 2 have the same"),
+        ([[1, 2, 3], [3], [1, 2]], "the ID of item 2 is a prefix of the ID of item 0"),
         ([[1, 10]], "outside the vocabulary"),
         ([[1, -1]], "outside the vocabulary"),
     ],
@@ -99,6 +99,11 @@ def test_paths_are_the_sequences(bodies: set[tuple[int, ...]], end: list[int]) -
 def test_invalid_sequences(sequences: list[list[int]], words: str) -> None:
     with pytest.raises(UserError, match=words):
         ItemTrie.build(sequences, 10)
+
+
+def test_messages_name_items() -> None:
+    with pytest.raises(UserError, match="the ID of item 'A1' is a prefix of the ID of item 'A12'; rename one"):
+        ItemTrie.build([[1, 2, 3], [3], [1, 2]], 10, names=["A12", "B", "A1"])
 
 
 def test_choose() -> None:
