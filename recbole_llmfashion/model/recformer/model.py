@@ -93,7 +93,11 @@ class RecformerQuery(Recformer):
 
 
 def check_attributes(names: Any) -> tuple[str, ...]:
-    """The attributes as a tuple; a UserError where one is unknown, twice there, or none is."""
+    """The attributes as a tuple.
+
+    Raises:
+        UserError: an unknown or repeated attribute, or none.
+    """
     if not names or set(names) - set(ATTRIBUTES) or len(set(names)) < len(names):
         raise UserError(f"recformer_attributes: expected some of {', '.join(ATTRIBUTES)}, each once, found {names}")
     return tuple(names)
