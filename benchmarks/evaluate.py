@@ -68,7 +68,7 @@ def batches(config: Any, sequences: torch.Tensor, lengths: torch.Tensor, targets
 @torch.no_grad()
 def core(items: int, users: int, ours: bool) -> tuple[dict[str, float], list[int]]:
     """Metrics and ranks of the untrained CORE."""
-    config, model, *rows = made_up(items, users)
+    config, model, sequences, lengths, targets = made_up(items, users)
     trainer: Any = OrderedEvaluation()
     trainer.model, trainer.device, trainer.tot_item_num = model, "cpu", items + 1
     tie = torch.from_numpy(np.random.default_rng(2).permutation(items))
@@ -82,7 +82,7 @@ def core(items: int, users: int, ours: bool) -> tuple[dict[str, float], list[int
         if ordered := dot_orders(model, lambda: tie):
             trainer.evaluate_orders(ordered, tie)
     evaluate = trainer._full_sort_batch_eval if trainer._ordered else partial(Trainer._full_sort_batch_eval, trainer)
-    for batch in batches(config, *rows, step):
+    for batch in batches(config, sequences, lengths, targets, step):
         found = evaluate(batch)
         collector.eval_batch_collect(found[1], found[0], *found[2:])
         if not ours:  # RecBole keeps no rank

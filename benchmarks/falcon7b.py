@@ -172,7 +172,7 @@ def measure(size: Size, device: torch.device, checkpointing: bool) -> list[dict[
             if device.type == "cuda":
                 torch.cuda.empty_cache()
                 torch.cuda.reset_peak_memory_stats(device)
-            backbone = load_backbone(name, quantization, "auto", device)  # type: ignore[arg-type]
+            backbone = load_backbone(name, quantization, "auto", device)
             tokens = train_rate(backbone, size, checkpointing)
             row = {
                 "weights": quantization if quantization == "nf4" else str(backbone.model.dtype).removeprefix("torch."),

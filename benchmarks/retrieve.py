@@ -15,8 +15,10 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
+import faiss
 import numpy as np
 import torch
 
@@ -25,7 +27,8 @@ from recbole_llmfashion.dataset_tools.simulate.frames import item_frame, item_id
 from recbole_llmfashion.dataset_tools.simulate.shop.catalogue import make_catalogue
 from recbole_llmfashion.dataset_tools.simulate.simulation import SimulationSettings
 from recbole_llmfashion.embedding import approximate_index
-from recbole_llmfashion.embedding.title_model import TitleSettings, derive_pairs, train_title_model
+from recbole_llmfashion.embedding.settings import TitleSettings
+from recbole_llmfashion.embedding.title_model import derive_pairs, train_title_model
 from recbole_llmfashion.retrieval.cosine_table import CosineTable
 
 LEARNED_FROM = 4000  # titles
@@ -67,6 +70,11 @@ def recall(table: CosineTable, exact: torch.Tensor, found: torch.Tensor, queries
     return float((table.score(queries, found) >= least - 1e-6).float().mean())
 
 
+def top(table: CosineTable, queries: torch.Tensor) -> torch.Tensor:
+    """The first AT items of each query [B, AT]."""
+    return table.rank(queries).top(AT)
+
+
 def main() -> None:
     """Prints a line a kind and, last, `ratio <number>`."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -77,7 +85,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    approximate_index.faiss.omp_set_num_threads(1)
+    faiss.omp_set_num_threads(1)
 
     if options.vectors is None or not options.vectors.is_file():
         vectors, asked = embedded(options.items, options.queries)
@@ -97,7 +105,7 @@ def main() -> None:
     def line(name: str, heads: Callable[[torch.Tensor], torch.Tensor], built: str) -> float:
         found = torch.cat([heads(part) for part in queries.split(BATCH)])
         one = statistics.mean(
-            seconds(lambda i=i: heads(queries[i : i + 1]), options.rounds) for i in range(0, len(queries), 16)
+            seconds(partial(heads, queries[i : i + 1]), options.rounds) for i in range(0, len(queries), 16)
         )
         many = seconds(lambda: heads(queries[:BATCH]), options.rounds) / BATCH
         share = recall(flat, exact, found, queries)
@@ -107,17 +115,15 @@ def main() -> None:
     print("| index | recall@10 | ms, one query | ms a query, 64 at once | built in s, MB |")
     print("| --- | ---: | ---: | ---: | ---: |")
     line("torch matmul, topk", lambda part: torch_heads(rows, part), "")
-    base = last = line("flat", lambda part: flat.rank(part).top(AT), "")
+    base = last = line("flat", partial(top, flat), "")
     for kind in options.kinds:
         with tempfile.TemporaryDirectory() as folder:
             start = time.process_time()
             approximate_index.build(flat.distinct.numpy(), kind, Path(folder), "title")
             took, size = time.process_time() - start, (Path(folder) / "title.faiss").stat().st_size
             built = f"{took:.0f}, {size / 2**20:,.0f}"
-            table = CosineTable(
-                vectors, tie, lambda rows, kind=kind, at=folder: approximate_index.load(rows, kind, Path(at), "title")
-            )
-            last = line(kind, lambda part, table=table: table.rank(part).top(AT), built)
+            index = partial(approximate_index.load, kind=kind, folder=Path(folder), name="title")
+            last = line(kind, partial(top, CosineTable(vectors, tie, index)), built)
     print(f"ratio {base / last:.1f}")
 
 

@@ -109,7 +109,7 @@ def main() -> None:
     rows = [*((when, what) for when, what, *_ in PARTS), ("", "all else")]
     for (when, what), spent in zip(rows, [*clock.seconds, whole - sum(clock.seconds)], strict=True):
         print(f"| {when} | {what} | {spent:.1f} | {100 * spent / whole:.1f} % |")
-    print(f"{given.dataset}: {whole:.1f} s")
+    print(f"{dataset}: {whole:.1f} s")
     llm = sum(spent for spent, part in zip(clock.seconds, PARTS, strict=True) if part[-1])
     print(f"ratio {llm / whole:.2f}")
 

@@ -83,7 +83,7 @@ def theirs(folder: Path, examples: list[Example], batches: Sequence[np.ndarray],
     from torch.utils.data import DataLoader
     from transformers import TrainerCallback
 
-    class SameBatches(SFTTrainer):  # type: ignore[misc]
+    class SameBatches(SFTTrainer):
         def get_train_dataloader(self) -> DataLoader:
             batched = [batch.tolist() for batch in batches]
             return DataLoader(self.train_dataset, batch_sampler=batched, collate_fn=self.data_collator)
@@ -93,7 +93,7 @@ def theirs(folder: Path, examples: list[Example], batches: Sequence[np.ndarray],
             losses.append(loss)
             return loss
 
-    class Timed(TrainerCallback):  # type: ignore[misc]
+    class Timed(TrainerCallback):
         def on_train_begin(self, *args: Any, **kwargs: Any) -> None:
             torch.manual_seed(SEED)
             times.append(clock())
