@@ -1,8 +1,5 @@
-import doctest
-
 import pytest
 
-from recbole_llmfashion import errors
 from recbole_llmfashion.errors import UserError, did_you_mean, nearest_name, needs_extra
 
 
@@ -33,7 +30,3 @@ def test_needs_extra_names_the_package_and_the_extra():
 def test_needs_extra_does_not_hide_a_bug_of_this_package():
     with pytest.raises(ImportError, match="no_such_name"), needs_extra("study"):
         from recbole_llmfashion.errors import no_such_name  # noqa: F401
-
-
-def test_examples():
-    assert doctest.testmod(errors) == doctest.TestResults(failed=0, attempted=4)

@@ -1,7 +1,6 @@
 """The counts of tools/house.py on a package of four files whose figures are counted by hand."""
 
 import ast
-import doctest
 
 import pytest
 
@@ -76,11 +75,6 @@ def test_the_table_has_a_column_per_checkout(checkout, capsys):
     assert house.main([str(checkout), str(checkout)]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == f"| count | {checkout.name} |" and "| floors of imports | 3 |" in lines
-
-
-def test_examples():
-    result = doctest.testmod(house)
-    assert result.failed == 0 and result.attempted == 3
 
 
 def test_complexity_of_handlers_and_cases():

@@ -1,5 +1,3 @@
-import doctest
-
 from tools import requirements
 
 
@@ -15,8 +13,3 @@ def test_a_file_that_differs_is_named(tmp_path, monkeypatch, capsys):
     requirements.FILE.write_text(text + "more\n")
     assert requirements.main(["--check"]) == 1
     assert capsys.readouterr().err.startswith("requirements.txt: differs from pyproject.toml; run ")
-
-
-def test_examples():
-    result = doctest.testmod(requirements)
-    assert result.failed == 0 and result.attempted == 2
