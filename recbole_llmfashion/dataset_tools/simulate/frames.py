@@ -1,7 +1,4 @@
-"""From the simulator's arrays to atomic files' frames: opaque ids, the cut, the users who can be used.
-
-It knows the format of the files (docs/method.md, "sequence" and "click filter"); nothing of how events came about.
-"""
+"""Converts the simulator's arrays into the frames of atomic files: random ids, cleaning, usable users only."""
 
 from dataclasses import dataclass
 
@@ -28,8 +25,12 @@ _MOST_ITEMS = 9_000_000
 
 @dataclass(frozen=True)
 class Kept:
-    """Rows of a log that reach the files, sorted by (user, time), and each user's length after the click filter, 0 for
-    those who cannot be used."""
+    """Rows of a log that are written.
+
+    Args:
+        actions, searches: rows, sorted by user and time.
+        length: [users] number of item actions after the click filter, 0 for unusable users.
+    """
 
     actions: IntArray
     searches: IntArray
@@ -37,8 +38,11 @@ class Kept:
 
 
 def keep(log: Log, users: int) -> Kept:
-    """Cut each user after the final purchase; leave out who has no purchase, or fewer than two item actions once clicks
-    on purchased items are dropped (the paper's filter; the clicks themselves stay in the files)."""
+    """Cut each user's log after the final purchase and leave out unusable users.
+
+    A user is usable with a purchase and at least two item actions after the paper's click filter, which drops clicks on
+    purchased items. The files keep these clicks.
+    """
     last = np.full(users, -1, dtype=np.int64)
     np.maximum.at(last, log.action_user[log.purchase], log.action_time[log.purchase])
     inside = np.flatnonzero(log.action_time <= last[log.action_user])
@@ -57,20 +61,20 @@ def keep(log: Log, users: int) -> Kept:
 
 
 def item_ids(items: int, rng: np.random.Generator) -> Words:
-    """Distinct random numbers as text, 6 digits (7 beyond 500,000 items), so that an id says nothing.
+    """Distinct random numbers as text, of 6 digits, or 7 for more than 500,000 items.
 
     Raises:
-        ValueError: for more than 9,000,000 items.
+        ValueError: there are more than 9,000,000 items.
     """
     if items > _MOST_ITEMS:
-        raise ValueError(f"{items} items, {_MOST_ITEMS} at most")
+        raise ValueError(f"items: expected at most {_MOST_ITEMS}, found {items}")
     low = 100_000 if items <= SIX_DIGITS else 1_000_000
     numbers = rng.choice(9 * low, size=items, replace=False) + low
     return numbers.astype(str).astype(object)
 
 
 def action_frame(log: Log, rows: IntArray, users: Words, ids: Words) -> pd.DataFrame:
-    """The `.inter` rows; `users` [users] and `ids` [items] are the tokens."""
+    """The frame of `.inter` for some rows of a log; `users` [users] and `ids` [items] are the tokens."""
     return pd.DataFrame(
         {
             "user_id": users[log.action_user[rows]],
@@ -82,8 +86,8 @@ def action_frame(log: Log, rows: IntArray, users: Words, ids: Words) -> pd.DataF
 
 
 def search_frame(log: Log, rows: IntArray, users: Words, ids: Words, queries: list[str]) -> pd.DataFrame:
-    """The `.search` rows; `queries` are those of `rows`."""
-    padded = np.append(ids, "")[log.shown[rows]]  # -1 takes the last, empty one
+    """The frame of `.search` for some rows of a log and their queries; other arguments as in `action_frame`."""
+    padded = np.append(ids, "")[log.shown[rows]]  # -1 selects the last, empty id
     return pd.DataFrame(
         {
             "user_id": users[log.search_user[rows]],
@@ -95,7 +99,7 @@ def search_frame(log: Log, rows: IntArray, users: Words, ids: Words, queries: li
 
 
 def item_frame(catalogue: SimulatedCatalogue, ids: Words, rng: np.random.Generator) -> pd.DataFrame:
-    """The `.item` rows, in the order of the ids, which is random."""
+    """The frame of `.item`, sorted by the random ids."""
     category, families = catalogue.category, catalogue.families
     audience, kind = np.divmod(catalogue.segment, len(category.types))
     color, size = _color_names(catalogue, rng), _size_names(catalogue)
@@ -122,7 +126,7 @@ def _category_name(audience: str, kind: str) -> str:
 
 
 def _color_names(catalogue: SimulatedCatalogue, rng: np.random.Generator) -> Words:
-    """A family names a color in its own way."""
+    """Color name of each item; the items of a family use the same variant of a color's name."""
     table = np.array(list(COLORS.values()), dtype=object)
     way = rng.integers(table.shape[1], size=len(catalogue.families.brand))
     return table[catalogue.color, way[catalogue.family]]

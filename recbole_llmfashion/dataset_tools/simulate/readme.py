@@ -1,7 +1,4 @@
-"""The README.md of a simulated folder: that it is simulated, what made it, what is planted, what came out.
-
-It knows the frames and the settings; nothing of how the simulation works beyond what it states.
-"""
+"""The README.md of a simulated dataset: the command that created it, what is simulated, statistics."""
 
 from recbole_llmfashion.data.atomic.folder import AtomicFolder
 from recbole_llmfashion.dataset_tools.simulate.customers.seasons import START_SECONDS
@@ -12,43 +9,51 @@ MARK = "made by `recbole-llmfashion simulate`"
 
 
 def new_share(folder: AtomicFolder) -> float:
-    """The share of the catalogue that arrived within the simulated year (C1)."""
+    """Share of the items that became available within the simulated year (C1)."""
     return float((folder.items["available_from"] >= START_SECONDS).mean())
 
 
 def render(folder: AtomicFolder, category: Category, command: str) -> str:
-    """The text of the README.md."""
+    """The text of the README.md.
+
+    Args:
+        folder: the dataset.
+        category: its category.
+        command: the command line that creates it.
+    """
     s, b = measure(folder), category.behaviour
     return f"""# {folder.name}: SIMULATED data
 
-Nobody shopped here. Every user, brand, item, query and purchase in this folder was {MARK}:
+There are no real customers in this dataset. Every user, brand, item, query and purchase was {MARK}:
 
     {command}
 
-The same command writes the same bytes. Results on it say that code works, not how good a method is on real shoppers.
+The same command writes the same bytes. Results on this dataset show that the code works, not how good a method is for
+real customers.
 
-## What is planted
-- **Turnover (C1).** Items arrive and fade: about {b.new_share:.0%} of the families arrive within the year
-  (`available_from`), and what an item attracts falls by a factor e every {b.fade_days:.0f} days.
-- **Comparison (C2).** Families have variants in color and size; clicks walk from a result to another color, to the
-  shopper's size, to a neighbour in price, or to another result.
-- **Season, occasion, holiday (C3).** What is needed follows the calendar (2023-09-01 to 2024-08-30 UTC): winter and
-  summer types, weddings in June, back to school, gifts before Christmas and Valentine's Day.
-- **Queries (C4).** The same need is said in many ways: synonyms, missing words, word order, typos.
-- **Tastes.** Each user has favourite colors and brands, a price level, a style, a size, favoured types. A purchase is
-  drawn from what was looked at, by fit, with noise. Brands and types recur across sessions; an accessory may follow.
-- **Search.** A page of at most 8 results: text match plus popularity, age and season, with noise, some pages filtered
-  by size. What is looked at falls with the position. About a fifth of the sessions begin without a search.
+## What is simulated
+- **Turnover (C1).** Items arrive and age: about {b.new_share:.0%} of the product families arrive within the year
+  (`available_from`), and the attractiveness of an item falls by a factor e every {b.fade_days:.0f} days.
+- **Comparison (C2).** Families have variants in color and size; customers click from a result to another color, to
+  their size, to an item of similar price, or to another result.
+- **Season, occasion, holiday (C3).** Demand follows the calendar (2023-09-01 to 2024-08-30 UTC): winter and summer
+  types, weddings in June, back to school, gifts before Christmas and Valentine's Day.
+- **Queries (C4).** The same need is expressed in many ways: synonyms, missing words, word order, typos.
+- **Tastes.** Each user has favourite colors and brands, a price level, a style, a size and favourite types. A purchase
+  is drawn from the clicked items by fit, with noise. Brands and types recur across sessions; an accessory may follow.
+- **Search.** A page has at most 8 results, ranked by text match, popularity, age and season, with noise; some pages are
+  filtered by size. The probability of a click falls with the position. About a fifth of the sessions start without a
+  search.
 
-Item ids are random numbers; their order, like the order of the rows in `.item`, says nothing. Electronics and toys are
-contrasts: the same process with less of C1 to C4.
+Item ids are random numbers. Their order and the order of the rows of `.item` carry no information. Electronics and toys
+are contrasts: the same process with less of C1 to C4.
 
-## What came out
+## Statistics
 | | |
 |---|---|
 | users | {s.users:,} |
 | items in the catalogue (seen in a click or purchase) | {s.items:,} ({s.items_seen:,}) |
-| interactions after the paper's click filter, as Table 1 counts them | {s.interactions:,} |
+| interactions after the paper's click filter (as in Table 1) | {s.interactions:,} |
 | mean length (Table 1: {category.mean_length:.2f}) | {s.mean_length:.2f} |
 | interactions per item (Table 1: {category.mean_length * category.users / category.items:.2f}) | {s.per_item:.2f} |
 | rows in `.inter`, all clicks kept | {s.rows:,} |

@@ -1,6 +1,6 @@
-"""`simulate_category`: a catalogue, a shop, users and their year, as one folder of atomic files.
+"""Simulates a dataset: a catalogue, a shop, and a year of its customers' sessions.
 
-It wires the parts and finds how often people must visit for the wanted mean length; it writes nothing to disk.
+The number of sessions per user is chosen so that the mean sequence length has the requested value.
 """
 
 from dataclasses import dataclass
@@ -26,12 +26,20 @@ from recbole_llmfashion.errors import UserError
 CATEGORIES: dict[str, Category] = {c.name: c for c in (*FASHION_CATEGORIES, *CONTRAST_CATEGORIES)}
 _BATCH = 50_000
 _PILOT_USERS, _PILOT_STEPS, _TOLERANCE = (150, 5_000), 6, 0.008
-_SESSIONS = (1.0, 4.0, 9.0)  # the least, a bracket that most lengths lie in, the most
+_SESSIONS = (1.0, 4.0, 9.0)  # mean sessions per user: least, upper end of the first bracket, most
 
 
 @dataclass(frozen=True)
 class SimulationSettings:
-    """What the command line may set; items and mean_length follow Table 1 where they are None."""
+    """Settings of a simulation.
+
+    Args:
+        category: one of CATEGORIES.
+        users: number of users.
+        seed: random seed.
+        items: number of items; None for the ratio of the paper's Table 1.
+        mean_length: mean sequence length; None for that of Table 1.
+    """
 
     category: str
     users: int
@@ -43,34 +51,34 @@ class SimulationSettings:
         """The category, the number of items and the mean length.
 
         Raises:
-            UserError: an unknown category, no users, or too few or too many items.
+            UserError: a setting has a bad value.
         """
         if self.category not in CATEGORIES:
-            raise UserError(f"--category {self.category}: not one of {', '.join(CATEGORIES)}")
+            raise UserError(f"--category: expected one of {', '.join(CATEGORIES)}, found '{self.category}'")
         category = CATEGORIES[self.category]
         if self.users < 1:
-            raise UserError(f"--users {self.users}: at least 1 is needed")
+            raise UserError(f"--users: expected at least 1, found {self.users}")
         if self.seed < 0:
-            raise UserError(f"--seed {self.seed}: must be 0 or more")
+            raise UserError(f"--seed: expected at least 0, found {self.seed}")
         items = self.items if self.items is not None else max(300, round(self.users * category.items / category.users))
         if not 300 <= items <= 9_000_000:
-            raise UserError(f"--items {items}: from 300 to 9000000, fewer leave a shop with empty shelves")
+            raise UserError(f"--items: expected a number from 300 to 9000000, found {items}")
         return category, items, self.mean_length if self.mean_length is not None else category.mean_length
 
 
 def simulate_category(settings: SimulationSettings, path: Path, show_progress: bool = False) -> AtomicFolder:
-    """Simulate a dataset (docs/method.md, "section 3" and "Table 1"); deterministic by `settings`.
+    """Simulate a dataset (docs/method.md, "section 3" and "Table 1"). Equal settings give equal data.
 
     Args:
         settings: category, size and seed.
-        path: the folder it is for; its name is the dataset's. Nothing is written.
-        show_progress: bars for the batches of users.
+        path: the dataset's folder, whose name is the dataset's name. Nothing is written.
+        show_progress: whether to show a progress bar.
 
     Returns:
-        clean atomic frames: exactly `users` users, each ending with a purchase.
+        a clean dataset with exactly `settings.users` users.
 
     Raises:
-        UserError: for settings that cannot be met.
+        UserError: the settings cannot be met.
     """
     category, items, mean_length = settings.resolved()
     seeds = np.random.SeedSequence(settings.seed).spawn(3)
@@ -109,7 +117,7 @@ def simulate_category(settings: SimulationSettings, path: Path, show_progress: b
 
 
 def _user_tokens(chosen: IntArray, people: int, done: int, total: int) -> frames.Words:
-    """Tokens by person of a batch, "" for those who are not chosen; `done` users came before, of `total`."""
+    """Tokens of a batch's people, "" for those who are not chosen; `done` of `total` users have tokens already."""
     width = max(6, len(str(total)))
     tokens = np.full(people, "", dtype=object)
     tokens[chosen] = [f"u{number:0{width}d}" for number in range(done + 1, done + len(chosen) + 1)]
@@ -117,7 +125,7 @@ def _user_tokens(chosen: IntArray, people: int, done: int, total: int) -> frames
 
 
 def _run(shop: Shop, wanted: int, sessions: float, seed: list[int]) -> tuple[Log, frames.Kept]:
-    """A batch with more people than wanted, because some never buy."""
+    """Simulate a batch of more people than `wanted`, because some of them never buy."""
     users, rng = min(_BATCH, int(wanted * 1.4) + 50), np.random.default_rng(seed)
     people = make_users(shop.catalogue.category, shop.catalogue.brands, users, rng)
     log = Journeys(shop, people, rng).run(sessions)
@@ -125,35 +133,37 @@ def _run(shop: Shop, wanted: int, sessions: float, seed: list[int]) -> tuple[Log
 
 
 def _find_sessions(shop: Shop, mean_length: float, users: int, seed: int) -> float:
-    """The mean number of sessions that gives the mean length after the click filter, by false position.
+    """Find, by false position, the mean number of sessions that gives the mean length after the click filter.
 
-    The pilot has the first batch's seed and the shop remembers its rankings, so a small dataset is the last pilot.
+    The trial runs use the seed of the first batch, and the shop caches its rankings, so a small dataset equals the last
+    trial run.
 
     Raises:
-        UserError: where no number of sessions does.
+        UserError: no number of sessions gives the mean length.
     """
 
     def length(sessions: float) -> float:
-        found = _run(shop, users, sessions, [seed, 0])[1].length
-        return float(found[found > 0][:users].mean())
+        lengths = _run(shop, users, sessions, [seed, 0])[1].length
+        return float(lengths[lengths > 0][:users].mean())
 
     low, high, most = _SESSIONS
     shortest, longest = length(low), length(high)
     if mean_length > longest:
         low, shortest, high, longest = high, longest, most, length(most)
     if not shortest <= mean_length <= longest:
-        bound = f"{shortest:.1f} or more" if mean_length < shortest else f"{longest:.1f} or less"
-        raise UserError(f"--mean_length {mean_length}: {bound} can be had for {shop.catalogue.category.name}")
-    best, miss = low, mean_length  # runs are noisy: keep the closest, not the last
+        bound = f"at least {shortest:.1f}" if mean_length < shortest else f"at most {longest:.1f}"
+        name = shop.catalogue.category.name
+        raise UserError(f"--mean_length: expected {bound} for {name}, found {mean_length}")
+    best, miss = low, mean_length  # runs are noisy, so the closest is kept, not the last
     for _ in range(_PILOT_STEPS):
         guess = low + (high - low) * (mean_length - shortest) / (longest - shortest)
-        found = length(guess)
-        if abs(found - mean_length) < miss:
-            best, miss = guess, abs(found - mean_length)
+        result = length(guess)
+        if abs(result - mean_length) < miss:
+            best, miss = guess, abs(result - mean_length)
         if miss < _TOLERANCE * mean_length:
             break
-        if found < mean_length:
-            low, shortest = guess, found
+        if result < mean_length:
+            low, shortest = guess, result
         else:
-            high, longest = guess, found
+            high, longest = guess, result
     return best

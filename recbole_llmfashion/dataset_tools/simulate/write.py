@@ -1,4 +1,4 @@
-"""Writes a simulated dataset with its README."""
+"""Writes a simulated dataset with its README.md."""
 
 from pathlib import Path
 
@@ -21,7 +21,7 @@ def write(folder: AtomicFolder, settings: SimulationSettings) -> None:
 
 
 def command_line(name: str, settings: SimulationSettings) -> str:
-    """The command that makes the same files, with an --out relative to the project."""
+    """The command that writes the same files, with `--out dataset/<name>`."""
     s = settings
     flags = [f"--category {s.category}", f"--users {s.users}"]
     flags += [f"--items {s.items}"] if s.items is not None else []
@@ -30,15 +30,20 @@ def command_line(name: str, settings: SimulationSettings) -> str:
 
 
 def refuse_foreign(out: Path) -> None:
-    """Only an empty folder, or one that the simulator made under the same name, may be written to."""
+    """Raise a UserError if the folder has files other than those of a simulated dataset of the same name."""
     if out.exists() and not out.is_dir():
-        raise UserError(f"--out {out}: is a file; name a folder")
-    held = sorted(path.name for path in out.iterdir()) if out.is_dir() else []
+        raise UserError(f"--out: expected a folder, found the file {out}; choose another folder")
+    present = sorted(path.name for path in out.iterdir()) if out.is_dir() else []
     name = out.resolve().name
     ours = {_README, *(name + suffix for suffix in (".inter", ".search", ".item"))}
-    foreign = [file for file in held if file not in ours]
+    foreign = [file for file in present if file not in ours]
     if foreign:
-        raise UserError(f"--out {out}: holds {foreign[0]}, which is no file of a simulated {name}; name another folder")
+        raise UserError(
+            f"--out: expected a folder with a simulated {name} or nothing, found {foreign[0]} in {out}; "
+            "choose another folder"
+        )
     readme = out / _README
-    if held and not (readme.is_file() and MARK in readme.read_text(encoding="utf-8", errors="replace")):
-        raise UserError(f"--out {out}: holds files that the simulator did not make; name another folder")
+    if present and not (readme.is_file() and MARK in readme.read_text(encoding="utf-8", errors="replace")):
+        raise UserError(
+            f"--out: {out} has files that the simulator did not write and would overwrite; choose another folder"
+        )

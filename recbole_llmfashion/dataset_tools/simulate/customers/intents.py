@@ -1,7 +1,4 @@
-"""What a session is about: for whom, which type, color, occasion, feature, brand (C3).
-
-It knows users and the calendar; it does not know items, and it writes no query.
-"""
+"""The intent of a session: audience, type, color, occasion, feature and brand (C3)."""
 
 from dataclasses import dataclass, fields
 
@@ -28,8 +25,16 @@ _WANT_FEATURE, _WANT_BRAND = 0.4, 0.3
 
 @dataclass
 class Intent:
-    """Arrays over sessions. segment = audience * types + type; color, feature, brand are -1 and occasion is 0 where
-    the session does not care; size is the index of the wanted size; gift: for somebody of another taste."""
+    """Intents of n sessions.
+
+    Args:
+        user: [n] index of the user.
+        segment: [n] audience * number of types + type.
+        color, feature, brand: [n] wanted values, -1 for any.
+        occasion: [n] wanted occasion, 0 for any.
+        size: [n] index of the wanted size.
+        gift: [n] bool, whether the item is for a person of another taste.
+    """
 
     user: IntArray
     segment: IntArray
@@ -41,26 +46,31 @@ class Intent:
     gift: NDArray[np.bool_]
 
     def take(self, rows: IntArray) -> "Intent":
-        """The intents of some sessions."""
+        """The intents of the given sessions."""
         return Intent(**{f.name: getattr(self, f.name)[rows] for f in fields(self)})
 
     def put(self, rows: IntArray, other: "Intent") -> None:
-        """Overwrite some sessions' intents."""
+        """Replace the intents of the given sessions."""
         for f in fields(self):
             getattr(self, f.name)[rows] = getattr(other, f.name)
 
 
 def blank_intent(users: int) -> Intent:
-    """One empty intent for each user."""
+    """One empty intent per user."""
     columns = {f.name: np.zeros(users, dtype=np.int64) for f in fields(Intent)}
     return Intent(**columns | {"user": np.arange(users), "gift": np.zeros(users, dtype=bool)})
 
 
 class IntentSource:
-    """Draws intents for users on given days."""
+    """Draws intents of users on given days.
+
+    Args:
+        category: of the shop.
+        open_segments: [segments, periods] bool, whether the shop has items of a segment in a period; other segments are
+            not drawn.
+    """
 
     def __init__(self, category: Category, open_segments: NDArray[np.bool_]) -> None:
-        """open_segments: [segments, periods], whether the shop sells anything there; nobody asks for what is not."""
         behaviour = category.behaviour
         self.category = category
         self._open = open_segments
@@ -79,7 +89,7 @@ class IntentSource:
         self._companion = np.array([names.index(t.companion) if t.companion else -1 for t in category.types])
 
     def fresh(self, users: Users, user: IntArray, day: IntArray, rng: np.random.Generator) -> Intent:
-        """A new need of each user, drawn from season, occasion, holidays and the user's likings."""
+        """A new intent of each user, drawn by season, occasion, holidays and the user's tastes."""
         gift = rng.random(len(user)) < self._gift[day]
         own = users.audience[user]
         others = other_audience(self.category, own, rng)
@@ -89,7 +99,7 @@ class IntentSource:
         return self._detail(users, user, audience, draw_rows(weight * opened, rng), day, gift, rng)
 
     def companion(self, users: Users, last: Intent, day: IntArray, rng: np.random.Generator) -> Intent:
-        """What goes with the last purchase; segment -1 where nothing does."""
+        """An intent for the type that goes with the last purchase; segment -1 if there is none."""
         audience, kind = np.divmod(last.segment, len(self.category.types))
         kind = self._companion[kind]
         made = (kind >= 0) & (self._weights[audience, kind] > 0)

@@ -1,7 +1,4 @@
-"""The year of many users at once: sessions one after another, each with searches, clicks and maybe a purchase.
-
-It knows when things happen and in which order; it writes no text and no file.
-"""
+"""Simulates a year of many users at once: a series of sessions, each with searches, clicks and possibly a purchase."""
 
 from dataclasses import dataclass
 
@@ -26,22 +23,33 @@ from recbole_llmfashion.dataset_tools.simulate.shop.catalogue import segment_siz
 from recbole_llmfashion.dataset_tools.simulate.shop.search import BRAND_FACET, FEATURE_FACET, Shop
 
 MAX_SESSIONS = 24
-_ATTEMPTS = 3  # searches in a session, at most
-_BROWSE = 0.2  # sessions that begin on a shelf or a brand's page, without a search
+_ATTEMPTS = 3  # largest number of searches per session
+_BROWSE = 0.2  # share of sessions that begin on the page of a category or a brand, without a search
 _SILENT_SIZE_FILTER = 0.4
 _CONTINUE, _REORDER, _COMPANION, _FRESH = range(4)
-_MEAN_DAYS = np.array([1.5, 20.0, 5.0, 35.0])  # until the next session, by its kind
+_MEAN_DAYS = np.array([1.5, 20.0, 5.0, 35.0])  # mean days until the next session, by its kind
 _CONTINUE_SHARE = 0.5
 _REORDER_SHARE, _COMPANION_SHARE = 0.04, 0.3  # cumulative
 _SHORTEST_BREAK = 3600
-_LOYALTY = 0.6  # chance that a purchase makes its brand a favourite
+_LOYALTY = 0.6  # probability that the brand of a purchase becomes a favourite
 _HOURS = np.array([1, 1, 1, 1, 1, 1, 2, 3, 4, 5, 6, 6, 7, 6, 6, 6, 6, 7, 8, 10, 12, 11, 7, 3], dtype=float)
 
 
 @dataclass(frozen=True)
 class Log:
-    """Events in no order: searches (user, time, segment, color said or -1, facet, size said or -1, gift, shown [n, 8])
-    and actions (user, time, item, whether a purchase). Times are whole seconds since the start."""
+    """Searches and item actions in no particular order; times are whole seconds since the start of the year.
+
+    Args:
+        search_user, search_time: [s] user and time of each search.
+        segment: [s] audience * number of types + type.
+        color, size: [s] color and size in the query, -1 for none.
+        facet: [s] facet in the query, see shop/search.py.
+        gift: [s] bool, whether a gift is searched.
+        shown: [s, 8] items of the first page, -1 for none.
+        action_user, action_time: [a] user and time of each item action.
+        item: [a] item.
+        purchase: [a] bool, True for purchases, False for clicks.
+    """
 
     search_user: IntArray
     search_time: IntArray
@@ -59,7 +67,12 @@ class Log:
 
 @dataclass(frozen=True)
 class JourneyRequest:
-    """What a search says beside its segment: color and size index (-1 = not said), facet (0 = none); each [n]."""
+    """What a query contains beside its segment.
+
+    Args:
+        color, size: [n] index, -1 for none.
+        facet: [n], 0 for none.
+    """
 
     color: IntArray
     facet: IntArray
@@ -67,7 +80,7 @@ class JourneyRequest:
 
 
 class Journeys:
-    """Runs the sessions of a batch of users against a shop."""
+    """Simulates the sessions of a batch of users in a shop."""
 
     def __init__(self, shop: Shop, users: Users, rng: np.random.Generator) -> None:
         self.shop, self.users, self.rng = shop, users, rng
@@ -77,7 +90,11 @@ class Journeys:
         self._actions: list[tuple[NDArray, ...]] = []
 
     def run(self, mean_sessions: float) -> Log:
-        """All sessions; a user has 1 + a gamma-mixed Poisson number of them with mean `mean_sessions` >= 1."""
+        """Simulate all sessions.
+
+        Args:
+            mean_sessions: mean number of sessions per user, >= 1; a user has 1 + a gamma-mixed Poisson number.
+        """
         n, rng = len(self.users.audience), self.rng
         planned = 1 + rng.poisson((mean_sessions - 1) * rng.gamma(2.0, 0.5, size=n))
         time = draw(traffic(), n, rng) * DAY_SECONDS + self._time_of_day(n)
@@ -90,8 +107,8 @@ class Journeys:
                 time[user] = self._next_visit(time[user], kind)
             inside = time[user] < DAYS * DAY_SECONDS
             user, kind = user[inside], kind[inside]
-            again = user[kind == _REORDER]
-            self._note_actions(again, time[again], bought[again], True)
+            reordering = user[kind == _REORDER]
+            self._note_actions(reordering, time[reordering], bought[reordering], True)
             self._renew(intent, user, kind, time[user] // DAY_SECONDS)
             shopping = user[(kind != _REORDER) & (intent.segment[user] >= 0)]
             bought[shopping], time[shopping] = self._session(intent.take(shopping), time[shopping])
@@ -99,13 +116,13 @@ class Journeys:
         return self._log()
 
     def _grow_loyal(self, user: IntArray, bought: IntArray) -> None:
-        """A brand that was bought for oneself or others may take a favourite's place, in place."""
-        convinced = (bought >= 0) & (self.rng.random(len(user)) < _LOYALTY)
+        """Let the brand of a purchase replace the user's second favourite with a certain probability, in place."""
+        loyal = (bought >= 0) & (self.rng.random(len(user)) < _LOYALTY)
         catalogue = self.shop.catalogue
-        self.users.brands[user[convinced], 1] = catalogue.families.brand[catalogue.family[bought[convinced]]]
+        self.users.brands[user[loyal], 1] = catalogue.families.brand[catalogue.family[bought[loyal]]]
 
     def _next_kind(self, bought: IntArray) -> IntArray:
-        """After a session without a purchase one may go on looking; after one, buy it again, or what goes with it."""
+        """Kind of the next session: continue or a new intent; after a purchase also a reorder or a companion item."""
         chance = self.rng.random(len(bought))
         after = np.where(chance < _REORDER_SHARE, _REORDER, np.where(chance < _COMPANION_SHARE, _COMPANION, _FRESH))
         return np.where(bought >= 0, after, np.where(chance < _CONTINUE_SHARE, _CONTINUE, _FRESH))
@@ -119,16 +136,16 @@ class Journeys:
         return draw(_HOURS, count, self.rng) * 3600 + self.rng.integers(3600, size=count)
 
     def _renew(self, intent: Intent, user: IntArray, kind: IntArray, day: IntArray) -> None:
-        """New intents, in place, for all but those who continue or reorder."""
+        """Replace the intents, in place, except those of users who continue or reorder."""
         companion = np.flatnonzero(kind == _COMPANION)
-        goes_with = self.source.companion(self.users, intent.take(user[companion]), day[companion], self.rng)
-        exists = goes_with.segment >= 0
-        intent.put(user[companion[exists]], goes_with.take(np.flatnonzero(exists)))
+        companions = self.source.companion(self.users, intent.take(user[companion]), day[companion], self.rng)
+        exists = companions.segment >= 0
+        intent.put(user[companion[exists]], companions.take(np.flatnonzero(exists)))
         fresh = np.concatenate([companion[~exists], np.flatnonzero(kind == _FRESH)])
         intent.put(user[fresh], self.source.fresh(self.users, user[fresh], day[fresh], self.rng))
 
     def _session(self, intent: Intent, start: IntArray) -> tuple[IntArray, IntArray]:
-        """One session of each intent; returns the item bought (-1 = none) and the time of its end."""
+        """Simulate one session per intent; returns the purchased item (-1 for none) and the time of the end."""
         n, rng = len(start), self.rng
         walk = ShoppingSession(self.shop.catalogue, self.users, intent, np.minimum(start // DAY_SECONDS, DAYS - 1))
         now = start.copy()
@@ -154,12 +171,12 @@ class Journeys:
         everyone, seen = np.arange(n), walk.count.copy()
         bought = walk.buy(rng)
         now = self._note_clicks(walk, everyone, seen, now) + rng.integers(30, 400, size=n)
-        paid = np.flatnonzero(bought >= 0)
-        self._note_actions(intent.user[paid], now[paid], bought[paid], True)
+        buying = np.flatnonzero(bought >= 0)
+        self._note_actions(intent.user[buying], now[buying], bought[buying], True)
         return bought, now
 
     def _request(self, intent: Intent, attempt: int) -> JourneyRequest:
-        """What of an intent is said; later attempts say more."""
+        """The parts of an intent that the query contains; later attempts contain more."""
         n, rng = len(intent.user), self.rng
         detail = self.shop.catalogue.category.behaviour.detail + 0.25 * attempt
         facet = np.where((intent.feature >= 0) & (rng.random(n) < 0.7 * detail), FEATURE_FACET + intent.feature, 0)
@@ -174,8 +191,8 @@ class Journeys:
     def _note_searches(
         self, intent: Intent, time: IntArray, request: JourneyRequest, rows: IntArray, shown: IntArray
     ) -> None:
-        said = (request.color[rows], request.facet[rows], request.size[rows])
-        self._searches.append((intent.user, time, intent.segment, *said, intent.gift, shown[rows]))
+        words = (request.color[rows], request.facet[rows], request.size[rows])
+        self._searches.append((intent.user, time, intent.segment, *words, intent.gift, shown[rows]))
 
     def _note_clicks(self, walk: ShoppingSession, rows: IntArray, seen: IntArray, now: IntArray) -> IntArray:
         """Log the clicks after the first `seen` ones, 8 to 120 s apart; returns the time of the last."""

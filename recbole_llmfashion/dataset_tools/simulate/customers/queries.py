@@ -1,7 +1,4 @@
-"""Query text: the same request said in many ways, with synonyms, missing words and typos (C4).
-
-It knows what was asked for, as codes, and the words for it; no items, no users.
-"""
+"""Query texts: the same request in many wordings, with synonyms, missing words and typos (C4)."""
 
 from dataclasses import replace
 
@@ -27,13 +24,14 @@ Words = NDArray[np.object_]
 # slots: 0 audience, 1 color, 2 facet, 3 noun, 4 size, 5 gift phrase or filler
 _PATTERNS = ((5, 0, 1, 2, 3, 4), (5, 1, 2, 3, 0, 4), (2, 1, 3, 0, 4, 5), (0, 2, 3, 1, 4, 5), (3, 0, 2, 1, 4, 5))
 _PATTERN_SHARE = (0.36, 0.24, 0.16, 0.14, 0.1)
-_SAY_AUDIENCE, _SAY_GIFT, _SAY_FILLER = 0.72, 0.4, 0.12  # the filler's share is scaled by the category's detail
+# probabilities that a query has such a word; that of a filler is multiplied by the category's detail
+_SAY_AUDIENCE, _SAY_GIFT, _SAY_FILLER = 0.72, 0.4, 0.12
 
 
 def make_queries(
     category: Category, brands: Brands, log: Log, searches: IntArray, rng: np.random.Generator
 ) -> list[str]:
-    """One query for each of the given searches of the log, never empty."""
+    """One query per given search of the log, never empty."""
     log = _only(log, searches)
     n, behaviour = len(log.segment), category.behaviour
     slots = np.full((n, 6), "", dtype=object)
@@ -67,13 +65,21 @@ def make_queries(
 
 
 def _only(log: Log, searches: IntArray) -> Log:
-    """The log with these searches alone."""
+    """The log with the given searches only."""
     columns = ("search_user", "search_time", "segment", "color", "facet", "size", "gift", "shown")
     return replace(log, **{name: getattr(log, name)[searches] for name in columns})
 
 
 def misspell(text: str, where: float, place: float, how: float) -> str:
-    """Swap, drop or double a letter of one word of five letters or more; three numbers in [0, 1) choose which."""
+    """Swap, drop or double a letter of one word with at least five letters.
+
+    Args:
+        text: the query; without such a word it is returned unchanged.
+        where, place, how: numbers in [0, 1) that choose the word, the letter and the kind of error.
+
+    >>> misspell("red shoes", 0.0, 0.0, 0.4)
+    'red soes'
+    """
     words = text.split(" ")
     long = [i for i, word in enumerate(words) if len(word) >= 5]
     if not long:
@@ -96,15 +102,15 @@ def _join(slots: Words, rng: np.random.Generator) -> list[str]:
 
 
 def _feature_words(slots: Words, rows: IntArray, feature: IntArray, features: tuple[str, ...]) -> None:
-    said = (feature >= 0) & (feature < len(features))
+    has_feature = (feature >= 0) & (feature < len(features))
     table = np.array([text.lower() for text in features], dtype=object)
-    slots[rows[said], 2] = table[feature[said]]
+    slots[rows[has_feature], 2] = table[feature[has_feature]]
 
 
 def _size_words(slots: Words, category: Category, log: Log) -> None:
-    said = np.flatnonzero(log.size >= 0)
-    for segment in np.unique(log.segment[said]):
-        rows = said[log.segment[said] == segment]
+    sized = np.flatnonzero(log.size >= 0)
+    for segment in np.unique(log.segment[sized]):
+        rows = sized[log.segment[sized] == segment]
         audience, kind = divmod(int(segment), len(category.types))
         labels = size_labels(category.types[kind].sizes, category.audiences[audience][0])
         plain = np.array([f"size {label}" if label.replace(".", "").isdigit() else label.lower() for label in labels])
@@ -112,6 +118,6 @@ def _size_words(slots: Words, category: Category, log: Log) -> None:
 
 
 def _say(table: tuple[str, ...], count: int, synonyms: float, rng: np.random.Generator) -> Words:
-    """The first way of saying it, or, with probability `synonyms`, any."""
-    any_way = rng.integers(len(table), size=count)
-    return np.array(table, dtype=object)[np.where(rng.random(count) < synonyms, any_way, 0)]
+    """[count] the first wording of a table, or with probability `synonyms` any of them."""
+    any_wording = rng.integers(len(table), size=count)
+    return np.array(table, dtype=object)[np.where(rng.random(count) < synonyms, any_wording, 0)]

@@ -1,7 +1,4 @@
-"""The simulated year: days, months, ranking periods, and how strongly each pulls on seasons and occasions (C3).
-
-It knows dates and tables of words; no items, no users.
-"""
+"""The simulated year: days, months, ranking periods, and the demand for seasons and occasions over time (C3)."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -23,7 +20,7 @@ PERIODS = -(-DAYS // PERIOD_DAYS)
 SEASON_NAMES = tuple(SEASONS)
 OCCASION_NAMES = ("", *OCCASIONS)
 NO_OCCASION_WEIGHT = 3.0
-# (first month, day, last month, day, chance that a session looks for a gift)
+# (first month, day, last month, day, probability that a session looks for a gift)
 _GIFT_TIMES = ((11, 20, 12, 23, 0.4), (2, 1, 2, 13, 0.25), (5, 1, 5, 11, 0.15))
 _GIFT_OTHERWISE = 0.03
 
@@ -34,13 +31,13 @@ def month_of_day() -> IntArray:
 
 
 def season_demand(strength: float) -> FloatArray:
-    """Demand of each season in each month, [seasons, 12]; `strength` is an exponent, 0 makes it flat."""
+    """Demand for each season in each month, [seasons, 12]; `strength` is an exponent, 0 for constant demand."""
     demand: FloatArray = np.array([SEASONS[name][1] for name in SEASON_NAMES]) ** strength
     return demand
 
 
 def season_arrivals(strength: float) -> FloatArray:
-    """Probability that an item that arrives within the year does so on a given day, [seasons, DAYS], rows sum to 1."""
+    """Distribution of the arrival day of items that arrive within the year, [seasons, DAYS]; rows sum to 1."""
     monthly = np.array([SEASONS[name][2] for name in SEASON_NAMES]) ** strength
     daily = monthly[:, month_of_day()]
     normalized: FloatArray = daily / daily.sum(axis=1, keepdims=True)
@@ -55,7 +52,7 @@ def occasion_demand(strength: float) -> FloatArray:
 
 
 def gift_chance(strength: float) -> FloatArray:
-    """Chance that a session of a day looks for a gift, [DAYS]: before Christmas, Valentine's and Mother's Day."""
+    """Probability that a session looks for a gift, [DAYS]; high before Christmas, Valentine's and Mother's Day."""
     chance = np.full(DAYS, _GIFT_OTHERWISE)
     for day in range(DAYS):
         date = START + timedelta(days=day)
@@ -66,7 +63,7 @@ def gift_chance(strength: float) -> FloatArray:
 
 
 def traffic() -> FloatArray:
-    """Probability that a user's first visit falls on a day, [DAYS]: up before Christmas and on weekends."""
+    """Distribution of the day of a user's first visit, [DAYS]; higher before Christmas and on weekends."""
     weight = np.ones(DAYS)
     for day in range(DAYS):
         date = START + timedelta(days=day)

@@ -1,7 +1,4 @@
-"""One session of many users at once: what they look at in a page of results, how they compare, what they buy (C2).
-
-It knows items, tastes and intents; it does not know queries, times or what happened in other sessions.
-"""
+"""One session of many users at once: clicks on a page of results, comparison of variants, purchase (C2)."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +11,7 @@ from recbole_llmfashion.dataset_tools.simulate.shop.search import RESULTS
 
 MAX_CLICKS = 24
 _ROUND_CLICKS = 10
-_POSITION = 1.0  # examination falls like position^-1
+_POSITION = 1.0  # the probability of examination is proportional to position^-1
 _LOOK_NOISE, _BUY_NOISE = 0.7, 0.5
 _SIBLINGS = 4
 _SIZE_FIT, _FIX_SIZE = 2.0, 0.85
@@ -23,7 +20,18 @@ FloatArray = NDArray[np.float64]
 
 
 class ShoppingSession:
-    """The clicks of a batch of sessions; `clicks` [n, 24] items in order, -1 beyond `count` [n]."""
+    """A batch of n sessions.
+
+    Args:
+        catalogue: of the shop.
+        users: all users.
+        intent: of the sessions.
+        day: [n] day of each session.
+
+    Attributes:
+        clicks: [n, 24] clicked items in order, -1 behind the last.
+        count: [n] number of clicks.
+    """
 
     def __init__(self, catalogue: SimulatedCatalogue, users: Users, intent: Intent, day: IntArray) -> None:
         self.catalogue, self.users, self.intent, self.day = catalogue, users, intent, day
@@ -31,7 +39,7 @@ class ShoppingSession:
         self.count = np.zeros(len(day), dtype=np.int64)
 
     def fit(self, rows: IntArray, items: IntArray) -> FloatArray:
-        """How well items [n, m] please the users of sessions `rows` [n], size apart; -inf where the item is -1."""
+        """[n, m] fit of items [n, m] to the users of sessions `rows` [n], without size; -inf where the item is -1."""
         catalogue, families, users = self.catalogue, self.catalogue.families, self.users
         intent = self.intent.take(rows)
         family = catalogue.family[items]
@@ -50,8 +58,13 @@ class ShoppingSession:
         return np.where(items >= 0, score, -np.inf)
 
     def look(self, rows: IntArray, shown: IntArray, rng: np.random.Generator) -> None:
-        """Click through pages `shown` [n, 8] of sessions `rows` [n]: results by position and fit, and from there to
-        siblings of another color, the right size, or a neighbour in price."""
+        """Click on results, and from there on variants in another color or size and on items of similar price.
+
+        Args:
+            rows: [n] sessions.
+            shown: [n, 8] their pages of results.
+            rng: random generator.
+        """
         behaviour = self.catalogue.category.behaviour
         planned = np.minimum(rng.geometric(1 / behaviour.clicks, size=len(rows)), _ROUND_CLICKS)
         attraction = self.fit(rows, shown) - _POSITION * np.log(np.arange(1, RESULTS + 1))
@@ -67,8 +80,10 @@ class ShoppingSession:
             self._click(rows[going], target)
 
     def buy(self, rng: np.random.Generator) -> IntArray:
-        """The item that each session buys among what it clicked, -1 = none, [n]; a last click precedes an item that
-        only the right size brought in."""
+        """The item that each session buys, -1 for none, [n]: a clicked item, or its variant in the right size.
+
+        A click on that variant is added if it was not clicked.
+        """
         rows = np.arange(len(self.day))
         fit = self.fit(rows, self.clicks)
         score = fit + _SIZE_FIT * (self.catalogue.size[self.clicks] == self.intent.size[:, None])
@@ -97,7 +112,7 @@ class ShoppingSession:
         return np.where(place >= 0, shown[np.arange(len(rows)), place], -1)
 
     def _compare(self, rows: IntArray, rng: np.random.Generator) -> IntArray:
-        """The next item along an attribute of the last clicked one, -1 = back to the results."""
+        """The next item that shares an attribute with the last clicked one, -1 to return to the results."""
         mode = rng.random(len(rows)) / self.catalogue.category.behaviour.walk
         last = self.clicks[rows, np.maximum(self.count[rows] - 1, 0)]
         last = np.where(self.count[rows] > 0, last, -1)
@@ -110,7 +125,7 @@ class ShoppingSession:
         return np.where(seen, -1, target)
 
     def _sibling(self, rows: IntArray, last: IntArray, rng: np.random.Generator) -> IntArray:
-        """The best of a few unseen variants in another color of the same family."""
+        """A variant of the same family in another color that was not clicked yet, -1 for none."""
         catalogue, families = self.catalogue, self.catalogue.families
         family = catalogue.family[last]
         start = families.start[family]
@@ -123,7 +138,7 @@ class ShoppingSession:
         return np.where(place >= 0, pick[np.arange(len(rows)), place], -1)
 
     def _right_size(self, rows: IntArray, item: IntArray) -> IntArray:
-        """The variant of the same family and color in the wanted size, -1 where there is none or it is `item`."""
+        """The variant of the same family and color in the wanted size, -1 if there is none or it is `item`."""
         catalogue, families = self.catalogue, self.catalogue.families
         step = self.intent.size[rows] - catalogue.size[item]
         place = item - families.start[catalogue.family[item]]
@@ -133,7 +148,7 @@ class ShoppingSession:
         return np.where(self._on_sale(rows, variant[:, None])[:, 0], variant, -1)
 
     def _price_neighbour(self, rows: IntArray, last: IntArray, rng: np.random.Generator) -> IntArray:
-        """An item of the same segment a little dearer or cheaper, of any brand."""
+        """An item of the same segment and a similar price, of any brand."""
         catalogue = self.catalogue
         step = rng.integers(1, 7, size=len(rows)) * rng.choice([-1, 1], size=len(rows))
         place = np.clip(catalogue.price_rank[last] + step, 0, catalogue.items - 1)

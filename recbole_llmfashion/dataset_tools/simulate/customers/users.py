@@ -1,7 +1,4 @@
-"""Users and their tastes: color, brand, price, style, size, kinds of products.
-
-It knows what brands and sizes exist; nothing of time, items or shopping.
-"""
+"""Users and their tastes: colors, brands, price level, style, sizes and types of products."""
 
 from dataclasses import dataclass
 
@@ -19,9 +16,17 @@ FAVOURITE_BRANDS = 3
 
 @dataclass(frozen=True)
 class Users:
-    """Arrays over users: audience [n]; colors [n, colors] taste 0..1, the favourite 1; brands [n, 3] favourites, best
-    first; tier [n] price level 0..1; style [n]; sizes [n, audience * type] size index for whom they shop; types
-    [n, types] liking, around 1."""
+    """Tastes of n users.
+
+    Args:
+        audience: [n] the user's own audience.
+        colors: [n, colors] taste from 0 to 1; that for the favourite is 1.
+        brands: [n, 3] favourite brands, best first.
+        tier: [n] price level from 0 to 1.
+        style: [n] favourite style.
+        sizes: [n, audiences * types] index of the size that the user buys.
+        types: [n, types] preference, around 1.
+    """
 
     audience: IntArray
     colors: NDArray[np.float32]
@@ -33,7 +38,7 @@ class Users:
 
 
 def make_users(category: Category, brands: Brands, count: int, rng: np.random.Generator) -> Users:
-    """Draw `count` users; favourite brands are popular ones near the user's price level and style."""
+    """Draw `count` users; their favourite brands are popular brands of a similar price level and style."""
     tier = rng.beta(2.0, 2.0, size=count)
     style = rng.integers(len(category.styles), size=count)
     return Users(
@@ -55,7 +60,7 @@ def _color_taste(count: int, rng: np.random.Generator) -> NDArray[np.float32]:
 
 
 def _favourite_brands(brands: Brands, tier: NDArray[np.float64], style: IntArray, rng: np.random.Generator) -> IntArray:
-    """Drawn within groups of alike users, so that the work is groups x brands, never users x brands."""
+    """Favourite brands, drawn for groups of similar users, so that no array is [users, brands]."""
     favourites = np.zeros((len(tier), FAVOURITE_BRANDS), dtype=np.int64)
     level = np.minimum((tier * 8).astype(np.int64), 7)
     group = level * (style.max(initial=0) + 1) + style
@@ -68,7 +73,7 @@ def _favourite_brands(brands: Brands, tier: NDArray[np.float64], style: IntArray
 
 
 def _sizes(category: Category, count: int, rng: np.random.Generator) -> NDArray[np.int8]:
-    """One body a user and audience: small people are small in every type that is sized."""
+    """Sizes by one body size per user and audience, so that sizes of different types agree."""
     labels = segment_sizes(category)
     body = rng.beta(3, 3, size=(count, len(category.audiences)))
     spread = np.repeat(body, len(category.types), axis=1)
@@ -76,7 +81,7 @@ def _sizes(category: Category, count: int, rng: np.random.Generator) -> NDArray[
 
 
 def other_audience(category: Category, audience: IntArray, rng: np.random.Generator) -> IntArray:
-    """Whom a user shops for when not for themselves; the same where the category has one audience only."""
+    """The audience of a purchase for another person; the user's own if the category has only one."""
     share = np.log(np.array([share for _, share in category.audiences]))
     scores = np.tile(share, (len(audience), 1))
     if scores.shape[1] > 1:

@@ -1,7 +1,4 @@
-"""Brands: invented names, Zipf popularity, price tier, style, favoured types and habits of titling.
-
-It knows nothing of items.
-"""
+"""Brands: invented names, Zipf popularity, price level, style, types of products and form of titles."""
 
 from dataclasses import dataclass
 
@@ -22,8 +19,17 @@ ZIPF_EXPONENT = 0.9
 
 @dataclass(frozen=True)
 class Brands:
-    """names [n]; popularity [n], sums to 1; tier [n] in 0..1, cheap to dear; style [n]; title pattern [n];
-    says_size [n], whether its titles name the size; types [n, types], how much of each type it makes."""
+    """n brands.
+
+    Args:
+        names: [n] names.
+        popularity: [n] probabilities.
+        tier: [n] price level from 0 (cheap) to 1.
+        style: [n] index of the style.
+        pattern: [n] index of the order of words in titles.
+        says_size: [n] bool, whether titles contain the size.
+        types: [n, types] share of each type in the brand's products.
+    """
 
     names: NDArray[np.object_]
     popularity: NDArray[np.float64]
@@ -38,7 +44,7 @@ def make_brands(category: Category, items: int, rng: np.random.Generator) -> Bra
     """Draw about sqrt(items) brands, at least 12; popularity ~ rank^-0.9 over a random order."""
     count = int(max(12, items**0.5))
     popularity = 1.0 / np.arange(1, count + 1) ** ZIPF_EXPONENT
-    # a brand makes some of the types, not all: a cut Dirichlet-like profile, never empty
+    # a brand has mostly a few types: a Dirichlet-like profile that is nowhere 0
     profile = rng.gamma(1.2, size=(count, len(category.types))) + 0.02
     return Brands(
         names=_names(count, rng),

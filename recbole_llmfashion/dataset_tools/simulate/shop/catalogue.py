@@ -1,7 +1,6 @@
-"""The catalogue: product families, their variants in color and size, arrival and fading (C1, C2, C3).
+"""The catalogue: product families, their variants in color and size, and their days of arrival (C1, C2, C3).
 
-Items here are numbered in an internal order, segment by segment and family by family; that order never leaves the
-simulator (`frames` renames and permutes). It knows no users and no text.
+Items are numbered by segment and family. `frames.py` gives them random ids and another order.
 """
 
 from dataclasses import dataclass
@@ -21,16 +20,24 @@ from recbole_llmfashion.dataset_tools.simulate.shop.words import COLOR_POPULARIT
 
 _FAMILY_SPREAD = 0.9  # log-normal spread of a family's popularity
 _VARIANT_SPREAD = 0.45
-_OLD_STOCK_DAYS = 60.0  # mean age of what lay on the shelf at the start
+_OLD_STOCK_DAYS = 60.0  # mean age of the first day's items
 FloatArray = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Families:
-    """What the variants of one product share; arrays over families, in segment order.
+    """Product families, in the order of their segments; the variants of a family differ in color and size.
 
-    segment = audience * types + type; `start` is the first item of a family, `colors` x `sizes` its variants (the last
-    ones may be cut short or empty); `feature` holds two indices into the type's features.
+    Args:
+        segment: [f] audience * number of types + type.
+        brand, style, season, occasion, material: [f] indices.
+        feature: [f, 2] two indices into the type's features.
+        price: [f] in dollars.
+        tier: [f] price level from 0 to 1.
+        arrival: [f] day of arrival, negative before the year.
+        log_popularity: [f].
+        colors, sizes: [f] number of colors and of sizes; the variants of the last families may be incomplete.
+        start: [f] first item of the family.
     """
 
     segment: IntArray
@@ -51,8 +58,18 @@ class Families:
 
 @dataclass(frozen=True)
 class SimulatedCatalogue:
-    """All items. Arrays over items; `segment_start` [segments + 1] bounds each segment's items; `arrival` is a day,
-    negative for what was there before; `price_order` lists items by (segment, price), `price_rank` is its inverse."""
+    """All items of a simulated shop.
+
+    Args:
+        category, brands, families: of the shop.
+        family, segment, color, size: [items] indices.
+        price: [items] in dollars.
+        arrival: [items] day of arrival, negative before the year.
+        log_popularity: [items].
+        segment_start: [segments + 1] first item of each segment.
+        price_order: [items] items sorted by segment and price.
+        price_rank: [items] inverse of `price_order`.
+    """
 
     category: Category
     brands: Brands
@@ -75,13 +92,13 @@ class SimulatedCatalogue:
 
 
 def size_labels(scheme: str, audience: str) -> tuple[str, ...]:
-    """The sizes of a scheme for an audience, small to large."""
+    """Labels of a size scheme for an audience, from small to large."""
     table = SIZES[scheme]
     return table.get(audience, table.get("*", table[next(iter(table))]))
 
 
 def segment_weights(category: Category) -> FloatArray:
-    """Share of each (audience, type) in supply and demand, [audiences, types]; 0 where a type is not made for it."""
+    """Share of each audience and type in supply and demand, [audiences, types]; 0 for types without the audience."""
     weights = np.array(
         [
             [share * kind.weight * (not kind.audiences or audience in kind.audiences) for kind in category.types]
@@ -98,7 +115,7 @@ def segment_sizes(category: Category) -> IntArray:
 
 
 def make_catalogue(category: Category, items: int, rng: np.random.Generator) -> SimulatedCatalogue:
-    """Draw `items` items as families of variants."""
+    """Draw a catalogue of `items` items."""
     brands = make_brands(category, items, rng)
     families = _make_families(category, brands, items, rng)
     counts = np.clip(items - families.start, 0, families.colors * families.sizes)
@@ -106,7 +123,7 @@ def make_catalogue(category: Category, items: int, rng: np.random.Generator) -> 
     place = np.arange(items) - families.start[family]
     color, size = _variants(category, families, family, place, rng)
     price = np.round(families.price[family] * np.exp(0.04 * rng.standard_normal(items)), 2)
-    late = (place > 0) & (rng.random(items) < 0.12)  # a color that joins its family later
+    late = (place > 0) & (rng.random(items) < 0.12)  # variants that arrive after their family
     arrival = families.arrival[family] + np.where(late, rng.integers(7, 60, size=items), 0)
     variant = np.log(np.array(COLOR_POPULARITY))[color] * 0.3 + _VARIANT_SPREAD * rng.standard_normal(items)
     segment = families.segment[family]
@@ -167,7 +184,7 @@ def _make_families(category: Category, brands: Brands, items: int, rng: np.rando
 
 
 def _season(category: Category, kind: IntArray, rng: np.random.Generator) -> IntArray:
-    """The season of the type for most families, now and then another one's."""
+    """The season of the type for most families, another season for a few."""
     typical = np.array([SEASON_NAMES.index(t.season) for t in category.types])[kind]
     other = np.where(rng.random(len(kind)) < 0.5 * category.behaviour.season, rng.integers(1, 3, size=len(kind)), 0)
     return np.where(rng.random(len(kind)) < 0.12, other, typical).astype(np.int64)
@@ -200,12 +217,12 @@ def _arrival(category: Category, season: IntArray, rng: np.random.Generator) -> 
 def _variants(
     category: Category, families: Families, family: IntArray, place: IntArray, rng: np.random.Generator
 ) -> tuple[IntArray, IntArray]:
-    """Color and size of each item: variants lie color by color, sizes of one color side by side."""
+    """Color and size of each item; the variants of a family are ordered by color, then by size."""
     palette = np.log(np.array(COLOR_POPULARITY)) + rng.gumbel(size=(len(families.brand), len(COLOR_POPULARITY)))
     ranked = np.argsort(-palette, axis=1)  # a draw without replacement, by popularity
     sizes = families.sizes[family]
     color = ranked[family, place // sizes]
     available = segment_sizes(category)[families.segment]
     spare = available - families.sizes
-    first = np.round(spare * rng.beta(3, 3, size=len(spare))).astype(np.int64)  # common sizes lie in the middle
+    first = np.round(spare * rng.beta(3, 3, size=len(spare))).astype(np.int64)  # middle sizes are common
     return color, first[family] + place % sizes

@@ -1,18 +1,23 @@
-"""What a category is made of: the frozen dataclasses, the defaults of Table 1 and the table of categories.
-
-It knows no random numbers and no time of day; the product types themselves stand in `types_fashion` and
-`types_contrast`.
-"""
+"""Dataclasses of a category, its product types and its behaviour; the types are in types_fashion and types_contrast."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class ProductType:
-    """One kind of product.
+    """One type of product.
 
-    nouns are the ways titles and queries name it; `companion` names the type often bought after it; `price` is the
-    median in dollars; `weight` the share of demand and supply within the category, unnormalized.
+    Args:
+        name: unique within the category.
+        nouns: names in titles and queries.
+        materials, features: words in titles and queries.
+        sizes: size scheme, a key of words.SIZES.
+        price: median price in dollars.
+        weight: share of supply and demand within the category, not normalized.
+        season: typical season, "" for none.
+        occasions: typical occasions.
+        audiences: audiences of the type, empty for all of the category.
+        companion: name of the type that is often bought next, "" for none.
     """
 
     name: str
@@ -30,22 +35,22 @@ class ProductType:
 
 @dataclass(frozen=True)
 class Behaviour:
-    """How people shop in a category and how fast its products turn over (the paper's section 3).
+    """Shopping behaviour in a category, and the turnover of its products (the paper's section 3).
 
-    Attributes:
+    Args:
         new_share: share of the catalogue that arrives during the year (C1).
         fade_days: e-folding time of an item's attractiveness (C1).
         colors, sizes: mean number of colors and sizes in a product family (C2).
         clicks: mean item clicks after one list of results (C2).
-        walk: probability that the next click stays in the family or in the price neighbourhood (C2).
+        walk: probability that the next click is on an item of the same family or a similar price (C2).
         season: exponent on the seasonal demand, 0 = none (C3).
         occasion: scale on the demand for occasions, 0 = none (C3).
-        want_color: share of sessions with a color in mind.
-        detail: probability that a wanted attribute is said in the query (C4).
-        synonyms: probability that a query leaves the commonest word for a synonym (C4).
-        typos: probability of a misspelt word (C4).
-        refine: probability that a search is followed by another in the session.
-        buy: log-odds of a purchase in a session, before fit is looked at.
+        want_color: share of sessions with a wanted color.
+        detail: probability that the query contains a wanted attribute (C4).
+        synonyms: probability that a query uses any synonym instead of the most common word (C4).
+        typos: probability of a misspelled word (C4).
+        refine: probability that a search is followed by another one in the session.
+        buy: log-odds of a purchase in a session, without the effect of fit.
     """
 
     new_share: float
@@ -66,9 +71,16 @@ class Behaviour:
 
 @dataclass(frozen=True)
 class Category:
-    """A dataset of the paper, or one of the two contrasts of its section 3.
+    """A category of the paper, or one of the two contrasts of its section 3.
 
-    users, items and mean_length are Table 1's; mean_length counts item actions after the paper's click filter.
+    Args:
+        name: of the category.
+        users, items: numbers of Table 1.
+        mean_length: mean number of item actions after the click filter, of Table 1.
+        audiences: (name, share).
+        styles: names.
+        types: its product types.
+        behaviour: of its customers.
     """
 
     name: str

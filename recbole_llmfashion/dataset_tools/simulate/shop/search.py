@@ -1,7 +1,6 @@
-"""The shop's search: what is on sale in a period, ranked by text match and popularity with noise.
+"""The shop's search: items on sale in a period, ranked by text match and popularity with noise.
 
-Ranks once per (request, period), not per search, and keeps the answer. It knows items and what was asked for; it does
-not know who asks.
+A ranking is computed once per request and period and cached.
 """
 
 import numpy as np
@@ -22,18 +21,26 @@ from recbole_llmfashion.dataset_tools.simulate.shop.words import COLORS
 RESULTS = 8
 POOL = 40
 _SHORTLIST = 160
-_SHELF_LIFE = 4.0  # in units of fade_days: then an item is no longer found
-_COLOR, _OCCASION, _FEATURE, _BRAND = 2.2, 1.6, 1.4, 3.0  # what a matching word is worth, in log-popularity
-_CROWDING = 0.7  # the shop avoids a page full of one family
+_SHELF_LIFE = 4.0  # age at which an item leaves the shop, in units of fade_days
+_COLOR, _OCCASION, _FEATURE, _BRAND = 2.2, 1.6, 1.4, 3.0  # score of a matching word, in units of log-popularity
+_CROWDING = 0.7  # penalty per better item of the same family
 _RANK_NOISE, _PAGE_NOISE, _SIZE_FILTER = 0.35, 0.25, 2.5
 
-# a facet is what a request says beside type, audience and color: nothing, an occasion, a feature or a brand
+# a facet is the part of a request beside type, audience and color: 0 for none, an occasion, a feature or a brand
 FEATURE_FACET = len(OCCASION_NAMES)
 BRAND_FACET = FEATURE_FACET + 8
 
 
 class Shop:
-    """Search over a catalogue; `pools` ranks, `page` shows."""
+    """Search over a catalogue.
+
+    Args:
+        catalogue: of the shop.
+        rng: random generator of the rankings.
+
+    Attributes:
+        open_segments: [segments, periods] bool, whether a segment has items on sale in a period.
+    """
 
     def __init__(self, catalogue: SimulatedCatalogue, rng: np.random.Generator) -> None:
         self.catalogue = catalogue
@@ -56,11 +63,16 @@ class Shop:
         size: IntArray,
         rng: np.random.Generator,
     ) -> IntArray:
-        """The first page of each request, [n, 8] items by organic position, -1 where the shop has no more.
+        """The first page of results of each request.
 
         Args:
-            segment, color (-1 = not said), facet, period: the request, each [n].
-            size: a size index to filter by, -1 = none, [n].
+            segment, facet, period: [n] of the request.
+            color: [n] of the request, -1 for none.
+            size: [n] index of the size to filter by, -1 for none.
+            rng: random generator of the page.
+
+        Returns:
+            [n, 8] items, best first, -1 behind the last.
         """
         rows = self._pool_rows(segment, color, facet, period)
         items, scores = self._items[rows], self._scores[rows]
@@ -112,10 +124,10 @@ class Shop:
         return match
 
     def _shelf(self, segment: int, period: int) -> tuple[IntArray, NDArray[np.float64]]:
-        """Items of a segment on sale in a period, and their attractiveness: popularity, age, season."""
-        found = self._shelves.get((segment, period))
-        if found is not None:
-            return found
+        """Items of a segment on sale in a period, and their attractiveness by popularity, age and season."""
+        cached = self._shelves.get((segment, period))
+        if cached is not None:
+            return cached
         catalogue, fade = self.catalogue, self.catalogue.category.behaviour.fade_days
         items = np.arange(catalogue.segment_start[segment], catalogue.segment_start[segment + 1])
         age = period * PERIOD_DAYS - catalogue.arrival[items]
@@ -127,7 +139,7 @@ class Shop:
         return shelf
 
     def _open_segments(self) -> NDArray[np.bool_]:
-        """Whether a segment has anything on sale in a period, [segments, periods]."""
+        """[segments, periods] bool, whether a segment has items on sale in a period."""
         catalogue, fade = self.catalogue, self.catalogue.category.behaviour.fade_days
         segments = len(catalogue.segment_start) - 1
         opened = np.zeros((segments, PERIODS), dtype=bool)
@@ -139,7 +151,7 @@ class Shop:
 
 
 def _occurrence(family: IntArray, score: NDArray[np.float64]) -> IntArray:
-    """How many items of the same family score higher, [n]."""
+    """[n] number of items of the same family with a higher score."""
     order = np.lexsort((-score, family))
     grouped = family[order]
     start = np.maximum.accumulate(np.where(np.r_[True, grouped[1:] != grouped[:-1]], np.arange(len(family)), 0))

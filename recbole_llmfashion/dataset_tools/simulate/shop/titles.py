@@ -1,7 +1,6 @@
-"""Shop titles: a heap of words, in the order that the brand is used to, 7 to 14 of them.
+"""Item titles of 7 to 14 words in an order that depends on the brand.
 
-It knows the catalogue and the words; no users, no searches. Deliberately no clean template: attributes are left out,
-said twice by synonyms, or stuffed in at the end.
+As in real shops titles follow no clean template: attributes are missing, repeated by synonyms, or appended at the end.
 """
 
 import numpy as np
@@ -24,8 +23,8 @@ MIN_WORDS, MAX_WORDS = 7, 14
 # slots: 0 brand, 1 line, 2 audience, 3 style, 4 material, 5 feature, 6 noun, 7 second feature, 8 second noun,
 # 9 occasion, 10 season, 11 filler, 12 second filler, 13 color, 14 size
 _SHARE = (0.96, 0.45, 0.85, 0.3, 0.6, 0.8, 1.0, 0.4, 0.45, 0.8, 0.5, 0.3, 0.15, 0.7, 1.0)
-_PRIORITY = (6, 0, 13, 9, 2, 5, 14, 4, 8, 10, 7, 3, 1, 11, 12)  # who comes first when 14 words are all there is
-_PAD = (11, 12, 4, 8, 5, 7, 3, 1)  # who is called in when seven are not reached
+_PRIORITY = (6, 0, 13, 9, 2, 5, 14, 4, 8, 10, 7, 3, 1, 11, 12)  # slots that are kept first if there are too many words
+_PAD = (11, 12, 4, 8, 5, 7, 3, 1)  # slots that are added if there are fewer than seven words
 _PATTERNS = (
     (0, 1, 2, 3, 5, 4, 6, 7, 8, 9, 10, 11, 12, 13, 14),
     (0, 2, 4, 6, 5, 7, 9, 8, 10, 3, 1, 11, 12, 14, 13),
@@ -37,21 +36,22 @@ _PATTERNS = (
 
 
 def make_titles(catalogue: SimulatedCatalogue, color: Words, size: Words, rng: np.random.Generator) -> list[str]:
-    """One title for each item.
+    """One title per item.
 
     Args:
-        catalogue: in its internal order.
-        color, size: how items carry them, [items].
+        catalogue: the items.
+        color, size: [items] their names.
+        rng: random generator.
     """
     words = _family_words(catalogue, rng)
-    said = rng.random(words.shape) < np.array(_SHARE)
-    _keep_apart(said, words)
+    used = rng.random(words.shape) < np.array(_SHARE)
+    _drop_repeated(used, words)
     slots = words[catalogue.family]
-    include = said[catalogue.family]
+    include = used[catalogue.family]
     slots[:, 13], slots[:, 14] = color, size
     brand = catalogue.families.brand[catalogue.family]
     include[:, 14] = catalogue.brands.says_size[brand] & (size != "One Size")
-    include[:, 13] ^= rng.random(len(include)) < 0.05  # a variant whose color was forgotten, or not
+    include[:, 13] ^= rng.random(len(include)) < 0.05  # a few variants differ from their family
     include = _within_limits(slots, include)
     titles = np.empty(len(slots), dtype=object)
     pattern = catalogue.brands.pattern[brand]
@@ -63,7 +63,7 @@ def make_titles(catalogue: SimulatedCatalogue, color: Words, size: Words, rng: n
 
 
 def _family_words(catalogue: SimulatedCatalogue, rng: np.random.Generator) -> Words:
-    """The words of each family's slots, "" where it has none, [families, 15]."""
+    """[families, 15] words of each family's slots, "" for none."""
     families, category = catalogue.families, catalogue.category
     n = len(families.brand)
     words = np.full((n, 15), "", dtype=object)
@@ -99,15 +99,15 @@ def _type_words(
     words[rows, 5], words[rows, 7] = features[feature[:, 0]], features[feature[:, 1]]
 
 
-def _keep_apart(said: NDArray[np.bool_], words: Words) -> None:
-    """The same word does not stand twice in a title, in place."""
-    said[:, 8] &= words[:, 8] != words[:, 6]
-    said[:, 12] &= words[:, 12] != words[:, 11]
-    said[:, :13] &= words[:, :13] != ""  # color and size are the variant's, not yet there
+def _drop_repeated(used: NDArray[np.bool_], words: Words) -> None:
+    """Drop words that repeat another slot, and empty slots, in place."""
+    used[:, 8] &= words[:, 8] != words[:, 6]
+    used[:, 12] &= words[:, 12] != words[:, 11]
+    used[:, :13] &= words[:, :13] != ""  # color and size are set per item
 
 
 def _within_limits(slots: Words, include: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Drop the least important words beyond 14 and call in others below 7."""
+    """Drop the least important words of more than 14 and add words to fewer than 7."""
     lengths = np.zeros(slots.shape, dtype=np.int64)
     for column in range(slots.shape[1]):
         unique, inverse = np.unique(slots[:, column].astype(str), return_inverse=True)
@@ -118,9 +118,9 @@ def _within_limits(slots: Words, include: NDArray[np.bool_]) -> NDArray[np.bool_
         kept[:, column] = include[:, column] & (total + lengths[:, column] <= MAX_WORDS)
         total += lengths[:, column] * kept[:, column]
     for column in _PAD:
-        call = (total < MIN_WORDS) & ~kept[:, column]
-        kept[:, column] |= call
-        total += lengths[:, column] * call
+        added = (total < MIN_WORDS) & ~kept[:, column]
+        kept[:, column] |= added
+        total += lengths[:, column] * added
     return kept
 
 

@@ -1,7 +1,4 @@
-"""The product types of the two contrast categories, electronics and toys (the paper's section 3).
-
-It holds tables and nothing else.
-"""
+"""The product types of the two contrast categories, electronics and toys (the paper's section 3)."""
 
 from recbole_llmfashion.dataset_tools.simulate.shop.products import (
     ELECTRONICS,
@@ -10,7 +7,7 @@ from recbole_llmfashion.dataset_tools.simulate.shop.products import (
     ProductType,
 )
 
-# Table 1 has no row for the contrasts: the mean fashion length over users (5,858,688 / 454,273 = 12.90) by C2's ratios
+# Table 1 has no contrasts; their mean lengths are that of fashion (5,858,688 / 454,273 = 12.90) times the ratios of C2
 _FASHION_LENGTH = 12.90
 
 

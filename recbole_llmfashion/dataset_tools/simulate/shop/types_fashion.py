@@ -1,7 +1,7 @@
 """The product types of the paper's four fashion categories (Table 1).
 
-It holds tables and nothing else, long lines left whole. A line reads: name; nouns; materials; features; sizes; price; weight; season;
-occasions; audiences (empty: all of the category); companion.
+Fields of a line: name; nouns; materials; features; sizes; price; weight; season; occasions; audiences (empty for all of
+the category); companion.
 """
 
 # ruff: noqa: E501
@@ -16,7 +16,7 @@ from recbole_llmfashion.dataset_tools.simulate.shop.products import (
 
 
 def _types(table: str) -> tuple[ProductType, ...]:
-    """Parse the tables below; `|` parts the values of a field, `;` the fields."""
+    """Parse the tables below; fields are separated by `;`, values of a field by `|`."""
     parsed = []
     for line in table.strip().splitlines():
         cells = [field.strip() for field in line.split(";")]

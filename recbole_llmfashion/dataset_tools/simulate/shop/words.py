@@ -1,9 +1,6 @@
-"""The words that all categories share: colors, audiences, sizes, occasions, fillers.
+"""Words that all categories share: colors, audiences, sizes, occasions, seasons, fillers."""
 
-It holds text tables and nothing else: no product types, no probabilities of behaviour, no random numbers.
-"""
-
-# base color -> names that items carry; the first is also what people type most
+# base color -> names in titles and queries; the first is the most common one in queries
 COLORS: dict[str, tuple[str, ...]] = {
     "black": ("Black", "Jet Black", "Black"),
     "white": ("White", "Off White", "Ivory"),
@@ -22,7 +19,7 @@ COLORS: dict[str, tuple[str, ...]] = {
 }
 COLOR_POPULARITY: tuple[float, ...] = (10, 6, 4.5, 4, 3.5, 4, 3.5, 2.5, 3, 2.5, 1.5, 1.5, 1.5, 1)
 
-# audience -> (how titles say it, how queries say it)
+# audience -> (words in titles, words in queries)
 AUDIENCES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "Women": (
         ("Women's", "Womens", "Ladies", "for Women", "Women"),
@@ -37,7 +34,7 @@ AUDIENCES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "All": (("Universal", "Portable", "Home Office", "2024 Upgrade"), ("good",)),
 }
 
-# size scheme -> audience -> labels from small to large ("*" serves every audience that is not named)
+# size scheme -> audience -> labels from small to large; "*" is for all other audiences
 SIZES: dict[str, dict[str, tuple[str, ...]]] = {
     "shoe": {
         "Women": ("6", "6.5", "7", "7.5", "8", "8.5", "9", "10"),
@@ -59,7 +56,7 @@ SIZES: dict[str, dict[str, tuple[str, ...]]] = {
     "pieces": {"*": ("100 Pieces", "500 Pieces", "1000 Pieces")},
 }
 
-# occasion -> (how titles say it, how queries say it, weight of each month from January to December)
+# occasion -> (words in titles, words in queries, weight of each month from January to December)
 OCCASIONS: dict[str, tuple[tuple[str, ...], tuple[str, ...], tuple[float, ...]]] = {
     "wedding": (
         ("Wedding", "Bridal", "Wedding Guest"),
@@ -113,7 +110,7 @@ OCCASIONS: dict[str, tuple[tuple[str, ...], tuple[str, ...], tuple[float, ...]]]
     ),
 }
 
-# season -> (how titles and queries say it, demand by month, arrivals by month), January to December
+# season -> (words in titles and queries, demand by month, arrivals by month), January to December
 SEASONS: dict[str, tuple[tuple[str, ...], tuple[float, ...], tuple[float, ...]]] = {
     "": (("",), (1.0,) * 12, (1.0,) * 12),
     "winter": (
