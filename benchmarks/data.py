@@ -87,8 +87,8 @@ def ours(folder: Path, length: int) -> Row:
     builder = PromptBuilder(tokenizer, template, data.catalogue, log.queries, log.query_index, None, chosen, index)
     pieces = time.process_time()
     loader = LLMFashionRecDataLoader(config, loaders.test._dataset, None)
-    loader.builder = builder
-    prompts = [prompt.ids for prompt, _ in loader.prompts(np.arange(len(loader._dataset)))]
+    loader.set_builder(builder)
+    prompts = [row.prompt.ids for row in loader.rows(np.arange(len(loader._dataset)))]
     encoded = time.process_time()
     return {
         "rows": len(data),

@@ -33,10 +33,10 @@ from recbole_llmfashion.data.eval_loader import MEGABYTE, EvalLoader
 from recbole_llmfashion.evaluation.collector import Ordered, OrderedEvaluation, RankCollector
 from recbole_llmfashion.model.tiled_scores import dot_orders
 from recbole_llmfashion.prompt.dataloader import LLMFashionRecDataLoader
-from recbole_llmfashion.prompt.response import Response, parse_response
+from recbole_llmfashion.prompt.response import Response
 from recbole_llmfashion.retrieval.id_list import IdList
 from recbole_llmfashion.retrieval.rankers import Rankers
-from recbole_llmfashion.retrieval.ranking import FUSED, RankingSettings, RowContext, rank
+from recbole_llmfashion.retrieval.ranking import FUSED, RankingSettings, ResponseLists, RowContext
 from recbole_llmfashion.retrieval.title_list import TitleList
 
 THEIRS = 4096  # RecBole's default of eval_batch_size
@@ -102,8 +102,7 @@ def lists(items: int, users: int) -> tuple[dict[str, float], list[int]]:
     ids = IdList(rng.standard_normal((items, 64), np.float32), tie)
     titles = rng.standard_normal((items, WIDTH), np.float32)
     titles /= np.linalg.norm(titles, axis=1, keepdims=True)
-    parts = Rankers(
-        answer=lambda prompts: [],
+    rankers = Rankers(
         position_of={str(i): i for i in range(items)},
         id_list=ids,
         title_list=TitleList(titles, lambda texts: titles[[int(text) for text in texts]], tie),
@@ -122,7 +121,7 @@ def lists(items: int, users: int) -> tuple[dict[str, float], list[int]]:
         responses = [Response(text, row[:20]) for text, row in zip(said, asked, strict=True)]
         rows = torch.from_numpy(asked)
         question = RowContext(rows[:, 20:] + 1, rows[:, :5] + 1, rows[:, 0] % 2 == 0)
-        ranked = rank(parts, mixing, places, responses, [parse_response(text) for text in said], question)
+        ranked = ResponseLists(rankers, places, responses, question).rank(mixing)
         batch = Interaction({"user_id": torch.arange(start, start + len(asked))})
         targets = torch.where(rows[:, 0] % 3 == 0, rows[:, 7], rows.sum(dim=1) % items) + 1
         nothing = torch.empty(len(asked), 0, dtype=torch.int64)

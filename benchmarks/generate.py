@@ -34,7 +34,7 @@ from recbole_llmfashion.llm.generation.prefill import PromptBatch, common_prefix
 from recbole_llmfashion.llm.modeling.backbone import load_backbone
 from recbole_llmfashion.llm.modeling.item_embeddings import add_item_tokens
 from recbole_llmfashion.pipeline import settings
-from recbole_llmfashion.pipeline.pipeline import Pipeline
+from recbole_llmfashion.pipeline.pipeline import Pipeline, own_pipeline
 from recbole_llmfashion.prompt.builder import PromptBuilder
 from recbole_llmfashion.prompt.dataloader import LLMFashionRecDataLoader
 from recbole_llmfashion.prompt.response import SEPARATOR
@@ -62,19 +62,19 @@ class Recording:
 def make_prompts(config: LLMFashionConfig, users: int, folder: Path) -> tuple[Pipeline, list[np.ndarray]]:
     """A pipeline that has learned nothing yet, and its prompts for the first test rows."""
     loaders = make_loaders(config)
-    pipeline = Pipeline(config, loaders.dataset, StageStore(folder), lambda: None)
+    pipeline = own_pipeline(config, loaders.dataset, StageStore(folder), lambda: None)
     loader = LLMFashionRecDataLoader(config, loaders.test._dataset, loaders.test._sampler)
-    loader.builder = pipeline.builder
+    loader.set_builder(pipeline.inference.builder)
     rows = np.arange(min(users, len(loader._dataset)))
-    return pipeline, [prompt.ids for prompt, _ in loader.prompts(rows)]
+    return pipeline, [row.prompt.ids for row in loader.rows(rows)]
 
 
 def make_model(config: LLMFashionConfig, pipeline: Pipeline) -> Any:
     """The backbone as the config loads it, with the rows of the items' tokens."""
-    source = pipeline.llm.source
+    source = pipeline.trained.llm.source
     backbone = load_backbone(source, config["quantization"], config["compute_dtype"], config["device"])
-    if pipeline.inference.index is not None:
-        add_item_tokens(backbone, pipeline.inference.index)
+    if pipeline.inference.item_tokens is not None:
+        add_item_tokens(backbone, pipeline.inference.item_tokens)
     return backbone.model.eval()
 
 
@@ -182,7 +182,7 @@ def main() -> None:
 
 def measure(model: Any, pipeline: Pipeline, prompts: list[np.ndarray], config: LLMFashionConfig, rounds: int) -> None:
     """Runs the three sides by turns and prints what they gave."""
-    builder, titles = pipeline.builder, pipeline.catalogue.titles
+    builder, titles = pipeline.inference.builder, pipeline.inference.texts.catalogue.titles
     decoder, prefix, allowed_ids = builder.decoder, builder.id_prefix.tolist(), builder.allowed_ids
     print(
         f"{len(prompts)} prompts of {min(map(len, prompts))} to {max(map(len, prompts))} tokens, {len(titles)} items, "

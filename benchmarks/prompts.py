@@ -12,18 +12,29 @@ import itertools
 import statistics
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from recbole_llmfashion.config.configurator import load_config
+from recbole_llmfashion.data.dataset import HISTORY_LENGTH, RECOMMEND_TIME
 from recbole_llmfashion.data.loaders import make_loaders
-from recbole_llmfashion.pipeline.pipeline import Pipeline
+from recbole_llmfashion.data.timeline import Events
+from recbole_llmfashion.pipeline.pipeline import own_pipeline
 from recbole_llmfashion.prompt.dataloader import LLMFashionRecDataLoader
 from recbole_llmfashion.quick_start.registry import get_model
 from recbole_llmfashion.stage_store import StageStore
 
 # a tokenizer cannot make the tokens that items have of their own
 PAPER = {"item_tokens": "text", "prompt_item_text": True}
+
+
+def request_of(loader: LLMFashionRecDataLoader, row: int) -> tuple[Events, float, list[int]]:
+    """What the builder encodes for a row: the events before it, its moment, the memory's products."""
+    feat: Any = loader._dataset.inter_feat
+    user, length, now = (feat[name][row].item() for name in (loader.uid_field, HISTORY_LENGTH, RECOMMEND_TIME))
+    events = loader._dataset.timeline.events(user, length)
+    return events, now, loader.builder.memory_products(events, training=False)
 
 
 def main() -> None:
@@ -40,20 +51,20 @@ def main() -> None:
     config = load_config(get_model("LLMFashionRec").model, options.dataset, overrides=overrides)
     loaders = make_loaders(config)
     store = StageStore(Path(options.checkpoint_dir) / options.dataset / "stages")
-    pipeline = Pipeline(config, loaders.dataset, store, lambda: None)
+    pipeline = own_pipeline(config, loaders.dataset, store, lambda: None)
     start = time.perf_counter()
-    builder = pipeline.builder
-    print(f"tokenizer, memory and {len(pipeline.catalogue)} items' pieces: {time.perf_counter() - start:.2f} s, once")
+    builder = pipeline.inference.builder
+    print(f"tokenizer, memory and {len(builder.item_names)} items' pieces: {time.perf_counter() - start:.2f} s, once")
 
     loader = LLMFashionRecDataLoader(config, loaders.test._dataset, None)
-    loader.builder = builder
+    loader.set_builder(builder)
     rows = list(itertools.islice(itertools.cycle(range(len(loader._dataset))), options.prompts))
-    asked = list(loader.questions(np.asarray(rows)))
-    tokenizer = pipeline.llm.tokenizer
-    texts = [tokenizer.decode(builder.encode(*question).ids) for question in asked]
+    requests = [request_of(loader, row) for row in rows]
+    tokenizer = pipeline.trained.llm.tokenizer
+    texts = [tokenizer.decode(builder.encode(*request).ids) for request in requests]
     ids = tokenizer(texts, add_special_tokens=False)["input_ids"]
-    for question, expected in zip(asked, ids, strict=True):
-        assert np.array_equal(builder.encode(*question).ids, expected)
+    for request, expected in zip(requests, ids, strict=True):
+        assert np.array_equal(builder.encode(*request).ids, expected)
     print(f"{len(ids)} prompts, {np.mean([len(row) for row in ids]):.0f} tokens each on average: identical ids")
 
     ratios = []
@@ -62,8 +73,8 @@ def main() -> None:
         tokenizer(texts, add_special_tokens=False)
         called = time.perf_counter() - start
         start = time.perf_counter()
-        for question in asked:
-            builder.encode(*question)
+        for request in requests:
+            builder.encode(*request)
         assembled = time.perf_counter() - start
         ratios.append(called / assembled)
         print(f"tokenizer {len(ids) / called:,.0f} prompts/s, assembly {len(ids) / assembled:,.0f} prompts/s")

@@ -13,7 +13,6 @@ import pytest
 
 from recbole_llmfashion.cli.train import main
 from recbole_llmfashion.llm.finetuning import job
-from recbole_llmfashion.stage_store import StageStore
 from tests.helpers.fakes import BACKBONE_LAYERS, SMALL, replace_test_targets, simulated_shop
 
 ROOT = Path(__file__).parents[1]
@@ -75,7 +74,7 @@ def test_core_table_is_the_core_rows_table(first):
 
 
 def test_a_new_mixup_trains_and_generates_nothing(shop, first, monkeypatch):
-    monkeypatch.setattr(StageStore, "_publish", lambda *args: pytest.fail("a stage was made again"))
+    monkeypatch.setattr("recbole_llmfashion.stage_store.publish_folder", lambda *args: pytest.fail("made again"))
     rows = []
     for m in (1, 2):
         keys = {"ranking": "mixup", "mixup_m": m, "checkpoint_dir": shop / "saved_first"}

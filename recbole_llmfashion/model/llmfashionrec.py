@@ -1,10 +1,11 @@
-"""LLMFashionRec: the LLM's answer, two ranked lists, one mixup, as a RecBole sequential model (paper, section 4.4).
+"""LLMFashionRec: the LLM's response and its ranked lists as a RecBole sequential model (paper, section 4.4).
 
-`full_sort_predict` asks the answer book for the responses to the batch's prompts, reads (ID, title) from each, and
-scores the catalogue by ranking.py. The trainer hands over the parts; the model holds no weights of its own, so a
-checkpoint of it stays empty. It does not know how any part was trained.
+`full_sort_predict` takes the responses to the batch's prompts, reads ID and title, and scores the catalogue by
+retrieval/ranking.py. The model holds no weights of its own, so a checkpoint of it is empty; the trainer attaches what
+it ranks with.
 """
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,74 +14,87 @@ from recbole.model.abstract_recommender import SequentialRecommender
 from recbole.utils import InputType
 
 from recbole_llmfashion.data.tie_breaking import tie_rank
-from recbole_llmfashion.prompt.dataloader import (
-    ACTED_ITEMS,
-    MEMORY_ITEMS,
-    PROMPT_IDS,
-    PROMPT_ITEMS,
-    QUERY_KNOWN,
-)
-from recbole_llmfashion.prompt.response import parse_response
+from recbole_llmfashion.prompt.dataloader import ACTED_ITEMS, MEMORY_ITEMS, PROMPT_IDS, PROMPT_ITEMS, QUERY_KNOWN
+from recbole_llmfashion.prompt.response import Response
 from recbole_llmfashion.retrieval.item_order import ItemOrder
 from recbole_llmfashion.retrieval.rankers import Rankers
 from recbole_llmfashion.retrieval.ranking import (
     FUSED,
     GROUPS,
     RankedBatch,
-    Ranking,
     RankingSettings,
+    ResponseLists,
     RowContext,
     Weights,
-    rank,
 )
 from recbole_llmfashion.retrieval.response_stats import ResponseStats
 from recbole_llmfashion.retrieval.ties import scores_from_order, with_pad_column
 
+Respond = Callable[[Sequence[np.ndarray]], list[Response]]  # prompts (int32 token ids) to responses
+
 
 class LLMFashionRec(SequentialRecommender):
-    """See the module.
+    """Ranks the catalogue by the LLM's responses; `attach` must be called before it ranks.
 
     Args:
-        config: ranking, mixup_m, mixup_k, mixup_title_start, fallback.
+        config: ranking, mixup_m, mixup_k, mixup_title_start, empty_response_fallback.
         dataset: the training part; its catalogue names the items.
 
     Attributes:
-        ranking: which list `full_sort_predict` returns, see ranking.Mixing.
-        weights: of `ranking: fusion`; equal until the trainer has looked at the validation rows.
+        weights: of `ranking: fusion`; equal until the trainer chooses them on the validation rows.
+        stats: counts over the responses that were ranked.
     """
 
     input_type = InputType.POINTWISE
-    parts: Rankers
 
     def __init__(self, config: Any, dataset: Any) -> None:
         super().__init__(config, dataset)
         self.configure(config)
-        self.validity = ResponseStats()
+        self.stats = ResponseStats()
         self.weights: Weights = {group: dict.fromkeys(FUSED, 1.0) for group in GROUPS}
         self.tie = torch.from_numpy(tie_rank(dataset.catalogue.item_ids))
 
     def configure(self, config: Any) -> None:
-        """Takes the keys of a config whose values settings.check has seen."""
-        self.ranking: Ranking = config["ranking"]
-        self.mixup_m, self.mixup_k = int(config["mixup_m"]), int(config["mixup_k"])
+        """Takes the ranking keys of a config; in zero-shot they are the source's."""
+        start = int(config["mixup_m"]) if config["mixup_title_start"] == "m" else 0
+        use_memory = config["empty_response_fallback"] == "memory"
+        self._settings = RankingSettings(
+            config["ranking"], int(config["mixup_m"]), int(config["mixup_k"]), start, use_memory
+        )
         self._start_at_m = config["mixup_title_start"] == "m"
-        self._use_memory = config["empty_response_fallback"] == "memory"
 
-    @property
-    def mixing(self) -> RankingSettings:
-        """How the lists are joined now."""
-        start = self.mixup_m if self._start_at_m else 0
-        return RankingSettings(self.ranking, self.mixup_m, self.mixup_k, start, self._use_memory, self.weights)
+    def attach(self, rankers: Rankers, respond: Respond) -> None:
+        """Takes what the model ranks with.
 
-    def ranked(self, interaction: Any) -> RankedBatch:
-        """Answers and lists of a batch; the answers are counted."""
+        Args:
+            rankers: of the catalogue's items.
+            respond: gives the responses to prompts.
+        """
+        self.rankers, self.respond = rankers, respond
+
+    def ranking_settings(self, **changes: Any) -> RankingSettings:
+        """How the lists are joined now, with some settings changed: `ranking` or `m`."""
+        fields = {**vars(self._settings), "weights": self.weights, **changes}
+        if "m" in changes:
+            fields["title_start"] = changes["m"] if self._start_at_m else 0
+        return RankingSettings(**fields)
+
+    def lists(self, interaction: Any) -> ResponseLists:
+        """The ranked lists of a batch, from the responses to its prompts."""
         ids = interaction[PROMPT_IDS].cpu()
-        prompts = [row[row >= 0].numpy().astype(np.int32) for row in ids]
-        responses = self.parts.answer(prompts)
-        answers = [parse_response(response.text) for response in responses]
-        asked = RowContext(*(interaction[name].cpu() for name in (MEMORY_ITEMS, ACTED_ITEMS, QUERY_KNOWN)))
-        ranked = rank(self.parts, self.mixing, self.tie, responses, answers, asked)
-        self.validity.add(answers, ranked, interaction[PROMPT_ITEMS].cpu())
+        responses = self.respond([row[row >= 0].numpy().astype(np.int32) for row in ids])
+        context = RowContext(*(interaction[name].cpu() for name in (MEMORY_ITEMS, ACTED_ITEMS, QUERY_KNOWN)))
+        return ResponseLists(self.rankers, self.tie, responses, context)
+
+    def ranked(self, interaction: Any, lists: ResponseLists | None = None) -> RankedBatch:
+        """The batch's lists joined by the current settings; its responses are counted.
+
+        Args:
+            lists: of this batch, where the caller has them already.
+        """
+        lists = self.lists(interaction) if lists is None else lists
+        ranked = lists.rank(self.ranking_settings())
+        self.stats.add(lists.parsed, ranked, interaction[PROMPT_ITEMS].cpu())
         return ranked
 
     def ordered(self, interaction: Any) -> ItemOrder:

@@ -2,14 +2,12 @@
 
     the query's products by the query-product memory, then every item by the title model on the query, else popularity
 
-It is the part of LLMFashionRec that needs no LLM, so what the LLM adds must be added over this row. The trainer hands
-over the parts; the model holds no weights. It does not know how a part was made, and reads of a row nothing but its
-user and the length of the history before it.
+It is the part of LLMFashionRec that needs no LLM, so the gain of the LLM is the gain over this row. The model holds no
+weights; of a row it reads the user and the length of the history only.
 """
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -23,37 +21,23 @@ from recbole_llmfashion.retrieval.item_order import HeadThenRest, ItemOrder, Per
 from recbole_llmfashion.retrieval.popularity_list import popular_order
 from recbole_llmfashion.retrieval.ties import scores_from_order, with_pad_column
 
+LastQuery = Callable[[int, int], tuple[str | None, Sequence[int]]]
 SOURCES = ("memory", "title", "popularity")
 
 
-@dataclass(frozen=True)
-class QueryMemoryRankers:
-    """What the trainer's stages made.
-
-    Args:
-        last_query: (user, events before the row) to the text of the user's last search, None where there is none, and
-            the memory's catalogue positions for it, best first.
-        title_list: b texts to orders, closest title first; never asked where no user ever searched.
-    """
-
-    last_query: Callable[[int, int], tuple[str | None, Sequence[int]]]
-    title_list: Callable[[Sequence[str]], ItemOrder]
-
-
 class QueryMemory(SequentialRecommender):
-    """See the module; docs/method.md, stages 1 and 3, has the memory and the title model.
+    """Ranks by the memory and the title model (docs/method.md, stages 1 and 3); `attach` must be called first.
 
     Args:
         config: RecBole's.
         dataset: the training part; its catalogue names the items, its actions make popularity.
 
     Attributes:
-        sources: of the rows scored so far, how many each of SOURCES led: the memory where it gave a product, the title
+        sources: rows scored so far by the source of the list's head: the memory where it gave a product, the title
             model where there was a query but no product for it, popularity where the user had not searched.
     """
 
     input_type = InputType.POINTWISE
-    parts: QueryMemoryRankers
 
     def __init__(self, config: Any, dataset: Any) -> None:
         super().__init__(config, dataset)
@@ -61,23 +45,35 @@ class QueryMemory(SequentialRecommender):
         self._popular = popular_order(dataset.popularity(), self.tie)
         self.sources: Counter[str] = Counter()
 
+    def attach(self, last_query: LastQuery, title_list: Callable[[Sequence[str]], ItemOrder]) -> None:
+        """Takes what the model ranks with.
+
+        Args:
+            last_query: (user, events before the row) to the text of the user's last search, None where there is none,
+                and the memory's catalogue positions for it, best first.
+            title_list: b texts to orders, closest title first; not called where no user ever searched.
+        """
+        self.last_query, self.title_list = last_query, title_list
+
     def ordered(self, interaction: Any) -> ItemOrder:
         """[B, N] the catalogue positions of each row."""
-        asked = (interaction[self.USER_ID].tolist(), interaction[HISTORY_LENGTH].tolist())
-        answers = [self.parts.last_query(user, length) for user, length in zip(*asked, strict=True)]
+        rows = (interaction[self.USER_ID].tolist(), interaction[HISTORY_LENGTH].tolist())
+        answers = [self.last_query(user, length) for user, length in zip(*rows, strict=True)]
         searched = [row for row, (query, _) in enumerate(answers) if query is not None]
-        known = torch.tensor([query is not None for query, _ in answers])
-        parts: list[tuple[torch.Tensor, ItemOrder]] = [(~known, self._popular.repeat(len(answers) - len(searched)))]
+        has_query = torch.tensor([query is not None for query, _ in answers])
+        orders: list[tuple[torch.Tensor, ItemOrder]] = [
+            (~has_query, self._popular.repeat(len(answers) - len(searched)))
+        ]
         if searched:
-            by_title = self.parts.title_list([str(answers[row][0]) for row in searched])
+            by_title = self.title_list([str(answers[row][0]) for row in searched])
             products = [torch.tensor(answers[row][1], dtype=torch.int64) for row in searched]
-            parts.append((known, HeadThenRest(pad_sequence(products, True, -1), by_title)))
+            orders.append((has_query, HeadThenRest(pad_sequence(products, True, -1), by_title)))
         self.sources.update(
             memory=sum(len(answers[row][1]) > 0 for row in searched),
             title=sum(len(answers[row][1]) == 0 for row in searched),
             popularity=len(answers) - len(searched),
         )
-        return PerRowOrder(parts)
+        return PerRowOrder(orders)
 
     def full_sort_predict(self, interaction: Any) -> torch.Tensor:
         """[B, N + 1] finite, strictly ordered scores by RecBole's internal id."""

@@ -1,7 +1,8 @@
-"""What one dataset is asked with: its memory, its prompts, its lists and the responses, by models learned elsewhere.
+"""Inference on one dataset: its memory, prompts, rankers and responses.
 
-Only `responses` is a stage of this half. It trains nothing and does not know whether what it asks with was learned on
-the same dataset (pipeline.py) or on another one (zero_shot.py).
+The models were trained on this dataset or on another one (pipeline.py).
+
+Of this module, `responses` and the approximate indexes (`index_title`, `index_items`, `index_clip`) are stages.
 """
 
 from collections.abc import Sequence
@@ -12,46 +13,44 @@ from typing import Any
 import numpy as np
 
 from recbole_llmfashion.config.configurator import LLMFashionConfig
-from recbole_llmfashion.embedding import approximate_index as near
+from recbole_llmfashion.embedding import approximate_index
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.llm.batching import Example
 from recbole_llmfashion.llm.generation.response_cache import ResponseCache
 from recbole_llmfashion.llm.modeling.backbone import check_spelling
 from recbole_llmfashion.pipeline import settings
 from recbole_llmfashion.pipeline.training import TrainedModels
-from recbole_llmfashion.prompt.builder import PromptBuilder
+from recbole_llmfashion.prompt.builder import PromptBuilder, make_builder
 from recbole_llmfashion.prompt.dataloader import LLMFashionRecDataLoader
 from recbole_llmfashion.prompt.item_tokens import ItemTokens, atomic_tokens, item_words, semantic_tokens
-from recbole_llmfashion.prompt.memory import MemoryLog, QueryProductMemory
+from recbole_llmfashion.prompt.memory import MemoryLog, QueryProductMemory, make_memory
 from recbole_llmfashion.prompt.response import Response
-from recbole_llmfashion.prompt.template import get_template
 from recbole_llmfashion.prompt.texts import DatasetTexts
 from recbole_llmfashion.retrieval.cosine_table import Near, Search
-from recbole_llmfashion.retrieval.id_list import IdentityList
-from recbole_llmfashion.retrieval.rankers import FUSED_DEPTH, Ranker, Rankers
+from recbole_llmfashion.retrieval.rankers import ItemVectors, Rankers, make_rankers
 from recbole_llmfashion.retrieval.title_list import TitleList
 from recbole_llmfashion.stage_store import StageStore, sha256_arrays, sha256_texts, stage_seed
 
 
-def _silent(prompts: Sequence[np.ndarray]) -> list[Response]:
-    """No answer to any prompt: what is ranked then is the fallback, the memory's products and popularity."""
+def _empty_responses(prompts: Sequence[np.ndarray]) -> list[Response]:
+    """An empty response to each prompt, which ranks the fallback: the memory's products, then popularity."""
     return [Response("")] * len(prompts)
 
 
 class Inference:
-    """One dataset's questions and what becomes of their answers.
+    """Prompts and ranked lists of one dataset.
 
     Args:
-        config: of the run that taught `trained`; an LLM is asked in the template it was trained on.
-        texts: of the dataset that is asked.
-        trained: the text models and the LLM that answer.
-        store: where the dataset's stages lie.
-        dates: whether timestamps are dates to those who ask and to those who answer.
+        config: of the run that trained `trained`; the LLM reads the prompt template that it was trained with.
+        texts: of the dataset whose rows are answered.
+        trained: the text models and the LLM.
+        store: the stages of that dataset.
+        dates: whether timestamps are dates, both in that dataset and in the one that trained the models.
         remember: whether the dataset's training log feeds the memory.
 
     Attributes:
-        book: answers prompts; no prompt has an answer before the engine knows what to answer with.
-        report: what asking measured.
+        response_cache: responses by prompt; all empty until the LLM has a backbone to answer with.
+        report: what inference measured, for the details of the result.
         indexes: folders of the approximate indexes in use, by table.
     """
 
@@ -67,7 +66,7 @@ class Inference:
     ) -> None:
         self.config, self.texts, self.trained, self.store = config, texts, trained, store
         self._dates, self._remember = dates, remember
-        self.response_cache = ResponseCache(_silent)
+        self.response_cache = ResponseCache(_empty_responses)
         self._answered: list[LLMFashionRecDataLoader] = []
         self.report: dict[str, Any] = {}
         self.indexes: dict[str, Path] = {}
@@ -75,24 +74,22 @@ class Inference:
     @cached_property
     def memory(self) -> QueryProductMemory | None:
         """The query-product memory over the training log; None where there is nothing to remember."""
-        if not self._remember:
+        if not self._remember or not self.config["memory_products"] or not len((log := self.memory_log()).search):
             return None
-        log = self.memory_log()
-        if not len(log.search) or self.trained.clip is None or not self.config["memory_products"]:
-            return None
-        memory = QueryProductMemory(
+        memory = make_memory(
             log,
             self.texts.queries,
-            self.trained.clip.encode,
+            None if self.trained.clip is None else self.trained.clip.encode,
             neighbors=self.config["memory_neighbors"],
             products=max(self.config["memory_products"], self.config["memory_list_size"]),
             tie_rank=self.texts.tie,
         )
-        memory.prepare(self.texts.queries)
+        if memory is not None:
+            memory.prepare(self.texts.queries)
         return memory
 
     def memory_log(self) -> MemoryLog:
-        """What the training searches showed or, where the log has no results, led to."""
+        """The products that training searches showed or, where the log has no results, led to."""
         log = self.texts.log
         training = np.flatnonzero(log.training)
         counts = np.diff(log.result_ptr)[training]
@@ -108,24 +105,17 @@ class Inference:
 
     @cached_property
     def builder(self) -> PromptBuilder:
-        """Prompts in the backbone's ids."""
-        builder = PromptBuilder(
-            self.trained.llm.tokenizer,
-            get_template(self.config["prompt_template"]),
-            self.texts.catalogue,
-            self.texts.queries,
-            self.texts.log.query_index,
-            self.memory,
-            settings.prompt_settings(self.config, self._dates),
-            self.index,
-        )
-        if self.index is None:
-            check_spelling(self.trained.llm.tokenizer, builder.item_names, builder.item_ids)
-        return builder
+        """Writes prompts in the backbone's token ids."""
+        tokenizer, texts, memory = self.trained.llm.tokenizer, self.texts, self.memory
+        prompt = settings.prompt_settings(self.config, self._dates)
+        builder = make_builder(tokenizer, self.config["prompt_template"], texts.catalogue, prompt, self.item_tokens)
+        if self.item_tokens is None:
+            check_spelling(tokenizer, builder.item_names, builder.item_ids)
+        return builder.with_queries(texts.queries, texts.log.query_index, memory)
 
     @cached_property
-    def index(self) -> ItemTokens | None:
-        """What names the items; None for their IDs as text."""
+    def item_tokens(self) -> ItemTokens | None:
+        """The tokens that name the items to the LLM; None for their IDs as text."""
         kind, llm, texts = self.config["item_tokens"], self.trained.llm, self.texts
         if kind == "text":
             return None
@@ -138,8 +128,8 @@ class Inference:
         return semantic_tokens(codes, texts.tie, llm.vocab_size, words, self.trained.codes_key)
 
     def examples(self, train_data: LLMFashionRecDataLoader) -> list[Example]:
-        """Training prompts with their responses; with loss_on_history as many as it takes to show every action."""
-        train_data.builder = self.builder
+        """Training prompts with their responses; with loss_on_history, as many as it takes to show every action."""
+        train_data.set_builder(self.builder)
         every = self.config["loss_on_history"]
         return [
             Example(prompt.ids, self.builder.response(target), prompt.id_positions if every else None)
@@ -159,80 +149,67 @@ class Inference:
         return TitleList(self.title_matrix, self.trained.title_model.encode, self.texts.tie, self.near("title"))
 
     def near(self, name: str) -> Near:
-        """What searches a table's vectors by the key `index`, from its stage; `indexes` then names its folder."""
+        """The index of a table by the key `ann_index`, as a stage; `indexes` names its folder once it is built."""
         kind = self.config["ann_index"]
 
         def search(vectors: np.ndarray) -> Search | None:
-            if not near.pays_off(vectors, kind):
+            if not approximate_index.pays_off(vectors, kind):
                 return None
-            inputs = {"kind": kind, "vectors": sha256_arrays(vectors), "chosen": near.CHOSEN}
-            folder = self.store.get(f"index_{name}", inputs, lambda folder: near.build(vectors, kind, folder, name))
+            inputs = {"kind": kind, "vectors": sha256_arrays(vectors), "chosen": approximate_index.CHOSEN}
+            folder = self.store.get(
+                f"index_{name}", inputs, lambda folder: approximate_index.build(vectors, kind, folder, name)
+            )
             self.indexes[name] = folder
-            return near.load(vectors, kind, folder, name)
+            return approximate_index.load(vectors, kind, folder, name)
 
         return search
 
-    def parts(self, id_list: Ranker, popularity: np.ndarray, session_list: Ranker | None = None) -> Rankers:
-        """The lists and the last fallback.
+    def rankers(self, core_table: np.ndarray | None, popularity: np.ndarray) -> Rankers:
+        """The rankers of the dataset's items.
 
         Args:
-            id_list: ranks the catalogue for an ID.
-            session_list: ranks it for what a customer did; None where no table knows the items.
-            popularity: [N] what the last fallback ranks by, ties by the fixed order.
+            core_table: [N, d] CORE's item embeddings; None without an ID model for these items.
+            popularity: [N] counts of the last fallback.
         """
-        return Rankers(
-            answer=self.response_cache,
-            position_of={token: i for i, token in enumerate(self.builder.item_names)},
-            id_list=id_list,
-            title_list=self.title_list(),
-            popularity=popularity,
-            session_list=session_list,
-            id_depth=1 if isinstance(id_list, IdentityList) else FUSED_DEPTH,
-            clip_list=self._clip_list() if self.config["ranking"] == "clip" else None,
-        )
-
-    def _clip_list(self) -> TitleList:
-        """The title list by the CLIP tower (the paper's ablation 5)."""
-        clip = self.trained.clip
-        if clip is None:
+        names, clip = self.builder.item_names, self.trained.clip if self.config["ranking"] == "clip" else None
+        if clip is None and self.config["ranking"] == "clip":
             raise UserError(
-                "ranking: clip wants a text tower, and the training log has no queries to train one on; set "
+                "ranking: clip needs a text tower, and the training log has no queries to train one on; set "
                 "clip_pretrained, or another ranking"
             )
-        return TitleList(clip.encode(self.texts.titles), clip.encode, self.texts.tie, self.near("clip"))
+        vectors = ItemVectors(self.title_matrix, core_table, None if clip is None else clip.encode(self.texts.titles))
+        encode_title, encode_clip = self.trained.title_model.encode, None if clip is None else clip.encode
+        return make_rankers(names, vectors, encode_title, encode_clip, popularity, self.texts.tie, self.near)
 
     def reset_cache(self) -> None:
-        """Forgets the answers of an engine that has learned since."""
-        self.response_cache = ResponseCache(self._generate if self.trained.llm.identity else _silent)
+        """Drops the responses, after the LLM has changed."""
+        self.response_cache = ResponseCache(self._generate if self.trained.llm.identity else _empty_responses)
         self._answered.clear()
 
     def _generate(self, prompts: Sequence[np.ndarray]) -> list[Response]:
-        builder, titles = self.builder, self.texts.titles
-        prefix = builder.id_prefix.tolist()
-        return self.trained.llm.generate(prompts, builder.allowed_ids, prefix, titles, self.index, builder.decoder)
+        return self.trained.llm.generate(prompts, self.builder, self.texts.titles)
 
     def answer(self, loader: LLMFashionRecDataLoader) -> None:
-        """Prompts and responses for a loader's rows: generated once, then found in the store."""
-        loader.builder = self.builder
+        """Encodes a loader's rows and generates their responses, or loads them from their stage."""
+        loader.set_builder(self.builder)
         llm = self.trained.llm
-        if not llm.identity or any(known is loader for known in self._answered):
+        if not llm.identity or any(other is loader for other in self._answered):
             return
         self._answered.append(loader)
-        prompts, truncated = [], 0
-        for prompt, _ in loader.prompts(np.arange(len(loader._dataset))):
-            prompts.append(prompt.ids)
-            truncated += prompt.dropped > 0
-        self.report["prompts_truncated"] = truncated
-        seed = stage_seed(self.config["seed"], "responses")
+        rows = loader.encode()
+        prompts = [row.prompt.ids for row in rows]
+        self.report["prompts_truncated"] = sum(row.prompt.dropped > 0 for row in rows)
+        decoding = settings.decoding_settings(self.config, stage_seed(self.config["seed"], "responses"))
+        tokens = self.item_tokens
         inputs = {
             "adapter": llm.identity,
-            "decoding": settings.decoding_settings(self.config, seed).stage_inputs(),
+            "decoding": decoding.stage_inputs(),
             "prompts": sha256_arrays(*prompts),
             "ids": sha256_texts(self.builder.item_names),
-            "index": None if self.index is None else [self.index.key, sha256_arrays(*self.index.words)],
+            "index": None if tokens is None else [tokens.key, sha256_arrays(*tokens.words)],
             "beams": self.config["num_beams"],
         }
-        if self.config["response_title"] == "catalogue":
+        if decoding.response_title == "catalogue":
             inputs["titles"] = sha256_texts(self.texts.titles)
         folder = self.store.get("responses", inputs, lambda folder: self.response_cache.write(prompts, folder))
-        self.response_cache.load(folder)
+        self.response_cache.load(folder, self.builder.position_of if decoding.decoding == "constrained" else None)

@@ -17,7 +17,7 @@ from recbole_llmfashion.data.atomic.checks import ID_BREAK
 from recbole_llmfashion.data.catalogue import TEXT_ATTRIBUTES, Catalogue
 from recbole_llmfashion.embedding.flat_index import FlatIndex
 from recbole_llmfashion.errors import UserError, did_you_mean
-from recbole_llmfashion.prompt.texts import UNTITLED, sanitize
+from recbole_llmfashion.prompt.texts import clean_titles
 
 Encode = Callable[[Sequence[str]], np.ndarray]
 
@@ -50,7 +50,7 @@ class ItemPool:
     @cached_property
     def titles(self) -> list[str]:
         """The catalogue's titles as text models and responses have them."""
-        return [sanitize(title) or UNTITLED for title in self.catalogue.titles]
+        return clean_titles(self.catalogue.titles)
 
     def without(self, item_ids: Iterable[str]) -> "ItemPool":
         """These items can no longer be recommended.
@@ -86,7 +86,7 @@ class ItemPool:
         for item in rows:
             if item in self.positions and self.live[self.positions[item]]:
                 raise UserError(f"add: item '{item[:80]}' is there already; remove it first, or leave it out")
-        titles = [sanitize(row["title"]) or UNTITLED for row in rows.values()]
+        titles = clean_titles(row["title"] for row in rows.values())
         fresh = [item for item in rows if item not in self.positions]
         places = dict(self.positions) | {item: len(self.catalogue) + i for i, item in enumerate(fresh)}
         at = np.asarray([places[item] for item in rows], np.int64)

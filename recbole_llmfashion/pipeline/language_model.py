@@ -1,7 +1,6 @@
-"""The LLM's stages: adapter and generator on a backbone, each loaded only when something needs it.
+"""The LLM's stages: the adapter on a backbone, and generation; a model is loaded only when something needs it.
 
-A run whose responses are all in the store never loads a model. The engine is given examples, the tokens that name
-items, and what the constraint allows; it does not know which dataset they are of.
+A run whose responses are all in the store never loads a model.
 """
 
 import hashlib
@@ -19,7 +18,7 @@ from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.llm.batching import Example
 from recbole_llmfashion.llm.finetuning.checkpoint import CheckpointFolder
 from recbole_llmfashion.llm.finetuning.job import BackboneSpec, FinetuneJob
-from recbole_llmfashion.llm.generation.generator import make_generator
+from recbole_llmfashion.llm.generation.generator import item_generator
 from recbole_llmfashion.llm.generation.response_cache import generate_responses
 from recbole_llmfashion.llm.generation.vllm_backend import check_interpreter, vllm_generate
 from recbole_llmfashion.llm.modeling.adapter import load_adapter
@@ -27,6 +26,7 @@ from recbole_llmfashion.llm.modeling.backbone import Backbone, load_tokenizer, v
 from recbole_llmfashion.llm.modeling.merge import merge_adapter
 from recbole_llmfashion.llm.modeling.tiny_falcon import TINY_FALCON_FOLDER, save_untrained
 from recbole_llmfashion.pipeline import settings
+from recbole_llmfashion.prompt.builder import PromptBuilder
 from recbole_llmfashion.prompt.item_tokens import ItemTokens
 from recbole_llmfashion.prompt.response import Response
 from recbole_llmfashion.stage_store import StageStore, sha256, sha256_arrays, stage_seed
@@ -39,12 +39,12 @@ class LanguageModel:
 
     Args:
         config: of LLMFashionRec.
-        store: where stages lie.
+        store: keeps the stages.
 
     Attributes:
-        identity: names what `generate` answers with, adapter included; empty before `prepare`.
+        identity: name of the model that `generate` uses, adapter included; empty before `prepare`.
         report: what fine-tuning measured.
-        source: the backbone, a folder or a name of the hub.
+        source: the backbone, a folder or a hub name.
     """
 
     def __init__(self, config: LLMFashionConfig, store: StageStore) -> None:
@@ -59,7 +59,7 @@ class LanguageModel:
 
     @staticmethod
     def validate_config(config: LLMFashionConfig) -> None:
-        """Raises UserError where the backbone's tokenizer, or vLLM's Python where that is asked for, cannot be had."""
+        """Raises UserError where the backbone's tokenizer, or the Python of `vllm_python`, cannot be loaded."""
         if config["generation_backend"] == "vllm":
             check_interpreter(config["vllm_python"])
         if config["llm_name_or_path"] not in (TINY_FALCON, TINY_FALCON_UNTRAINED):
@@ -83,16 +83,16 @@ class LanguageModel:
 
     @cached_property
     def vocab_size(self) -> int:
-        """Where tokens of items begin."""
+        """Size of the backbone's vocabulary; the items' tokens follow it."""
         return vocabulary_size(self.source, self.tokenizer)
 
     def prepare(self, examples: Sequence[Example], index: ItemTokens | None, decoder: Any) -> bool:
-        """Takes the training prompts; True where their adapter is yet to be made.
+        """Takes the training prompts; True where the store does not hold their adapter yet.
 
         Args:
             examples: prompts and responses.
-            index: what names items in them; None for their IDs as text.
-            decoder: turns generated ids into text.
+            index: the tokens that name items in them; None for their IDs as text.
+            decoder: turns generated token ids into text.
         """
         if not examples:
             raise UserError("no training prompt: the training part has no row; add users with three item actions")
@@ -111,25 +111,25 @@ class LanguageModel:
         return not self.store.has("adapter", self._adapter_inputs)
 
     def finetune(self) -> None:
-        """Fine-tunes the backbone on the prompts that `prepare` took, or finds its adapter in the store."""
+        """Fine-tunes the backbone on the prompts of `prepare`, or loads its adapter from the store."""
         self._loaded = None
         self._adapter = self.store.get("adapter", self._adapter_inputs, self._finetune)
         self.identity = self._adapter.name + ("-vllm" if self._by_vllm else "")
         self.report = json.loads((self._adapter / "finetune.json").read_text())
-        shown = {name: self.report[name] for name in ("quantized_layers", "perplexity", "format_failures")}
-        getLogger(__name__).info(f"adapter: {json.dumps(shown)}")
+        logged = {name: self.report[name] for name in ("quantized_layers", "perplexity", "format_failures")}
+        getLogger(__name__).info(f"adapter: {json.dumps(logged)}")
 
     def _backbone(self, index: ItemTokens | None) -> Backbone:
-        return self._choice().load(index)
+        return self._spec().load(index)
 
-    def _choice(self) -> BackboneSpec:
+    def _spec(self) -> BackboneSpec:
         source = str(Path(self.source).absolute()) if Path(self.source).is_dir() else self.source
         return BackboneSpec(source, self.config["quantization"], self.config["compute_dtype"], self.config["device"])
 
     def _finetune(self, folder: Path) -> None:
         running = self.store.running("adapter", self._adapter_inputs)
-        work = FinetuneJob(
-            self._choice(),
+        job = FinetuneJob(
+            self._spec(),
             self._examples,
             self._index,
             self._decoder,
@@ -139,16 +139,16 @@ class LanguageModel:
             self.show_progress,
         )
         if self.config["num_train_workers"] == 1:
-            work.run(folder)
+            job.run(folder)
             return
-        # Ray takes a second to import, and who trains alone needs none of it
+        # imported here: a second of Ray that one process does not need
         from recbole_llmfashion.distributed.finetune_workers import finetune_on_workers
 
-        finetune_on_workers(work, folder.absolute(), self.config["num_train_workers"], self.config["ray_address"])
+        finetune_on_workers(job, folder.absolute(), self.config["num_train_workers"], self.config["ray_address"])
 
     @property
     def adapter(self) -> Path:
-        """The adapter's folder; known after `finetune`."""
+        """The adapter's folder; set by `finetune`."""
         assert self._adapter is not None
         return self._adapter
 
@@ -157,16 +157,16 @@ class LanguageModel:
         return self.config["generation_backend"] == "vllm"
 
     def _merged(self) -> Path:
-        """The backbone with its adapter in it, as a folder that vLLM reads."""
+        """A folder of the backbone with the adapter merged into it, which vLLM reads."""
         inputs = {"adapter": self.adapter.name, "compute_dtype": self.config["compute_dtype"]}
         return self.store.get(
             "merged", inputs, lambda folder: merge_adapter(self._backbone(self._index), self.adapter, folder)
         )
 
     def _load(self, index: ItemTokens | None) -> Any:
-        """The model that answers with an index's tokens, its adapter on it where that is trained.
+        """The backbone with these item tokens, and its adapter where that is trained.
 
-        Items that the adapter was not trained with have the rows of their words.
+        Items that the adapter was not trained with get embeddings made from their words.
         """
         key = "" if index is None else index.key
         if self._loaded is None or self._loaded[0] != key:
@@ -176,40 +176,30 @@ class LanguageModel:
             self._loaded = key, model
         return self._loaded[1]
 
-    def generate(
-        self,
-        prompts: Sequence[np.ndarray],
-        allowed_ids: Sequence[Sequence[int]],
-        prefix: Sequence[int],
-        titles: Sequence[str] | None = None,
-        index: ItemTokens | None = None,
-        decoder: Any = None,
-    ) -> list[Response]:
-        """Responses, with the likeliest items where `beams` asks for them.
+    def generate(self, prompts: Sequence[np.ndarray], builder: PromptBuilder, titles: Sequence[str]) -> list[Response]:
+        """Responses to prompts, with the likeliest items where `num_beams` asks for them.
 
         Args:
             prompts: token ids.
-            allowed_ids: what the constraint allows, an item's id tokens and the separator after them.
-            prefix: the tokens before the id, forced when the decoding is constrained.
-            titles: of the items, which `response_title: catalogue` alone reads.
-            index: what names items; None for their IDs as text.
-            decoder: turns ids into text; the tokenizer where None.
+            builder: wrote the prompts; its items are the ones that a constrained response may name.
+            titles: of these items, by position.
         """
-        chosen = settings.decoding_settings(self.config, self._seed("responses"))
+        decoding = settings.decoding_settings(self.config, self._seed("responses"))
         if self._by_vllm and self._adapter:
-            python = self.config["vllm_python"]
-            texts = vllm_generate(python, self._merged(), self.tokenizer, chosen, prompts, allowed_ids, prefix)
+            prefix, python = builder.id_prefix.tolist(), self.config["vllm_python"]
+            texts = vllm_generate(
+                python, self._merged(), self.tokenizer, decoding, prompts, builder.allowed_ids, prefix
+            )
             return [Response(text) for text in texts]
-        decoder = self.tokenizer if decoder is None else decoder
-        generator = make_generator(self._load(index), decoder, chosen, allowed_ids, prefix, titles)
+        generator = item_generator(self._load(builder.item_tokens), builder, decoding, titles)
         return generate_responses(generator, prompts, self.config["num_beams"], self.show_progress)
 
 
-_JOURNALS = ("stage.json",)  # what a stage tells of its making, seconds included
+_JOURNALS = ("stage.json",)  # describes how a stage was made, seconds included
 
 
 def _identity(source: str) -> str:
-    """What tells one backbone from another: a hub name, or a digest of a folder's files."""
+    """Name of a backbone in stage inputs: the hub name, or a digest of the folder's files."""
     folder = Path(source)
     if not folder.is_dir():
         return source

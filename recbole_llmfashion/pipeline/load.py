@@ -14,7 +14,7 @@ import pandas as pd
 from safetensors.numpy import load_file
 
 from recbole_llmfashion.data.catalogue import TEXT_ATTRIBUTES, Catalogue
-from recbole_llmfashion.embedding import approximate_index as near
+from recbole_llmfashion.embedding import approximate_index
 from recbole_llmfashion.embedding.approximate_index import IndexKind
 from recbole_llmfashion.embedding.clip_text import ClipText
 from recbole_llmfashion.embedding.query_title_pairs import normalize_text
@@ -27,10 +27,9 @@ from recbole_llmfashion.llm.modeling.backbone import load_backbone, load_tokeniz
 from recbole_llmfashion.llm.modeling.item_embeddings import add_item_tokens
 from recbole_llmfashion.pipeline.item_pool import ItemPool
 from recbole_llmfashion.pipeline.manifest import OWN, Manifest, read_manifest
-from recbole_llmfashion.prompt.builder import PromptBuilder, PromptSettings
+from recbole_llmfashion.prompt.builder import PromptBuilder, PromptSettings, make_builder
 from recbole_llmfashion.prompt.item_tokens import ItemTokens, item_words
-from recbole_llmfashion.prompt.memory import MemoryLog, QueryProductMemory
-from recbole_llmfashion.prompt.template import get_template
+from recbole_llmfashion.prompt.memory import MemoryLog, QueryProductMemory, make_memory
 from recbole_llmfashion.retrieval.cosine_table import Near, Search
 from recbole_llmfashion.retrieval.ranking import RankingSettings
 from recbole_llmfashion.versions import versions
@@ -77,7 +76,7 @@ class LoadedRun:
     pool: ItemPool
     model: Any
     tokenizer: Any
-    index: ItemTokens | None
+    item_tokens: ItemTokens | None
     row_norm: float
     codes: ResidualCodes | None
     title_model: TitleModel
@@ -86,19 +85,19 @@ class LoadedRun:
     template: str
     prompt: PromptSettings
     decoding: DecodingSettings
-    mixing: RankingSettings
-    beams: int
+    ranking_settings: RankingSettings
+    num_beams: int
     mask_history: bool
     responses: Path
-    searched: IndexKind = "flat"
+    ann_index: IndexKind = "flat"
 
     def near(self, name: str) -> Near:
         """What searches one of the run's own tables, as the evaluation did."""
 
         def search(vectors: np.ndarray) -> Search | None:
-            if not near.pays_off(vectors, self.searched):
+            if not approximate_index.pays_off(vectors, self.ann_index):
                 return None
-            return near.load(vectors, self.searched, self.responses, name)
+            return approximate_index.load(vectors, self.ann_index, self.responses, name)
 
         return search
 
@@ -139,17 +138,17 @@ def _load(manifest: Manifest, wanted: bool) -> LoadedRun:
     name = str(source or manifest.content["backbone"]["name"])
     backbone = load_backbone(name, **settings["backbone"]) if wanted else None
     tokenizer = load_tokenizer(name) if backbone is None else backbone.tokenizer
-    pool = _stock(own, vectors)
+    pool = _pool(own, vectors)
     prompt = PromptSettings(**{**settings["prompt"], "attributes": tuple(settings["prompt"]["attributes"])})
-    index = _index(tokenizer, pool, vectors, settings["items"], prompt.attributes)
-    row_norm = 0.0 if index is None or backbone is None else add_item_tokens(backbone, index)
+    item_tokens = _item_tokens(tokenizer, pool, vectors, settings["items"], prompt.attributes)
+    row_norm = 0.0 if item_tokens is None or backbone is None else add_item_tokens(backbone, item_tokens)
     trained = settings["items"].get("trained", False)
     return LoadedRun(
         manifest=manifest,
         pool=pool,
         model=None if backbone is None else load_adapter(backbone, adapter, rows=trained),
         tokenizer=tokenizer,
-        index=index,
+        item_tokens=item_tokens,
         row_norm=row_norm,
         codes=ResidualCodes.load(own) if settings["items"]["kind"] == "semantic" else None,
         title_model=TitleModel.load(own / "title"),
@@ -158,15 +157,15 @@ def _load(manifest: Manifest, wanted: bool) -> LoadedRun:
         template=settings["template"],
         prompt=prompt,
         decoding=DecodingSettings.from_stage_inputs(settings["decoding"]),
-        mixing=RankingSettings(**settings["mixing"]),
-        beams=settings["beams"],
+        ranking_settings=RankingSettings(**settings["mixing"]),
+        num_beams=settings["beams"],
         mask_history=settings["mask_history"],
         responses=own,
-        searched=settings.get("index", "flat"),
+        ann_index=settings.get("index", "flat"),
     )
 
 
-def _stock(own: Path, vectors: Mapping[str, np.ndarray]) -> ItemPool:
+def _pool(own: Path, vectors: Mapping[str, np.ndarray]) -> ItemPool:
     frame = pd.read_parquet(own / "catalogue.parquet")
     return ItemPool(
         catalogue=Catalogue.from_frame(frame[["item_id", "title", *TEXT_ATTRIBUTES]]),
@@ -178,7 +177,7 @@ def _stock(own: Path, vectors: Mapping[str, np.ndarray]) -> ItemPool:
     )
 
 
-def _index(
+def _item_tokens(
     tokenizer: Any,
     pool: ItemPool,
     vectors: Mapping[str, np.ndarray],
@@ -203,26 +202,22 @@ def _memory(own: Path, vectors: Mapping[str, np.ndarray], settings: Mapping[str,
     return MemoryFiles(log, tuple(queries), vectors["memory"], settings["neighbors"], products)
 
 
-def make_builder(run: LoadedRun, pool: ItemPool, index: ItemTokens | None) -> PromptBuilder:
-    """Prompts about these items, and about no query yet."""
-    template, nothing = get_template(run.template), np.zeros(0, np.int64)
-    return PromptBuilder(run.tokenizer, template, pool.catalogue, (), nothing, None, run.prompt, index)
+def run_builder(run: LoadedRun, pool: ItemPool, item_tokens: ItemTokens | None) -> PromptBuilder:
+    """Writes prompts about the items of a pool, as the run's own prompts were written; without searches."""
+    return make_builder(run.tokenizer, run.template, pool.catalogue, run.prompt, item_tokens)
 
 
-def make_memory(run: LoadedRun, pool: ItemPool, tie: np.ndarray) -> QueryProductMemory | None:
-    """The memory of live items; None where none of its products is left."""
+def run_memory(run: LoadedRun, pool: ItemPool, tie: np.ndarray) -> QueryProductMemory | None:
+    """The run's memory of the pool's live items; None where no product is left."""
     files = run.memory
     if files is None or run.clip is None:
         return None
-    keep = pool.live[files.log.item]
-    if not keep.any():
-        return None
-    log = MemoryLog(files.log.search[keep], files.log.query[keep], files.log.item[keep], files.log.position[keep])
-    return QueryProductMemory(log, files.queries, _Keys(run, files), files.neighbors, files.products, tie)
+    encode, sizes = _KeyVectors(run, files), (files.neighbors, files.products)
+    return make_memory(files.log, files.queries, encode, *sizes, tie, live=pool.live)
 
 
-class _Keys:
-    """Texts to unit vectors; those of the run's own keys are the evaluation's, to the last bit."""
+class _KeyVectors:
+    """Texts to unit vectors; the run's own keys get the stored vectors, so that both sides agree to the last bit."""
 
     def __init__(self, run: LoadedRun, files: MemoryFiles) -> None:
         assert run.clip is not None

@@ -1,20 +1,20 @@
-"""What the main job leaves of an LLMFashionRec row, so that it can be served without its dataset.
+"""Writes the run folder of an LLMFashionRec row, from which it can be served without its dataset.
 
     saved/<dataset>/runs/<digest of the manifest>/
         manifest.json         see manifest.py; metrics, seed, versions, licence of the backbone, settings
-        catalogue.parquet     item_id, title, the attributes, popularity (training actions), a row a position
+        catalogue.parquet     item_id, title, the attributes, popularity (training actions), one row per position
         vectors.safetensors   title [N, d]; core [N, d], clip [N, d] and memory [K, d] where the run has them; tokens
-                              [N, L], what names each item to the LLM where its ID as text does not
+                              [N, L], the token ids of each item where items have tokens of their own
         memory.parquet        query, item (position), position: the training log as the memory reads it
-        responses.parquet     the answers of the evaluation, by digest of the prompt
-        title.faiss, items.faiss, clip.faiss, each with a .json: index: ivf or hnsw, see embedding/near.py
+        responses.parquet     the responses of the evaluation, by digest of the prompt
+        title.faiss, items.faiss, clip.faiss, each with a .json: with `ann_index: ivf` or `hnsw`
         codes.faiss           item_tokens: semantic, the quantizer that codes of new items come from
         title/, clip/         the title model; the text tower, where there is one
-    and two parts that may lie elsewhere: `adapter` and `backbone`, stages of the store or a folder of the user's. A
-    backbone of the hub is named, not kept.
+    and two parts that may be stored elsewhere: `adapter` and `backbone`, stages of the store or a folder of the user's.
+    A backbone of the hub is named, not copied.
 
-Nothing of it is read while models are trained, so it is no stage: it has no share in the stages' hashes. Users are no
-part of it, queries of the training log are. This module writes; serving/ reads.
+No training reads it, so it is not a stage. It holds no users; it holds the queries of the training log. load.py reads
+it.
 """
 
 import json
@@ -34,7 +34,7 @@ from recbole_llmfashion.pipeline import settings
 from recbole_llmfashion.pipeline.inference import Inference
 from recbole_llmfashion.pipeline.language_model import TINY_FALCON, TINY_FALCON_UNTRAINED
 from recbole_llmfashion.pipeline.manifest import MANIFEST, OWN, file_sha256, write_manifest
-from recbole_llmfashion.pipeline.pipeline import Pipeline, ZeroShot
+from recbole_llmfashion.pipeline.pipeline import Pipeline
 from recbole_llmfashion.retrieval.ranking import RankingSettings
 from recbole_llmfashion.stage_store import publish_folder, stage_seed
 from recbole_llmfashion.versions import versions
@@ -43,20 +43,20 @@ from recbole_llmfashion.versions import versions
 def write_run(
     runs: Path,
     dataset: str,
-    pipeline: Pipeline | ZeroShot,
-    mixing: RankingSettings,
+    pipeline: Pipeline,
+    ranking: RankingSettings,
     mask_history: bool,
     about: Mapping[str, Any],
 ) -> Path:
-    """Writes the run folder of a finished pipeline; an equal one that is there already stands.
+    """Writes the run folder of a finished pipeline; an equal one that exists is left as it is.
 
     Args:
         runs: the folder that holds the run folders of a dataset.
         dataset: its name.
-        pipeline: after `learn` and `answer`.
-        mixing: how the lists are joined.
+        pipeline: after `train` and `answer`.
+        ranking: how the lists are joined.
         mask_history: whether the evaluation left what the user took out of the lists.
-        about: what else the manifest says of the run.
+        about: further entries of the manifest.
     """
     runs.mkdir(parents=True, exist_ok=True)
     partial = Path(tempfile.mkdtemp(prefix=".", dir=runs))
@@ -67,7 +67,7 @@ def write_run(
         if Path(llm.source).is_dir():
             parts["backbone"] = Path(llm.source)
         clip = pipeline.inference.trained.clip
-        said = {
+        content = {
             "model": "LLMFashionRec",
             "dataset": dataset,
             **about,
@@ -77,9 +77,9 @@ def write_run(
                 "licence": licence(llm.name),
             },
             "clip": clip.source if clip else "",
-            "settings": _settings(pipeline, mixing) | {"mask_history": mask_history},
+            "settings": _settings(pipeline, ranking) | {"mask_history": mask_history},
         }
-        write_manifest(partial, said, parts, runs / "any")
+        write_manifest(partial, content, parts, runs / "any")
         final = runs / file_sha256(partial / MANIFEST)[:16]
         if not (final / MANIFEST).is_file():
             partial.chmod(0o755)  # mkdtemp makes it private
@@ -89,46 +89,46 @@ def write_run(
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def _write_own(folder: Path, pipeline: Pipeline | ZeroShot) -> None:
-    asked = pipeline.inference
-    catalogue, learned = asked.texts.catalogue, asked.trained
+def _write_own(folder: Path, pipeline: Pipeline) -> None:
+    inference = pipeline.inference
+    catalogue, trained = inference.texts.catalogue, inference.trained
     frame = pd.DataFrame({"item_id": catalogue.item_ids, "title": catalogue.titles, **catalogue.attributes})
     frame.assign(popularity=pipeline.popularity).to_parquet(folder / "catalogue.parquet", index=False)
-    vectors = {"title": asked.title_matrix}
+    vectors = {"title": inference.title_matrix}
     if pipeline.core_table is not None:
         vectors["core"] = np.ascontiguousarray(pipeline.core_table, np.float32)
-    if learned.clip is not None:
-        learned.clip.save(folder / "clip")
-        if asked.config["ranking"] == "clip":
-            vectors["clip"] = learned.clip.encode(asked.texts.titles)
-    if asked.index is not None:
-        vectors["tokens"] = np.stack(asked.index.ids)
-    if asked.config["item_tokens"] == "semantic":
-        learned.codes.save(folder)
-    if asked.memory is not None:
-        vectors["memory"] = asked.memory.key_vectors
-        _memory_frame(asked).to_parquet(folder / "memory.parquet", index=False)
+    if trained.clip is not None:
+        trained.clip.save(folder / "clip")
+        if inference.config["ranking"] == "clip":
+            vectors["clip"] = trained.clip.encode(inference.texts.titles)
+    if inference.item_tokens is not None:
+        vectors["tokens"] = np.stack(inference.item_tokens.ids)
+    if inference.config["item_tokens"] == "semantic":
+        trained.codes.save(folder)
+    if inference.memory is not None:
+        vectors["memory"] = inference.memory.key_vectors
+        _memory_frame(inference).to_parquet(folder / "memory.parquet", index=False)
     save_file(vectors, str(folder / "vectors.safetensors"))
-    for name, index in asked.indexes.items():
+    for name, index in inference.indexes.items():
         for suffix in (".faiss", ".json"):
             shutil.copyfile(index / f"{name}{suffix}", folder / f"{name}{suffix}")
-    learned.title_model.save(folder / "title")
-    asked.response_cache.save(folder)
+    trained.title_model.save(folder / "title")
+    inference.response_cache.save(folder)
 
 
-def _memory_frame(asked: Inference) -> pd.DataFrame:
-    log = asked.memory_log()
-    query = np.asarray(asked.texts.queries, object)[log.query]
+def _memory_frame(inference: Inference) -> pd.DataFrame:
+    log = inference.memory_log()
+    query = np.asarray(inference.texts.queries, object)[log.query]
     return pd.DataFrame({"query": query, "item": log.item, "position": log.position})
 
 
-def _settings(pipeline: Pipeline | ZeroShot, mixing: RankingSettings) -> dict[str, Any]:
+def _settings(pipeline: Pipeline, ranking: RankingSettings) -> dict[str, Any]:
     """Everything that decides an answer and a list, as the plain arguments of what reads it."""
-    config, asked = pipeline.config, pipeline.inference
+    config, inference = pipeline.config, pipeline.inference
     return {
         "template": config["prompt_template"],
-        "prompt": asdict(asked.builder.settings),
-        "items": _naming(asked),
+        "prompt": asdict(inference.builder.settings),
+        "items": _naming(inference),
         "memory": {
             "neighbors": config["memory_neighbors"],
             "products": config["memory_products"],
@@ -137,19 +137,19 @@ def _settings(pipeline: Pipeline | ZeroShot, mixing: RankingSettings) -> dict[st
         "backbone": {"quantization": config["quantization"], "compute_dtype": config["compute_dtype"]},
         "decoding": settings.decoding_settings(config, stage_seed(config["seed"], "responses")).stage_inputs(),
         "beams": config["num_beams"],
-        "mixing": asdict(mixing),
+        "mixing": asdict(ranking),
         **({} if config["ann_index"] == "flat" else {"index": config["ann_index"]}),
     }
 
 
-def _naming(asked: Inference) -> dict[str, Any]:
+def _naming(inference: Inference) -> dict[str, Any]:
     """What names items to the LLM, and whether its adapter holds rows of these items' tokens."""
-    kind, index = asked.config["item_tokens"], asked.index
-    if index is None:
+    kind, tokens = inference.config["item_tokens"], inference.item_tokens
+    if tokens is None:
         return {"kind": kind}
-    made_of = json.loads((asked.trained.llm.adapter / "stage.json").read_text(encoding="utf-8"))["inputs"]["index"]
-    trained = made_of is not None and made_of[0] == index.key
-    return {"kind": kind, "first": index.first, "new_tokens": index.new_tokens, "key": index.key, "trained": trained}
+    made_of = json.loads((inference.trained.llm.adapter / "stage.json").read_text(encoding="utf-8"))["inputs"]["index"]
+    trained = made_of is not None and made_of[0] == tokens.key
+    return {"kind": kind, "first": tokens.first, "new_tokens": tokens.new_tokens, "key": tokens.key, "trained": trained}
 
 
 def licence(name: str) -> str:

@@ -124,10 +124,10 @@ class TrainedModels:
         self.codes_key = folder.name
         return ResidualCodes.load(folder)
 
-    def learn(self, examples: Sequence[Example], index: ItemTokens | None, decoder: Any) -> Iterator[str]:
+    def train(self, examples: Sequence[Example], item_tokens: ItemTokens | None, decoder: Any) -> Iterator[str]:
         """The LLM's stages. `backbone` is yielded before one that costs time, `adapter` always; the engine then answers
         as well as is known: with its backbone alone, with its adapter."""
-        if self.llm.prepare(examples, index, decoder):
+        if self.llm.prepare(examples, item_tokens, decoder):
             yield "backbone"
         self.llm.finetune()
         self.report |= self.llm.report

@@ -11,6 +11,7 @@ dropped (docs/method.md, stage 1). The builder receives the events before a targ
 from collections.abc import Sequence
 from copy import copy
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -24,8 +25,8 @@ from recbole_llmfashion.prompt.item_tokens import ItemDecoder, ItemTokens
 from recbole_llmfashion.prompt.memory import QueryProductMemory
 from recbole_llmfashion.prompt.ragged import Ragged
 from recbole_llmfashion.prompt.response import ID_PREFIX, SEPARATOR
-from recbole_llmfashion.prompt.template import Template, prompt_safe_ids
-from recbole_llmfashion.prompt.texts import UNTITLED, sanitize
+from recbole_llmfashion.prompt.template import Template, get_template, prompt_safe_ids
+from recbole_llmfashion.prompt.texts import clean_titles, sanitize
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,21 @@ class Prompt:
     dropped: int
 
 
+@dataclass(frozen=True)
+class PromptRow:
+    """A row as the LLM and the ranking read it.
+
+    Args:
+        prompt: for the LLM.
+        recalled: catalogue positions of the memory's products for the last query, best first.
+        query_known: whether the log holds the last query itself.
+    """
+
+    prompt: Prompt
+    recalled: list[int]
+    query_known: bool
+
+
 def special_strings(tokenizer: Any) -> tuple[str, ...]:
     """All special and added tokens of the tokenizer; text from data must not contain one."""
     return tuple(sorted({*tokenizer.all_special_tokens, *tokenizer.get_added_vocab()}))
@@ -109,10 +125,10 @@ class PromptBuilder:
         item_tokens: ItemTokens | None = None,
     ) -> None:
         self.template, self.memory, self.settings, self._tokenizer = template, memory, settings, tokenizer
-        self._item_tokens = item_tokens
+        self.item_tokens = item_tokens
         self._special = special_strings(tokenizer)
         self.item_names = prompt_safe_ids(catalogue.item_ids, self._special)
-        self._titles = [self.clean(title) or UNTITLED for title in catalogue.titles]
+        self._titles = clean_titles(catalogue.titles, self._special)
         self._tokenize_responses(tokenizer, item_tokens)
         self._id_mark, title_mark, line = Ragged.tokenized(
             tokenizer, [template.id_mark, template.title_mark, template.memory_line]
@@ -152,9 +168,14 @@ class PromptBuilder:
     @property
     def decoder(self) -> Any:
         """Decodes generated ids: the tokenizer, or an ItemDecoder if there are item tokens."""
-        if self._item_tokens is None:
+        if self.item_tokens is None:
             return self._tokenizer
-        return ItemDecoder(self._tokenizer, self.item_ids, self.item_names, self._item_tokens.first)
+        return ItemDecoder(self._tokenizer, self.item_ids, self.item_names, self.item_tokens.first)
+
+    @cached_property
+    def position_of(self) -> dict[str, int]:
+        """Item token as responses write it -> catalogue position."""
+        return {name: position for position, name in enumerate(self.item_names)}
 
     @property
     def allowed_ids(self) -> list[list[int]]:
@@ -224,6 +245,17 @@ class PromptBuilder:
         """Whether the memory has exactly the query of the last search."""
         last = events.last_search()
         return self.memory is not None and last >= 0 and self.memory.knows(self._queries[self._query_of_search[last]])
+
+    def row(self, events: Events, now: float, training: bool = False) -> PromptRow:
+        """The prompt of a user's events with what the ranking needs beside it.
+
+        Args:
+            events: before the recommendation.
+            now: seconds, the moment of the recommendation.
+            training: whether the memory leaves out the events' own search, see `memory_products`.
+        """
+        recalled = self.memory_products(events, training)
+        return PromptRow(self.encode(events, now, recalled), recalled, self.knows(events))
 
     def encode(self, events: Events, now: float, recalled: Sequence[int]) -> Prompt:
         """Builds one prompt.
@@ -295,3 +327,16 @@ class PromptBuilder:
                 positions.append(start + len(action[0]) + mark + np.arange(len(self.item_ids[item])))
             start += sum(map(len, action))
         return np.concatenate(positions)
+
+
+def make_builder(
+    tokenizer: Any, template: str, catalogue: Catalogue, settings: PromptSettings, item_tokens: ItemTokens | None
+) -> PromptBuilder:
+    """A builder for the items of a catalogue, without searches; `with_queries` adds them.
+
+    Args:
+        template: name of the prompt template.
+        tokenizer, catalogue, settings, item_tokens: see PromptBuilder.
+    """
+    no_searches = np.zeros(0, np.int64)
+    return PromptBuilder(tokenizer, get_template(template), catalogue, (), no_searches, None, settings, item_tokens)

@@ -1,7 +1,7 @@
 """RecBole's rows in RecBole's order, with prompts: the loader that feeds LLMFashionRec.
 
 The collate takes an allow-list of columns, looks up the user's events before the row and adds the prompt; the target,
-which RecBole's evaluation interaction contains, never reaches the builder. The loader knows no model.
+which RecBole's evaluation interaction contains, never reaches the builder.
 """
 
 from collections.abc import Iterator, Sequence
@@ -19,8 +19,7 @@ from recbole_llmfashion.data.dataset import (
     LLMFashionRecDataset,
 )
 from recbole_llmfashion.data.eval_loader import EvalLoader, History
-from recbole_llmfashion.data.timeline import Events
-from recbole_llmfashion.prompt.builder import Prompt, PromptBuilder
+from recbole_llmfashion.prompt.builder import Prompt, PromptBuilder, PromptRow
 from recbole_llmfashion.prompt.training_examples import EarlierRows, training_rows
 
 PROMPT_IDS, PROMPT_ITEMS, ACTED_ITEMS = "prompt_ids", "prompt_items", "acted_items"
@@ -29,14 +28,13 @@ TILE = 2**18  # items that are scored at once; a test holds it to retrieval.scor
 
 
 class LLMFashionRecDataLoader(EvalLoader):
-    """RecBole's full-sort loader; `builder` is set by the trainer once the prompt stage has run.
+    """RecBole's full-sort loader with prompts; `set_builder` must be called before its rows are read.
 
     Args:
-        config, dataset, sampler, shuffle: as RecBole's loader; rows are never shuffled.
+        config, dataset, sampler, shuffle: as for RecBole's loader; rows are never shuffled.
         training: the rows are training rows, whose own search the memory leaves out.
     """
 
-    builder: PromptBuilder
     _dataset: LLMFashionRecDataset
     score_bytes = 24  # of a user and an item of a tile: scores by row and by item, and what compares them
     list_bytes = 2**20  # of a user: the heads of all lists, beside each other and scored pair by pair
@@ -45,25 +43,45 @@ class LLMFashionRecDataLoader(EvalLoader):
         self, config: Any, dataset: LLMFashionRecDataset, sampler: Any, shuffle: bool = False, training: bool = False
     ) -> None:
         self.training = training
+        self._builder: PromptBuilder | None = None
+        self._encoded: list[PromptRow] = []
         super().__init__(config, dataset, sampler, shuffle=False)
+
+    @property
+    def builder(self) -> PromptBuilder:
+        """Writes the prompts."""
+        assert self._builder is not None
+        return self._builder
+
+    def set_builder(self, builder: PromptBuilder) -> None:
+        """Writes the prompts of this loader's rows with `builder` from now on."""
+        if builder is not self._builder:
+            self._builder, self._encoded = builder, []
+
+    def encode(self) -> Sequence[PromptRow]:
+        """Every row of the dataset, encoded once and kept until `forget`; the batches are made of these rows."""
+        if len(self._encoded) != len(self._dataset):
+            self._encoded = list(self.rows(np.arange(len(self._dataset))))
+        return self._encoded
+
+    def forget(self) -> None:
+        """Frees the rows that `encode` keeps."""
+        self._encoded = []
 
     @classmethod
     def user_bytes(cls, items: int) -> int:
         """A tile of the items at a time (retrieval/scored.py), so that this does not grow beyond it."""
         return cls.score_bytes * min(items, TILE) + cls.list_bytes
 
-    def questions(self, rows: Sequence[int] | np.ndarray) -> Iterator[tuple[Events, float, list[int]]]:
-        """What the builder is asked for each row: the events before it, its moment, the memory's products."""
+    def rows(self, rows: Sequence[int] | np.ndarray) -> Iterator[PromptRow]:
+        """Rows of this loader's dataset with their prompts; the target is not read."""
+        if self._encoded:
+            yield from (self._encoded[row] for row in rows)
+            return
         feat: Any = self._dataset.inter_feat
         allowed = (feat[self.uid_field][rows], feat[HISTORY_LENGTH][rows], feat[RECOMMEND_TIME][rows])
         for user, length, now in zip(*(column.tolist() for column in allowed), strict=True):
-            events = self._dataset.timeline.events(user, length)
-            yield events, now, self.builder.memory_products(events, self.training)
-
-    def prompts(self, rows: Sequence[int] | np.ndarray) -> Iterator[tuple[Prompt, list[int]]]:
-        """(prompt, the memory's catalogue positions) of rows of this loader's dataset."""
-        for question in self.questions(rows):
-            yield self.builder.encode(*question), question[2]
+            yield self.builder.row(self._dataset.timeline.events(user, length), now, self.training)
 
     def training_prompts(self, per_user: int, every: bool) -> Iterator[tuple[Prompt, int]]:
         """Prompts of training rows, and the catalogue positions of their targets.
@@ -78,24 +96,24 @@ class LLMFashionRecDataLoader(EvalLoader):
         rows = training_rows(users, feat[TARGET_PURCHASE].numpy(), per_user)
         while len(rows):
             dropped = np.zeros(len(rows), np.int64)
-            for at, (prompt, _) in enumerate(self.prompts(rows)):
-                dropped[at] = prompt.dropped
-                yield prompt, int(targets[rows[at]])
+            for at, row in enumerate(self.rows(rows)):
+                dropped[at] = row.prompt.dropped
+                yield row.prompt, int(targets[rows[at]])
             rows = earlier.before(rows, dropped) if earlier else rows[:0]
 
     def collate_fn(self, index: Sequence[int]) -> tuple[Interaction, History | None, torch.Tensor, torch.Tensor]:
         """RecBole's batch and prompt_ids [B, P], padded with -1, three lists of ids, padded with 0, and a flag."""
         interaction, history, positive_u, positive_i = super().collate_fn(index)
-        questions = list(self.questions(np.asarray(index)))
-        made = [(self.builder.encode(*question), question[2]) for question in questions]
+        rows = list(self.rows(np.asarray(index)))
+        prompts = [row.prompt for row in rows]
         added = {
-            PROMPT_IDS: _padded([torch.from_numpy(prompt.ids) for prompt, _ in made], -1),
-            PROMPT_ITEMS: _padded([torch.tensor(prompt.items, dtype=torch.int64) + 1 for prompt, _ in made], 0),
+            PROMPT_IDS: _padded([torch.from_numpy(prompt.ids) for prompt in prompts], -1),
+            PROMPT_ITEMS: _padded([torch.tensor(prompt.items, dtype=torch.int64) + 1 for prompt in prompts], 0),
             ACTED_ITEMS: _padded(
-                [torch.tensor(prompt.items[: prompt.acted], dtype=torch.int64) + 1 for prompt, _ in made], 0
+                [torch.tensor(prompt.items[: prompt.acted], dtype=torch.int64) + 1 for prompt in prompts], 0
             ),
-            QUERY_KNOWN: torch.tensor([self.builder.knows(question[0]) for question in questions]),
-            MEMORY_ITEMS: _padded([torch.tensor(recalled, dtype=torch.int64) + 1 for _, recalled in made], 0),
+            QUERY_KNOWN: torch.tensor([row.query_known for row in rows]),
+            MEMORY_ITEMS: _padded([torch.tensor(row.recalled, dtype=torch.int64) + 1 for row in rows], 0),
         }
         interaction.update(Interaction(added))
         return interaction, history, positive_u, positive_i

@@ -126,3 +126,26 @@ class QueryProductMemory:
             best = np.lexsort((self._tie[items], -counts, mean))[: self._products]
             self._ranked[key, leave_out] = items[best]
         return self._ranked[key, leave_out]
+
+
+def make_memory(
+    log: MemoryLog,
+    queries: Sequence[str],
+    encode: Callable[[Sequence[str]], np.ndarray] | None,
+    neighbors: int,
+    products: int,
+    tie_rank: np.ndarray,
+    live: np.ndarray | None = None,
+) -> QueryProductMemory | None:
+    """The memory of the items that may be recommended; None where there is no encoder, or nothing to remember.
+
+    Args:
+        live: [N] bool, the items that may be recommended; None for all.
+        log, queries, encode, neighbors, products, tie_rank: see QueryProductMemory.
+    """
+    if live is not None:
+        keep = live[log.item]
+        log = MemoryLog(log.search[keep], log.query[keep], log.item[keep], log.position[keep])
+    if encode is None or not len(log.search):
+        return None
+    return QueryProductMemory(log, queries, encode, neighbors, products, tie_rank)

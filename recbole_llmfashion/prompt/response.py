@@ -1,13 +1,13 @@
-"""The answer's one line, written for training and read after generation (docs/method.md, stage 1).
+"""The response's one line, written for training and read after generation (docs/method.md, stage 1).
 
     product ID: <item token>, title: <title>
 
-An item token holds no white space and no comma, so the first comma ends it whatever the title says. This module does
-not know which ids exist.
+An item token holds no white space and no comma, so the first comma ends it whatever the title holds.
 """
 
 import re
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
@@ -18,7 +18,7 @@ _FORMAT = re.compile(r"\s*product ID:\s*([^\s,]+)\s*,\s*title:[^\S\n]*(.*)")
 
 @dataclass(frozen=True)
 class ParsedResponse:
-    """What was read from a response.
+    """ID and title of a response.
 
     Args:
         item_token: the ID as generated, None where the line does not follow the format.
@@ -32,14 +32,21 @@ class ParsedResponse:
 
 
 def format_response(item_token: str, title: str) -> str:
-    """The line that training shows."""
+    """The line that the LLM is trained to write.
+
+    >>> format_response("B7", "Red boots")
+    ' product ID: B7, title: Red boots'
+    """
     return f"{ID_PREFIX} {item_token}{SEPARATOR} {title}"
 
 
 def parse_response(text: str) -> ParsedResponse:
-    """Reads a response; what follows the first line is no part of the answer.
+    """Reads the first line of a response; a line that does not follow the format gives neither ID nor title.
 
-    From a line that does not follow the format nothing is guessed.
+    >>> parse_response(" product ID: B7, title: Red boots\\nmore")
+    ParsedResponse(item_token='B7', title='Red boots', well_formed=True)
+    >>> parse_response("B7 I think")
+    ParsedResponse(item_token=None, title=None, well_formed=False)
     """
     first = text.strip("\n").split("\n")[0]
     match = _FORMAT.fullmatch(first)
@@ -49,18 +56,36 @@ def parse_response(text: str) -> ParsedResponse:
     return ParsedResponse(match[1], title or None, bool(title))
 
 
-def _nothing() -> np.ndarray:
+def split_constrained(text: str) -> ParsedResponse:
+    """Reads a response that was generated under the constraint, whose form is known, without a pattern.
+
+    >>> split_constrained(" product ID: B7, title: Red boots")
+    ParsedResponse(item_token='B7', title='Red boots', well_formed=True)
+    """
+    head, _, rest = text.partition(SEPARATOR)
+    title = rest.split("\n")[0].strip()
+    return ParsedResponse(head.removeprefix(ID_PREFIX).strip(), title or None, bool(title))
+
+
+def _no_items() -> np.ndarray:
     return np.zeros(0, np.int64)
 
 
 @dataclass(frozen=True)
 class Response:
-    """What the LLM said to one prompt.
+    """The LLM's response to one prompt.
 
     Args:
         text: as generated.
-        items: int64 positions among the items that it may name, likeliest first; none where no beams were asked for.
+        items: int64 positions of the items that the LLM finds likeliest, best first; empty without beam search.
+        item: position of the generated item where decoding was constrained; None where the text must be parsed.
     """
 
     text: str
-    items: np.ndarray = field(default_factory=_nothing)
+    items: np.ndarray = field(default_factory=_no_items)
+    item: int | None = None
+
+    @cached_property
+    def parsed(self) -> ParsedResponse:
+        """ID and title; the text is parsed only where it was sampled."""
+        return parse_response(self.text) if self.item is None else split_constrained(self.text)

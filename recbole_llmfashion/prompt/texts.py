@@ -29,9 +29,19 @@ class DatasetTexts:
     def __init__(self, dataset: "LLMFashionRecDataset") -> None:
         self.dataset, self.catalogue, self.log = dataset, dataset.catalogue, dataset.search_log
         # responses contain cleaned text, so the text models read cleaned text too
-        self.titles = [sanitize(title) or UNTITLED for title in self.catalogue.titles]
+        self.titles = clean_titles(self.catalogue.titles)
         self.queries = [sanitize(query) for query in self.log.queries]
         self.tie = tie_rank(self.catalogue.item_ids)
+
+
+def clean_titles(titles: Iterable[str], special_tokens: Iterable[str] = ()) -> list[str]:
+    """Item titles as every part of the package reads them: one line, never empty.
+
+    >>> clean_titles(["Red\\nboots", " "])
+    ['Red boots', 'untitled']
+    """
+    marks = tuple(special_tokens)
+    return [sanitize(title, marks) or UNTITLED for title in titles]
 
 
 def sanitize(text: str, special_tokens: Iterable[str] = (), joiner: str = " ", limit: int = TEXT_LIMIT) -> str:

@@ -1,48 +1,102 @@
-"""The rankers that turn a response into ranked lists."""
+"""The rankers of one set of items: what turns IDs, titles and sessions into ranked lists (paper, section 4.4).
 
-from collections.abc import Callable, Sequence
+`make_rankers` is the only place that builds them, so that the evaluation, the recommender and every change of the items
+rank by the same code.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from torch import Tensor
 
-from recbole_llmfashion.prompt.response import Response
+from recbole_llmfashion.retrieval.cosine_table import Near
+from recbole_llmfashion.retrieval.id_list import IdentityList, IdList
 from recbole_llmfashion.retrieval.item_order import ConstantOrder, ItemOrder
 from recbole_llmfashion.retrieval.popularity_list import popular_order
+from recbole_llmfashion.retrieval.title_list import TitleList
 
-Ranker = Callable[[Tensor], ItemOrder]  # of item positions
+PositionRanker = Callable[[Tensor], ItemOrder]  # of item positions
+TextRanker = Callable[[Sequence[str]], ItemOrder]
+Encode = Callable[[Sequence[str]], np.ndarray]  # texts to unit vectors [n, d]
 
-
-FUSED_DEPTH = 100  # of each
+FUSED_DEPTH = 100  # items that a list gives to beams and fusion
 
 
 @dataclass
 class Rankers:
-    """What the stages made.
+    """The rankers of N items.
 
     Args:
-        answer: prompts (int32 arrays) to responses.
-        position_of: item token as it stands in a response -> catalogue position.
-        id_list, title_list: rank the catalogue for an ID, for a title.
-        id_depth: how many heads of the ID list mean something: one, where only the generated ID itself is known.
-        session_list: ranks the catalogue for what a customer did, [B, S] positions, -1 for none; None where no table
-            knows the items.
-        clip_list: as title_list by the CLIP tower, where `ranking` asks for it.
-        popularity: [N] training actions by catalogue position, the last fallback; zeros leave the fixed order.
+        position_of: item token as responses write it -> position.
+        id_list: ranks the items for an ID; -1 for none.
+        title_list: ranks them for a title.
+        popularity: [N] training actions by position, the last fallback; zeros leave the fixed order.
+        clip_list: as title_list, by the CLIP tower; None where `ranking` does not ask for it.
+        session_list: ranks the items for a session, [B, S] positions, -1 for none; None without an ID model.
+        id_depth: how many of the ID list's items mean something: one where only the generated ID itself is known.
     """
 
-    answer: Callable[[Sequence[np.ndarray]], list[Response]]
-    position_of: dict[str, int]
-    id_list: Ranker
-    title_list: Callable[[Sequence[str]], ItemOrder]
+    position_of: Mapping[str, int]
+    id_list: PositionRanker
+    title_list: TextRanker
     popularity: np.ndarray
-    clip_list: Callable[[Sequence[str]], ItemOrder] | None = None
-    session_list: Ranker | None = None
+    clip_list: TextRanker | None = None
+    session_list: PositionRanker | None = None
     id_depth: int = FUSED_DEPTH
     _popular: ConstantOrder | None = field(default=None, repr=False)
 
     def popular(self, tie: Tensor) -> ConstantOrder:
-        """What is popular first, equal counts by tie rank [N]; found once."""
+        """The most popular items first, equal counts by tie rank [N]; computed once."""
         if self._popular is None:
             self._popular = popular_order(self.popularity, tie)
         return self._popular
+
+
+@dataclass(frozen=True)
+class ItemVectors:
+    """Unit vectors of N items by position, float32.
+
+    Args:
+        title: [N, d] of the title model.
+        core: [N, d] the ID model's item embeddings (not normalised); None without an ID model.
+        clip: [N, d] of the CLIP tower; None where `ranking` does not ask for it.
+    """
+
+    title: np.ndarray
+    core: np.ndarray | None = None
+    clip: np.ndarray | None = None
+
+
+def make_rankers(
+    item_names: Sequence[str],
+    vectors: ItemVectors,
+    encode_title: Encode,
+    encode_clip: Encode | None,
+    popularity: np.ndarray,
+    tie: np.ndarray,
+    near: Callable[[str], Near | None],
+) -> Rankers:
+    """Builds the rankers of N items.
+
+    Args:
+        item_names: item tokens as responses write them, by position.
+        vectors: of the items.
+        encode_title, encode_clip: texts to vectors of the two text models; encode_clip is None without `vectors.clip`.
+        popularity: [N] training actions.
+        tie: [N] int64, see `tie_rank`.
+        near: the approximate index of the table `items`, `title` or `clip`; see `retrieval.cosine_table`.
+    """
+    ids = None if vectors.core is None else IdList(vectors.core, tie, near("items"))
+    clip = None
+    if vectors.clip is not None and encode_clip is not None:
+        clip = TitleList(vectors.clip, encode_clip, tie, near("clip"))
+    return Rankers(
+        position_of={name: position for position, name in enumerate(item_names)},
+        id_list=IdentityList(tie) if ids is None else ids,
+        title_list=TitleList(vectors.title, encode_title, tie, near("title")),
+        popularity=popularity,
+        clip_list=clip,
+        session_list=None if ids is None else ids.sessions(),
+        id_depth=1 if ids is None else FUSED_DEPTH,
+    )

@@ -1,11 +1,12 @@
-"""From answers to one order of the whole catalogue, and which list gave each place (docs/method.md, stage 3).
+"""From responses to one order of all items, and which list gave each item its place (docs/method.md, stage 3).
 
-The one body behind the evaluator's scores (llmfashionrec.py) and what is served (serving/). It knows no prompt, no
-RecBole and no training; an item is a catalogue position.
+`ResponseLists` computes the lists of a batch once; `rank` joins them by any settings. The evaluator's scores
+(model/llmfashionrec.py) and the served lists (serving/) both come from here. An item is a position.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal
 
 import torch
@@ -21,21 +22,20 @@ from recbole_llmfashion.retrieval.rankers import FUSED_DEPTH, Rankers
 FALLBACKS = ("memory", "popularity")
 Ranking = Literal["mixup", "id", "title", "clip", "beams", "fusion"]
 FUSED = ("beams", "id", "title", "session", "memory")  # the lists of fusion
-# A query that the log holds is answered by its own results, any other by its neighbours': how far the memory is to be
-# trusted differs, and so does the share of such rows between validation and test.
+# The memory answers a query that the log holds by the query's own results, any other query by those of its neighbours.
+# How reliable it is differs between the two groups, and so does their share between validation and test.
 GROUPS = ("known", "new")
 Weights = Mapping[str, Mapping[str, float]]
 
 
 @dataclass(frozen=True)
 class RowContext:
-    """What is known of B rows beside their answers.
+    """What is known of B rows beside their responses.
 
     Args:
         recalled: [B, R] int64, the memory's products for each row, positions + 1, 0 for none.
         acted: [B, S] int64, the items of the prompt's actions, positions + 1, 0 for none.
-        known: [B] bool, whether the log holds the row's last query itself, so that what the memory recalls is that
-            query's own.
+        known: [B] bool, whether the log holds the row's last query itself.
     """
 
     recalled: Tensor
@@ -51,7 +51,7 @@ class RankingSettings:
         ranking: mixup, the paper's; one list alone: "id", "title", "clip" (its ablations 3, 4 and 5); "beams", the
             LLM's likeliest items, then the title list; or "fusion" of FUSED, see `retrieval.fusion`.
         m, k, title_start: of `retrieval.mixup`.
-        use_memory: whether the memory's products lead where an answer holds neither ID nor title.
+        use_memory: whether the memory's products come first where a response holds neither ID nor title.
         weights: of fusion, by group of rows (GROUPS) and list.
     """
 
@@ -65,15 +65,15 @@ class RankingSettings:
 
 @dataclass(frozen=True)
 class RankedBatch:
-    """Every item's place for each row.
+    """The order of all items for each of B rows.
 
     Args:
-        final: the order, of which only what is asked for is found.
+        final: the order; only the part of it that is read is computed.
         by_id: the ID list; any order in a row without an ID.
         positions: [B] int64, the generated item, -1 where there is none.
         has_title: [B] bool.
-        recalled: [B, R] int64, the memory's products that may lead the fallback, positions + 1, 0 for none.
-        mixing: as it was asked for.
+        recalled: [B, R] int64, the memory's products that the fallback may begin with, positions + 1, 0 for none.
+        settings: how the lists were joined.
         lists: the short lists that beams and fusion join, [B, L] positions by name, -1 for none.
         known: [B] bool, see RowContext.
     """
@@ -83,13 +83,13 @@ class RankedBatch:
     positions: Tensor
     has_title: Tensor
     recalled: Tensor
-    mixing: RankingSettings
+    settings: RankingSettings
     lists: Mapping[str, Tensor] = field(default_factory=dict)
     known: Tensor | None = None
 
     @property
     def order(self) -> Tensor:
-        """[B, N] int64 positions, best first: all of them, which costs a sort of the catalogue."""
+        """[B, N] int64 positions, best first; costs a sort of the catalogue."""
         return self.final.top(self.final.shape[1])
 
     @property
@@ -98,104 +98,130 @@ class RankedBatch:
         return self.positions >= 0
 
     def list_of(self, row: int, item: int) -> str:
-        """Which list gave a row its item: one of FUSED, clip or popularity; of several the one that weighs most."""
-        ranking = self.mixing.ranking
+        """Which list gave a row its item: one of FUSED, clip or popularity; of several, the one with most weight."""
+        ranking = self.settings.ranking
         if ranking in ("beams", "fusion") and (heaviest := self._heaviest(row, item)):
             return heaviest
         if ranking in ("mixup", "id") and bool(self.has_id[row]):
             alone = ranking == "id" or not bool(self.has_title[row])
-            return "id" if alone or item in self.by_id.top(self.mixing.m)[row].tolist() else "title"
+            return "id" if alone or item in self.by_id.top(self.settings.m)[row].tolist() else "title"
         if ranking != "id" and bool(self.has_title[row]):
             return "clip" if ranking == "clip" else "title"
         return "memory" if bool((self.recalled[row] == item + 1).any()) else "popularity"
 
     def _heaviest(self, row: int, item: int) -> str:
-        """Of the short lists that hold the item the one that adds most; empty where none does."""
+        """Of the short lists that hold the item, the one that adds most to its score; empty where none does."""
         weights: Mapping[str, float] = {"beams": 1.0}
-        if self.mixing.ranking == "fusion":
-            weights = self.mixing.weights["known" if self.known is not None and bool(self.known[row]) else "new"]
-        worth = {
+        if self.settings.ranking == "fusion":
+            weights = self.settings.weights["known" if self.known is not None and bool(self.known[row]) else "new"]
+        shares = {
             name: weights.get(name, 0.0) / (CONSTANT + 1 + int(at[0]))
-            for name, found in self.lists.items()
-            if len(at := torch.nonzero(found[row] == item).flatten())
+            for name, items in self.lists.items()
+            if len(at := torch.nonzero(items[row] == item).flatten())
         }
-        found = max(worth, key=lambda name: worth[name], default="")
-        return found if found and worth[found] > 0 else ""
+        heaviest = max(shares, key=lambda name: shares[name], default="")
+        return heaviest if heaviest and shares[heaviest] > 0 else ""
 
 
-def rank(
-    parts: Rankers,
-    mixing: RankingSettings,
-    tie: Tensor,
-    responses: Sequence[Response],
-    answers: Sequence[ParsedResponse],
-    asked: RowContext,
-) -> RankedBatch:
-    """Ranks the catalogue for each answer.
+class ResponseLists:
+    """The ranked lists of B responses, each computed when it is first read and at most once.
 
     Args:
-        tie: [N] int64, see `data.fixed_order.tie_rank`.
+        rankers: of the items.
+        tie: [N] int64, see `data.tie_breaking.tie_rank`.
         responses: of B prompts.
-        answers: as read from their texts.
-        asked: what else is known of the rows.
+        context: what is known of the rows beside their responses.
+
+    Attributes:
+        parsed: the responses' IDs and titles.
+        positions: [B] int64, the generated items, -1 where a response names none.
     """
-    positions = torch.tensor([parts.position_of.get(answer.item_token or "", -1) for answer in answers])
-    by_id = parts.id_list(positions)
-    title_list = parts.clip_list if mixing.ranking == "clip" else parts.title_list
-    assert title_list is not None
-    by_title = title_list([answer.title or "" for answer in answers])
-    has_id, has_title = positions >= 0, torch.tensor([answer.title is not None for answer in answers])
-    recalled = asked.recalled if mixing.use_memory else torch.zeros_like(asked.recalled)
-    fallback = HeadThenRest(recalled - 1, parts.popular(tie).repeat(len(answers)))
-    lists: dict[str, Tensor] = {}
-    order: ItemOrder
-    if mixing.ranking == "id":
-        order = _either(has_id, by_id, fallback)
-    elif mixing.ranking == "mixup":
-        order = mixup(by_id, by_title, has_id, has_title, fallback, mixing.m, mixing.k, mixing.title_start)
-    else:
-        lists = _short_lists(parts, mixing, responses, asked, (by_id, has_id), (by_title, has_title))
-        order = _joined(_either(has_title, by_title, fallback), lists, mixing, asked.known)
-    return RankedBatch(order, by_id, positions, has_title, recalled, mixing, lists, asked.known)
+
+    def __init__(self, rankers: Rankers, tie: Tensor, responses: Sequence[Response], context: RowContext) -> None:
+        self._rankers, self._tie, self._responses, self._context = rankers, tie, responses, context
+        self.parsed: list[ParsedResponse] = [response.parsed for response in responses]
+        self.positions = torch.tensor([self._position(response) for response in responses])
+        self.has_id = self.positions >= 0
+        self.has_title = torch.tensor([parsed.title is not None for parsed in self.parsed])
+
+    def _position(self, response: Response) -> int:
+        if response.item is not None:
+            return response.item
+        return self._rankers.position_of.get(response.parsed.item_token or "", -1)
+
+    @cached_property
+    def _by_id(self) -> ItemOrder:
+        return self._rankers.id_list(self.positions)
+
+    @cached_property
+    def _titles(self) -> list[str]:
+        return [parsed.title or "" for parsed in self.parsed]
+
+    @cached_property
+    def _by_title(self) -> ItemOrder:
+        return self._rankers.title_list(self._titles)
+
+    @cached_property
+    def _by_clip(self) -> ItemOrder:
+        assert self._rankers.clip_list is not None
+        return self._rankers.clip_list(self._titles)
+
+    @cached_property
+    def _beams(self) -> Tensor:
+        return pad_sequence([torch.tensor(response.items) for response in self._responses], True, -1)
+
+    @cached_property
+    def _fused(self) -> dict[str, Tensor]:
+        """The heads of the lists that fusion joins, [B, L] positions by name, -1 for none."""
+        rankers, context = self._rankers, self._context
+
+        def head(order: ItemOrder, rows: Tensor) -> Tensor:
+            return torch.where(rows[:, None], order.top(FUSED_DEPTH), -1)
+
+        lists = {
+            "beams": self._beams[:, :FUSED_DEPTH],
+            "id": head(self._by_id, self.has_id)[:, : rankers.id_depth],
+            "title": head(self._by_title, self.has_title),
+        }
+        if rankers.session_list is not None:
+            lists["session"] = head(rankers.session_list(context.acted - 1), (context.acted > 0).any(dim=1))
+        return lists | {"memory": context.recalled[:, :FUSED_DEPTH] - 1}
+
+    def _fallback(self, recalled: Tensor) -> ItemOrder:
+        return HeadThenRest(recalled - 1, self._rankers.popular(self._tie).repeat(len(self._responses)))
+
+    def rank(self, settings: RankingSettings) -> RankedBatch:
+        """Joins the lists to one order of all items for each row."""
+        context, ranking = self._context, settings.ranking
+        recalled = context.recalled if settings.use_memory else torch.zeros_like(context.recalled)
+        fallback = self._fallback(recalled)
+        lists: dict[str, Tensor] = {}
+        if ranking == "id":
+            order = _either(self.has_id, self._by_id, fallback)
+        elif ranking == "mixup":
+            lengths = (settings.m, settings.k, settings.title_start)
+            order = mixup(self._by_id, self._by_title, self.has_id, self.has_title, fallback, *lengths)
+        else:
+            by_title = self._by_clip if ranking == "clip" else self._by_title
+            order = _either(self.has_title, by_title, fallback)
+        if ranking == "beams":
+            lists = {"beams": self._beams}
+            order = HeadThenRest(self._beams, order)
+        elif ranking == "fusion":
+            lists = self._fused
+            order = _fused_by_group(order, lists, settings.weights, context.known)
+        return RankedBatch(order, self._by_id, self.positions, self.has_title, recalled, settings, lists, context.known)
 
 
 def _either(has: Tensor, order: ItemOrder, other: ItemOrder) -> ItemOrder:
-    """Rows of one order where there is one, else of another."""
+    """Rows [B] bool of one order, and the other rows of another."""
     return PerRowOrder([(has, order.rows(has)), (~has, other.rows(~has))])
 
 
-def _short_lists(
-    parts: Rankers,
-    mixing: RankingSettings,
-    responses: Sequence[Response],
-    asked: RowContext,
-    by_id: tuple[ItemOrder, Tensor],
-    by_title: tuple[ItemOrder, Tensor],
-) -> dict[str, Tensor]:
-    """The heads of the lists that beams and fusion join; none for a list alone."""
-    if mixing.ranking not in ("beams", "fusion"):
-        return {}
-    beams = pad_sequence([torch.tensor(response.items) for response in responses], True, -1)
-    if mixing.ranking == "beams":
-        return {"beams": beams}
-
-    def head(order: ItemOrder, known: Tensor) -> Tensor:
-        return torch.where(known[:, None], order.top(FUSED_DEPTH), -1)
-
-    lists = {"beams": beams[:, :FUSED_DEPTH], "id": head(*by_id)[:, : parts.id_depth], "title": head(*by_title)}
-    if parts.session_list is not None:
-        lists["session"] = head(parts.session_list(asked.acted - 1), (asked.acted > 0).any(dim=1))
-    return lists | {"memory": asked.recalled[:, :FUSED_DEPTH] - 1}
-
-
-def _joined(order: ItemOrder, lists: Mapping[str, Tensor], mixing: RankingSettings, known: Tensor) -> ItemOrder:
-    """The whole order: what the short lists hold, then what they do not, as `order` has it."""
-    if mixing.ranking == "beams":
-        return HeadThenRest(lists["beams"], order)
-    if mixing.ranking != "fusion":
-        return order
-    joined = []
+def _fused_by_group(order: ItemOrder, lists: Mapping[str, Tensor], weights: Weights, known: Tensor) -> ItemOrder:
+    """The fused items first, then all others as `order` has them; each group of rows by its own weights."""
+    joined: list[tuple[Tensor, ItemOrder]] = []
     for group, rows in (("known", known), ("new", ~known)):
-        short = {name: found[rows] for name, found in lists.items()}
-        joined.append((rows, fused_order(order.rows(rows), short, mixing.weights[group])))
+        short = {name: items[rows] for name, items in lists.items()}
+        joined.append((rows, fused_order(order.rows(rows), short, weights[group])))
     return PerRowOrder(joined)

@@ -1,4 +1,4 @@
-"""Counts over responses: nothing that went wrong is silent."""
+"""Counts over responses: how many are well formed, name an item, or needed a fallback."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -12,23 +12,29 @@ from recbole_llmfashion.retrieval.ranking import RankedBatch
 
 @dataclass
 class ResponseStats:
-    """Counts over answers: nothing that went wrong is silent.
+    """Counts over responses.
 
-    `fallback` counts the rows in which at least one list could not be made from the answer.
+    `fallback` counts the rows in which the response gave no ID list, or no title list.
     """
 
     counts: Counter[str] = field(default_factory=Counter)
 
-    def add(self, answers: Sequence[ParsedResponse], ranked: RankedBatch, shown: Tensor) -> None:
-        """Counts B answers; `shown` [B, S] int64 are the items of their prompts, positions + 1, 0 for none."""
+    def add(self, parsed: Sequence[ParsedResponse], ranked: RankedBatch, prompt_items: Tensor) -> None:
+        """Counts B responses.
+
+        Args:
+            parsed: their IDs and titles.
+            ranked: what was ranked by them.
+            prompt_items: [B, S] int64, the items of their prompts, positions + 1, 0 for none.
+        """
         has_id, has_title = ranked.has_id, ranked.has_title
         neither = ~has_id & ~has_title
         has_memory = (ranked.recalled > 0).any(dim=1)
         self.counts.update(
-            answers=len(answers),
-            format=sum(answer.well_formed for answer in answers),
+            answers=len(parsed),
+            format=sum(one.well_formed for one in parsed),
             valid_id=int(has_id.sum()),
-            in_prompt=int((has_id & (shown == ranked.positions[:, None] + 1).any(dim=1)).sum()),
+            in_prompt=int((has_id & (prompt_items == ranked.positions[:, None] + 1).any(dim=1)).sum()),
             fallback=int((~has_id | ~has_title).sum()),
             no_id_list=int((~has_id & has_title).sum()),
             no_title_list=int((has_id & ~has_title).sum()),
@@ -37,7 +43,7 @@ class ResponseStats:
         )
 
     def rates(self) -> dict[str, float]:
-        """Shares of all answers, and what each fallback did."""
+        """Shares of all responses."""
         total = max(1, self.counts["answers"])
         names = (
             "format",

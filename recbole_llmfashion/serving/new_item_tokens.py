@@ -40,7 +40,7 @@ def extend_item_tokens(
         extended = more_atomic_tokens(index, len(after.live) - n_before)
     extended = replace(extended, words=_words(run, index, after, added))
     others = set(range(len(after.live))) - set(added.tolist())
-    used = [*(run.index.ids if run.index else ()), *(extended.ids[i] for i in others)]
+    used = [*(run.item_tokens.ids if run.item_tokens else ()), *(extended.ids[i] for i in others)]
     return extended, np.setdiff1d(_unique([extended.ids[i] for i in added.tolist()]), _unique(used))
 
 

@@ -74,7 +74,7 @@ class Recommender:
     """
 
     def __init__(self, run: LoadedRun) -> None:
-        self._run, self._state = run, ServingState(run, run.pool, run.index)
+        self._run, self._state = run, ServingState(run, run.pool, run.item_tokens)
         self._model_lock, self._items_lock = Lock(), Lock()
         self._validity, self._counts = ResponseStats(), Counter[str]()
 
@@ -211,7 +211,7 @@ class Recommender:
         """The prompt as text and the raw response; (None, None) for a session without a prompt."""
         if reply.prompt is None:
             return None, None
-        return state.decoder.decode(reply.prompt.ids.tolist(), clean_up_tokenization_spaces=False), reply.response
+        return state.decoder.decode(reply.prompt.ids.tolist(), clean_up_tokenization_spaces=False), reply.response.text
 
     def add_items(self, frame: pd.DataFrame) -> None:
         """Adds items, which can be recommended from the next call on.
@@ -232,9 +232,9 @@ class Recommender:
 
     def _item_tokens(self, before: ServingState, pool: ItemPool) -> ItemTokens | None:
         """The item tokens of the larger pool; adds the embeddings of new tokens to the model."""
-        if before.index is None:
+        if before.item_tokens is None:
             return None
-        index, tokens = extend_item_tokens(self._run, before.index, before.pool, pool)
+        index, tokens = extend_item_tokens(self._run, before.item_tokens, before.pool, pool)
         if len(tokens):
             rows = word_rows(self._run.model, index, self._run.row_norm)[tokens - index.first]
             with self._model_lock:
@@ -249,7 +249,7 @@ class Recommender:
         """
         with self._items_lock:
             before = self._state
-            self._state = ServingState(self._run, before.pool.without(item_ids), before.index, before)
+            self._state = ServingState(self._run, before.pool.without(item_ids), before.item_tokens, before)
 
 
 def _check_k(k: int, live: int, masked: int) -> None:

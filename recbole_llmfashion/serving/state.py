@@ -1,10 +1,10 @@
-"""One stock of items, ready to be asked: prompt builder, memory, trie, lists, each over what may be recommended.
+"""The state of a service: prompt builder, memory, generator and rankers over the items that may be recommended now.
 
-    session -> builder.encode (all known items) -> answer -> rank (live items) -> items by position
+    session -> prompt (all items that ever were) -> response -> ranked lists (live items) -> positions
 
-The builder knows every item that was ever there, for a prompt shows what a customer clicked, gone or not. The memory,
-the trie and the lists know live items alone, so nothing else can be recalled, generated or ranked. A desk is made
-anew when the stock changes and never changes itself; making one reads no file and trains nothing.
+The builder holds removed items too, because a prompt shows what a customer clicked before they were removed. The
+memory, the generator and the rankers hold live items only, so nothing else can be recalled, generated or ranked. A
+state never changes; a change of the items makes a new one, which reads no file and trains nothing.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,44 +16,42 @@ import torch
 
 from recbole_llmfashion.data.tie_breaking import tie_rank
 from recbole_llmfashion.errors import UserError
-from recbole_llmfashion.llm.generation.generator import Generator, make_generator
+from recbole_llmfashion.llm.generation.generator import item_generator
 from recbole_llmfashion.llm.generation.response_cache import ResponseCache, generate_responses
 from recbole_llmfashion.pipeline.item_pool import ItemPool
-from recbole_llmfashion.pipeline.load import LoadedRun, make_builder, make_memory
-from recbole_llmfashion.prompt.builder import Prompt, PromptBuilder
+from recbole_llmfashion.pipeline.load import LoadedRun, run_builder, run_memory
+from recbole_llmfashion.prompt.builder import Prompt, PromptBuilder, PromptRow
 from recbole_llmfashion.prompt.item_tokens import ItemTokens
-from recbole_llmfashion.prompt.response import Response, parse_response
+from recbole_llmfashion.prompt.response import Response
 from recbole_llmfashion.retrieval.cosine_table import Near
-from recbole_llmfashion.retrieval.id_list import IdentityList, IdList
 from recbole_llmfashion.retrieval.item_order import HeadThenRest, ItemOrder
-from recbole_llmfashion.retrieval.rankers import FUSED_DEPTH, Rankers
-from recbole_llmfashion.retrieval.ranking import RankedBatch, Ranking, RowContext, rank
+from recbole_llmfashion.retrieval.rankers import ItemVectors, Rankers, make_rankers
+from recbole_llmfashion.retrieval.ranking import RankedBatch, Ranking, ResponseLists, RowContext
 from recbole_llmfashion.retrieval.response_stats import ResponseStats
-from recbole_llmfashion.retrieval.title_list import TitleList
 from recbole_llmfashion.serving.session import Session
 
-REMEMBERED = 10_000  # queries whose neighbours are kept
+CACHED_QUERIES = 10_000  # queries whose neighbours the memory keeps
 
 
 @dataclass(frozen=True)
 class RankedReply:
-    """What became of a session.
+    """The reply to one session.
 
     Args:
         ranked: the order of the live items, one row.
-        live: [n] the position of each live item.
-        prompt: None where the session held nothing to ask about.
-        response: as generated.
-        beams: [K] int64 places among the live items, the LLM's likeliest first; none where none were asked for.
-        asked: what the ranking knew beside the answer.
+        lists: the ranked lists of the session's response.
+        live: [n] positions of the live items.
+        prompt: None where the session held no action.
+        response: the LLM's; empty without a prompt.
+        context: what the ranking knew beside the response.
     """
 
     ranked: RankedBatch
+    lists: ResponseLists
     live: np.ndarray
     prompt: Prompt | None
-    response: str
-    beams: np.ndarray
-    asked: RowContext
+    response: Response
+    context: RowContext
 
     def top(self, k: int) -> list[int]:
         """Positions of the k best live items."""
@@ -65,154 +63,133 @@ class RankedReply:
 
 
 class ServingState:
-    """See the module.
+    """Answers sessions over one pool of items.
 
     Args:
-        run: what does not change.
-        pool: what may be recommended.
-        index: what names the stock's items to the model, which knows its tokens; None for their IDs as text.
-        before: a desk over the same texts whose pieces can be shared; None to tokenize every item.
+        run: the loaded run.
+        pool: the items, and which of them may be recommended.
+        item_tokens: the tokens that name the pool's items to the LLM; None for their IDs as text.
+        before: a state of the same run; where it has the same item texts, its builder is shared.
 
     Raises:
-        UserError: an item whose id is too long for a response, or changes how another item is spoken of.
+        UserError: an item whose id is too long for a response, or changes how another item is written in prompts.
     """
 
     def __init__(
-        self, run: LoadedRun, pool: ItemPool, index: ItemTokens | None, before: "ServingState | None" = None
+        self, run: LoadedRun, pool: ItemPool, item_tokens: ItemTokens | None, before: "ServingState | None" = None
     ) -> None:
-        self.run, self.pool, self.index = run, pool, index
+        self.run, self.pool, self.item_tokens = run, pool, item_tokens
         self.live = np.flatnonzero(pool.live)
         self._place = np.full(len(pool.live), -1, np.int64)
         self._place[self.live] = np.arange(len(self.live))
-        tie = tie_rank(pool.catalogue.item_ids)
-        self.memory = make_memory(run, pool, tie)
+        self.memory = run_memory(run, pool, tie_rank(pool.catalogue.item_ids))
         same_texts = before is not None and before.pool.catalogue is pool.catalogue
         self.builder: PromptBuilder = (
-            before.builder if before is not None and same_texts else make_builder(run, pool, index)
+            before.builder if before is not None and same_texts else run_builder(run, pool, item_tokens)
         )
         if before is not None:
             _refuse_renaming(before.builder, self.builder, pool)
         self.decoder = self.builder.decoder
-        self._generator = self._make_generator()
-        self.response_cache = ResponseCache(self._respond, remember=False)
-        # an answer of the evaluation holds for the items of the evaluation
-        if pool is run.pool:
-            self.response_cache.load(run.responses)
+        self._generator = item_generator(run.model, self.builder, run.decoding, pool.titles, self.live)
+        self.response_cache = ResponseCache(self._generate, remember=False)
         self._tie = torch.from_numpy(tie_rank([pool.catalogue.item_ids[i] for i in self.live]))
-        self.parts = self._parts()
+        self.rankers = self._rankers()
+        # a response of the evaluation is valid for the items of the evaluation only
+        if pool is run.pool:
+            constrained = run.decoding.decoding == "constrained"
+            self.response_cache.load(run.responses, self.rankers.position_of if constrained else None)
         self._recalls = 0
 
-    def _make_generator(self) -> Generator:
-        """Its responses name live items alone; a beam is a place among these."""
-        allowed_ids, titles = self.builder.allowed_ids, self.pool.titles
-        return make_generator(
-            self.run.model,
-            self.decoder,
-            self.run.decoding,
-            [allowed_ids[i] for i in self.live],
-            self.builder.id_prefix.tolist(),
-            [titles[i] for i in self.live],
-        )
+    def _generate(self, prompts: Sequence[np.ndarray], on_text: Callable[[str], None] | None = None) -> list[Response]:
+        return generate_responses(self._generator, prompts, self.run.num_beams, on_text=on_text)
 
-    def _respond(self, prompts: Sequence[np.ndarray], on_text: Callable[[str], None] | None = None) -> list[Response]:
-        return generate_responses(self._generator, prompts, self.run.beams, on_text=on_text)
-
-    def _parts(self) -> Rankers:
-        run, pool, live, tie = self.run, self.pool, self.live, self._tie.numpy()
-        tokens = self.builder.item_names
-        clip, ids = None, None if pool.core is None else IdList(pool.core[live], tie, self._near("items"))
-        if pool.clip is not None and run.clip is not None:
-            clip = TitleList(pool.clip[live], run.clip.encode, tie, self._near("clip"))
-        return Rankers(
-            answer=self.response_cache,
-            position_of={tokens[position]: i for i, position in enumerate(live)},
-            id_list=IdentityList(tie) if ids is None else ids,
-            title_list=TitleList(pool.title[live], run.title_model.encode, tie, self._near("title")),
-            popularity=pool.popularity[live],
-            session_list=None if ids is None else ids.sessions(),
-            id_depth=1 if ids is None else FUSED_DEPTH,
-            clip_list=clip,
+    def _rankers(self) -> Rankers:
+        run, pool, live = self.run, self.pool, self.live
+        names = [self.builder.item_names[position] for position in live]
+        clip = run.clip if pool.clip is not None else None
+        vectors = ItemVectors(
+            pool.title[live],
+            None if pool.core is None else pool.core[live],
+            None if clip is None or pool.clip is None else pool.clip[live],
         )
+        encode_title, encode_clip = run.title_model.encode, None if clip is None else clip.encode
+        tie, popularity = self._tie.numpy(), pool.popularity[live]
+        return make_rankers(names, vectors, encode_title, encode_clip, popularity, tie, self._near)
 
     def _near(self, name: str) -> Near | None:
-        """The run's own index; of other items than the run's every one is looked at."""
-        if self.run.searched == "flat" or self.pool is self.run.pool:
+        """The run's own index; with other items than the run's, every item is compared."""
+        if self.run.ann_index == "flat" or self.pool is self.run.pool:
             return self.run.near(name)
         getLogger(__name__).warning(f"items were added or removed: the {name} list is searched without its index")
         return None
 
-    def replies(self, sessions: Sequence[Session], validity: ResponseStats) -> list[RankedReply]:
-        """Asks about all and ranks each; a session without an event is not asked about, popularity answers it.
+    def replies(self, sessions: Sequence[Session], stats: ResponseStats) -> list[RankedReply]:
+        """Replies to sessions; popularity answers a session without an action.
 
-        Only the LLM sees them side by side. A matrix of several rows may be multiplied in another order than one row,
-        which moves last bits and with them ties, so each row is ranked alone; that is cheap. Sampling draws for a
-        whole batch, so it is asked one by one.
+        The LLM answers them together. Each is ranked alone: a matrix product of several rows may differ from that of
+        one row in its last bits, which moves ties. Sampling draws for a whole batch, so sampled prompts go one by one.
 
         Args:
-            validity: counts the answers.
+            stats: counts the responses.
         """
-        asked = [self._ask(session) if len(session.events) else None for session in sessions]
-        prompts = [one[0].ids for one in asked if one]
+        rows = [self._row(session) if len(session.events) else None for session in sessions]
+        prompts = [row.prompt.ids for row in rows if row]
         groups = [[ids] for ids in prompts] if self.run.decoding.decoding == "sample" else [prompts]
-        responses = iter([response for group in groups if group for response in self.parts.answer(group)])
-        return [self._reply(one, next(responses) if one else Response(""), validity) for one in asked]
+        responses = iter([response for group in groups if group for response in self.response_cache(group)])
+        return [self._reply(row, next(responses) if row else Response(""), stats) for row in rows]
 
     def reply(
-        self, session: Session, validity: ResponseStats, on_text: Callable[[str], None] | None = None
+        self, session: Session, stats: ResponseStats, on_text: Callable[[str], None] | None = None
     ) -> RankedReply:
-        """The reply to one session, as `replies` gives it.
+        """The reply to one session, the same as from `replies`.
 
         Args:
-            on_text: told the answer as far as it has come, while one is generated word by word; see `llm.generate`.
+            on_text: called with the response so far, while it is generated token by token.
         """
-        asked = self._ask(session) if len(session.events) else None
-        return self._reply(asked, self._answer(asked[0], on_text) if asked else Response(""), validity)
+        row = self._row(session) if len(session.events) else None
+        return self._reply(row, self._answer(row.prompt, on_text) if row else Response(""), stats)
 
-    def _reply(
-        self, asked: tuple[Prompt, list[int], bool] | None, response: Response, validity: ResponseStats
-    ) -> RankedReply:
-        prompt, recalled, known = asked or (None, [], False)
-        acted = self._row(prompt.items[: prompt.acted] if prompt else [])
-        answers = [parse_response(response.text)]
-        question = RowContext(self._row(recalled), acted, torch.tensor([known]))
-        ranked = rank(self.parts, self.run.mixing, self._tie, [response], answers, question)
+    def _reply(self, row: PromptRow | None, response: Response, stats: ResponseStats) -> RankedReply:
+        prompt = row.prompt if row else None
+        acted = self._places(prompt.items[: prompt.acted] if prompt else [])
+        known = torch.tensor([row is not None and row.query_known])
+        context = RowContext(self._places(row.recalled if row else []), acted, known)
+        lists = ResponseLists(self.rankers, self._tie, [response], context)
+        ranked = lists.rank(self.run.ranking_settings)
         if prompt is not None:
-            validity.add(answers, ranked, self._row(prompt.items))
-        return RankedReply(ranked, self.live, prompt, response.text, response.items, question)
+            stats.add(lists.parsed, ranked, self._places(prompt.items))
+        return RankedReply(ranked, lists, self.live, prompt, response, context)
 
     def ranked_by(self, reply: RankedReply, ranking: Ranking) -> RankedBatch:
-        """What the lists of a reply give when they are joined in another way, or not joined; nothing is asked again."""
-        mixing = replace(self.run.mixing, ranking=ranking)
-        said = Response(reply.response, reply.beams)
-        return rank(self.parts, mixing, self._tie, [said], [parse_response(reply.response)], reply.asked)
+        """The lists of a reply joined by another ranking; nothing is generated again."""
+        return reply.lists.rank(replace(self.run.ranking_settings, ranking=ranking))
 
     def search(self, query: str, k: int) -> list[int]:
-        """Positions of k live items for a search: the memory's products, then what the title model puts next.
+        """Positions of k live items for a search: the memory's products, then the title model's order.
 
         Args:
-            query: a harmless text; of an empty one, what is popular is found.
+            query: sanitized text; an empty one returns popular items.
         """
         if not query:
-            return self._positions(self.parts.popular(self._tie), k)
-        shown = self.memory.top_products(query) if self.memory is not None else []
-        return self._positions(HeadThenRest(self._row(shown) - 1, self.parts.title_list([query])), k)
+            return self._positions(self.rankers.popular(self._tie), k)
+        products = self.memory.top_products(query) if self.memory is not None else []
+        return self._positions(HeadThenRest(self._places(products) - 1, self.rankers.title_list([query])), k)
 
     def _positions(self, order: ItemOrder, k: int) -> list[int]:
         return self.live[order.top(k)[0].numpy()].tolist()
 
     def _answer(self, prompt: Prompt, on_text: Callable[[str], None] | None) -> Response:
-        return self.response_cache([prompt.ids], lambda prompts: self._respond(prompts, on_text))[0]
+        return self.response_cache([prompt.ids], lambda prompts: self._generate(prompts, on_text))[0]
 
-    def _ask(self, session: Session) -> tuple[Prompt, list[int], bool]:
+    def _row(self, session: Session) -> PromptRow:
         self._recalls += 1
-        if self.memory is not None and self._recalls % REMEMBERED == 0:
+        if self.memory is not None and self._recalls % CACHED_QUERIES == 0:
             self.memory.forget()
         builder = self.builder.with_queries(session.queries, np.arange(len(session.queries)), self.memory)
-        recalled = builder.memory_products(session.events, training=False)
-        return builder.encode(session.events, session.now, recalled), recalled, builder.knows(session.events)
+        return builder.row(session.events, session.now)
 
-    def _row(self, positions: Sequence[int]) -> torch.Tensor:
-        """[1, n] places among the live items + 1, 0 for a removed one; n = 1 where there is none."""
+    def _places(self, positions: Sequence[int]) -> torch.Tensor:
+        """[1, n] places among the live items + 1, 0 for a removed item; n = 1 where there is none."""
         places = self._place[np.asarray(positions, np.int64)] + 1
         return torch.from_numpy(places if len(places) else np.zeros(1, np.int64))[None]
 

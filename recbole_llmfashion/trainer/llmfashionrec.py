@@ -1,10 +1,9 @@
-"""The method's stages in order, each from the stage store where it is already there (paper, Figure 2).
+"""The method's stages in order, each loaded from the stage store where it exists (paper, Figure 2).
 
-    CORE -> title model -> clip -> memory -> prompts -> adapter -> responses -> weights of the lists -> lists
+    CORE -> title model -> clip -> memory -> prompts -> adapter -> responses -> weights of the lists
 
-`LLMFashionRecTrainer` is RecBole's Trainer with one hook filled: `fit` runs the stages, `evaluate` makes sure that the
-rows it is given have their prompts and responses. What the stages do lives in learned.py and asked.py, which dataset's
-they are in pipeline.py and zero_shot.py; how a model is scored is RecBole's.
+`fit` runs the stages; `evaluate` encodes and answers the rows that it is given, once, and ranks them by every setting
+that the result reports. The stages are in pipeline/; the evaluation loop is RecBole's.
 """
 
 from collections.abc import Callable, Mapping
@@ -13,105 +12,108 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from recbole_llmfashion.config.configurator import LLMFashionConfig
 from recbole_llmfashion.data.loaders import Loaders
 from recbole_llmfashion.data.tie_breaking import tie_rank
+from recbole_llmfashion.evaluation.collector import HeadCollector, Ordered, Scores, history_rows
 from recbole_llmfashion.model.llmfashionrec import LLMFashionRec
 from recbole_llmfashion.pipeline import settings
 from recbole_llmfashion.pipeline.language_model import LanguageModel
-from recbole_llmfashion.pipeline.pipeline import Pipeline, ZeroShot, answering_config, make_pipeline
+from recbole_llmfashion.pipeline.pipeline import Pipeline, llm_config, make_pipeline
 from recbole_llmfashion.pipeline.save import write_run
 from recbole_llmfashion.retrieval.fusion import Candidates
-from recbole_llmfashion.retrieval.ranking import FUSED, GROUPS, Ranking
+from recbole_llmfashion.retrieval.item_order import ItemOrder
+from recbole_llmfashion.retrieval.ranking import FUSED, GROUPS, Ranking, RankingSettings
 from recbole_llmfashion.retrieval.response_stats import ResponseStats
+from recbole_llmfashion.retrieval.ties import scores_from_order, with_pad_column
 from recbole_llmfashion.stage_store import StageStore
 from recbole_llmfashion.trainer.staged import StagedTrainer, ValidCallback
 
-MIXUP_REPORTED = (1, 2, 3)  # docs/method.md, stage 3: report these on validation
-# the lists of which an ordinary row tells how good they are without the others, beside the ID and the title list
-ALONE: dict[Ranking, tuple[Ranking, ...]] = {"beams": ("mixup",), "fusion": ("beams", "mixup"), "mixup": ()}
+MIXUP_REPORTED = (1, 2, 3)  # values of mixup_m that the result reports on validation; docs/method.md, stage 3
+# Rankings that the result reports beside the run's own, which shows what each list is worth alone.
+REPORTED_BESIDE: dict[Ranking, tuple[Ranking, ...]] = {
+    "beams": ("id", "title", "mixup"),
+    "fusion": ("id", "title", "beams", "mixup"),
+}
+_LISTS_ALONE: tuple[Ranking, ...] = ("id", "title")
 
 
 class LLMFashionRecTrainer(StagedTrainer):
     """RecBole's Trainer for LLMFashionRec.
 
     Attributes:
-        pipeline: the stages; set by `set_data`.
+        pipeline: the stages.
+        metrics_beside: metrics by name of the other settings that the last evaluation ranked by.
     """
 
-    pipeline: Pipeline | ZeroShot
+    pipeline: Pipeline
     model: LLMFashionRec
+
+    def __init__(self, config: LLMFashionConfig, model: Any) -> None:
+        super().__init__(config, model)
+        self.metrics_beside: dict[str, dict[str, float]] = {}
+        self._mixup_validation: dict[str, dict[str, float]] = {}
+        self._beside: dict[str, tuple[RankingSettings, HeadCollector]] = {}
 
     @property
     def tuned_as(self) -> str:
         """See StagedTrainer."""
         return "LLMFashionRec"
 
-    def set_data(self, loaders: Loaders, store: StageStore, core_table: Callable[[], Any]) -> None:
-        """Builds the pipeline; its config, in zero-shot the source's, is also how the model joins its lists."""
-        self.pipeline = make_pipeline(self.config, loaders.dataset, store, core_table)
-        self.model.configure(self.pipeline.config)
-
-    def result_details(self, loaders: Loaders) -> dict[str, Any]:
-        """Both lists alone, the answers' validity, and what the stages measured."""
-        generation = dict(self.model.validity.rates()) | self.pipeline.report
-        alone: tuple[Ranking, ...] = ("id", "title", *ALONE.get(self.model.ranking, ()))
-        lists = {
-            name: {key.lower(): float(value) for key, value in self.evaluate_list(loaders.test, name).items()}
-            for name in alone
-        }
-        mixups = self.validate_mixup(loaders.valid) if self.pipeline.validates else {}
-        fusion = {"fusion": self.model.weights} if self.model.ranking == "fusion" else {}
-        return {"lists": lists, "generation": generation, "mixup_validation": mixups, **fusion, **self.pipeline.details}
-
-    def save_run(self, runs: Path, about: Mapping[str, Any]) -> Path:
-        """Writes the run folder (run_folder.py)."""
-        return write_run(
-            runs, self.config["dataset"], self.pipeline, self.model.mixing, self.config["mask_history"], about
-        )
-
     @staticmethod
     def validate_config(config: LLMFashionConfig) -> None:
-        """Values without meaning, and a source or a backbone that is not there, before hours of other stages."""
+        """Checks values, the source dataset and the backbone, before hours of other stages."""
         StagedTrainer.validate_config(config)
-        answering = answering_config(config)
+        answering = llm_config(config)
         settings.validate_config(answering)
         LanguageModel.validate_config(answering)
+
+    def set_data(self, loaders: Loaders, store: StageStore, core_table: Callable[[], Any]) -> None:
+        """Builds the pipeline; the model ranks by the pipeline's config, which in zero-shot is the source's."""
+        self._loaders = loaders
+        self.pipeline = make_pipeline(self.config, loaders.dataset, store, core_table)
+        self.model.configure(self.pipeline.config)
 
     def fit(
         self, train_data: Any, valid_data: Any = None, callback_fn: ValidCallback | None = None, **kwargs: Any
     ) -> tuple[float, Mapping[str, float]]:
-        """Runs every stage, then validates where the pipeline may; `callback_fn` hears of each step of REPORTED."""
-        self.model.parts = self.pipeline.lists()
+        """Runs every stage, then validates where the pipeline may; `callback_fn` gets each step of REPORTED."""
+        rankers = self.pipeline.rankers()
+        self.model.attach(rankers, self.pipeline.inference.response_cache)
         valid_data = valid_data if self.pipeline.validates else None
         some = self._some_users(valid_data) if callback_fn is not None and valid_data is not None else None
-        for step in self.pipeline.learn(train_data):
-            self.model.parts.answer = self.pipeline.response_cache
+        for step in self.pipeline.train(train_data):
+            self.model.attach(rankers, self.pipeline.inference.response_cache)
             if some is not None:
                 self.eval_collector.data_collect(train_data)
                 self._report(callback_fn, step, self._valid_epoch(some)[0])
-        if self.model.ranking == "fusion" and valid_data is not None and len(valid_data._dataset):
-            self._weigh(valid_data)
-        return super().fit(train_data, valid_data, callback_fn)
+        if self.model.ranking_settings().ranking == "fusion" and valid_data is not None and len(valid_data._dataset):
+            self._choose_weights(valid_data)
+        score, result = super().fit(train_data, valid_data, callback_fn)
+        self._mixup_validation = self.metrics_beside if valid_data is not None else {}
+        for m, metrics in self._mixup_validation.items():
+            getLogger(__name__).info(f"validation with mixup_m {m}: {metrics}")
+        return score, result
 
-    def _weigh(self, valid_data: Any) -> None:
-        """Chooses the lists' weights by NDCG@10 of the validation rows, for each group of rows by itself."""
+    def _choose_weights(self, valid_data: Any) -> None:
+        """Chooses the lists' weights by NDCG@10 on the validation rows, for each group of rows separately."""
         self.pipeline.answer(valid_data)
-        names = FUSED if self.model.parts.session_list is not None else [name for name in FUSED if name != "session"]
-        found = {group: Candidates(names) for group in GROUPS}
+        names = FUSED if self.model.rankers.session_list is not None else [name for name in FUSED if name != "session"]
+        candidates = {group: Candidates(names) for group in GROUPS}
         for interaction, _, _, targets in valid_data:
             ranked = self.model.ranked(interaction)
             assert ranked.known is not None
             for group, rows in (("known", ranked.known), ("new", ~ranked.known)):
-                found[group].add({name: ranked.lists[name][rows] for name in names}, targets[rows] - 1)
-        chosen = {group: candidates.best_weights() for group, candidates in found.items()}
-        self.model.weights = {group: weights for group, (weights, _) in chosen.items()}
-        said = {group: f"NDCG@10 {chosen[group][1]:.4f} on {len(found[group])} rows" for group in GROUPS}
-        getLogger(__name__).info(f"fusion: weights {self.model.weights}; {said}")
+                candidates[group].add({name: ranked.lists[name][rows] for name in names}, targets[rows] - 1)
+        best = {group: candidates[group].best_weights() for group in GROUPS}
+        self.model.weights = {group: weights for group, (weights, _) in best.items()}
+        reached = {group: f"NDCG@10 {best[group][1]:.4f} on {len(candidates[group])} rows" for group in GROUPS}
+        getLogger(__name__).info(f"fusion: weights {self.model.weights}; {reached}")
 
     def _some_users(self, valid_data: Any) -> Any:
-        """A loader of the validation rows of tune_report_users users, the same in every run, or None."""
+        """A loader of the validation rows of tune_report_users users, the same in every run; None without rows."""
         count = len(valid_data._dataset)
         if not count:
             return None
@@ -121,29 +123,78 @@ class LLMFashionRecTrainer(StagedTrainer):
         part = valid_data._dataset.copy(valid_data._dataset.inter_feat[rows])
         return type(valid_data)(self.config, part, valid_data._sampler)
 
-    def validate_mixup(self, valid_data: Any) -> dict[str, dict[str, float]]:
-        """Metrics by mixup_m, 1 to 3, on the validation rows; empty where there is none, or no mixup."""
-        if not len(valid_data._dataset) or self.model.ranking != "mixup":
-            return {}
-        chosen = self.model.mixup_m
-        table = {}
-        for m in MIXUP_REPORTED:
-            self.model.mixup_m = m
-            table[str(m)] = {name: float(value) for name, value in self._valid_epoch(valid_data)[1].items()}
-            getLogger(__name__).info(f"validation with mixup_m {m}: {table[str(m)]}")
-        self.model.mixup_m = chosen
-        return table
-
     def evaluate(self, eval_data: Any, load_best_model: bool = False, **kwargs: Any) -> Mapping[str, float]:
-        """RecBole's evaluation of the current `ranking`; prompts and responses come from their stage."""
-        self.pipeline.answer(eval_data)
-        self.model.validity = ResponseStats()
-        return super().evaluate(eval_data, load_best_model=False, **kwargs)
+        """RecBole's evaluation; prompts and responses come from their stage, each row's prompt is encoded once.
 
-    def evaluate_list(self, eval_data: Any, ranking: Ranking) -> Mapping[str, float]:
-        """RecBole's evaluation of one list alone."""
-        chosen, self.model.ranking = self.model.ranking, ranking
-        try:
-            return self.evaluate(eval_data)
-        finally:
-            self.model.ranking = chosen
+        The rows are also ranked by the other settings that the result reports; see `metrics_beside`.
+        """
+        self.pipeline.answer(eval_data)
+        self.model.stats = ResponseStats()
+        self._beside = {name: (how, self._collector()) for name, how in self._settings_beside(eval_data).items()}
+        result = super().evaluate(eval_data, load_best_model=False, **kwargs)
+        self.metrics_beside = {
+            name: {metric: float(value) for metric, value in self.evaluator.evaluate(one.get_data_struct()).items()}
+            for name, (_, one) in self._beside.items()
+        }
+        self._beside = {}
+        if eval_data is self._loaders.test:
+            eval_data.forget()
+        return result
+
+    def _settings_beside(self, eval_data: Any) -> dict[str, RankingSettings]:
+        """What the result reports of the test rows beside the run's ranking, and of the validation rows by mixup_m."""
+        ranking = self.model.ranking_settings().ranking
+        if eval_data is self._loaders.test:
+            names = REPORTED_BESIDE.get(ranking, _LISTS_ALONE)
+            return {name: self.model.ranking_settings(ranking=name) for name in names}
+        if eval_data is self._loaders.valid and ranking == "mixup" and len(eval_data._dataset):
+            return {str(m): self.model.ranking_settings(m=m) for m in MIXUP_REPORTED}
+        return {}
+
+    def _collector(self) -> HeadCollector:
+        collector = HeadCollector(self.config)
+        collector.data_collect(self._loaders.train)
+        return collector
+
+    def _full_sort_batch_eval(self, batched_data: Any) -> Any:
+        """RecBole's hook: one batch, its lists computed once and joined by every setting."""
+        interaction, history, users, targets = batched_data
+        interaction = interaction.to(self.device)
+        lists = self.model.lists(interaction)
+        for how, collector in self._beside.values():
+            scores = self._scores(lists.rank(how).final, history, len(interaction))
+            collector.eval_batch_collect(scores, interaction, users, targets)
+        final = self.model.ranked(interaction, lists).final
+        return interaction, self._scores(final, history, len(interaction)), users, targets
+
+    def _scores(self, order: ItemOrder, history: Any, rows: int) -> Scores:
+        """The order itself where metrics read heads and ranks only, else scores as RecBole masks them."""
+        if self.eval_collector.heads_alone:
+            return Ordered(order, history_rows(history, rows), self.model.tie)
+        scores = with_pad_column(scores_from_order(order.top(order.shape[1]))).to(self.device)
+        scores[:, 0] = -torch.inf
+        if history is not None:
+            scores[history] = -torch.inf
+        return scores
+
+    def result_details(self, loaders: Loaders) -> dict[str, Any]:
+        """The other rankings of the test rows, the responses' counts, and what the stages measured."""
+        generation = dict(self.model.stats.rates()) | self.pipeline.report
+        lists = {
+            name: {metric.lower(): value for metric, value in metrics.items()}
+            for name, metrics in self.metrics_beside.items()
+        }
+        ranking = self.model.ranking_settings().ranking
+        fusion = {"fusion": self.model.weights} if ranking == "fusion" else {}
+        return {
+            "lists": lists,
+            "generation": generation,
+            "mixup_validation": self._mixup_validation,
+            **fusion,
+            **self.pipeline.details,
+        }
+
+    def save_run(self, runs: Path, about: Mapping[str, Any]) -> Path:
+        """Writes the run folder (pipeline/save.py)."""
+        ranking, mask = self.model.ranking_settings(), self.config["mask_history"]
+        return write_run(runs, self.config["dataset"], self.pipeline, ranking, mask, about)

@@ -1,7 +1,6 @@
-"""The trainer of a floor that needs stages: QueryMemory takes those of the LLMFashionRec row of the same run.
+"""The trainer of QueryMemory, which takes the text stages of the LLMFashionRec row of the same run.
 
-It asks the pipeline for the CLIP tower, the memory and the title model, and never for the LLM's side, so no tokenizer,
-backbone or adapter is made. How a model is scored is RecBole's.
+It needs the CLIP tower, the memory and the title model, so no tokenizer, backbone or adapter is loaded or trained.
 """
 
 from collections import Counter
@@ -11,9 +10,9 @@ from typing import Any
 from recbole_llmfashion.config.configurator import LLMFashionConfig
 from recbole_llmfashion.data.loaders import Loaders
 from recbole_llmfashion.model.llmfashionrec import LLMFashionRec
-from recbole_llmfashion.model.query_memory import QueryMemory, QueryMemoryRankers
+from recbole_llmfashion.model.query_memory import QueryMemory
 from recbole_llmfashion.pipeline import settings
-from recbole_llmfashion.pipeline.pipeline import Pipeline
+from recbole_llmfashion.pipeline.pipeline import Pipeline, own_pipeline
 from recbole_llmfashion.stage_store import StageStore
 from recbole_llmfashion.trainer.staged import StagedTrainer
 
@@ -40,32 +39,30 @@ class QueryMemoryTrainer(StagedTrainer):
         settings.validate_config(config.sibling(LLMFashionRec))
 
     def set_data(self, loaders: Loaders, store: StageStore, core_table: Callable[[], Any]) -> None:
-        """Makes the stages, or finds them made by the LLMFashionRec row; a log without searches needs none."""
-        dataset = loaders.dataset
-        self.pipeline = Pipeline(self.config.sibling(LLMFashionRec), dataset, store, core_table)
-        shown = self.pipeline.config["memory_products"]
-        log, memory, queries = dataset.search_log, self.pipeline.memory, self.pipeline.queries
+        """Makes the stages, or loads those of the LLMFashionRec row; a log without searches needs none."""
+        dataset, config = loaders.dataset, self.config.sibling(LLMFashionRec)
+        self.pipeline = own_pipeline(config, dataset, store, core_table)
+        products = config["memory_products"]
+        log, memory, queries = dataset.search_log, self.pipeline.memory, self.pipeline.inference.texts.queries
 
         def last_query(user: int, length: int) -> tuple[str | None, Sequence[int]]:
             last = dataset.timeline.events(user, length).last_search()
             if last < 0:
                 return None, ()
             query = queries[log.query_index[last]]
-            return query, memory.top_products(query)[:shown] if memory is not None else ()
+            return query, memory.top_products(query)[:products] if memory is not None else ()
 
-        self.model.parts = QueryMemoryRankers(
-            last_query, self.pipeline.inference.title_list() if len(log) else _no_search
-        )
+        self.model.attach(last_query, self.pipeline.inference.title_list() if len(log) else _no_title_list)
 
     def evaluate(self, eval_data: Any, load_best_model: bool = False, **kwargs: Any) -> Mapping[str, float]:
-        """RecBole's evaluation; what led the rows is counted anew."""
+        """RecBole's evaluation; the sources of the rows are counted from zero."""
         self.model.sources = Counter()
         return super().evaluate(eval_data, load_best_model=False, **kwargs)
 
     def result_details(self, loaders: Loaders) -> dict[str, Any]:
-        """`sources`: the share of the test rows that each source led; and where the two text models come from."""
+        """`sources`: the share of test rows that each source ranks first; and the origin of the text models."""
         return {"sources": self.model.source_shares()} | self.pipeline.report
 
 
-def _no_search(queries: Sequence[str]) -> Any:
+def _no_title_list(queries: Sequence[str]) -> Any:
     raise AssertionError(f"{len(queries)} queries of a log without searches")

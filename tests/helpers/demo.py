@@ -9,9 +9,9 @@ from recbole_llmfashion.data.catalogue import Catalogue
 from recbole_llmfashion.data.timeline import Events
 from recbole_llmfashion.prompt.builder import Prompt
 from recbole_llmfashion.prompt.memory import MemoryLog, QueryProductMemory
-from recbole_llmfashion.prompt.response import Response, parse_response
+from recbole_llmfashion.prompt.response import Response
 from recbole_llmfashion.retrieval.rankers import Rankers
-from recbole_llmfashion.retrieval.ranking import RankingSettings, RowContext, rank
+from recbole_llmfashion.retrieval.ranking import RankingSettings, ResponseLists, RowContext
 from recbole_llmfashion.serving.recommender import Explanation
 from recbole_llmfashion.serving.session import Session
 from recbole_llmfashion.serving.state import RankedReply, ServingState
@@ -53,7 +53,7 @@ class FakeDesk:
         mixed = {"ranking": "mixup", "m": 1, "k": 10, "title_start": 1, "use_memory": True, **mixing}
         content = {"model": "LLMFashionRec", "dataset": "shoes", "seed": 1, "backbone": {"name": "tiny-falcon"}}
         self.run = SimpleNamespace(
-            mixing=RankingSettings(**mixed),
+            ranking_settings=RankingSettings(**mixed),
             mask_history=mask_history,
             memory=SimpleNamespace(log=log, queries=tuple(queries)) if queries else None,
             manifest=SimpleNamespace(content=content),
@@ -63,8 +63,7 @@ class FakeDesk:
         self.live = np.arange(6)
         self.decoder = SimpleNamespace(decode=lambda ids, **_: "".join(WORDS[i] for i in ids))
         self._tie = TIE
-        self.parts = Rankers(
-            answer=lambda prompts: [],
+        self.rankers = Rankers(
             position_of={item: i for i, item in enumerate(IDS)},
             id_list=lambda positions: fixed_orders([order_from(max(0, int(p)), 5) for p in positions]),
             title_list=by_title,
@@ -84,8 +83,8 @@ def looked(state, text, beams=(), items=(), prompt=PROMPT, recalled=()):
     said = Response(text, np.asarray(beams, np.int64))
     row = torch.tensor([[item + 1 for item in recalled] or [0]])
     asked = RowContext(row, torch.zeros((1, 1), dtype=torch.int64), torch.tensor([False]))
-    ranked = rank(state.parts, state.run.mixing, TIE, [said], [parse_response(text)], asked)
-    reply = RankedReply(ranked, state.live, prompt, text, said.items, asked)
+    lists = ResponseLists(state.rankers, TIE, [said], asked)
+    reply = RankedReply(lists.rank(state.run.ranking_settings), lists, state.live, prompt, said, asked)
     nothing = Events(np.zeros(0, np.int8), np.zeros(0, np.int64), np.zeros(0))
     return Explanation(state, Session(nothing, (), 0.0, {}), reply, frozenset(items))
 
@@ -95,13 +94,13 @@ class FakeRecommender:
 
     def __init__(self, state, look=None, words=(), error=None):
         self.state, self._look, self._words, self._error = state, look, words, error
-        self.inference = []
+        self.requests = []
 
     def search(self, query, k):
         return self.state.search(query, k)
 
     def explain(self, actions, *, now=None, on_text=None):
-        self.inference.append(actions)
+        self.requests.append(actions)
         if self._error:
             raise self._error
         for word in self._words:

@@ -50,7 +50,7 @@ def loader_for(
     rows = [(s, log.query_index[s], item, place) for s in training for place, item in enumerate(log.results(s))]
     columns = [np.array(c, np.int64) for c in zip(*rows, strict=True)] if rows else [np.zeros(0, np.int64)] * 4
     memory = QueryProductMemory(MemoryLog(*columns), log.queries, hash_encoder, 3, 5, np.arange(6))
-    loader.builder = PromptBuilder(
+    builder = PromptBuilder(
         TOKENIZER,
         get_template(template),
         dataset.catalogue,
@@ -60,12 +60,13 @@ def loader_for(
         settings,
         index_of(kind, dataset.catalogue.item_ids),
     )
+    loader.set_builder(builder)
     return loader
 
 
 def texts(loader: LLMFashionRecDataLoader) -> list[str]:
     rows = np.arange(len(loader._dataset))
-    return [loader.builder.decoder.decode(prompt.ids) for prompt, _ in loader.prompts(rows)]
+    return [loader.builder.decoder.decode(row.prompt.ids) for row in loader.rows(rows)]
 
 
 def swap(text: str, old: str, new: str) -> str:

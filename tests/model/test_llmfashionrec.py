@@ -38,13 +38,13 @@ def make_model(root, answers, **keys):
     model = LLMFashionRec(config, dataset)
     tie = tie_rank(dataset.catalogue.item_ids)
     titles = hash_encoder(dataset.catalogue.titles)
-    model.parts = Rankers(
-        answer=lambda prompts: [Response(answers[int(prompt[0])]) for prompt in prompts],
+    rankers = Rankers(
         position_of={token: i for i, token in enumerate(dataset.catalogue.item_ids)},
         id_list=IdList(TABLE, tie),
         title_list=TitleList(titles, hash_encoder, tie),
         popularity=dataset.popularity(),
     )
+    model.attach(rankers, lambda prompts: [Response(answers[int(prompt[0])]) for prompt in prompts])
     return model
 
 
@@ -74,10 +74,10 @@ def test_mixup_of_both_lists(tmp_path):
     found = order(model, batch(1))[0]
     # ID list 0 ..; title list 4 (exact), 3 (two words); m = 1 skips the title list's head until K is full
     assert found[0] == 0 and found[1] == 3
-    model.ranking = "title"
-    assert order(model, batch(1))[0][:2] == [4, 3]
-    model.ranking = "id"
-    assert order(model, batch(1))[0][:4] == [0, 1, 2, 5]
+    lists = model.lists(batch(1))
+    for ranking, head in (("title", [4, 3]), ("id", [0, 1, 2, 5])):
+        assert lists.rank(model.ranking_settings(ranking=ranking)).order[0].tolist()[: len(head)] == head
+    assert model.ranking_settings(m=3).title_start == 3 and model.ranking_settings().title_start == 1
 
 
 def test_title_start_zero(tmp_path):
@@ -101,7 +101,7 @@ def test_fallbacks_are_taken_and_counted(tmp_path):
     assert found[2] == [3, 4, 5, 2, 1, 0]  # by cosine in the table
     assert found[3][:2] == [4, 0] and found[3][2] == 1  # the memory's products in its order, then the most popular
     assert found[4][0] == 1 and set(found[4][-2:]) == {4, 5}  # training actions: 1 2 1 1 0 0
-    rates = model.validity.rates()
+    rates = model.stats.rates()
     assert rates == {
         "format_rate": 0.4, "valid_id_rate": 0.4, "in_prompt_rate": 0.2, "fallback_rate": 0.8,
         "no_id_list_rate": 0.2, "no_title_list_rate": 0.2, "memory_list_rate": 0.2, "popularity_list_rate": 0.2,
@@ -111,7 +111,7 @@ def test_fallbacks_are_taken_and_counted(tmp_path):
 def test_the_memory_may_be_left_out_of_the_fallback(tmp_path):
     model = make_model(tmp_path, ["gibberish"], empty_response_fallback="popularity")
     assert order(model, batch(1, recalled=[[5, 1]]))[0][0] == 1  # the most popular, though the memory had products
-    rates = model.validity.rates()
+    rates = model.stats.rates()
     assert (rates["memory_list_rate"], rates["popularity_list_rate"]) == (0.0, 1.0)
 
 

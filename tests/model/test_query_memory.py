@@ -14,8 +14,8 @@ from recbole_llmfashion.data.tie_breaking import tie_rank
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.model.llmfashionrec import LLMFashionRec
 from recbole_llmfashion.model.popularity import Popularity
-from recbole_llmfashion.model.query_memory import QueryMemory, QueryMemoryRankers
-from recbole_llmfashion.pipeline.pipeline import Pipeline
+from recbole_llmfashion.model.query_memory import QueryMemory
+from recbole_llmfashion.pipeline.pipeline import own_pipeline
 from recbole_llmfashion.pipeline.training import TrainedModels
 from recbole_llmfashion.prompt.builder import PromptBuilder
 from recbole_llmfashion.quick_start.experiment import run_experiment
@@ -42,7 +42,7 @@ def test_what_leads_a_row_by_hand(tmp_path):
     model = QueryMemory(config, dataset)
     tie = tie_rank(dataset.catalogue.item_ids)
     answers = {(1, 3): ("vela black sandals", [5, 4]), (2, 7): ("red boots", []), (2, 0): (None, [])}
-    model.parts = QueryMemoryRankers(
+    model.attach(
         lambda user, length: answers[user, length],
         TitleList(hash_encoder(dataset.catalogue.titles), hash_encoder, tie),
     )
@@ -80,7 +80,7 @@ def test_it_makes_the_stages_of_the_llm_row_and_no_other(shop, first):
     config = config_of(LLMFashionRec, shop, "shoes", click_filter="none")
     found = []
     store = StageStore(stage_root(config), lambda name, seconds, reused: found.append((name, reused)))
-    ours = Pipeline(config, make_loaders(config).dataset, store, lambda: pytest.fail("CORE was asked for"))
+    ours = own_pipeline(config, make_loaders(config).dataset, store, lambda: pytest.fail("CORE was asked for"))
     assert ours.memory is not None and ours.trained.title_model is not None
     assert found == [("clip", True), ("title", True)]
     assert first.details["clip"] == "trained on the log" and first.details["title_pairs"] == "queries"
@@ -93,11 +93,13 @@ def test_the_memory_is_asked_as_the_prompt_of_an_evaluation_row_asks_it(shop, fi
     trainer.set_data(loaders, StageStore(stage_root(config)), lambda: pytest.fail("CORE was asked for"))
     pipeline, feat = trainer.pipeline, loaders.test._dataset.inter_feat
     builder = SimpleNamespace(
-        memory=pipeline.memory, _queries=pipeline.queries, _query_of_search=loaders.dataset.search_log.query_index
+        memory=pipeline.memory,
+        _queries=pipeline.inference.texts.queries,
+        _query_of_search=loaders.dataset.search_log.query_index,
     )
     counts = {"memory": 0, "title": 0, "popularity": 0}
     for user, length in zip(feat["user_id"].tolist(), feat[HISTORY_LENGTH].tolist(), strict=True):
-        query, products = trainer.model.parts.last_query(user, length)
+        query, products = trainer.model.last_query(user, length)
         events = loaders.dataset.timeline.events(user, length)
         assert (
             list(products)

@@ -5,7 +5,7 @@ import pytest
 from recbole_llmfashion.config.configurator import load_config
 from recbole_llmfashion.data.loaders import make_loaders, stage_root
 from recbole_llmfashion.model.llmfashionrec import LLMFashionRec
-from recbole_llmfashion.pipeline.pipeline import Pipeline
+from recbole_llmfashion.pipeline.pipeline import own_pipeline
 from recbole_llmfashion.stage_store import StageStore
 from tests.helpers.fakes import INTER, ITEM, SMALL, write_tiny
 
@@ -18,8 +18,8 @@ def tokens_of(root, inter=INTER, item=ITEM, **keys):
     folders = {"data_path": str(root), "checkpoint_dir": str(root / "saved"), "topk": [3], "valid_metric": "NDCG@3"}
     config = load_config(LLMFashionRec, "tiny", (), {**SMALL, **folders, **keys})
     dataset = make_loaders(config).dataset
-    pipeline = Pipeline(config, dataset, StageStore(stage_root(config)), lambda: pytest.fail("CORE was asked for"))
-    index = pipeline.inference.index
+    pipeline = own_pipeline(config, dataset, StageStore(stage_root(config)), lambda: pytest.fail("CORE was asked for"))
+    index = pipeline.inference.item_tokens
     assert index is not None
     return {name: ids.tolist() for name, ids in zip(dataset.catalogue.item_ids, index.ids, strict=True)}, index
 

@@ -1,10 +1,12 @@
-"""Which backend answers, and from what. The LLM's own parts are tested below tests/llm."""
+"""Which backend generates, and from which model. The LLM's own parts have their tests below tests/llm."""
+
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from recbole_llmfashion.errors import UserError
-from recbole_llmfashion.pipeline import language_model as engine_module
+from recbole_llmfashion.pipeline import language_model
 from recbole_llmfashion.pipeline.language_model import LanguageModel
 from recbole_llmfashion.stage_store import StageStore
 
@@ -25,11 +27,18 @@ CONFIG = {
 }
 
 
-def made(tmp_path, monkeypatch, backend):
-    """An engine with an adapter, whose two ways to answer only say what they were given."""
-    engine = LanguageModel(CONFIG | {"generation_backend": backend}, StageStore(tmp_path))  # type: ignore[arg-type]
-    engine._adapter, engine._index = tmp_path / "adapter-77", None
-    engine.__dict__["tokenizer"] = "its tokenizer"
+class FakeGenerator:
+    trie = None
+
+    def generate(self, prompts, show_progress=False, on_text=None):
+        return [("here", 1) for _ in prompts]
+
+
+def llm_of(tmp_path, monkeypatch, backend):
+    """An LLM with an adapter, whose two backends report what they were given; and the list of merges."""
+    llm = LanguageModel(CONFIG | {"generation_backend": backend}, StageStore(tmp_path))  # type: ignore[arg-type]
+    llm._adapter, llm._index = tmp_path / "adapter-77", None
+    llm.__dict__["tokenizer"] = "its tokenizer"
     merges = []
 
     def merge(backbone, adapter, folder):
@@ -40,30 +49,32 @@ def made(tmp_path, monkeypatch, backend):
         assert (python, tokenizer, settings.max_new_tokens) == ("/opt/vllm/bin/python", "its tokenizer", 9)
         return [f"vllm {(model / 'weights').read_text()} {len(allowed_ids)} {prefix}" for _ in prompts]
 
-    monkeypatch.setattr(engine, "_backbone", lambda index: "backbone")
-    monkeypatch.setattr(engine, "_load", lambda index: "model")
-    monkeypatch.setattr(engine_module, "merge_adapter", merge)
-    monkeypatch.setattr(engine_module, "vllm_generate", by_vllm)
-    monkeypatch.setattr(engine_module, "make_generator", lambda *_: lambda prompts, *_: ["here" for _ in prompts])
-    return engine, merges
+    monkeypatch.setattr(llm, "_backbone", lambda index: "backbone")
+    monkeypatch.setattr(llm, "_load", lambda index: "model")
+    monkeypatch.setattr(language_model, "merge_adapter", merge)
+    monkeypatch.setattr(language_model, "vllm_generate", by_vllm)
+    monkeypatch.setattr(language_model, "item_generator", lambda *_: FakeGenerator())
+    return llm, merges
 
 
-def texts(engine, allowed_ids):
-    return [response.text for response in engine.generate([np.arange(3)], allowed_ids, [4])]
+def responses_of(llm, allowed_ids):
+    builder = SimpleNamespace(allowed_ids=allowed_ids, id_prefix=np.array([4]), item_tokens=None)
+    return llm.generate([np.arange(3)], builder, ["a title"] * len(allowed_ids))
 
 
-def test_vllm_answers_from_a_folder_that_is_merged_once(tmp_path, monkeypatch):
-    engine, merges = made(tmp_path, monkeypatch, "vllm")
+def test_vllm_generates_from_a_folder_that_is_merged_once(tmp_path, monkeypatch):
+    llm, merges = llm_of(tmp_path, monkeypatch, "vllm")
     for _ in range(2):
-        assert texts(engine, [[5], [6]]) == ["vllm merged 2 [4]"]
+        assert [response.text for response in responses_of(llm, [[5], [6]])] == ["vllm merged 2 [4]"]
     assert merges == [("backbone", tmp_path / "adapter-77")]
 
 
-def test_transformers_answers_here_and_merges_nothing(tmp_path, monkeypatch):
-    engine, merges = made(tmp_path, monkeypatch, "transformers")
-    assert texts(engine, [[5]]) == ["here"] and merges == []
+def test_transformers_generates_here_and_merges_nothing(tmp_path, monkeypatch):
+    llm, merges = llm_of(tmp_path, monkeypatch, "transformers")
+    (response,) = responses_of(llm, [[5], [6]])
+    assert (response.text, response.item) == ("here", 1) and merges == []
 
 
 def test_a_missing_python_is_found_before_anything_runs():
-    with pytest.raises(UserError, match="vllm_python: /opt/vllm/bin/python"):
+    with pytest.raises(UserError, match=r"vllm_python: .*found '/opt/vllm/bin/python', which is not a file"):
         LanguageModel.validate_config(CONFIG)  # type: ignore[arg-type]

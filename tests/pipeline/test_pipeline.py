@@ -12,14 +12,14 @@ from typer.testing import CliRunner
 from recbole_llmfashion.cli.main import app
 from recbole_llmfashion.cli.train import main
 from recbole_llmfashion.config import keys as keys_module
-from recbole_llmfashion.config.configurator import load_config
+from recbole_llmfashion.config.configurator import load_config, no_core
 from recbole_llmfashion.data.loaders import make_loaders
 from recbole_llmfashion.data.tie_breaking import tie_rank
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.llm.modeling.backbone import load_backbone
 from recbole_llmfashion.llm.modeling.item_embeddings import add_item_tokens
 from recbole_llmfashion.model.llmfashionrec import LLMFashionRec
-from recbole_llmfashion.pipeline.pipeline import ANSWERING, ZeroShot, answering_config
+from recbole_llmfashion.pipeline.pipeline import SOURCE_KEYS, llm_config, make_pipeline
 from recbole_llmfashion.prompt.response import Response
 from recbole_llmfashion.quick_start.experiment import run_experiment
 from recbole_llmfashion.serving.recommender import Recommender
@@ -94,7 +94,7 @@ def test_only_the_source_learns(shop, first):
 
 def test_the_result_says_that_it_is_zero_shot(shop, first):
     assert first["zero_shot"] == {
-        "source_dataset": "shoes", "tuned": False, "zero_shot_target_log": False, "memory": False,
+        "source_dataset": "shoes", "tuned": False, "target_log": False, "memory": False,
         "id_list": "the generated ID itself", "mixup_m": 1, "last_fallback": "a fixed order",
     }  # fmt: skip
     assert "trained on the log (shoes), title pairs queries (shoes)" in (shop / "first/table.md").read_text()
@@ -114,7 +114,7 @@ def test_with_the_targets_log_its_memory_answers(shop, first, with_log):
     result, prompts = with_log
     assert set(result.reused) == LEARNED
     found = result.details["zero_shot"]
-    assert found["zero_shot_target_log"] and found["memory"] and found["last_fallback"] == "popularity"
+    assert found["target_log"] and found["memory"] and found["last_fallback"] == "popularity"
     assert len(prompts & first["prompts"]) < len(prompts) // 2
     assert {name.split("-")[0] for name in stages(shop, "bags")} == {"responses"}
 
@@ -193,11 +193,11 @@ def asked_engine(shop, **keys):
     """The half that asks the target, with the source's adapter found or made, and the model that answers."""
     config = config_of(shop, source_dataset="shoes", **keys)
     stores = StageStore(shop / "saved/bags/stages")
-    zero_shot = ZeroShot(config, make_loaders(config).dataset, stores)
-    *_, last = zero_shot.learn(None)
+    zero_shot = make_pipeline(config, make_loaders(config).dataset, stores, no_core)
+    *_, last = zero_shot.train(None)
     asked = zero_shot.inference
     assert last == "adapter"
-    return asked, asked.trained.llm, asked.trained.llm._load(asked.index)
+    return asked, asked.trained.llm, asked.trained.llm._load(asked.item_tokens)
 
 
 @pytest.mark.parametrize("index", ["atomic", "semantic", "text"])
@@ -210,13 +210,13 @@ def test_the_sources_adapter_answers_with_rows_of_the_targets_words(shop, first,
         torch.equal(value, state[name.replace(".weight", ".default.weight")]) for name, value in lora.items()
     )
     if index == "text":
-        assert asked.index is None and not any("trainable_tokens" in name for name in saved)
+        assert asked.item_tokens is None and not any("trainable_tokens" in name for name in saved)
         return
     backbone = load_backbone(engine.source, "none", device="cpu")
-    add_item_tokens(backbone, asked.index)
-    rows = model.get_input_embeddings().weight[asked.index.first :]
-    assert torch.equal(rows, backbone.model.get_input_embeddings().weight[asked.index.first :])
-    assert len(asked.index.words) == len({*map(tuple, asked.index.ids)}) == len(asked.texts.titles)
+    add_item_tokens(backbone, asked.item_tokens)
+    rows = model.get_input_embeddings().weight[asked.item_tokens.first :]
+    assert torch.equal(rows, backbone.model.get_input_embeddings().weight[asked.item_tokens.first :])
+    assert len(asked.item_tokens.words) == len({*map(tuple, asked.item_tokens.ids)}) == len(asked.texts.titles)
     (trained,) = [value for name, value in saved.items() if "trainable_tokens" in name]
     assert not torch.equal(rows[:40], trained[:40])  # those are the source's items
 
@@ -233,13 +233,15 @@ def test_the_keys_are_those_of_the_sources_run(tmp_path, monkeypatch):
     file = tmp_path / "mine.yaml"
     file.write_text("source_dataset: shoes\nzero_shot_target_log: True\nlora_r: 2\n")
     keys = {"data_path": str(tmp_path), "use_tuned": True, "seed": 7}
-    answering = answering_config(load_config(LLMFashionRec, "bags", [str(file)], keys))
+    answering = llm_config(load_config(LLMFashionRec, "bags", [str(file)], keys))
     assert answering["mixup_m"] == 1 and answering["mixup_k"] == answering["title_model.hidden"] == 16
-    own = load_config(LLMFashionRec, "shoes", [str(file)], {**keys, **ANSWERING}).final_config_dict
+    own = load_config(LLMFashionRec, "shoes", [str(file)], {**keys, **SOURCE_KEYS}).final_config_dict
     assert answering.final_config_dict == own and own["lora_r"] == 2 and own["source_dataset"] is None
     model = LLMFashionRec.__new__(LLMFashionRec)
     LLMFashionRec.configure(model, answering)
-    assert (model.mixup_m, model.mixup_k, model._start_at_m) == (1, 16, False)
+    model.weights = {}
+    ranking = model.ranking_settings()
+    assert (ranking.m, ranking.k, ranking.title_start) == (1, 16, 0)
 
 
 def test_dates_are_shown_only_where_both_have_them(tmp_path):
@@ -250,7 +252,9 @@ def test_dates_are_shown_only_where_both_have_them(tmp_path):
             write_tiny(tmp_path, name="other")
         keys = {**SMALL, "data_path": str(tmp_path), "checkpoint_dir": str(tmp_path / "saved"), "topk": [3]}
         config = load_config(LLMFashionRec, target, (), {**keys, "source_dataset": source})
-        zero_shot = ZeroShot(config, make_loaders(config).dataset, StageStore(tmp_path / "saved" / target / "stages"))
+        zero_shot = make_pipeline(
+            config, make_loaders(config).dataset, StageStore(tmp_path / "saved" / target / "stages"), no_core
+        )
         assert zero_shot.inference.builder.settings.dates is dates
 
 

@@ -55,7 +55,7 @@ def test_an_exported_run_needs_nothing_beside_it(semantic_job, tmp_path):
             served = recommender.recommend(asked[user][0], now=asked[user][1])
             assert [line.item for line in served] == row["top"].tolist()
         recommender.add_items(pd.DataFrame({"item_id": ["NEW1"], "title": ["Red Winter Boots"]}))
-        assert len(recommender._state.index.ids[300]) == 4 and (exported / "run/codes.faiss").is_file()
+        assert len(recommender._state.item_tokens.ids[300]) == 4 and (exported / "run/codes.faiss").is_file()
     finally:
         away.rename(job.root)
 

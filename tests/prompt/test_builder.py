@@ -59,7 +59,8 @@ def test_golden_paper(tmp_path):
 @pytest.mark.parametrize("template", ["compact", "paper"])
 @pytest.mark.parametrize("phase", ["train", "valid", "test"])
 def test_ids_are_those_of_the_whole_text(tmp_path, template, phase):
-    for prompt, _ in loader_for(tmp_path, phase, template=template).prompts(np.arange(1)):
+    for row in loader_for(tmp_path, phase, template=template).rows(np.arange(1)):
+        prompt = row.prompt
         text = TOKENIZER.decode(prompt.ids)
         assert TOKENIZER(text, add_special_tokens=False)["input_ids"] == prompt.ids.tolist()
         assert prompt.dropped == 0
@@ -73,7 +74,7 @@ def test_without_attributes_and_dates(tmp_path):
 
 
 def ids(loader):
-    return [prompt.ids.tolist() for prompt, _ in loader.prompts(np.arange(len(loader._dataset)))]
+    return [row.prompt.ids.tolist() for row in loader.rows(np.arange(len(loader._dataset)))]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -108,7 +109,7 @@ def test_collate_fn(tmp_path):
     interaction, history, positive_u, positive_i = loader.collate_fn([0, 1, 2])
     assert history is None and positive_u.tolist() == [0, 1, 2] and positive_i.tolist() == [1, 4, 5]
     lengths = (interaction[PROMPT_IDS] >= 0).sum(dim=1).tolist()
-    assert lengths == [len(prompt.ids) for prompt, _ in loader.prompts([0, 1, 2])]
+    assert lengths == [len(row.prompt.ids) for row in loader.rows([0, 1, 2])]
     shown = [[item for item in row if item] for row in interaction[PROMPT_ITEMS].tolist()]
     assert sorted(set(shown[0])) == [2, 3, 4, 5, 6] and shown[1] == [3]
     # by RecBole's ids: the five actions of u1 oldest first, those of the others
@@ -121,7 +122,7 @@ def test_oldest_actions_are_dropped(tmp_path):
     seen = set()
     for room in range(170, 400, 10):
         loader = loader_for(tmp_path, settings=PromptSettings(SETTINGS.attributes, room + 40, 40, True))
-        prompt = next(itertools.islice(loader.prompts([0]), 1))[0]
+        prompt = next(itertools.islice(loader.rows([0]), 1)).prompt
         assert len(prompt.ids) <= room
         lines = TOKENIZER.decode(prompt.ids).split("\n")
         assert lines[0] == full[0] and lines[-5:] == full[-5:]  # the instruction and what follows the actions stay
@@ -157,7 +158,7 @@ def test_hostile_text(tmp_path):
     search = swap(SEARCH, "red boot\t", f"{HOSTILE.split(chr(10))[0]} <eos>\t")
     item = swap(ITEM, "Vela Black Sandals", HOSTILE.replace("\n", " ").replace("\u2028", "\x85"))
     loader = loader_for(tmp_path, item=item, search=search)
-    prompt = next(loader.prompts([0]))[0]
+    prompt = next(loader.rows([0])).prompt
     assert TOKENIZER.eos_token_id not in prompt.ids
     lines = TOKENIZER.decode(prompt.ids).split("\n")
     assert len(lines) == len(GOLDEN.split("\n"))
@@ -229,7 +230,7 @@ buy"""
 def test_golden_without_item_text(tmp_path, kind):
     loader = loader_for(tmp_path, settings=BARE, kind=kind)
     assert texts(loader)[0] == BARE_GOLDEN
-    prompt = next(loader.prompts([0]))[0]
+    prompt = next(loader.rows([0])).prompt
     assert (prompt.items, prompt.acted) == ([1, 2, 3, 4, 5, 1, 2], 5)
     assert decoded_ids(loader.builder, prompt) == " 11 12 13 14 15"  # not the memory's, which are 11 and 12 again
     if kind == "semantic":
@@ -315,7 +316,8 @@ def test_number_of_memory_products(recalled):
 
 def test_memory_products_beyond_the_prompt(tmp_path):
     loader = loader_for(tmp_path, settings=replace(BARE, recalled=1), kind="atomic")
-    prompt, known = next(loader.prompts([0]))
+    row = next(loader.rows([0]))
+    prompt, known = row.prompt, row.recalled
     assert known == [1, 2] and prompt.items[prompt.acted :] == [1]
 
 

@@ -7,13 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recbole_llmfashion.data.tie_breaking import tie_rank
-from recbole_llmfashion.prompt.response import Response, parse_response
+from recbole_llmfashion.prompt.response import Response
 from recbole_llmfashion.retrieval.cosine_table import CosineTable
 from recbole_llmfashion.retrieval.id_list import IdList, SessionList
 from recbole_llmfashion.retrieval.item_order import HeadThenRest
 from recbole_llmfashion.retrieval.popularity_list import popular_order
 from recbole_llmfashion.retrieval.rankers import Rankers
-from recbole_llmfashion.retrieval.ranking import FUSED, RankingSettings, RowContext, rank
+from recbole_llmfashion.retrieval.ranking import FUSED, RankingSettings, ResponseLists, RowContext
 from recbole_llmfashion.retrieval.response_stats import ResponseStats
 from recbole_llmfashion.retrieval.title_list import TitleList
 from tests.helpers.fakes import hash_encoder
@@ -37,7 +37,6 @@ RECALLED = torch.tensor([[0, 0], [0, 0], [0, 0], [6, 4], [0, 0]])
 def hand_made(session=True, id_depth=100):
     titles = TitleList(hash_encoder(TITLES), hash_encoder, TIE)
     return Rankers(
-        answer=list,
         position_of={item: i for i, item in enumerate(ITEMS)},
         id_list=IdList(TABLE, TIE),
         title_list=titles,
@@ -52,11 +51,11 @@ def ranked_of(texts, mixing, recalled, beams=(), acted=None, parts=None, known=N
     """One row a text; `beams` are positions, `acted` and `recalled` positions + 1."""
     beams = [*beams, *[[]] * (len(texts) - len(beams))]
     responses = [Response(text, np.array(items, np.int64)) for text, items in zip(texts, beams, strict=True)]
-    answers = [parse_response(text) for text in texts]
     acted = torch.zeros(len(texts), 1, dtype=torch.int64) if acted is None else acted
     known = torch.zeros(len(texts), dtype=torch.bool) if known is None else known
     question = RowContext(recalled, acted, known)
-    return rank(parts or hand_made(), mixing, torch.from_numpy(TIE), responses, answers, question), answers
+    lists = ResponseLists(parts or hand_made(), torch.from_numpy(TIE), responses, question)
+    return lists.rank(mixing), lists.parsed
 
 
 def lines_of(ranked, places):

@@ -51,32 +51,32 @@ def reply(state):
 def test_embedding_of_an_added_item_comes_from_its_words(job):
     recommender = Recommender.load(job.run)
     run, state, before = recommender._run, recommender._state, rows(recommender)
-    first, answer = run.index.first, reply(state)
+    first, answer = run.item_tokens.first, reply(state)
     assert len(before) == first + 300
     recommender.add_items(TWINS)
     after = rows(recommender)
-    assert ids(recommender._state.index)[300:] == [[first + 300], [first + 301]] and len(after) == first + 302
+    assert ids(recommender._state.item_tokens)[300:] == [[first + 300], [first + 301]] and len(after) == first + 302
     assert bool((after[: first + 300] == before).all()) and bool((after[-1] == after[-2]).all())
     assert float(after[-1].norm()) == pytest.approx(run.row_norm, rel=1e-5)
-    words = set(recommender._state.index.words[300].tolist())
+    words = set(recommender._state.item_tokens.words[300].tolist())
     likest = (before[:first] @ after[-1] / before[:first].norm(dim=1).clamp(min=1e-9)).topk(2).indices.tolist()
     assert set(likest) <= words
     again = reply(state)  # an older state gives the same reply
-    assert np.array_equal(again.ranked.order, answer.ranked.order) and again.response == answer.response
+    assert np.array_equal(again.ranked.order, answer.ranked.order) and again.response.text == answer.response.text
 
 
 def test_tokens_are_never_reused(job):
     recommender = Recommender.load(job.run)
-    first, known = recommender._run.index.first, recommender._state.pool.catalogue.item_ids
+    first, known = recommender._run.item_tokens.first, recommender._state.pool.catalogue.item_ids
     trained = rows(recommender)
     recommender.add_items(TWINS)
     recommender.remove_items(["NEW1", known[4]])
     recommender.add_items(pd.DataFrame({"item_id": ["NEW3"], "title": ["Blue Sandals"]}))
     other = rows(recommender)
     recommender.add_items(pd.DataFrame({"item_id": ["NEW1", known[4]], "title": ["Blue Sandals", "Blue Sandals"]}))
-    tokens, now = recommender._state.index.ids, rows(recommender)
+    tokens, now = recommender._state.item_tokens.ids, rows(recommender)
     assert [tokens[i].tolist() for i in (300, 301, 302)] == [[first + 300], [first + 301], [first + 302]]
-    assert tokens[4] == recommender._run.index.ids[4] and len(now) == first + 303
+    assert tokens[4] == recommender._run.item_tokens.ids[4] and len(now) == first + 303
     assert bool((now[: first + 300] == trained).all())  # trained rows do not change
     assert not np.allclose(now[first + 300], other[first + 300]) and bool(
         (now[first + 301] == other[first + 301]).all()
@@ -107,12 +107,12 @@ def test_codes_of_added_items_come_from_their_titles(semantic_job):
     recommender = Recommender.load(semantic_job.run)
     run, state, before = recommender._run, recommender._state, rows(recommender)
     answer = reply(state)
-    crowd = int(np.argmax([tokens[3] for tokens in run.index.ids]))  # the last item of the most frequent codes
+    crowd = int(np.argmax([tokens[3] for tokens in run.item_tokens.ids]))  # the last item of the most frequent codes
     twins = pd.DataFrame({"item_id": ["NEW1", "NEW2"], "title": [state.pool.catalogue.titles[crowd]] * 2})
     recommender.add_items(twins)
-    tokens, after = [ids.tolist() for ids in recommender._state.index.ids], rows(recommender)
+    tokens, after = [ids.tolist() for ids in recommender._state.item_tokens.ids], rows(recommender)
     *codes, last = tokens[crowd]
     assert tokens[300:] == [[*codes, last + 1], [*codes, last + 2]] and last == len(before) - 1
     assert len(after) == len(before) + 2 and bool((after[:-2] == before).all())
     assert after[-2:].norm(dim=1).tolist() == pytest.approx([run.row_norm] * 2, rel=1e-5)
-    assert reply(state).response == answer.response
+    assert reply(state).response.text == answer.response.text

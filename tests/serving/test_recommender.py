@@ -27,12 +27,14 @@ def items(lines):
 def answer_with(recommender, text, beams=()):
     """Makes the model return this response to every prompt; beams are positions among the live items."""
     response = Response(text, np.asarray(beams, np.int64))
-    recommender._state.parts.answer = lambda prompts: [response] * len(prompts)
+    recommender._state.response_cache = lambda prompts: [response] * len(prompts)
 
 
 def ranking_by(recommender, **mixing):
     """Changes the ranking settings of the run."""
-    recommender._state.run = replace(recommender._run, mixing=replace(recommender._run.mixing, **mixing))
+    recommender._state.run = replace(
+        recommender._run, ranking_settings=replace(recommender._run.ranking_settings, **mixing)
+    )
 
 
 @pytest.mark.parametrize("regenerated", [False, True])
@@ -42,7 +44,7 @@ def test_lists_equal_the_evaluation(name, regenerated, request):
     job = request.getfixturevalue(name)
     recommender = Recommender.load(job.run)
     if regenerated:
-        recommender._state.response_cache._known.clear()
+        recommender._state.response_cache._cached.clear()
     requests = sessions(job.data)
     assert len(job.ranks) > 10
     for user, row in job.ranks.iterrows():
@@ -285,7 +287,7 @@ def test_batch_equals_single_calls(job, recommender, decoding):
         run = recommender._run
         sampled = replace(run.decoding, decoding="sample", response_title="generated", temperature=1.5)
         recommender = Recommender(replace(run, decoding=sampled))
-    recommender._state.response_cache._known.clear()
+    recommender._state.response_cache._cached.clear()
     requests = [
         RecommendRequest(actions, 5 + i, now, explain=True)
         for i, (actions, now) in enumerate(sessions(job.data).values())
@@ -309,8 +311,8 @@ def test_left_out_counts_per_session(recommender):
 
 
 def test_one_llm_call_per_batch(job, recommender):
-    sizes, answer = [], recommender._state.parts.answer
-    recommender._state.parts.answer = lambda prompts: (sizes.append(len(prompts)), answer(prompts))[1]
+    sizes, answer = [], recommender._state.response_cache
+    recommender._state.response_cache = lambda prompts: (sizes.append(len(prompts)), answer(prompts))[1]
     recommender.recommend_many([RecommendRequest(actions, 5, now) for actions, now in sessions(job.data).values()])
     assert sizes == [len(job.ranks)]
 
@@ -320,7 +322,7 @@ def test_responses_are_assigned_to_their_sessions(job, recommender):
     ids = recommender._state.pool.catalogue.item_ids
     ranking_by(recommender, ranking="beams")
     answer = {}
-    recommender._state.parts.answer = lambda prompts: [
+    recommender._state.response_cache = lambda prompts: [
         Response(" product ID: no, title: x", np.asarray([answer.setdefault(prompt_key(prompt), len(answer))]))
         for prompt in prompts
     ]

@@ -17,6 +17,7 @@ from recbole_llmfashion.llm.generation.greedy_search import greedy_search
 from recbole_llmfashion.llm.generation.item_trie import ItemTrie
 from recbole_llmfashion.llm.generation.prefill import CausalLMRunner, PromptBatch
 from recbole_llmfashion.llm.generation.sampling import TokenStreamer, generation_config, own_config
+from recbole_llmfashion.prompt.builder import PromptBuilder
 from recbole_llmfashion.stage_store import with_first_names
 
 ResponseTitle = Literal["generated", "catalogue"]
@@ -129,28 +130,36 @@ class Generator:
     def __call__(
         self, prompts: Sequence[np.ndarray], show_progress: bool = False, on_text: Callable[[str], None] | None = None
     ) -> list[str]:
-        """Responses in the order of the prompts, cut at the end token, special tokens skipped.
+        """The texts of `generate`."""
+        return [text for text, _ in self.generate(prompts, show_progress, on_text)]
+
+    def generate(
+        self, prompts: Sequence[np.ndarray], show_progress: bool = False, on_text: Callable[[str], None] | None = None
+    ) -> list[tuple[str, int | None]]:
+        """Response texts in the order of the prompts, each with its item's place in the trie.
+
+        A text is cut at the end token, special tokens skipped; the item is None where decoding is not constrained.
 
         Args:
-            on_text: told what the first prompt of a batch is answered, as far as it has come, after each step; a
-                response that is looked up is not told.
+            on_text: called after each step with the text so far of the first prompt of a batch; not called where the
+                title is the catalogue's.
 
         Raises:
             UserError: not even one prompt fits into the memory of the GPU.
         """
         if self._complete is not None and self.trie is not None and self.trie.size == 1:
-            return [self._complete(0)] * len(prompts)
-        texts = [""] * len(prompts)
-        speak = self._sampling(prompts, on_text) if self.trie is None else self._deciding(prompts, self.trie, on_text)
+            return [(self._complete(0), 0)] * len(prompts)
+        responses: list[tuple[str, int | None]] = [("", None)] * len(prompts)
+        decode = self._sampling(prompts, on_text) if self.trie is None else self._greedy(prompts, self.trie, on_text)
 
-        def answer(chosen: np.ndarray) -> None:
-            for i, text in zip(chosen, speak(chosen), strict=True):
-                texts[i] = text
+        def decode_batch(chosen: np.ndarray) -> None:
+            for i, response in zip(chosen, decode(chosen), strict=True):
+                responses[i] = response
 
         with torch.random.fork_rng():
             torch.manual_seed(self.settings.seed)
-            self._each_batch(prompts, answer, show_progress)
-        return texts
+            self._each_batch(prompts, decode_batch, show_progress)
+        return responses
 
     def best(
         self, prompts: Sequence[np.ndarray], count: int, show_progress: bool = False
@@ -205,9 +214,9 @@ class Generator:
 
         return begin
 
-    def _deciding(
+    def _greedy(
         self, prompts: Sequence[np.ndarray], trie: ItemTrie, on_text: Callable[[str], None] | None
-    ) -> Callable[[np.ndarray], list[str]]:
+    ) -> Callable[[np.ndarray], list[tuple[str, int | None]]]:
         opening, state = trie.opening()
         behind = np.r_[self.prefix, np.asarray(opening, np.int64)]
         complete, eos = self._complete, self.tokenizer.eos_token_id
@@ -219,18 +228,20 @@ class Generator:
 
         tell = None if on_text is None or complete is not None else lambda said: on_text(read(said[0]))
 
-        def speak(chosen: np.ndarray) -> list[str]:
+        def decode(chosen: np.ndarray) -> list[tuple[str, int | None]]:
             tokens, items = greedy_search(begin(chosen), trie, state, steps, eos, complete is not None, tell)
+            places = items.tolist()
             if complete is not None:
-                return [complete(item) for item in items.tolist()]
-            return [read(row) for row in tokens.cpu()]
+                return [(complete(item), item) for item in places]
+            texts = [read(row) for row in tokens.cpu()]
+            return [(text, item if item >= 0 else None) for text, item in zip(texts, places, strict=True)]
 
-        return speak
+        return decode
 
     def _sampling(
         self, prompts: Sequence[np.ndarray], on_text: Callable[[str], None] | None
-    ) -> Callable[[np.ndarray], list[str]]:
-        def speak(chosen: np.ndarray) -> list[str]:
+    ) -> Callable[[np.ndarray], list[tuple[str, int | None]]]:
+        def decode(chosen: np.ndarray) -> list[tuple[str, int | None]]:
             ids, mask = left_pad([prompts[i] for i in chosen], self.lm.pad_id)
             output = self.model.generate(
                 input_ids=ids.to(self.lm.device),
@@ -238,9 +249,9 @@ class Generator:
                 generation_config=self.config,
                 streamer=None if on_text is None else TokenStreamer(lambda row: on_text(self._text(row))),
             )
-            return [self._text(row) for row in output[:, ids.shape[1] :].cpu().numpy()]
+            return [(self._text(row), None) for row in output[:, ids.shape[1] :].cpu().numpy()]
 
-        return speak
+        return decode
 
     def _text(self, ids: np.ndarray, forced: int = 0) -> str:
         """Of tokens whose first `forced` may hold the end token as any other."""
@@ -281,3 +292,23 @@ def make_generator(
         return f"{said} {known[item]}"
 
     return Generator(model, tokenizer, settings, trie, prefix, complete)
+
+
+def item_generator(
+    model: Any,
+    builder: PromptBuilder,
+    settings: DecodingSettings,
+    titles: Sequence[str],
+    items: Sequence[int] | np.ndarray | None = None,
+) -> Generator:
+    """The generator whose responses name the items of a prompt builder, or some of them.
+
+    Args:
+        builder: writes the prompts; holds the items' token ids.
+        titles: of all items of the builder, by position.
+        items: positions of the items that may be named; None for all. A generated item's place counts into these.
+    """
+    allowed_ids = builder.allowed_ids
+    if items is not None:
+        allowed_ids, titles = [allowed_ids[i] for i in items], [titles[i] for i in items]
+    return make_generator(model, builder.decoder, settings, allowed_ids, builder.id_prefix.tolist(), titles)

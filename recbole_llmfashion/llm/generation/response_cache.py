@@ -1,20 +1,17 @@
-"""Responses by prompt: what a stage generated once, and a generator for what it did not.
+"""Responses by prompt: cached ones of a stage, and a generator for the others.
 
-A response is a text and, where beams were asked for, the likeliest items.
-
-A prompt is known by the digest of its token ids, so the same prompt has the same answer wherever it comes from. The
-book does not know what a response means.
+A prompt is identified by the digest of its token ids, so the same prompt has the same response wherever it comes from.
 """
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from recbole_llmfashion.llm.generation.generator import Generator
-from recbole_llmfashion.prompt.response import Response
+from recbole_llmfashion.prompt.response import Response, split_constrained
 
 Generate = Callable[[Sequence[np.ndarray]], list[Response]]
 
@@ -22,24 +19,24 @@ Generate = Callable[[Sequence[np.ndarray]], list[Response]]
 def generate_responses(
     generator: Generator,
     prompts: Sequence[np.ndarray],
-    beams: int,
+    num_beams: int,
     show_progress: bool = False,
     on_text: Callable[[str], None] | None = None,
 ) -> list[Response]:
-    """Texts, and the likeliest items beside them.
+    """Responses to prompts, with the likeliest items where beam search is on.
 
     Args:
-        beams: items a prompt; 0 for none. A generator without a trie has none to give.
-        on_text: of the generator.
+        num_beams: likeliest items per prompt; 0 for none. Sampling has none to give.
+        on_text: see Generator.generate.
     """
-    if not beams or generator.trie is None:
-        return [Response(text) for text in generator(prompts, show_progress, on_text)]
-    items, _ = generator.best(prompts, beams, show_progress)
-    if generator.at_once is not None:  # one prefill a prompt says both
-        texts = [generator.at_once(item) for item in items[:, 0].tolist()]
+    if not num_beams or generator.trie is None:
+        return [Response(text, item=item) for text, item in generator.generate(prompts, show_progress, on_text)]
+    items, _ = generator.best(prompts, num_beams, show_progress)
+    if generator.at_once is not None:  # one prefill per prompt gives both
+        texts = [(generator.at_once(item), item) for item in items[:, 0].tolist()]
     else:
-        texts = generator(prompts, show_progress, on_text)
-    return [Response(text, found[found >= 0]) for text, found in zip(texts, items, strict=True)]
+        texts = generator.generate(prompts, show_progress, on_text)
+    return [Response(text, best[best >= 0], item) for (text, item), best in zip(texts, items, strict=True)]
 
 
 def prompt_key(prompt: np.ndarray) -> str:
@@ -48,32 +45,38 @@ def prompt_key(prompt: np.ndarray) -> str:
 
 
 class ResponseCache:
-    """Callable: prompts to responses.
+    """Callable: prompts to responses, from the cache where the same prompt was answered before.
 
     Args:
         generate: makes the responses that are missing; called only when one is.
-        remember: whether those are kept; a process that answers strangers for weeks keeps none.
+        remember: whether new responses are kept; a service that runs for weeks keeps none.
     """
 
     def __init__(self, generate: Generate, remember: bool = True) -> None:
         self._generate, self._remember = generate, remember
-        self._known: dict[str, Response] = {}
+        self._cached: dict[str, Response] = {}
 
     def __call__(self, prompts: Sequence[np.ndarray], generate: Generate | None = None) -> list[Response]:
-        """One response a prompt; `generate` makes the missing ones in place of the book's own."""
+        """One response per prompt; `generate` makes the missing ones in place of the cache's own."""
         keys = [prompt_key(prompt) for prompt in prompts]
-        missing = {key: prompt for key, prompt in zip(keys, prompts, strict=True) if key not in self._known}
+        missing = {key: prompt for key, prompt in zip(keys, prompts, strict=True) if key not in self._cached}
         generate = generate or self._generate
-        made = dict(zip(missing, generate(list(missing.values())), strict=True)) if missing else {}
+        new = dict(zip(missing, generate(list(missing.values())), strict=True)) if missing else {}
         if self._remember:
-            self._known.update(made)
-        return [made[key] if key in made else self._known[key] for key in keys]
+            self._cached.update(new)
+        return [new[key] if key in new else self._cached[key] for key in keys]
 
-    def load(self, folder: Path) -> None:
-        """Takes over the responses of a stage."""
+    def load(self, folder: Path, position_of: Mapping[str, int] | None = None) -> None:
+        """Takes over the responses of a stage or a run folder.
+
+        Args:
+            position_of: item token as responses write it -> position, where decoding was constrained; None where the
+                texts were sampled.
+        """
         frame = pd.read_parquet(folder / "responses.parquet")
-        rows = zip(frame["prompt"], frame["response"], frame["items"], strict=True)
-        self._known.update({key: Response(text, np.asarray(items, np.int64)) for key, text, items in rows})
+        for key, text, items in zip(frame["prompt"], frame["response"], frame["items"], strict=True):
+            item = None if position_of is None else position_of.get(split_constrained(text).item_token or "")
+            self._cached[key] = Response(text, np.asarray(items, np.int64), item)
 
     def write(self, prompts: Sequence[np.ndarray], folder: Path) -> None:
         """Generates for these prompts and writes responses.parquet: prompt (digest), response, items."""
@@ -81,8 +84,8 @@ class ResponseCache:
         _write(dict(zip(distinct, self._generate(list(distinct.values())), strict=True)), folder)
 
     def save(self, folder: Path) -> None:
-        """Writes all that is known, as `write` does."""
-        _write(dict(sorted(self._known.items())), folder)
+        """Writes all cached responses, as `write` does."""
+        _write(dict(sorted(self._cached.items())), folder)
 
 
 def _write(responses: dict[str, Response], folder: Path) -> None:

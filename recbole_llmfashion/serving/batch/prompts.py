@@ -21,7 +21,7 @@ from recbole_llmfashion.data.tie_breaking import tie_rank
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.llm.generation.prefill import common_prefix
 from recbole_llmfashion.llm.generation.response_cache import prompt_key
-from recbole_llmfashion.pipeline.load import LoadedRun, make_builder, make_memory
+from recbole_llmfashion.pipeline.load import LoadedRun, run_builder, run_memory
 from recbole_llmfashion.prompt.dataloader import LLMFashionRecDataLoader
 from recbole_llmfashion.prompt.texts import DatasetTexts
 from recbole_llmfashion.stage_store import sha256, sha256_arrays, sha256_texts
@@ -72,13 +72,13 @@ class SplitPrompts:
 
 
 def build_prompts(run: LoadedRun, config: LLMFashionConfig, split: str, shard_size: int) -> SplitPrompts:
-    """The questions of a split.
+    """The prompts of a split's rows.
 
     Args:
         run: with or without its LLM.
-        config: of LLMFashionRec on the dataset whose rows are asked about.
+        config: of LLMFashionRec on the dataset of the rows.
         split: test or valid.
-        shard_size: most prompts of a shard; at least a batch of the run's decoding, and whole batches.
+        shard_size: largest number of prompts in a shard; rounded up to whole batches of the run's decoding.
 
     Raises:
         UserError: the dataset has other items than the run, or no such row.
@@ -91,27 +91,28 @@ def build_prompts(run: LoadedRun, config: LLMFashionConfig, split: str, shard_si
     texts = DatasetTexts(dataset)
     if list(texts.catalogue.item_ids) != list(run.pool.catalogue.item_ids):
         raise UserError(
-            f"--run: {run.manifest.folder} knows other items than the dataset '{config['dataset']}' in "
-            f"{config['data_path']}; name the dataset that it was made of, with the keys of its main job"
+            f"--run: {run.manifest.folder} has other items than the dataset '{config['dataset']}' in "
+            f"{config['data_path']}; name the dataset that it was trained on, with the keys of its main job"
         )
-    memory = make_memory(run, run.pool, tie_rank(run.pool.catalogue.item_ids))
+    memory = run_memory(run, run.pool, tie_rank(run.pool.catalogue.item_ids))
     if memory is not None:
         memory.prepare(texts.queries)  # in one batch, as the evaluation did
     loader = LLMFashionRecDataLoader(config, part._dataset, part._sampler)
-    loader.builder = make_builder(run, run.pool, run.index).with_queries(texts.queries, texts.log.query_index, memory)
-    made = [prompt.ids for prompt, _ in loader.prompts(np.arange(len(part._dataset)))]
+    builder = run_builder(run, run.pool, run.item_tokens)
+    loader.set_builder(builder.with_queries(texts.queries, texts.log.query_index, memory))
+    prompts = [row.prompt.ids for row in loader.rows(np.arange(len(part._dataset)))]
     batch = run.decoding.batch_size
     return _in_order(
         dataset.id2token(dataset.uid_field, rows[dataset.uid_field].numpy()).tolist(),
         dataset.id2token(dataset.iid_field, rows[dataset.iid_field].numpy()).tolist(),
-        made,
+        prompts,
         ceil(shard_size / batch) * batch,
     )
 
 
-def _in_order(users: list[str], targets: list[str], made: list[np.ndarray], shard_size: int) -> SplitPrompts:
-    keys = [prompt_key(prompt) for prompt in made]
-    distinct = dict(zip(keys, made, strict=True))
+def _in_order(users: list[str], targets: list[str], prompts: list[np.ndarray], shard_size: int) -> SplitPrompts:
+    keys = [prompt_key(prompt) for prompt in prompts]
+    distinct = dict(zip(keys, prompts, strict=True))
     names = list(distinct)
     order = np.argsort([-len(distinct[name]) for name in names], kind="stable")
     ordered = [names[i] for i in order]

@@ -122,7 +122,7 @@ class Pages:
             f"{len(self.recommender.state.live):,} products",
             f"backbone {content['backbone']['name']}",
             f"{said.decoding} decoding, {title}" if said.decoding == "constrained" else "sampled",
-            f"ranking {run.mixing.ranking}",
+            f"ranking {run.ranking_settings.ranking}",
             f"seed {content['seed']}",
         ]
 

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from recbole_llmfashion.prompt.builder import Prompt
-from recbole_llmfashion.prompt.response import parse_response
 from recbole_llmfashion.serving.demo.visit import Visit
 from recbole_llmfashion.serving.recommender import Explanation
 from recbole_llmfashion.serving.state import RankedReply, ServingState
@@ -128,7 +127,7 @@ def answered(look: Explanation) -> Answered:
     """See the class."""
     state, reply = look.state, look.reply
     shown = None if reply.prompt is None else _shown(state, reply.prompt)
-    return Answered(shown, reply.response, [] if shown is None else checks(reply), lists(look))
+    return Answered(shown, reply.response.text, [] if shown is None else checks(reply), lists(look))
 
 
 def _shown(state: ServingState, prompt: Prompt) -> ShownList:
@@ -151,7 +150,7 @@ def _common(first: str, second: str) -> int:
 
 def checks(reply: RankedReply) -> list[Check]:
     """Whether an answer is of the form, names an item that may be recommended, and which fallback stands in for it."""
-    ranked, answer = reply.ranked, parse_response(reply.response)
+    ranked, answer = reply.ranked, reply.response.parsed
     has_id, has_title = bool(ranked.has_id[0]), bool(ranked.has_title[0])
     found = [
         Check("Well formed", "yes" if answer.well_formed else "no", answer.well_formed),
@@ -175,7 +174,7 @@ def _fallback(reply: RankedReply, has_id: bool, has_title: bool) -> str:
 def lists(look: Explanation) -> list[ListedItem]:
     """The final ranking, then what it comes from."""
     state, reply = look.state, look.reply
-    mixing = state.run.mixing
+    mixing = state.run.ranking_settings
     final = [item for item in reply.top(K + len(look.masked)) if item not in look.masked][:K]
     taken = ", without what the customer took" if state.run.mask_history else ""
     listed = [
@@ -189,7 +188,7 @@ def lists(look: Explanation) -> list[ListedItem]:
     if reply.prompt is None:
         return listed
     has_id, has_title = bool(reply.ranked.has_id[0]), bool(reply.ranked.has_title[0])
-    beams = reply.live[reply.beams[:K]].tolist()
+    beams = reply.live[reply.response.items[:K]].tolist()
     listed += [
         ListedItem("beams", "LLM's likeliest", *_or("by beam search", beams, state, "the run asks for no beams")),
         _ranked(look, "id", "ID list", "near the generated ID", has_id),
@@ -211,6 +210,6 @@ def _ranked(look: Explanation, name: str, title: str, note: str, there: bool) ->
         return ListedItem(
             name, title, *_or(note, [], state, f"the answer has no {'known ID' if name == 'id' else 'title'}")
         )
-    depth = min(K, state.parts.id_depth) if name == "id" else K
+    depth = min(K, state.rankers.id_depth) if name == "id" else K
     order = state.ranked_by(reply, name).final.top(depth)[0].numpy()  # type: ignore[arg-type]
     return ListedItem(name, title, note, [product(state, item) for item in reply.live[order].tolist()])

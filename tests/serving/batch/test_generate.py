@@ -111,7 +111,7 @@ def test_another_dataset_is_refused(job, tmp_path):
     lines = item.read_text().splitlines()
     item.write_text("\n".join([*lines, lines[-1].replace(lines[-1].split("\t")[0], "999999")]) + "\n")
     result = generate(job, tmp_path / "out", f"--data_path={tmp_path}")
-    assert isinstance(result.exception, UserError) and "knows other items" in str(result.exception)
+    assert isinstance(result.exception, UserError) and "has other items" in str(result.exception)
     assert not (tmp_path / "out").exists()
 
 

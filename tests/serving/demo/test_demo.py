@@ -34,9 +34,9 @@ def test_a_look_is_what_is_recommended(job, recommender):
         assert [ids[i] for i in look.reply.top(10)] == [line.item for line in lines]
         assert [look.reply.list_of(i) for i in look.reply.top(10)] == [line.list for line in lines]
         assert look.state.ranked_by(look.reply, "fusion").order.equal(look.reply.ranked.order)
-        assert look.reply.response == (lines[0].response or "") and look.masked == frozenset()
-    by_beams = look.state.ranked_by(look.reply, "beams").order[0, : len(look.reply.beams)]
-    assert by_beams.tolist() == look.reply.beams.tolist()  # places among the live items, as the order's
+        assert look.reply.response.text == (lines[0].response or "") and look.masked == frozenset()
+    by_beams = look.state.ranked_by(look.reply, "beams").order[0, : len(look.reply.response.items)]
+    assert by_beams.tolist() == look.reply.response.items.tolist()  # places among the live items, as the order's
 
 
 def test_the_memorys_lines_lie_where_the_prompt_says(recommender):
@@ -68,10 +68,10 @@ def test_an_answer_that_is_generated_is_heard_as_it_comes(text_recommender, deco
     """Heard or not, it is the same answer; a looked-up one is not told in parts."""
     run = text_recommender.state.run
     told: list[str] = []
-    assert text_recommender.explain([SEARCH], on_text=told.append).reply.response and told == []
+    assert text_recommender.explain([SEARCH], on_text=told.append).reply.response.text and told == []
     talking = Recommender(replace(run, decoding=replace(run.decoding, **{"response_title": "generated", **decoding})))
     look = talking.explain([SEARCH], on_text=told.append)
-    assert len(told) > 1 and told[-1] == look.reply.response == talking.explain([SEARCH]).reply.response
+    assert len(told) > 1 and told[-1] == look.reply.response.text == talking.explain([SEARCH]).reply.response.text
     assert all(later.startswith(earlier.rstrip("\ufffd")) for earlier, later in pairwise(told))
 
 

@@ -46,7 +46,7 @@ def test_an_answer_is_shown_as_it_comes():
     page = pages(words=[" product ID: 14", " product ID: 14, title: Wh\ufffd"])
     now = page.search(page.start(), "boots")
     told = list(page.ask(now))
-    assert page.recommender.inference == [[{"action": "search", "query": "boots", "timestamp": 1000.0}]]
+    assert page.recommender.requests == [[{"action": "search", "query": "boots", "timestamp": 1000.0}]]
     # how many of the words a reader sees depends on who is faster; the last one and the end are always seen
     assert 'aria-busy="true"' in told[0][0] and told[0][1:] == (None, None)
     assert "title: Wh</bdi>" in told[-2][0] and told[-2][1:] == (None, None)
