@@ -83,7 +83,7 @@ def keys_help() -> str:
 
 def keys_of(context: typer.Context) -> dict[str, Any]:
     """The keys among the words that are no option of the command."""
-    return read_keys(context.args, f"see {context.command_path} --help")
+    return read_keys(context.args, f"see `{context.command_path} --help`")
 
 
 def command_of(context: typer.Context, *left_out: str) -> str:
@@ -105,7 +105,7 @@ def arguments_of(
     """
     models = split_names(model)
     if not models:
-        raise UserError(f"--model: expected a name, found '{model}'; see {context.command_path} --help")
+        raise UserError(f"--model: expected a name, found '{model}'; see `{context.command_path} --help`")
     folder = output or Path(default.format(dataset=dataset, model="-".join(models)))
     return Arguments(models, dataset, folder, config_files.split(), keys_of(context), command_of(context, "--resume"))
 

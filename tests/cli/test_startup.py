@@ -136,7 +136,7 @@ def errors(root):
         (["study", "compare", "-d", "tiny", *data, "--models=CORE,X"], "unknown model 'X'"),
         (["study", "compare", "-d", "tiny", *data, "--lerning_rate=1"], "unknown key 'lerning_rate'"),
         (["pretrain", "-m", "Recformer", "-d", "tinny", data[0]], "unknown dataset 'tinny'"),
-        (["pretrain-backbone", "--config", "none.yaml"], "none.yaml is not there"),
+        (["pretrain-backbone", "--config", "none.yaml"], "--config: none.yaml"),
         (["generate", "--run", "nowhere"], "nowhere"),
         (["recommend", "--run", "nowhere", "--actions", "nothing.jsonl"], "nothing.jsonl"),
         (["export", "--run", "nowhere", "--out", "x"], "nowhere"),

@@ -12,7 +12,7 @@ from tests.helpers.command_lines import study_request
         ([], "Missing option '--dataset' / '-d'"),
         (["--dataset=x", "--seeds=0"], ", found '0'; see `prog study compare --help`"),
         (["--dataset=x", "--seeds=two"], ", found 'two'; see"),
-        (["--dataset=x", "oops"], "expected --key=value, found 'oops'; see prog study compare --help"),
+        (["--dataset=x", "oops"], "expected --key=value, found 'oops'; see `prog study compare --help`"),
         (["--dataset=x", "--dataset=y"], "--dataset is given twice"),
         (["--dataset=x", "-d", "y"], "--dataset is given twice"),
         (["--dataset=x", "--epochs"], "--epochs needs a value"),

@@ -17,7 +17,6 @@ from recbole_llmfashion.serving.batch import responder
 from recbole_llmfashion.serving.batch.prompts import SplitPrompts
 from recbole_llmfashion.serving.batch.responder import BatchWorker, as_table, from_table
 from recbole_llmfashion.serving.batch.shards import ResponseShards
-from tests.helpers.command_lines import generate_request
 
 
 def generate(job, out, *options):
@@ -158,24 +157,3 @@ def test_rows_of_one_prompt_share_its_answer(tmp_path):
     assert frame["user"].tolist() == ["a", "b", "c"] and frame["response"].tolist() == ["one", "zero", "one"]
     assert [list(items) for items in frame["items"]] == [["i1", "i0"], ["i1"], ["i1", "i0"]]
     assert shards.missing() == [1]
-
-
-@pytest.mark.parametrize(
-    ("words", "said"),
-    [
-        (["--split=test"], "Missing option '--run'"),
-        (["--run=a", "--split=train"], "--split: expected one of test, valid"),
-        (["--run=a", "--num_workers=-1"], "'--num_workers'.* found '-1'; see"),
-        (["--run=a", "--shard_size=x"], "'--shard_size'.* found 'x'; see"),
-        (["--run=a", "--gpus_per_worker=-1"], "'--gpus_per_worker'.* found '-1'; see"),
-    ],
-)
-def test_what_is_asked_is_checked(words, said):
-    with pytest.raises(UserError, match=said):
-        generate_request(words)
-
-
-def test_what_was_asked():
-    request = generate_request(["--run=a", "--num_workers", "4", "--split", "valid", "--click_filter=none"])
-    assert (request.workers, request.split, request.shard_size, request.gpus) == (4, "valid", 1024, None)
-    assert request.overrides == {"click_filter": "none"}

@@ -1,0 +1,30 @@
+"""The defaults of the studies' options; tests/study/test_request.py has their words."""
+
+import pytest
+
+from recbole_llmfashion.cli.study import check
+from recbole_llmfashion.errors import UserError
+from recbole_llmfashion.study.request import MODELS
+from tests.helpers.command_lines import study_request
+
+
+def test_defaults():
+    request = study_request("compare", ["-d", "shoes"])
+    assert request.models == MODELS and request.seeds == 3 and request.overrides == {"use_tuned": True}
+    assert request.command == "prog study compare -d shoes" and str(request.output) == "results/shoes-compare"
+    assert study_request("low-resource", ["-d", "shoes"]).options == {"shares": "1,5,10,25,50,100"}
+    assert study_request("reproduce", ["-d", "shoes"]).options == {"shares": "10,100", "targets": "none"}
+    assert study_request("cold-start", ["-d", "shoes"]).flag("plus_cold") is True
+
+
+def test_a_flag_is_true_or_false():
+    request = study_request("cold-start", ["-d", "shoes", "--plus_cold=3"])
+    with pytest.raises(UserError, match="--plus_cold: expected True or False, found '3'"):
+        request.flag("plus_cold")
+
+
+@pytest.mark.parametrize("name", ["ablation", "curriculum"])
+def test_a_study_of_our_model_alone_takes_no_models(name):
+    assert study_request(name, ["-d", "shoes"]).models == ("LLMFashionRec",)
+    with pytest.raises(UserError, match="unknown key 'models'"):
+        check(study_request(name, ["-d", "footwear", "--models=CORE"]))
