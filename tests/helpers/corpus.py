@@ -40,8 +40,8 @@ def shop(seed: int) -> tuple[list[tuple[str, str]], list[tuple[str, str]], list[
                 wordings = []
                 for choice in range(8):
                     terms = [
-                        response_cache[word][choice >> place & 1]
-                        for place, (response_cache, word) in enumerate(zip(words, (color, style, kind), strict=True))
+                        synonyms[word][choice >> place & 1]
+                        for place, (synonyms, word) in enumerate(zip(words, (color, style, kind), strict=True))
                     ]
                     wordings.append(" ".join(terms))
                 order = generator.permutation(8)
