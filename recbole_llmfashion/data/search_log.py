@@ -87,8 +87,8 @@ class SearchLog:
         ranks = np.unique(np.r_[self.times, times], return_inverse=True)[1]
         width = int(ranks.max()) + 1
         keys = self.users * width + ranks[: len(self)]
-        wanted = users * width + ranks[len(self) :]
-        return np.searchsorted(keys, wanted, side="left") - np.searchsorted(keys, users * width, side="left")
+        targets = users * width + ranks[len(self) :]
+        return np.searchsorted(keys, targets, side="left") - np.searchsorted(keys, users * width, side="left")
 
     def attribute(self, users: np.ndarray, times: np.ndarray, window: float) -> np.ndarray:
         """The search to which each item action belongs: the user's latest strictly earlier one within the window.

@@ -35,7 +35,7 @@ def log(rows: list[tuple], searches: list[tuple] = [], path: Path = Path("d")) -
     return AtomicFolder(path.name, path, inter.astype(floats), search.astype(floats), ITEMS)
 
 
-def test_order_cut_and_users_left_out_by_hand() -> None:
+def test_clean() -> None:
     rows = [
         ("u2", "a", "c", 5),
         ("u1", "a", "p", 3),
@@ -62,7 +62,7 @@ def test_order_cut_and_users_left_out_by_hand() -> None:
     check_clean(cleaned)
 
 
-def test_a_clean_log_stays_as_it_is() -> None:
+def test_a_clean_log_is_not_changed() -> None:
     before = log([("u1", "a", "c", 1), ("u1", "b", "p", 1), ("u0", "b", "p", 0), ("u0", "b", "p", 7)], [("u0", 7)])
     after, counts = clean(before)
     pd.testing.assert_frame_equal(after.interactions, before.interactions)
@@ -71,7 +71,7 @@ def test_a_clean_log_stays_as_it_is() -> None:
 
 
 @pytest.mark.parametrize("rows", [[], [("u", "a", "p", 1)], [("u", "a", "c", 1), ("u", "b", "c", 1)]])
-def test_no_usable_user_is_an_error(rows: list[tuple]) -> None:
+def test_no_usable_user(rows: list[tuple]) -> None:
     with pytest.raises(UserError, match="no usable user"):
         clean(log(rows))
 
@@ -82,7 +82,7 @@ ROWS = st.lists(st.tuples(USERS, st.sampled_from("abcd"), st.sampled_from("cp"),
 
 @settings(max_examples=150, deadline=None)
 @given(rows=ROWS, searches=st.lists(st.tuples(USERS, TIMES), max_size=6))
-def test_cleaning_is_idempotent_and_accepted(rows: list[tuple], searches: list[tuple]) -> None:
+def test_clean_is_idempotent_and_its_result_is_clean(rows: list[tuple], searches: list[tuple]) -> None:
     rows = [*rows, ("x", "a", "p", 0), ("x", "b", "p", 1)]
     once, counts = clean(log(rows, searches))
     check_clean(once)

@@ -29,14 +29,14 @@ def run(folder: Path) -> Result:
     return CliRunner().invoke(app, ["validate", str(folder)])
 
 
-def test_a_clean_folder_gives_status_0_and_counts(tmp_path: Path) -> None:
+def test_clean_dataset(tmp_path: Path) -> None:
     result = run(make(tmp_path / "d"))
     assert result.exit_code == 0
     for text in ("users: 1 (0 unusable)", "items: 2", "1 clicks, 1 purchases", "searches: 0", ": clean"):
         assert text in result.output
 
 
-def test_all_kinds_of_problems_of_all_files_are_listed(tmp_path: Path) -> None:
+def test_all_kinds_of_errors(tmp_path: Path) -> None:
     inter = [*INTER, "u\tz\tpurchase\t3", "u\ta\tlook\t3", "u\ta\tclick\tnan", "\ta\tclick\t3"]
     item = [*ITEM, "c\t" + "\t" * 4, "a\tagain" + "\t" * 4]
     found = validate(make(tmp_path / "d", inter, item))
@@ -57,19 +57,19 @@ def test_all_kinds_of_problems_of_all_files_are_listed(tmp_path: Path) -> None:
     )
 
 
-def test_many_problems_are_cut_but_the_first_of_each_kind_stays(tmp_path: Path) -> None:
+def test_limit_keeps_the_first_error_of_each_kind(tmp_path: Path) -> None:
     bad = ["\ta\tclick\t1", "u\tz\tclick\t1", "u\ta\tlook\t1", "u\ta\tclick\tx"]
     found = validate(make(tmp_path / "d", [*INTER, *(row for row in bad for _ in range(50))]), limit=5)
     assert len(found.problems) == 5 and found.unlisted == 4 * 3 - 5
     assert {p.column for p in found.problems} == {"user_id", "item_id", "action", "timestamp"}
 
 
-def test_a_broken_file_does_not_hide_the_others(tmp_path: Path) -> None:
+def test_errors_of_several_files(tmp_path: Path) -> None:
     found = validate(make(tmp_path / "d", [INTER[0].replace("\t", ",")], [*ITEM, "c\t" + "\t" * 4]))
     assert [(p.file, p.line) for p in found.problems] == [("d.inter", 1), ("d.item", 4)]
 
 
-def test_disorder_and_unusable_users_are_reported_with_the_command(tmp_path: Path) -> None:
+def test_rows_out_of_order(tmp_path: Path) -> None:
     result = run(make(tmp_path / "d", [*INTER, "v\ta\tclick\t1", "u\ta\tclick\t0"]))
     assert result.exit_code == 2
     assert "users: 2 (1 unusable)" in result.output
@@ -77,6 +77,6 @@ def test_disorder_and_unusable_users_are_reported_with_the_command(tmp_path: Pat
     assert "recbole-llmfashion clean" in result.output
 
 
-def test_a_missing_folder_is_a_problem_with_status_2(tmp_path: Path) -> None:
+def test_missing_folder(tmp_path: Path) -> None:
     result = run(tmp_path / "nowhere")
     assert result.exit_code == 2 and "no such folder" in result.output

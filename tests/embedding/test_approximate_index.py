@@ -34,7 +34,7 @@ def test_head_is_close_to_an_exhaustive_search(kind, tmp_path):
     least = CosineTable(VECTORS, TIE).score(QUERIES, exact.top(10)).min(dim=1, keepdim=True).values
     scores = CosineTable(VECTORS, TIE).score(QUERIES, order.top(10))
     assert float((scores >= least - 1e-6).float().mean()) >= (0.9 if kind == "ivf" else 0.99)
-    # a title that stands twice is there twice, its items by the fixed order
+    # items with equal titles are next to each other, in the order of their tie ranks
     head = order.top(10).numpy()
     assert all(set(row[::2] % 1500) == set(row[1::2] % 1500) for row in head)
     assert (TIE[head[:, 0]] < TIE[head[:, 1]]).all()

@@ -46,11 +46,11 @@ class LogSource(Protocol):
         """Item actions in file order, chunk by chunk."""
         ...
 
-    def items(self, wanted: Collection[str] | None) -> pd.DataFrame:
+    def items(self, item_ids: Collection[str] | None) -> pd.DataFrame:
         """Items with a title: item_id, title, brand, color, size, category.
 
         Args:
-            wanted: ids of the items to return; None for all.
+            item_ids: ids of the items to return; None for all.
         """
         ...
 

@@ -124,9 +124,9 @@ def _user_tokens(chosen: IntArray, people: int, done: int, total: int) -> frames
     return tokens
 
 
-def _run(shop: Shop, wanted: int, sessions: float, seed: list[int]) -> tuple[Log, frames.Kept]:
-    """Simulate a batch of more people than `wanted`, because some of them never buy."""
-    users, rng = min(_BATCH, int(wanted * 1.4) + 50), np.random.default_rng(seed)
+def _run(shop: Shop, count: int, sessions: float, seed: list[int]) -> tuple[Log, frames.Kept]:
+    """Simulate a batch of more people than `count`, because some of them never buy."""
+    users, rng = min(_BATCH, int(count * 1.4) + 50), np.random.default_rng(seed)
     people = make_users(shop.catalogue.category, shop.catalogue.brands, users, rng)
     log = Journeys(shop, people, rng).run(sessions)
     return log, frames.keep(log, users)

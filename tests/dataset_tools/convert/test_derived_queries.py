@@ -28,7 +28,7 @@ ITEMS = pd.DataFrame(
         ("A > Größe > حذاء", "x", "größe حذاء"),
     ],
 )
-def test_the_words_of_a_query(category: str, title: str, expected: str) -> None:
+def test_query_of(category: str, title: str, expected: str) -> None:
     assert query_of(category, title) == expected
 
 
@@ -36,7 +36,7 @@ def actions(*rows: tuple[str, str, float]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["user_id", "item_id", "timestamp"]).astype({"timestamp": float})
 
 
-def test_derived_searches_by_hand() -> None:
+def test_derive_searches() -> None:
     rows = actions(("u", "a", 10), ("u", "b", 10), ("u", "c", 11), ("u", "d", 100), ("u", "a", 200), ("v", "a", 300))
     found, without = derive_searches(rows, ITEMS, 0.0)
     # before 11 stands b, the last of moment 10; before 200 stands d, which has no words; v has one moment
@@ -44,14 +44,14 @@ def test_derived_searches_by_hand() -> None:
     assert without == 1
 
 
-def test_one_day_is_one_moment_where_the_log_knows_days_alone() -> None:
+def test_derive_searches_of_a_log_with_days() -> None:
     rows = actions(("u", "a", 0), ("u", "b", 1), ("u", "c", 2), ("u", "a", 86_400), ("u", "b", 86_401))
     assert derive_searches(rows, ITEMS, 86_400.0)[0].to_numpy().tolist() == [["u", 86_399.0, "hats", ""]]
 
 
 @settings(max_examples=40)
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 6)), min_size=2, max_size=8), st.data())
-def test_no_derived_search_knows_what_comes_after_it(events: list[tuple[str, int]], data: st.DataObject) -> None:
+def test_derived_searches_do_not_depend_on_later_items(events: list[tuple[str, int]], data: st.DataObject) -> None:
     """Replacing every item from a moment on changes no search up to it: neither its words, its time nor its being."""
     events = sorted(events, key=lambda event: event[1])
     cut = data.draw(st.sampled_from(events))[1]

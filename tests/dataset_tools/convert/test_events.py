@@ -15,7 +15,7 @@ def log(rows: list[tuple[str, str, bool, float]], chunk: int = 2) -> SourceEvent
 
 
 @given(ROWS, st.integers(1, 5))
-def test_gathered_chunks_are_the_log(rows: list, chunk: int) -> None:
+def test_gather(rows: list, chunk: int) -> None:
     frame = log(rows, chunk).frame()
     said = [(u, i, "purchase" if p else "click", float(t)) for u, i, p, t in rows]
     assert list(frame.itertuples(index=False, name=None)) == said

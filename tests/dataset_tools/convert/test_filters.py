@@ -18,14 +18,14 @@ def log(rows: list[tuple[str, str, bool, float]], chunk: int = 2) -> SourceEvent
 
 
 @given(ROWS)
-def test_repeats_are_the_rows_that_a_set_has_seen(rows: list) -> None:
+def test_repeats(rows: list) -> None:
     seen: set = set()
     expected = [row in seen or seen.add(row) is not None for row in rows]
     assert repeats(log(rows)).tolist() == expected
 
 
 @given(ROWS, st.integers(1, 4))
-def test_a_core_holds_and_is_the_largest(rows: list, k: int) -> None:
+def test_in_core(rows: list, k: int) -> None:
     left = list(range(len(rows)))
     while True:
         few = [
@@ -40,7 +40,7 @@ def test_a_core_holds_and_is_the_largest(rows: list, k: int) -> None:
 
 
 @given(ROWS)
-def test_spread_days_keeps_the_file_order_within_a_day(rows: list) -> None:
+def test_spread_days(rows: list) -> None:
     days = [(u, i, p, day * 86_400.0) for u, i, p, day in rows]
     seconds = spread_days(log(days)).seconds
     counts: dict[tuple[str, float], int] = {}
@@ -50,12 +50,12 @@ def test_spread_days_keeps_the_file_order_within_a_day(rows: list) -> None:
         counts[key] += 1
 
 
-def test_a_day_too_full_is_refused() -> None:
+def test_spread_days_with_too_many_rows() -> None:
     full = log([("u", "a", True, 0.0)] * 86_400, chunk=86_400)
     with pytest.raises(UserError, match="user 'u' has more than 86,399 purchases on one day"):
         spread_days(full)
 
 
-def test_days_are_included_at_both_ends() -> None:
+def test_day_range() -> None:
     assert day_range("1970-01-02", "1970-01-02") == (86_400.0, 172_800.0)
     assert day_range(None, None) == (-np.inf, np.inf)

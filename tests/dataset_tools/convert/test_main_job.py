@@ -36,6 +36,6 @@ def test_amazon_office_with_derived_searches(tmp_path: Path) -> None:
     pairs = found.searches.merge(earlier, on=["user_id", "timestamp"], validate="one_to_one")
     assert len(pairs) == len(found.searches)
     assert all(word in titles[item] for query, item in pairs[["query", "item_id"]].to_numpy() for word in query.split())
-    assert "**DERIVED, nobody typed them.**" in (tmp_path / "office/README.md").read_text()
+    assert "**DERIVED, not typed by users.**" in (tmp_path / "office/README.md").read_text()
     # A994's first purchase: "BIC 4 Color Fashion Ball Pen, Medium Point (1.0mm), Assorted, 1-Count"
     assert rows(found.searches)[0] == ["A994", 0.5, "bic color fashion ball", ""]

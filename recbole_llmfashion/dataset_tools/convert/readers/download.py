@@ -47,38 +47,38 @@ def amazon_files(category: str) -> HubFiles:
     )
 
 
-def fetch(wanted: HubFiles, log: Callable[[str], None]) -> list[Path]:
+def fetch(hub_files: HubFiles, log: Callable[[str], None]) -> list[Path]:
     """Log the size and licence of the files, then download them into the hub's cache.
 
     Args:
-        wanted: the files.
+        hub_files: the files.
         log: called with one line of text.
 
     Returns:
-        their paths, in the order of `wanted.files`.
+        their paths, in the order of `hub_files.files`.
 
     Raises:
         UserError: the hub cannot be reached or has no such file.
     """
-    info = _call(wanted, lambda: HfApi().dataset_info(wanted.repository, files_metadata=True))
+    info = _call(hub_files, lambda: HfApi().dataset_info(hub_files.repository, files_metadata=True))
     sizes = {file.rfilename: file.size or 0 for file in info.siblings or ()}
-    for name in wanted.files:
+    for name in hub_files.files:
         if name not in sizes:
-            raise UserError(f"{wanted.repository} has no file {name}; {did_you_mean(name, sizes)}")
-    size = sum(sizes[name] for name in wanted.files)
-    log(f"{wanted.repository} at {info.sha}: {len(wanted.files)} files, {size / 1e6:,.1f} MB, {_licence(info)}")
-    get = partial(hf_hub_download, wanted.repository, repo_type="dataset", revision=info.sha)
-    return [Path(_call(wanted, partial(get, name))) for name in wanted.files]
+            raise UserError(f"{hub_files.repository} has no file {name}; {did_you_mean(name, sizes)}")
+    size = sum(sizes[name] for name in hub_files.files)
+    log(f"{hub_files.repository} at {info.sha}: {len(hub_files.files)} files, {size / 1e6:,.1f} MB, {_licence(info)}")
+    get = partial(hf_hub_download, hub_files.repository, repo_type="dataset", revision=info.sha)
+    return [Path(_call(hub_files, partial(get, name))) for name in hub_files.files]
 
 
-def _call(wanted: HubFiles, call: Callable[[], Any]) -> Any:
+def _call(hub_files: HubFiles, call: Callable[[], Any]) -> Any:
     """The result of a call to the hub; any failure becomes a UserError that names an alternative."""
     try:
         return call()
     # the errors of the hub, of its HTTP client and of its transfer library have no common base class
     except Exception as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise UserError(f"cannot download from {wanted.repository} ({reason}); {wanted.by_hand}") from error
+        raise UserError(f"cannot download from {hub_files.repository} ({reason}); {hub_files.by_hand}") from error
 
 
 def _licence(info: Any) -> str:

@@ -57,9 +57,9 @@ def read_json_lines(path: Path, broken: BrokenLines, show_progress: bool = False
 def _lines(stream: BufferedIOBase) -> Iterator[bytes | None]:
     """Yield lines; None for a line longer than LONGEST_LINE, which is skipped piece by piece."""
     while line := stream.readline(LONGEST_LINE):
-        whole = len(line) < LONGEST_LINE or line.endswith(b"\n")
-        while not whole and (rest := stream.readline(LONGEST_LINE)):
-            whole = rest.endswith(b"\n")
+        is_complete = len(line) < LONGEST_LINE or line.endswith(b"\n")
+        while not is_complete and (rest := stream.readline(LONGEST_LINE)):
+            is_complete = rest.endswith(b"\n")
             line = b""
         yield line or None
 

@@ -89,7 +89,7 @@ class Amazon2023:
             f"{self._reviews.name}: {broken.n_lines - broken.count:,} reviews, {unverified:,} not verified"
         )
 
-    def items(self, wanted: Collection[str] | None) -> pd.DataFrame:
+    def items(self, item_ids: Collection[str] | None) -> pd.DataFrame:
         """Products with a title in file order; of a repeated parent_asin the first."""
         broken = BrokenLines(self._metadata.name, self._max_broken)
         rows: dict[str, tuple[str, ...]] = {}
@@ -98,7 +98,7 @@ class Amazon2023:
             item = as_id(record.get("parent_asin"))
             if item is None:
                 broken.add("no parent_asin", number)
-            elif wanted is not None and item not in wanted:
+            elif item_ids is not None and item not in item_ids:
                 continue
             elif item in rows:
                 repeated += 1

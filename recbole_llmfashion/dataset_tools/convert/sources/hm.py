@@ -103,7 +103,7 @@ class HM:
             yield EventChunk(users[good], articles[good], np.ones(int(good.sum()), bool), seconds[good])
         self.notes += [*broken.finish(), f"{self._transactions.name}: {row:,} transactions"]
 
-    def items(self, wanted: Collection[str] | None) -> pd.DataFrame:
+    def items(self, item_ids: Collection[str] | None) -> pd.DataFrame:
         """Articles with a name, in file order."""
         source = read_source(self._articles, _ARTICLE_COLUMNS)
         frame = source.frame.assign(article_id=article_ids(source.frame["article_id"]))
@@ -113,8 +113,8 @@ class HM:
             raise UserError(
                 f"{source.where(row, 'article_id')}: expected each id once, found {article} again; keep one"
             )
-        if wanted is not None:
-            frame = frame[frame["article_id"].isin(list(wanted))]
+        if item_ids is not None:
+            frame = frame[frame["article_id"].isin(list(item_ids))]
         items = pd.DataFrame(
             {
                 "item_id": frame["article_id"],

@@ -109,7 +109,7 @@ class RecBoleDataset:
         self.notes += broken.finish()
         self.notes.append(time_note(self._inter.name, pd.Series([first, last]), dates=False))
 
-    def items(self, wanted: Collection[str] | None) -> pd.DataFrame:
+    def items(self, item_ids: Collection[str] | None) -> pd.DataFrame:
         """Items with a title, in file order.
 
         Raises:
@@ -118,7 +118,7 @@ class RecBoleDataset:
         broken = BrokenLines(self._item.name, self._max_broken)
         parts = [pd.DataFrame(columns=["item_id", "title", *ITEM_ATTRIBUTES], dtype=object)]
         for block in self._blocks(self._item, self._item_columns, broken):
-            rows = block if wanted is None else block[block[self._fields.item].isin(list(wanted))]
+            rows = block if item_ids is None else block[block[self._fields.item].isin(list(item_ids))]
             cells = {"item_id": rows[self._fields.item], "title": rows[self._fields.title].map(as_text)}
             for name in ITEM_ATTRIBUTES:
                 column = getattr(self._fields, name)

@@ -54,12 +54,12 @@ def read_source(path: Path, columns: Sequence[str]) -> Source:
         UserError: the file or a column is missing, the suffix is unknown, or the file does not parse.
     """
     suffix = path.suffix.lower()
-    wanted = list(dict.fromkeys(columns))
+    names = list(dict.fromkeys(columns))
     require_file(path)
     if suffix in _PARQUET:
-        return _read_parquet(path, wanted)
+        return _read_parquet(path, names)
     if suffix in _SEPARATORS:
-        return _read_text(path, wanted, _SEPARATORS[suffix])
+        return _read_text(path, names, _SEPARATORS[suffix])
     raise UserError(
         f"{path.name}: expected the suffix .csv, .tsv, .parquet or .pq, found {suffix!r}; rename or export the file"
     )
@@ -72,9 +72,9 @@ def require_file(path: Path) -> None:
         raise UserError(f"{path}: no such file" + (f"; the nearest is {path.with_name(near)}" if near else ""))
 
 
-def require_columns(path: Path, wanted: Sequence[str], present: Sequence[str]) -> None:
+def require_columns(path: Path, names: Sequence[str], present: Sequence[str]) -> None:
     """Raise a UserError for the first column that is missing, with the nearest name, or occurs twice."""
-    for column in wanted:
+    for column in names:
         if column not in present:
             near = nearest_name(column, present)
             hint = f"; the nearest is {quote_cell(near)}" if near else ""
@@ -88,18 +88,18 @@ def require_columns(path: Path, wanted: Sequence[str], present: Sequence[str]) -
             )
 
 
-def _read_parquet(path: Path, wanted: list[str]) -> Source:
+def _read_parquet(path: Path, names: list[str]) -> Source:
     try:
-        require_columns(path, wanted, pq.read_schema(path).names)
-        frame = pq.read_table(path, columns=wanted).to_pandas(ignore_metadata=True)
+        require_columns(path, names, pq.read_schema(path).names)
+        frame = pq.read_table(path, columns=names).to_pandas(ignore_metadata=True)
     except (pa.ArrowException, OSError) as error:
         raise UserError(
             f"{path.name}: not readable as Parquet ({str(error).splitlines()[0]}); export it again"
         ) from error
-    return Source(path, frame[wanted], np.empty(0, dtype=np.int64))
+    return Source(path, frame[names], np.empty(0, dtype=np.int64))
 
 
-def _read_text(path: Path, wanted: list[str], separator: str) -> Source:
+def _read_text(path: Path, names: list[str], separator: str) -> Source:
     raw = path.read_bytes()
     try:
         text = raw.decode("utf-8-sig")
@@ -108,17 +108,17 @@ def _read_text(path: Path, wanted: list[str], separator: str) -> Source:
         raise UserError(f"{path.name}, line {line}: not UTF-8 text; save the file as UTF-8") from error
     old_limit = csv.field_size_limit(sys.maxsize)
     try:
-        return _parse_text(path, wanted, csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True))
+        return _parse_text(path, names, csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True))
     finally:
         csv.field_size_limit(old_limit)
 
 
-def _parse_text(path: Path, wanted: list[str], reader: "csv._reader") -> Source:  # type: ignore[name-defined]
+def _parse_text(path: Path, names: list[str], reader: "csv._reader") -> Source:  # type: ignore[name-defined]
     # not pandas: its readers pad short lines, cut long ones and stop at NUL bytes without an error
     try:
         header: list[str] = next(reader, [])
-        require_columns(path, wanted, header)
-        places = [header.index(column) for column in wanted]
+        require_columns(path, names, header)
+        places = [header.index(column) for column in names]
         rows: list[list[str]] = []
         lines: list[int] = []
         for row in reader:
@@ -131,7 +131,7 @@ def _parse_text(path: Path, wanted: list[str], reader: "csv._reader") -> Source:
             lines.append(reader.line_num)
     except csv.Error as error:
         raise UserError(f"{path.name}, line {reader.line_num}: {error}; fix the quotes of the line") from error
-    return Source(path, pd.DataFrame(rows, columns=wanted, dtype=object), np.array(lines, dtype=np.int64))
+    return Source(path, pd.DataFrame(rows, columns=names, dtype=object), np.array(lines, dtype=np.int64))
 
 
 def as_text(values: pd.Series) -> pd.Series:

@@ -11,7 +11,7 @@ JSON = st.recursive(
 
 
 @given(JSON)
-def test_any_value_is_a_cell_that_a_file_can_hold(value: object) -> None:
+def test_any_json_value_becomes_a_valid_cell(value: object) -> None:
     for text in (as_text(value), as_path(value), as_id(value) or ""):
         text.encode("utf-8")
         assert text == text.strip()

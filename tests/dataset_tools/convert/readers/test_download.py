@@ -68,7 +68,7 @@ CLIENTS = HfHubHTTPError.__bases__[0]
 @pytest.mark.parametrize(
     "failure", [CLIENTS("no route\nto host"), OfflineModeIsEnabled("offline"), RuntimeError("transfer"), OSError()]
 )
-def test_without_a_network_it_says_what_to_do(monkeypatch: pytest.MonkeyPatch, failure: Exception) -> None:
+def test_failed_download_names_the_alternative(monkeypatch: pytest.MonkeyPatch, failure: Exception) -> None:
     def fails(*args: Any, **kwargs: Any) -> Any:
         raise failure
 

@@ -91,7 +91,7 @@ def convert(
     return check_readme(folder / "shop"), "\n".join(notes)
 
 
-def test_literal_conversion(tmp_path: Path) -> None:
+def test_conversion(tmp_path: Path) -> None:
     found, notes = convert(tmp_path)
     assert rows(found.interactions) == [
         ["AEU2", "B3", "purchase", 1588687728.923],
@@ -155,7 +155,7 @@ BROKEN = [
 ]
 
 
-def test_broken_lines_are_counted_and_change_nothing_else(tmp_path: Path) -> None:
+def test_broken_lines_are_counted(tmp_path: Path) -> None:
     clean, _ = convert(tmp_path)
     mixed = [line for pair in zip(BROKEN, [*REVIEWS, *[""] * 14], strict=True) for line in pair]
     found, notes = convert(tmp_path, mixed, [*PRODUCTS, "{", product(None, "x")], max_broken=0.8)
@@ -167,7 +167,7 @@ def test_broken_lines_are_counted_and_change_nothing_else(tmp_path: Path) -> Non
     assert "meta_r.jsonl: 1 lines left out: no parent_asin" in notes
 
 
-def test_too_many_broken_lines_are_one_line_of_error(tmp_path: Path) -> None:
+def test_too_many_broken_lines(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"r\.jsonl: 2 of 9 lines are broken.*line 8 is the first: not a JSON object"):
         convert(tmp_path, [*REVIEWS, "{", "}"], max_broken=0.2)
     # just as many as allowed are not too many
@@ -249,7 +249,7 @@ def test_memory_does_not_grow_with_the_text(tmp_path: Path) -> None:
     assert peaks[1] - peaks[0] < 1_000_000
 
 
-def test_a_line_without_end_is_not_read_into_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_very_long_line_is_skipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(json_lines, "LONGEST_LINE", 1000)
     lines = ["x" * 5000, *REVIEWS, "y" * 5000]
     found, notes = convert(tmp_path, lines, max_broken=0.5)
@@ -274,7 +274,7 @@ def test_the_command(tmp_path: Path) -> None:
         invoke("amazon-2023", "--reviews", f"{tmp_path}/q.jsonl", *files[2:])
 
 
-def test_a_readme_of_somebody_elses_stays(tmp_path: Path) -> None:
+def test_a_foreign_readme_is_not_overwritten(tmp_path: Path) -> None:
     (tmp_path / "shop").mkdir()
     (tmp_path / "shop/README.md").write_text("mine")
     with pytest.raises(UserError, match="was not written by convert"):

@@ -82,7 +82,7 @@ def convert(
     return check_readme(folder / "hm"), "\n".join(notes)
 
 
-def test_literal_conversion(tmp_path: Path) -> None:
+def test_conversion(tmp_path: Path) -> None:
     found, notes = convert(tmp_path)
     assert rows(found.interactions) == [
         [A, "0110065001", "purchase", SEP_20],
@@ -116,7 +116,7 @@ def test_the_hubs_edition_without_leading_zeros_gives_the_same_bytes(tmp_path: P
         assert (tmp_path / f"hub/hm/hm.{suffix}").read_bytes() == (tmp_path / f"hm/hm.{suffix}").read_bytes()
 
 
-def test_a_query_stands_after_its_whole_day_and_before_later_days_only(tmp_path: Path) -> None:
+def test_queries_come_after_all_purchases_of_their_day(tmp_path: Path) -> None:
     found, notes = convert(tmp_path, queries=QUERIES, qrels=QRELS)
     # query 1 was written from a user's final purchase: nothing may follow it
     assert rows(found.searches) == [
@@ -147,7 +147,7 @@ def test_no_query_stands_before_the_purchase_it_was_written_from(tmp_path: Path)
             assert written_from < time and following // 86_400 > written_from // 86_400
 
 
-def test_the_place_of_the_first_transaction_is_checked_by_the_qrels(tmp_path: Path) -> None:
+def test_first_transaction_is_checked_with_qrels(tmp_path: Path) -> None:
     from_one = QUERIES.replace("0,0,w", "0,1,w").replace("1,5,", "1,6,").replace("2,1,", "2,2,").replace("3,2,", "3,3,")
     right, _ = convert(tmp_path, queries=QUERIES, qrels=QRELS)
     shifted, notes = convert(tmp_path, queries=from_one, qrels=QRELS, first=1)
@@ -203,7 +203,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("changes", "expected"), REFUSED, ids=[text for _, text in REFUSED])
-def test_what_is_not_as_published_is_refused_in_one_line(tmp_path: Path, changes: dict, expected: str) -> None:
+def test_errors(tmp_path: Path, changes: dict, expected: str) -> None:
     derive = changes.get("queries_")
     options = {key: value for key, value in changes.items() if key != "queries_"}
     with pytest.raises(UserError) as caught:

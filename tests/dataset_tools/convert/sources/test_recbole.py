@@ -99,7 +99,7 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("changes", "expected"), REFUSED, ids=[text for _, text in REFUSED])
-def test_what_does_not_fit_is_refused_in_one_line(tmp_path: Path, changes: dict[str, Any], expected: str) -> None:
+def test_errors(tmp_path: Path, changes: dict[str, Any], expected: str) -> None:
     with pytest.raises(UserError) as caught:
         convert(tmp_path, **changes)
     assert expected in str(caught.value) and "\n" not in str(caught.value) and not (tmp_path / "out").exists()

@@ -48,7 +48,7 @@ def refusal(folder: Path, events: str = EVENTS, items: str = ITEMS, **changes: A
     return str(caught.value)
 
 
-def test_literal_conversion_with_searches(tmp_path: Path) -> None:
+def test_conversion_with_searches(tmp_path: Path) -> None:
     paths = write(tmp_path, events=EVENTS, items=ITEMS, searches=SEARCHES)
     columns = TableColumns(**{**COLUMNS.__dict__, "query": "said", "results": "shown"})
     _, notes = convert_table(paths["events"], paths["items"], columns, tmp_path / "shop", paths["searches"])
@@ -65,7 +65,7 @@ def test_literal_conversion_with_searches(tmp_path: Path) -> None:
     assert "1 searches without a query" in said and "1 rows without a user" in said and "kept as seconds" in said
 
 
-def test_dates_become_unix_seconds_by_utc(tmp_path: Path) -> None:
+def test_dates_are_read_as_utc(tmp_path: Path) -> None:
     events = "who,what,when\nu,a,1970-01-02\nu,b,1970-01-02T00:00:01.5\nu,a,1970-01-02 02:00:02+02:00\n"
     found, notes = convert(tmp_path, events, action=None)
     assert found.interactions["timestamp"].tolist() == [86400.0, 86401.5, 86402.0]
@@ -97,7 +97,7 @@ def test_parquet_and_csv_give_the_same_bytes(tmp_path: Path) -> None:
     assert digests[0] == digests[1]
 
 
-def test_ids_that_break_the_rule_are_renamed_everywhere_with_a_map_beside(tmp_path: Path) -> None:
+def test_invalid_ids_are_renamed(tmp_path: Path) -> None:
     events = 'who,what,when\nMr X,a b,1\nMr X,"a,b",2\nMr X,a_b,3\nv,"t\tt\\",4\nv,a b,5\n'
     items = 'what,name\na b,one\n"a,b",two\na_b,three\n"t\tt\\",four\n'
     found, notes = convert(tmp_path, events, items, action=None, brand=None)
@@ -121,7 +121,7 @@ def test_items_without_a_title(tmp_path: Path) -> None:
     assert "items.csv, line 5, column name: item 'c' has interactions but no title" in said
 
 
-def test_items_that_the_catalogue_lacks_are_an_error_or_a_count(tmp_path: Path) -> None:
+def test_unknown_items(tmp_path: Path) -> None:
     events = EVENTS + "u2,z,2,click\nu1,y,3,click\nu2,z,3,click\n"
     said = refusal(tmp_path, events)
     assert "3 rows with 2 ids not in the item table" in said and "first 'z'" in said and "--drop-unknown-items" in said
@@ -135,7 +135,7 @@ def test_items_that_the_catalogue_lacks_are_an_error_or_a_count(tmp_path: Path) 
     assert sum("left out" in note and "not in the item table" in note for note in notes) == 2
 
 
-def test_rows_that_repeat_an_item_are_one_item_but_two_texts_are_an_error(tmp_path: Path) -> None:
+def test_repeated_items(tmp_path: Path) -> None:
     found, notes = convert(tmp_path, items=ITEMS + "b,Boot,\n")
     assert len(found.items) == 2 and "1 rows that repeat an item" in notes
     other = tmp_path / "other"
@@ -167,13 +167,13 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("events", "items", "changes", "expected"), REFUSED)
-def test_what_cannot_be_converted_is_refused_with_its_line(
+def test_errors_name_their_line(
     tmp_path: Path, events: str, items: str, changes: dict[str, str], expected: str
 ) -> None:
     assert expected in refusal(tmp_path, events, items, **changes)
 
 
-def test_files_of_another_kind_are_refused(tmp_path: Path) -> None:
+def test_wrong_files_and_options(tmp_path: Path) -> None:
     paths = write(tmp_path, events=EVENTS, items=ITEMS, searches=SEARCHES)
     with pytest.raises(UserError, match=r"no such file; the nearest is .*events\.csv"):
         convert_table(tmp_path / "event.csv", paths["items"], COLUMNS, tmp_path / "shop")
@@ -197,7 +197,7 @@ def test_files_of_another_kind_are_refused(tmp_path: Path) -> None:
         )
 
 
-def test_hostile_cells_become_one_line_and_nul_bytes_cut_nothing(tmp_path: Path) -> None:
+def test_control_characters_in_cells(tmp_path: Path) -> None:
     title = "a\tb\r\nc\0d " + "x" * 200_000 + " 👟 حذاء"
     items = ITEMS + f'c,"{title}",\n'
     found, _ = convert(tmp_path, items=items)
