@@ -1,4 +1,4 @@
-"""A run without a model: six items, answers written by hand, the ranking's own code."""
+"""A serving state without a model: six items, responses written by hand, and the real ranking code."""
 
 from types import SimpleNamespace
 
@@ -22,7 +22,7 @@ TITLES = ("Red Boots", "Blue Boots", "Black Sandals", "White Sandals", "Gilt Clu
 IDS = ("10", "11", "12", "13", "14", "15")
 QUERIES = ("Red boots", "red  boots", "sandals", "sandals", "sandals", "socks boots")
 TIE = torch.arange(6)
-WORDS = ["buy", " what", "\ntop", "\n- 12", "\n- 13", "\nnow"]  # of the prompt
+WORDS = ["buy", " what", "\ntop", "\n- 12", "\n- 13", "\nnow"]  # decoded tokens of the prompt
 
 
 def catalogue(titles=TITLES):
@@ -32,7 +32,7 @@ def catalogue(titles=TITLES):
 
 
 def order_from(*first):
-    """An order of six items that begins so."""
+    """An order of six items that starts with these."""
     return [*first, *(item for item in range(6) if item not in first)]
 
 
@@ -40,13 +40,13 @@ def by_title(titles):
     return fixed_orders([order_from(3, 2) if title else order_from() for title in titles])
 
 
-class FakeDesk:
-    """Answers nothing by itself; finds, lists and names as a desk does."""
+class FakeState:
+    """A ServingState without a model: search, lists and item names work as usual."""
 
     ranked_by = ServingState.ranked_by
 
     def __init__(self, titles=TITLES, queries=QUERIES, mask_history=False, **mixing):
-        known = catalogue(titles)
+        items_of_shop = catalogue(titles)
         items = np.arange(len(queries)) % 6
         log = MemoryLog(np.zeros(len(queries), int), np.arange(len(queries)), items, np.zeros(len(queries), int))
         self.memory = QueryProductMemory(log, queries, hash_encoder, 1, 3, np.arange(6)) if queries else None
@@ -59,7 +59,7 @@ class FakeDesk:
             manifest=SimpleNamespace(content=content),
             decoding=SimpleNamespace(response_title="catalogue", decoding="constrained"),
         )
-        self.pool = SimpleNamespace(catalogue=known, titles=list(known.titles))
+        self.pool = SimpleNamespace(catalogue=items_of_shop, titles=list(items_of_shop.titles))
         self.live = np.arange(6)
         self.decoder = SimpleNamespace(decode=lambda ids, **_: "".join(WORDS[i] for i in ids))
         self._tie = TIE
@@ -78,31 +78,31 @@ class FakeDesk:
 PROMPT = Prompt(np.arange(6), [0, 2, 3], 1, np.zeros(0, np.int64), (2, 5), 0)
 
 
-def looked(state, text, beams=(), items=(), prompt=PROMPT, recalled=()):
-    """What a recommender would hand out for an answer."""
-    said = Response(text, np.asarray(beams, np.int64))
+def explained(state, text, beams=(), items=(), prompt=PROMPT, recalled=()):
+    """The Explanation of a recommender for a response."""
+    response = Response(text, np.asarray(beams, np.int64))
     row = torch.tensor([[item + 1 for item in recalled] or [0]])
-    asked = RowContext(row, torch.zeros((1, 1), dtype=torch.int64), torch.tensor([False]))
-    lists = ResponseLists(state.rankers, TIE, [said], asked)
-    reply = RankedReply(lists.rank(state.run.ranking_settings), lists, state.live, prompt, said, asked)
-    nothing = Events(np.zeros(0, np.int8), np.zeros(0, np.int64), np.zeros(0))
-    return Explanation(state, Session(nothing, (), 0.0, {}), reply, frozenset(items))
+    context = RowContext(row, torch.zeros((1, 1), dtype=torch.int64), torch.tensor([False]))
+    lists = ResponseLists(state.rankers, TIE, [response], context)
+    reply = RankedReply(lists.rank(state.run.ranking_settings), lists, state.live, prompt, response, context)
+    no_events = Events(np.zeros(0, np.int8), np.zeros(0, np.int64), np.zeros(0))
+    return Explanation(state, Session(no_events, (), 0.0, {}), reply, frozenset(items))
 
 
 class FakeRecommender:
-    """Says `words` one by one, then the look."""
+    """Passes `words` to the callback, then returns the explanation."""
 
-    def __init__(self, state, look=None, words=(), error=None):
-        self.state, self._look, self._words, self._error = state, look, words, error
-        self.requests = []
+    def __init__(self, state, explanation=None, words=(), error=None):
+        self.state, self._explanation, self._words, self._error = state, explanation, words, error
+        self.sessions = []
 
     def search(self, query, k):
         return self.state.search(query, k)
 
     def explain(self, actions, *, now=None, on_text=None):
-        self.requests.append(actions)
+        self.sessions.append(actions)
         if self._error:
             raise self._error
         for word in self._words:
             on_text(word)
-        return self._look
+        return self._explanation

@@ -1,4 +1,4 @@
-"""A run whose lists are searched by an approximate index: evaluated and served alike."""
+"""A run with an approximate index: served lists equal evaluated lists."""
 
 import json
 from pathlib import Path
@@ -8,11 +8,11 @@ from recbole_llmfashion.serving.recommender import Recommender
 from tests.helpers.sessions import sessions
 
 
-def test_the_index_is_kept_with_the_run_and_served_as_evaluated(job, run_job, monkeypatch, capsys):
+def test_index_is_saved_and_served(job, run_job, monkeypatch, capsys):
     monkeypatch.setattr(approximate_index, "_FEWEST", 50)
     found = run_job("near", "LLMFashionRec,CORE", ann_index="ivf")
     row = found.models["LLMFashionRec"]
-    # nothing is learned anew, and nothing of what is learned changes its name
+    # no trained stage is computed again or renamed
     assert {"index_title", "index_items"} == set(row["seconds"]) - set(row["stages_reused"]) - {"total"}
     run = Path(found.run)
     assert json.loads((run / "title.json").read_text())["kind"] == "ivf" and (run / "items.faiss").is_file()

@@ -1,4 +1,4 @@
-"""The LLM's responses to every row of a split, by one process or by many, as Parquet."""
+"""Batch inference: responses of the LLM to all rows of a split, in one or several processes, as Parquet."""
 
 from typing import TYPE_CHECKING
 

@@ -1,7 +1,7 @@
-"""Shards of prompts on Ray Data: a pool of actors, each with a model, answers them in any order.
+"""Batch inference on Ray Data: a pool of actors, each with a model, processes shards of prompts in any order.
 
-Ray moves the prompts, starts the actors, and where a node is lost starts them elsewhere and asks the lost shards again.
-What an actor does is responder.py's; what comes back is handed on as it comes.
+Ray distributes the prompts and starts the actors; if a node is lost, its shards are processed again on another node.
+Responses are yielded as they arrive.
 """
 
 import logging
@@ -28,17 +28,18 @@ def answers(
     cpus: int,
     gpus: float | None,
 ) -> Iterator[tuple[int, list[Response]]]:
-    """Shards with the responses to their prompts, in the order in which they are ready; Ray must be up.
+    """Yields the number and the responses of each shard as it is finished. Ray must be running.
 
     Args:
-        run: the run folder, absolute.
-        shards: (number, prompts).
-        begun: how many tokens the prompts of all shards begin with.
-        workers: most actors; fewer where the nodes hold no more.
-        cpus, gpus: of each; None takes a GPU where a node has one.
+        run: absolute path of the run folder.
+        shards: number and prompts of each shard.
+        begun: number of leading tokens that the prompts of all shards share.
+        workers: maximum number of actors; fewer are started if the nodes have less room.
+        cpus: CPUs of each actor.
+        gpus: GPUs of each actor; None uses one if a node has a GPU.
 
     Raises:
-        UserError: no node has as much, and what a BatchWorker raises.
+        UserError: no node is large enough, or a BatchWorker raised it.
     """
     nodes = resources()
     if gpus is None:
@@ -46,7 +47,7 @@ def answers(
     most = min(workers, len(shards), workers_that_fit(nodes, cpus, gpus))
     if not most:
         raise UserError(
-            f"--cpus_per_worker={cpus} --gpus_per_worker={gpus:g}: no node that is up has as much; ask for less"
+            f"--cpus_per_worker={cpus} --gpus_per_worker={gpus:g}: no running node has that many; choose fewer"
         )
     _quiet()
     asked = ray.data.from_arrow([as_table(number, prompts) for number, prompts in shards])
@@ -55,7 +56,7 @@ def answers(
         fn_constructor_args=(str(run), begun, cpus),
         batch_size=None,  # a block is a shard
         batch_format="pyarrow",
-        # all at once, for a pool that begins with one grows too late; fewer go on where a node is lost
+        # all actors start at once, as a growing pool grows too late; the pool may shrink if a node is lost
         compute=ActorPoolStrategy(min_size=1, initial_size=most, max_size=most, max_tasks_in_flight_per_actor=1),
         num_cpus=cpus,
         num_gpus=gpus,
@@ -64,22 +65,22 @@ def answers(
         for table in answered.iter_batches(batch_size=None, batch_format="pyarrow"):
             yield from_table(table)
     except Exception as error:
-        raise _ours(error) from None
+        raise _user_error(error) from None
 
 
-def _ours(error: BaseException) -> BaseException:
-    """The UserError that an actor raised, where that is what ended the job; Ray wraps it, more than once."""
-    found: BaseException | None = error
-    while found is not None:
-        cause = getattr(found, "cause", None)
+def _user_error(error: BaseException) -> BaseException:
+    """The UserError that an actor raised, unwrapped from Ray's errors; any other error unchanged."""
+    current: BaseException | None = error
+    while current is not None:
+        cause = getattr(current, "cause", None)
         if isinstance(cause, UserError):
             return UserError(str(cause))
-        found = cause if isinstance(cause, BaseException) else found.__cause__
+        current = cause if isinstance(cause, BaseException) else current.__cause__
     return error
 
 
 def _quiet() -> None:
-    """One bar, ours."""
+    """Disables Ray's progress bars and messages."""
     context = DataContext.get_current()
     context.enable_progress_bars = False
     logging.getLogger("ray.data").setLevel(logging.ERROR)

@@ -1,10 +1,10 @@
-"""A folder of responses, a Parquet file a shard, each written once.
+"""A folder of responses with one Parquet file per shard.
 
-    <out>/_job.json              whose responses these are: run, split, rows, prompts
-          responses-00000.parquet  user, target, prompt (its digest), response, items (ids, likeliest first)
+    <out>/_job.json                run, split, rows and prompts that the responses belong to
+          responses-00000.parquet  user, target, prompt (digest), response, items (ids, most likely first)
 
-A row of the split is a row here, once. A shard is written beside and renamed when it is whole, so what is there is
-whole; the same command makes the missing ones, and one of another run or other rows is refused.
+Each row of the split is one row of one shard. Shards are written atomically; a repeated command computes the missing
+ones only. A folder of another run or other rows is rejected.
 """
 
 import json
@@ -19,62 +19,63 @@ from recbole_llmfashion.prompt.response import Response
 from recbole_llmfashion.serving.batch.prompts import SplitPrompts
 from recbole_llmfashion.stage_store import write_atomic
 
-JOB = "_job.json"  # readers of Parquet pass over names that begin so
+JOB = "_job.json"  # Parquet readers ignore names with a leading underscore
 
 
 class ResponseShards:
-    """See the module.
+    """The response files of one job.
 
     Args:
-        out: the folder; made where it is not there.
-        job: what tells these responses from others, JSON-like.
-        questions: rows and prompts.
+        out: output folder; created if missing.
+        job: JSON-like description that distinguishes these responses from others.
+        prompts: rows and prompts of the split.
         items: item ids by catalogue position.
 
     Raises:
-        UserError: the folder holds something else.
+        UserError: the folder contains other files or other responses.
     """
 
-    def __init__(self, out: Path, job: Mapping[str, Any], questions: SplitPrompts, items: Sequence[str]) -> None:
-        self._out, self._questions, self._items = out, questions, items
-        told = dict(job) | {"questions": questions.digest, "shards": questions.shards}
+    def __init__(self, out: Path, job: Mapping[str, Any], prompts: SplitPrompts, items: Sequence[str]) -> None:
+        self._out, self._prompts, self._items = out, prompts, items
+        description = dict(job) | {"questions": prompts.digest, "shards": prompts.shards}
         if not (out / JOB).is_file():
             if out.exists() and (not out.is_dir() or any(out.iterdir())):
-                raise UserError(f"--out: {out} holds something else than responses; choose a new folder")
+                raise UserError(f"--out: {out} contains other files; choose a new folder")
             out.mkdir(parents=True, exist_ok=True)
-            write_atomic(out / JOB, json.dumps(told, indent=1))
-        elif (there := _read(out / JOB)) != told:
-            other = ", ".join(name for name in told if there.get(name) != told[name]) or "more"
+            write_atomic(out / JOB, json.dumps(description, indent=1))
+        elif (there := _read(out / JOB)) != description:
+            other = ", ".join(name for name in description if there.get(name) != description[name]) or "more"
             raise UserError(
-                f"--out: {out} holds other responses (its {other}); choose a new folder, or remove that one"
+                f"--out: {out} contains responses with another {other}; choose a new folder, or delete that one"
             )
 
     def path(self, shard: int) -> Path:
-        """Where a shard lies, made or not."""
+        """The path of a shard, which may not exist yet."""
         return self._out / f"responses-{shard:05d}.parquet"
 
     def missing(self) -> list[int]:
-        """Shards that are yet to be made."""
-        return [shard for shard in range(self._questions.shards) if not self.path(shard).is_file()]
+        """Numbers of the shards that do not exist yet."""
+        return [shard for shard in range(self._prompts.shards) if not self.path(shard).is_file()]
 
     def write(self, shard: int, responses: Sequence[Response]) -> None:
-        """Writes a shard; one that is there stands.
+        """Writes a shard unless it exists.
 
         Args:
-            responses: to its prompts, in their order.
+            shard: number of the shard.
+            responses: responses to its prompts, in order.
         """
         if self.path(shard).is_file():
             return
-        asked, first = self._questions, shard * self._questions.shard_size
-        rows = asked.rows_of(shard)
-        said = [responses[place - first] for place in asked.prompt_of[rows]]
+        prompts, first = self._prompts, shard * self._prompts.shard_size
+        rows = prompts.rows_of(shard)
+        row_responses = [responses[prompt - first] for prompt in prompts.prompt_of[rows]]
         frame = pd.DataFrame(
             {
-                "user": [asked.users[row] for row in rows],
-                "target": [asked.targets[row] for row in rows],
-                "prompt": [asked.keys[place] for place in asked.prompt_of[rows]],
-                "response": [response.text for response in said],
-                "items": [[self._items[item] for item in response.items] for response in said],
+                "user": [prompts.users[row] for row in rows],
+                "target": [prompts.targets[row] for row in rows],
+                "prompt": [prompts.keys[prompt] for prompt in prompts.prompt_of[rows]],
+                "response": [response.text for response in row_responses],
+                "items": [[self._items[item] for item in response.items] for response in row_responses],
             },
             dtype=object,
         )
@@ -83,9 +84,9 @@ class ResponseShards:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        value = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        found = None
-    if not isinstance(found, dict):
-        raise UserError(f"{path}: not readable; choose a new --out, or remove that folder")
-    return found
+        value = None
+    if not isinstance(value, dict):
+        raise UserError(f"{path}: not readable; choose a new --out, or delete that folder")
+    return value

@@ -1,4 +1,4 @@
-"""A run on a page: what a customer does, what the LLM is asked and says, and the lists that come of it."""
+"""A demo page: actions of a customer, the prompt and the response of the LLM, and the resulting lists."""
 
 from typing import TYPE_CHECKING
 

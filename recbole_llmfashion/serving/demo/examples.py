@@ -1,7 +1,7 @@
-"""Customers to begin with. A run holds no users, so these are made up, of its own catalogue and its memory's queries.
+"""Example customers of the demo, composed from the catalogue and the memory of the run.
 
-Nobody in the training log did this: queries are the log's, chosen by how often they were asked, and products are what
-the memory has for them; which customer asked what is not in a run and is not guessed.
+A run folder contains no users, so the examples are not real customers: queries are the most frequent ones of the log,
+and products are those that the memory recalls for them.
 """
 
 from collections import Counter
@@ -16,34 +16,33 @@ Step = tuple[Kind, int, str]
 
 
 def examples(state: ServingState, now: float) -> dict[str, Visit]:
-    """Visits by the name that a page gives them, at most one a shape; the first one is of somebody who did nothing yet.
+    """Example visits by name; the first one has no actions.
 
     Args:
-        state: names the items; its memory, where it has one, gives queries.
-        now: seconds, when the last action of each was done.
+        state: gives the items and, through its memory if it has one, the queries.
+        now: time of the last action of each visit, seconds since 1970.
     """
-    made = {"New customer": Visit()}
+    visits = {"New customer": Visit()}
     for steps in _plans(state):
         actions = tuple(
             Action(kind, now - MINUTE * (len(steps) - 1 - i), item, query)
             for i, (kind, item, query) in enumerate(steps)
         )
-        made.setdefault(_name(steps, state), Visit(actions))
-    return made
+        visits.setdefault(_name(steps, state), Visit(actions))
+    return visits
 
 
 def _plans(state: ServingState) -> Iterator[list[Step]]:
-    """A search; a search and a click; two clicks compared; a purchase, then another search; clicks alone."""
-    asked = [(query, state.memory.top_products(query)) for query in common_queries(state, 4)] if state.memory else []
-    for (query, items), looked in zip(asked, (0, 1, 2), strict=False):
-        yield [("search", -1, query), *_clicks(items[:looked])]
-    if len(asked) > 3:
-        query, items = asked[3]
-        again = asked[0][0]
-        yield [("search", -1, query), *_clicks(items[:1]), *_buys(items[:1]), ("search", -1, again)]
+    """A search; a search and one or two clicks; a purchase and another search; clicks only."""
+    searches = [(query, state.memory.top_products(query)) for query in common_queries(state, 4)] if state.memory else []
+    for (query, items), n_clicks in zip(searches, (0, 1, 2), strict=False):
+        yield [("search", -1, query), *_clicks(items[:n_clicks])]
+    if len(searches) > 3:
+        query, items = searches[3]
+        yield [("search", -1, query), *_clicks(items[:1]), *_buys(items[:1]), ("search", -1, searches[0][0])]
     popular = state.search("", 6)
     yield _clicks(popular[:1])
-    if not asked:
+    if not searches:
         yield _clicks(popular[1:3])
         yield [*_clicks(popular[3:4]), *_buys(popular[3:4]), *_clicks(popular[4:6])]
 
@@ -57,7 +56,7 @@ def _buys(items: Sequence[int]) -> list[Step]:
 
 
 def common_queries(state: ServingState, count: int) -> list[str]:
-    """The memory's most frequent queries of which no two share a word, folded; fewer where there are not so many."""
+    """The most frequent normalized queries of the memory, no two of which share a word; at most `count`."""
     files = state.run.memory
     if files is None or state.memory is None:
         return []
@@ -76,10 +75,10 @@ def common_queries(state: ServingState, count: int) -> list[str]:
 
 
 def _name(steps: Sequence[Step], state: ServingState) -> str:
-    """What a list of customers says: the first thing done, and how much came of it."""
+    """The name of an example: its first action and the number of further ones."""
     kind, item, query = steps[0]
-    begin = f"Searched “{query}”" if kind == "search" else f"Looked at {state.pool.titles[item]}"
+    first = f"Searched “{query}”" if kind == "search" else f"Clicked {state.pool.titles[item]}"
     rest = Counter(kind for kind, *_ in steps[1:])
     words = {"click": "clicked", "purchase": "bought", "search": "searched again"}
     more = [f"{words[kind]} {times}" if kind != "search" else words[kind] for kind, times in rest.items()]
-    return ", ".join([begin, *more])
+    return ", ".join([first, *more])

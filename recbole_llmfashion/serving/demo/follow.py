@@ -1,4 +1,4 @@
-"""An answer as it comes: a question asked on a thread of its own, and what is heard of it in between. Knows no page."""
+"""Streams the intermediate texts of a function that runs in another thread, followed by its result."""
 
 from collections.abc import Callable, Iterator
 from queue import SimpleQueue
@@ -6,42 +6,47 @@ from threading import Thread
 from typing import Generic, TypeVar
 
 Result = TypeVar("Result")
-Hear = Callable[[str], None]
+OnText = Callable[[str], None]
 
 
 class Finished(Generic[Result]):
-    """The end of a question: its result."""
+    """The last element of a stream: the result of the function."""
 
     def __init__(self, result: Result) -> None:
         self.result = result
 
 
-def follow(ask: Callable[[Hear], Result]) -> Iterator[str | Finished[Result]]:
-    """The texts that `ask` tells while it works, then its result; of texts that came together, the last alone.
+def follow(function: Callable[[OnText], Result]) -> Iterator[str | Finished[Result]]:
+    """Yields the texts that a function passes to its callback, then its result.
+
+    If several texts are waiting, only the latest is yielded.
+
+    Args:
+        function: runs in a new thread; takes the callback.
 
     Raises:
-        whatever `ask` raises.
+        BaseException: whatever `function` raised.
     """
-    heard: SimpleQueue[str | Finished[Result] | BaseException] = SimpleQueue()
+    messages: SimpleQueue[str | Finished[Result] | BaseException] = SimpleQueue()
 
     def work() -> None:
         try:
-            heard.put(Finished(ask(heard.put)))
-        except BaseException as error:  # it belongs to whoever reads, not to this thread
-            heard.put(error)
+            messages.put(Finished(function(messages.put)))
+        except BaseException as error:  # raised again in the reading thread
+            messages.put(error)
 
     Thread(target=work, daemon=True).start()
     while True:
-        told, text = heard.get(), None
-        while isinstance(told, str):
-            text = told
-            if heard.empty():
+        message, text = messages.get(), None
+        while isinstance(message, str):
+            text = message
+            if messages.empty():
                 break
-            told = heard.get()
+            message = messages.get()
         if text is not None:
             yield text
-        if isinstance(told, BaseException):
-            raise told
-        if isinstance(told, Finished):
-            yield told
+        if isinstance(message, BaseException):
+            raise message
+        if isinstance(message, Finished):
+            yield message
             return

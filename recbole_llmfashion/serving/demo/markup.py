@@ -1,7 +1,7 @@
-"""Views as HTML, every text through autoescape. What it looks like is in parts.html.j2 and style.css.
+"""Renders views as HTML with autoescape, from parts.html.j2 and style.css.
 
-Gradio's HTML component reads its content as a template of its own, so the marks of such a template are written as
-character references too: no title and no query can become code of the page.
+Gradio's HTML component interprets its content as a template, so the special characters of such templates are written as
+character references as well: no title or query can become code of the page.
 """
 
 from collections.abc import Sequence
@@ -10,19 +10,19 @@ from pathlib import Path
 from typing import Any
 
 from recbole_llmfashion.errors import needs_extra
-from recbole_llmfashion.serving.demo.view import Answered, Moment
+from recbole_llmfashion.serving.demo.view import Moment, ResponseView
 
 with needs_extra("demo"):
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 HERE = Path(__file__).parent
 MARKS = {"{": "&#123;", "}": "&#125;", "$": "&#36;", "`": "&#96;", "@": "&#64;"}
-# every list that can give an item, and the two that are made of others; each has a color in style.css
+# all single lists and the two combined ones; each has a color in style.css
 LISTS = {
-    "beams": "LLM's likeliest",
+    "beams": "LLM beams",
     "id": "ID list",
     "title": "title list",
-    "session": "near the session (CORE)",
+    "session": "similar to the session (CORE)",
     "memory": "memory",
     "clip": "CLIP",
     "popularity": "popular",
@@ -38,53 +38,65 @@ def _environment() -> Environment:
     )
 
 
-def _part(name: str, **told: Any) -> str:
+def _part(name: str, **arguments: Any) -> str:
     macro = getattr(_environment().get_template("parts.html.j2").module, name)
-    text = str(macro(names=LISTS, **told))
+    text = str(macro(names=LISTS, **arguments))
     for mark, reference in MARKS.items():
         text = text.replace(mark, reference)
     return text
 
 
 def style() -> str:
-    """The page's own rules."""
+    """The style sheet of the page."""
     return (HERE / "style.css").read_text(encoding="utf-8")
 
 
 def head(model: str, dataset: str, facts: Sequence[str]) -> str:
-    """The top of the page: what answers, and a few facts of it."""
+    """The header of the page: model, dataset and a few facts."""
     return _part("head", model=model, dataset=dataset, facts=facts)
 
 
 def timeline(moments: Sequence[Moment], full: bool) -> str:
-    """What the customer did; `full`, where a visit takes no more."""
+    """The timeline of the customer's actions.
+
+    Args:
+        moments: the actions.
+        full: whether the visit accepts no more actions.
+    """
     return _part("timeline", moments=moments, full=full)
 
 
 def results(heading: str) -> str:
-    """What stands above the products to click."""
+    """The heading of the products."""
     return _part("results", heading=heading)
 
 
-def answer(response: str, done: Answered | None, actions: int) -> str:
-    """The answer as far as it has come, its checks once it is done.
+def answer(response: str, done: ResponseView | None, actions: int) -> str:
+    """The response generated so far, with checks once it is complete.
 
     Args:
-        actions: how many it was asked about; without one nothing is asked.
+        response: text of the response.
+        done: the complete view; None during generation.
+        actions: number of actions in the prompt; without actions there is no prompt.
     """
     return _part("answer", response=response, done=done, actions=actions)
 
 
-def prompt(done: Answered) -> str:
-    """The prompt with the memory's products marked."""
+def prompt(done: ResponseView) -> str:
+    """The prompt, with the recalled products marked."""
     return _part("prompt", shown=done.prompt)
 
 
-def lists(done: Answered, actions: int) -> str:
-    """The lists side by side; `actions` as in `answer`."""
+def lists(done: ResponseView, actions: int) -> str:
+    """The lists side by side.
+
+    Args:
+        done: the complete view.
+        actions: as in `answer`.
+    """
     return _part("lists", lists=done.lists, actions=actions)
 
 
 def problem(text: str) -> str:
-    """One line that says what is wrong."""
+    """An error message."""
     return _part("problem", text=text)

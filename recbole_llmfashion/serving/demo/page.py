@@ -1,7 +1,7 @@
-"""The Gradio page: components and events, nothing else; what they show is in view.py, markup.py and visit.py.
+"""The Gradio page: components and events. Their content comes from view.py, markup.py and visit.py.
 
-Nothing leaves the machine: no analytics, no version check, no fonts of others, no link to a hosted API; and the page is
-served with a policy by which the browser itself asks nobody else. Gradio is imported here alone, and only when asked.
+The page works offline: no analytics, no version check, no external fonts, no hosted API. It is served with a content
+security policy that restricts the browser to this server. Gradio is imported only when the page is built.
 """
 
 import logging
@@ -14,13 +14,13 @@ from recbole_llmfashion.errors import UserError, needs_extra
 from recbole_llmfashion.prompt.texts import TEXT_LIMIT
 from recbole_llmfashion.serving.demo import markup, visit
 from recbole_llmfashion.serving.demo.examples import examples
-from recbole_llmfashion.serving.demo.follow import Finished, Hear, follow
-from recbole_llmfashion.serving.demo.view import answered, label, timeline
+from recbole_llmfashion.serving.demo.follow import Finished, OnText, follow
+from recbole_llmfashion.serving.demo.view import label, response_view, timeline
 from recbole_llmfashion.serving.demo.visit import Visit
 from recbole_llmfashion.serving.recommender import Explanation, Recommender
 
-RESULTS = 8  # products to click
-IDLE = 3600  # seconds after which a visitor's state is let go
+RESULTS = 8  # displayed products
+IDLE = 3600  # seconds until the state of an inactive visitor is deleted
 POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
     "img-src 'self' data: blob:; font-src 'self' data:; worker-src 'self' blob:; object-src 'none'; base-uri 'self'; "
@@ -32,23 +32,23 @@ log = logging.getLogger(__name__)
 
 
 def gradio() -> Any:
-    """The library, told to keep to itself.
+    """Imports gradio with analytics and other network access disabled.
 
     Raises:
-        UserError: it is not installed.
+        UserError: gradio is not installed.
     """
-    os.environ.update(OFFLINE)  # read at import
+    os.environ.update(OFFLINE)  # gradio reads these at import
     with needs_extra("demo"):
         import gradio as library
     return library
 
 
 class Pages:
-    """What each event of the page gives back, without a component.
+    """Handlers of the page's events, independent of Gradio components.
 
     Args:
-        recommender: the run.
-        clock: seconds since 1970.
+        recommender: the recommender of a run.
+        clock: returns the time in seconds since 1970.
     """
 
     def __init__(self, recommender: Recommender, clock: Clock = time.time) -> None:
@@ -56,79 +56,79 @@ class Pages:
         self.customers = examples(recommender.state, clock())
 
     def start(self) -> Visit:
-        """A visit of somebody who did nothing yet."""
+        """A visit without actions."""
         return self._show(Visit(), "")
 
     def pick(self, name: str) -> Visit:
-        """The visit of an example customer, before the results of their last search."""
-        chosen = self.customers.get(name, Visit())
-        last = [action.query for action in chosen.actions if action.query]
-        return self._show(chosen, last[-1] if last else "")
+        """The visit of an example customer, with the results of the last search."""
+        example = self.customers.get(name, Visit())
+        queries = [action.query for action in example.actions if action.query]
+        return self._show(example, queries[-1] if queries else "")
 
     def search(self, before: Visit, text: str) -> Visit:
-        """One more search, and its results."""
+        """Adds a search and shows its results."""
         after = visit.searched(before, text, self.clock())
         return before if after is before else self._show(after, after.actions[-1].query)
 
     def click(self, before: Visit, text: str) -> Visit:
-        """A click on the product of this label; nothing where it is not shown any more."""
-        at = [item for item in before.shown if label(self.recommender.state, item) == text]
-        return visit.clicked(before, at[0], self.clock()) if at else before
+        """Adds a click on the product with this label; no change if it is not displayed any more."""
+        items = [item for item in before.shown if label(self.recommender.state, item) == text]
+        return visit.clicked(before, items[0], self.clock()) if items else before
 
     def buy(self, before: Visit) -> Visit:
-        """A purchase of what was clicked last."""
+        """Adds a purchase of the last clicked product."""
         return visit.bought(before, self.clock())
 
     def labels(self, now: Visit) -> list[str]:
-        """Of the products to click; empty for a place without one."""
-        found = [label(self.recommender.state, item) for item in now.shown]
-        return found + [""] * (RESULTS - len(found))
+        """Labels of the displayed products, padded with empty ones."""
+        labels = [label(self.recommender.state, item) for item in now.shown]
+        return labels + [""] * (RESULTS - len(labels))
 
-    def done(self, now: Visit) -> str:
-        """The timeline."""
+    def timeline(self, now: Visit) -> str:
+        """The timeline as HTML."""
         return markup.timeline(timeline(now, self.recommender.state), now.full)
 
-    def ask(self, now: Visit) -> Iterator[tuple[str, str | None, str | None]]:
-        """Answer, prompt and lists, again and again while an answer is generated; None for what stays as it is."""
-        actions = now.told(self.recommender.state.pool.catalogue)
+    def respond(self, now: Visit) -> Iterator[tuple[str, str | None, str | None]]:
+        """Response, prompt and lists as HTML, repeatedly while the response is generated; None for no change."""
+        actions = now.as_session(self.recommender.state.pool.catalogue)
 
-        def explain(on_text: Hear) -> Explanation:
+        def explain(on_text: OnText) -> Explanation:
             return self.recommender.explain(actions, on_text=on_text)
 
         yield markup.answer("", None, len(actions)), None, None
         try:
-            for told in follow(explain):
-                if isinstance(told, Finished):
-                    found = answered(told.result)
-                    said = markup.answer(found.response, found, len(actions))
-                    yield said, markup.prompt(found), markup.lists(found, len(actions))
+            for message in follow(explain):
+                if isinstance(message, Finished):
+                    content = response_view(message.result)
+                    response = markup.answer(content.response, content, len(actions))
+                    yield response, markup.prompt(content), markup.lists(content, len(actions))
                 else:
-                    yield markup.answer(told.rstrip("\ufffd"), None, len(actions)), None, None
+                    yield markup.answer(message.rstrip("\ufffd"), None, len(actions)), None, None
         except UserError as error:
             yield markup.problem(str(error)), None, None
         except Exception:
-            log.exception("demo: an answer failed")
-            yield markup.problem("The answer failed; the terminal says why."), None, None
+            log.exception("demo: a response failed")
+            yield markup.problem("The response failed; see the terminal."), None, None
 
     def _show(self, now: Visit, query: str) -> Visit:
         return visit.showing(now, self.recommender.search(query, RESULTS), query)
 
     def facts(self) -> list[str]:
-        """A few words on the run."""
+        """Short facts on the run, for the header."""
         run = self.recommender.state.run
-        content, said = run.manifest.content, run.decoding
-        title = "the title is looked up" if said.response_title == "catalogue" else "the title is generated"
+        content, decoding = run.manifest.content, run.decoding
+        title = "title from the catalogue" if decoding.response_title == "catalogue" else "generated title"
         return [
             f"{len(self.recommender.state.live):,} products",
             f"backbone {content['backbone']['name']}",
-            f"{said.decoding} decoding, {title}" if said.decoding == "constrained" else "sampled",
+            f"{decoding.decoding} decoding, {title}" if decoding.decoding == "constrained" else "sampled",
             f"ranking {run.ranking_settings.ranking}",
             f"seed {content['seed']}",
         ]
 
 
 def build(pages: Pages) -> Any:
-    """The page as gradio's Blocks.
+    """The page as Gradio Blocks.
 
     Raises:
         UserError: gradio is not installed.
@@ -147,7 +147,7 @@ def build(pages: Pages) -> Any:
                     names,
                     value=names[0],
                     label="Customer",
-                    info="made up of the run's catalogue and queries",
+                    info="examples from the catalogue and the queries of the run",
                     elem_classes="lf-customers",
                 )
                 with gr.Row(equal_height=True):
@@ -165,23 +165,29 @@ def build(pages: Pages) -> Any:
             with gr.Column(scale=3, min_width=300):
                 done, answer, prompt = html("", "timeline"), html("", "answer"), html("", "prompt")
         lists = html("", "lists")
-        shown = [state, heading, *products, done]
-        asked = [answer, prompt, lists]
+        visit_outputs = [state, heading, *products, done]
+        response_outputs = [answer, prompt, lists]
 
         def screen(now: Visit) -> list[Any]:
-            buttons = [gr.update(value=words, visible=bool(words)) for words in pages.labels(now)]
-            return [now, markup.results(now.heading), *buttons, pages.done(now)]
+            buttons = [gr.update(value=text, visible=bool(text)) for text in pages.labels(now)]
+            return [now, markup.results(now.heading), *buttons, pages.timeline(now)]
 
-        def ask(now: Visit) -> Iterator[list[Any]]:
-            for told in pages.ask(now):
-                yield [gr.skip() if part is None else part for part in told]
+        def respond(now: Visit) -> Iterator[list[Any]]:
+            for parts in pages.respond(now):
+                yield [gr.skip() if part is None else part for part in parts]
 
         def on(event: Callable[..., Any], change: Callable[..., Visit], inputs: list[Any]) -> None:
-            """An event changes the visit; then the LLM is asked, and a newer question ends the waiting for an older."""
+            """On an event, changes the visit and then runs the LLM; a newer event replaces a waiting one."""
             quiet = {"api_visibility": "private", "show_progress": "hidden"}
-            first = event(lambda *given: screen(change(*given)), inputs, shown, **quiet)
+            first = event(lambda *values: screen(change(*values)), inputs, visit_outputs, **quiet)
             first.then(
-                ask, [state], asked, trigger_mode="always_last", concurrency_id="llm", concurrency_limit=1, **quiet
+                respond,
+                [state],
+                response_outputs,
+                trigger_mode="always_last",
+                concurrency_id="llm",
+                concurrency_limit=1,
+                **quiet,
             )
 
         on(blocks.load, pages.start, [])
@@ -204,32 +210,35 @@ def _html(gr: Any) -> Callable[..., Any]:
     return html
 
 
-class KeepToItself:
-    """ASGI middleware: every answer carries POLICY, so that a browser asks nobody but this server."""
+class SecurityHeaders:
+    """ASGI middleware that adds POLICY to every response, so that browsers contact no other server."""
 
     def __init__(self, app: Any) -> None:
         self.app = app
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """One request."""
+        """Handles one request."""
 
-        async def told(message: Any) -> None:
+        async def send_with_headers(message: Any) -> None:
             if message["type"] == "http.response.start":
                 extra = [(b"content-security-policy", POLICY.encode()), (b"referrer-policy", b"no-referrer")]
                 message = {**message, "headers": [*message.get("headers", []), *extra]}
             await send(message)
 
-        await self.app(scope, receive, told)
+        await self.app(scope, receive, send_with_headers)
 
 
 def serve(blocks: Any, host: str, port: int, wait: bool = True) -> str:
-    """Serves the page, until it is interrupted; its address.
+    """Serves the page and returns its address.
 
     Args:
-        wait: whether to come back only then.
+        blocks: the page.
+        host: host name or address.
+        port: port.
+        wait: whether to return only after an interrupt.
 
     Raises:
-        UserError: the port is taken.
+        UserError: the port is in use.
     """
     gr = gradio()
     from starlette.middleware import Middleware
@@ -248,10 +257,10 @@ def serve(blocks: Any, host: str, port: int, wait: bool = True) -> str:
             enable_monitoring=False,
             mcp_server=False,
             pwa=False,
-            app_kwargs={"middleware": [Middleware(KeepToItself)]},
+            app_kwargs={"middleware": [Middleware(SecurityHeaders)]},
             theme=gr.themes.Default(font=font, font_mono=["ui-monospace", "monospace"]),
             css=markup.style(),
         )
     except OSError as error:
-        raise UserError(f"demo: port {port} of {host} cannot be had ({error}); give another with --port") from None
+        raise UserError(f"demo: cannot use port {port} of {host} ({error}); choose another with --port") from None
     return str(address)

@@ -1,8 +1,7 @@
-"""What the page shows of one answer: plain texts and numbers of what serving/ found out. Asks nothing, knows no HTML.
+"""The content of the page for one response, as plain texts and numbers.
 
-Five lists stand side by side, each the answer read in its own way: the run's own final ranking, the LLM's likeliest
-items, the ID list, the title list, and the mixup of these two (docs/method.md, stage 3). An item of the final ranking
-carries the name of the list that gave it.
+Five lists are shown side by side: the final ranking of the run, the beams of the LLM, the ID list, the title list, and
+the mixup of the last two (docs/method.md, stage 3). Each item of the final ranking names its source list.
 """
 
 from collections.abc import Sequence
@@ -20,29 +19,29 @@ DONE = {"click": "clicked", "purchase": "bought", "search": "searched"}
 
 @dataclass(frozen=True)
 class Product:
-    """An item as the page names it.
+    """A displayed item.
 
     Args:
-        item: its id.
-        title: as in the catalogue.
-        about: its attributes, joined.
-        given: the list that gave it, in the final ranking alone.
+        item: item id.
+        title: title, as in the catalogue.
+        about: attributes, joined by commas.
+        source: source list of an item in the final ranking, otherwise empty.
     """
 
     item: str
     title: str
     about: str
-    given: str = ""
+    source: str = ""
 
 
 @dataclass(frozen=True)
-class ListedItem:
-    """One list.
+class ListView:
+    """A displayed list.
 
     Args:
-        name: final, beams, id, title or mixup, which has a color.
-        title: its heading.
-        note: how it comes about, or why it is empty.
+        name: final, beams, id, title or mixup; determines the color.
+        title: heading.
+        note: description, or the reason why the list is empty.
         products: best first.
     """
 
@@ -53,13 +52,15 @@ class ListedItem:
 
 
 @dataclass(frozen=True)
-class ShownList:
-    """A prompt, cut where the memory's lines begin and end.
+class PromptView:
+    """A displayed prompt, divided into the lines of the memory and the text around them.
 
     Args:
-        before, memory, after: together the whole text.
-        products: what the memory's lines name, in their order.
-        tokens: how many.
+        before: text before the lines of the memory.
+        memory: lines of the memory.
+        after: text after them.
+        products: products in the lines of the memory, in order.
+        tokens: number of tokens of the prompt.
     """
 
     before: str
@@ -71,26 +72,32 @@ class ShownList:
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that an answer is checked for: its name, what was found, and whether that is good."""
+    """One check of a response.
+
+    Args:
+        name: what is checked.
+        result: the result in words.
+        good: whether the result is good.
+    """
 
     name: str
-    found: str
+    result: str
     good: bool
 
 
 @dataclass(frozen=True)
-class Answered:
-    """All that the page shows of one answer; prompt None and no checks where nothing was asked."""
+class ResponseView:
+    """The content of the page for one response; without a prompt, `prompt` is None and there are no checks."""
 
-    prompt: ShownList | None
+    prompt: PromptView | None
     response: str
     checks: list[Check]
-    lists: list[ListedItem]
+    lists: list[ListView]
 
 
 @dataclass(frozen=True)
 class Moment:
-    """An action of the timeline: when (UTC), what was done, and with what."""
+    """An action in the timeline: time (UTC), kind of action, and title or query."""
 
     time: str
     done: str
@@ -110,57 +117,57 @@ def _clock(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
-def product(state: ServingState, position: int, given: str = "") -> Product:
-    """An item by its catalogue position."""
+def product(state: ServingState, position: int, source: str = "") -> Product:
+    """The displayed item of a catalogue position."""
     catalogue = state.pool.catalogue
     about = [texts[position] for texts in catalogue.attributes.values() if texts[position]]
-    return Product(catalogue.item_ids[position], catalogue.titles[position], ", ".join(about), given)
+    return Product(catalogue.item_ids[position], catalogue.titles[position], ", ".join(about), source)
 
 
 def label(state: ServingState, position: int) -> str:
-    """A product in one line; no two products have the same."""
-    found = product(state, position)
-    return f"{found.title} ({found.item})"
+    """A unique one-line name of a product."""
+    item = product(state, position)
+    return f"{item.title} ({item.item})"
 
 
-def answered(look: Explanation) -> Answered:
-    """See the class."""
-    state, reply = look.state, look.reply
-    shown = None if reply.prompt is None else _shown(state, reply.prompt)
-    return Answered(shown, reply.response.text, [] if shown is None else checks(reply), lists(look))
+def response_view(explanation: Explanation) -> ResponseView:
+    """The content of the page for an explanation."""
+    state, reply = explanation.state, explanation.reply
+    prompt = None if reply.prompt is None else _prompt_view(state, reply.prompt)
+    return ResponseView(prompt, reply.response.text, [] if prompt is None else checks(reply), lists(explanation))
 
 
-def _shown(state: ServingState, prompt: Prompt) -> ShownList:
-    """Cut by decoding ever more of the ids: a text's beginning is told by its first ids."""
+def _prompt_view(state: ServingState, prompt: Prompt) -> PromptView:
+    """Divides the text where the decoded prefixes of the ids end."""
 
     def decode(end: int) -> str:
         return state.decoder.decode(prompt.ids[:end].tolist(), clean_up_tokenization_spaces=False)
 
     text = decode(len(prompt.ids))
-    begin, end = (_common(decode(place), text) for place in prompt.memory)
+    begin, end = (_common_prefix(decode(position), text) for position in prompt.memory)
     products = [product(state, position) for position in prompt.items[prompt.acted :]]
-    return ShownList(text[:begin], text[begin:end], text[end:], products, len(prompt.ids))
+    return PromptView(text[:begin], text[begin:end], text[end:], products, len(prompt.ids))
 
 
-def _common(first: str, second: str) -> int:
-    """How many characters two texts begin with alike."""
+def _common_prefix(first: str, second: str) -> int:
+    """Length of the common prefix of two texts."""
     pairs = zip(first, second, strict=False)
-    return next((i for i, (one, other) in enumerate(pairs) if one != other), min(len(first), len(second)))
+    return next((i for i, (a, b) in enumerate(pairs) if a != b), min(len(first), len(second)))
 
 
 def checks(reply: RankedReply) -> list[Check]:
-    """Whether an answer is of the form, names an item that may be recommended, and which fallback stands in for it."""
-    ranked, answer = reply.ranked, reply.response.parsed
+    """Whether a response is well-formed and names a recommendable item, and which fallback replaces it if not."""
+    ranked, parsed = reply.ranked, reply.response.parsed
     has_id, has_title = bool(ranked.has_id[0]), bool(ranked.has_title[0])
-    found = [
-        Check("Well formed", "yes" if answer.well_formed else "no", answer.well_formed),
+    results = [
+        Check("Well formed", "yes" if parsed.well_formed else "no", parsed.well_formed),
         Check("ID known", "yes" if has_id else "no", has_id),
         Check("Fallback", _fallback(reply, has_id, has_title), has_id and has_title),
     ]
     if has_id and reply.prompt is not None:
-        shown = int(reply.live[int(ranked.positions[0])]) in reply.prompt.items
-        found.insert(2, Check("ID in the prompt", "yes" if shown else "no", True))
-    return found
+        in_prompt = int(reply.live[int(ranked.positions[0])]) in reply.prompt.items
+        results.insert(2, Check("ID in the prompt", "yes" if in_prompt else "no", True))
+    return results
 
 
 def _fallback(reply: RankedReply, has_id: bool, has_title: bool) -> str:
@@ -168,48 +175,47 @@ def _fallback(reply: RankedReply, has_id: bool, has_title: bool) -> str:
         return "none"
     if has_id or has_title:
         return "no title list" if has_id else "no ID list"
-    return "the memory, then what is popular" if bool((reply.ranked.recalled > 0).any()) else "what is popular"
+    return "memory, then popular products" if bool((reply.ranked.recalled > 0).any()) else "popular products"
 
 
-def lists(look: Explanation) -> list[ListedItem]:
-    """The final ranking, then what it comes from."""
-    state, reply = look.state, look.reply
-    mixing = state.run.ranking_settings
-    final = [item for item in reply.top(K + len(look.masked)) if item not in look.masked][:K]
-    taken = ", without what the customer took" if state.run.mask_history else ""
-    listed = [
-        ListedItem(
+def lists(explanation: Explanation) -> list[ListView]:
+    """The final ranking, followed by single lists and their mixup."""
+    state, reply = explanation.state, explanation.reply
+    settings = state.run.ranking_settings
+    final = [item for item in reply.top(K + len(explanation.masked)) if item not in explanation.masked][:K]
+    masked = ", without items of the session" if state.run.mask_history else ""
+    views = [
+        ListView(
             "final",
             "Final ranking",
-            f"the run's own, {mixing.ranking}{taken}",
+            f"ranking of the run: {settings.ranking}{masked}",
             [product(state, item, reply.list_of(item)) for item in final],
         )
     ]
     if reply.prompt is None:
-        return listed
+        return views
     has_id, has_title = bool(reply.ranked.has_id[0]), bool(reply.ranked.has_title[0])
     beams = reply.live[reply.response.items[:K]].tolist()
-    listed += [
-        ListedItem("beams", "LLM's likeliest", *_or("by beam search", beams, state, "the run asks for no beams")),
-        _ranked(look, "id", "ID list", "near the generated ID", has_id),
-        _ranked(look, "title", "Title list", "near the generated title", has_title),
-        _ranked(look, "mixup", "Mixup", f"{mixing.m} of ID, then title list", has_id or has_title),
+    views += [
+        ListView("beams", "LLM beams", *_note_and_products("by beam search", beams, state, "num_beams is 0")),
+        _ranked(explanation, "id", "ID list", "near the generated ID", has_id),
+        _ranked(explanation, "title", "Title list", "near the generated title", has_title),
+        _ranked(explanation, "mixup", "Mixup", f"{settings.m} of the ID list, then title list", has_id or has_title),
     ]
-    return listed
+    return views
 
 
-def _or(note: str, items: Sequence[int], state: ServingState, empty: str) -> tuple[str, list[Product]]:
+def _note_and_products(note: str, items: Sequence[int], state: ServingState, empty: str) -> tuple[str, list[Product]]:
     return (note, [product(state, item) for item in items]) if items else (empty, [])
 
 
-def _ranked(look: Explanation, name: str, title: str, note: str, there: bool) -> ListedItem:
-    """The head of the catalogue as one list, or two, have it; of the ID list as far as it means something."""
-    state, reply = look.state, look.reply
+def _ranked(explanation: Explanation, name: str, title: str, note: str, available: bool) -> ListView:
+    """The first items of one list or the mixup; the ID list is limited to its meaningful depth."""
+    state, reply = explanation.state, explanation.reply
     assert name in ("id", "title", "mixup")
-    if not there:
-        return ListedItem(
-            name, title, *_or(note, [], state, f"the answer has no {'known ID' if name == 'id' else 'title'}")
-        )
+    if not available:
+        empty = f"the response has no {'known ID' if name == 'id' else 'title'}"
+        return ListView(name, title, *_note_and_products(note, [], state, empty))
     depth = min(K, state.rankers.id_depth) if name == "id" else K
     order = state.ranked_by(reply, name).final.top(depth)[0].numpy()  # type: ignore[arg-type]
-    return ListedItem(name, title, note, [product(state, item) for item in reply.live[order].tolist()])
+    return ListView(name, title, note, [product(state, item) for item in reply.live[order].tolist()])

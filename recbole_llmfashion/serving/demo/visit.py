@@ -1,7 +1,7 @@
-"""A visit: what one customer did on the page so far, and the products that stand before them. Pure: nothing is asked.
+"""A visit: the actions of one customer on the page, and the products currently shown.
 
-A visit never changes; each function makes another one. Times do not decrease, whatever the clock says, so that the
-order of the actions is the order in which they were done.
+Visits are immutable; each function returns a new one. Times always increase, even if the clock does not, so the order
+by time is the order of the actions.
 """
 
 from collections.abc import Sequence
@@ -11,19 +11,19 @@ from typing import Any, Literal
 from recbole_llmfashion.data.catalogue import Catalogue
 from recbole_llmfashion.prompt.texts import TEXT_LIMIT, sanitize
 
-MOST = 100  # actions of a visit: more than any prompt holds
+MAX_ACTIONS = 100  # more than fit into a prompt
 Kind = Literal["click", "purchase", "search"]
 
 
 @dataclass(frozen=True)
 class Action:
-    """One thing that the customer did.
+    """One action of the customer.
 
     Args:
         kind: click, purchase or search.
         time: seconds since 1970.
         item: catalogue position, -1 for a search.
-        query: a harmless text, empty for an item.
+        query: sanitized text of a search, otherwise empty.
     """
 
     kind: Kind
@@ -34,12 +34,12 @@ class Action:
 
 @dataclass(frozen=True)
 class Visit:
-    """See the module.
+    """The state of a visit.
 
     Args:
-        actions: oldest first.
-        shown: catalogue positions of the products to click.
-        heading: what these are the result of, a query; empty for what is popular.
+        actions: actions, oldest first.
+        shown: catalogue positions of the displayed products.
+        heading: query that the products are results of; empty for popular products.
     """
 
     actions: tuple[Action, ...] = ()
@@ -48,47 +48,47 @@ class Visit:
 
     @property
     def full(self) -> bool:
-        """Whether it takes no more actions."""
-        return len(self.actions) >= MOST
+        """Whether no more actions are accepted."""
+        return len(self.actions) >= MAX_ACTIONS
 
     @property
     def last_item(self) -> int:
-        """The product that was clicked or bought last, -1 for none."""
+        """Position of the last clicked or purchased product, -1 for none."""
         return next((action.item for action in reversed(self.actions) if action.item >= 0), -1)
 
-    def told(self, catalogue: Catalogue) -> list[dict[str, Any]]:
-        """The actions as `Recommender` takes them."""
-        return [_told(action, catalogue) for action in self.actions]
+    def as_session(self, catalogue: Catalogue) -> list[dict[str, Any]]:
+        """The actions in the form that `Recommender.recommend` takes."""
+        return [_as_mapping(action, catalogue) for action in self.actions]
 
 
-def _told(action: Action, catalogue: Catalogue) -> dict[str, Any]:
-    what = {"query": action.query} if action.kind == "search" else {"item_id": catalogue.item_ids[action.item]}
-    return {"action": action.kind, "timestamp": action.time, **what}
+def _as_mapping(action: Action, catalogue: Catalogue) -> dict[str, Any]:
+    value = {"query": action.query} if action.kind == "search" else {"item_id": catalogue.item_ids[action.item]}
+    return {"action": action.kind, "timestamp": action.time, **value}
 
 
 def searched(visit: Visit, text: str, now: float) -> Visit:
-    """With one more search; the same visit where nothing of the text is left, or it is full."""
+    """Adds a search; returns the same visit if the sanitized text is empty or the visit is full."""
     query = sanitize(text[: 4 * TEXT_LIMIT])
     return _with(visit, Action("search", now, query=query)) if query else visit
 
 
 def clicked(visit: Visit, item: int, now: float) -> Visit:
-    """With a click on a product, a catalogue position; the same visit where it is full."""
+    """Adds a click on a product (catalogue position); returns the same visit if it is full."""
     return _with(visit, Action("click", now, item))
 
 
 def bought(visit: Visit, now: float) -> Visit:
-    """With a purchase of the product that was clicked last; the same visit where there is none, or it is full."""
+    """Adds a purchase of the last product; returns the same visit if there is none or the visit is full."""
     return visit if visit.last_item < 0 else _with(visit, Action("purchase", now, visit.last_item))
 
 
 def undone(visit: Visit) -> Visit:
-    """Without its last action."""
+    """Removes the last action."""
     return replace(visit, actions=visit.actions[:-1])
 
 
 def showing(visit: Visit, items: Sequence[int], heading: str) -> Visit:
-    """With other products to click."""
+    """Replaces the displayed products."""
     return replace(visit, shown=tuple(items), heading=heading)
 
 

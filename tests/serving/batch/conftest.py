@@ -1,4 +1,4 @@
-"""A small run of the main job, shared by the tests of this folder; none of them changes it."""
+"""A small run of the main job, shared by the tests of this folder, which do not change it."""
 
 import json
 from types import SimpleNamespace
@@ -12,7 +12,7 @@ from tests.helpers.fakes import SMALL, simulated_shop
 
 @pytest.fixture(scope="session")
 def job(tmp_path_factory):
-    """Forty customers, answered eight at a time: five batches, the last of which is not full."""
+    """Forty customers in batches of eight prompts."""
     root = simulated_shop(tmp_path_factory.mktemp("generated"))
     keys = {**SMALL, "data_path": root, "checkpoint_dir": root / "saved", "generation_batch_size": 8}
     argv = ["--model=LLMFashionRec", "--dataset=shoes", f"--output={root / 'out'}"]

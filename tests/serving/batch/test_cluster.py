@@ -1,4 +1,4 @@
-"""Two nodes of one machine answer a split, and one is lost in the middle."""
+"""Batch inference on two nodes, one of which is lost."""
 
 import json
 import sys
@@ -21,7 +21,7 @@ cloudpickle.register_pickle_by_value(sys.modules[__name__])
 
 
 class Slow(BatchWorker):
-    """Leaves a mark while it is at work; its first argument is the folder of marks and the run."""
+    """A BatchWorker that writes a mark file while it works; `run` holds the folder of marks and the run folder."""
 
     def __init__(self, run, begun, threads):
         super().__init__(run, begun, threads)
@@ -41,7 +41,7 @@ class Slow(BatchWorker):
 
 
 @pytest.mark.slow
-def test_a_node_is_lost_and_each_user_is_there_once(head_node, job, tmp_path, monkeypatch):
+def test_lost_node(head_node, job, tmp_path, monkeypatch):
     lost = head_node.add_node(num_cpus=1)
     marks = Path(job.run).absolute().parents[2] / "marks"
     marks.mkdir(exist_ok=True)
@@ -49,7 +49,7 @@ def test_a_node_is_lost_and_each_user_is_there_once(head_node, job, tmp_path, mo
     answers = actors.answers
 
     def kill_at_work(*arguments):
-        """After the first shard that comes back, as soon as the second node is at work on one."""
+        """Kills the second node after the first finished shard, while it works on another."""
         for answered in answers(*arguments):
             until = time.monotonic() + 120
             while not killed and time.monotonic() < until:

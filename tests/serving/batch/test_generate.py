@@ -1,4 +1,4 @@
-"""Responses of a split: those of the evaluation, each row once, each shard made once, nothing else's overwritten."""
+"""Responses of a split equal those of the evaluation; shards are computed once; other files are not overwritten."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +20,7 @@ from recbole_llmfashion.serving.batch.shards import ResponseShards
 
 
 def generate(job, out, *options):
-    """The command, in this process, with the threads that the evaluation had."""
+    """Runs the command in this process, with the number of threads of the evaluation."""
     threads = f"--cpus_per_worker={torch.get_num_threads()}"
     size = () if any(option.startswith("--shard_size") for option in options) else ("--shard_size=8",)
     words = ["generate", "--run", job.run, "--num_workers=0", "--out", str(out), threads, *size, *options]
@@ -39,8 +39,8 @@ def made(job, tmp_path_factory):
     return out
 
 
-def test_each_row_has_the_answer_of_the_evaluation(job, made):
-    """The run itself says where its rows are and by which keys; shards of whole batches change no bit."""
+def test_responses_equal_the_evaluation(job, made):
+    """Dataset and keys come from the run; shards of whole batches give identical responses."""
     rows = all_rows(made)
     assert len(list(made.glob("*.parquet"))) == 5 and rows.columns.tolist() == [
         *("user", "target", "prompt", "response", "items")
@@ -49,16 +49,16 @@ def test_each_row_has_the_answer_of_the_evaluation(job, made):
     assert dict(zip(rows["user"], rows["target"], strict=True)) == dict(
         zip(job.ranks["user"], job.ranks["target"], strict=True)
     )
-    known = pd.read_parquet(Path(job.run) / "responses.parquet").set_index("prompt").loc[rows["prompt"]]
+    stored = pd.read_parquet(Path(job.run) / "responses.parquet").set_index("prompt").loc[rows["prompt"]]
     items = pd.read_parquet(Path(job.run) / "catalogue.parquet")["item_id"].to_numpy()
-    assert rows["response"].tolist() == known["response"].tolist()
-    assert [list(row) for row in rows["items"]] == [list(items[row]) for row in known["items"]]
+    assert rows["response"].tolist() == stored["response"].tolist()
+    assert [list(row) for row in rows["items"]] == [list(items[row]) for row in stored["items"]]
     assert {len(row) for row in rows["items"]} == {20}
-    assert pd.read_parquet(made).equals(rows)  # as one table, _job.json beside it
+    assert pd.read_parquet(made).equals(rows)  # readable as one table next to _job.json
 
 
-def test_the_same_command_makes_only_what_is_missing(job, made, tmp_path, monkeypatch):
-    again, asked = tmp_path / "again", []
+def test_only_missing_shards_are_computed(job, made, tmp_path, monkeypatch):
+    again, shards = tmp_path / "again", []
     again.mkdir()
     for file in made.iterdir():
         (again / file.name).write_bytes(file.read_bytes())
@@ -66,42 +66,43 @@ def test_the_same_command_makes_only_what_is_missing(job, made, tmp_path, monkey
     before = {file.name: file.stat().st_mtime_ns for file in again.glob("*.parquet")}
     answer = BatchWorker.answer
 
-    def heard(self, shard, prompts):
-        asked.append(shard)
+    def recorded(self, shard, prompts):
+        shards.append(shard)
         return answer(self, shard, prompts)
 
-    monkeypatch.setattr(BatchWorker, "answer", heard)
+    monkeypatch.setattr(BatchWorker, "answer", recorded)
     result = generate(job, again)
-    assert result.exit_code == 0 and "4 of 5 shards were there" in result.output and asked == [3]
+    assert result.exit_code == 0 and "4 of 5 shards were there" in result.output and shards == [3]
     assert {name: (again / name).stat().st_mtime_ns for name in before} == before
     assert all_rows(again).equals(all_rows(made))
-    monkeypatch.setattr(responder, "BatchWorker", None)  # nothing is missing: no model is loaded
+    monkeypatch.setattr(responder, "BatchWorker", None)  # no shard is missing, so no model is loaded
     assert generate(job, again).exit_code == 0
 
 
 @pytest.mark.parametrize(
-    ("options", "said"), [(("--split=valid",), "its split, questions"), (("--shard_size=16",), "its questions, shards")]
+    ("options", "message"),
+    [(("--split=valid",), "another split, questions"), (("--shard_size=16",), "another questions, shards")],
 )
-def test_other_responses_are_not_overwritten(job, made, options, said):
+def test_other_responses_are_not_overwritten(job, made, options, message):
     before = {file.name: file.read_bytes() for file in made.iterdir()}
     result = generate(job, made, *options)
-    assert isinstance(result.exception, UserError) and said in str(result.exception)
+    assert isinstance(result.exception, UserError) and message in str(result.exception)
     assert {file.name: file.read_bytes() for file in made.iterdir()} == before
 
 
-def test_a_folder_of_something_else_is_refused(job, tmp_path):
+def test_folder_with_other_files(job, tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
     result = generate(job, tmp_path)
-    assert isinstance(result.exception, UserError) and "holds something else" in str(result.exception)
+    assert isinstance(result.exception, UserError) and "contains other files" in str(result.exception)
     assert [file.name for file in tmp_path.iterdir()] == ["notes.txt"]
 
 
-def test_a_broken_job_file_is_one_line(job, tmp_path):
+def test_unreadable_job_file(job, tmp_path):
     (tmp_path / "_job.json").write_text("{")
     assert "not readable" in str(generate(job, tmp_path).exception)
 
 
-def test_another_dataset_is_refused(job, tmp_path):
+def test_another_dataset(job, tmp_path):
     other = tmp_path / "shoes"
     other.mkdir()
     for file in (job.root / "shoes").glob("shoes.*"):
@@ -114,7 +115,7 @@ def test_another_dataset_is_refused(job, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-def test_sampled_shards_do_not_depend_on_each_other(job, monkeypatch):
+def test_sampled_shards_are_independent(job, monkeypatch):
     def sampling(folder):
         run = load_run(folder)
         changed = replace(
@@ -125,34 +126,34 @@ def test_sampled_shards_do_not_depend_on_each_other(job, monkeypatch):
     monkeypatch.setattr(responder, "load_run", sampling)
     prompts = [np.arange(5, 15 + i, dtype=np.int32) for i in range(3)]
     one = BatchWorker(job.run, 0, 1)
-    first, second = ([said.text for said in one.answer(shard, prompts)] for shard in (0, 1))
-    assert [said.text for said in BatchWorker(job.run, 0, 1).answer(1, prompts)] == second != first
+    first, second = ([response.text for response in one.answer(shard, prompts)] for shard in (0, 1))
+    assert [response.text for response in BatchWorker(job.run, 0, 1).answer(1, prompts)] == second != first
 
 
-def test_tables_bring_back_what_was_put_in():
+def test_conversion_to_tables_and_back():
     table = as_table(7, [np.asarray([1, 2], np.int32), np.asarray([3], np.int32)])
     assert table.to_pydict() == {"shard": [7, 7], "prompt": [[1, 2], [3]]}
 
-    class Silent(BatchWorker):
+    class WithoutModel(BatchWorker):
         def __init__(self):
             pass
 
         def answer(self, shard, prompts):
             return [Response("a" * len(prompt), np.arange(len(prompt) - 1)) for prompt in prompts]
 
-    shard, responses = from_table(Silent()(table))
+    shard, responses = from_table(WithoutModel()(table))
     assert shard == 7 and [response.text for response in responses] == ["aa", "a"]
     assert [response.items.tolist() for response in responses] == [[0], []]
 
 
-def test_rows_of_one_prompt_share_its_answer(tmp_path):
+def test_rows_with_equal_prompts_share_a_response(tmp_path):
     prompts = [np.arange(3), np.arange(2), np.arange(1)]
-    questions = SplitPrompts(list("abcd"), list("wxyz"), np.asarray([1, 0, 1, 2]), prompts, ["k0", "k1", "k2"], 2)
-    assert questions.shards == 2 and questions.rows_of(0).tolist() == [0, 1, 2]
-    shards = ResponseShards(tmp_path / "out", {"run": "r"}, questions, ["i0", "i1"])
+    split = SplitPrompts(list("abcd"), list("wxyz"), np.asarray([1, 0, 1, 2]), prompts, ["k0", "k1", "k2"], 2)
+    assert split.shards == 2 and split.rows_of(0).tolist() == [0, 1, 2]
+    shards = ResponseShards(tmp_path / "out", {"run": "r"}, split, ["i0", "i1"])
     assert shards.missing() == [0, 1]
     shards.write(0, [Response("zero", np.asarray([1])), Response("one", np.asarray([1, 0]))])
-    shards.write(0, [Response("other"), Response("other")])  # a lost node's answer that comes twice
+    shards.write(0, [Response("other"), Response("other")])  # a shard that was computed twice because a node was lost
     frame = pd.read_parquet(shards.path(0))
     assert frame["user"].tolist() == ["a", "b", "c"] and frame["response"].tolist() == ["one", "zero", "one"]
     assert [list(items) for items in frame["items"]] == [["i1", "i0"], ["i1"], ["i1", "i0"]]

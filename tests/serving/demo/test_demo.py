@@ -1,4 +1,4 @@
-"""The demo's page in a real browser, and what it takes from serving/."""
+"""The page in a browser, and the parts of serving/ that it uses."""
 
 import socket
 from dataclasses import replace
@@ -23,25 +23,25 @@ SEARCH = {"action": "search", "query": "red winter boots", "timestamp": 1_700_00
 NAME = "e => (e.labels && e.labels[0] ? e.labels[0].innerText : e.innerText || '').trim()"
 
 
-def test_a_look_is_what_is_recommended(job, recommender):
+def test_explain_equals_recommend(job, recommender):
     for actions in (
         [],
         [SEARCH],
         [SEARCH, {"action": "click", "item_id": job.ranks["top"].iloc[0][0], "timestamp": 1.8e9}],
     ):
-        look, lines = recommender.explain(actions), recommender.recommend(actions, 10, explain=True)
-        ids = look.state.pool.catalogue.item_ids
-        assert [ids[i] for i in look.reply.top(10)] == [line.item for line in lines]
-        assert [look.reply.list_of(i) for i in look.reply.top(10)] == [line.list for line in lines]
-        assert look.state.ranked_by(look.reply, "fusion").order.equal(look.reply.ranked.order)
-        assert look.reply.response.text == (lines[0].response or "") and look.masked == frozenset()
-    by_beams = look.state.ranked_by(look.reply, "beams").order[0, : len(look.reply.response.items)]
-    assert by_beams.tolist() == look.reply.response.items.tolist()  # places among the live items, as the order's
+        explanation, lines = recommender.explain(actions), recommender.recommend(actions, 10, explain=True)
+        ids = explanation.state.pool.catalogue.item_ids
+        assert [ids[i] for i in explanation.reply.top(10)] == [line.item for line in lines]
+        assert [explanation.reply.list_of(i) for i in explanation.reply.top(10)] == [line.list for line in lines]
+        assert explanation.state.ranked_by(explanation.reply, "fusion").order.equal(explanation.reply.ranked.order)
+        assert explanation.reply.response.text == (lines[0].response or "") and explanation.masked == frozenset()
+    by_beams = explanation.state.ranked_by(explanation.reply, "beams").order[0, : len(explanation.reply.response.items)]
+    assert by_beams.tolist() == explanation.reply.response.items.tolist()  # places among the live items, as the order's
 
 
-def test_the_memorys_lines_lie_where_the_prompt_says(recommender):
-    look = recommender.explain([SEARCH])
-    prompt, state = look.reply.prompt, look.state
+def test_position_of_the_memory_in_the_prompt(recommender):
+    explanation = recommender.explain([SEARCH])
+    prompt, state = explanation.reply.prompt, explanation.state
     begin, end = prompt.memory
     text = state.decoder.decode(prompt.ids[begin:end].tolist())
     tokens = [state.builder.item_names[i] for i in prompt.items[prompt.acted :]]
@@ -50,7 +50,7 @@ def test_the_memorys_lines_lie_where_the_prompt_says(recommender):
     assert clicked.reply.prompt.memory[0] == clicked.reply.prompt.memory[1]
 
 
-def test_a_search_finds_the_memorys_products_then_titles(recommender):
+def test_search(recommender):
     state = recommender.state
     recalled = state.memory.top_products("red winter boots")
     found = recommender.search("red  winter boots", 300)
@@ -64,20 +64,22 @@ def test_a_search_finds_the_memorys_products_then_titles(recommender):
 
 
 @pytest.mark.parametrize("decoding", [{"response_title": "generated"}, {"decoding": "sample"}])
-def test_an_answer_that_is_generated_is_heard_as_it_comes(text_recommender, decoding):
-    """Heard or not, it is the same answer; a looked-up one is not told in parts."""
+def test_streamed_response(text_recommender, decoding):
+    """Streaming does not change the response; a stored response is not streamed."""
     run = text_recommender.state.run
-    told: list[str] = []
-    assert text_recommender.explain([SEARCH], on_text=told.append).reply.response.text and told == []
+    texts: list[str] = []
+    assert text_recommender.explain([SEARCH], on_text=texts.append).reply.response.text and texts == []
     talking = Recommender(replace(run, decoding=replace(run.decoding, **{"response_title": "generated", **decoding})))
-    look = talking.explain([SEARCH], on_text=told.append)
-    assert len(told) > 1 and told[-1] == look.reply.response.text == talking.explain([SEARCH]).reply.response.text
-    assert all(later.startswith(earlier.rstrip("\ufffd")) for earlier, later in pairwise(told))
+    explanation = talking.explain([SEARCH], on_text=texts.append)
+    assert (
+        len(texts) > 1 and texts[-1] == explanation.reply.response.text == talking.explain([SEARCH]).reply.response.text
+    )
+    assert all(later.startswith(earlier.rstrip("\ufffd")) for earlier, later in pairwise(texts))
 
 
 @pytest.fixture(scope="module")
 def browser():
-    """Chromium; skipped where it, Playwright or Gradio is not installed."""
+    """Chromium; skipped if Chromium, Playwright or Gradio is not installed."""
     pytest.importorskip("gradio", reason="gradio is not installed: uv sync --extra demo")
     playwright = pytest.importorskip(
         "playwright.sync_api", reason="playwright is not installed: uv sync --group browser"
@@ -92,14 +94,14 @@ def browser():
 
 @pytest.fixture(scope="module")
 def pages(job):
-    """The run with an item and a query of bad intent; answers are generated word by word."""
+    """The run with a hostile item title and query; responses are generated word by word."""
     run = Recommender.load(job.run).state.run
     files = run.memory
-    told = tuple(EVIL if i == 0 else query for i, query in enumerate(files.queries))
-    # all that the memory holds: three products, so that titles too come to a search's results
+    queries = tuple(EVIL if i == 0 else query for i, query in enumerate(files.queries))
+    # the memory holds three products only, so search results also come from the title list
     log = MemoryLog(files.log.search[:3], files.log.query[:3] * 0, files.log.item[:3], files.log.position[:3])
-    said = replace(run.decoding, response_title="generated")
-    recommender = Recommender(replace(run, decoding=said, memory=replace(files, queries=told, log=log)))
+    decoding = replace(run.decoding, response_title="generated")
+    recommender = Recommender(replace(run, decoding=decoding, memory=replace(files, queries=queries, log=log)))
     recommender.add_items(pd.DataFrame({"item_id": ["evil"], "title": [EVIL]}))
     return demo.Pages(recommender)
 
@@ -116,27 +118,27 @@ def address(browser, pages):
 
 @pytest.fixture(params=[390, 1280])
 def screen(request, browser, address):
-    """A page at phone or desktop width, and what its browser asked for and complained about."""
+    """The page at phone and desktop width; checks requests and errors of the browser."""
     page = browser.new_page(viewport={"width": request.param, "height": 844})
-    asked, wrong = [], []
-    page.on("request", lambda asking: asked.append(asking.url))
-    page.on("pageerror", lambda error: wrong.append(str(error)))
-    page.on("console", lambda line: wrong.append(line.text) if line.type == "error" else None)
+    requests, errors = [], []
+    page.on("request", lambda sent: requests.append(sent.url))
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.on("console", lambda line: errors.append(line.text) if line.type == "error" else None)
     page.set_default_timeout(60_000)
     page.goto(address)
     page.wait_for_selector("#lists .lf-list-final li")
     yield page
-    assert asked and {url.split("/")[2] for url in asked if not url.startswith(("data:", "blob:"))} == {
+    assert requests and {url.split("/")[2] for url in requests if not url.startswith(("data:", "blob:"))} == {
         address.split("/")[2]
     }
-    assert wrong == []
+    assert errors == []
     assert page.evaluate("window.pwned") is None
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     page.close()
 
 
 def tab_to(page, name):
-    """Presses Tab until the focus is on what bears this name."""
+    """Presses Tab until the element with this name has the focus."""
     for _ in range(60):
         page.keyboard.press("Tab")
         focused = page.evaluate(f"({NAME})(document.activeElement)")
@@ -154,8 +156,8 @@ def steps(page, count):
 
 
 @pytest.mark.slow
-def test_the_keyboard_alone(screen, pages):
-    """Search, click, buy, undo; the final ranking is what `recommend` gives, each item in its list's color."""
+def test_keyboard_only(screen, pages):
+    """Search, click, buy, undo; the final ranking equals `recommend`, with the color of each source list."""
     tab_to(screen, "Search the shop")
     screen.keyboard.type("red boots")
     screen.keyboard.press("Enter")
@@ -177,29 +179,29 @@ def test_the_keyboard_alone(screen, pages):
     lists = screen.locator("#lists .lf-list")
     assert lists.locator("h3").all_inner_texts() == [
         "Final ranking",
-        "LLM's likeliest",
+        "LLM beams",
         "ID list",
         "Title list",
         "Mixup",
     ]
     assert "Well formed: yes" in screen.locator("#answer").inner_text()
     shown = lists.first.locator("li small bdi:first-child").all_inner_texts()
-    # the page's own clock says another month than this session's, and so may the prompt
+    # the clock of the page gives another month than this session, which may change the prompt
     now = pages.clock()
     actions = [{**action, "timestamp": now - 1 + i} for i, action in enumerate(actions)]
-    wanted = pages.recommender.recommend(actions, 10)
-    assert shown == [line.item for line in wanted]
+    expected = pages.recommender.recommend(actions, 10)
+    assert shown == [line.item for line in expected]
     colors = "e => getComputedStyle(e).borderLeftColor"
     drawn = [line.evaluate(colors) for line in lists.first.locator("li").all()]
     chips = [chip.evaluate(colors) for chip in lists.first.locator(".lf-chip").all()]
-    assert drawn == chips and len({line.list for line in wanted}) == len(set(drawn))
+    assert drawn == chips and len({line.list for line in expected}) == len(set(drawn))
     tops = [one.evaluate("e => getComputedStyle(e).borderTopColor") for one in lists.all()]
     assert len(set(tops)) == 5
 
 
 @pytest.mark.slow
-def test_hostile_text_is_text(screen):
-    """An item's title, a query that is typed, and a customer whose query is of the memory."""
+def test_hostile_texts(screen):
+    """In an item title, a typed query, and a query of the memory."""
     names = screen.locator("label").filter(has_text="onerror")
     assert EVIL.split("{")[0].lower() in names.first.inner_text().lower()
     names.first.click()
@@ -216,4 +218,4 @@ def test_hostile_text_is_text(screen):
     assert screen.locator("img[src=x]").count() == 0
     tab_to(screen, "Start over")
     screen.keyboard.press("Enter")
-    assert steps(screen, 0) == [] and "Not asked" in screen.locator("#answer").inner_text()
+    assert steps(screen, 0) == [] and "No prompt" in screen.locator("#answer").inner_text()
