@@ -1,13 +1,12 @@
-"""From the files to the encoded prompts of every test user, beside RecBole's own SequentialDataset up to its loaders.
+"""From files to encoded test prompts, compared with RecBole's SequentialDataset up to its loaders.
 
     python benchmarks/data.py [--category clothing] [--shares 1,3,10] [--length 50] [--out DIR]
 
-Simulates the category at shares of Table 1's users (percent; 100 is its full size), and reads each in a fresh process
-a side: ours loads, splits, builds the timelines, and encodes the prompts of the test rows (without the memory's
-products, which take a trained text tower); RecBole's loads, augments and splits. Both cut the sequences of every row,
-and that they are equal is asserted: without the click filter, which RecBole has not. Seconds are the processor's, all
-threads together, and memory is the process's peak. The last line is `ratio <number>`: RecBole's peak memory over ours
-at the largest share.
+Simulates the category at shares of the users of Table 1 (per cent) and runs each side in a new process. This package
+loads, splits, builds the timelines and encodes the prompts of the test rows (without recalled products, which need a
+trained text tower); RecBole loads, augments and splits. The sequences of both must be equal, which is asserted; the
+click filter is off, since RecBole has none. Times are CPU seconds of all threads; memory is the peak of the process.
+The last line is `ratio <number>`: peak memory of RecBole over that of this package, at the largest share.
 """
 
 import argparse

@@ -1,14 +1,14 @@
-"""A full-sort evaluation here and in RecBole: seconds and peak memory by the number of items.
+"""Full-sort evaluation compared with RecBole: seconds and peak memory by number of items.
 
     python benchmarks/evaluate.py [--items 20000 100000 400000] [--users 400] [--limit_mb 12288] [--lists]
 
-Every side is a process of its own that may take no more than --limit_mb; one that wants more fails, and the table says
-so. Both evaluate the same untrained CORE on the same made-up sequences: ours by this package's trainer hook, tiles and
-`eval_memory_mb`, RecBole's by RecBole's own loop, collector and evaluator with its default of 4096 users at once. Their
-metrics must agree within 1e-4, and how many ranks differ is printed. `--lists` adds LLMFashionRec's five fused lists
-over tables of as many items (random rows: only cost is asked here), which RecBole has not. Seconds are the processes'
-own on one thread; peak memory is the whole process's, imports and tables included. The last line is `ratio <number>`:
-RecBole's seconds over ours at the most items that RecBole went through with.
+Each side runs in its own process with at most --limit_mb of memory; a process that needs more fails, which the table
+shows. Both evaluate the same untrained CORE on the same synthetic sequences: this package with its trainer, tiles and
+`eval_memory_mb`, RecBole with its own loop, collector and evaluator and its default of 4096 users per batch. Metrics
+must agree within 1e-4; the number of different ranks is printed. `--lists` adds the five fused lists of LLMFashionRec
+over random tables of the same size. Times are CPU seconds on one thread; memory is the peak of the process, including
+imports and tables. The last line is `ratio <number>`: seconds of RecBole over those of this package, at the largest
+number of items that RecBole completed.
 """
 
 import argparse

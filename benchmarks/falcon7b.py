@@ -1,15 +1,15 @@
-"""Falcon-7B's real shape on a GPU, with random weights: QLoRA training and constrained generation.
+"""Falcon-7B's shape on a GPU with random weights: QLoRA training and constrained generation.
 
     python benchmarks/falcon7b.py [--tokens 1024] [--batch_size 4] [--steps 8] [--users 16] [--no_checkpointing]
     python benchmarks/falcon7b.py --tiny
 
-Nothing is downloaded: the configuration of tiiuae/falcon-7b stands here, its weights are random, written to a temporary
-folder (15 GB) and loaded as any backbone is. Printed are, for NF4 and for bf16 weights, the layers that are quantized,
-the peak of memory, training tokens a second with LoRA of rank 16 on all four projections, and their share of the matrix
-rate that the same device reaches in a plain product, at 4 * parameters FLOP a token: a forward and the backward through
-a frozen base; what gradient checkpointing computes again is not counted. Then users a second of constrained generation,
-beside `model.generate` with a static cache, compiled and not. `--tiny` runs all of it at a toy size on any machine.
-The last line is `ratio <number>`: constrained generation over the faster `model.generate`, on NF4 weights.
+Nothing is downloaded: the configuration of tiiuae/falcon-7b is in this file; random weights are written to a
+temporary folder (15 GB) and loaded like any backbone. For NF4 and for bf16 weights it prints the number of quantized
+layers, the peak memory, training tokens/s with LoRA of rank 16 on all four projections, and the share of the device's
+matrix multiplication rate, at 4 * parameters FLOP per token (forward, and backward through a frozen base;
+recomputation by gradient checkpointing is not counted). It also prints users/s of constrained generation, compared
+with `model.generate` with a static cache, compiled and not compiled. `--tiny` runs everything at a small size on any
+machine. The last line is `ratio <number>`: constrained generation over the faster `model.generate`, with NF4 weights.
 """
 
 import argparse

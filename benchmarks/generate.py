@@ -1,15 +1,14 @@
-"""Constrained greedy decoding against `model.generate` with `prefix_allowed_tokens_fn`, on the same batches.
+"""Constrained greedy decoding compared with `model.generate` and `prefix_allowed_tokens_fn`, on the same batches.
 
     python benchmarks/generate.py [--dataset footwear] [--users 128] [--rounds 3] [--key=value ..]
 
-The main job's own prompts for the test rows of its first customers, without the memory's products, for which a tower
-would have to be trained, and its backbone with items' rows from their words, before any fine-tuning; keys such as
-`--item_tokens text --prompt_item_text True --prompt_template paper` change both. Both sides get the prompts in the
-same batches from the longest to the shortest, keep keys and values, and run on at most two threads. The peer's
-function looks the tokens so far up in a dict of tensors that is built beforehand. The
-answers are compared token by token; rows whose first
-difference is between two tokens of logits less than 1e-4 apart are counted apart. The last lines are
-`ratio lookup <number>`, for `response_title: catalogue`, and `ratio <number>`, for generated titles.
+Prompts are those of the main job for its first test users, without recalled products, which need a trained tower. The
+backbone is not fine-tuned; item embeddings are computed from the words of the items. Keys such as `--item_tokens text
+--prompt_item_text True --prompt_template paper` change both sides. Both process the same batches, from the longest to
+the shortest prompts, with a key-value cache and at most two threads; the allowed tokens for `model.generate` come
+from a dict that is built in advance. Responses are compared token by token; rows whose first difference is between
+tokens with logits less than 1e-4 apart are counted separately. The last lines are `ratio lookup <number>`, for
+`response_title: catalogue`, and `ratio <number>`, for generated titles.
 """
 
 import argparse

@@ -1,12 +1,13 @@
-"""How each stage of the main job grows with users and with items, and what that law says of a far larger shop.
+"""Growth of each stage of the main job with the numbers of users and items, and an extrapolation to a larger shop.
 
     python benchmarks/growth.py [--users 250,500,1000] [--items 1250,5000,20000] [--at 10000000,10000000] [--out DIR]
 
-Runs the main job on simulated footwear, first with more and more users and `--items`' middle value, then with the
-middle number of users and more and more items; the log of a user stays as long. Seconds are the CPU's, on one thread.
-To each stage t = t0 + a * users + b * items + c * users * items is fitted, no part below zero; memory is the run's
-peak. What a fit without the last size, the largest number of both, says of it stands beside what was measured there;
-the parts and `--at`, a guess of the order of magnitude, are of a fit to all. What is finished is found again.
+Runs the main job on simulated footwear, first with increasing users and the middle value of `--items`, then with the
+middle value of `--users` and increasing items; the log per user has constant length. Times are CPU seconds on one
+thread. For each stage t = t0 + a * users + b * items + c * users * items is fitted with non-negative coefficients;
+memory is the peak of the run. The table compares the measurement at the largest size with a fit to the smaller ones;
+the coefficients and the order-of-magnitude estimate for `--at` come from a fit to all sizes. Finished runs are
+reused.
 """
 
 import argparse

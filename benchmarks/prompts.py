@@ -1,10 +1,9 @@
-"""Prompt assembly from cached ids against one batched call of the same fast tokenizer on the same prompt texts.
+"""Prompt assembly from cached token ids compared with one batched call of the same fast tokenizer.
 
     python benchmarks/prompts.py [--dataset footwear] [--data_path dataset] [--prompts 4000] [--rounds 5]
 
-Both make the ids of the same prompts, items as text; that they are equal is asserted first. Only the assembly is
-timed: the pieces are tokenized once for a dataset, and the time that takes is printed beside. The last line is
-`ratio <number>`.
+Both sides produce the ids of the same prompts, with items as text; equality is asserted first. Only the assembly is
+timed; the one-time tokenization of the pieces is printed separately. The last line is `ratio <number>`.
 """
 
 import argparse

@@ -1,13 +1,12 @@
-"""Heads of the title list by `index: flat | ivf | hnsw`, torch's matmul and topk beside, over simulated titles.
+"""Heads of the title list with `ann_index: flat | ivf | hnsw`, and with torch's matmul and topk, on simulated titles.
 
     python benchmarks/retrieve.py [--items 1386910] [--kinds ivf hnsw] [--vectors titles.npy] [--queries 256]
 
-The titles are those that `simulate` gives a catalogue of so many clothes; a title model is trained on pairs derived
-from a part of them and embeds them all (kept in --vectors, so that a second call begins with the search). A query is
-half of the words of a title, as the model would be given by a search, and the heads are the first 10 items. An item
-that scores as the exact list's last one is a hit. Seconds are the process's own on one thread, so that other jobs on
-the machine count for little. The last line is `ratio <number>`: flat's seconds for one query over those of the last
-kind.
+The titles are those of a simulated catalogue of clothes. A title model is trained on pairs derived from a part of
+them and embeds all titles (stored in --vectors for later calls). A query is half of the words of a title; the heads
+are the first 10 items. An item with at least the score of the last item of the exact list is a hit. Times are CPU
+seconds on one thread, so that other load matters little. The last line is `ratio <number>`: seconds per query of flat
+over those of the last kind.
 """
 
 import argparse

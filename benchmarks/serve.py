@@ -1,12 +1,11 @@
-"""The service under 1, 8 and 32 clients on the loopback, with batches and without.
+"""The HTTP service with 1, 8 and 32 clients on the loopback interface, with and without dynamic batching.
 
     python benchmarks/serve.py --run saved/footwear/runs/0123456789abcdef [--rounds 3] [--batch 16]
 
-Every client asks, waits for its list and asks again; the sessions are drawn with a fixed seed from the run's items and
-each is another one. Both sides stand beside each other and are asked in turns, so that what else the machine does meets
-both; they answer the same sessions and give the same lists, which is asserted. "In batches of" is how many sessions
-shared the LLM's batch with a session, itself included, on average. The last line is `ratio <number>`: requests/s with
-batches over requests/s without, at 32 clients.
+Each client sends a request, waits for its list and sends the next one. Sessions are distinct and drawn with a fixed
+seed from the items of the run. Both services run side by side and are measured in turns, so other load affects both;
+their lists must be equal, which is asserted. "in batches of" is the mean size of the batch that a session was
+processed in. The last line is `ratio <number>`: requests/s with batching over requests/s without, at 32 clients.
 """
 
 import argparse
@@ -41,17 +40,17 @@ def sessions(run: Path, count: int) -> list[Body]:
     assert own is not None
     items = pd.read_parquet(own / "catalogue.parquet")
     draw = random.Random(0)
-    made = []
+    bodies = []
     for _ in range(count):
         rows = [items.iloc[draw.randrange(len(items))] for _ in range(4)]
         clicks = [{"action": "click", "item_id": row["item_id"], "timestamp": i} for i, row in enumerate(rows[:3])]
-        made.append({"actions": [*clicks, {"action": "search", "query": rows[3]["title"], "timestamp": 5}]})
-    return made
+        bodies.append({"actions": [*clicks, {"action": "search", "query": rows[3]["title"], "timestamp": 5}]})
+    return bodies
 
 
 @dataclass
 class Figures:
-    """Of all rounds of one side with one number of clients."""
+    """Measurements of one side at one number of clients, over all rounds."""
 
     spent: float = 0.0
     seconds: list[float] = field(default_factory=list)
@@ -62,15 +61,15 @@ class Figures:
         return len(self.seconds) / self.spent
 
     def line(self) -> str:
-        """As it is printed."""
+        """The printed line."""
         p50, p99 = np.percentile(self.seconds, [50, 99]) * 1000
         mean = self.batches / len(self.seconds)
         return f"{self.rate():.1f} requests/s, p50 {p50:.0f} ms, p99 {p99:.0f} ms, in batches of {mean:.1f}"
 
 
 def ask(port: int, side: str, bodies: list[Body]) -> list[tuple[float, Any]]:
-    """One client: seconds and list of each request, one after another."""
-    found = []
+    """One client: seconds and list of each request, sent one after another."""
+    results = []
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=600)
     for body in bodies:
         start = time.perf_counter()
@@ -78,19 +77,19 @@ def ask(port: int, side: str, bodies: list[Body]) -> list[tuple[float, Any]]:
         response = connection.getresponse()
         text = response.read()
         assert response.status == 200, (response.status, text)
-        found.append((time.perf_counter() - start, json.loads(text)["items"]))
-    return found
+        results.append((time.perf_counter() - start, json.loads(text)["items"]))
+    return results
 
 
 def batches(port: int, side: str) -> float:
-    """The sum of the batch sizes that sessions were answered in, so far."""
+    """The sum of the batch sizes of all sessions so far."""
     with urlopen(f"http://127.0.0.1:{port}{side}/metrics") as page:
         (found,) = re.findall(r"^llmfashion_batch_sessions_sum (\S+)", page.read().decode(), re.M)
     return float(found)
 
 
 def measure(port: int, side: str, clients: int, bodies: list[Body], figures: Figures) -> list[Any]:
-    """One round, added to the figures; lists in the order of the bodies."""
+    """Runs one round, adds it to the figures and returns the lists in the order of the bodies."""
     before, start = batches(port, side), time.perf_counter()
     with ThreadPoolExecutor(clients) as pool:
         parts = list(pool.map(lambda i: ask(port, side, bodies[i::clients]), range(clients)))
@@ -104,14 +103,14 @@ def measure(port: int, side: str, clients: int, bodies: list[Body], figures: Fig
 
 
 def free_port() -> int:
-    """One that nobody listens on."""
+    """A free port."""
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         return int(found.getsockname()[1])
 
 
 def main() -> None:
-    """Prints a line for each number of clients, and the ratio."""
+    """Prints one line per side and number of clients, and the ratio."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--run", type=Path, required=True)
     parser.add_argument("--requests", type=int, default=128, help="of a round")

@@ -1,9 +1,9 @@
-"""Where the main job's time goes: what is computed once, for each training prompt, for each question and each token.
+"""CPU time of the main job by part: one-time work, work per training prompt, per test prompt and per token.
 
     python benchmarks/shares.py [--dataset footwear] [--data_path dataset] [--config_files ''] [--key=value ..]
 
-Runs LLMFashionRec in an empty checkpoint folder, one process, and prints the processor's seconds and the share of each
-part, without those of the parts it calls. The last line is `ratio <number>`, the LLM's parts over all.
+Runs LLMFashionRec with an empty checkpoint folder in one process, and prints CPU seconds and share of each part,
+without the parts that it calls. The last line is `ratio <number>`: parts of the LLM over the total.
 """
 
 import contextlib

@@ -1,15 +1,15 @@
-"""Fine-tuning steps against TRL's SFTTrainer on the same list of batches.
+"""Fine-tuning steps compared with TRL's SFTTrainer on the same batches.
 
     python benchmarks/train.py [--batches 12] [--batch_size 16] [--rounds 3] [--threads 1] [--clock wall]
 
-Both train the shipped backbone's shape (vocabulary 4,096, width 128, 4 layers, 4 heads, LoRA of rank 16 on all four
-projections, dropout 0.05) in fp32, from the same weights and adapter, with AdamW at the same rates, on prompts of 100
-to 216 random tokens with responses of 26 to 34, whose loss alone counts. Batches, their order and their padding are the
-same, and so are the losses of each step, which is asserted. A second line says what batches of like length add to ours.
-The last line is `ratio <number>`: our prompts a second over TRL's. `--clock cpu` counts the process's own CPU seconds,
-for a machine that others use.
+Both train the shape of the tiny-falcon backbone (vocabulary 4,096, width 128, 4 layers, 4 heads, LoRA of rank 16 on
+all four projections, dropout 0.05) in fp32, from the same weights and adapter, with AdamW at the same learning rates.
+Prompts have 100 to 216 random tokens, responses 26 to 34; the loss is on the response only. Batches, their order,
+their padding and the loss of each step are equal, which is asserted. A second line shows the gain from batches of
+similar length. The last line is `ratio <number>`: prompts/s of this package over those of TRL. `--clock cpu` measures
+CPU seconds, for a shared machine.
 
-TRL is no dependency: `uv run --extra benchmarks python benchmarks/train.py`, or `pip install trl datasets`.
+TRL is not a dependency: `uv run --extra benchmarks python benchmarks/train.py`, or `pip install trl datasets`.
 """
 
 import argparse

@@ -1,10 +1,10 @@
-"""A search on Ray Tune against the same trials run by hand: a pool of processes that calls the objective, no Ray.
+"""A search on Ray Tune compared with the same trials run by a process pool without Ray.
 
     python benchmarks/tune.py [--dataset footwear] [--data_path dataset] [--checkpoint_dir saved] [--config_files '']
 
-The trials are the twenty points of properties/hyper/mixup.yaml; the first untimed one trains what is not in the stage
-store yet. Both sides begin with a fresh interpreter in each of two workers, one thread a worker, and end with the same
-values, which is asserted. The last line is `ratio <number>`: seconds of the search over seconds by hand.
+The trials are the twenty points of properties/hyper/mixup.yaml; a first, untimed trial computes missing stages. Both
+sides start new interpreters in two workers with one thread each; their values must be equal, which is asserted. The
+last line is `ratio <number>`: seconds of the search over seconds of the pool.
 """
 
 import argparse

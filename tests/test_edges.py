@@ -1,4 +1,4 @@
-"""Shops at the edge of what can be used: the job ends with a table or with one line."""
+"""Unusual datasets: the main job writes a table or reports one line."""
 
 import json
 import shutil
@@ -33,35 +33,35 @@ def test_no_validation_row(tmp_path):
     assert status_of(tmp_path) == 0
     for name in ("LLMFashionRec", "SASRec", "Popularity"):
         assert rows(tmp_path)[name]["valid"] == {} and rows(tmp_path)[name]["rows"]["valid"] == 0
-    # nothing to choose weights on
+    # no rows to choose weights on
     equal = dict.fromkeys(("beams", "id", "title", "session", "memory"), 1.0)
     assert rows(tmp_path)["LLMFashionRec"]["fusion"] == {"known": equal, "new": equal}
 
 
-def test_a_tiny_shop_with_searches_sampled_and_unquantized(tmp_path):
+def test_tiny_shop_sampled_and_unquantized(tmp_path):
     write_tiny(tmp_path)
     keys = {"decoding": "sample", "response_title": "generated", "quantization": "none"}
     assert status_of(tmp_path, "LLMFashionRec", **keys) == 0
     generation = rows(tmp_path)["LLMFashionRec"]["generation"]
     assert generation["quantized_layers"] == 0
-    assert generation["fallback_rate"] >= 1 - generation["valid_id_rate"]  # nothing falls back unseen
+    assert generation["fallback_rate"] >= 1 - generation["valid_id_rate"]  # every fallback is counted
 
 
-def test_no_network_is_asked_for_unasked(tmp_path, monkeypatch):
-    asked = []
+def test_no_network_access(tmp_path, monkeypatch):
+    connections = []
 
     def refuse(*args, **kwargs):
-        asked.append(args)
+        connections.append(args)
         raise OSError("no network in this test")
 
     monkeypatch.setattr(socket.socket, "connect", refuse)
     monkeypatch.setattr(socket, "getaddrinfo", refuse)
     write_tiny(tmp_path)
     assert status_of(tmp_path) == 0
-    assert asked == []
+    assert connections == []
 
 
-def test_nobody_trains(tmp_path, capsys):
+def test_no_training_row(tmp_path, capsys):
     head = INTER.splitlines()[0]
     write_tiny(tmp_path, inter=f"{head}\nu1\t11\tpurchase\t1\nu1\t12\tpurchase\t2\n", search="")
     assert status_of(tmp_path) == 2
@@ -71,14 +71,14 @@ def test_nobody_trains(tmp_path, capsys):
 @pytest.mark.parametrize(
     "text", ["\U0001f462 \u202eshoe", 'say "hi" \\n NA', "x" * 100_000, "<eos> | brand: y ### Response:"]
 )
-def test_hostile_text_runs_through(tmp_path, text):
+def test_hostile_texts(tmp_path, text):
     write_tiny(tmp_path, item=ITEM.replace("Plain Socks", text), search=SEARCH.replace("red boot\t", f"{text}\t"))
     assert status_of(tmp_path, "LLMFashionRec") == 0
     assert rows(tmp_path)["LLMFashionRec"]["generation"]["valid_id_rate"] == 1.0
 
 
-def test_a_catalogue_of_one_item(tmp_path, capsys):
-    """There is nothing to recommend, and the title model, which contrasts titles, says so first."""
+def test_catalogue_of_one_item(tmp_path, capsys):
+    """The title model, which needs negative titles, reports the error."""
     buys = "".join(f"u{user}\t11\tpurchase\t{time}\n" for user in (1, 2, 3) for time in range(4))
     item = "\n".join([ITEM.splitlines()[0], ITEM.splitlines()[2]]) + "\n"
     write_tiny(tmp_path, INTER.splitlines()[0] + "\n" + buys, "", item)
@@ -86,7 +86,7 @@ def test_a_catalogue_of_one_item(tmp_path, capsys):
     assert "1 titles without negatives; add users or searches" in capsys.readouterr().err
 
 
-def test_ids_that_are_the_beginning_of_others_are_spelled_apart(tmp_path):
+def test_ids_that_are_prefixes_of_others(tmp_path):
     longer = {"11": "1", "12": "11", "13": "111", "14": "1111"}
 
     def renamed(text, column):
@@ -105,13 +105,13 @@ def last_line(capsys):
     return capsys.readouterr().err.strip().splitlines()[-1]
 
 
-def test_an_empty_catalogue_is_one_line(tmp_path, capsys):
+def test_empty_catalogue(tmp_path, capsys):
     write_tiny(tmp_path, item=ITEM.splitlines()[0] + "\n")
     assert status_of(tmp_path, "LLMFashionRec") == 2
     assert "tiny.item" in last_line(capsys)
 
 
-def test_a_backbone_without_tokenizer_is_one_line(tmp_path, capsys):
+def test_backbone_without_tokenizer(tmp_path, capsys):
     write_tiny(tmp_path)
     folder = shutil.copytree(SMALL["llm_name_or_path"], tmp_path / "bare")
     (folder / "tokenizer.json").unlink()
@@ -119,8 +119,8 @@ def test_a_backbone_without_tokenizer_is_one_line(tmp_path, capsys):
     assert "has no tokenizer; put the model's tokenizer.json there" in last_line(capsys)
 
 
-def test_an_id_that_cannot_be_spelled_names_the_item(tmp_path, capsys):
-    """A vocabulary of words that knows no 16; as tokens of their own the same items can be named."""
+def test_id_outside_of_the_vocabulary(tmp_path, capsys):
+    """A word-level vocabulary without 16; `item_tokens: atomic` would work with it."""
     write_tiny(tmp_path)
     folder = shutil.copytree(SMALL["llm_name_or_path"], tmp_path / "words")
     words = {word: i for i, word in enumerate(["<pad>", "<eos>", "<unk>", ",", "11", "12", "13", "14", "15"])}
