@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from recbole_llmfashion.config.dict_keys import check_field, split_name
 from recbole_llmfashion.config.keys import Model, lineage, reject_unknown_keys
 from recbole_llmfashion.config.layers import HasKeys
 from recbole_llmfashion.config.yaml_files import read_yaml
@@ -152,7 +153,16 @@ def read_space(path: Path, model: Model, config: HasKeys) -> Space:
         if key in domains:
             raise UserError(f"{place}: {key} appears twice; remove one line")
         domains[key] = _domain(key, kind, arguments, place, config[key], logs=not yaml)
+        _check_field(key, domains[key], str(path))
     return Space(domains)
+
+
+def _check_field(key: str, domain: Domain, source: str) -> None:
+    """Raises UserError if a field of a dict key cannot have the values of its domain."""
+    name, field = split_name(key)
+    values = domain.values if domain.kind == "choice" else (domain.cast(domain.low), domain.cast(domain.high))
+    for value in values if field else ():
+        check_field(source, name, field, value)
 
 
 Entry = tuple[str, str, Any, str]

@@ -128,3 +128,26 @@ def test_loguniform_is_uniform_in_the_logarithm():
     space = Space({"lr": Domain("loguniform", low=1e-4, high=1e-2)})
     below = sum(space.sample(0, n)["lr"] < 1e-3 for n in range(400))
     assert 160 < below < 240  # half of the draws are below the geometric mean
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("title_model.epoch: {choice: [1]}", "title_model: unknown field 'epoch'; did you mean 'epochs'?"),
+        ("title_model.margin: {choice: [0.2, -0.1]}", "title_model.margin: expected a number above 0, found '-0.1'"),
+        ("clip.epochs: {quniform: [-2, 4, 2]}", "clip.epochs: expected 0 or more, found '-2'"),
+    ],
+)
+def test_fields_of_dict_keys_are_checked(tmp_path, text, message):
+    config = load_config(get_model("LLMFashionRec").model, "x")
+    with pytest.raises(UserError, match=re.escape(message)):
+        space(tmp_path, config, text)
+
+
+def test_fields_of_dict_keys_have_the_type_of_their_default(tmp_path):
+    config = load_config(get_model("LLMFashionRec").model, "x")
+    text = "title_model.epochs: {quniform: [4, 24, 4]}\ntitle_model.margin: {uniform: [0.1, 1]}"
+    read = space(tmp_path, config, text)
+    assert read.domains["title_model.epochs"].grid() == [4, 8, 12, 16, 20, 24]
+    assert all(isinstance(value, int) for value in read.domains["title_model.epochs"].grid())
+    assert read.defaults(config) == {"title_model.epochs": 8, "title_model.margin": 0.2}
