@@ -27,6 +27,3 @@ def full_order(order: ItemOrder) -> Tensor:
         assert torch.equal(order.rows(odd).top(n), items[odd])
         assert order.rows(odd).count_before(items[odd, n - 1], nothing[odd]).tolist() == [n - 1] * int(odd.sum())
     return items
-
-
-whole = full_order

@@ -17,7 +17,7 @@ from recbole_llmfashion.retrieval.ranking import FUSED, RankingSettings, Respons
 from recbole_llmfashion.retrieval.response_stats import ResponseStats
 from recbole_llmfashion.retrieval.title_list import TitleList
 from tests.helpers.fakes import hash_encoder
-from tests.helpers.orders import whole
+from tests.helpers.orders import full_order
 
 ITEMS = ("a", "b", "c", "d", "e", "f")
 TITLES = ("red boots", "blue boots", "black sandals", "white sandals", "plain socks", "gilt clutch")
@@ -170,7 +170,7 @@ def test_a_memory_without_weight_may_still_lead_the_fallback():
 
 def test_the_fallback_by_hand():
     popular = popular_order(np.array([0, 5, 0, 0, 3, 0]), torch.arange(6))
-    assert whole(HeadThenRest(torch.tensor([[5, -1, 3], [-1, -1, -1]]), popular.repeat(2))).tolist() == [
+    assert full_order(HeadThenRest(torch.tensor([[5, -1, 3], [-1, -1, -1]]), popular.repeat(2))).tolist() == [
         [5, 3, 1, 4, 0, 2],
         [1, 4, 0, 2, 3, 5],
     ]
@@ -190,7 +190,7 @@ def test_every_item_has_one_place_and_a_list(rows, ranking, weights):
     weights = dict(zip(FUSED, weights, strict=True))
     mixing = RankingSettings(ranking, 2, 10, 0, True, {"new": weights, "known": weights})
     ranked, _ = ranked_of(texts, mixing, torch.tensor(recalled), beams, torch.tensor(acted))
-    for row, order in enumerate(whole(ranked.final).tolist()):
+    for row, order in enumerate(full_order(ranked.final).tolist()):
         assert sorted(order) == [0, 1, 2, 3, 4, 5]
         assert {ranked.list_of(row, item) for item in order} <= {*FUSED, "clip", "popularity"}
 
