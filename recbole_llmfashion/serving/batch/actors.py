@@ -50,8 +50,8 @@ def answers(
             f"--cpus_per_worker={cpus} --gpus_per_worker={gpus:g}: no running node has that many; choose fewer"
         )
     _quiet()
-    asked = ray.data.from_arrow([as_table(number, prompts) for number, prompts in shards])
-    answered = asked.map_batches(
+    shard_table = ray.data.from_arrow([as_table(number, prompts) for number, prompts in shards])
+    response_tables = shard_table.map_batches(
         BatchWorker,
         fn_constructor_args=(str(run), begun, cpus),
         batch_size=None,  # a block is a shard
@@ -62,7 +62,7 @@ def answers(
         num_gpus=gpus,
     )
     try:
-        for table in answered.iter_batches(batch_size=None, batch_format="pyarrow"):
+        for table in response_tables.iter_batches(batch_size=None, batch_format="pyarrow"):
             yield from_table(table)
     except Exception as error:
         raise _user_error(error) from None

@@ -67,7 +67,7 @@ def page(document: Document, images: Mapping[str, bytes]) -> str:
             Section("answers", "Generated responses", sections.answers(document)),
             Section("time", "Time and memory", sections.time(document)),
         ],
-        made=[pair for pair in provenance(document) if pair[0] != "versions"],
+        origin=[pair for pair in provenance(document) if pair[0] != "versions"],
         lines=lines,
     )
     return f"{text.strip()}\n"

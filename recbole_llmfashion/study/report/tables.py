@@ -71,13 +71,13 @@ def latex_text(text: str) -> str:
 
 
 def _markdown(text: str) -> str:
-    escaped = _MARKDOWN_SIGN.sub(lambda found: f"\\{found[0]}", plain(text))
+    escaped = _MARKDOWN_SIGN.sub(lambda match: f"\\{match[0]}", plain(text))
     return re.sub(r"&(?=#?\w+;)", "&amp;", escaped).replace("<", "&lt;")
 
 
 def _block(text: str) -> str:
     """Escapes a text at the start of a line, where Markdown also interprets headings, lists and quotes."""
-    return _MARKDOWN_EDGE.sub(lambda found: f"\\{found[0]}", _markdown(text))
+    return _MARKDOWN_EDGE.sub(lambda match: f"\\{match[0]}", _markdown(text))
 
 
 def _code(text: str) -> str:

@@ -141,7 +141,7 @@ def test_provenance(page, html):
 def test_empty_document():
     bare = Document("s", "t", "d", {}, [1], "c", {})
     page = Page(report.page(bare, {}))
-    assert page.open == [] and page.text("h2") == ["How it was made"] and not page.named("table")
+    assert page.open == [] and page.text("h2") == ["How it was generated"] and not page.named("table")
     assert "1 seed." in "".join(page.text("p"))
     assert tables.markdown(bare) == "# t\n\n## Notes\n\n- seeds: 1\n- command: `c`\n"
 
