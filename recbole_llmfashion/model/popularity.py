@@ -1,4 +1,4 @@
-"""Popularity: the simplest baseline."""
+"""Popularity: the same list for every user, by the number of training actions."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from recbole_llmfashion.retrieval.ties import scores_from_order, with_pad_column
 
 
 class Popularity(SequentialRecommender):
-    """Items by the number of training actions, the same list for everybody.
+    """Ranks items by the number of training actions.
 
     Args:
         config: RecBole's.

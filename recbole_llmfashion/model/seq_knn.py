@@ -1,7 +1,4 @@
-"""Floors: rankings that cost next to nothing, as sequential models on the same rows as every other.
-
-None of them reads a text or a query.
-"""
+"""SeqKNN: neighbours of the last items by common users; reads no text and no query."""
 
 from typing import Any
 
@@ -19,12 +16,12 @@ from recbole_llmfashion.retrieval.ties import scores_from_order, with_pad_column
 
 
 class SeqKNN(SequentialRecommender):
-    """Items that the same users took, nearest to what this user took last.
+    """Ranks items by cosine similarity to the user's last items, over the sets of users who took them.
 
     score(i) = sum over the last `knn_history` items j, newest first, age a from 0, of cos(i, j) / (1 + a)
     cos(i, j) = users of both / sqrt(users of i * users of j), over the training part; cos(i, i) = 0
 
-    A history item gets a score only from the others, so an item that nobody took with another is last, by tie rank.
+    A history item gets a score from the other history items only; an item without common users comes last, by tie rank.
 
     Args:
         config: knn_history.
@@ -69,14 +66,14 @@ def item_cosines(users: np.ndarray, items: np.ndarray, count: int) -> sparse.csr
     """Cosines of the items' sets of users, sparse [count, count], the diagonal empty.
 
     Args:
-        users, items: [n] of the actions, repeated or not.
-        count: items of the catalogue.
+        users, items: [n] of the actions; repetitions count once.
+        count: number of items in the catalogue.
     """
     pairs = np.unique(np.stack([users, items]), axis=1)
     ones = np.ones(pairs.shape[1])
-    taken = sparse.coo_array((ones, (pairs[0], pairs[1])), shape=(int(users.max(initial=0)) + 1, count)).tocsr()
-    together = (taken.T @ taken).tocoo()
-    number = np.asarray(taken.sum(axis=0)).ravel()
+    incidence = sparse.coo_array((ones, (pairs[0], pairs[1])), shape=(int(users.max(initial=0)) + 1, count)).tocsr()
+    together = (incidence.T @ incidence).tocoo()
+    number = np.asarray(incidence.sum(axis=0)).ravel()
     apart = together.row != together.col
     row, column = together.row[apart], together.col[apart]
     value = together.data[apart] / np.sqrt(number[row] * number[column])

@@ -1,9 +1,9 @@
-"""RecBole's models that score by a dot product, as orders over tiles of the items; see retrieval.scored.
+"""RecBole's models that score by a dot product, evaluated over tiles of the items; see retrieval/scored_order.py.
 
-    score(i) = (s . e_i + b_i) / t, s the sequence's vector, as `full_sort_predict` of each has it
+    score(i) = (s . e_i + b_i) / t, s the sequence's vector, as in each model's `full_sort_predict`
 
-RecBole computes all items at once, which at a million of them costs gigabytes for a few users. The functions here are
-the half of each `full_sort_predict` before that product; on a catalogue of one tile nothing of this is asked.
+RecBole scores all items at once, which takes gigabytes for a few users at a million items. The functions here are the
+part of each `full_sort_predict` before that product. A catalogue of one tile is scored by RecBole itself.
 """
 
 from collections.abc import Callable, Iterator
@@ -21,14 +21,14 @@ from recbole_llmfashion.retrieval.scored_order import TILE, ScoredOrder
 
 @dataclass
 class DotTable:
-    """A model's items without the pad row; a retrieval.scored.Table.
+    """A model's items without the pad row; a `retrieval.scored_order.ScoreTable`.
 
     Args:
         weights: [N, d] float.
         tie: [N] int64.
         bias: [N] float.
         temperature: divides the score.
-        unit: whether rows count by their direction alone.
+        unit: whether the rows are normalised.
     """
 
     weights: Tensor
@@ -41,7 +41,7 @@ class DotTable:
         self.items = self.columns = torch.arange(len(self.weights))
 
     def tiles(self, queries: Tensor) -> Iterator[tuple[int, Tensor]]:
-        """See Table."""
+        """See ScoreTable."""
         for start in range(0, len(self.weights), TILE):
             here = slice(start, start + TILE)
             scores = queries @ self._rows(here).T
@@ -50,7 +50,7 @@ class DotTable:
             yield start, scores if self.temperature == 1.0 else scores.div_(self.temperature)
 
     def score(self, queries: Tensor, items: Tensor) -> Tensor:
-        """See Table."""
+        """See ScoreTable."""
         scores = (self._rows(items) * queries[:, None]).sum(dim=2)
         if self.bias is not None:
             scores += self.bias[items]

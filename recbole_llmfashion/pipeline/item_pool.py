@@ -1,8 +1,7 @@
-"""The items a run knows, and which of them may be recommended.
+"""The items of a run, and which of them may be recommended.
 
-A position, once given, stays: new items come behind the others, a removed one keeps its row, so that a customer who
-clicked it yesterday still has it in the prompt. A stock never changes; `with_items` and `without` make another one.
-This module knows no prompt and no session.
+A position never changes: new items get the next positions, and a removed item keeps its row, so that a prompt can still
+show it to a customer who clicked it before. A pool is immutable; `with_items` and `without` return another one.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -24,12 +23,12 @@ Encode = Callable[[Sequence[str]], np.ndarray]
 
 @dataclass(frozen=True)
 class ItemPool:
-    """N known items by position.
+    """N items by position.
 
     Args:
         catalogue: their texts.
         live: [N] bool, which may be recommended.
-        popularity: [N] training actions; 0 for an item that came later.
+        popularity: [N] training actions; 0 for an item that was added.
         title: [N, d] float32 title embeddings.
         core: [N, d] float32, CORE's rows; None where the run has no ID model.
         clip: [N, d] float32 title embeddings by the CLIP tower; None where the run does not rank by them.
@@ -49,21 +48,21 @@ class ItemPool:
 
     @cached_property
     def titles(self) -> list[str]:
-        """The catalogue's titles as text models and responses have them."""
+        """The cleaned titles, as text models and responses use them."""
         return clean_titles(self.catalogue.titles)
 
     def without(self, item_ids: Iterable[str]) -> "ItemPool":
-        """These items can no longer be recommended.
+        """The pool without these items among the live ones.
 
         Raises:
-            UserError: an item that is not there, or none would be left.
+            UserError: an unknown or removed item, or no live item would be left.
         """
         live = self.live.copy()
         for item in _ids(item_ids):
             position = self.positions.get(item, -1)
             if position < 0 or not live[position]:
                 known = (token for token, there in zip(self.catalogue.item_ids, self.live, strict=True) if there)
-                hint = "it was removed before" if position >= 0 else did_you_mean(item, known, "no id is like it", 0.8)
+                hint = "it was removed before" if position >= 0 else did_you_mean(item, known, "no id is similar", 0.8)
                 raise UserError(f"remove: no item '{item[:80]}'; {hint}")
             live[position] = False
         if not live.any():
@@ -71,21 +70,21 @@ class ItemPool:
         return replace(self, live=live)
 
     def with_items(self, frame: pd.DataFrame, title_model: Encode, clip: Encode | None) -> "ItemPool":
-        """More items, or removed ones again, by the texts of a frame.
+        """The pool with more items, or with removed ones live again, by the texts of a frame.
 
-        An item that CORE never saw takes the row of the live item whose title is closest: a neighbourhood, not a claim.
+        An item without an embedding in CORE gets that of the live item with the closest title.
 
         Args:
             frame: item_id, title, and any of the text attributes; other columns are not read.
-            title_model, clip: texts to unit rows.
+            title_model, clip: texts to unit vectors.
 
         Raises:
-            UserError: a column or cell that is missing or wrong, an item that is there already.
+            UserError: a column or cell is missing or wrong, or an item is live already.
         """
         rows = read_items(frame)
         for item in rows:
             if item in self.positions and self.live[self.positions[item]]:
-                raise UserError(f"add: item '{item[:80]}' is there already; remove it first, or leave it out")
+                raise UserError(f"add: item '{item[:80]}' exists; remove it first, or leave it out")
         titles = clean_titles(row["title"] for row in rows.values())
         fresh = [item for item in rows if item not in self.positions]
         places = dict(self.positions) | {item: len(self.catalogue) + i for i, item in enumerate(fresh)}

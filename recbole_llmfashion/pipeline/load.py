@@ -1,6 +1,6 @@
-"""A run folder in memory: the files of run_folder.py as plain objects, models loaded, nothing unpickled.
+"""Reads a run folder (save.py): its files as plain objects, its models loaded, nothing unpickled.
 
-What of it changes while it is served (the items) stands in `pool`; all else stays. This module asks no model anything.
+While a run is served only its items change; they are in `pool`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -37,10 +37,10 @@ from recbole_llmfashion.versions import versions
 
 @dataclass(frozen=True)
 class MemoryFiles:
-    """What the query-product memory is made of.
+    """The content of the query-product memory.
 
     Args:
-        log: rows of the training log; `query` counts into `queries`.
+        log: rows of the training log; `query` is an index into `queries`.
         queries: distinct texts.
         vectors: [K, d] of the memory's own keys, in their order.
         neighbors, products: as in `prompt.memory`; a prompt may show fewer products.
@@ -55,21 +55,21 @@ class MemoryFiles:
 
 @dataclass(frozen=True)
 class LoadedRun:
-    """See the module.
+    """A run folder in memory.
 
     Args:
-        manifest: where it came from.
+        manifest: of the folder.
         pool: the items it was trained with.
-        model, tokenizer: the LLM with its items' tokens and its adapter; the model is None where it was not asked for.
-        index: what names the items of `pool` to the LLM; None for their IDs as text.
-        row_norm: length of the rows of items' tokens; 0 where there are none.
-        codes: gives new items their codes, where these name items.
-        title_model, clip, memory: None where the run has none.
-        template, prompt, decoding, mixing: how it asks, answers and ranks.
-        beams: likeliest items of an answer; 0 for none.
-        mask_history: whether what the customer took is left out of the list.
-        responses: the folder with the answers of its evaluation, and with its indexes.
-        searched: how its lists find their heads.
+        model, tokenizer: the LLM with its item tokens and its adapter; the model is None where it was not loaded.
+        item_tokens: the tokens of the items of `pool`; None for their IDs as text.
+        row_norm: length of the item tokens' embeddings; 0 without item tokens.
+        codes: quantizer for the codes of new items; None unless `item_tokens: semantic`.
+        title_model, clip, memory: clip and memory are None where the run has none.
+        template, prompt, decoding, ranking_settings: how prompts are written, responses decoded and lists joined.
+        num_beams: likeliest items per response; 0 for none.
+        mask_history: whether items that the customer took before are left out of the list.
+        responses: the folder with the responses of the evaluation and with the approximate indexes.
+        ann_index: kind of these indexes.
     """
 
     manifest: Manifest
@@ -92,7 +92,7 @@ class LoadedRun:
     ann_index: IndexKind = "flat"
 
     def near(self, name: str) -> Near:
-        """What searches one of the run's own tables, as the evaluation did."""
+        """The index of one of the run's own tables, as the evaluation used it."""
 
         def search(vectors: np.ndarray) -> Search | None:
             if not approximate_index.pays_off(vectors, self.ann_index):
@@ -106,23 +106,23 @@ def load_run(folder: Path, model: bool = True) -> LoadedRun:
     """Reads a run folder, exported or not.
 
     Args:
-        model: whether the LLM is loaded; who makes prompts needs its tokenizer alone.
+        model: whether to load the LLM; writing prompts needs its tokenizer only.
 
     Raises:
-        UserError: what manifest.py and the backbone's loader find wrong, with what to do.
+        UserError: the folder is not a run folder of LLMFashionRec, or a file of it is missing or broken.
     """
     manifest = read_manifest(folder)
     if manifest.content.get("model") != "LLMFashionRec":
         raise UserError(f"{folder}: a run of {manifest.content.get('model')}; only LLMFashionRec can be served")
-    _say_versions(manifest)
+    _warn_of_versions(manifest)
     try:
         return _load(manifest, model)
     except (KeyError, TypeError, AttributeError) as error:
-        raise UserError(f"{folder}: its manifest.json misses something ({error}); run the main job again") from error
+        raise UserError(f"{folder}: its manifest.json lacks an entry ({error}); run the main job again") from error
 
 
-def _say_versions(manifest: Manifest) -> None:
-    """Another version of a library may move the last bits of a score; no error, but nothing silent either."""
+def _warn_of_versions(manifest: Manifest) -> None:
+    """Warns of other library versions, which may move the last bits of a score."""
     now, then = versions(), manifest.content["versions"]
     other = [f"{name} {then[name]} (here {now.get(name)})" for name in then if now.get(name) != then[name]]
     if other:
@@ -184,7 +184,7 @@ def _item_tokens(
     settings: Mapping[str, Any],
     attributes: Sequence[str],
 ) -> ItemTokens | None:
-    """The run's own tokens as they were written: a code computed again may be another one on another machine."""
+    """The run's tokens as stored: a code that is computed again may differ on another machine."""
     if settings["kind"] == "text":
         return None
     words = item_words(tokenizer, pool.titles, pool.catalogue.attributes, attributes)
@@ -196,7 +196,7 @@ def _memory(own: Path, vectors: Mapping[str, np.ndarray], settings: Mapping[str,
         return None
     frame = pd.read_parquet(own / "memory.parquet")
     query, queries = pd.factorize(frame["query"])
-    search = np.zeros(len(frame), np.int64)  # which search it was matters to training prompts alone
+    search = np.zeros(len(frame), np.int64)  # only training prompts need to know which search it was
     log = MemoryLog(search, query, frame["item"].to_numpy(np.int64), frame["position"].to_numpy(np.int64))
     products = max(settings["products"], settings["depth"])
     return MemoryFiles(log, tuple(queries), vectors["memory"], settings["neighbors"], products)

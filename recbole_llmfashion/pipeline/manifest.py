@@ -1,10 +1,9 @@
-"""manifest.json: what a run folder is made of, where its parts lie, and the digest of every file.
+"""manifest.json: the parts of a run folder, their paths, and the digest of every file.
 
-    {format, sha256 of all else here, ..what the writer says.., parts: {name: {path, files: {name: sha256}}}}
+    {format, sha256 of everything else, .. entries of the writer .., parts: {name: {path, files: {name: sha256}}}}
 
-A part is a folder: the run folder itself, or a stage beside it; `export_run` copies all of them into one folder and
-renames their paths, nothing else. Files are JSON, Parquet, safetensors, FAISS and text; what else lies in a part is no
-part of it. This module knows no model, and what a part is good for.
+A part is a folder: the run folder itself, or a stage. `export_run` copies all parts into one folder and changes their
+paths, nothing else. Files are JSON, Parquet, safetensors, FAISS and text; other files of a folder are left out.
 """
 
 import hashlib
@@ -21,19 +20,19 @@ from recbole_llmfashion.stage_store import sha256
 
 OWN = "run"  # the part that is the run folder itself
 
-FORMAT = 2  # raise it when files change their meaning; a reader refuses what is newer than itself
+FORMAT = 2  # raise it when the meaning of a file changes; a reader refuses newer formats
 MANIFEST = "manifest.json"
 SUFFIXES = (".json", ".safetensors", ".parquet", ".faiss", ".model", ".jinja", ".txt", ".md")
-_ANEW = "not readable; copy the exported run anew, or run the main job again"
+_UNREADABLE = "not readable; copy the exported run again, or run the main job again"
 _NOT_READ = (MANIFEST, "stage.json")
 
 
 class Manifest:
-    """A run folder that was read.
+    """A run folder's manifest.
 
     Args:
-        folder: where it lies.
-        content: manifest.json.
+        folder: the run folder.
+        content: of manifest.json.
     """
 
     def __init__(self, folder: Path, content: Mapping[str, Any]) -> None:
@@ -48,7 +47,7 @@ class Manifest:
         """(part, file within it, sha256) of every file.
 
         Raises:
-            UserError: the manifest does not say so, or names a file outside its part.
+            UserError: the manifest lists no files, or names a file outside its part.
         """
         try:
             found = [
@@ -57,7 +56,7 @@ class Manifest:
                 for file, digest in part["files"].items()
             ]
         except (KeyError, TypeError, AttributeError):
-            raise UserError(f"{self.folder / MANIFEST}: {_ANEW}") from None
+            raise UserError(f"{self.folder / MANIFEST}: {_UNREADABLE}") from None
         for name, file, _ in found:
             whole = Path(name) / file
             if whole.is_absolute() or ".." in whole.parts:
@@ -71,13 +70,13 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def write_manifest(folder: Path, said: Mapping[str, Any], parts: Mapping[str, Path], final: Path) -> None:
+def write_manifest(folder: Path, entries: Mapping[str, Any], parts: Mapping[str, Path], final: Path) -> None:
     """Writes manifest.json into a folder.
 
     Args:
-        said: what the writer has to say, JSON-like.
-        parts: folders by name; of `folder` itself the files of its subfolders count too.
-        final: where `folder` will lie; paths are told from there.
+        entries: of the writer, JSON-like.
+        parts: folders by name; for `folder` itself, the files of its subfolders are included.
+        final: the folder's final path; the parts' paths are relative to it.
     """
     described = {}
     for name, part in parts.items():
@@ -88,7 +87,7 @@ def write_manifest(folder: Path, said: Mapping[str, Any], parts: Mapping[str, Pa
             "path": "." if own else Path(os.path.relpath(part, final)).as_posix(),
             "files": {name: file_sha256(path) for name, path in files.items() if path.suffix in SUFFIXES},
         }
-    _write(folder, {"format": FORMAT, **said, "parts": described})
+    _write(folder, {"format": FORMAT, **entries, "parts": described})
 
 
 def _write(folder: Path, content: Mapping[str, Any]) -> None:
@@ -101,18 +100,18 @@ def read_manifest(folder: Path) -> Manifest:
     """Reads manifest.json and checks every file that it names.
 
     Raises:
-        UserError: no run folder, a newer format, a file that is gone or is not what was written.
+        UserError: not a run folder, another format, or a file is missing or was changed.
     """
     manifest = Manifest(folder, _content(folder))
     for name, file, digest in manifest.files():
         part = manifest.part(name)
         assert part is not None
         if not (part / file).is_file():
-            raise UserError(f"{folder}: {part / file} is gone; run the main job again, or copy the exported run anew")
+            raise UserError(f"{folder}: {part / file} is missing; run the main job or copy the exported run again")
         if file_sha256(part / file) != digest:
             raise UserError(
-                f"{folder}: {part / file} is not what was written (its sha256 differs); copy the exported run anew, "
-                "or run the main job again, without the file's folder where that is a stage"
+                f"{folder}: {part / file} was changed (its sha256 differs); copy the exported run again, "
+                "or delete the file's folder if it is a stage and run the main job again"
             )
     return manifest
 
@@ -125,30 +124,27 @@ def _content(folder: Path) -> dict[str, Any]:
             "`run` in results.json"
         )
     if not path.is_file():
-        raise UserError(
-            f"{folder}: no run folder, it has no {MANIFEST}; results.json names one of LLMFashionRec as run"
-        )
+        raise UserError(f"{folder}: not a run folder, it has no {MANIFEST}; results.json names it as `run`")
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         written = int(content["format"])
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        raise UserError(f"{path}: {_ANEW}") from None
+        raise UserError(f"{path}: {_UNREADABLE}") from None
     if written != FORMAT:
         raise UserError(
             f"{path}: format {written}, and this release of recbole_llmfashion reads format {FORMAT}; "
             + ("upgrade recbole_llmfashion" if written > FORMAT else "run the main job again")
         )
     if content.get("sha256") != sha256({key: value for key, value in content.items() if key != "sha256"}):
-        raise UserError(f"{path}: was changed after it was written; copy the exported run anew")
+        raise UserError(f"{path}: was changed after it was written; copy the exported run again")
     return content
 
 
 def export_run(run: Path, out: Path) -> None:
-    """Copies a run with all its parts into one folder that asks for nothing beside it.
+    """Copies a run with all its parts into one folder that needs no other.
 
     Raises:
-        UserError: `run` is no whole run folder, or needs a file that is no part of it; `out` holds something already;
-            there is no room.
+        UserError: `run` is not a complete run folder, or needs a file outside of it; `out` exists; the disk is full.
     """
     manifest = read_manifest(run)
     if str(manifest.content.get("clip")).startswith("checkpoint:"):
@@ -169,7 +165,7 @@ def export_run(run: Path, out: Path) -> None:
 
 
 def _copy(manifest: Manifest, partial: Path) -> None:
-    """Every file, by part; a copy that differs from what was written is found when it is read."""
+    """Copies every file by part and reads the copy, which checks each digest."""
     parts = {name: dict(part) for name, part in manifest.content["parts"].items()}
     for name, file, _ in manifest.files():
         target = partial / name / file
@@ -188,4 +184,4 @@ def _publish_export(partial: Path, out: Path) -> None:
     try:
         partial.rename(out)
     except OSError:
-        raise UserError(f"--out: {out} is there already; choose a new folder, or remove that one first") from None
+        raise UserError(f"--out: {out} exists; choose a new folder, or remove that one first") from None

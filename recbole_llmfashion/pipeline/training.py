@@ -1,8 +1,7 @@
-"""What one dataset teaches: the CLIP tower, the title model, items' codes, and the LLM's adapter.
+"""The models that train on one dataset: the CLIP tower, the title model, the items' codes, and the LLM's adapter.
 
-A stage's inputs are the digests of what it really reads: train rows, valid rows and `.item`, so a test target can
-change none of them, and a key of a later stage can change no earlier one. This half does not know which dataset is
-asked with it: its own (pipeline.py), or another one (zero_shot.py).
+The inputs of a stage are the digests of what it reads: train rows, valid rows and `.item`. So no test target changes a
+stage, and no key of a later stage changes an earlier one.
 """
 
 from collections.abc import Iterator, Sequence
@@ -25,24 +24,26 @@ from recbole_llmfashion.prompt.item_tokens import ItemTokens
 from recbole_llmfashion.prompt.texts import DatasetTexts
 from recbole_llmfashion.stage_store import StageStore, sha256_arrays, sha256_texts, stage_seed
 
-STEPS = ("backbone", "adapter")  # of `learn`
-
 
 def has_contrast(pairs: Sequence[tuple[str, str]]) -> bool:
-    """Whether (query, title) pairs hold two queries and two titles, the least that a text model can tell apart."""
+    """Whether (query, title) pairs hold at least two queries and two titles, the minimum for a contrastive loss.
+
+    >>> has_contrast([("boots", "Red boots"), ("bag", "Blue bag")]), has_contrast([("a", "x"), ("A ", "y")])
+    (True, False)
+    """
     return all(len({normalize_text(pair[side]) for pair in pairs}) > 1 for side in (0, 1))
 
 
 class TrainedModels:
-    """What learns from one dataset, each part trained or found when it is first asked for.
+    """The models of one dataset; each is trained, or loaded from its stage, when it is first used.
 
     Args:
         config: of LLMFashionRec on that dataset.
         texts: of that dataset.
-        store: where its stages lie.
+        store: keeps its stages.
 
     Attributes:
-        report: where the text models come from and, after `learn`, what fine-tuning measured.
+        report: origin of the text models and, after `train`, what fine-tuning measured.
     """
 
     def __init__(self, config: LLMFashionConfig, texts: DatasetTexts, store: StageStore) -> None:
@@ -55,7 +56,7 @@ class TrainedModels:
 
     @cached_property
     def _pairs(self) -> dict[str, list[tuple[str, str]]]:
-        """(query, title) pairs of the training log: `bought` by purchase, `led` by any item action."""
+        """(query, title) pairs of the training log: `bought` by purchase, `acted` by any item action."""
         rows = self.texts.dataset.training_actions
         rows = rows[rows["search"] >= 0]
         pairs = [
@@ -63,15 +64,15 @@ class TrainedModels:
             for search, item in zip(rows["search"], rows["item"], strict=True)
         ]
         bought = [pair for pair, purchase in zip(pairs, rows["purchase"], strict=True) if purchase]
-        return {"bought": bought, "led": pairs}
+        return {"bought": bought, "acted": pairs}
 
     @cached_property
     def clip(self) -> ClipText | None:
-        """The text tower behind the memory's keys; None where there is nothing to train it on."""
+        """The text tower that embeds the memory's keys; None without training pairs."""
         if self.config["clip_pretrained"]:
             clip = load_clip(self.config["clip_model"], self.config["clip_pretrained"])
-        elif has_contrast(self._pairs["led"]):
-            pairs, chosen = self._pairs["led"], settings.clip_settings(self.config, self._seed("clip"))
+        elif has_contrast(self._pairs["acted"]):
+            pairs, chosen = self._pairs["acted"], settings.clip_settings(self.config, self._seed("clip"))
             inputs = {"settings": asdict(chosen), "pairs": sha256_texts(text for pair in pairs for text in pair)}
             folder = self.store.get(
                 "clip", inputs, lambda folder: train_clip(pairs, chosen, self.show_progress).save(folder)
@@ -110,13 +111,13 @@ class TrainedModels:
 
     @cached_property
     def llm(self) -> LanguageModel:
-        """The LLM's side: backbone, adapter, generator."""
+        """The LLM: backbone, adapter, generator."""
         return LanguageModel(self.config, self.store)
 
     @cached_property
     def codes(self) -> ResidualCodes:
-        """Centres of the catalogue's title embeddings, which `item_tokens: semantic` names items by."""
-        # by the fixed order of items: a catalogue's own may tell time, and the centres' numbers would follow it
+        """The residual quantizer of title embeddings that `item_tokens: semantic` takes its codes from."""
+        # in the fixed order of items: the catalogue's order may follow time, and the codes' numbers would follow it
         ordered = self.title_matrix[np.argsort(self.texts.tie)]
         folder = self.store.get(
             "codes", {"titles": sha256_arrays(ordered)}, lambda folder: ResidualCodes.train(ordered).save(folder)
@@ -125,8 +126,10 @@ class TrainedModels:
         return ResidualCodes.load(folder)
 
     def train(self, examples: Sequence[Example], item_tokens: ItemTokens | None, decoder: Any) -> Iterator[str]:
-        """The LLM's stages. `backbone` is yielded before one that costs time, `adapter` always; the engine then answers
-        as well as is known: with its backbone alone, with its adapter."""
+        """The LLM's stages: yields `backbone` before an adapter that must be trained, and `adapter` when it is ready.
+
+        At each yield the LLM generates with what it has: the backbone alone, then the adapter.
+        """
         if self.llm.prepare(examples, item_tokens, decoder):
             yield "backbone"
         self.llm.finetune()

@@ -1,7 +1,7 @@
 """run_experiment: one model on one dataset, the one body behind the command line and whatever compares or searches.
 
-It builds the rows, trains or finds the stages, evaluates with RecBole's evaluator, and returns a Result. It prints
-nothing and writes nothing but stages.
+It builds the rows, trains or loads the stages, evaluates with RecBole's evaluator, and returns a Result. It prints
+nothing, and writes stages only.
 """
 
 import errno
@@ -37,7 +37,7 @@ T = TypeVar("T")
 
 
 class _Clock:
-    """Collects the stages' seconds."""
+    """Collects the seconds of each stage."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
@@ -46,7 +46,7 @@ class _Clock:
 
     def add(self, stage: str, seconds: float, reused: bool) -> None:
         self.seconds[stage] = self.seconds.get(stage, 0.0) + seconds
-        # a run may ask for a stage of one name several times: it is reused where none of them had to be made
+        # a run may use several stages of one name: they count as reused if none had to be made
         if not reused:
             self._made.add(stage)
         self.reused = [name for name in self.seconds if name not in self._made]
@@ -55,16 +55,17 @@ class _Clock:
 def run_experiment(
     config: LLMFashionConfig, *, callback_fn: ValidCallback | None = None, test: bool = True, keep: bool = False
 ) -> Result:
-    """One model on one dataset: train (or find trained), validate, test.
+    """One model on one dataset: train (or load), validate, test.
 
     Args:
         callback_fn: RecBole's name for a function of (step from 0, validation score of valid_metric); a RecBole model
-            calls it as each epoch ends, LLMFashionRec after each of trainer.REPORTED. What it raises ends the run.
-        test: False leaves the test rows alone: `metrics` and `ranks` of the result are empty. A search asks so.
-        keep: leave a folder that can be served, or the trained model's, and name it as `run` in the details.
+            calls it at the end of each epoch, LLMFashionRec after each step of `trainer.staged.REPORTED`. An exception
+            that it raises ends the run.
+        test: False for a search: the test rows are not read, `metrics` and `ranks` of the result are empty.
+        keep: keep a folder that can be loaded later, and name it as `run` in the details.
 
     Raises:
-        UserError: what the user can mend; any other exception is the model's own failure.
+        UserError: the user can fix it; any other exception is a failure of the model.
     """
     spec = get_model(config["model"])
     check_valid_metric(config)
@@ -123,13 +124,13 @@ def _row_counts(loaders: Loaders) -> dict[str, Any]:
 
 
 def _given(config: LLMFashionConfig) -> dict[str, Any]:
-    """What the run was asked for, so that its rows can be made again: keys of this model, and where the data lies."""
+    """The keys given to the run, from which its rows can be made again, and the folder of the data."""
     left_out = RUNTIME_KEYS - {"data_path"}
     return {key: value for key, value in given_keys(config).items() if key not in left_out}
 
 
 def _own_loaders(config: LLMFashionConfig, spec: ModelSpec, loaders: Loaders) -> Loaders:
-    """The same rows behind the model's own loader, where it has one."""
+    """The same rows in the model's own dataloader, where it has one."""
     if spec.dataloader is None:
         return loaders
     made = [
@@ -140,7 +141,7 @@ def _own_loaders(config: LLMFashionConfig, spec: ModelSpec, loaders: Loaders) ->
 
 
 def _core_table(config: LLMFashionConfig, store: StageStore) -> Any:
-    """CORE's table as the CORE row of the same run has it: same keys, same rows, same stage."""
+    """CORE's item embeddings from the stage that the CORE row of the same run uses."""
     core = config.sibling(get_model("CORE").model)
     return load_core_table(train_or_load(core, make_loaders(core), store))
 
@@ -186,7 +187,7 @@ def run_row(config: LLMFashionConfig, run: Callable[[], T]) -> T | str:
 
 
 def disk_full(error: Exception, folder: Path) -> bool:
-    """Whether a failure is a full disk: torch and safetensors raise their own errors where a write found no room."""
+    """Whether a failure is a full disk: torch and safetensors raise errors of their own when a write fails."""
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
         return True
     there = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())

@@ -1,4 +1,4 @@
-"""Peak memory of a stretch of work, sampled; a high-water mark of the whole process would count earlier models too."""
+"""Peak memory of a block of code, by sampling; the peak of the whole process would include earlier models."""
 
 import ctypes
 import gc
@@ -12,20 +12,20 @@ import psutil
 INTERVAL = 0.05  # seconds between samples
 
 
-def give_back() -> None:
-    """Returns freed memory to the system, so that what an earlier model left behind is not counted again."""
+def free_memory() -> None:
+    """Returns freed memory to the system, so that memory of an earlier model is not counted."""
     gc.collect()
     if sys.platform == "linux":
-        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc has it, musl has not
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # in glibc, not in musl
         if trim is not None:
             trim(0)
 
 
 class PeakMemory:
-    """Context manager; `megabytes` is the largest resident size seen inside it."""
+    """Context manager; `megabytes` is the largest resident size sampled inside it."""
 
     def __enter__(self) -> Self:
-        give_back()
+        free_memory()
         self._process = psutil.Process()
         self._stop = threading.Event()
         self.megabytes = 0.0

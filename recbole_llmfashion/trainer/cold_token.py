@@ -1,16 +1,15 @@
-"""The cold token: what lets an ID model say something about items that it has hardly seen (docs/method.md, cold-start).
+"""The cold token: embeddings for items that an ID model has hardly seen (docs/method.md, cold-start).
 
-In training one shared token stands in place of every item that the training part holds once, as a target and in the
-histories of the training rows. Afterwards each item that the training part holds at most once is given
+In training, one shared token replaces every item that occurs once in the training part, as a target and in the
+histories of the training rows. Afterwards each item that occurs there at most once gets
 
     row(i) = freshly initialised row(i) + trained row(token)
 
-in every parameter that has a row an item: embedding tables, and output biases, whose rows are numbers. The token
-borrows the id of the first of the replaced items, so no model class changes. Items that the training part never holds
-are still negatives of the full softmax while the model trains; what that makes of their rows is thrown away.
+in every parameter with one row per item: embedding tables, and output biases, whose rows are numbers. The token takes
+the id of the first replaced item, so no model class changes. Items that never occur in the training part are still
+negatives of the full softmax while the model trains; their rows are replaced afterwards.
 
-The rule is that of the ID baselines in Li et al., "Text Is All You Need", arXiv 2305.13731. This module does not know
-which model it serves, what a row of the data is, or where weights are kept.
+The rule is that of the ID baselines in Li et al., "Text Is All You Need", arXiv 2305.13731.
 """
 
 from collections.abc import Iterator, Mapping
@@ -29,39 +28,39 @@ from recbole_llmfashion.errors import UserError
 
 @dataclass(frozen=True)
 class ColdItems:
-    """Which items are cold, by RecBole's internal id, 0 the pad.
+    """The cold items, by RecBole's internal id; 0 is the pad.
 
     Args:
-        token: the id that the token borrows, of the first item that is seen once; None where there is no such item,
-            and then nothing is replaced and a cold item's row is the fresh one alone.
-        stands_for: [N + 1] int64, the id that a training row holds for each id.
-        cold: [C] int64, ascending, items that the training part holds at most once.
-        replaced: how many items the token stands for.
+        token: id of the token, that of the first item that occurs once; None without such an item: then nothing is
+            replaced, and a cold item's row is the fresh one alone.
+        replacement: [N + 1] int64, the id that training rows hold in place of each id.
+        cold: [C] int64, ascending, items that occur at most once in the training part.
+        replaced: number of items that the token replaces.
     """
 
     token: int | None
-    stands_for: Tensor
+    replacement: Tensor
     cold: Tensor
     replaced: int
 
 
 def cold_items(counts: np.ndarray) -> ColdItems:
-    """Which items the token replaces and which are finished afterwards.
+    """The items that the token replaces, and those whose rows are replaced afterwards.
 
     Args:
         counts: [N] actions of the training part by catalogue position; the internal id is the position + 1.
     """
     once = torch.from_numpy(np.flatnonzero(counts == 1) + 1)
     cold = torch.from_numpy(np.flatnonzero(counts <= 1) + 1)
-    stands_for = torch.arange(len(counts) + 1)
+    replacement = torch.arange(len(counts) + 1)
     if not len(once):
-        return ColdItems(None, stands_for, cold, 0)
-    stands_for[once] = once[0]
-    return ColdItems(int(once[0]), stands_for, cold, len(once))
+        return ColdItems(None, replacement, cold, 0)
+    replacement[once] = once[0]
+    return ColdItems(int(once[0]), replacement, cold, len(once))
 
 
 class WiderDataset:
-    """A dataset that claims one item more than it has: the parameters that grow with it have a row an item.
+    """A dataset with one item more than it has; the parameters that grow with it have one row per item.
 
     Args:
         dataset: RecBole's.
@@ -74,22 +73,22 @@ class WiderDataset:
         return getattr(self._dataset, name)
 
     def num(self, field: str) -> int:
-        """Distinct tokens of a field, the pad included."""
+        """Number of distinct tokens of a field, the pad included."""
         return int(self._dataset.num(field)) + (field == self._dataset.iid_field)
 
     @property
     def item_num(self) -> int:
-        """The same of the items."""
+        """Number of items, the pad included."""
         return self.num(self._dataset.iid_field)
 
 
 def init_rows(model: nn.Module, wider: nn.Module, n_items: int, cold: Tensor) -> dict[str, Tensor]:
-    """Freshly initialised rows of the cold items, in each parameter that has a row an item.
+    """Freshly initialised rows of the cold items, in each parameter with one row per item.
 
-    A parameter may have further rows behind those of the items, as BERT4Rec's mask; they are none of ours.
+    A parameter may have further rows after those of the items, such as BERT4Rec's mask; they are left alone.
 
     Args:
-        model: built anew and not trained.
+        model: freshly built, not trained.
         wider: the same class built on WiderDataset.
         n_items: rows of an item table, the pad included.
         cold: [C] int64 internal ids.
@@ -98,7 +97,7 @@ def init_rows(model: nn.Module, wider: nn.Module, n_items: int, cold: Tensor) ->
         parameter name to [C, ...].
 
     Raises:
-        UserError: a parameter knows the items otherwise than by one row each, or none knows them.
+        UserError: a parameter depends on the items in another way, or none has one row per item.
     """
     grown = {name: parameter.shape for name, parameter in wider.named_parameters()}
     rows = {}
@@ -108,18 +107,18 @@ def init_rows(model: nn.Module, wider: nn.Module, n_items: int, cold: Tensor) ->
             continue
         if grown[name] != (shape[0] + 1, *shape[1:]) or shape[0] < n_items:
             raise UserError(
-                f"cold_token: {type(model).__name__}.{name} has not one row an item; train that model without the key"
+                f"cold_token: {type(model).__name__}.{name} does not have one row per item; unset cold_token for it"
             )
         rows[name] = parameter.data[cold].clone()
     if not rows:
-        raise UserError(f"cold_token: {type(model).__name__} has no row an item; train that model without the key")
+        raise UserError(f"cold_token: {type(model).__name__} has no row per item; unset cold_token for it")
     return rows
 
 
 def apply_cold_rows(
     model: nn.Module, token: int | None, cold: Tensor, fresh: Mapping[str, Tensor]
 ) -> dict[str, Tensor]:
-    """Gives the cold items their rows, fresh + token's, in place.
+    """Sets the cold items' rows to fresh + token, in place.
 
     Args:
         model: trained.
@@ -127,7 +126,7 @@ def apply_cold_rows(
         fresh: of `init_rows`.
 
     Returns:
-        the rows that stood there, as `fresh` has them.
+        the rows before, in the form of `fresh`.
     """
     parameters = dict(model.named_parameters())
     before = {}
@@ -142,7 +141,7 @@ def apply_cold_rows(
 
 @contextmanager
 def cold_rows_applied(model: nn.Module, items: ColdItems, fresh: Mapping[str, Tensor]) -> Iterator[None]:
-    """The model with its cold rows finished, for as long as the context lasts."""
+    """Applies the cold rows within the context, and restores the rows after it."""
     before = apply_cold_rows(model, items.token, items.cold, fresh)
     try:
         yield
@@ -151,13 +150,12 @@ def cold_rows_applied(model: nn.Module, items: ColdItems, fresh: Mapping[str, Te
 
 
 class ColdTokenTrainer(Trainer):
-    """RecBole's Trainer that validates the model as it would be finished, and goes on training it as it was.
+    """RecBole's Trainer that validates with the cold rows applied, and trains on without them.
 
-    Early stopping and the choice of the best epoch thus see what the evaluation of the test rows sees: histories and
-    targets as they are, and the finished rows.
+    So early stopping and the choice of the best epoch see what the test evaluation sees.
 
     Attributes:
-        items, fresh: of `cold_items` and `init_rows`; set before `fit`.
+        items, fresh: from `cold_items` and `init_rows`; must be set before `fit`.
     """
 
     items: ColdItems
@@ -169,8 +167,8 @@ class ColdTokenTrainer(Trainer):
 
 
 def check_cold_token(config: LLMFashionConfig) -> None:
-    """Raises UserError where cold_token is asked of a model that is not RecBole's own."""
+    """Raises UserError if cold_token is set for a model that is not RecBole's own."""
     if config["cold_token"] and config.model_class.__module__.split(".")[0] != "recbole":
         raise UserError(
-            f"cold_token: is for RecBole's ID models, such as SASRec, and not for {config['model']}; run those apart"
+            f"cold_token: works with RecBole's ID models, such as SASRec, not for {config['model']}; run it apart"
         )

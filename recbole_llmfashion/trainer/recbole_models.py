@@ -100,18 +100,18 @@ def train_or_load(
 ) -> Path:
     """The stage folder of a trained RecBole model: model.safetensors and fit.json.
 
-    Its inputs are the model's keys and the train and valid rows; test rows are no part of them.
+    Its inputs are the model's keys and the train and valid rows, never the test rows.
 
     Args:
-        callback_fn: as RecBole's `fit` has it, called with (epoch from 0, validation score) as each epoch ends; where
-            the stage is already there, with the scores that it had when it was made.
+        callback_fn: of RecBole's `fit`, called with (epoch from 0, validation score) at the end of each epoch; where
+            the stage exists, with the scores of its training.
     """
-    heard: list[tuple[int, float]] = []
+    reports: list[tuple[int, float]] = []
 
     def on_epoch(epoch: int, score: float) -> None:
-        heard.append((epoch, float(score)))
+        reports.append((epoch, float(score)))
         if callback_fn is not None:
-            callback_fn(*heard[-1])
+            callback_fn(*reports[-1])
 
     inputs = {
         "model": config["model"],
@@ -126,16 +126,16 @@ def train_or_load(
     if config["mask_history"]:
         inputs["mask_history"] = True
     folder = store.get(
-        f"train_{config['model']}", inputs, lambda folder: _fit(config, loaders, folder, on_epoch, heard)
+        f"train_{config['model']}", inputs, lambda folder: _fit(config, loaders, folder, on_epoch, reports)
     )
-    if not heard:
+    if not reports:
         for epoch, score in json.loads((folder / "fit.json").read_text())["valid_scores"]:
             on_epoch(epoch, score)
     return folder
 
 
 def _fit(
-    config: LLMFashionConfig, loaders: Loaders, folder: Path, on_epoch: ValidCallback, heard: list[tuple[int, float]]
+    config: LLMFashionConfig, loaders: Loaders, folder: Path, on_epoch: ValidCallback, reports: list[tuple[int, float]]
 ) -> None:
     cold = _cold_rows(config, loaders) if config["cold_token"] else None
     train_data = loaders.train if cold is None else _with_token(config, loaders.train, cold[0])
@@ -164,7 +164,7 @@ def _fit(
         "epochs_allowed": config["epochs"],
         "valid_score": float(score),
         "valid": {name: float(value) for name, value in (result or {}).items()},
-        "valid_scores": heard,
+        "valid_scores": reports,
         "train_loss": [float(loss) for loss in trainer.train_loss_dict.values()],
     }
     if cold is not None:
@@ -173,7 +173,7 @@ def _fit(
 
 
 def _cold_rows(config: LLMFashionConfig, loaders: Loaders) -> tuple[ColdItems, dict[str, torch.Tensor]]:
-    """The cold items and their freshly initialised rows, which depend on the seed and on nothing that is trained."""
+    """The cold items and their freshly initialised rows, which depend on the seed alone."""
     items, dataset = cold_items(loaders.dataset.popularity()), loaders.train._dataset
     init_seed(stage_seed(config["seed"], "cold_token"), config["reproducibility"])
     model = config.model_class(config, dataset)
@@ -182,8 +182,8 @@ def _cold_rows(config: LLMFashionConfig, loaders: Loaders) -> tuple[ColdItems, d
 
 
 def _with_token(config: LLMFashionConfig, train: Any, items: ColdItems) -> Any:
-    """The training loader over rows in which the token stands for what it replaces."""
-    dataset = train._dataset.replace_items(items.stands_for)
+    """The training loader over rows in which the token replaces the items."""
+    dataset = train._dataset.replace_items(items.replacement)
     return TrainDataLoader(config, dataset, train._sampler, shuffle=config["shuffle"])
 
 

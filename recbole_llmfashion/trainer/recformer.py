@@ -1,7 +1,7 @@
-"""RecBole's Trainer for Recformer: `fit` runs the stages of recformer_pipeline, judged by RecBole's own validation.
+"""RecBole's Trainer for Recformer: `fit` runs the stages of model/recformer/stages.py and validates with RecBole.
 
-With `source_dataset` the stages are another dataset's, the same as that dataset's own run would make or has made, and
-of this one only the catalogue is encoded (docs/method.md, zero-shot).
+With `source_dataset` the stages are those of the source's own run, and only the catalogue of the target is encoded
+(docs/method.md, zero-shot).
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -32,7 +32,7 @@ class RecformerTrainer(StagedTrainer):
     """RecBole's Trainer for Recformer and RecformerQuery.
 
     Attributes:
-        pipeline: the stages that learn, the source's where there is one; set by `learn`.
+        pipeline: the stages that train, of the source in zero-shot; set by `train_stages`.
     """
 
     model: Recformer
@@ -45,7 +45,7 @@ class RecformerTrainer(StagedTrainer):
 
     @staticmethod
     def validate_config(config: LLMFashionConfig) -> None:
-        """Values without meaning, and a backbone or a source that is not there."""
+        """Checks values, the backbone and the source dataset."""
         StagedTrainer.validate_config(config)
         check_attributes(config["recformer_attributes"])
         for key, least in AT_LEAST.items():
@@ -57,27 +57,27 @@ class RecformerTrainer(StagedTrainer):
             source_config(config)
 
     def set_data(self, loaders: Loaders, store: StageStore, core_table: Callable[[], Any]) -> None:
-        """Keeps the rows and the store."""
+        """See StagedTrainer."""
         self._loaders, self._store = loaders, store
 
     def fit(
         self, train_data: Any, valid_data: Any = None, callback_fn: ValidCallback | None = None, **kwargs: Any
     ) -> tuple[float, Mapping[str, float]]:
-        """Runs every stage, then validates; `callback_fn` hears of each epoch that was evaluated."""
+        """Runs every stage, then validates; `callback_fn` gets the score of each evaluated epoch."""
         if self.config["source_dataset"]:
             source = self._from_source()
             target = RecformerPipeline(self.config, self._loaders, self._store, self.model, source)
             target.prepare()
             target.learn(None, lambda epoch, score: None)
         else:
-            self.learn(callback_fn)
+            self.train_stages(callback_fn)
         score, result = super().fit(train_data, valid_data)
         if callback_fn is not None and self.config["source_dataset"]:
             callback_fn(0, float(score))
         return score, result
 
-    def learn(self, callback_fn: ValidCallback | None = None) -> None:
-        """The stages of these rows."""
+    def train_stages(self, callback_fn: ValidCallback | None = None) -> None:
+        """Trains or loads the stages of this dataset."""
         self.pipeline = RecformerPipeline(self.config, self._loaders, self._store, self.model)
         self.pipeline.prepare()
         valid = self._loaders.valid
@@ -88,44 +88,44 @@ class RecformerTrainer(StagedTrainer):
         )
 
     def _from_source(self) -> TrainedRecformer:
-        """What the same model's run on the source dataset makes, or has made."""
+        """Vocabulary and encoder of the same model's run on the source dataset."""
         config = source_config(self.config)
         loaders = make_loaders(config)
         model = type(self.model)(config, loaders.train._dataset).to(config["device"])
         trainer = type(self)(config, model)
         trainer.set_data(loaders, StageStore(stage_root(config), self._store.on_stage), no_core)
-        trainer.learn()
+        trainer.train_stages()
         self.pipeline = trainer.pipeline
         return TrainedRecformer(trainer.pipeline.vocabulary, trainer.pipeline.scorer.encoder)
 
     def result_details(self, loaders: Loaders) -> dict[str, Any]:
-        """What the stages measured, and where they were."""
+        """What the stages measured, and the source dataset."""
         return self.pipeline.report | {"source": self.config["source_dataset"]}
 
 
 def pretrain_corpus(
     model: type[Recformer], dataset: str, config_files: Sequence[str] = (), overrides: Mapping[str, Any] | None = None
 ) -> Path:
-    """Pre-trains Recformer on a dataset's training users, or finds it pre-trained.
+    """Pre-trains Recformer on a dataset's training users, or loads that stage.
 
     Args:
         model: Recformer or RecformerQuery.
         dataset: a folder below data_path.
-        config_files, overrides: as load_config has them.
+        config_files, overrides: of `load_config`.
 
     Returns:
         the stage's folder, which `recformer_name_or_path` takes on any other dataset.
 
     Raises:
-        UserError: what the user can mend, recformer_pretrain_epochs: 0 included.
+        UserError: a wrong key or value, recformer_pretrain_epochs: 0 included.
     """
     config = load_config(model, dataset, config_files, overrides)
     find_dataset(Path(config["data_path"]), config["dataset"])
     RecformerTrainer.validate_config(config)
     if not config["recformer_pretrain_epochs"]:
-        raise UserError("recformer_pretrain_epochs: 0 is no pre-training; set 1 or more")
+        raise UserError("recformer_pretrain_epochs: expected 1 or more, found 0; 0 means no pre-training")
     loaders = make_loaders(config)
-    reader = model(config, loaders.train._dataset)
-    pipeline = RecformerPipeline(config, loaders, StageStore(stage_root(config)), reader)
+    history_reader = model(config, loaders.train._dataset)
+    pipeline = RecformerPipeline(config, loaders, StageStore(stage_root(config)), history_reader)
     pipeline.prepare()
     return pipeline.pretrain()

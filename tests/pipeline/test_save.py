@@ -38,8 +38,8 @@ def test_results_name_each_run(job):
     assert Path(job.run).parent == job.root / "saved/shoes/runs"
     refused("trained RecBole model, which cannot be served", Recommender.load, job.models["CORE"]["run"])
     assert "run" not in job.models["Popularity"]
-    refused("no run folder", Recommender.load, job.root)
-    refused("no run folder", Recommender.load, job.root / "nowhere")
+    refused("not a run folder", Recommender.load, job.root)
+    refused("not a run folder", Recommender.load, job.root / "nowhere")
 
 
 def test_an_exported_run_needs_nothing_beside_it(semantic_job, tmp_path):
@@ -94,9 +94,9 @@ def test_a_file_that_changed_or_is_gone(exported, tmp_path):
     weights = copy / "adapter/adapter_model.safetensors"
     whole = weights.read_bytes()
     weights.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
-    refused(r"adapter_model.safetensors is not what was written .* copy the exported run anew", Recommender.load, copy)
+    refused(r"adapter_model.safetensors was changed .* copy the exported run again", Recommender.load, copy)
     weights.unlink()
-    refused("adapter_model.safetensors is gone", Recommender.load, copy)
+    refused("adapter_model.safetensors is missing", Recommender.load, copy)
 
 
 def rewritten(copy, digest=True, **changed):
@@ -118,9 +118,9 @@ def test_a_manifest_that_is_newer_older_changed_or_broken(exported, tmp_path):
     rewritten(copy, digest=False, model="LLMFashionRec", seed=7)
     refused("was changed after it was written", Recommender.load, copy)
     rewritten(copy, settings={})
-    refused("misses something", Recommender.load, copy)
+    refused("lacks an entry", Recommender.load, copy)
     rewritten(copy, parts={})
-    refused("misses something", Recommender.load, copy)
+    refused("lacks an entry", Recommender.load, copy)
     rewritten(copy, parts={"run": {"path": ".", "files": {"../../x": "0"}}})
     refused("outside its part", export_run, copy, tmp_path / "out")
     rewritten(copy, parts=["run"])
@@ -148,7 +148,7 @@ def test_two_writers_on_one_folder(job, tmp_path):
 
     with ThreadPoolExecutor(2) as pool:
         said = list(pool.map(export, range(2)))
-    assert said.count(None) == 1 and any(text and "is there already; choose a new folder" in text for text in said)
+    assert said.count(None) == 1 and any(text and "exists; choose a new folder" in text for text in said)
     assert [path.name for path in tmp_path.iterdir()] == ["out"] and read_manifest(tmp_path / "out")
 
 

@@ -263,7 +263,7 @@ def test_id_longer_than_a_response(text_recommender):
 def test_add_existing_and_remove_unknown_items(served):
     recommender, known = served
     before = recommender._state
-    with pytest.raises(UserError, match=f"item '{known[0]}' is there already"):
+    with pytest.raises(UserError, match=f"item '{known[0]}' exists"):
         recommender.add_items(pd.DataFrame({"item_id": ["N1", known[0]], "title": ["x", "y"]}))
     with pytest.raises(UserError, match=f"no item '{known[0]}x'; did you mean '{known[0]}'"):
         recommender.remove_items([known[1], f"{known[0]}x"])

@@ -39,13 +39,13 @@ def test_which_items_by_hand():
     # positions 0 and 5 were never seen, 1 and 3 once; their ids are 1, 6, 2 and 4
     items = cold_items(np.array([0, 1, 3, 1, 2, 0]))
     assert items.token == 2 and items.replaced == 2 and items.cold.tolist() == [1, 2, 4, 6]
-    assert items.stands_for[torch.tensor([[3, 4, 2], [6, 1, 0]])].tolist() == [[3, 2, 2], [6, 1, 0]]
+    assert items.replacement[torch.tensor([[3, 4, 2], [6, 1, 0]])].tolist() == [[3, 2, 2], [6, 1, 0]]
 
 
 def test_nothing_seen_once_replaces_nothing():
     items = cold_items(np.array([0, 2, 3]))
     assert items.token is None and items.replaced == 0 and items.cold.tolist() == [1]
-    assert items.stands_for.tolist() == [0, 1, 2, 3]
+    assert items.replacement.tolist() == [0, 1, 2, 3]
 
 
 class Hand(nn.Module):
@@ -99,9 +99,9 @@ def test_items_known_otherwise_are_refused():
             self.by_column = nn.Linear(n_items, 2)
 
     cold = torch.tensor([1])
-    with pytest.raises(UserError, match=r"Across\.by_column\.weight has not one row an item"):
+    with pytest.raises(UserError, match=r"Across\.by_column\.weight does not have one row per item"):
         init_rows(Across(4), Across(5), 4, cold)
-    with pytest.raises(UserError, match="Linear has no row an item"):
+    with pytest.raises(UserError, match="Linear has no row per item"):
         init_rows(nn.Linear(4, 4), nn.Linear(4, 4), 4, cold)
 
 
