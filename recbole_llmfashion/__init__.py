@@ -31,17 +31,17 @@ def lazy_names(package: str, modules: Mapping[str, str]) -> Callable[[str], Any]
 
 
 if TYPE_CHECKING:
-    from recbole_llmfashion.config.configurator import load_config
     from recbole_llmfashion.errors import UserError
     from recbole_llmfashion.quick_start.experiment import run_experiment
+    from recbole_llmfashion.quick_start.registry import load_config
     from recbole_llmfashion.serving.recommender import Recommender
 else:
     __getattr__ = lazy_names(
         __name__,
         {
-            "config.configurator": "load_config",
             "errors": "UserError",
             "quick_start.experiment": "run_experiment",
+            "quick_start.registry": "load_config",
             "serving.recommender": "Recommender",
         },
     )

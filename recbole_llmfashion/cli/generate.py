@@ -137,7 +137,7 @@ def _responses(
         from recbole_llmfashion.serving.batch.responder import BatchWorker
 
         with _threads():
-            worker = BatchWorker(str(folder), prompts.begun, request.cpus)
+            worker = BatchWorker(str(folder), prompts.prefix_length, request.cpus)
             yield from ((shard, worker.answer(shard, rows)) for shard, rows in jobs)
         return
     from recbole_llmfashion.distributed.cluster import OBJECT_STORE, cluster
@@ -148,7 +148,7 @@ def _responses(
     folders = [part.absolute() for part in parts]
     cores, store = request.workers * request.cpus, OBJECT_STORE + 2 * size
     with cluster(request.address, cores, folders=folders, object_store=store):
-        yield from answers(folder, jobs, prompts.begun, request.workers, request.cpus, request.gpus)
+        yield from answers(folder, jobs, prompts.prefix_length, request.workers, request.cpus, request.gpus)
 
 
 @contextmanager

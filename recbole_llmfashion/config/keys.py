@@ -196,6 +196,16 @@ def todays_names(values: Mapping[str, Any]) -> dict[str, Any]:
     return merge_keys([("keys", _renamed(values, RENAMED_KEYS))])
 
 
+def todays_values(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The same keys, with values of the first release that are still accepted replaced by their words of today.
+
+    >>> todays_values({"llm_name_or_path": "embedded", "seed": 1})
+    {'llm_name_or_path': 'tiny-falcon', 'seed': 1}
+    """
+    aliases = {key: words for key, (new, words) in RENAMED_KEYS.items() if key == new}
+    return {key: aliases[key].get(value, value) if key in aliases else value for key, value in values.items()}
+
+
 def _renamed(values: Mapping[str, Any], names: Mapping[str, tuple[str, dict[Any, Any]]]) -> dict[str, Any]:
     named = {key: names.get(key, (key, {})) for key in values}
     return {new: words.get(values[key], values[key]) if words else values[key] for key, (new, words) in named.items()}

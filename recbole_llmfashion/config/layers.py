@@ -68,7 +68,7 @@ def merge_layers(
     if {key: value for _, values in given for key, value in values.items()}.get("use_tuned") and tuned is not None:
         given.insert(0, (str(tuned), keys.todays_names(read_yaml(tuned))))
     own = [(source, {key: v for key, v in values.items() if split_name(key)[0] in mine}) for source, values in given]
-    return with_defaults(merge_keys([("properties", merged), *own]))
+    return keys.todays_values(with_defaults(merge_keys([("properties", merged), *own])))
 
 
 def _check_types(defaults: Mapping[str, Any], values: Mapping[str, Any], source: str) -> None:

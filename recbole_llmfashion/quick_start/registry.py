@@ -5,12 +5,16 @@ Ours are in MODEL_TABLE; every sequential model of RecBole is registered under R
 
 import ast
 import importlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from recbole_llmfashion.config.keys import recbole_folder
 from recbole_llmfashion.errors import UserError, did_you_mean
+
+if TYPE_CHECKING:
+    from recbole_llmfashion.config.configurator import LLMFashionConfig
 
 
 @dataclass(frozen=True)
@@ -121,6 +125,28 @@ def get_model(name: str) -> ModelSpec:
     if name in _recbole_models():
         return ModelSpec(name, f"{_recbole_models()[name]}:{name}")
     raise UserError(f"--model: unknown model '{name}'; {did_you_mean(name, model_names())}")
+
+
+def load_config(
+    model: str | type, dataset: str, config_files: Sequence[str] = (), overrides: Mapping[str, Any] | None = None
+) -> "LLMFashionConfig":
+    """The config of one model on one dataset, as the command line builds it; what `run_experiment` takes.
+
+    Args:
+        model: a name that `--model` takes, or a class.
+        dataset: name of the folder below data_path.
+        config_files: YAML files over those of properties/; later ones win.
+        overrides: keys over those.
+
+    Raises:
+        UserError: an unknown model or key, an unreadable file, a value that RecBole rejects.
+    """
+    from recbole_llmfashion.config import configurator
+
+    if isinstance(model, str):
+        names = accepted_models(model)
+        return configurator.load_config(get_model(model).model, dataset, config_files, overrides, names)
+    return configurator.load_config(model, dataset, config_files, overrides)
 
 
 def accepted_models(*names: str) -> list[str]:

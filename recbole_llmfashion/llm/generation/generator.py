@@ -1,7 +1,4 @@
-"""Prompts to response texts, sampled as in the paper or constrained to the catalogue's IDs, and to the best of these.
-
-Knows token ids, a tokenizer for the way back to text, and an optional trie; not what a response means.
-"""
+"""Generates responses to prompts: sampled as in the paper, or constrained to the catalogue's IDs; and beam search."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -78,8 +75,8 @@ class Generator:
         complete: the whole response by the place of a sequence of the trie, for `response_title: catalogue`.
 
     Attributes:
-        begun: how many tokens all prompts begin with, where they come in several calls (`begin_with`); None: what those
-            of a call begin with.
+        prefix_length: tokens that the prompts of all calls have in common at their start (`share_prefix`); None to find
+            it in each call.
         at_once: `complete` where one token tells the sequences apart and settles the response, so that of the likeliest
             of `best` it gives what `__call__` would say; else None.
 
@@ -100,24 +97,26 @@ class Generator:
     ) -> None:
         constrained = settings.decoding == "constrained"
         if constrained != (trie is not None) or (not constrained and len(forced_prefix)):
-            raise ValueError("constrained decoding takes a trie, and only it takes a trie or a forced prefix")
+            raise ValueError("constrained decoding needs a trie; sampling takes neither a trie nor a forced prefix")
         if (settings.response_title == "catalogue") != (complete is not None):
-            raise ValueError("response_title catalogue takes completed responses, and only it takes them")
+            raise ValueError("`complete` is needed with response_title catalogue, and only then")
         if settings.temperature <= 0 or not 0 < settings.top_p <= 1:
-            raise UserError("temperature must be above 0 and top_p from 0 (not included) to 1")
+            raise UserError(
+                f"temperature, top_p: expected above 0 and 0 to 1, found {settings.temperature}, {settings.top_p}"
+            )
         self.model, self.tokenizer, self.settings, self._complete = model, tokenizer, settings, complete
         self.lm = CausalLMRunner(model, tokenizer.pad_token_id)
         self.prefix = np.asarray(forced_prefix, np.int64)
         left = settings.max_new_tokens - len(self.prefix)
         if trie is not None and trie.depth > left:
             raise UserError(
-                f"max_new_tokens: {settings.max_new_tokens} leaves {left} tokens for an ID, "
-                f"the longest needs {trie.depth}"
+                f"max_new_tokens: {settings.max_new_tokens} leaves {left} tokens for an ID; "
+                f"the longest ID needs {trie.depth}, set it higher"
             )
         if trie is not None and bool((trie.tokens == tokenizer.eos_token_id).any()):
-            raise ValueError("an ID in the trie holds the end token")
+            raise ValueError("an ID in the trie contains the end token")
         self.trie = trie.to(self.lm.device) if trie is not None else None
-        self.begun: int | None = None
+        self.prefix_length: int | None = None
         self.at_once = complete if trie is not None and trie.levels == 1 else None
         self.config = generation_config(
             settings.max_new_tokens,
@@ -164,53 +163,53 @@ class Generator:
     def best(
         self, prompts: Sequence[np.ndarray], count: int, show_progress: bool = False
     ) -> tuple[np.ndarray, np.ndarray]:
-        """The likeliest sequences of the trie behind each prompt and the forced prefix, see `beams.beam_search`.
+        """The likeliest sequences of the trie after each prompt and the forced prefix, see `beam_search`.
 
         Args:
             count: K, at least 1; also the width of the beam.
 
         Returns:
-            int64 [P, K] places among the sequences that the trie was built from, best first, -1 where it holds fewer
-            than K; float32 [P, K] log-probabilities, -inf there.
+            int64 [P, K] indices of the sequences that the trie was built from, best first, -1 if it has fewer than K;
+            float32 [P, K] log-probabilities, -inf there.
 
         Raises:
-            ValueError: sampling has no trie; count below 1.
-            UserError: as `__call__`; a model whose positions cannot be told.
+            ValueError: no trie, or count below 1.
+            UserError: as `__call__`; a model with unknown position embeddings.
         """
         if self.trie is None or count < 1:
-            raise ValueError("the best sequences are those of a trie, and one of them at least")
+            raise ValueError("beam search needs a trie and a count of 1 or more")
         trie, room = self.trie, min(count, self.trie.size) * (self.trie.levels - 1)
         items, scores = np.full((len(prompts), count), -1), np.full((len(prompts), count), -np.inf, np.float32)
         begin = self._begin(prompts, self.prefix, room)
 
-        def answer(chosen: np.ndarray) -> None:
-            found = beam_search(begin(chosen), trie, count)
-            items[chosen], scores[chosen] = (array.cpu().numpy() for array in found)
+        def search(chosen: np.ndarray) -> None:
+            best = beam_search(begin(chosen), trie, count)
+            items[chosen], scores[chosen] = (array.cpu().numpy() for array in best)
 
-        self._each_batch(prompts, answer, show_progress)
+        self._each_batch(prompts, search, show_progress)
         return items, scores
 
-    def begin_with(self, tokens: int) -> None:
-        """Tells what the prompts of all calls to come begin with, so that each is computed as in one call with all."""
-        self.begun = tokens if self.lm.full else 0
+    def share_prefix(self, tokens: int) -> None:
+        """Sets the common prefix of all later calls; each prompt is then computed as in one call with all of them."""
+        self.prefix_length = tokens if self.lm.full else 0
 
     def _each_batch(
-        self, prompts: Sequence[np.ndarray], answer: Callable[[np.ndarray], None], show_progress: bool
+        self, prompts: Sequence[np.ndarray], process: Callable[[np.ndarray], None], show_progress: bool
     ) -> None:
         with own_config(self.model, self.config), torch.no_grad():
-            each_batch([len(prompt) for prompt in prompts], self.settings.batch_size, answer, show_progress)
+            each_batch([len(prompt) for prompt in prompts], self.settings.batch_size, process, show_progress)
 
     def _begin(
-        self, prompts: Sequence[np.ndarray], behind: np.ndarray, room: int
+        self, prompts: Sequence[np.ndarray], suffix: np.ndarray, room: int
     ) -> Callable[[np.ndarray], PromptBatch]:
-        """Places of prompts to a run of them; what all prompts begin with is computed once, at the first."""
+        """Indices of prompts to their batch; the common prefix is computed once, with the first batch."""
         shared: list[Any] = []
-        begun = self.lm.shareable(prompts) if self.begun is None else self.begun
+        shared_length = self.lm.shareable(prompts) if self.prefix_length is None else self.prefix_length
 
         def begin(chosen: np.ndarray) -> PromptBatch:
             if not shared:
-                shared.append(self.lm.share(prompts[0][:begun]))
-            return PromptBatch(self.lm, shared[0], [np.r_[prompts[i][begun:], behind] for i in chosen], room)
+                shared.append(self.lm.share(prompts[0][:shared_length]))
+            return PromptBatch(self.lm, shared[0], [np.r_[prompts[i][shared_length:], suffix] for i in chosen], room)
 
         return begin
 
@@ -218,18 +217,18 @@ class Generator:
         self, prompts: Sequence[np.ndarray], trie: ItemTrie, on_text: Callable[[str], None] | None
     ) -> Callable[[np.ndarray], list[tuple[str, int | None]]]:
         opening, state = trie.opening()
-        behind = np.r_[self.prefix, np.asarray(opening, np.int64)]
+        forced = np.r_[self.prefix, np.asarray(opening, np.int64)]
         complete, eos = self._complete, self.tokenizer.eos_token_id
-        steps = self.settings.max_new_tokens - len(behind) if complete is None else trie.depth - len(opening)
-        begin = self._begin(prompts, behind, steps)
+        steps = self.settings.max_new_tokens - len(forced) if complete is None else trie.depth - len(opening)
+        begin = self._begin(prompts, forced, steps)
 
         def read(row: torch.Tensor) -> str:
-            return self._text(np.r_[behind, row.cpu().numpy()], len(behind))
+            return self._text(np.r_[forced, row.cpu().numpy()], len(forced))
 
-        tell = None if on_text is None or complete is not None else lambda said: on_text(read(said[0]))
+        report = None if on_text is None or complete is not None else lambda rows: on_text(read(rows[0]))
 
         def decode(chosen: np.ndarray) -> list[tuple[str, int | None]]:
-            tokens, items = greedy_search(begin(chosen), trie, state, steps, eos, complete is not None, tell)
+            tokens, items = greedy_search(begin(chosen), trie, state, steps, eos, complete is not None, report)
             places = items.tolist()
             if complete is not None:
                 return [(complete(item), item) for item in places]
@@ -267,29 +266,30 @@ def make_generator(
     allowed_ids: Sequence[Sequence[int]],
     prefix: Sequence[int],
     titles: Sequence[str] | None = None,
+    names: Sequence[str] | None = None,
 ) -> Generator:
-    """The generator that the settings ask for.
+    """The generator for these settings.
 
     Args:
         allowed_ids: what the constraint allows, an item's id tokens and the separator after them; sampling reads none.
         prefix: the tokens before the id, forced when the decoding is constrained.
-        titles: of the items, which `response_title: catalogue` alone reads.
+        titles: of the items, for `response_title: catalogue`.
+        names: the items' IDs, for messages.
 
     Raises:
         ValueError: catalogue titles without a title for each item.
     """
     if settings.decoding == "sample":
         return Generator(model, tokenizer, settings)
-    trie = ItemTrie.build(allowed_ids, int(model.get_input_embeddings().weight.shape[0]))
+    trie = ItemTrie.build(allowed_ids, int(model.get_input_embeddings().weight.shape[0]), names)
     if settings.response_title == "generated":
         return Generator(model, tokenizer, settings, trie, prefix)
     if titles is None or len(titles) != len(allowed_ids):
         raise ValueError("response_title catalogue needs the title of each item")
-    known = titles
 
     def complete(item: int) -> str:
-        said = tokenizer.decode([*prefix, *allowed_ids[item]], clean_up_tokenization_spaces=False)
-        return f"{said} {known[item]}"
+        id_text = tokenizer.decode([*prefix, *allowed_ids[item]], clean_up_tokenization_spaces=False)
+        return f"{id_text} {titles[item]}"
 
     return Generator(model, tokenizer, settings, trie, prefix, complete)
 
@@ -308,7 +308,9 @@ def item_generator(
         titles: of all items of the builder, by position.
         items: positions of the items that may be named; None for all. A generated item's place counts into these.
     """
-    allowed_ids = builder.allowed_ids
+    allowed_ids, names = builder.allowed_ids, builder.item_names
     if items is not None:
         allowed_ids, titles = [allowed_ids[i] for i in items], [titles[i] for i in items]
-    return make_generator(model, builder.decoder, settings, allowed_ids, builder.id_prefix.tolist(), titles)
+        names = [names[i] for i in items]
+    prefix = builder.id_prefix.tolist()
+    return make_generator(model, builder.decoder, settings, allowed_ids, prefix, titles, names)

@@ -23,7 +23,7 @@ with needs_extra("cluster"):
 def answers(
     run: Path,
     shards: Sequence[tuple[int, Sequence[np.ndarray]]],
-    begun: int,
+    prefix_length: int,
     workers: int,
     cpus: int,
     gpus: float | None,
@@ -33,7 +33,7 @@ def answers(
     Args:
         run: absolute path of the run folder.
         shards: number and prompts of each shard.
-        begun: number of leading tokens that the prompts of all shards share.
+        prefix_length: number of leading tokens that the prompts of all shards share.
         workers: maximum number of actors; fewer are started if the nodes have less room.
         cpus: CPUs of each actor.
         gpus: GPUs of each actor; None uses one if a node has a GPU.
@@ -53,7 +53,7 @@ def answers(
     shard_table = ray.data.from_arrow([as_table(number, prompts) for number, prompts in shards])
     response_tables = shard_table.map_batches(
         BatchWorker,
-        fn_constructor_args=(str(run), begun, cpus),
+        fn_constructor_args=(str(run), prefix_length, cpus),
         batch_size=None,  # a block is a shard
         batch_format="pyarrow",
         # all actors start at once, as a growing pool grows too late; the pool may shrink if a node is lost

@@ -1,11 +1,10 @@
-"""A split's rows as prompts, by the run's own memory and words: what its evaluation asked, token for token.
+"""The prompts of a split's rows, by the run's own memory and template: token for token those of its evaluation.
 
-    row -> events before its target -> prompt -> place among the distinct prompts, longest first
+    row -> events before its target -> prompt -> index among the distinct prompts, longest first
 
-A run folder has no users, so the rows come from the dataset, read as the main job reads it. Prompts are put in the
-order in which one process answers them (llm/batches.py), so that a shard that ends where a batch ends holds whole
-batches: what is computed for a prompt depends on the prompts beside it in its last bits, and these are then the same
-however many processes there are. Knows no LLM.
+A run folder holds no users, so the rows come from the dataset. Prompts are in the order in which one process answers
+them (llm/batching.py), and a shard holds whole batches: the last bits of a result depend on the other prompts of its
+batch, and these are then the same for any number of processes.
 """
 
 from collections.abc import Sequence
@@ -29,14 +28,14 @@ from recbole_llmfashion.stage_store import sha256, sha256_arrays, sha256_texts
 
 @dataclass(frozen=True)
 class SplitPrompts:
-    """Rows and prompts.
+    """The rows of a split and their prompts.
 
     Args:
         users, targets: [n] tokens by row, in RecBole's order.
-        prompt_of: [n] place of each row's prompt.
-        prompts: the distinct ones, longest first.
+        prompt_of: [n] index of each row's prompt.
+        prompts: the distinct prompts, longest first.
         keys: their digests.
-        shard_size: prompts of a shard.
+        shard_size: number of prompts in a shard.
     """
 
     users: Sequence[str]
@@ -48,25 +47,25 @@ class SplitPrompts:
 
     @property
     def shards(self) -> int:
-        """How many there are."""
+        """Number of shards."""
         return ceil(len(self.prompts) / self.shard_size)
 
     def prompts_of(self, shard: int) -> Sequence[np.ndarray]:
-        """Of one shard."""
+        """The prompts of a shard."""
         return self.prompts[shard * self.shard_size : (shard + 1) * self.shard_size]
 
     def rows_of(self, shard: int) -> np.ndarray:
-        """Rows whose prompt is of a shard, ascending."""
+        """The rows whose prompts are in a shard, ascending."""
         return np.flatnonzero(self.prompt_of // self.shard_size == shard)
 
     @cached_property
-    def begun(self) -> int:
-        """How many tokens all prompts begin with."""
+    def prefix_length(self) -> int:
+        """Tokens that all prompts have in common at their start."""
         return common_prefix(self.prompts)
 
     @property
     def digest(self) -> str:
-        """Of rows, prompts and shards."""
+        """Digest of rows, prompts and shards."""
         rows = [sha256_texts(self.users), sha256_texts(self.targets), sha256_arrays(self.prompt_of)]
         return sha256([*rows, sha256_arrays(*self.prompts), self.shard_size])
 

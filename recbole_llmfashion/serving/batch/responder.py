@@ -21,19 +21,19 @@ class BatchWorker:
 
     Args:
         run: absolute path of a run folder.
-        begun: how many tokens the prompts of all shards begin with.
+        prefix_length: tokens that the prompts of all shards have in common at their start.
         threads: of this process.
 
     Raises:
         UserError: the folder cannot be loaded.
     """
 
-    def __init__(self, run: str, begun: int, threads: int) -> None:
+    def __init__(self, run: str, prefix_length: int, threads: int) -> None:
         torch.set_num_threads(threads)
         loaded = load_run(Path(run))
         builder = run_builder(loaded, loaded.pool, loaded.item_tokens)
         self._generator = item_generator(loaded.model, builder, loaded.decoding, loaded.pool.titles)
-        self._generator.begin_with(begun)
+        self._generator.share_prefix(prefix_length)
         self._num_beams, self._seed = loaded.num_beams, loaded.decoding.seed
 
     def answer(self, shard: int, prompts: Sequence[np.ndarray]) -> list[Response]:

@@ -164,7 +164,7 @@ def test_a_quantized_model_with_an_adapter_generates_in_eval_mode_and_goes_back(
 def test_a_trie_deeper_than_the_tokens_left_is_refused(lively: Any, tokenizer: Any) -> None:
     trie = ItemTrie.build([[5, 6, 7, 8]], len(tokenizer))
     Generator(lively, tokenizer, DecodingSettings(max_new_tokens=5), trie, [50])
-    with pytest.raises(UserError, match="leaves 3 tokens for an ID, the longest needs 4"):
+    with pytest.raises(UserError, match="leaves 3 tokens for an ID; the longest ID needs 4"):
         Generator(lively, tokenizer, DecodingSettings(max_new_tokens=5), trie, [50, 51])
 
 

@@ -166,7 +166,7 @@ def test_invalid_catalogue_titles(falcon: Any) -> None:
     for titles in (None, ["one"]):
         with pytest.raises(ValueError, match="title of each item"):
             make_generator(falcon, Tokens(), settings, EVEN, [], titles)
-    with pytest.raises(ValueError, match="completed responses"):
+    with pytest.raises(ValueError, match="`complete` is needed"):
         Generator(falcon, Tokens(), settings, ItemTrie.build(EVEN, V))
 
 
