@@ -14,10 +14,13 @@ from recbole_llmfashion.data.loaders import make_loaders
 from recbole_llmfashion.llm.batching import Example
 from recbole_llmfashion.model.recformer.settings import pretrain_settings, stage_settings
 from recbole_llmfashion.model.recformer.stages import RecformerPipeline
-from recbole_llmfashion.pipeline import settings
+from recbole_llmfashion.pipeline import save, settings
+from recbole_llmfashion.pipeline.pipeline import make_pipeline
 from recbole_llmfashion.pipeline.training import TrainedModels
+from recbole_llmfashion.prompt.dataloader import LLMFashionRecDataLoader
 from recbole_llmfashion.prompt.texts import DatasetTexts
 from recbole_llmfashion.quick_start.registry import get_model
+from recbole_llmfashion.retrieval.ranking import RankingSettings
 from recbole_llmfashion.stage_store import StageStore, sha256
 from recbole_llmfashion.study.request import StudyRequest
 from recbole_llmfashion.study.runner import Entry, Runner
@@ -164,3 +167,80 @@ def test_keys_that_rows_of_a_study_are_named_after(shop, keys, digests):
     runner = Runner(request)
     models = ("LLMFashionRec", "CORE", "Recformer", "RecformerQuery", "QueryMemory", "Popularity")
     assert [sha256(runner._key_values(Entry("", name, {}, "tiny"), 2020))[:12] for name in models] == digests
+
+
+@pytest.fixture
+def llm(tmp_path):
+    """The pipeline of a shop without a memory, by the shipped backbone, and its dataloaders."""
+    write_tiny(tmp_path)
+    small = {"lora_r": 4, "llm_epochs": 1, "curriculum_epochs": 2, "num_beams": 20, "max_length": 200}
+    config = config_of(tmp_path, "LLMFashionRec", llm_name_or_path="tiny-falcon", **small)
+    loaders = make_loaders(config)
+    pipeline = make_pipeline(config, loaders.dataset, NamesOnly(tmp_path / "stages"), lambda: pytest.fail("CORE"))
+    rows = {
+        name: LLMFashionRecDataLoader(config, one._dataset, one._sampler, training=name == "train")
+        for name in ("train", "valid", "test")
+        for one in [getattr(loaders, name)]
+    }
+    return pipeline, rows
+
+
+def test_stages_of_the_llm(llm):
+    """The first release wrote these names for the same keys and the same files of the backbone."""
+    pipeline, rows = llm
+    steps = pipeline.train(rows["train"])
+    assert next(steps) == "backbone"
+    assert name_of(lambda: next(steps)) == "adapter-983377f4d5bff590"
+    pipeline.trained.llm.identity = "adapter-983377f4d5bff590"
+    names = [name_of(lambda part=part: pipeline.answer(rows[part])) for part in ("valid", "test")]
+    assert names == ["responses-b61c372a25c622b4", "responses-d5294959f1d46acf"]
+
+
+def test_settings_that_a_run_folder_is_named_after(llm):
+    """A run folder is named after its manifest.json. These are the entries of the first release, by its names."""
+    pipeline, _ = llm
+    inference = pipeline.inference
+    adapter = pipeline.trained.store.root / "adapter"
+    adapter.mkdir(parents=True)
+    (adapter / "stage.json").write_text(f'{{"inputs": {{"index": ["{inference.item_tokens.key}", ""]}}}}')
+    pipeline.trained.llm._adapter = adapter
+    equal = dict.fromkeys(("beams", "id", "title", "session", "memory"), 1.0)
+    ranking = RankingSettings("fusion", 1, 10, 1, True, {"known": equal, "new": equal})
+    assert save._settings(pipeline, ranking) == {
+        "template": "compact",
+        "prompt": {
+            "attributes": ("category", "brand", "color", "size"),
+            "max_length": 200,
+            "max_new_tokens": 40,
+            "dates": True,
+            "recalled": 5,
+            "item_text": False,
+        },
+        "items": {
+            "kind": "atomic",
+            "first": 4096,
+            "new_tokens": 6,
+            "key": "483a0032c494d41b8f5ff2f672f73b58f61c880c0b2c71cd820485d7c58c75c9",
+            "trained": True,
+        },
+        "memory": {"neighbors": 3, "products": 5, "depth": 50},
+        "backbone": {"quantization": "nf4", "compute_dtype": "auto"},
+        "decoding": {
+            "decoding": "constrained",
+            "max_new_tokens": 40,
+            "temperature": 0.05,
+            "top_p": 0.95,
+            "batch_size": 64,
+            "seed": 1306385187,
+            "title_source": "lookup",
+        },
+        "beams": 20,
+        "mixing": {
+            "ranking": "fusion",
+            "m": 1,
+            "k": 10,
+            "title_start": 1,
+            "use_memory": True,
+            "weights": {"known": equal, "new": equal},
+        },
+    }

@@ -216,7 +216,7 @@ def reject_unknown_keys(keys: Iterable[str], models: Iterable[str], source: str)
     known = known_keys(models)
     for name in keys:
         key, field = split_name(name)
-        if key in RENAMED_KEYS and key not in known:
+        if key not in known and RENAMED_KEYS.get(key, (key,))[0] != key:  # one key keeps its name, its values changed
             raise UserError(f"{source}: `{key}` is now `{_as_written(RENAMED_KEYS[key][0])}`; see docs/config.md")
         if key not in known:
             hint = did_you_mean(key, sorted(known), "docs/config.md lists the keys", 0.6)

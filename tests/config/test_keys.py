@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pytest
 import recbole
 from recbole.model.sequential_recommender import CORE
 from recbole.utils import argument_list
@@ -13,7 +14,9 @@ from recbole_llmfashion.config.keys import (
     recbole_defaults,
     recbole_folder,
     recbole_keys,
+    reject_unknown_keys,
 )
+from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.model.recformer.model import RecformerQuery
 
 
@@ -34,3 +37,12 @@ def test_a_lineage_is_taken_as_class_name_or_names():
     assert lineage(CORE) == lineage("CORE") == ["CORE"]
     assert keys_of(RecformerQuery) == keys_of(("Recformer", "RecformerQuery"))
     assert known_keys(["CORE", "SASRec"]) == keys_of("CORE") | keys_of("SASRec")
+
+
+def test_keys_of_other_models_and_of_the_first_release():
+    reject_unknown_keys(["epochs", "num_beams"], ["LLMFashionRec"], "command line")
+    with pytest.raises(UserError, match=r"^command line: `beams` is now `num_beams`; see docs/config\.md$"):
+        reject_unknown_keys(["beams"], ["LLMFashionRec"], "command line")
+    # this key changed its values, not its name
+    with pytest.raises(UserError, match=r"^command line: unknown key 'llm_name_or_path'; "):
+        reject_unknown_keys(["llm_name_or_path"], ["GRU4Rec"], "command line")

@@ -1,0 +1,144 @@
+"""What `load_run` returns of a run folder, on a log of five users and six items."""
+
+import json
+import logging
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from recbole_llmfashion.config.configurator import load_config
+from recbole_llmfashion.data.tie_breaking import tie_rank
+from recbole_llmfashion.errors import UserError
+from recbole_llmfashion.llm.generation.generator import DecodingSettings
+from recbole_llmfashion.model.llmfashionrec import LLMFashionRec
+from recbole_llmfashion.pipeline import load
+from recbole_llmfashion.pipeline.load import load_run, run_builder, run_memory
+from recbole_llmfashion.pipeline.manifest import export_run
+from recbole_llmfashion.prompt.builder import PromptSettings
+from recbole_llmfashion.quick_start.experiment import run_experiment
+from recbole_llmfashion.retrieval.ranking import RankingSettings
+from recbole_llmfashion.stage_store import sha256
+from recbole_llmfashion.versions import versions
+from tests.helpers.fakes import INTER, SEARCH, SMALL, write_tiny
+
+BUYS = "".join(f"u{u}\t{11 + (u + i) % 6}\tpurchase\t{1701000000 + 100 * i}\n" for u in (4, 5) for i in range(5))
+SEARCHES = "".join(f"u{u}\t{1701000050 + 100 * i}\t{['red', 'blue'][u % 2]} {i}\t\n" for u in (4, 5) for i in (0, 1))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """The run folder of a run with a memory and one token per item."""
+    root = tmp_path_factory.mktemp("load")
+    write_tiny(root, INTER + BUYS, SEARCH + SEARCHES)
+    folders = {"data_path": str(root), "checkpoint_dir": str(root / "saved"), "topk": [3], "valid_metric": "NDCG@3"}
+    config = load_config(LLMFashionRec, "tiny", (), {**SMALL, **folders, "quantization": "none", "ranking": "mixup"})
+    return Path(run_experiment(config, keep=True).details["run"])
+
+
+@pytest.fixture(scope="module")
+def run(folder):
+    return load_run(folder, model=False)
+
+
+@pytest.fixture
+def exported(folder, tmp_path):
+    export_run(folder, tmp_path / "out")
+    return tmp_path / "out"
+
+
+def rewrite(folder, **changes):
+    """Changes entries of manifest.json; its digest is that of the new entries."""
+    path = folder / "manifest.json"
+    content = json.loads(path.read_text()) | changes
+    content["sha256"] = sha256({key: value for key, value in content.items() if key != "sha256"})
+    path.write_text(json.dumps(content))
+
+
+def test_settings_of_a_run(run, folder):
+    assert run.template == "compact" and run.num_beams == 20 and not run.mask_history and run.ann_index == "flat"
+    assert run.prompt == PromptSettings(("category", "brand", "color", "size"), 200, 40, True, 5, item_text=False)
+    assert run.decoding == DecodingSettings("constrained", 40, 0.05, 0.95, 64, 1306385187, "catalogue")
+    equal = dict.fromkeys(("beams", "id", "title", "session", "memory"), 1.0)
+    weights = {"known": equal, "new": equal}  # ranking: mixup chooses none
+    assert run.ranking_settings == RankingSettings("mixup", 1, 10, 1, True, weights)
+    assert run.responses == folder and run.manifest.folder == folder and run.codes is None
+
+
+def test_items_of_a_run(run):
+    pool = run.pool
+    assert pool.catalogue.item_ids == ("16", "11", "12", "13", "14", "15")
+    assert pool.titles[5] == "Plain Socks" and pool.catalogue.attributes["brand"][5] == ""
+    assert pool.live.tolist() == [True] * 6 and pool.popularity.tolist() == [3, 4, 2, 1, 0, 1]
+    assert pool.title.shape[0] == pool.core.shape[0] == 6 and pool.clip is None
+    np.testing.assert_allclose(np.linalg.norm(pool.title, axis=1), 1, atol=1e-5)
+    # one token per item behind the vocabulary, in the fixed order of items
+    first = run.item_tokens.first
+    assert [ids.tolist() for ids in run.item_tokens.ids] == [
+        [first + rank] for rank in tie_rank(pool.catalogue.item_ids)
+    ]
+    assert run.item_tokens.new_tokens == 6 and run.row_norm == 0.0  # without a model
+
+
+def test_memory_of_a_run(run):
+    files = run.memory
+    assert files.neighbors == 3 and files.products == 50 and len(files.vectors) == len(files.queries) == 1
+    assert (
+        files.queries == ("red boots",) and files.log.item.tolist() == [1, 2] and files.log.position.tolist() == [0, 1]
+    )
+    tie = tie_rank(run.pool.catalogue.item_ids)
+    memory = run_memory(run, run.pool, tie)
+    assert memory.top_products("Red Boots") == [1, 2] and np.array_equal(memory.key_vectors, files.vectors)
+    assert run_memory(run, run.pool.without(["11"]), tie).top_products("red boots") == [2]
+    assert run_memory(run, run.pool.without(["11", "12"]), tie) is None
+
+
+def test_builder_of_a_run(run):
+    builder = run_builder(run, run.pool, run.item_tokens)
+    assert builder.settings == run.prompt and builder.item_tokens is run.item_tokens and builder.memory is None
+    assert list(builder.item_names) == list(run.pool.catalogue.item_ids)
+
+
+def test_the_model_is_loaded_on_request_only(folder, run, exported):
+    assert run.model is None and run.tokenizer is not None
+    whole = load_run(exported)
+    assert whole.model.get_input_embeddings().weight.shape[0] == whole.item_tokens.first + 6 and whole.row_norm > 0
+    assert whole.responses == exported / "run" and whole.manifest.part("backbone") == exported / "backbone"
+    assert (
+        whole.decoding == run.decoding and whole.prompt == run.prompt and whole.ranking_settings == run.ranking_settings
+    )
+    assert np.array_equal(whole.pool.title, run.pool.title) and np.array_equal(whole.pool.core, run.pool.core)
+
+
+def test_tables_of_a_flat_run_have_no_index(run):
+    assert run.near("title")(run.pool.title) is None
+
+
+def test_other_versions_are_logged(exported, caplog, monkeypatch):
+    monkeypatch.setattr(load, "versions", lambda: versions() | {"torch": "0.4"})
+    with caplog.at_level(logging.WARNING):
+        load_run(exported, model=False)
+    assert f"made with torch {versions()['torch']} (here 0.4); lists may differ at ties" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"model": "Recformer"}, "a run of Recformer; only LLMFashionRec can be served"),
+        ({"settings": {}}, "its manifest.json lacks an entry .*; run the main job again"),
+        ({"parts": {}}, "its manifest.json lacks an entry"),
+    ],
+    ids=["model", "settings", "parts"],
+)
+def test_entries_that_are_wrong(exported, changes, message):
+    rewrite(exported, **changes)
+    with pytest.raises(UserError, match=message) as error:
+        load_run(exported, model=False)
+    assert "\n" not in str(error.value)
+
+
+def test_a_run_with_a_file_that_is_gone(exported):
+    shutil.rmtree(exported / "run/title")
+    with pytest.raises(UserError, match=r"title.* is missing"):
+        load_run(exported)

@@ -1,0 +1,168 @@
+"""manifest.json of a run folder with three small files, and of the stage of its adapter."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from recbole_llmfashion.errors import UserError
+from recbole_llmfashion.pipeline.manifest import OWN, Manifest, export_run, file_sha256, read_manifest, write_manifest
+from recbole_llmfashion.stage_store import sha256
+
+# sha256sum of the files that `run` writes
+SHA = {
+    '{"a": 1}': "f9d86028c6e0d64e225186f96acb69338b2c59764df79162107f5c4bb34d1310",
+    "rows": "bc51e9e65d79e1c90ba544ab2eae1044ccdf8c1af7a559ba375cba4276f7d99e",
+    "weights": "9a129038d9a00aed0cf6a7ea059ca50a813449061ab87848cf1a13eafdf33b2c",
+}
+CONTENT = {
+    "format": 2,
+    "model": "LLMFashionRec",
+    "seed": 7,
+    "clip": "",
+    "parts": {
+        "run": {
+            "path": ".",
+            "files": {"responses.parquet": SHA["rows"], "title/title.json": SHA['{"a": 1}']},
+        },
+        "adapter": {"path": "../../stages/adapter-1", "files": {"adapter_model.safetensors": SHA["weights"]}},
+    },
+}
+
+
+def write(path: Path, text: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    return path
+
+
+@pytest.fixture
+def run(tmp_path):
+    """The run folder <tmp_path>/runs/1, whose adapter is in <tmp_path>/stages/adapter-1."""
+    folder, adapter = tmp_path / "runs/1", tmp_path / "stages/adapter-1"
+    write(folder / "responses.parquet", "rows")
+    write(folder / "title/title.json", '{"a": 1}')
+    write(folder / "log.tmp", "not a file of the run")
+    write(adapter / "adapter_model.safetensors", "weights")
+    write(adapter / "stage.json", '{"seconds": 3}')
+    write(adapter / "checkpoint/old.json", "not a file of the stage")
+    entries = {"model": "LLMFashionRec", "seed": 7, "clip": ""}
+    write_manifest(folder, entries, {OWN: folder, "adapter": adapter}, folder)
+    return folder
+
+
+def refused(message, work, *arguments):
+    with pytest.raises(UserError, match=message) as error:
+        work(*arguments)
+    assert "\n" not in str(error.value)
+
+
+def rewrite(run, **changes):
+    """Changes entries of manifest.json; its digest is that of the new entries."""
+    content = read_manifest(run).content | changes
+    content["sha256"] = sha256({key: value for key, value in content.items() if key != "sha256"})
+    (run / "manifest.json").write_text(json.dumps(content))
+
+
+def test_content_and_digests(run):
+    digest = "d14167a25000e853ef1cd02c4e27d733a4a2be77cbb76bc68f51ce1af8c231ee"
+    assert json.loads((run / "manifest.json").read_text()) == CONTENT | {"sha256": digest}
+
+
+def test_parts_of_a_manifest(run):
+    manifest = read_manifest(run)
+    assert manifest.part(OWN) == run and manifest.part("backbone") is None
+    assert manifest.part("adapter").resolve() == (run.parents[1] / "stages/adapter-1").resolve()
+    assert manifest.files() == [
+        ("run", Path("responses.parquet"), SHA["rows"]),
+        ("run", Path("title/title.json"), SHA['{"a": 1}']),
+        ("adapter", Path("adapter_model.safetensors"), SHA["weights"]),
+    ]
+
+
+def test_a_part_with_an_absolute_path(run, tmp_path):
+    """The path of a part may be absolute; that of a file within it may not."""
+    adapter = CONTENT["parts"]["adapter"] | {"path": str(tmp_path / "stages/adapter-1")}
+    rewrite(run, parts=CONTENT["parts"] | {"adapter": adapter})
+    assert read_manifest(run).part("adapter") == tmp_path / "stages/adapter-1"
+    for name in (
+        str(tmp_path / "stages/adapter-1/adapter_model.safetensors"),
+        "../adapter-1/adapter_model.safetensors",
+    ):
+        content = CONTENT | {"parts": {"adapter": {"path": "../../stages/adapter-1", "files": {name: SHA["weights"]}}}}
+        refused("outside its part", Manifest(run, content).files)
+
+
+@pytest.mark.parametrize("parts", [["run"], {"run": {"path": "."}}, {"run": None}, {"run": {"files": ["a"]}}])
+def test_parts_that_list_no_files(run, parts):
+    refused("not readable", Manifest(run, {"parts": parts}).files)
+    refused("not readable", Manifest(run, {}).files)
+
+
+def test_a_changed_file(run):
+    write(run.parents[1] / "stages/adapter-1/adapter_model.safetensors", "weighty")
+    refused(r"adapter_model\.safetensors .*its sha256 differs", read_manifest, run)
+
+
+def test_a_missing_part(run):
+    (run.parents[1] / "stages").rename(run.parents[1] / "elsewhere")
+    refused(r"adapter_model\.safetensors is missing; run the main job", read_manifest, run)
+
+
+def test_files_of_no_listed_kind_may_change(run):
+    write(run / "log.tmp", "other")
+    write(run.parents[1] / "stages/adapter-1/stage.json", "{}")
+    assert len(read_manifest(run).files()) == 3
+
+
+def test_another_format(run):
+    rewrite(run, format=3)
+    refused("format 3, and this release .* reads format 2; upgrade recbole_llmfashion", read_manifest, run)
+    (run / "manifest.json").write_text(json.dumps(CONTENT | {"format": 1}))
+    refused("format 1, .*; run the main job again", read_manifest, run)
+
+
+def test_an_entry_changed_by_hand(run):
+    text = (run / "manifest.json").read_text()
+    (run / "manifest.json").write_text(text.replace('"seed": 7', '"seed": 8'))
+    refused("was changed after it was written", read_manifest, run)
+
+
+def test_folders_that_are_no_run(run, tmp_path):
+    refused("it has no manifest.json", read_manifest, tmp_path)
+    write(tmp_path / "fit.json", "{}")
+    refused("a trained RecBole model, which cannot be served", read_manifest, tmp_path)
+    for text in ("{", "[]", "[" * 10**5, "{}", '{"format": "x"}', '{"format": null}'):
+        write(run / "manifest.json", text)
+        refused("not readable", read_manifest, run)
+
+
+def test_exported_run(run, tmp_path):
+    out = tmp_path / "deep/out"
+    export_run(run, out)
+    assert {path.relative_to(out).as_posix(): path.read_text() for path in out.rglob("*.*") if path.is_file()} == {
+        "manifest.json": (out / "manifest.json").read_text(),
+        "run/responses.parquet": "rows",
+        "run/title/title.json": '{"a": 1}',
+        "adapter/adapter_model.safetensors": "weights",
+    }
+    content, original = read_manifest(out).content, read_manifest(run).content
+    assert {name: part["path"] for name, part in content["parts"].items()} == {"run": "run", "adapter": "adapter"}
+    for name in ("run", "adapter"):
+        assert content["parts"][name]["files"] == original["parts"][name]["files"]
+    assert content["seed"] == 7 and content["sha256"] != original["sha256"]
+    assert out.stat().st_mode & 0o777 == 0o755 and [path.name for path in out.parent.iterdir()] == ["out"]
+
+
+def test_an_export_leaves_nothing_behind_when_it_fails(run, tmp_path):
+    out = tmp_path / "deep/out"
+    write(out / "mine.txt", "kept")
+    refused("--out: .*out exists; choose a new folder", export_run, run, out)
+    rewrite(run, clip="checkpoint:ViT-B-32/mine.pt")
+    refused("its CLIP weights are a file of this machine", export_run, run, tmp_path / "deep/other")
+    assert [path.name for path in out.parent.iterdir()] == ["out"] and (out / "mine.txt").read_text() == "kept"
+
+
+def test_digest_of_a_file(tmp_path):
+    assert file_sha256(write(tmp_path / "a", "weights")) == SHA["weights"]
+    assert file_sha256(write(tmp_path / "b", "")) == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"

@@ -1,0 +1,131 @@
+"""One pass over the test rows gives every ranking that the result reports; on the shop of six items."""
+
+from collections import Counter
+from types import SimpleNamespace
+
+import pytest
+
+from recbole_llmfashion.config.configurator import load_config
+from recbole_llmfashion.errors import UserError
+from recbole_llmfashion.model.llmfashionrec import LLMFashionRec
+from recbole_llmfashion.prompt.builder import PromptBuilder
+from recbole_llmfashion.quick_start.experiment import run_experiment
+from tests.helpers.fakes import SMALL, write_tiny
+
+TEST_ROWS, VALID_ROWS = 3, 2
+STAGES = ["train_CORE", "title", "adapter", "responses"]
+
+
+def config_of(root, **keys):
+    folders = {"data_path": str(root), "checkpoint_dir": str(root / "saved")}
+    fixed = {**SMALL, **folders, "topk": [1, 3, 6], "valid_metric": "NDCG@3", "tune_report_users": 1}
+    return load_config(LLMFashionRec, "tiny", (), {**fixed, **keys})
+
+
+def counting(builder_row, counts):
+    """PromptBuilder.row that counts the rows of evaluation by their events."""
+
+    def row(self, events, now, training=False):
+        if not training:
+            counts[tuple(events.ref.tolist()), now] += 1
+        return builder_row(self, events, now, training)
+
+    return row
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory):
+    """The dataset; the result of its first run by the default ranking; what its callback got; its encoded rows."""
+    root, steps, encoded = tmp_path_factory.mktemp("one_pass"), [], Counter()
+    write_tiny(root)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(PromptBuilder, "row", counting(PromptBuilder.row, encoded))
+        result = run_experiment(config_of(root), callback_fn=lambda *step: steps.append(step))
+    return SimpleNamespace(root=root, result=result, steps=steps, encoded=encoded)
+
+
+@pytest.fixture
+def encoded(monkeypatch):
+    counts = Counter()
+    monkeypatch.setattr(PromptBuilder, "row", counting(PromptBuilder.row, counts))
+    return counts
+
+
+def test_rows_are_encoded_once(shop, encoded):
+    """Once each in a run whose stages exist, whichever rankings it reports."""
+    for ranking, rows in (("fusion", TEST_ROWS + VALID_ROWS), ("mixup", TEST_ROWS + VALID_ROWS), ("id", 5)):
+        result = run_experiment(config_of(shop.root, ranking=ranking))
+        assert sorted(result.reused) == sorted(STAGES)
+        assert len(encoded) == rows and set(encoded.values()) == {1}, (ranking, encoded)
+        encoded.clear()
+
+
+def test_a_search_encodes_no_test_row(shop, encoded):
+    result = run_experiment(config_of(shop.root), test=False)
+    assert len(encoded) == VALID_ROWS and set(encoded.values()) == {1}
+    assert result.metrics == {} and len(result.ranks) == 0 and "lists" not in result.details
+
+
+def test_reported_rankings(shop):
+    assert list(shop.result.details["lists"]) == ["id", "title", "beams", "mixup"]
+    assert list(run_experiment(config_of(shop.root, ranking="beams")).details["lists"]) == ["id", "title", "mixup"]
+
+
+@pytest.mark.parametrize("ranking", ["id", "title", "beams", "mixup"])
+def test_metrics_beside_are_those_of_a_run_by_that_ranking(shop, ranking):
+    alone = run_experiment(config_of(shop.root, ranking=ranking))
+    beside = shop.result.details["lists"][ranking]
+    assert beside == {name: value for name, value in alone.metrics.items() if name != "mrr"}
+    assert set(beside) == {f"{metric}@{k}" for metric in ("recall", "ndcg", "mrr") for k in (1, 3, 6)}
+    own = {name: value for name, value in shop.result.metrics.items() if name != "mrr"}
+    assert own["recall@6"] == beside["recall@6"] == 1.0  # all six items
+
+
+def test_mixup_on_validation_rows_with_ranking_mixup_only(shop):
+    assert shop.result.details["mixup_validation"] == {}
+    result = run_experiment(config_of(shop.root, ranking="mixup", mixup_m=2))
+    by_m = result.details["mixup_validation"]
+    assert list(by_m) == ["1", "2", "3"]
+    assert {name.lower(): value for name, value in by_m["2"].items()} == result.valid
+    assert by_m["1"] != by_m["2"]
+
+
+def test_lists_weights_and_counts_of_the_result(shop):
+    details = shop.result.details
+    assert {group: set(weights) for group, weights in details["fusion"].items()} == {
+        group: {"beams", "id", "title", "session", "memory"} for group in ("known", "new")
+    }
+    generation = details["generation"]
+    assert generation["format_rate"] == generation["valid_id_rate"] == 1.0  # constrained decoding
+    assert generation["fallback_rate"] == 0.0 and generation["prompts_truncated"] == 0
+    assert generation["clip"].startswith("none: ") and generation["title_pairs"] == "derived"
+    assert "fusion" not in run_experiment(config_of(shop.root, ranking="id")).details
+
+
+def test_steps_that_a_callback_gets(shop):
+    """The backbone alone and the adapter on one of the validation rows, then all of them; stages that exist train no
+    more, so the first step is left out."""
+    assert [step for step, _ in shop.steps] == [0, 1, 2]
+    assert shop.steps[-1][1] == shop.result.valid["ndcg@3"]
+    assert shop.result.reused == [] and sorted(shop.result.seconds) == sorted([*STAGES, "total"])
+    again = []
+    assert run_experiment(config_of(shop.root), callback_fn=lambda *step: again.append(step)).valid == shop.result.valid
+    assert again == shop.steps[1:]
+
+
+def test_masked_history_is_masked_in_every_ranking(shop):
+    """u1 clicked or bought everything but its target, which is first in each list then."""
+    masked = run_experiment(config_of(shop.root, mask_history=True))
+    first = masked.ranks.set_index("user").loc["u1"]
+    assert (first["target"], first["rank"], first["top"][0]) == ("16", 1, "16") and masked.details["mask_history"]
+    for metrics in masked.details["lists"].values():
+        assert metrics["recall@1"] >= 0.333333
+
+
+def test_values_and_backbones_are_checked_before_anything_trains(tmp_path):
+    write_tiny(tmp_path)
+    with pytest.raises(UserError, match="mixup_k: expected 1 or more, found 0"):
+        run_experiment(config_of(tmp_path, mixup_k=0))
+    with pytest.raises(UserError, match="nowhere"):
+        run_experiment(config_of(tmp_path, llm_name_or_path=str(tmp_path / "nowhere")))
+    assert not (tmp_path / "saved").exists()

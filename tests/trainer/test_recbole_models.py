@@ -1,0 +1,147 @@
+"""RecBole's own models as stages: what names a stage, and what of it a later run gets back."""
+
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from recbole_llmfashion.config.configurator import load_config
+from recbole_llmfashion.data.loaders import make_loaders
+from recbole_llmfashion.quick_start.registry import get_model
+from recbole_llmfashion.stage_store import StageStore
+from recbole_llmfashion.trainer.recbole_models import RecBoleTrainer, load_core_table, train_or_load
+from tests.helpers.fakes import INTER, ITEM, SEARCH, write_tiny
+
+
+def config_of(root, model="GRU4Rec", **keys):
+    folders = {"data_path": str(root), "checkpoint_dir": str(root / "saved")}
+    fixed = {**folders, "topk": [3], "valid_metric": "NDCG@3", "epochs": 3, "show_progress": False}
+    return load_config(get_model(model).model, "tiny", (), {**fixed, **keys})
+
+
+class Names:
+    """A store that builds no stage and returns the path that it would have."""
+
+    def __init__(self, root):
+        self.root, self.inputs = root, {}
+        (root / "fit").mkdir(exist_ok=True)
+        (root / "fit/fit.json").write_text('{"valid_scores": []}')
+
+    def get(self, name, inputs, build):
+        self.name, self.inputs = StageStore(self.root).path(name, inputs).name, inputs
+        return self.root / "fit"
+
+
+def stage_of(root, **keys):
+    store = Names(root)
+    config = config_of(root, **keys)
+    train_or_load(config, make_loaders(config), store)
+    return store
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory):
+    root = tmp_path_factory.mktemp("recbole_models")
+    write_tiny(root)
+    return root
+
+
+@pytest.fixture(scope="module")
+def trained(shop):
+    """The trainer after `fit`, its callbacks in order, and the store's calls."""
+    return fit(shop)
+
+
+def fit(root, **keys):
+    config = config_of(root, **keys)
+    loaders, calls, scores = make_loaders(config), [], []
+    store = StageStore(root / "stages", lambda name, seconds, reused: calls.append((name, reused)))
+    trainer = RecBoleTrainer(config, config.model_class(config, loaders.train._dataset))
+    trainer.set_data(loaders, store, lambda: pytest.fail("an ID model needs no table of CORE"))
+    result = trainer.fit(loaders.train, loaders.valid, callback_fn=lambda *score: scores.append(score))
+    return SimpleNamespace(trainer=trainer, result=result, scores=scores, calls=calls, loaders=loaders)
+
+
+def test_inputs_of_a_stage(shop):
+    store = stage_of(shop)
+    assert list(store.inputs) == ["model", "fit", "keys", "train", "valid", "items"]
+    assert (store.inputs["model"], store.inputs["fit"], store.inputs["items"]) == ("GRU4Rec", 2, 7)
+    assert store.inputs["keys"]["epochs"] == 3 and store.name.startswith("train_GRU4Rec-")
+
+
+@pytest.mark.parametrize(
+    "keys", [{"epochs": 2}, {"hidden_size": 16}, {"seed": 7}, {"learning_rate": 0.1}, {"mask_history": True},
+             {"cold_token": True}],
+    ids=lambda keys: next(iter(keys)),
+)  # fmt: skip
+def test_keys_that_name_another_stage(shop, keys):
+    assert stage_of(shop, **keys).name != stage_of(shop).name
+
+
+def test_keys_that_name_the_same_stage(shop, tmp_path):
+    name = stage_of(shop).name
+    for keys in ({"show_progress": True}, {"checkpoint_dir": str(tmp_path)}, {"use_tuned": True}, {"gpu_id": "1"}):
+        assert stage_of(shop, **keys).name == name, keys
+
+
+def test_rows_that_name_another_stage(shop, tmp_path):
+    """Training rows, validation rows and the number of items do; test targets, queries and titles do not."""
+    name = stage_of(shop).name
+    for folder, texts, same in (
+        ("test", (INTER.replace("u2\t13\tpurchase", "u2\t15\tpurchase"), SEARCH, ITEM), True),
+        ("query", (INTER, SEARCH.replace("red boots", "blue boots"), ITEM), True),
+        ("title", (INTER, SEARCH, ITEM.replace("Plain Socks", "Wool Socks")), True),
+        ("valid", (INTER.replace("u3\t12\tpurchase", "u3\t15\tpurchase"), SEARCH, ITEM), False),
+        ("train", (INTER.replace("u1\t12\tpurchase", "u1\t15\tpurchase"), SEARCH, ITEM), False),
+        ("items", (INTER, SEARCH, ITEM + "17\tNew\t\t\t\t\n"), False),
+    ):
+        write_tiny(tmp_path / folder, *texts)
+        assert (stage_of(tmp_path / folder).name == name) is same, folder
+
+
+def test_callbacks_come_in_the_order_of_the_epochs(trained):
+    assert [epoch for epoch, _ in trained.scores] == [0, 1, 2] and trained.calls == [("train_GRU4Rec", False)]
+    report = json.loads((trained.trainer._folder / "fit.json").read_text())
+    assert report["valid_scores"] == [list(score) for score in trained.scores]
+    assert trained.result == (max(score for _, score in trained.scores), report["valid"])
+    assert (report["epochs"], report["epochs_allowed"], len(report["train_loss"])) == (3, 3, 3)
+    assert trained.trainer.fit_details == {"epochs": 3, "epochs_allowed": 3}
+    assert {path.name for path in trained.trainer._folder.iterdir()} == {"model.safetensors", "fit.json", "stage.json"}
+
+
+def test_a_stage_that_exists_replays_its_callbacks(shop, trained):
+    again = fit(shop)
+    assert again.calls == [("train_GRU4Rec", True)] and again.scores == trained.scores
+    assert again.result == trained.result and again.trainer.fit_details == trained.trainer.fit_details
+    assert again.trainer.save_run(shop / "runs", {}) == trained.trainer._folder
+    weights = load_file(trained.trainer._folder / "model.safetensors")
+    for trainer in (trained.trainer, again.trainer):
+        state = trainer.model.state_dict()
+        assert state.keys() == weights.keys() and all(torch.equal(state[name], weights[name]) for name in weights)
+        assert not trainer.model.training
+
+
+def test_details_of_a_stage_with_the_cold_token(shop):
+    trained = fit(shop, cold_token=True, epochs=1)
+    # 11 occurs twice in the training part; 12, 13 and 16 once; 14 and 15 never
+    assert trained.trainer.fit_details == {
+        "epochs": 1, "epochs_allowed": 1, "cold_token": {"items_replaced": 3, "items_finished": 5},
+    }  # fmt: skip
+
+
+def test_training_without_validation_rows(tmp_path):
+    head = INTER.splitlines()[0]
+    rows = [f"u{u}\t{i}\t{a}\t{i}" for u in (1, 2) for i, a in ((11, "click"), (12, "click"), (13, "purchase"))]
+    write_tiny(tmp_path, "\n".join([head, *rows]) + "\n", "")
+    trained = fit(tmp_path)
+    assert trained.result[1] == {} and trained.scores == []
+    assert trained.trainer.fit_details == {"epochs": 3, "epochs_allowed": 3}
+
+
+def test_core_table_leaves_out_the_pad_row(tmp_path):
+    save_file({"item_embedding.weight": torch.arange(8.0).reshape(4, 2)}, tmp_path / "model.safetensors")
+    table = load_core_table(tmp_path)
+    assert table.dtype == np.float32 and table.tolist() == [[2.0, 3.0], [4.0, 5.0], [6.0, 7.0]]
