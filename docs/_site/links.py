@@ -1,13 +1,15 @@
-"""MkDocs hooks: files outside docs/ become pages of the site, and no page loads anything from another host.
+"""MkDocs hooks: files outside docs/ become pages, diagrams become images, no page loads anything from another host.
 
 A file outside docs/ that a page links to becomes the page `repository/<path>`: Markdown as it is, other text as a code
 block. Links are followed from file to file, so README.md and the files it links to can be read on the site as on
-GitHub. Links inside docs/ are not changed; MkDocs' strict build refuses those that lead nowhere. Pages with a diagram
-load the copy of Mermaid in docs/_site (MIT); the theme would load it from another host.
+GitHub. Links inside docs/ are not changed; MkDocs' strict build refuses those that lead nowhere. A Mermaid fence
+becomes the image that tools/diagrams.py has drawn of it; the theme would load a script from another host to draw it.
 """
 
+import html
 import posixpath
 import re
+import sys
 from pathlib import Path
 
 from mkdocs.config.defaults import MkDocsConfig
@@ -16,9 +18,12 @@ from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
 ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT))  # MkDocs restores the path after this file
+
+from tools.diagrams import FENCE, FOLDER, Diagram  # noqa: E402
+
 OUTSIDE = "repository/"
 LINK = re.compile(r"(?<=\]\()(?![a-z]+:|#|/)([^)\s#]+)")  # the path in [text](path#anchor)
-MERMAID = "_site/mermaid.tiny.js"
 EXTERNAL = re.compile(r"""<(?:script|img|iframe|link)\b[^>]*?(?:src|href)=["']?(?:https?:)?//[^"'\s>]+""")
 
 
@@ -37,28 +42,38 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, **_: object) -> str:
-    """Rewrites the links of a page for the site."""
+    """Rewrites the links and diagrams of a page for the site.
+
+    Raises:
+        PluginError: a diagram is not drawn.
+    """
     here = page.file.src_uri
 
     def rewrite(match: re.Match[str]) -> str:
         target = _target(_path_of(here), match[1])
         return posixpath.relpath(_uri_of(target), posixpath.dirname(here) or ".") if target else match[1]
 
-    return LINK.sub(rewrite, markdown)
+    def picture(match: re.Match[str]) -> str:
+        diagram = Diagram(_path_of(here), match[1])
+        path = f"{FOLDER}/{diagram.file}"
+        if not (ROOT / path).is_file():
+            raise PluginError(f"{diagram.page}: no {path}; run python tools/diagrams.py")
+        source = posixpath.relpath(_uri_of(path), posixpath.dirname(page.file.dest_uri) or ".")
+        alternative = html.escape(diagram.title or "diagram")
+        return f'<p class="diagram"><img src="{source}" alt="{alternative}"></p>'
+
+    return LINK.sub(rewrite, FENCE.sub(picture, markdown))  # in this order: the digest is that of the unchanged fence
 
 
 def on_post_page(output: str, page: Page, **_: object) -> str:
-    """Adds Mermaid to a page with a diagram.
+    """Refuses a page that needs another host.
 
     Raises:
         PluginError: the page would load a script, font, style or picture from another host.
     """
     for tag in EXTERNAL.findall(output):
         raise PluginError(f"{page.file.src_uri}: {tag} is loaded from another host; keep it in docs/")
-    if 'class="mermaid"' not in output:
-        return output
-    source = posixpath.relpath(MERMAID, posixpath.dirname(page.file.dest_uri) or ".")
-    return output.replace("</head>", f'<script src="{source}"></script></head>', 1)
+    return output
 
 
 def _path_of(uri: str) -> str:
