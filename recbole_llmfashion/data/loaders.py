@@ -25,6 +25,16 @@ class Loaders:
     test: Any
 
 
+def rows_of(loader: Any) -> LLMFashionRecDataset:
+    """The dataset part that a loader of RecBole reads."""
+    return loader._dataset
+
+
+def sampler_of(loader: Any) -> Any:
+    """The negative sampler of a loader of RecBole."""
+    return loader._sampler
+
+
 def stage_root(config: Config) -> Path:
     """Folder of the dataset's stages, shared by all its runs: <checkpoint_dir>/<dataset>/stages."""
     return Path(config["checkpoint_dir"]) / config["dataset"] / "stages"
@@ -49,4 +59,4 @@ def make_loaders(config: Config) -> Loaders:
 
 def rows_sha256(loader: Any) -> str:
     """SHA-256 over everything a model reads from a loader's rows."""
-    return sha256_stream(values for _, values in loader._dataset.model_inputs())
+    return sha256_stream(values for _, values in rows_of(loader).model_inputs())

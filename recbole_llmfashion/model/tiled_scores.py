@@ -91,7 +91,7 @@ def dot_orders(model: Any, tie: Callable[[], Tensor]) -> Callable[[Any], ItemOrd
 
     Args:
         model: RecBole's.
-        tie: makes [N] int64, see `data.fixed_order.tie_rank`.
+        tie: makes [N] int64, see `data.tie_breaking.tie_rank`.
     """
     sequences = SEQUENCES.get(type(model))
     if sequences is None or model.n_items - 1 <= TILE or model.item_embedding.weight.device.type != "cpu":

@@ -15,7 +15,7 @@ import numpy as np
 from recbole_llmfashion.config.configurator import LLMFashionConfig, source_config
 from recbole_llmfashion.config.layers import tuned_file
 from recbole_llmfashion.data.dataset import LLMFashionRecDataset
-from recbole_llmfashion.data.loaders import make_loaders, stage_root
+from recbole_llmfashion.data.loaders import make_loaders, rows_of, sampler_of, stage_root
 from recbole_llmfashion.pipeline.inference import Inference
 from recbole_llmfashion.pipeline.training import TrainedModels
 from recbole_llmfashion.prompt.dataloader import LLMFashionRecDataLoader
@@ -147,7 +147,7 @@ def _zero_shot(config: LLMFashionConfig, target: LLMFashionRecDataset, store: St
     source_inference = Inference(
         source, source_texts, trained, source_store, dates=loaders.dataset.has_dates, remember=True
     )
-    rows = LLMFashionRecDataLoader(source, loaders.train._dataset, loaders.train._sampler, training=True)
+    rows = LLMFashionRecDataLoader(source, rows_of(loaders.train), sampler_of(loaders.train), training=True)
     dates = target.has_dates and loaders.dataset.has_dates
     inference = Inference(source, DatasetTexts(target), trained, store, dates=dates, remember=target_log)
     counts = target.popularity()

@@ -21,7 +21,7 @@ from recbole_llmfashion import compat
 from recbole_llmfashion.config.configurator import LLMFashionConfig, given_keys
 from recbole_llmfashion.config.keys import RUNTIME_KEYS
 from recbole_llmfashion.config.layers import check_valid_metric, tuned_file
-from recbole_llmfashion.data.loaders import Loaders, make_loaders, stage_root
+from recbole_llmfashion.data.loaders import Loaders, make_loaders, rows_of, sampler_of, stage_root
 from recbole_llmfashion.data.tie_breaking import tie_rank
 from recbole_llmfashion.errors import FREE_SPACE, UserError
 from recbole_llmfashion.evaluation.collector import RANK_COLUMNS, RankCollector, full_rank_mrr
@@ -90,7 +90,7 @@ def _run(
 ) -> tuple[dict[str, float], dict[str, float], pd.DataFrame, dict[str, Any]]:
     loaders = make_loaders(config)
     init_seed(config["seed"], config["reproducibility"])
-    trainer = spec.trainer(config, spec.model(config, loaders.train._dataset).to(config["device"]))
+    trainer = spec.trainer(config, spec.model(config, rows_of(loaders.train)).to(config["device"]))
     loaders = _own_loaders(config, spec, loaders)
     trainer.set_data(loaders, store, lambda: _core_table(config, store))
     _, valid = trainer.fit(loaders.train, loaders.valid, callback_fn=callback_fn)
@@ -117,9 +117,9 @@ def _row_counts(loaders: Loaders) -> dict[str, Any]:
         "users_left_out": loaders.dataset.left_out,
         "clicks_filtered": loaders.dataset.clicks_filtered,
         "rows_dropped": loaders.dataset.rows_dropped,
-        "train": len(loaders.train._dataset),
-        "valid": len(loaders.valid._dataset),
-        "test": len(loaders.test._dataset),
+        "train": len(rows_of(loaders.train)),
+        "valid": len(rows_of(loaders.valid)),
+        "test": len(rows_of(loaders.test)),
     }
 
 
@@ -134,7 +134,7 @@ def _own_loaders(config: LLMFashionConfig, spec: ModelSpec, loaders: Loaders) ->
     if spec.dataloader is None:
         return loaders
     made = [
-        spec.dataloader(config, loader._dataset, loader._sampler, training=loader is loaders.train)
+        spec.dataloader(config, rows_of(loader), sampler_of(loader), training=loader is loaders.train)
         for loader in (loaders.train, loaders.valid, loaders.test)
     ]
     return Loaders(loaders.dataset, *made)

@@ -13,6 +13,7 @@ import pandas as pd
 
 from recbole_llmfashion.data.atomic.folder import read_folder
 from recbole_llmfashion.data.dataset import RECOMMEND_TIME
+from recbole_llmfashion.data.loaders import rows_of
 from recbole_llmfashion.data.timeline import ORDER_ONLY_BELOW
 from recbole_llmfashion.study.compare import entries
 from recbole_llmfashion.study.report import assemble
@@ -97,7 +98,7 @@ def first_available(interactions: pd.DataFrame, items: pd.DataFrame) -> pd.Serie
 def recommendation_times(runner: Runner, dataset: str, keys: Mapping[str, object]) -> dict[str, float]:
     """Time of the recommendation of each test user, by user token."""
     loaders = runner.loaders(dataset, **keys)
-    feat = loaders.test._dataset.inter_feat
+    feat = rows_of(loaders.test).inter_feat
     users = loaders.dataset.id2token(loaders.dataset.uid_field, feat[loaders.dataset.uid_field].numpy())
     return dict(zip(users.tolist(), feat[RECOMMEND_TIME].numpy().tolist(), strict=True))
 
@@ -124,10 +125,10 @@ def facts(
     lines = [TableRow("item actions that share a timestamp of their user", {"share": float(tied)}, ranked=False)]
     for protocol, keys in protocols.items():
         loaders = runner.loaders(request.dataset, **keys)
-        share = repeated_targets(dict(loaders.test._dataset.model_inputs()), loaders.dataset.iid_field)
+        share = repeated_targets(dict(rows_of(loaders.test).model_inputs()), loaders.dataset.iid_field)
         lines.append(TableRow(f"targets in their own history, {protocol}", {"share": share}, ranked=False))
         for part in ("train", "valid", "test"):
-            count = len(getattr(loaders, part)._dataset)
+            count = len(rows_of(getattr(loaders, part)))
             lines.append(TableRow(f"{part} rows, {protocol}", {"count": count}, ranked=False))
     return ReportTable(
         "facts", "The log", [Column("share", "%", "share"), Column("count", "count", "count")], lines, label=""

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from recbole_llmfashion.config.configurator import LLMFashionConfig
-from recbole_llmfashion.data.loaders import Loaders
+from recbole_llmfashion.data.loaders import Loaders, rows_of, sampler_of
 from recbole_llmfashion.data.tie_breaking import tie_rank
 from recbole_llmfashion.evaluation.collector import HeadCollector, Ordered, Scores, history_rows
 from recbole_llmfashion.model.llmfashionrec import LLMFashionRec
@@ -89,7 +89,7 @@ class LLMFashionRecTrainer(StagedTrainer):
             if some is not None:
                 self.eval_collector.data_collect(train_data)
                 self._report(callback_fn, step, self._valid_epoch(some)[0])
-        if self.model.ranking_settings().ranking == "fusion" and valid_data is not None and len(valid_data._dataset):
+        if self.model.ranking_settings().ranking == "fusion" and valid_data is not None and len(rows_of(valid_data)):
             self._choose_weights(valid_data)
         score, result = super().fit(train_data, valid_data, callback_fn)
         self._mixup_validation = self.metrics_beside if valid_data is not None else {}
@@ -114,14 +114,14 @@ class LLMFashionRecTrainer(StagedTrainer):
 
     def _some_users(self, valid_data: Any) -> Any:
         """A loader of the validation rows of tune_report_users users, the same in every run; None without rows."""
-        count = len(valid_data._dataset)
+        count = len(rows_of(valid_data))
         if not count:
             return None
-        users = valid_data._dataset.inter_feat[self.config["USER_ID_FIELD"]].numpy()
-        order = tie_rank(valid_data._dataset.id2token(self.config["USER_ID_FIELD"], users).tolist())
+        users = rows_of(valid_data).inter_feat[self.config["USER_ID_FIELD"]].numpy()
+        order = tie_rank(rows_of(valid_data).id2token(self.config["USER_ID_FIELD"], users).tolist())
         rows = np.sort(np.argsort(order)[: self.config["tune_report_users"]])
-        part = valid_data._dataset.copy(valid_data._dataset.inter_feat[rows])
-        return type(valid_data)(self.config, part, valid_data._sampler)
+        part = rows_of(valid_data).copy(rows_of(valid_data).inter_feat[rows])
+        return type(valid_data)(self.config, part, sampler_of(valid_data))
 
     def evaluate(self, eval_data: Any, load_best_model: bool = False, **kwargs: Any) -> Mapping[str, float]:
         """RecBole's evaluation; prompts and responses come from their stage, each row's prompt is encoded once.
@@ -147,7 +147,7 @@ class LLMFashionRecTrainer(StagedTrainer):
         if eval_data is self._loaders.test:
             names = REPORTED_BESIDE.get(ranking, _LISTS_ALONE)
             return {name: self.model.ranking_settings(ranking=name) for name in names}
-        if eval_data is self._loaders.valid and ranking == "mixup" and len(eval_data._dataset):
+        if eval_data is self._loaders.valid and ranking == "mixup" and len(rows_of(eval_data)):
             return {str(m): self.model.ranking_settings(m=m) for m in MIXUP_REPORTED}
         return {}
 

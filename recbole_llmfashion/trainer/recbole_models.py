@@ -20,7 +20,7 @@ from safetensors.torch import load_file, save_file
 
 from recbole_llmfashion import compat
 from recbole_llmfashion.config.configurator import LLMFashionConfig, learning_keys
-from recbole_llmfashion.data.loaders import Loaders, rows_sha256
+from recbole_llmfashion.data.loaders import Loaders, rows_of, rows_sha256, sampler_of
 from recbole_llmfashion.data.tie_breaking import tie_rank
 from recbole_llmfashion.evaluation.collector import HeadCollector, OrderedEvaluation
 from recbole_llmfashion.model.tiled_scores import dot_orders
@@ -140,14 +140,14 @@ def _fit(
     cold = _cold_rows(config, loaders) if config["cold_token"] else None
     train_data = loaders.train if cold is None else _with_token(config, loaders.train, cold[0])
     init_seed(config["seed"], config["reproducibility"])
-    model = config.model_class(config, loaders.train._dataset).to(config["device"])
+    model = config.model_class(config, rows_of(loaders.train)).to(config["device"])
     item_ids = loaders.dataset.catalogue.item_ids
     own = get_trainer(config["MODEL_TYPE"], config["model"]) if cold is None else ColdTokenTrainer
     trainer: Any = make_trainer(config, model, own, item_ids)
     if cold is not None:
         trainer.items, trainer.fresh = cold
     trainer.saved_model_file = str(folder / "best.pth")
-    valid = loaders.valid if len(loaders.valid._dataset) else None
+    valid = loaders.valid if len(rows_of(loaders.valid)) else None
     score, result = trainer.fit(
         train_data, valid, saved=True, show_progress=config["show_progress"], verbose=True, callback_fn=on_epoch
     )
@@ -174,7 +174,7 @@ def _fit(
 
 def _cold_rows(config: LLMFashionConfig, loaders: Loaders) -> tuple[ColdItems, dict[str, torch.Tensor]]:
     """The cold items and their freshly initialised rows, which depend on the seed alone."""
-    items, dataset = cold_items(loaders.dataset.popularity()), loaders.train._dataset
+    items, dataset = cold_items(loaders.dataset.popularity()), rows_of(loaders.train)
     init_seed(stage_seed(config["seed"], "cold_token"), config["reproducibility"])
     model = config.model_class(config, dataset)
     wider = config.model_class(config, WiderDataset(dataset))
@@ -183,8 +183,8 @@ def _cold_rows(config: LLMFashionConfig, loaders: Loaders) -> tuple[ColdItems, d
 
 def _with_token(config: LLMFashionConfig, train: Any, items: ColdItems) -> Any:
     """The training loader over rows in which the token replaces the items."""
-    dataset = train._dataset.replace_items(items.replacement)
-    return TrainDataLoader(config, dataset, train._sampler, shuffle=config["shuffle"])
+    dataset = rows_of(train).replace_items(items.replacement)
+    return TrainDataLoader(config, dataset, sampler_of(train), shuffle=config["shuffle"])
 
 
 def load_core_table(folder: Path) -> Any:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from recbole_llmfashion.config.configurator import LLMFashionConfig, load_config, no_core, source_config
-from recbole_llmfashion.data.loaders import Loaders, make_loaders, stage_root
+from recbole_llmfashion.data.loaders import Loaders, make_loaders, rows_of, stage_root
 from recbole_llmfashion.data.location import find_dataset
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.model.recformer.model import Recformer, check_attributes
@@ -83,7 +83,7 @@ class RecformerTrainer(StagedTrainer):
         valid = self._loaders.valid
         self.eval_collector.data_collect(self._loaders.train)
         self.pipeline.learn(
-            (lambda: float(self._valid_epoch(valid)[0])) if len(valid._dataset) else None,
+            (lambda: float(self._valid_epoch(valid)[0])) if len(rows_of(valid)) else None,
             callback_fn or (lambda epoch, score: None),
         )
 
@@ -91,7 +91,7 @@ class RecformerTrainer(StagedTrainer):
         """Vocabulary and encoder of the same model's run on the source dataset."""
         config = source_config(self.config)
         loaders = make_loaders(config)
-        model = type(self.model)(config, loaders.train._dataset).to(config["device"])
+        model = type(self.model)(config, rows_of(loaders.train)).to(config["device"])
         trainer = type(self)(config, model)
         trainer.set_data(loaders, StageStore(stage_root(config), self._store.on_stage), no_core)
         trainer.train_stages()
@@ -125,7 +125,7 @@ def pretrain_corpus(
     if not config["recformer_pretrain_epochs"]:
         raise UserError("recformer_pretrain_epochs: expected 1 or more, found 0; 0 means no pre-training")
     loaders = make_loaders(config)
-    history_reader = model(config, loaders.train._dataset)
+    history_reader = model(config, rows_of(loaders.train))
     pipeline = RecformerPipeline(config, loaders, StageStore(stage_root(config)), history_reader)
     pipeline.prepare()
     return pipeline.pretrain()

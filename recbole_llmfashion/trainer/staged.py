@@ -8,7 +8,7 @@ from recbole.trainer import Trainer
 
 from recbole_llmfashion import compat
 from recbole_llmfashion.config.configurator import LLMFashionConfig
-from recbole_llmfashion.data.loaders import Loaders
+from recbole_llmfashion.data.loaders import Loaders, rows_of
 from recbole_llmfashion.evaluation.collector import HeadCollector, OrderedEvaluation
 from recbole_llmfashion.stage_store import StageStore
 from recbole_llmfashion.trainer.cold_token import check_cold_token
@@ -79,7 +79,7 @@ class StagedTrainer(OrderedEvaluation, Trainer):
     ) -> tuple[float, Mapping[str, float]]:
         """Validates; (score, result), or (-1, {}) where there is no validation row."""
         self.eval_collector.data_collect(train_data)
-        if valid_data is None or not len(valid_data._dataset):
+        if valid_data is None or not len(rows_of(valid_data)):
             return -1.0, {}
         self.best_valid_score, self.best_valid_result = self._valid_epoch(valid_data)
         self._report(callback_fn, "valid", self.best_valid_score)

@@ -18,7 +18,7 @@ import torch
 from torch import nn
 
 from recbole_llmfashion.config.configurator import LLMFashionConfig
-from recbole_llmfashion.data.loaders import Loaders
+from recbole_llmfashion.data.loaders import Loaders, rows_of
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.llm.modeling.backbone import pick_compute_dtype
 from recbole_llmfashion.model.recformer.encoder import (
@@ -204,7 +204,7 @@ class RecformerPipeline:
         return _state_sha256(self.scorer.encoder)
 
     def _examples(self, loader: Any) -> Examples:
-        feat = loader._dataset.inter_feat
+        feat = rows_of(loader).inter_feat
         users, targets = feat[self.loaders.dataset.uid_field], feat[self.loaders.dataset.iid_field]
         return Examples(users.numpy(), self.model.histories(feat), targets.numpy() - 1)
 

@@ -15,7 +15,7 @@ from math import ceil
 import numpy as np
 
 from recbole_llmfashion.config.configurator import LLMFashionConfig
-from recbole_llmfashion.data.loaders import make_loaders
+from recbole_llmfashion.data.loaders import make_loaders, rows_of, sampler_of
 from recbole_llmfashion.data.tie_breaking import tie_rank
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.llm.generation.prefill import common_prefix
@@ -84,8 +84,8 @@ def build_prompts(run: LoadedRun, config: LLMFashionConfig, split: str, shard_si
     """
     loaders = make_loaders(config)
     part = loaders.test if split == "test" else loaders.valid
-    dataset, rows = loaders.dataset, part._dataset.inter_feat
-    if not len(part._dataset):
+    dataset, rows = loaders.dataset, rows_of(part).inter_feat
+    if not len(rows_of(part)):
         raise UserError(f"--split: the dataset '{config['dataset']}' has no {split} row")
     texts = DatasetTexts(dataset)
     if list(texts.catalogue.item_ids) != list(run.pool.catalogue.item_ids):
@@ -96,10 +96,10 @@ def build_prompts(run: LoadedRun, config: LLMFashionConfig, split: str, shard_si
     memory = run_memory(run, run.pool, tie_rank(run.pool.catalogue.item_ids))
     if memory is not None:
         memory.prepare(texts.queries)  # in one batch, as the evaluation did
-    loader = LLMFashionRecDataLoader(config, part._dataset, part._sampler)
+    loader = LLMFashionRecDataLoader(config, rows_of(part), sampler_of(part))
     builder = run_builder(run, run.pool, run.item_tokens)
     loader.set_builder(builder.with_queries(texts.queries, texts.log.query_index, memory))
-    prompts = [row.prompt.ids for row in loader.rows(np.arange(len(part._dataset)))]
+    prompts = [row.prompt.ids for row in loader.rows(np.arange(len(rows_of(part))))]
     batch = run.decoding.batch_size
     return _in_order(
         dataset.id2token(dataset.uid_field, rows[dataset.uid_field].numpy()).tolist(),
