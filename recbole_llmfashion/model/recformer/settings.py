@@ -3,8 +3,8 @@
 "Recformer" with a value is the published setting (Li et al., KDD 2023, arXiv 2305.13731).
 """
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:  # errors in keys are reported before RecBole and torch are imported
     from recbole_llmfashion.config.configurator import LLMFashionConfig
@@ -121,6 +121,12 @@ class StageSettings:
     freeze_words: bool
     refresh: bool
     seed: int
+
+    def stage_inputs(self) -> dict[str, Any]:
+        """The settings by the field names of the first release, which the names of stages are made of."""
+        from recbole_llmfashion.stage_store import with_first_names  # numpy, which errors in keys do not need
+
+        return with_first_names(asdict(self), gradient_accumulation_steps="gradient_accumulation")
 
 
 def recformer_settings(config: "LLMFashionConfig") -> RecformerSettings:

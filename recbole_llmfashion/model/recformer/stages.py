@@ -257,7 +257,9 @@ class RecformerPipeline:
             settings = stage_settings(self.config, number, self._seed(name))
             if not settings.epochs:
                 continue
-            fits.append(self._stage(name, settings, inputs | {"settings": asdict(settings)}, fits, validate, on_score))
+            fits.append(
+                self._stage(name, settings, inputs | {"settings": settings.stage_inputs()}, fits, validate, on_score)
+            )
             inputs["from"] = fits[-1]["folder"]
         return fits
 
