@@ -114,8 +114,8 @@ def load_run(folder: Path, model: bool = True) -> LoadedRun:
     manifest = read_manifest(folder)
     if manifest.content.get("model") != "LLMFashionRec":
         raise UserError(f"{folder}: a run of {manifest.content.get('model')}; only LLMFashionRec can be served")
-    _warn_of_versions(manifest)
     try:
+        _warn_of_versions(manifest)
         return _load(manifest, model)
     except (KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{folder}: its manifest.json lacks an entry ({error}); run the main job again") from error

@@ -19,7 +19,7 @@ from recbole.utils import init_seed
 
 from recbole_llmfashion import compat
 from recbole_llmfashion.config.configurator import LLMFashionConfig, given_keys
-from recbole_llmfashion.config.keys import RUNTIME_KEYS
+from recbole_llmfashion.config.keys import RUNTIME_KEYS, first_release_names
 from recbole_llmfashion.config.layers import check_valid_metric, tuned_file
 from recbole_llmfashion.data.loaders import Loaders, make_loaders, rows_of, sampler_of, stage_root
 from recbole_llmfashion.data.tie_breaking import tie_rank
@@ -124,9 +124,9 @@ def _row_counts(loaders: Loaders) -> dict[str, Any]:
 
 
 def _given(config: LLMFashionConfig) -> dict[str, Any]:
-    """The keys given to the run, from which its rows can be made again, and the folder of the data."""
+    """The keys given to the run, by their first names, from which its rows can be made again; and the data's folder."""
     left_out = RUNTIME_KEYS - {"data_path"}
-    return {key: value for key, value in given_keys(config).items() if key not in left_out}
+    return first_release_names({key: value for key, value in given_keys(config).items() if key not in left_out})
 
 
 def _own_loaders(config: LLMFashionConfig, spec: ModelSpec, loaders: Loaders) -> Loaders:
