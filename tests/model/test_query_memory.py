@@ -1,4 +1,4 @@
-"""The floor by hand, then on a small shop: what leads a row, which stages it makes, what it never looks at."""
+"""QueryMemory by hand, then on a small shop: the source of each row, the stages it makes, the columns it reads."""
 
 from types import SimpleNamespace
 

@@ -1,4 +1,4 @@
-"""The floors by hand."""
+"""SeqKNN and Popularity by hand."""
 
 import numpy as np
 import pytest
