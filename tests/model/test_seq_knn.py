@@ -1,4 +1,4 @@
-"""SeqKNN and Popularity by hand."""
+"""SeqKNN by hand."""
 
 import numpy as np
 import pytest
