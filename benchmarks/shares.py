@@ -28,28 +28,28 @@ from recbole_llmfashion.prompt.builder import PromptBuilder
 from recbole_llmfashion.quick_start import experiment
 from recbole_llmfashion.quick_start.registry import get_model
 
-# when, what, where the function is, its name, whether it is the LLM's
+# how often, label, owner of the function, its name, whether it belongs to the LLM
 PARTS: list[tuple[str, str, Any, str, bool]] = [
     ("once", "rows of the dataset", experiment, "make_loaders", False),
-    ("once", "CORE", experiment, "trained", False),
+    ("once", "CORE", experiment, "train_or_load", False),
     ("once", "CLIP tower", training, "train_clip", False),
     ("once", "title model", training, "train_title_model", False),
-    ("once", "token ids of the catalogue", inference, "PromptBuilder", True),
+    ("once", "token ids of the catalogue", inference, "make_builder", True),
     ("once", "backbone and rows from words", language_model.LanguageModel, "_backbone", True),
     ("once", "trie", ItemTrie, "build", True),
     ("a training prompt", "its ids", inference.Inference, "examples", True),
     ("a training prompt", "forward and backward", train_step.TrainStep, "_forward", True),
     ("a training prompt", "AdamW and the items' rows", Optimizer, "step", True),
     ("a training prompt", "perplexity, to find the hardest", curriculum, "perplexities", True),
-    ("a training prompt", "sampled answers, for the format failures", curriculum.CurriculumRun, "measure", True),
-    ("a call", "what all prompts begin with", CausalLMRunner, "share", True),
-    ("a question", "its ids", PromptBuilder, "encode", True),
-    ("a question", "prefill", PromptBatch, "__init__", True),
-    ("a question", "the likeliest items", generator, "beam_search", True),
+    ("a training prompt", "sampled responses, for the format failures", curriculum.CurriculumRun, "measure", True),
+    ("a call", "the common prefix of the prompts", CausalLMRunner, "share", True),
+    ("a test prompt", "its ids", PromptBuilder, "encode", True),
+    ("a test prompt", "prefill", PromptBatch, "__init__", True),
+    ("a test prompt", "the likeliest items", generator, "beam_search", True),
     ("a token", "forward", PromptBatch, "feed", True),
-    ("a token", "tokens of the trie", generator, "greedy", True),
-    ("a question", "the rest of answering", response_cache.ResponseCache, "write", True),
-    ("a question", "lists and their fusion", LLMFashionRec, "ranked", False),
+    ("a token", "tokens of the trie", generator, "greedy_search", True),
+    ("a test prompt", "the rest of generation", response_cache.ResponseCache, "write", True),
+    ("a test prompt", "lists and their fusion", LLMFashionRec, "ranked", False),
 ]
 
 
