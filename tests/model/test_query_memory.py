@@ -70,7 +70,7 @@ def shop(tmp_path_factory):
 @pytest.fixture(scope="module")
 def first(shop):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(TrainedModels, "llm", property(lambda self: pytest.fail("the LLM's side was asked for")))
+        patch.setattr(TrainedModels, "llm", property(lambda self: pytest.fail("the LLM's side was used")))
         return run_experiment(config_of(QueryMemory, shop, "shoes", click_filter="none"))
 
 
@@ -80,7 +80,7 @@ def test_it_makes_the_stages_of_the_llm_row_and_no_other(shop, first):
     config = config_of(LLMFashionRec, shop, "shoes", click_filter="none")
     found = []
     store = StageStore(stage_root(config), lambda name, seconds, reused: found.append((name, reused)))
-    ours = own_pipeline(config, make_loaders(config).dataset, store, lambda: pytest.fail("CORE was asked for"))
+    ours = own_pipeline(config, make_loaders(config).dataset, store, lambda: pytest.fail("CORE was used"))
     assert ours.memory is not None and ours.trained.title_model is not None
     assert found == [("clip", True), ("title", True)]
     assert first.details["clip"] == "trained on the log" and first.details["title_pairs"] == "queries"
@@ -90,7 +90,7 @@ def test_the_memory_is_asked_as_the_prompt_of_an_evaluation_row_asks_it(shop, fi
     config = config_of(QueryMemory, shop, "shoes", click_filter="none")
     loaders = make_loaders(config)
     trainer = QueryMemoryTrainer(config, QueryMemory(config, loaders.train._dataset))
-    trainer.set_data(loaders, StageStore(stage_root(config)), lambda: pytest.fail("CORE was asked for"))
+    trainer.set_data(loaders, StageStore(stage_root(config)), lambda: pytest.fail("CORE was used"))
     pipeline, feat = trainer.pipeline, loaders.test._dataset.inter_feat
     builder = SimpleNamespace(
         memory=pipeline.memory,

@@ -18,7 +18,7 @@ def tokens_of(root, inter=INTER, item=ITEM, **keys):
     folders = {"data_path": str(root), "checkpoint_dir": str(root / "saved"), "topk": [3], "valid_metric": "NDCG@3"}
     config = load_config(LLMFashionRec, "tiny", (), {**SMALL, **folders, **keys})
     dataset = make_loaders(config).dataset
-    pipeline = own_pipeline(config, dataset, StageStore(stage_root(config)), lambda: pytest.fail("CORE was asked for"))
+    pipeline = own_pipeline(config, dataset, StageStore(stage_root(config)), lambda: pytest.fail("CORE was used"))
     index = pipeline.inference.item_tokens
     assert index is not None
     return {name: ids.tolist() for name, ids in zip(dataset.catalogue.item_ids, index.ids, strict=True)}, index

@@ -1,4 +1,4 @@
-"""Zero-shot on two small simulated shops: who learns, who is only asked, and what the target's log can reach."""
+"""Zero-shot on two small simulated shops: who learns, who is only inference, and what the target's log can reach."""
 
 import json
 import shutil
@@ -132,9 +132,9 @@ def test_without_the_log_the_last_fallback_is_a_fixed_order(shop, first, monkeyp
 
 
 def test_a_zero_shot_run_is_served_as_it_was_evaluated(shop, first):
-    recommender, asked = Recommender.load(first["run"]), sessions(shop / "bags")
+    recommender, inference = Recommender.load(first["run"]), sessions(shop / "bags")
     for user, top in first["tops"].items():
-        actions, now = asked[user]
+        actions, now = inference[user]
         assert [line.item for line in recommender.recommend(actions, now=now)] == list(top)
 
 
@@ -189,34 +189,36 @@ def test_a_backbone_from_a_folder_is_the_sources_too(shop, first):
     assert set(result.reused) == {"title", "clip", "adapter", "responses"} and stages(shop, "shoes") == before
 
 
-def asked_engine(shop, **keys):
-    """The half that asks the target, with the source's adapter found or made, and the model that answers."""
+def zero_shot_inference(shop, **keys):
+    """Inference on the target, the LLM with the source's adapter, and the model that generates."""
     config = config_of(shop, source_dataset="shoes", **keys)
     stores = StageStore(shop / "saved/bags/stages")
     zero_shot = make_pipeline(config, make_loaders(config).dataset, stores, no_core)
     *_, last = zero_shot.train(None)
-    asked = zero_shot.inference
+    inference = zero_shot.inference
     assert last == "adapter"
-    return asked, asked.trained.llm, asked.trained.llm._load(asked.item_tokens)
+    return inference, inference.trained.llm, inference.trained.llm._load(inference.item_tokens)
 
 
 @pytest.mark.parametrize("index", ["atomic", "semantic", "text"])
 def test_the_sources_adapter_answers_with_rows_of_the_targets_words(shop, first, index):
-    asked, engine, model = asked_engine(shop, item_tokens=index)
-    saved = load_file(str(engine.adapter / "adapter_model.safetensors"))
+    inference, llm, model = zero_shot_inference(shop, item_tokens=index)
+    saved = load_file(str(llm.adapter / "adapter_model.safetensors"))
     lora = {name: value for name, value in saved.items() if "lora_" in name}
     state = model.state_dict()
     assert lora and all(
         torch.equal(value, state[name.replace(".weight", ".default.weight")]) for name, value in lora.items()
     )
     if index == "text":
-        assert asked.item_tokens is None and not any("trainable_tokens" in name for name in saved)
+        assert inference.item_tokens is None and not any("trainable_tokens" in name for name in saved)
         return
-    backbone = load_backbone(engine.source, "none", device="cpu")
-    add_item_tokens(backbone, asked.item_tokens)
-    rows = model.get_input_embeddings().weight[asked.item_tokens.first :]
-    assert torch.equal(rows, backbone.model.get_input_embeddings().weight[asked.item_tokens.first :])
-    assert len(asked.item_tokens.words) == len({*map(tuple, asked.item_tokens.ids)}) == len(asked.texts.titles)
+    backbone = load_backbone(llm.source, "none", device="cpu")
+    add_item_tokens(backbone, inference.item_tokens)
+    rows = model.get_input_embeddings().weight[inference.item_tokens.first :]
+    assert torch.equal(rows, backbone.model.get_input_embeddings().weight[inference.item_tokens.first :])
+    assert (
+        len(inference.item_tokens.words) == len({*map(tuple, inference.item_tokens.ids)}) == len(inference.texts.titles)
+    )
     (trained,) = [value for name, value in saved.items() if "trainable_tokens" in name]
     assert not torch.equal(rows[:40], trained[:40])  # those are the source's items
 
