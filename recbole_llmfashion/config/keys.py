@@ -203,7 +203,8 @@ def todays_values(values: Mapping[str, Any]) -> dict[str, Any]:
     {'llm_name_or_path': 'tiny-falcon', 'seed': 1}
     """
     aliases = {key: words for key, (new, words) in RENAMED_KEYS.items() if key == new}
-    return {key: aliases[key].get(value, value) if key in aliases else value for key, value in values.items()}
+    aliased = {key for key in aliases.keys() & values.keys() if isinstance(values[key], str)}
+    return {key: aliases[key].get(value, value) if key in aliased else value for key, value in values.items()}
 
 
 def _renamed(values: Mapping[str, Any], names: Mapping[str, tuple[str, dict[Any, Any]]]) -> dict[str, Any]:
