@@ -86,10 +86,10 @@ def test_the_studies_are_well_formed():
     ours = [
         words[1:] for page in (README, STUDIES_PAGE) for words in commands(page) if words[0] == "recbole-llmfashion"
     ]
-    asked = [words[1:] for words in ours if words[0] == "study"]
+    invocations = [words[1:] for words in ours if words[0] == "study"]
     studies = next(group for group in app.registered_groups if group.name == "study").typer_instance
-    assert {name for name, *_ in asked} == {command.name for command in studies.registered_commands}
-    for name, *argv in asked:
+    assert {name for name, *_ in invocations} == {command.name for command in studies.registered_commands}
+    for name, *argv in invocations:
         assert study_request(name, argv).dataset == "footwear"
     assert {words[0] for words in ours} <= {"convert", "study", *(command.name for command in app.registered_commands)}
 

@@ -1,5 +1,6 @@
 """The commands `convert table`, `convert amazon-2023`, `convert hm` and `convert recbole`."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -8,10 +9,11 @@ import typer
 from recbole_llmfashion.errors import UserError
 
 if TYPE_CHECKING:
-    from recbole_llmfashion.dataset_tools.convert.convert import ConvertSettings, LogSource
+    from recbole_llmfashion.dataset_tools.convert.convert import LogSource
     from recbole_llmfashion.dataset_tools.convert.finish import DerivedQueries
 
 MAX_BROKEN = 0.01  # as in readers/bad_lines.py
+Action = Annotated[str | None, typer.Option(metavar="COL", help="click or purchase; default: all are purchases")]
 Column = Annotated[str | None, typer.Option(metavar="COL")]
 Out = Annotated[Path, typer.Option(metavar="DIR", help="folder to write; its name is the dataset's")]
 Core = Annotated[int, typer.Option("--k-core", min=0, help="minimum number of actions per user and item; 0: any")]
@@ -46,17 +48,15 @@ def _table(
     item: Annotated[str, typer.Option(metavar="COL", help="item id, in interactions and items")],
     time: Annotated[str, typer.Option(metavar="COL", help="seconds or ISO dates, in interactions and searches")],
     title: Annotated[str, typer.Option(metavar="COL", help="item title")],
-    out: Annotated[Path, typer.Option(metavar="DIR", help="folder to write; its name is the dataset's")],
-    action: Annotated[
-        str | None, typer.Option(metavar="COL", help="click or purchase; default: all are purchases")
-    ] = None,
+    out: Out,
+    action: Action = None,
     searches: Annotated[Path | None, typer.Option(metavar="FILE", help="searches: .csv, .tsv or .parquet")] = None,
     query: Annotated[str | None, typer.Option(metavar="COL", help="text of the search")] = None,
     results: Annotated[str | None, typer.Option(metavar="COL", help="item ids shown, by position")] = None,
-    brand: Annotated[str | None, typer.Option(metavar="COL")] = None,
-    color: Annotated[str | None, typer.Option(metavar="COL")] = None,
-    size: Annotated[str | None, typer.Option(metavar="COL")] = None,
-    category: Annotated[str | None, typer.Option(metavar="COL")] = None,
+    brand: Column = None,
+    color: Column = None,
+    size: Column = None,
+    category: Column = None,
     drop_unknown_items: Annotated[
         bool, typer.Option("--drop-unknown-items", help="leave out events of items that the catalogue lacks")
     ] = False,
@@ -67,9 +67,8 @@ def _table(
 
     columns = TableColumns(user, item, time, title, action, query, results, brand, color, size, category)
     places = (interactions, items, columns, out, searches)
-    for line in convert_table(*places, drop_unknown_items, _derived(queries), show_progress=True)[1]:
-        typer.echo(line)
-    typer.echo(f"written: {out}")
+    notes = convert_table(*places, drop_unknown_items, _derived(queries), show_progress=True)[1]
+    _print_notes(notes, out)
 
 
 def _amazon(
@@ -88,7 +87,6 @@ def _amazon(
     max_broken: MaxBroken = MAX_BROKEN,
 ) -> None:
     """Make clean atomic files from a category of Amazon Reviews 2023 (McAuley Lab)."""
-    from recbole_llmfashion.dataset_tools.convert.convert import ConvertSettings
     from recbole_llmfashion.dataset_tools.convert.sources.amazon import Amazon2023
 
     if download is not None:
@@ -100,7 +98,7 @@ def _amazon(
     if reviews is None or metadata is None:
         raise UserError("expected files, found none; add --reviews FILE and --metadata FILE, or --download CATEGORY")
     source = Amazon2023(reviews, metadata, clicks, max_broken, show_progress=True)
-    _convert(source, ConvertSettings(out, k_core, since, until, _derived(queries), all_items))
+    _convert(source, out, k_core, since, until, queries, all_items)
 
 
 def _hm(
@@ -123,7 +121,6 @@ def _hm(
     max_broken: MaxBroken = MAX_BROKEN,
 ) -> None:
     """Make clean atomic files from H&M's articles and transactions, and where given the queries of hnm-search-data."""
-    from recbole_llmfashion.dataset_tools.convert.convert import ConvertSettings
     from recbole_llmfashion.dataset_tools.convert.sources.hm import HM
     from recbole_llmfashion.dataset_tools.convert.sources.hm_queries import HMQueries
 
@@ -139,7 +136,7 @@ def _hm(
         raise UserError("--qrels checks the queries: add --queries-file FILE")
     written = None if queries_file is None else HMQueries(queries_file, first_transaction, qrels)
     source = HM(articles, transactions, written, max_broken, show_progress=True)
-    _convert(source, ConvertSettings(out, k_core, since, until, _derived(queries), all_items))
+    _convert(source, out, k_core, since, until, queries, all_items)
 
 
 def _recbole(
@@ -149,9 +146,7 @@ def _recbole(
     user: Annotated[str, typer.Option(metavar="COL")] = "user_id",
     item: Annotated[str, typer.Option(metavar="COL")] = "item_id",
     time: Annotated[str, typer.Option(metavar="COL")] = "timestamp",
-    action: Annotated[
-        str | None, typer.Option(metavar="COL", help="click or purchase; default: all are purchases")
-    ] = None,
+    action: Action = None,
     brand: Column = None,
     color: Column = None,
     size: Column = None,
@@ -167,12 +162,11 @@ def _recbole(
     max_broken: MaxBroken = MAX_BROKEN,
 ) -> None:
     """Make clean atomic files from a RecBole dataset whose item text sits in token or token_seq columns."""
-    from recbole_llmfashion.dataset_tools.convert.convert import ConvertSettings
     from recbole_llmfashion.dataset_tools.convert.sources.recbole import Fields, RecBoleDataset
 
     fields = Fields(title, user, item, time, action, brand, color, size, category)
     source = RecBoleDataset(folder, fields, drop_unknown_items, max_broken, show_progress=True)
-    _convert(source, ConvertSettings(out, k_core, since, until, _derived(queries), all_items))
+    _convert(source, out, k_core, since, until, queries, all_items)
 
 
 def _derived(queries: str) -> "DerivedQueries":
@@ -183,9 +177,16 @@ def _derived(queries: str) -> "DerivedQueries":
     return DerivedQueries(queries)
 
 
-def _convert(source: "LogSource", settings: "ConvertSettings") -> None:
-    from recbole_llmfashion.dataset_tools.convert.convert import convert_source
+def _convert(
+    source: "LogSource", out: Path, k_core: int, since: str | None, until: str | None, queries: str, all_items: bool
+) -> None:
+    from recbole_llmfashion.dataset_tools.convert.convert import ConvertSettings, convert_source
 
-    for line in convert_source(source, settings)[1]:
+    settings = ConvertSettings(out, k_core, since, until, _derived(queries), all_items)
+    _print_notes(convert_source(source, settings)[1], out)
+
+
+def _print_notes(notes: Iterable[str], out: Path) -> None:
+    for line in notes:
         typer.echo(line)
-    typer.echo(f"written: {settings.out}")
+    typer.echo(f"written: {out}")

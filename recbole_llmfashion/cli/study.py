@@ -16,8 +16,6 @@ Seeds = Annotated[
     int, typer.Option("--seeds", min=1, help="number of seeds; the first is the key `seed`, the others follow it")
 ]
 Shares = Annotated[str, typer.Option("--shares", metavar="PERCENTS", help="shares of the training users, in per cent")]
-
-
 Models = Annotated[str, typer.Option("--models", metavar="NAMES", help="rows of the table, separated by commas")]
 ALL_MODELS = ",".join(MODELS)
 LOW_RESOURCE = ",".join(("SASRec", "CORE", *TEXT_MODELS, "SeqKNN", "QueryMemory"))
@@ -43,7 +41,7 @@ def compare(
     config_files: ConfigFiles = "",
 ) -> None:
     """Table 2: every model on the same rows, with seeds and significance."""
-    _run(context, "compare", dataset, models, seeds, output, config_files)
+    _run(context, dataset, models, seeds, output, config_files)
 
 
 def ablation(
@@ -54,7 +52,7 @@ def ablation(
     config_files: ConfigFiles = "",
 ) -> None:
     """Table 3: LLMFashionRec without each of its parts."""
-    _run(context, "ablation", dataset, OWN, seeds, output, config_files)
+    _run(context, dataset, OWN, seeds, output, config_files)
 
 
 def curriculum(
@@ -65,7 +63,7 @@ def curriculum(
     config_files: ConfigFiles = "",
 ) -> None:
     """Section 4.3: what the extra passes over the hardest prompts add."""
-    _run(context, "curriculum", dataset, OWN, seeds, output, config_files)
+    _run(context, dataset, OWN, seeds, output, config_files)
 
 
 def cold_start(
@@ -80,7 +78,7 @@ def cold_start(
     config_files: ConfigFiles = "",
 ) -> None:
     """Figure 4: test rows whose target is not in the training part."""
-    _run(context, "cold-start", dataset, models, seeds, output, config_files, {"plus_cold": plus_cold})
+    _run(context, dataset, models, seeds, output, config_files, {"plus_cold": plus_cold})
 
 
 def zero_shot(
@@ -93,7 +91,7 @@ def zero_shot(
     config_files: ConfigFiles = "",
 ) -> None:
     """Figure 5: models of one dataset, evaluated on others."""
-    _run(context, "zero-shot", source, models, seeds, output, config_files, {"source": source, "targets": targets})
+    _run(context, source, models, seeds, output, config_files, {"source": source, "targets": targets})
 
 
 def low_resource(
@@ -106,7 +104,7 @@ def low_resource(
     config_files: ConfigFiles = "",
 ) -> None:
     """Figure 6: models trained on a share of the users."""
-    _run(context, "low-resource", dataset, models, seeds, output, config_files, {"shares": shares})
+    _run(context, dataset, models, seeds, output, config_files, {"shares": shares})
 
 
 def time_split(
@@ -118,7 +116,7 @@ def time_split(
     config_files: ConfigFiles = "",
 ) -> None:
     """Leave-one-out beside a split of the log by time."""
-    _run(context, "time-split", dataset, models, seeds, output, config_files)
+    _run(context, dataset, models, seeds, output, config_files)
 
 
 def reproduce(
@@ -135,12 +133,11 @@ def reproduce(
 ) -> None:
     """The paper's claims as a checklist."""
     options = {"shares": shares, "targets": targets}
-    _run(context, "reproduce", dataset, models, seeds, output, config_files, options)
+    _run(context, dataset, models, seeds, output, config_files, options)
 
 
 def _run(
     context: typer.Context,
-    name: str,
     dataset: str,
     models: str,
     seeds: int,
@@ -148,6 +145,7 @@ def _run(
     config_files: str,
     options: Mapping[str, str] | None = None,
 ) -> None:
+    name = str(context.command.name)
     request = StudyRequest(
         study=name,
         dataset=dataset,

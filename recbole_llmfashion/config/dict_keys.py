@@ -22,7 +22,7 @@ class Allowed:
 
     Args:
         words: the range as an error message has it.
-        holds: whether a number lies in it.
+        holds: whether a number is in it.
     """
 
     words: str

@@ -56,9 +56,9 @@ def test_load_rejects_other_vectors_and_damaged_files(kind, tmp_path):
     approximate_index.build(UNIT, kind, tmp_path, "title")
     assert approximate_index.load(UNIT, kind, tmp_path, "title")(UNIT[:2], 1).tolist() == [[0], [1]]
     other = "ivf" if kind == "hnsw" else "hnsw"
-    for vectors, asked in ((UNIT[::-1].copy(), kind), (UNIT[:-1], kind), (UNIT, other)):
+    for vectors, requested in ((UNIT[::-1].copy(), kind), (UNIT[:-1], kind), (UNIT, other)):
         with pytest.raises(UserError, match=r"expected a (ivf|hnsw) index of the current vectors"):
-            approximate_index.load(vectors, asked, tmp_path, "title")
+            approximate_index.load(vectors, requested, tmp_path, "title")
     about = json.loads((tmp_path / "title.json").read_text())
     assert about["kind"] == kind and about["rows"] == 1500
     for broken in (lambda path: path.write_bytes(path.read_bytes()[:99]), lambda path: path.unlink()):

@@ -171,8 +171,8 @@ def test_a_full_disk_ends_the_table(shop, monkeypatch):
 
 
 def test_disk_of_a_folder_that_does_not_exist_yet(tmp_path, monkeypatch):
-    asked = []
+    checked = []
     usage = type("Usage", (), {"free": 2**20})
-    monkeypatch.setattr(experiment.shutil, "disk_usage", lambda path: asked.append(path) or usage)
+    monkeypatch.setattr(experiment.shutil, "disk_usage", lambda path: checked.append(path) or usage)
     assert not disk_full(RuntimeError(), tmp_path / "not/there")
-    assert asked == [tmp_path] and disk_full(OSError(errno.ENOSPC, "full"), tmp_path)
+    assert checked == [tmp_path] and disk_full(OSError(errno.ENOSPC, "full"), tmp_path)

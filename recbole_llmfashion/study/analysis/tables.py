@@ -1,10 +1,13 @@
 """Table 1 and one table for each of C1 to C4, with one row per folder."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TypeVar
 
 from recbole_llmfashion.study.analysis import contrasts
 from recbole_llmfashion.study.analysis.counts import DatasetCounts
 from recbole_llmfashion.study.analysis.measure import Measured
+from recbole_llmfashion.study.analysis.queries import QueryCounts
 from recbole_llmfashion.study.analysis.seasonality import (
     Pulls,
     Seasonality,
@@ -12,7 +15,10 @@ from recbole_llmfashion.study.analysis.seasonality import (
     strongest,
     with_rest,
 )
+from recbole_llmfashion.study.analysis.turnover import Turnover
 from recbole_llmfashion.study.report.document import Cell, Column, ReportTable, TableRow
+
+Figures = TypeVar("Figures")
 
 
 def table_1(measured: Sequence[Measured]) -> ReportTable:
@@ -84,30 +90,27 @@ def turnover_table(measured: Sequence[Measured]) -> ReportTable:
         Column("median_share", "of the items, median", "share"),
         Column("mean_share", "of the items, mean", "share"),
     ]
-    table = ReportTable("c1_turnover", "C1: new items per month", columns, [], label="dataset")
-    for folder in measured:
-        turnover = folder.turnover
-        if isinstance(turnover, str):
-            table.rows.append(TableRow(folder.name, reason=turnover))
-            continue
-        cells: dict[str, Cell] = {
-            "catalogue": turnover.catalogue,
-            "basis": turnover.basis,
-            "dated": turnover.dated,
-            "months": len(turnover.months),
-            "median": turnover.median,
-            "mean": turnover.mean,
-            "median_share": turnover.median / turnover.catalogue,
-            "mean_share": turnover.mean / turnover.catalogue,
-        }
-        table.rows.append(TableRow(folder.name, cells, ranked=False))
-    table.notes = [
+    rows = [_row(folder.name, folder.turnover, _turnover_cells) for folder in measured]
+    notes = [
         "months: calendar months with at least 25 days between the first and the last item action.",
         "By first action, an item is new when a user first clicks or buys it: the first month is left out, later "
         "months still count some old items, and items without any action never appear.",
         "The paper gives no rate, only about 3 million new purchasable items per month on Amazon Fashion.",
     ]
-    return table
+    return ReportTable("c1_turnover", "C1: new items per month", columns, rows, notes, label="dataset")
+
+
+def _turnover_cells(turnover: Turnover) -> dict[str, Cell]:
+    return {
+        "catalogue": turnover.catalogue,
+        "basis": turnover.basis,
+        "dated": turnover.dated,
+        "months": len(turnover.months),
+        "median": turnover.median,
+        "mean": turnover.mean,
+        "median_share": turnover.median / turnover.catalogue,
+        "mean_share": turnover.mean / turnover.catalogue,
+    }
 
 
 def length_table(measured: Sequence[Measured]) -> ReportTable:
@@ -142,11 +145,7 @@ def pull_table(measured: Sequence[Measured]) -> ReportTable:
             table.rows.append(TableRow(folder.name, reason=folder.pulls))
             continue
         for column, pull in folder.pulls.columns.items():
-            label = f"{folder.name}, {column}"
-            if isinstance(pull, str):
-                table.rows.append(TableRow(label, reason=pull))
-            else:
-                table.rows.append(TableRow(label, _pull_cells(pull, folder.pulls), ranked=False))
+            table.rows.append(_row(f"{folder.name}, {column}", pull, partial(_pull_cells, pulls=folder.pulls)))
     table.notes = [
         "purchases: of items with a value in the column. V: Cramer's V between the value (a missing one counts as a "
         "value) and the month, or the holiday at most 14 days ahead; 0: independent, 1: fully dependent.",
@@ -186,24 +185,28 @@ def query_table(measured: Sequence[Measured]) -> ReportTable:
         Column("a_day_per_thousand", "per day and 1,000 users", "number"),
         Column("a_user", "unique per user", "number"),
     ]
-    table = ReportTable("c4_queries", "C4: unique queries", columns, [], label="dataset")
-    for folder in measured:
-        queries = folder.queries
-        if isinstance(queries, str):
-            table.rows.append(TableRow(folder.name, reason=queries))
-            continue
-        cells: dict[str, Cell] = {
-            "searches": queries.searches,
-            "days": queries.days,
-            "unique": queries.unique,
-            "a_day": queries.a_day,
-            "a_day_per_thousand": 1000 * queries.a_day_per_user,
-            "a_user": queries.a_user,
-        }
-        table.rows.append(TableRow(folder.name, cells, ranked=False))
-    table.notes = [
+    rows = [_row(folder.name, folder.queries, _query_cells) for folder in measured]
+    notes = [
         "unique: after lower-casing and white-space normalization; per day: mean over days (UTC) with searches; per "
         "user: mean over all users.",
         "With few searches per day nearly all queries of a day differ, so unique queries per day equal searches.",
     ]
-    return table
+    return ReportTable("c4_queries", "C4: unique queries", columns, rows, notes, label="dataset")
+
+
+def _query_cells(queries: QueryCounts) -> dict[str, Cell]:
+    return {
+        "searches": queries.searches,
+        "days": queries.days,
+        "unique": queries.unique,
+        "a_day": queries.a_day,
+        "a_day_per_thousand": 1000 * queries.a_day_per_user,
+        "a_user": queries.a_user,
+    }
+
+
+def _row(label: str, figures: Figures | str, cells: Callable[[Figures], dict[str, Cell]]) -> TableRow:
+    """A row of figures, or of the reason why there are none."""
+    if isinstance(figures, str):
+        return TableRow(label, reason=figures)
+    return TableRow(label, cells(figures), ranked=False)

@@ -39,7 +39,7 @@ def actions(*rows: tuple[str, str, float]) -> pd.DataFrame:
 def test_derive_searches() -> None:
     rows = actions(("u", "a", 10), ("u", "b", 10), ("u", "c", 11), ("u", "d", 100), ("u", "a", 200), ("v", "a", 300))
     found, without = derive_searches(rows, ITEMS, 0.0)
-    # before 11 stands b, the last of moment 10; before 200 stands d, which has no words; v has one moment
+    # before 11 is b, the last of moment 10; before 200 is d, which has no words; v has one moment
     assert found.to_numpy().tolist() == [["u", 10.5, "plain wool socks men", ""], ["u", 99.0, "hats", ""]]
     assert without == 1
 

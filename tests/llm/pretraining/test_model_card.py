@@ -20,8 +20,8 @@ def test_target_ranks_and_measure() -> None:
         model.transformer.ln_f.bias.copy_(torch.tensor([1.0, 3.0, 2.0, 0.0]))
     words = [np.array([word]) for word in (4, 5, 6, 5, 5)]  # scores 1, 3, 2, 3, 3
     positions = np.array([2, 3, 0, 1, 4])  # tokens 8 to 12
-    asked = [Example(np.array([7, 7], np.int32), np.array([8 + token, 1], np.int32)) for token in range(5)]
-    shop = SimulatedShop("x", words, asked, [], positions)
+    examples = [Example(np.array([7, 7], np.int32), np.array([8 + token, 1], np.int32)) for token in range(5)]
+    shop = SimulatedShop("x", words, examples, [], positions)
     # token 9 is item 3, 11 is item 1, 12 is item 4: equal, the smaller number first
     assert target_ranks(model, shop, 2.0).tolist() == [4, 1, 5, 2, 3]
     found = measure(model, shop, 2.0)

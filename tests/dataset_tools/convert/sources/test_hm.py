@@ -136,8 +136,8 @@ def test_no_query_stands_before_the_purchase_it_was_written_from(tmp_path: Path)
     for shift in range(1, 6):
         body = lines[1 + shift :] + lines[1 : 1 + shift]
         moved = {str(place): str((place - shift) % 6) for place in range(6)}
-        asked = [line.split(",", 2) for line in QUERIES.splitlines()[1:5]]
-        queries = "\n".join([QUERIES.splitlines()[0], *(f"{q},{moved[t]},{text}" for q, t, text in asked)])
+        selected = [line.split(",", 2) for line in QUERIES.splitlines()[1:5]]
+        queries = "\n".join([QUERIES.splitlines()[0], *(f"{q},{moved[t]},{text}" for q, t, text in selected)])
         found, _ = convert(tmp_path, "\n".join([lines[0], *body]) + "\n", queries=queries, qrels=QRELS)
         assert len(found.searches) == 3
         for user, time, query, _ in rows(found.searches):
@@ -244,8 +244,8 @@ def test_the_command(tmp_path: Path) -> None:
     files = write(tmp_path, articles=ARTICLES, transactions=TRANSACTIONS, queries=QUERIES, qrels=QRELS)
     where = ["--articles", str(files["articles"]), "--transactions", str(files["transactions"])]
     out = ["--out", f"{tmp_path}/hm"]
-    asked = ["--queries-file", str(files["queries"]), "--qrels", str(files["qrels"])]
-    assert f"written: {tmp_path}/hm" in invoke("hm", *where, *asked, *out, "--since", "2018-09-20")
+    query_files = ["--queries-file", str(files["queries"]), "--qrels", str(files["qrels"])]
+    assert f"written: {tmp_path}/hm" in invoke("hm", *where, *query_files, *out, "--since", "2018-09-20")
     assert pd.read_csv(tmp_path / "hm/hm.search", sep="\t").shape == (3, 4)
     with pytest.raises(UserError, match="add --queries-file FILE"):
         invoke("hm", *where, *out, "--qrels", str(files["qrels"]))

@@ -23,11 +23,11 @@ def test_page() -> None:
         items = shop.page(*request, rng)[0]
         return items[items >= 0]
 
-    plain, asked = page(-1, 0), page(-1, BRAND_FACET + wanted)
+    plain, of_brand = page(-1, 0), page(-1, BRAND_FACET + wanted)
     assert len(plain) == 8
     assert len(set(plain.tolist())) == 8
     assert set(plain.tolist()) <= set(here.tolist())
-    assert (brand[asked] == wanted).mean() > (brand[plain] == wanted).mean()
+    assert (brand[of_brand] == wanted).mean() > (brand[plain] == wanted).mean()
     black = page(0, 0)
     assert (catalogue.color[black] == 0).mean() > (catalogue.color[here] == 0).mean() + 0.3
     popular = catalogue.log_popularity[here]
