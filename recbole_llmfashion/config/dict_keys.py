@@ -80,6 +80,9 @@ DICT_KEYS: dict[str, DictKey] = {
             "batch_size": AT_LEAST_ONE,
             "learning_rate": ABOVE_ZERO,
             "margin": ABOVE_ZERO,
+            "max_length": AT_LEAST_ONE,
+            "mined": AT_LEAST_ONE,
+            "mining_start_epoch": AT_LEAST_ZERO,
         },
     ),
     "recformer": DictKey(

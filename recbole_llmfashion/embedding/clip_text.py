@@ -26,6 +26,7 @@ from recbole_llmfashion.embedding.word_pieces import TextTokenizer
 from recbole_llmfashion.errors import UserError, did_you_mean
 
 _MANIFEST = "clip.json"
+_ACTIVATIONS = {True: "QuickGELU", False: "GELU"}
 
 
 class _Tower(Protocol):
@@ -84,7 +85,7 @@ class _OpenClipTower:
     """The text tower of a pretrained CLIP model."""
 
     def __init__(self, model_name: str, pretrained: str, device: str) -> None:
-        tagged = pretrained in open_clip.list_pretrained_tags_by_model(model_name)
+        tagged = open_clip.is_pretrained_cfg(model_name, pretrained)
         self.source = f"{'pretrained' if tagged else 'checkpoint'}:{model_name}/{pretrained}"
         self._names = {"model_name": model_name, "pretrained": pretrained}
         self._device = device
@@ -140,6 +141,48 @@ class _LogTower:
         save_file(self.network.state_dict(), folder / "weights.safetensors")
 
 
+def check_clip(model_name: str, pretrained: str) -> None:
+    """Checks the names of a pretrained text tower without loading it.
+
+    The text tower must have the activation that the weights of a tag were trained with. open_clip builds the model all
+    the same and only warns; the vectors are then wrong. A text tower of transformers has its own activation, and a
+    checkpoint file does not say which one it needs.
+
+    Args:
+        model_name, pretrained: see `load_clip`.
+
+    Raises:
+        UserError: unknown model; neither a tag of it nor a file; a tag whose weights need another activation.
+    """
+    models = open_clip.list_models()
+    if model_name not in models:
+        hint = did_you_mean(model_name, models, "open_clip.list_models() lists them")
+        raise UserError(f"clip_model: '{model_name}' is not a model of open_clip; {hint}")
+    if not open_clip.is_pretrained_cfg(model_name, pretrained):
+        if Path(pretrained).is_file():
+            return
+        tags = ", ".join(open_clip.list_pretrained_tags_by_model(model_name)) or "none"
+        raise UserError(
+            f"clip_pretrained: '{pretrained}' is neither a file nor a tag of {model_name}, whose tags are: {tags}"
+        )
+    model = open_clip.get_model_config(model_name)
+    needs = bool(open_clip.get_pretrained_cfg(model_name, pretrained).get("quick_gelu", False))
+    if needs == bool(model.get("quick_gelu", False)) or "hf_model_name" in model["text_cfg"]:
+        return
+    raise UserError(
+        f"clip_model: the weights '{pretrained}' of {model_name} were trained with {_ACTIVATIONS[needs]}, and this "
+        f"model has {_ACTIVATIONS[not needs]}; {_other_model(model_name, pretrained, needs)}"
+    )
+
+
+def _other_model(model_name: str, pretrained: str, quick_gelu: bool) -> str:
+    """What to do where a tag's weights need another activation than the model's."""
+    other = f"{model_name}-quickgelu" if quick_gelu else model_name.removesuffix("-quickgelu")
+    if other in open_clip.list_models() and open_clip.is_pretrained_cfg(other, pretrained):
+        return f"set clip_model: {other}"
+    return "set another clip_pretrained"
+
+
 def load_clip(model_name: str, pretrained: str, device: str = "cpu") -> ClipText:
     """Load a pretrained text tower.
 
@@ -149,16 +192,9 @@ def load_clip(model_name: str, pretrained: str, device: str = "cpu") -> ClipText
         device: torch device.
 
     Raises:
-        UserError: unknown model or tag, a checkpoint of another model, or a failed download.
+        UserError: as `check_clip`; a checkpoint of another model, or a failed download.
     """
-    models = open_clip.list_models()
-    if model_name not in models:
-        hint = did_you_mean(model_name, models, "open_clip.list_models() lists them")
-        raise UserError(f"CLIP model '{model_name}' is not one of open_clip's; {hint}")
-    tags = open_clip.list_pretrained_tags_by_model(model_name)
-    if pretrained not in tags and not Path(pretrained).is_file():
-        hint = did_you_mean(pretrained, tags)
-        raise UserError(f"CLIP weights '{pretrained}' are neither a file nor a tag of {model_name}; {hint}")
+    check_clip(model_name, pretrained)
     try:
         return ClipText(_OpenClipTower(model_name, pretrained, device))
     except Exception as error:  # open_clip, its hub client and torch each raise their own kinds

@@ -1,6 +1,7 @@
 """Settings of the two text encoders that are trained on (query, item title) pairs."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -45,14 +46,16 @@ class TitleSettings:
 
     Args:
         vocab_size: maximum number of word pieces.
-        max_length: maximum number of word pieces per text.
+        max_length: maximum number of word pieces per text; the rest of a longer text is not read.
         width: size of a word piece's embedding.
         hidden: hidden size of the LSTM, which is the size of a text vector.
         epochs: passes over the (query, title) pairs.
         batch_size: pairs per step.
         learning_rate: learning rate of Adam.
         margin: margin of the triplet loss, in cosine units.
-        mined: hard negatives from the catalogue kept per query and per title; each step draws one of them.
+        mined: nearest wrong texts of the whole catalogue of which each step draws one; 1: the nearest, as in the paper.
+        mining_start_epoch: first epoch, counted from 0, that has negatives from the catalogue; earlier ones have those
+            of their batch.
         seed: random seed for weights, batch order and negatives.
 
     >>> TitleSettings(hidden=64).margin
@@ -68,4 +71,17 @@ class TitleSettings:
     learning_rate: float = 1e-3
     margin: float = 0.2
     mined: int = 4
+    mining_start_epoch: int = 1
     seed: int = 0
+
+    def stage_inputs(self) -> dict[str, Any]:
+        """The fields that the name of the title model's stage is made of.
+
+        >>> "mining_start_epoch" in TitleSettings().stage_inputs()
+        False
+        """
+        fields = asdict(self)
+        # a field of a later release: its default changes no name of a stage that exists
+        if self.mining_start_epoch == TitleSettings.mining_start_epoch:
+            del fields["mining_start_epoch"]
+        return fields

@@ -129,8 +129,8 @@ def train_title_model(
     """Train on (query, title) pairs with hard negatives from the batch and from the whole catalogue.
 
     The hard title of (q, t) is the title nearest to q that is not paired with q, the hard query the query nearest to t
-    that is not paired with t. Each step searches the batch and, from the second epoch on, one title and query mined
-    from the catalogue with the embeddings of the epoch's start; the nearest is used.
+    that is not paired with t. Each step searches the batch and, from epoch `mining_start_epoch` on, one of the
+    `mined` nearest titles and queries of the catalogue by the embeddings of the epoch's start; the nearest is used.
 
     Args:
         pairs: (query, title) pairs of the training log, or those of `derive_pairs`.
@@ -154,7 +154,7 @@ def train_title_model(
     steps = -(-len(table) // settings.batch_size)
     with tqdm(total=settings.epochs * steps, desc="title model", unit="step", disable=not show_progress) as bar:
         for epoch in range(settings.epochs):
-            if epoch:
+            if epoch >= settings.mining_start_epoch:
                 miner.refresh(model.encode(table.queries), model.encode(table.titles))
             for rows in torch.randperm(len(table), generator=generator).split(settings.batch_size):
                 loss = _step_loss(model, table, miner, rows.numpy(), settings.margin)

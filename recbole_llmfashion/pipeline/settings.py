@@ -6,6 +6,7 @@ from typing import Any, get_args
 from recbole_llmfashion.config.configurator import LLMFashionConfig
 from recbole_llmfashion.data.catalogue import TEXT_ATTRIBUTES
 from recbole_llmfashion.embedding.approximate_index import KINDS
+from recbole_llmfashion.embedding.clip_text import check_clip
 from recbole_llmfashion.embedding.settings import ClipSettings, TitleSettings
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.llm.batching import Example, limit_batch_size
@@ -67,6 +68,8 @@ def validate_config(config: LLMFashionConfig) -> None:
         if config[key] < least:
             raise UserError(f"{key}: expected {least} or more, found {config[key]}")
     decoding_settings(config, 0)
+    if config["clip_pretrained"]:
+        check_clip(str(config["clip_model"]), str(config["clip_pretrained"]))
 
 
 def clip_settings(config: LLMFashionConfig, seed: int) -> ClipSettings:

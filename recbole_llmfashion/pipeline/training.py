@@ -70,7 +70,7 @@ class TrainedModels:
     def clip(self) -> ClipText | None:
         """The text tower that embeds the memory's keys; None without training pairs."""
         if self.config["clip_pretrained"]:
-            clip = load_clip(self.config["clip_model"], self.config["clip_pretrained"])
+            clip = load_clip(str(self.config["clip_model"]), str(self.config["clip_pretrained"]))
         elif has_contrast(self._pairs["acted"]):
             pairs, chosen = self._pairs["acted"], settings.clip_settings(self.config, self._seed("clip"))
             inputs = {"settings": asdict(chosen), "pairs": sha256_texts(text for pair in pairs for text in pair)}
@@ -95,7 +95,7 @@ class TrainedModels:
         self.report["title_pairs"] = kind
         chosen = settings.title_settings(self.config, self._seed("title"))
         inputs = {
-            "settings": asdict(chosen),
+            "settings": chosen.stage_inputs(),
             "pairs": sha256_texts(text for pair in pairs for text in pair),
             "catalogue": sha256_texts(titles),
         }

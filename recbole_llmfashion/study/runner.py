@@ -28,6 +28,16 @@ from recbole_llmfashion.stage_store import StageStore
 from recbole_llmfashion.study.analysis.counts import facts
 from recbole_llmfashion.study.request import StudyRequest
 
+# Keys that are newer than the rows of the first studies, by first and dotted names: with these values a row's stage
+# keeps its name.
+_LATER = {
+    "mask_history": False,
+    "index": "flat",
+    "title_model.max_length": 24,
+    "title_model.mined": 4,
+    "title_model.mining_start_epoch": 1,
+}
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -149,11 +159,9 @@ class Runner:
         if name not in self._values:
             config = self.config(entry, seed)
             names = keys_of(config.model_class) - RUNTIME_KEYS
-            # keys added later: with their default value they do not change the name of the stage
-            defaults = {"mask_history": False, "ann_index": "flat"}
-            names -= {key for key, value in defaults.items() if config.final_config_dict.get(key) == value}
-            values = {key: config.final_config_dict.get(key) for key in sorted(names)}
-            self._values[name] = json.loads(json.dumps(first_release_names(values), default=str))
+            values = first_release_names({key: config.final_config_dict.get(key) for key in sorted(names)})
+            values = {key: value for key, value in values.items() if key not in _LATER or value != _LATER[key]}
+            self._values[name] = json.loads(json.dumps(values, default=str))
         return self._values[name]
 
     def folder(self, dataset: str) -> Path:

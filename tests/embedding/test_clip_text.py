@@ -9,7 +9,7 @@ import torch
 from torch.nn.functional import normalize
 
 from recbole_llmfashion.embedding import clip_text
-from recbole_llmfashion.embedding.clip_text import ClipSettings, ClipText, load_clip, train_clip
+from recbole_llmfashion.embedding.clip_text import ClipSettings, ClipText, check_clip, load_clip, train_clip
 from recbole_llmfashion.errors import UserError
 from tests.helpers.corpus import recall, shop, shuffled
 
@@ -132,10 +132,66 @@ def test_a_local_checkpoint(tmp_path: Path, checkpoint: Path) -> None:
 def test_unknown_model_or_tag(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="did you mean 'ViT-B-32'"):
         load_clip("ViT-B-23", "openai")
-    with pytest.raises(UserError, match="did you mean 'openai'"):
+    with pytest.raises(
+        UserError, match="neither a file nor a tag of ViT-B-32, whose tags are: openai, laion400m_e31, "
+    ):
         load_clip("ViT-B-32", "opnai")
     with pytest.raises(UserError, match="neither a file nor a tag"):
         load_clip("ViT-B-32", str(tmp_path / "missing.pt"))
+    # GELU weights of the same architecture
+    with pytest.raises(UserError, match="nor a tag of ViT-B-32-quickgelu, whose tags are: openai"):
+        load_clip("ViT-B-32-quickgelu", "laion2b_s34b_b79k")
+    with pytest.raises(UserError, match="whose tags are: none"):
+        load_clip("ViT-S-16", "openai")
+
+
+def built_activation(model_name: str) -> bool | None:
+    """Whether the text tower that open_clip builds has QuickGELU; None for a tower of transformers."""
+    config = open_clip.get_model_config(model_name)
+    if "hf_model_name" in config["text_cfg"]:
+        return None
+    with torch.device("meta"):
+        one_layer = config["text_cfg"] | {"layers": 1}
+        tower = open_clip.model._build_text_tower(config["embed_dim"], one_layer, config.get("quick_gelu", False))
+    return any(isinstance(part, open_clip.transformer.QuickGELU) for part in tower.modules())
+
+
+def test_activation_of_every_tag_of_open_clip() -> None:
+    """A pair is accepted if and only if the tower that open_clip builds has the activation of the weights."""
+    refused, pairs = {}, open_clip.list_pretrained()
+    built = {model: built_activation(model) for model, _ in pairs}
+    for model, tag in pairs:
+        needed = bool(open_clip.get_pretrained_cfg(model, tag).get("quick_gelu"))
+        try:
+            check_clip(model, tag)
+            assert built[model] in (needed, None), (model, tag)
+        except UserError as error:
+            assert built[model] is (not needed), (model, tag)
+            refused[model, tag] = str(error)
+    # the table of open_clip 3.3; a later one may only be longer
+    assert len(pairs) >= 196 and len(refused) >= 27
+    assert refused["ViT-B-32", "openai"] == (
+        "clip_model: the weights 'openai' of ViT-B-32 were trained with QuickGELU, and this model has GELU; "
+        "set clip_model: ViT-B-32-quickgelu"
+    )
+    for (model, tag), message in refused.items():
+        named = message.rpartition("; set clip_model: ")[2]
+        assert named == f"{model}-quickgelu"
+        check_clip(named, tag)
+
+
+def test_tags_as_open_clip_reads_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    check_clip("ViT-B-32", "LAION2B-S34B-B79K")
+    with pytest.raises(UserError, match="set clip_model: ViT-L-14-quickgelu"):
+        check_clip("ViT-L-14", "OpenAI")
+    # a tag comes before a file of that name; a file says nothing about its activation
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "openai").touch()
+    with pytest.raises(UserError, match="QuickGELU"):
+        check_clip("ViT-B-32", "openai")
+    check_clip("ViT-B-32", str(tmp_path / "openai"))
+    with pytest.raises(UserError, match="neither a file nor a tag"):
+        check_clip("ViT-B-32", str(tmp_path))
 
 
 def test_checkpoint_of_another_model(tmp_path: Path, checkpoint: Path) -> None:
@@ -162,5 +218,5 @@ def test_failed_download(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(open_clip, "create_model", unreachable)
     with pytest.raises(UserError, match="could not be loaded") as caught:
-        load_clip("ViT-B-32", "openai")
+        load_clip("ViT-B-32-quickgelu", "openai")
     assert "\n" not in str(caught.value)

@@ -32,6 +32,27 @@ def test_miner() -> None:
     assert miner.hard_titles(np.array([0, 1, 0])).tolist() == [1, 3]
 
 
+def test_one_mined_negative_is_the_nearest() -> None:
+    """`mined: 1` is the paper's closest wrong text; more draw one of the nearest."""
+    generator = np.random.default_rng(0)
+    pairs = [(f"q{q}", f"t{t}") for q, t in generator.integers((20, 30), size=(150, 2))]
+    table = PairTable.from_pairs(pairs, [f"t{i}" for i in range(40)])
+    queries, titles = generator.normal(size=(20, 4)), generator.normal(size=(len(table.titles), 4))
+    wrong = ~table.is_positive(np.arange(20)[:, None], np.arange(len(titles))[None, :])
+    scores = np.where(wrong, queries @ titles.T, -np.inf)
+    one, four = NegativeMiner(table, 1, seed=0), NegativeMiner(table, 4, seed=0)
+    for miner in (one, four):
+        miner.refresh(queries, titles)
+    for query in range(20):
+        row = np.array([query])
+        assert {one.hard_titles(row)[0] for _ in range(20)} == {scores[query].argmax()}
+        assert {four.hard_titles(row)[0] for _ in range(60)} == set(np.argsort(-scores[query])[:4])
+    of_titles = np.where(wrong, queries @ titles.T, -np.inf).T
+    for title in np.unique(table.title_ids):
+        found = one.hard_queries(np.array([title]))
+        assert found.tolist() == ([of_titles[title].argmax()] if np.isfinite(of_titles[title]).any() else [])
+
+
 def test_miner_never_returns_a_positive() -> None:
     generator = np.random.default_rng(0)
     pairs = [(f"q{q}", f"t{t}") for q, t in generator.integers((20, 30), size=(150, 2))]

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch.nn.functional import normalize
 
+from recbole_llmfashion.embedding.hard_negatives import NegativeMiner
 from recbole_llmfashion.embedding.title_model import (
     TitleModel,
     TitleSettings,
@@ -125,6 +126,48 @@ def test_derive_pairs() -> None:
     assert pairs[2][0] in ("two", "words")
     assert derive_pairs(texts, seed=0) == pairs
     assert len({derive_pairs(texts, seed=seed)[0][0] for seed in range(20)}) > 5
+
+
+def test_epochs_with_mined_negatives(monkeypatch: pytest.MonkeyPatch) -> None:
+    train, _, catalogue = shop(0)
+    refreshed = []
+    monkeypatch.setattr(NegativeMiner, "refresh", lambda self, queries, titles: refreshed.append(len(titles)))
+    for start, times in ((0, 3), (1, 2), (2, 1), (5, 0)):
+        settings = dataclasses.replace(SMALL, epochs=3, mining_start_epoch=start)
+        train_title_model(train[:64], catalogue, settings, show_progress=False)
+        assert len(refreshed) == times
+        refreshed.clear()
+
+
+def test_each_field_of_the_negatives_changes_the_model() -> None:
+    train, _, catalogue = shop(0)
+    few = dataclasses.replace(SMALL, epochs=2)
+    kinds = [few, dataclasses.replace(few, mined=1), dataclasses.replace(few, mining_start_epoch=0)]
+    kinds.append(dataclasses.replace(few, max_length=2))
+    found = [train_title_model(train, catalogue, one, show_progress=False).encode(catalogue) for one in kinds]
+    for one in range(4):
+        for other in range(one):
+            assert not np.allclose(found[one], found[other], atol=1e-3), (one, other)
+
+
+def test_words_beyond_max_length_are_not_read() -> None:
+    train, _, catalogue = shop(0)
+    settings = dataclasses.replace(SMALL, epochs=1)
+    pair = ["red boots", "red boots " + "leather " * 30]
+    short = train_title_model(train, catalogue, dataclasses.replace(settings, max_length=2), show_progress=False)
+    whole = train_title_model(train, catalogue, dataclasses.replace(settings, max_length=128), show_progress=False)
+    assert np.allclose(*short.encode(pair), atol=1e-6)
+    assert not np.allclose(*whole.encode(pair), atol=1e-3)
+
+
+def test_stage_inputs_of_the_defaults_have_the_first_names() -> None:
+    """The stages of title models that exist keep their names."""
+    first = {
+        "vocab_size": 4000, "max_length": 24, "width": 64, "hidden": 128, "epochs": 8, "batch_size": 128,
+        "learning_rate": 1e-3, "margin": 0.2, "mined": 4, "seed": 0,
+    }  # fmt: skip
+    assert TitleSettings().stage_inputs() == first
+    assert TitleSettings(mining_start_epoch=0).stage_inputs() == first | {"mining_start_epoch": 0}
 
 
 @pytest.mark.slow

@@ -63,10 +63,15 @@ def test_fine_tuning():
         ({"llm_batch_size": 0}, "num_train_workers: expected 1 to llm_batch_size .0.*, found 1"),
         ({"generation_batch_size": 0}, "generation_batch_size: expected 1 or more, found 0"),
         ({"prompt_attributes": ["price"]}, r"prompt_attributes: expected some of .*, found \['price'\]"),
+        ({"clip_pretrained": "openai"}, "'openai' of ViT-B-32 were trained with QuickGELU.*ViT-B-32-quickgelu"),
+        ({"clip_pretrained": "opnai"}, "'opnai' is neither a file nor a tag of ViT-B-32, whose tags are: openai, "),
+        ({"clip_pretrained": 5}, "'5' is neither a file nor a tag"),
+        ({"clip_pretrained": "openai", "clip_model": "ViT-B-23"}, "did you mean 'ViT-B-32'"),
         ({"num_train_workers": 17}, r"num_train_workers: expected 1 to llm_batch_size \(16\).*, found 17"),
     ],
 )
 def test_values_that_no_stage_can_use(keys, message):
     settings.validate_config(config())
+    settings.validate_config(config(clip_model="ViT-B-32-quickgelu", clip_pretrained="openai"))
     with pytest.raises(UserError, match=message):
         settings.validate_config(config(**keys))
