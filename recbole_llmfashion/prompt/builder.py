@@ -15,18 +15,18 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from recbole_llmfashion.data.catalogue import Catalogue
 from recbole_llmfashion.data.timeline import CLICK, PURCHASE, SEARCH, Events
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.prompt.dates import DAY, coarse_date
+from recbole_llmfashion.prompt.item_pieces import ItemPieces
 from recbole_llmfashion.prompt.item_tokens import ItemDecoder, ItemTokens
 from recbole_llmfashion.prompt.memory import QueryProductMemory
 from recbole_llmfashion.prompt.ragged import Ragged
 from recbole_llmfashion.prompt.response import ID_PREFIX, SEPARATOR
-from recbole_llmfashion.prompt.template import Template, get_template, prompt_safe_ids
-from recbole_llmfashion.prompt.texts import clean_titles, sanitize
+from recbole_llmfashion.prompt.template import Template, get_template
+from recbole_llmfashion.prompt.texts import sanitize
 
 
 @dataclass(frozen=True)
@@ -127,16 +127,11 @@ class PromptBuilder:
         self.template, self.memory, self.settings, self._tokenizer = template, memory, settings, tokenizer
         self.item_tokens = item_tokens
         self._special = special_strings(tokenizer)
-        self.item_names = prompt_safe_ids(catalogue.item_ids, self._special)
-        self._titles = clean_titles(catalogue.titles, self._special)
-        self._tokenize_responses(tokenizer, item_tokens)
-        self._id_mark, title_mark, line = Ragged.tokenized(
-            tokenizer, [template.id_mark, template.title_mark, template.memory_line]
-        )
-        title: list[Ragged | np.ndarray] = [title_mark, self._title_ids] if settings.item_text else []
-        text = [*title, *self._attributes(catalogue)] if settings.item_text else []
-        self._items = self._per_item(self._id_mark, self.item_ids, *text)
-        self._products = self._per_item(line, self._id_mark, self.item_ids, *title)
+        attributes = settings.attributes if settings.item_text else None
+        self._items = ItemPieces(tokenizer, self._special, template, catalogue, attributes, item_tokens)
+        self.item_names, self.item_ids = self._items.names, self._items.ids
+        self.id_prefix, self.separator = Ragged.tokenized(tokenizer, [ID_PREFIX, SEPARATOR])
+        self._check_room_for_ids()
         self._set_queries(queries, query_of_search)
         verbs = {CLICK: template.clicked, PURCHASE: template.purchased, SEARCH: template.searched}
         self._verbs = list(Ragged.tokenized(tokenizer, [verbs[kind] for kind in sorted(verbs)]))
@@ -191,27 +186,10 @@ class PromptBuilder:
         begins = self._tokenizer("a")["input_ids"][:1]
         return [bos] if bos is not None and begins == [bos] else []
 
-    def _per_item(self, *parts: Ragged | np.ndarray) -> Ragged:
-        """The concatenated parts of each item."""
-        return Ragged.joined(len(self.item_ids), *parts)
-
-    def _attributes(self, catalogue: Catalogue) -> list[Ragged]:
-        """The tokens of each attribute of each item, none for an empty value; equal texts are tokenized once."""
-        columns = []
-        for name in self.settings.attributes:
-            codes, distinct = pd.factorize(np.asarray(catalogue.attributes[name], object))
-            texts = [self.template.attribute(name, self.clean(value)) for value in distinct]
-            columns.append(Ragged.tokenized(self._tokenizer, texts).take(codes))
-        return columns
-
-    def _tokenize_responses(self, tokenizer: Any, item_tokens: ItemTokens | None) -> None:
-        self.id_prefix, self.separator = prefix, separator = Ragged.tokenized(tokenizer, [ID_PREFIX, SEPARATOR])
-        texts = [f" {token}" for token in self.item_names] if item_tokens is None else []
-        self.item_ids = Ragged.of(item_tokens.ids) if item_tokens else Ragged.tokenized(tokenizer, texts)
-        self._title_ids = Ragged.tokenized(tokenizer, [f" {title}" for title in self._titles])
-        longest = int(self.item_ids.lengths.max(initial=0)) + len(prefix) + len(separator) + 2
-        if longest > self.settings.max_new_tokens:
-            found = self.settings.max_new_tokens
+    def _check_room_for_ids(self) -> None:
+        head = len(self.id_prefix) + len(self.separator) + 2
+        longest, found = int(self.item_ids.lengths.max(initial=0)) + head, self.settings.max_new_tokens
+        if longest > found:
             raise UserError(f"max_new_tokens: expected {longest} or more for the longest item ID, found {found}")
 
     def response(self, position: int) -> np.ndarray:
@@ -219,7 +197,7 @@ class PromptBuilder:
         head = [self.id_prefix, self.item_ids[position], self.separator]
         room = self.settings.max_new_tokens - sum(map(len, head)) - 1
         eos = np.asarray([self._tokenizer.eos_token_id], np.int32)
-        return np.concatenate([*head, self._title_ids[position][:room], eos])
+        return np.concatenate([*head, self._items.titles[position][:room], eos])
 
     def _date(self, seconds: float, now: bool) -> np.ndarray:
         key = (int(seconds // DAY), now)
@@ -281,7 +259,7 @@ class PromptBuilder:
 
     def _memory_lines(self, products: Sequence[int], room: int) -> list[np.ndarray]:
         """The heading and the lines of the memory's products, as many as fit into `room` tokens."""
-        lines = [self._products[position] for position in products]
+        lines = [self._items.products[position] for position in products]
         while lines and len(self._memory_head) + sum(map(len, lines)) > room:
             lines.pop()
         return [self._memory_head, *lines] if lines else []
@@ -297,7 +275,7 @@ class PromptBuilder:
         dates = self._changes(events)
         for at in range(len(events) - 1, -1, -1):
             kind, ref = int(events.kind[at]), int(events.ref[at])
-            text = self._searched[self._query_of_search[ref]] if kind == SEARCH else self._items[ref]
+            text = self._searched[self._query_of_search[ref]] if kind == SEARCH else self._items.actions[ref]
             action = [self._verbs[kind], text, *dates[at]]
             room -= sum(map(len, action))
             if room < 0:
@@ -321,7 +299,7 @@ class PromptBuilder:
         """int64, the positions of the actions' ID tokens in the prompt; an item of -1 is a search."""
         positions: list[np.ndarray] = [np.zeros(0, np.int64)]
         start = len(self._instruction)
-        mark = len(self._id_mark)
+        mark = len(self._items.id_mark)
         for action, item in zip(actions, items, strict=True):
             if item >= 0:
                 positions.append(start + len(action[0]) + mark + np.arange(len(self.item_ids[item])))
