@@ -10,6 +10,8 @@ import typer
 from recbole_llmfashion.cli.options import ConfigFiles, Dataset, KeysCommand, Output, command_of, keys_of
 from recbole_llmfashion.cli.terminal import log_level
 from recbole_llmfashion.config.command_line import split_names
+from recbole_llmfashion.errors import UserError
+from recbole_llmfashion.study.forms import FORMS
 from recbole_llmfashion.study.request import MODELS, OWN, TEXT_MODELS, StudyRequest
 
 Seeds = Annotated[
@@ -47,12 +49,18 @@ def compare(
 def ablation(
     context: typer.Context,
     dataset: Dataset,
+    form: Annotated[
+        str, typer.Option("--form", metavar="paper|shipped", help="the paper's form (Table 3), or the default")
+    ] = "paper",
     seeds: Seeds = 3,
     output: Output = None,
     config_files: ConfigFiles = "",
 ) -> None:
-    """Table 3: LLMFashionRec without each of its parts."""
-    _run(context, dataset, OWN, seeds, output, config_files)
+    """Table 3: LLMFashionRec without each of its parts, in the paper's form or in the one that ships."""
+    if form not in FORMS:
+        raise UserError(f"--form: expected one of {', '.join(FORMS)}, found '{form}'")
+    folder = output or Path(f"results/{dataset}-ablation-{form}")
+    _run(context, dataset, OWN, seeds, folder, config_files, {"form": form})
 
 
 def curriculum(

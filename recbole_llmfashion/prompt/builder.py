@@ -2,6 +2,7 @@
 
     <bos?> instruction  action  action ..  memory  product ..  date of the recommendation  start of the response
 
+The instruction mentions the memory's products only if the prompt has some.
 An action has three pieces: its verb, its item or query, and its date. Each piece starts with a space or a line break,
 so the concatenated ids are those of the concatenated text (template.py). An item's ID is text or item tokens
 (item_tokens.py). Prompt and response together have at most `max_length` tokens; if necessary the oldest actions are
@@ -135,12 +136,13 @@ class PromptBuilder:
         self._set_queries(queries, query_of_search)
         verbs = {CLICK: template.clicked, PURCHASE: template.purchased, SEARCH: template.searched}
         self._verbs = list(Ragged.tokenized(tokenizer, [verbs[kind] for kind in sorted(verbs)]))
-        fixed = Ragged.tokenized(tokenizer, [template.instruction, template.memory, template.now, template.answer])
-        self._instruction, self._memory_head, self._now, self._answer = fixed
-        self._instruction = np.r_[self._bos(), self._instruction].astype(np.int32)
+        fixed = Ragged.tokenized(tokenizer, [template.memory, template.now, template.answer])
+        self._memory_head, self._now, self._answer = fixed
+        instructions = Ragged.tokenized(tokenizer, [template.instruction_without_memory, template.instruction])
+        self._instructions = [np.r_[self._bos(), ids].astype(np.int32) for ids in instructions]
         self._dates: dict[tuple[int, bool], np.ndarray] = {}
         self._budget = settings.max_length - settings.max_new_tokens
-        minimum = len(self._instruction) + len(self._answer) + 64
+        minimum = len(self._instructions[True]) + len(self._answer) + 64
         if self._budget < minimum:
             raise UserError(
                 f"max_length: expected {minimum + settings.max_new_tokens} or more (prompt_template "
@@ -245,17 +247,18 @@ class PromptBuilder:
         """
         tail = [self._date(now, True)] if self.settings.dates else []
         tail.append(self._answer)
-        room = self._budget - len(self._instruction) - sum(map(len, tail))
+        room = self._budget - sum(map(len, tail))
         recalled = recalled[: self.settings.recalled]
-        lines = self._memory_lines(recalled, room // 2)
-        room -= sum(map(len, lines))
+        lines = self._memory_lines(recalled, (room - len(self._instructions[True])) // 2)
+        instruction = self._instructions[bool(lines)]
+        room -= len(instruction) + sum(map(len, lines))
         actions, items, id_positions, dropped = self._actions(events, room)
         acted = len(items)
         items.extend(recalled[: max(0, len(lines) - 1)])
-        start = len(self._instruction) + sum(map(len, actions))
+        start = len(instruction) + sum(map(len, actions))
         memory = (start, start + sum(map(len, lines)))
-        ids = np.concatenate([self._instruction, *actions, *lines, *tail])
-        return Prompt(ids, items, acted, id_positions, memory, dropped)
+        ids = np.concatenate([instruction, *actions, *lines, *tail])
+        return Prompt(ids, items, acted, len(instruction) + id_positions, memory, dropped)
 
     def _memory_lines(self, products: Sequence[int], room: int) -> list[np.ndarray]:
         """The heading and the lines of the memory's products, as many as fit into `room` tokens."""
@@ -268,7 +271,7 @@ class PromptBuilder:
         """The newest actions that fit, oldest first.
 
         Returns:
-            their pieces; their items; the positions of the ID tokens in the prompt; the number of dropped events.
+            their pieces; their items; the positions of the ID tokens in the pieces; the number of dropped events.
         """
         actions: list[list[np.ndarray]] = []
         items: list[int] = []
@@ -296,9 +299,9 @@ class PromptBuilder:
         return [[] if at and np.array_equal(date, dates[at - 1]) else [date] for at, date in enumerate(dates)]
 
     def _id_positions(self, actions: Sequence[Sequence[np.ndarray]], items: Sequence[int]) -> np.ndarray:
-        """int64, the positions of the actions' ID tokens in the prompt; an item of -1 is a search."""
+        """int64, the positions of the ID tokens in the actions' pieces; an item of -1 is a search."""
         positions: list[np.ndarray] = [np.zeros(0, np.int64)]
-        start = len(self._instruction)
+        start = 0
         mark = len(self._items.id_mark)
         for action, item in zip(actions, items, strict=True):
             if item >= 0:

@@ -18,7 +18,8 @@ class Template:
 
     Args:
         name: the value of the key prompt_template.
-        instruction: start of the prompt.
+        instruction: start of a prompt with products of the memory.
+        instruction_without_memory: start of every other prompt; does not mention the products.
         clicked, purchased, searched: verbs of the actions.
         id_mark, title_mark: words before an item's ID and title.
         memory, memory_line: heading of the memory, and start of a product's line.
@@ -28,6 +29,7 @@ class Template:
 
     name: str
     instruction: str
+    instruction_without_memory: str
     clicked: str
     purchased: str
     searched: str
@@ -65,16 +67,25 @@ _REQUIREMENTS = (
     "Keep to the order of the actions: later ones say more about what comes next.",
     "Compare the products that the customer looked at: an attribute that varies among them shows what is being chosen.",
     "Weigh what matters in fashion: season, occasion, holiday, color and size.",
-    "Prefer the top products of the last search.",
 )
+_MEMORY_REQUIREMENT = "Prefer the top products of the last search."
+
+
+def _full_instruction(*requirements: str) -> str:
+    """The instruction of the template `paper`: task, execution requirements, format indicator."""
+    task = (
+        "### Instruction: You recommend products in a fashion shop. From the customer's actions below, in order of "
+        "time, predict the product that will be purchased next."
+    )
+    response_format = "Answer in one line, in exactly this form: product ID: the ID, title: the title"
+    return f"{' '.join([task, *_REQUIREMENTS, *requirements, response_format])}\n### Input:"
+
 
 TEMPLATES = {
     "paper": Template(
         name="paper",
-        instruction="### Instruction: You recommend products in a fashion shop. From the customer's actions below, "
-        "in order of time, predict the product that will be purchased next. "
-        + " ".join(_REQUIREMENTS)
-        + " Answer in one line, in exactly this form: product ID: the ID, title: the title\n### Input:",
+        instruction=_full_instruction(_MEMORY_REQUIREMENT),
+        instruction_without_memory=_full_instruction(),
         clicked="\nclicked",
         purchased="\npurchased",
         searched="\nsearched for:",
@@ -88,6 +99,7 @@ TEMPLATES = {
     "compact": Template(
         name="compact",
         instruction="Predict the next purchase.",
+        instruction_without_memory="Predict the next purchase.",
         clicked="\nclick",
         purchased="\nbuy",
         searched="\nsearch",

@@ -1,37 +1,77 @@
-"""Table 3 of the paper: LLMFashionRec without each of its parts, and variants of choices that the paper does not make.
+"""LLMFashionRec without each of its parts, in the paper's form (its Table 3) or in the form that the package ships.
 
-Each variant is a small YAML file of overrides under properties/ablation. The paper's variants use `ranking: mixup`, our
-own use the default ranking. Variants that change only the ranking reuse the responses of the whole model.
+Each row is a small YAML file of overrides in properties/ablation/<form>. Rows that change only the ranking reuse the
+responses of the whole model. A response without ID and title falls back to popularity in every row, so that a row
+without the memory has the same fallback as the others.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from recbole_llmfashion.config.keys import properties_folder
 from recbole_llmfashion.config.yaml_files import read_yaml
+from recbole_llmfashion.study.forms import paper_form, size_note
 from recbole_llmfashion.study.report import assemble
-from recbole_llmfashion.study.report.document import Cell, Column, Document, ReportTable, TableRow
+from recbole_llmfashion.study.report.document import Cell, Column, Document, ReportTable, TableRow, Value
 from recbole_llmfashion.study.request import OWN, StudyRequest
 from recbole_llmfashion.study.runner import Entry, Outcome, Runner
 
-LABELS = {
-    "1-no-attributes": "(1) w/o product attributes",
-    "2-no-memory": "(2) w/o query-product memory",
-    "3-no-text-embedding": "(3) w/o text embedding",
-    "4-no-id-embedding": "(4) w/o ID embedding",
-    "5-clip-text-embedding": "(5) w/ CLIP text embedding",
-    "6-no-memory-no-id": "(6) w/o memory and ID",
-    "7-no-memory-no-id-no-attributes": "(7) w/o memory, ID and attributes",
-}
+
+@dataclass(frozen=True)
+class Variant:
+    """A row of an ablation.
+
+    Args:
+        file: its overrides, in properties/ablation/<form>.
+        label: label of the row.
+        note: what the row changes.
+    """
+
+    file: str
+    label: str
+    note: str
+
+
 WHOLE = "0-whole"
-FUSION = "ranking: fusion (default)"
-CHOICES = {
-    "8-beams": "LLMFashionRec, ranking: beams",
-    "9-fusion": FUSION,
-    "11-semantic-index": "item_tokens: semantic",
-    "12-text-index": "item_tokens: text",
-}
-UNTRAINED = {"10-untrained-backbone": "backbone without simulator pre-training"}  # for tiny-falcon only
+PAPER_ROWS = (
+    Variant(WHOLE, OWN, "the whole model; mixup of ID list and title list"),
+    Variant("1-no-attributes", "(1) w/o product attributes", "prompts show an item's ID and title only"),
+    Variant(
+        "2-no-memory",
+        "(2) w/o query-product memory",
+        "prompts have no products of the memory and no sentence about them",
+    ),
+    Variant("3-no-text-embedding", "(3) w/o text embedding", "the ID list alone ranks; responses of the whole model"),
+    Variant("4-no-id-embedding", "(4) w/o ID embedding", "the title list alone ranks; responses of the whole model"),
+    Variant(
+        "5-clip-text-embedding",
+        "(5) w/ CLIP text embedding",
+        "the title list alone ranks, by CLIP instead of the LSTM; compare with (4)",
+    ),
+    Variant("6-no-memory-no-id", "(6) w/o memory and ID", "(2) and (4) together; responses of (2)"),
+    Variant("7-no-memory-no-id-no-attributes", "(7) w/o memory, ID and attributes", "(1), (2) and (4) together"),
+)
+LABELS = {row.file: row.label for row in PAPER_ROWS[1:]}
+UNTRAINED = "6-untrained-backbone"  # for tiny-falcon only
+SHIPPED_ROWS = (
+    Variant(WHOLE, OWN, "the whole model; fusion of five lists"),
+    Variant(
+        "1-no-attributes",
+        "w/o product attributes",
+        "item embeddings start from the words of the titles only; prompts of this form show no attributes",
+    ),
+    Variant("2-no-memory", "w/o query-product memory", "the memory is neither in the prompts nor in the fusion"),
+    Variant("3-response-only", "w/o loss on history", "the loss is on the response only"),
+    Variant("4-semantic-tokens", "item_tokens: semantic", "an ID is code tokens that similar items share"),
+    Variant("5-text-tokens", "item_tokens: text", "an ID is text; prompts still show no titles"),
+    Variant(UNTRAINED, "w/o pre-training in simulated shops", "the backbone starts from random weights"),
+    Variant("7-beams", "ranking: beams", "the LLM's likeliest items, then the title list"),
+    Variant("8-mixup", "ranking: mixup", "the paper's mixup; both lists come from one generated ID"),
+    Variant("9-id", "ranking: id", "the ID list alone"),
+    Variant("10-title", "ranking: title", "the title list alone"),
+    Variant("11-clip", "ranking: clip", "the title list alone, by CLIP"),
+)
 # Table 3 on luggage_bags, private data: Recall@10, NDCG@10, MRR
 PAPER = {
     OWN: (0.2786, 0.2037, 0.1804),
@@ -45,50 +85,86 @@ PAPER = {
 }
 
 
-def _entries(labels: Mapping[str, str]) -> list[Entry]:
-    folder = properties_folder() / "ablation"
-    return [Entry(label, OWN, read_yaml(folder / f"{file}.yaml")) for file, label in labels.items()]
+def _entries(form: str, rows: Sequence[Variant], common: Mapping[str, Any]) -> list[Entry]:
+    folder = properties_folder() / "ablation" / form
+    return [Entry(row.label, OWN, {**common, **read_yaml(folder / f"{row.file}.yaml")}) for row in rows]
 
 
-def entries() -> list[Entry]:
-    """The rows of the paper: the whole model and seven variants."""
-    return _entries({WHOLE: OWN} | LABELS)
+def paper_entries() -> list[Entry]:
+    """The eight rows of Table 3, in the paper's form."""
+    return _entries("paper", PAPER_ROWS, paper_form())
 
 
-def choices(embedded: bool) -> list[Entry]:
-    """Rows that are not in the paper.
+def shipped_entries(tiny_falcon: bool) -> list[Entry]:
+    """The rows of the form that ships.
 
     Args:
-        embedded: whether the backbone is tiny-falcon, the only one with an untrained variant.
+        tiny_falcon: whether the backbone is tiny-falcon, the only one with an untrained variant.
     """
-    return _entries(CHOICES | (UNTRAINED if embedded else {}))
+    return _entries("shipped", [row for row in SHIPPED_ROWS if tiny_falcon or row.file != UNTRAINED], {})
 
 
 def ablation(request: StudyRequest, runner: Runner) -> Document:
-    """Runs the eight rows of the paper and our own."""
-    rows = runner.run([*entries(), *choices(assemble.embedded(runner))])
+    """Runs the rows of the form that the request names."""
+    return _of_paper(request, runner) if request.options["form"] == "paper" else _of_shipped(request, runner)
+
+
+def _of_paper(request: StudyRequest, runner: Runner) -> Document:
+    rows = runner.run(paper_entries())
     lines = assemble.with_costs(rows)
-    paper, ours = ([line for line in lines if (line.label in PAPER) is of_paper] for of_paper in (True, False))
-    default = next(line for line in ours if line.label == FUSION)
-    document = assemble.document(request, runner, f"Ablation on {request.dataset} (the paper's Table 3)", rows)
+    title = f"Ablation in the paper's form on {request.dataset} (Table 3)"
+    document = assemble.document(request, runner, title, rows)
     document.tables = [
-        ReportTable("table3", "Test metrics", [*assemble.METRICS, *assemble.COST], lines, notes(rows, runner)),
+        ReportTable("table3", "Test metrics", [*assemble.METRICS, *assemble.COST], lines, paper_notes(rows, runner)),
         ReportTable(
             "shares",
             "NDCG@10 relative to the whole model",
             [Column("here", "here", "share"), Column("paper", "in the paper", "share")],
-            [_share(line, paper[0], PAPER[line.label][1] / PAPER[OWN][1]) for line in paper],
+            [_share(line, lines[0], PAPER[line.label][1] / PAPER[OWN][1]) for line in lines],
             ["The paper uses its own private luggage and bags data: compare the pattern, not the values."],
         ),
+        ReportTable("responses", "Responses of the test rows", RESPONSES, [_responses(*pair) for pair in rows.items()]),
+    ]
+    document.figures = [assemble.bars("ablation", title, lines)]
+    return document
+
+
+def _of_shipped(request: StudyRequest, runner: Runner) -> Document:
+    rows = runner.run(shipped_entries(assemble.embedded(runner)))
+    lines = assemble.with_costs(rows)
+    title = f"Ablation of the default on {request.dataset}"
+    document = assemble.document(request, runner, title, rows)
+    document.tables = [
+        ReportTable("metrics", "Test metrics", [*assemble.METRICS, *assemble.COST], lines, shipped_notes(rows, runner)),
         ReportTable(
-            "choices",
-            "NDCG@10 of our own variants relative to the default",
+            "shares",
+            "NDCG@10 relative to the default",
             [Column("here", "share of the default", "share")],
-            [_share(line, default) for line in [paper[0], *ours]],
+            [_share(line, lines[0]) for line in lines],
         ),
     ]
-    document.figures = [assemble.bars("ablation", f"Ablation on {request.dataset}", lines)]
+    document.figures = [assemble.bars("ablation", title, lines)]
     return document
+
+
+RESPONSES = [
+    Column("format", "right format", "share"),
+    Column("id", "existing ID", "share"),
+    Column("purchases", "training prompts that end in a purchase", "share"),
+]
+
+
+def _responses(label: str, outcomes: Sequence[Outcome]) -> TableRow:
+    def cell(*path: str) -> Value | None:
+        found = [float(value) for value in assemble.details(outcomes, *path)]
+        return assemble.values(found) if found else None
+
+    cells: dict[str, Cell] = {
+        "format": cell("generation", "format_rate"),
+        "id": cell("generation", "valid_id_rate"),
+        "purchases": cell("generation", "purchase_share"),
+    }
+    return TableRow(label, cells, ranked=False)
 
 
 def _share(line: TableRow, whole: TableRow, in_paper: float | None = None) -> TableRow:
@@ -100,23 +176,38 @@ def _share(line: TableRow, whole: TableRow, in_paper: float | None = None) -> Ta
     return TableRow(line.label, cells, ranked=False)
 
 
-def notes(rows: Mapping[str, Sequence[Outcome]], runner: Runner) -> list[str]:
-    """Notes on individual variants."""
-    texts = [
-        f"{OWN} and (1) to (7) use the ranking of the paper (ranking: mixup). The rows below them differ from the "
-        f"default in one choice; compare them with '{FUSION}'."
-    ]
-    if not runner.config(Entry("", OWN))["clip_pretrained"]:
-        texts.append(
-            "(5) is not comparable with the paper: without a pretrained CLIP, the text tower was trained on the "
-            "(query, title) pairs of this log, as the LSTM is. In the paper, (5) is a title list only; compare it "
-            "with (4)."
-        )
+def paper_notes(rows: Mapping[str, Sequence[Outcome]], runner: Runner) -> list[str]:
+    """Notes on the rows of the paper's form."""
+    config = runner.config(Entry("", OWN, paper_form()))
+    texts = [f"{row.label}: {row.note}." for row in PAPER_ROWS]
+    texts.append("A response without ID and title is ranked by popularity in every row.")
+    if note := size_note(config.final_config_dict):
+        texts.append(note)
+    texts.extend(_clip_notes(config, "(5)"))
     texts.append(
-        "(3), (4) and (5) rank the same responses as the whole model, (6) those of (2). With mixup_m = 1 the nearest "
-        "item to a generated ID in CORE's table is that item itself, so CORE affects only the lower ranks of (3)."
+        "With mixup_m = 1 the nearest item to a generated ID in CORE's table is that item itself, so CORE affects only "
+        "the lower ranks of (3)."
     )
+    return texts + _tuned_notes(rows)
+
+
+def shipped_notes(rows: Mapping[str, Sequence[Outcome]], runner: Runner) -> list[str]:
+    """Notes on the rows of the form that ships."""
+    texts = [f"{row.label}: {row.note}." for row in SHIPPED_ROWS if row.label in rows]
+    return texts + _clip_notes(runner.config(Entry("", OWN)), "ranking: clip") + _tuned_notes(rows)
+
+
+def _clip_notes(config: Any, row: str) -> list[str]:
+    if config["clip_pretrained"]:
+        return []
+    return [
+        f"{row} has no pretrained CLIP: the text tower was trained on the (query, title) pairs of this log, as the "
+        "LSTM is. It is not comparable with the paper."
+    ]
+
+
+def _tuned_notes(rows: Mapping[str, Sequence[Outcome]]) -> list[str]:
     tuned: list[Any] = assemble.details(rows[OWN], "tuned")
     if any(tuned):
-        texts.append("All rows use the tuned keys of the whole model; the variants were not tuned separately.")
-    return texts
+        return ["All rows use the tuned keys of the whole model; the variants were not tuned separately."]
+    return []

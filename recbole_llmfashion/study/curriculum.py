@@ -1,26 +1,18 @@
 """The effect of the paper's curriculum (section 4.3): the extra epochs on the hardest prompts, removed or randomized.
 
 Three rows: one uniform epoch and two more on the hardest fifth; the uniform epoch only; the same extra steps on random
-prompts. All rows sample an ID as text and a title, as the paper does, so that responses can be malformed.
+prompts. All rows have the paper's form (forms.py), whose sampled responses can be malformed.
 """
 
 from collections.abc import Sequence
 from typing import Any
 
+from recbole_llmfashion.study.forms import paper_form, size_note
 from recbole_llmfashion.study.report import assemble
 from recbole_llmfashion.study.report.document import Column, Document, ReportTable, TableRow
 from recbole_llmfashion.study.request import OWN, StudyRequest
 from recbole_llmfashion.study.runner import Entry, Outcome, Runner
 
-AS_THE_PAPER: dict[str, Any] = {
-    "item_tokens": "text",
-    "loss_on_history": False,
-    "decoding": "sample",
-    "response_title": "generated",
-    "num_beams": 0,
-    "ranking": "mixup",
-    "llm_epochs": 1,
-}
 CURRICULUM: dict[str, dict[str, Any]] = {
     "uniform, then the hardest": {"curriculum_epochs": 3},
     "uniform only": {"curriculum_epochs": 1},
@@ -36,16 +28,18 @@ VALIDITY = [
 
 def entries() -> list[Entry]:
     """The three rows."""
-    return [Entry(label, OWN, AS_THE_PAPER | keys) for label, keys in CURRICULUM.items()]
+    form = {**paper_form(), "llm_epochs": 1}
+    return [Entry(label, OWN, form | keys) for label, keys in CURRICULUM.items()]
 
 
 def curriculum(request: StudyRequest, runner: Runner) -> Document:
     """Runs the three rows."""
     rows = runner.run(entries())
     lines = assemble.with_costs(rows)
+    note = size_note(runner.config(entries()[0]).final_config_dict)
     document = assemble.document(request, runner, f"The curriculum on {request.dataset} (the paper's 4.3)", rows)
     document.tables = [
-        ReportTable("metrics", "Test metrics", [*assemble.METRICS, *assemble.COST], lines),
+        ReportTable("metrics", "Test metrics", [*assemble.METRICS, *assemble.COST], lines, [note] if note else []),
         ReportTable(
             "answers",
             "Responses of the test rows, and perplexity of training prompts after training",

@@ -273,7 +273,7 @@ events = st.lists(st.tuples(st.integers(0, 2), st.integers(0, 5), st.integers(19
 )
 def test_id_positions_of_any_prompt(made, kind, template, item_text, room, recalled):
     plain = builder_of(kind, template)
-    least = len(plain._instruction) + len(plain._answer) + 64
+    least = len(plain._instructions[True]) + len(plain._answer) + 64
     builder = builder_of(kind, template, replace(SETTINGS, item_text=item_text, max_length=least + room + 64))
     prompt = builder.encode(made, NOW, recalled)
     acts = [int(ref) for kind_, ref in zip(made.kind, made.ref, strict=True) if kind_ != 2]

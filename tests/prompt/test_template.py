@@ -23,8 +23,17 @@ def test_templates():
     assert paper.instruction.startswith("### Instruction: ") and paper.answer == "\n### Response:"
     for template in (compact, paper):
         for name, words in vars(template).items():
-            assert name in ("name", "instruction") or not words or words[0] in " \n", name
+            assert name in ("name", "instruction", "instruction_without_memory") or not words or words[0] in " \n", name
             assert words == words.rstrip(), name
+
+
+def test_only_a_prompt_with_memory_mentions_the_products():
+    compact, paper = get_template("compact"), get_template("paper")
+    assert compact.instruction_without_memory == compact.instruction
+    assert paper.instruction.replace(" Prefer the top products of the last search.", "") == (
+        paper.instruction_without_memory
+    )
+    assert "last search" not in paper.instruction_without_memory
 
 
 def test_pieces_of_a_template():

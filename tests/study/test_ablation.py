@@ -1,67 +1,104 @@
-"""The ablation study."""
+"""The ablation study in both forms."""
 
 import pytest
 
 from recbole_llmfashion.config.keys import properties_folder
+from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.study import ablation
+from recbole_llmfashion.study.forms import SIZE_KEYS, paper_form, paper_keys
 from recbole_llmfashion.study.runner import Runner
+from tests.helpers.command_lines import study_request
 from tests.helpers.fakes import SMALL
 from tests.helpers.study import cells, request_for
 
+POPULARITY = {"empty_response_fallback": "popularity"}
 
-def test_variants():
-    keys = [dict(entry.keys) for entry in ablation.entries()]
-    assert keys == [
-        {"ranking": "mixup"},
-        {"prompt_attributes": [], "ranking": "mixup"},
-        {"memory_products": 0, "ranking": "mixup"},
+
+def test_rows_of_the_paper_have_its_form():
+    entries = ablation.paper_entries()
+    common = {**paper_form(), **POPULARITY}
+    assert all(set(common) <= set(entry.keys) for entry in entries)
+    changes = [{key: value for key, value in entry.keys.items() if common.get(key) != value} for entry in entries]
+    assert changes == [
+        {},
+        {"prompt_attributes": []},
+        {"memory_products": 0},
         {"ranking": "id"},
         {"ranking": "title"},
         {"ranking": "clip"},
         {"memory_products": 0, "ranking": "title"},
         {"memory_products": 0, "ranking": "title", "prompt_attributes": []},
     ]
-    ours = {entry.label: dict(entry.keys) for entry in ablation.choices(embedded=True)}
-    assert ours == {
-        "LLMFashionRec, ranking: beams": {"ranking": "beams"},
-        "ranking: fusion (default)": {"ranking": "fusion"},
-        "item_tokens: semantic": {"item_tokens": "semantic", "ranking": "fusion"},
-        "item_tokens: text": {"item_tokens": "text", "ranking": "fusion"},
-        "backbone without simulator pre-training": {
-            "llm_name_or_path": "tiny-falcon-untrained", "ranking": "fusion",
-        },
-    }  # fmt: skip
-    assert len(list((properties_folder() / "ablation").glob("*.yaml"))) == len(keys) + len(ours)
+    assert [entry.label for entry in entries] == list(ablation.PAPER)
+
+
+def test_the_paper_generates_id_and_title_from_texts():
+    form = paper_form()
+    assert form["response_title"] == "generated" and form["decoding"] == "sample" and form["ranking"] == "mixup"
+    assert form["prompt_template"] == "paper" and form["prompt_item_text"] is True and form["item_tokens"] == "text"
+    assert not SIZE_KEYS & set(form) and set(paper_keys()) >= SIZE_KEYS
+
+
+def test_rows_of_the_default():
+    rows = {entry.label: dict(entry.keys) for entry in ablation.shipped_entries(tiny_falcon=True)}
+    assert rows == {
+        "LLMFashionRec": POPULARITY,
+        "w/o product attributes": POPULARITY | {"prompt_attributes": []},
+        "w/o query-product memory": POPULARITY | {"memory_products": 0},
+        "w/o loss on history": POPULARITY | {"loss_on_history": False},
+        "item_tokens: semantic": POPULARITY | {"item_tokens": "semantic"},
+        "item_tokens: text": POPULARITY | {"item_tokens": "text"},
+        "w/o pre-training in simulated shops": POPULARITY | {"llm_name_or_path": "tiny-falcon-untrained"},
+        "ranking: beams": POPULARITY | {"ranking": "beams"},
+        "ranking: mixup": POPULARITY | {"ranking": "mixup"},
+        "ranking: id": POPULARITY | {"ranking": "id"},
+        "ranking: title": POPULARITY | {"ranking": "title"},
+        "ranking: clip": POPULARITY | {"ranking": "clip"},
+    }
+
+
+@pytest.mark.parametrize(("form", "rows"), [("paper", ablation.PAPER_ROWS), ("shipped", ablation.SHIPPED_ROWS)])
+def test_every_file_is_a_row(form, rows):
+    files = {path.stem for path in (properties_folder() / "ablation" / form).glob("*.yaml")}
+    assert files == {row.file for row in rows}
 
 
 def test_untrained_backbone_only_for_tiny_falcon(shop, run_with):
     run_with({"LLMFashionRec": (1, 1, 1)})
     for words, expected in (((), True), ((f"--llm_name_or_path={SMALL['llm_name_or_path']}",), False)):
-        request = request_for(shop, *words)
+        request = request_for(shop, "--form=shipped", *words, study="ablation")
         document = ablation.ablation(request, Runner(request))
-        assert ("backbone without simulator pre-training" in document.models) is expected
+        assert ("w/o pre-training in simulated shops" in document.models) is expected
         assert any("comes with the package" in note for note in document.notes) is expected
 
 
-def test_ablation_by_hand(shop, run_with):
-    def ranks(config):
-        ranks = {
-            "title": (2, 2, 2),
-            "beams": (3, 3, 3),
-            "fusion": (7, 7, 7) if config["item_tokens"] == "text" else None,
-        }
-        return ranks.get(config["ranking"]) or (1, 1, 1)
+def test_paper_form_by_hand(shop, run_with):
+    ranks = {"title": (2, 2, 2), "clip": (7, 7, 7)}
+    generation = {"format_rate": 0.5, "valid_id_rate": 0.25}
+    run_with({"LLMFashionRec": lambda config: ranks.get(config["ranking"], (1, 1, 1))}, generation=generation)
+    document = ablation.ablation(request := request_for(shop, study="ablation"), Runner(request))
+    metrics, shares, responses = document.tables
+    here = cells(shares, "here")
+    assert here["(4) w/o ID embedding"] == pytest.approx(0.63093, abs=1e-5)  # 1 / log2(3)
+    assert here["(5) w/ CLIP text embedding"] == pytest.approx(1 / 3)  # 1 / log2(8)
+    assert here["(2) w/o query-product memory"] == 1.0
+    assert cells(shares, "paper")["(5) w/ CLIP text embedding"] == pytest.approx(0.1245 / 0.2037)
+    assert list(here) == list(ablation.PAPER) == [row.label for row in metrics.rows]
+    assert cells(responses, "id")["LLMFashionRec"].mean == 0.25
+    notes = "\n".join(metrics.notes)
+    assert "(4) w/o ID embedding: the title list alone ranks" in notes and "not comparable" in notes
+    assert "llm_name_or_path tiny-falcon (tiiuae/falcon-7b)" in notes and "llm_epochs 6 (1)" in notes
 
-    run_with({"LLMFashionRec": ranks})
-    document = ablation.ablation(request := request_for(shop), Runner(request))
+
+def test_shipped_form_by_hand(shop, run_with):
+    ranks = {"mixup": (3, 3, 3)}
+    run_with({"LLMFashionRec": lambda config: ranks.get(config["ranking"], (1, 1, 1))})
+    document = ablation.ablation(request := request_for(shop, "--form=shipped", study="ablation"), Runner(request))
     shares = cells(document.tables[1], "here")
-    assert shares["(4) w/o ID embedding"] == pytest.approx(0.63093, abs=1e-5)  # 1 / log2(3)
-    assert shares["(2) w/o query-product memory"] == 1.0
-    assert cells(document.tables[1], "paper")["(5) w/ CLIP text embedding"] == pytest.approx(0.1245 / 0.2037)
-    assert "not comparable" in document.tables[0].notes[1] and "mixup" in document.tables[0].notes[0]
-    assert list(shares) == list(ablation.PAPER)
-    assert cells(document.tables[2], "here") == {
-        "LLMFashionRec": 1.0, "LLMFashionRec, ranking: beams": 0.5, "ranking: fusion (default)": 1.0,
-        "item_tokens: semantic": 1.0, "item_tokens: text": pytest.approx(1 / 3),
-        "backbone without simulator pre-training": 1.0,
-    }  # fmt: skip
+    assert shares["ranking: mixup"] == 0.5 and shares["w/o loss on history"] == 1.0
+    assert "prompts of this form show no attributes" in "\n".join(document.tables[0].notes)
+
+
+def test_unknown_form():
+    with pytest.raises(UserError, match="--form: expected one of paper, shipped, found 'own'"):
+        study_request("ablation", ["--dataset=tiny", "--form=own"])

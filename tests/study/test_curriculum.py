@@ -2,9 +2,8 @@
 
 import pytest
 
-from recbole_llmfashion.study import (
-    curriculum,
-)
+from recbole_llmfashion.study import curriculum
+from recbole_llmfashion.study.forms import paper_form
 from recbole_llmfashion.study.report.document import Value
 from recbole_llmfashion.study.runner import Runner
 from tests.helpers.study import cells, request_for
@@ -32,3 +31,4 @@ def test_entries_differ_in_the_curriculum_only():
     assert set(whole.items()) ^ set(uniform.items()) == {("curriculum_epochs", 3), ("curriculum_epochs", 1)}
     assert set(random.items()) - set(whole.items()) == {("curriculum_choice", "random")}
     assert whole["llm_epochs"] == 1 and whole["decoding"] == "sample"  # constrained responses have no wrong format
+    assert set(paper_form()) <= set(whole) and whole["prompt_item_text"] is True
