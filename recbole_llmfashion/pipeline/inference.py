@@ -7,6 +7,7 @@ Of this module, `responses` and the approximate indexes (`index_title`, `index_i
 
 from collections.abc import Sequence
 from functools import cached_property
+from logging import getLogger
 from pathlib import Path
 from typing import Any
 
@@ -130,11 +131,21 @@ class Inference:
     def examples(self, train_data: LLMFashionRecDataLoader) -> list[Example]:
         """Training prompts with their responses; with loss_on_history, as many as it takes to show every action."""
         train_data.set_builder(self.builder)
-        every = self.config["loss_on_history"]
-        return [
-            Example(prompt.ids, self.builder.response(target), prompt.id_positions if every else None)
-            for prompt, target in train_data.training_prompts(self.config["prompts_per_user"], every)
-        ]
+        config, every = self.config, self.config["loss_on_history"]
+        examples, purchases, users = [], 0, set()
+        for row in train_data.training_prompts(config["prompts_per_user"], config["response_events"], every):
+            targets = row.prompt.id_positions if every else None
+            examples.append(Example(row.prompt.ids, self.builder.response(row.target), targets))
+            purchases += row.purchase
+            users.add(row.user)
+        self.report["purchase_response_share"] = round(purchases / max(1, len(examples)), 4)
+        self.report["users_without_prompt"] = self.texts.dataset.user_num - 1 - len(users)
+        getLogger(__name__).info(
+            f"training prompts: {len(examples)}, of which {self.report['purchase_response_share']:.1%} have a purchase "
+            f"as response (response_events: {config['response_events']}); "
+            f"{self.report['users_without_prompt']} users have no prompt"
+        )
+        return examples
 
     @cached_property
     def title_matrix(self) -> np.ndarray:

@@ -15,6 +15,7 @@ from recbole_llmfashion.llm.generation.generator import DecodingSettings
 from recbole_llmfashion.prompt.builder import PromptSettings
 from recbole_llmfashion.prompt.item_tokens import ItemTokensName
 from recbole_llmfashion.prompt.template import TEMPLATES
+from recbole_llmfashion.prompt.training_examples import ResponseEvents
 from recbole_llmfashion.retrieval.ranking import FALLBACKS, Ranking
 
 CHOICES = {
@@ -29,6 +30,7 @@ CHOICES = {
     "curriculum_choice": ("perplexity", "random"),
     "prompt_item_text": (True, False),
     "loss_on_history": (True, False),
+    "response_events": get_args(ResponseEvents),
     "ranking": get_args(Ranking),
     "empty_response_fallback": FALLBACKS,
     "ann_index": KINDS,

@@ -5,6 +5,7 @@ which RecBole's evaluation interaction contains, never reaches the builder.
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,12 +20,31 @@ from recbole_llmfashion.data.dataset import (
     LLMFashionRecDataset,
 )
 from recbole_llmfashion.data.eval_loader import EvalLoader, History
+from recbole_llmfashion.data.loaders import rows_of
+from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.prompt.builder import Prompt, PromptBuilder, PromptRow
-from recbole_llmfashion.prompt.training_examples import EarlierRows, training_rows
+from recbole_llmfashion.prompt.training_examples import EarlierRows, ResponseEvents, may_respond, training_rows
 
 PROMPT_IDS, PROMPT_ITEMS, ACTED_ITEMS = "prompt_ids", "prompt_items", "acted_items"
 MEMORY_ITEMS, QUERY_KNOWN = "memory_items", "query_known"
 TILE = 2**18  # items that are scored at once; a test holds it to retrieval.scored's
+
+
+@dataclass(frozen=True)
+class TrainingPrompt:
+    """A prompt that the LLM is trained on.
+
+    Args:
+        prompt: without its response.
+        target: catalogue position of the response's item.
+        user: internal id.
+        purchase: whether the user purchased the target; False for a click.
+    """
+
+    prompt: Prompt
+    target: int
+    user: int
+    purchase: bool
 
 
 class LLMFashionRecDataLoader(EvalLoader):
@@ -83,22 +103,25 @@ class LLMFashionRecDataLoader(EvalLoader):
         for user, length, now in zip(*(column.tolist() for column in allowed), strict=True):
             yield self.builder.row(self._dataset.timeline.events(user, length), now, self.training)
 
-    def training_prompts(self, per_user: int, every: bool) -> Iterator[tuple[Prompt, int]]:
-        """Prompts of training rows, and the catalogue positions of their targets.
+    def training_prompts(self, per_user: int, responses: ResponseEvents, every: bool) -> Iterator[TrainingPrompt]:
+        """Prompts of training rows.
 
         Args:
-            per_user: as `training_rows` has it.
+            per_user, responses: as `training_rows` has them.
             every: whether further prompts show the actions that did not fit.
         """
         feat: Any = self._dataset.inter_feat
         users, targets = feat[self.uid_field].numpy(), feat[self.iid_field].numpy() - 1
-        earlier = EarlierRows(users, feat[HISTORY_LENGTH].numpy()) if every else None
-        rows = training_rows(users, feat[TARGET_PURCHASE].numpy(), per_user)
+        purchase = feat[TARGET_PURCHASE].numpy()
+        possible = may_respond(purchase, responses)
+        earlier = EarlierRows(users, feat[HISTORY_LENGTH].numpy(), possible) if every else None
+        rows = training_rows(users, purchase, per_user, responses)
         while len(rows):
             dropped = np.zeros(len(rows), np.int64)
             for at, row in enumerate(self.rows(rows)):
                 dropped[at] = row.prompt.dropped
-                yield row.prompt, int(targets[rows[at]])
+                index = rows[at]
+                yield TrainingPrompt(row.prompt, int(targets[index]), int(users[index]), bool(purchase[index]))
             rows = earlier.before(rows, dropped) if earlier else rows[:0]
 
     def collate_fn(self, index: Sequence[int]) -> tuple[Interaction, History | None, torch.Tensor, torch.Tensor]:
@@ -117,6 +140,16 @@ class LLMFashionRecDataLoader(EvalLoader):
         }
         interaction.update(Interaction(added))
         return interaction, history, positive_u, positive_i
+
+
+def check_responses(train_data: Any) -> None:
+    """Raises UserError if no training row has a purchase as target, which `response_events: purchase` needs."""
+    rows: Any = rows_of(train_data)
+    if not rows.inter_feat[TARGET_PURCHASE].any():
+        raise UserError(
+            f"response_events: purchase leaves no training prompt, since the targets of all {len(rows)} training rows "
+            f"of {rows.dataset_path} are clicks; set response_events: all, or add users with three purchases"
+        )
 
 
 def _padded(rows: list[torch.Tensor], value: int) -> torch.Tensor:

@@ -33,6 +33,7 @@ from recbole_llmfashion.study.request import StudyRequest
 _LATER = {
     "mask_history": False,
     "index": "flat",
+    "response_events": "all",
     "title_model.max_length": 24,
     "title_model.mined": 4,
     "title_model.mining_start_epoch": 1,

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from recbole_llmfashion.config.configurator import LLMFashionConfig
-from recbole_llmfashion.data.loaders import Loaders, rows_of, sampler_of
+from recbole_llmfashion.data.loaders import Loaders, make_loaders, rows_of, sampler_of
 from recbole_llmfashion.data.tie_breaking import tie_rank
 from recbole_llmfashion.evaluation.collector import HeadCollector, Ordered, Scores, history_rows
 from recbole_llmfashion.model.llmfashionrec import LLMFashionRec
@@ -23,6 +23,7 @@ from recbole_llmfashion.pipeline import settings
 from recbole_llmfashion.pipeline.language_model import LanguageModel
 from recbole_llmfashion.pipeline.pipeline import Pipeline, llm_config, make_pipeline
 from recbole_llmfashion.pipeline.save import write_run
+from recbole_llmfashion.prompt.dataloader import check_responses
 from recbole_llmfashion.retrieval.fusion import Candidates
 from recbole_llmfashion.retrieval.item_order import ItemOrder
 from recbole_llmfashion.retrieval.ranking import FUSED, GROUPS, Ranking, RankingSettings
@@ -64,11 +65,13 @@ class LLMFashionRecTrainer(StagedTrainer):
 
     @staticmethod
     def validate_config(config: LLMFashionConfig) -> None:
-        """Checks values, the source dataset and the backbone, before hours of other stages."""
+        """Checks values, the source dataset, the backbone and the training rows, before hours of other stages."""
         StagedTrainer.validate_config(config)
         answering = llm_config(config)
         settings.validate_config(answering)
         LanguageModel.validate_config(answering)
+        if answering["response_events"] == "purchase":
+            check_responses(make_loaders(answering).train)
 
     def set_data(self, loaders: Loaders, store: StageStore, core_table: Callable[[], Any]) -> None:
         """Builds the pipeline; the model ranks by the pipeline's config, which in zero-shot is the source's."""

@@ -1,15 +1,21 @@
 """What a dataset is asked with: tokens of items that carry neither time nor popularity."""
 
+import logging
+
 import pytest
 
 from recbole_llmfashion.config.configurator import load_config
+from recbole_llmfashion.config.keys import properties_folder
 from recbole_llmfashion.data.loaders import make_loaders, stage_root
 from recbole_llmfashion.model.llmfashionrec import LLMFashionRec
 from recbole_llmfashion.pipeline.pipeline import own_pipeline
+from recbole_llmfashion.prompt.dataloader import LLMFashionRecDataLoader
 from recbole_llmfashion.stage_store import StageStore
 from tests.helpers.fakes import INTER, ITEM, SMALL, write_tiny
 
 HEAD, *ROWS = INTER.splitlines()
+PAPER = properties_folder() / "model/LLMFashionRec-paper.yaml"
+CLICKS_ONLY = "u4\t11\tclick\t1701000000\nu4\t13\tclick\t1701000100\nu4\t14\tpurchase\t1701000200\n"
 
 
 def tokens_of(root, inter=INTER, item=ITEM, **keys):
@@ -40,3 +46,45 @@ def test_tokens_do_not_follow_the_catalogues_order(tmp_path):
     head, *items = ITEM.splitlines()
     found, _ = tokens_of(tmp_path / "b", item="\n".join([head, *items[::-1]]) + "\n")
     assert found == expected
+
+
+def training_texts(root, **keys):
+    """The training prompts of the paper's setting, without their instruction, with their responses; and the report."""
+    write_tiny(root, INTER + CLICKS_ONLY)
+    folders = {"data_path": str(root), "checkpoint_dir": str(root / "saved"), "topk": [3], "valid_metric": "NDCG@3"}
+    small = {**SMALL, **folders, "clip_pretrained": None, "max_length": 1024, **keys}
+    config = load_config(LLMFashionRec, "tiny", (str(PAPER),), small)
+    loaders = make_loaders(config)
+    inference = own_pipeline(config, loaders.dataset, StageStore(stage_root(config)), lambda: None).inference
+    rows = LLMFashionRecDataLoader(config, loaders.train._dataset, loaders.train._sampler, training=True)
+    decode = inference.trained.llm.tokenizer.decode
+    texts = [decode([*example.prompt, *example.response]) for example in inference.examples(rows)]
+    return [text.partition("### Input:\n")[2] for text in texts], inference.report
+
+
+def test_responses_of_the_papers_setting_are_purchases(tmp_path, caplog):
+    """u2 has no training row. The only training row of u4 has a click as target."""
+    purchases = [
+        """searched for: red boots | Nov
+clicked product ID: 11 | title: Norda Red Winter Boots | category: boots | brand: Norda | color: red | size: 8
+date of the recommendation: Nov
+### Response: product ID: 12, title: Norda Blue Winter Boots<eos>""",
+        """clicked product ID: 16 | title: Gilt Evening Clutch | category: bags | brand: Lumo | color: gold | Nov
+date of the recommendation: Nov
+### Response: product ID: 11, title: Norda Red Winter Boots<eos>""",
+    ]
+    caplog.set_level(logging.INFO)
+    texts, report = training_texts(tmp_path / "a")
+    assert texts == purchases
+    assert (report["purchase_response_share"], report["users_without_prompt"]) == (1.0, 2)
+    assert "training prompts: 2, of which 100.0% have a purchase as response (response_events: purchase)" in caplog.text
+    texts, report = training_texts(tmp_path / "b", response_events="all")
+    assert texts[:2] == purchases
+    assert texts[2:] == [
+        "clicked product ID: 11 | title: Norda Red Winter Boots | category: boots | brand: Norda | color: red | size: 8"
+        """ | Nov
+date of the recommendation: Nov
+### Response: product ID: 13, title: Vela Black Sandals<eos>"""
+    ]
+    assert (report["purchase_response_share"], report["users_without_prompt"]) == (0.6667, 1)
+    assert "training prompts: 3, of which 66.7% have a purchase as response (response_events: all)" in caplog.text

@@ -106,11 +106,13 @@ def test_rows_of_training_leave_out_their_own_search(tmp_path, encoded):
 @pytest.mark.parametrize(("per_user", "every", "users"), [(1, False, 2), (9, False, 3), (1, True, 2)])
 def test_training_prompts(tmp_path, per_user, every, users):
     loader = loader_for(tmp_path, "train")
-    prompts = list(loader.training_prompts(per_user, every))
+    prompts = list(loader.training_prompts(per_user, "all", every))
     assert len(prompts) == users
     feat = loader._dataset.inter_feat
-    assert {target for _, target in prompts} <= set((feat["item_id"].numpy() - 1).tolist())
-    assert all(prompt.ids.dtype == np.int32 for prompt, _ in prompts)
+    assert {row.target for row in prompts} <= set((feat["item_id"].numpy() - 1).tolist())
+    assert all(row.prompt.ids.dtype == np.int32 for row in prompts)
+    purchases = feat["item_id"].numpy()[feat["target_purchase"].numpy() == 1] - 1
+    assert all(row.purchase == (row.target in purchases) for row in prompts)
 
 
 def test_rows_need_a_builder(tmp_path):

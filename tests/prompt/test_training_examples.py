@@ -14,6 +14,7 @@ from tests.helpers.shop import KINDS, loader_for
 USERS = np.array([1, 2, 1, 2, 1, 1, 2])
 LENGTHS = np.array([1, 1, 3, 2, 4, 5, 3])
 PURCHASE = np.array([0, 1, 1, 0, 0, 1, 0])
+EVERY = np.ones(7, bool)
 
 
 @pytest.mark.parametrize(("per_user", "rows"), [(1, [1, 5]), (2, [1, 2, 5, 6]), (3, [1, 2, 3, 4, 5, 6])])
@@ -21,20 +22,37 @@ def test_training_rows(per_user, rows):
     assert training_rows(USERS, PURCHASE, per_user).tolist() == rows
 
 
+@pytest.mark.parametrize(("per_user", "rows"), [(1, [1, 5]), (2, [1, 2, 5]), (3, [1, 2, 5])])
+def test_training_rows_of_purchases(per_user, rows):
+    assert training_rows(USERS, PURCHASE, per_user, "purchase").tolist() == rows
+    clicks_of_user_2 = PURCHASE * (USERS == 1)
+    assert training_rows(USERS, clicks_of_user_2, per_user, "purchase").tolist() == [row for row in rows if row != 1]
+    assert training_rows(USERS, PURCHASE * 0, per_user, "purchase").tolist() == []
+
+
+def test_earlier_rows_of_purchases():
+    """User 1 has purchases after 3 and 5 events, user 2 after 1; a prompt shows the last events before its row."""
+    earlier = EarlierRows(USERS, LENGTHS, PURCHASE == 1)
+    # the first purchase that the prompt shows; without one, the latest before it, of the same user
+    assert [earlier.before(np.array([5]), np.array([n])).tolist() for n in (2, 3, 4, 0)] == [[2], [2], [2], []]
+    assert [earlier.before(np.array([2]), np.array([n])).tolist() for n in (1, 2)] == [[], []]
+    assert earlier.before(np.array([1, 5]), np.array([0, 4])).tolist() == [2]
+
+
 def test_earlier_rows():
     # of user 1 two events had no room: the third event is the first that was shown, and an action; of user 2 all fit
-    assert EarlierRows(USERS, LENGTHS).before(np.array([5, 6]), np.array([3, 0])).tolist() == [2]
+    assert EarlierRows(USERS, LENGTHS, EVERY).before(np.array([5, 6]), np.array([3, 0])).tolist() == [2]
     # the second event is a search, shown without an item before it: the first item shown is the third's
-    assert EarlierRows(USERS, LENGTHS).before(np.array([5, 6]), np.array([2, 1])).tolist() == [1, 2]
-    assert EarlierRows(USERS, LENGTHS).before(np.array([5, 6]), np.array([0, 0])).tolist() == []
+    assert EarlierRows(USERS, LENGTHS, EVERY).before(np.array([5, 6]), np.array([2, 1])).tolist() == [1, 2]
+    assert EarlierRows(USERS, LENGTHS, EVERY).before(np.array([5, 6]), np.array([0, 0])).tolist() == []
 
 
 def test_earlier_rows_of_the_oldest_prompt_only():
-    assert EarlierRows(USERS, LENGTHS).before(np.array([4, 5]), np.array([1, 3])).tolist() == [0]
+    assert EarlierRows(USERS, LENGTHS, EVERY).before(np.array([4, 5]), np.array([1, 3])).tolist() == [0]
 
 
 def test_earlier_rows_of_an_empty_prompt():
-    assert EarlierRows(USERS, LENGTHS).before(np.array([5]), np.array([5])).tolist() == []
+    assert EarlierRows(USERS, LENGTHS, EVERY).before(np.array([5]), np.array([5])).tolist() == []
 
 
 @given(st.lists(st.integers(1, 30), min_size=1, max_size=5), st.integers(1, 7))
@@ -48,7 +66,7 @@ def test_every_action_is_in_a_prompt_or_a_target(counts, room):
         dropped = np.maximum(0, lengths[rows] - room)
         for row, left in zip(rows, dropped, strict=True):
             learned |= {(int(users[row]), event) for event in range(left + 1, int(lengths[row]) + 1)}
-        rows = EarlierRows(users, lengths).before(rows, dropped)
+        rows = EarlierRows(users, lengths, np.ones(len(users), bool)).before(rows, dropped)
     assert not len(rows)
     assert learned == {(user, event) for user, count in enumerate(counts) for event in range(1, count + 1)}
 
@@ -63,8 +81,23 @@ def test_training_prompts_of_a_long_history(tmp_path, kind):
     feat = loader._dataset.inter_feat
     users, targets = feat["user_id"].numpy(), feat["item_id"].numpy() - 1
     last = training_rows(users, feat["target_purchase"].numpy(), 1)
-    alone, whole = (list(loader.training_prompts(1, every)) for every in (False, True))
-    assert [target for _, target in alone] == targets[last].tolist() and len(whole) > len(alone)
-    learned = [item for prompt, target in whole for item in (*prompt.items[1 : prompt.acted], target)]
+    alone, whole = (list(loader.training_prompts(1, "all", every)) for every in (False, True))
+    assert [row.target for row in alone] == targets[last].tolist() and len(whole) > len(alone)
+    learned = [item for row in whole for item in (*row.prompt.items[1 : row.prompt.acted], row.target)]
     log = [target for row, target in enumerate(targets.tolist()) if row <= last[users[last] == users[row]][0]]
     assert len(log) > 80 and sorted(learned) == sorted(log)
+
+
+def test_training_prompts_of_a_long_history_by_purchases(tmp_path):
+    """Eighty more actions of one user, every tenth a purchase: every response is one, and every click is shown."""
+    kinds = [(12, "purchase") if at % 10 == 9 else (11 + at % 2 * 2, "click") for at in range(80)]
+    rows = [f"u1\t{item}\t{kind}\t{1600000000 + 1000 * at}\n" for at, (item, kind) in enumerate(kinds)]
+    head, _, rest = INTER.partition("\n")
+    short = PromptSettings((), max_length=200, max_new_tokens=40, dates=False, item_text=False)
+    loader = loader_for(tmp_path, "train", settings=short, inter=f"{head}\n{''.join(rows)}{rest}")
+    whole = [row for row in loader.training_prompts(1, "purchase", True) if row.user == 1]
+    assert len(whole) > 2 and all(row.purchase for row in whole)
+    assert not all(row.purchase for row in loader.training_prompts(1, "all", True) if row.user == 1)
+    # of the log: 80 actions and the click before the last training purchase
+    learned = [item for row in whole for item in (*row.prompt.items[: row.prompt.acted], row.target)]
+    assert len(learned) >= 82 and whole[-1].prompt.dropped == 0

@@ -10,7 +10,8 @@ from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.model.llmfashionrec import LLMFashionRec
 from recbole_llmfashion.prompt.builder import PromptBuilder
 from recbole_llmfashion.quick_start.experiment import run_experiment
-from tests.helpers.fakes import SMALL, write_tiny
+from recbole_llmfashion.trainer.llmfashionrec import LLMFashionRecTrainer
+from tests.helpers.fakes import INTER, SMALL, write_tiny
 
 TEST_ROWS, VALID_ROWS = 3, 2
 STAGES = ["train_CORE", "title", "adapter", "responses"]
@@ -129,3 +130,20 @@ def test_values_and_backbones_are_checked_before_anything_trains(tmp_path):
     with pytest.raises(UserError, match="nowhere"):
         run_experiment(config_of(tmp_path, llm_name_or_path=str(tmp_path / "nowhere")))
     assert not (tmp_path / "saved").exists()
+
+
+def test_no_response_is_found_before_anything_trains(tmp_path):
+    """Without the purchases of 12 by u1 and 11 by u3 every training row has a click as target."""
+    inter = INTER.replace("u1\t12\tpurchase", "u1\t12\tclick").replace("u3\t11\tpurchase", "u3\t11\tclick")
+    write_tiny(tmp_path, inter)
+    LLMFashionRecTrainer.validate_config(config_of(tmp_path))
+    with pytest.raises(
+        UserError, match=r"^response_events: purchase leaves no training prompt, .* 3 training rows .*: all,"
+    ):
+        LLMFashionRecTrainer.validate_config(config_of(tmp_path, response_events="purchase"))
+    assert not (tmp_path / "saved").exists()
+
+
+def test_responses_in_the_result(shop):
+    names = ("prompts", "purchase_response_share", "users_without_prompt")
+    assert [shop.result.details["generation"][name] for name in names] == [2, 1.0, 1]
