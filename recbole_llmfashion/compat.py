@@ -3,11 +3,12 @@
 Import this module before `recbole`.
 """
 
+import io
 import os
 import sys
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from typing import Any
 
 import numpy as np
@@ -73,6 +74,13 @@ def no_tensorboard_folder() -> Iterator[None]:
         yield
     finally:
         module.get_tensorboard = before
+
+
+@contextmanager
+def prints_hidden() -> Iterator[None]:
+    """Hides what a model prints while it is built: RecBole's FEARec prints four lines per layer, on stdout."""
+    with redirect_stdout(io.StringIO()):
+        yield
 
 
 def anomaly_mode_off() -> None:

@@ -86,9 +86,9 @@ def main_job(arguments: Arguments) -> int:
 
 
 def _keys_of(name: str, arguments: Arguments) -> dict[str, Any]:
-    """The command line's keys for a row; cold_token is not for the Popularity row that is always added."""
-    given = name in arguments.models
-    return {key: value for key, value in arguments.overrides.items() if given or key != "cold_token"}
+    """The command line's keys for a row; keys of training are not for the Popularity row that is always added."""
+    left_out = () if name in arguments.models else ("cold_token", "train_neg_sample_args")
+    return {key: value for key, value in arguments.overrides.items() if key not in left_out}
 
 
 script = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)

@@ -9,11 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from recbole.config import Config
+from recbole.utils import InputType
+from recbole.utils import get_model as recbole_model
 
 from recbole_llmfashion import compat
 from recbole_llmfashion.config.dict_keys import merge_keys, split_name
-from recbole_llmfashion.config.keys import EVALUATION_KEYS, keys_of, lineage, own_keys
+from recbole_llmfashion.config.keys import EVALUATION_KEYS, keys_of, lineage, own_keys, recbole_defaults
 from recbole_llmfashion.config.layers import merge_layers
+from recbole_llmfashion.config.negatives import neg_sample_args
 from recbole_llmfashion.config.yaml_files import read_yaml
 from recbole_llmfashion.errors import UserError
 
@@ -58,7 +61,14 @@ def load_config(
     *bases, name = lineage(model)
     overrides = dict(overrides or {})
     merged = merge_layers(model, dataset, config_files, overrides, model_names)
+    defaults = recbole_defaults(name)
     merged |= {
+        "train_neg_sample_args": neg_sample_args(
+            name,
+            _learns_from_negatives(model, {**defaults, **merged}.get("loss_type")),
+            merged.get("train_neg_sample_args"),
+            defaults["train_neg_sample_args"],
+        ),
         "required_keys": sorted(own_keys(model)),
         "config_layers": list(config_files),
         "command_line": overrides,
@@ -72,6 +82,13 @@ def load_config(
             return LLMFashionConfig(model=model, dataset=dataset, config_dict=merged)
     except (ValueError, TypeError, NotImplementedError, RuntimeError) as error:
         raise UserError(f"config of {name}: {' '.join(str(error).split())}") from error
+
+
+def _learns_from_negatives(model: str | type, loss_type: Any) -> bool:
+    """Whether RecBole's loss of a model reads sampled items; SINE is pairwise, but its full softmax reads none."""
+    model_class = recbole_model(model) if isinstance(model, str) else model
+    pairwise = getattr(model_class, "input_type", None) == InputType.PAIRWISE
+    return bool(loss_type == "BPR" or (pairwise and loss_type != "CE"))
 
 
 def given_keys(config: LLMFashionConfig) -> dict[str, Any]:

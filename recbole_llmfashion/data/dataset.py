@@ -5,7 +5,7 @@ Five methods of RecBole's class are overridden: `_load_data` reads the files wit
 history, `join` cuts a row's sequence out when the row is read, and `_split_index_by_leave_one_out` applies the split.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from logging import getLogger
 from pathlib import Path
 from typing import Any
@@ -13,12 +13,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from recbole.config import Config
 from recbole.data.dataset import SequentialDataset
 from recbole.data.interaction import Interaction
 from recbole.utils.enum_type import FeatureSource, FeatureType
 
 from recbole_llmfashion.data import split
-from recbole_llmfashion.data.atomic.folder import AtomicFolder, check_clean, read_folder
+from recbole_llmfashion.data.atomic.folder import ITEM, AtomicFolder, check_clean, read_folder
 from recbole_llmfashion.data.catalogue import Catalogue
 from recbole_llmfashion.data.search_log import SearchLog
 from recbole_llmfashion.data.sequences import Sequences, row_ends
@@ -31,6 +32,28 @@ TARGET_PURCHASE = "target_purchase"  # 1 if the row's target is a purchase
 RECOMMEND_TIME = "recommend_time"  # whole seconds, int64: RecBole's own timestamp is a float32
 SPLIT_CODE = "split_code"  # the row's part of the split: TRAIN, VALID, .. of data/split.py
 HISTORY_END = "history_end"  # index of the row's target in the log
+
+
+def selected_features(config: Config, columns: Collection[str]) -> list[str]:
+    """The item attributes that a model embeds, [] for most models.
+
+    Args:
+        config: RecBole's.
+        columns: the columns of the dataset's `.item` file.
+
+    Raises:
+        UserError: the key `selected_features` names a column that is not there, or is no text.
+    """
+    names = config["selected_features"]
+    if names is None:
+        return []
+    texts = [name for name in columns if ITEM.types[name] == "token" and name != "item_id"]
+    if not isinstance(names, list) or not names:
+        raise UserError(f"selected_features: expected a list of {', '.join(texts)}, found '{names}'")
+    for name in names:
+        if name not in texts:
+            raise UserError(f"selected_features: no text column '{name}' in .item; choose from {', '.join(texts)}")
+    return list(dict.fromkeys(names))
 
 
 class LLMFashionRecDataset(SequentialDataset):
@@ -56,12 +79,16 @@ class LLMFashionRecDataset(SequentialDataset):
         self._events = self._usable(folder)
         self.has_dates = bool(len(self._events)) and float(self._events["timestamp"].min()) >= ORDER_ONLY_BELOW
         self.inter_feat = self._events[[self.uid_field, self.iid_field, self.time_field]].copy()
-        self.item_feat = folder.items[[self.iid_field]].copy()
+        features = selected_features(self.config, list(folder.items.columns))
+        self.item_feat = folder.items[[self.iid_field, *features]].copy()
+        for name in features:  # RecBole gives the padding id to a cell that it does not find
+            self.item_feat[name] = folder.items[name].where(folder.items[name] != "")
         self.user_feat = None
         for field, kind, source in (
             (self.uid_field, FeatureType.TOKEN, FeatureSource.USER_ID),
             (self.iid_field, FeatureType.TOKEN, FeatureSource.ITEM_ID),
             (self.time_field, FeatureType.FLOAT, FeatureSource.INTERACTION),
+            *((name, FeatureType.TOKEN, FeatureSource.ITEM) for name in features),
         ):
             self.set_field_property(field, kind, source, 1)
         self.field2bucketnum[self.time_field] = 2
@@ -142,13 +169,25 @@ class LLMFashionRecDataset(SequentialDataset):
         return super().join(df)
 
     def model_inputs(self) -> Iterator[tuple[str, np.ndarray]]:
-        """Yield (column name, values) of everything a model reads from the rows, sequences included, sorted by name."""
+        """Yield (column name, values) of everything a model reads from the rows, sequences included, sorted by name.
+
+        The item attributes of a model with `selected_features` follow.
+        """
         feat: Any = self.inter_feat
         for name in sorted({*feat.columns, *self._sequences.names} - {HISTORY_END}):
             if name in feat:
                 yield name, feat[name].numpy()
             else:
                 yield name, self._sequences.column(name, feat[HISTORY_END], feat[self.item_list_length_field]).numpy()
+        for name in sorted({*self.item_feat.columns} - {self.iid_field}):
+            yield name, self.item_feat[name].numpy()
+
+    def with_sequences(self) -> "LLMFashionRecDataset":
+        """A copy whose rows hold their sequences, for a model that reads other rows than those of its batch."""
+        feat: Any = self.inter_feat
+        cut = self._sequences.cut(feat[HISTORY_END], feat[self.item_list_length_field])
+        other: LLMFashionRecDataset = self.copy(Interaction({name: feat[name] for name in feat.columns} | cut))
+        return other
 
     def replace_items(self, replacement: torch.Tensor) -> "LLMFashionRecDataset":
         """A copy of the dataset in which every item i, in histories and as target, is replaced.

@@ -47,6 +47,8 @@ class EvalLoader(FullSortEvalDataLoader):
             UserError: the memory is too small for one user.
         """
         per_user, memory = self.user_bytes(self._dataset.item_num), int(self.config["eval_memory_mb"] * MEGABYTE)
+        if self.config["model"] == "TransRec":  # its scores are distances, from four copies of the items for each user
+            per_user += 16 * self.config["embedding_size"] * self._dataset.item_num
         if not heads_alone(Register(self.config)):
             per_user = max(per_user, WHOLE_BYTES * self._dataset.item_num)
         if per_user > memory:

@@ -7,6 +7,7 @@ from typing import Any
 from recbole.config import Config
 from recbole.data.dataloader import TrainDataLoader
 from recbole.data.utils import create_samplers
+from recbole.sampler import RepeatableSampler
 from recbole.utils import init_seed
 
 from recbole_llmfashion.data.dataset import LLMFashionRecDataset
@@ -51,10 +52,21 @@ def make_loaders(config: Config) -> Loaders:
     if max(config["topk"]) > len(dataset.catalogue):
         raise UserError(f"topk: {max(config['topk'])} is more than the {len(dataset.catalogue)} items; lower topk")
     parts = dataset.build()
-    samplers = create_samplers(config, dataset, parts)
-    train = TrainDataLoader(config, parts[0], samplers[0], shuffle=config["shuffle"])
-    valid = EvalLoader(config, parts[1], samplers[1])
-    return Loaders(dataset, train, valid, EvalLoader(config, parts[2], samplers[2]))
+    _, *samplers = create_samplers(config, dataset, parts)
+    train = TrainDataLoader(config, parts[0], _train_sampler(config, parts[0]), shuffle=config["shuffle"])
+    valid = EvalLoader(config, parts[1], samplers[0])
+    return Loaders(dataset, train, valid, EvalLoader(config, parts[2], samplers[1]))
+
+
+def _train_sampler(config: Config, train: LLMFashionRecDataset) -> Any:
+    """RecBole's sampler of negatives, or None.
+
+    RecBole counts the popularity of items over all rows, test targets included. Here it is over the training rows.
+    """
+    args = config["train_neg_sample_args"]
+    if args["distribution"] == "none":
+        return None
+    return RepeatableSampler(["train"], train, args["distribution"], args["alpha"]).set_phase("train")
 
 
 def rows_sha256(loader: Any) -> str:

@@ -90,7 +90,9 @@ def _run(
 ) -> tuple[dict[str, float], dict[str, float], pd.DataFrame, dict[str, Any]]:
     loaders = make_loaders(config)
     init_seed(config["seed"], config["reproducibility"])
-    trainer = spec.trainer(config, spec.model(config, rows_of(loaders.train)).to(config["device"]))
+    with compat.prints_hidden():
+        model = spec.model(config, rows_of(loaders.train)).to(config["device"])
+    trainer = spec.trainer(config, model)
     loaders = _own_loaders(config, spec, loaders)
     trainer.set_data(loaders, store, lambda: _core_table(config, store))
     _, valid = trainer.fit(loaders.train, loaders.valid, callback_fn=callback_fn)

@@ -1,6 +1,7 @@
 """The models by name. A table of dotted paths: a class is imported when it is needed, RecBole with it.
 
-Ours are in MODEL_TABLE; every sequential model of RecBole is registered under RecBole's own name.
+Ours are in MODEL_TABLE. The sequential models of RecBole are registered under RecBole's own names, but for those of
+UNSUPPORTED, which need data or a training that this package does not have.
 """
 
 import ast
@@ -95,6 +96,18 @@ MODEL_TABLE = {
 }
 
 
+_LABELS = "it learns from labels (clicked or not), and the rows here have none"
+_GRAPH = "it needs a knowledge graph (.kg and .link files), and the datasets here have none"
+# Sequential models of RecBole that cannot run, and why.
+UNSUPPORTED = {
+    "DIEN": _LABELS,
+    "DIN": _LABELS,
+    "GRU4RecKG": _GRAPH,
+    "KSR": _GRAPH,
+    "S3Rec": "it needs a pre-training run of its own, with a file to hand over",
+}
+
+
 @cache
 def _recbole_models() -> dict[str, str]:
     """Class name -> module of RecBole's sequential models, read from RecBole's file without importing it."""
@@ -106,14 +119,14 @@ def _recbole_models() -> dict[str, str]:
 
 def model_names() -> list[str]:
     """Every name that `--model` takes."""
-    return sorted({*MODEL_TABLE, *_recbole_models()})
+    return sorted({*MODEL_TABLE, *_recbole_models()} - UNSUPPORTED.keys())
 
 
 def get_model(name: str) -> ModelSpec:
     """The entry of a model; imports no model.
 
     Raises:
-        UserError: an unknown name; the message has the nearest known one.
+        UserError: an unknown name, whose message has the nearest known one, or a model of UNSUPPORTED.
 
     >>> get_model("RecformerQuery").lineage
     ('Recformer', 'RecformerQuery')
@@ -122,6 +135,8 @@ def get_model(name: str) -> ModelSpec:
     """
     if name in MODEL_TABLE:
         return MODEL_TABLE[name]
+    if name in UNSUPPORTED:
+        raise UserError(f"--model: {name} of RecBole cannot run: {UNSUPPORTED[name]}; choose another model")
     if name in _recbole_models():
         return ModelSpec(name, f"{_recbole_models()[name]}:{name}")
     raise UserError(f"--model: unknown model '{name}'; {did_you_mean(name, model_names())}")

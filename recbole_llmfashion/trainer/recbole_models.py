@@ -20,6 +20,8 @@ from safetensors.torch import load_file, save_file
 
 from recbole_llmfashion import compat
 from recbole_llmfashion.config.configurator import LLMFashionConfig, learning_keys
+from recbole_llmfashion.data.atomic.folder import item_columns
+from recbole_llmfashion.data.dataset import selected_features
 from recbole_llmfashion.data.loaders import Loaders, rows_of, rows_sha256, sampler_of
 from recbole_llmfashion.data.tie_breaking import tie_rank
 from recbole_llmfashion.evaluation.collector import HeadCollector, OrderedEvaluation
@@ -36,10 +38,17 @@ from recbole_llmfashion.trainer.cold_token import (
 from recbole_llmfashion.trainer.staged import StagedTrainer, ValidCallback
 
 FIT_FORMAT = 2  # of fit.json
+READS_OTHER_ROWS = ("FEARec",)  # models whose loss reads sequences of the dataset beside those of its batch
 
 
 class RecBoleTrainer(StagedTrainer):
     """The trainer interface for RecBole's own sequential models: `fit` makes or loads the stage of a trained model."""
+
+    @staticmethod
+    def validate_config(config: LLMFashionConfig) -> None:
+        """See StagedTrainer; `.item` is read up to its header."""
+        StagedTrainer.validate_config(config)
+        selected_features(config, item_columns(Path(config["data_path"]), config["dataset"]))
 
     @property
     def tuned_as(self) -> str:
@@ -140,7 +149,10 @@ def _fit(
     cold = _cold_rows(config, loaders) if config["cold_token"] else None
     train_data = loaders.train if cold is None else _with_token(config, loaders.train, cold[0])
     init_seed(config["seed"], config["reproducibility"])
-    model = config.model_class(config, rows_of(loaders.train)).to(config["device"])
+    rows = rows_of(train_data)
+    rows = rows.with_sequences() if config["model"] in READS_OTHER_ROWS else rows
+    with compat.prints_hidden():
+        model = config.model_class(config, rows).to(config["device"])
     item_ids = loaders.dataset.catalogue.item_ids
     own = get_trainer(config["MODEL_TYPE"], config["model"]) if cold is None else ColdTokenTrainer
     trainer: Any = make_trainer(config, model, own, item_ids)
@@ -176,8 +188,9 @@ def _cold_rows(config: LLMFashionConfig, loaders: Loaders) -> tuple[ColdItems, d
     """The cold items and their freshly initialised rows, which depend on the seed alone."""
     items, dataset = cold_items(loaders.dataset.popularity()), rows_of(loaders.train)
     init_seed(stage_seed(config["seed"], "cold_token"), config["reproducibility"])
-    model = config.model_class(config, dataset)
-    wider = config.model_class(config, WiderDataset(dataset))
+    with compat.prints_hidden():
+        model = config.model_class(config, dataset)
+        wider = config.model_class(config, WiderDataset(dataset))
     return items, init_rows(model, wider, dataset.item_num, items.cold)
 
 

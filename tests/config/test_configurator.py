@@ -45,7 +45,11 @@ def test_every_key_read_stands_in_a_yaml():
         "model",
         "dataset",
     }
-    known = known_keys(["LLMFashionRec", "CORE", "SeqKNN", "Recformer"]) | bookkeeping | read_yaml(PRETRAIN).keys()
+    known = (
+        known_keys(["LLMFashionRec", "CORE", "SeqKNN", "Recformer", "FDSA", "TransRec"])
+        | bookkeeping
+        | read_yaml(PRETRAIN).keys()
+    )
     assert keys_read() - known == set()
 
 
@@ -67,7 +71,7 @@ def test_every_key_has_a_comment_of_recboles_form(path):
         assert found and found[1] in TYPES, line
         assert len(comment) <= 98 and len(line) <= 120, line
         columns |= {len(value)} if len(value.rstrip()) <= 36 else set()
-    assert len(columns) == 1
+    assert len(columns) <= 1
 
 
 COMMAND = re.compile(r"# (python|run_hyper\.py|recbole-llmfashion) ")

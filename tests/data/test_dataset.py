@@ -2,17 +2,18 @@ import numpy as np
 import pytest
 import torch
 from recbole.data.dataset import SequentialDataset
-from recbole.model.sequential_recommender import SASRec
+from recbole.model.sequential_recommender import FPMC, FEARec, GRU4RecF, SASRec, TransRec
 from recbole.utils import init_seed
 
 from recbole_llmfashion import compat
 from recbole_llmfashion.config.configurator import load_config, no_core
-from recbole_llmfashion.data.dataset import HISTORY_LENGTH, RECOMMEND_TIME
-from recbole_llmfashion.data.loaders import make_loaders
+from recbole_llmfashion.data.atomic.folder import ITEM as ITEM_COLUMNS
+from recbole_llmfashion.data.dataset import HISTORY_LENGTH, RECOMMEND_TIME, selected_features
+from recbole_llmfashion.data.loaders import make_loaders, rows_sha256
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.stage_store import StageStore
 from recbole_llmfashion.trainer.recbole_models import RecBoleTrainer
-from tests.helpers.fakes import INTER, purchases_only, write_tiny
+from tests.helpers.fakes import INTER, ITEM, purchases_only, write_tiny
 
 
 def tiny_loaders(root, **keys):
@@ -131,19 +132,32 @@ def test_training_actions_have_their_search(tmp_path):
     assert dataset.search_log.training.tolist() == [True, False, False, False, False]
 
 
-def test_rows_and_sasrec_metrics_of_purchases_equal_recboles(tmp_path):
+NEGATIVES = {"distribution": "uniform", "sample_num": 2}
+
+
+@pytest.mark.parametrize(
+    ("model_class", "keys"),
+    [
+        (SASRec, {}),
+        (SASRec, {"loss_type": "BPR"}),
+        (FPMC, {"train_neg_sample_args": NEGATIVES}),
+        (FPMC, {"train_neg_sample_args": NEGATIVES | {"dynamic": True, "candidate_num": 2}}),
+        (FEARec, {}),
+    ],
+)
+def test_rows_and_metrics_of_purchases_equal_recboles(tmp_path, model_class, keys):
     """On purchase-only data the split is RecBole's leave-one-out; with the same seed the metrics are equal."""
     purchases_only(tmp_path, users=60, items=40, length=7)
     config = load_config(
-        SASRec,
+        model_class,
         "bought",
         overrides={
             "data_path": str(tmp_path), "epochs": 2, "checkpoint_dir": str(tmp_path / "ours"), "show_progress": False,
-            "train_batch_size": 64,
+            "train_batch_size": 64, **keys,
         },
     )  # fmt: skip
     ours = make_loaders(config)
-    trainer = RecBoleTrainer(config, SASRec(config, ours.train._dataset))
+    trainer = RecBoleTrainer(config, model_class(config, ours.train._dataset))
     trainer.set_data(ours, StageStore(tmp_path / "stages"), no_core)
     trainer.fit(ours.train, ours.valid)
     our_metrics = trainer.evaluate(ours.test, load_best_model=False)
@@ -151,13 +165,14 @@ def test_rows_and_sasrec_metrics_of_purchases_equal_recboles(tmp_path):
     from recbole.data.utils import data_preparation
     from recbole.trainer import Trainer
 
-    plain = load_config(SASRec, "bought", overrides={**config["command_line"], "checkpoint_dir": str(tmp_path / "rb")})
+    folder = {"checkpoint_dir": str(tmp_path / "rb")}
+    plain = load_config(model_class, "bought", overrides={**config["command_line"], **folder})
     plain["load_col"] = {"inter": ["user_id", "item_id", "timestamp"], "item": ["item_id"]}
     init_seed(plain["seed"], plain["reproducibility"])
     dataset = SequentialDataset(plain)
     train, valid, test = data_preparation(plain, dataset)
     init_seed(plain["seed"] + plain["local_rank"], plain["reproducibility"])
-    model = SASRec(plain, train._dataset).to(plain["device"])
+    model = model_class(plain, train._dataset).to(plain["device"])
     with compat.no_tensorboard_folder():
         trainer = Trainer(plain, model)
     trainer.fit(train, valid, show_progress=False)
@@ -169,3 +184,74 @@ def test_rows_and_sasrec_metrics_of_purchases_equal_recboles(tmp_path):
             assert np.array_equal(mine._dataset[every][field], theirs._dataset[every][field])
     assert dict(our_metrics) == dict(metrics)
     assert metrics["recall@10"] > 0
+
+
+def test_negatives_are_popular_in_training_rows_alone(tmp_path):
+    """RecBole counts test targets too; item i0 is a test target only, so it is never drawn by popularity."""
+    purchases_only(tmp_path, users=30, items=6, length=5)
+    inter = tmp_path / "bought/bought.inter"
+    head, *rows = inter.read_text().splitlines()
+    rows = [row.replace("\ti0\t", "\ti1\t") if not row.endswith("\t4") else row for row in rows]
+    rows = [row.replace(row.split("\t")[1], "i0") if row.endswith("\t4") else row for row in rows]
+    inter.write_text("\n".join([head, *rows]) + "\n")
+    popular = {"train_neg_sample_args": {"distribution": "popularity", "sample_num": 50}}
+    keys = {"data_path": str(tmp_path), "topk": [3], **popular}
+    train = make_loaders(load_config(FPMC, "bought", overrides=keys)).train
+    never = train._dataset.token2id("item_id", "i0")
+    batches = list(train)
+    drawn = torch.cat([batch["neg_item_id"] for batch in batches])
+    assert len(drawn) >= 50 * 30 and never not in drawn
+    assert not (torch.cat([batch["item_id"] for batch in batches]) == drawn).any()
+
+
+def test_item_attributes_of_a_feature_model(tmp_path):
+    write_tiny(tmp_path)
+    keys = {"data_path": str(tmp_path), "topk": [3]}
+    dataset = make_loaders(load_config(GRU4RecF, "tiny", overrides=keys)).dataset
+    # by internal id: the pad, then items 16, 11, 12, 13, 14, 15; an empty cell is the pad's 0
+    assert dataset.field2id_token["category"].tolist() == ["[PAD]", "bags", "boots", "sandals", "socks"]
+    assert dataset.item_feat["category"].tolist() == [0, 1, 2, 2, 3, 3, 4]
+    assert dataset.item_feat["brand"].tolist() == [0, 1, 2, 2, 3, 3, 0]
+    one = make_loaders(load_config(GRU4RecF, "tiny", overrides={**keys, "selected_features": ["color"]})).dataset
+    assert one.item_feat.columns == ["item_id", "color"]
+
+
+def test_stage_inputs_have_the_item_attributes_of_feature_models_only(tmp_path):
+    write_tiny(tmp_path)
+    write_tiny(tmp_path / "red", item=ITEM.replace("\tblue", "\tred"))
+    hashes = [
+        rows_sha256(make_loaders(load_config(model, "tiny", overrides={"data_path": str(root), "topk": [3]})).train)
+        for model in (GRU4RecF, SASRec)
+        for root in (tmp_path, tmp_path / "red")
+    ]
+    assert hashes[0] != hashes[1] and hashes[2] == hashes[3]
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (["class"], "no text column 'class' in .item; choose from title, brand, color, size, category"),
+        (["price"], "no text column 'price'"),
+        (["item_id"], "no text column 'item_id'"),
+        ([], "expected a list of title, brand"),
+        ("brand", "found 'brand'"),
+        ([3], "no text column '3'"),
+    ],
+)
+def test_item_attributes_that_are_not_there(tmp_path, value, message):
+    write_tiny(tmp_path)
+    keys = {"data_path": str(tmp_path), "selected_features": value, "topk": [3]}
+    with pytest.raises(UserError, match=r"selected_features"):
+        config = load_config(GRU4RecF, "tiny", overrides=keys)
+        RecBoleTrainer.validate_config(config)
+    if isinstance(value, list):
+        with pytest.raises(UserError, match=f"^selected_features: .*{message}"):
+            selected_features({"selected_features": value}, list(ITEM_COLUMNS.required))
+
+
+def test_transrec_scores_fewer_users_at_once(tmp_path):
+    purchases_only(tmp_path, users=200, items=40, length=4)
+    keys = {"data_path": str(tmp_path), "topk": [3], "eval_memory_mb": 1}
+    loaders = make_loaders(load_config(TransRec, "bought", overrides=keys))
+    assert loaders.test.step == 2**20 // (41 * (16 * 64 + 20)) == 24
+    assert make_loaders(load_config(SASRec, "bought", overrides=keys)).test.step > 200

@@ -5,6 +5,7 @@ from recbole_llmfashion.config.keys import lineage, properties_folder
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.quick_start.registry import (
     MODEL_TABLE,
+    UNSUPPORTED,
     accepted_models,
     get_model,
     model_names,
@@ -25,8 +26,11 @@ def test_the_table_says_what_the_classes_are():
 
 def test_every_sequential_model_of_recbole_is_registered():
     classes = {name: value for name, value in vars(recbole_models).items() if isinstance(value, type)}
-    assert set(model_names()) == {*MODEL_TABLE, *classes}
+    assert set(model_names()) == {*MODEL_TABLE, *classes} - UNSUPPORTED.keys()
+    assert UNSUPPORTED.keys() <= classes.keys()
     for name, value in classes.items():
+        if name in UNSUPPORTED:
+            continue
         spec = get_model(name)
         assert spec.model is value and spec.lineage == (name,)
         assert issubclass(spec.trainer, StagedTrainer)
@@ -56,3 +60,9 @@ def test_a_typo_names_what_was_meant(typo, name):
 def test_general_models_are_not_sequential():
     with pytest.raises(UserError, match=r"known:|did you mean"):
         get_model("LightGCN")
+
+
+@pytest.mark.parametrize("name", sorted(UNSUPPORTED))
+def test_models_that_cannot_run_say_why(name):
+    with pytest.raises(UserError, match=f"^--model: {name} of RecBole cannot run: it .*; choose another model$"):
+        get_model(name)

@@ -34,6 +34,7 @@ __all__ = [
     "check_clean",
     "empty_searches",
     "folder_sha256",
+    "item_columns",
     "read_folder",
     "scan_folder",
     "write_folder",
@@ -120,6 +121,17 @@ def scan_folder(
     if n_errors or interactions is None or items is None:
         return None
     return AtomicFolder(name, folder, interactions, searches, items)
+
+
+def item_columns(folder: Path, name: str) -> list[str]:
+    """Names of the columns of a dataset's `.item` file, by its header alone; all known ones if it cannot be read."""
+    try:
+        with (folder / (name + ITEM.suffix)).open(encoding="utf-8-sig") as file:
+            header = file.readline()
+    except (OSError, UnicodeDecodeError):
+        return list(ITEM.types)
+    names = {field.partition(":")[0] for field in header.split("\t")}
+    return [column for column in ITEM.types if column in names]
 
 
 def empty_searches() -> pd.DataFrame:
