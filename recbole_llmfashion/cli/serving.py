@@ -1,6 +1,7 @@
 """The commands `recommend`, `export` and `demo`."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -8,6 +9,12 @@ from typing import Annotated
 import typer
 
 _Run = Annotated[Path, typer.Option("--run", metavar="DIR", help="a run folder: `run` in results.json, or exported")]
+_MinAskers = Annotated[
+    int,
+    typer.Option(
+        "--min_askers", min=1, help="leave out the memory's queries that fewer users searched for; 1 keeps all of them"
+    ),
+]
 REPORTED = ("unknown_items", "empty_queries", "out_of_order", "empty_sessions")
 
 
@@ -49,11 +56,12 @@ def _recommend(
 def _export(
     run: _Run,
     out: Annotated[Path, typer.Option(metavar="DIR", help="a folder that does not exist")],
+    min_askers: _MinAskers = 2,
 ) -> None:
     """Copy a run with all its parts into one folder, to be loaded on another machine without the dataset."""
     from recbole_llmfashion.pipeline.manifest import export_run, read_manifest
 
-    export_run(run, out)
+    export_run(run, out, min_askers)
     content = read_manifest(out).content
     backbone = content["backbone"]
     metrics = ", ".join(f"{name} {value:.4f}" for name, value in content["metrics"].items())
@@ -61,7 +69,19 @@ def _export(
     typer.echo(f"backbone {backbone['name']}; licence: {backbone['licence']}")
     if "backbone" not in content["parts"]:
         typer.echo(f"not in the folder: the backbone; the machine that loads it downloads {backbone['name']}")
+    if "memory" in content:
+        typer.echo(_memory_note(content["memory"]))
     typer.echo(f"written: {out}")
+
+
+def _memory_note(memory: Mapping[str, int]) -> str:
+    """What the memory of an exported run holds."""
+    if memory["min_askers"] == 1:
+        return f"the memory has {memory['queries']} queries, also those that one user alone searched for (min_askers=1)"
+    return (
+        f"the memory has {memory['queries']} queries of at least {memory['min_askers']} users; "
+        f"{memory['left_out']} of fewer were left out, so lists may differ from those of the evaluation"
+    )
 
 
 def _demo(
@@ -70,6 +90,7 @@ def _demo(
         str, typer.Option(help="address to listen on; everyone who can reach it can use the page")
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535, help="port of the page")] = 7860,
+    min_askers: _MinAskers = 2,
 ) -> None:
     """Show a run on a page: search and click as a customer, and see prompt, response and lists."""
     from recbole_llmfashion.pipeline.manifest import read_manifest
@@ -80,6 +101,10 @@ def _demo(
     from recbole_llmfashion.serving.recommender import Recommender
 
     page.gradio()  # reports that gradio is missing before a run is loaded
-    blocks = page.build(page.Pages(Recommender.load(run)))
+    recommender = Recommender.load(run, min_askers)
+    rare = recommender.memory_queries[1]
+    if rare:
+        typer.echo(f"the memory answers {rare} queries that one user alone searched for (min_askers=1)", err=True)
+    blocks = page.build(page.Pages(recommender))
     typer.echo(f"http://{host}:{port}/ shows {run}; stop it with Ctrl-C")
     page.serve(blocks, host, port)

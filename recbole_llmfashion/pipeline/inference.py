@@ -90,6 +90,15 @@ class Inference:
         return memory
 
     def memory_log(self) -> MemoryLog:
+        """The products of the training searches whose query has `min_askers` users or more."""
+        log, least = self.searched_products(), self.config["min_askers"]
+        return log if least <= 1 else log.only(self.askers(log) >= least)
+
+    def askers(self, log: MemoryLog) -> np.ndarray:
+        """[n] for each row of a memory log, the number of users who searched for its query."""
+        return log.askers(self.texts.queries, self.texts.log.users)
+
+    def searched_products(self) -> MemoryLog:
         """The products that training searches showed or, where the log has no results, led to."""
         log = self.texts.log
         training = np.flatnonzero(log.training)

@@ -27,6 +27,7 @@ from recbole_llmfashion.llm.modeling.backbone import load_backbone, load_tokeniz
 from recbole_llmfashion.llm.modeling.item_embeddings import add_item_tokens
 from recbole_llmfashion.pipeline.item_pool import ItemPool
 from recbole_llmfashion.pipeline.manifest import OWN, Manifest, read_manifest
+from recbole_llmfashion.pipeline.memory_file import MEMORY, without_rare
 from recbole_llmfashion.prompt.builder import PromptBuilder, PromptSettings, make_builder
 from recbole_llmfashion.prompt.item_tokens import ItemTokens, item_words
 from recbole_llmfashion.prompt.memory import MemoryLog, QueryProductMemory, make_memory
@@ -42,12 +43,14 @@ class MemoryFiles:
     Args:
         log: rows of the training log; `query` is an index into `queries`.
         queries: distinct texts.
+        askers: users who searched for each query; 1 where the run was saved without this number.
         vectors: [K, d] of the memory's own keys, in their order.
         neighbors, products: as in `prompt.memory`; a prompt may show fewer products.
     """
 
     log: MemoryLog
     queries: tuple[str, ...]
+    askers: tuple[int, ...]
     vectors: np.ndarray
     neighbors: int
     products: int
@@ -102,11 +105,12 @@ class LoadedRun:
         return search
 
 
-def load_run(folder: Path, model: bool = True) -> LoadedRun:
+def load_run(folder: Path, model: bool = True, min_askers: int = 1) -> LoadedRun:
     """Reads a run folder, exported or not.
 
     Args:
         model: whether to load the LLM; writing prompts needs its tokenizer only.
+        min_askers: the memory leaves out queries of fewer users; with 1, lists are those of the evaluation.
 
     Raises:
         UserError: the folder is not a run folder of LLMFashionRec, or a file of it is missing or broken.
@@ -116,7 +120,7 @@ def load_run(folder: Path, model: bool = True) -> LoadedRun:
         raise UserError(f"{folder}: a run of {manifest.content.get('model')}; only LLMFashionRec can be served")
     try:
         _warn_of_versions(manifest)
-        return _load(manifest, model)
+        return _load(manifest, model, min_askers)
     except (KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{folder}: its manifest.json lacks an entry ({error}); run the main job again") from error
 
@@ -129,7 +133,7 @@ def _warn_of_versions(manifest: Manifest) -> None:
         getLogger(__name__).warning(f"{manifest.folder}: made with {', '.join(other)}; lists may differ at ties")
 
 
-def _load(manifest: Manifest, wanted: bool) -> LoadedRun:
+def _load(manifest: Manifest, wanted: bool, min_askers: int) -> LoadedRun:
     settings, own = manifest.content["settings"], manifest.part(OWN)
     source, adapter = manifest.part("backbone"), manifest.part("adapter")
     if own is None or adapter is None:
@@ -153,7 +157,7 @@ def _load(manifest: Manifest, wanted: bool) -> LoadedRun:
         codes=ResidualCodes.load(own) if settings["items"]["kind"] == "semantic" else None,
         title_model=TitleModel.load(own / "title"),
         clip=ClipText.load(own / "clip") if manifest.content["clip"] else None,
-        memory=_memory(own, vectors, settings["memory"]),
+        memory=_memory(own, vectors, settings["memory"], min_askers),
         template=settings["template"],
         prompt=prompt,
         decoding=DecodingSettings.from_stage_inputs(settings["decoding"]),
@@ -191,15 +195,21 @@ def _item_tokens(
     return ItemTokens(list(vectors["tokens"]), settings["first"], settings["new_tokens"], words, settings["key"])
 
 
-def _memory(own: Path, vectors: Mapping[str, np.ndarray], settings: Mapping[str, int]) -> MemoryFiles | None:
+def _memory(
+    own: Path, vectors: Mapping[str, np.ndarray], settings: Mapping[str, int], min_askers: int
+) -> MemoryFiles | None:
     if "memory" not in vectors:
         return None
-    frame = pd.read_parquet(own / "memory.parquet")
+    frame, kept, _ = without_rare(pd.read_parquet(own / MEMORY), vectors["memory"], min_askers, own)
+    if not len(frame):
+        return None
     query, queries = pd.factorize(frame["query"])
+    known = dict(zip(frame["query"], frame["askers"], strict=True)) if "askers" in frame else {}
+    askers = tuple(int(known.get(text, 1)) for text in queries)
     search = np.zeros(len(frame), np.int64)  # only training prompts need to know which search it was
     log = MemoryLog(search, query, frame["item"].to_numpy(np.int64), frame["position"].to_numpy(np.int64))
     products = max(settings["products"], settings["depth"])
-    return MemoryFiles(log, tuple(queries), vectors["memory"], settings["neighbors"], products)
+    return MemoryFiles(log, tuple(queries), askers, kept, settings["neighbors"], products)
 
 
 def run_builder(run: LoadedRun, pool: ItemPool, item_tokens: ItemTokens | None) -> PromptBuilder:

@@ -140,8 +140,16 @@ def _content(folder: Path) -> dict[str, Any]:
     return content
 
 
-def export_run(run: Path, out: Path) -> None:
-    """Copies a run with all its parts into one folder that needs no other.
+def export_run(run: Path, out: Path, min_askers: int = 2) -> None:
+    """Copies a run with all its parts into one folder that needs no other, without what tells of single users.
+
+    The copy has no responses of the evaluation and, in its memory, no query of fewer users than `min_askers`. Its
+    lists may therefore differ from those of the run where a query of the session, or one near it, was left out.
+
+    Args:
+        run: a run folder, exported or not.
+        out: a folder that does not exist.
+        min_askers: least number of users of a query in the memory; with 1 all stay.
 
     Raises:
         UserError: `run` is not a complete run folder, or needs a file outside of it; `out` exists; the disk is full.
@@ -158,14 +166,16 @@ def export_run(run: Path, out: Path) -> None:
     except OSError as error:
         raise UserError(f"--out: {out} cannot be written ({error.strerror}); choose another folder") from error
     try:
-        _copy(manifest, partial)
+        _copy(manifest, partial, min_askers)
         _publish_export(partial, out)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def _copy(manifest: Manifest, partial: Path) -> None:
-    """Copies every file by part and reads the copy, which checks each digest."""
+def _copy(manifest: Manifest, partial: Path, min_askers: int) -> None:
+    """Copies every file by part, removes what is private, and reads the copy, which checks each digest."""
+    from recbole_llmfashion.pipeline.memory_file import remove_private  # needs pandas; reading a manifest does not
+
     parts = {name: dict(part) for name, part in manifest.content["parts"].items()}
     for name, file, _ in manifest.files():
         target = partial / name / file
@@ -173,10 +183,25 @@ def _copy(manifest: Manifest, partial: Path) -> None:
         source = manifest.part(name)
         assert source is not None
         shutil.copyfile(source / file, target)
-    for name in parts:
-        parts[name]["path"] = name
-    _write(partial, {**manifest.content, "parts": parts})
+    for name, part in parts.items():
+        _check_copied(partial / name, part["files"], manifest.folder)
+        part["path"] = name
+    memory = remove_private(partial / OWN, min_askers, manifest.content.get("memory"))
+    own = {file: partial / OWN / file for file in parts[OWN]["files"]}
+    parts[OWN]["files"] = {file: file_sha256(path) for file, path in own.items() if path.is_file()}
+    _write(partial, {**manifest.content, **({"memory": memory} if memory else {}), "parts": parts})
     read_manifest(partial)
+
+
+def _check_copied(folder: Path, files: Mapping[str, str], run: Path) -> None:
+    """Compares the copied files of a part with their digests, before any of them is changed.
+
+    Raises:
+        UserError: a file changed while it was copied.
+    """
+    for file, digest in files.items():
+        if file_sha256(folder / file) != digest:
+            raise UserError(f"{run}: {file} changed while it was copied; export the run again")
 
 
 def _publish_export(partial: Path, out: Path) -> None:

@@ -5,7 +5,7 @@
         catalogue.parquet     item_id, title, the attributes, popularity (training actions), one row per position
         vectors.safetensors   title [N, d]; core [N, d], clip [N, d] and memory [K, d] where the run has them; tokens
                               [N, L], the token ids of each item where items have tokens of their own
-        memory.parquet        query, item (position), position: the training log as the memory reads it
+        memory.parquet        query, item (position), position, askers: the memory's content, see memory_file.py
         responses.parquet     the responses of the evaluation, by digest of the prompt
         title.faiss, items.faiss, clip.faiss, each with a .json: with `ann_index: ivf` or `hnsw`
         codes.faiss           item_tokens: semantic, the quantizer that codes of new items come from
@@ -13,8 +13,9 @@
     and two parts that may be stored elsewhere: `adapter` and `backbone`, stages of the store or a folder of the user's.
     A backbone of the hub is named, not copied.
 
-No training reads it, so it is not a stage. It holds no users; it holds the queries of the training log. load.py reads
-it.
+No training reads it, so it is not a stage. It holds no user ids; it holds queries of the training log, sorted, with the
+number of users of each, and digests of the evaluation's prompts. An export leaves out rare queries and the responses
+(manifest.py). load.py reads it.
 """
 
 import json
@@ -30,11 +31,14 @@ import pandas as pd
 from safetensors.numpy import save_file
 
 from recbole_llmfashion.config.keys import first_release_names
+from recbole_llmfashion.embedding.query_title_pairs import normalize_text
 from recbole_llmfashion.pipeline import settings
 from recbole_llmfashion.pipeline.inference import Inference
 from recbole_llmfashion.pipeline.language_model import TINY_FALCON, TINY_FALCON_UNTRAINED
 from recbole_llmfashion.pipeline.manifest import MANIFEST, OWN, file_sha256, write_manifest
+from recbole_llmfashion.pipeline.memory_file import MEMORY, memory_frame
 from recbole_llmfashion.pipeline.pipeline import Pipeline
+from recbole_llmfashion.prompt.memory import MemoryLog
 from recbole_llmfashion.retrieval.ranking import RankingSettings
 from recbole_llmfashion.stage_store import publish_folder, stage_seed
 from recbole_llmfashion.versions import versions
@@ -77,6 +81,7 @@ def write_run(
                 "licence": licence(llm.name),
             },
             "clip": clip.source if clip else "",
+            **({} if pipeline.memory is None else {"memory": _memory_entry(pipeline.inference)}),
             "settings": _settings(pipeline, ranking) | {"mask_history": mask_history},
         }
         write_manifest(partial, content, parts, runs / "any")
@@ -107,7 +112,7 @@ def _write_own(folder: Path, pipeline: Pipeline) -> None:
         trained.codes.save(folder)
     if inference.memory is not None:
         vectors["memory"] = inference.memory.key_vectors
-        _memory_frame(inference).to_parquet(folder / "memory.parquet", index=False)
+        _memory_frame(inference).to_parquet(folder / MEMORY, index=False)
     save_file(vectors, str(folder / "vectors.safetensors"))
     for name, index in inference.indexes.items():
         for suffix in (".faiss", ".json"):
@@ -118,8 +123,19 @@ def _write_own(folder: Path, pipeline: Pipeline) -> None:
 
 def _memory_frame(inference: Inference) -> pd.DataFrame:
     log = inference.memory_log()
-    query = np.asarray(inference.texts.queries, object)[log.query]
-    return pd.DataFrame({"query": query, "item": log.item, "position": log.position})
+    return memory_frame(inference.texts.queries, log.query, log.item, log.position, inference.askers(log))
+
+
+def _memory_entry(inference: Inference) -> dict[str, int]:
+    """The least number of users of a query, how many queries are in the memory, and how many that number left out."""
+    queries = inference.texts.queries
+
+    def keys(log: MemoryLog) -> int:
+        return len({normalize_text(queries[query]) for query in np.unique(log.query)})
+
+    kept = keys(inference.memory_log())
+    left_out = keys(inference.searched_products()) - kept
+    return {"min_askers": inference.config["min_askers"], "queries": kept, "left_out": left_out}
 
 
 def _settings(pipeline: Pipeline, ranking: RankingSettings) -> dict[str, Any]:

@@ -43,6 +43,7 @@ AT_LEAST = {
     "mixup_k": 1,
     "prompts_per_user": 1,
     "memory_neighbors": 1,
+    "min_askers": 1,
     "llm_batch_size": 1,
     "max_targets_per_batch": 1,
     "generation_batch_size": 1,

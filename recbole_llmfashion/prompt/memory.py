@@ -31,6 +31,25 @@ class MemoryLog:
     item: np.ndarray
     position: np.ndarray
 
+    def only(self, keep: np.ndarray) -> "MemoryLog":
+        """The log without the rows where `keep`, [n] bool, is false."""
+        return MemoryLog(self.search[keep], self.query[keep], self.item[keep], self.position[keep])
+
+    def askers(self, queries: Sequence[str], users: np.ndarray) -> np.ndarray:
+        """[n] for each row, the number of users who searched for its query; spellings of one key count together.
+
+        Args:
+            queries: query texts by query index.
+            users: user by search event.
+        """
+        if not len(self.query):
+            return np.zeros(0, np.int64)
+        used, row = np.unique(self.query, return_inverse=True)
+        keys: dict[str, int] = {}
+        key = np.asarray([keys.setdefault(normalize_text(queries[query]), len(keys)) for query in used])[row]
+        pairs = np.unique(np.stack([key, users[self.search]]), axis=1)  # a user who repeats a query counts once
+        return np.bincount(pairs[0])[key]
+
 
 class QueryProductMemory:
     """The memory of a training log.
@@ -87,9 +106,10 @@ class QueryProductMemory:
         at = bisect_left(self.keys, normalize_text(query))
         return at < len(self.keys) and self.keys[at] == normalize_text(query)
 
-    def forget(self) -> None:
-        """Clears the cache of nearest keys."""
-        self._nearest.clear()
+    def forget(self, above: int) -> None:
+        """Clears the cache of nearest keys if it holds more queries than `above`."""
+        if len(self._nearest) > above:
+            self._nearest.clear()
 
     def top_products(self, query: str, leave_out: int = -1) -> list[int]:
         """Catalogue positions of the products for a query, best first, at most `products`.
@@ -144,8 +164,7 @@ def make_memory(
         log, queries, encode, neighbors, products, tie_rank: see QueryProductMemory.
     """
     if live is not None:
-        keep = live[log.item]
-        log = MemoryLog(log.search[keep], log.query[keep], log.item[keep], log.position[keep])
+        log = log.only(live[log.item])
     if encode is None or not len(log.search):
         return None
     return QueryProductMemory(log, queries, encode, neighbors, products, tie_rank)

@@ -79,13 +79,24 @@ class Recommender:
         self._validity, self._counts = ResponseStats(), Counter[str]()
 
     @classmethod
-    def load(cls, run: str | Path) -> "Recommender":
+    def load(cls, run: str | Path, min_askers: int = 1) -> "Recommender":
         """Loads a run folder, either as saved by the main job or as exported.
+
+        Args:
+            run: the folder.
+            min_askers: the memory leaves out queries that fewer users searched for; with 1, lists are those of the
+                evaluation.
 
         Raises:
             UserError: the folder is not a run folder, was written by a newer release, or a file is missing or modified.
         """
-        return cls(load_run(Path(run)))
+        return cls(load_run(Path(run), min_askers=min_askers))
+
+    @property
+    def memory_queries(self) -> tuple[int, int]:
+        """How many queries the memory holds, and how many of them one user alone searched for."""
+        askers = self._run.memory.askers if self._run.memory is not None else ()
+        return len(askers), sum(count == 1 for count in askers)
 
     @property
     def run_digest(self) -> str:

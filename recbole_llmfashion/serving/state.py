@@ -20,6 +20,7 @@ from recbole_llmfashion.llm.generation.generator import item_generator
 from recbole_llmfashion.llm.generation.response_cache import ResponseCache, generate_responses
 from recbole_llmfashion.pipeline.item_pool import ItemPool
 from recbole_llmfashion.pipeline.load import LoadedRun, run_builder, run_memory
+from recbole_llmfashion.pipeline.memory_file import RESPONSES
 from recbole_llmfashion.prompt.builder import Prompt, PromptBuilder, PromptRow
 from recbole_llmfashion.prompt.item_tokens import ItemTokens
 from recbole_llmfashion.prompt.response import Response
@@ -94,11 +95,10 @@ class ServingState:
         self.response_cache = ResponseCache(self._generate, remember=False)
         self._tie = torch.from_numpy(tie_rank([pool.catalogue.item_ids[i] for i in self.live]))
         self.rankers = self._rankers()
-        # a response of the evaluation is valid for the items of the evaluation only
-        if pool is run.pool:
+        # a response of the evaluation is valid for the items of the evaluation only; an export has none
+        if pool is run.pool and (run.responses / RESPONSES).is_file():
             constrained = run.decoding.decoding == "constrained"
             self.response_cache.load(run.responses, self.rankers.position_of if constrained else None)
-        self._recalls = 0
 
     def _generate(self, prompts: Sequence[np.ndarray], on_text: Callable[[str], None] | None = None) -> list[Response]:
         return generate_responses(self._generator, prompts, self.run.num_beams, on_text=on_text)
@@ -172,6 +172,7 @@ class ServingState:
         """
         if not query:
             return self._positions(self.rankers.popular(self._tie), k)
+        self._bound_memory()
         products = self.memory.top_products(query) if self.memory is not None else []
         return self._positions(HeadThenRest(self._places(products) - 1, self.rankers.title_list([query])), k)
 
@@ -182,11 +183,14 @@ class ServingState:
         return self.response_cache([prompt.ids], lambda prompts: self._generate(prompts, on_text))[0]
 
     def _row(self, session: Session) -> PromptRow:
-        self._recalls += 1
-        if self.memory is not None and self._recalls % CACHED_QUERIES == 0:
-            self.memory.forget()
+        self._bound_memory()
         builder = self.builder.with_queries(session.queries, np.arange(len(session.queries)), self.memory)
         return builder.row(session.events, session.now)
+
+    def _bound_memory(self) -> None:
+        """Keeps the memory's cache of strangers' queries below a bound; one session may bring as many as it likes."""
+        if self.memory is not None:
+            self.memory.forget(above=CACHED_QUERIES)
 
     def _places(self, positions: Sequence[int]) -> torch.Tensor:
         """[1, n] places among the live items + 1, 0 for a removed item; n = 1 where there is none."""

@@ -21,6 +21,7 @@ from tests.helpers.orders import fixed_orders
 TITLES = ("Red Boots", "Blue Boots", "Black Sandals", "White Sandals", "Gilt Clutch", "Plain Socks")
 IDS = ("10", "11", "12", "13", "14", "15")
 QUERIES = ("Red boots", "red  boots", "sandals", "sandals", "sandals", "socks boots")
+ASKERS = (3, 3, 4, 4, 4, 2)  # users who searched for each query; the first two are one
 TIE = torch.arange(6)
 WORDS = ["buy", " what", "\ntop", "\n- 12", "\n- 13", "\nnow"]  # decoded tokens of the prompt
 
@@ -45,7 +46,7 @@ class FakeState:
 
     ranked_by = ServingState.ranked_by
 
-    def __init__(self, titles=TITLES, queries=QUERIES, mask_history=False, **mixing):
+    def __init__(self, titles=TITLES, queries=QUERIES, mask_history=False, askers=ASKERS, **mixing):
         items_of_shop = catalogue(titles)
         items = np.arange(len(queries)) % 6
         log = MemoryLog(np.zeros(len(queries), int), np.arange(len(queries)), items, np.zeros(len(queries), int))
@@ -55,7 +56,7 @@ class FakeState:
         self.run = SimpleNamespace(
             ranking_settings=RankingSettings(**mixed),
             mask_history=mask_history,
-            memory=SimpleNamespace(log=log, queries=tuple(queries)) if queries else None,
+            memory=SimpleNamespace(log=log, queries=tuple(queries), askers=askers) if queries else None,
             manifest=SimpleNamespace(content=content),
             decoding=SimpleNamespace(response_title="catalogue", decoding="constrained"),
         )

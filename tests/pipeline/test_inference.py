@@ -1,13 +1,16 @@
-"""What a dataset is asked with: tokens of items that carry neither time nor popularity."""
+"""What a dataset is asked with: tokens of items that carry neither time nor popularity, a memory of queries."""
 
 import logging
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from recbole_llmfashion.config.configurator import load_config
 from recbole_llmfashion.config.keys import properties_folder
 from recbole_llmfashion.data.loaders import make_loaders, stage_root
 from recbole_llmfashion.model.llmfashionrec import LLMFashionRec
+from recbole_llmfashion.pipeline.inference import Inference
 from recbole_llmfashion.pipeline.pipeline import own_pipeline
 from recbole_llmfashion.prompt.dataloader import LLMFashionRecDataLoader
 from recbole_llmfashion.stage_store import StageStore
@@ -88,3 +91,20 @@ date of the recommendation: Nov
     ]
     assert (report["purchase_response_share"], report["users_without_prompt"]) == (0.6667, 1)
     assert "training prompts: 3, of which 66.7% have a purchase as response (response_events: all)" in caplog.text
+
+
+@pytest.mark.parametrize(("min_askers", "items"), [(1, [7, 8, 9, 7, 8]), (2, [7, 8, 7, 8]), (3, [])])
+def test_the_memory_leaves_out_queries_of_fewer_users(min_askers, items):
+    """Users 1 and 2 search for boots, in two spellings; user 2 alone for sandals. The last search is later."""
+    log = SimpleNamespace(
+        users=np.array([1, 2, 2, 2, 3]),
+        query_index=np.array([0, 1, 2, 1, 2]),
+        queries=("Boots", "boots ", "sandals"),
+        result_ptr=np.array([0, 2, 2, 3, 5, 6]),
+        result_items=np.array([7, 8, 9, 7, 8, 9]),
+        training=np.array([True, True, True, True, False]),
+    )
+    inference = Inference.__new__(Inference)
+    inference.config, inference.texts = {"min_askers": min_askers}, SimpleNamespace(log=log, queries=log.queries)
+    assert inference.memory_log().item.tolist() == items
+    assert inference.searched_products().item.tolist() == [7, 8, 9, 7, 8]

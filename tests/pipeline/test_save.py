@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from recbole_llmfashion.cli.main import app
 from recbole_llmfashion.errors import UserError
-from recbole_llmfashion.pipeline.manifest import export_run, read_manifest, write_manifest
+from recbole_llmfashion.pipeline.manifest import export_run, file_sha256, read_manifest, write_manifest
 from recbole_llmfashion.pipeline.save import licence
 from recbole_llmfashion.retrieval.ranking import FUSED, GROUPS
 from recbole_llmfashion.serving.recommender import Recommender
@@ -45,7 +45,7 @@ def test_results_name_each_run(job):
 def test_an_exported_run_needs_nothing_beside_it(semantic_job, tmp_path):
     """Without dataset and stages a test user's list is still the evaluator's, and a new item gets its codes."""
     job, exported = semantic_job, tmp_path / "run"
-    export_run(Path(job.run), exported)
+    export_run(Path(job.run), exported, min_askers=1)
     asked = sessions(job.data)
     away = job.root.with_name("away")
     job.root.rename(away)
@@ -83,6 +83,60 @@ def test_what_the_manifest_tells(job, exported):
     assert {Path(file).suffix for file in named} <= {".json", ".parquet", ".safetensors", ".md", ".jinja"}
     users = {user.encode() for user in sessions(job.data)}
     assert not any(user in (exported / file).read_bytes() for user in users for file in named)
+
+
+def with_memory(run, out, change):
+    """An export of a run with all queries, and with another memory.parquet."""
+    export_run(Path(run), out, min_askers=1)
+    file = out / "run/memory.parquet"
+    change(pd.read_parquet(file)).to_parquet(file, index=False)
+    parts = json.loads((out / "manifest.json").read_text(encoding="utf-8"))["parts"]
+    parts["run"]["files"]["memory.parquet"] = file_sha256(file)
+    rewritten(out, parts=parts)
+    return out
+
+
+def test_an_export_tells_nothing_of_one_user_alone(job, tmp_path):
+    """By default the memory has queries of two users or more, and no file is keyed by the history of a user."""
+    own = pd.read_parquet(Path(job.run) / "memory.parquet")
+    assert own.equals(own.sort_values(["query", "item", "position"], ignore_index=True))
+    assert set(own["askers"]) == {1}  # the queries of these fourteen users differ
+    queries = sorted(set(own["query"]))
+    shared, rare = queries[::2], queries[1::2]
+    run = with_memory(job.run, tmp_path / "run", lambda frame: frame.assign(askers=1 + frame["query"].isin(shared)))
+    exported = tmp_path / "exported"
+    export_run(run, exported)
+    frame = pd.read_parquet(exported / "run/memory.parquet")
+    assert frame.drop(columns="askers").equals(own[own["query"].isin(shared)].iloc[:, :3].reset_index(drop=True))
+    said = read_manifest(exported).content["memory"]
+    assert said == {"min_askers": 2, "queries": len(shared), "left_out": len(rare)} and len(rare) > 10
+    assert not list(exported.rglob("responses.parquet"))
+    data = b"".join(path.read_bytes() for path in exported.rglob("*") if path.is_file())
+    assert not any(key.encode() in data for key in pd.read_parquet(Path(job.run) / "responses.parquet")["prompt"])
+
+    by_two, everything = Recommender.load(exported), Recommender.load(run)
+    assert everything.memory_queries == (len(queries), len(rare)) and by_two.memory_queries == (len(shared), 0)
+    assert by_two.state.memory.keys == shared and everything.state.memory.keys == queries
+    filtered = Recommender.load(run, min_askers=2)  # the same memory without an export
+    asked = [{"action": "search", "query": rare[0], "timestamp": 1700000000}]
+    assert filtered.recommend(asked) == by_two.recommend(asked)
+    export_run(exported, tmp_path / "again", min_askers=1)  # what was left out does not come back
+    assert read_manifest(tmp_path / "again").content["memory"] == said
+
+
+def test_an_export_whose_queries_are_all_rare_has_no_memory(job, exported):
+    """As here, where no two of fourteen users searched for the same."""
+    recommender = Recommender.load(exported)
+    assert read_manifest(exported).content["memory"]["queries"] == 0 and recommender.state.memory is None
+    asked = [{"action": "search", "query": "red boots", "timestamp": 1700000000}]
+    assert recommender.memory_queries == (0, 0) and len(recommender.recommend(asked)) == 10
+
+
+def test_a_run_that_did_not_count_users_is_exported_whole_or_not_at_all(job, tmp_path):
+    old = with_memory(job.run, tmp_path / "old", lambda frame: frame.drop(columns="askers"))
+    refused("does not say how many users searched", export_run, old, tmp_path / "out")
+    refused("does not say how many users searched", Recommender.load, old, 2)
+    assert [path.name for path in tmp_path.iterdir()] == ["old"] and Recommender.load(old).memory_queries[0] > 0
 
 
 def copy_of(exported, tmp_path):
@@ -191,5 +245,8 @@ def test_the_commands(job, tmp_path):
     assert "red boots" in explained[0]["prompt"] and "product ID:" in explained[0]["response"]
     out = CliRunner().invoke(app, ["export", "--run", job.run, "--out", str(tmp_path / "out")])
     assert out.exit_code == 0 and "licence: MIT, part of this package" in out.stdout and "ndcg@10" in out.stdout
+    assert "queries of at least 2 users; " in out.stdout and "of fewer were left out" in out.stdout
+    whole = ["export", "--run", job.run, "--out", str(tmp_path / "whole"), "--min_askers", "1"]
+    assert "also those that one user alone searched for (min_askers=1)" in CliRunner().invoke(app, whole).stdout
     failed = CliRunner().invoke(app, [*asked, "--k", "301"])
     assert isinstance(failed.exception, UserError)

@@ -49,6 +49,26 @@ def test_own_search_is_left_out():
     assert memory().top_products("gold clutch", leave_out=3)[0] != 0
 
 
+def test_askers_are_users_and_not_searches():
+    columns = (np.array(column) for column in zip(*ROWS, strict=True))
+    log = MemoryLog(*columns)
+    # searches 0 and 1 are of one key in two spellings
+    assert log.askers(QUERIES, np.array([7, 8, 7, 9])).tolist() == [2, 2, 2, 2, 1, 1, 1]
+    assert log.askers(QUERIES, np.array([7, 7, 7, 7])).tolist() == [1] * 7  # one user who repeats a query
+    assert log.only(log.askers(QUERIES, np.array([7, 8, 7, 9])) > 1).item.tolist() == [1, 2, 2, 3]
+    assert log.only(np.zeros(7, bool)).askers(QUERIES, np.zeros(4, int)).tolist() == []
+
+
+def test_the_cache_of_queries_is_bounded():
+    one = memory()
+    before = one.top_products("red boots")
+    for number in range(10):
+        one.top_products(f"query {number}")
+        one.forget(above=4)
+        assert len(one._nearest) <= 4
+    assert one.top_products("red boots") == before
+
+
 def test_products_zero_and_an_empty_log():
     assert memory(products=0).top_products("red boots") == []
     empty = MemoryLog(*(np.zeros(0, np.int64) for _ in range(4)))

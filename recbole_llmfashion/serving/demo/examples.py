@@ -1,7 +1,8 @@
 """Example customers of the demo, composed from the catalogue and the memory of the run.
 
-A run folder contains no users, so the examples are not real customers: queries are the most frequent ones of the log,
-and products are those that the memory recalls for them.
+A run folder contains no users, so the examples are not real customers: queries are those that most users searched for,
+and products are those that the memory recalls for them. A query of fewer than two users is no example, whatever the
+memory holds, because it may tell who searched.
 """
 
 from collections import Counter
@@ -12,6 +13,7 @@ from recbole_llmfashion.serving.demo.visit import Action, Kind, Visit
 from recbole_llmfashion.serving.state import ServingState
 
 MINUTE = 60.0
+LEAST_ASKERS = 2  # users who searched for the query of an example
 Step = tuple[Kind, int, str]
 
 
@@ -56,16 +58,16 @@ def _buys(items: Sequence[int]) -> list[Step]:
 
 
 def common_queries(state: ServingState, count: int) -> list[str]:
-    """The most frequent normalized queries of the memory, no two of which share a word; at most `count`."""
+    """The normalized queries of most users, at least LEAST_ASKERS, no two of which share a word; at most `count`."""
     files = state.run.memory
     if files is None or state.memory is None:
         return []
-    rows = Counter[str]()
-    for query, times in Counter(files.log.query.tolist()).items():
-        rows[normalize_text(files.queries[query])] += times
+    askers = {normalize_text(query): count for query, count in zip(files.queries, files.askers, strict=True)}
     chosen: list[str] = []
     words: set[str] = set()
-    for query in sorted(rows, key=lambda text: (-rows[text], text)):
+    for query in sorted(askers, key=lambda text: (-askers[text], text)):
+        if askers[query] < LEAST_ASKERS:
+            break
         if query and state.memory.knows(query) and not words & set(query.split()):
             chosen.append(query)
             words |= set(query.split())

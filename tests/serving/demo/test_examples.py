@@ -7,7 +7,7 @@ from tests.helpers.demo import FakeState
 
 def test_examples():
     state = FakeState()
-    # sandals three times, red boots twice in two spellings; socks boots shares a word with red boots
+    # four users searched for sandals, three for red boots; socks boots shares a word with red boots
     assert common_queries(state, 4) == ["sandals", "red boots"]
     visits = examples(state, 1000.0)
     assert list(visits) == [
@@ -24,9 +24,15 @@ def test_examples():
     ]
 
 
+def test_a_query_of_one_user_is_no_example():
+    assert common_queries(FakeState(askers=(1, 1, 2, 2, 2, 1)), 4) == ["sandals"]
+    assert common_queries(FakeState(askers=(1,) * 6), 4) == []
+    assert list(examples(FakeState(askers=(1,) * 6), 1000.0)) == list(examples(FakeState(queries=()), 1000.0))
+
+
 def test_examples_of_other_memories():
     queries = ("a", "b", "c", "d", "d")
-    assert list(examples(FakeState(queries=queries), 9e8))[1:] == [
+    assert list(examples(FakeState(queries=queries, askers=(2, 2, 2, 3, 3)), 9e8))[1:] == [
         "Searched “d”",
         "Searched “a”, clicked 1",
         "Searched “b”, clicked 1",  # the memory has one product for it

@@ -1,0 +1,67 @@
+"""memory.parquet: its order tells nothing of the log, and rare queries are left out with their vectors."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from safetensors.numpy import load_file, save_file
+
+from recbole_llmfashion.errors import UserError
+from recbole_llmfashion.pipeline.memory_file import memory_frame, remove_private, without_rare
+
+QUERIES = ("Red  boots", "sandals", "red boots")
+QUERY, ITEM, POSITION = np.array([1, 0, 2, 0]), np.array([4, 1, 1, 0]), np.array([0, 0, 2, 1])
+ASKERS = np.array([1, 2, 2, 2])
+
+
+def frame():
+    return memory_frame(QUERIES, QUERY, ITEM, POSITION, ASKERS)
+
+
+def test_rows_by_hand():
+    assert frame().to_numpy().tolist() == [
+        ["red boots", 0, 1, 2], ["red boots", 1, 0, 2], ["red boots", 1, 2, 2], ["sandals", 4, 0, 1],
+    ]  # fmt: skip
+
+
+@given(st.permutations(range(4)))
+def test_the_order_of_the_log_is_lost(order):
+    log = [column[list(order)] for column in (QUERY, ITEM, POSITION, ASKERS)]
+    assert memory_frame(QUERIES, *log).equals(frame())
+
+
+def test_rare_queries_leave_with_their_vectors():
+    vectors = np.array([[1.0], [2.0]])
+    kept, left, left_out = without_rare(frame(), vectors, 2, Path("run"))
+    assert kept["query"].tolist() == ["red boots"] * 3 and left.tolist() == [[1.0]] and left_out == 1
+    assert without_rare(frame(), vectors, 1, Path("run"))[1:] == (vectors, 0)
+    assert without_rare(frame(), vectors, 3, Path("run"))[2] == 2
+    assert len(without_rare(frame().drop(columns="askers"), vectors, 1, Path("run"))[0]) == 4
+    with pytest.raises(UserError, match="does not say how many users"):
+        without_rare(frame().drop(columns="askers"), vectors, 2, Path("run"))
+
+
+def written(folder):
+    frame().to_parquet(folder / "memory.parquet", index=False)
+    save_file(
+        {"memory": np.ones((2, 3), np.float32), "title": np.zeros((2, 3), np.float32)}, folder / "vectors.safetensors"
+    )
+    (folder / "responses.parquet").write_text("")
+    return folder
+
+
+def test_files_of_a_copy(tmp_path):
+    said = remove_private(written(tmp_path), 2, {"min_askers": 1, "queries": 2, "left_out": 5})
+    assert said == {"min_askers": 2, "queries": 1, "left_out": 6}
+    assert not (tmp_path / "responses.parquet").exists()
+    assert load_file(tmp_path / "vectors.safetensors")["memory"].shape == (1, 3)
+    assert remove_private(tmp_path, 1, said) == said
+    assert remove_private(tmp_path, 9, said) == {"min_askers": 9, "queries": 0, "left_out": 7}
+    assert (
+        load_file(tmp_path / "vectors.safetensors").keys() == {"title"} and not (tmp_path / "memory.parquet").exists()
+    )
+    assert remove_private(tmp_path, 2, None) is None
+    assert len(pd.read_parquet(written(tmp_path) / "memory.parquet")) == 4
