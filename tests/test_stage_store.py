@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,11 +11,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from recbole_llmfashion.pipeline.language_model import _identity
+from recbole_llmfashion import stage_store
+from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.stage_store import (
     JsonLines,
     StageStore,
     publish_folder,
+    read_stage,
     sha256_arrays,
     sha256_texts,
     stage_seed,
@@ -137,14 +140,120 @@ def test_stage_seed_depends_on_seed_and_stage():
     assert len({stage_seed(seed, name) for seed in (1, 2) for name in ("title", "clip")}) == 4
 
 
-def test_identity_of_a_backbone_is_its_weights(tmp_path):
-    for name, seconds in (("a", 1.0), ("b", 2.0)):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "model.safetensors").write_bytes(b"weights")
-        (tmp_path / name / "stage.json").write_text(json.dumps({"seconds": seconds}))
-    assert _identity(str(tmp_path / "a")) == _identity(str(tmp_path / "b"))
-    (tmp_path / "b/model.safetensors").write_bytes(b"Weights")
-    assert _identity(str(tmp_path / "a")) != _identity(str(tmp_path / "b"))
+def build_two(folder):
+    (folder / "a.json").write_text('{"a": 1}')
+    (folder / "deep").mkdir()
+    (folder / "deep/weights").write_bytes(bytes(range(256)))
+
+
+def edit(path, **changes):
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+DAMAGES = {  # what happens to a finished stage, and the reason that is logged
+    "flipped": (lambda at: (at / "deep/weights").write_bytes(bytes(255) + b"\xfe"), "deep/weights was changed"),
+    "cut": (lambda at: os.truncate(at / "deep/weights", 100), "deep/weights was changed"),
+    "emptied": (lambda at: os.truncate(at / "a.json", 0), "a.json was changed"),
+    "longer": (lambda at: (at / "a.json").write_text('{"a": 1}\n'), "a.json was changed"),
+    "removed": (lambda at: (at / "a.json").unlink(), "a.json is missing"),
+    "a folder": (lambda at: ((at / "a.json").unlink(), (at / "a.json").mkdir()), "a.json is missing"),
+    "part removed": (lambda at: shutil.rmtree(at / "deep"), "deep/weights is missing"),
+    "stage.json empty": (lambda at: os.truncate(at / "stage.json", 0), "stage.json is damaged"),
+    "stage.json cut": (lambda at: os.truncate(at / "stage.json", 60), "stage.json is damaged"),
+    "stage.json garbled": (lambda at: (at / "stage.json").write_bytes(b"\xff\xfe\x00"), "stage.json is damaged"),
+    "stage.json deep": (lambda at: (at / "stage.json").write_text("[" * 10**5), "stage.json is damaged"),
+    "a list": (lambda at: (at / "stage.json").write_text("[]"), "stage.json is damaged"),
+    "no seconds": (lambda at: (at / "stage.json").write_text("{}"), "stage.json is damaged"),
+    "seconds a text": (lambda at: edit(at / "stage.json", seconds="x"), "stage.json is damaged"),
+    "seconds nan": (lambda at: edit(at / "stage.json", seconds=float("nan")), "stage.json is damaged"),
+    "files a list": (lambda at: edit(at / "stage.json", files=["a.json"]), "stage.json is damaged"),
+    "a number as digest": (lambda at: edit(at / "stage.json", files={"a.json": 1}), "stage.json is damaged"),
+    "a file outside": (lambda at: edit(at / "stage.json", files={"../x": "0"}), "stage.json is damaged"),
+    "other inputs": (lambda at: edit(at / "stage.json", inputs={"a": 2}), "stage.json is that of another stage"),
+    "another stage": (lambda at: edit(at / "stage.json", stage="clip"), "stage.json is that of another stage"),
+}
+
+
+@pytest.mark.parametrize("case", DAMAGES)
+def test_a_damaged_stage_is_built_again(tmp_path, caplog, case):
+    damage, reason = DAMAGES[case]
+    store, inputs = StageStore(tmp_path), {"a": 1, "b": (1, 2.5), "c": None}
+    stage = store.get("title", inputs, build_two)
+    assert store.has("title", inputs) and caplog.text == ""
+    damage(stage)
+    assert not StageStore(tmp_path).has("title", inputs)
+    assert StageStore(tmp_path).get("title", inputs, build_two) == stage
+    assert (stage / "deep/weights").read_bytes() == bytes(range(256)) and store.has("title", inputs)
+    (line,) = [record.getMessage() for record in caplog.records]
+    assert line.startswith(f"stage {stage}: {reason}") and line.endswith("; it is made again") and "\n" not in line
+
+
+def test_a_stage_of_an_earlier_version_is_found(tmp_path):
+    """It has no digests."""
+    store = StageStore(tmp_path)
+    stage = store.path("title", {"a": (1, 2)})
+    stage.mkdir(parents=True)
+    (stage / "stage.json").write_text('{"stage": "title", "format": 1, "seconds": 2, "inputs": {"a": [1, 2]}}')
+    (stage / "old").write_text("x")
+    assert store.has("title", {"a": (1, 2)})
+    assert store.get("title", {"a": (1, 2)}, lambda folder: pytest.fail("built again")) == stage
+
+
+def test_files_beside_those_of_a_stage_do_not_count(tmp_path):
+    stage = StageStore(tmp_path).get("title", {}, build_two)
+    (stage / "note.txt").write_text("mine")
+    assert StageStore(tmp_path).has("title", {}) and not any("note" in name for name in read_stage(stage)["files"])
+
+
+def test_a_stage_that_cannot_be_read_is_kept(tmp_path, monkeypatch):
+    store = StageStore(tmp_path)
+    stage = store.get("title", {}, build_two)
+
+    refused = ""
+
+    def refuse(path, *arguments, **options):
+        if path.name == refused:
+            raise PermissionError(13, "Permission denied", str(path))
+        return opened(path, *arguments, **options)
+
+    opened = Path.open
+    monkeypatch.setattr(Path, "open", refuse)
+    for name in ("weights", "stage.json"):
+        refused = name
+        with pytest.raises(UserError, match=r"cannot be read \(Permission denied\); check its permissions") as error:
+            store.get("title", {}, lambda folder: pytest.fail("built again"))
+        assert str(stage) in str(error.value) and "\n" not in str(error.value)
+    refused = ""
+    assert store.has("title", {})
+
+
+def test_a_damaged_stage_that_cannot_be_removed(tmp_path, monkeypatch):
+    store = StageStore(tmp_path)
+    stage = store.get("title", {}, build_two)
+    (stage / "a.json").unlink()
+
+    def refuse(path):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(shutil, "rmtree", refuse)
+    with pytest.raises(
+        UserError, match=r"a\.json is missing, and it cannot be removed \(Permission denied\); remove it"
+    ):
+        store.get("title", {}, lambda folder: pytest.fail("built again"))
+
+
+def test_a_stage_is_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch):
+    done = []
+    monkeypatch.setattr(
+        stage_store.os, "fsync", lambda descriptor: done.append(os.readlink(f"/proc/self/fd/{descriptor}"))
+    )
+    renamed = Path.rename
+    monkeypatch.setattr(Path, "rename", lambda path, to: (done.append("rename"), renamed(path, to)))
+    stage = StageStore(tmp_path).get("title", {}, build_two)
+    names = [Path(path).name for path in done]
+    before = names[: names.index("rename")]
+    assert {"a.json", "weights", "deep", "stage.json", f"{stage.name}.partial"} == set(before)
+    assert names[-1] == tmp_path.name
 
 
 def test_progress_of_a_running_stage_is_removed_when_it_is_complete(tmp_path):

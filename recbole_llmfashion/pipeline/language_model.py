@@ -3,7 +3,6 @@
 A run whose responses are all in the store never loads a model.
 """
 
-import hashlib
 import json
 from collections.abc import Sequence
 from functools import cached_property
@@ -15,6 +14,7 @@ import numpy as np
 
 from recbole_llmfashion.config.configurator import LLMFashionConfig
 from recbole_llmfashion.errors import UserError
+from recbole_llmfashion.file_digests import file_sha256
 from recbole_llmfashion.llm.batching import Example
 from recbole_llmfashion.llm.finetuning.checkpoint import CheckpointFolder
 from recbole_llmfashion.llm.finetuning.job import BackboneSpec, FinetuneJob
@@ -22,9 +22,15 @@ from recbole_llmfashion.llm.generation.generator import item_generator
 from recbole_llmfashion.llm.generation.response_cache import generate_responses
 from recbole_llmfashion.llm.generation.vllm_backend import check_interpreter, vllm_generate
 from recbole_llmfashion.llm.modeling.adapter import load_adapter
-from recbole_llmfashion.llm.modeling.backbone import Backbone, load_tokenizer, vocabulary_size
+from recbole_llmfashion.llm.modeling.backbone import (
+    Backbone,
+    backbone_identity,
+    hub_commit,
+    load_tokenizer,
+    vocabulary_size,
+)
 from recbole_llmfashion.llm.modeling.merge import merge_adapter
-from recbole_llmfashion.llm.modeling.tiny_falcon import TINY_FALCON_FOLDER, save_untrained
+from recbole_llmfashion.llm.modeling.tiny_falcon import TINY_FALCON_FOLDER, UNTRAINED_FROM, save_untrained
 from recbole_llmfashion.pipeline import settings
 from recbole_llmfashion.prompt.builder import PromptBuilder
 from recbole_llmfashion.prompt.item_tokens import ItemTokens
@@ -71,20 +77,27 @@ class LanguageModel:
         if self.name != TINY_FALCON_UNTRAINED:
             return self.name
         seed = self._seed("untrained")
-        return str(self.store.get("untrained", {"seed": seed}, lambda folder: save_untrained(folder, seed)))
+        shape = {name: file_sha256(TINY_FALCON_FOLDER / name) for name in UNTRAINED_FROM}
+        inputs = {"seed": seed, "shape": sha256(shape)}
+        return str(self.store.get("untrained", inputs, lambda folder: save_untrained(folder, seed)))
 
     def _seed(self, stage: str) -> int:
         return stage_seed(self.config["seed"], stage)
 
     @cached_property
+    def revision(self) -> str | None:
+        """The commit of a hub model, which is loaded and which a run folder names; None for a folder."""
+        return None if Path(self.source).is_dir() else hub_commit(self.source)
+
+    @cached_property
     def tokenizer(self) -> Any:
         """The backbone's tokenizer."""
-        return load_tokenizer(self.source)
+        return load_tokenizer(self.source, self.revision)
 
     @cached_property
     def vocab_size(self) -> int:
         """Size of the backbone's vocabulary; the items' tokens follow it."""
-        return vocabulary_size(self.source, self.tokenizer)
+        return vocabulary_size(self.source, self.tokenizer, self.revision)
 
     def prepare(self, examples: Sequence[Example], index: ItemTokens | None, decoder: Any) -> bool:
         """Takes the training prompts; True where the store does not hold their adapter yet.
@@ -98,12 +111,13 @@ class LanguageModel:
             raise UserError("no training prompt: the training part has no row; add users with three item actions")
         self._examples, self._index, self._decoder = examples, index, decoder
         self._loaded = None
-        self.identity = _identity(self.source)
+        loaded_as = {name: self.config[name] for name in ("quantization", "compute_dtype")}
+        backbone = backbone_identity(self.source, self.revision, self.store.digests)
+        self.identity = "-".join([backbone, *loaded_as.values()])
         self._finetuning = settings.finetune_settings(self.config, self._seed("adapter"), examples)
         self._adapter_inputs = {
-            "backbone": self.identity,
-            "quantization": self.config["quantization"],
-            "compute_dtype": self.config["compute_dtype"],
+            "backbone": backbone,
+            **loaded_as,
             "settings": self._finetuning.stage_inputs(),
             "examples": sha256_arrays(*(array for example in examples for array in example.arrays())),
             "index": None if index is None else [index.key, sha256_arrays(*index.ids, *index.words)],
@@ -124,7 +138,8 @@ class LanguageModel:
 
     def _spec(self) -> BackboneSpec:
         source = str(Path(self.source).absolute()) if Path(self.source).is_dir() else self.source
-        return BackboneSpec(source, self.config["quantization"], self.config["compute_dtype"], self.config["device"])
+        how = self.config["quantization"], self.config["compute_dtype"], self.config["device"]
+        return BackboneSpec(source, *how, revision=self.revision)
 
     def _finetune(self, folder: Path) -> None:
         running = self.store.running("adapter", self._adapter_inputs)
@@ -193,20 +208,3 @@ class LanguageModel:
             return [Response(text) for text in texts]
         generator = item_generator(self._load(builder.item_tokens), builder, decoding, titles)
         return generate_responses(generator, prompts, self.config["num_beams"], self.show_progress)
-
-
-_JOURNALS = ("stage.json",)  # describes how a stage was made, seconds included
-
-
-def _identity(source: str) -> str:
-    """Name of a backbone in stage inputs: the hub name, or a digest of the folder's files."""
-    folder = Path(source)
-    if not folder.is_dir():
-        return source
-    parts = []
-    for file in sorted(folder.iterdir()):
-        if file.is_file() and file.suffix in (".json", ".safetensors", ".bin", ".model") and file.name not in _JOURNALS:
-            with file.open("rb") as stream:  # the first MiB: a 7B folder is 14 GB, its weights differ from the start
-                head = hashlib.sha256(stream.read(1 << 20)).hexdigest()
-            parts.append([file.name, file.stat().st_size, head])
-    return sha256(parts)

@@ -6,7 +6,6 @@ A part is a folder: the run folder itself, or a stage. `export_run` copies all p
 paths, nothing else. Files are JSON, Parquet, safetensors, FAISS and text; other files of a folder are left out.
 """
 
-import hashlib
 import json
 import os
 import shutil
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from recbole_llmfashion.errors import UserError
+from recbole_llmfashion.file_digests import file_sha256
 from recbole_llmfashion.stage_store import sha256
 
 OWN = "run"  # the part that is the run folder itself
@@ -62,12 +62,6 @@ class Manifest:
             if whole.is_absolute() or ".." in whole.parts:
                 raise UserError(f"{self.folder / MANIFEST}: names {whole}, outside its part; do not use this run")
         return found
-
-
-def file_sha256(path: Path) -> str:
-    """Hex digest of a file's bytes."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def write_manifest(folder: Path, entries: Mapping[str, Any], parts: Mapping[str, Path], final: Path) -> None:

@@ -32,10 +32,11 @@ from safetensors.numpy import save_file
 
 from recbole_llmfashion.config.keys import first_release_names
 from recbole_llmfashion.embedding.query_title_pairs import normalize_text
+from recbole_llmfashion.file_digests import file_sha256
 from recbole_llmfashion.pipeline import settings
 from recbole_llmfashion.pipeline.inference import Inference
 from recbole_llmfashion.pipeline.language_model import TINY_FALCON, TINY_FALCON_UNTRAINED
-from recbole_llmfashion.pipeline.manifest import MANIFEST, OWN, file_sha256, write_manifest
+from recbole_llmfashion.pipeline.manifest import MANIFEST, OWN, write_manifest
 from recbole_llmfashion.pipeline.memory_file import MEMORY, memory_frame
 from recbole_llmfashion.pipeline.pipeline import Pipeline
 from recbole_llmfashion.prompt.memory import MemoryLog

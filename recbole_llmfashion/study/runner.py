@@ -22,6 +22,7 @@ from recbole_llmfashion.data.loaders import Loaders, make_loaders, stage_root
 from recbole_llmfashion.data.location import find_dataset
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.evaluation.result import Result, model_entry
+from recbole_llmfashion.file_digests import FileDigests, model_files, model_sha256
 from recbole_llmfashion.quick_start.experiment import run_experiment, run_row
 from recbole_llmfashion.quick_start.registry import MODEL_TABLE, accepted_models, get_model, shared_models
 from recbole_llmfashion.stage_store import StageStore
@@ -38,6 +39,8 @@ _LATER = {
     "title_model.mined": 4,
     "title_model.mining_start_epoch": 1,
 }
+# Keys that may name a folder or a file.
+FILE_KEYS = {"llm_name_or_path", "recformer_name_or_path", "clip_pretrained"}
 
 
 @dataclass(frozen=True)
@@ -136,7 +139,7 @@ class Runner:
     def _row(self, entry: Entry, seed: int) -> Outcome:
         config = self.config(entry, seed)
         store = StageStore(stage_root(config))
-        inputs = self._inputs(config, entry, seed)
+        inputs = self._inputs(config, entry, seed, store.digests)
         make = partial(store.get, "row", inputs, lambda folder: save_row(folder, run_experiment(config)))
         try:
             folder = run_row(config, make)
@@ -144,13 +147,17 @@ class Runner:
             return Outcome(seed, None, " ".join(str(error).split()))
         return Outcome(seed, None, folder) if isinstance(folder, str) else Outcome(seed, load_row(folder))
 
-    def _inputs(self, config: LLMFashionConfig, entry: Entry, seed: int) -> dict[str, Any]:
-        """The inputs that determine a row: data, version, and all keys of its model and of the models it uses."""
+    def _inputs(self, config: LLMFashionConfig, entry: Entry, seed: int, digests: FileDigests) -> dict[str, Any]:
+        """The inputs that determine a row: data, version, and all keys of its model and of the models it uses.
+
+        A key that names a folder or a file counts by its content.
+        """
         datasets = [name for name in (config["dataset"], config.final_config_dict.get("source_dataset")) if name]
         keys: dict[str, Any] = {}
         for model in sorted({entry.model, *shared_models()}):
             for dataset in datasets:
-                keys[f"{model} on {dataset}"] = self._key_values(Entry("", model, entry.keys, dataset), seed)
+                values = self._key_values(Entry("", model, entry.keys, dataset), seed)
+                keys[f"{model} on {dataset}"] = values | contents_of(values, digests)
         data = {name: self.data_sha256(name) for name in datasets}
         return {"model": entry.model, "version": __version__, "data": data, "keys": keys}
 
@@ -191,6 +198,22 @@ class Runner:
         if name not in self._loaders:
             self._loaders[name] = make_loaders(self.config(Entry("", "Popularity", keys, dataset)))
         return self._loaders[name]
+
+
+def contents_of(values: Mapping[str, Any], digests: FileDigests) -> dict[str, str]:
+    """The digests of the files that a row's keys name, by key; hub names and the shipped backbones are left out.
+
+    Raises:
+        UserError: a file cannot be read.
+    """
+    found = {}
+    for key in FILE_KEYS & values.keys():
+        path = Path(str(values[key] or "."))
+        if path.is_dir() and values[key]:
+            found[key] = model_sha256(model_files(path), digests)
+        elif path.is_file():
+            found[key] = digests.sha256(path)
+    return found
 
 
 def save_row(folder: Path, result: Result) -> None:

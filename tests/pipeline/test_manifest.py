@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from recbole_llmfashion.errors import UserError
-from recbole_llmfashion.pipeline.manifest import OWN, Manifest, export_run, file_sha256, read_manifest, write_manifest
+from recbole_llmfashion.pipeline.manifest import OWN, Manifest, export_run, read_manifest, write_manifest
 from recbole_llmfashion.stage_store import sha256
 
 # sha256sum of the files that `run` writes
@@ -161,8 +161,3 @@ def test_an_export_leaves_nothing_behind_when_it_fails(run, tmp_path):
     rewrite(run, clip="checkpoint:ViT-B-32/mine.pt")
     refused("its CLIP weights are a file of this machine", export_run, run, tmp_path / "deep/other")
     assert [path.name for path in out.parent.iterdir()] == ["out"] and (out / "mine.txt").read_text() == "kept"
-
-
-def test_digest_of_a_file(tmp_path):
-    assert file_sha256(write(tmp_path / "a", "weights")) == SHA["weights"]
-    assert file_sha256(write(tmp_path / "b", "")) == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"

@@ -1,5 +1,7 @@
 """Caching, seeds and failures of the rows of a study."""
 
+import shutil
+
 import pandas as pd
 import pytest
 
@@ -7,6 +9,7 @@ from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.study.report import assemble
 from recbole_llmfashion.study.report.document import TableRow
 from recbole_llmfashion.study.runner import Entry, Runner
+from tests.helpers.fakes import SMALL
 from tests.helpers.study import request_for
 
 
@@ -59,6 +62,27 @@ def test_runtime_keys_do_not_change_a_row(shop, runs):
     runner = Runner(request_for(shop))
     runner.run([Entry("a", "SASRec"), Entry("b", "SASRec", {"show_progress": True, "state": "ERROR"})])
     assert len(runs) == 1
+
+
+def test_a_folder_or_file_counts_by_its_content(shop, runs, tmp_path):
+    """Another model in the same folder is another row; the same model in another folder is not."""
+    backbone, clip = tmp_path / "falcon", tmp_path / "clip.pt"
+    shutil.copytree(SMALL["llm_name_or_path"], backbone)
+    clip.write_bytes(b"weights")
+
+    def row(**keys):
+        keys = {"llm_name_or_path": str(backbone), "clip_pretrained": str(clip)} | keys
+        Runner(request_for(shop)).run([Entry("a", "LLMFashionRec", keys)])
+        return len(runs)
+
+    assert row() == row() == 1
+    moved = shutil.copytree(backbone, tmp_path / "elsewhere"), shutil.copy(clip, tmp_path / "other.pt")
+    assert row(llm_name_or_path=str(moved[0]), clip_pretrained=str(moved[1])) == 1
+    clip.write_bytes(b"Weights")
+    assert row() == 2
+    weights = backbone / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"?")
+    assert row() == 3
 
 
 def test_seeds(shop, runs):

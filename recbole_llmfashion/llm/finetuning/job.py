@@ -42,17 +42,18 @@ class BackboneSpec:
 
     Args:
         source: hub name or folder.
-        quantization, compute_dtype, device: see load_backbone.
+        quantization, compute_dtype, device, revision: see load_backbone.
     """
 
     source: str
     quantization: Quantization
     compute_dtype: ComputeDtype
     device: torch.device | str
+    revision: str | None = None
 
     def load(self, item_tokens: ItemTokens | None) -> Backbone:
         """Loads the backbone, and adds the item tokens if there are any."""
-        backbone = load_backbone(self.source, self.quantization, self.compute_dtype, self.device)
+        backbone = load_backbone(self.source, self.quantization, self.compute_dtype, self.device, self.revision)
         if item_tokens is not None:
             add_item_tokens(backbone, item_tokens)
         return backbone

@@ -13,8 +13,10 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+from transformers.utils.hub import cached_file, extract_commit_hash
 
 from recbole_llmfashion.errors import UserError
+from recbole_llmfashion.file_digests import FileDigests, model_files, model_sha256
 from recbole_llmfashion.llm.modeling.quantization import (
     assert_quantized,
     full_precision_on_cpu,
@@ -25,6 +27,7 @@ from recbole_llmfashion.llm.modeling.quantization import (
 Quantization = Literal["nf4", "none"]
 ComputeDtype = Literal["auto", "bf16", "fp16", "fp32"]
 DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
+MAIN = "main"  # the newest revision of a hub model
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "spiece.model", "sentencepiece.bpe.model")
 
 
@@ -112,8 +115,12 @@ def _check_files(name: str) -> None:
         )
 
 
-def load_tokenizer(name_or_path: str) -> Any:
+def load_tokenizer(name_or_path: str, revision: str | None = None) -> Any:
     """Loads a fast tokenizer with an eos token; eos is also the pad token if the tokenizer has none.
+
+    Args:
+        name_or_path: a hub name or a folder.
+        revision: commit of a hub model; None for its newest.
 
     Raises:
         UserError: the tokenizer cannot be loaded, has no fast version, or has no eos token.
@@ -122,7 +129,7 @@ def load_tokenizer(name_or_path: str) -> Any:
     if local and not any((Path(name_or_path) / file).is_file() for file in TOKENIZER_FILES):
         raise UserError(f"llm_name_or_path: {name_or_path} has no tokenizer; put the model's tokenizer.json there")
     try:
-        tokenizer = AutoTokenizer.from_pretrained(name_or_path, trust_remote_code=False)
+        tokenizer = AutoTokenizer.from_pretrained(name_or_path, revision=revision or MAIN, trust_remote_code=False)
     except Exception as error:  # hub, cache and file readers have no common base class; tokenizers raises Exception
         raise _load_error(name_or_path, "tokenizer", error) from error
     if not tokenizer.is_fast or tokenizer.eos_token_id is None:
@@ -175,13 +182,14 @@ def _check_match(model: Any, tokenizer: Any, name: str) -> None:
         )
 
 
-def _load_model(name: str, quantized: bool, dtype: torch.dtype, device: torch.device) -> Any:
+def _load_model(name: str, quantized: bool, dtype: torch.dtype, device: torch.device, revision: str | None) -> Any:
     extra = {"quantization_config": nf4_config(dtype)} if quantized else {}
     try:
-        AutoConfig.from_pretrained(name, trust_remote_code=False)
+        AutoConfig.from_pretrained(name, revision=revision or MAIN, trust_remote_code=False)
         with plain_falcon_linear() if quantized else nullcontext():
             model, report = AutoModelForCausalLM.from_pretrained(
                 name,
+                revision=revision or MAIN,
                 dtype=dtype,
                 device_map={"": device},
                 use_safetensors=True,
@@ -207,6 +215,7 @@ def load_backbone(
     quantization: Quantization = "nf4",
     compute_dtype: ComputeDtype = "auto",
     device: torch.device | str | None = None,
+    revision: str | None = None,
 ) -> Backbone:
     """Loads a causal LM, by default quantized to NF4 with double quantization (docs/method.md, stage 2).
 
@@ -215,6 +224,7 @@ def load_backbone(
         quantization: nf4 or none.
         compute_dtype: dtype of activations and of parameters that are not quantized.
         device: None for CUDA if available, else the CPU.
+        revision: commit of a hub model; None for its newest.
 
     Raises:
         UserError: no such model or folder, missing files or weights, no access to the hub, a tokenizer of another
@@ -225,9 +235,9 @@ def load_backbone(
     target = torch.device(device if device is not None else "cuda" if torch.cuda.is_available() else "cpu")
     if _check_folder(name_or_path):
         _check_files(name_or_path)
-    tokenizer = load_tokenizer(name_or_path)
+    tokenizer = load_tokenizer(name_or_path, revision)
     dtype = pick_compute_dtype(compute_dtype, target)
-    model = _load_model(name_or_path, quantization == "nf4", dtype, target)
+    model = _load_model(name_or_path, quantization == "nf4", dtype, target, revision)
     _check_match(model, tokenizer, name_or_path)
     layers = assert_quantized(model, name_or_path) if quantization == "nf4" else 0
     if target.type == "cpu":
@@ -235,14 +245,37 @@ def load_backbone(
     return Backbone(model.eval(), tokenizer, name_or_path, layers)
 
 
-def vocabulary_size(name_or_path: str, tokenizer: Any) -> int:
+def vocabulary_size(name_or_path: str, tokenizer: Any, revision: str | None = None) -> int:
     """Number of rows of a backbone's embedding, read from its config: the id of the first item token.
 
     Raises:
         UserError: the config cannot be read.
     """
     try:
-        config = AutoConfig.from_pretrained(name_or_path, trust_remote_code=False)
+        config = AutoConfig.from_pretrained(name_or_path, revision=revision or MAIN, trust_remote_code=False)
     except Exception as error:  # see load_tokenizer
         raise _load_error(name_or_path, "config", error) from error
     return max(int(config.get_text_config().vocab_size), len(tokenizer))
+
+
+def backbone_identity(name_or_path: str, revision: str | None, digests: FileDigests) -> str:
+    """What a backbone is to the stages made from it: a digest over every file of a folder, or a commit of the hub.
+
+    Raises:
+        UserError: a file cannot be read.
+    """
+    if _check_folder(name_or_path):
+        return model_sha256(model_files(Path(name_or_path)), digests)
+    return f"{name_or_path}@{revision}"
+
+
+def hub_commit(name: str) -> str:
+    """The commit of a hub model that `from_pretrained` loads, which names all of its bytes.
+
+    Raises:
+        UserError: the hub's config cannot be loaded.
+    """
+    try:
+        return str(extract_commit_hash(cached_file(name, "config.json"), None))
+    except Exception as error:  # see load_tokenizer
+        raise _load_error(name, "config", error) from error

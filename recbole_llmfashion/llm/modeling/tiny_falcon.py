@@ -12,6 +12,7 @@ from recbole_llmfashion.errors import UserError
 
 # the backbone that is part of the package, built by llm/pretraining
 TINY_FALCON_FOLDER = Path(__file__).with_name("tiny_falcon")
+UNTRAINED_FROM = ("config.json", "item_rows.json", "tokenizer.json", "tokenizer_config.json")  # all but its weights
 PAD, EOS = "<pad>", "<eos>"
 PAD_ID, EOS_ID = 0, 1
 BYTES = 256
@@ -96,7 +97,7 @@ def save_tiny_falcon(model: FalconForCausalLM, tokenizer: PreTrainedTokenizerFas
 
 
 def save_untrained(folder: Path, seed: int) -> None:
-    """Writes tiny-falcon with random weights, the baseline for its pre-training.
+    """Writes tiny-falcon with random weights, the baseline for its pre-training, from the files UNTRAINED_FROM.
 
     Tokenizer and norm of item embeddings are those of tiny-falcon, so only the pre-training differs.
     """

@@ -19,6 +19,7 @@ from recbole_llmfashion.model.recformer.flatten import TYPES, TokenBatch
 TypeInit = Literal["broadcast", "normal"]
 INIT_STD = 0.02
 WEIGHTS = "encoder.safetensors"
+_NAMES = {"_name_or_path", "architectures", "dtype", "transformers_version"}
 
 
 class Encoder(nn.Module):
@@ -59,6 +60,11 @@ class Encoder(nn.Module):
     def parameters_count(self) -> int:
         """Number of parameters."""
         return sum(parameter.numel() for parameter in self.parameters())
+
+    def forward_config(self) -> dict[str, Any]:
+        """The config, without what names a file or a version: equal weights may have another number of heads."""
+        fields = self.longformer.config.to_dict()
+        return {name: fields[name] for name in sorted(fields.keys() - _NAMES)}
 
     def forward(self, batch: TokenBatch) -> Tensor:
         """Hidden states [B, T, d]; T must be a multiple of the window."""

@@ -200,8 +200,9 @@ class RecformerPipeline:
             "dtype": str(self.scorer.dtype),
         }
 
-    def _weights(self) -> str:
-        return _state_sha256(self.scorer.encoder)
+    def _weights(self) -> list[Any]:
+        """The encoder: its weights, and the fields of its config that its forward reads beside them."""
+        return [_state_sha256(self.scorer.encoder), self.scorer.encoder.forward_config()]
 
     def _examples(self, loader: Any) -> Examples:
         feat = rows_of(loader).inter_feat

@@ -13,9 +13,12 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
 from recbole_llmfashion.errors import UserError
+from recbole_llmfashion.file_digests import FileDigests
 from recbole_llmfashion.llm.modeling.backbone import (
     Backbone,
+    backbone_identity,
     check_spelling,
+    hub_commit,
     load_backbone,
     pick_compute_dtype,
 )
@@ -134,3 +137,38 @@ def test_check_spelling(tokenizer: Any) -> None:
     with pytest.raises(UserError, match="item ID '木綿9'") as error:
         check_spelling(poor, ["B123456", "木綿9"], poor(["B123456", "木綿9"])["input_ids"])
     assert "\n" not in str(error.value)
+
+
+@pytest.fixture
+def hub(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The cache of a hub with the model shop/falcon, in two commits; the newest is `2222..`."""
+    model = tmp_path / "models--shop--falcon"
+    for commit in ("1" * 40, "2" * 40):
+        shutil.copytree(folder, model / "snapshots" / commit)
+    weights = load_file(folder / "model.safetensors")
+    newest = {name: value + 1 for name, value in weights.items()}
+    save_file(newest, model / "snapshots" / ("2" * 40) / "model.safetensors", metadata={"format": "pt"})
+    (model / "refs").mkdir()
+    (model / "refs/main").write_text("2" * 40)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    return model
+
+
+def test_a_hub_model_is_known_by_its_commit(hub: Path, folder: Path) -> None:
+    assert hub_commit("shop/falcon") == "2" * 40
+    assert backbone_identity("shop/falcon", "2" * 40, FileDigests()) == f"shop/falcon@{'2' * 40}"
+    first, newest = load_backbone("shop/falcon", "none", revision="1" * 40), load_backbone("shop/falcon", "none")
+    rows = [one.model.get_input_embeddings().weight for one in (load_backbone(str(folder), "none"), first, newest)]
+    assert torch.equal(rows[0], rows[1]) and torch.equal(rows[0] + 1, rows[2])
+    with pytest.raises(UserError, match="no-such-model"):
+        hub_commit("nobody/no-such-model")
+
+
+def test_a_folder_is_known_by_every_byte(folder: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(folder, tmp_path / "copy"))
+    before = backbone_identity(str(folder), None, FileDigests())
+    assert backbone_identity(str(copy), None, FileDigests()) == before
+    weights = (copy / "model.safetensors").read_bytes()
+    (copy / "model.safetensors").write_bytes(weights[:-1] + bytes([weights[-1] ^ 1]))
+    assert backbone_identity(str(copy), None, FileDigests()) != before
