@@ -83,7 +83,7 @@ def test_a_new_mixup_trains_and_generates_nothing(shop, first, monkeypatch):
         assert set(rows[-1]["stages_reused"]) == set(rows[-1]["seconds"]) - {"total"}
     one, row = rows
     assert row["run"] != first["LLMFashionRec"]["run"] and Path(row["run"]).parent == shop / "saved_first/shoes/runs"
-    assert row["mixup_validation"] == one["mixup_validation"] and set(row["mixup_validation"]) == {"1", "2", "3"}
+    assert row["mixup_validation"] == one["mixup_validation"] and len(row["mixup_validation"]) == 6
     assert row["lists"] == one["lists"] == {name: first["LLMFashionRec"]["lists"][name] for name in ("id", "title")}
     assert {m: one[m] for m in METRICS[:3]} == first["LLMFashionRec"]["lists"]["mixup"]
     assert row["valid"]["ndcg@10"] == row["mixup_validation"]["2"]["ndcg@10"]

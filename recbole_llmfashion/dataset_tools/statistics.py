@@ -15,6 +15,7 @@ class Statistics:
         interactions: number of item actions after the paper's click filter.
         mean_length: interactions per user, after the filter.
         per_item: interactions per item, after the filter.
+        density: interactions / (users x items), after the filter.
         rows: number of rows of `.inter`.
         purchase_share: share of purchases among the rows.
         items_seen: number of items with an action.
@@ -26,6 +27,7 @@ class Statistics:
     interactions: int
     mean_length: float
     per_item: float
+    density: float
     rows: int
     purchase_share: float
     items_seen: int
@@ -44,6 +46,7 @@ def measure(folder: AtomicFolder) -> Statistics:
         interactions=interactions,
         mean_length=interactions / users,
         per_item=interactions / items,
+        density=interactions / (users * items),
         rows=len(actions),
         purchase_share=float((actions["action"] == "purchase").mean()),
         items_seen=actions["item_id"].nunique(),

@@ -61,7 +61,6 @@ class LLMFashionRec(SequentialRecommender):
         self._settings = RankingSettings(
             config["ranking"], int(config["mixup_m"]), int(config["mixup_k"]), start, use_memory
         )
-        self._start_at_m = config["mixup_title_start"] == "m"
 
     def attach(self, rankers: Rankers, respond: Respond) -> None:
         """Takes what the model ranks with.
@@ -73,11 +72,8 @@ class LLMFashionRec(SequentialRecommender):
         self.rankers, self.respond = rankers, respond
 
     def ranking_settings(self, **changes: Any) -> RankingSettings:
-        """How the lists are joined now, with some settings changed: `ranking` or `m`."""
-        fields = {**vars(self._settings), "weights": self.weights, **changes}
-        if "m" in changes:
-            fields["title_start"] = changes["m"] if self._start_at_m else 0
-        return RankingSettings(**fields)
+        """How the lists are joined now, with some settings changed: fields of RankingSettings."""
+        return RankingSettings(**{**vars(self._settings), "weights": self.weights, **changes})
 
     def lists(self, interaction: Any) -> ResponseLists:
         """The ranked lists of a batch, from the responses to its prompts."""

@@ -32,7 +32,9 @@ from recbole_llmfashion.retrieval.ties import scores_from_order, with_pad_column
 from recbole_llmfashion.stage_store import StageStore
 from recbole_llmfashion.trainer.staged import StagedTrainer, ValidCallback
 
-MIXUP_REPORTED = (1, 2, 3)  # values of mixup_m that the result reports on validation; docs/method.md, stage 3
+# The mixups that the result reports on validation, as (mixup_m, first position of the title list): both readings of
+# "positions m to K", counted from 0 and from 1 (docs/method.md, stage 3).
+MIXUP_REPORTED = {f"{m}": (m, m) for m in (1, 2, 3)} | {f"{m}, start 0": (m, 0) for m in (1, 2, 3)}
 # Rankings that the result reports beside the run's own, which shows what each list is worth alone.
 REPORTED_BESIDE: dict[Ranking, tuple[Ranking, ...]] = {
     "beams": ("id", "title", "mixup"),
@@ -96,8 +98,8 @@ class LLMFashionRecTrainer(StagedTrainer):
             self._choose_weights(valid_data)
         score, result = super().fit(train_data, valid_data, callback_fn)
         self._mixup_validation = self.metrics_beside if valid_data is not None else {}
-        for m, metrics in self._mixup_validation.items():
-            getLogger(__name__).info(f"validation with mixup_m {m}: {metrics}")
+        for name, metrics in self._mixup_validation.items():
+            getLogger(__name__).info(f"validation with mixup_m {name}: {metrics}")
         return score, result
 
     def _choose_weights(self, valid_data: Any) -> None:
@@ -145,13 +147,14 @@ class LLMFashionRecTrainer(StagedTrainer):
         return result
 
     def _settings_beside(self, eval_data: Any) -> dict[str, RankingSettings]:
-        """What the result reports of the test rows beside the run's ranking, and of the validation rows by mixup_m."""
+        """What the result reports of the test rows beside the run's ranking, and of the validation rows by mixup."""
         ranking = self.model.ranking_settings().ranking
         if eval_data is self._loaders.test:
             names = REPORTED_BESIDE.get(ranking, _LISTS_ALONE)
             return {name: self.model.ranking_settings(ranking=name) for name in names}
         if eval_data is self._loaders.valid and ranking == "mixup" and len(rows_of(eval_data)):
-            return {str(m): self.model.ranking_settings(m=m) for m in MIXUP_REPORTED}
+            settings = self.model.ranking_settings
+            return {name: settings(m=m, title_start=start) for name, (m, start) in MIXUP_REPORTED.items()}
         return {}
 
     def _collector(self) -> HeadCollector:

@@ -128,6 +128,7 @@ def test_tables_by_hand(tmp_path):
         "interactions": 12,
         "length": 4.0,
         "per_item": 2.0,
+        "density": 12 / 18,
         "actions": 12,
         "searches": 5,
     }

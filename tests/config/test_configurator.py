@@ -10,7 +10,7 @@ import recbole_llmfashion
 from recbole_llmfashion.config import keys
 from recbole_llmfashion.config.configurator import given_keys, load_config
 from recbole_llmfashion.config.dict_keys import DICT_KEYS, split_name
-from recbole_llmfashion.config.keys import known_keys, lineage, own_keys, recbole_keys
+from recbole_llmfashion.config.keys import known_keys, lineage, own_keys, recbole_defaults, recbole_keys
 from recbole_llmfashion.config.yaml_files import read_yaml
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.model.llmfashionrec import LLMFashionRec
@@ -231,7 +231,7 @@ def test_a_value_that_recbole_refuses():
 
 def test_paper_setting_is_the_papers():
     values = own = read_yaml(PROPERTIES / "model/LLMFashionRec-paper.yaml")
-    assert set(own) <= own_keys("LLMFashionRec")
+    assert set(own) <= own_keys("LLMFashionRec") | own_keys("CORE")
     config = load_config(LLMFashionRec, "x", [str(PROPERTIES / "model/LLMFashionRec-paper.yaml")])
     assert values["llm_name_or_path"] == "tiiuae/falcon-7b"
     paper = {
@@ -246,3 +246,6 @@ def test_paper_setting_is_the_papers():
     # the closest negatives in every pass, and whole titles
     closest = {"mined": 1, "mining_start_epoch": 0, "max_length": 128}
     assert closest.items() <= config["title_model"].items()
+    core, recboles = config.sibling(CORE), recbole_defaults("CORE")
+    budget = {"epochs": 300, "stopping_step": 10, "train_batch_size": 2048, "MAX_ITEM_LIST_LENGTH": 50}
+    assert {key: core[key] for key in budget} == {key: recboles[key] for key in budget} == budget

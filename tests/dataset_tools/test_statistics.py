@@ -18,6 +18,7 @@ def test_measure() -> None:
         interactions=3,
         mean_length=1.5,
         per_item=1.0,
+        density=0.5,
         rows=4,
         purchase_share=0.5,
         items_seen=2,

@@ -77,7 +77,7 @@ def test_mixup_of_both_lists(tmp_path):
     lists = model.lists(batch(1))
     for ranking, head in (("title", [4, 3]), ("id", [0, 1, 2, 5])):
         assert lists.rank(model.ranking_settings(ranking=ranking)).order[0].tolist()[: len(head)] == head
-    assert model.ranking_settings(m=3).title_start == 3 and model.ranking_settings().title_start == 1
+    assert model.ranking_settings(m=3, title_start=0).title_start == 0 and model.ranking_settings().title_start == 1
 
 
 def test_title_start_zero(tmp_path):

@@ -10,6 +10,7 @@ from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.model.llmfashionrec import LLMFashionRec
 from recbole_llmfashion.prompt.builder import PromptBuilder
 from recbole_llmfashion.quick_start.experiment import run_experiment
+from recbole_llmfashion.retrieval.mixup import mixup
 from recbole_llmfashion.trainer.llmfashionrec import LLMFashionRecTrainer
 from tests.helpers.fakes import INTER, SMALL, write_tiny
 
@@ -82,13 +83,21 @@ def test_metrics_beside_are_those_of_a_run_by_that_ranking(shop, ranking):
     assert own["recall@6"] == beside["recall@6"] == 1.0  # all six items
 
 
-def test_mixup_on_validation_rows_with_ranking_mixup_only(shop):
+def test_mixup_on_validation_rows_with_ranking_mixup_only(shop, monkeypatch):
     assert shop.result.details["mixup_validation"] == {}
     result = run_experiment(config_of(shop.root, ranking="mixup", mixup_m=2))
-    by_m = result.details["mixup_validation"]
-    assert list(by_m) == ["1", "2", "3"]
-    assert {name.lower(): value for name, value in by_m["2"].items()} == result.valid
-    assert by_m["1"] != by_m["2"]
+    reported = result.details["mixup_validation"]
+    assert list(reported) == ["1", "2", "3", "1, start 0", "2, start 0", "3, start 0"]
+    assert {name.lower(): value for name, value in reported["2"].items()} == result.valid
+    assert reported["1"] != reported["2"]
+    joined = []
+    monkeypatch.setattr(
+        "recbole_llmfashion.retrieval.ranking.mixup", lambda *lists: joined.append(lists[-3:]) or mixup(*lists)
+    )
+    from_head = run_experiment(config_of(shop.root, ranking="mixup", mixup_m=3, mixup_title_start=0), test=False)
+    assert {name.lower(): value for name, value in reported["3, start 0"].items()} == from_head.valid
+    # (m, K, first position of the title list), and last the run's own
+    assert joined == [(1, 10, 1), (2, 10, 2), (3, 10, 3), (1, 10, 0), (2, 10, 0), (3, 10, 0), (3, 10, 0)]
 
 
 def test_lists_weights_and_counts_of_the_result(shop):

@@ -6,14 +6,17 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from recbole.model.sequential_recommender import CORE
 from safetensors.torch import load_file, save_file
 
 from recbole_llmfashion.config.configurator import load_config
+from recbole_llmfashion.config.keys import properties_folder
 from recbole_llmfashion.data.loaders import make_loaders
-from recbole_llmfashion.quick_start.registry import get_model
+from recbole_llmfashion.model.llmfashionrec import LLMFashionRec
+from recbole_llmfashion.quick_start.registry import accepted_models, get_model
 from recbole_llmfashion.stage_store import StageStore
 from recbole_llmfashion.trainer.recbole_models import RecBoleTrainer, load_core_table, train_or_load
-from tests.helpers.fakes import INTER, ITEM, SEARCH, write_tiny
+from tests.helpers.fakes import INTER, ITEM, SEARCH, purchases_only, write_tiny
 
 
 def config_of(root, model="GRU4Rec", **keys):
@@ -63,6 +66,19 @@ def fit(root, **keys):
     trainer.set_data(loaders, store, lambda: pytest.fail("an ID model needs no table of CORE"))
     result = trainer.fit(loaders.train, loaders.valid, callback_fn=lambda *score: scores.append(score))
     return SimpleNamespace(trainer=trainer, result=result, scores=scores, calls=calls, loaders=loaders)
+
+
+def test_core_under_the_papers_file_trains_until_its_validation_stops(tmp_path):
+    """Its embeddings are those of the best epoch; ten validations without gain follow it."""
+    purchases_only(tmp_path, users=60, items=20, length=5)
+    folders = {"data_path": str(tmp_path), "checkpoint_dir": str(tmp_path / "saved"), "show_progress": False}
+    paper = str(properties_folder() / "model/LLMFashionRec-paper.yaml")
+    config = load_config(LLMFashionRec, "bought", [paper], folders, accepted_models("LLMFashionRec")).sibling(CORE)
+    folder = train_or_load(config, make_loaders(config), StageStore(tmp_path / "stages"))
+    fit = json.loads((folder / "fit.json").read_text())
+    scores = [score for _, score in fit["valid_scores"]]
+    assert len(scores) == fit["epochs"] < fit["epochs_allowed"] == 300
+    assert scores.index(max(scores)) == len(scores) - 1 - (config["stopping_step"] + 1)
 
 
 def test_inputs_of_a_stage(shop):

@@ -81,6 +81,7 @@ From {origin.title}; {MARK} {origin.command}`, see docs/data.md. The licence of 
 | interactions after the paper's click filter (as in Table 1) | {s.interactions:,} |
 | mean length | {s.mean_length:.2f} |
 | interactions per item | {s.per_item:.2f} |
+| density: interactions / (users x items) | {s.density:.2e} |
 | rows in `.inter` (clicks, purchases) | {s.rows:,} ({clicks:,}, {s.rows - clicks:,}) |
 | first and last action, if times are unix seconds | {first}, {last} |
 | searches (unique queries) | {s.searches:,} ({s.unique_queries:,}) |

@@ -56,6 +56,7 @@ are contrasts: the same process with less of C1 to C4.
 | interactions after the paper's click filter (as in Table 1) | {s.interactions:,} |
 | mean length (Table 1: {category.mean_length:.2f}) | {s.mean_length:.2f} |
 | interactions per item (Table 1: {category.mean_length * category.users / category.items:.2f}) | {s.per_item:.2f} |
+| density: interactions / (users x items) | {s.density:.2e} |
 | rows in `.inter`, all clicks kept | {s.rows:,} |
 | share of purchases in them | {s.purchase_share:.3f} |
 | items that arrived within the year | {new_share(folder):.3f} |

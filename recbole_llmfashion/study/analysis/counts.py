@@ -36,6 +36,11 @@ class DatasetCounts:
         """Interactions per item of the catalogue, including items without interactions."""
         return self.interactions / self.items
 
+    @property
+    def density(self) -> float:
+        """Interactions per pair of a user and an item of the catalogue."""
+        return self.interactions / (self.users * self.items)
+
 
 @dataclass(frozen=True)
 class Lengths:

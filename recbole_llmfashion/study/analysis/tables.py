@@ -29,6 +29,7 @@ def table_1(measured: Sequence[Measured]) -> ReportTable:
         Column("interactions", "interactions", "count"),
         Column("length", "mean length", "number"),
         Column("per_item", "interactions per item", "number"),
+        Column("density", "density", "number"),
         Column("actions", "item actions, all clicks", "count"),
         Column("searches", "searches", "count"),
     ]
@@ -40,7 +41,8 @@ def table_1(measured: Sequence[Measured]) -> ReportTable:
             table.rows.append(TableRow(f"{one.name} in the paper", _counted(contrasts.TABLE_1[one.name]), ranked=False))
     table.notes = [
         "interactions: item actions without searches, after the paper's click filter, which drops a click on an item "
-        "that the same user purchases; items: the whole catalogue, including items without actions."
+        "that the same user purchases; items: the whole catalogue, including items without actions; "
+        "density: interactions / (users x items)."
     ]
     return table
 
@@ -52,6 +54,7 @@ def _counted(counts: DatasetCounts) -> dict[str, Cell]:
         "interactions": counts.interactions,
         "length": counts.mean_length,
         "per_item": counts.per_item,
+        "density": counts.density,
     }
 
 
@@ -63,6 +66,7 @@ def table_1_ratio(measured: Sequence[Measured]) -> ReportTable:
         Column("interactions", "interactions", "number"),
         Column("length", "mean length", "number"),
         Column("per_item", "interactions per item", "number"),
+        Column("density", "density", "number"),
     ]
     table = ReportTable("table1_ratio", "Table 1: this folder divided by the paper's", columns, [], label="dataset")
     for one in measured:

@@ -58,7 +58,7 @@ def settings(document: Document) -> list[ReportTable]:
 
 
 def answers(document: Document) -> list[ReportTable]:
-    """Validity of the generated responses, other measurements, metrics of each single list, mixup_m on validation."""
+    """Validity of the generated responses, other measurements, metrics of each single list, mixups on validation."""
 
     def validity(entry: Mapping[str, Any]) -> Cells:
         return {key: value for key, value in entry.get("generation", {}).items() if key in _ANSWERS}
@@ -77,7 +77,9 @@ def answers(document: Document) -> list[ReportTable]:
         *_of_models(document, "answers", "Generated responses, shares of all test rows", validity, _ANSWERS),
         *_of_models(document, "measured", "Measurements of the stages", measured, {}),
         *_of_models(document, "lists", "Each list by itself, NDCG@10 on the test rows", lists, _LISTS, "metric"),
-        *_of_models(document, "mixup", "mixup_m, NDCG@10 on the validation rows", mixup, {}, "metric"),
+        *_of_models(
+            document, "mixup", "mixup_m and mixup_title_start, NDCG@10 on the validation rows", mixup, {}, "metric"
+        ),
     ]
 
 

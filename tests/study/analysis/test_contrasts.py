@@ -4,7 +4,7 @@ from recbole_llmfashion.study.analysis import contrasts
 
 
 def test_table_1_of_the_paper():
-    """Mean lengths and interactions per item as in the paper."""
+    """Mean lengths and densities as printed, and interactions per item, all from the printed counts."""
     printed = {name: (round(c.mean_length, 2), round(c.per_item, 2)) for name, c in contrasts.TABLE_1.items()}
     assert printed == {
         "luggage_bags": (12.41, 2.14),
@@ -12,3 +12,7 @@ def test_table_1_of_the_paper():
         "accessories_jewelry": (12.98, 2.63),
         "clothing": (13.25, 2.62),
     }
+    density = {name: f"{c.density:.2E}" for name, c in contrasts.TABLE_1.items()}
+    assert density == {
+        "luggage_bags": "2.02E-04", "footwear": "2.97E-05", "accessories_jewelry": "2.47E-05", "clothing": "9.56E-06"
+    }  # fmt: skip

@@ -14,6 +14,7 @@ def test_table_1_by_hand(tiny):
     found = measure(tiny).counts
     assert (found.users, found.items, found.interactions) == (3, 6, 12)
     assert (found.mean_length, found.per_item) == (4.0, 2.0)
+    assert found.density == 12 / 18
 
 
 def test_clicks_on_purchased_items_are_not_counted(tmp_path):
