@@ -181,7 +181,7 @@ def paper_notes(rows: Mapping[str, Sequence[Outcome]], runner: Runner) -> list[s
     config = runner.config(Entry("", OWN, paper_form()))
     texts = [f"{row.label}: {row.note}." for row in PAPER_ROWS]
     texts.append("A response without ID and title is ranked by popularity in every row.")
-    if note := size_note(config.final_config_dict):
+    if note := size_note(config):
         texts.append(note)
     texts.extend(_clip_notes(config, "(5)"))
     texts.append(

@@ -36,7 +36,7 @@ def curriculum(request: StudyRequest, runner: Runner) -> Document:
     """Runs the three rows."""
     rows = runner.run(entries())
     lines = assemble.with_costs(rows)
-    note = size_note(runner.config(entries()[0]).final_config_dict)
+    note = size_note(runner.config(entries()[0]))
     document = assemble.document(request, runner, f"The curriculum on {request.dataset} (the paper's 4.3)", rows)
     document.tables = [
         ReportTable("metrics", "Test metrics", [*assemble.METRICS, *assemble.COST], lines, [note] if note else []),

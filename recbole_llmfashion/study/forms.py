@@ -6,14 +6,15 @@ takes the form and leaves the size to the run: with the default keys it is that 
 `--config_files=properties/model/LLMFashionRec-paper.yaml` that of the paper. `size_note` reports the difference.
 """
 
-from collections.abc import Mapping
 from typing import Any
 
+from recbole_llmfashion.config.configurator import LLMFashionConfig
 from recbole_llmfashion.config.keys import properties_folder
 from recbole_llmfashion.config.yaml_files import read_yaml
 
 FORMS = ("paper", "shipped")
 PAPER_FILE = "model/LLMFashionRec-paper.yaml"
+CORE_KEYS = frozenset({"epochs", "stopping_step", "train_batch_size"})  # keys of the file that CORE reads
 # Keys of the file that depend on the backbone and on the machine, not on the method.
 SIZE_KEYS = frozenset(
     {
@@ -27,6 +28,7 @@ SIZE_KEYS = frozenset(
         "generation_batch_size",
         "clip_model",
         "clip_pretrained",
+        *CORE_KEYS,
     }
 )
 
@@ -41,14 +43,19 @@ def paper_form() -> dict[str, Any]:
     return {key: value for key, value in paper_keys().items() if key not in SIZE_KEYS}
 
 
-def size_note(config: Mapping[str, Any]) -> str:
+def size_note(config: LLMFashionConfig) -> str:
     """What a run in the paper's form does not have of the paper's size; empty if it has all of it.
 
     Args:
-        config: the values of a run.
+        config: of LLMFashionRec in that run.
     """
-    keys = paper_keys()
-    other = [f"{key} {config[key]} ({keys[key]})" for key in sorted(SIZE_KEYS & set(keys)) if config[key] != keys[key]]
+    keys, core = paper_keys(), config.sibling("CORE")
+    here = {key: core[key] if key in CORE_KEYS else config[key] for key in sorted(SIZE_KEYS)}
+    other = [
+        f"{key}{' of CORE' if key in CORE_KEYS else ''} {value} ({keys[key]})"
+        for key, value in here.items()
+        if value != keys[key]
+    ]
     if not other:
         return ""
     return (

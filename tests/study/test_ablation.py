@@ -5,8 +5,8 @@ import pytest
 from recbole_llmfashion.config.keys import properties_folder
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.study import ablation
-from recbole_llmfashion.study.forms import SIZE_KEYS, paper_form, paper_keys
-from recbole_llmfashion.study.runner import Runner
+from recbole_llmfashion.study.forms import PAPER_FILE, SIZE_KEYS, paper_form, paper_keys, size_note
+from recbole_llmfashion.study.runner import Entry, Runner
 from tests.helpers.command_lines import study_request
 from tests.helpers.fakes import SMALL
 from tests.helpers.study import cells, request_for
@@ -102,3 +102,12 @@ def test_shipped_form_by_hand(shop, run_with):
 def test_unknown_form():
     with pytest.raises(UserError, match="--form: expected one of paper, shipped, found 'own'"):
         study_request("ablation", ["--dataset=tiny", "--form=own"])
+
+
+def test_size_note_names_what_differs_from_the_papers_file(shop):
+    request = request_for(shop, study="ablation")
+    note = size_note(Runner(request).config(Entry("", "LLMFashionRec", paper_form())))
+    assert "llm_name_or_path" in note and "train_batch_size of CORE 1024 (2048)" in note
+    paper = properties_folder() / PAPER_FILE
+    request = request_for(shop, f"--config_files={paper}", study="ablation")
+    assert size_note(Runner(request).config(Entry("", "LLMFashionRec", paper_form()))) == ""

@@ -28,7 +28,7 @@ def test_curriculum_by_hand(shop, run_with):
 def test_entries_differ_in_the_curriculum_only():
     keys = {entry.label: dict(entry.keys) for entry in curriculum.entries()}
     whole, uniform, random = keys.values()
-    assert set(whole.items()) ^ set(uniform.items()) == {("curriculum_epochs", 3), ("curriculum_epochs", 1)}
-    assert set(random.items()) - set(whole.items()) == {("curriculum_choice", "random")}
+    assert whole["curriculum_epochs"] == 3 and uniform == whole | {"curriculum_epochs": 1}
+    assert random == whole | {"curriculum_choice": "random"}
     assert whole["llm_epochs"] == 1 and whole["decoding"] == "sample"  # constrained responses have no wrong format
     assert set(paper_form()) <= set(whole) and whole["prompt_item_text"] is True
