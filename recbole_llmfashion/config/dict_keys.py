@@ -6,35 +6,28 @@
 A later layer replaces only the fields that it names.
 """
 
-import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from functools import cache
 from importlib import import_module
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
+from recbole_llmfashion.config.allowed import (
+    ABOVE_ZERO,
+    AT_LEAST_ONE,
+    AT_LEAST_ZERO,
+    DECAY,
+    EVEN,
+    NOT_NEGATIVE,
+    RATE,
+    SHARE,
+    Allowed,
+    choice,
+    shown,
+)
 from recbole_llmfashion.errors import UserError, did_you_mean
 
-
-@dataclass(frozen=True)
-class Allowed:
-    """The range of a field.
-
-    Args:
-        words: the range as an error message has it.
-        holds: whether a number is in it.
-    """
-
-    words: str
-    holds: Callable[[float], bool]
-
-
-AT_LEAST_ZERO = Allowed("0 or more", lambda x: x >= 0)
-AT_LEAST_ONE = Allowed("1 or more", lambda x: x >= 1)
-ABOVE_ZERO = Allowed("a number above 0", lambda x: x > 0)
-SHARE = Allowed("a number from 0 to 1", lambda x: 0 <= x <= 1)
-EVEN = Allowed("an even number above 0", lambda x: x >= 2 and x % 2 == 0)
-CHOICE = Allowed("", lambda x: True)  # of the field's Literal
+CHOICE = choice()  # stands for the values of the field's Literal
 
 
 @dataclass(frozen=True)
@@ -67,7 +60,7 @@ DICT_KEYS: dict[str, DictKey] = {
             "layers": AT_LEAST_ONE,
             "epochs": AT_LEAST_ZERO,
             "batch_size": AT_LEAST_ONE,
-            "learning_rate": ABOVE_ZERO,
+            "learning_rate": RATE,
         },
     ),
     "title_model": DictKey(
@@ -78,7 +71,7 @@ DICT_KEYS: dict[str, DictKey] = {
             "hidden": AT_LEAST_ONE,
             "epochs": AT_LEAST_ZERO,
             "batch_size": AT_LEAST_ONE,
-            "learning_rate": ABOVE_ZERO,
+            "learning_rate": RATE,
             "margin": ABOVE_ZERO,
             "max_length": AT_LEAST_ONE,
             "mined": AT_LEAST_ONE,
@@ -98,8 +91,8 @@ DICT_KEYS: dict[str, DictKey] = {
             "layers": AT_LEAST_ONE,
             "heads": AT_LEAST_ONE,
             "pretrain_batch_size": AT_LEAST_ONE,
-            "pretrain_learning_rate": ABOVE_ZERO,
-            "mlm_weight": AT_LEAST_ZERO,
+            "pretrain_learning_rate": RATE,
+            "mlm_weight": NOT_NEGATIVE,
             "mask_share": SHARE,
             "freeze_words": CHOICE,
             "stage1_patience": AT_LEAST_ONE,
@@ -107,7 +100,7 @@ DICT_KEYS: dict[str, DictKey] = {
             "eval_every": AT_LEAST_ONE,
             "gradient_accumulation": AT_LEAST_ONE,
             "warmup_steps": AT_LEAST_ZERO,
-            "weight_decay": AT_LEAST_ZERO,
+            "weight_decay": DECAY,
             "temperature": ABOVE_ZERO,
             "encode_tokens": AT_LEAST_ONE,
         },
@@ -150,16 +143,15 @@ def check_field_name(source: str, key: str, field: str) -> None:
 def check_field(source: str, key: str, field: str, value: Any) -> None:
     """Raises UserError if a dict key has no such field, or the field no such value."""
     check_field_name(source, key, field)
-    kind, allowed = _types(key)[field], DICT_KEYS[key].fields[field]
-    if get_origin(kind) is Literal:
-        if value not in get_args(kind):
-            raise UserError(f"{source}: {key}.{field}: expected one of {', '.join(get_args(kind))}, found '{value}'")
-        return
-    accepted = (int,) if kind is int else (int, float)
-    if not isinstance(value, accepted) or isinstance(value, bool):
-        raise UserError(f"{source}: {key}.{field}: expected a value of type {kind.__name__}, found '{value}'")
-    if not math.isfinite(value) or not allowed.holds(value):
-        raise UserError(f"{source}: {key}.{field}: expected {allowed.words}, found '{value}'")
+    allowed = allowed_field(key, field)
+    if not allowed.holds(value):
+        raise UserError(f"{source}: {key}.{field}: expected {allowed.words}, found {shown(value)}")
+
+
+def allowed_field(key: str, field: str) -> Allowed:
+    """The values of a field of a dict key."""
+    kind = _types(key)[field]
+    return choice(*get_args(kind)) if get_origin(kind) is Literal else DICT_KEYS[key].fields[field]
 
 
 def nested(values: Mapping[str, Any], source: str) -> dict[str, Any]:

@@ -68,8 +68,8 @@ def _recbole_files(model: str) -> list[Path]:
 
 
 @cache
-def recbole_defaults(model: str) -> Mapping[str, Any]:
-    """The values of RecBole's own YAML files for a model."""
+def recbole_defaults(model: str) -> dict[str, Any]:
+    """The values of RecBole's own YAML files for a model; not to be changed."""
     return {key: value for path in _recbole_files(model) if path.is_file() for key, value in read_yaml(path).items()}
 
 

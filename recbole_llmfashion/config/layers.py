@@ -8,12 +8,14 @@ A model that extends another model of this package also gets the YAML of that mo
 exist are skipped.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 from recbole_llmfashion.config import keys
-from recbole_llmfashion.config.dict_keys import merge_keys, nested, split_name, with_defaults
+from recbole_llmfashion.config.dict_keys import DICT_KEYS, merge_keys, nested, split_name, with_defaults
+from recbole_llmfashion.config.relations import check_relations
+from recbole_llmfashion.config.values import check_values, check_wandb
 from recbole_llmfashion.config.yaml_files import read_yaml
 from recbole_llmfashion.errors import UserError, did_you_mean
 
@@ -48,7 +50,7 @@ def merge_layers(
         model_names: other models whose keys may be given; keys of theirs are accepted and not returned.
 
     Raises:
-        UserError: an unknown key, an unreadable file, a value of the wrong type.
+        UserError: an unknown key, an unreadable file, a value that the model cannot use.
 
     >>> merge_layers("CORE", "footwear", overrides={"epochs": 3})["epochs"]
     3
@@ -56,36 +58,32 @@ def merge_layers(
     *bases, name = keys.lineage(model)
     parts = ["overall", "dataset/default", f"dataset/{dataset}", *(f"model/{one}" for one in (*bases, name))]
     paths = [path for path in (keys.properties_folder() / f"{part}.yaml" for part in parts) if path.is_file()]
-    merged = merge_keys((str(path), read_yaml(path)) for path in paths)
-    mine, recboles = keys.keys_of(model), keys.recbole_defaults(name)
-    defaults = {key: value for key, value in merged.items() if key not in keys.recbole_keys(name)}
+    layers = [(str(path), read_yaml(path)) for path in paths]
+    about = [layer for layer in layers if layer[0] == str(keys.properties_folder() / f"dataset/{dataset}.yaml")]
+    mine = keys.keys_of(model)
+    defaults = keys.recbole_defaults(name) | merge_keys(layer for layer in layers if layer not in about)
     given = [(file, read_yaml(Path(file))) for file in config_files] + [("command line", dict(overrides or {}))]
     for source, values in given:
         keys.reject_unknown_keys(values, {*bases, name, *model_names}, source)
-        _check_types(defaults, nested(values, source), source)
-        _check_numbers(recboles, values, source)
+        _check_other_models(nested(values, source), mine, model_names, source)
     tuned = tuned_file(dataset, name)
     if {key: value for _, values in given for key, value in values.items()}.get("use_tuned") and tuned is not None:
         given.insert(0, (str(tuned), keys.todays_names(read_yaml(tuned))))
     own = [(source, {key: v for key, v in values.items() if split_name(key)[0] in mine}) for source, values in given]
-    return keys.todays_values(with_defaults(merge_keys([("properties", merged), *own])))
+    for source, values in (*about, *own):
+        known = {key: value for key, value in nested(values, source).items() if key not in DICT_KEYS}
+        check_values(known, defaults, name, source)
+        check_wandb(known, source)
+    merged = keys.todays_values(with_defaults(merge_keys([*layers, *own])))
+    check_relations(keys.recbole_defaults(name) | merged, name)
+    return merged
 
 
-def _check_types(defaults: Mapping[str, Any], values: Mapping[str, Any], source: str) -> None:
-    """Numbers, booleans and lists of ours keep the type of their default; a text key may take other types."""
-    for key, value in values.items():
-        kind = type(defaults.get(key))
-        accepted = {bool: (bool,), int: (int,), float: (int, float), list: (list,)}.get(kind, (object,))
-        if not isinstance(value, accepted) or (isinstance(value, bool) and kind in (int, float)):
-            raise UserError(f"{source}: {key} expects a value of type {kind.__name__}, found '{value}'")
-
-
-def _check_numbers(defaults: Mapping[str, Any], values: Mapping[str, Any], source: str) -> None:
-    """A text is no value for a key of RecBole whose default is a number or a boolean."""
-    for key, value in values.items():
-        kind = type(defaults.get(key))
-        if kind in (bool, int, float) and isinstance(value, str):
-            raise UserError(f"{source}: {key} expects a value of type {kind.__name__}, found '{value}'")
+def _check_other_models(values: Mapping[str, Any], mine: Collection[str], models: Iterable[str], source: str) -> None:
+    """Checks the keys of a layer that another model of the run has, and this one has not."""
+    for other in models:
+        theirs = {key: v for key, v in values.items() if key in keys.keys_of(other) - mine and key not in DICT_KEYS}
+        check_values(theirs, keys.recbole_defaults(other), other, source)
 
 
 def check_valid_metric(config: HasKeys) -> None:

@@ -1,75 +1,23 @@
 """Settings of the parts of LLMFashionRec, built from a config. Defaults are in properties/ and the dataclasses."""
 
 from collections.abc import Sequence
-from typing import Any, get_args
+from typing import Any
 
 from recbole_llmfashion.config.configurator import LLMFashionConfig
-from recbole_llmfashion.data.catalogue import TEXT_ATTRIBUTES
-from recbole_llmfashion.embedding.approximate_index import KINDS
 from recbole_llmfashion.embedding.clip_text import check_clip
 from recbole_llmfashion.embedding.settings import ClipSettings, TitleSettings
-from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.llm.batching import Example, limit_batch_size
 from recbole_llmfashion.llm.finetuning.settings import FinetuneSettings
 from recbole_llmfashion.llm.generation.generator import DecodingSettings
 from recbole_llmfashion.prompt.builder import PromptSettings
-from recbole_llmfashion.prompt.item_tokens import ItemTokensName
-from recbole_llmfashion.prompt.template import TEMPLATES
-from recbole_llmfashion.prompt.training_examples import ResponseEvents
-from recbole_llmfashion.retrieval.ranking import FALLBACKS, Ranking
-
-CHOICES = {
-    "quantization": ("nf4", "none"),
-    "compute_dtype": ("auto", "bf16", "fp16", "fp32"),
-    "decoding": ("constrained", "sample"),
-    "generation_backend": ("transformers", "vllm"),
-    "response_title": ("generated", "catalogue"),
-    "prompt_dates": ("auto", True, False),
-    "prompt_template": tuple(TEMPLATES),
-    "item_tokens": get_args(ItemTokensName),
-    "curriculum_choice": ("perplexity", "random"),
-    "prompt_item_text": (True, False),
-    "loss_on_history": (True, False),
-    "response_events": get_args(ResponseEvents),
-    "ranking": get_args(Ranking),
-    "empty_response_fallback": FALLBACKS,
-    "ann_index": KINDS,
-    "mixup_title_start": ("m", 0),
-}
-
-AT_LEAST = {
-    "mixup_m": 0,
-    "save_steps": 0,
-    "mixup_k": 1,
-    "prompts_per_user": 1,
-    "memory_neighbors": 1,
-    "min_askers": 1,
-    "llm_batch_size": 1,
-    "max_targets_per_batch": 1,
-    "generation_batch_size": 1,
-}
 
 
 def validate_config(config: LLMFashionConfig) -> None:
-    """Checks the values of LLMFashionRec's keys before any stage runs.
+    """Checks keys of LLMFashionRec that do not go together; `merge_layers` has checked each by itself.
 
     Raises:
-        UserError: a value that no stage can use.
+        UserError: catalogue titles without constrained decoding, or a tag that the CLIP model does not have.
     """
-    for key, values in CHOICES.items():
-        if config[key] not in values:
-            raise UserError(f"{key}: expected one of {', '.join(map(str, values))}, found '{config[key]}'")
-    unknown = set(config["prompt_attributes"]) - set(TEXT_ATTRIBUTES)
-    if unknown:
-        raise UserError(f"prompt_attributes: expected some of {', '.join(TEXT_ATTRIBUTES)}, found {sorted(unknown)}")
-    if not 1 <= config["num_train_workers"] <= config["llm_batch_size"]:
-        raise UserError(
-            f"num_train_workers: expected 1 to llm_batch_size ({config['llm_batch_size']}), since workers share each "
-            f"batch, found {config['num_train_workers']}"
-        )
-    for key, least in AT_LEAST.items():
-        if config[key] < least:
-            raise UserError(f"{key}: expected {least} or more, found {config[key]}")
     decoding_settings(config, 0)
     if config["clip_pretrained"]:
         check_clip(str(config["clip_model"]), str(config["clip_pretrained"]))

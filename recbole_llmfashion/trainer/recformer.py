@@ -18,15 +18,6 @@ from recbole_llmfashion.model.recformer.vocabulary import Vocabulary
 from recbole_llmfashion.stage_store import StageStore
 from recbole_llmfashion.trainer.staged import StagedTrainer, ValidCallback
 
-AT_LEAST = {
-    "recformer_pretrain_epochs": 0,
-    "recformer_stage1_epochs": 0,
-    "recformer_stage2_epochs": 0,
-    "recformer_max_items": 1,
-    "recformer_max_tokens": 2,
-    "recformer_batch_size": 1,
-}
-
 
 class RecformerTrainer(StagedTrainer):
     """RecBole's Trainer for Recformer and RecformerQuery.
@@ -48,9 +39,6 @@ class RecformerTrainer(StagedTrainer):
         """Checks values, the backbone and the source dataset."""
         StagedTrainer.validate_config(config)
         check_attributes(config["recformer_attributes"])
-        for key, least in AT_LEAST.items():
-            if config[key] < least:
-                raise UserError(f"{key}: expected {least} or more, found {config[key]}")
         if config["recformer_name_or_path"] != EMBEDDED:
             Vocabulary.load(str(config["recformer_name_or_path"]))
         if config["source_dataset"]:

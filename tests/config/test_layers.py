@@ -49,12 +49,12 @@ def test_tuned_values_lie_below_the_users(properties):
     ("overrides", "message"),
     [
         ({"widht": 1}, "command line: unknown key 'widht'; did you mean 'width'?"),
-        ({"width": "wide"}, "command line: width expects a value of type int, found 'wide'"),
-        ({"width": True}, "command line: width expects a value of type int, found 'True'"),
-        ({"share": [1]}, "command line: share expects a value of type float, found '[1]'"),
-        ({"labels": "a"}, "command line: labels expects a value of type list, found 'a'"),
-        ({"epochs": "many"}, "command line: epochs expects a value of type int, found 'many'"),
-        ({"show_progress": "maybe"}, "command line: show_progress expects a value of type bool, found 'maybe'"),
+        ({"width": "wide"}, "command line: width: expected a whole number, found 'wide'"),
+        ({"width": True}, "command line: width: expected a whole number, found 'True'"),
+        ({"share": [1]}, "command line: share: expected a number, found '[1]'"),
+        ({"labels": "a"}, "command line: labels: expected a list, found 'a'"),
+        ({"epochs": "many"}, "command line: epochs: expected a whole number of 1 or more, found 'many'"),
+        ({"show_progress": "maybe"}, "command line: show_progress: expected True or False, found 'maybe'"),
     ],
 )
 def test_mistakes(properties, overrides, message):

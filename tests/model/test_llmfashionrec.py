@@ -1,17 +1,14 @@
 """The model with fakes for its parts: what an answer does to the scores, and what is counted."""
 
 import numpy as np
-import pytest
 import torch
 from recbole.data.interaction import Interaction
 
 from recbole_llmfashion.config.configurator import load_config
 from recbole_llmfashion.data.loaders import make_loaders
 from recbole_llmfashion.data.tie_breaking import tie_rank
-from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.model.llmfashionrec import LLMFashionRec
 from recbole_llmfashion.model.popularity import Popularity
-from recbole_llmfashion.pipeline import settings
 from recbole_llmfashion.prompt.dataloader import (
     ACTED_ITEMS,
     MEMORY_ITEMS,
@@ -118,15 +115,6 @@ def test_the_memory_may_be_left_out_of_the_fallback(tmp_path):
 def test_predict_is_the_score_of_the_own_item(tmp_path):
     model = make_model(tmp_path, ["product ID: 16, title: x"])
     assert model.predict(batch(1)).tolist() == [model.full_sort_predict(batch(1))[0, 1].item()]
-
-
-@pytest.mark.parametrize(
-    "keys",
-    [{"mixup_title_start": "k"}, {"mixup_m": -1}, {"mixup_k": 0}, {"empty_response_fallback": "x"}, {"ann_index": "x"}],
-)
-def test_values_that_mean_nothing(keys):
-    with pytest.raises(UserError, match=r"mixup|fallback|index: expected one of flat, ivf, hnsw"):
-        settings.validate_config(load_config(LLMFashionRec, "tiny", overrides=keys))
 
 
 def test_popularity_counts_the_training_part_only(tmp_path):

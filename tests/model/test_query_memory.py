@@ -150,8 +150,10 @@ def test_without_the_memory_the_title_model_leads(tmp_path):
 
 
 def test_keys_of_the_llm_row_are_checked():
-    config = load_config(QueryMemory, "x", overrides={"memory_neighbors": 0}, model_names=["LLMFashionRec"])
-    with pytest.raises(UserError, match="memory_neighbors"):
+    with pytest.raises(UserError, match="memory_neighbors: expected a whole number of 1 or more"):
+        load_config(QueryMemory, "x", overrides={"memory_neighbors": 0}, model_names=["LLMFashionRec"])
+    config = load_config(QueryMemory, "x", overrides={"decoding": "sample"}, model_names=["LLMFashionRec"])
+    with pytest.raises(UserError, match="response_title"):
         QueryMemoryTrainer.validate_config(config)
 
 

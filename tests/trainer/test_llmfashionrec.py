@@ -134,7 +134,7 @@ def test_masked_history_is_masked_in_every_ranking(shop):
 
 def test_values_and_backbones_are_checked_before_anything_trains(tmp_path):
     write_tiny(tmp_path)
-    with pytest.raises(UserError, match="mixup_k: expected 1 or more, found 0"):
+    with pytest.raises(UserError, match="mixup_k: expected a whole number of 1 or more, found '0'"):
         run_experiment(config_of(tmp_path, mixup_k=0))
     with pytest.raises(UserError, match="nowhere"):
         run_experiment(config_of(tmp_path, llm_name_or_path=str(tmp_path / "nowhere")))

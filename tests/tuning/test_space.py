@@ -135,7 +135,7 @@ def test_loguniform_is_uniform_in_the_logarithm():
     [
         ("title_model.epoch: {choice: [1]}", "title_model: unknown field 'epoch'; did you mean 'epochs'?"),
         ("title_model.margin: {choice: [0.2, -0.1]}", "title_model.margin: expected a number above 0, found '-0.1'"),
-        ("clip.epochs: {quniform: [-2, 4, 2]}", "clip.epochs: expected 0 or more, found '-2'"),
+        ("clip.epochs: {quniform: [-2, 4, 2]}", "clip.epochs: expected a whole number of 0 or more, found '-2'"),
     ],
 )
 def test_fields_of_dict_keys_are_checked(tmp_path, text, message):
