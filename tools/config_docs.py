@@ -11,19 +11,20 @@ import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any, Literal, get_origin, get_type_hints
 
 import yaml
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from recbole_llmfashion.config.dict_keys import DICT_KEYS, defaults, split_name  # noqa: E402
+from recbole_llmfashion.config.dict_keys import DICT_KEYS, allowed_field, defaults, split_name  # noqa: E402
 from recbole_llmfashion.config.keys import RENAMED_KEYS  # noqa: E402
+from recbole_llmfashion.config.values import RECBOLE_VALUES, allowed_values  # noqa: E402
 from recbole_llmfashion.config.yaml_files import read_yaml  # noqa: E402
 
 PAGE, TEXT = ROOT / "docs/config.md", ROOT / "tools/config.md"
-TABLES, NAMES = "<!-- tables -->", "<!-- old names -->"
+TABLES, RECBOLE, NAMES = "<!-- tables -->", "<!-- recbole -->", "<!-- old names -->"
 LINE = re.compile(r"(\w+):\s*(.*?)\s*# \((.+?)\) (.+)")
 
 
@@ -33,8 +34,27 @@ def code(value: Any) -> str:
     return f"`{text}`"
 
 
-def key_table(path: Path) -> str:
-    """The keys of a YAML file as Markdown: a table per section of the file."""
+def allowed_words(key: str) -> str:
+    """The values of a key in words."""
+    return "fields" if key in DICT_KEYS else allowed_values(key).words
+
+
+def recbole_table() -> list[str]:
+    """The keys of RecBole whose values are checked beyond their type."""
+    lines = ["| key | allowed |", "|---|---|"]
+    by_words: dict[str, list[str]] = {}
+    for key, allowed in RECBOLE_VALUES.items():
+        by_words.setdefault(allowed.words, []).append(f"`{key}`")
+    return [*lines, *(f"| {', '.join(names)} | {words} |" for words, names in by_words.items())]
+
+
+def key_table(path: Path, allowed: bool = True) -> str:
+    """The keys of a YAML file as Markdown: a table per section of the file.
+
+    Args:
+        path: of the file.
+        allowed: whether to show what values a key may have.
+    """
     values = read_yaml(path)
     lines: list[str] = []
     rows, head = 0, True  # rows of the current table; comments at the head of the file are no section
@@ -43,8 +63,12 @@ def key_table(path: Path) -> str:
         if found:
             key, text, kind, meaning = found.groups()
             meaning = meaning.replace("<", "&lt;")  # <dataset> is no HTML
-            lines += [] if rows else ["", "| key | type | default | meaning |", "|---|---|---|---|"]
-            lines.append(f"| `{key}` | {kind} | {f'`{text}`' if text else code(values[key])} | {meaning} |")
+            if not rows:
+                lines += ["", f"| key | type | default |{' allowed |' if allowed else ''} meaning |", "|---" * 4 + "|"]
+                lines[-1] += "---|" if allowed else ""
+            cells = [f"`{key}`", kind, f"`{text}`" if text else code(values[key])]
+            cells += [allowed_words(key)] if allowed else []
+            lines.append(f"| {' | '.join([*cells, meaning])} |")
             rows += 1
         elif line.startswith("# ") and not head:
             lines += ["", f"**{line[2:]}**"]
@@ -58,10 +82,9 @@ def field_table(key: str) -> list[str]:
     own, types, values = DICT_KEYS[key], get_type_hints(DICT_KEYS[key].settings), defaults(key)
     meanings = arguments(own.settings)
     lines = ["| field | type | default | allowed | meaning |", "|---|---|---|---|---|"]
-    for field, allowed in own.fields.items():
-        choices = get_args(types[field]) if get_origin(types[field]) is Literal else ()
-        words = ", ".join(choices) if choices else allowed.words
-        kind = "str" if choices else types[field].__name__
+    for field in own.fields:
+        kind = "str" if get_origin(types[field]) is Literal else types[field].__name__
+        words = allowed_field(key, field).words
         lines.append(f"| `{field}` | {kind} | `{values[field]}` | {words} | {meanings[field]} |")
     return lines
 
@@ -98,14 +121,17 @@ def page() -> str:
     files += sorted(models, key=lambda path: (first.index(path.stem) if path.stem in first else 2, path.stem))
     tables: dict[str, list[str]] = {}  # equal tables of several files are shown once
     for path in [*files, root / "pretrain.yaml"]:
-        tables.setdefault(key_table(path), []).append(str(path.relative_to(root)))
+        tables.setdefault(key_table(path, path.stem != "pretrain"), []).append(str(path.relative_to(root)))
     parts = []
     for table, names in tables.items():
         parts.append(f"### {', '.join(names)}\n\n{table}\n")
         for key in (key for key in DICT_KEYS if key in read_yaml(root / names[0])):
             parts.append(f"#### Fields of `{key}`\n\n" + "\n".join(field_table(key)) + "\n")
     text = TEXT.read_text(encoding="utf-8")
-    return text.replace(TABLES, "\n".join(parts).strip()).replace(NAMES, "\n".join(old_names()))
+    tables_text = {TABLES: "\n".join(parts).strip(), RECBOLE: "\n".join(recbole_table())}
+    for place, content in (tables_text | {NAMES: "\n".join(old_names())}).items():
+        text = text.replace(place, content)
+    return text
 
 
 def main(argv: list[str]) -> int:

@@ -21,6 +21,9 @@ Output = Annotated[Path | None, typer.Option("--output", metavar="DIR", help="fo
 ConfigFiles = Annotated[
     str, typer.Option("--config_files", metavar="FILES", help="YAML files of keys, separated by spaces; later ones win")
 ]
+DryRun = Annotated[
+    bool, typer.Option("--dry_run", help="check everything, print the settings and row counts, and train nothing")
+]
 
 WORDS = "recbole_llmfashion.words"
 COMMON_KEYS = {

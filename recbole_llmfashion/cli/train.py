@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from recbole_llmfashion.cli.options import ConfigFiles, Dataset, KeysCommand, Models, Output, arguments_of, run_app
+from recbole_llmfashion.cli.options import (
+    ConfigFiles,
+    Dataset,
+    DryRun,
+    KeysCommand,
+    Models,
+    Output,
+    arguments_of,
+    run_app,
+)
 from recbole_llmfashion.cli.terminal import guarded, log_level
 from recbole_llmfashion.config.command_line import Arguments
 
@@ -27,19 +36,27 @@ def register(app: typer.Typer) -> None:
 
 
 def run(
-    context: typer.Context, model: Models, dataset: Dataset, output: Output = None, config_files: ConfigFiles = ""
+    context: typer.Context,
+    model: Models,
+    dataset: Dataset,
+    output: Output = None,
+    config_files: ConfigFiles = "",
+    dry_run: DryRun = False,
 ) -> None:
     """Train, evaluate and compare models on one dataset.
 
     The Popularity baseline always gets a row. Writes table.md, results.json and ranks.parquet to results/<dataset>.
     """
-    raise typer.Exit(main_job(arguments_of(context, model, dataset, output, config_files, OUTPUT)))
+    raise typer.Exit(main_job(arguments_of(context, model, dataset, output, config_files, OUTPUT), dry_run))
 
 
-def main_job(arguments: Arguments) -> int:
+def main_job(arguments: Arguments, dry_run: bool = False) -> int:
     """Runs every model, prints the table, writes the output folder.
 
     Everything that needs no model is checked before RecBole is imported.
+
+    Args:
+        dry_run: check everything, print the settings and the counts of the data, and train nothing.
 
     Raises:
         UserError: an unknown model, key or dataset, a missing file, a value that a model rejects.
@@ -52,7 +69,8 @@ def main_job(arguments: Arguments) -> int:
     specs = {name: get_model(name) for name in names}
     accepted = accepted_models(*names)
     files = arguments.config_files
-    for name, spec in specs.items():
+    for name in [*names, *(name for name in accepted if name not in names)]:
+        spec = get_model(name)
         keys = merge_layers(spec.lineage, arguments.dataset, files, _keys_of(name, arguments), accepted)
         log_level(str(keys["state"]))
         check_valid_metric(keys)
@@ -61,14 +79,19 @@ def main_job(arguments: Arguments) -> int:
     from recbole_llmfashion.config.configurator import load_config
     from recbole_llmfashion.data.atomic.folder import folder_sha256
     from recbole_llmfashion.evaluation import result_table
+    from recbole_llmfashion.quick_start import dry_run as dry
     from recbole_llmfashion.quick_start import experiment
 
     configs = {
         name: load_config(spec.model, arguments.dataset, files, _keys_of(name, arguments), accepted)
         for name, spec in specs.items()
     }
-    for name, spec in specs.items():
-        spec.trainer.validate_config(configs[name])
+    for config in configs.values():
+        dry.check_config(config)
+    if dry_run:
+        print(dry.describe(configs))
+        print("dry run: every check passed, nothing was trained")
+        return 0
     header = result_table.TableHeader(
         arguments.dataset,
         folder_sha256(folder, arguments.dataset),

@@ -88,7 +88,7 @@ def choice(*values: Any, any_case: bool = False) -> Allowed:
         given = value.lower() if any_case and isinstance(value, str) else value
         return isinstance(given, str | int | float) and (type(given), given) in known
 
-    return Allowed(f"one of {', '.join(map(str, values))}", holds)
+    return Allowed(("one of " if len(values) > 1 else "") + ", ".join(map(str, values)), holds)
 
 
 def list_of(each: Allowed, plural: str, least: int = 0, most: int | None = None) -> Allowed:
@@ -102,8 +102,9 @@ def list_of(each: Allowed, plural: str, least: int = 0, most: int | None = None)
     >>> list_of(whole(1), "whole numbers of 1 or more", least=1).words
     'a list of one or more whole numbers of 1 or more'
     """
-    counts = {(0, None): "", (1, None): "one or more "}
-    count = f"{least} " if least == most else counts.get((least, most), f"{least} or more ")
+    count = "" if not least else "one or more " if least == 1 else f"{least} or more "
+    if least == most:
+        count = f"{least} "
 
     def holds(value: Any) -> bool:
         fits = isinstance(value, list) and len(value) >= least and (most is None or len(value) <= most)

@@ -82,7 +82,11 @@ def merge_layers(
 def _check_other_models(values: Mapping[str, Any], mine: Collection[str], models: Iterable[str], source: str) -> None:
     """Checks the keys of a layer that another model of the run has, and this one has not."""
     for other in models:
-        theirs = {key: v for key, v in values.items() if key in keys.keys_of(other) - mine and key not in DICT_KEYS}
+        theirs = {
+            key: v
+            for key, v in values.items()
+            if key in keys.keys_of(other) and key not in mine and key not in DICT_KEYS
+        }
         check_values(theirs, keys.recbole_defaults(other), other, source)
 
 

@@ -35,7 +35,9 @@ from recbole_llmfashion.config.allowed import (
 from recbole_llmfashion.errors import UserError
 
 MAYBE_TEXT = either(TEXT, EMPTY)
-SIZES = list_of(AT_LEAST_ONE, "whole numbers of 1 or more", least=1)
+COUNTS = list_of(AT_LEAST_ONE, "whole numbers of 1 or more", least=1)
+SIZE = whole(1, 65_536)  # of a layer; a larger one fits into no memory
+SIZES = list_of(SIZE, "whole numbers from 1 to 65536", least=1)
 LOSSES = choice("CE", "BPR")
 ATTRIBUTES = ("category", "brand", "color", "size")
 
@@ -60,7 +62,7 @@ RECBOLE_VALUES: dict[str, Allowed] = {
     "MAX_ITEM_LIST_LENGTH": AT_LEAST_ONE,
     # evaluation
     "metrics": either(list_of(TEXT, "names", least=1), TEXT),
-    "topk": either(SIZES, AT_LEAST_ONE),
+    "topk": either(COUNTS, AT_LEAST_ONE),
     "valid_metric": TEXT,
     "eval_batch_size": AT_LEAST_ONE,
     "metric_decimal_place": whole(0, 20),
@@ -72,7 +74,7 @@ RECBOLE_VALUES: dict[str, Allowed] = {
             "kernel_size", "n_layers", "num_layers", "n_heads", "block_num", "nh", "nv", "order_len", "k_interests",
             "short_item_length", "high_order", "step", "save_step", "pretrain_epochs",
         ),
-        AT_LEAST_ONE,
+        SIZE,
     ),
     "mlp_hidden_size": SIZES,
     "dilations": SIZES,

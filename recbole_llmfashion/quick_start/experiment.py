@@ -20,12 +20,13 @@ from recbole.utils import init_seed
 from recbole_llmfashion import compat
 from recbole_llmfashion.config.configurator import LLMFashionConfig, given_keys
 from recbole_llmfashion.config.keys import RUNTIME_KEYS, first_release_names
-from recbole_llmfashion.config.layers import check_valid_metric, tuned_file
+from recbole_llmfashion.config.layers import tuned_file
 from recbole_llmfashion.data.loaders import Loaders, make_loaders, rows_of, sampler_of, stage_root
 from recbole_llmfashion.data.tie_breaking import tie_rank
 from recbole_llmfashion.errors import FREE_SPACE, UserError
 from recbole_llmfashion.evaluation.collector import RANK_COLUMNS, RankCollector, full_rank_mrr
 from recbole_llmfashion.evaluation.result import Result
+from recbole_llmfashion.quick_start.dry_run import check_config
 from recbole_llmfashion.quick_start.peak_memory import PeakMemory
 from recbole_llmfashion.quick_start.registry import ModelSpec, get_model
 from recbole_llmfashion.stage_store import StageStore
@@ -68,9 +69,8 @@ def run_experiment(
         UserError: the user can fix it; any other exception is a failure of the model.
     """
     spec = get_model(config["model"])
-    check_valid_metric(config)
     compat.anomaly_mode_off()
-    spec.trainer.validate_config(config)
+    check_config(config)
     clock = _Clock()
     store = StageStore(stage_root(config), clock.add)
     start = perf_counter()

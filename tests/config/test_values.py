@@ -19,6 +19,7 @@ from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.quick_start.registry import accepted_models, get_model, model_names
 
 WHOLE_1, WHOLE_0, RATE = "a whole number of 1 or more", "a whole number of 0 or more", "a number above 0 and at most 10"
+SIZE = "a whole number from 1 to 65536"
 DROPOUT, FLAG, TEXT = "a number of 0 or more and below 1", "True or False", "a text"
 DECAY, SHARE = "a number of 0 or more and at most 10", "a number of 0 or more and at most 1"
 NAN, INF = math.nan, math.inf
@@ -56,19 +57,19 @@ REFUSED = [
     ("SASRec", "eval_batch_size", [0, -1, "x"], WHOLE_1),
     ("SASRec", "metric_decimal_place", [-1, 21, "x"], "a whole number from 0 to 20"),
     # RecBole: models
-    ("SASRec", "hidden_size", [0, -64, 6.4, "x"], WHOLE_1),
-    ("SASRec", "n_layers", [0, -1, "two"], WHOLE_1),
-    ("SASRec", "n_heads", [0, -2, "x"], WHOLE_1),
+    ("SASRec", "hidden_size", [0, -64, 6.4, "x", 10**9], SIZE),
+    ("SASRec", "n_layers", [0, -1, "two"], SIZE),
+    ("SASRec", "n_heads", [0, -2, "x"], SIZE),
     ("SASRec", "n_heads", [3], "3 heads do not divide hidden_size 64"),
-    ("SASRec", "inner_size", [0, "x"], WHOLE_1),
+    ("SASRec", "inner_size", [0, "x"], SIZE),
     ("SASRec", "hidden_dropout_prob", [1, 1.5, -0.1, NAN, "half"], DROPOUT),
     ("SASRec", "attn_dropout_prob", [1.0, "x", True], DROPOUT),
     ("SASRec", "hidden_act", ["leaky", 1, None], "one of gelu, relu, swish, tanh, sigmoid"),
     ("SASRec", "layer_norm_eps", [0, -1e-5, "x"], "a number above 0"),
     ("SASRec", "initializer_range", [-1, NAN, "x"], "a number of 0 or more"),
     ("SASRec", "loss_type", ["NLL", "ce", 1, None], "one of CE, BPR"),
-    ("CORE", "loss_type", ["BPR", "x"], "one of CE"),
-    ("FPMC", "loss_type", ["CE"], "one of BPR"),
+    ("CORE", "loss_type", ["BPR", "x"], "expected CE,"),
+    ("FPMC", "loss_type", ["CE"], "expected BPR,"),
     ("CORE", "dnn_type", ["lstm"], "one of trm, ave"),
     ("CORE", "sess_dropout", [1, -1], DROPOUT),
     ("CORE", "item_dropout", [1, "x"], DROPOUT),
@@ -76,17 +77,17 @@ REFUSED = [
     ("CORE", "n_heads", [7], "7 heads do not divide embedding_size 64"),
     ("BERT4Rec", "mask_ratio", [0, 1, 1.5, "x"], "a number above 0 and below 1"),
     ("BERT4Rec", "ft_ratio", [-0.1, 2], SHARE),
-    ("GRU4Rec", "embedding_size", [0, "x"], WHOLE_1),
-    ("GRU4Rec", "num_layers", [0], WHOLE_1),
+    ("GRU4Rec", "embedding_size", [0, "x"], SIZE),
+    ("GRU4Rec", "num_layers", [0], SIZE),
     ("GRU4Rec", "dropout_prob", [1, "a lot"], DROPOUT),
-    ("NextItNet", "dilations", [[], [0], 4, ["x"]], "whole numbers of 1 or more"),
-    ("NextItNet", "kernel_size", [0], WHOLE_1),
-    ("NextItNet", "block_num", [0, "x"], WHOLE_1),
+    ("NextItNet", "dilations", [[], [0], 4, ["x"], [10**12]], "whole numbers from 1 to 65536"),
+    ("NextItNet", "kernel_size", [0], SIZE),
+    ("NextItNet", "block_num", [0, "x"], SIZE),
     ("NARM", "dropout_probs", [[0.5], 0.5, [0.5, 1]], "a list of 2 numbers"),
     ("HGN", "reg_weight", [[0.1], 0.1, ["x", "y"]], "a list of 2 numbers"),
     ("HRM", "high_order", [51], "at most MAX_ITEM_LIST_LENGTH"),
-    ("Caser", "nh", [0], WHOLE_1),
-    ("STAMP", "embedding_size", [-1], WHOLE_1),
+    ("Caser", "nh", [0], SIZE),
+    ("STAMP", "embedding_size", [-1], SIZE),
     ("GRU4RecCPR", "n_facet", [1.5, "x"], "a whole number"),
     # every model: rows
     ("Popularity", "click_filter", ["some", None, True], "one of paper, train, none"),
@@ -124,7 +125,7 @@ REFUSED = [
     ("LLMFashionRec", "lora_r", [0, -1, 1.5, "x", 10**6], "a whole number from 1 to 4096"),
     ("LLMFashionRec", "lora_alpha", [0, "x"], WHOLE_1),
     ("LLMFashionRec", "lora_dropout", [1, -0.1, "x", NAN], DROPOUT),
-    ("LLMFashionRec", "lora_target_modules", ["all", [], [1], None], "one of auto or a list of one or more names"),
+    ("LLMFashionRec", "lora_target_modules", ["all", [], [1], None], "auto or a list of one or more names"),
     ("LLMFashionRec", "llm_learning_rate", [0, NAN, INF, 1e30, "abc"], RATE),
     ("LLMFashionRec", "item_embedding_lr", [-1, NAN, "x"], DECAY),
     ("LLMFashionRec", "llm_epochs", [0, -1, 1.5], WHOLE_1),
@@ -302,5 +303,5 @@ def test_words():
     assert whole().words == "a whole number" and number().words == "a number"
     assert number(above=0, below=1).words == "a number above 0 and below 1"
     assert list_of(whole(), "whole numbers", least=2, most=3).words == "a list of 2 or more whole numbers"
-    assert either(choice("auto"), whole(1)).words == "one of auto or a whole number of 1 or more"
+    assert either(choice("auto"), whole(1)).words == "auto or a whole number of 1 or more"
     assert not choice("a", 1).holds(["a"]) and not choice("a", 1).holds(True) and not choice("a", 1).holds({})

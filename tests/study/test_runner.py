@@ -30,7 +30,7 @@ def test_rows_are_shared_by_studies(shop, runs):
     [
         Entry("x", "SASRec", {"learning_rate": 0.5}),
         Entry("x", "SASRec", {"train_share": 0.5}),
-        Entry("x", "SASRec", {"topk": [5]}),
+        Entry("x", "SASRec", {"topk": [3, 5]}),
         Entry("x", "GRU4Rec"),
     ],
 )
