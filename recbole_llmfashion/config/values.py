@@ -94,6 +94,7 @@ RECBOLE_VALUES: dict[str, Allowed] = {
     "weight": SHARE,
     "reg_loss_ratio": SHARE,
     "topk_factor": ABOVE_ZERO,
+    "selected_features": list_of(TEXT, "names", least=1),
     # models: kinds
     "loss_type": LOSSES,
     "hidden_act": choice("gelu", "relu", "swish", "tanh", "sigmoid"),

@@ -6,7 +6,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import yaml
 from recbole.utils import init_seed
 
@@ -97,7 +96,7 @@ def _rows(config: LLMFashionConfig, loaders: Loaders) -> dict[str, Any]:
     if "prompts_per_user" in config.final_config_dict and not config["source_dataset"]:
         feat: Any = rows_of(loaders.train).inter_feat
         users, purchase = feat[config["USER_ID_FIELD"]].numpy(), feat[TARGET_PURCHASE].numpy()
-        prompts = len(training_rows(users, np.asarray(purchase), config["prompts_per_user"]))
+        prompts = len(training_rows(users, purchase, config["prompts_per_user"], config["response_events"]))
         # with loss_on_history further prompts hold the actions that did not fit; only a built memory tells how many
         counts["training prompts"] = f"{prompts} or more" if config["loss_on_history"] else prompts
     return counts

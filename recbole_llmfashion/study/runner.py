@@ -22,11 +22,8 @@ from recbole_llmfashion.data.loaders import Loaders, make_loaders, stage_root
 from recbole_llmfashion.data.location import find_dataset
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.evaluation.result import Result, model_entry
-<<<<<<< HEAD
 from recbole_llmfashion.file_digests import FileDigests, model_files, model_sha256
-=======
 from recbole_llmfashion.quick_start.dry_run import check_config
->>>>>>> d654867 (--dry_run checks everything, prints settings and row counts, and trains nothing; each key's values in one documented table)
 from recbole_llmfashion.quick_start.experiment import run_experiment, run_row
 from recbole_llmfashion.quick_start.registry import MODEL_TABLE, accepted_models, get_model, shared_models
 from recbole_llmfashion.stage_store import StageStore

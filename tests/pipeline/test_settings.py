@@ -20,6 +20,7 @@ from recbole_llmfashion.pipeline import settings
 from recbole_llmfashion.prompt.builder import PromptSettings
 from recbole_llmfashion.prompt.item_tokens import ItemTokensName
 from recbole_llmfashion.prompt.template import TEMPLATES
+from recbole_llmfashion.prompt.training_examples import ResponseEvents
 from recbole_llmfashion.retrieval.ranking import FALLBACKS, Ranking
 
 
@@ -87,6 +88,7 @@ def test_choices_are_those_of_the_code():
         "prompt_template": TEMPLATES,
         "empty_response_fallback": FALLBACKS,
         "ranking": get_args(Ranking),
+        "response_events": get_args(ResponseEvents),
     }
     for key, words in expected.items():
         assert set(allowed_values(key).words.removeprefix("one of ").split(", ")) == set(words), key
