@@ -20,14 +20,13 @@ import numpy as np
 from recbole_llmfashion.data.catalogue import Catalogue
 from recbole_llmfashion.data.timeline import CLICK, PURCHASE, SEARCH, Events
 from recbole_llmfashion.errors import UserError
+from recbole_llmfashion.prompt.cells import CellTokenizer
 from recbole_llmfashion.prompt.dates import DAY, coarse_date
 from recbole_llmfashion.prompt.item_pieces import ItemPieces
 from recbole_llmfashion.prompt.item_tokens import ItemDecoder, ItemTokens
 from recbole_llmfashion.prompt.memory import QueryProductMemory
-from recbole_llmfashion.prompt.ragged import Ragged
 from recbole_llmfashion.prompt.response import ID_PREFIX, SEPARATOR
 from recbole_llmfashion.prompt.template import Template, get_template
-from recbole_llmfashion.prompt.texts import sanitize
 
 
 @dataclass(frozen=True)
@@ -87,11 +86,6 @@ class PromptRow:
     query_known: bool
 
 
-def special_strings(tokenizer: Any) -> tuple[str, ...]:
-    """All special and added tokens of the tokenizer; text from data must not contain one."""
-    return tuple(sorted({*tokenizer.all_special_tokens, *tokenizer.get_added_vocab()}))
-
-
 class PromptBuilder:
     """Builds the prompts and responses of one dataset as token ids.
 
@@ -127,18 +121,17 @@ class PromptBuilder:
     ) -> None:
         self.template, self.memory, self.settings, self._tokenizer = template, memory, settings, tokenizer
         self.item_tokens = item_tokens
-        self._special = special_strings(tokenizer)
+        self._cells = CellTokenizer(tokenizer)
         attributes = settings.attributes if settings.item_text else None
-        self._items = ItemPieces(tokenizer, self._special, template, catalogue, attributes, item_tokens)
+        self._items = ItemPieces(self._cells, template, catalogue, attributes, item_tokens)
         self.item_names, self.item_ids = self._items.names, self._items.ids
-        self.id_prefix, self.separator = Ragged.tokenized(tokenizer, [ID_PREFIX, SEPARATOR])
+        self.id_prefix, self.separator = self._cells.words([ID_PREFIX, SEPARATOR])
         self._check_room_for_ids()
         self._set_queries(queries, query_of_search)
         verbs = {CLICK: template.clicked, PURCHASE: template.purchased, SEARCH: template.searched}
-        self._verbs = list(Ragged.tokenized(tokenizer, [verbs[kind] for kind in sorted(verbs)]))
-        fixed = Ragged.tokenized(tokenizer, [template.memory, template.now, template.answer])
-        self._memory_head, self._now, self._answer = fixed
-        instructions = Ragged.tokenized(tokenizer, [template.instruction_without_memory, template.instruction])
+        self._verbs = list(self._cells.words([verbs[kind] for kind in sorted(verbs)]))
+        self._memory_head, self._answer = self._cells.words([template.memory, template.answer])
+        instructions = self._cells.words([template.instruction_without_memory, template.instruction])
         self._instructions = [np.r_[self._bos(), ids].astype(np.int32) for ids in instructions]
         self._dates: dict[tuple[int, bool], np.ndarray] = {}
         self._budget = settings.max_length - settings.max_new_tokens
@@ -151,7 +144,7 @@ class PromptBuilder:
 
     def _set_queries(self, queries: Sequence[str], query_of_search: np.ndarray) -> None:
         self._queries, self._query_of_search = tuple(queries), query_of_search
-        self._searched = Ragged.tokenized(self._tokenizer, [f" {self.clean(query)}" for query in self._queries])
+        self._searched = self._cells.ids([f" {self._cells.sanitize(query)}" for query in self._queries])
 
     def with_queries(
         self, queries: Sequence[str], query_of_search: np.ndarray, memory: QueryProductMemory | None
@@ -179,10 +172,6 @@ class PromptBuilder:
         """By catalogue position, the tokens allowed after `id_prefix` in a response: the ID and the separator."""
         return [[*ids, *self.separator] for ids in self.item_ids]
 
-    def clean(self, text: str) -> str:
-        """Text from the data without characters and tokens that a prompt must not contain."""
-        return sanitize(text, self._special)
-
     def _bos(self) -> list[int]:
         bos = self._tokenizer.bos_token_id
         begins = self._tokenizer("a")["input_ids"][:1]
@@ -206,7 +195,7 @@ class PromptBuilder:
         if key not in self._dates:
             text = coarse_date(key[0])
             piece = self.template.moment(text) if now else self.template.date(text)
-            self._dates[key] = Ragged.tokenized(self._tokenizer, [piece])[0]
+            self._dates[key] = self._cells.words([piece])[0]
         return self._dates[key]
 
     def memory_products(self, events: Events, training: bool) -> list[int]:

@@ -1,24 +1,23 @@
 """Token ids of the items of a catalogue: their IDs, their titles, and what an action and a line of the memory show."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from recbole_llmfashion.data.catalogue import Catalogue
+from recbole_llmfashion.prompt.cells import CellTokenizer
 from recbole_llmfashion.prompt.item_tokens import ItemTokens
 from recbole_llmfashion.prompt.ragged import Ragged
 from recbole_llmfashion.prompt.template import Template, prompt_safe_ids
-from recbole_llmfashion.prompt.texts import clean_titles, sanitize
+from recbole_llmfashion.prompt.texts import clean_titles
 
 
 class ItemPieces:
     """The pieces of prompts and responses that belong to an item, by catalogue position.
 
     Args:
-        tokenizer: a fast tokenizer of transformers.
-        special: its special and added tokens.
+        cells: turns cells of the catalogue into token ids.
         template: the fixed words of a prompt.
         catalogue: item IDs and texts.
         attributes: item attributes shown after the title; None to show the ID alone.
@@ -35,22 +34,19 @@ class ItemPieces:
 
     def __init__(
         self,
-        tokenizer: Any,
-        special: Sequence[str],
+        cells: CellTokenizer,
         template: Template,
         catalogue: Catalogue,
         attributes: Sequence[str] | None,
         item_tokens: ItemTokens | None,
     ) -> None:
-        self._tokenizer, self._special, self._template = tokenizer, special, template
-        self.names = prompt_safe_ids(catalogue.item_ids, special)
+        self._cells, self._template = cells, template
+        self.names = prompt_safe_ids(catalogue.item_ids, cells.sanitize)
         texts = [f" {name}" for name in self.names] if item_tokens is None else []
-        self.ids = Ragged.of(item_tokens.ids) if item_tokens else Ragged.tokenized(tokenizer, texts)
-        titles = clean_titles(catalogue.titles, special)
-        self.titles = Ragged.tokenized(tokenizer, [f" {title}" for title in titles])
-        self.id_mark, title_mark, line = Ragged.tokenized(
-            tokenizer, [template.id_mark, template.title_mark, template.memory_line]
-        )
+        self.ids = Ragged.of(item_tokens.ids) if item_tokens else cells.ids(texts)
+        titles = clean_titles(catalogue.titles, cells.sanitize)
+        self.titles = cells.ids([f" {title}" for title in titles])
+        self.id_mark, title_mark, line = cells.words([template.id_mark, template.title_mark, template.memory_line])
         title: list[Ragged | np.ndarray] = [] if attributes is None else [title_mark, self.titles]
         text = [*title, *self._attributes(catalogue, attributes or ())]
         self.actions = self._joined(self.id_mark, self.ids, *text)
@@ -65,6 +61,6 @@ class ItemPieces:
         columns = []
         for name in names:
             codes, distinct = pd.factorize(np.asarray(catalogue.attributes[name], object))
-            texts = [self._template.attribute(name, sanitize(value, self._special)) for value in distinct]
-            columns.append(Ragged.tokenized(self._tokenizer, texts).take(codes))
+            texts = [self._template.attribute(name, self._cells.sanitize(value)) for value in distinct]
+            columns.append(self._cells.ids(texts).take(codes))
         return columns

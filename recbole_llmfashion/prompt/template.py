@@ -2,14 +2,14 @@
 
 Each piece of a prompt starts with a line break or a space and ends with neither. A byte-level tokenizer therefore never
 merges across pieces, and the ids of a prompt are the concatenated ids of its pieces. Line breaks, the separator "|" and
-the tokenizer's special tokens belong to the template; `sanitize` removes them from text of the data.
+the tokenizer's special tokens belong to the template; `TextSanitizer` removes them from text of the data.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from recbole_llmfashion.errors import UserError
-from recbole_llmfashion.prompt.texts import sanitize
+from recbole_llmfashion.prompt.texts import TextSanitizer
 
 
 @dataclass(frozen=True)
@@ -124,29 +124,28 @@ def get_template(name: str) -> Template:
     return TEMPLATES[name]
 
 
-def prompt_safe_ids(item_ids: Sequence[str], special_tokens: Iterable[str]) -> list[str]:
-    """Item IDs as they appear in prompts and responses: sanitized and unique.
+def prompt_safe_ids(item_ids: Sequence[str], sanitize: TextSanitizer) -> list[str]:
+    """Item IDs as they appear in prompts and responses: sanitized, and unique as the tokenizer reads them.
 
     If two IDs become equal, the later one gets a number.
 
     Args:
         item_ids: distinct IDs without white space and comma.
-        special_tokens: strings that the IDs must not contain.
+        sanitize: of the tokenizer.
 
-    >>> prompt_safe_ids(["B12", "a|b", "a/b"], special_tokens=["<eos>"])
+    >>> prompt_safe_ids(["B12", "a|b", "a/b"], TextSanitizer(["<eos>"]))
     ['B12', 'a/b', 'a/b_2']
     """
-    special_tokens = tuple(special_tokens)
-    names = [sanitize(item_id, special_tokens, joiner="_", limit=len(item_id) * 2) or "_" for item_id in item_ids]
-    taken = set(names)
+    names = [sanitize(item_id, joiner="_", limit=len(item_id) * 2) or "_" for item_id in item_ids]
+    taken = set(map(sanitize.normalized, names))
     if len(taken) == len(names):
         return names
     seen: set[str] = set()
     for i, name in enumerate(names):
         number = 1
-        while name in seen or (number > 1 and name in taken):
+        while sanitize.normalized(name) in seen or (number > 1 and sanitize.normalized(name) in taken):
             number += 1
             name = f"{names[i]}_{number}"
-        seen.add(name)
+        seen.add(sanitize.normalized(name))
         names[i] = name
     return names

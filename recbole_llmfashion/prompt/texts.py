@@ -1,7 +1,7 @@
 """Cleaned titles and queries of a dataset, and the cleaning itself."""
 
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from recbole_llmfashion.data.tie_breaking import tie_rank
@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 UNTITLED = "untitled"  # replaces a title that is empty after cleaning
 TEXT_LIMIT = 200  # characters of a cell that are used: a longer title is an attack or a mistake
+ROUNDS = 3  # how often a text that is unsafe after normalization is sanitized again, before marks are removed
 
 
 class DatasetTexts:
@@ -34,14 +35,72 @@ class DatasetTexts:
         self.tie = tie_rank(self.catalogue.item_ids)
 
 
-def clean_titles(titles: Iterable[str], special_tokens: Iterable[str] = ()) -> list[str]:
+def clean_titles(titles: Iterable[str], clean: Callable[[str], str] | None = None) -> list[str]:
     """Item titles as every part of the package reads them: one line, never empty.
+
+    Args:
+        titles: cells of the data.
+        clean: makes a text safe; `sanitize` by default.
 
     >>> clean_titles(["Red\\nboots", " "])
     ['Red boots', 'untitled']
     """
-    marks = tuple(special_tokens)
-    return [sanitize(title, marks) or UNTITLED for title in titles]
+    return [(clean or sanitize)(title) or UNTITLED for title in titles]
+
+
+class TextSanitizer:
+    """Makes text from the data safe for the prompts of one tokenizer, which may normalize it.
+
+    Neither a text nor its normalized form contains "|", a line break or a special token. A text whose normalized form
+    does is replaced by that form, sanitized. Marks that come back each time are removed.
+
+    Args:
+        special_tokens: strings that the tokenizer reads as special tokens.
+        normalize: the tokenizer's normalizer; None if it has none.
+
+    >>> TextSanitizer(["<eos>"], str.lower)("Boots <EOS>")
+    'boots < eos>'
+    """
+
+    def __init__(self, special_tokens: Iterable[str] = (), normalize: Callable[[str], str] | None = None) -> None:
+        self._normalize = normalize
+        marks = {token for token in special_tokens if token.strip()}
+        if normalize is not None:
+            # what the template's own bar and line break become, such as U+2583 for a line break in CPM's tokenizer
+            marks |= {_between(normalize, mark) for mark in ("|", "\n")} - {"", "|"}
+            always = normalize("0")  # Llama's normalizer begins each text with a mark of its own
+            marks = {mark for mark in marks if mark not in always}
+        self._marks = tuple(sorted(marks))
+
+    def __call__(self, text: str, joiner: str = " ", limit: int = TEXT_LIMIT) -> str:
+        """The safe text; arguments as in `sanitize`. Empty if no form of it is safe."""
+        line = sanitize(text, self._marks, joiner, limit)
+        for attempt in range(2 * ROUNDS):
+            seen = self.normalized(line)
+            if self._is_safe(seen):
+                return line
+            line = sanitize(seen if attempt < ROUNDS else self._without_marks(seen), self._marks, joiner, limit)
+        return ""
+
+    def normalized(self, text: str) -> str:
+        """A text as the tokenizer splits it; texts with the same form have the same token ids."""
+        return text if self._normalize is None else self._normalize(text)
+
+    def _is_safe(self, seen: str) -> bool:
+        if self._normalize is None:
+            return True
+        return "|" not in seen and seen.splitlines() in ([], [seen]) and not any(mark in seen for mark in self._marks)
+
+    def _without_marks(self, seen: str) -> str:
+        for mark in ("|", *self._marks):
+            seen = seen.replace(mark, "")
+        return "".join(seen.splitlines())
+
+
+def _between(normalize: Callable[[str], str], mark: str) -> str:
+    """What a mark becomes between other characters; empty for white space."""
+    parts = normalize(f"0{mark}0").split("0")
+    return parts[1].strip() if len(parts) == 3 else ""
 
 
 def sanitize(text: str, special_tokens: Iterable[str] = (), joiner: str = " ", limit: int = TEXT_LIMIT) -> str:

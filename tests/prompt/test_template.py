@@ -2,14 +2,20 @@ import pytest
 
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.prompt.template import get_template, prompt_safe_ids
+from recbole_llmfashion.prompt.texts import TextSanitizer
 
-MARKS = ("<pad>", "<eos>", "<|endoftext|>", "[INST]")
+MARKS = TextSanitizer(("<pad>", "<eos>", "<|endoftext|>", "[INST]"))
 
 
 def test_prompt_safe_ids():
     assert prompt_safe_ids(["1", "2"], MARKS) == ["1", "2"]
     assert prompt_safe_ids(["a|b", "a/b", "a|b_2"], MARKS) == ["a/b", "a/b_3", "a/b_2"]
     assert prompt_safe_ids(["<eos>"], MARKS) == ["<_eos>"]
+
+
+def test_prompt_safe_ids_are_distinct_for_the_tokenizer():
+    lower = TextSanitizer((), str.lower)
+    assert prompt_safe_ids(["B1", "b1", "b1_2", "c"], lower) == ["B1", "b1_3", "b1_2", "c"]
 
 
 def test_unknown_template():

@@ -132,8 +132,10 @@ def load_tokenizer(name_or_path: str, revision: str | None = None) -> Any:
         tokenizer = AutoTokenizer.from_pretrained(name_or_path, revision=revision or MAIN, trust_remote_code=False)
     except Exception as error:  # hub, cache and file readers have no common base class; tokenizers raises Exception
         raise _load_error(name_or_path, "tokenizer", error) from error
-    if not tokenizer.is_fast or tokenizer.eos_token_id is None:
-        missing = "an end token" if tokenizer.is_fast else "a fast version"
+    # prompts are made safe by the normalizer of the fast version (prompt/cells.py)
+    fast = tokenizer.is_fast and getattr(tokenizer, "backend_tokenizer", None) is not None
+    if not fast or tokenizer.eos_token_id is None:
+        missing = "an end token" if fast else "a fast version"
         raise UserError(f"llm_name_or_path: the tokenizer of {name_or_path} lacks {missing}; name another backbone")
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token

@@ -3,6 +3,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import bitsandbytes
@@ -14,12 +15,14 @@ from transformers import PreTrainedTokenizerFast
 
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.file_digests import FileDigests
+from recbole_llmfashion.llm.modeling import backbone
 from recbole_llmfashion.llm.modeling.backbone import (
     Backbone,
     backbone_identity,
     check_spelling,
     hub_commit,
     load_backbone,
+    load_tokenizer,
     pick_compute_dtype,
 )
 from recbole_llmfashion.llm.modeling.tiny_falcon import train_tokenizer
@@ -29,6 +32,21 @@ def test_load_without_quantization(plain: Backbone) -> None:
     assert plain.quantized_layers == 0
     assert not [m for m in plain.model.modules() if isinstance(m, bitsandbytes.nn.Linear4bit)]
     assert plain.model.dtype == torch.float32 and not plain.model.training
+
+
+@pytest.mark.parametrize(
+    ("attributes", "missing"),
+    [
+        ({"is_fast": False, "eos_token_id": 1}, "a fast version"),
+        ({"is_fast": True, "backend_tokenizer": None, "eos_token_id": 1}, "a fast version"),
+        ({"is_fast": True, "backend_tokenizer": object(), "eos_token_id": None}, "an end token"),
+    ],
+)
+def test_tokenizers_that_are_refused(monkeypatch: pytest.MonkeyPatch, attributes: dict[str, Any], missing: str) -> None:
+    monkeypatch.setattr(backbone, "AutoTokenizer", SimpleNamespace(from_pretrained=lambda *_, **__: loaded))
+    loaded = SimpleNamespace(**attributes)
+    with pytest.raises(UserError, match=f"the tokenizer of some/model lacks {missing}; name another backbone"):
+        load_tokenizer("some/model")
 
 
 def test_pick_compute_dtype(monkeypatch: pytest.MonkeyPatch) -> None:

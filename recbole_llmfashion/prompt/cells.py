@@ -1,0 +1,69 @@
+"""Cells of the data as the backbone's tokenizer reads them.
+
+A tokenizer may normalize a text before it splits it: NFKC turns the full-width bar U+FF5C into "|", lower-casing turns
+`<EOS>` into `<eos>`, BERT's cleaning removes the zero-width space in `<` U+200B `eos>`. A cell is therefore sanitized
+by what the normalizer makes of it, and a special id that is left is removed.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from recbole_llmfashion.prompt.ragged import Ragged
+from recbole_llmfashion.prompt.texts import TextSanitizer
+
+
+def special_strings(tokenizer: Any) -> tuple[str, ...]:
+    """All special and added tokens of the tokenizer, as they are written and as they are matched."""
+    normalizer = tokenizer.backend_tokenizer.normalizer
+    tokens = {*tokenizer.all_special_tokens, *tokenizer.get_added_vocab()}
+    if normalizer is not None:
+        added = tokenizer.added_tokens_decoder.values()
+        tokens |= {normalizer.normalize_str(token.content) for token in added if token.normalized}
+    return tuple(sorted(tokens))
+
+
+def _special_ids(tokenizer: Any) -> np.ndarray:
+    """int64, the ids that text of the data must not have; an unknown character may have the unknown token."""
+    ids = {*tokenizer.all_special_ids, *tokenizer.get_added_vocab().values()}
+    unknown = tokenizer.unk_token_id
+    if unknown not in (tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id):  # GPT-2: all are one
+        ids.discard(unknown)
+    blank = {i for token, i in tokenizer.get_added_vocab().items() if not token.strip()}  # runs of spaces are no marks
+    return np.asarray(sorted(ids - blank), np.int64)
+
+
+class CellTokenizer:
+    """Turns cells of the data into token ids.
+
+    Args:
+        tokenizer: a fast tokenizer of transformers.
+
+    Attributes:
+        sanitize: makes a text safe for prompts of this tokenizer.
+    """
+
+    def __init__(self, tokenizer: Any) -> None:
+        normalizer = tokenizer.backend_tokenizer.normalizer
+        self.sanitize = TextSanitizer(
+            special_strings(tokenizer), None if normalizer is None else normalizer.normalize_str
+        )
+        self._tokenizer, self._special = tokenizer, _special_ids(tokenizer)
+
+    def words(self, texts: Sequence[str]) -> Ragged:
+        """The token ids of words of the template, which may hold what cells may not."""
+        return Ragged.tokenized(self._tokenizer, texts)
+
+    def ids(self, texts: Sequence[str]) -> Ragged:
+        """The token ids of sanitized texts.
+
+        The vocabulary of a word-level or unigram model may hold a special token in a form that no text comparison
+        finds, so special ids are removed here.
+        """
+        rows = Ragged.tokenized(self._tokenizer, texts)
+        special = np.isin(rows.flat, self._special)
+        if not special.any():
+            return rows
+        owner = np.repeat(np.arange(len(rows)), rows.lengths)[~special]
+        return Ragged(rows.flat[~special], np.bincount(owner, minlength=len(rows)))
