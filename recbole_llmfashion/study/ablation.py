@@ -162,7 +162,7 @@ def _responses(label: str, outcomes: Sequence[Outcome]) -> TableRow:
     cells: dict[str, Cell] = {
         "format": cell("generation", "format_rate"),
         "id": cell("generation", "valid_id_rate"),
-        "purchases": cell("generation", "purchase_share"),
+        "purchases": cell("generation", "purchase_response_share"),
     }
     return TableRow(label, cells, ranked=False)
 

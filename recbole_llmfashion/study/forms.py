@@ -28,6 +28,7 @@ SIZE_KEYS = frozenset(
         "generation_batch_size",
         "clip_model",
         "clip_pretrained",
+        "MAX_ITEM_LIST_LENGTH",
         *CORE_KEYS,
     }
 )
