@@ -6,7 +6,15 @@ import sys
 # Read once, when torch loads OpenMP: threads that wait by spinning slow the trial beside them twentyfold.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-from recbole_llmfashion.cli.tune import main
+from recbole_llmfashion.cli.terminal import run_process
+
+
+def main() -> int:
+    """Imports the command only now, when signals are handled."""
+    from recbole_llmfashion.cli.tune import main
+
+    return main(sys.argv[1:])
+
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    run_process(main)

@@ -1,4 +1,4 @@
-"""The stage store, one folder per finished artefact, and the writes that a kill cannot leave half done.
+"""The stage store, one folder per finished artefact, and a log that a kill leaves readable.
 
     <root>/<stage>-<hash of its inputs>/stage.json   inputs, seconds, SHA-256 of each file
                                         ...          the files that the stage wrote
@@ -12,7 +12,6 @@ A stage is used only if its files have the digests that stage.json names; otherw
 reads the files once (file_digests.py; <root>/.digests.json remembers those of large files).
 """
 
-import errno
 import hashlib
 import json
 import os
@@ -29,6 +28,14 @@ from typing import Any, BinaryIO
 import numpy as np
 from filelock import FileLock, Timeout
 
+from recbole_llmfashion.atomic_write import (
+    disk_full,
+    follow_umask,
+    full_disk_error,
+    naming,
+    publish_folder,
+    temporary_folder,
+)
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.file_digests import FileDigests, unreadable
 
@@ -94,76 +101,6 @@ def sha256_texts(texts: Any) -> str:
 def stage_seed(seed: int, stage: str) -> int:
     """The random seed of a stage, hash(seed, stage name): a resumed run equals an uninterrupted one."""
     return int(sha256([seed, stage])[:8], 16)
-
-
-def write_files(files: Iterable[tuple[Path, str | bytes]]) -> None:
-    """Writes files that replace older ones together: all are written under temporary names, then renamed in order.
-
-    A kill or a full disk leaves each file complete, the old one or the new one.
-
-    Args:
-        files: path and content; text is written as UTF-8. With a generator only one content is in memory at a time.
-    """
-    written: list[tuple[Path, Path]] = []
-    try:
-        for path, content in files:
-            written.append((path.with_name(f".{path.name}.{os.getpid()}.partial"), path))
-            written[-1][0].write_bytes(content.encode() if isinstance(content, str) else content)
-        for partial, path in written:
-            partial.replace(path)
-    finally:
-        for partial, _ in written:
-            partial.unlink(missing_ok=True)
-
-
-def write_atomic(path: Path, content: str | bytes) -> None:
-    """Writes one file in one step: a reader sees the old content or the new one."""
-    write_files([(path, content)])
-
-
-def publish_folder(partial: Path, final: Path, marker: str) -> None:
-    """Flushes a finished folder to the disk and renames it to its final name in one step.
-
-    A folder of that name without the marker file is incomplete and is replaced. If another process published an equal
-    folder first, that one is kept and `partial` is left to the caller.
-
-    Args:
-        marker: a file that every complete folder has.
-
-    Raises:
-        OSError: the folder cannot be renamed.
-    """
-    if final.is_dir() and not (final / marker).is_file():
-        shutil.rmtree(final)
-    _flush(partial)
-    try:
-        partial.rename(final)
-    except OSError:
-        if not (final / marker).is_file():
-            raise
-    else:
-        _sync(final.parent)
-
-
-def _flush(folder: Path) -> None:
-    """Writes everything in a folder to the disk, so that a power cut after its renaming leaves no empty file."""
-    for path in (*folder.rglob("*"), folder):
-        _sync(path)
-
-
-def _sync(path: Path) -> None:
-    """Flushes a file, or the names in a folder, where the system can do that."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY)
-    except OSError:  # a folder on Windows
-        return
-    try:
-        os.fsync(descriptor)
-    except OSError as error:
-        if error.errno != errno.EINVAL:  # a file system without it
-            raise
-    finally:
-        os.close(descriptor)
 
 
 class JsonLines:
@@ -317,33 +254,35 @@ class StageStore:
     def _lock(self, final: Path) -> Iterator[None]:
         """Held while the stage is built. The file is kept: processes that wait for a removed file hold another lock."""
         folder = self.root / ".locks"
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / f"{final.name}.lock")
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            getLogger(__name__).info(f"stage {final.name}: another process is building it, waiting")
-            lock.acquire()
+        with naming(self.root):
+            folder.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(folder / f"{final.name}.lock")
+            try:
+                lock.acquire(timeout=0)
+            except Timeout:
+                getLogger(__name__).info(f"stage {final.name}: another process is building it, waiting")
+                lock.acquire()
         try:
             yield
         finally:
             lock.release()
 
     def _build(self, name: str, inputs: Mapping[str, Any], build: Callable[[Path], None], final: Path) -> None:
-        partial = final.with_name(f"{final.name}.partial")
-        shutil.rmtree(partial, ignore_errors=True)  # left by a killed process
-        partial.mkdir(parents=True)
         start = time.perf_counter()
         try:
-            build(partial)
-            seconds = time.perf_counter() - start
-            about = {"stage": name, "format": FORMAT, "seconds": seconds, "inputs": dict(inputs)}
-            text = json.dumps(about | {"files": self._digests_of(partial)}, indent=1)
-            (partial / STAGE).write_text(text)
-            publish_folder(partial, final, STAGE)
-            shutil.rmtree(self.running(name, inputs), ignore_errors=True)
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
+            with temporary_folder(final) as part:
+                build(part)
+                seconds = time.perf_counter() - start
+                follow_umask(part)  # before the digests: they are remembered by the times of the files
+                about = {"stage": name, "format": FORMAT, "seconds": seconds, "inputs": dict(inputs)}
+                text = json.dumps(about | {"files": self._digests_of(part)}, indent=1)
+                (part / STAGE).write_text(text)
+                publish_folder(part, final, STAGE)
+        except Exception as error:
+            if not isinstance(error, UserError) and disk_full(error):
+                raise full_disk_error(self.root, error) from error
+            raise
+        shutil.rmtree(self.running(name, inputs), ignore_errors=True)
         self.on_stage(name, seconds, False)
 
     def _digests_of(self, folder: Path) -> dict[str, str]:

@@ -8,11 +8,11 @@ import recbole_llmfashion
 PACKAGE = Path(recbole_llmfashion.__file__).parent
 NAME = PACKAGE.name
 MOST_FILES = 12
-TOP = {"compat", "errors", "file_digests", "stage_store", "versions"}
+TOP = {"atomic_write", "compat", "errors", "file_digests", "stage_store", "versions"}
 # A folder imports the rows above its own, and itself; folders of one row do not import each other.
 ROWS = [
     {"errors"},
-    {"file_digests"},
+    {"atomic_write", "file_digests"},
     {"compat", "stage_store", "versions"},
     {"config", "data", "embedding"},
     {"prompt", "dataset_tools"},
@@ -25,8 +25,8 @@ ROWS = [
     {"cli"},
 ]
 ROW = {part: row for row, parts in enumerate(ROWS) for part in parts}
-# The tools that write datasets take nothing of the others but the format of the files.
-MAY_ONLY = {"dataset_tools": {"errors", "data", "dataset_tools"}}
+# The tools that write datasets take nothing of the others but the format of the files and the way to write them.
+MAY_ONLY = {"dataset_tools": {"errors", "atomic_write", "data", "dataset_tools"}}
 HOMES = {
     "transformers": {"llm", "model/recformer"},
     "peft": {"llm"},

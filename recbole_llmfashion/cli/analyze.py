@@ -29,6 +29,7 @@ def analyze(
     ] = None,
 ) -> None:
     """Table 1 and the fashion characteristics C1 to C4 (section 3 of the paper) of any datasets."""
+    from recbole_llmfashion.atomic_write import own_folder
     from recbole_llmfashion.data.atomic.folder import read_folder
     from recbole_llmfashion.study.analysis.document import assemble
     from recbole_llmfashion.study.analysis.measure import measure
@@ -38,11 +39,12 @@ def analyze(
     compared = _contrasts(names, contrast or [])
     if output.exists() and not output.is_dir():
         raise UserError(f"--output {output}: is a file; name a folder")
-    with tqdm(folders, desc="analyzing", unit="folder") as bar:  # ends its line before an error is printed
-        measured = [measure(read_folder(folder)) for folder in bar]
     words = ["recbole-llmfashion", "analyze", *map(str, folders), "--output", str(output)]
     words += [word for name in contrast or [] for word in ("--contrast", name)]
-    write(output, assemble(measured, compared, shlex.join(words)))
+    with own_folder(output, "--output"):
+        with tqdm(folders, desc="analyzing", unit="folder") as bar:  # ends its line before an error is printed
+            measured = [measure(read_folder(folder)) for folder in bar]
+        write(output, assemble(measured, compared, shlex.join(words)))
     typer.echo((output / "table.md").read_text(encoding="utf-8"))
     typer.echo(f"written: {output}/results.json, table.md, table.tex, report.html")
 

@@ -40,13 +40,17 @@ def _clean(
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="folder to write; default: in place")] = None,
 ) -> None:
     """Sort a log, cut it after each user's final purchase, drop users without one, and count what was removed."""
+    from recbole_llmfashion.atomic_write import own_folder
     from recbole_llmfashion.data.atomic.folder import read_folder, write_folder
     from recbole_llmfashion.dataset_tools.clean import clean
 
-    cleaned, counts = clean(read_folder(folder, show_progress=True))
-    if out is not None:
-        cleaned = replace(cleaned, name=out.resolve().name, path=out)
-    write_folder(cleaned)
+    option = "--out" if out is not None else ""
+    read = read_folder(folder, show_progress=True)
+    with own_folder(out or folder, option):
+        cleaned, counts = clean(read)
+        if out is not None:
+            cleaned = replace(cleaned, name=out.resolve().name, path=out)
+        write_folder(cleaned, option=option)
     for line in counts.lines():
         typer.echo(line)
 
@@ -63,6 +67,7 @@ def simulate(
     seed: Annotated[int, typer.Option(help="the same seed gives the same bytes")] = 1,
 ) -> None:
     """Simulate one year of a shop, and write atomic files with a README.md that says so."""
+    from recbole_llmfashion.atomic_write import own_folder
     from recbole_llmfashion.data.atomic.folder import check_clean
     from recbole_llmfashion.dataset_tools.simulate.simulation import CATEGORIES, SimulationSettings, simulate_category
     from recbole_llmfashion.dataset_tools.simulate.write import refuse_foreign, write
@@ -74,11 +79,11 @@ def simulate(
         users = CATEGORIES[category].users if category in CATEGORIES else 1
     settings = SimulationSettings(category=category, users=users, seed=seed, items=items, mean_length=mean_length)
     kind, *_ = settings.resolved()
-    refuse_foreign(out)
-    folder = simulate_category(settings, out, show_progress=True)
-    check_clean(folder)
-    out.mkdir(parents=True, exist_ok=True)
-    write(folder, settings)
+    with own_folder(out, "--out"):
+        refuse_foreign(out)
+        folder = simulate_category(settings, out, show_progress=True)
+        check_clean(folder)
+        write(folder, settings)
     s = measure(folder)
     typer.echo(
         f"{out}: simulated {kind.name}, {s.users:,} users, {s.items:,} items, {s.interactions:,} interactions after "

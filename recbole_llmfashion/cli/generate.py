@@ -90,6 +90,7 @@ def write_responses(request: GenerateRequest) -> None:
     """Generates the responses that are missing, shard by shard."""
     check(request)
 
+    from recbole_llmfashion.atomic_write import own_folder
     from recbole_llmfashion.pipeline.load import load_run
     from recbole_llmfashion.serving.batch.prompts import build_prompts
     from recbole_llmfashion.serving.batch.shards import ResponseShards
@@ -100,16 +101,17 @@ def write_responses(request: GenerateRequest) -> None:
     prompts = build_prompts(run, config, request.split, request.shard_size)
     out = request.out or Path(OUT.format(dataset=config["dataset"], split=request.split))
     job = {"run": run.manifest.content["sha256"], "dataset": config["dataset"], "split": request.split}
-    shards = ResponseShards(out, job, prompts, run.pool.catalogue.item_ids)
-    missing = shards.missing()
-    if len(missing) < prompts.shards:
-        typer.echo(f"{prompts.shards - len(missing)} of {prompts.shards} shards were there", err=True)
-    if missing:
-        show = bool(config["show_progress"])
-        for shard, responses in tqdm(
-            _responses(request, run, prompts, missing), desc="shards", total=len(missing), disable=not show
-        ):
-            shards.write(shard, responses)
+    with own_folder(out, "--out"):
+        shards = ResponseShards(out, job, prompts, run.pool.catalogue.item_ids)
+        missing = shards.missing()
+        if len(missing) < prompts.shards:
+            typer.echo(f"{prompts.shards - len(missing)} of {prompts.shards} shards were there", err=True)
+        if missing:
+            show = bool(config["show_progress"])
+            for shard, responses in tqdm(
+                _responses(request, run, prompts, missing), desc="shards", total=len(missing), disable=not show
+            ):
+                shards.write(shard, responses)
     typer.echo(f"{len(prompts.users)} rows, {len(prompts.prompts)} prompts, {prompts.shards} shards")
     typer.echo(f"written: {out}")
 

@@ -9,7 +9,6 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from recbole_llmfashion.cli.terminal import STOPPED
 from recbole_llmfashion.config.command_line import Arguments, read_keys, split_names
 from recbole_llmfashion.config.keys import properties_folder, recbole_folder
 from recbole_llmfashion.errors import UserError
@@ -25,6 +24,7 @@ DryRun = Annotated[
     bool, typer.Option("--dry_run", help="check everything, print the settings and row counts, and train nothing")
 ]
 
+TYPER_STOPPED = 130  # what typer makes of a KeyboardInterrupt
 WORDS = "recbole_llmfashion.words"
 COMMON_KEYS = {
     "overall": ("data_path", "checkpoint_dir", "seed", "topk", "valid_metric", "click_filter", "use_tuned", "state"),
@@ -57,13 +57,6 @@ class KeysCommand(TyperCommand):
                 raise UserError(f"command line: {option} is given twice")
         ctx.meta[WORDS] = list(args)
         return super().parse_args(ctx, args)
-
-    def invoke(self, ctx: Any) -> Any:
-        """Ctrl-C is one line; typer itself would end without a word."""
-        try:
-            return super().invoke(ctx)
-        except KeyboardInterrupt:
-            raise UserError(STOPPED) from None
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """The options, then the commonest keys of properties/ with their comments."""
@@ -121,6 +114,7 @@ def run_app(app: typer.Typer, words: Sequence[str], prog: str) -> int:
 
     Raises:
         UserError: typer rejects the words.
+        KeyboardInterrupt: a signal stopped the command.
     """
     try:
         status = app(args=list(words), prog_name=prog, standalone_mode=False)
@@ -131,6 +125,8 @@ def run_app(app: typer.Typer, words: Sequence[str], prog: str) -> int:
         place = error.ctx.command_path if getattr(error, "ctx", None) else prog
         value = _value_of(getattr(error, "param", None), words)
         raise UserError(f"{place}: {error.format_message().rstrip('.')}{value}; see `{place} --help`") from None
+    if status == TYPER_STOPPED:
+        raise KeyboardInterrupt
     return status if isinstance(status, int) else 0
 
 

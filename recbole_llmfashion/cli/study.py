@@ -175,7 +175,7 @@ def check(request: StudyRequest) -> None:
         UserError: an unknown model, key or dataset, or a missing file.
     """
     from recbole_llmfashion.config.layers import check_valid_metric, merge_layers
-    from recbole_llmfashion.data.location import find_dataset
+    from recbole_llmfashion.data.location import check_checkpoint_dir, find_dataset
     from recbole_llmfashion.quick_start.registry import MODEL_TABLE, accepted_models, get_model
 
     accepted = accepted_models(*request.models, *MODEL_TABLE)
@@ -185,6 +185,7 @@ def check(request: StudyRequest) -> None:
         log_level(str(keys["state"]))
         check_valid_metric(keys)
         find_dataset(Path(keys["data_path"]) / request.dataset, request.dataset)
+        check_checkpoint_dir(Path(keys["checkpoint_dir"]), request.dataset)
 
 
 def study(request: StudyRequest) -> None:
@@ -195,6 +196,7 @@ def study(request: StudyRequest) -> None:
     """
     check(request)
 
+    from recbole_llmfashion.atomic_write import own_folder
     from recbole_llmfashion.study.report import assemble
     from recbole_llmfashion.study.report.write import write
     from recbole_llmfashion.study.runner import Runner
@@ -202,10 +204,9 @@ def study(request: StudyRequest) -> None:
     name = request.study.replace("-", "_")
     run = getattr(import_module(f"recbole_llmfashion.study.{name}"), name)
     runner = Runner(request)
-    document = run(request, runner)
-    write(request.output, document)
-    ranks = assemble.all_ranks(runner.ran)
-    if len(ranks):
-        ranks.to_parquet(request.output / "ranks.parquet", index=False)
+    with own_folder(request.output, "--output"):
+        document = run(request, runner)
+        ranks = assemble.all_ranks(runner.ran)
+        write(request.output, document, {"ranks.parquet": ranks.to_parquet(index=False)} if len(ranks) else {})
     typer.echo((request.output / "table.md").read_text(encoding="utf-8"))
     typer.echo(f"written: {request.output}/results.json, table.md, table.tex, report.html")

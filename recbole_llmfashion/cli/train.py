@@ -4,7 +4,7 @@ Status 0: every model has its row; 1: a model failed, and its row gives the reas
 """
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +25,7 @@ from recbole_llmfashion.cli.terminal import guarded, log_level
 from recbole_llmfashion.config.command_line import Arguments
 
 if TYPE_CHECKING:
+    from recbole_llmfashion.config.configurator import LLMFashionConfig
     from recbole_llmfashion.evaluation.result import Result
 
 OUTPUT = "results/{dataset}"
@@ -61,8 +62,9 @@ def main_job(arguments: Arguments, dry_run: bool = False) -> int:
     Raises:
         UserError: an unknown model, key or dataset, a missing file, a value that a model rejects.
     """
+    from recbole_llmfashion.atomic_write import check_writable, own_folder
     from recbole_llmfashion.config.layers import check_valid_metric, merge_layers
-    from recbole_llmfashion.data.location import find_dataset
+    from recbole_llmfashion.data.location import check_checkpoint_dir, find_dataset
     from recbole_llmfashion.quick_start.registry import accepted_models, get_model
 
     names = [*arguments.models, *({"Popularity"} - set(arguments.models))]
@@ -74,13 +76,12 @@ def main_job(arguments: Arguments, dry_run: bool = False) -> int:
         keys = merge_layers(spec.lineage, arguments.dataset, files, _keys_of(name, arguments), accepted)
         log_level(str(keys["state"]))
         check_valid_metric(keys)
-        folder = find_dataset(Path(keys["data_path"]) / arguments.dataset, arguments.dataset)
+        find_dataset(Path(keys["data_path"]) / arguments.dataset, arguments.dataset)
+        check_checkpoint_dir(Path(keys["checkpoint_dir"]), arguments.dataset)
+    check_writable(arguments.output, "--output")
 
     from recbole_llmfashion.config.configurator import load_config
-    from recbole_llmfashion.data.atomic.folder import folder_sha256
-    from recbole_llmfashion.evaluation import result_table
     from recbole_llmfashion.quick_start import dry_run as dry
-    from recbole_llmfashion.quick_start import experiment
 
     configs = {
         name: load_config(spec.model, arguments.dataset, files, _keys_of(name, arguments), accepted)
@@ -92,10 +93,21 @@ def main_job(arguments: Arguments, dry_run: bool = False) -> int:
         print(dry.describe(configs))
         print("dry run: every check passed, nothing was trained")
         return 0
+    with own_folder(arguments.output, "--output"):
+        return _write_table(arguments, configs)
+
+
+def _write_table(arguments: Arguments, configs: "Mapping[str, LLMFashionConfig]") -> int:
+    """Runs the models and rewrites the output folder after each."""
+    from recbole_llmfashion.data.atomic.folder import folder_sha256
+    from recbole_llmfashion.evaluation import result_table
+    from recbole_llmfashion.quick_start import experiment
+
+    first = next(iter(configs.values()))
     header = result_table.TableHeader(
         arguments.dataset,
-        folder_sha256(folder, arguments.dataset),
-        [configs[names[0]]["seed"]],
+        folder_sha256(Path(first["data_path"]), arguments.dataset),
+        [first["seed"]],
         arguments.command,
     )
     rows: dict[str, Result | str] = {}

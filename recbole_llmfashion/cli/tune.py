@@ -7,7 +7,7 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -16,6 +16,9 @@ from recbole_llmfashion.cli.terminal import guarded, log_level
 from recbole_llmfashion.config.command_line import Arguments
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.tuning.options import METHODS, SAMPLES, Options
+
+if TYPE_CHECKING:
+    from recbole_llmfashion.tuning.plan import Plan
 
 OUTPUT = "results/{dataset}-search-{model}"
 
@@ -74,16 +77,16 @@ def claim_folder(folder: Path, identity: dict[str, Any], resume: bool) -> None:
     Raises:
         UserError: it holds another search or other files, or there is nothing to resume.
     """
+    from recbole_llmfashion.atomic_write import write_file
     from recbole_llmfashion.tuning.report import SETTINGS
 
     settings = folder / SETTINGS
     if not settings.is_file():
         if resume:
             raise UserError(f"--resume: {folder} holds no search; leave --resume out to begin one")
-        if folder.exists() and any(folder.iterdir()):
+        if folder.exists() and any(path.name[0] != "." for path in folder.iterdir()):
             raise UserError(f"--output: {folder} holds files of something else; choose a new folder")
-        folder.mkdir(parents=True, exist_ok=True)
-        settings.write_text(json.dumps(identity, indent=1), encoding="utf-8")
+        write_file(settings, json.dumps(identity, indent=1), "--output")
         return
     before = json.loads(settings.read_text(encoding="utf-8"))
     differing = [key for key in identity if json.loads(json.dumps(identity[key])) != before.get(key)]
@@ -101,13 +104,18 @@ def main_job(arguments: Arguments, options: Options) -> int:
     Raises:
         UserError: see `plan`; the folder is not this search's; it was stopped.
     """
+    from recbole_llmfashion.atomic_write import own_folder
     from recbole_llmfashion.tuning.plan import plan
 
     search = plan(arguments, options)
     log_level(str(search.config["state"]))
-    folder, header, keys = arguments.output, search.header, list(search.space.domains)
-    claim_folder(folder, search.identity(), options.resume)
+    with own_folder(arguments.output, "--output"):
+        claim_folder(arguments.output, search.identity(), options.resume)
+        return _write_search(arguments.output, search, options)
 
+
+def _write_search(folder: Path, search: "Plan", options: Options) -> int:
+    """Runs the trials that are missing and rewrites the folder after each."""
     from recbole_llmfashion.distributed.cluster import cluster
     from recbole_llmfashion.tuning import figures, report
     from recbole_llmfashion.tuning.objective import make_objective
@@ -115,6 +123,7 @@ def main_job(arguments: Arguments, options: Options) -> int:
     from recbole_llmfashion.tuning.scheduler import search as run_search
     from recbole_llmfashion.tuning.trial_log import FINISHED, Trial, TrialLog
 
+    header, keys = search.header, list(search.space.domains)
     journal = TrialLog(folder / "journal.jsonl")
 
     def on_end(trial: Trial) -> None:

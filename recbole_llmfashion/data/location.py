@@ -1,7 +1,8 @@
-"""Finds a dataset's folder; imports neither RecBole nor pandas."""
+"""Finds a dataset's folder, and checks where its results go; imports neither RecBole nor pandas."""
 
 from pathlib import Path
 
+from recbole_llmfashion.atomic_write import check_writable
 from recbole_llmfashion.errors import UserError, did_you_mean
 
 # categories of `recbole-llmfashion simulate`
@@ -28,3 +29,13 @@ def find_dataset(folder: Path, name: str) -> Path:
     content = f"{root} contains: {', '.join(present) or 'nothing'}"
     hint = did_you_mean(name, present, did_you_mean(name, SIMULATED, content))
     raise UserError(f"--dataset: unknown dataset '{name}'; {hint}")
+
+
+def check_checkpoint_dir(checkpoint_dir: Path, dataset: str) -> None:
+    """Checks that the stages and the run folders of a dataset can be written, before anything trains.
+
+    Raises:
+        UserError: they cannot.
+    """
+    for name in ("stages", "runs"):
+        check_writable(checkpoint_dir / dataset / name, "checkpoint_dir")

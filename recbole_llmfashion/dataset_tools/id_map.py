@@ -2,9 +2,6 @@
 
 import re
 from collections.abc import Iterable
-from pathlib import Path
-
-from recbole_llmfashion.errors import UserError
 
 _BREAK = re.compile(r"[\s,\0]+")
 _ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r", "\0": "\\0"})
@@ -36,25 +33,17 @@ def rename_ids(originals: Iterable[str]) -> dict[str, str]:
     return renamed
 
 
-def write_map(path: Path, column: str, renamed: dict[str, str]) -> None:
-    """Write `<new id><TAB><original>` lines below a header.
+def map_text(column: str, renamed: dict[str, str]) -> str:
+    """The renamed ids as `<new id><TAB><original>` lines below a header.
 
-    Tabs, line ends, NUL bytes and backslashes of an original are escaped by a backslash. If nothing was renamed, no
-    file is written and an old one is removed.
+    Tabs, line ends, NUL bytes and backslashes of an original are escaped by a backslash.
 
     Args:
-        path: the file.
         column: header of the first column.
         renamed: as returned by `rename_ids`.
 
-    Raises:
-        UserError: the file cannot be written.
+    >>> map_text("item_id", {"a b": "a_b"})
+    'item_id\\toriginal\\na_b\\ta b\\n'
     """
     lines = [f"{column}\toriginal", *(f"{new}\t{original.translate(_ESCAPES)}" for original, new in renamed.items())]
-    try:
-        path.unlink(missing_ok=True)
-        if renamed:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(("\n".join(lines) + "\n").encode("utf-8"))
-    except OSError as error:
-        raise UserError(f"{path}: cannot write ({error.strerror}); free space or choose another folder") from error
+    return "\n".join(lines) + "\n"

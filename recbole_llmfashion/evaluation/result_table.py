@@ -1,8 +1,10 @@
 """Output files of a run: table.md, ranks.parquet and results.json; the terminal shows the same table.
 
-Each file also holds the command, the seed and the data hash.
+The files change together, and results.json, which is renamed last, names the SHA-256 of the other two: whoever reads
+them can check that they are of one run.
 """
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,11 +12,13 @@ from pathlib import Path
 
 import pandas as pd
 
+from recbole_llmfashion.atomic_write import replace_files
 from recbole_llmfashion.evaluation.collector import RANK_COLUMNS
 from recbole_llmfashion.evaluation.markdown import markdown_table
 from recbole_llmfashion.evaluation.result import Result, model_entry
 from recbole_llmfashion.versions import versions
 
+RANKS = "ranks.parquet"
 COLUMNS = ("recall@10", "ndcg@10", "mrr@10", "mrr")
 
 
@@ -115,19 +119,12 @@ def _validity_notes(name: str, result: Result) -> list[str]:
 
 
 def write(folder: Path, run: TableHeader, results: Mapping[str, Result | str]) -> None:
-    """Writes table.md, results.json and ranks.parquet into a folder."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "table.md").write_text(table(run, results), encoding="utf-8")
-    document = {
-        "dataset": run.dataset,
-        "data_sha256": run.data_sha256,
-        "seeds": list(run.seeds),
-        "command": run.command,
-        "versions": versions(),
-        "models": {name: model_entry(result) for name, result in results.items()},
-    }
-    text = json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False)
-    (folder / "results.json").write_text(text, encoding="utf-8")
+    """Writes ranks.parquet, table.md and results.json into a folder, as one change.
+
+    Raises:
+        UserError: another command is writing to the folder, or it cannot be written.
+    """
+    files: dict[str, bytes] = {}
     frames = [
         result.ranks.assign(model=name, seed=run.seeds[0])
         for name, result in results.items()
@@ -135,4 +132,17 @@ def write(folder: Path, run: TableHeader, results: Mapping[str, Result | str]) -
     ]
     if frames:
         ranks = pd.concat(frames, ignore_index=True)[["model", "seed", *RANK_COLUMNS]]
-        ranks.to_parquet(folder / "ranks.parquet", index=False)
+        files[RANKS] = ranks.to_parquet(index=False)
+    files["table.md"] = table(run, results).encode()
+    document = {
+        "dataset": run.dataset,
+        "data_sha256": run.data_sha256,
+        "seeds": list(run.seeds),
+        "command": run.command,
+        "versions": versions(),
+        "models": {name: model_entry(result) for name, result in results.items()},
+        "files_sha256": {name: hashlib.sha256(content).hexdigest() for name, content in files.items()},
+    }
+    text = json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False)
+    stale = [] if frames else [RANKS]
+    replace_files(folder, [*files.items(), ("results.json", text)], stale, "--output")

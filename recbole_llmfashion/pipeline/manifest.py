@@ -9,13 +9,13 @@ paths, nothing else. Files are JSON, Parquet, safetensors, FAISS and text; other
 import json
 import os
 import shutil
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from recbole_llmfashion.atomic_write import follow_umask, naming, sync_folder, temporary_folder
 from recbole_llmfashion.errors import UserError
-from recbole_llmfashion.file_digests import file_sha256
+from recbole_llmfashion.file_digests import file_sha256, unreadable
 from recbole_llmfashion.stage_store import sha256
 
 OWN = "run"  # the part that is the run folder itself
@@ -154,37 +154,56 @@ def export_run(run: Path, out: Path, min_askers: int = 2) -> None:
             f"{run}: its CLIP weights are a file of this machine ({manifest.content['clip']}); run the main job with "
             "clip_pretrained empty or a tag of open_clip, and export that run"
         )
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        partial = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
-    except OSError as error:
-        raise UserError(f"--out: {out} cannot be written ({error.strerror}); choose another folder") from error
-    try:
-        _copy(manifest, partial, min_askers)
-        _publish_export(partial, out)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+    _refuse_existing(out)
+    with temporary_folder(out, "--out") as partial:
+        _copy(manifest, partial, out, min_askers)
+        with naming(out, "--out"):
+            follow_umask(partial)
+            sync_folder(partial)
+            try:
+                partial.rename(out)
+            except OSError:
+                _refuse_existing(out)
+                raise
 
 
-def _copy(manifest: Manifest, partial: Path, min_askers: int) -> None:
+def _refuse_existing(out: Path) -> None:
+    with naming(out, "--out"):
+        if out.exists() and (not out.is_dir() or any(out.iterdir())):
+            raise UserError(f"--out: {out} exists; choose a new folder, or remove that one first")
+
+
+def _copy(manifest: Manifest, partial: Path, out: Path, min_askers: int) -> None:
     """Copies every file by part, removes what is private, and reads the copy, which checks each digest."""
     from recbole_llmfashion.pipeline.memory_file import remove_private  # needs pandas; reading a manifest does not
 
     parts = {name: dict(part) for name, part in manifest.content["parts"].items()}
     for name, file, _ in manifest.files():
         target = partial / name / file
-        target.parent.mkdir(parents=True, exist_ok=True)
         source = manifest.part(name)
         assert source is not None
-        shutil.copyfile(source / file, target)
+        _copy_file(source / file, target, out)
     for name, part in parts.items():
         _check_copied(partial / name, part["files"], manifest.folder)
         part["path"] = name
-    memory = remove_private(partial / OWN, min_askers, manifest.content.get("memory"))
-    own = {file: partial / OWN / file for file in parts[OWN]["files"]}
-    parts[OWN]["files"] = {file: file_sha256(path) for file, path in own.items() if path.is_file()}
-    _write(partial, {**manifest.content, **({"memory": memory} if memory else {}), "parts": parts})
+    with naming(out, "--out"):
+        memory = remove_private(partial / OWN, min_askers, manifest.content.get("memory"))
+        own = {file: partial / OWN / file for file in parts[OWN]["files"]}
+        parts[OWN]["files"] = {file: file_sha256(path) for file, path in own.items() if path.is_file()}
+        _write(partial, {**manifest.content, **({"memory": memory} if memory else {}), "parts": parts})
     read_manifest(partial)
+
+
+def _copy_file(source: Path, target: Path, out: Path) -> None:
+    """Copies one file; shutil.copyfile would name the source where the disk of the copy is full."""
+    try:
+        stream = source.open("rb")
+    except OSError as error:
+        raise unreadable(source, error) from error
+    with stream, naming(out, "--out"):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with target.open("xb") as copy:
+            shutil.copyfileobj(stream, copy, 2**20)
 
 
 def _check_copied(folder: Path, files: Mapping[str, str], run: Path) -> None:
@@ -196,11 +215,3 @@ def _check_copied(folder: Path, files: Mapping[str, str], run: Path) -> None:
     for file, digest in files.items():
         if file_sha256(folder / file) != digest:
             raise UserError(f"{run}: {file} changed while it was copied; export the run again")
-
-
-def _publish_export(partial: Path, out: Path) -> None:
-    partial.chmod(0o755)  # mkdtemp makes it private
-    try:
-        partial.rename(out)
-    except OSError:
-        raise UserError(f"--out: {out} exists; choose a new folder, or remove that one first") from None

@@ -20,7 +20,6 @@ number of users of each, and digests of the evaluation's prompts. An export leav
 
 import json
 import shutil
-import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -30,6 +29,7 @@ import numpy as np
 import pandas as pd
 from safetensors.numpy import save_file
 
+from recbole_llmfashion.atomic_write import naming, publish_folder, temporary_folder
 from recbole_llmfashion.config.keys import first_release_names
 from recbole_llmfashion.embedding.query_title_pairs import normalize_text
 from recbole_llmfashion.file_digests import file_sha256
@@ -41,7 +41,7 @@ from recbole_llmfashion.pipeline.memory_file import MEMORY, memory_frame
 from recbole_llmfashion.pipeline.pipeline import Pipeline
 from recbole_llmfashion.prompt.memory import MemoryLog
 from recbole_llmfashion.retrieval.ranking import RankingSettings
-from recbole_llmfashion.stage_store import publish_folder, stage_seed
+from recbole_llmfashion.stage_store import stage_seed
 from recbole_llmfashion.versions import versions
 
 
@@ -63,9 +63,7 @@ def write_run(
         mask_history: whether the evaluation left what the user took out of the lists.
         about: further entries of the manifest.
     """
-    runs.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(prefix=".", dir=runs))
-    try:
+    with naming(runs), temporary_folder(runs / "run") as partial:
         _write_own(partial, pipeline)
         llm = pipeline.inference.trained.llm
         parts = {OWN: partial, "adapter": llm.adapter}
@@ -88,11 +86,8 @@ def write_run(
         write_manifest(partial, content, parts, runs / "any")
         final = runs / file_sha256(partial / MANIFEST)[:16]
         if not (final / MANIFEST).is_file():
-            partial.chmod(0o755)  # mkdtemp makes it private
             publish_folder(partial, final, MANIFEST)
         return final
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
 
 
 def _write_own(folder: Path, pipeline: Pipeline) -> None:

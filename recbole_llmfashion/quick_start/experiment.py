@@ -4,7 +4,6 @@ It builds the rows, trains or loads the stages, evaluates with RecBole's evaluat
 nothing, and writes stages only.
 """
 
-import errno
 import shutil
 import traceback
 from collections.abc import Callable
@@ -17,11 +16,12 @@ import pandas as pd
 from recbole.data.dataloader import FullSortEvalDataLoader
 from recbole.utils import init_seed
 
-from recbole_llmfashion import compat
+from recbole_llmfashion import atomic_write, compat
 from recbole_llmfashion.config.configurator import LLMFashionConfig, given_keys
 from recbole_llmfashion.config.keys import RUNTIME_KEYS, first_release_names
 from recbole_llmfashion.config.layers import tuned_file
 from recbole_llmfashion.data.loaders import Loaders, make_loaders, rows_of, sampler_of, stage_root
+from recbole_llmfashion.data.location import check_checkpoint_dir
 from recbole_llmfashion.data.tie_breaking import tie_rank
 from recbole_llmfashion.errors import FREE_SPACE, UserError
 from recbole_llmfashion.evaluation.collector import RANK_COLUMNS, RankCollector, full_rank_mrr
@@ -71,6 +71,7 @@ def run_experiment(
     spec = get_model(config["model"])
     compat.anomaly_mode_off()
     check_config(config)
+    check_checkpoint_dir(Path(config["checkpoint_dir"]), config["dataset"])
     clock = _Clock()
     store = StageStore(stage_root(config), clock.add)
     start = perf_counter()
@@ -189,8 +190,8 @@ def run_row(config: LLMFashionConfig, run: Callable[[], T]) -> T | str:
 
 
 def disk_full(error: Exception, folder: Path) -> bool:
-    """Whether a failure is a full disk: torch and safetensors raise errors of their own when a write fails."""
-    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+    """Whether a failure is a full disk; a library may raise an error of its own when a write fails."""
+    if atomic_write.disk_full(error):
         return True
     there = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
     return shutil.disk_usage(there).free < NO_ROOM

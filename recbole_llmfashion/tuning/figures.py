@@ -1,11 +1,13 @@
 """search.png: the trials as parallel coordinates, and the validation metric over time."""
 
 from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from recbole_llmfashion.atomic_write import write_file
 from recbole_llmfashion.errors import needs_extra
 from recbole_llmfashion.tuning.space import Domain, Space
 from recbole_llmfashion.tuning.trial_log import FINISHED, Trial
@@ -39,7 +41,9 @@ def draw(path: Path, space: Space, trials: Sequence[Trial], metric: str, bigger:
     _parallel(above, space, scored, norm)
     figure.colorbar(ScalarMappable(norm, COLORS), ax=above, label=f"{metric} (validation)")
     _over_time(below, scored, metric, bigger, norm)
-    figure.savefig(path, dpi=120)
+    image = BytesIO()
+    figure.savefig(image, dpi=120, format="png")
+    write_file(path, image.getvalue(), "--output")
 
 
 def place(domain: Domain, value: Any) -> float:

@@ -9,7 +9,7 @@ from recbole_llmfashion.config.command_line import Arguments
 from recbole_llmfashion.config.dict_keys import flat
 from recbole_llmfashion.config.keys import keys_of, recbole_defaults
 from recbole_llmfashion.config.layers import check_valid_metric, merge_layers
-from recbole_llmfashion.data.location import find_dataset
+from recbole_llmfashion.data.location import check_checkpoint_dir, find_dataset
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.quick_start.registry import ModelSpec, accepted_models, get_model
 from recbole_llmfashion.tuning.options import METHODS, SAMPLES, Options
@@ -75,6 +75,7 @@ def check(arguments: Arguments, options: Options) -> tuple[ModelSpec, Path, Spac
     merged = merge_layers(spec.lineage, dataset, arguments.config_files, given, accepted_models(name))
     check_valid_metric(merged)
     folder = find_dataset(Path(merged["data_path"]) / dataset, dataset)
+    check_checkpoint_dir(Path(merged["checkpoint_dir"]), dataset)
     if int(given.get("num_train_workers", 1)) != 1:
         raise UserError("num_train_workers: each trial of a search trains in one process; leave the key at 1")
     values = dict.fromkeys(keys_of(spec.lineage)) | dict(recbole_defaults(name)) | merged

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 import yaml
 
+from recbole_llmfashion.atomic_write import replace_files
 from recbole_llmfashion.evaluation.markdown import markdown_table
 from recbole_llmfashion.tuning.trial_log import FAILED, STOPPED, Trial, TrialLog
 from recbole_llmfashion.versions import versions
@@ -152,13 +153,19 @@ def best_yaml(header: Header, journal: TrialLog) -> str:
 
 
 def write(folder: Path, header: Header, journal: TrialLog, keys: Sequence[str]) -> None:
-    """Writes table.md, trials.parquet, best.yaml if a trial finished, and one error file per failed trial."""
-    (folder / "table.md").write_text(table(header, journal, keys), encoding="utf-8")
-    frame(journal).to_parquet(folder / "trials.parquet", index=False)
+    """Writes table.md, trials.parquet, best.yaml if a trial finished, and one error file per failed trial.
+
+    The files change together.
+    """
+    files: dict[str, str | bytes] = {
+        "table.md": table(header, journal, keys),
+        "trials.parquet": frame(journal).to_parquet(index=False),
+    }
     best = best_yaml(header, journal)
     if best:
-        (folder / "best.yaml").write_text(best, encoding="utf-8")
+        files["best.yaml"] = best
     for trial in journal.ended():
         if trial.status == FAILED:
             text = trial.details.get("traceback") or trial.details["error"]
-            (folder / f"trial_{trial.number}_error.txt").write_text(text, encoding="utf-8")
+            files[f"trial_{trial.number}_error.txt"] = text
+    replace_files(folder, files.items(), option="--output")

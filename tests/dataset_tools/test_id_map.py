@@ -1,11 +1,7 @@
-from pathlib import Path
-
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recbole_llmfashion.dataset_tools.id_map import rename_ids, write_map
-from recbole_llmfashion.errors import UserError
+from recbole_llmfashion.dataset_tools.id_map import map_text, rename_ids
 
 
 @given(st.lists(st.text(alphabet="ab_2 ,\t\u00a0\0", max_size=5)))
@@ -22,15 +18,6 @@ def test_rename_ids() -> None:
     assert rename_ids(["\0", " \t,"]) == {"\0": "_", " \t,": "__2"}
 
 
-def test_write_map(tmp_path: Path) -> None:
-    path = tmp_path / "shop" / "item_map.tsv"
-    write_map(path, "item_id", {"a b": "a_b", "t\tt\\\n": "t_t"})
-    assert path.read_text() == "item_id\toriginal\na_b\ta b\nt_t\tt\\tt\\\\\\n\n"
-    write_map(path, "item_id", {})
-    assert not path.exists()
-
-
-def test_write_map_into_a_file(tmp_path: Path) -> None:
-    (tmp_path / "shop").write_text("")
-    with pytest.raises(UserError, match="cannot write"):
-        write_map(tmp_path / "shop" / "item_map.tsv", "item_id", {"a b": "a_b"})
+def test_map_text() -> None:
+    text = map_text("item_id", {"a b": "a_b", "t\tt\\\n": "t_t"})
+    assert text == "item_id\toriginal\na_b\ta b\nt_t\tt\\tt\\\\\\n\n"

@@ -208,7 +208,7 @@ def test_two_writers_on_one_folder(job, tmp_path):
 
 def test_a_folder_that_cannot_be_written(job, tmp_path):
     (tmp_path / "file").write_text("")
-    refused("cannot be written", export_run, Path(job.run), tmp_path / "file/out")
+    refused("--out: .*: cannot write", export_run, Path(job.run), tmp_path / "file/out")
 
 
 def test_clip_weights_of_this_machine_cannot_be_exported(tmp_path):

@@ -5,7 +5,7 @@ reproduces its bytes.
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
+from recbole_llmfashion.atomic_write import reading, replace_files
 from recbole_llmfashion.data.atomic import checks
 from recbole_llmfashion.data.atomic.row_order import order_errors
 from recbole_llmfashion.data.atomic.table import (
@@ -22,8 +23,7 @@ from recbole_llmfashion.data.atomic.table import (
     raise_error,
     read_table,
 )
-from recbole_llmfashion.errors import UserError, nearest_name
-from recbole_llmfashion.stage_store import write_files
+from recbole_llmfashion.errors import nearest_name
 
 __all__ = [
     "ACTIONS",
@@ -94,8 +94,20 @@ def scan_folder(
 
     Returns:
         the dataset, or None if there was an error.
+
+    Raises:
+        UserError: another command changed the files meanwhile.
     """
     name = name or folder.resolve().name
+    with reading(folder, _file_names(name)):
+        return _scan(folder, report, name, show_progress)
+
+
+def _file_names(name: str) -> list[str]:
+    return [name + spec.suffix for spec in SPECS]
+
+
+def _scan(folder: Path, report: Report, name: str, show_progress: bool) -> AtomicFolder | None:
     n_errors = 0
 
     def count(error: AtomicError) -> None:
@@ -213,31 +225,49 @@ def check_clean(folder: AtomicFolder) -> None:
         raise error
 
 
-def write_folder(folder: AtomicFolder) -> None:
+Content = tuple[str, str | bytes]  # name of a file, what it holds
+
+
+def write_folder(
+    folder: AtomicFolder,
+    others: Callable[[str], Iterable[Content]] = lambda data_sha256: (),
+    remove: Iterable[str] = (),
+    option: str = "",
+) -> None:
     """Write the dataset's files, the inverse of `read_folder`: the same frames give the same bytes.
 
-    All files are written under temporary names and then renamed, so the old files survive a full disk or a killed
-    process. Without searches there is no `.search` file; an old one is removed.
+    The files change together (atomic_write.py): the old ones survive a full disk or a killed process. Without searches
+    there is no `.search` file; an old one is removed.
+
+    Args:
+        folder: the dataset.
+        others: given the hash of the data, further files of the folder, such as README.md, for the same change.
+        remove: names of further files that the change removes.
+        option: the option that sets the folder, for error messages.
 
     Raises:
-        UserError: a file cannot be written.
+        UserError: a file cannot be written, or another command is writing to the folder.
         ValueError: a cell contains a tab, a line end or a NUL byte.
     """
+    search = [] if len(folder.searches) else [folder.name + SEARCH.suffix]
+    replace_files(folder.path, _contents(folder, others), [*search, *remove], option)
+
+
+def _contents(folder: AtomicFolder, others: Callable[[str], Iterable[Content]]) -> Iterator[Content]:
     tables = ((INTER, folder.interactions), (SEARCH, folder.searches), (ITEM, folder.items))
-    files = (
-        (folder.path / (folder.name + spec.suffix), _table_bytes(frame, spec))
-        for spec, frame in tables
-        if not (spec is SEARCH and frame.empty)
-    )
-    try:
-        folder.path.mkdir(parents=True, exist_ok=True)
-        write_files(files)
-        if folder.searches.empty:
-            (folder.path / (folder.name + SEARCH.suffix)).unlink(missing_ok=True)
-    except OSError as error:
-        raise UserError(
-            f"{folder.path}: cannot write ({error.strerror}); free space or choose another folder"
-        ) from error
+    digest = hashlib.sha256()
+    for spec, frame in tables:
+        digest.update(_separator(spec))
+        if not (spec is SEARCH and frame.empty):
+            content = _table_bytes(frame, spec)
+            digest.update(content)
+            yield folder.name + spec.suffix, content
+    yield from others(digest.hexdigest())
+
+
+def _separator(spec: TableSpec) -> bytes:
+    """What precedes a file's bytes in the hash of a dataset."""
+    return f"\0{spec.suffix}\0".encode()
 
 
 def _table_bytes(frame: pd.DataFrame, spec: TableSpec) -> bytes:
@@ -262,13 +292,17 @@ def folder_sha256(path: Path, name: str) -> str:
     Args:
         path: the dataset's folder.
         name: name of the dataset. A missing file counts as an empty one.
+
+    Raises:
+        UserError: another command changed the files meanwhile.
     """
     digest = hashlib.sha256()
-    for spec in SPECS:
-        file = path / (name + spec.suffix)
-        digest.update(f"\0{spec.suffix}\0".encode())
-        if file.is_file():
-            with file.open("rb") as stream:
-                while block := stream.read(1 << 20):
-                    digest.update(block)
+    with reading(path, _file_names(name)):
+        for spec in SPECS:
+            file = path / (name + spec.suffix)
+            digest.update(_separator(spec))
+            if file.is_file():
+                with file.open("rb") as stream:
+                    while block := stream.read(1 << 20):
+                        digest.update(block)
     return digest.hexdigest()

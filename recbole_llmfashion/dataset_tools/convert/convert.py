@@ -8,6 +8,7 @@ from typing import Protocol
 import numpy as np
 import pandas as pd
 
+from recbole_llmfashion.atomic_write import own_folder
 from recbole_llmfashion.data.atomic.folder import AtomicFolder
 from recbole_llmfashion.dataset_tools.convert.events import EventChunk, SourceEvents, gather
 from recbole_llmfashion.dataset_tools.convert.filters import (
@@ -98,9 +99,16 @@ def convert_source(source: LogSource, settings: ConvertSettings) -> tuple[Atomic
     Raises:
         UserError: something cannot be converted.
     """
-    refuse_foreign(settings.out)
     refuse_both(settings.queries, source.has_searches)
     since, until = day_range(settings.since, settings.until)
+    with own_folder(settings.out, "--out"):
+        refuse_foreign(settings.out)
+        return _convert(source, settings, since, until)
+
+
+def _convert(
+    source: LogSource, settings: ConvertSettings, since: float, until: float
+) -> tuple[AtomicFolder, list[str]]:
     events, outside = gather(source.events(), since, until)
     notes: list[str] = []
     if outside:

@@ -1,6 +1,6 @@
 """The last steps of every converter: rename ids, clean the log, derive queries, write the files and README.md."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
@@ -10,8 +10,8 @@ import pandas as pd
 from recbole_llmfashion.data.atomic.folder import AtomicFolder, write_folder
 from recbole_llmfashion.dataset_tools.clean import clean
 from recbole_llmfashion.dataset_tools.convert.derived_queries import derive_searches
-from recbole_llmfashion.dataset_tools.convert.readme import Origin, write_readme
-from recbole_llmfashion.dataset_tools.id_map import rename_ids, write_map
+from recbole_llmfashion.dataset_tools.convert.readme import README, Origin, render
+from recbole_llmfashion.dataset_tools.id_map import map_text, rename_ids
 from recbole_llmfashion.errors import UserError
 
 
@@ -77,9 +77,19 @@ def finish(
         derived, without = derive_searches(folder.interactions, folder.items, raw.resolution)
         folder, searches = replace(folder, searches=derived), "derived"
         notes.append(f"searches derived from earlier items: {len(derived):,}; {without:,} times the item had no words")
-    notes += _write_maps(folder, item_names, user_names)
-    write_folder(folder)
-    write_readme(folder, origin, notes, searches)
+    maps = {
+        "item_map.tsv": ("item_id", _kept(item_names, folder.items["item_id"])),
+        "user_map.tsv": ("user_id", _kept(user_names, folder.interactions["user_id"])),
+    }
+    if any(renamed for _, renamed in maps.values()):
+        counted = [f"{len(names):,} {column[:-3]} ids ({file})" for file, (column, names) in maps.items()]
+        notes.append(f"renamed: {', '.join(counted)}")
+
+    def others(data_sha256: str) -> Iterator[tuple[str, str]]:
+        yield from ((file, map_text(*content)) for file, content in maps.items() if content[1])
+        yield README, render(folder, data_sha256, origin, notes, searches)
+
+    write_folder(folder, others, remove=[file for file, (_, renamed) in maps.items() if not renamed], option="--out")
     return folder
 
 
@@ -108,13 +118,7 @@ def _seen_only(folder: AtomicFolder) -> AtomicFolder:
     return replace(folder, items=folder.items[folder.items["item_id"].isin(used)].reset_index(drop=True))
 
 
-def _write_maps(folder: AtomicFolder, items: Mapping[str, str], users: Mapping[str, str]) -> list[str]:
-    """Write item_map.tsv and user_map.tsv of the renamed ids in the dataset; returns a note about them, if any."""
-    kept_items, kept_users = set(folder.items["item_id"]), set(folder.interactions["user_id"])
-    renamed_items = {old: new for old, new in items.items() if new in kept_items}
-    renamed_users = {old: new for old, new in users.items() if new in kept_users}
-    write_map(folder.path / "item_map.tsv", "item_id", renamed_items)
-    write_map(folder.path / "user_map.tsv", "user_id", renamed_users)
-    if not (renamed_items or renamed_users):
-        return []
-    return [f"renamed: {len(renamed_items):,} item ids (item_map.tsv), {len(renamed_users):,} user ids (user_map.tsv)"]
+def _kept(names: Mapping[str, str], kept: Iterable[str]) -> dict[str, str]:
+    """The renamed ids that the dataset still has."""
+    there = set(kept)
+    return {old: new for old, new in names.items() if new in there}

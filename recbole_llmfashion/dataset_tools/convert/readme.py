@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from recbole_llmfashion.data.atomic.folder import ITEM_ATTRIBUTES, AtomicFolder, folder_sha256
+from recbole_llmfashion.data.atomic.folder import ITEM_ATTRIBUTES, AtomicFolder
 from recbole_llmfashion.dataset_tools.statistics import measure
 from recbole_llmfashion.errors import UserError
 
 MARK = "made by `recbole-llmfashion convert"
-_NAME = "README.md"
+README = "README.md"
 _QUERIES = {
     "none": "There are none.",
     "source": "They are those of the source.",
@@ -38,33 +38,22 @@ class Origin:
 
 
 def refuse_foreign(out: Path) -> None:
-    """Raise a UserError if `out` is a file, or has a README.md that `convert` did not write."""
-    if out.exists() and not out.is_dir():
-        raise UserError(f"--out: expected a folder, found the file {out}; choose another folder")
-    path = out / _NAME
+    """Raise a UserError if `out` has a README.md that `convert` did not write."""
+    path = out / README
     if path.is_file() and MARK not in path.read_text(encoding="utf-8", errors="replace"):
         raise UserError(f"--out: {path} was not written by convert and would be overwritten; choose another folder")
 
 
-def write_readme(folder: AtomicFolder, origin: Origin, notes: list[str], searches: str) -> None:
-    """Write README.md into the dataset's folder, whose files must exist.
+def render(folder: AtomicFolder, data_sha256: str, origin: Origin, notes: list[str], searches: str) -> str:
+    """The README.md of a dataset.
 
     Args:
         folder: the dataset.
+        data_sha256: hash of its files.
         origin: where it comes from.
         notes: lines of text about the conversion.
         searches: none, source or derived.
-
-    Raises:
-        UserError: it cannot be written.
     """
-    try:
-        (folder.path / _NAME).write_text(_render(folder, origin, notes, searches), encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"{folder.path / _NAME}: cannot write ({error.strerror}); free space") from error
-
-
-def _render(folder: AtomicFolder, origin: Origin, notes: list[str], searches: str) -> str:
     s, actions = measure(folder), folder.interactions
     first, last = (_day(actions["timestamp"].agg(which)) for which in ("min", "max"))
     filled = ", ".join(f"{name} {(folder.items[name] != '').mean():.1%}" for name in ITEM_ATTRIBUTES)
@@ -86,7 +75,7 @@ From {origin.title}; {MARK} {origin.command}`, see docs/data.md. The licence of 
 | first and last action, if times are unix seconds | {first}, {last} |
 | searches (unique queries) | {s.searches:,} ({s.unique_queries:,}) |
 | items with an attribute | {filled} |
-| SHA-256 of `.inter`, `.search`, `.item` | `{folder_sha256(folder.path, folder.name)}` |
+| SHA-256 of `.inter`, `.search`, `.item` | `{data_sha256}` |
 
 ## Searches
 {_QUERIES[searches]}{" " * bool(origin.searches)}{origin.searches}

@@ -14,10 +14,13 @@ _README = "README.md"
 
 
 def write(folder: AtomicFolder, settings: SimulationSettings) -> None:
-    """Write the atomic files and the README.md."""
-    write_folder(folder)
+    """Write the atomic files and the README.md.
+
+    Raises:
+        UserError: they cannot be written, or another command is writing to the folder.
+    """
     text = render(folder, CATEGORIES[settings.category], command_line(folder.name, settings))
-    (folder.path / _README).write_text(text, encoding="utf-8")
+    write_folder(folder, lambda data_sha256: [(_README, text)], option="--out")
 
 
 def command_line(name: str, settings: SimulationSettings) -> str:
@@ -31,9 +34,7 @@ def command_line(name: str, settings: SimulationSettings) -> str:
 
 def refuse_foreign(out: Path) -> None:
     """Raise a UserError if the folder has files other than those of a simulated dataset of the same name."""
-    if out.exists() and not out.is_dir():
-        raise UserError(f"--out: expected a folder, found the file {out}; choose another folder")
-    present = sorted(path.name for path in out.iterdir()) if out.is_dir() else []
+    present = sorted(path.name for path in out.iterdir() if path.name[0] != ".") if out.is_dir() else []
     name = out.resolve().name
     ours = {_README, *(name + suffix for suffix in (".inter", ".search", ".item"))}
     foreign = [file for file in present if file not in ours]

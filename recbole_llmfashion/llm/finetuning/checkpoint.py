@@ -19,9 +19,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from recbole_llmfashion.atomic_write import publish_folder, temporary_folder
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.llm.modeling.adapter import save_adapter
-from recbole_llmfashion.stage_store import publish_folder
 
 if TYPE_CHECKING:
     from peft import PeftModel
@@ -47,21 +47,19 @@ class CheckpointFolder:
 
     def last(self) -> Path | None:
         """The folder of the last complete checkpoint, None without one."""
-        complete = [path for path in self.path.glob(f"{_STEP}*") if path.suffix != ".partial"]
+        complete = [path for path in self.path.glob(f"{_STEP}*") if path.suffix != ".partial"]  # of the first release
         return max(complete, key=lambda path: int(path.name.removeprefix(_STEP)), default=None)
 
     def save(self, steps: int, model: "PeftModel", tensors: dict[str, Tensor], state: dict[str, Any]) -> Path:
         """Writes a checkpoint, removes the previous one, and returns the new folder."""
         final = self.path / f"{_STEP}{steps}"
-        partial = final.with_name(f"{final.name}.partial")
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir(parents=True)
-        save_adapter(model, partial)
         plain = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
-        save_file({**plain, **_generator_states(next(model.parameters()).device)}, partial / "tensors.safetensors")
-        (partial / "state.json").write_text(json.dumps(state))
-        shutil.rmtree(final, ignore_errors=True)
-        publish_folder(partial, final, "state.json")
+        with temporary_folder(final) as part:
+            save_adapter(model, part)
+            save_file({**plain, **_generator_states(next(model.parameters()).device)}, part / "tensors.safetensors")
+            (part / "state.json").write_text(json.dumps(state))
+            shutil.rmtree(final, ignore_errors=True)
+            publish_folder(part, final, "state.json")
         for other in self.path.glob(f"{_STEP}*"):
             if other != final:
                 shutil.rmtree(other)

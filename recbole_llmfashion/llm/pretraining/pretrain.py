@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
+from recbole_llmfashion.atomic_write import replace_files, temporary_folder
 from recbole_llmfashion.data.atomic.folder import read_folder
 from recbole_llmfashion.data.catalogue import TEXT_ATTRIBUTES
 from recbole_llmfashion.errors import UserError
@@ -121,8 +122,10 @@ def build(config: PretrainConfig) -> Path:
     unseen = [read_shop(paths[0], tokenizer, config.seed - 1) for paths in folders]
     figures = [measure(model, shop, log["norm"]) for shop in tqdm(unseen, desc="unseen shops", unit="shop")]
     folder = Path(config.output)
-    folder.mkdir(parents=True, exist_ok=True)
-    save_tiny_falcon(model, tokenizer, folder)
-    save_norm(log["norm"], folder)
-    (folder / "README.md").write_text(card(vars(config), model, log, figures, len(queries)), encoding="utf-8")
+    with temporary_folder(folder, "output") as part:
+        save_tiny_falcon(model, tokenizer, part)
+        save_norm(log["norm"], part)
+        (part / "README.md").write_text(card(vars(config), model, log, figures, len(queries)), encoding="utf-8")
+        files = ((path.name, path.read_bytes()) for path in sorted(part.iterdir()))
+        replace_files(folder, files, option="output")
     return folder

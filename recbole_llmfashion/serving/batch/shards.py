@@ -14,10 +14,10 @@ from typing import Any
 
 import pandas as pd
 
+from recbole_llmfashion.atomic_write import write_file
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.prompt.response import Response
 from recbole_llmfashion.serving.batch.prompts import SplitPrompts
-from recbole_llmfashion.stage_store import write_atomic
 
 JOB = "_job.json"  # Parquet readers ignore names with a leading underscore
 
@@ -39,10 +39,9 @@ class ResponseShards:
         self._out, self._prompts, self._items = out, prompts, items
         description = dict(job) | {"questions": prompts.digest, "shards": prompts.shards}
         if not (out / JOB).is_file():
-            if out.exists() and (not out.is_dir() or any(out.iterdir())):
+            if out.exists() and (not out.is_dir() or any(path.name[0] != "." for path in out.iterdir())):
                 raise UserError(f"--out: {out} contains other files; choose a new folder")
-            out.mkdir(parents=True, exist_ok=True)
-            write_atomic(out / JOB, json.dumps(description, indent=1))
+            write_file(out / JOB, json.dumps(description, indent=1), "--out")
         elif (there := _read(out / JOB)) != description:
             other = ", ".join(name for name in description if there.get(name) != description[name]) or "more"
             raise UserError(
@@ -79,7 +78,7 @@ class ResponseShards:
             },
             dtype=object,
         )
-        write_atomic(self.path(shard), frame.to_parquet(index=False))
+        write_file(self.path(shard), frame.to_parquet(index=False), "--out")
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -6,24 +6,25 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from recbole_llmfashion.stage_store import write_files
+from recbole_llmfashion.atomic_write import replace_files
 from recbole_llmfashion.study.report import figures, html, tables
 from recbole_llmfashion.study.report.document import Document
 
 _FILE_WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
 
-def write(folder: Path, document: Document) -> None:
-    """Writes the files, results.json first.
+def write(folder: Path, document: Document, others: Mapping[str, bytes] | None = None) -> None:
+    """Writes the files as one change, results.json last.
 
-    If the process is killed, each file is complete, either old or new. Figures of an earlier document that this one
-    does not have are removed.
+    Figures of an earlier document that this one does not have are removed.
 
     Args:
         folder: output folder; created if missing.
         document: the document.
+        others: further files by name.
 
     Raises:
+        UserError: another command is writing to the folder, or it cannot be written.
         ValueError: a number is nan or infinite, or the name of a figure is not a plain, unique file name.
     """
     names = [figure.name for figure in document.figures]
@@ -36,17 +37,14 @@ def write(folder: Path, document: Document) -> None:
     read_back = Document.from_json(json.loads(text))
     images = {f"{figure.name}.png": figures.png(figure) for figure in read_back.figures}
     files = {
-        "results.json": f"{text}\n".encode(),
+        **(others or {}),
         "table.md": tables.markdown(read_back).encode(),
         "table.tex": tables.latex(read_back).encode(),
         **images,
         "report.html": html.page(read_back, images).encode(),
+        "results.json": f"{text}\n".encode(),
     }
-    folder.mkdir(parents=True, exist_ok=True)
-    stale = _figures(folder) - images.keys()
-    write_files((folder / name, content) for name, content in files.items())
-    for name in stale:
-        (folder / name).unlink(missing_ok=True)
+    replace_files(folder, files.items(), _figures(folder) - images.keys(), "--output")
 
 
 def _figures(folder: Path) -> set[str]:

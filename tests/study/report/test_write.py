@@ -57,26 +57,31 @@ def test_nan_changes_nothing(small, tmp_path):
     assert before == {path.name: path.read_bytes() for path in tmp_path.iterdir()}
 
 
-def test_killed_while_writing(small, tmp_path, monkeypatch):
+def test_the_files_are_one_change(small, tmp_path, monkeypatch):
+    """Stopped between two files, all are the new ones; see tests/test_atomic_write.py for kills."""
     write.write(tmp_path, small)
-    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    write.write(tmp_path / "new", replace(small, title="other"))
     replaced = []
 
-    def killed(self, target):
-        if len(replaced) == 2:
-            raise KeyboardInterrupt
+    def stopped_once(self, target):
         replaced.append(target.name)
+        if len(replaced) == 3:
+            raise KeyboardInterrupt
         self.rename(target)
 
-    monkeypatch.setattr(write.Path, "replace", killed)
+    monkeypatch.setattr(write.Path, "replace", stopped_once)
     with pytest.raises(KeyboardInterrupt):
         write.write(tmp_path, replace(small, title="other"))
     monkeypatch.undo()
-    after = {path.name: path.read_bytes() for path in tmp_path.iterdir() if not path.name.startswith(".")}
-    assert replaced == ["results.json", "table.md"] and after.keys() == before.keys()
-    assert {name for name in before if after[name] != before[name]} == set(replaced)
-    write.write(tmp_path, replace(small, title="other"))
+    assert len(set(replaced)) == 5 and replaced[-1] == "results.json"
+    for path in (tmp_path / "new").iterdir():
+        assert (tmp_path / path.name).read_bytes() == path.read_bytes()
     assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
+
+
+def test_further_files(small, tmp_path):
+    write.write(tmp_path, small, {"ranks.parquet": b"rows"})
+    assert (tmp_path / "ranks.parquet").read_bytes() == b"rows"
 
 
 def test_stale_figures_are_removed(small, tmp_path):

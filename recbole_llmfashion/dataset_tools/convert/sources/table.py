@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 from tqdm import tqdm
 
+from recbole_llmfashion.atomic_write import own_folder
 from recbole_llmfashion.data.atomic.folder import AtomicFolder, empty_searches
 from recbole_llmfashion.dataset_tools.convert.finish import DerivedQueries, Raw, finish, refuse_both
 from recbole_llmfashion.dataset_tools.convert.readme import Origin, refuse_foreign
@@ -83,9 +84,12 @@ def convert_table(
     """
     _check_options(columns, searches)
     refuse_both(queries, searches is not None)
-    refuse_foreign(out)
     notes: list[str] = []
-    with tqdm(total=4, desc=f"converting to {out}", unit="step", disable=not show_progress) as progress:
+    with (
+        own_folder(out, "--out"),
+        tqdm(total=4, desc=f"converting to {out}", unit="step", disable=not show_progress) as progress,
+    ):
+        refuse_foreign(out)
         source = read_source(interactions, _named(columns.user, columns.item, columns.time, columns.action))
         events, dates = interactions_of(source, columns.user, columns.item, columns.time, columns.action, notes)
         progress.update()
