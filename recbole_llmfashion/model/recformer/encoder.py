@@ -31,7 +31,7 @@ class Encoder(nn.Module):
 
     Args:
         longformer: without pooler, with `TYPES` token types.
-        max_items: maximum number of entries of a sequence; W_item has one more row, for the first token.
+        max_items: maximum number of items of a sequence; W_item has one more row, for the first token.
         seed: random seed for W_item, N(0, 0.02).
     """
 
@@ -43,7 +43,7 @@ class Encoder(nn.Module):
 
     @property
     def max_items(self) -> int:
-        """Maximum number of entries of a sequence."""
+        """Maximum number of items of a sequence."""
         return self.item_embedding.num_embeddings - 1
 
     @property
@@ -110,7 +110,7 @@ def new_encoder(
         width: hidden size, a multiple of heads; the feed-forward layers are four times as wide.
         layers, heads: number of blocks, and of attention heads per block.
         window: width of the attention window, even.
-        max_items, max_tokens: maximum number of entries and tokens of a sequence.
+        max_items, max_tokens: maximum number of items and tokens of a sequence.
         pad_id, bos_id: the tokenizer's.
         seed: random seed for the weights; the state of the global generator is restored.
 
@@ -167,7 +167,7 @@ def load_longformer(
     Args:
         name_or_path: a hub name or a folder written by save_pretrained, with weights in safetensors.
         window: replaces the attention window of every layer.
-        max_items: maximum number of entries of a sequence.
+        max_items: maximum number of items of a sequence.
         type_init: initial values of W_type.
         seed: random seed for the new weights.
 

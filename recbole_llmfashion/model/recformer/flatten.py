@@ -1,7 +1,8 @@
 """Items and queries as key-value pairs, and histories as sequences of them, as token ids.
 
 arXiv 2305.13731, section 2.1. An entry is an item, numbered by its catalogue position, or a query, numbered after all
-items. RecformerQuery reads a query as an item whose only attribute is `query`.
+items. RecformerQuery reads a query as an item whose only attribute is `query`; it stands beside the items and takes no
+item's place.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -91,7 +92,7 @@ class SequenceShape:
 
     Args:
         bos_id, pad_id: the tokenizer's.
-        max_items: maximum number of entries of a sequence; the most recent ones are kept.
+        max_items: maximum number of items of a sequence; the most recent ones are kept, and the queries among them.
         max_tokens: maximum number of tokens including bos; the last entry may be cut.
         multiple: padded lengths are multiples of this, the width of the attention window.
     """
@@ -108,7 +109,7 @@ class TokenBatch:
     """Right-padded sequences.
 
     Args:
-        ids, types, item_positions: [B, T] int64; item position 0 is the bos token, 1 the most recent entry.
+        ids, types, item_positions: [B, T] int64; item position 0 is the bos token, the others are of `item_places`.
         mask: [B, T] int64, 1 at tokens.
     """
 
@@ -127,15 +128,39 @@ class TokenBatch:
         return replace(self, **both | {"ids": torch.cat([self.ids, ids])})
 
 
-def collate(rows: TokenRows, histories: Sequence[np.ndarray], shape: SequenceShape) -> TokenBatch:
+def item_places(entries: np.ndarray, n_items: int) -> np.ndarray:
+    """[n] the place of each entry: an item has its number from the most recent item on, a query that of the next older.
+
+    Args:
+        entries: entry numbers, most recent first.
+        n_items: number of items; the entries from this number on are queries.
+
+    >>> item_places(np.array([8, 5, 4, 7, 3]), n_items=6).tolist()
+    [1, 1, 2, 3, 3]
+    """
+    items = entries < n_items
+    return 1 + items.cumsum() - items
+
+
+def newest(entries: np.ndarray, n_items: int, max_items: int) -> np.ndarray:
+    """The entries up to the item number `max_items`, most recent first, with the queries among these items.
+
+    >>> newest(np.array([8, 5, 4, 7, 3]), n_items=6, max_items=2).tolist()
+    [8, 5, 4]
+    """
+    return entries[item_places(entries, n_items) <= max_items]
+
+
+def collate(rows: TokenRows, histories: Sequence[np.ndarray], shape: SequenceShape, n_items: int) -> TokenBatch:
     """One sequence per history: bos, then the tokens of its entries; bos only for an empty history.
 
     Args:
         rows: all entries.
         histories: entry numbers, most recent first.
         shape: see SequenceShape.
+        n_items: number of items; the entries from this number on are queries.
     """
-    sequences = [_sequence(rows, history[: shape.max_items], shape) for history in histories]
+    sequences = [_sequence(rows, newest(history, n_items, shape.max_items), shape, n_items) for history in histories]
     width = -(-max(len(ids) for ids, _, _ in sequences) // shape.multiple) * shape.multiple
     pads = {"ids": shape.pad_id, "types": PAD_TYPE, "item_positions": shape.max_items, "mask": 0}
     out = {name: np.full((len(sequences), width), value, np.int64) for name, value in pads.items()}
@@ -146,10 +171,13 @@ def collate(rows: TokenRows, histories: Sequence[np.ndarray], shape: SequenceSha
     return TokenBatch(**{name: torch.from_numpy(array) for name, array in out.items()})
 
 
-def _sequence(rows: TokenRows, entries: np.ndarray, shape: SequenceShape) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _sequence(
+    rows: TokenRows, entries: np.ndarray, shape: SequenceShape, n_items: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The ids, types and item positions of one sequence."""
     spans = [slice(rows.ptr[entry], rows.ptr[entry + 1]) for entry in entries]
     ids = np.concatenate([[shape.bos_id], *(rows.ids[span] for span in spans)])
     types = np.concatenate([[BOS_TYPE], *(rows.types[span] for span in spans)])
-    positions = np.repeat(np.arange(len(spans) + 1), [1, *(span.stop - span.start for span in spans)])
+    places = np.r_[0, item_places(entries, n_items)]
+    positions = np.repeat(places, [1, *(span.stop - span.start for span in spans)])
     return ids[: shape.max_tokens], types[: shape.max_tokens], positions[: shape.max_tokens]

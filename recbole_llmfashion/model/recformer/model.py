@@ -1,8 +1,9 @@
 """Recformer and "Recformer w/ query" as RecBole sequential models (arXiv 2305.13731).
 
-Both read the events of a user's timeline before the row. RecformerQuery keeps the searches among them as items whose
-only attribute is the query. From an interaction they read only the user and the length of the history, never the
-target, which RecBole's evaluation interaction contains. The trainer sets the scorer.
+Both read the events of a user's timeline before the row. RecformerQuery adds the searches among the same items; a
+search is an entry whose only attribute is the query, and pushes no item out of the last max_items. From an interaction
+they read only the user and the length of the history, never the target, which RecBole's evaluation interaction
+contains. The trainer sets the scorer.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,6 +19,7 @@ from recbole_llmfashion.data.catalogue import TEXT_ATTRIBUTES, Catalogue
 from recbole_llmfashion.data.dataset import HISTORY_LENGTH, LLMFashionRecDataset
 from recbole_llmfashion.data.timeline import SEARCH
 from recbole_llmfashion.errors import UserError
+from recbole_llmfashion.model.recformer.flatten import newest
 from recbole_llmfashion.model.recformer.scorer import Scorer
 from recbole_llmfashion.prompt.texts import UNTITLED, sanitize
 
@@ -48,7 +50,7 @@ class Recformer(SequentialRecommender):
     def __init__(self, config: Any, dataset: LLMFashionRecDataset) -> None:
         super().__init__(config, dataset)
         self.attributes = check_attributes(config["recformer_attributes"])
-        self._max_items = int(config["recformer_max_items"])
+        self._max_items, self._max_tokens = int(config["recformer_max_items"]), int(config["recformer_max_tokens"])
         self._dataset = dataset
 
     def item_texts(self, special_tokens: Sequence[str]) -> dict[str, list[str]]:
@@ -61,14 +63,15 @@ class Recformer(SequentialRecommender):
         return {QUERY: [sanitize(query, special_tokens) for query in queries]}
 
     def history(self, user: int, length: int) -> np.ndarray:
-        """The last max_items entries among the user's first `length` events, most recent first; int64."""
+        """The last max_items items among the user's first `length` events, most recent first, and the searches among
+        them where the model has queries; int64."""
         events = self._dataset.timeline.events(user, length)
         search = events.kind == SEARCH
         entries = events.ref.copy()
         queries = self._dataset.search_log.query_index
         entries[search] = len(self._dataset.catalogue) + queries[events.ref[search]]
         kept = entries if self.with_queries else entries[~search]
-        return kept[::-1][: self._max_items]
+        return newest(kept[::-1], len(self._dataset.catalogue), self._max_items)[: self._max_tokens]
 
     def histories(self, interaction: Any) -> list[np.ndarray]:
         """The history of each row; reads only the user and the history length of the interaction."""

@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from recbole_llmfashion.llm.batching import batches_by_length
 from recbole_llmfashion.llm.finetuning.optimizer import Optimizer, linear_rate
-from recbole_llmfashion.model.recformer.flatten import BOS_TYPE, PAD_TYPE, TokenBatch, collate
+from recbole_llmfashion.model.recformer.flatten import BOS_TYPE, PAD_TYPE, TokenBatch
 from recbole_llmfashion.model.recformer.scorer import Scorer
 from recbole_llmfashion.model.recformer.settings import RecformerPretrainSettings
 
@@ -190,7 +190,7 @@ def _forward(
     rng: np.random.Generator,
 ) -> tuple[Tensor, Tensor]:
     """Unit vectors [B, d] of the unmasked sequences, and the language-model loss of masked copies."""
-    batch = collate(scorer.rows, histories, scorer.shape)
+    batch = scorer.batch(histories)
     ids, labels = mask_words(batch, masking, settings.mask_share, rng)
     hidden = scorer.hidden(batch.with_copy(ids).to(scorer.device))
     plain, masked = hidden.chunk(2)

@@ -17,7 +17,7 @@ from torch.nn.functional import normalize
 from tqdm import tqdm
 
 from recbole_llmfashion.model.recformer.encoder import Encoder
-from recbole_llmfashion.model.recformer.flatten import SequenceShape, TokenBatch, TokenRows, collate
+from recbole_llmfashion.model.recformer.flatten import SequenceShape, TokenBatch, TokenRows, collate, newest
 
 ITEMS = "items.safetensors"
 
@@ -64,9 +64,13 @@ class Scorer(nn.Module):
             hidden: Tensor = self.encoder(batch)
         return hidden.float()
 
+    def batch(self, histories: Sequence[np.ndarray]) -> TokenBatch:
+        """The token sequences of histories, see `vectors`; on the CPU."""
+        return collate(self.rows, histories, self.shape, self.n_items)
+
     def vectors(self, histories: Sequence[np.ndarray]) -> Tensor:
         """Unit vectors [B, d] of histories, given as entries with the most recent first."""
-        return normalize(self.hidden(collate(self.rows, histories, self.shape).to(self.device))[:, 0], dim=1)
+        return normalize(self.hidden(self.batch(histories).to(self.device))[:, 0], dim=1)
 
     def cosines(self, histories: Sequence[np.ndarray]) -> Tensor:
         """[B, N] cosines with every item."""
@@ -115,7 +119,7 @@ class Scorer(nn.Module):
     def sequence_lengths(self, histories: Sequence[np.ndarray]) -> np.ndarray:
         """[n] number of tokens of each sequence."""
         lengths, most = self.rows.lengths, self.shape.max_items
-        full = [1 + int(lengths[history[:most]].sum()) for history in histories]
+        full = [1 + int(lengths[newest(history, self.n_items, most)].sum()) for history in histories]
         return np.minimum(np.asarray(full, np.int64), self.shape.max_tokens)
 
     def refresh(self) -> None:

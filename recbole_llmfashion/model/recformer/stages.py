@@ -194,11 +194,13 @@ class RecformerPipeline:
 
     def _inputs(self) -> dict[str, Any]:
         """Inputs that all stages share."""
-        return {
+        inputs: dict[str, Any] = {
             "items": sha256_arrays(self.rows.hashes[: self.scorer.n_items]),
             "shape": asdict(self.scorer.shape),
             "dtype": str(self.scorer.dtype),
         }
+        # in the first release a query took the place of an item
+        return inputs | ({"queries": "beside the items"} if len(self.rows) > self.scorer.n_items else {})
 
     def _weights(self) -> list[Any]:
         """The encoder: its weights, and the fields of its config that its forward reads beside them."""

@@ -27,7 +27,7 @@ HISTORIES = [np.array(h, np.int64) for h in ([0, 1, 2, 3], [4], [], [5, 5])]
 
 def test_shapes():
     encoder = tiny_encoder()
-    batch = collate(ROWS, HISTORIES, shape())
+    batch = collate(ROWS, HISTORIES, shape(), len(ROWS))
     assert encoder(batch).shape == (4, 20, 16)  # 1 + 4 * 4 tokens, to a multiple of the window
     assert (encoder.max_items, encoder.max_tokens, encoder.window) == (10, 64, 4)
 
@@ -65,7 +65,7 @@ def reference(encoder, ids, types, positions):
 @pytest.mark.parametrize("history", [[0, 1, 2, 3, 4], [2], []])
 def test_forward(history):
     encoder = tiny_encoder()
-    batch = collate(ROWS, [np.array(history, np.int64)], shape())
+    batch = collate(ROWS, [np.array(history, np.int64)], shape(), len(ROWS))
     length = int(batch.mask.sum())
     expected = reference(encoder, batch.ids[0, :length], batch.types[0, :length], batch.item_positions[0, :length])
     torch.testing.assert_close(encoder(batch)[0, :length], expected, atol=1e-5, rtol=0)
@@ -73,7 +73,7 @@ def test_forward(history):
 
 def test_forward_depends_on_all_inputs():
     encoder = tiny_encoder()
-    batch = collate(ROWS, [np.array([0, 1])], shape())
+    batch = collate(ROWS, [np.array([0, 1])], shape(), len(ROWS))
     plain = encoder(batch)[:, 0]
     for name in ("ids", "types", "item_positions"):
         changed = {key: tensor.clone() for key, tensor in vars(batch).items()}
@@ -84,7 +84,7 @@ def test_forward_depends_on_all_inputs():
 def test_save_and_load(tmp_path):
     encoder = tiny_encoder(layers=2, seed=3)
     encoder.save(tmp_path)
-    batch = collate(ROWS, HISTORIES, shape())
+    batch = collate(ROWS, HISTORIES, shape(), len(ROWS))
     assert torch.equal(load_encoder(tmp_path).eval()(batch), encoder(batch))
 
 
@@ -132,7 +132,7 @@ def test_load_longformer(tmp_path):
     assert {layer.attention.self.one_sided_attn_window_size for layer in encoder.longformer.encoder.layer} == {2}
     assert torch.equal(head.decoder.weight, model.lm_head.decoder.weight)
     assert head.decoder.weight is not encoder.longformer.get_input_embeddings().weight  # untied
-    batch = collate(ROWS, HISTORIES, shape())
+    batch = collate(ROWS, HISTORIES, shape(), len(ROWS))
     (tmp_path / "again").mkdir()
     encoder.save(tmp_path / "again")
     assert torch.equal(load_encoder(tmp_path / "again").eval()(batch), encoder.eval()(batch))

@@ -5,15 +5,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recbole_llmfashion.model.recformer.flatten import PAD_TYPE, collate, flatten
+from recbole_llmfashion.model.recformer.flatten import PAD_TYPE, collate, flatten, item_places, newest
 from tests.helpers.recformer import BOS, PAD, Words, shape
 
 #  title 3, red 4, boots 5, black 6, sandals 7, brand 8, Norda 9
 COLUMNS = {"title": ["red boots", "black sandals"], "brand": ["Norda", ""]}
 
 
-def batch(rows, histories, **keys):
-    made = collate(rows, [np.array(history, np.int64) for history in histories], shape(**keys))
+def batch(rows, histories, n_items=None, **keys):
+    made = collate(rows, [np.array(history, np.int64) for history in histories], shape(**keys), n_items or len(rows))
     return {name: tensor.tolist() for name, tensor in vars(made).items()}
 
 
@@ -56,8 +56,30 @@ def test_queries_follow_the_items():
     words = Words()
     rows = flatten(COLUMNS, words, 8) + flatten({"query": ["red sandals"]}, words, 8)
     assert rows.ids[rows.ptr[2] : rows.ptr[3]].tolist() == [10, 4, 7]
-    assert batch(rows, [[2]])["types"] == [[0, 1, 2, 2]]
+    assert batch(rows, [[2]], n_items=2)["types"] == [[0, 1, 2, 2]]
     assert len(flatten({"query": []}, words, 8)) == 0
+
+
+def test_queries_beside_the_items():
+    """A query takes no item's place: it has that of the next older item, and the items keep theirs."""
+    words = Words()
+    rows = flatten(COLUMNS, words, 8) + flatten({"query": ["red", "sandals"]}, words, 8)
+    made = batch(rows, [[3, 1, 2, 0, 3], [1, 0]], n_items=2, max_items=2, max_tokens=64)
+    # query 10 sandals 7 | sandals of three tokens | query 10 red 4 | boots of five tokens; the query before them is cut
+    assert made["ids"][0] == [BOS, 10, 7, 3, 6, 7, 10, 4, 3, 4, 5, 8, 9, PAD, PAD, PAD]
+    assert made["item_positions"][0][:13] == [0, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 2, 2]
+    assert made["item_positions"][1][:9] == [0, 1, 1, 1, 2, 2, 2, 2, 2]
+    # the same items without the limit: the oldest query is place 3
+    assert batch(rows, [[3, 1, 2, 0, 3]], n_items=2)["item_positions"][0][13:15] == [3, 3]
+
+
+@given(st.lists(st.integers(0, 9), max_size=20), st.integers(1, 6))
+def test_items_are_the_same_with_and_without_queries(entries, most):
+    mixed, items = np.array(entries, np.int64), np.array([entry for entry in entries if entry < 5], np.int64)
+    kept = newest(mixed, 5, most)
+    assert kept[kept < 5].tolist() == items[:most].tolist() == newest(items, 5, most).tolist()
+    assert item_places(mixed, 5)[mixed < 5].tolist() == list(range(1, len(items) + 1))
+    assert kept.tolist() == entries[: len(kept)] and (item_places(kept, 5) <= most).all()
 
 
 def test_hashes():

@@ -51,9 +51,15 @@ def test_searches_before_the_row_are_entries(tmp_path):
     assert Recformer.query_texts(reader(tmp_path, Recformer)[0], ()) == {"query": []}
 
 
-def test_queries_count_towards_max_items(tmp_path):
-    model, loaders = reader(tmp_path, RecformerQuery, recformer_max_items=3)
-    assert [h.tolist() for h in model.histories(of_user(loaders, "test", "u1"))] == [[8, 5, 4]]
+def test_queries_push_no_item_out(tmp_path):
+    rows = {}
+    for model_class in (Recformer, RecformerQuery):
+        model, loaders = reader(tmp_path, model_class, recformer_max_items=3)
+        [rows[model_class]] = [h.tolist() for h in model.histories(of_user(loaders, "test", "u1"))]
+    assert rows == {Recformer: [5, 4, 3], RecformerQuery: [8, 5, 4, 7, 3]}
+    # an entry has a token, so no more of them are read than tokens
+    model, loaders = reader(tmp_path, RecformerQuery, recformer_max_items=3, recformer_max_tokens=4)
+    assert [h.tolist() for h in model.histories(of_user(loaders, "test", "u1"))] == [[8, 5, 4, 7]]
 
 
 def with_scorer(model):

@@ -42,7 +42,7 @@ def masked(columns, starts, share, seed=0):
     rows = flatten(columns, words, 64)
     opens = np.zeros(len(words.known) + 3, bool)
     opens[[words.known[word] for word in starts]] = True
-    batch = collate(rows, [np.array([0])], shape(max_tokens=64))
+    batch = collate(rows, [np.array([0])], shape(max_tokens=64), 1)
     ids, labels = mask_words(batch, Masking(opens, MASK), share, np.random.default_rng(seed))
     return batch.ids[0], ids[0], labels[0]
 
