@@ -77,6 +77,15 @@ def test_click_filter_modes(tmp_path, mode, kept):
     assert (dataset._events["user_id"] == "u1").sum() == kept
 
 
+@pytest.mark.parametrize(("mode", "kept"), [("paper", 5), ("train", 6), ("none", 6)])
+def test_click_filter_train_does_not_look_at_validation_purchases(tmp_path, mode, kept):
+    # u1 clicks 14 long before its purchase in the validation row
+    inter = INTER.replace("u1\t11\tclick\t1701000000", "u1\t14\tclick\t1701000000")
+    write_tiny(tmp_path, inter=inter)
+    dataset = tiny_loaders(tmp_path, click_filter=mode).dataset
+    assert (dataset._events["user_id"] == "u1").sum() == kept
+
+
 def test_users_left_out_are_counted(tmp_path):
     inter = INTER + "u4\t11\tclick\t1701000000\nu4\t11\tpurchase\t1701000005\n"
     write_tiny(tmp_path, inter=inter)

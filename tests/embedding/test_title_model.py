@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch.nn.functional import normalize
 
-from recbole_llmfashion.embedding.hard_negatives import NegativeMiner
+from recbole_llmfashion.embedding import title_model
+from recbole_llmfashion.embedding.hard_negatives import NegativeMiner, hardest
 from recbole_llmfashion.embedding.title_model import (
     TitleModel,
     TitleSettings,
@@ -39,6 +40,50 @@ def test_triplet_loss() -> None:
     assert triplet_loss(query, title, hard_title, hard_query, 0.2).item() == pytest.approx(0.4)
     # margin .5: row 1 .7 + .7, row 2 0 + .3
     assert triplet_loss(query, title, hard_title, hard_query, 0.5).item() == pytest.approx(0.85)
+
+
+def test_negatives_of_a_step_are_no_positives(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Query a has the titles x and y, query b the title y; each row may use what its own text is not paired with."""
+    allowed = []
+
+    def spy(anchors: torch.Tensor, candidates: torch.Tensor, mask: np.ndarray) -> torch.Tensor:
+        allowed.append(mask.tolist())
+        return hardest(anchors, candidates, mask)
+
+    monkeypatch.setattr(title_model, "hardest", spy)
+    pairs = [("a", "x"), ("a", "y"), ("b", "y"), ("c", "z")]
+    settings = dataclasses.replace(SMALL, epochs=1, batch_size=4)
+    rows = torch.tensor([0, 1, 2, 3])
+    monkeypatch.setattr(torch, "randperm", lambda n, generator: rows)
+    train_title_model(pairs, ["x", "y", "z"], settings, show_progress=False)
+    titles, queries = allowed
+    # columns: x, y, y, z for the queries a, a, b, c; then a, a, b, c for the titles x, y, y, z
+    assert titles == [
+        [False, False, False, True],
+        [False, False, False, True],
+        [True, False, False, True],
+        [True, True, True, False],
+    ]
+    assert queries == [
+        [False, False, True, True],
+        [False, False, False, True],
+        [False, False, False, True],
+        [True, True, True, False],
+    ]
+
+
+@pytest.mark.parametrize(("start", "searches"), [(0, 8), (1, 7), (9, 0)])
+def test_the_catalogue_is_mined_from_an_epoch_on(monkeypatch: pytest.MonkeyPatch, start: int, searches: int) -> None:
+    """A text of the catalogue that is in no pair can only come from mining."""
+    refreshed, embedded = [], []
+    refresh, embed = NegativeMiner.refresh, TitleModel.embed
+    monkeypatch.setattr(NegativeMiner, "refresh", lambda self, *rows: (refreshed.append(1), refresh(self, *rows)))
+    monkeypatch.setattr(TitleModel, "embed", lambda self, texts: (embedded.append(texts), embed(self, texts))[1])
+    monkeypatch.setattr(TitleModel, "encode", lambda self, texts: embed(self, texts).detach().numpy())
+    settings = dataclasses.replace(SMALL, epochs=8, mining_start_epoch=start)
+    train_title_model([("a", "x"), ("b", "y")], ["x", "y", "unpaired"], settings, show_progress=False)
+    assert len(refreshed) == searches
+    assert any("unpaired" in texts for texts in embedded) is (searches > 0)
 
 
 def test_padding_does_not_change_an_embedding(trained: TitleModel) -> None:
@@ -133,7 +178,7 @@ def test_epochs_with_mined_negatives(monkeypatch: pytest.MonkeyPatch) -> None:
     refreshed = []
     monkeypatch.setattr(NegativeMiner, "refresh", lambda self, queries, titles: refreshed.append(len(titles)))
     for start, times in ((0, 3), (1, 2), (2, 1), (5, 0)):
-        settings = dataclasses.replace(SMALL, epochs=3, mining_start_epoch=start)
+        settings = dataclasses.replace(SMALL, epochs=8, mining_start_epoch=start)
         train_title_model(train[:64], catalogue, settings, show_progress=False)
         assert len(refreshed) == times
         refreshed.clear()

@@ -42,6 +42,12 @@ def test_lists_of_neighbours_are_interleaved():
     assert len(set(found)) == 4
 
 
+def test_number_of_neighbours():
+    assert memory(neighbors=1).top_products("red boots") == [1, 2, 3]
+    assert sorted(memory(neighbors=2).top_products("red boots")) in ([0, 1, 2, 3], [1, 2, 3, 4])
+    assert sorted(memory(neighbors=3).top_products("red boots")) == [0, 1, 2, 3, 4]
+
+
 def test_own_search_is_left_out():
     assert memory().top_products("red boots", leave_out=0) == [2, 3]
     # a key that only its own search made is gone; the next neighbour answers

@@ -33,6 +33,14 @@ def test_templates():
             assert words == words.rstrip(), name
 
 
+def test_requirements_of_the_paper():
+    """Order, comparison (C2), fashion attributes (C3) and the top products of a search (C4), then the format."""
+    instruction = get_template("paper").instruction
+    texts = ("Keep to the order", "an attribute that varies", "season, occasion, holiday", "Prefer the top products")
+    places = [instruction.index(text) for text in (*texts, "product ID: the ID, title: the title")]
+    assert places == sorted(places)
+
+
 def test_only_a_prompt_with_memory_mentions_the_products():
     compact, paper = get_template("compact"), get_template("paper")
     assert compact.instruction_without_memory == compact.instruction

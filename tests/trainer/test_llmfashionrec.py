@@ -4,12 +4,14 @@ from collections import Counter
 from types import SimpleNamespace
 
 import pytest
+import torch
 
 from recbole_llmfashion.config.configurator import load_config
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.model.llmfashionrec import LLMFashionRec
 from recbole_llmfashion.prompt.builder import PromptBuilder
 from recbole_llmfashion.quick_start.experiment import run_experiment
+from recbole_llmfashion.retrieval.fusion import fused_scores
 from recbole_llmfashion.retrieval.mixup import mixup
 from recbole_llmfashion.trainer.llmfashionrec import LLMFashionRecTrainer
 from tests.helpers.fakes import INTER, SMALL, write_tiny
@@ -110,6 +112,24 @@ def test_lists_weights_and_counts_of_the_result(shop):
     assert generation["fallback_rate"] == 0.0 and generation["prompts_truncated"] == 0
     assert generation["clip"].startswith("none: ") and generation["title_pairs"] == "derived"
     assert "fusion" not in run_experiment(config_of(shop.root, ranking="id")).details
+
+
+def test_each_group_of_rows_has_the_weights_that_its_rows_chose():
+    """Only the memory is right for a known query, only the beams for a new one; with equal weights neither is first."""
+    lists = {
+        "beams": torch.tensor([[0], [2]]),
+        "id": torch.tensor([[0], [3]]),
+        "title": torch.tensor([[0], [3]]),
+        "memory": torch.tensor([[1], [3]]),
+    }
+    ranked = SimpleNamespace(known=torch.tensor([True, False]), lists=lists)
+    model = SimpleNamespace(rankers=SimpleNamespace(session_list=None), ranked=lambda _: ranked)
+    trainer = SimpleNamespace(model=model, pipeline=SimpleNamespace(answer=lambda _: None))
+    LLMFashionRecTrainer._choose_weights(trainer, [({}, None, None, torch.tensor([1, 2]) + 1)])  # RecBole's ids
+    equal = fused_scores(lists, dict.fromkeys(lists, 1.0), 4)
+    assert equal.argmax(1).tolist() == [0, 3]
+    chosen = [fused_scores(lists, model.weights[group], 4)[row] for row, group in enumerate(("known", "new"))]
+    assert [int(scores.argmax()) for scores in chosen] == [1, 2]
 
 
 def test_steps_that_a_callback_gets(shop):

@@ -1,4 +1,4 @@
-"""From a week of H&M's transactions to those of 1,500 random customers, for `convert hm`.
+"""From a week of H&M's transactions to those of 500 random customers, for `convert hm`.
 
 python docs/results/hm_week/prepare.py TRANSACTIONS.csv OUT.csv
 """
@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-CUSTOMERS = 1500
+CUSTOMERS = 500
 
 
 def main(source: Path, out: Path) -> None:

@@ -46,6 +46,8 @@ def _extend(level: _Level, trie: ItemTrie, logits: Tensor, count: int) -> _Level
     flat, inside = trie.edges(level.state.flatten())
     edges, inside = flat.view(rows, width, -1), inside.view(rows, width, -1)
     live = inside & ~level.ended[:, :, None]
+    if not bool((live.any(2) | level.ended).all()):
+        raise RuntimeError("constrained decoding: a beam has no allowed token")
     logits = logits.float()
     gain = logits.gather(2, trie.tokens[edges].long()) - logits.logsumexp(2, keepdim=True)
     if not bool((gain.isfinite() | ~live).all()):
@@ -85,7 +87,7 @@ def beam_search(batch: PromptBatch, trie: ItemTrie, count: int) -> tuple[Tensor,
         scores, padded with -inf.
 
     Raises:
-        RuntimeError: an allowed token has no finite score.
+        RuntimeError: a node of the trie has no edge, or an allowed token has no finite score.
         UserError: see PromptBatch.branch.
     """
     width = min(count, trie.size)

@@ -1,6 +1,7 @@
 import json
 from collections.abc import Callable
 from copy import deepcopy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,21 @@ def test_only_the_adapter_is_trained(nf4: Backbone, random_examples: Examples) -
         key = name if name in after else f"{layer}.base_layer.{'weight.' if 'weight.' in name else ''}{leaf}"
         assert torch.equal(value, after[key]), name
     assert all(p.grad is None for n, p in log.model.named_parameters() if "lora" not in n)
+
+
+def test_settings_reach_adapter_and_optimizer(
+    plain: Backbone, random_examples: Examples, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    groups: list[dict[str, Any]] = []
+    adamw = torch.optim.AdamW
+    monkeypatch.setattr(torch.optim, "AdamW", lambda given, **rest: (groups.extend(given), adamw(given, **rest))[1])
+    settings = replace(FAST, lora_r=3, lora_alpha=7, lora_dropout=0.2, weight_decay=0.3)
+    log = finetune(plain, random_examples(8, 2), settings, show_progress=False)
+    (config,) = log.model.peft_config.values()
+    assert (config.r, config.lora_alpha, config.lora_dropout) == (3, 7, 0.2)
+    layer = next(module for module in log.model.modules() if hasattr(module, "lora_dropout"))
+    assert layer.scaling["default"] == 7 / 3 and layer.lora_dropout["default"].p == 0.2
+    assert [group["weight_decay"] for group in groups if group["params"]] == [0.3]
 
 
 @pytest.fixture(scope="module")

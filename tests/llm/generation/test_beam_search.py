@@ -9,6 +9,7 @@ import torch
 
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.llm.generation.generator import DecodingSettings, Generator
+from recbole_llmfashion.llm.generation.item_trie import ItemTrie
 from recbole_llmfashion.llm.generation.response_cache import generate_responses
 from tests.helpers.decoding import (
     ATOMIC,
@@ -71,6 +72,22 @@ def test_narrow_beam(falcon: Any, count: int) -> None:
     assert items.tolist() == [by_hand(falcon, prompt, ids, count) for prompt in data]
 
 
+def test_a_beam_without_an_allowed_token_is_an_error(falcon: Any) -> None:
+    """The constraint fails closed: a node without edges ends no beam and lets nothing through."""
+    generator = ask(falcon, EVEN)
+    trie = generator.trie
+    assert trie is not None
+    node = int(trie.children[0])  # the first token of a third of the IDs
+    pointer = trie.pointer.clone()
+    pointer[node + 1] = pointer[node]
+    generator.trie = ItemTrie(
+        pointer, trie.tokens, trie.children, trie.leaf_item,
+        tail=trie.tail, vocab_size=trie.vocab_size, depth=trie.depth, size=trie.size,
+    )  # fmt: skip
+    with pytest.raises(RuntimeError, match="no allowed token"):
+        generator.best(prompts(4), 27)
+
+
 def test_number_of_forwards(falcon: Any) -> None:
     data = [np.r_[np.arange(50, 60), [i, 9]] for i in range(100, 108)]
     with forwards(falcon) as shapes:
@@ -99,6 +116,13 @@ def test_a_response_is_what_was_said_with_the_likeliest_beside_it(falcon: Any, s
     assert [response.text for response in responses] == generator(data)
     assert [response.items.tolist() for response in responses] == generator.best(data, 3)[0].tolist()
     assert [response.items.tolist() for response in generate_responses(generator, data, 0)] == [[]] * 7
+
+
+@pytest.mark.parametrize("sequences", [EVEN, RAGGED, ATOMIC], ids=["even", "ragged", "atomic"])
+def test_the_title_of_a_response_is_that_of_its_id(falcon: Any, sequences: list[list[int]]) -> None:
+    for response in generate_responses(lookup(falcon, sequences), prompts(7), 3):
+        ids, title = response.text.removeprefix("5 6 ").split(" title ")
+        assert sequences[int(title)] == [int(token) for token in ids.split()]
 
 
 def test_where_one_token_names_an_item_one_prefill_says_both(falcon: Any) -> None:
