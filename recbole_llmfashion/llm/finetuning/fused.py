@@ -62,7 +62,8 @@ def _fused_forward(layer: Any, name: str, x: Tensor) -> Tensor:
 def _fusible_adapter(layer: Any) -> str | None:
     """The adapter's name if the layer has one plain LoRA adapter, on a CPU in fp32; otherwise None.
 
-    Under these conditions layer and adapter have the same dtype and the random numbers are the same.
+    Then the random numbers are peft's, and layer and adapter have the same dtype in a model in fp32. In bf16 and fp16
+    they have not: peft keeps the adapter in fp32.
     """
     names = getattr(layer, "active_adapters", [])
     if len(names) != 1 or names[0] not in getattr(layer, "lora_A", {}) or names[0] in layer.lora_variant:
@@ -75,11 +76,14 @@ def _fusible_adapter(layer: Any) -> str | None:
 
 @contextmanager
 def fused_lora(model: nn.Module) -> Iterator[int]:
-    """Replaces the forward of plain linear LoRA layers by the fused one; yields the number of replaced layers."""
+    """Replaces the forward of plain linear LoRA layers by the fused one; yields the number of replaced layers.
+
+    A model in bf16 or fp16 is left as it is.
+    """
     from peft.tuners.lora import Linear, Linear4bit
 
     patched: list[Any] = []
-    for layer in model.modules():
+    for layer in model.modules() if model.dtype == torch.float32 else ():
         name = _fusible_adapter(layer) if isinstance(layer, Linear | Linear4bit) else None
         if name is not None:
             layer.forward = lambda x, layer=layer, name=name: _fused_forward(layer, name, x)

@@ -78,7 +78,7 @@ class Optimizer:
         if tables:
             self._peaks[ItemEmbeddingOptimizer(tables, table_rate, betas)] = table_rate
         self._norm = max_grad_norm
-        self._scaler = torch.amp.GradScaler("cuda", enabled=scaled)
+        self._scaler = torch.amp.GradScaler(self.parameters[0].device.type, enabled=scaled)
         self.steps = 0
 
     def backward(self, loss: Tensor) -> float:

@@ -61,7 +61,7 @@ class TrainStep:
         self.lengths = np.asarray([len(example) for example in examples])
         self.target_tokens = np.asarray([example.target_tokens for example in examples])
         self.device = next(model.parameters()).device
-        scaled = self.device.type == "cuda" and model.dtype == torch.float16
+        scaled = model.dtype == torch.float16
         rows = [value for name, value in model.named_parameters() if ROWS in name and value.requires_grad]
         row_norm = float(rows[0].detach().float().norm(dim=1).mean()) if rows else 0.0
         self.optimizer = Optimizer(
