@@ -21,6 +21,7 @@ from recbole_llmfashion.llm.finetuning.job import BackboneSpec, FinetuneJob
 from recbole_llmfashion.llm.generation.generator import item_generator
 from recbole_llmfashion.llm.generation.response_cache import generate_responses
 from recbole_llmfashion.llm.generation.vllm_backend import check_interpreter, vllm_generate
+from recbole_llmfashion.llm.modeling.abilities import check_backbone
 from recbole_llmfashion.llm.modeling.adapter import load_adapter
 from recbole_llmfashion.llm.modeling.backbone import (
     Backbone,
@@ -65,11 +66,12 @@ class LanguageModel:
 
     @staticmethod
     def validate_config(config: LLMFashionConfig) -> None:
-        """Raises UserError where the backbone's tokenizer, or the Python of `vllm_python`, cannot be loaded."""
+        """Raises UserError where the backbone lacks something, or the Python of `vllm_python` cannot be loaded."""
         if config["generation_backend"] == "vllm":
             check_interpreter(config["vllm_python"])
-        if config["llm_name_or_path"] not in (TINY_FALCON, TINY_FALCON_UNTRAINED):
-            load_tokenizer(str(config["llm_name_or_path"]))
+        name = str(config["llm_name_or_path"])
+        shipped = name in (TINY_FALCON, TINY_FALCON_UNTRAINED)
+        check_backbone(str(TINY_FALCON_FOLDER) if shipped else name, settings.backbone_needs(config))
 
     def _source(self) -> str:
         if self.name == TINY_FALCON:

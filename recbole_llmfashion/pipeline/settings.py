@@ -9,6 +9,7 @@ from recbole_llmfashion.embedding.settings import ClipSettings, TitleSettings
 from recbole_llmfashion.llm.batching import Example, limit_batch_size
 from recbole_llmfashion.llm.finetuning.settings import FinetuneSettings
 from recbole_llmfashion.llm.generation.generator import DecodingSettings
+from recbole_llmfashion.llm.modeling.abilities import Needs
 from recbole_llmfashion.prompt.builder import PromptSettings
 
 
@@ -70,6 +71,18 @@ def finetune_settings(config: LLMFashionConfig, seed: int, examples: Sequence[Ex
         gradient_checkpointing=config["gradient_checkpointing"],
         item_embedding_lr=config["item_embedding_lr"],
         seed=seed,
+    )
+
+
+def backbone_needs(config: LLMFashionConfig) -> Needs:
+    """What the keys of a run need of its backbone."""
+    targets: Any = config["lora_target_modules"]
+    beams = config["num_beams"] > 0 and config["decoding"] == "constrained"
+    return Needs(
+        max_length=config["max_length"],
+        quantization=config["quantization"],
+        tree_beams=beams and config["generation_backend"] == "transformers" and config["item_tokens"] != "atomic",
+        lora_target_modules=targets if targets == "auto" else tuple(targets),
     )
 
 

@@ -8,11 +8,11 @@ import numpy as np
 import torch
 from torch import Tensor
 from transformers import DynamicCache
-from transformers.cache_utils import DynamicLayer
 
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.llm.batching import left_pad
 from recbole_llmfashion.llm.generation.kv_cache import join, preallocate
+from recbole_llmfashion.llm.modeling.abilities import has_full_attention, takes_explicit_positions
 from recbole_llmfashion.llm.modeling.adapter import causal_lm
 
 # on a CPU the prefill of a batch runs in parts of this size, which saves padding and fits the processor caches better
@@ -52,9 +52,8 @@ class CausalLMRunner:
         takes = inspect.signature(base.forward).parameters
         self._keeps, self.takes_positions = "logits_to_keep" in takes, "position_ids" in takes
         self.device = next(model.parameters()).device
-        self.full = all(type(layer) is DynamicLayer for layer in DynamicCache(config=self.config).layers)
-        masked = getattr(self.config, "_attn_implementation", "") in ("sdpa", "eager")
-        self.explicit = self.full and self.takes_positions and masked and not getattr(self.config, "alibi", False)
+        self.full = has_full_attention(self.config)
+        self.explicit = takes_explicit_positions(self.config, base.forward)
 
     def shareable(self, prompts: Sequence[np.ndarray]) -> int:
         """Length of the prefix of all prompts that can be computed once; 0 for a model with sliding windows.

@@ -104,7 +104,14 @@ def _check_folder(name: str) -> bool:
     return False
 
 
-def _check_files(name: str) -> None:
+def check_files(name: str) -> None:
+    """Checks that a local folder holds a config and weights; a hub name passes.
+
+    Raises:
+        UserError: the folder or a file is missing.
+    """
+    if not _check_folder(name):
+        return
     folder = Path(name)
     if not (folder / "config.json").is_file():
         raise UserError(f"llm_name_or_path: {name} has no config.json; name a folder written by save_pretrained")
@@ -163,8 +170,8 @@ def check_spelling(tokenizer: Any, texts: Sequence[str], ids: Sequence[Sequence[
             )
 
 
-def _check_match(model: Any, tokenizer: Any, name: str) -> None:
-    """Checks that model and tokenizer belong together.
+def check_match(model: Any, tokenizer: Any, name: str) -> None:
+    """Checks that a model, whose weights may be missing, and a tokenizer belong together.
 
     Raises:
         UserError: the tokenizer has ids beyond the model's embedding.
@@ -235,16 +242,27 @@ def load_backbone(
     if quantization not in ("nf4", "none"):
         raise UserError(f"quantization: expected nf4 or none, found '{quantization}'")
     target = torch.device(device if device is not None else "cuda" if torch.cuda.is_available() else "cpu")
-    if _check_folder(name_or_path):
-        _check_files(name_or_path)
+    check_files(name_or_path)
     tokenizer = load_tokenizer(name_or_path, revision)
     dtype = pick_compute_dtype(compute_dtype, target)
     model = _load_model(name_or_path, quantization == "nf4", dtype, target, revision)
-    _check_match(model, tokenizer, name_or_path)
+    check_match(model, tokenizer, name_or_path)
     layers = assert_quantized(model, name_or_path) if quantization == "nf4" else 0
     if target.type == "cpu":
         full_precision_on_cpu(model)
     return Backbone(model.eval(), tokenizer, name_or_path, layers)
+
+
+def load_config(name_or_path: str, revision: str | None = None) -> Any:
+    """A backbone's config.
+
+    Raises:
+        UserError: it cannot be read.
+    """
+    try:
+        return AutoConfig.from_pretrained(name_or_path, revision=revision or MAIN, trust_remote_code=False)
+    except Exception as error:  # see load_tokenizer
+        raise _load_error(name_or_path, "config", error) from error
 
 
 def vocabulary_size(name_or_path: str, tokenizer: Any, revision: str | None = None) -> int:
@@ -253,10 +271,7 @@ def vocabulary_size(name_or_path: str, tokenizer: Any, revision: str | None = No
     Raises:
         UserError: the config cannot be read.
     """
-    try:
-        config = AutoConfig.from_pretrained(name_or_path, revision=revision or MAIN, trust_remote_code=False)
-    except Exception as error:  # see load_tokenizer
-        raise _load_error(name_or_path, "config", error) from error
+    config = load_config(name_or_path, revision)
     return max(int(config.get_text_config().vocab_size), len(tokenizer))
 
 

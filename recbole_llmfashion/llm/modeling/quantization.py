@@ -4,7 +4,7 @@ Written for transformers 5.5 and bitsandbytes 0.49.
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -82,6 +82,35 @@ def _is_nf4(module: nn.Module) -> bool:
     return weight.quant_type == "nf4" and weight.compress_statistics and weight.quant_state is not None
 
 
+def _linear_layers(model: Any) -> list[nn.Module]:
+    """The linear layers except the output head."""
+    head = model.get_output_embeddings()
+    return [m for m in model.modules() if isinstance(m, nn.Linear | Conv1D) and m is not head]
+
+
+def check_quantizable(skeleton: Any, name: str) -> None:
+    """Checks that transformers will quantize every linear layer of a model; `assert_quantized` checks that it did.
+
+    Args:
+        skeleton: the model without weights, built within plain_falcon_linear.
+        name: of the backbone, for the message.
+
+    Raises:
+        UserError: a layer will not be quantized.
+    """
+    linear = _linear_layers(skeleton)
+    _refuse_skipped([m for m in linear if type(m) is not nn.Linear and not isinstance(m, Conv1D)], linear, name)
+
+
+def _refuse_skipped(skipped: Sequence[nn.Module], linear: Sequence[nn.Module], name: str) -> None:
+    if skipped or not linear:
+        classes = ", ".join(sorted({type(module).__name__ for module in skipped})) or "none"
+        raise UserError(
+            f"{name}: {len(linear) - len(skipped)} of {len(linear)} linear layers were quantized to NF4 "
+            f"(not quantized: {classes}); set quantization: none, or name another backbone"
+        )
+
+
 def assert_quantized(model: Any, name: str) -> int:
     """Checks that all linear layers except the output head are quantized.
 
@@ -91,13 +120,6 @@ def assert_quantized(model: Any, name: str) -> int:
     Raises:
         UserError: a layer is not quantized; the message has the number and the classes of such layers.
     """
-    head = model.get_output_embeddings()
-    linear = [m for m in model.modules() if isinstance(m, nn.Linear | Conv1D) and m is not head]
-    skipped = [module for module in linear if not _is_nf4(module)]
-    if skipped or not linear:
-        classes = ", ".join(sorted({type(module).__name__ for module in skipped})) or "none"
-        raise UserError(
-            f"{name}: {len(linear) - len(skipped)} of {len(linear)} linear layers were quantized to NF4 "
-            f"(not quantized: {classes}); set quantization: none, or name another backbone"
-        )
+    linear = _linear_layers(model)
+    _refuse_skipped([module for module in linear if not _is_nf4(module)], linear, name)
     return len(linear)
