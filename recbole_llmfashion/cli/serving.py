@@ -102,9 +102,8 @@ def _demo(
 
     page.gradio()  # reports that gradio is missing before a run is loaded
     recommender = Recommender.load(run, min_askers)
-    rare = recommender.memory_queries[1]
-    if rare:
-        typer.echo(f"the memory answers {rare} queries that one user alone searched for (min_askers=1)", err=True)
+    if recommender.memory_note:
+        typer.echo(recommender.memory_note, err=True)
     blocks = page.build(page.Pages(recommender))
     typer.echo(f"http://{host}:{port}/ shows {run}; stop it with Ctrl-C")
     page.serve(blocks, host, port)

@@ -63,6 +63,12 @@ class BatchReply:
 
 @dataclass(frozen=True)
 class ErrorReply:
-    """The message of a UserError, returned across processes."""
+    """The message of a UserError, returned across processes.
+
+    Args:
+        message: one line.
+        unavailable: whether no request can be answered now, whatever it asks.
+    """
 
     message: str
+    unavailable: bool = False

@@ -93,6 +93,13 @@ class Recommender:
         return cls(load_run(Path(run), min_askers=min_askers))
 
     @property
+    def memory_note(self) -> str:
+        """One line if the memory answers queries that one user alone searched for; empty otherwise."""
+        rare = self.memory_queries[1]
+        note = f"the memory answers {rare} queries that one user alone searched for (min_askers=1)"
+        return note if rare else ""
+
+    @property
     def memory_queries(self) -> tuple[int, int]:
         """How many queries the memory holds, and how many of them one user alone searched for."""
         askers = self._run.memory.askers if self._run.memory is not None else ()

@@ -39,7 +39,7 @@ class Model:
 
     def __init__(self, error=None, delay=0.0):
         self.error, self.delay, self.requests, self.changes, self.up = error, delay, [], [], 1
-        self.left_out = {}
+        self.left_out, self.fault = {}, None
 
     async def recommend(self, request):
         self.requests.append(request)
@@ -56,6 +56,9 @@ class Model:
 
     async def running(self):
         return self.up
+
+    async def trouble(self):
+        return self.fault
 
 
 def call(app, method, path, body=b"", headers=(), chunks=None, kind="application/json"):

@@ -10,10 +10,11 @@ of this folder.
 
 import asyncio
 import os
+from logging import getLogger
 from typing import Any
 
 from ray import serve
-from ray.exceptions import RayActorError, RayTaskError
+from ray.exceptions import RayActorError, RayError, RayTaskError
 from ray.serve.config import BackpressureConfig
 from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
 from ray.serve.handle import DeploymentHandle
@@ -23,13 +24,13 @@ from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.serving.messages import BatchReply, ErrorReply, RecommendRequest
 from recbole_llmfashion.serving.web.dynamic_batching import DynamicBatcher
 from recbole_llmfashion.serving.web.errors import busy, unavailable
-from recbole_llmfashion.serving.web.item_changes import Change, ItemChangeLog
+from recbole_llmfashion.serving.web.item_changes import Change, ItemChangeLog, JournalCheck, check_journal
 from recbole_llmfashion.serving.web.limits import LimitsMiddleware
 from recbole_llmfashion.serving.web.routes import make_web
-from recbole_llmfashion.serving.web.settings import ServiceSettings, read_settings
+from recbole_llmfashion.serving.web.settings import ServiceSettings, read_settings, run_digest
 
 MODEL = "Model"
-SPARE = 32  # max_requests for /health, /metrics and rejected requests while the queue is full
+CONNECTIONS = 1024  # requests whose body is incomplete, of /health and /metrics, and rejected ones, beside the room
 
 
 class Replica:
@@ -44,11 +45,13 @@ class Replica:
         from recbole_llmfashion.serving.recommender import Recommender
         from recbole_llmfashion.serving.web.replica import ReplicaWorker
 
-        recommender = Recommender.load(settings.run)
-        journal = (
-            ItemChangeLog(settings.journal, recommender.run_digest) if settings.token and settings.journal else None
-        )
+        recommender = Recommender.load(settings.run, settings.min_askers)
+        journal = ItemChangeLog(settings.changes, recommender.run_digest) if settings.changes else None
         self._worker = ReplicaWorker(recommender, journal)
+        self._following: asyncio.Task[ErrorReply | None] | None = None
+        for line in (self._worker.started, recommender.memory_note):
+            if line:
+                getLogger("ray.serve").info(line)  # Serve prints its own log only
         # serve.batch would close a batch a fixed time after its first request, even while the model is busy
         self._batcher: DynamicBatcher[RecommendRequest, BatchReply | ErrorReply] = DynamicBatcher(
             self._worker.recommend, settings.batch
@@ -62,6 +65,17 @@ class Replica:
         """Adds or removes items."""
         return await asyncio.to_thread(self._worker.change, change)
 
+    async def check_health(self) -> None:
+        """Serve calls this every few seconds, and replaces a replica for which it fails a few times in a row.
+
+        It fails if this replica could not make a change that its journal has: the one that replaces it replays all
+        changes. While the journal itself cannot be read, a restart would not help.
+        """
+        if self._worker.broken:
+            raise RuntimeError("a change of the items could not be made on this replica")
+        if self._following is None or self._following.done():
+            self._following = asyncio.create_task(asyncio.to_thread(self._worker.follow))
+
 
 class RemoteModel:
     """The `Model` protocol of routes.py, implemented by a deployment handle.
@@ -69,10 +83,12 @@ class RemoteModel:
     Args:
         handle: handle of the Model deployment.
         app_name: name of the Ray Serve application.
+        settings: settings of the service.
     """
 
-    def __init__(self, handle: DeploymentHandle, app_name: str) -> None:
+    def __init__(self, handle: DeploymentHandle, app_name: str, settings: ServiceSettings) -> None:
         self._handle, self._app_name = handle, app_name
+        self._journal = JournalCheck(settings.changes, run_digest(settings.run)) if settings.changes else None
 
     async def recommend(self, request: RecommendRequest) -> BatchReply:
         """Recommends for one session."""
@@ -84,10 +100,17 @@ class RemoteModel:
 
     async def running(self) -> int:
         """Number of running replicas, from Serve's controller; a request to the Model would wait in its queue."""
-        status = await asyncio.to_thread(serve.status)
+        try:
+            status = await asyncio.to_thread(serve.status)
+        except RayError:
+            raise unavailable("the state of the service cannot be read") from None
         application = status.applications.get(self._app_name)
         states = application.deployments[MODEL].replica_states if application else {}
         return sum(count for state, count in states.items() if state == "RUNNING")
+
+    async def trouble(self) -> str | None:
+        """What is wrong with the journal, which all replicas read; a replica itself might be busy."""
+        return await asyncio.to_thread(self._journal.trouble) if self._journal is not None else None
 
 
 async def _result(response: Any) -> Any:
@@ -95,7 +118,7 @@ async def _result(response: Any) -> Any:
 
     Raises:
         UserError: the replica returned an ErrorReply.
-        RequestError: the queue is full (429), or the replica died (503).
+        RequestError: the queue is full (429), or the replica died or cannot follow the journal (503).
         RuntimeError: the Model failed.
     """
     try:
@@ -106,6 +129,8 @@ async def _result(response: Any) -> Any:
         raise unavailable() from None
     except RayTaskError as error:  # also an instance of UserError if the Model raised one, but its text is a traceback
         raise RuntimeError("the model failed") from error
+    if isinstance(result, ErrorReply) and result.unavailable:
+        raise unavailable(result.message)
     if isinstance(result, ErrorReply):
         raise UserError(result.message)
     return result
@@ -118,7 +143,7 @@ class Web:
         self._settings, self._model = settings, model
 
     def __serve_build_asgi_app__(self) -> LimitsMiddleware:
-        return make_web(self._settings, RemoteModel(self._model, serve.get_replica_context().app_name))
+        return make_web(self._settings, RemoteModel(self._model, serve.get_replica_context().app_name, self._settings))
 
 
 def app(args: dict[str, str]) -> serve.Application:
@@ -128,9 +153,11 @@ def app(args: dict[str, str]) -> serve.Application:
         args: fields of ServiceSettings; missing ones are read from the environment.
 
     Raises:
-        UserError: invalid settings, see `read_settings`.
+        UserError: invalid settings, see `read_settings`, or a journal that cannot be used.
     """
     settings = read_settings(args, os.environ)
+    if settings.changes:
+        check_journal(settings.changes, run_digest(settings.run))
     use_current_environment()  # `serve run` builds the application before it starts Ray
     backpressure = BackpressureConfig(status_code=429, retry_after_s=1)
     model = serve.deployment(
@@ -143,9 +170,10 @@ def app(args: dict[str, str]) -> serve.Application:
         health_check_period_s=2,
         graceful_shutdown_timeout_s=5,
     )(Replica)
-    # Web accepts more requests than the Model, so that Web itself rejects the excess, as JSON, and counts it. In a
-    # burst, requests also queue for Web until Serve has probed its queue length.
-    max_requests = settings.ongoing * settings.replicas + settings.queue + SPARE
+    # Web accepts more requests than the Model, so that Web itself rejects the excess, as JSON, and counts it, and that
+    # clients that send half a body keep no place from others (limits.py). In a burst, requests also queue for Web until
+    # Serve has probed its queue length.
+    max_requests = settings.room + CONNECTIONS
     web = serve.deployment(
         name="Web",
         max_ongoing_requests=max_requests,

@@ -32,9 +32,9 @@ def busy() -> RequestError:
     return RequestError(429, "too many waiting requests; try again later", {"Retry-After": "1"})
 
 
-def unavailable() -> RequestError:
-    """503: the replica that had the request died, or no replica is running."""
-    return RequestError(503, "the model is being restarted; try again", {"Retry-After": "1"})
+def unavailable(reason: str = "the model is being restarted; try again") -> RequestError:
+    """503: the replica that had the request died, no replica is running, or the items cannot be known."""
+    return RequestError(503, reason, {"Retry-After": "1"})
 
 
 def failed() -> RequestError:

@@ -1,26 +1,52 @@
-"""Log of items added and removed since the service first started: JSON lines, one per change.
+"""Journal of items added and removed since the service first started: JSON lines, one per change.
 
-    {"run": "<digest of the manifest>"}
-    {"add": [{"item_id": "N1", "title": "Zephyr Snow Clog"}]}
-    {"remove": ["11", "12"]}
+    items.jsonl        {"run": "<digest of the manifest>"}
+                       {"add": [{"item_id": "N1", "title": "Zephyr Snow Clog"}]}
+                       {"remove": ["11", "12"]}
+    items.jsonl.state  {"run": .., "changes": 2, "bytes": .., "sha256": ..} of the changes that were confirmed
+    items.jsonl.lock   the lock
 
 A restarted replica reads the file from the start, and every replica reads new lines before each batch. A change
 therefore applies to all replicas once it was confirmed, provided that they share the file with working locks: on one
 machine, or on a shared file system. A line without its newline, left by a killed writer, is ignored and cut off by the
 next write.
+
+A replica remembers a digest of what it has read, and the state file does so beyond a restart: a journal that is gone,
+shorter or other than it was is an error, and a file that is no journal is never written to.
 """
 
+import hashlib
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
+from recbole_llmfashion.atomic_write import write_file
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.stage_store import JsonLines
+
+LOCK_SECONDS = 30  # a lock that is held for longer belongs to a process that hangs
+_RESTORE = "restore it from a copy"
+_Stamp = tuple[int, int, int, int]
+
+
+class JournalError(UserError):
+    """The journal cannot be read or written. The message names the file.
+
+    Args:
+        path: the file.
+        reason: what is wrong, without the path: clients may see it.
+        advice: what to do.
+    """
+
+    def __init__(self, path: Path, reason: str, advice: str) -> None:
+        super().__init__(f"journal: {path} {reason}; {advice}")
+        self.reason = f"the journal of item changes {reason}"
 
 
 @dataclass(frozen=True)
@@ -34,63 +60,293 @@ class Change:
         """The value of the line in the file."""
         return {"add": self.add} if self.add else {"remove": self.remove}
 
+    @classmethod
+    def from_json(cls, value: Any) -> "Change | None":
+        """The change of a line; None if the line is not one."""
+        if not isinstance(value, dict) or len(value) != 1:
+            return None
+        add, remove = value.get("add", []), value.get("remove", [])
+        if not isinstance(add, list) or not isinstance(remove, list) or not (add or remove):
+            return None
+        rows = all(isinstance(item, dict) and all(isinstance(cell, str) for cell in item.values()) for item in add)
+        return cls(tuple(add), tuple(remove)) if rows and all(isinstance(item, str) for item in remove) else None
+
+
+@dataclass(frozen=True)
+class Position:
+    """A place in the file, behind the last of `changes` changes, and the digest of all bytes before it."""
+
+    run: str
+    changes: int
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A change in the file and the position behind it."""
+
+    change: Change
+    end: Position
+
 
 class ItemChangeLog:
-    """One replica's view of the file. Creates the file if it does not exist.
+    """One replica's view of the journal. Creates the file if it does not exist.
 
     Args:
         path: the file.
         run: digest of the run's manifest, stored in the first line.
 
+    Attributes:
+        path: the file.
+        created: whether the file was created, so that there are no changes.
+
     Raises:
-        UserError: the file belongs to another run, or cannot be written.
+        JournalError: the file belongs to another run or to something else, has lost changes, or cannot be written.
     """
 
     def __init__(self, path: Path, run: str) -> None:
-        self._path, self._lock, self._read, self._before = path, FileLock(f"{path}.lock"), 0, 0
-        self._log = JsonLines(path, ascii_only=True)
-        try:
-            with self.locked():
-                if not self._log.end():
+        self.path, self._lock = path, FileLock(f"{path}.lock", timeout=LOCK_SECONDS)
+        self._log, self._seen = JsonLines(path, ascii_only=True), (0, 0, 0, 0)
+        _check_lock_file(path)
+        with self.locked():
+            self.created = check_journal(path, run) is None
+            if self.created:
+                with _as_journal_error(path, "cannot be written"):
                     self._log.append({"run": run})
-                header = self._lines(most=1)[0]
-        except OSError as error:
-            raise UserError(f"journal: cannot write {path} ({error}); choose another file") from None
-        if header != {"run": run}:
-            raise UserError(f"journal: {path} belongs to another run; choose another file, or delete it to start over")
+            self._read = _start(run)
+            if self.created or not _state_path(path).exists():
+                self._write_state(([self._read] + [entry.end for entry in self._parsed()])[-1])
 
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Holds the file lock: no other replica reads new lines or writes."""
-        with self._lock:
+        try:
+            self._lock.acquire()
+        except Timeout:
+            raise JournalError(self.path, "is locked by a process that does not answer", "stop that process") from None
+        except OSError as error:
+            raise JournalError(self.path, f"cannot be written ({error.strerror})", "choose another file") from None
+        try:
             yield
+        finally:
+            self._lock.release()
 
-    def fresh(self) -> list[Change]:
-        """Changes that this replica has not read yet.
+    def unread(self) -> list[Entry]:
+        """The changes behind the one that was passed to `applied` last, in order.
 
         Raises:
-            UserError: the file is shorter than before or not readable.
+            JournalError: what was read before is not there any more, or a line is not a change.
         """
-        if self._path.stat().st_size == self._read:
-            return []  # the common case takes no lock
+        if _stamp(self.path) == self._seen:
+            return []  # the common case takes no lock and reads nothing
         with self.locked():
-            return [Change(tuple(line.get("add", ())), tuple(line.get("remove", ()))) for line in self._lines()]
+            stamp, entries = _stamp(self.path), self._parsed()
+        if not entries:
+            self._seen = stamp
+        return entries
 
-    def append(self, change: Change) -> None:
-        """Writes a change before it is applied; call it inside `locked()`, after `fresh()` returned everything."""
-        self._before, self._read = self._read, self._log.append(change.as_json())
+    def applied(self, entry: Entry) -> None:
+        """Continues behind this change; changes that were not passed are returned by `unread` again."""
+        self._read = entry.end
 
-    def take_back(self, change: Change) -> None:
-        """Removes the line that `append` has just written; call it before `locked()` ends."""
-        self._read = self._before
-        os.truncate(self._path, self._read)
+    def append(self, change: Change) -> Entry:
+        """Writes a change before it is applied; call it inside `locked()`, after all of `unread()` was applied.
 
-    def _lines(self, most: int | None = None) -> list[dict[str, Any]]:
-        """Reads values from the current offset, at most `most` of them, and advances the offset."""
-        if self._path.stat().st_size < self._read:  # changed by another program
-            raise UserError(f"journal: {self._path} is shorter than it was; restart the service")
+        Raises:
+            JournalError: the file cannot be written, for example because the disk is full; it is as before.
+        """
         try:
-            lines, self._read = self._log.read(self._read, most)
-        except ValueError:
-            raise UserError(f"journal: {self._path} is not readable; restore it, or delete it to start over") from None
-        return lines
+            self._log.append(change.as_json())
+            (entry,) = self._parsed()
+        except OSError as error:
+            self.take_back()
+            reason = f"cannot be written ({error.strerror}), so the change was not made"
+            raise JournalError(self.path, reason, "free space or restore its permissions") from None
+        return entry
+
+    def take_back(self) -> None:
+        """Removes the line that `append` has just written; call it before `locked()` ends.
+
+        Raises:
+            JournalError: the line cannot be removed; the change will be made.
+        """
+        with _as_journal_error(self.path, "cannot be written, so the change may still be made"):
+            os.truncate(self.path, self._read.bytes)
+
+    def confirm(self, entry: Entry) -> None:
+        """Notes that a change was made, so that a journal without it is noticed after a restart."""
+        self.applied(entry)
+        self._write_state(entry.end)
+
+    def _write_state(self, position: Position) -> None:
+        state = _state_path(self.path)
+        try:
+            write_file(state, json.dumps(asdict(position)))
+        except UserError as error:
+            raise JournalError(state, f"cannot be written ({error})", "make room for it") from None
+
+    def _parsed(self) -> list[Entry]:
+        return _entries(self.path, _bytes(self.path), self._read)
+
+
+def check_journal(path: Path, run: str) -> Position | None:
+    """Checks a journal without writing to it, or waiting for its lock.
+
+    Returns:
+        the position behind its last change; None if there is no file, or an empty one, and nothing was lost.
+
+    Raises:
+        JournalError: the file belongs to another run or to something else, or has lost changes.
+    """
+    state = _read_state(path)  # first: the journal has at least what the state says
+    confirmed = state if state is not None and state.run == run else None
+    if path.exists() and not path.is_file():
+        raise JournalError(path, "is a folder" if path.is_dir() else "is not a file", "choose a file")
+    raw = _bytes(path) if os.path.lexists(path) else b""
+    _check_kept(path, raw, confirmed)
+    if not raw:
+        return None
+    header = raw[: raw.find(b"\n") + 1]
+    try:
+        value = json.loads(header)
+    except (ValueError, RecursionError):
+        value = None
+    if not isinstance(value, dict) or value.keys() != {"run"} or not isinstance(value["run"], str):
+        raise JournalError(path, "is not a journal of item changes, or its first line was cut", "choose another file")
+    if header != _header(run):
+        raise JournalError(path, "belongs to another run", "choose another file, or delete it to start over")
+    return ([_start(run)] + [entry.end for entry in _entries(path, raw, _start(run))])[-1]
+
+
+class JournalCheck:
+    """Says whether replicas can follow a journal; reads it only after it has changed.
+
+    Args:
+        path: the file.
+        run: digest of the run's manifest.
+    """
+
+    def __init__(self, path: Path, run: str) -> None:
+        self._path, self._run = path, run
+        self._good: tuple[_Stamp, ...] = ()
+
+    def trouble(self) -> str | None:
+        """None if the journal is readable and complete, otherwise what is wrong, without the path."""
+        try:
+            stamps = (_stamp(self._path), _stamp(_state_path(self._path)))
+            if stamps != self._good:
+                check_journal(self._path, self._run)
+                self._good = stamps
+        except JournalError as error:
+            return error.reason
+        return None
+
+
+def _check_kept(path: Path, raw: bytes, confirmed: Position | None) -> None:
+    """Whether the bytes begin with the changes that were confirmed.
+
+    Raises:
+        JournalError: they do not.
+    """
+    if confirmed is None or not confirmed.changes:
+        return
+    lost = f"{_RESTORE}, or delete it and {_state_path(path).name} to start without its {confirmed.changes} changes"
+    if not raw:
+        raise JournalError(path, "is empty" if path.exists() else "is gone", lost)
+    if len(raw) < confirmed.bytes:
+        raise JournalError(path, "is shorter than it was", lost)
+    if _sha256(raw[: confirmed.bytes]) != confirmed.sha256:
+        raise JournalError(path, "is not what it was", lost)
+
+
+def _entries(path: Path, raw: bytes, read: Position) -> list[Entry]:
+    """The changes in the complete lines behind a position.
+
+    Raises:
+        JournalError: the bytes before the position are other ones, or a line is not a change.
+    """
+    if len(raw) < read.bytes:
+        raise JournalError(path, "is shorter than it was" if raw else "is empty", _RESTORE)
+    digest = hashlib.sha256(raw[: read.bytes])
+    if digest.hexdigest() != read.sha256:
+        raise JournalError(path, "is not what it was", _RESTORE)
+    entries: list[Entry] = []
+    changes, end = read.changes, read.bytes
+    for line in raw[read.bytes :].split(b"\n")[:-1]:
+        changes, end = changes + 1, end + len(line) + 1
+        digest.update(line + b"\n")
+        try:
+            change = Change.from_json(json.loads(line))
+        except (ValueError, RecursionError):
+            change = None
+        if change is None:
+            raise JournalError(path, f"has a line {changes + 1} that is not a change", _RESTORE)
+        entries.append(Entry(change, Position(read.run, changes, end, digest.hexdigest())))
+    return entries
+
+
+def _header(run: str) -> bytes:
+    return json.dumps({"run": run}).encode() + b"\n"
+
+
+def _start(run: str) -> Position:
+    """The position behind the first line."""
+    return Position(run, 0, len(_header(run)), _sha256(_header(run)))
+
+
+def _sha256(raw: bytes) -> str:
+    return hashlib.sha256(raw).hexdigest()
+
+
+def _state_path(path: Path) -> Path:
+    return path.with_name(f"{path.name}.state")
+
+
+def _read_state(path: Path) -> Position | None:
+    """The content of the state file; None if there is none.
+
+    Raises:
+        JournalError: it is the file of another program.
+    """
+    state = _state_path(path)
+    if not os.path.lexists(state):
+        return None
+    try:
+        position = Position(**json.loads(_bytes(state)))
+        if [type(value) for value in asdict(position).values()] == [str, int, int, str]:
+            return position
+    except (ValueError, TypeError, RecursionError):
+        pass
+    raise JournalError(state, "is not the state of a journal", "choose another journal, or delete that file")
+
+
+def _check_lock_file(path: Path) -> None:
+    """Taking the lock empties its file, which must not be the file of another program, such as `uv.lock`."""
+    lock = Path(f"{path}.lock")
+    if os.path.lexists(lock) and (not lock.is_file() or lock.stat().st_size):
+        raise JournalError(lock, "is not the lock of a journal", "choose another journal, or delete that file")
+
+
+def _bytes(path: Path) -> bytes:
+    with _as_journal_error(path, "cannot be read"):
+        return path.read_bytes()
+
+
+def _stamp(path: Path) -> _Stamp:
+    """What changes with the content of the file."""
+    with _as_journal_error(path, "cannot be read"):
+        found = path.stat()
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+
+
+@contextmanager
+def _as_journal_error(path: Path, what: str) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError:
+        raise JournalError(path, "is gone", _RESTORE) from None
+    except IsADirectoryError:
+        raise JournalError(path, "is a folder", "choose a file") from None
+    except OSError as error:
+        raise JournalError(path, f"{what} ({error.strerror})", "check its disk and its permissions") from None

@@ -1,9 +1,12 @@
 """The work of one replica, independent of Ray and HTTP: a Recommender that applies logged item changes.
 
-A UserError is returned as an ErrorReply, because an exception raised across processes carries its traceback.
+Changes are applied one by one, in order: one that fails is tried again before every batch, and those behind it wait. In
+the meantime the replica answers no request, because it might serve what was removed. Errors are returned as an
+ErrorReply, because an exception raised across processes carries its traceback.
 """
 
 from collections.abc import Sequence
+from logging import getLogger
 from threading import Lock
 
 import pandas as pd
@@ -11,7 +14,11 @@ import pandas as pd
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.serving.messages import BatchReply, ErrorReply, RecommendRequest
 from recbole_llmfashion.serving.recommender import Recommender
-from recbole_llmfashion.serving.web.item_changes import Change, ItemChangeLog
+from recbole_llmfashion.serving.web.item_changes import Change, Entry, ItemChangeLog, JournalError
+
+
+class BehindError(Exception):
+    """A change of the journal cannot be applied to this replica."""
 
 
 class ReplicaWorker:
@@ -21,21 +28,50 @@ class ReplicaWorker:
         recommender: must not be changed by anyone else.
         journal: None if items cannot be added or removed.
 
+    Attributes:
+        started: one line on the journal; empty without one.
+        broken: whether the last attempt to follow the journal failed on this replica, while the journal is readable.
+
     Raises:
         UserError: a change in the log is invalid for this run.
     """
 
     def __init__(self, recommender: Recommender, journal: ItemChangeLog | None) -> None:
         self._recommender, self._journal, self._items_lock = recommender, journal, Lock()
-        self._sync()
+        self.started, self.broken, self._logged = "", False, ""
+        if journal is not None:
+            try:
+                count = self._apply_unread(journal)
+            except BehindError as error:
+                raise UserError(f"journal: {error}; it may belong to another run") from error.__cause__
+            news = "a new file, without changes" if journal.created else f"{count} changes were replayed"
+            self.started = f"journal: {journal.path}: {news}"
 
     def recommend(self, requests: Sequence[RecommendRequest]) -> list[BatchReply | ErrorReply]:
         """Replies in the order of `requests`, with all changes applied that were logged before the call."""
-        self._sync()
+        trouble = self.follow()
+        if trouble is not None:
+            return [trouble] * len(requests)
         return [
             ErrorReply(str(response)) if isinstance(response, UserError) else BatchReply(response, len(requests))
             for response in self._recommender.recommend_many(requests)
         ]
+
+    def follow(self) -> ErrorReply | None:
+        """Applies new changes of the journal.
+
+        Returns:
+            None if the items are up to date, otherwise why requests cannot be answered.
+        """
+        if self._journal is None:
+            return None
+        try:
+            with self._items_lock:
+                self._apply_unread(self._journal)
+        except (JournalError, BehindError) as error:
+            return self._unavailable(error)
+        self.broken, self._logged = False, ""
+        return None
 
     def change(self, change: Change) -> ErrorReply | None:
         """Applies a change and logs it, or does neither.
@@ -47,29 +83,60 @@ class ReplicaWorker:
             None if the change was applied.
         """
         assert self._journal is not None
-        with self._items_lock, self._journal.locked():
-            self._apply_new(self._journal)
-            self._journal.append(change)
-            try:
-                self._apply(change)
-            except BaseException as error:
-                self._journal.take_back(change)
-                if isinstance(error, UserError):
-                    return ErrorReply(str(error))
-                raise
+        try:
+            with self._items_lock, self._journal.locked():
+                self._apply_unread(self._journal)
+                return self._make(change, self._journal)
+        except (JournalError, BehindError) as error:
+            return self._unavailable(error)
+
+    def _make(self, change: Change, journal: ItemChangeLog) -> ErrorReply | None:
+        entry = journal.append(change)
+        try:
+            self._apply(change)
+        except BaseException as error:
+            journal.take_back()
+            if isinstance(error, UserError):
+                return ErrorReply(str(error))
+            raise
+        journal.applied(entry)
+        try:
+            journal.confirm(entry)
+        except JournalError as error:  # the change is made; only its loss would not be noticed after a restart
+            getLogger(__name__).warning(str(error))
         return None
 
-    def _sync(self) -> None:
-        if self._journal is not None:
-            with self._items_lock:
-                self._apply_new(self._journal)
+    def _apply_unread(self, journal: ItemChangeLog) -> int:
+        """Applies changes until one fails, and returns their number.
 
-    def _apply_new(self, journal: ItemChangeLog) -> None:
-        for change in journal.fresh():
-            self._apply(change)
+        Raises:
+            JournalError: the journal cannot be read.
+            BehindError: a change failed.
+        """
+        entries = journal.unread()
+        for entry in entries:
+            self._apply_one(entry, journal)
+        return len(entries)
+
+    def _apply_one(self, entry: Entry, journal: ItemChangeLog) -> None:
+        try:
+            self._apply(entry.change)
+        except Exception as error:
+            line = entry.end.changes + 1
+            raise BehindError(f"the change in line {line} cannot be made ({error or type(error).__name__})") from error
+        journal.applied(entry)
 
     def _apply(self, change: Change) -> None:
         if change.add:
             self._recommender.add_items(pd.DataFrame(list(change.add)))
         else:
             self._recommender.remove_items(change.remove)
+
+    def _unavailable(self, error: JournalError | BehindError) -> ErrorReply:
+        """The reply while the journal cannot be followed; each reason is logged once."""
+        self.broken = isinstance(error, BehindError)
+        if str(error) != self._logged:
+            self._logged = str(error)
+            getLogger(__name__).error(str(error), exc_info=error.__cause__ if self.broken else None)
+        reason = error.reason if isinstance(error, JournalError) else "a change of the items cannot be made"
+        return ErrorReply(f"{reason}; see the log of the service", unavailable=True)

@@ -13,13 +13,15 @@ from starlette.exceptions import HTTPException
 
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.serving.messages import BatchReply, Recommendation, RecommendRequest
-from recbole_llmfashion.serving.web.errors import RequestError, check_size, check_token, failed
+from recbole_llmfashion.serving.web.errors import RequestError, check_size, check_token, failed, unavailable
 from recbole_llmfashion.serving.web.item_changes import Change
-from recbole_llmfashion.serving.web.limits import LimitsMiddleware
+from recbole_llmfashion.serving.web.limits import Limits, LimitsMiddleware
 from recbole_llmfashion.serving.web.metrics import Metrics
 from recbole_llmfashion.serving.web.settings import ServiceSettings
 
-PATHS = frozenset({"/recommend", "/items", "/items/remove", "/health", "/metrics", "/docs", "/openapi.json"})
+ROOMED = frozenset({"/recommend", "/items", "/items/remove"})
+PATHS = ROOMED | {"/health", "/metrics", "/docs", "/openapi.json"}
+MAX_ID, MAX_TITLE, MAX_ATTRIBUTE = 256, 1000, 256  # characters; each list that holds an item repeats its id and title
 EXAMPLE: list[Any] = [
     {"action": "search", "query": "red winter boots", "timestamp": 1700000000},
     {"action": "click", "item_id": "516738", "timestamp": 1700000060},
@@ -37,6 +39,9 @@ class Model(Protocol):
 
     async def running(self) -> int:
         """Number of running copies of the model."""
+
+    async def trouble(self) -> str | None:
+        """Why running copies cannot answer; None if they can."""
 
 
 class _Strict(BaseModel):
@@ -58,12 +63,12 @@ class SessionBody(_Strict):
 class Item(_Strict):
     """A new item, or a removed one that becomes available again."""
 
-    item_id: str
-    title: str
-    category: str = ""
-    brand: str = ""
-    color: str = ""
-    size: str = ""
+    item_id: str = Field(max_length=MAX_ID)
+    title: str = Field(max_length=MAX_TITLE)
+    category: str = Field("", max_length=MAX_ATTRIBUTE)
+    brand: str = Field("", max_length=MAX_ATTRIBUTE)
+    color: str = Field("", max_length=MAX_ATTRIBUTE)
+    size: str = Field("", max_length=MAX_ATTRIBUTE)
 
 
 class Items(_Strict):
@@ -75,7 +80,7 @@ class Items(_Strict):
 class ItemIds(_Strict):
     """Items to remove."""
 
-    item_ids: list[str] = Field(min_length=1)
+    item_ids: list[Annotated[str, Field(max_length=MAX_ID)]] = Field(min_length=1)
 
 
 class Recommendations(BaseModel):
@@ -107,10 +112,13 @@ def make_web(settings: ServiceSettings, model: Model) -> LimitsMiddleware:
 
     @app.get("/health")
     async def health() -> Health:
-        """200 while at least one copy of the model is running, 503 otherwise."""
+        """200 if every copy of the model can answer, otherwise 503 with the reason."""
         running = await model.running()
-        if not running:
-            raise RequestError(503, "no copy of the model is running")
+        if running < settings.replicas:
+            raise unavailable(f"{running} of {settings.replicas} copies of the model are running")
+        reason = await model.trouble()
+        if reason is not None:
+            raise unavailable(reason)
         return Health(running=running)
 
     @app.get("/metrics", response_class=Response)
@@ -118,7 +126,8 @@ def make_web(settings: ServiceSettings, model: Model) -> LimitsMiddleware:
         """Metrics in Prometheus' text format."""
         return Response(metrics.text(), headers={"content-type": CONTENT_TYPE_LATEST})
 
-    return LimitsMiddleware(app, metrics, settings.max_body, settings.timeout, PATHS)
+    limits = Limits(settings.max_body, settings.body_timeout, settings.timeout, settings.room, PATHS, ROOMED)
+    return LimitsMiddleware(app, metrics, limits)
 
 
 def _add_recommend(app: FastAPI, settings: ServiceSettings, model: Model, metrics: Metrics) -> None:

@@ -4,6 +4,7 @@
 The token is read from the environment only, so that it appears in no config file and no process list.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -15,8 +16,8 @@ from recbole_llmfashion.pipeline.manifest import MANIFEST
 PREFIX = "LLMFASHION_"
 TOKEN = "token"
 MINIMUM = {
-    "batch": 1, "queue": 1, "timeout": 0.1, "max_body": 1024, "max_actions": 1, "max_k": 1,
-    "replicas": 1, "cpus": 0.1, "gpus": 0.0,
+    "batch": 1, "queue": 1, "timeout": 0.1, "body_timeout": 0.1, "max_body": 1024, "max_actions": 1, "max_k": 1,
+    "min_askers": 1, "replicas": 1, "cpus": 0.1, "gpus": 0.0,
 }  # fmt: skip
 
 
@@ -30,10 +31,12 @@ class ServiceSettings:
         journal: file that stores added and removed items, see item_changes.py; required with a token.
         batch: maximum number of sessions in a batch of the LLM.
         queue: maximum number of waiting requests; further ones get 429.
-        timeout: seconds until a request gets 504.
+        timeout: seconds from the end of the body until a request gets 504.
+        body_timeout: seconds until a request whose body is not complete gets 408.
         max_body: maximum size of a request body in bytes.
         max_actions: maximum number of actions in a session.
         max_k: maximum number of items in a list.
+        min_askers: the memory leaves out queries that fewer users searched for; 1: none.
         replicas: number of copies of the model.
         cpus: CPUs of each copy.
         gpus: GPUs of each copy; may be a fraction.
@@ -45,9 +48,11 @@ class ServiceSettings:
     batch: int = 16
     queue: int = 64
     timeout: float = 30.0
+    body_timeout: float = 5.0
     max_body: int = 2**20
     max_actions: int = 1000
     max_k: int = 100
+    min_askers: int = 1
     replicas: int = 1
     cpus: float = 1.0
     gpus: float = 0.0
@@ -57,12 +62,22 @@ class ServiceSettings:
         """Maximum number of requests at one replica: the batch in progress and the next one."""
         return 2 * self.batch
 
+    @property
+    def room(self) -> int:
+        """Maximum number of requests that are answered or wait, at all replicas."""
+        return self.ongoing * self.replicas + self.queue
+
+    @property
+    def changes(self) -> Path | None:
+        """The journal if items can be added and removed, which needs a token."""
+        return self.journal if self.token else None
+
 
 def read_settings(args: Mapping[str, Any], environ: Mapping[str, str]) -> ServiceSettings:
     """Reads the settings from arguments and environment.
 
     Raises:
-        UserError: an unknown argument, an invalid value, no run folder, or a token without a journal.
+        UserError: an unknown argument, an invalid value or token, no run folder, or a token without a journal.
     """
     texts = _texts(args, environ)
     if "run" not in texts:
@@ -92,7 +107,7 @@ def _texts(args: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, str
 
 def _value(name: str, text: str) -> Any:
     if name == TOKEN:
-        return text
+        return _token(text)
     if name in ("run", "journal"):
         return Path(text).expanduser().resolve()  # replicas have another working directory
     integer = isinstance(MINIMUM[name], int)
@@ -104,3 +119,29 @@ def _value(name: str, text: str) -> Any:
         kind = "an integer" if integer else "a number"
         raise UserError(f"serve: {name}: expected {kind} of {MINIMUM[name]} or more, found '{text[:40]}'")
     return value
+
+
+def _token(text: str) -> str:
+    """The token without the line end of the file it may come from.
+
+    Raises:
+        UserError: no client could send it in a header.
+    """
+    token = text.strip()
+    if not token or not all("!" <= letter <= "~" for letter in token):
+        raise UserError(
+            f"serve: {PREFIX}TOKEN: expected letters, digits and signs of ASCII, no white space; choose another token"
+        )
+    return token
+
+
+def run_digest(run: Path) -> str:
+    """SHA-256 of a run's manifest, as `Recommender.run_digest`, without loading the run.
+
+    Raises:
+        UserError: the manifest is not readable.
+    """
+    try:
+        return str(json.loads((run / MANIFEST).read_text(encoding="utf-8"))["sha256"])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        raise UserError(f"serve: {run / MANIFEST} is not readable; export the run again") from None

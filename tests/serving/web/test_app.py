@@ -45,7 +45,7 @@ def service(job, tmp_path_factory):
         journal = tmp_path_factory.mktemp("journal") / "items.jsonl"
         patch.setenv("LLMFASHION_JOURNAL", str(journal))
         serve.start(http_options={"host": "127.0.0.1", "port": port})
-        yield SimpleNamespace(call=call, start=start, journal=journal)
+        yield SimpleNamespace(call=call, start=start, journal=journal, port=port)
         serve.shutdown()
 
 
@@ -126,11 +126,36 @@ def test_lists_limits_and_items(job, service):
     item = {"item_id": gone, "title": next(line["title"] for line in answer[1]["items"])}
     assert service.call("POST", "/items", {"items": [item]}, AUTH)[0] == 200
     assert service.call("POST", "/items", {"items": [item]}, AUTH)[0] == 422
-    os.truncate(service.journal, 0)  # an internal error
-    assert service.call("POST", "/recommend", {"actions": []}) == (
-        500,
-        {"error": "internal error; see the log of the service"},
-    )
+    kept = service.journal.read_bytes()
+    os.truncate(service.journal, 0)
+    for method, path, body in (("GET", "/health", None), ("POST", "/recommend", {"actions": []})):
+        status, answer = service.call(method, path, body)
+        assert status == 503 and answer["error"].startswith("the journal of item changes is empty")
+    assert service.call("POST", "/items", {"items": [item | {"item_id": "N1"}]}, AUTH)[0] == 503
+    service.journal.write_bytes(kept)
+    assert service.call("POST", "/recommend", pairs[0][0])[0] == 200
+    assert service.call("GET", "/health") == (200, {"running": 1})
+
+
+def test_half_bodies_keep_no_place_from_others(job, service):
+    """More of them than the service answers or lets wait; the room is 2 + 1."""
+    service.start(timeout=120, body_timeout=5, queue=1, batch=1)
+    (good,) = requests_and_lists(job, 1)
+    head = b"POST /recommend HTTP/1.1\r\nHost: x\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{"
+    halves = [socket.create_connection(("127.0.0.1", service.port), timeout=60) for _ in range(300)]
+    for half in halves:
+        half.sendall(head)
+    time.sleep(1)  # until the service has them
+    status, body = service.call("POST", "/recommend", good[0])
+    assert status == 200 and as_lines(body) == good[1]
+    assert service.call("GET", "/health")[0] == 200
+    inside = [line for line in service.call("GET", "/metrics")[1].splitlines() if "requests_inside " in line]
+    assert float(inside[0].split()[1]) > 200  # they were there
+    answers = [half.recv(1000) for half in halves]
+    assert all(b" 408 " in answer.splitlines()[0] for answer in answers)
+    for half in halves:
+        half.close()
+    assert service.call("POST", "/recommend", good[0])[0] == 200
 
 
 def test_full_queue(job, service):

@@ -5,8 +5,9 @@ import threading
 
 import pytest
 
+from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.serving.messages import ErrorReply, RecommendRequest
-from recbole_llmfashion.serving.web.item_changes import Change, ItemChangeLog
+from recbole_llmfashion.serving.web.item_changes import Change, ItemChangeLog, JournalError
 from recbole_llmfashion.serving.web.replica import ReplicaWorker
 from tests.helpers.service import Shop
 
@@ -78,7 +79,7 @@ def test_killed_while_changing(path):
     def killed(change):
         raise Killed
 
-    one._journal.take_back = lambda change: None  # a killed process does not undo its write
+    one._journal.take_back = lambda: None  # a killed process does not undo its write
     one._apply = killed
     with pytest.raises(Killed):
         one.change(add("a"))
@@ -105,3 +106,78 @@ def test_concurrent_writers(path):
         thread.join()
     everything = served(worker(path, "b"), 21)
     assert len(everything) == 21 and all(served(one, 21) == everything for one in workers)
+
+
+def test_a_change_that_fails_loses_no_later_one_and_nothing_is_served_meanwhile(path, caplog):
+    """As with too little memory: the change is tried again, those behind it wait, and no list of old items leaves."""
+    one, two = worker(path, "a", "b", "c"), worker(path, "a", "b", "c")
+    assert two.change(remove("a")) is None and two.change(add("d")) is None and two.change(remove("b")) is None
+    remove_items, attempts = one._recommender.remove_items, []
+
+    def fails_twice(items):
+        attempts.append(items)
+        if len(attempts) <= 2:
+            raise MemoryError("no memory")
+        remove_items(items)
+
+    one._recommender.remove_items = fails_twice
+    requests = [RecommendRequest([], 1), RecommendRequest([], 2)]
+    for _ in range(2):
+        replies = one.recommend(requests)
+        assert [reply.unavailable for reply in replies] == [True, True] and one.broken
+        assert replies[0].message == "a change of the items cannot be made; see the log of the service"
+    assert caplog.text.count("the change in line 2 cannot be made (no memory)") == 1  # logged once
+    assert served(one, 2) == served(two, 2) == ["c", "d"] and not one.broken and attempts[-1] == ("b",)
+    assert one.change(add("b")) is None and served(two, 3) == ["b", "c", "d"]
+
+
+def test_a_replica_that_is_behind_takes_no_change(path):
+    one, two = worker(path, "a", "b"), worker(path, "a", "b")
+    assert two.change(remove("a")) is None
+    one._recommender.remove_items = lambda items: 1 / 0
+    before = path.read_bytes()
+    assert one.change(add("d")).unavailable and path.read_bytes() == before
+
+
+def test_a_journal_that_is_gone_is_no_fault_of_the_replica(path, caplog):
+    one = worker(path, "a", "b")
+    assert one.change(remove("a")) is None
+    kept = path.read_bytes()
+    path.unlink()
+    for reply in (*one.recommend([RecommendRequest([], 1)]), one.change(add("c"))):
+        assert reply == ErrorReply("the journal of item changes is gone; see the log of the service", unavailable=True)
+    assert not one.broken and not path.exists() and caplog.text.count(f"journal: {path} is gone; restore it") == 1
+    path.write_bytes(kept)
+    assert served(one) == ["b"] and one.change(add("c")) is None and served(one, 2) == ["b", "c"]
+
+
+def test_a_start_says_what_it_replayed(path):
+    one = worker(path, "a", "b")
+    assert one.started == f"journal: {path}: a new file, without changes"
+    assert one.change(remove("a")) is None and one.change(add("c")) is None
+    assert worker(path, "a", "b").started == f"journal: {path}: 2 changes were replayed"
+    with pytest.raises(UserError, match=r"journal: the change in line 2 cannot be made \(remove: no item\)") as error:
+        worker(path, "b")
+    assert "\n" not in str(error.value) and ReplicaWorker(Shop("a"), None).started == ""
+
+
+def test_a_line_that_cannot_be_taken_back_is_made_later(path):
+    one = worker(path, "a")
+    add_items = one._recommender.add_items
+    one._recommender.add_items = lambda frame: 1 / 0
+    take_back = one._journal.take_back
+    one._journal.take_back = lambda: (_ for _ in ()).throw(JournalError(path, "cannot be written", "free space"))
+    assert one.change(add("b")).unavailable  # the client is told that it may still be made
+    one._recommender.add_items, one._journal.take_back = add_items, take_back
+    assert served(one, 2) == served(worker(path, "a"), 2) == ["a", "b"]
+
+
+def test_a_change_counts_although_its_confirmation_failed(path, caplog):
+    one = worker(path, "a")
+    state = path.with_name("items.jsonl.state")
+    state.unlink()
+    state.mkdir()
+    assert one.change(add("b")) is None and served(one, 2) == ["a", "b"]
+    assert "items.jsonl.state cannot be written" in caplog.text
+    state.rmdir()
+    assert served(worker(path, "a"), 2) == ["a", "b"]

@@ -101,7 +101,9 @@ def test_body_above_the_limit():
 def test_slow_model_and_slow_client():
     status, _, answer = ask(web(Model(delay=5), timeout=0.1), {"actions": []})
     assert (status, answer) == (504, {"error": "no answer within 0.1 seconds"})
-    assert ask(web(timeout=0.1), b"", chunks=[b"{"])[0] == 504
+    status, headers, answer = ask(web(body_timeout=0.1), b"", chunks=[b"{"])
+    assert (status, answer) == (408, {"error": "the body was not complete within 0.1 seconds"})
+    assert headers["connection"] == "close"
 
 
 def test_items_require_the_token():
@@ -125,6 +127,16 @@ def test_add_items():
     assert model.changes == [Change(add=(item | {"category": "", "brand": "", "size": ""},))]
     for bad in ({"items": []}, {"items": [{"item_id": "N1"}]}, {"items": [{"item_id": 7, "title": "x"}]}):
         assert call(web(model), "POST", "/items", bad, AUTH)[0] == 422
+    for bad, name in (
+        ({"item_id": "x" * 70_000, "title": "x"}, "item_id"), ({"item_id": "x" * 257, "title": "x"}, "item_id"),
+        ({"item_id": "x", "title": "x" * 10**6}, "title"), ({"item_id": "x", "title": "é" * 1001}, "title"),
+        *(({**item, field: "x" * 257}, field) for field in ("category", "brand", "color", "size")),
+    ):  # fmt: skip
+        status, _, answer = call(web(model), "POST", "/items", {"items": [bad]}, AUTH)
+        assert status == 422 and f"items.0.{name}: String should have at most" in answer["error"]
+    assert call(web(model), "POST", "/items/remove", {"item_ids": ["x" * 257]}, AUTH)[0] == 422
+    longest = {"item_id": "x" * 256, "title": "🙂" * 1000, "size": "s" * 256}
+    assert call(web(model), "POST", "/items", {"items": [longest]}, AUTH)[0] == 200
     refused = call(web(Model(UserError("add: item 'N1' is there already"))), "POST", "/items", {"items": [item]}, AUTH)
     assert refused[::2] == (422, {"error": "add: item 'N1' is there already"})
 
@@ -134,7 +146,13 @@ def test_health_metrics_and_docs():
     app = web(model)
     assert call(app, "GET", "/health")[::2] == (200, {"running": 1})
     model.up = 0
-    assert call(app, "GET", "/health")[0] == 503
+    assert call(app, "GET", "/health")[::2] == (503, {"error": "0 of 1 copies of the model are running"})
+    assert call(web(model, replicas=3), "GET", "/health")[2] == {"error": "0 of 3 copies of the model are running"}
+    model.up, model.fault = 2, "the journal of item changes is gone"
+    assert call(web(model, replicas=3), "GET", "/health")[2] == {"error": "2 of 3 copies of the model are running"}
+    assert call(web(model, replicas=2), "GET", "/health")[::2] == (503, {"error": model.fault})
+    model.fault = None
+    assert call(web(model, replicas=2), "GET", "/health")[::2] == (200, {"running": 2})
     ask(app, {"actions": []})
     ask(app, {"actions": [], "k": math.inf})
     assert call(app, "GET", "/nowhere")[::2] == (404, {"error": "Not Found"})

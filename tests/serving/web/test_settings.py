@@ -3,7 +3,8 @@
 import pytest
 
 from recbole_llmfashion.errors import UserError
-from recbole_llmfashion.serving.web.settings import read_settings
+from recbole_llmfashion.serving.web.errors import check_token
+from recbole_llmfashion.serving.web.settings import read_settings, run_digest
 
 
 @pytest.fixture
@@ -28,6 +29,33 @@ def test_token_comes_from_the_environment_only(run, tmp_path):
         read_settings({"run": run, "token": "s3cret"}, {})
 
 
+@pytest.mark.parametrize("text", ["s3cret\n", " s3cret", "s3cret\r\n", "\ts3cret \n", "a~!/+=.-_z"])
+def test_a_token_from_a_file_is_stripped(run, tmp_path, text):
+    environ = {"LLMFASHION_TOKEN": text, "LLMFASHION_JOURNAL": str(tmp_path / "items.jsonl")}
+    token = read_settings({"run": run}, environ).token
+    assert token == text.strip()
+    check_token(f"Bearer {token}", token)
+
+
+@pytest.mark.parametrize(
+    "text", [" ", "\n", "two words", "a\tb", "clé", "\u200bx", "x\u200b", "a\x00b", "a\x7f", "🔑", "a\nb"]
+)
+def test_a_token_that_no_client_can_send_is_refused(run, tmp_path, text):
+    environ = {"LLMFASHION_TOKEN": text, "LLMFASHION_JOURNAL": str(tmp_path / "items.jsonl")}
+    with pytest.raises(UserError, match="LLMFASHION_TOKEN: expected letters") as error:
+        read_settings({"run": run}, environ)
+    assert str(error.value).endswith("no white space; choose another token")  # the token is not printed
+
+
+def test_the_digest_of_a_run(tmp_path):
+    (tmp_path / "manifest.json").write_text('{"sha256": "abc"}')
+    assert run_digest(tmp_path) == "abc"
+    for text in ("", "[]", "{}", "[" * 100_000):
+        (tmp_path / "manifest.json").write_text(text)
+        with pytest.raises(UserError, match=r"manifest\.json is not readable"):
+            run_digest(tmp_path)
+
+
 @pytest.mark.parametrize(
     ("args", "environ", "message"),
     [
@@ -36,6 +64,8 @@ def test_token_comes_from_the_environment_only(run, tmp_path):
         ({"bacth": 3}, {}, "did you mean 'batch'"),
         ({"batch": "0"}, {}, "batch: expected an integer of 1 or more, found '0'"),
         ({"batch": "1.5"}, {}, "batch: expected an integer"),
+        ({"body_timeout": "0"}, {}, "body_timeout: expected a number of 0.1 or more"),
+        ({"min_askers": "0"}, {}, "min_askers: expected an integer of 1 or more"),
         ({"timeout": "nan"}, {}, "timeout: expected a number"),
         ({"timeout": "soon"}, {}, "found 'soon'"),
         ({}, {"LLMFASHION_QUEUE": "-1"}, "queue: expected"),
