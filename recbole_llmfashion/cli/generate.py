@@ -77,13 +77,19 @@ def check(request: GenerateRequest) -> None:
     from recbole_llmfashion.pipeline.manifest import read_manifest
     from recbole_llmfashion.quick_start.registry import accepted_models
 
-    content = read_manifest(request.run).content
+    manifest = read_manifest(request.run)
+    content = manifest.content
     dataset = request.dataset or str(content["dataset"])
     keys = merge_layers(MODEL, dataset, request.config_files, request.overrides, accepted_models(MODEL))
-    given = content.get("keys", {})
-    if "data_path" in given and "data_path" not in request.overrides:
-        keys |= {"data_path": given["data_path"]}
+    if "data_path" not in request.overrides:
+        keys |= data_folder(manifest, dataset)
     find_dataset(Path(keys["data_path"]) / dataset, dataset)
+
+
+def data_folder(manifest: "Manifest", dataset: str) -> dict[str, str]:
+    """The key data_path as local.json of the run has it, or as runs of earlier versions do, if the data is there."""
+    given = manifest.local.get("data_path") or manifest.content.get("keys", {}).get("data_path")
+    return {"data_path": str(given)} if given and (Path(str(given)) / dataset).is_dir() else {}
 
 
 def write_responses(request: GenerateRequest) -> None:
@@ -100,7 +106,7 @@ def write_responses(request: GenerateRequest) -> None:
     log_level(str(config["state"]))
     prompts = build_prompts(run, config, request.split, request.shard_size)
     out = request.out or Path(OUT.format(dataset=config["dataset"], split=request.split))
-    job = {"run": run.manifest.content["sha256"], "dataset": config["dataset"], "split": request.split}
+    job = {"run": run.manifest.digest, "dataset": config["dataset"], "split": request.split}
     with own_folder(out, "--out"):
         shards = ResponseShards(out, job, prompts, run.pool.catalogue.item_ids)
         missing = shards.missing()
@@ -122,12 +128,14 @@ def rows_config(manifest: "Manifest", request: GenerateRequest) -> "LLMFashionCo
     from recbole_llmfashion.config.dict_keys import merge_keys
     from recbole_llmfashion.config.keys import todays_names
     from recbole_llmfashion.config.yaml_files import read_yaml
+    from recbole_llmfashion.pipeline.manifest import LOCAL
     from recbole_llmfashion.quick_start.registry import accepted_models, get_model
 
+    dataset = request.dataset or str(manifest.content["dataset"])
     layers = [("the run's keys", todays_names(manifest.content.get("keys", {})))]
+    layers += [(LOCAL, data_folder(manifest, dataset))]
     layers += [(file, read_yaml(Path(file))) for file in request.config_files]
     keys = merge_keys([*layers, ("command line", request.overrides)])
-    dataset = request.dataset or str(manifest.content["dataset"])
     return load_config(get_model(MODEL).model, dataset, (), keys, accepted_models(MODEL))
 
 

@@ -18,6 +18,9 @@ RUNTIME_KEYS = {
     "data_path", "checkpoint_dir", "show_progress", "state", "gpu_id", "use_gpu", "worker", "config_file",
     "num_train_workers", "ray_address",
 }  # fmt: skip
+# Keys that name a model of a hub, a folder or a file, and keys that name places of this machine alone.
+MODEL_KEYS = {"llm_name_or_path", "recformer_name_or_path", "clip_pretrained"}
+MACHINE_KEYS = {"data_path", "vllm_python"}
 # Keys that are no inputs of a trained RecBole model: those of the evaluation, and those that choose rows, for the rows
 # themselves are inputs. cold_token and mask_history (which changes the validation scores, and so the early
 # stopping) are separate inputs when they are True, so that the names of stages without them do not change.
@@ -182,6 +185,17 @@ def first_release_names(values: Mapping[str, Any]) -> dict[str, Any]:
     """
     first = {new: (old, {now: then for then, now in words.items()}) for old, (new, words) in RENAMED_KEYS.items()}
     return _renamed(flat(values), first)
+
+
+def without_folders(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Keys without the folders of this machine: a key that names a model's folder or file keeps its last part.
+
+    >>> without_folders({"llm_name_or_path": "/models/falcon/", "clip_pretrained": "openai", "seed": 1})
+    {'llm_name_or_path': 'falcon', 'clip_pretrained': 'openai', 'seed': 1}
+    """
+    named = {key: str(values[key]) for key in MODEL_KEYS & values.keys()}
+    cut = {key: Path(name).name for key, name in named.items() if Path(name).is_absolute() or Path(name).exists()}
+    return {key: cut.get(key) or value for key, value in values.items() if key not in MACHINE_KEYS}
 
 
 def todays_names(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ with random weights.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Protocol
@@ -24,6 +24,7 @@ from recbole_llmfashion.embedding.query_title_pairs import PairTable
 from recbole_llmfashion.embedding.settings import ClipSettings
 from recbole_llmfashion.embedding.word_pieces import TextTokenizer
 from recbole_llmfashion.errors import UserError, did_you_mean
+from recbole_llmfashion.stage_store import sha256_arrays
 
 _MANIFEST = "clip.json"
 _ACTIVATIONS = {True: "QuickGELU", False: "GELU"}
@@ -54,7 +55,7 @@ class ClipText:
 
     @property
     def source(self) -> str:
-        """`pretrained:<model>/<tag>`, `checkpoint:<model>/<path>` or `trained on the log`."""
+        """`pretrained:<model>/<tag>`, `checkpoint:<model>/<file name>` or `trained on the log`."""
         return self._tower.source
 
     def encode(self, texts: Sequence[str], batch_size: int = 256, show_progress: bool = False) -> np.ndarray:
@@ -71,11 +72,20 @@ class ClipText:
         self._tower.save(folder)
 
     @classmethod
-    def load(cls, folder: Path, device: str = "cpu") -> "ClipText":
-        """Load a tower written by `save`."""
+    def load(cls, folder: Path, device: str = "cpu", checkpoint: str | None = None) -> "ClipText":
+        """Load a tower written by `save`.
+
+        Args:
+            folder: written by `save`.
+            device: torch device.
+            checkpoint: path of the checkpoint file, where the tower's weights are one.
+
+        Raises:
+            UserError: a pretrained tower cannot be loaded, or has other weights than the saved one.
+        """
         manifest = json.loads((folder / _MANIFEST).read_text(encoding="utf-8"))
         if "model_name" in manifest:
-            return load_clip(manifest["model_name"], manifest["pretrained"], device)
+            return _load_pretrained(manifest, folder, device, checkpoint)
         tower = _LogTower(ClipSettings(**manifest["settings"]), TextTokenizer.load(folder / "pieces.json"), device)
         tower.network.load_state_dict(load_file(folder / "weights.safetensors", device=device))
         return cls(tower)
@@ -86,8 +96,9 @@ class _OpenClipTower:
 
     def __init__(self, model_name: str, pretrained: str, device: str) -> None:
         tagged = open_clip.is_pretrained_cfg(model_name, pretrained)
-        self.source = f"{'pretrained' if tagged else 'checkpoint'}:{model_name}/{pretrained}"
-        self._names = {"model_name": model_name, "pretrained": pretrained}
+        name = pretrained if tagged else Path(pretrained).name
+        self.source = f"{'pretrained' if tagged else 'checkpoint'}:{model_name}/{name}"
+        self._names = {"model_name": model_name, "pretrained": name}
         self._device = device
         model = open_clip.create_model(model_name, pretrained=pretrained, require_pretrained=True)
         # the image tower is not used and takes most of the memory
@@ -100,8 +111,14 @@ class _OpenClipTower:
     def embed(self, texts: Sequence[str]) -> Tensor:
         return self._model.encode_text(self._tokenize(list(texts)).to(self._device))
 
+    def weights_sha256(self) -> str:
+        """Digest of all weights, which neither a tag nor the name of a file settles."""
+        tensors = sorted(self._model.state_dict().items())
+        return sha256_arrays(*(tensor.detach().cpu().float().numpy() for _, tensor in tensors))
+
     def save(self, folder: Path) -> None:
-        (folder / _MANIFEST).write_text(json.dumps(self._names, indent=1), encoding="utf-8")
+        manifest = {**self._names, "weights": self.weights_sha256()}
+        (folder / _MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
 
 
 class _LogTower:
@@ -181,6 +198,16 @@ def _other_model(model_name: str, pretrained: str, quick_gelu: bool) -> str:
     if other in open_clip.list_models() and open_clip.is_pretrained_cfg(other, pretrained):
         return f"set clip_model: {other}"
     return "set another clip_pretrained"
+
+
+def _load_pretrained(names: Mapping[str, str], folder: Path, device: str, checkpoint: str | None) -> ClipText:
+    tagged = open_clip.is_pretrained_cfg(names["model_name"], names["pretrained"])
+    clip = load_clip(names["model_name"], names["pretrained"] if tagged else checkpoint or names["pretrained"], device)
+    tower = clip._tower
+    # manifests of earlier versions have no digest
+    if isinstance(tower, _OpenClipTower) and names.get("weights", found := tower.weights_sha256()) != found:
+        raise UserError(f"{folder}: {clip.source} has other weights than those of the run; restore them")
+    return clip
 
 
 def load_clip(model_name: str, pretrained: str, device: str = "cpu") -> ClipText:

@@ -17,7 +17,7 @@ from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.file_digests import file_sha256
 from recbole_llmfashion.llm.batching import Example
 from recbole_llmfashion.llm.finetuning.checkpoint import CheckpointFolder
-from recbole_llmfashion.llm.finetuning.job import BackboneSpec, FinetuneJob
+from recbole_llmfashion.llm.finetuning.job import TIMING, BackboneSpec, FinetuneJob
 from recbole_llmfashion.llm.generation.generator import item_generator
 from recbole_llmfashion.llm.generation.response_cache import generate_responses
 from recbole_llmfashion.llm.generation.vllm_backend import check_interpreter, vllm_generate
@@ -131,7 +131,7 @@ class LanguageModel:
         self._loaded = None
         self._adapter = self.store.get("adapter", self._adapter_inputs, self._finetune)
         self.identity = self._adapter.name + ("-vllm" if self._by_vllm else "")
-        self.report = json.loads((self._adapter / "finetune.json").read_text())
+        self.report = _report(self._adapter)
         logged = {name: self.report[name] for name in ("quantized_layers", "perplexity", "format_failures")}
         getLogger(__name__).info(f"adapter: {json.dumps(logged)}")
 
@@ -210,3 +210,12 @@ class LanguageModel:
             return [Response(text) for text in texts]
         generator = item_generator(self._load(builder.item_tokens), builder, decoding, titles)
         return generate_responses(generator, prompts, self.config["num_beams"], self.show_progress)
+
+
+def _report(adapter: Path) -> dict[str, Any]:
+    """The measurements of an adapter's stage; earlier versions wrote all of them into one file."""
+    report: dict[str, Any] = {}
+    for path in (adapter / "finetune.json", adapter / TIMING):
+        if path.is_file():
+            report |= json.loads(path.read_text(encoding="utf-8"))
+    return report

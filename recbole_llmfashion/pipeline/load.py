@@ -140,8 +140,9 @@ def _load(manifest: Manifest, wanted: bool, min_askers: int) -> LoadedRun:
         raise KeyError("the part run or adapter")
     vectors = load_file(str(own / "vectors.safetensors"))
     name = str(source or manifest.content["backbone"]["name"])
-    backbone = load_backbone(name, **settings["backbone"]) if wanted else None
-    tokenizer = load_tokenizer(name) if backbone is None else backbone.tokenizer
+    revision = manifest.content["backbone"].get("revision")
+    backbone = load_backbone(name, **settings["backbone"], revision=revision) if wanted else None
+    tokenizer = load_tokenizer(name, revision) if backbone is None else backbone.tokenizer
     pool = _pool(own, vectors)
     prompt = PromptSettings(**{**settings["prompt"], "attributes": tuple(settings["prompt"]["attributes"])})
     item_tokens = _item_tokens(tokenizer, pool, vectors, settings["items"], prompt.attributes)
@@ -156,7 +157,9 @@ def _load(manifest: Manifest, wanted: bool, min_askers: int) -> LoadedRun:
         row_norm=row_norm,
         codes=ResidualCodes.load(own) if settings["items"]["kind"] == "semantic" else None,
         title_model=TitleModel.load(own / "title"),
-        clip=ClipText.load(own / "clip") if manifest.content["clip"] else None,
+        clip=ClipText.load(own / "clip", checkpoint=manifest.local.get("clip_pretrained"))
+        if manifest.content["clip"]
+        else None,
         memory=_memory(own, vectors, settings["memory"], min_askers),
         template=settings["template"],
         prompt=prompt,

@@ -2,14 +2,19 @@
 
     {format, sha256 of everything else, .. entries of the writer .., parts: {name: {path, files: {name: sha256}}}}
 
-A part is a folder: the run folder itself, or a stage. `export_run` copies all parts into one folder and changes their
-paths, nothing else. Files are JSON, Parquet, safetensors, FAISS and text; other files of a folder are left out.
+A part is a folder: the run folder itself, a stage, or a backbone. `export_run` copies all parts into one folder. Files
+are JSON, Parquet, safetensors, FAISS and text; other files of a folder are left out.
+
+The manifest holds no path of the machine. The path of a part is relative where it is in the folder of all datasets'
+stages, starts with `package:` where it is in this package, and is empty elsewhere; then local.json has it. That file is
+beside the manifest, and is neither signed nor exported.
 """
 
 import json
 import os
 import shutil
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +29,10 @@ FORMAT = 2  # raise it when the meaning of a file changes; a reader refuses newe
 MANIFEST = "manifest.json"
 SUFFIXES = (".json", ".safetensors", ".parquet", ".faiss", ".model", ".jinja", ".txt", ".md")
 _UNREADABLE = "not readable; copy the exported run again, or run the main job again"
-_NOT_READ = (MANIFEST, "stage.json")
+LOCAL = "local.json"  # {data_path, clip_pretrained, parts: {name: path}}, absolute paths of this machine
+_NOT_SIGNED = (MANIFEST, LOCAL, "stage.json", "timing.json")
+_PACKAGE = Path(__file__).parents[1]
+_IN_PACKAGE = "package:"
 
 
 class Manifest:
@@ -38,10 +46,37 @@ class Manifest:
     def __init__(self, folder: Path, content: Mapping[str, Any]) -> None:
         self.folder, self.content = folder, content
 
+    @cached_property
+    def local(self) -> Mapping[str, Any]:
+        """What local.json says; empty in an exported run.
+
+        Raises:
+            UserError: it cannot be read.
+        """
+        return read_local(self.folder)
+
+    @property
+    def digest(self) -> str:
+        """Identity of the run: a digest over everything but the places of its parts."""
+        return run_digest(self.content)
+
     def part(self, name: str) -> Path | None:
-        """The folder of a part; None where the run has no such part."""
+        """The folder of a part; None where the run has no such part.
+
+        Raises:
+            UserError: local.json does not say where it is.
+        """
         found = self.content["parts"].get(name)
-        return None if found is None else self.folder / found["path"]
+        if found is None:
+            return None
+        path = str(found["path"])
+        if path.startswith(_IN_PACKAGE):
+            return _PACKAGE / path.removeprefix(_IN_PACKAGE)
+        if not path:
+            path = str(self.local.get("parts", {}).get(name, ""))
+            if not path:
+                raise UserError(f"{self.folder / LOCAL}: does not say where the {name} is; run the main job again")
+        return self.folder / path
 
     def files(self) -> list[tuple[str, Path, str]]:
         """(part, file within it, sha256) of every file.
@@ -76,12 +111,52 @@ def write_manifest(folder: Path, entries: Mapping[str, Any], parts: Mapping[str,
     for name, part in parts.items():
         own = part == folder
         found = sorted(path for path in (part.rglob("*") if own else part.iterdir()) if path.is_file())
-        files = {path.relative_to(part).as_posix(): path for path in found if path.name not in _NOT_READ}
+        files = {path.relative_to(part).as_posix(): path for path in found if path.name not in _NOT_SIGNED}
         described[name] = {
-            "path": "." if own else Path(os.path.relpath(part, final)).as_posix(),
+            "path": "." if own else _portable_path(part, final),
             "files": {name: file_sha256(path) for name, path in files.items() if path.suffix in SUFFIXES},
         }
     _write(folder, {"format": FORMAT, **entries, "parts": described})
+
+
+def _portable_path(part: Path, final: Path) -> str:
+    """The path of a part as the manifest holds it."""
+    part, shared = Path(os.path.realpath(part)), Path(os.path.realpath(final)).parents[2]
+    if part.is_relative_to(_PACKAGE):
+        return _IN_PACKAGE + part.relative_to(_PACKAGE).as_posix()
+    return Path(os.path.relpath(part, os.path.realpath(final))).as_posix() if part.is_relative_to(shared) else ""
+
+
+def run_digest(content: Mapping[str, Any]) -> str:
+    """SHA-256 over a manifest's content without the paths of its parts."""
+    files = {name: part["files"] for name, part in content["parts"].items()}
+    return sha256({key: value for key, value in content.items() if key != "sha256"} | {"parts": files})
+
+
+def read_digest(folder: Path) -> str:
+    """The `Manifest.digest` of a manifest.json that was just written."""
+    return run_digest(json.loads((folder / MANIFEST).read_text(encoding="utf-8")))
+
+
+def read_local(folder: Path) -> dict[str, Any]:
+    """What local.json of a run folder says; empty where there is none.
+
+    Raises:
+        UserError: it cannot be read, or is not of that form.
+    """
+    path = folder / LOCAL
+    if not path.is_file():
+        return {}
+    try:
+        found = json.loads(path.read_bytes())
+        texts = [*(found[key] for key in ("data_path", "clip_pretrained") if key in found), *found["parts"].values()]
+        if all(isinstance(text, str) and "\0" not in text for text in texts):
+            return dict(found)
+    except OSError as error:
+        raise unreadable(path, error) from error
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        pass
+    raise UserError(f"{path}: is damaged; run the main job again")
 
 
 def _write(folder: Path, content: Mapping[str, Any]) -> None:

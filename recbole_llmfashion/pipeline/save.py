@@ -2,6 +2,7 @@
 
     saved/<dataset>/runs/<digest of the manifest>/
         manifest.json         see manifest.py; metrics, seed, versions, licence of the backbone, settings
+        local.json            where data and backbone are on this machine; neither signed nor exported
         catalogue.parquet     item_id, title, the attributes, popularity (training actions), one row per position
         vectors.safetensors   title [N, d]; core [N, d], clip [N, d] and memory [K, d] where the run has them; tokens
                               [N, L], the token ids of each item where items have tokens of their own
@@ -29,14 +30,13 @@ import numpy as np
 import pandas as pd
 from safetensors.numpy import save_file
 
-from recbole_llmfashion.atomic_write import naming, publish_folder, temporary_folder
-from recbole_llmfashion.config.keys import first_release_names
+from recbole_llmfashion.atomic_write import naming, publish_folder, temporary_folder, write_atomic
+from recbole_llmfashion.config.keys import first_release_names, without_folders
 from recbole_llmfashion.embedding.query_title_pairs import normalize_text
-from recbole_llmfashion.file_digests import file_sha256
 from recbole_llmfashion.pipeline import settings
 from recbole_llmfashion.pipeline.inference import Inference
 from recbole_llmfashion.pipeline.language_model import TINY_FALCON, TINY_FALCON_UNTRAINED
-from recbole_llmfashion.pipeline.manifest import MANIFEST, OWN, write_manifest
+from recbole_llmfashion.pipeline.manifest import LOCAL, MANIFEST, OWN, read_digest, write_manifest
 from recbole_llmfashion.pipeline.memory_file import MEMORY, memory_frame
 from recbole_llmfashion.pipeline.pipeline import Pipeline
 from recbole_llmfashion.prompt.memory import MemoryLog
@@ -76,16 +76,20 @@ def write_run(
             **about,
             "versions": versions(),
             "backbone": {
-                "name": first_release_names({"llm_name_or_path": llm.name})["llm_name_or_path"],
+                "name": without_folders(first_release_names({"llm_name_or_path": llm.name}))["llm_name_or_path"],
                 "licence": licence(llm.name),
+                **({} if llm.revision is None else {"revision": llm.revision}),
             },
             "clip": clip.source if clip else "",
             **({} if pipeline.memory is None else {"memory": _memory_entry(pipeline.inference)}),
             "settings": _settings(pipeline, ranking) | {"mask_history": mask_history},
         }
         write_manifest(partial, content, parts, runs / "any")
-        final = runs / file_sha256(partial / MANIFEST)[:16]
-        if not (final / MANIFEST).is_file():
+        final = runs / read_digest(partial)[:16]
+        write_atomic(partial / LOCAL, json.dumps(_local(pipeline, parts), indent=1, ensure_ascii=False))
+        if (final / MANIFEST).is_file():
+            write_atomic(final / LOCAL, (partial / LOCAL).read_bytes())  # the data or the backbone may have moved
+        else:
             publish_folder(partial, final, MANIFEST)
         return final
 
@@ -162,6 +166,17 @@ def _naming(inference: Inference) -> dict[str, Any]:
     made_of = json.loads((inference.trained.llm.adapter / "stage.json").read_text(encoding="utf-8"))["inputs"]["index"]
     trained = made_of is not None and made_of[0] == tokens.key
     return {"kind": kind, "first": tokens.first, "new_tokens": tokens.new_tokens, "key": tokens.key, "trained": trained}
+
+
+def _local(pipeline: Pipeline, parts: Mapping[str, Path]) -> dict[str, Any]:
+    """Absolute paths of this machine: the data's folder, a CLIP checkpoint, and the parts elsewhere."""
+    config = pipeline.config
+    clip, elsewhere = str(config["clip_pretrained"]), {name: part for name, part in parts.items() if name != OWN}
+    return {
+        "data_path": str(Path(config["data_path"]).absolute().parent),  # RecBole adds the dataset's name to the key
+        **({"clip_pretrained": str(Path(clip).absolute())} if clip and Path(clip).is_file() else {}),
+        "parts": {name: str(part.absolute()) for name, part in elsewhere.items()},
+    }
 
 
 def licence(name: str) -> str:

@@ -18,7 +18,7 @@ from recbole.utils import init_seed
 
 from recbole_llmfashion import atomic_write, compat
 from recbole_llmfashion.config.configurator import LLMFashionConfig, given_keys
-from recbole_llmfashion.config.keys import RUNTIME_KEYS, first_release_names
+from recbole_llmfashion.config.keys import RUNTIME_KEYS, first_release_names, without_folders
 from recbole_llmfashion.config.layers import tuned_file
 from recbole_llmfashion.data.loaders import Loaders, make_loaders, rows_of, sampler_of, stage_root
 from recbole_llmfashion.data.location import check_checkpoint_dir
@@ -127,9 +127,9 @@ def _row_counts(loaders: Loaders) -> dict[str, Any]:
 
 
 def _given(config: LLMFashionConfig) -> dict[str, Any]:
-    """The keys given to the run, by their first names, from which its rows can be made again; and the data's folder."""
-    left_out = RUNTIME_KEYS - {"data_path"}
-    return first_release_names({key: value for key, value in given_keys(config).items() if key not in left_out})
+    """The keys given to the run, by their first names, from which its rows can be made again; without folders."""
+    given = {key: value for key, value in given_keys(config).items() if key not in RUNTIME_KEYS}
+    return without_folders(first_release_names(given))
 
 
 def _own_loaders(config: LLMFashionConfig, spec: ModelSpec, loaders: Loaders) -> Loaders:

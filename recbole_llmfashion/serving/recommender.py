@@ -108,7 +108,7 @@ class Recommender:
     @property
     def run_digest(self) -> str:
         """SHA-256 of the manifest, which lists the digest of every file; identifies the run."""
-        return str(self._run.manifest.content["sha256"])
+        return self._run.manifest.digest
 
     @property
     def counts(self) -> dict[str, int]:

@@ -16,7 +16,7 @@ import pandas as pd
 from recbole_llmfashion import __version__
 from recbole_llmfashion.config.configurator import LLMFashionConfig, load_config
 from recbole_llmfashion.config.dict_keys import merge_keys
-from recbole_llmfashion.config.keys import RUNTIME_KEYS, first_release_names, keys_of
+from recbole_llmfashion.config.keys import MODEL_KEYS, RUNTIME_KEYS, first_release_names, keys_of
 from recbole_llmfashion.data.atomic.folder import folder_sha256, read_folder
 from recbole_llmfashion.data.loaders import Loaders, make_loaders, stage_root
 from recbole_llmfashion.data.location import find_dataset
@@ -40,8 +40,6 @@ _LATER = {
     "title_model.mined": 4,
     "title_model.mining_start_epoch": 1,
 }
-# Keys that may name a folder or a file.
-FILE_KEYS = {"llm_name_or_path", "recformer_name_or_path", "clip_pretrained"}
 
 
 @dataclass(frozen=True)
@@ -208,7 +206,7 @@ def contents_of(values: Mapping[str, Any], digests: FileDigests) -> dict[str, st
         UserError: a file cannot be read.
     """
     found = {}
-    for key in FILE_KEYS & values.keys():
+    for key in MODEL_KEYS & values.keys():
         path = Path(str(values[key] or "."))
         if path.is_dir() and values[key]:
             found[key] = model_sha256(model_files(path), digests)

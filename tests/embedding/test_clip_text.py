@@ -119,14 +119,28 @@ def test_too_few_pairs(pairs: list[tuple[str, str]]) -> None:
 
 def test_a_local_checkpoint(tmp_path: Path, checkpoint: Path) -> None:
     loaded = load_clip("tiny-test", str(checkpoint))
-    assert loaded.source == f"checkpoint:tiny-test/{checkpoint}"
+    assert loaded.source == f"checkpoint:tiny-test/{checkpoint.name}"
     model = open_clip.create_model("tiny-test", pretrained=str(checkpoint))
     texts = ["red boots", "handbag"]
     expected = normalize(model.encode_text(open_clip.get_tokenizer("tiny-test")(texts)), dim=1)
     assert np.allclose(loaded.encode(texts), expected.detach().numpy(), atol=1e-6)
     assert loaded.encode([]).shape == (0, 8)
     loaded.save(tmp_path)
-    assert np.array_equal(ClipText.load(tmp_path).encode(texts), loaded.encode(texts))
+    again = ClipText.load(tmp_path, checkpoint=str(checkpoint))
+    assert np.array_equal(again.encode(texts), loaded.encode(texts))
+    assert str(checkpoint.parent) not in (tmp_path / "clip.json").read_text()
+
+
+def test_a_checkpoint_that_became_another(tmp_path: Path, checkpoint: Path) -> None:
+    load_clip("tiny-test", str(checkpoint)).save(tmp_path)
+    weights = torch.load(checkpoint, weights_only=True)
+    name = next(name for name in weights if name.startswith("token_embedding"))
+    weights[name][0, 0] += 1
+    torch.save(weights, tmp_path / "other.pt")
+    with pytest.raises(UserError, match="has other weights than those of the run"):
+        ClipText.load(tmp_path, checkpoint=str(tmp_path / "other.pt"))
+    with pytest.raises(UserError, match="neither a file nor a tag"):
+        ClipText.load(tmp_path)
 
 
 def test_unknown_model_or_tag(tmp_path: Path) -> None:

@@ -1,12 +1,13 @@
 """Small runs of the main job as session fixtures, shared by the tests of serving and pipeline; no test changes one."""
 
 import json
+from pathlib import Path
 from types import SimpleNamespace
 
 import pandas as pd
 import pytest
 
-from tests.helpers.fakes import SMALL
+from tests.helpers.fakes import INTER, SEARCH, SMALL, write_tiny
 
 # no click filter: serving sees every click
 KEYS = {
@@ -69,6 +70,23 @@ def text_job(run_job):
 def semantic_job(run_job):
     """An item is a few codes."""
     return run_job("semantic", quantization="none", item_tokens="semantic")
+
+
+@pytest.fixture(scope="session")
+def tiny_run(tmp_path_factory):
+    """The run folder of a log of five users and six items, with a memory and one token per item."""
+    from recbole_llmfashion.config.configurator import load_config
+    from recbole_llmfashion.model.llmfashionrec import LLMFashionRec
+    from recbole_llmfashion.quick_start.experiment import run_experiment
+
+    root = tmp_path_factory.mktemp("tiny")
+    buys = "".join(f"u{u}\t{11 + (u + i) % 6}\tpurchase\t{1701000000 + 100 * i}\n" for u in (4, 5) for i in range(5))
+    times = [(u, 1701000050 + 100 * i, f"{['red', 'blue'][u % 2]} {i}") for u in (4, 5) for i in (0, 1)]
+    searches = "".join(f"u{u}\t{time}\t{query}\t\n" for u, time, query in times)
+    write_tiny(root, INTER + buys, SEARCH + searches)
+    folders = {"data_path": str(root), "checkpoint_dir": str(root / "saved"), "topk": [3], "valid_metric": "NDCG@3"}
+    config = load_config(LLMFashionRec, "tiny", (), {**SMALL, **folders, "quantization": "none", "ranking": "mixup"})
+    return Path(run_experiment(config, keep=True).details["run"])
 
 
 @pytest.fixture

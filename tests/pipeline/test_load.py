@@ -3,38 +3,26 @@
 import json
 import logging
 import shutil
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from recbole_llmfashion.config.configurator import load_config
 from recbole_llmfashion.data.tie_breaking import tie_rank
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.llm.generation.generator import DecodingSettings
-from recbole_llmfashion.model.llmfashionrec import LLMFashionRec
 from recbole_llmfashion.pipeline import load
 from recbole_llmfashion.pipeline.load import load_run, run_builder, run_memory
 from recbole_llmfashion.pipeline.manifest import export_run
 from recbole_llmfashion.prompt.builder import PromptSettings
-from recbole_llmfashion.quick_start.experiment import run_experiment
 from recbole_llmfashion.retrieval.ranking import RankingSettings
 from recbole_llmfashion.stage_store import sha256
 from recbole_llmfashion.versions import versions
-from tests.helpers.fakes import INTER, SEARCH, SMALL, write_tiny
-
-BUYS = "".join(f"u{u}\t{11 + (u + i) % 6}\tpurchase\t{1701000000 + 100 * i}\n" for u in (4, 5) for i in range(5))
-SEARCHES = "".join(f"u{u}\t{1701000050 + 100 * i}\t{['red', 'blue'][u % 2]} {i}\t\n" for u in (4, 5) for i in (0, 1))
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
+def folder(tiny_run):
     """The run folder of a run with a memory and one token per item."""
-    root = tmp_path_factory.mktemp("load")
-    write_tiny(root, INTER + BUYS, SEARCH + SEARCHES)
-    folders = {"data_path": str(root), "checkpoint_dir": str(root / "saved"), "topk": [3], "valid_metric": "NDCG@3"}
-    config = load_config(LLMFashionRec, "tiny", (), {**SMALL, **folders, "quantization": "none", "ranking": "mixup"})
-    return Path(run_experiment(config, keep=True).details["run"])
+    return tiny_run
 
 
 @pytest.fixture(scope="module")

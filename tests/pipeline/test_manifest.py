@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from recbole_llmfashion.errors import UserError
+from recbole_llmfashion.pipeline import manifest
 from recbole_llmfashion.pipeline.manifest import OWN, Manifest, export_run, read_manifest, write_manifest
 from recbole_llmfashion.stage_store import sha256
 
@@ -142,14 +143,13 @@ def test_exported_run(run, tmp_path):
     export_run(run, out)
     assert {path.relative_to(out).as_posix(): path.read_text() for path in out.rglob("*.*") if path.is_file()} == {
         "manifest.json": (out / "manifest.json").read_text(),
-        "run/responses.parquet": "rows",
         "run/title/title.json": '{"a": 1}',
         "adapter/adapter_model.safetensors": "weights",
     }
     content, original = read_manifest(out).content, read_manifest(run).content
     assert {name: part["path"] for name, part in content["parts"].items()} == {"run": "run", "adapter": "adapter"}
-    for name in ("run", "adapter"):
-        assert content["parts"][name]["files"] == original["parts"][name]["files"]
+    assert content["parts"]["adapter"]["files"] == original["parts"]["adapter"]["files"]
+    assert content["parts"]["run"]["files"] == {"title/title.json": SHA['{"a": 1}']}  # without responses
     assert content["seed"] == 7 and content["sha256"] != original["sha256"]
     assert out.stat().st_mode & 0o777 == 0o755 and [path.name for path in out.parent.iterdir()] == ["out"]
 
@@ -161,3 +161,35 @@ def test_an_export_leaves_nothing_behind_when_it_fails(run, tmp_path):
     rewrite(run, clip="checkpoint:ViT-B-32/mine.pt")
     refused("its CLIP weights are a file of this machine", export_run, run, tmp_path / "deep/other")
     assert [path.name for path in out.parent.iterdir()] == ["out"] and (out / "mine.txt").read_text() == "kept"
+
+
+def test_paths_of_parts(tmp_path):
+    """Relative below the folder of all datasets, by name within the package, and in local.json elsewhere."""
+    final, elsewhere = tmp_path / "saved/shop/runs/1", tmp_path / "models/falcon"
+    stage, shipped = tmp_path / "saved/other/stages/adapter-1", Path(manifest.__file__).parents[1] / "llm"
+    for folder in (final, elsewhere, stage):
+        write(folder / "a.json", "{}")
+    write_manifest(final, {"clip": ""}, {"run": final, "adapter": stage, "backbone": elsewhere, "code": shipped}, final)
+    text = (final / "manifest.json").read_text()
+    assert str(tmp_path) not in text
+    paths = {name: part["path"] for name, part in json.loads(text)["parts"].items()}
+    assert paths == {"run": ".", "adapter": "../../../other/stages/adapter-1", "backbone": "", "code": "package:llm"}
+    refused(r"local\.json: does not say where the backbone is", read_manifest, final)
+    write(final / "local.json", json.dumps({"parts": {"backbone": str(elsewhere)}}))
+    read = read_manifest(final)
+    assert (read.part("backbone"), read.part("code")) == (elsewhere, shipped)
+    for text in ("[", "[]", "{}", '{"parts": []}', '{"parts": {"backbone": 1}}', '{"parts": {}, "data_path": 3}'):
+        write(final / "local.json", text)
+        refused(r"local\.json: (is damaged|does not say where)", read_manifest, final)
+
+
+def test_digest_of_a_run_is_that_of_its_content(run, tmp_path):
+    before = read_manifest(run).digest
+    (run.parents[1] / "stages").rename(run.parents[1] / "moved")
+    adapter = CONTENT["parts"]["adapter"] | {"path": "../../moved/adapter-1"}
+    content = CONTENT | {"parts": CONTENT["parts"] | {"adapter": adapter}}
+    content["sha256"] = sha256(content)
+    (run / "manifest.json").write_text(json.dumps(content))
+    assert read_manifest(run).digest == before
+    rewrite(run, seed=8)
+    assert read_manifest(run).digest != before

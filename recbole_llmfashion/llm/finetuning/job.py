@@ -2,6 +2,7 @@
 
     <folder>/adapter_config.json, adapter_model.safetensors   the adapter
              finetune.json                                    measurements, see FinetuneLog
+             timing.json                                      those that differ between equal runs: times, resumptions
              losses.json                                      loss of each step, in nats per target token
 
 Paths are absolute, so that they do not depend on the working directory of the process.
@@ -34,6 +35,7 @@ from recbole_llmfashion.prompt.item_tokens import ItemTokens
 from recbole_llmfashion.prompt.response import parse_response
 
 PROBE_PROMPTS = 64
+TIMING = "timing.json"
 
 
 @dataclass(frozen=True)
@@ -106,6 +108,7 @@ class FinetuneJob:
     def _save(self, log: FinetuneLog, backbone: Backbone, folder: Path) -> None:
         save_adapter(log.model, folder)
         report = {"quantized_layers": backbone.quantized_layers, "prompts": len(self.examples), **log.summary()}
-        losses = report.pop("losses")
+        losses, timing = report.pop("losses"), {name: report.pop(name) for name in ("seconds", "resumed_at")}
         (folder / "finetune.json").write_text(json.dumps(report, indent=1))
+        (folder / TIMING).write_text(json.dumps(timing))
         (folder / "losses.json").write_text(json.dumps(losses))

@@ -3,6 +3,7 @@
 An adapter is held beside a recommender and is never a submodule of it.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -122,9 +123,16 @@ def new_adapter(
 
 
 def save_adapter(model: "PeftModel", folder: Path) -> None:
-    """Writes adapter_config.json and adapter_model.safetensors."""
+    """Writes adapter_config.json and adapter_model.safetensors; equal adapters give equal bytes in any place."""
     # by default peft queries the hub to compare vocabulary sizes
     model.save_pretrained(str(folder), save_embedding_layers=False)
+    # a model card with the path of the backbone
+    (folder / "README.md").unlink(missing_ok=True)
+    config = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
+    modules = config["target_modules"]  # a list in the order of a set, or a pattern
+    config["target_modules"] = sorted(modules) if isinstance(modules, list) else modules
+    config["base_model_name_or_path"] = None
+    (folder / "adapter_config.json").write_text(json.dumps(config, indent=2, sort_keys=True), encoding="utf-8")
 
 
 def load_adapter(backbone: Backbone, folder: Path, rows: bool = True) -> "PeftModel":

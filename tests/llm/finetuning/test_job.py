@@ -32,12 +32,15 @@ def job(folder: Path, tmp_path: Path, tokenizer: Any, examples: list[Example]) -
 
 def test_files_of_a_job(folder: Path, tmp_path: Path, tokenizer: Any, random_examples: Examples) -> None:
     job(folder, tmp_path, tokenizer, random_examples(8, 0)).run(tmp_path)
-    names = {path.name for path in tmp_path.iterdir()} - {"README.md"}
-    assert names == {"adapter_config.json", "adapter_model.safetensors", "finetune.json", "losses.json"}
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {"adapter_config.json", "adapter_model.safetensors", "finetune.json", "losses.json", "timing.json"}
     report = json.loads((tmp_path / "finetune.json").read_text())
     assert (report["quantized_layers"], report["prompts"], report["hard_examples"]) == (0, 8, 2)
     assert report["format_failures"] == {"before": 1.0, "after_uniform": 1.0, "after_hard": 1.0}
-    assert "losses" not in report and "model" not in report
+    assert not {"losses", "model", "seconds", "resumed_at"} & report.keys()
+    assert json.loads((tmp_path / "timing.json").read_text()).keys() == {"seconds", "resumed_at"}
+    config = json.loads((tmp_path / "adapter_config.json").read_text())
+    assert config["target_modules"] == sorted(config["target_modules"]) and config["base_model_name_or_path"] is None
     # two steps over eight prompts, then two epochs of one step over the hardest two
     assert len(json.loads((tmp_path / "losses.json").read_text())) == 4
 
