@@ -30,7 +30,7 @@ import numpy as np
 import pandas as pd
 from safetensors.numpy import save_file
 
-from recbole_llmfashion.atomic_write import naming, publish_folder, temporary_folder, write_atomic
+from recbole_llmfashion.atomic_write import naming, publish_folder, temporary_folder, write_file
 from recbole_llmfashion.config.keys import first_release_names, without_folders
 from recbole_llmfashion.embedding.query_title_pairs import normalize_text
 from recbole_llmfashion.pipeline import settings
@@ -86,9 +86,9 @@ def write_run(
         }
         write_manifest(partial, content, parts, runs / "any")
         final = runs / read_digest(partial)[:16]
-        write_atomic(partial / LOCAL, json.dumps(_local(pipeline, parts), indent=1, ensure_ascii=False))
+        write_file(partial / LOCAL, json.dumps(_local(pipeline, parts), indent=1, ensure_ascii=False))
         if (final / MANIFEST).is_file():
-            write_atomic(final / LOCAL, (partial / LOCAL).read_bytes())  # the data or the backbone may have moved
+            write_file(final / LOCAL, (partial / LOCAL).read_bytes())  # the data or the backbone may have moved
         else:
             publish_folder(partial, final, MANIFEST)
         return final
