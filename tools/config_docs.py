@@ -116,7 +116,7 @@ def page() -> str:
     """The whole page."""
     root = ROOT / "properties"
     files = [root / "overall.yaml", root / "dataset/default.yaml"]
-    models = [path for path in sorted((root / "model").glob("*.yaml")) if path.stem != "LLMFashionRec-paper"]
+    models = [path for path in sorted((root / "model").glob("*.yaml")) if not path.stem.endswith("-paper")]
     first = ["LLMFashionRec", "Recformer"]
     files += sorted(models, key=lambda path: (first.index(path.stem) if path.stem in first else 2, path.stem))
     tables: dict[str, list[str]] = {}  # equal tables of several files are shown once

@@ -4,8 +4,8 @@
         < tuned/<dataset>/<model>.yaml, where `use_tuned` is true < --config_files < --key=value
 
 The dict keys `clip`, `title_model` and `recformer` are merged by field (dict_keys.py), every other value is replaced.
-A model that extends another model of this package also gets the YAML of that model, below its own. Files that do not
-exist are skipped.
+A model that extends another model of this package also gets the YAML and the tuned file of that model, below its own.
+Files that do not exist are skipped.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -66,9 +66,9 @@ def merge_layers(
     for source, values in given:
         keys.reject_unknown_keys(values, {*bases, name, *model_names}, source)
         _check_other_models(nested(values, source), mine, model_names, source)
-    tuned = tuned_file(dataset, name)
-    if {key: value for _, values in given for key, value in values.items()}.get("use_tuned") and tuned is not None:
-        given.insert(0, (str(tuned), keys.todays_names(read_yaml(tuned))))
+    if {key: value for _, values in given for key, value in values.items()}.get("use_tuned"):
+        tuned = [file for one in (*bases, name) if (file := tuned_file(dataset, one)) is not None]
+        given[:0] = [(str(file), keys.todays_names(read_yaml(file))) for file in tuned]
     own = [(source, {key: v for key, v in values.items() if split_name(key)[0] in mine}) for source, values in given]
     for source, values in (*about, *own):
         known = {key: value for key, value in nested(values, source).items() if key not in DICT_KEYS}

@@ -55,7 +55,7 @@ def test_every_key_read_stands_in_a_yaml():
 
 FILES = sorted(PROPERTIES.rglob("*.yaml"))
 COMMENTED = [path for path in FILES if path.parent.name in ("properties", "model", "dataset")]
-EXPLAINED = [path for path in COMMENTED if path.stem != "LLMFashionRec-paper"]
+EXPLAINED = [path for path in COMMENTED if not path.stem.endswith("-paper")]
 TYPES = {"str", "int", "float", "bool", "list", "dict", "auto or bool", "auto or list", "m or 0"}
 
 
@@ -210,6 +210,17 @@ def test_tuned_lies_between_the_models_yaml_and_the_users(tmp_path, monkeypatch)
     assert (
         load_config(CORE, "x", (), {"use_tuned": True})["learning_rate"] == 0.001
     )  # another model's file is not its own
+
+
+def test_a_tuned_file_holds_for_the_models_that_extend_its_model(tmp_path, monkeypatch):
+    shutil.copytree(PROPERTIES, tmp_path / "properties")
+    (tmp_path / "properties/tuned/x").mkdir(parents=True)
+    (tmp_path / "properties/tuned/x/Recformer.yaml").write_text("recformer_max_items: 7\nrecformer.layers: 1\n")
+    monkeypatch.setattr(keys, "properties_folder", lambda: tmp_path / "properties")
+    for model in (Recformer, RecformerQuery):
+        config = load_config(model, "x", (), {"use_tuned": True})
+        assert config["recformer_max_items"] == 7 and config["recformer"]["layers"] == 1
+        assert load_config(model, "x")["recformer_max_items"] == 10
 
 
 def test_every_tuned_file_is_read_whole():

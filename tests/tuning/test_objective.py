@@ -6,11 +6,15 @@ import os
 import pytest
 import torch
 
+from recbole_llmfashion.config.configurator import load_config
+from recbole_llmfashion.config.keys import properties_folder
 from recbole_llmfashion.pipeline import language_model
 from recbole_llmfashion.quick_start import experiment
+from recbole_llmfashion.quick_start.registry import get_model
 from recbole_llmfashion.retrieval.response_stats import ResponseStats
 from recbole_llmfashion.stage_store import StageStore
 from recbole_llmfashion.tuning.objective import END, STEP, VALUE, Job, run_trial
+from recbole_llmfashion.tuning.space import read_space
 from tests.helpers.fakes import INTER, SMALL, replace_test_targets, simulated_shop, write_tiny
 
 BASELINE_KEYS = ("epochs", "train_batch_size", "show_progress")
@@ -148,3 +152,15 @@ def test_stopped_trial_leaves_no_stage(shop):
         run_trial(job, {}, stop)
     stages = StageStore(shop / "saved_stop/shoes/stages").root
     assert [path.name for path in stages.iterdir()] == [".locks"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model", ["Recformer", "RecformerQuery"])
+def test_a_trial_of_recformers_space(shop, model):
+    config = load_config(get_model(model).model, "x")
+    space = read_space(properties_folder() / "hyper/Recformer.yaml", config.model_class, config)
+    values = {name: domain.values[-1] if domain.values else domain.low for name, domain in space.domains.items()}
+    tiny = {"recformer": {"width": 16, "layers": 1, "heads": 2}, "recformer_stage1_epochs": 2}
+    reports = trial(shop, model, values | {"recformer_pretrain_epochs": 0}, **tiny, recformer_stage2_epochs=1)
+    assert [report[STEP] for report in reports] == [1, 2, 3, 4] and END in reports[-1]
+    assert reports[-1][VALUE] > 0

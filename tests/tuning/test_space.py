@@ -8,6 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recbole_llmfashion.config.configurator import load_config
+from recbole_llmfashion.config.keys import properties_folder
+from recbole_llmfashion.config.yaml_files import read_yaml
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.quick_start.registry import get_model
 from recbole_llmfashion.tuning.space import Domain, Space, read_space
@@ -50,6 +52,20 @@ def test_yaml_file(tmp_path, sasrec):
     read = space(tmp_path, sasrec, text)
     assert read.domains["learning_rate"] == Domain("loguniform", low=1e-4, high=1e-2)
     assert read.to_json() == {"learning_rate": {"loguniform": [1e-4, 1e-2]}, "n_layers": {"choice": [1, 2]}}
+
+
+HYPER = sorted((properties_folder() / "hyper").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("path", HYPER, ids=lambda path: path.stem)
+def test_spaces_that_ship(path):
+    named = path.stem.split("-")[0]
+    model = named if named != "mixup" else "LLMFashionRec"
+    config = load_config(get_model(model).model, "x")
+    assert f"--model={model} " in path.read_text()
+    found = read_space(path, config.model_class, config).domains
+    assert found.keys() == read_yaml(path).keys()
+    assert all(domain.kind in ("choice", "loguniform", "quniform") for domain in found.values())
 
 
 INVALID = [

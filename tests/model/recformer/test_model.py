@@ -14,6 +14,7 @@ from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.model.recformer.flatten import flatten
 from recbole_llmfashion.model.recformer.model import Recformer, RecformerQuery
 from recbole_llmfashion.model.recformer.scorer import Scorer
+from recbole_llmfashion.model.recformer.settings import recformer_settings, stage_settings
 from recbole_llmfashion.trainer.recformer import RecformerTrainer
 from tests.helpers.fakes import ITEM, write_tiny
 from tests.helpers.recformer import Words, config_of, shape, tiny_encoder
@@ -98,6 +99,22 @@ def test_item_texts(tmp_path):
     config = config_of(tmp_path, topk=[3], recformer_attributes=["color", "size"])
     model = Recformer(config, make_loaders(config).train._dataset)
     assert model.item_texts(())["color"] == ["gold", "red", "blue", "black", "untitled", "untitled"]
+
+
+@pytest.mark.parametrize("model", [Recformer, RecformerQuery])
+def test_the_papers_file(model):
+    """Sizes of longformer-base-4096 as Recformer changes them, and the numbers of its fine-tuning."""
+    config = load_config(model, "x", [str(properties_folder() / "model/Recformer-paper.yaml")])
+    assert config["recformer_name_or_path"] == "allenai/longformer-base-4096"
+    assert (config["recformer_max_items"], config["recformer_max_tokens"]) == (50, 1024)
+    assert config["recformer_attributes"] == ["title", "brand", "category"]
+    first, second = stage_settings(config, 1, 0), stage_settings(config, 2, 0)
+    for stage, patience in ((first, 5), (second, 3)):
+        assert (stage.epochs, stage.patience, stage.eval_every) == (128, patience, 3)
+        assert (stage.batch_size, stage.learning_rate, stage.weight_decay, stage.temperature) == (16, 5e-5, 0.0, 0.05)
+    own = recformer_settings(config)
+    assert (own.width, own.layers, own.heads, own.attention_window, own.attribute_tokens) == (768, 12, 12, 64, 32)
+    assert (own.pretrain_batch_size, own.pretrain_learning_rate, own.mlm_weight) == (64, 5e-5, 0.1)
 
 
 def test_keys_of_both_models():
