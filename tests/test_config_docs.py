@@ -31,7 +31,10 @@ def test_everything_is_on_the_page():
     assert {*keys, *fields, *RENAMED_KEYS} - named == set()
     assert "| `margin` | float | `0.2` | a number above 0 | margin of the triplet loss, in cosine units |" in rows
     assert "| `title_epochs` | `title_model: {epochs: ..}` |  |" in rows
-    assert any(row.startswith("| `use_tuned` | bool | `False` | use properties/tuned/&lt;dataset>/") for row in rows)
+    assert any(
+        row.startswith("| `use_tuned` | bool | `False` | True or False | use properties/tuned/&lt;dataset>/")
+        for row in rows
+    )
 
 
 def test_arguments_of_a_docstring():
