@@ -1,6 +1,5 @@
 """What every command shares: the log level, errors in one line, exit statuses, and the signals that stop a process."""
 
-import logging
 import os
 import signal
 import sys
@@ -24,6 +23,8 @@ def log_level(state: str) -> None:
     Raises:
         UserError: an unknown level.
     """
+    import logging  # not at the top: until this module is imported, Ctrl-C is a traceback
+
     levels = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
     if state.upper() not in levels:
         raise UserError(f"state: expected one of {', '.join(levels)}, found '{state}'")

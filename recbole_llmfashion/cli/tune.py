@@ -129,14 +129,18 @@ def _write_search(folder: Path, search: "Plan", options: Options) -> int:
     def on_end(trial: Trial) -> None:
         report.write(folder, header, journal, keys)
 
-    with cluster(options.address):
-        objective = make_objective(search.job)
-        run_search(objective, search.space, search.settings, journal, header.default, on_end, reporter(keys))
+    stopped = "stopped after {} trials; the same command with --resume continues"
+    try:
+        with cluster(options.address):
+            objective = make_objective(search.job)
+            run_search(objective, search.space, search.settings, journal, header.default, on_end, reporter(keys))
+    except KeyboardInterrupt:
+        raise UserError(stopped.format(len(journal.ended()))) from None
     report.write(folder, header, journal, keys)
     figures.draw(folder / "search.png", search.space, list(journal.trials.values()), header.metric, header.bigger)
     print((folder / "table.md").read_text(encoding="utf-8"))
     if len(journal.ended()) < search.settings.num_samples:
-        raise UserError(f"stopped after {len(journal.ended())} trials; the same command with --resume continues")
+        raise UserError(stopped.format(len(journal.ended())))
     print(f"written: {folder}/table.md, trials.parquet, search.png" + (", best.yaml" if journal.best() else ""))
     return int(not any(trial.status == FINISHED for trial in journal.ended()))
 

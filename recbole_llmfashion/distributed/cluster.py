@@ -4,6 +4,8 @@ Before a job starts, every node of the cluster is checked: it must run the same 
 """
 
 import os
+import signal
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -75,7 +77,8 @@ def _start(address: str | None, option: str, num_cpus: int | None, object_store:
     if not address:
         arguments |= {"num_cpus": num_cpus, "include_dashboard": False, "object_store_memory": object_store}
     try:
-        ray.init(address=address or "local", **arguments)
+        with _own_sigterm():
+            ray.init(address=address or "local", **arguments)
     except Exception as error:  # ray.init raises RuntimeError, ValueError, TimeoutError and plain Exception
         text = " ".join(str(error).split())
         if address and "ersion mismatch" in text:
@@ -87,6 +90,19 @@ def _start(address: str | None, option: str, num_cpus: int | None, object_store:
                 f"{option}: no Ray cluster at '{address}' ({text}); start one with `ray start --head`"
             ) from None
         raise UserError(f"Ray failed to start ({text}); see session_latest/logs in Ray's temporary folder") from None
+
+
+@contextmanager
+def _own_sigterm() -> Iterator[None]:
+    """Restores the handler of SIGTERM; Ray's would end the process with status 15 and without a line."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _describe_node(folders: Sequence[str]) -> tuple[dict[str, str], list[str]]:
