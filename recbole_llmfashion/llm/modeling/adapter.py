@@ -128,11 +128,11 @@ def save_adapter(model: "PeftModel", folder: Path) -> None:
     model.save_pretrained(str(folder), save_embedding_layers=False)
     # a model card with the path of the backbone
     (folder / "README.md").unlink(missing_ok=True)
-    config = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
-    modules = config["target_modules"]  # a list in the order of a set, or a pattern
-    config["target_modules"] = sorted(modules) if isinstance(modules, list) else modules
-    config["base_model_name_or_path"] = None
-    (folder / "adapter_config.json").write_text(json.dumps(config, indent=2, sort_keys=True), encoding="utf-8")
+    saved = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
+    modules = saved["target_modules"]  # a list in the order of a set, or a pattern
+    saved["target_modules"] = sorted(modules) if isinstance(modules, list) else modules
+    saved["base_model_name_or_path"] = None
+    (folder / "adapter_config.json").write_text(json.dumps(saved, indent=2, sort_keys=True), encoding="utf-8")
 
 
 def load_adapter(backbone: Backbone, folder: Path, rows: bool = True) -> "PeftModel":
