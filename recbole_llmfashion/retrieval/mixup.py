@@ -31,7 +31,7 @@ def mixup(
         has_id, has_title: [B] bool.
         m: number of items from the ID list, >= 0.
         k: length of the short list, >= 1.
-        title_start: first position taken from the title list: m (as in the paper) or 0.
+        title_start: first position taken from the title list: m or 0, readings of the paper (docs/method.md, stage 3).
 
     Returns:
         an order [B, N].
