@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 MAX_BROKEN = 0.01  # as in readers/bad_lines.py
 Action = Annotated[str | None, typer.Option(metavar="COL", help="click or purchase; default: all are purchases")]
 Column = Annotated[str | None, typer.Option(metavar="COL")]
+Attributes = Annotated[
+    list[str] | None,
+    typer.Option(metavar="COL", help="further column of the items, which .item keeps under its name; repeatable"),
+]
 Out = Annotated[Path, typer.Option(metavar="DIR", help="folder to write; its name is the dataset's")]
 Core = Annotated[int, typer.Option("--k-core", min=0, help="minimum number of actions per user and item; 0: any")]
 Since = Annotated[str | None, typer.Option(metavar="DAY", help="first day kept, like 2021-01-31 (UTC)")]
@@ -57,6 +61,7 @@ def _table(
     color: Column = None,
     size: Column = None,
     category: Column = None,
+    attribute: Attributes = None,
     drop_unknown_items: Annotated[
         bool, typer.Option("--drop-unknown-items", help="leave out events of items that the catalogue lacks")
     ] = False,
@@ -65,7 +70,9 @@ def _table(
     """Make clean atomic files from tables, and print what was renamed, cut and removed."""
     from recbole_llmfashion.dataset_tools.convert.sources.table import TableColumns, convert_table
 
-    columns = TableColumns(user, item, time, title, action, query, results, brand, color, size, category)
+    columns = TableColumns(
+        user, item, time, title, action, query, results, brand, color, size, category, tuple(attribute or ())
+    )
     places = (interactions, items, columns, out, searches)
     notes = convert_table(*places, drop_unknown_items, _derived(queries), show_progress=True)[1]
     _print_notes(notes, out)
@@ -151,6 +158,7 @@ def _recbole(
     color: Column = None,
     size: Column = None,
     category: Column = None,
+    attribute: Attributes = None,
     drop_unknown_items: Annotated[
         bool, typer.Option("--drop-unknown-items", help="leave out events of items without a title in .item")
     ] = False,
@@ -164,7 +172,7 @@ def _recbole(
     """Make clean atomic files from a RecBole dataset whose item text sits in token or token_seq columns."""
     from recbole_llmfashion.dataset_tools.convert.sources.recbole import Fields, RecBoleDataset
 
-    fields = Fields(title, user, item, time, action, brand, color, size, category)
+    fields = Fields(title, user, item, time, action, brand, color, size, category, tuple(attribute or ()))
     source = RecBoleDataset(folder, fields, drop_unknown_items, max_broken, show_progress=True)
     _convert(source, out, k_core, since, until, queries, all_items)
 

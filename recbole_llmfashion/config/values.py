@@ -39,7 +39,6 @@ COUNTS = list_of(AT_LEAST_ONE, "whole numbers of 1 or more", least=1)
 SIZE = whole(1, 65_536)  # of a layer; a larger one fits into no memory
 SIZES = list_of(SIZE, "whole numbers from 1 to 65536", least=1)
 LOSSES = choice("CE", "BPR")
-ATTRIBUTES = ("category", "brand", "color", "size")
 
 RECBOLE_VALUES: dict[str, Allowed] = {
     # environment
@@ -132,7 +131,7 @@ OWN_VALUES: dict[str, Allowed] = {
     # stage 1
     "prompt_template": choice("paper", "compact"),
     "max_length": AT_LEAST_ONE,
-    "prompt_attributes": list_of(choice(*ATTRIBUTES), f"{', '.join(ATTRIBUTES)}"),
+    "prompt_attributes": list_of(TEXT, "columns of .item"),
     "prompt_item_text": BOOLEAN,
     "loss_on_history": BOOLEAN,
     "item_tokens": choice("text", "atomic", "semantic"),

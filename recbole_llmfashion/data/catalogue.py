@@ -4,11 +4,45 @@ A catalogue position is a row number of `.item`, from 0. RecBole's internal id o
 its id 0 is padding.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
 
+from recbole_llmfashion.data.atomic.folder import number_texts
+from recbole_llmfashion.errors import UserError
+
 TEXT_ATTRIBUTES = ("category", "brand", "color", "size")
+_NO_ATTRIBUTES = ("item_id", "title")
+_SHOWN_TYPES = ("token", "token_seq", "float")
+
+
+def attributes_of(columns: Mapping[str, str]) -> list[str]:
+    """The attributes that prompts can show, of columns of `.item` with their RecBole types.
+
+    >>> attributes_of({"item_id": "token", "title": "token", "fit": "token_seq", "price": "float", "v": "float_seq"})
+    ['fit', 'price']
+    """
+    return [name for name, kind in columns.items() if name not in _NO_ATTRIBUTES and kind in _SHOWN_TYPES]
+
+
+def check_attributes(names: Sequence[str], columns: Mapping[str, str], dataset: str) -> None:
+    """Checks that prompts can show these attributes of a dataset's items.
+
+    Args:
+        names: the key prompt_attributes.
+        columns: of the dataset's `.item` -> RecBole type.
+        dataset: its name.
+
+    Raises:
+        UserError: there is no such column.
+    """
+    known = attributes_of(columns)
+    for name in names:
+        if name not in known:
+            raise UserError(
+                f"prompt_attributes: expected attributes of {dataset}.item, that is {', '.join(known)}, found '{name}'"
+            )
 
 
 @dataclass(frozen=True)
@@ -18,7 +52,8 @@ class Catalogue:
     Args:
         item_ids: item tokens, unique.
         titles: item titles, never empty.
-        attributes: attribute name -> one text per item, "" where the cell is empty.
+        attributes: attribute name -> one text per item, "" where the cell is empty. TEXT_ATTRIBUTES, and further
+            columns of `.item` where prompts show them.
     """
 
     item_ids: tuple[str, ...]
@@ -26,12 +61,17 @@ class Catalogue:
     attributes: dict[str, tuple[str, ...]]
 
     @classmethod
-    def from_frame(cls, items: pd.DataFrame) -> "Catalogue":
-        """Build from the `.item` frame of an atomic folder."""
+    def from_frame(cls, items: pd.DataFrame, shown: Sequence[str] = ()) -> "Catalogue":
+        """Build from the `.item` frame of an atomic folder.
+
+        Args:
+            items: the frame; of numbers the shortest text is taken.
+            shown: attributes of prompts, columns of the frame.
+        """
         return cls(
             item_ids=tuple(items["item_id"]),
             titles=tuple(items["title"]),
-            attributes={name: tuple(items[name]) for name in TEXT_ATTRIBUTES},
+            attributes={name: _texts(items[name]) for name in dict.fromkeys((*TEXT_ATTRIBUTES, *shown))},
         )
 
     def __len__(self) -> int:
@@ -48,9 +88,14 @@ class Catalogue:
         return lookup.reindex(tokens.to_numpy()).astype("int64")
 
     def attribute_text(self, position: int) -> str:
-        """All attribute values of one item, separated by spaces and without their names.
+        """The values of TEXT_ATTRIBUTES of one item, separated by spaces and without their names.
 
         >>> Catalogue(("A",), ("bag",), {"brand": ("Miu",), "color": ("",), "size": ("M",)}).attribute_text(0)
         'Miu M'
         """
-        return " ".join(values[position] for values in self.attributes.values() if values[position])
+        columns = [values for name, values in self.attributes.items() if name in TEXT_ATTRIBUTES]
+        return " ".join(values[position] for values in columns if values[position])
+
+
+def _texts(column: pd.Series) -> tuple[str, ...]:
+    return tuple(number_texts(column) if pd.api.types.is_float_dtype(column) else column)

@@ -5,7 +5,7 @@ Five methods of RecBole's class are overridden: `_load_data` reads the files wit
 history, `join` cuts a row's sequence out when the row is read, and `_split_index_by_leave_one_out` applies the split.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator, Mapping
 from logging import getLogger
 from pathlib import Path
 from typing import Any
@@ -19,8 +19,8 @@ from recbole.data.interaction import Interaction
 from recbole.utils.enum_type import FeatureSource, FeatureType
 
 from recbole_llmfashion.data import split
-from recbole_llmfashion.data.atomic.folder import ITEM, AtomicFolder, check_clean, read_folder
-from recbole_llmfashion.data.catalogue import Catalogue
+from recbole_llmfashion.data.atomic.folder import AtomicFolder, check_clean, read_folder
+from recbole_llmfashion.data.catalogue import Catalogue, attributes_of, check_attributes
 from recbole_llmfashion.data.search_log import SearchLog
 from recbole_llmfashion.data.sequences import Sequences, row_ends
 from recbole_llmfashion.data.tie_breaking import tie_rank
@@ -34,12 +34,12 @@ SPLIT_CODE = "split_code"  # the row's part of the split: TRAIN, VALID, .. of da
 HISTORY_END = "history_end"  # index of the row's target in the log
 
 
-def selected_features(config: Config, columns: Collection[str]) -> list[str]:
+def selected_features(config: Config, columns: Mapping[str, str]) -> list[str]:
     """The item attributes that a model embeds, [] for most models.
 
     Args:
         config: RecBole's.
-        columns: the columns of the dataset's `.item` file.
+        columns: of the dataset's `.item` file -> RecBole type.
 
     Raises:
         UserError: the key `selected_features` names a column that is not there, or is no text.
@@ -47,13 +47,26 @@ def selected_features(config: Config, columns: Collection[str]) -> list[str]:
     names = config["selected_features"]
     if names is None:
         return []
-    texts = [name for name in columns if ITEM.types[name] == "token" and name != "item_id"]
+    texts = [name for name, kind in columns.items() if kind == "token" and name != "item_id"]
     if not isinstance(names, list) or not names:
         raise UserError(f"selected_features: expected a list of {', '.join(texts)}, found '{names}'")
     for name in names:
         if name not in texts:
             raise UserError(f"selected_features: no text column '{name}' in .item; choose from {', '.join(texts)}")
     return list(dict.fromkeys(names))
+
+
+def prompt_attributes(config: Config, folder: AtomicFolder) -> list[str]:
+    """The item attributes that prompts may show; none without prompts.
+
+    Raises:
+        UserError: the key `prompt_attributes` names a column that is not there.
+    """
+    if config["source_dataset"]:
+        return attributes_of(folder.item_types)  # the source's keys name those that its LLM reads
+    names: list[str] = config["prompt_attributes"] or []
+    check_attributes(names, folder.item_types, folder.name)
+    return names
 
 
 class LLMFashionRecDataset(SequentialDataset):
@@ -75,11 +88,11 @@ class LLMFashionRecDataset(SequentialDataset):
         folder = read_folder(Path(dataset_path), token)
         check_clean(folder)
         self._searches = folder.searches
-        self.catalogue = Catalogue.from_frame(folder.items)
+        self.catalogue = Catalogue.from_frame(folder.items, prompt_attributes(self.config, folder))
         self._events = self._usable(folder)
         self.has_dates = bool(len(self._events)) and float(self._events["timestamp"].min()) >= ORDER_ONLY_BELOW
         self.inter_feat = self._events[[self.uid_field, self.iid_field, self.time_field]].copy()
-        features = selected_features(self.config, list(folder.items.columns))
+        features = selected_features(self.config, folder.item_types)
         self.item_feat = folder.items[[self.iid_field, *features]].copy()
         for name in features:  # RecBole gives the padding id to a cell that it does not find
             self.item_feat[name] = folder.items[name].where(folder.items[name] != "")

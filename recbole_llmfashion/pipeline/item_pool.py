@@ -75,13 +75,13 @@ class ItemPool:
         An item without an embedding in CORE gets that of the live item with the closest title.
 
         Args:
-            frame: item_id, title, and any of the text attributes; other columns are not read.
+            frame: item_id, title, and any of the catalogue's attributes; other columns are not read.
             title_model, clip: texts to unit vectors.
 
         Raises:
             UserError: a column or cell is missing or wrong, or an item is live already.
         """
-        rows = read_items(frame)
+        rows = read_items(frame, list(self.catalogue.attributes))
         for item in rows:
             if item in self.positions and self.live[self.positions[item]]:
                 raise UserError(f"add: item '{item[:80]}' exists; remove it first, or leave it out")
@@ -134,8 +134,21 @@ def _ids(item_ids: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(str(item) for item in item_ids))
 
 
-def read_items(frame: pd.DataFrame) -> dict[str, dict[str, str]]:
+def attribute_column(name: str) -> str:
+    """The column of a run's catalogue.parquet that holds an attribute; a further one may be named like another column.
+
+    >>> attribute_column("brand"), attribute_column("popularity")
+    ('brand', 'attribute:popularity')
+    """
+    return name if name in TEXT_ATTRIBUTES else f"attribute:{name}"
+
+
+def read_items(frame: pd.DataFrame, attributes: Sequence[str] = TEXT_ATTRIBUTES) -> dict[str, dict[str, str]]:
     """A frame's texts by item id, as `.item` has them.
+
+    Args:
+        frame: item_id, title, and any of the attributes.
+        attributes: the columns that are read beside item_id and title.
 
     Raises:
         UserError: no row, a column that is missing, an id that is empty, broken or there twice, a title that is empty.
@@ -151,7 +164,7 @@ def read_items(frame: pd.DataFrame) -> dict[str, dict[str, str]]:
             raise UserError(f"add: row {number}: item '{item[:80]}' again; each item once")
         if not title.strip():
             raise UserError(f"add: row {number}: item '{item[:80]}' has no title")
-        rows[item] = {"title": title} | {name: _text(record.get(name)) for name in TEXT_ATTRIBUTES}
+        rows[item] = {"title": title} | {name: _text(record.get(name)) for name in attributes}
     if not rows:
         raise UserError("add: the frame has no row")
     return rows
@@ -161,7 +174,8 @@ def _text(cell: Any) -> str:
     """A cell as text, "" where there is none."""
     if not pd.api.types.is_scalar(cell):
         raise UserError(f"add: expected texts in the cells, found a {type(cell).__name__}")
-    text = "" if pd.isna(cell) else str(cell)
+    # a column of whole numbers with an empty cell is one of floats
+    text = "" if pd.isna(cell) else str(cell).removesuffix(".0" if isinstance(cell, float) else "")
     if not text.isascii() and text != text.encode("utf-8", "ignore").decode("utf-8"):
         raise UserError(f"add: {text[:40]!r} is not valid Unicode text")
     return text

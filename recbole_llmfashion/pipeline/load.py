@@ -25,7 +25,7 @@ from recbole_llmfashion.llm.generation.generator import DecodingSettings
 from recbole_llmfashion.llm.modeling.adapter import load_adapter
 from recbole_llmfashion.llm.modeling.backbone import load_backbone, load_tokenizer
 from recbole_llmfashion.llm.modeling.item_embeddings import add_item_tokens
-from recbole_llmfashion.pipeline.item_pool import ItemPool
+from recbole_llmfashion.pipeline.item_pool import ItemPool, attribute_column
 from recbole_llmfashion.pipeline.manifest import OWN, Manifest, read_manifest
 from recbole_llmfashion.pipeline.memory_file import MEMORY, without_rare
 from recbole_llmfashion.prompt.builder import PromptBuilder, PromptSettings, make_builder
@@ -143,8 +143,8 @@ def _load(manifest: Manifest, wanted: bool, min_askers: int) -> LoadedRun:
     revision = manifest.content["backbone"].get("revision")
     backbone = load_backbone(name, **settings["backbone"], revision=revision) if wanted else None
     tokenizer = load_tokenizer(name, revision) if backbone is None else backbone.tokenizer
-    pool = _pool(own, vectors)
     prompt = PromptSettings(**{**settings["prompt"], "attributes": tuple(settings["prompt"]["attributes"])})
+    pool = _pool(own, vectors, prompt.attributes)
     item_tokens = _item_tokens(tokenizer, pool, vectors, settings["items"], prompt.attributes)
     row_norm = 0.0 if item_tokens is None or backbone is None else add_item_tokens(backbone, item_tokens)
     trained = settings["items"].get("trained", False)
@@ -172,10 +172,12 @@ def _load(manifest: Manifest, wanted: bool, min_askers: int) -> LoadedRun:
     )
 
 
-def _pool(own: Path, vectors: Mapping[str, np.ndarray]) -> ItemPool:
+def _pool(own: Path, vectors: Mapping[str, np.ndarray], shown: Sequence[str]) -> ItemPool:
     frame = pd.read_parquet(own / "catalogue.parquet")
+    names = list(dict.fromkeys((*TEXT_ATTRIBUTES, *shown)))
+    items = frame[["item_id", "title", *map(attribute_column, names)]].set_axis(["item_id", "title", *names], axis=1)
     return ItemPool(
-        catalogue=Catalogue.from_frame(frame[["item_id", "title", *TEXT_ATTRIBUTES]]),
+        catalogue=Catalogue.from_frame(items, shown),
         live=np.ones(len(frame), bool),
         popularity=frame["popularity"].to_numpy(),
         title=vectors["title"],

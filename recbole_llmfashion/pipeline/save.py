@@ -3,7 +3,8 @@
     saved/<dataset>/runs/<digest of the manifest>/
         manifest.json         see manifest.py; metrics, seed, versions, licence of the backbone, settings
         local.json            where data and backbone are on this machine; neither signed nor exported
-        catalogue.parquet     item_id, title, the attributes, popularity (training actions), one row per position
+        catalogue.parquet     item_id, title, category, brand, color, size, `attribute:<name>` of each further attribute
+                              that prompts show, popularity (training actions), one row per position
         vectors.safetensors   title [N, d]; core [N, d], clip [N, d] and memory [K, d] where the run has them; tokens
                               [N, L], the token ids of each item where items have tokens of their own
         memory.parquet        query, item (position), position, askers: the memory's content, see memory_file.py
@@ -35,6 +36,7 @@ from recbole_llmfashion.config.keys import first_release_names, without_folders
 from recbole_llmfashion.embedding.query_title_pairs import normalize_text
 from recbole_llmfashion.pipeline import settings
 from recbole_llmfashion.pipeline.inference import Inference
+from recbole_llmfashion.pipeline.item_pool import attribute_column
 from recbole_llmfashion.pipeline.language_model import TINY_FALCON, TINY_FALCON_UNTRAINED
 from recbole_llmfashion.pipeline.manifest import LOCAL, MANIFEST, OWN, read_digest, write_manifest
 from recbole_llmfashion.pipeline.memory_file import MEMORY, memory_frame
@@ -97,7 +99,8 @@ def write_run(
 def _write_own(folder: Path, pipeline: Pipeline) -> None:
     inference = pipeline.inference
     catalogue, trained = inference.texts.catalogue, inference.trained
-    frame = pd.DataFrame({"item_id": catalogue.item_ids, "title": catalogue.titles, **catalogue.attributes})
+    attributes = {attribute_column(name): texts for name, texts in catalogue.attributes.items()}
+    frame = pd.DataFrame({"item_id": catalogue.item_ids, "title": catalogue.titles, **attributes})
     frame.assign(popularity=pipeline.popularity).to_parquet(folder / "catalogue.parquet", index=False)
     vectors = {"title": inference.title_matrix}
     if pipeline.core_table is not None:

@@ -1,11 +1,16 @@
 """Settings of the parts of LLMFashionRec, built from a config. Defaults are in properties/ and the dataclasses."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from recbole_llmfashion.config.configurator import LLMFashionConfig
+from recbole_llmfashion.data.atomic.folder import item_columns
+from recbole_llmfashion.data.catalogue import TEXT_ATTRIBUTES, check_attributes
+from recbole_llmfashion.data.location import find_dataset
 from recbole_llmfashion.embedding.clip_text import check_clip
 from recbole_llmfashion.embedding.settings import ClipSettings, TitleSettings
+from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.llm.batching import Example, limit_batch_size
 from recbole_llmfashion.llm.finetuning.settings import FinetuneSettings
 from recbole_llmfashion.llm.generation.generator import DecodingSettings
@@ -17,11 +22,30 @@ def validate_config(config: LLMFashionConfig) -> None:
     """Checks keys of LLMFashionRec that do not go together; `merge_layers` has checked each by itself.
 
     Raises:
-        UserError: catalogue titles without constrained decoding, or a tag that the CLIP model does not have.
+        UserError: catalogue titles without constrained decoding, a tag that the CLIP model does not have, or an
+            attribute that the items do not have.
     """
+    validate_attributes(config["prompt_attributes"], config)
     decoding_settings(config, 0)
     if config["clip_pretrained"]:
         check_clip(str(config["clip_model"]), str(config["clip_pretrained"]))
+
+
+def validate_attributes(names: Sequence[str], config: LLMFashionConfig) -> None:
+    """Checks that prompts can show these attributes of the items of a config's dataset.
+
+    Args:
+        names: the key prompt_attributes, of this config or of the run whose LLM answers.
+        config: names the dataset.
+
+    Raises:
+        UserError: a column twice, or one that `.item` lacks.
+    """
+    if len(set(names)) < len(names):
+        raise UserError(f"prompt_attributes: expected distinct names, found {', '.join(names)}")
+    if set(names) - set(TEXT_ATTRIBUTES):
+        folder = find_dataset(Path(config["data_path"]), config["dataset"])
+        check_attributes(names, item_columns(folder, config["dataset"]), config["dataset"])
 
 
 def clip_settings(config: LLMFashionConfig, seed: int) -> ClipSettings:

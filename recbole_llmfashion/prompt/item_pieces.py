@@ -61,6 +61,7 @@ class ItemPieces:
         columns = []
         for name in names:
             codes, distinct = pd.factorize(np.asarray(catalogue.attributes[name], object))
-            texts = [self._template.attribute(name, self._cells.sanitize(value)) for value in distinct]
+            label = self._cells.sanitize(name)
+            texts = [self._template.attribute(label, self._cells.sanitize(value)) for value in distinct]
             columns.append(self._cells.ids(texts).take(codes))
         return columns

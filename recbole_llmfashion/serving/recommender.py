@@ -231,13 +231,18 @@ class Recommender:
             return None, None
         return state.decoder.decode(reply.prompt.ids.tolist(), clean_up_tokenization_spaces=False), reply.response.text
 
+    @property
+    def attributes(self) -> tuple[str, ...]:
+        """The attributes of an item: category, brand, color, size, and further ones that the run's prompts show."""
+        return tuple(self._state.pool.catalogue.attributes)
+
     def add_items(self, frame: pd.DataFrame) -> None:
         """Adds items, which can be recommended from the next call on.
 
         An item that was removed before becomes available again, with the texts of the frame.
 
         Args:
-            frame: one row per item, with item_id, title and any of category, brand, color, size.
+            frame: one row per item, with item_id, title and any of `attributes`.
 
         Raises:
             UserError: a cell is missing or invalid, or an item already exists; nothing is added.

@@ -71,6 +71,7 @@ class LLMFashionRecTrainer(StagedTrainer):
         StagedTrainer.validate_config(config)
         answering = llm_config(config)
         settings.validate_config(answering)
+        settings.validate_attributes(answering["prompt_attributes"], config)
         LanguageModel.validate_config(answering)
         if answering["response_events"] == "purchase":
             check_responses(make_loaders(answering).train)

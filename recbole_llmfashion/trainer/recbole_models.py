@@ -48,7 +48,8 @@ class RecBoleTrainer(StagedTrainer):
     def validate_config(config: LLMFashionConfig) -> None:
         """See StagedTrainer; `.item` is read up to its header."""
         StagedTrainer.validate_config(config)
-        selected_features(config, item_columns(Path(config["data_path"]), config["dataset"]))
+        if config["selected_features"] is not None:
+            selected_features(config, item_columns(Path(config["data_path"]), config["dataset"]))
 
     @property
     def tuned_as(self) -> str:

@@ -106,7 +106,7 @@ REFUSED = [
     ("LLMFashionRec", "prompt_template", ["long", None], "one of paper, compact"),
     ("LLMFashionRec", "max_length", [0, "x", 256.0], WHOLE_1),
     ("LLMFashionRec", "max_length", [40], "max_new_tokens: expected less than max_length"),
-    ("LLMFashionRec", "prompt_attributes", [["price"], "brand", [1]], "category, brand, color, size"),
+    ("LLMFashionRec", "prompt_attributes", ["brand", [1], [""]], "a list of columns of .item"),
     ("LLMFashionRec", "prompt_item_text", ["id", 1], FLAG),
     ("LLMFashionRec", "loss_on_history", ["yes!"], FLAG),
     ("LLMFashionRec", "item_tokens", ["words", True], "one of text, atomic, semantic"),

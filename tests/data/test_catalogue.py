@@ -1,6 +1,8 @@
 import pandas as pd
+import pytest
 
-from recbole_llmfashion.data.catalogue import Catalogue
+from recbole_llmfashion.data.catalogue import Catalogue, check_attributes
+from recbole_llmfashion.errors import UserError
 
 ITEMS = pd.DataFrame(
     {
@@ -17,6 +19,30 @@ def test_from_frame():
     assert catalogue.attributes == {
         "category": ("shoes", "shoes"), "brand": ("", "Vela"), "color": ("", "red"), "size": ("8", ""),
     }  # fmt: skip
+
+
+def test_attributes_that_prompts_show():
+    items = ITEMS.assign(material=["", "leather"], price=[12.0, float("nan")], fit=["a b", ""])
+    catalogue = Catalogue.from_frame(items, ["material", "brand", "price"])
+    assert list(catalogue.attributes) == ["category", "brand", "color", "size", "material", "price"]
+    assert catalogue.attributes["material"] == ("", "leather") and catalogue.attributes["price"] == ("12", "")
+    # the text models read the four attributes whatever prompts show
+    assert [catalogue.attribute_text(position) for position in (0, 1)] == ["shoes 8", "shoes Vela red"]
+
+
+COLUMNS = {
+    "item_id": "token", "title": "token", "brand": "token", "season": "token", "fit": "token_seq", "price": "float",
+    "vector": "float_seq",
+}  # fmt: skip
+
+
+def test_attributes_that_exist():
+    check_attributes(["brand", "season", "fit", "price"], COLUMNS, "shoes")
+    for name in ("material", "title", "item_id", "vector", "Season", ""):
+        with pytest.raises(
+            UserError, match=f"^prompt_attributes: .*shoes.item, that is brand, season, fit, price, found '{name}'$"
+        ):
+            check_attributes(["brand", name], COLUMNS, "shoes")
 
 
 def test_positions():

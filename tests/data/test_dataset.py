@@ -255,7 +255,7 @@ def test_item_attributes_that_are_not_there(tmp_path, value, message):
         RecBoleTrainer.validate_config(config)
     if isinstance(value, list):
         with pytest.raises(UserError, match=f"^selected_features: .*{message}"):
-            selected_features({"selected_features": value}, list(ITEM_COLUMNS.required))
+            selected_features({"selected_features": value}, ITEM_COLUMNS.required)
 
 
 def test_transrec_scores_fewer_users_at_once(tmp_path):

@@ -12,6 +12,8 @@ CLICK = {"action": "click", "item_id": "a", "timestamp": 5}
 class Shop:
     """A Recommender whose lists are its items in alphabetical order."""
 
+    attributes = ("color", "material")
+
     def __init__(self, *items):
         self.there = set(items)
 

@@ -126,6 +126,8 @@ def test_an_item_that_is_live_already():
 def test_texts_of_a_frame():
     frame = pd.DataFrame([{"item_id": 7, "title": "Hat", "color": float("nan"), "size": 38, "weight": 1}])
     assert read_items(frame) == {"7": {"title": "Hat", "category": "", "brand": "", "color": "", "size": "38"}}
+    read = read_items(frame.assign(price=[19.0]), ("size", "price", "weight"))
+    assert read == {"7": {"title": "Hat", "size": "38", "price": "19", "weight": "1"}}
 
 
 @pytest.mark.parametrize(

@@ -3,20 +3,27 @@
 import json
 import logging
 import shutil
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
+from recbole_llmfashion.config.configurator import load_config
 from recbole_llmfashion.data.tie_breaking import tie_rank
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.llm.generation.generator import DecodingSettings
+from recbole_llmfashion.model.llmfashionrec import LLMFashionRec
 from recbole_llmfashion.pipeline import load
 from recbole_llmfashion.pipeline.load import load_run, run_builder, run_memory
 from recbole_llmfashion.pipeline.manifest import export_run
 from recbole_llmfashion.prompt.builder import PromptSettings
+from recbole_llmfashion.quick_start.experiment import run_experiment
 from recbole_llmfashion.retrieval.ranking import RankingSettings
+from recbole_llmfashion.serving.recommender import Recommender
 from recbole_llmfashion.stage_store import sha256
 from recbole_llmfashion.versions import versions
+from tests.helpers.fakes import ITEM, SMALL, write_tiny
 
 
 @pytest.fixture(scope="module")
@@ -130,3 +137,33 @@ def test_a_run_with_a_file_that_is_gone(exported):
     shutil.rmtree(exported / "run/title")
     with pytest.raises(UserError, match=r"title.* is missing"):
         load_run(exported)
+
+
+def test_further_attributes_of_a_run_and_of_new_items(tmp_path):
+    """Labels are the columns' names; `popularity` and `|` are names that the package uses itself."""
+    header, *rows = ITEM.splitlines()
+    header += "\tseason:token\tprice:float\tfit|cut:token_seq\tpopularity:token"
+    cells = ["\t49.90\t\t", "winter\t80\twide high\thit", *["\t\t\t"] * 4]
+    item = "\n".join([header, *(f"{row}\t{cell}" for row, cell in zip(rows, cells, strict=True))]) + "\n"
+    write_tiny(tmp_path, item=item)
+    folders = {"data_path": str(tmp_path), "checkpoint_dir": str(tmp_path / "saved"), "topk": [3]}
+    shown = {"prompt_attributes": ["season", "price", "fit|cut", "popularity", "brand"], "prompt_item_text": True}
+    keys = {**SMALL, **folders, **shown, "valid_metric": "NDCG@3", "quantization": "none", "max_length": 300}
+    config = load_config(LLMFashionRec, "tiny", (), keys)
+    folder = Path(run_experiment(config, keep=True).details["run"])
+    pool = load_run(folder, model=False).pool
+    assert list(pool.catalogue.attributes) == ["category", "brand", "color", "size", *shown["prompt_attributes"][:-1]]
+    assert pool.catalogue.attributes["popularity"][:3] == ("", "hit", "") and pool.popularity[:2].tolist() == [1, 2]
+    recommender = Recommender.load(folder)
+    assert recommender.attributes == tuple(pool.catalogue.attributes)
+    recommender.add_items(pd.DataFrame([{"item_id": "N", "title": "Clog", "season": "summer", "price": 12.5}]))
+    actions = [
+        {"action": "click", "item_id": name, "timestamp": 1700000000 + at} for at, name in enumerate(("16", "11", "N"))
+    ]
+    (first,) = recommender.recommend(actions, k=1, explain=True)
+    assert first.prompt.splitlines()[1:4] == [
+        "click 16 | Gilt Evening Clutch | price: 49.9 | brand: Lumo | Nov, near Black Friday",
+        "click 11 | Norda Red Winter Boots | season: winter | price: 80 | fit/cut: wide high | popularity: hit"
+        " | brand: Norda",
+        "click N | Clog | season: summer | price: 12.5",
+    ]

@@ -271,6 +271,26 @@ def test_a_source_that_cannot_be_one_is_said_in_one_line(tmp_path):
             assert "\n" not in str(error.value)
 
 
+def test_an_attribute_that_the_target_lacks(tmp_path):
+    """The prompts of zero-shot show the attributes of the source's run."""
+    write_tiny(tmp_path, item=_with_season(ITEM), name="source")
+    write_tiny(tmp_path)
+    keys = {"data_path": str(tmp_path), "topk": [3], "valid_metric": "NDCG@3", "prompt_attributes": ["season"]}
+    config = load_config(LLMFashionRec, "tiny", (), {**keys, "source_dataset": "source"})
+    message = r"^prompt_attributes: .* tiny.item, that is brand, color, size, category, found 'season'$"
+    for refuse in (LLMFashionRecTrainer.validate_config, run_experiment):
+        with pytest.raises(UserError, match=message):
+            refuse(config)
+    write_tiny(tmp_path, item=_with_season(ITEM))
+    LLMFashionRecTrainer.validate_config(config)
+    assert make_loaders(config).dataset.catalogue.attributes["season"] == ("winter",) * 6
+
+
+def _with_season(item):
+    header, *rows = item.splitlines()
+    return "\n".join([f"{header}\tseason:token", *(f"{row}\twinter" for row in rows)]) + "\n"
+
+
 def test_a_search_finds_nothing_to_choose_on(shop, first):
     heard = []
     config = config_of(shop, source_dataset="shoes")

@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 
 from recbole_llmfashion.config.configurator import load_config
-from recbole_llmfashion.config.values import ATTRIBUTES, allowed_values
-from recbole_llmfashion.data.catalogue import TEXT_ATTRIBUTES
+from recbole_llmfashion.config.values import allowed_values
 from recbole_llmfashion.embedding.approximate_index import KINDS
 from recbole_llmfashion.embedding.settings import ClipSettings, TitleSettings
 from recbole_llmfashion.errors import UserError
@@ -22,6 +21,7 @@ from recbole_llmfashion.prompt.item_tokens import ItemTokensName
 from recbole_llmfashion.prompt.template import TEMPLATES
 from recbole_llmfashion.prompt.training_examples import ResponseEvents
 from recbole_llmfashion.retrieval.ranking import FALLBACKS, Ranking
+from tests.helpers.fakes import ITEM, write_tiny
 
 
 def config(**keys):
@@ -66,6 +66,8 @@ def test_fine_tuning():
     ("keys", "message"),
     [
         ({"decoding": "sample"}, "response_title: catalogue needs decoding: constrained"),
+        ({"prompt_attributes": ["price"]}, "--dataset: unknown dataset 'x'"),
+        ({"prompt_attributes": ["brand", "brand"]}, "prompt_attributes: expected distinct names, found"),
         ({"clip_pretrained": "openai"}, "'openai' of ViT-B-32 were trained with QuickGELU.*ViT-B-32-quickgelu"),
         ({"clip_pretrained": "opnai"}, "'opnai' is neither a file nor a tag of ViT-B-32, whose tags are: openai, "),
         ({"clip_pretrained": "openai", "clip_model": "ViT-B-23"}, "did you mean 'ViT-B-32'"),
@@ -92,4 +94,17 @@ def test_choices_are_those_of_the_code():
     }
     for key, words in expected.items():
         assert set(allowed_values(key).words.removeprefix("one of ").split(", ")) == set(words), key
-    assert set(ATTRIBUTES) == set(TEXT_ATTRIBUTES)
+
+
+def test_attributes_of_items(tmp_path):
+    header, *rows = ITEM.splitlines()
+    write_tiny(tmp_path, item="\n".join([f"{header}\tfit:token", *(f"{row}\tslim" for row in rows)]) + "\n")
+
+    def validate(names):
+        keys = {"data_path": str(tmp_path), "prompt_attributes": names}
+        settings.validate_config(load_config(LLMFashionRec, "tiny", (), keys))
+
+    validate(["fit", "size"])
+    validate([])
+    with pytest.raises(UserError, match=r"^prompt_attributes: .* brand, color, size, category, fit, found 'fits'$"):
+        validate(["fits"])

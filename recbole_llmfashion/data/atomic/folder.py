@@ -5,8 +5,8 @@ reproduces its bytes.
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +20,7 @@ from recbole_llmfashion.data.atomic.table import (
     AtomicError,
     Report,
     TableSpec,
+    column_types,
     raise_error,
     read_table,
 )
@@ -35,6 +36,7 @@ __all__ = [
     "empty_searches",
     "folder_sha256",
     "item_columns",
+    "number_texts",
     "read_folder",
     "scan_folder",
     "write_folder",
@@ -43,10 +45,13 @@ __all__ = [
 ACTIONS = ("click", "purchase")
 ITEM_ATTRIBUTES = ("brand", "color", "size", "category")
 OPTIONAL_ITEM_COLUMNS = {"season": "token", "occasion": "token", "price": "float", "available_from": "float"}
+COLUMN_TYPES = ("token", "token_seq", "float", "float_seq")  # RecBole's
 
 INTER = TableSpec(".inter", {"user_id": "token", "item_id": "token", "action": "token", "timestamp": "float"}, {})
 SEARCH = TableSpec(".search", {"user_id": "token", "timestamp": "float", "query": "token", "results": "token_seq"}, {})
-ITEM = TableSpec(".item", dict.fromkeys(("item_id", "title", *ITEM_ATTRIBUTES), "token"), OPTIONAL_ITEM_COLUMNS)
+ITEM = TableSpec(
+    ".item", dict.fromkeys(("item_id", "title", *ITEM_ATTRIBUTES), "token"), OPTIONAL_ITEM_COLUMNS, COLUMN_TYPES
+)
 SPECS = (INTER, SEARCH, ITEM)
 
 
@@ -61,7 +66,8 @@ class AtomicFolder:
         searches: user_id str; timestamp float64, seconds; query str; results str (item ids in the order in which they
             were shown, separated by spaces, "" for none). No rows if there is no `.search` file.
         items: item_id, title, brand, color, size, category str ("" if empty), and the optional columns of the file:
-            season, occasion str; price, available_from float64 (NaN if empty).
+            season, occasion str; price, available_from float64 (NaN if empty). Further columns follow, as str.
+        further: further columns of items -> RecBole type.
     """
 
     name: str
@@ -69,6 +75,28 @@ class AtomicFolder:
     interactions: pd.DataFrame
     searches: pd.DataFrame
     items: pd.DataFrame
+    further: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def item_types(self) -> dict[str, str]:
+        """The columns of items -> RecBole type."""
+        types = ITEM.types | dict(self.further)
+        return {column: types[column] for column in self.items.columns}
+
+
+def item_columns(path: Path, name: str) -> dict[str, str]:
+    """The columns of a dataset's `.item` file -> RecBole type, item_id and title included.
+
+    Args:
+        path: the dataset's folder.
+        name: name of the dataset.
+
+    Raises:
+        AtomicError: the file does not exist, or its header has an error.
+    """
+    if not (path / (name + ITEM.suffix)).is_file():
+        raise AtomicError(path, name + ITEM.suffix, None, None, f"this file in {path}", "none")
+    return column_types(path, name, ITEM)
 
 
 def read_folder(folder: Path, name: str | None = None, show_progress: bool = False) -> AtomicFolder:
@@ -125,25 +153,16 @@ def _scan(folder: Path, report: Report, name: str, show_progress: bool) -> Atomi
     for spec in tqdm(present, desc=f"reading {name}", unit="file", disable=not show_progress):
         raw[spec.suffix] = read_table(folder, name, spec, count)
     item_raw = raw.get(ITEM.suffix)
-    items = None if item_raw is None else _check_items(folder, name, item_raw, count)
+    types = {} if item_raw is None else column_types(folder, name, ITEM)
+    further = {column: kind for column, kind in types.items() if column not in ITEM.types}
+    items = None if item_raw is None else _check_items(folder, name, item_raw, further, count)
     item_ids = None if items is None else items["item_id"]
     inter_raw, search_raw = raw.get(INTER.suffix), raw.get(SEARCH.suffix)
     interactions = None if inter_raw is None else _check_interactions(folder, name, inter_raw, item_ids, count)
     searches = empty_searches() if search_raw is None else _check_searches(folder, name, search_raw, item_ids, count)
     if n_errors or interactions is None or items is None:
         return None
-    return AtomicFolder(name, folder, interactions, searches, items)
-
-
-def item_columns(folder: Path, name: str) -> list[str]:
-    """Names of the columns of a dataset's `.item` file, by its header alone; all known ones if it cannot be read."""
-    try:
-        with (folder / (name + ITEM.suffix)).open(encoding="utf-8-sig") as file:
-            header = file.readline()
-    except (OSError, UnicodeDecodeError):
-        return list(ITEM.types)
-    names = {field.partition(":")[0] for field in header.split("\t")}
-    return [column for column in ITEM.types if column in names]
+    return AtomicFolder(name, folder, interactions, searches, items, further)
 
 
 def empty_searches() -> pd.DataFrame:
@@ -172,14 +191,19 @@ def _exists(folder: Path, name: str, spec: TableSpec, report: Report) -> bool:
     return False
 
 
-def _check_items(folder: Path, name: str, raw: pd.DataFrame, report: Report) -> pd.DataFrame:
+def _check_items(
+    folder: Path, name: str, raw: pd.DataFrame, further: Mapping[str, str], report: Report
+) -> pd.DataFrame:
     def cells(column: str) -> checks.Cells:
         return checks.Cells(folder, name + ITEM.suffix, column, raw[column], report)
 
     checks.check_ids(cells("item_id"))
     checks.check_unique(cells("item_id"))
     checks.check_filled(cells("title"), "a title")
-    floats = [c for c in raw.columns if ITEM.types[c] == "float"]
+    for column, kind in further.items():
+        if kind == "float":
+            checks.numbers(cells(column), "a finite number, or an empty cell", may_be_empty=True)
+    floats = [c for c in raw.columns if ITEM.types.get(c) == "float"]
     return raw.assign(
         **{c: checks.numbers(cells(c), "a finite number, or an empty cell", may_be_empty=True) for c in floats}
     )
@@ -259,7 +283,7 @@ def _contents(folder: AtomicFolder, others: Callable[[str], Iterable[Content]]) 
     for spec, frame in tables:
         digest.update(_separator(spec))
         if not (spec is SEARCH and frame.empty):
-            content = _table_bytes(frame, spec)
+            content = _table_bytes(frame, spec, folder.further if spec is ITEM else {})
             digest.update(content)
             yield folder.name + spec.suffix, content
     yield from others(digest.hexdigest())
@@ -270,10 +294,11 @@ def _separator(spec: TableSpec) -> bytes:
     return f"\0{spec.suffix}\0".encode()
 
 
-def _table_bytes(frame: pd.DataFrame, spec: TableSpec) -> bytes:
-    columns = [c for c in spec.types if c in spec.required or c in frame.columns]
-    texts = [_number_texts(frame[c]) if spec.types[c] == "float" else frame[c].tolist() for c in columns]
-    lines = ["\t".join(f"{c}:{spec.types[c]}" for c in columns), *map("\t".join, zip(*texts, strict=True))]
+def _table_bytes(frame: pd.DataFrame, spec: TableSpec, further: Mapping[str, str]) -> bytes:
+    types = spec.types | dict(further)
+    columns = [c for c in types if c in spec.required or c in frame.columns]
+    texts = [number_texts(frame[c]) if spec.types.get(c) == "float" else frame[c].tolist() for c in columns]
+    lines = ["\t".join(f"{c}:{types[c]}" for c in columns), *map("\t".join, zip(*texts, strict=True))]
     text = "\n".join(lines) + "\n"
     foreign = text.count("\n") != len(frame) + 1 or text.count("\t") != (len(frame) + 1) * (len(columns) - 1)
     if foreign or "\r" in text or "\0" in text:
@@ -281,7 +306,8 @@ def _table_bytes(frame: pd.DataFrame, spec: TableSpec) -> bytes:
     return text.encode("utf-8")
 
 
-def _number_texts(values: pd.Series) -> Iterator[str]:
+def number_texts(values: pd.Series) -> Iterator[str]:
+    """Floats as the shortest texts that read back as the same numbers, "" for NaN."""
     # float.__repr__ is the shortest text that reads back as the same float64; ".0" of whole numbers is dropped
     return ("" if v != v else repr(v).removesuffix(".0") for v in values.astype(float).tolist())
 

@@ -5,7 +5,7 @@ by data/atomic/checks.py.
 """
 
 import shlex
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -77,11 +77,13 @@ class TableSpec:
     Args:
         suffix: of the file name, such as ".inter".
         required, optional: column name -> RecBole type, in the order in which columns are written.
+        further: RecBole types of any other columns, which are written behind these; none where there must not be any.
     """
 
     suffix: str
     required: Mapping[str, str]
     optional: Mapping[str, str]
+    further: tuple[str, ...] = ()
 
     @property
     def types(self) -> dict[str, str]:
@@ -113,7 +115,8 @@ def read_table(folder: Path, name: str, spec: TableSpec, report: Report) -> pd.D
         report: called with each error.
 
     Returns:
-        a frame with the columns of `spec` that the file has, in the order of `spec`; None if there was an error.
+        a frame with the columns of `spec` that the file has, in the order of `spec`, then its further columns in file
+        order; None if there was an error.
     """
     file = name + spec.suffix
 
@@ -135,7 +138,26 @@ def read_table(folder: Path, name: str, spec: TableSpec, report: Report) -> pd.D
     ragged = list(_ragged_lines(body, len(columns)))
     for index, (line, found) in enumerate(ragged):
         refuse(line, None, f"{len(columns)} fields separated by tabs", found, index == 0)
-    return None if ragged else _parse_body(body, columns)[[c for c in spec.types if c in columns]]
+    if ragged:
+        return None
+    further = [column for column in columns if column not in spec.types]
+    return _parse_body(body, columns)[[*(c for c in spec.types if c in columns), *further]]
+
+
+def column_types(folder: Path, name: str, spec: TableSpec) -> dict[str, str]:
+    """The columns of `<folder>/<name><spec.suffix>`, which must exist, and their RecBole types, by the header alone.
+
+    Raises:
+        AtomicError: the first error of the header.
+    """
+    file = name + spec.suffix
+    with (folder / file).open("rb") as stream:
+        raw = stream.readline().removeprefix(_BOM).rstrip(b"\r\n")
+    if error := _byte_error(raw):
+        raise AtomicError(folder, file, error[0], None, error[1], error[2])
+    for column, expected, found in _parse_header(raw.decode(), spec)[1]:
+        raise AtomicError(folder, file, 1, column, expected, found)
+    return {column: kind for column, _, kind in (field.partition(":") for field in raw.decode().split("\t"))}
 
 
 def _byte_error(raw: bytes) -> tuple[int, str, str] | None:
@@ -162,8 +184,8 @@ def _parse_header(header: str, spec: TableSpec) -> tuple[list[str], list[HeaderE
         return [], [(None, "columns separated by tabs", found)]
     fields = header.split("\t")
     names = [field.partition(":")[0] for field in fields]
-    errors = [error for name, field in zip(names, fields, strict=True) for error in _field_errors(name, field, spec)]
-    for name in [n for n in spec.types if names.count(n) > 1]:
+    errors = [error for field in fields for error in _field_errors(field, names, spec)]
+    for name in [n for n in dict.fromkeys((*spec.types, *names)) if names.count(n) > 1]:
         errors.append((name, "each column once", f"it {names.count(name)} times"))
     for name in [n for n in spec.required if n not in names]:
         near = nearest_name(name, names)
@@ -172,8 +194,23 @@ def _parse_header(header: str, spec: TableSpec) -> tuple[list[str], list[HeaderE
     return names, errors
 
 
-def _field_errors(name: str, field: str, spec: TableSpec) -> list[HeaderError]:
-    """Errors of one field of the header, whose name is the part before the colon."""
+def misspelled(name: str, names: Sequence[str], spec: TableSpec) -> str | None:
+    """The column of the spec, absent from the file, that a further column is most likely meant to be; None for none.
+
+    Args:
+        name: of the further column.
+        names: of all columns of the file.
+        spec: the file's columns.
+    """
+    return nearest_name(name, [column for column in spec.types if column not in names], 0.8)
+
+
+def _field_errors(field: str, names: Sequence[str], spec: TableSpec) -> list[HeaderError]:
+    """Errors of one field of the header, whose name is the part before the colon; `names` are those of all fields."""
+    name = field.partition(":")[0]
+    if name and name not in spec.types and spec.further and not misspelled(name, names, spec):
+        kinds = [f"{name}:{kind}" for kind in spec.further]
+        return [] if field in kinds else [(name, f"the header {' or '.join(kinds)}", quote_cell(field))]
     if name not in spec.types:
         near = nearest_name(name, spec.types)
         expected = f"the column {near}" if near else f"one of the columns {', '.join(spec.types)}"

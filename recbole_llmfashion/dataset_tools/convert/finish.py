@@ -1,13 +1,16 @@
 """The last steps of every converter: rename ids, clean the log, derive queries, write the files and README.md."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
-from recbole_llmfashion.data.atomic.folder import AtomicFolder, write_folder
+from recbole_llmfashion.data.atomic.checks import parse_numbers
+from recbole_llmfashion.data.atomic.folder import ITEM, AtomicFolder, write_folder
+from recbole_llmfashion.data.atomic.table import misspelled, quote_cell
 from recbole_llmfashion.dataset_tools.clean import clean
 from recbole_llmfashion.dataset_tools.convert.derived_queries import derive_searches
 from recbole_llmfashion.dataset_tools.convert.readme import README, Origin, render
@@ -28,7 +31,7 @@ class Raw:
 
     Args:
         events: user_id, item_id, action, timestamp.
-        catalogue: item_id, title and the attributes.
+        catalogue: item_id, title, the attributes, and further columns that `.item` keeps; texts.
         log: the searches: user_id, timestamp, query, results (lists of item ids).
         resolution: resolution of the times in seconds, 0 for exact times.
     """
@@ -43,6 +46,18 @@ def refuse_both(queries: DerivedQueries, has_searches: bool) -> None:
     """Raise a UserError if queries are to be derived for a log that has searches."""
     if queries is DerivedQueries.category and has_searches:
         raise UserError("--queries: expected none for a log with searches, found category; remove one of the two")
+
+
+def check_attributes(names: Sequence[str]) -> None:
+    """Raises UserError if `.item` cannot keep these columns of a source under their names."""
+    for name in names:
+        if name in ITEM.required:
+            raise UserError(f"--attribute: {name} is a column of every .item; use --{name} COL, or rename the column")
+        if not name.strip() or ":" in name or not name.isprintable() or names.count(name) > 1:
+            raise UserError(f"--attribute: expected distinct names without ':', found {quote_cell(name)}")
+        meant = misspelled(name, [*ITEM.required, *names], ITEM) if name not in ITEM.types else None
+        if meant:
+            raise UserError(f"--attribute: {name} is too similar to {meant}, a column of .item; rename the column")
 
 
 def finish(
@@ -68,7 +83,9 @@ def finish(
     """
     item_names = rename_ids(raw.catalogue["item_id"])
     user_names = rename_ids([*raw.events["user_id"].unique(), *raw.log["user_id"].unique()])
-    folder, counts = clean(AtomicFolder(out.resolve().name, out, *_renamed_frames(raw, item_names, user_names)))
+    further = {name: "token" for name in raw.catalogue.columns if name not in ITEM.types}
+    frames = _renamed_frames(raw, item_names, user_names)
+    folder, counts = clean(AtomicFolder(out.resolve().name, out, *frames, further))
     if not all_items:
         folder = _seen_only(folder)
     searches = "source" if len(folder.searches) else "none"
@@ -105,7 +122,16 @@ def _renamed_frames(
         results=pd.Series(results, index=raw.log.index, dtype=object),
     )
     catalogue = raw.catalogue.assign(item_id=_renamed(raw.catalogue["item_id"], items))
+    for name in [name for name in catalogue.columns if ITEM.types.get(name) == "float"]:
+        catalogue[name] = _numbers(catalogue[name])
     return (events.reset_index(drop=True), log.reset_index(drop=True), catalogue.reset_index(drop=True))
+
+
+def _numbers(cells: pd.Series) -> np.ndarray:
+    numbers = parse_numbers(cells.to_numpy(object))
+    for cell in cells[~np.isfinite(numbers) & (cells != "").to_numpy()][:1]:
+        raise UserError(f"--attribute {cells.name}: expected numbers or empty cells, found {quote_cell(cell)}")
+    return numbers
 
 
 def _renamed(ids: pd.Series, names: Mapping[str, str]) -> pd.Series:

@@ -56,7 +56,9 @@ def render(folder: AtomicFolder, data_sha256: str, origin: Origin, notes: list[s
     """
     s, actions = measure(folder), folder.interactions
     first, last = (_day(actions["timestamp"].agg(which)) for which in ("min", "max"))
-    filled = ", ".join(f"{name} {(folder.items[name] != '').mean():.1%}" for name in ITEM_ATTRIBUTES)
+    filled = ", ".join(
+        f"{name} {(folder.items[name] != '').mean():.1%}" for name in (*ITEM_ATTRIBUTES, *folder.further)
+    )
     clicks = int((actions["action"] == "click").sum())
     lines = "\n".join(f"- {line}" for line in [*origin.settings, *notes])
     return f"""# {folder.name}

@@ -83,6 +83,10 @@ class ReplicaWorker:
             None if the change was applied.
         """
         assert self._journal is not None
+        known = ("item_id", "title", *self._recommender.attributes)
+        unknown = [name for item in change.add for name in item if name not in known]
+        if unknown:
+            return ErrorReply(f"items: unknown field '{unknown[0][:80]}'; an item of this run has {', '.join(known)}")
         try:
             with self._items_lock, self._journal.locked():
                 self._apply_unread(self._journal)

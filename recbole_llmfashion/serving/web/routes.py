@@ -61,8 +61,10 @@ class SessionBody(_Strict):
 
 
 class Item(_Strict):
-    """A new item, or a removed one that becomes available again."""
+    """A new item, or a removed one that becomes available again; with any attribute that the run's prompts show."""
 
+    __pydantic_extra__: dict[str, Annotated[str, Field(max_length=MAX_ATTRIBUTE)]]
+    model_config = ConfigDict(strict=True, extra="allow")
     item_id: str = Field(max_length=MAX_ID)
     title: str = Field(max_length=MAX_TITLE)
     category: str = Field("", max_length=MAX_ATTRIBUTE)

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +12,11 @@ from recbole_llmfashion.data.atomic.folder import (
     AtomicError,
     AtomicFolder,
     folder_sha256,
+    item_columns,
     read_folder,
     write_folder,
 )
+from recbole_llmfashion.dataset_tools.clean import clean
 from recbole_llmfashion.errors import UserError
 
 INTER = "user_id:token\titem_id:token\taction:token\ttimestamp:float\nu1\ta\tclick\t1\nu1\tb\tpurchase\t2.5\n"
@@ -66,6 +69,57 @@ def test_line_ends_and_byte_order_marks_do_not_matter(tmp_path: Path, change) ->
     other = read_folder(make(tmp_path / "other" / "shoes", *map(change, (INTER, SEARCH, ITEM))))
     for frame in ("interactions", "searches", "items"):
         pd.testing.assert_frame_equal(getattr(plain, frame), getattr(other, frame))
+
+
+FURTHER = """item_id:token\tmaterial:token\ttitle:token\tbrand:token\tcolor:token\tsize:token\tcategory:token\t\
+price:float\tfit:token_seq\tweight:float\tvector:float_seq
+a\tleather\tRed shoe\tNA\tred\t8\tshoes\t19.99\twide high\t1.50\t1 2
+b\t\tBoot\t\t\t\t\t\t\t\t
+"""
+
+
+def test_further_columns_of_items(tmp_path: Path) -> None:
+    """They follow the columns of the format, and their cells keep their text."""
+    folder = make(tmp_path / "shoes", item=FURTHER)
+    found = read_folder(folder)
+    further = {"material": "token", "fit": "token_seq", "weight": "float", "vector": "float_seq"}
+    assert found.further == further and found.items.columns.tolist()[-5:] == ["price", *further]
+    assert found.items.iloc[0].tolist()[-4:] == ["leather", "wide high", "1.50", "1 2"]
+    assert found.items.iloc[1].tolist()[-4:] == [""] * 4
+    assert item_columns(folder, "shoes") == {
+        **further,
+        **dict.fromkeys(("item_id", "title", *ITEM_ATTRIBUTES), "token"),
+        "price": "float",
+    }
+    write_folder(replace(found, path=tmp_path / "again" / "shoes"))
+    written = (tmp_path / "again" / "shoes" / "shoes.item").read_text()
+    assert written.splitlines()[0].endswith(
+        "price:float\tmaterial:token\tfit:token_seq\tweight:float\tvector:float_seq"
+    )
+    assert written.splitlines()[1].endswith("\t19.99\tleather\twide high\t1.50\t1 2")
+    again = read_folder(tmp_path / "again" / "shoes")
+    pd.testing.assert_frame_equal(again.items, found.items)
+    write_folder(again)
+    assert (tmp_path / "again" / "shoes" / "shoes.item").read_text() == written
+    kept = clean(again)[0]
+    assert kept.further == further and kept.items.equals(found.items)
+
+
+def test_further_numbers_are_checked(tmp_path: Path) -> None:
+    error = refused(make(tmp_path / "shoes", item=FURTHER.replace("1.50", "heavy")))
+    assert (error.file, error.line, error.column) == ("shoes.item", 2, "weight")
+
+
+def test_item_columns_need_a_header(tmp_path: Path) -> None:
+    headers = {"none": None, "short": "item_id\n", "other": "item_id:token\tname:token\n"}
+    messages = {"none": "this file", "short": "separated by tabs", "other": "title"}
+    for name, message in messages.items():
+        folder = make(tmp_path / name)
+        (folder / f"{name}.item").unlink()
+        if headers[name] is not None:
+            (folder / f"{name}.item").write_text(headers[name])
+        with pytest.raises(AtomicError, match=message):
+            item_columns(folder, name)
 
 
 HOSTILE = [
@@ -150,6 +204,10 @@ REFUSED = [
     (".item", "b\tBoot", "a\tBoot", 3, "item_id", "once", "first in line 2"),
     (".item", "19.99", "cheap", 2, "price", "number", "'cheap'"),
     (".item", "price:float", "prize:float", 1, "prize", "price", "'prize:float'"),
+    (".item", "price:float", "material:text", 1, "material", "material:token_seq or material:float", "'material:text'"),
+    (".item", "price:float", "material", 1, "material", "the header material:token", "'material'"),
+    (".item", "price:float", ":float", 1, "(no name)", "one of the columns", "':float'"),
+    (".item", "price:float", "weight:float\tweight:float", 1, "weight", "once", "2 times"),
     (".item", "brand:token\t", "", 1, "brand", "a column brand:token", "found"),
 ]
 

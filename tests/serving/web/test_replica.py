@@ -70,6 +70,16 @@ def test_rejected_and_failed_changes_are_not_logged(path):
     assert path.read_text().splitlines()[1:] == ['{"remove": ["b"]}']
 
 
+def test_fields_that_the_run_does_not_have(path):
+    one, before = worker(path, "b"), path.read_bytes()
+    wool = Change(add=({"item_id": "a", "title": "A", "material": "wool"},))
+    assert one.change(Change(add=(*wool.add, {"item_id": "c", "title": "C", "colour": ""}))) == ErrorReply(
+        "items: unknown field 'colour'; an item of this run has item_id, title, color, material"
+    )
+    assert path.read_bytes() == before and one.change(wool) is None
+    assert json.loads(path.read_text().splitlines()[1]) == {"add": list(wool.add)}
+
+
 def test_killed_while_changing(path):
     one = worker(path, "b")
 

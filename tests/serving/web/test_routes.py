@@ -125,12 +125,16 @@ def test_add_items():
     item = {"item_id": "N1", "title": "Clog", "color": "teal"}
     assert call(web(model), "POST", "/items", {"items": [item]}, AUTH)[::2] == (200, {"changed": 1})
     assert model.changes == [Change(add=(item | {"category": "", "brand": "", "size": ""},))]
-    for bad in ({"items": []}, {"items": [{"item_id": "N1"}]}, {"items": [{"item_id": 7, "title": "x"}]}):
-        assert call(web(model), "POST", "/items", bad, AUTH)[0] == 422
+    # whether a run has an attribute is known to its replicas
+    assert call(web(model), "POST", "/items", {"items": [item | {"material": "wool"}]}, AUTH)[0] == 200
+    assert model.changes[1].add[0]["material"] == "wool"
+    number = {"item_id": "N1", "title": "x", "material": 7}
+    for bad in ([], [{"item_id": "N1"}], [{"item_id": 7, "title": "x"}], [number]):
+        assert call(web(model), "POST", "/items", {"items": bad}, AUTH)[0] == 422
     for bad, name in (
         ({"item_id": "x" * 70_000, "title": "x"}, "item_id"), ({"item_id": "x" * 257, "title": "x"}, "item_id"),
         ({"item_id": "x", "title": "x" * 10**6}, "title"), ({"item_id": "x", "title": "é" * 1001}, "title"),
-        *(({**item, field: "x" * 257}, field) for field in ("category", "brand", "color", "size")),
+        *(({**item, field: "x" * 257}, field) for field in ("category", "brand", "color", "size", "material")),
     ):  # fmt: skip
         status, _, answer = call(web(model), "POST", "/items", {"items": [bad]}, AUTH)
         assert status == 422 and f"items.0.{name}: String should have at most" in answer["error"]

@@ -12,6 +12,7 @@ from recbole_llmfashion.data.atomic.checks import parse_numbers
 from recbole_llmfashion.data.atomic.folder import ITEM_ATTRIBUTES, empty_searches
 from recbole_llmfashion.data.atomic.table import quote_cell
 from recbole_llmfashion.dataset_tools.convert.events import EventChunk
+from recbole_llmfashion.dataset_tools.convert.finish import check_attributes
 from recbole_llmfashion.dataset_tools.convert.readers.bad_lines import MAX_BROKEN, BrokenLines
 from recbole_llmfashion.dataset_tools.convert.readers.cells import as_text
 from recbole_llmfashion.dataset_tools.convert.readers.csv_stream import header_of, read_blocks
@@ -38,6 +39,7 @@ class Fields:
         title, brand, color, size, category: of `.item`.
         user, time, action: of `.inter`.
         item: of both files.
+        further: of `.item`; the dataset keeps them under their names.
     """
 
     title: str
@@ -49,6 +51,7 @@ class Fields:
     color: str | None = None
     size: str | None = None
     category: str | None = None
+    further: tuple[str, ...] = ()
 
 
 class RecBoleDataset:
@@ -85,7 +88,9 @@ class RecBoleDataset:
         named = [fields.user, fields.item, fields.time, *([fields.action] if fields.action else [])]
         self._inter_columns = _typed(self._inter, named, {fields.time: ("float",)})
         texts = [fields.title, *(column for name in ITEM_ATTRIBUTES if (column := getattr(fields, name)))]
-        self._item_columns = _typed(self._item, [fields.item, *texts], {})
+        check_attributes(fields.further)
+        types: dict[str, tuple[str, ...]] = dict.fromkeys(fields.further, (*_TEXT, "float"))
+        self._item_columns = _typed(self._item, [fields.item, *texts, *fields.further], types)
         actions = f"the column {fields.action}" if fields.action else "every row is a purchase"
         self.origin = Origin(
             "recbole",
@@ -116,13 +121,15 @@ class RecBoleDataset:
             UserError: an item occurs twice.
         """
         broken = BrokenLines(self._item.name, self._max_broken)
-        parts = [pd.DataFrame(columns=["item_id", "title", *ITEM_ATTRIBUTES], dtype=object)]
+        names = ["item_id", "title", *ITEM_ATTRIBUTES, *self._fields.further]
+        parts = [pd.DataFrame(columns=names, dtype=object)]
         for block in self._blocks(self._item, self._item_columns, broken):
             rows = block if item_ids is None else block[block[self._fields.item].isin(list(item_ids))]
             cells = {"item_id": rows[self._fields.item], "title": rows[self._fields.title].map(as_text)}
             for name in ITEM_ATTRIBUTES:
                 column = getattr(self._fields, name)
                 cells[name] = rows[column].map(as_text) if column else pd.Series("", index=rows.index, dtype=object)
+            cells |= {name: rows[name].map(as_text) for name in self._fields.further}
             parts.append(pd.DataFrame(cells))
         items = pd.concat(parts, ignore_index=True)
         for item in items["item_id"][items["item_id"].duplicated()][:1]:

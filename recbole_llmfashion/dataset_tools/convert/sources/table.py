@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from recbole_llmfashion.atomic_write import own_folder
 from recbole_llmfashion.data.atomic.folder import AtomicFolder, empty_searches
-from recbole_llmfashion.dataset_tools.convert.finish import DerivedQueries, Raw, finish, refuse_both
+from recbole_llmfashion.dataset_tools.convert.finish import DerivedQueries, Raw, check_attributes, finish, refuse_both
 from recbole_llmfashion.dataset_tools.convert.readme import Origin, refuse_foreign
 from recbole_llmfashion.dataset_tools.convert.sources.table_parts import (
     in_catalogue,
@@ -33,6 +33,7 @@ class TableColumns:
         title, brand, color, size, category: of items.
         action: of interactions.
         query, results: of searches.
+        further: of items; `.item` keeps them under their names.
     """
 
     user: str
@@ -46,11 +47,13 @@ class TableColumns:
     color: str | None = None
     size: str | None = None
     category: str | None = None
+    further: tuple[str, ...] = ()
 
     @property
     def attributes(self) -> dict[str, str | None]:
         """Attribute -> column."""
-        return {"brand": self.brand, "color": self.color, "size": self.size, "category": self.category}
+        own = {"brand": self.brand, "color": self.color, "size": self.size, "category": self.category}
+        return {**own, **{name: name for name in self.further}}
 
 
 def convert_table(
@@ -83,6 +86,7 @@ def convert_table(
         UserError: something cannot be converted; the message has the file and the line.
     """
     _check_options(columns, searches)
+    check_attributes(columns.further)
     refuse_both(queries, searches is not None)
     notes: list[str] = []
     with (

@@ -60,6 +60,15 @@ def test_literal_conversion(tmp_path: Path) -> None:
     assert "from 1970-01-01 to 1970-01-01" in notes
 
 
+def test_further_columns(tmp_path: Path) -> None:
+    found, _ = convert(tmp_path, item=ITEM.replace("NA\n", "NA\t2\n"), further=("sales_rank", "categories"))
+    assert found.further == {"sales_rank": "token", "categories": "token"}
+    assert found.items[["category", "sales_rank", "categories"]].values.tolist() == [
+        ["Animation Children's", "1", "Animation Children's"],
+        ["", "2", ""],
+    ]
+
+
 def test_a_line_of_another_length_is_counted_and_its_item_missed(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"2 actions with 1 items that have no title.*first '2'.*--drop-unknown-items"):
         convert(tmp_path)

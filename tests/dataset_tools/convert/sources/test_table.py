@@ -65,6 +65,33 @@ def test_conversion_with_searches(tmp_path: Path) -> None:
     assert "1 searches without a query" in said and "1 rows without a user" in said and "kept as seconds" in said
 
 
+def test_further_columns(tmp_path: Path) -> None:
+    items = "what,name,maker,season,fabric,price\na,Shoe,NA,winter,red wool,9.50\nb,Boot,,,,\n"
+    convert(tmp_path, items=items, further=("fabric", "season", "price"))
+    found = read_folder(tmp_path / "shop")
+    assert found.further == {"fabric": "token"}
+    assert found.items[["season", "fabric"]].values.tolist() == [["winter", "red wool"], ["", ""]]
+    assert found.items["price"].iloc[0] == 9.5 and np.isnan(found.items["price"].iloc[1])
+    assert "fabric 50.0%" in (tmp_path / "shop/README.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (("cloth",), "items.csv: no column 'cloth' among"),
+        (("title",), "--attribute: title is a column of every .item"),
+        (("brand",), "--attribute: brand is a column of every .item; use --brand COL"),
+        (("fabric", "fabric"), "--attribute: expected distinct names without ':', found 'fabric'"),
+        (("a:b",), "--attribute: expected distinct names without ':', found 'a:b'"),
+        (("prices",), "--attribute: prices is too similar to price"),
+        (("price",), "--attribute price: expected numbers or empty cells, found 'cheap'"),
+    ],
+)
+def test_further_columns_that_cannot_be_kept(tmp_path: Path, names: tuple[str, ...], message: str) -> None:
+    items = "what,name,maker,fabric,price,prices,a:b\na,Shoe,NA,wool,cheap,1,2\nb,Boot,,,,,\n"
+    assert refusal(tmp_path, items=items, further=names).startswith(message)
+
+
 def test_dates_are_read_as_utc(tmp_path: Path) -> None:
     events = "who,what,when\nu,a,1970-01-02\nu,b,1970-01-02T00:00:01.5\nu,a,1970-01-02 02:00:02+02:00\n"
     found, notes = convert(tmp_path, events, action=None)
