@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from tqdm import tqdm
 
-from recbole_llmfashion.cli.options import ConfigFiles, KeysCommand, keys_of
+from recbole_llmfashion.cli.options import ConfigFiles, KeysCommand, config_paths, keys_of
 from recbole_llmfashion.cli.terminal import log_level
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.serving.batch.request import SPLITS, GenerateRequest
@@ -45,7 +45,7 @@ def generate(
     ] = None,
     shard_size: Annotated[int, typer.Option("--shard_size", min=1, help="most prompts in a shard")] = 1024,
     dataset: Annotated[str | None, typer.Option("--dataset", "-d", metavar="NAME", help="default: the run's")] = None,
-    config_files: ConfigFiles = "",
+    config_files: ConfigFiles = None,
 ) -> None:
     """Generate a run's responses to every row of a split, with many workers (docs/scale.md)."""
     if split not in SPLITS:
@@ -60,7 +60,7 @@ def generate(
         gpus=gpus_per_worker,
         shard_size=shard_size,
         dataset=dataset,
-        config_files=tuple(config_files.split()),
+        config_files=tuple(config_paths(config_files)),
         overrides=keys_of(context),
     )
     write_responses(request)

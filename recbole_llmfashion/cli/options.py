@@ -18,13 +18,15 @@ Model = Annotated[str, typer.Option("--model", "-m", metavar="NAME", help="the m
 Dataset = Annotated[str, typer.Option("--dataset", "-d", metavar="NAME", help="folder of the dataset below data_path")]
 Output = Annotated[Path | None, typer.Option("--output", metavar="DIR", help="folder of the results")]
 ConfigFiles = Annotated[
-    str, typer.Option("--config_files", metavar="FILES", help="YAML files of keys, separated by spaces; later ones win")
+    list[str] | None,
+    typer.Option("--config_files", metavar="FILES", help="YAML files of keys, separated by spaces; later ones win"),
 ]
 DryRun = Annotated[
     bool, typer.Option("--dry_run", help="check everything, print the settings and row counts, and train nothing")
 ]
 
 TYPER_STOPPED = 130  # what typer makes of a KeyboardInterrupt
+CONFIG_FILES = "--config_files"
 WORDS = "recbole_llmfashion.words"
 COMMON_KEYS = {
     "overall": ("data_path", "checkpoint_dir", "seed", "topk", "valid_metric", "click_filter", "use_tuned", "state"),
@@ -41,6 +43,47 @@ COMMON_KEYS = {
 _KEY_LINE = re.compile(r"^(\w+):\s*(.*?)\s*#\s*(\(.*)$", re.M)
 
 
+def _one_file_each(words: Sequence[str]) -> list[str]:
+    """The words with `--config_files` before each of the files that follow it, as RecBole's users write them.
+
+    >>> _one_file_each(["--config_files", "a.yaml", "b.yaml", "--epochs", "3"])
+    ['--config_files=a.yaml', '--config_files=b.yaml', '--epochs', '3']
+    """
+    whole: list[str] = []
+    files = False  # whether the word before this one is the option or one of its files
+    for number, word in enumerate(words):
+        if word == CONFIG_FILES and number + 1 < len(words):
+            files = True
+            continue
+        whole.append(f"{CONFIG_FILES}={word}" if files and not word.startswith("-") else word)
+        files = whole[-1].startswith(f"{CONFIG_FILES}=")
+    return whole
+
+
+def config_paths(given: Sequence[str] | None) -> list[str]:
+    """The files that `--config_files` names: a path with or without spaces, or several paths.
+
+    Args:
+        given: what each of the options has.
+
+    Raises:
+        UserError: quotes that do not end.
+    """
+    return [path for text in given or () for path in _paths_in(text)]
+
+
+def _paths_in(text: str) -> list[str]:
+    if Path(text).is_file():
+        return [text]
+    try:
+        words = shlex.split(text)
+    except ValueError:
+        raise UserError(f"--config_files: a quote in {text} does not end; quote each path with a space") from None
+    paths = [path for word in words for path in ([word] if Path(word).is_file() else word.split(",")) if path]
+    several = all(path.endswith((".yaml", ".yml")) for path in paths) or any(Path(path).is_file() for path in paths)
+    return paths if several else [text]  # a path with a space that is not there is named as a whole
+
+
 class KeysCommand(TyperCommand):
     """A command that leaves unknown `--key=value` words in `context.args`, as keys of properties/."""
 
@@ -49,13 +92,14 @@ class KeysCommand(TyperCommand):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Keeps the words for the reports, and rejects an option that is given twice."""
+        ctx.meta[WORDS] = list(args)
         names = {name: param.opts[0] for param in self.params for name in param.opts}
+        args = _one_file_each(args)
         given = [word.partition("=")[0] for word in args if word.startswith("-")]
         options = [names[word] for word in given if word in names]
         for option in options:
-            if options.count(option) > 1:
+            if options.count(option) > 1 and option != CONFIG_FILES:
                 raise UserError(f"command line: {option} is given twice")
-        ctx.meta[WORDS] = list(args)
         return super().parse_args(ctx, args)
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
@@ -89,7 +133,7 @@ def command_of(context: typer.Context, *left_out: str) -> str:
 
 
 def arguments_of(
-    context: typer.Context, model: str, dataset: str, output: Path | None, config_files: str, default: str
+    context: typer.Context, model: str, dataset: str, output: Path | None, config_files: list[str] | None, default: str
 ) -> Arguments:
     """The parsed options of a command that runs models.
 
@@ -103,7 +147,9 @@ def arguments_of(
     if not models:
         raise UserError(f"--model: expected a name, found '{model}'; see `{context.command_path} --help`")
     folder = output or Path(default.format(dataset=dataset, model="-".join(models)))
-    return Arguments(models, dataset, folder, config_files.split(), keys_of(context), command_of(context, "--resume"))
+    return Arguments(
+        models, dataset, folder, config_paths(config_files), keys_of(context), command_of(context, "--resume")
+    )
 
 
 def run_app(app: typer.Typer, words: Sequence[str], prog: str) -> int:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from recbole_llmfashion.cli.options import ConfigFiles, Dataset, KeysCommand, Models, keys_of
+from recbole_llmfashion.cli.options import ConfigFiles, Dataset, KeysCommand, Models, config_paths, keys_of
 from recbole_llmfashion.cli.terminal import log_level
 from recbole_llmfashion.config.command_line import split_names
 from recbole_llmfashion.errors import UserError
@@ -17,7 +17,7 @@ def register(app: typer.Typer) -> None:
     app.command("pretrain-backbone")(pretrain_backbone)
 
 
-def pretrain(context: typer.Context, model: Models, dataset: Dataset, config_files: ConfigFiles = "") -> None:
+def pretrain(context: typer.Context, model: Models, dataset: Dataset, config_files: ConfigFiles = None) -> None:
     """Pre-train Recformer (item-item contrast, masked language model) and print the folder of its weights.
 
     The result is a stage of the dataset: a run of Recformer on the same dataset reuses it.
@@ -26,7 +26,7 @@ def pretrain(context: typer.Context, model: Models, dataset: Dataset, config_fil
     from recbole_llmfashion.data.location import check_checkpoint_dir, find_dataset
     from recbole_llmfashion.quick_start.registry import get_model
 
-    overrides, files = keys_of(context), config_files.split()
+    overrides, files = keys_of(context), config_paths(config_files)
     specs = [get_model(name) for name in split_names(model)]
     for spec in specs:
         if "Recformer" not in spec.lineage:

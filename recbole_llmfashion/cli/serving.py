@@ -1,12 +1,13 @@
 """The commands `recommend`, `export` and `demo`."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from recbole_llmfashion.cli.terminal import json_line
 
 _Run = Annotated[Path, typer.Option("--run", metavar="DIR", help="a run folder: `run` in results.json, or exported")]
 _MinAskers = Annotated[
@@ -46,7 +47,7 @@ def _recommend(
     recommender = Recommender.load(run)
     for line in recommender.recommend(session, k, now=now, explain=explain):
         values = {name: value for name, value in asdict(line).items() if explain or name not in ("prompt", "response")}
-        typer.echo(json.dumps(values, ensure_ascii=False))
+        typer.echo(json_line(values))
     counts = recommender.counts
     notes = [f"{name.replace('_', ' ')}: {counts[name]}" for name in REPORTED if counts.get(name)]
     if notes:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from recbole_llmfashion.cli.options import ConfigFiles, Dataset, KeysCommand, Output, command_of, keys_of
+from recbole_llmfashion.cli.options import ConfigFiles, Dataset, KeysCommand, Output, command_of, config_paths, keys_of
 from recbole_llmfashion.cli.terminal import log_level
 from recbole_llmfashion.config.command_line import split_names
 from recbole_llmfashion.errors import UserError
@@ -40,7 +40,7 @@ def compare(
     models: Models = ALL_MODELS,
     seeds: Seeds = 3,
     output: Output = None,
-    config_files: ConfigFiles = "",
+    config_files: ConfigFiles = None,
 ) -> None:
     """Table 2: every model on the same rows, with seeds and significance."""
     _run(context, dataset, models, seeds, output, config_files)
@@ -54,7 +54,7 @@ def ablation(
     ] = "paper",
     seeds: Seeds = 3,
     output: Output = None,
-    config_files: ConfigFiles = "",
+    config_files: ConfigFiles = None,
 ) -> None:
     """Table 3: LLMFashionRec without each of its parts, in the paper's form or in the one that ships."""
     if form not in FORMS:
@@ -68,7 +68,7 @@ def curriculum(
     dataset: Dataset,
     seeds: Seeds = 3,
     output: Output = None,
-    config_files: ConfigFiles = "",
+    config_files: ConfigFiles = None,
 ) -> None:
     """Section 4.3: what the extra passes over the hardest prompts add."""
     _run(context, dataset, OWN, seeds, output, config_files)
@@ -83,7 +83,7 @@ def cold_start(
     ] = "True",
     seeds: Seeds = 3,
     output: Output = None,
-    config_files: ConfigFiles = "",
+    config_files: ConfigFiles = None,
 ) -> None:
     """Figure 4: test rows whose target is not in the training part."""
     _run(context, dataset, models, seeds, output, config_files, {"plus_cold": plus_cold})
@@ -96,7 +96,7 @@ def zero_shot(
     models: Models = ALL_MODELS,
     seeds: Seeds = 3,
     output: Output = None,
-    config_files: ConfigFiles = "",
+    config_files: ConfigFiles = None,
 ) -> None:
     """Figure 5: models of one dataset, evaluated on others."""
     _run(context, source, models, seeds, output, config_files, {"source": source, "targets": targets})
@@ -109,7 +109,7 @@ def low_resource(
     shares: Shares = "1,5,10,25,50,100",
     seeds: Seeds = 3,
     output: Output = None,
-    config_files: ConfigFiles = "",
+    config_files: ConfigFiles = None,
 ) -> None:
     """Figure 6: models trained on a share of the users."""
     _run(context, dataset, models, seeds, output, config_files, {"shares": shares})
@@ -121,7 +121,7 @@ def time_split(
     models: Models = ALL_MODELS,
     seeds: Seeds = 3,
     output: Output = None,
-    config_files: ConfigFiles = "",
+    config_files: ConfigFiles = None,
 ) -> None:
     """Leave-one-out beside a split of the log by time."""
     _run(context, dataset, models, seeds, output, config_files)
@@ -137,7 +137,7 @@ def reproduce(
     ] = "none",
     seeds: Seeds = 3,
     output: Output = None,
-    config_files: ConfigFiles = "",
+    config_files: ConfigFiles = None,
 ) -> None:
     """The paper's claims as a checklist."""
     options = {"shares": shares, "targets": targets}
@@ -150,7 +150,7 @@ def _run(
     models: str,
     seeds: int,
     output: Path | None,
-    config_files: str,
+    config_files: list[str] | None,
     options: Mapping[str, str] | None = None,
 ) -> None:
     name = str(context.command.name)
@@ -160,7 +160,7 @@ def _run(
         models=tuple(split_names(models)),
         seeds=seeds,
         output=output or Path(f"results/{dataset}-{name}"),
-        config_files=tuple(config_files.split()),
+        config_files=tuple(config_paths(config_files)),
         options=options or {},
         overrides={"use_tuned": True} | keys_of(context),
         command=command_of(context),
@@ -182,6 +182,8 @@ def check(request: StudyRequest) -> None:
     for model in request.models:
         lineage = get_model(model).lineage
         keys = merge_layers(lineage, request.dataset, request.config_files, request.overrides, accepted)
+        last = {**request.overrides, "seed": keys["seed"] + request.seeds - 1}
+        merge_layers(lineage, request.dataset, request.config_files, last, accepted)
         log_level(str(keys["state"]))
         check_valid_metric(keys)
         find_dataset(Path(keys["data_path"]) / request.dataset, request.dataset)

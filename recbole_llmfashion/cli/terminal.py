@@ -1,5 +1,7 @@
 """What every command shares: the log level, errors in one line, exit statuses, and the signals that stop a process."""
 
+import io
+import json
 import os
 import signal
 import sys
@@ -72,6 +74,7 @@ def _stopped_line() -> str:
 def guarded(work: Callable[[], int]) -> int:
     """Runs a command. An error of the user becomes one line on stderr and exit status 2; finished stages are kept."""
     warnings.simplefilter("ignore", FutureWarning)
+    escape_unknown_letters()
     try:
         return work()
     except UserError as error:
@@ -82,6 +85,23 @@ def guarded(work: Callable[[], int]) -> int:
         line = _line_of(error)
     print(f"error: {' '.join(line.split())}", file=sys.stderr)
     return 2
+
+
+def escape_unknown_letters() -> None:
+    """Makes the terminal show letters that its encoding lacks as escapes; Python would end with UnicodeEncodeError."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors="backslashreplace")
+
+
+def json_line(value: Any) -> str:
+    """A value as JSON on one line, with JSON's own escapes for letters that the terminal's encoding lacks."""
+    line = json.dumps(value, ensure_ascii=False)
+    try:
+        line.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        return json.dumps(value)
+    return line
 
 
 def _line_of(error: Exception) -> str:

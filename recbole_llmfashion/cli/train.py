@@ -41,7 +41,7 @@ def run(
     model: Models,
     dataset: Dataset,
     output: Output = None,
-    config_files: ConfigFiles = "",
+    config_files: ConfigFiles = None,
     dry_run: DryRun = False,
 ) -> None:
     """Train, evaluate and compare models on one dataset.

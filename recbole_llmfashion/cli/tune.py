@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from recbole_llmfashion.cli.options import ConfigFiles, Dataset, KeysCommand, Model, Output, arguments_of, run_app
+from recbole_llmfashion.cli.options import (
+    ConfigFiles,
+    Dataset,
+    DryRun,
+    KeysCommand,
+    Model,
+    Output,
+    arguments_of,
+    run_app,
+)
 from recbole_llmfashion.cli.terminal import guarded, log_level
 from recbole_llmfashion.config.command_line import Arguments
 from recbole_llmfashion.errors import UserError
@@ -49,7 +58,8 @@ def tune(
     resume: Annotated[bool, typer.Option("--resume", help="continue the search in --output")] = False,
     address: Annotated[str | None, typer.Option("--address", metavar="HOST:PORT", help="a running Ray cluster")] = None,
     output: Output = None,
-    config_files: ConfigFiles = "",
+    config_files: ConfigFiles = None,
+    dry_run: DryRun = False,
 ) -> None:
     """Search a model's keys with Ray Tune.
 
@@ -68,7 +78,7 @@ def tune(
         resume,
         address,
     )
-    raise typer.Exit(main_job(arguments, options))
+    raise typer.Exit(main_job(arguments, options, dry_run=dry_run))
 
 
 def claim_folder(folder: Path, identity: dict[str, Any], resume: bool) -> None:
@@ -98,8 +108,11 @@ def claim_folder(folder: Path, identity: dict[str, Any], resume: bool) -> None:
         raise UserError(f"--resume: {folder} holds a search with another {key}; choose a new folder for this one")
 
 
-def main_job(arguments: Arguments, options: Options) -> int:
+def main_job(arguments: Arguments, options: Options, dry_run: bool = False) -> int:
     """Runs a search and writes its folder.
+
+    Args:
+        dry_run: check everything, print the space, the settings and the counts of the data, and search nothing.
 
     Raises:
         UserError: see `plan`; the folder is not this search's; it was stopped.
@@ -109,6 +122,8 @@ def main_job(arguments: Arguments, options: Options) -> int:
 
     search = plan(arguments, options)
     log_level(str(search.config["state"]))
+    if dry_run:
+        return _describe(search)
     with own_folder(arguments.output, "--output"):
         claim_folder(arguments.output, search.identity(), options.resume)
         return _write_search(arguments.output, search, options)
@@ -143,6 +158,17 @@ def _write_search(folder: Path, search: "Plan", options: Options) -> int:
         raise UserError(stopped.format(len(journal.ended())))
     print(f"written: {folder}/table.md, trials.parquet, search.png" + (", best.yaml" if journal.best() else ""))
     return int(not any(trial.status == FINISHED for trial in journal.ended()))
+
+
+def _describe(search: "Plan") -> int:
+    from recbole_llmfashion.quick_start import dry_run
+
+    print(f"== search: {search.settings.method}, {search.settings.num_samples} trials, by {search.header.metric}")
+    for key, domain in search.space.to_json().items():
+        print(f"{key}: {json.dumps(domain)}")
+    print(f"\n{dry_run.describe({search.header.model: search.config})}")
+    print("dry run: every check passed, nothing was searched")
+    return 0
 
 
 script = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)

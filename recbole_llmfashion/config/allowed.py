@@ -140,5 +140,6 @@ AT_LEAST_ZERO, AT_LEAST_ONE = whole(0), whole(1)
 EVEN = Allowed("an even number above 0", lambda value: whole(2).holds(value) and value % 2 == 0)
 ABOVE_ZERO, NOT_NEGATIVE, SHARE = number(above=0), number(least=0), number(least=0, most=1)
 DROPOUT = number(least=0, below=1)
+SEED = whole(0, 2**32 - 1)  # what numpy takes
 RATE = number(above=0, most=10)  # of learning; a larger one ends in NaN
 DECAY = number(least=0, most=10)

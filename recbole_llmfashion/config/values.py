@@ -1,12 +1,13 @@
 """The values of every key, RecBole's and ours. Imports neither RecBole nor torch.
 
-A key of RecBole that has no entry here has the type of its default. The last two columns of the tables in
-docs/config.md are written from here.
+A key of RecBole that has no entry here has the type of its default. docs/config.md shows these tables.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from importlib.util import find_spec
 from typing import Any
+
+import yaml
 
 from recbole_llmfashion.config.allowed import (
     ABOVE_ZERO,
@@ -22,6 +23,7 @@ from recbole_llmfashion.config.allowed import (
     LIST,
     NOT_NEGATIVE,
     RATE,
+    SEED,
     SHARE,
     TEXT,
     Allowed,
@@ -32,6 +34,7 @@ from recbole_llmfashion.config.allowed import (
     shown,
     whole,
 )
+from recbole_llmfashion.config.yaml_files import YamlLoader
 from recbole_llmfashion.errors import UserError
 
 MAYBE_TEXT = either(TEXT, EMPTY)
@@ -44,7 +47,7 @@ RECBOLE_VALUES: dict[str, Allowed] = {
     # environment
     "gpu_id": either(ANY_TEXT, AT_LEAST_ZERO),
     "worker": whole(0, 256),
-    "seed": whole(0, 2**32 - 1),
+    "seed": SEED,
     "state": choice("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL", any_case=True),
     "data_path": TEXT,
     "checkpoint_dir": TEXT,
@@ -238,7 +241,17 @@ def check_values(values: Mapping[str, Any], defaults: Mapping[str, Any], model: 
         allowed = allowed_values(key, default, model)
         if allowed.holds(value) or (type(value) is type(default) and value == default):
             continue
-        raise UserError(f"{source}: {key}: expected {allowed.words}, found {shown(value)}")
+        raise UserError(f"{source}: {key}: expected {allowed.words}, found {shown(value)}{_hint(key, value, allowed)}")
+
+
+def _hint(key: str, value: Any, allowed: Allowed) -> str:
+    """The right form of a value with commas, as the end of a message."""
+    if key == "seed" and isinstance(value, str | list):
+        return "; a run has one seed, `study compare --seeds 3` runs several"
+    if not isinstance(value, str) or "," not in value:
+        return ""
+    entries = [yaml.load(entry, Loader=YamlLoader) for entry in value.split(",")]
+    return f"; write --{key}=[{value}]" if allowed.holds(entries) else ""
 
 
 def check_wandb(values: Mapping[str, Any], source: str) -> None:
@@ -247,8 +260,3 @@ def check_wandb(values: Mapping[str, Any], source: str) -> None:
         raise UserError(
             f"{source}: log_wandb: wandb is not installed; run `pip install wandb`, or set log_wandb: False"
         )
-
-
-def without_entry(keys: Iterable[str]) -> list[str]:
-    """The keys of properties/ that have no entry here."""
-    return sorted(set(keys) - OWN_VALUES.keys() - RECBOLE_VALUES.keys())

@@ -29,7 +29,9 @@ def read_yaml(path: Path) -> dict[str, Any]:
     try:
         value = yaml.load(path.read_text(encoding="utf-8"), Loader=YamlLoader)
     except FileNotFoundError:
-        raise UserError(f"{path}: no such file; --config_files takes YAML files separated by spaces") from None
+        raise UserError(
+            f"{path}: no such file; --config_files takes YAML files separated by spaces, a path with a space in quotes"
+        ) from None
     except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
         raise UserError(f"{path}: not readable as YAML ({' '.join(str(error).split())}); fix the file") from None
     if not isinstance(value, dict | None):

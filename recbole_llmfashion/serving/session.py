@@ -57,7 +57,8 @@ def read_actions(path: Path) -> list[Any]:
         UserError: the file is not readable, or a line is not valid JSON.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        # a query may hold U+2028 and others that splitlines() splits at
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"--actions: cannot read {path} ({error}); give a file of JSON lines") from None
     actions = []

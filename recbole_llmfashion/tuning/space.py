@@ -19,9 +19,10 @@ from typing import Any
 
 import numpy as np
 
-from recbole_llmfashion.config.dict_keys import check_field, split_name
+from recbole_llmfashion.config.dict_keys import DICT_KEYS, check_field, split_name
 from recbole_llmfashion.config.keys import Model, lineage, reject_unknown_keys
 from recbole_llmfashion.config.layers import HasKeys
+from recbole_llmfashion.config.values import check_values
 from recbole_llmfashion.config.yaml_files import read_yaml
 from recbole_llmfashion.errors import UserError, did_you_mean
 
@@ -153,16 +154,19 @@ def read_space(path: Path, model: Model, config: HasKeys) -> Space:
         if key in domains:
             raise UserError(f"{place}: {key} appears twice; remove one line")
         domains[key] = _domain(key, kind, arguments, place, config[key], logs=not yaml)
-        _check_field(key, domains[key], str(path))
+        _check_values(key, domains[key], config[key], lineage(model)[-1], str(path))
     return Space(domains)
 
 
-def _check_field(key: str, domain: Domain, source: str) -> None:
-    """Raises UserError if a field of a dict key cannot have the values of its domain."""
+def _check_values(key: str, domain: Domain, default: Any, model: str, source: str) -> None:
+    """Raises UserError if a key, or a field of a dict key, cannot have the values of its domain."""
     name, field = split_name(key)
     values = domain.values if domain.kind == "choice" else (domain.cast(domain.low), domain.cast(domain.high))
-    for value in values if field else ():
-        check_field(source, name, field, value)
+    for value in values:
+        if field:
+            check_field(source, name, field, value)
+        elif name not in DICT_KEYS:
+            check_values({key: value}, {key: default}, model, source)
 
 
 Entry = tuple[str, str, Any, str]

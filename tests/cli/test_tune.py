@@ -66,6 +66,16 @@ def test_mistakes_are_one_line_each(words, tmp_path, more, error):
         plan_of([*replaced, params(tmp_path), *more])
 
 
+def test_a_dry_run_prints_space_settings_and_rows_and_leaves_nothing(words, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    before = sorted(tmp_path.rglob("*"))
+    assert main([*words, params(tmp_path), "--num_samples=3", "--dry_run"]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith('== search: optuna, 3 trials, by NDCG@2\nn_layers: {"choice": [1, 2]}\nlearning_rate: ')
+    assert "== dataset tiny\n{users: 3, items: 6, " in out and "rows: {train: 3, valid: 2, test: 3}" in out
+    assert sorted(tmp_path.rglob("*")) == before
+
+
 def test_params_file_is_asked_for(words, capsys):
     assert main(words) == 2
     assert capsys.readouterr().err.startswith("error: run_hyper.py: Missing option '--params_file'")

@@ -151,10 +151,13 @@ def test_loguniform_is_uniform_in_the_logarithm():
     [
         ("title_model.epoch: {choice: [1]}", "title_model: unknown field 'epoch'; did you mean 'epochs'?"),
         ("title_model.margin: {choice: [0.2, -0.1]}", "title_model.margin: expected a number above 0, found '-0.1'"),
+        ("lora_r: {choice: [8, 0]}", "lora_r: expected a whole number from 1 to 4096, found '0'"),
+        ("llm_learning_rate: {uniform: [0.1, 100.0]}", "llm_learning_rate: expected a number above 0 and at most 10"),
+        ("quantization: {choice: [nf4, int8]}", "quantization: expected one of nf4, none, found 'int8'"),
         ("clip.epochs: {quniform: [-2, 4, 2]}", "clip.epochs: expected a whole number of 0 or more, found '-2'"),
     ],
 )
-def test_fields_of_dict_keys_are_checked(tmp_path, text, message):
+def test_values_of_the_domain_are_checked(tmp_path, text, message):
     config = load_config(get_model("LLMFashionRec").model, "x")
     with pytest.raises(UserError, match=re.escape(message)):
         space(tmp_path, config, text)

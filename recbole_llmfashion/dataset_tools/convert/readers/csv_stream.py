@@ -3,8 +3,11 @@
 All cells are text, nulls are empty cells. Lines with a wrong number of fields are counted as broken.
 """
 
+import sys
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
@@ -61,9 +64,10 @@ def read_blocks(
     require_file(path)
     fields = header_of(path, separator)
     require_columns(path, columns, fields)
+    undecodable: list[UnicodeDecodeError] = []
     bar = tqdm(desc=path.name, unit="rows", unit_scale=True, disable=not show_progress)
     try:
-        with bar, pc.open_csv(
+        with bar, _undecodable_rows() as undecodable, pc.open_csv(
             path,
             read_options=pc.ReadOptions(block_size=BLOCK_BYTES, use_threads=False),
             parse_options=pc.ParseOptions(
@@ -81,7 +85,31 @@ def read_blocks(
                 yield batch.to_pandas()[list(columns)]
             count(0)
     except (pa.ArrowException, OSError) as error:
+        if undecodable:
+            raise UserError(f"{path.name}: not UTF-8 text ({undecodable[0]}); save the file as UTF-8") from None
         raise UserError(f"{path.name}: not readable as a table: {str(error).splitlines()[0]}") from error
+
+
+@contextmanager
+def _undecodable_rows() -> Iterator[list[UnicodeDecodeError]]:
+    """Collects the errors of Arrow where a row with a wrong number of fields is not UTF-8.
+
+    Arrow decodes such a row for the handler, outside of any `try`, and Python would print a traceback.
+    """
+    found: list[UnicodeDecodeError] = []
+    original = sys.unraisablehook
+
+    def collect(event: Any) -> None:
+        if isinstance(event.exc_value, UnicodeDecodeError):
+            found.append(event.exc_value)
+        else:
+            original(event)
+
+    sys.unraisablehook = collect
+    try:
+        yield found
+    finally:
+        sys.unraisablehook = original
 
 
 def header_of(path: Path, separator: str) -> list[str]:
