@@ -26,7 +26,7 @@ from recbole_llmfashion.prompt.dataloader import LLMFashionRecDataLoader
 from recbole_llmfashion.prompt.item_tokens import ItemTokens, atomic_tokens, item_words, semantic_tokens
 from recbole_llmfashion.prompt.memory import MemoryLog, QueryProductMemory, make_memory
 from recbole_llmfashion.prompt.response import Response
-from recbole_llmfashion.prompt.texts import DatasetTexts
+from recbole_llmfashion.prompt.texts import DatasetTexts, is_long
 from recbole_llmfashion.retrieval.cosine_table import Near, Search
 from recbole_llmfashion.retrieval.rankers import ItemVectors, Rankers, make_rankers
 from recbole_llmfashion.retrieval.title_list import TitleList
@@ -121,7 +121,15 @@ class Inference:
         builder = make_builder(tokenizer, self.config["prompt_template"], texts.catalogue, prompt, self.item_tokens)
         if self.item_tokens is None:
             check_spelling(tokenizer, builder.item_names, builder.item_ids)
-        return builder.with_queries(texts.queries, texts.log.query_index, memory)
+        shortened = [is_long(query) for query in texts.log.queries]  # the texts have lost their ends already
+        builder = builder.with_queries(texts.queries, texts.log.query_index, memory, shortened)
+        queries, items = builder.shortened_texts
+        if queries or items:
+            getLogger(__name__).warning(
+                f"prompts show only the start of {queries:,} of {len(texts.queries):,} queries and of the texts of "
+                f"{items:,} of {len(texts.titles):,} items; a larger max_length shows more of them"
+            )
+        return builder
 
     @cached_property
     def item_tokens(self) -> ItemTokens | None:
@@ -219,6 +227,7 @@ class Inference:
         rows = loader.encode()
         prompts = [row.prompt.ids for row in rows]
         self.report["prompts_truncated"] = sum(row.prompt.dropped > 0 for row in rows)
+        self.report["prompts_with_shortened_texts"] = sum(row.prompt.shortened > 0 for row in rows)
         decoding = settings.decoding_settings(self.config, stage_seed(self.config["seed"], "responses"))
         tokens = self.item_tokens
         inputs = {

@@ -5,8 +5,9 @@
 The instruction mentions the memory's products only if the prompt has some.
 An action has three pieces: its verb, its item or query, and its date. Each piece starts with a space or a line break,
 so the concatenated ids are those of the concatenated text (template.py). An item's ID is text or item tokens
-(item_tokens.py). Prompt and response together have at most `max_length` tokens; if necessary the oldest actions are
-dropped (docs/method.md, stage 1). The builder receives the events before a target and never the target.
+(item_tokens.py). Prompt and response together have at most `max_length` tokens; the text of one action may have a part
+of them only, and if necessary the oldest actions are dropped (docs/method.md, stage 1). The builder receives the events
+before a target and never the target.
 """
 
 from collections.abc import Sequence
@@ -22,11 +23,14 @@ from recbole_llmfashion.data.timeline import CLICK, PURCHASE, SEARCH, Events
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.prompt.cells import CellTokenizer
 from recbole_llmfashion.prompt.dates import DAY, coarse_date
-from recbole_llmfashion.prompt.item_pieces import ItemPieces
+from recbole_llmfashion.prompt.item_pieces import ItemPieces, TextLimits
 from recbole_llmfashion.prompt.item_tokens import ItemDecoder, ItemTokens
 from recbole_llmfashion.prompt.memory import QueryProductMemory
 from recbole_llmfashion.prompt.response import ID_PREFIX, SEPARATOR
 from recbole_llmfashion.prompt.template import Template, get_template
+from recbole_llmfashion.prompt.texts import is_long
+
+LEAST_ROOM = 64  # tokens for actions, memory and date
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,7 @@ class Prompt:
         id_positions: int64 positions in `ids` of the ID tokens of actions, ascending; without those of the memory.
         memory: start and end of the memory's lines in `ids`; equal if there are none.
         dropped: number of oldest events that did not fit.
+        shortened: number of actions whose text is cut.
     """
 
     ids: np.ndarray
@@ -69,6 +74,7 @@ class Prompt:
     id_positions: np.ndarray
     memory: tuple[int, int]
     dropped: int
+    shortened: int
 
 
 @dataclass(frozen=True)
@@ -122,12 +128,6 @@ class PromptBuilder:
         self.template, self.memory, self.settings, self._tokenizer = template, memory, settings, tokenizer
         self.item_tokens = item_tokens
         self._cells = CellTokenizer(tokenizer)
-        attributes = settings.attributes if settings.item_text else None
-        self._items = ItemPieces(self._cells, template, catalogue, attributes, item_tokens)
-        self.item_names, self.item_ids = self._items.names, self._items.ids
-        self.id_prefix, self.separator = self._cells.words([ID_PREFIX, SEPARATOR])
-        self._check_room_for_ids()
-        self._set_queries(queries, query_of_search)
         verbs = {CLICK: template.clicked, PURCHASE: template.purchased, SEARCH: template.searched}
         self._verbs = list(self._cells.words([verbs[kind] for kind in sorted(verbs)]))
         self._memory_head, self._answer = self._cells.words([template.memory, template.answer])
@@ -135,25 +135,58 @@ class PromptBuilder:
         self._instructions = [np.r_[self._bos(), ids].astype(np.int32) for ids in instructions]
         self._dates: dict[tuple[int, bool], np.ndarray] = {}
         self._budget = settings.max_length - settings.max_new_tokens
-        minimum = len(self._instructions[True]) + len(self._answer) + 64
-        if self._budget < minimum:
-            raise UserError(
-                f"max_length: expected {minimum + settings.max_new_tokens} or more (prompt_template "
-                f"'{template.name}' and max_new_tokens {settings.max_new_tokens}), found {settings.max_length}"
-            )
+        self.text_limits = TextLimits.of_room(self._room())
+        attributes = settings.attributes if settings.item_text else None
+        self._items = ItemPieces(self._cells, template, catalogue, attributes, item_tokens, self.text_limits)
+        self.item_names, self.item_ids = self._items.names, self._items.ids
+        self.id_prefix, self.separator = self._cells.words([ID_PREFIX, SEPARATOR])
+        self._check_room_for_ids()
+        self._set_queries(queries, query_of_search, ())
 
-    def _set_queries(self, queries: Sequence[str], query_of_search: np.ndarray) -> None:
+    def _room(self) -> int:
+        """The tokens for actions, memory and date."""
+        fixed = len(self._instructions[True]) + len(self._answer)
+        if self._budget < fixed + LEAST_ROOM:
+            new = self.settings.max_new_tokens
+            raise UserError(
+                f"max_length: expected {fixed + LEAST_ROOM + new} or more (prompt_template "
+                f"'{self.template.name}' and max_new_tokens {new}), found {self.settings.max_length}"
+            )
+        return self._budget - fixed
+
+    def _set_queries(self, queries: Sequence[str], query_of_search: np.ndarray, shortened: Sequence[bool]) -> None:
         self._queries, self._query_of_search = tuple(queries), query_of_search
-        self._searched = self._cells.ids([f" {self._cells.sanitize(query)}" for query in self._queries])
+        texts, most = [f" {self._cells.sanitize(query)}" for query in self._queries], self.text_limits.cell
+        self._searched = self._cells.ids(texts)
+        self._shortened = np.asarray(shortened or [is_long(query) for query in self._queries], bool)
+        long = np.flatnonzero(self._searched.lengths > most)
+        if len(long):
+            cut = self._cells.cut([texts[query] for query in long], np.full(len(long), most))
+            self._searched = self._searched.replaced(long, cut)
+            self._shortened[long] = True
 
     def with_queries(
-        self, queries: Sequence[str], query_of_search: np.ndarray, memory: QueryProductMemory | None
+        self,
+        queries: Sequence[str],
+        query_of_search: np.ndarray,
+        memory: QueryProductMemory | None,
+        shortened: Sequence[bool] = (),
     ) -> "PromptBuilder":
-        """A builder for other searches that shares the tokenized items; arguments as in the constructor."""
+        """A builder for other searches that shares the tokenized items.
+
+        Args:
+            queries, query_of_search, memory: as in the constructor.
+            shortened: by query index, whether the end of the query was left out before.
+        """
         other = copy(self)
-        other._set_queries(queries, query_of_search)
+        other._set_queries(queries, query_of_search, shortened)
         other.memory = memory
         return other
+
+    @property
+    def shortened_texts(self) -> tuple[int, int]:
+        """The numbers of queries and of items whose text is cut."""
+        return int(self._shortened.sum()), int(self._items.shortened.sum())
 
     @property
     def decoder(self) -> Any:
@@ -188,7 +221,7 @@ class PromptBuilder:
         head = [self.id_prefix, self.item_ids[position], self.separator]
         room = self.settings.max_new_tokens - sum(map(len, head)) - 1
         eos = np.asarray([self._tokenizer.eos_token_id], np.int32)
-        return np.concatenate([*head, self._items.titles[position][:room], eos])
+        return np.concatenate([*head, self._items.title_start(position, room), eos])
 
     def _date(self, seconds: float, now: bool) -> np.ndarray:
         key = (int(seconds // DAY), now)
@@ -238,7 +271,8 @@ class PromptBuilder:
         tail.append(self._answer)
         room = self._budget - sum(map(len, tail))
         recalled = recalled[: self.settings.recalled]
-        lines = self._memory_lines(recalled, (room - len(self._instructions[True])) // 2)
+        free = room - len(self._instructions[True])
+        lines = self._memory_lines(recalled, min(free // 2, free - self._newest_length(events)))
         instruction = self._instructions[bool(lines)]
         room -= len(instruction) + sum(map(len, lines))
         actions, items, id_positions, dropped = self._actions(events, room)
@@ -247,7 +281,8 @@ class PromptBuilder:
         start = len(instruction) + sum(map(len, actions))
         memory = (start, start + sum(map(len, lines)))
         ids = np.concatenate([instruction, *actions, *lines, *tail])
-        return Prompt(ids, items, acted, len(instruction) + id_positions, memory, dropped)
+        shortened = self._count_shortened(events, dropped)
+        return Prompt(ids, items, acted, len(instruction) + id_positions, memory, dropped, shortened)
 
     def _memory_lines(self, products: Sequence[int], room: int) -> list[np.ndarray]:
         """The heading and the lines of the memory's products, as many as fit into `room` tokens."""
@@ -266,19 +301,36 @@ class PromptBuilder:
         items: list[int] = []
         dates = self._changes(events)
         for at in range(len(events) - 1, -1, -1):
-            kind, ref = int(events.kind[at]), int(events.ref[at])
-            text = self._searched[self._query_of_search[ref]] if kind == SEARCH else self._items.actions[ref]
-            action = [self._verbs[kind], text, *dates[at]]
+            action = [*self._action(events, at), *dates[at]]
             room -= sum(map(len, action))
             if room < 0:
                 break
             actions.append(action)
-            items.append(-1 if kind == SEARCH else ref)
+            items.append(-1 if events.kind[at] == SEARCH else int(events.ref[at]))
         actions.reverse()
         items.reverse()
         id_positions = self._id_positions(actions, items)
         pieces = [piece for action in actions for piece in action]
         return pieces, [item for item in items if item >= 0], id_positions, len(events) - len(actions)
+
+    def _action(self, events: Events, at: int) -> list[np.ndarray]:
+        """The pieces of an action without its date."""
+        kind, ref = int(events.kind[at]), int(events.ref[at])
+        text = self._searched[self._query_of_search[ref]] if kind == SEARCH else self._items.actions[ref]
+        return [self._verbs[kind], text]
+
+    def _newest_length(self, events: Events) -> int:
+        """The tokens that the newest action needs, which the memory leaves to it."""
+        if not len(events):
+            return 0
+        date = len(self._date(float(events.time[-1]), False)) if self.settings.dates else 0
+        return sum(map(len, self._action(events, -1))) + date
+
+    def _count_shortened(self, events: Events, dropped: int) -> int:
+        """How many of the events after the dropped ones have a text that is cut."""
+        search, refs = events.kind[dropped:] == SEARCH, events.ref[dropped:]
+        queries = self._query_of_search[refs[search]]
+        return int(self._shortened[queries].sum() + self._items.shortened[refs[~search]].sum())
 
     def _changes(self, events: Events) -> list[list[np.ndarray]]:
         """The date piece of each event: only the first of consecutive events with the same date has one."""

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from recbole_llmfashion.prompt.ragged import Ragged
-from recbole_llmfashion.prompt.texts import TextSanitizer
+from recbole_llmfashion.prompt.texts import TextSanitizer, character_end
 
 
 def special_strings(tokenizer: Any) -> tuple[str, ...]:
@@ -67,3 +67,34 @@ class CellTokenizer:
             return rows
         owner = np.repeat(np.arange(len(rows)), rows.lengths)[~special]
         return Ragged(rows.flat[~special], np.bincount(owner, minlength=len(rows)))
+
+    def cut(self, texts: Sequence[str], limits: np.ndarray, keep: int = 0) -> Ragged:
+        """The token ids of the longest starts of sanitized texts that have at most so many tokens.
+
+        A text ends after a whole character with its marks. If the first one is too long, it loses marks; if nothing
+        fits, the row is empty.
+
+        Args:
+            texts: sanitized texts.
+            limits: int64 [n], largest number of tokens.
+            keep: number of characters at the start of each text that belong to the template.
+        """
+        starts = [self._start(text, int(limit), keep) for text, limit in zip(texts, limits, strict=True)]
+        rows = self.ids(starts)
+        while len(over := np.flatnonzero(rows.lengths > limits)):  # a start may have more tokens than in the whole text
+            for row in over:
+                starts[row] = _shorter(starts[row], len(starts[row]) - 1, keep)
+            rows = rows.replaced(over, self.ids([starts[row] for row in over]))
+        return rows
+
+    def _start(self, text: str, limit: int, keep: int) -> str:
+        offsets = self._tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)["offset_mapping"]
+        # the tokens of one character all have its offsets
+        return text if len(offsets) <= limit else _shorter(text, offsets[limit][0], keep)
+
+
+def _shorter(text: str, end: int, keep: int) -> str:
+    """A text up to a position, or a few characters less; empty if no character after the first `keep` is left."""
+    whole = character_end(text, end)
+    start = text[: whole if text[keep:whole].strip() else end].rstrip()
+    return start if len(start) > keep else ""

@@ -70,6 +70,17 @@ class Ragged(Sequence[np.ndarray]):
         lengths = self.lengths[rows]
         return Ragged(self.flat[_spread(self.bounds[:-1][rows], lengths)], lengths)
 
+    def replaced(self, rows: np.ndarray, by: "Ragged") -> "Ragged":
+        """With other content in some rows.
+
+        Args:
+            rows: int64 [M] indices.
+            by: M rows.
+        """
+        source = np.arange(len(self))
+        source[rows] = len(self) + np.arange(len(by))
+        return Ragged(np.r_[self.flat, by.flat], np.r_[self.lengths, by.lengths]).take(source)
+
     def __len__(self) -> int:
         return len(self.lengths)
 

@@ -11,6 +11,9 @@ if TYPE_CHECKING:
 
 UNTITLED = "untitled"  # replaces a title that is empty after cleaning
 TEXT_LIMIT = 200  # characters of a cell that are used: a longer title is an attack or a mistake
+_JOINER = "\u200d"
+_FLAG_LETTERS = "".join(map(chr, range(0x1F1E6, 0x1F200)))
+_SKIN_TONES = "".join(map(chr, range(0x1F3FB, 0x1F400)))
 ROUNDS = 3  # how often a text that is unsafe after normalization is sanitized again, before marks are removed
 
 
@@ -101,6 +104,33 @@ def _between(normalize: Callable[[str], str], mark: str) -> str:
     """What a mark becomes between other characters; empty for white space."""
     parts = normalize(f"0{mark}0").split("0")
     return parts[1].strip() if len(parts) == 3 else ""
+
+
+def is_long(text: str) -> bool:
+    """Whether `sanitize` leaves out the end of a text."""
+    return len(text) > TEXT_LIMIT and len(" ".join(text.split())) > TEXT_LIMIT
+
+
+def character_end(text: str, end: int) -> int:
+    """The last position up to `end` that does not divide a character with its marks, joined emoji or a flag.
+
+    >>> character_end("ab", 1), character_end("e\u0301", 1), character_end("x\U0001f1eb\U0001f1f7", 2)
+    (1, 0, 1)
+    """
+    while 0 < end < len(text) and _is_joined(text, end):
+        end -= 1
+    return end
+
+
+def _is_joined(text: str, at: int) -> bool:
+    """Whether the character at a position belongs to the one before it."""
+    char = text[at]
+    if unicodedata.category(char)[0] == "M" or _JOINER in (char, text[at - 1]):
+        return True
+    if char in _FLAG_LETTERS:
+        before = len(text[:at]) - len(text[:at].rstrip(_FLAG_LETTERS))
+        return before % 2 == 1
+    return char in _SKIN_TONES or "\u1160" <= char <= "\u11ff"  # vowels and final consonants of Hangul
 
 
 def sanitize(text: str, special_tokens: Iterable[str] = (), joiner: str = " ", limit: int = TEXT_LIMIT) -> str:

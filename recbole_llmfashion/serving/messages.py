@@ -36,7 +36,8 @@ class RecommendResponse:
 
     Args:
         lines: one per item, best first.
-        left_out: counts of session actions that were left out or reordered, see serving/session.py.
+        left_out: counts of session actions that were left out or reordered, see serving/session.py, and of those whose
+            text the prompt does not show to its end (`shortened_texts`).
     """
 
     lines: list[Recommendation]

@@ -150,9 +150,10 @@ class Recommender:
             state = self._state
             sessions = [self._session(request, state) for request in requests]
             valid = [entry for entry in sessions if not isinstance(entry, UserError)]
-            replies = iter(state.replies([session for session, _ in valid], self._validity))
-            for session, _ in valid:
-                self._count(session)
+            replied = state.replies([session for session, _ in valid], self._validity)
+            for (session, _), reply in zip(valid, replied, strict=True):
+                self._count(session, reply)
+        replies = iter(replied)
         return [
             entry if isinstance(entry, UserError) else self._response(request, state, next(replies), *entry)
             for request, entry in zip(requests, sessions, strict=True)
@@ -184,7 +185,8 @@ class Recommender:
         ranked = [(place, item) for place, item in enumerate(head) if item not in masked]
         texts = self._prompt_and_response(state, reply) if request.explain else (None, None)
         return RecommendResponse(
-            [_line(reply, state, place, item, *texts) for place, item in ranked[: request.k]], dict(session.left_out)
+            [_line(reply, state, place, item, *texts) for place, item in ranked[: request.k]],
+            _left_out(session, reply),
         )
 
     def explain(
@@ -204,7 +206,7 @@ class Recommender:
             state = self._state
             session = make_session(actions, state.pool.positions, now)
             reply = state.reply(session, self._validity, on_text)
-            self._count(session)
+            self._count(session, reply)
         return Explanation(state, session, reply, self._masked(session))
 
     def search(self, query: str, k: int) -> list[int]:
@@ -220,9 +222,9 @@ class Recommender:
         with self._model_lock:
             return self._state.search(sanitize(query), k)
 
-    def _count(self, session: Session) -> None:
+    def _count(self, session: Session, reply: RankedReply) -> None:
         self._counts.update({"sessions": 1, "empty_sessions": int(not len(session.events))})
-        self._counts.update(session.left_out)
+        self._counts.update(_left_out(session, reply))
 
     @staticmethod
     def _prompt_and_response(state: ServingState, reply: RankedReply) -> tuple[str | None, str | None]:
@@ -281,6 +283,12 @@ def _check_k(k: int, live: int, masked: int) -> None:
     if k > live - masked:
         excluded = f", {masked} of them excluded because the session contains them" if masked else ""
         raise UserError(f"k: {k} is more than the {live} items{excluded}; choose a smaller k")
+
+
+def _left_out(session: Session, reply: RankedReply) -> dict[str, int]:
+    """What the prompt does not show of a session: actions that were left out or reordered, and ends of long texts."""
+    shortened = reply.prompt.shortened if reply.prompt is not None else 0
+    return dict(session.left_out) | ({"shortened_texts": shortened} if shortened else {})
 
 
 def _line(

@@ -23,7 +23,7 @@ from recbole_llmfashion.data.atomic.folder import ACTIONS
 from recbole_llmfashion.data.search_log import SearchLog
 from recbole_llmfashion.data.timeline import Events, Timeline
 from recbole_llmfashion.errors import UserError
-from recbole_llmfashion.prompt.texts import sanitize
+from recbole_llmfashion.prompt.texts import is_long, sanitize
 
 SEARCH = "search"
 LATEST = 1e11  # seconds; a larger number is most likely in milliseconds
@@ -38,12 +38,14 @@ class Session:
         queries: sanitized query texts.
         now: time of the recommendation, seconds since 1970.
         left_out: counts of actions that were left out or reordered.
+        shortened: by query, whether its end was left out.
     """
 
     events: Events
     queries: tuple[str, ...]
     now: float
     left_out: Counter[str]
+    shortened: tuple[bool, ...] = ()
 
     def items(self) -> list[int]:
         """Catalogue positions of the clicks and purchases, in order of time."""
@@ -96,15 +98,18 @@ def make_session(actions: Iterable[Any], positions: Mapping[str, int], now: floa
     """
     items: list[tuple[int, bool, float]] = []
     searches: list[tuple[str, float]] = []
+    shortened: list[bool] = []
     left_out: Counter[str] = Counter()
     times: list[float] = []
     for index, action in enumerate(_as_list(actions)):
         kind, time = _kind_and_time(action, index)
         times.append(time)
         if kind == SEARCH:
-            query = sanitize(_query(action, index))
+            text = _query(action, index)
+            query = sanitize(text)
             left_out["empty_queries"] += not query
             searches += [(query, time)] if query else []
+            shortened += [is_long(text)] if query else []
         else:
             position = positions.get(_item_id(action, index))
             left_out["unknown_items"] += position is None
@@ -115,7 +120,8 @@ def make_session(actions: Iterable[Any], positions: Mapping[str, int], now: floa
         if times and math.floor(now) < math.floor(max(times)):
             raise UserError(f"now: {now:.0f} is before the last action, at {max(times):.0f}; give a later time")
     request_time = now if now is not None else max(times, default=0.0)
-    return Session(_events(items, searches), tuple(query for query, _ in searches), request_time, +left_out)
+    queries = tuple(query for query, _ in searches)
+    return Session(_events(items, searches), queries, request_time, +left_out, tuple(shortened))
 
 
 def _as_list(actions: Iterable[Any]) -> Sequence[Any]:

@@ -184,7 +184,9 @@ class ServingState:
 
     def _row(self, session: Session) -> PromptRow:
         self._bound_memory()
-        builder = self.builder.with_queries(session.queries, np.arange(len(session.queries)), self.memory)
+        builder = self.builder.with_queries(
+            session.queries, np.arange(len(session.queries)), self.memory, session.shortened
+        )
         return builder.row(session.events, session.now)
 
     def _bound_memory(self) -> None:

@@ -76,7 +76,7 @@ class FakeState:
         return list(range(6))[:k] if query else [5, 4, 3, 2, 1, 0][:k]
 
 
-PROMPT = Prompt(np.arange(6), [0, 2, 3], 1, np.zeros(0, np.int64), (2, 5), 0)
+PROMPT = Prompt(np.arange(6), [0, 2, 3], 1, np.zeros(0, np.int64), (2, 5), 0, 0)
 
 
 def explained(state, text, beams=(), items=(), prompt=PROMPT, recalled=()):

@@ -30,7 +30,7 @@ class Metrics:
             "llmfashion_items", "served items by the list they came from", ["list"], registry=self._registry
         )
         self._left_out = Counter(
-            "llmfashion_left_out", "session actions left out or reordered", ["why"], registry=self._registry
+            "llmfashion_left_out", "session actions left out, reordered or shortened", ["why"], registry=self._registry
         )
 
     def started(self) -> None:

@@ -89,7 +89,7 @@ class Recommendations(BaseModel):
     """Recommended items, best first."""
 
     items: list[Recommendation]
-    left_out: dict[str, int] | None = Field(None, description="actions that were left out or reordered, by reason")
+    left_out: dict[str, int] | None = Field(None, description="actions left out, reordered or shortened, by reason")
 
 
 class ChangeDone(BaseModel):

@@ -33,6 +33,7 @@ _ANSWERS: dict[str, tuple[str, Kind]] = {
     "memory_list_rate": ("list from memory", "share"),
     "popularity_list_rate": ("list by popularity", "share"),
     "prompts_truncated": ("prompts truncated", "count"),
+    "prompts_with_shortened_texts": ("prompts with shortened texts", "count"),
     "quantized_layers": ("quantized layers", "count"),
     "clip": ("CLIP", "text"),
     "title_pairs": ("title pairs", "text"),
