@@ -26,6 +26,7 @@ Until = Annotated[str | None, typer.Option(metavar="DAY", help="last day kept")]
 DeriveQueries = Annotated[
     str, typer.Option("--queries", metavar="none|category", help="category: derive searches from EARLIER items")
 ]
+TimeUnit = Annotated[str, typer.Option(metavar="UNIT", help="unit of times that are numbers: s, ms, us or ns")]
 AllItems = Annotated[bool, typer.Option("--all-items", help="keep items without an action")]
 MaxBroken = Annotated[
     float,
@@ -66,12 +67,13 @@ def _table(
         bool, typer.Option("--drop-unknown-items", help="leave out events of items that the catalogue lacks")
     ] = False,
     queries: DeriveQueries = "none",
+    time_unit: TimeUnit = "s",
 ) -> None:
     """Make clean atomic files from tables, and print what was renamed, cut and removed."""
     from recbole_llmfashion.dataset_tools.convert.sources.table import TableColumns, convert_table
 
     columns = TableColumns(
-        user, item, time, title, action, query, results, brand, color, size, category, tuple(attribute or ())
+        user, item, time, title, action, query, results, brand, color, size, category, tuple(attribute or ()), time_unit
     )
     places = (interactions, items, columns, out, searches)
     notes = convert_table(*places, drop_unknown_items, _derived(queries), show_progress=True)[1]
@@ -168,11 +170,12 @@ def _recbole(
     queries: DeriveQueries = "none",
     all_items: AllItems = False,
     max_broken: MaxBroken = MAX_BROKEN,
+    time_unit: TimeUnit = "s",
 ) -> None:
     """Make clean atomic files from a RecBole dataset whose item text sits in token or token_seq columns."""
     from recbole_llmfashion.dataset_tools.convert.sources.recbole import Fields, RecBoleDataset
 
-    fields = Fields(title, user, item, time, action, brand, color, size, category, tuple(attribute or ()))
+    fields = Fields(title, user, item, time, action, brand, color, size, category, tuple(attribute or ()), time_unit)
     source = RecBoleDataset(folder, fields, drop_unknown_items, max_broken, show_progress=True)
     _convert(source, out, k_core, since, until, queries, all_items)
 

@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import open_clip
@@ -27,6 +27,7 @@ from recbole_llmfashion.errors import UserError, did_you_mean
 from recbole_llmfashion.stage_store import sha256_arrays
 
 _MANIFEST = "clip.json"
+CACHED_WORDS = 50_000  # words of texts that open_clip's tokenizer keeps
 _ACTIVATIONS = {True: "QuickGELU", False: "GELU"}
 
 
@@ -91,6 +92,19 @@ class ClipText:
         return cls(tower)
 
 
+def forget_words(tokenizer: Any, special: Mapping[str, str]) -> None:
+    """Bounds the cache of open_clip's own tokenizer, which otherwise keeps each word that anybody searches for.
+
+    Args:
+        tokenizer: of open_clip; those of transformers have no such cache.
+        special: the entries of the cache that the tokenizer begins with.
+    """
+    words = getattr(tokenizer, "cache", None)
+    if words is not None and len(words) > CACHED_WORDS:
+        words.clear()
+        words.update(special)
+
+
 class _OpenClipTower:
     """The text tower of a pretrained CLIP model."""
 
@@ -105,11 +119,14 @@ class _OpenClipTower:
         del model.visual
         self._model = model.to(device).eval()
         self._tokenize = open_clip.get_tokenizer(model_name)
+        self._special = dict(getattr(self._tokenize, "cache", {}))
         with torch.inference_mode():
             self.width = self.embed(["text"]).shape[1]
 
     def embed(self, texts: Sequence[str]) -> Tensor:
-        return self._model.encode_text(self._tokenize(list(texts)).to(self._device))
+        ids = self._tokenize(list(texts)).to(self._device)
+        forget_words(self._tokenize, self._special)
+        return self._model.encode_text(ids)
 
     def weights_sha256(self) -> str:
         """Digest of all weights, which neither a tag nor the name of a file settles."""

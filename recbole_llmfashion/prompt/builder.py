@@ -133,7 +133,7 @@ class PromptBuilder:
         self._memory_head, self._answer = self._cells.words([template.memory, template.answer])
         instructions = self._cells.words([template.instruction_without_memory, template.instruction])
         self._instructions = [np.r_[self._bos(), ids].astype(np.int32) for ids in instructions]
-        self._dates: dict[tuple[int, bool], np.ndarray] = {}
+        self._dates: dict[str, np.ndarray] = {}
         self._budget = settings.max_length - settings.max_new_tokens
         self.text_limits = TextLimits.of_room(self._room())
         attributes = settings.attributes if settings.item_text else None
@@ -224,12 +224,11 @@ class PromptBuilder:
         return np.concatenate([*head, self._items.title_start(position, room), eos])
 
     def _date(self, seconds: float, now: bool) -> np.ndarray:
-        key = (int(seconds // DAY), now)
-        if key not in self._dates:
-            text = coarse_date(key[0])
-            piece = self.template.moment(text) if now else self.template.date(text)
-            self._dates[key] = self._cells.words([piece])[0]
-        return self._dates[key]
+        text = coarse_date(int(seconds // DAY))
+        piece = self.template.moment(text) if now else self.template.date(text)
+        if piece not in self._dates:  # by text, not by day: months and holidays are few
+            self._dates[piece] = self._cells.words([piece])[0]
+        return self._dates[piece]
 
     def memory_products(self, events: Events, training: bool) -> list[int]:
         """Catalogue positions of the memory's products for the last search.

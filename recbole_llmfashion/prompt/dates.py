@@ -5,10 +5,11 @@ Western shops. All times are UTC.
 """
 
 from datetime import UTC, date, datetime, timedelta
-from functools import cache
+from functools import lru_cache
 
 NEAR_DAYS = 14
 DAY = 86400
+CACHED_DAYS = 4096  # eleven years; a service is asked for any day by anybody
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
@@ -46,12 +47,12 @@ def holidays(year: int) -> dict[str, date]:
     }
 
 
-@cache
+@lru_cache(maxsize=CACHED_DAYS)
 def coarse_date(day: int) -> str:
     """The month of a day, and the nearest holiday if there is one.
 
     Args:
-        day: days since 1970-01-01.
+        day: days since 1970-01-01; its year is before 9999.
 
     >>> coarse_date(0)
     'Jan, near New Year'

@@ -20,13 +20,13 @@ import numpy as np
 
 from recbole_llmfashion.data import timeline
 from recbole_llmfashion.data.atomic.folder import ACTIONS
+from recbole_llmfashion.data.atomic.times import LATEST, RANGE, guess
 from recbole_llmfashion.data.search_log import SearchLog
 from recbole_llmfashion.data.timeline import Events, Timeline
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.prompt.texts import is_long, sanitize
 
 SEARCH = "search"
-LATEST = 1e11  # seconds; a larger number is most likely in milliseconds
 
 
 @dataclass(frozen=True)
@@ -142,7 +142,8 @@ def _kind_and_time(action: Any, index: int) -> tuple[str, float]:
 def _seconds(value: Any, where: str) -> float:
     number = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
     if not number or not 0 <= value < LATEST:  # NaN is in no range
-        raise UserError(f"{where}: expected seconds since 1970, 0 or more and below 1e11, found {_shorten(value)}")
+        probably = f", {guess(value)}" if number and value < 1e30 and guess(value) else ""
+        raise UserError(f"{where}: expected {RANGE}, found {_shorten(value)}{probably}")
     return float(value)
 
 

@@ -2,7 +2,8 @@ from datetime import date
 
 import pytest
 
-from recbole_llmfashion.prompt.dates import coarse_date, easter, holidays
+from recbole_llmfashion.data.atomic.times import LATEST
+from recbole_llmfashion.prompt.dates import CACHED_DAYS, DAY, coarse_date, easter, holidays
 
 
 def day(text: str) -> int:
@@ -26,6 +27,18 @@ def day(text: str) -> int:
 )
 def test_coarse_dates(when, text):
     assert coarse_date(day(when)) == text
+
+
+def test_the_cache_of_days_is_bounded():
+    for day_number in range(20_000, 25_000):
+        coarse_date(day_number)
+    assert coarse_date.cache_info().currsize == CACHED_DAYS < 5_000
+
+
+def test_every_day_that_is_accepted_has_a_date():
+    last = int(LATEST // DAY)
+    texts = {coarse_date(day_number) for day_number in range(0, last, 97)} | {coarse_date(last)}
+    assert 12 < len(texts) < 12 * 8
 
 
 def test_easter_sundays():

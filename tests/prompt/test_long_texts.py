@@ -156,3 +156,16 @@ def test_queries_that_were_cut_before():
     other = builder.with_queries(["boots", "sandals"], np.array([0, 1]), None, (False, True))
     assert other.shortened_texts == (1, 0) and builder.shortened_texts == (0, 0)
     assert other.encode(events_of((SEARCH, 0), (SEARCH, 1), (SEARCH, 1)), TIME, []).shortened == 2
+
+
+def test_strangers_grow_no_cache():
+    """5,000 searches on 5,000 days: the builder keeps the texts of months and holidays, and nothing of the searches."""
+    builder = builder_of("x", "atomic", False)
+    sizes = []
+    for start in (0, 2_500):
+        for number in range(start, start + 2_500):
+            other = builder.with_queries([f"query {number}"], np.zeros(1, np.int64), None)
+            now = 86_400.0 * (231 * number % 1_157_000)
+            other.row(Events(np.array([SEARCH], np.int8), np.array([0]), np.array([now])), now)
+        sizes.append({name: len(value) for name, value in vars(builder).items() if hasattr(value, "__len__")})
+    assert sizes[0] == sizes[1] and 12 < sizes[1]["_dates"] <= 2 * 12 * 8

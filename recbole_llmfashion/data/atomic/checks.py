@@ -13,6 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from recbole_llmfashion.data.atomic.table import ROWS_PER_KIND, AtomicError, Report, quote_cell
+from recbole_llmfashion.data.atomic.times import LATEST, RANGE, UNITS, guess, likely_unit
 
 MAX_RESULTS = 8
 ID_BREAK = re.compile(r"[\s,]")
@@ -121,7 +122,24 @@ def check_results(cells: Cells, item_ids: pd.Series | None, item_file: str) -> N
         cells.refuse(np.bincount(rows[absent], minlength=n_rows) > 0, f"item ids of {item_file}", first)
 
 
-def numbers(cells: Cells, expected: str, at_least: float | None = None, may_be_empty: bool = False) -> NDArray[Any]:
+def times(cells: Cells) -> NDArray[Any]:
+    """Parse cells as seconds since 1970 that the calendar can use, as in `numbers`."""
+    return numbers(cells, f"a number of {RANGE}", at_least=0.0, below=LATEST)
+
+
+def days_on_sale(cells: Cells) -> NDArray[Any]:
+    """Parse cells as seconds, which may be before 1970, or empty."""
+    expected = "a number of seconds, from -1e11 to 1e11, or an empty cell"
+    return numbers(cells, expected, at_least=-LATEST, below=LATEST, may_be_empty=True)
+
+
+def numbers(
+    cells: Cells,
+    expected: str,
+    at_least: float | None = None,
+    may_be_empty: bool = False,
+    below: float | None = None,
+) -> NDArray[Any]:
     """Parse cells as finite decimal numbers and report the others.
 
     Args:
@@ -129,6 +147,7 @@ def numbers(cells: Cells, expected: str, at_least: float | None = None, may_be_e
         expected: phrase for the message.
         at_least: smallest value allowed.
         may_be_empty: whether an empty cell is allowed.
+        below: the first time that is too large; the message says which unit such a number probably has.
 
     Returns:
         [n_rows] float64, NaN for empty and for wrong cells.
@@ -143,7 +162,15 @@ def numbers(cells: Cells, expected: str, at_least: float | None = None, may_be_e
     bad = ~np.isfinite(values) & ~empty
     if at_least is not None:
         bad |= values < at_least
-    cells.refuse(bad, expected)
+    found: dict[int, str] = {}
+    if below is not None:
+        bad |= values >= below
+        for row in np.flatnonzero(bad)[:ROWS_PER_KIND].tolist():
+            unit = likely_unit(float(values[row]))
+            if unit is not None:
+                cell = quote_cell(cells.values.iloc[row])
+                found[row] = f"{cell}, {guess(float(values[row]))}: divide the column by {UNITS[unit]:,.0f}"
+    cells.refuse(bad, expected, found)
     return values
 
 

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
@@ -203,10 +202,12 @@ def _check_items(
     for column, kind in further.items():
         if kind == "float":
             checks.numbers(cells(column), "a finite number, or an empty cell", may_be_empty=True)
-    floats = [c for c in raw.columns if ITEM.types.get(c) == "float"]
-    return raw.assign(
-        **{c: checks.numbers(cells(c), "a finite number, or an empty cell", may_be_empty=True) for c in floats}
-    )
+    numbers = {}
+    if "price" in raw.columns:
+        numbers["price"] = checks.numbers(cells("price"), "a finite number, or an empty cell", may_be_empty=True)
+    if "available_from" in raw.columns:
+        numbers["available_from"] = checks.days_on_sale(cells("available_from"))
+    return raw.assign(**numbers)
 
 
 def _check_interactions(
@@ -220,7 +221,7 @@ def _check_interactions(
     if item_ids is not None:
         checks.check_item_exists(cells("item_id"), item_ids, name + ITEM.suffix)
     checks.check_one_of(cells("action"), ACTIONS)
-    return raw.assign(timestamp=_times(cells("timestamp")))
+    return raw.assign(timestamp=checks.times(cells("timestamp")))
 
 
 def _check_searches(
@@ -232,11 +233,7 @@ def _check_searches(
     checks.check_ids(cells("user_id"))
     checks.check_filled(cells("query"), "a query")
     checks.check_results(cells("results"), item_ids, name + ITEM.suffix)
-    return raw.assign(timestamp=_times(cells("timestamp")))
-
-
-def _times(cells: checks.Cells) -> np.ndarray:
-    return checks.numbers(cells, "a number of seconds, finite and not negative", at_least=0.0)
+    return raw.assign(timestamp=checks.times(cells("timestamp")))
 
 
 def check_clean(folder: AtomicFolder) -> None:

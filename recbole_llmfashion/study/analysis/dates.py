@@ -3,10 +3,8 @@
 import numpy as np
 
 from recbole_llmfashion.data.timeline import ORDER_ONLY_BELOW
-from recbole_llmfashion.errors import UserError
 
 DAY = 86400
-LAST = 253402300800.0  # seconds at the start of the year 10000, the end of Python's calendar
 COVERED_DAYS = 25  # months with fewer days in the log are not counted
 NO_DATES = "not applicable: no dates"
 
@@ -14,22 +12,6 @@ NO_DATES = "not applicable: no dates"
 def has_dates(times: np.ndarray) -> bool:
     """Whether all timestamps are dates; small numbers are an order only (docs/method.md, stage 1)."""
     return bool(len(times)) and float(times.min()) >= ORDER_ONLY_BELOW
-
-
-def check_range(times: np.ndarray, where: str) -> None:
-    """Checks that timestamps are in seconds.
-
-    Args:
-        times: timestamps.
-        where: name of the file, for the message.
-
-    Raises:
-        UserError: a timestamp is in the year 10000 or later, as for milliseconds.
-    """
-    if len(times) and float(times.max()) >= LAST:
-        raise UserError(
-            f"{where}: timestamp {times.max():.17g} is after the year 9999; write seconds, not milliseconds"
-        )
 
 
 def days(times: np.ndarray) -> np.ndarray:

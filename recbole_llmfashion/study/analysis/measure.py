@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from recbole_llmfashion.data.atomic.folder import AtomicFolder, check_clean, folder_sha256
 from recbole_llmfashion.data.split import sequence_lengths
 from recbole_llmfashion.study.analysis.counts import DatasetCounts, Lengths, counts, facts, length_statistics
-from recbole_llmfashion.study.analysis.dates import check_range
 from recbole_llmfashion.study.analysis.queries import QueryCounts, queries
 from recbole_llmfashion.study.analysis.seasonality import Pulls, pulls
 from recbole_llmfashion.study.analysis.turnover import Turnover, turnover
@@ -28,11 +27,9 @@ def measure(folder: AtomicFolder) -> Measured:
     """Measures a folder.
 
     Raises:
-        UserError: the folder is not clean, or a timestamp is not in seconds.
+        UserError: the folder is not clean.
     """
     check_clean(folder)
-    for suffix, frame in (("inter", folder.interactions), ("search", folder.searches)):
-        check_range(frame["timestamp"].to_numpy(float), f"{folder.path}/{folder.name}.{suffix}")
     lengths = sequence_lengths(folder.interactions)
     return Measured(
         name=folder.name,

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from recbole_llmfashion.data.atomic.checks import parse_numbers
 from recbole_llmfashion.data.atomic.folder import ITEM_ATTRIBUTES, empty_searches
 from recbole_llmfashion.data.atomic.table import quote_cell
+from recbole_llmfashion.data.atomic.times import LATEST, RANGE
 from recbole_llmfashion.dataset_tools.convert.events import EventChunk
 from recbole_llmfashion.dataset_tools.convert.finish import check_attributes
 from recbole_llmfashion.dataset_tools.convert.readers.bad_lines import MAX_BROKEN, BrokenLines
@@ -23,6 +24,8 @@ from recbole_llmfashion.dataset_tools.convert.sources.table_parts import (
     time_note,
 )
 from recbole_llmfashion.dataset_tools.convert.sources.table_source import (
+    advice_on_time,
+    parts_of_second,
     require_columns,
     require_file,
 )
@@ -40,6 +43,7 @@ class Fields:
         user, time, action: of `.inter`.
         item: of both files.
         further: of `.item`; the dataset keeps them under their names.
+        time_unit: unit of the times: s, ms, us or ns.
     """
 
     title: str
@@ -52,6 +56,7 @@ class Fields:
     size: str | None = None
     category: str | None = None
     further: tuple[str, ...] = ()
+    time_unit: str = "s"
 
 
 class RecBoleDataset:
@@ -83,6 +88,7 @@ class RecBoleDataset:
         self._inter = _only_inter(folder)
         self._item = self._inter.with_suffix(".item")
         self._fields, self._max_broken, self._show = fields, max_broken, show_progress
+        self._parts = parts_of_second(fields.time_unit)
         self.drops_unknown = drops_unknown
         self.notes: list[str] = []
         named = [fields.user, fields.item, fields.time, *([fields.action] if fields.action else [])]
@@ -99,11 +105,17 @@ class RecBoleDataset:
         )
 
     def events(self) -> Iterator[EventChunk]:
-        """Rows of `.inter` in file order."""
+        """Rows of `.inter` in file order.
+
+        Raises:
+            UserError: a time is too large; a wrong unit is no broken line.
+        """
         broken = BrokenLines(self._inter.name, self._max_broken)
         first, last = np.inf, -np.inf
         for block in self._blocks(self._inter, self._inter_columns, broken):
-            seconds = parse_numbers(block[self._fields.time].to_numpy(object))
+            seconds = parse_numbers(block[self._fields.time].to_numpy(object)) / self._parts
+            for row in np.flatnonzero(np.isfinite(seconds) & (seconds >= LATEST))[:1]:
+                raise self._too_late(block[self._fields.time].iloc[row])
             users, items = block[self._fields.user].to_numpy(object), block[self._fields.item].to_numpy(object)
             good = (seconds >= 0) & np.isfinite(seconds) & (users != "") & (items != "")
             if not good.all():
@@ -112,7 +124,7 @@ class RecBoleDataset:
                 first, last = min(first, float(seconds[good].min())), max(last, float(seconds[good].max()))
             yield EventChunk(users[good], items[good], self._purchases(block)[good], seconds[good])
         self.notes += broken.finish()
-        self.notes.append(time_note(self._inter.name, pd.Series([first, last]), dates=False))
+        self.notes.append(time_note(self._inter.name, pd.Series([first, last]), False, self._fields.time_unit))
 
     def items(self, item_ids: Collection[str] | None) -> pd.DataFrame:
         """Items with a title, in file order.
@@ -142,6 +154,19 @@ class RecBoleDataset:
     def searches(self) -> pd.DataFrame:
         """No rows: RecBole has no searches."""
         return empty_searches()
+
+    def _too_late(self, cell: str) -> UserError:
+        """The error of a time that is too large; blocks do not know their lines, so the file is read again."""
+        names = [field.rpartition(":")[0] or field for field in header_of(self._inter, "\t")]
+        place = names.index(self._fields.time)
+        with self._inter.open(encoding="utf-8-sig", newline="\n") as lines:
+            rows = ((number, line.rstrip("\r\n").split("\t")) for number, line in enumerate(lines, 1))
+            line = next(number for number, cells in rows if cells[place : place + 1] == [cell])
+        probably, advice = advice_on_time(float(cell))
+        return UserError(
+            f"{self._inter.name}, line {line}, column {self._fields.time}: expected a number of {RANGE}, "
+            f"found {quote_cell(cell)}{probably}; {advice}"
+        )
 
     def _blocks(self, path: Path, columns: dict[str, str], broken: BrokenLines) -> Iterator[pd.DataFrame]:
         for block in read_blocks(path, list(columns), broken, "\t", quotes=False, show_progress=self._show):

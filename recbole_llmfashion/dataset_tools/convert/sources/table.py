@@ -34,6 +34,7 @@ class TableColumns:
         action: of interactions.
         query, results: of searches.
         further: of items; `.item` keeps them under their names.
+        time_unit: unit of times that are numbers: s, ms, us or ns.
     """
 
     user: str
@@ -48,6 +49,7 @@ class TableColumns:
     size: str | None = None
     category: str | None = None
     further: tuple[str, ...] = ()
+    time_unit: str = "s"
 
     @property
     def attributes(self) -> dict[str, str | None]:
@@ -95,7 +97,9 @@ def convert_table(
     ):
         refuse_foreign(out)
         source = read_source(interactions, _named(columns.user, columns.item, columns.time, columns.action))
-        events, dates = interactions_of(source, columns.user, columns.item, columns.time, columns.action, notes)
+        events, dates = interactions_of(
+            source, columns.user, columns.item, columns.time, columns.action, notes, columns.time_unit
+        )
         progress.update()
         source = read_source(items, _named(columns.item, columns.title, *columns.attributes.values()))
         catalogue = items_of(source, columns.item, columns.title, columns.attributes, events["item_id"], notes)
@@ -135,7 +139,9 @@ def _read_searches(path: Path | None, columns: TableColumns, dates: bool, notes:
     if path is None or columns.query is None:
         return empty_searches()
     source = read_source(path, _named(columns.user, columns.time, columns.query, columns.results))
-    log, log_dates = searches_of(source, columns.user, columns.time, columns.query, columns.results, notes)
+    log, log_dates = searches_of(
+        source, columns.user, columns.time, columns.query, columns.results, notes, columns.time_unit
+    )
     if log_dates != dates and len(log):
         kinds = ("dates", "numbers") if log_dates else ("numbers", "dates")
         raise UserError(

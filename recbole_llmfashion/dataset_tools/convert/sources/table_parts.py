@@ -27,7 +27,7 @@ _YEAR_2100 = 4_102_444_800.0
 
 
 def interactions_of(
-    source: Source, user: str, item: str, time: str, action: str | None, notes: list[str]
+    source: Source, user: str, item: str, time: str, action: str | None, notes: list[str], unit: str = "s"
 ) -> tuple[pd.DataFrame, bool]:
     """Events sorted by user (in the order of their first row), time and file order.
 
@@ -35,6 +35,7 @@ def interactions_of(
         source: the table.
         user, item, time, action: names of columns.
         notes: lines of text about the rows are appended.
+        unit: of times that are numbers.
 
     Returns:
         (frame user_id, item_id, action str, timestamp float64, indexed by row of the source; whether times are dates).
@@ -43,8 +44,8 @@ def interactions_of(
         UserError: a cell is wrong.
     """
     source = _with_user(source, user, notes)
-    seconds, dates = as_seconds(source, time)
-    notes.append(time_note(source.path.name, seconds, dates))
+    seconds, dates = as_seconds(source, time, unit)
+    notes.append(time_note(source.path.name, seconds, dates, unit))
     users, items = as_text(source.frame[user]), as_text(source.frame[item])
     for row in items.index[(items == "").to_numpy()][:1]:
         raise UserError(f"{source.where(row, item)}: expected an item id, found an empty cell; fix or remove the row")
@@ -101,7 +102,7 @@ def items_of(
 
 
 def searches_of(
-    source: Source, user: str, time: str, query: str, results: str | None, notes: list[str]
+    source: Source, user: str, time: str, query: str, results: str | None, notes: list[str], unit: str = "s"
 ) -> tuple[pd.DataFrame, bool]:
     """Searches in file order; rows without a user or a query are left out and counted.
 
@@ -109,6 +110,7 @@ def searches_of(
         source: the table.
         user, time, query, results: names of columns.
         notes: lines of text about the rows are appended.
+        unit: of times that are numbers.
 
     Returns:
         (frame user_id str, timestamp float64, query str, results lists of at most eight str; whether times are dates).
@@ -119,8 +121,8 @@ def searches_of(
     if not has_query.all():
         notes.append(f"{source.path.name}: {int((~has_query).sum()):,} searches without a query left out")
     source = Source(source.path, source.frame[has_query], source.lines)
-    seconds, dates = as_seconds(source, time)
-    notes.append(time_note(source.path.name, seconds, dates))
+    seconds, dates = as_seconds(source, time, unit)
+    notes.append(time_note(source.path.name, seconds, dates, unit))
     lists: list[list[str]] = [[] for _ in range(len(seconds))] if results is None else _lists(source.frame[results])
     long = sum(len(items) > MAX_RESULTS for items in lists)
     if long:
@@ -178,15 +180,17 @@ def _id_text(value: Any) -> str:
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
-def time_note(file: str, seconds: pd.Series, dates: bool) -> str:
+def time_note(file: str, seconds: pd.Series, dates: bool, unit: str = "s") -> str:
     """A line of text about the range of times, so that a wrong unit is noticed.
 
     Args:
         file: name of the file.
         seconds: the times.
         dates: whether they were dates in the file.
+        unit: of numbers.
     """
-    kind = "dates, converted to unix seconds (UTC where no zone is given)" if dates else "numbers, kept as seconds"
+    numbers = "numbers, kept as seconds" if unit == "s" else f"numbers of {unit}, converted to seconds"
+    kind = "dates, converted to unix seconds (UTC where no zone is given)" if dates else numbers
     if seconds.empty:
         return f"{file}: no rows"
     first, last = float(seconds.min()), float(seconds.max())

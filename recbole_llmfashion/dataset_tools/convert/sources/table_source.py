@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 
 from recbole_llmfashion.data.atomic.checks import parse_numbers
 from recbole_llmfashion.data.atomic.table import quote_cell
+from recbole_llmfashion.data.atomic.times import LATEST, RANGE, UNITS, guess, likely_unit
 from recbole_llmfashion.errors import UserError, nearest_name
 
 _SEPARATORS = {".csv": ",", ".tsv": "\t"}
@@ -149,14 +150,41 @@ def as_text(values: pd.Series) -> pd.Series:
     return values.astype(str).astype(object).where(~null, "")
 
 
-def as_seconds(source: Source, column: str) -> tuple[pd.Series, bool]:
-    """Times as float64 seconds, and whether they were dates.
-
-    Numbers are kept; ISO dates without a time zone are read as UTC.
+def parts_of_second(unit: str) -> float:
+    """How many of a unit are a second.
 
     Raises:
-        UserError: a time is neither a number nor a date, negative, or not finite.
+        UserError: an unknown unit.
     """
+    if unit not in UNITS:
+        raise UserError(f"--time-unit: expected one of {', '.join(UNITS)}, found '{unit}'")
+    return UNITS[unit]
+
+
+def advice_on_time(value: float) -> tuple[str, str]:
+    """What a number of a file that is no time most likely is, for the message, and what to do about it.
+
+    >>> advice_on_time(1_700_000_000_000)
+    (', probably milliseconds (2023-11-14)', 'add --time-unit ms')
+    """
+    unit = likely_unit(value)
+    return ("", "fix or remove the row") if unit is None else (f", {guess(value)}", f"add --time-unit {unit}")
+
+
+def as_seconds(source: Source, column: str, unit: str = "s") -> tuple[pd.Series, bool]:
+    """Times as float64 seconds, and whether they were dates.
+
+    ISO dates without a time zone are read as UTC.
+
+    Args:
+        source: the table.
+        column: name of the column.
+        unit: of times that are numbers: s, ms, us or ns.
+
+    Raises:
+        UserError: a time is neither a number nor a date, or the calendar cannot use it; dates with a unit.
+    """
+    parts = parts_of_second(unit)
     values = source.frame[column]
     is_date = pd.api.types.is_datetime64_any_dtype(values)
     if not is_date and pd.api.types.is_numeric_dtype(values):
@@ -167,16 +195,16 @@ def as_seconds(source: Source, column: str) -> tuple[pd.Series, bool]:
             is_date = True
             text = values if pd.api.types.is_datetime64_any_dtype(values) else as_text(values)
             seconds = _dates_to_seconds(text)
-    bad = np.flatnonzero(~(np.isfinite(seconds) & (seconds >= 0)))
+    if is_date and unit != "s":
+        raise UserError(f"--time-unit: the times of {source.path.name} are dates; leave the option out")
+    seconds = seconds / parts
+    bad = np.flatnonzero(~((seconds >= 0) & (seconds < LATEST)))
     if len(bad):
-        kind = (
-            "a number of seconds or an ISO date, not before 1970"
-            if is_date
-            else "a number of seconds, finite and not negative"
-        )
+        kind = "a number of seconds or an ISO date, not before 1970" if is_date else f"a number of {RANGE}"
         found = quote_cell(str(values.iloc[bad[0]]))
+        probably, advice = advice_on_time(float(seconds[bad[0]]) * parts)
         raise UserError(
-            f"{source.where(values.index[bad[0]], column)}: expected {kind}, found {found}; fix or remove the row"
+            f"{source.where(values.index[bad[0]], column)}: expected {kind}, found {found}{probably}; {advice}"
         )
     return pd.Series(seconds, index=values.index), is_date
 
