@@ -26,6 +26,7 @@ from recbole_llmfashion.embedding.word_pieces import TextTokenizer
 from recbole_llmfashion.errors import UserError, did_you_mean
 from recbole_llmfashion.stage_store import sha256_arrays
 
+LOG_TOWER = "trained on the log"
 _MANIFEST = "clip.json"
 CACHED_WORDS = 50_000  # words of texts that open_clip's tokenizer keeps
 _ACTIVATIONS = {True: "QuickGELU", False: "GELU"}
@@ -141,7 +142,7 @@ class _OpenClipTower:
 class _LogTower:
     """open_clip's TextTransformer at a size that a few thousand searches can train."""
 
-    source = "trained on the log"
+    source = LOG_TOWER
 
     def __init__(self, settings: ClipSettings, tokenizer: TextTokenizer, device: str) -> None:
         self._settings = settings

@@ -16,18 +16,30 @@ from safetensors.numpy import load_file
 from recbole_llmfashion.data.catalogue import TEXT_ATTRIBUTES, Catalogue
 from recbole_llmfashion.embedding import approximate_index
 from recbole_llmfashion.embedding.approximate_index import IndexKind
-from recbole_llmfashion.embedding.clip_text import ClipText
+from recbole_llmfashion.embedding.clip_text import LOG_TOWER, ClipText
 from recbole_llmfashion.embedding.query_title_pairs import normalize_text
 from recbole_llmfashion.embedding.residual_codes import ResidualCodes
 from recbole_llmfashion.embedding.title_model import TitleModel
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.llm.generation.generator import DecodingSettings
-from recbole_llmfashion.llm.modeling.adapter import load_adapter
-from recbole_llmfashion.llm.modeling.backbone import load_backbone, load_tokenizer
+from recbole_llmfashion.llm.modeling.adapter import causal_lm, load_adapter, row_layers
+from recbole_llmfashion.llm.modeling.backbone import Backbone, load_backbone, load_tokenizer
 from recbole_llmfashion.llm.modeling.item_embeddings import add_item_tokens
 from recbole_llmfashion.pipeline.item_pool import ItemPool, attribute_column
-from recbole_llmfashion.pipeline.manifest import OWN, Manifest, read_manifest
-from recbole_llmfashion.pipeline.memory_file import MEMORY, without_rare
+from recbole_llmfashion.pipeline.manifest import MANIFEST, OWN, Manifest, read_manifest
+from recbole_llmfashion.pipeline.memory_file import MEMORY, RESPONSES, without_rare
+from recbole_llmfashion.pipeline.run_checks import (
+    REMEDY,
+    check_adapter,
+    check_finite,
+    check_manifest,
+    check_responses,
+    check_vectors,
+    check_width,
+    read_catalogue,
+    read_memory,
+    reading,
+)
 from recbole_llmfashion.prompt.builder import PromptBuilder, PromptSettings, make_builder
 from recbole_llmfashion.prompt.item_tokens import ItemTokens, item_words
 from recbole_llmfashion.prompt.memory import MemoryLog, QueryProductMemory, make_memory
@@ -118,11 +130,10 @@ def load_run(folder: Path, model: bool = True, min_askers: int = 1) -> LoadedRun
     manifest = read_manifest(folder)
     if manifest.content.get("model") != "LLMFashionRec":
         raise UserError(f"{folder}: a run of {manifest.content.get('model')}; only LLMFashionRec can be served")
-    try:
-        _warn_of_versions(manifest)
+    check_manifest(manifest)
+    _warn_of_versions(manifest)
+    with reading(folder):
         return _load(manifest, model, min_askers)
-    except (KeyError, TypeError, AttributeError) as error:
-        raise UserError(f"{folder}: its manifest.json lacks an entry ({error}); run the main job again") from error
 
 
 def _warn_of_versions(manifest: Manifest) -> None:
@@ -134,33 +145,41 @@ def _warn_of_versions(manifest: Manifest) -> None:
 
 
 def _load(manifest: Manifest, wanted: bool, min_askers: int) -> LoadedRun:
-    settings, own = manifest.content["settings"], manifest.part(OWN)
-    source, adapter = manifest.part("backbone"), manifest.part("adapter")
-    if own is None or adapter is None:
-        raise KeyError("the part run or adapter")
-    vectors = load_file(str(own / "vectors.safetensors"))
+    settings, source = manifest.content["settings"], manifest.part("backbone")
+    own = manifest.file(OWN, "catalogue.parquet").parent
+    frame = read_catalogue(own / "catalogue.parquet", settings["prompt"]["attributes"])
+    path = manifest.file(OWN, "vectors.safetensors")
+    with reading(path):
+        vectors = load_file(str(path))
+    check_vectors(path, vectors, len(frame), settings)
+    if manifest.lists(OWN, RESPONSES):
+        check_responses(manifest.file(OWN, RESPONSES), len(frame))
+    adapter = manifest.file("adapter", "adapter_config.json").parent
+    manifest.file("adapter", "adapter_model.safetensors")
+    check_adapter(adapter)
+    if source is not None:
+        manifest.check_no_other_model_files("backbone")
     name = str(source or manifest.content["backbone"]["name"])
     revision = manifest.content["backbone"].get("revision")
     backbone = load_backbone(name, **settings["backbone"], revision=revision) if wanted else None
     tokenizer = load_tokenizer(name, revision) if backbone is None else backbone.tokenizer
     prompt = PromptSettings(**{**settings["prompt"], "attributes": tuple(settings["prompt"]["attributes"])})
-    pool = _pool(own, vectors, prompt.attributes)
+    pool = _pool(frame, vectors, prompt.attributes)
     item_tokens = _item_tokens(tokenizer, pool, vectors, settings["items"], prompt.attributes)
     row_norm = 0.0 if item_tokens is None or backbone is None else add_item_tokens(backbone, item_tokens)
-    trained = settings["items"].get("trained", False)
+    model = _with_adapter(backbone, adapter, settings["items"].get("trained", False)) if backbone else None
+    title_model, clip = _title_model(manifest, vectors), _clip(manifest)
     return LoadedRun(
         manifest=manifest,
         pool=pool,
-        model=None if backbone is None else load_adapter(backbone, adapter, rows=trained),
+        model=model,
         tokenizer=tokenizer,
         item_tokens=item_tokens,
         row_norm=row_norm,
-        codes=ResidualCodes.load(own) if settings["items"]["kind"] == "semantic" else None,
-        title_model=TitleModel.load(own / "title"),
-        clip=ClipText.load(own / "clip", checkpoint=manifest.local.get("clip_pretrained"))
-        if manifest.content["clip"]
-        else None,
-        memory=_memory(own, vectors, settings["memory"], min_askers),
+        codes=_codes(manifest, vectors) if settings["items"]["kind"] == "semantic" else None,
+        title_model=title_model,
+        clip=clip,
+        memory=_memory(manifest, vectors, settings["memory"], min_askers, clip),
         template=settings["template"],
         prompt=prompt,
         decoding=DecodingSettings.from_stage_inputs(settings["decoding"]),
@@ -172,8 +191,48 @@ def _load(manifest: Manifest, wanted: bool, min_askers: int) -> LoadedRun:
     )
 
 
-def _pool(own: Path, vectors: Mapping[str, np.ndarray], shown: Sequence[str]) -> ItemPool:
-    frame = pd.read_parquet(own / "catalogue.parquet")
+def _with_adapter(backbone: Backbone, adapter: Path, trained: bool) -> Any:
+    """The backbone with the adapter; embeddings are checked, as a prompt reads some of their rows only."""
+    with reading(adapter):
+        model = load_adapter(backbone, adapter, rows=trained)
+    for module in row_layers(causal_lm(model)).values():
+        check_finite(Path(backbone.name), module)
+    return model
+
+
+def _title_model(manifest: Manifest, vectors: Mapping[str, np.ndarray]) -> TitleModel:
+    folder = manifest.file(OWN, "title/weights.safetensors").parent
+    for name in ("settings.json", "pieces.json"):
+        manifest.file(OWN, f"title/{name}")
+    with reading(folder):
+        model = TitleModel.load(folder)
+        check_finite(folder, model.network)
+        check_width(folder, model.encode(["boots"]), vectors["title"])
+    return model
+
+
+def _clip(manifest: Manifest) -> ClipText | None:
+    if not manifest.content["clip"]:
+        return None
+    path = manifest.file(OWN, "clip/clip.json")
+    if manifest.content["clip"] == LOG_TOWER:
+        for name in ("pieces.json", "weights.safetensors"):
+            manifest.file(OWN, f"clip/{name}")
+    with reading(path.parent):
+        clip = ClipText.load(path.parent, checkpoint=manifest.local.get("clip_pretrained"))
+        check_width(path.parent, clip.encode(["boots"]), None)
+    return clip
+
+
+def _codes(manifest: Manifest, vectors: Mapping[str, np.ndarray]) -> ResidualCodes:
+    path = manifest.file(OWN, "codes.faiss")
+    with reading(path):
+        codes = ResidualCodes.load(path.parent)
+        codes.encode(vectors["title"][:1])
+    return codes
+
+
+def _pool(frame: pd.DataFrame, vectors: Mapping[str, np.ndarray], shown: Sequence[str]) -> ItemPool:
     names = list(dict.fromkeys((*TEXT_ATTRIBUTES, *shown)))
     items = frame[["item_id", "title", *map(attribute_column, names)]].set_axis(["item_id", "title", *names], axis=1)
     return ItemPool(
@@ -201,11 +260,20 @@ def _item_tokens(
 
 
 def _memory(
-    own: Path, vectors: Mapping[str, np.ndarray], settings: Mapping[str, int], min_askers: int
+    manifest: Manifest,
+    vectors: Mapping[str, np.ndarray],
+    settings: Mapping[str, int],
+    min_askers: int,
+    clip: ClipText | None,
 ) -> MemoryFiles | None:
     if "memory" not in vectors:
         return None
-    frame, kept, _ = without_rare(pd.read_parquet(own / MEMORY), vectors["memory"], min_askers, own)
+    path = manifest.file(OWN, MEMORY)
+    if clip is None:
+        raise UserError(f"{manifest.folder / MANIFEST}: clip is empty, and {path} needs a text tower; {REMEDY}")
+    check_width(path, clip.encode(["boots"]), vectors["memory"])
+    frame = read_memory(path, vectors["memory"], len(vectors["title"]))
+    frame, kept, _ = without_rare(frame, vectors["memory"], min_askers, path.parent)
     if not len(frame):
         return None
     query, queries = pd.factorize(frame["query"])

@@ -12,6 +12,7 @@ beside the manifest, and is neither signed nor exported.
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Mapping
 from functools import cached_property
@@ -20,8 +21,8 @@ from typing import Any
 
 from recbole_llmfashion.atomic_write import follow_umask, naming, sync_folder, temporary_folder
 from recbole_llmfashion.errors import UserError
-from recbole_llmfashion.file_digests import file_sha256, unreadable
-from recbole_llmfashion.stage_store import sha256
+from recbole_llmfashion.file_digests import FileDigests, file_sha256, model_files, unreadable
+from recbole_llmfashion.stage_store import STAGE, damage, read_stage, sha256
 
 OWN = "run"  # the part that is the run folder itself
 
@@ -30,7 +31,8 @@ MANIFEST = "manifest.json"
 SUFFIXES = (".json", ".safetensors", ".parquet", ".faiss", ".model", ".jinja", ".txt", ".md")
 _UNREADABLE = "not readable; copy the exported run again, or run the main job again"
 LOCAL = "local.json"  # {data_path, clip_pretrained, parts: {name: path}}, absolute paths of this machine
-_NOT_SIGNED = (MANIFEST, LOCAL, "stage.json", "timing.json")
+_NOT_SIGNED = (MANIFEST, LOCAL, STAGE, "timing.json")
+_PART = re.compile("[a-z]+")
 _PACKAGE = Path(__file__).parents[1]
 _IN_PACKAGE = "package:"
 
@@ -78,6 +80,32 @@ class Manifest:
                 raise UserError(f"{self.folder / LOCAL}: does not say where the {name} is; run the main job again")
         return self.folder / path
 
+    def lists(self, name: str, file: str) -> bool:
+        """Whether a part has a file of that name, which is signed."""
+        return file in self.content["parts"].get(name, {"files": ()})["files"]
+
+    def file(self, name: str, file: str) -> Path:
+        """The path of a signed file.
+
+        Raises:
+            UserError: the manifest does not list it.
+        """
+        part = self.part(name)
+        if part is None or not self.lists(name, file):
+            raise UserError(f"{self.folder / MANIFEST}: does not list {name}/{file}; {_UNREADABLE.split('; ')[1]}")
+        return part / file
+
+    def check_no_other_model_files(self, name: str) -> None:
+        """Checks that a backbone's folder has no file beside the signed ones that loading it might read.
+
+        Raises:
+            UserError: names the file.
+        """
+        part = self.part(name)
+        for path in model_files(part) if part is not None else ():
+            if path.suffix in SUFFIXES and not self.lists(name, path.name):
+                raise UserError(f"{path}: is not a file of the run {self.folder}; remove it")
+
     def files(self) -> list[tuple[str, Path, str]]:
         """(part, file within it, sha256) of every file.
 
@@ -90,8 +118,15 @@ class Manifest:
                 for name, part in self.content["parts"].items()
                 for file, digest in part["files"].items()
             ]
+            paths = [part["path"] for part in self.content["parts"].values()]
         except (KeyError, TypeError, AttributeError):
             raise UserError(f"{self.folder / MANIFEST}: {_UNREADABLE}") from None
+        texts = [*paths, *(digest for _, _, digest in found), *map(str, (file for _, file, _ in found))]
+        if not all(isinstance(text, str) and "\0" not in text for text in texts):
+            raise UserError(f"{self.folder / MANIFEST}: {_UNREADABLE}")
+        for name in self.content["parts"]:
+            if not _PART.fullmatch(name):
+                raise UserError(f"{self.folder / MANIFEST}: '{name[:40]}' is no name of a part; do not use this run")
         for name, file, _ in found:
             whole = Path(name) / file
             if whole.is_absolute() or ".." in whole.parts:
@@ -106,9 +141,13 @@ def write_manifest(folder: Path, entries: Mapping[str, Any], parts: Mapping[str,
         entries: of the writer, JSON-like.
         parts: folders by name; for `folder` itself, the files of its subfolders are included.
         final: the folder's final path; the parts' paths are relative to it.
+
+    Raises:
+        UserError: a part is a stage whose files are not those that it was finished with.
     """
     described = {}
     for name, part in parts.items():
+        _refuse_damaged(part)
         own = part == folder
         found = sorted(path for path in (part.rglob("*") if own else part.iterdir()) if path.is_file())
         files = {path.relative_to(part).as_posix(): path for path in found if path.name not in _NOT_SIGNED}
@@ -117,6 +156,17 @@ def write_manifest(folder: Path, entries: Mapping[str, Any], parts: Mapping[str,
             "files": {name: file_sha256(path) for name, path in files.items() if path.suffix in SUFFIXES},
         }
     _write(folder, {"format": FORMAT, **entries, "parts": described})
+
+
+def _refuse_damaged(part: Path) -> None:
+    if not (part / STAGE).is_file():
+        return
+    try:
+        reason = damage(part, read_stage(part), FileDigests())
+    except ValueError as error:
+        reason = str(error)
+    if reason:
+        raise UserError(f"{part}: {reason}; remove this folder and run the same command again")
 
 
 def _portable_path(part: Path, final: Path) -> str:
@@ -175,7 +225,7 @@ def read_manifest(folder: Path) -> Manifest:
     for name, file, digest in manifest.files():
         part = manifest.part(name)
         assert part is not None
-        if not (part / file).is_file():
+        if not _is_file(part / file):
             raise UserError(f"{folder}: {part / file} is missing; run the main job or copy the exported run again")
         if file_sha256(part / file) != digest:
             raise UserError(
@@ -185,19 +235,30 @@ def read_manifest(folder: Path) -> Manifest:
     return manifest
 
 
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError as error:  # a name that is too long, a folder that may not be entered
+        raise unreadable(path, error) from error
+
+
 def _content(folder: Path) -> dict[str, Any]:
     path = folder / MANIFEST
-    if (folder / "fit.json").is_file():
+    if _is_file(folder / "fit.json"):
         raise UserError(
             f"{folder}: a trained RecBole model, which cannot be served; name the run folder of LLMFashionRec, "
             "`run` in results.json"
         )
-    if not path.is_file():
+    if not _is_file(path):
         raise UserError(f"{folder}: not a run folder, it has no {MANIFEST}; results.json names it as `run`")
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        written = int(content["format"])
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        written = content["format"]
+        if type(written) is not int:
+            raise ValueError("format is not an integer")
+    except OSError as error:
+        raise unreadable(path, error) from error
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise UserError(f"{path}: {_UNREADABLE}") from None
     if written != FORMAT:
         raise UserError(

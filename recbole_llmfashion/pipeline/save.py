@@ -88,9 +88,10 @@ def write_run(
         }
         write_manifest(partial, content, parts, runs / "any")
         final = runs / read_digest(partial)[:16]
-        write_file(partial / LOCAL, json.dumps(_local(pipeline, parts), indent=1, ensure_ascii=False))
+        local = json.dumps(_local(pipeline, parts), indent=1, ensure_ascii=False)
+        (partial / LOCAL).write_text(local, encoding="utf-8")
         if (final / MANIFEST).is_file():
-            write_file(final / LOCAL, (partial / LOCAL).read_bytes())  # the data or the backbone may have moved
+            write_file(final / LOCAL, local)  # the data or the backbone may have moved
         else:
             publish_folder(partial, final, MANIFEST)
         return final

@@ -30,6 +30,7 @@ from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.llm.modeling.item_embeddings import set_item_embeddings, word_rows
 from recbole_llmfashion.pipeline.item_pool import ItemPool
 from recbole_llmfashion.pipeline.load import LoadedRun, load_run
+from recbole_llmfashion.pipeline.run_checks import reading
 from recbole_llmfashion.prompt.item_tokens import ItemTokens
 from recbole_llmfashion.prompt.texts import sanitize
 from recbole_llmfashion.retrieval.response_stats import ResponseStats
@@ -88,9 +89,24 @@ class Recommender:
                 evaluation.
 
         Raises:
-            UserError: the folder is not a run folder, was written by a newer release, or a file is missing or modified.
+            UserError: the folder is not a run folder, was written by a newer release, a file is missing, modified or
+                wrong, or the run cannot answer a question.
         """
-        return cls(load_run(Path(run), min_askers=min_askers))
+        loaded = load_run(Path(run), min_askers=min_askers)
+        with reading(Path(run)):
+            recommender = cls(loaded)
+            recommender._try_out()
+        return recommender
+
+    def _try_out(self) -> None:
+        """Answers one session without its stored response: whatever cannot work fails here, not at a customer."""
+        state = self._state
+        now = 1_700_000_000.0
+        actions = [
+            {"action": "search", "query": state.pool.titles[0], "timestamp": now},
+            {"action": "click", "item_id": state.pool.catalogue.item_ids[0], "timestamp": now + 1},
+        ]
+        state.try_out(make_session(actions, state.pool.positions, None))
 
     @property
     def memory_note(self) -> str:

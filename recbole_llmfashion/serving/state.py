@@ -149,6 +149,13 @@ class ServingState:
         row = self._row(session) if len(session.events) else None
         return self._reply(row, self._answer(row.prompt, on_text) if row else Response(""), stats)
 
+    def try_out(self, session: Session) -> None:
+        """Generates and ranks for one session; nothing is kept or counted."""
+        row = self._row(session)
+        (response,) = self._generate([row.prompt.ids])
+        reply = self._reply(row, response, ResponseStats())
+        reply.top(1)
+
     def _reply(self, row: PromptRow | None, response: Response, stats: ResponseStats) -> RankedReply:
         prompt = row.prompt if row else None
         acted = self._places(prompt.items[: prompt.acted] if prompt else [])

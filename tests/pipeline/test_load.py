@@ -121,8 +121,8 @@ def test_other_versions_are_logged(exported, caplog, monkeypatch):
     ("changes", "message"),
     [
         ({"model": "Recformer"}, "a run of Recformer; only LLMFashionRec can be served"),
-        ({"settings": {}}, "its manifest.json lacks an entry .*; run the main job again"),
-        ({"parts": {}}, "its manifest.json lacks an entry"),
+        ({"settings": {}}, "manifest.json: lacks the entry settings.backbone; copy the run again"),
+        ({"parts": {}}, "manifest.json: lacks an entry .the part run"),
     ],
     ids=["model", "settings", "parts"],
 )

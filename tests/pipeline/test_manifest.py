@@ -8,7 +8,7 @@ import pytest
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.pipeline import manifest
 from recbole_llmfashion.pipeline.manifest import OWN, Manifest, export_run, read_manifest, write_manifest
-from recbole_llmfashion.stage_store import sha256
+from recbole_llmfashion.stage_store import StageStore, sha256
 
 # sha256sum of the files that `run` writes
 SHA = {
@@ -193,3 +193,43 @@ def test_digest_of_a_run_is_that_of_its_content(run, tmp_path):
     assert read_manifest(run).digest == before
     rewrite(run, seed=8)
     assert read_manifest(run).digest != before
+
+
+def test_a_damaged_stage_is_not_signed(run, tmp_path):
+    stage = StageStore(tmp_path / "saved").get("adapter", {}, lambda folder: write(folder / "a.json", "{}"))
+    write_manifest(run, {"clip": ""}, {OWN: run, "adapter": stage}, run)
+    write(stage / "a.json", "[]")
+    parts = {OWN: run, "adapter": stage}
+    refused("a.json was changed .*; remove this folder", write_manifest, run, {"clip": ""}, parts, run)
+    write(stage / "stage.json", "{")
+    refused("stage.json is damaged; remove this folder", write_manifest, run, {"clip": ""}, parts, run)
+
+
+def test_files_that_the_system_does_not_let_us_read(run, monkeypatch):
+    def refuse(path, *arguments, **options):
+        if path.name == name:
+            raise PermissionError(13, "Permission denied", str(path))
+        return opened(path, *arguments, **options)
+
+    opened, name = Path.open, "responses.parquet"
+    monkeypatch.setattr(Path, "open", refuse)
+    refused(r"responses\.parquet: cannot be read \(Permission denied\)", read_manifest, run)
+    name = "manifest.json"
+    refused(r"manifest\.json: cannot be read \(Permission denied\)", read_manifest, run)
+
+
+def test_names_that_no_system_takes(run):
+    for name in ("a" * 5000, "a\0b"):
+        part = {"path": "../../stages/adapter-1", "files": {name: SHA["weights"]}}
+        content = CONTENT | {"parts": CONTENT["parts"] | {"adapter": part}}
+        content["sha256"] = sha256(content)
+        (run / "manifest.json").write_text(json.dumps(content))
+        refused(r"cannot be read \(File name too long\)|not readable", read_manifest, run)
+    for part in ("", "..", "a/b", "A", "run.1"):
+        refused("is no name of a part", Manifest(run, {"parts": {part: {"path": ".", "files": {}}}}).files)
+
+
+@pytest.mark.parametrize("written", [True, 2.0, float("inf"), "2", [2]])
+def test_a_format_that_is_no_integer(run, written):
+    (run / "manifest.json").write_text(json.dumps(CONTENT | {"format": written}))
+    refused("not readable", read_manifest, run)

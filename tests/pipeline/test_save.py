@@ -172,7 +172,7 @@ def test_a_manifest_that_is_newer_older_changed_or_broken(exported, tmp_path):
     rewritten(copy, digest=False, model="LLMFashionRec", seed=7)
     refused("was changed after it was written", Recommender.load, copy)
     rewritten(copy, settings={})
-    refused("lacks an entry", Recommender.load, copy)
+    refused("lacks the entry settings", Recommender.load, copy)
     rewritten(copy, parts={})
     refused("lacks an entry", Recommender.load, copy)
     rewritten(copy, parts={"run": {"path": ".", "files": {"../../x": "0"}}})

@@ -168,9 +168,10 @@ def _load(backbone: Backbone, folder: Path, rows: bool) -> None:
     trained = {name: value for name, value in weights.items() if ROWS in name}
     if rows and trained:
         _write_rows(backbone, trained)
-    config = LoraConfig.from_pretrained(str(folder))
-    config.base_model_name_or_path = None  # the backbone may have moved since; a run folder checks digests
-    config.trainable_token_indices, config.inference_mode = None, True
+    about = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
+    # what new_adapter sets, and nothing else that a config may ask of peft
+    fields = {name: about[name] for name in ("r", "lora_alpha", "lora_dropout", "target_modules")}
+    config = LoraConfig(**fields, bias="none", task_type="CAUSAL_LM", inference_mode=True)
     model = get_peft_model(backbone.model, config)
     report = set_peft_model_state_dict(model, {name: value for name, value in weights.items() if ROWS not in name})
     if report.unexpected_keys:
