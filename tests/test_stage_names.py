@@ -143,7 +143,7 @@ def test_settings_that_stages_are_named_after(shop, keys, digests):
     ours, recformer = config_of(shop, "LLMFashionRec", **keys), config_of(shop, "Recformer", **keys)
     inputs = [
         asdict(settings.clip_settings(ours, 1)),
-        asdict(settings.title_settings(ours, 1)),
+        settings.title_settings(ours, 1).stage_inputs(),
         settings.decoding_settings(ours, 1).stage_inputs(),
         settings.finetune_settings(ours, 1, [Example(np.array([5, 6, 7]), np.array([8, 9]))]).stage_inputs(),
         asdict(pretrain_settings(recformer, 1)),

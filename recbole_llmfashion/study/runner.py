@@ -36,6 +36,7 @@ _LATER = {
     "mask_history": False,
     "index": "flat",
     "response_events": "all",
+    "min_askers": 1,
     "title_model.max_length": 24,
     "title_model.mined": 4,
     "title_model.mining_start_epoch": 1,
