@@ -106,7 +106,12 @@ class Health(BaseModel):
 
 def make_web(settings: ServiceSettings, model: Model) -> LimitsMiddleware:
     """The ASGI application."""
-    app = FastAPI(title="recbole_llmfashion", description="Recommendations for a session.", redoc_url=None)
+    app = FastAPI(
+        title="recbole_llmfashion",
+        description="Recommendations for a session.",
+        redoc_url=None,
+        redirect_slashes=False,  # a redirect would repeat the client's own Host header
+    )
     metrics = Metrics()
     _add_errors(app)
     _add_recommend(app, settings, model, metrics)

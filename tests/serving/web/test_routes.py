@@ -161,13 +161,14 @@ def test_health_metrics_and_docs():
     ask(app, {"actions": [], "k": math.inf})
     assert call(app, "GET", "/nowhere")[::2] == (404, {"error": "Not Found"})
     assert call(app, "GET", "/recommend")[0] == 405
+    assert call(app, "POST", "/recommend/")[::2] == (404, {"error": "Not Found"})  # no redirect
     status, headers, text = call(app, "GET", "/metrics")
     assert status == 200 and headers["content-type"].startswith("text/plain")
     for line in (
         'llmfashion_requests_total{path="/recommend",status="200"} 1.0',
         'llmfashion_requests_total{path="/recommend",status="422"} 1.0',
         'llmfashion_requests_total{path="/health",status="503"} 1.0',
-        'llmfashion_requests_total{path="other",status="404"} 1.0',
+        'llmfashion_requests_total{path="other",status="404"} 2.0',
         'llmfashion_items_total{list="title"} 1.0',
         "llmfashion_batch_sessions_sum 4.0",
         "llmfashion_requests_inside 1.0",
