@@ -174,7 +174,8 @@ def check(request: StudyRequest) -> None:
     Raises:
         UserError: an unknown model, key or dataset, or a missing file.
     """
-    from recbole_llmfashion.config.layers import check_valid_metric, merge_layers
+    from recbole_llmfashion.config.evaluation_keys import VALID_ONLY, check_valid_metric, leave_out
+    from recbole_llmfashion.config.layers import merge_layers
     from recbole_llmfashion.data.location import check_checkpoint_dir, find_dataset
     from recbole_llmfashion.quick_start.registry import MODEL_TABLE, accepted_models, get_model
 
@@ -186,6 +187,8 @@ def check(request: StudyRequest) -> None:
         merge_layers(lineage, request.dataset, request.config_files, last, accepted)
         log_level(str(keys["state"]))
         check_valid_metric(keys)
+        if leave_out(keys["eval_args"]) == VALID_ONLY:
+            raise UserError("eval_args: a study compares test rows; write split: {LS: valid_and_test}")
         find_dataset(Path(keys["data_path"]) / request.dataset, request.dataset)
         check_checkpoint_dir(Path(keys["checkpoint_dir"]), request.dataset)
 

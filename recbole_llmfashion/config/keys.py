@@ -30,7 +30,9 @@ EVALUATION_KEYS = RUNTIME_KEYS | {
 }  # fmt: skip
 
 # Keys that RecBole reads from a config and that none of its YAML files has.
-_RECBOLE_UNLISTED = {"config_file", "config_files", "model", "dataset", "reg_weight", "nproc", "rm_dup_inter"}
+_RECBOLE_UNLISTED = {
+    "config_file", "config_files", "model", "dataset", "reg_weight", "nproc", "rm_dup_inter", "tail_ratio",
+}  # fmt: skip
 
 
 def properties_folder() -> Path:

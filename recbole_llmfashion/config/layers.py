@@ -3,28 +3,21 @@
     RecBole's own YAMLs < overall.yaml < dataset/default.yaml < dataset/<name>.yaml < model/<name>.yaml
         < tuned/<dataset>/<model>.yaml, where `use_tuned` is true < --config_files < --key=value
 
-The dict keys `clip`, `title_model` and `recformer` are merged by field (dict_keys.py), every other value is replaced.
-A model that extends another model of this package also gets the YAML and the tuned file of that model, below its own.
-Files that do not exist are skipped.
+The dict keys `clip`, `title_model` and `recformer` are merged by field (dict_keys.py). A partial `eval_args` is filled
+up from the default (evaluation_keys.py). Every other value is replaced. A model that extends another model of this
+package also gets the YAML and the tuned file of that model, below its own. Files that do not exist are skipped.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from recbole_llmfashion.config import keys
 from recbole_llmfashion.config.dict_keys import DICT_KEYS, merge_keys, nested, split_name, with_defaults
+from recbole_llmfashion.config.evaluation_keys import checked_evaluation, written_out
 from recbole_llmfashion.config.relations import check_relations
 from recbole_llmfashion.config.values import check_values, check_wandb
 from recbole_llmfashion.config.yaml_files import read_yaml
-from recbole_llmfashion.errors import UserError, did_you_mean
-
-
-class HasKeys(Protocol):
-    """A dict of keys, or RecBole's Config."""
-
-    def __getitem__(self, item: str, /) -> Any:
-        """The value of a key."""
 
 
 def tuned_file(dataset: str, model: str) -> Path | None:
@@ -62,7 +55,8 @@ def merge_layers(
     about = [layer for layer in layers if layer[0] == str(keys.properties_folder() / f"dataset/{dataset}.yaml")]
     mine = keys.keys_of(model)
     defaults = keys.recbole_defaults(name) | merge_keys(layer for layer in layers if layer not in about)
-    given = [(file, read_yaml(Path(file))) for file in config_files] + [("command line", dict(overrides or {}))]
+    given = [(file, written_out(read_yaml(Path(file)))) for file in config_files]
+    given.append(("command line", written_out(overrides or {})))
     for source, values in given:
         keys.reject_unknown_keys(values, {*bases, name, *model_names}, source)
         _check_other_models(nested(values, source), mine, model_names, source)
@@ -74,7 +68,7 @@ def merge_layers(
         known = {key: value for key, value in nested(values, source).items() if key not in DICT_KEYS}
         check_values(known, defaults, name, source)
         check_wandb(known, source)
-    merged = keys.todays_values(with_defaults(merge_keys([*layers, *own])))
+    merged = checked_evaluation(keys.todays_values(with_defaults(merge_keys([*layers, *own]))), defaults)
     check_relations(keys.recbole_defaults(name) | merged, name)
     return merged
 
@@ -88,16 +82,3 @@ def _check_other_models(values: Mapping[str, Any], mine: Collection[str], models
             if key in keys.keys_of(other) and key not in mine and key not in DICT_KEYS
         }
         check_values(theirs, keys.recbole_defaults(other), other, source)
-
-
-def check_valid_metric(config: HasKeys) -> None:
-    """Checks that `metrics` and `topk` compute `valid_metric`; RecBole fails with a KeyError after the first epoch.
-
-    Raises:
-        UserError: they do not.
-    """
-    computed = [f"{metric}@{k}" for metric in config["metrics"] for k in config["topk"]]
-    name = str(config["valid_metric"])
-    if name.lower() not in map(str.lower, computed):
-        hint = did_you_mean(name, computed, "metrics and topk decide what is", 0.6)
-        raise UserError(f"valid_metric: '{name}' is not computed; {hint}")

@@ -66,6 +66,7 @@ RECBOLE_VALUES: dict[str, Allowed] = {
     "metrics": either(list_of(TEXT, "names", least=1), TEXT),
     "topk": either(COUNTS, AT_LEAST_ONE),
     "valid_metric": TEXT,
+    "tail_ratio": either(ABOVE_ZERO, EMPTY),
     "eval_batch_size": AT_LEAST_ONE,
     "metric_decimal_place": whole(0, 20),
     "loss_decimal_place": whole(0, 20),

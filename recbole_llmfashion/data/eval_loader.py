@@ -25,9 +25,9 @@ History = tuple[torch.Tensor, torch.Tensor]
 
 
 def heads_alone(register: Register) -> bool:
-    """Whether all metrics need the top-k items only, as Recall, NDCG, MRR, Hit, Precision and MAP do."""
-    others = ("rec.items", "rec.meanrank", "rec.score", "data.label")
-    return register.need("rec.topk") and not any(map(register.need, others))
+    """Whether all metrics need the top-k items only, as all metrics of rankings but GAUC do."""
+    others = ("rec.meanrank", "rec.score", "data.label")
+    return not any(map(register.need, others))
 
 
 class EvalLoader(FullSortEvalDataLoader):

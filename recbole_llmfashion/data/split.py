@@ -57,6 +57,19 @@ def split_codes(users: np.ndarray, purchase: np.ndarray) -> np.ndarray:
     return codes
 
 
+def one_part_codes(codes: np.ndarray, part: int) -> np.ndarray:
+    """Leave-one-out split of which one row per user is left out of training, as RecBole's test_only and valid_only.
+
+    Args:
+        codes: [n] int8, as returned by `split_codes`.
+        part: TEST or VALID, the part of each user's final purchase; all rows before it are training rows.
+
+    >>> one_part_codes(np.array([-2, 0, 1, -1, 2], np.int8), VALID).tolist()
+    [-2, 0, 0, 0, 1]
+    """
+    return np.where(codes == TEST, part, np.where(codes == NO_ROW, NO_ROW, TRAIN)).astype(np.int8)
+
+
 def time_split_codes(
     users: np.ndarray, purchase: np.ndarray, times: np.ndarray, shares: tuple[float, float]
 ) -> np.ndarray:

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import torch
 from recbole.evaluator import Collector
+from recbole.evaluator.collector import DataStruct
 
 from recbole_llmfashion.data.eval_loader import heads_alone
 from recbole_llmfashion.retrieval.item_order import ItemOrder, drop_duplicates, rank_among, top_without
@@ -95,8 +96,8 @@ def history_rows(history: tuple[torch.Tensor, torch.Tensor] | None, rows: int) -
 class HeadCollector(Collector):
     """RecBole's Collector without its users x items matrix, since each row has one target.
 
-    If the metrics need only the first items of each list (Recall, NDCG, MRR, Hit, Precision, MAP), only these are kept,
-    with identical results. For other metrics RecBole's own collection is used.
+    If the metrics need only the first items of each list, only these are kept, with identical results. For GAUC, which
+    needs the rank of the target in the whole list, RecBole's own collection is used.
     """
 
     def __init__(self, config: Any) -> None:
@@ -118,12 +119,29 @@ class HeadCollector(Collector):
         """Adds a batch and returns the heads of its lists, [B, K]."""
         k = self._length
         heads = scores.heads(k) if isinstance(scores, Ordered) else scores.topk(k, dim=1).indices
-        if self.heads_alone:
+        if not self.heads_alone:
+            super().eval_batch_collect(scores, interaction, users, target)
+            return heads
+        if self.register.need("rec.items"):
+            self.data_struct.update_tensor("rec.items", heads)
+        if self.register.need("rec.topk"):
             hits = (heads == target.to(heads.device)[:, None]).int()
             self.data_struct.update_tensor("rec.topk", torch.cat([hits, torch.ones_like(hits[:, :1])], dim=1))
-        else:
-            super().eval_batch_collect(scores, interaction, users, target)
         return heads
+
+    def get_data_struct(self) -> DataStruct:
+        """What was collected, on the CPU; the rows' part of it is forgotten here.
+
+        RecBole 1.2.1 moves numbers and counters of the training data to the CPU as if they were tensors, and fails for
+        ItemCoverage, AveragePopularity, GiniIndex and TailPercentage. No upstream issue is known.
+        """
+        collected = DataStruct()
+        for name, value in list(self.data_struct._data_dict.items()):
+            of_rows = isinstance(value, torch.Tensor)
+            collected.set(name, value.cpu() if of_rows else value)
+            if of_rows:
+                del self.data_struct[name]
+        return collected
 
 
 class RankCollector(HeadCollector):

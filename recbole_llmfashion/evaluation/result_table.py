@@ -40,30 +40,38 @@ def table(run: TableHeader, results: Mapping[str, Result | str]) -> str:
         results: results by model name; a text is the reason why a model failed.
     """
     succeeded = {name: result for name, result in results.items() if not isinstance(result, str)}
-    columns = _columns(list(succeeded.values()))
+    tested = not succeeded or any(result.metrics for result in succeeded.values())
+    columns = _columns([_shown(result, tested) for result in succeeded.values()])
     rows, notes = [], []
     for name, result in results.items():
         if isinstance(result, str):
             rows.append([name, *("failed" for _ in columns), "", ""])
             notes.append(f"{name} failed: {result}")
             continue
-        cells = [f"{result.metrics[column]:.4f}" for column in columns]
+        cells = [f"{_shown(result, tested)[column]:.4f}" for column in columns]
         rows.append([name, *cells, _epochs(result), _minutes(result)])
         notes += [*_epoch_notes(name, result), *_source_notes(name, result), *_validity_notes(name, result)]
     notes += _tuned_notes(run.dataset, succeeded)
     masked = "" if any(result.details.get("mask_history") for result in succeeded.values()) else "not "
+    rows_are = "Test rows" if tested else "Validation rows (there are no test rows)"
+    mrr = "mrr is over the full catalogue, mrr@10 is RecBole's. " if tested else ""
     notes += [
-        f"Test rows: the final purchase of each user among all items, history {masked}masked. mrr is over the full "
-        "catalogue, mrr@10 is RecBole's. minutes: all stages, including the time of reused ones.",
+        f"{rows_are}: the final purchase of each user among all items, history {masked}masked. {mrr}"
+        "minutes: all stages, including the time of reused ones.",
         f"data sha256 {run.data_sha256[:16]}, seed {', '.join(map(str, run.seeds))}, command: {run.command}",
     ]
     lines = markdown_table([run.dataset, *columns, "epochs", "minutes"], rows)
     return "\n".join([*lines, "", *(f"- {note}" for note in notes)]) + "\n"
 
 
-def _columns(results: Sequence[Result]) -> list[str]:
+def _shown(result: Result, tested: bool) -> Mapping[str, float]:
+    """The metrics that a row shows: of the test rows, or of the validation rows in a run without test rows."""
+    return result.metrics if tested else result.valid
+
+
+def _columns(metrics: Sequence[Mapping[str, float]]) -> list[str]:
     """Metric names: first those of COLUMNS, then all others in alphabetical order."""
-    names = {name for result in results for name in result.metrics}
+    names = {name for one in metrics for name in one}
     return [name for name in COLUMNS if name in names] + sorted(names - set(COLUMNS))
 
 

@@ -10,8 +10,8 @@ import yaml
 from recbole.utils import init_seed
 
 from recbole_llmfashion.config.configurator import LLMFashionConfig
+from recbole_llmfashion.config.evaluation_keys import check_valid_metric
 from recbole_llmfashion.config.keys import keys_of
-from recbole_llmfashion.config.layers import check_valid_metric
 from recbole_llmfashion.data.dataset import TARGET_PURCHASE
 from recbole_llmfashion.data.loaders import Loaders, make_loaders, rows_of
 from recbole_llmfashion.errors import UserError

@@ -62,7 +62,8 @@ def run_experiment(
         callback_fn: RecBole's name for a function of (step from 0, validation score of valid_metric); a RecBole model
             calls it at the end of each epoch, LLMFashionRec after each step of `trainer.staged.REPORTED`. An exception
             that it raises ends the run.
-        test: False for a search: the test rows are not read, `metrics` and `ranks` of the result are empty.
+        test: False for a search: the test rows are not read, `metrics` and `ranks` of the result are empty. They are
+            also empty with `eval_args: {split: {LS: valid_only}}`, which leaves no test rows.
         keep: keep a folder that can be loaded later, and name it as `run` in the details.
 
     Raises:
@@ -100,7 +101,7 @@ def _run(
     details: dict[str, Any] = dict(trainer.fit_details)
     metrics: dict[str, float] = {}
     ranks = pd.DataFrame(columns=RANK_COLUMNS)
-    if test:
+    if test and len(rows_of(loaders.test)):
         trainer.eval_collector.data_collect(loaders.train)
         metrics, ranks = _test(trainer, config, loaders)
         details |= trainer.result_details(loaders)

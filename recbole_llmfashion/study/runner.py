@@ -40,6 +40,7 @@ _LATER = {
     "title_model.max_length": 24,
     "title_model.mined": 4,
     "title_model.mining_start_epoch": 1,
+    "tail_ratio": None,
 }
 
 

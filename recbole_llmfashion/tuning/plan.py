@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from recbole_llmfashion.config.command_line import Arguments
 from recbole_llmfashion.config.dict_keys import flat
+from recbole_llmfashion.config.evaluation_keys import TEST_ONLY, check_valid_metric, leave_out
 from recbole_llmfashion.config.keys import keys_of, recbole_defaults
-from recbole_llmfashion.config.layers import check_valid_metric, merge_layers
+from recbole_llmfashion.config.layers import merge_layers
 from recbole_llmfashion.data.location import check_checkpoint_dir, find_dataset
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.quick_start.registry import ModelSpec, accepted_models, get_model
@@ -74,6 +75,8 @@ def check(arguments: Arguments, options: Options) -> tuple[ModelSpec, Path, Spac
     spec = get_model(name)
     merged = merge_layers(spec.lineage, dataset, arguments.config_files, given, accepted_models(name))
     check_valid_metric(merged)
+    if leave_out(merged["eval_args"]) == TEST_ONLY:
+        raise UserError("eval_args: a search needs validation rows; write split: {LS: valid_and_test}")
     folder = find_dataset(Path(merged["data_path"]) / dataset, dataset)
     check_checkpoint_dir(Path(merged["checkpoint_dir"]), dataset)
     if int(given.get("num_train_workers", 1)) != 1:

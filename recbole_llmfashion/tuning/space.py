@@ -20,8 +20,8 @@ from typing import Any
 import numpy as np
 
 from recbole_llmfashion.config.dict_keys import DICT_KEYS, check_field, split_name
+from recbole_llmfashion.config.evaluation_keys import HasKeys
 from recbole_llmfashion.config.keys import Model, lineage, reject_unknown_keys
-from recbole_llmfashion.config.layers import HasKeys
 from recbole_llmfashion.config.values import check_values
 from recbole_llmfashion.config.yaml_files import read_yaml
 from recbole_llmfashion.errors import UserError, did_you_mean

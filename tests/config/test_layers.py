@@ -3,8 +3,14 @@
 import pytest
 
 from recbole_llmfashion.config import keys
-from recbole_llmfashion.config.layers import check_valid_metric, merge_layers, tuned_file
+from recbole_llmfashion.config.evaluation_keys import check_valid_metric
+from recbole_llmfashion.config.layers import merge_layers, tuned_file
 from recbole_llmfashion.errors import UserError
+
+EVALUATION = """metrics: [NDCG]
+split_by: user
+eval_args: {split: {LS: valid_and_test}, order: TO, group_by: user, mode: full}
+"""
 
 
 @pytest.fixture
@@ -12,7 +18,7 @@ def properties(tmp_path, monkeypatch):
     """A properties folder with a value of each layer."""
     root = tmp_path / "properties"
     for name, text in {
-        "overall": "seed: 1\nuse_tuned: False\nstate: WARNING\n",
+        "overall": f"seed: 1\nuse_tuned: False\nstate: WARNING\n{EVALUATION}",
         "dataset/default": "seed: 2\nfield_separator: t\n",
         "dataset/shoes": "seed: 3\n",
         "model/Base": "width: 1\ndepth: 1\n",
@@ -65,7 +71,7 @@ def test_mistakes(properties, overrides, message):
 
 def test_numbers_of_another_kind_are_taken(properties):
     merged = merge_layers(MODEL, "shoes", (), {"share": 1, "learning_rate": 1, "topk": 5, "gpu_id": 0})
-    assert (merged["share"], merged["learning_rate"], merged["topk"], merged["gpu_id"]) == (1, 1, 5, 0)
+    assert (merged["share"], merged["learning_rate"], merged["topk"], merged["gpu_id"]) == (1, 1, [5], 0)
 
 
 def test_keys_of_another_model_are_accepted_and_left_out(properties):

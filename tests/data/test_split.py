@@ -12,6 +12,7 @@ from recbole_llmfashion.data.split import (
     VALID,
     click_filter_mask,
     keep_share,
+    one_part_codes,
     sequence_lengths,
     split_codes,
     time_split_codes,
@@ -23,6 +24,16 @@ def codes(actions: str) -> list[int]:
     """One user's actions, c and p."""
     purchase = np.array([a == "p" for a in actions])
     return split_codes(np.zeros(len(actions), np.int64), purchase).tolist()
+
+
+@pytest.mark.parametrize("actions", ["cpcpcp", "ccccp", "pp", "ppp", "cppccp"])
+def test_one_part_alone(actions):
+    """All rows but the final purchase's are training rows; none is dropped."""
+    n = len(actions)
+    for part in (VALID, TEST):
+        whole = np.array(codes(actions), np.int8)
+        assert one_part_codes(whole, part).tolist() == [NO_ROW, *[TRAIN] * (n - 2), part]
+        assert one_part_codes(whole, part).dtype == np.int8
 
 
 @pytest.mark.parametrize(

@@ -1,14 +1,20 @@
 """Ranks and metrics collected in RecBole's evaluation loop."""
 
+from collections import Counter
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
+import pytest
 import torch
 from recbole.data.interaction import Interaction
 from recbole.evaluator import Collector, Evaluator
 from recbole.model.sequential_recommender import SASRec
 
 from recbole_llmfashion.config.configurator import load_config
-from recbole_llmfashion.evaluation.collector import HeadCollector, RankCollector, full_rank_mrr
+from recbole_llmfashion.config.evaluation_keys import recbole_metrics
+from recbole_llmfashion.evaluation.collector import HeadCollector, Ordered, RankCollector, full_rank_mrr
+from tests.helpers.orders import fixed_orders
 
 
 def test_ranks_with_ties_and_padding_column():
@@ -28,34 +34,106 @@ def test_full_rank_mrr():
     assert full_rank_mrr(pd.DataFrame({"rank": [1, 2, 20]})) == (1 + 0.5 + 0.05) / 3
 
 
-TOPK = ["Recall", "NDCG", "MRR", "Hit", "Precision", "MAP"]
+HEADS = [
+    "Recall", "NDCG", "MRR", "Hit", "Precision", "MAP", "ItemCoverage", "AveragePopularity", "ShannonEntropy",
+    "GiniIndex", "TailPercentage",
+]  # fmt: skip
+NAMES = [name for name, from_ranks in recbole_metrics().items() if from_ranks]
 
 
-def both(metrics, scores, target):
-    """Metrics from RecBole's collector and from ours, for the same tensors in two batches."""
-    config = load_config(SASRec, "x", overrides={"topk": [1, 3, 10], "metrics": metrics, "metric_decimal_place": 9})
+class RecBoleCollector(Collector):
+    """RecBole's collector, but for its failure on the numbers of the training data, which are no tensors."""
+
+    def get_data_struct(self):
+        struct = self.data_struct
+        for key, value in struct._data_dict.items():
+            struct.set(key, value.cpu() if isinstance(value, torch.Tensor) else value)
+        return struct
+
+
+def training(n_items, n_users=50):
+    """What a collector reads of the training data: item 1 is bought 30 times, item 2 29 times, .."""
+    counts = Counter({item: max(1, 31 - item) for item in range(1, n_items)})
+    numbers = {"item_id": n_items, "user_id": n_users}
+    dataset = SimpleNamespace(num=numbers.__getitem__, item_counter=counts, user_counter=Counter({1: 2}))
+    return SimpleNamespace(dataset=dataset)
+
+
+def both(metrics, scores, target, **keys):
+    """Metrics from RecBole's collector and from ours, for the same tensors in two batches, and our collector."""
+    keys = {"topk": [1, 3, 10], "metrics": metrics, "metric_decimal_place": 9, **keys}
+    config = load_config(SASRec, "x", overrides=keys)
     metrics_of = []
-    for collector in (Collector(config), HeadCollector(config)):
+    for collector in (RecBoleCollector(config), HeadCollector(config)):
+        collector.data_collect(training(scores.shape[1]))
         for rows in (slice(0, 20), slice(20, None)):
             part = Interaction({"user_id": torch.arange(len(target))[rows]})
             collector.eval_batch_collect(scores[rows], part, torch.arange(len(target[rows])), target[rows])
         metrics_of.append(Evaluator(config).evaluate(collector.get_data_struct()))
-    return metrics_of
+    return *metrics_of, collector
 
 
-def test_metrics_equal_recbole():
+def test_metrics_of_heads_equal_recbole():
     generator = torch.Generator().manual_seed(0)
     scores = torch.randint(0, 12, (50, 41), generator=generator).float()  # ties in every row
     target = torch.randint(1, 41, (50,), generator=generator)
-    theirs, ours = both(TOPK, scores, target)
+    theirs, ours, collector = both(HEADS, scores, target)
+    assert collector.heads_alone and len(ours) == 3 * len(HEADS)
     assert ours == theirs and 0 < ours["recall@3"] < ours["recall@10"] < 1
 
 
-def test_other_metrics_use_recboles_collection():
+@pytest.mark.parametrize("name", NAMES)
+def test_each_metric_alone_equals_recboles(name):
+    generator = torch.Generator().manual_seed(1)
+    scores, target = torch.randn(30, 15, generator=generator), torch.randint(1, 15, (30,), generator=generator)
+    scores[:, 0] = -np.inf  # as RecBole's trainer sets the pad's score
+    theirs, ours, collector = both([name], scores, target)
+    assert collector.heads_alone is (name != "GAUC")
+    assert ours == theirs and all(0 < value < 31 for value in ours.values())
+
+
+def test_gauc_beside_metrics_of_heads():
     generator = torch.Generator().manual_seed(0)
     scores, target = torch.randn(30, 15, generator=generator), torch.randint(1, 15, (30,), generator=generator)
-    theirs, ours = both(["GAUC", "Recall"], scores, target)
-    assert ours == theirs and "gauc" in ours
+    theirs, ours, _ = both([*HEADS, "GAUC"], scores, target)
+    assert ours == theirs and len(ours) == 3 * len(HEADS) + 1
+
+
+@pytest.mark.parametrize("tail_ratio", [0.2, 0.9, 5])
+def test_tail_ratio(tail_ratio):
+    scores, target = torch.randn(30, 45, generator=torch.Generator().manual_seed(2)), torch.ones(30, dtype=torch.long)
+    theirs, ours, _ = both(["TailPercentage"], scores, target, tail_ratio=tail_ratio)
+    assert ours == theirs and ours["tailpercentage@10"] > 0
+
+
+def test_metrics_of_orders_equal_those_of_their_scores():
+    """Models that return orders get the metrics of the heads without a matrix of scores."""
+    generator = torch.Generator().manual_seed(0)
+    scores = torch.stack([torch.randperm(40, generator=generator) for _ in range(20)]).float()
+    target = torch.randint(1, 41, (20,), generator=generator)
+    positions = scores.argsort(dim=1, descending=True)
+    order = Ordered(fixed_orders(positions.tolist()), torch.empty(20, 0, dtype=torch.int64), torch.arange(40))
+    padded = torch.cat([torch.full((20, 1), -np.inf), scores], dim=1)
+    config = load_config(SASRec, "x", overrides={"topk": [10], "metrics": HEADS})
+    values = []
+    for given in (order, padded):
+        collector = HeadCollector(config)
+        collector.data_collect(training(41))
+        collector.eval_batch_collect(given, Interaction({"user_id": target}), torch.arange(20), target)
+        values.append(Evaluator(config).evaluate(collector.get_data_struct()))
+    assert values[0] == values[1]
+
+
+def test_a_second_evaluation_starts_empty_and_keeps_the_training_data():
+    config = load_config(SASRec, "x", overrides={"topk": [3], "metrics": ["ItemCoverage", "Recall"]})
+    collector = HeadCollector(config)
+    collector.data_collect(training(15))
+    rows = Interaction({"user_id": torch.arange(4)})
+    for items in (torch.arange(15.0), -torch.arange(15.0)):
+        collector.eval_batch_collect(items.repeat(4, 1), rows, torch.arange(4), torch.ones(4, dtype=torch.long))
+        struct = collector.get_data_struct()
+        assert len(struct.get("rec.items")) == 4 and struct.get("data.num_items") == 15
+        assert Evaluator(config).evaluate(struct)["itemcoverage@3"] == 0.2  # 3 of 15, the pad included
 
 
 class TensorSizes(torch.overrides.TorchFunctionMode):

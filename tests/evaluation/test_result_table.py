@@ -55,3 +55,13 @@ def test_columns_and_notes():
     assert lines[2] == "| CORE | 0.5000 | 0.2500 | 0.1250 | 0.1300 | 0.5000 | 3 of 20 | 1.0 |"
     assert lines[4] == "- CORE, source of the first item of each list: id 75.0%, memory 25.0%."
     assert "history masked" in lines[5] and lines[6].startswith("- data sha256 abababababababab, seed 5, command: run_")
+
+
+def test_a_run_without_test_rows_shows_its_validation_rows():
+    row = result(epochs=3, epochs_allowed=20)
+    row.metrics = {}
+    lines = result_table.table(RUN, {"CORE": row, "SASRec": "ValueError: no"}).splitlines()
+    assert lines[0] == "| shoes | ndcg@10 | epochs | minutes |"
+    assert lines[2:4] == ["| CORE | 0.2000 | 3 of 20 | 1.0 |", "| SASRec | failed |  |  |"]
+    assert lines[6].startswith("- Validation rows (there are no test rows): the final purchase of each user among all")
+    assert "Validation rows" not in result_table.table(RUN, {"SASRec": "ValueError: no"})

@@ -103,6 +103,33 @@ def test_without_test_rows(shop, gru):
     assert list(result.ranks.columns) == ["user", "target", "rank", "top"] and len(result.ranks) == 0
 
 
+@pytest.mark.parametrize(("part", "counts"), [("valid_only", (6, 3, 0)), ("test_only", (6, 0, 3))])
+def test_one_part_of_the_split_alone(shop, gru, part, counts):
+    """RecBole's valid_only and test_only: the other rows are all training rows."""
+    result = run_experiment(config_of(shop, "GRU4Rec", eval_args={"split": {"LS": part}}))
+    rows = result.details["rows"]
+    assert (rows["train"], rows["valid"], rows["test"], rows["rows_dropped"]) == (*counts, 0)
+    assert (result.metrics == {}) is (part == "valid_only") and (result.valid == {}) is (part == "test_only")
+    assert len(result.ranks) == counts[2] and result.details["epochs"] == 2
+    popularity = run_experiment(config_of(shop, "Popularity", eval_args={"split": {"LS": part}}))
+    # training actions: 12 three times, 11 and 13 twice, ..: more than with a validation row
+    assert max(popularity.metrics or popularity.valid) == max(result.metrics or result.valid)
+
+
+def test_metrics_of_heads_and_of_the_training_data(shop):
+    metrics = ["Recall", "ItemCoverage", "GiniIndex", "AveragePopularity", "TailPercentage", "ShannonEntropy", "GAUC"]
+    for model in ("Popularity", "GRU4Rec"):
+        keys = {"metrics": metrics, "valid_metric": "ItemCoverage@3"}
+        result = run_experiment(config_of(shop, model, **keys))
+        names = {"gauc", "mrr", *(f"{name.lower()}@3" for name in metrics[:-1])}
+        assert result.metrics.keys() == names and result.valid.keys() == names - {"mrr"}
+        # by hand: every row's list holds the same three items, of seven for RecBole, which counts the pad;
+        # the mean of (6 - rank) / 5 over three rows
+        assert result.metrics["itemcoverage@3"] == 0.428571
+        ranks = result.ranks["rank"]
+        assert result.metrics["gauc"] == pytest.approx(float(((6 - ranks) / 5).mean()), abs=1e-6)
+
+
 def test_a_kept_run_is_named_in_the_details(shop, gru):
     kept = Path(run_experiment(config_of(shop, "GRU4Rec"), keep=True).details["run"])
     assert {path.name for path in kept.iterdir()} == {"model.safetensors", "fit.json", "stage.json"}
