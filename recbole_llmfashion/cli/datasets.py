@@ -43,6 +43,7 @@ def _clean(
     from recbole_llmfashion.atomic_write import own_folder
     from recbole_llmfashion.data.atomic.folder import read_folder, write_folder
     from recbole_llmfashion.dataset_tools.clean import clean
+    from recbole_llmfashion.dataset_tools.time_order import time_order
 
     option = "--out" if out is not None else ""
     read = read_folder(folder, show_progress=True)
@@ -51,7 +52,7 @@ def _clean(
         if out is not None:
             cleaned = replace(cleaned, name=out.resolve().name, path=out)
         write_folder(cleaned, option=option)
-    for line in counts.lines():
+    for line in [*counts.lines(), *time_order(cleaned.interactions).lines()]:
         typer.echo(line)
 
 

@@ -100,16 +100,19 @@ def main_job(arguments: Arguments, dry_run: bool = False) -> int:
 
 def _write_table(arguments: Arguments, configs: "Mapping[str, LLMFashionConfig]") -> int:
     """Runs the models and rewrites the output folder after each."""
-    from recbole_llmfashion.data.atomic.folder import folder_sha256
+    from recbole_llmfashion.data.atomic.folder import folder_sha256, read_folder
+    from recbole_llmfashion.dataset_tools.time_order import time_order
     from recbole_llmfashion.evaluation import result_table
     from recbole_llmfashion.quick_start import experiment
 
     first = next(iter(configs.values()))
+    folder = Path(first["data_path"])
     header = result_table.TableHeader(
         arguments.dataset,
-        folder_sha256(Path(first["data_path"]), arguments.dataset),
+        folder_sha256(folder, arguments.dataset),
         [first["seed"]],
         arguments.command,
+        time_order(read_folder(folder, arguments.dataset).interactions),
     )
     rows: dict[str, Result | str] = {}
     for name, config in configs.items():

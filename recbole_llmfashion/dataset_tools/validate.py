@@ -1,4 +1,4 @@
-"""Collects all errors of a dataset's files, and counts its users, items, actions and searches."""
+"""Collects all errors of a dataset's files, counts what they hold, and says how far their order is that of time."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,6 +7,7 @@ from pathlib import Path
 from recbole_llmfashion.data.atomic.folder import AtomicError, AtomicFolder, scan_folder
 from recbole_llmfashion.data.atomic.row_order import order_errors
 from recbole_llmfashion.dataset_tools.clean import clean
+from recbole_llmfashion.dataset_tools.time_order import time_order
 from recbole_llmfashion.errors import UserError
 
 
@@ -50,13 +51,16 @@ def _shorten(errors: Sequence[AtomicError], limit: int) -> list[AtomicError]:
 def _counts(folder: AtomicFolder) -> list[str]:
     actions = folder.interactions["action"].value_counts()
     try:
-        counts = clean(folder)[1]
+        cleaned, counts = clean(folder)
         unusable = counts.users_without_purchase + counts.users_too_short
+        order = time_order(cleaned.interactions).lines()
     except UserError:
         unusable = folder.interactions["user_id"].nunique()
+        order = []
     return [
         f"users: {folder.interactions['user_id'].nunique():,} ({unusable:,} unusable)",
         f"items: {len(folder.items):,}",
         f"item actions: {actions.get('click', 0):,} clicks, {actions.get('purchase', 0):,} purchases",
         f"searches: {len(folder.searches):,}",
+        *order,
     ]

@@ -13,6 +13,7 @@ from pathlib import Path
 import pandas as pd
 
 from recbole_llmfashion.atomic_write import replace_files
+from recbole_llmfashion.dataset_tools.time_order import TimeOrder
 from recbole_llmfashion.evaluation.collector import RANK_COLUMNS
 from recbole_llmfashion.evaluation.markdown import markdown_table
 from recbole_llmfashion.evaluation.result import Result, model_entry
@@ -24,12 +25,20 @@ COLUMNS = ("recall@10", "ndcg@10", "mrr@10", "mrr")
 
 @dataclass(frozen=True)
 class TableHeader:
-    """Values shared by all rows of a table."""
+    """Values shared by all rows of a table.
+
+    Args:
+        dataset, data_sha256: name and digest of the data.
+        seeds: of the rows.
+        command: the command line.
+        order: how far the order of the data can be that of time.
+    """
 
     dataset: str
     data_sha256: str
     seeds: Sequence[int]
     command: str
+    order: TimeOrder | None = None
 
 
 def table(run: TableHeader, results: Mapping[str, Result | str]) -> str:
@@ -52,6 +61,7 @@ def table(run: TableHeader, results: Mapping[str, Result | str]) -> str:
         rows.append([name, *cells, _epochs(result), _minutes(result)])
         notes += [*_epoch_notes(name, result), *_source_notes(name, result), *_validity_notes(name, result)]
     notes += _tuned_notes(run.dataset, succeeded)
+    notes += run.order.warnings() if run.order is not None else []
     masked = "" if any(result.details.get("mask_history") for result in succeeded.values()) else "not "
     rows_are = "Test rows" if tested else "Validation rows (there are no test rows)"
     mrr = "mrr is over the full catalogue, mrr@10 is RecBole's. " if tested else ""
@@ -145,6 +155,7 @@ def write(folder: Path, run: TableHeader, results: Mapping[str, Result | str]) -
     document = {
         "dataset": run.dataset,
         "data_sha256": run.data_sha256,
+        "time_order": None if run.order is None else run.order.entry(),
         "seeds": list(run.seeds),
         "command": run.command,
         "versions": versions(),

@@ -1,10 +1,12 @@
 """The files that a run writes."""
 
+import dataclasses
 import json
 
 import pandas as pd
 import pytest
 
+from recbole_llmfashion.dataset_tools.time_order import TimeOrder
 from recbole_llmfashion.evaluation import result_table
 from recbole_llmfashion.evaluation.result import Result
 
@@ -40,6 +42,17 @@ def test_tuned_notes():
     assert "- Tuned on validation (properties/tuned/shoes/): CORE, SASRec.\n" in table
     assert "- Not tuned (no such file): GRU4Rec.\n" in table
     assert "uned" not in result_table.table(RUN, {"CORE": result()})
+
+
+def test_the_order_of_the_data(tmp_path):
+    run = dataclasses.replace(RUN, order=TimeOrder(10, 0.5, 0.1, 0.25))
+    result_table.write(tmp_path, run, {"CORE": result()})
+    assert json.loads((tmp_path / "results.json").read_text())["time_order"] == {
+        "customers": 10, "sorted_by_item": 0.5, "sorted_by_chance": 0.1, "equal_times": 0.25,
+    }  # fmt: skip
+    table = (tmp_path / "table.md").read_text()
+    assert "- warning: 50.0% of the customers" in table and "- warning: 25.0% of neighbouring actions" in table
+    assert "warning" not in result_table.table(RUN, {"CORE": result()})
 
 
 def test_nan_is_rejected(tmp_path):

@@ -15,6 +15,7 @@ from recbole_llmfashion.dataset_tools.clean import clean
 from recbole_llmfashion.dataset_tools.convert.derived_queries import derive_searches
 from recbole_llmfashion.dataset_tools.convert.readme import README, Origin, render
 from recbole_llmfashion.dataset_tools.id_map import map_text, rename_ids
+from recbole_llmfashion.dataset_tools.time_order import time_order
 from recbole_llmfashion.errors import UserError
 
 
@@ -89,7 +90,7 @@ def finish(
     if not all_items:
         folder = _seen_only(folder)
     searches = "source" if len(folder.searches) else "none"
-    notes += [*counts.lines(), f"items: {len(folder.items):,}"]
+    notes += [*counts.lines(), f"items: {len(folder.items):,}", *time_order(folder.interactions).lines()]
     if queries is DerivedQueries.category:
         derived, without = derive_searches(folder.interactions, folder.items, raw.resolution)
         folder, searches = replace(folder, searches=derived), "derived"
