@@ -107,12 +107,14 @@ def _write_table(arguments: Arguments, configs: "Mapping[str, LLMFashionConfig]"
 
     first = next(iter(configs.values()))
     folder = Path(first["data_path"])
+    order = time_order(read_folder(folder, arguments.dataset).interactions)
     header = result_table.TableHeader(
         arguments.dataset,
         folder_sha256(folder, arguments.dataset),
         [first["seed"]],
         arguments.command,
-        time_order(read_folder(folder, arguments.dataset).interactions),
+        order.entry(),
+        order.warnings(),
     )
     rows: dict[str, Result | str] = {}
     for name, config in configs.items():

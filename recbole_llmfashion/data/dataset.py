@@ -18,7 +18,6 @@ from recbole.data.dataset import SequentialDataset
 from recbole.data.interaction import Interaction
 from recbole.utils.enum_type import FeatureSource, FeatureType
 
-from recbole_llmfashion.config.evaluation_keys import TEST_ONLY, VALID_AND_TEST, VALID_ONLY, leave_out
 from recbole_llmfashion.data import split
 from recbole_llmfashion.data.atomic.folder import AtomicFolder, check_clean, read_folder
 from recbole_llmfashion.data.catalogue import Catalogue, attributes_of, check_attributes
@@ -135,7 +134,7 @@ class LLMFashionRecDataset(SequentialDataset):
         split_by = self.config["split_by"]
         if split_by == "user":
             codes = split.split_codes(users, purchase)
-            part = {TEST_ONLY: split.TEST, VALID_ONLY: split.VALID}.get(leave_out(self.config["eval_args"]))
+            part = split.ONE_PART.get(self.config["eval_args"]["split"]["LS"])
             return codes if part is None else split.one_part_codes(codes, part)
         if split_by != "time":
             raise UserError(f"split_by: expected user or time, found '{split_by}'")
@@ -254,11 +253,11 @@ class LLMFashionRecDataset(SequentialDataset):
         if self.config["train_targets"] == "purchase":
             row_codes = np.where((row_codes == split.TRAIN) & (is_purchase[rows] == 0), split.DROPPED, row_codes)
         parts = [rows[row_codes == part] for part in (split.TRAIN, split.VALID, split.TEST)]
-        mode = leave_out(self.config["eval_args"])
+        only = split.ONE_PART.get(self.config["eval_args"]["split"]["LS"])
         self.rows_dropped = len(codes) - sum(map(len, parts))
         if not len(parts[split.TRAIN]):
             raise UserError(f"{self.dataset_path}: no training rows (a user needs three item actions); add data")
-        if not len(parts[split.TEST]) and mode != VALID_ONLY:
+        if not len(parts[split.TEST]) and only != split.VALID:
             raise UserError(f"{self.dataset_path}: no test rows; change time_split or add data")
         clicks = 1 - is_purchase[parts[split.TRAIN]].mean()
         getLogger(__name__).info(
@@ -267,7 +266,7 @@ class LLMFashionRecDataset(SequentialDataset):
             f"between valid and test {self.rows_dropped} dropped; users left out: {self.left_out}"
         )
         # RecBole adds the empty part of valid_only and test_only itself
-        return parts if mode == VALID_AND_TEST else [part for part in parts if len(part)]
+        return parts if only is None else [part for part in parts if len(part)]
 
     def popularity(self) -> np.ndarray:
         """[N] number of training actions of each item, by catalogue position."""

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 TRAIN, VALID, TEST, DROPPED, NO_ROW = 0, 1, 2, -1, -2
+ONE_PART = {"valid_only": VALID, "test_only": TEST}  # RecBole's words for a split with one part beside training
 
 
 def user_starts(users: np.ndarray) -> np.ndarray:

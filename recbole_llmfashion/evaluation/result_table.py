@@ -13,7 +13,6 @@ from pathlib import Path
 import pandas as pd
 
 from recbole_llmfashion.atomic_write import replace_files
-from recbole_llmfashion.dataset_tools.time_order import TimeOrder
 from recbole_llmfashion.evaluation.collector import RANK_COLUMNS
 from recbole_llmfashion.evaluation.markdown import markdown_table
 from recbole_llmfashion.evaluation.result import Result, model_entry
@@ -31,14 +30,16 @@ class TableHeader:
         dataset, data_sha256: name and digest of the data.
         seeds: of the rows.
         command: the command line.
-        order: how far the order of the data can be that of time.
+        time_order: figures on how far the order of the data can be that of time.
+        warnings: about the data, one line each.
     """
 
     dataset: str
     data_sha256: str
     seeds: Sequence[int]
     command: str
-    order: TimeOrder | None = None
+    time_order: Mapping[str, float] | None = None
+    warnings: Sequence[str] = ()
 
 
 def table(run: TableHeader, results: Mapping[str, Result | str]) -> str:
@@ -61,7 +62,7 @@ def table(run: TableHeader, results: Mapping[str, Result | str]) -> str:
         rows.append([name, *cells, _epochs(result), _minutes(result)])
         notes += [*_epoch_notes(name, result), *_source_notes(name, result), *_validity_notes(name, result)]
     notes += _tuned_notes(run.dataset, succeeded)
-    notes += run.order.warnings() if run.order is not None else []
+    notes += run.warnings
     masked = "" if any(result.details.get("mask_history") for result in succeeded.values()) else "not "
     rows_are = "Test rows" if tested else "Validation rows (there are no test rows)"
     mrr = "mrr is over the full catalogue, mrr@10 is RecBole's. " if tested else ""
@@ -155,7 +156,7 @@ def write(folder: Path, run: TableHeader, results: Mapping[str, Result | str]) -
     document = {
         "dataset": run.dataset,
         "data_sha256": run.data_sha256,
-        "time_order": None if run.order is None else run.order.entry(),
+        "time_order": run.time_order,
         "seeds": list(run.seeds),
         "command": run.command,
         "versions": versions(),

@@ -45,7 +45,8 @@ def test_tuned_notes():
 
 
 def test_the_order_of_the_data(tmp_path):
-    run = dataclasses.replace(RUN, order=TimeOrder(10, 0.5, 0.1, 0.25))
+    order = TimeOrder(10, 0.5, 0.1, 0.25)
+    run = dataclasses.replace(RUN, time_order=order.entry(), warnings=order.warnings())
     result_table.write(tmp_path, run, {"CORE": result()})
     assert json.loads((tmp_path / "results.json").read_text())["time_order"] == {
         "customers": 10, "sorted_by_item": 0.5, "sorted_by_chance": 0.1, "equal_times": 0.25,
