@@ -16,6 +16,7 @@ from recbole_llmfashion.config import keys
 from recbole_llmfashion.config.dict_keys import DICT_KEYS, merge_keys, nested, split_name, with_defaults
 from recbole_llmfashion.config.evaluation_keys import checked_evaluation, written_out
 from recbole_llmfashion.config.relations import check_relations
+from recbole_llmfashion.config.row_keys import check_row_keys
 from recbole_llmfashion.config.values import check_values, check_wandb
 from recbole_llmfashion.config.yaml_files import read_yaml
 
@@ -68,6 +69,7 @@ def merge_layers(
         known = {key: value for key, value in nested(values, source).items() if key not in DICT_KEYS}
         check_values(known, defaults, name, source)
         check_wandb(known, source)
+        check_row_keys(known, defaults, source)
     merged = checked_evaluation(keys.todays_values(with_defaults(merge_keys([*layers, *own]))), defaults)
     check_relations(keys.recbole_defaults(name) | merged, name)
     return merged

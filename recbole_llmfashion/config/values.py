@@ -67,6 +67,7 @@ RECBOLE_VALUES: dict[str, Allowed] = {
     "topk": either(COUNTS, AT_LEAST_ONE),
     "valid_metric": TEXT,
     "tail_ratio": either(ABOVE_ZERO, EMPTY),
+    "load_col": either(DICT, EMPTY),
     "eval_batch_size": AT_LEAST_ONE,
     "metric_decimal_place": whole(0, 20),
     "loss_decimal_place": whole(0, 20),
