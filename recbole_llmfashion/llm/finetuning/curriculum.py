@@ -20,7 +20,7 @@ from recbole_llmfashion.llm.batching import Example, batches_by_length
 from recbole_llmfashion.llm.finetuning.checkpoint import CheckpointFolder
 from recbole_llmfashion.llm.finetuning.data_parallel import SINGLE_PROCESS, Workers
 from recbole_llmfashion.llm.finetuning.optimizer import NotFiniteError
-from recbole_llmfashion.llm.finetuning.perplexity import hardest, perplexities
+from recbole_llmfashion.llm.finetuning.perplexity import hardest, perplexities, read_as
 from recbole_llmfashion.llm.finetuning.train_step import TrainStep
 from recbole_llmfashion.stage_store import sha256, sha256_arrays
 
@@ -69,11 +69,12 @@ class CurriculumRun:
             settings.learning_rate,
             settings.weight_decay,
             settings.max_grad_norm,
-            warmup=ceil(settings.warmup_share * total),
+            warmup=ceil(settings.warmup_ratio * total),
             total=total,
             micro_batch=settings.batch_size,
             item_embedding_lr=settings.item_embedding_lr,
             workers=workers,
+            scheduler=settings.lr_scheduler_type,
         )
         log.losses = self.train_step.losses
         log.trainable_parameters = sum(p.numel() for p in self.train_step.optimizer.parameters)
@@ -203,7 +204,8 @@ class CurriculumRun:
             # a separate generator, so that both choices draw the same batches
             permutation = np.random.default_rng([self.settings.seed, 1]).permutation(len(self.examples))
             return np.sort(permutation[: self.hard_count])
-        return hardest(self.perplexities(self.examples), self.settings.curriculum_share)
+        measured = read_as(self.examples, self.settings.curriculum_perplexity)
+        return hardest(self.perplexities(measured), self.settings.curriculum_share)
 
     def choose_hard(self) -> None:
         """Chooses the prompts of the second phase and saves a checkpoint, because the choice is expensive."""

@@ -50,7 +50,7 @@ def finetune(
 ) -> FinetuneLog:
     """Trains an adapter for `epochs` epochs on all prompts, then on the hardest ones up to `curriculum_epochs` epochs.
 
-    The difficulty of a prompt is the perplexity of its response under the adapter after the first phase.
+    The difficulty of a prompt is its perplexity under the adapter after the first phase, see `read_as`.
 
     Args:
         backbone: a new adapter is added unless it has one; afterwards `backbone.model` is the peft model.

@@ -1,8 +1,8 @@
 """The optimizer step of pre-training and fine-tuning: learning rate, gradient clipping, and a check for NaN."""
 
 from collections.abc import Iterable, Sequence
-from math import isfinite
-from typing import Any
+from math import cos, inf, isfinite, pi
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -10,6 +10,8 @@ from torch.nn import Parameter
 
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.llm.finetuning.item_optimizer import ItemEmbeddingOptimizer
+
+Scheduler = Literal["linear", "cosine", "constant", "constant_with_warmup"]  # names of transformers
 
 
 class NotFiniteError(UserError):
@@ -43,6 +45,27 @@ def linear_rate(step: int, warmup: int, decay_from: int, total: int, floor: floa
     return max(floor, 1.0 - (1.0 - floor) * (step - start) / (total - start))
 
 
+def scheduled_rate(scheduler: Scheduler, step: int, warmup: int, total: int) -> float:
+    """Factor of the peak learning rate, as the schedules of transformers have it; the first step is not zero.
+
+    Args:
+        scheduler: linear and cosine fall to 0 at `total`; constant_with_warmup stays; constant has no warm-up.
+        step: from 0.
+        warmup: steps of the linear warm-up.
+        total: steps of the whole training.
+
+    >>> [round(scheduled_rate("cosine", step, warmup=2, total=6), 4) for step in range(7)]
+    [0.5, 1.0, 1.0, 0.8536, 0.5, 0.1464, 0.0]
+    """
+    if scheduler == "constant":
+        return 1.0
+    if step < warmup or scheduler == "linear":
+        return linear_rate(step, warmup, warmup, total, 0.0)
+    if scheduler == "constant_with_warmup":
+        return 1.0
+    return 0.5 * (1.0 + cos(pi * min(1.0, (step - warmup) / max(1, total - warmup))))
+
+
 class Optimizer:
     """AdamW with a learning rate per step, plus an ItemEmbeddingOptimizer for item embedding tables.
 
@@ -51,7 +74,7 @@ class Optimizer:
         learning_rate: peak of AdamW.
         weight_decay: of AdamW.
         betas: of both optimizers.
-        max_grad_norm: gradients are clipped to this global norm.
+        max_grad_norm: gradients are clipped to this global norm; 0 for no clipping.
         scaled: whether to scale the loss for fp16, so that small gradients do not underflow.
         tables: those of the parameters that ItemEmbeddingOptimizer updates, without weight decay.
         table_rate: peak of ItemEmbeddingOptimizer.
@@ -77,7 +100,7 @@ class Optimizer:
         self._peaks: dict[torch.optim.Optimizer, float] = {adamw: learning_rate}
         if tables:
             self._peaks[ItemEmbeddingOptimizer(tables, table_rate, betas)] = table_rate
-        self._norm = max_grad_norm
+        self._norm = max_grad_norm or inf
         self._scaler = torch.amp.GradScaler(self.parameters[0].device.type, enabled=scaled)
         self.steps = 0
 

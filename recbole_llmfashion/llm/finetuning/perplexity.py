@@ -1,7 +1,7 @@
 """Perplexity of responses, and the prompts with the highest one (paper, section 4.3)."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -10,6 +10,24 @@ from tqdm import tqdm
 from recbole_llmfashion.llm.batching import Example, collate
 from recbole_llmfashion.llm.finetuning.data_parallel import SINGLE_PROCESS, Workers
 from recbole_llmfashion.llm.finetuning.loss import response_loss
+
+PerplexityOf = Literal["response", "prompt"]  # values of the key curriculum_perplexity
+
+
+def read_as(examples: Sequence[Example], of: PerplexityOf) -> list[Example]:
+    """Examples whose perplexity is the one that is asked for.
+
+    Args:
+        examples: prompts of at least two tokens, and responses.
+        of: response: given the prompt; prompt: the prompt's tokens after the first, without the response.
+
+    >>> example = Example(np.array([5, 8, 9]), np.array([7, 1]), np.array([1]))
+    >>> [(one.prompt.tolist(), one.response.tolist()) for one in read_as([example], "prompt")]
+    [([5], [8, 9])]
+    """
+    if of == "response":
+        return list(examples)
+    return [Example(example.prompt[:1], example.prompt[1:]) for example in examples]
 
 
 def pad_id(model: Any) -> int:

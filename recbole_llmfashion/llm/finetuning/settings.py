@@ -3,6 +3,8 @@
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from recbole_llmfashion.llm.finetuning.optimizer import Scheduler
+from recbole_llmfashion.llm.finetuning.perplexity import PerplexityOf
 from recbole_llmfashion.llm.modeling.adapter import TargetModules
 from recbole_llmfashion.stage_store import with_first_names
 
@@ -17,17 +19,19 @@ class FinetuneSettings:
     Args:
         lora_r, lora_alpha, lora_dropout: of LoRA.
         lora_target_modules: auto, or names of linear layers.
-        learning_rate: peak of AdamW; linear warm-up, then linear decay to zero.
+        learning_rate: peak of AdamW.
         epochs: epochs over all prompts.
         curriculum_share: share of the prompts that the second phase trains.
         curriculum_epochs: epochs over those prompts in total, including the first phase.
         curriculum_choice: how they are chosen. perplexity: the highest perplexity after the first phase, as in the
             paper; random: a random sample of the same size, for comparison.
+        curriculum_perplexity: of the response given the prompt, or of the prompt's own tokens.
         batch_size: prompts per forward.
         gradient_accumulation_steps: forwards per optimizer step; the loss is the mean over all their target tokens.
         weight_decay: of AdamW.
-        max_grad_norm: gradients are clipped to this global norm.
-        warmup_share: share of the steps in the learning rate warm-up.
+        max_grad_norm: gradients are clipped to this global norm; 0 for no clipping.
+        warmup_ratio: share of the steps of both phases in the learning rate warm-up.
+        lr_scheduler_type: the learning rate after it, see `scheduled_rate`; both phases have one schedule.
         gradient_checkpointing: whether to recompute activations in the backward instead of storing them.
         seed: random seed for the initial LoRA matrices, dropout and batch order.
         item_embedding_lr: step size for the item embeddings: norm of one update of the whole table, relative to the
@@ -44,25 +48,33 @@ class FinetuneSettings:
     curriculum_share: float = 0.2
     curriculum_epochs: int = 3
     curriculum_choice: Literal["perplexity", "random"] = "perplexity"
+    curriculum_perplexity: PerplexityOf = "response"
     batch_size: int = 8
     gradient_accumulation_steps: int = 1
     weight_decay: float = 0.0
     max_grad_norm: float = 1.0
-    warmup_share: float = 0.03
+    warmup_ratio: float = 0.03
+    lr_scheduler_type: Scheduler = "linear"
     gradient_checkpointing: bool = False
     seed: int = 0
     item_embedding_lr: float = 0.5
     perplexity_sample: int = 512
 
     def stage_inputs(self) -> dict[str, Any]:
-        """The settings as a stage's name is hashed from them: renamed fields keep the name of the first release."""
+        """The settings as a stage's name is hashed from them.
+
+        Renamed fields keep the name of the first release, and later fields are left out with their default.
+        """
+        later = {"curriculum_perplexity": "response", "lr_scheduler_type": "linear"}
+        fields = {name: value for name, value in asdict(self).items() if later.get(name) != value}
         return with_first_names(
-            asdict(self),
+            fields,
             curriculum_share="hard_share",
             curriculum_epochs="hard_epochs",
             curriculum_choice="hard_choice",
             gradient_accumulation_steps="gradient_accumulation",
             item_embedding_lr="row_rate",
+            warmup_ratio="warmup_share",
         )
 
 

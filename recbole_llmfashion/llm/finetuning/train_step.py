@@ -18,7 +18,7 @@ from recbole_llmfashion.llm.batching import Example, collate
 from recbole_llmfashion.llm.finetuning.data_parallel import SINGLE_PROCESS, Workers
 from recbole_llmfashion.llm.finetuning.fused import fused_falcon, fused_lora
 from recbole_llmfashion.llm.finetuning.loss import response_loss
-from recbole_llmfashion.llm.finetuning.optimizer import NotFiniteError, Optimizer, linear_rate
+from recbole_llmfashion.llm.finetuning.optimizer import NotFiniteError, Optimizer, Scheduler, scheduled_rate
 from recbole_llmfashion.llm.finetuning.perplexity import pad_id
 from recbole_llmfashion.llm.modeling.adapter import ROWS
 
@@ -32,10 +32,11 @@ class TrainStep:
         model: a peft model on its device.
         examples: prompts and responses.
         learning_rate, weight_decay, max_grad_norm: of AdamW.
-        warmup, total: steps of the learning rate warm-up, and of the whole training; the rate decays to zero.
+        warmup, total: steps of the learning rate warm-up, and of the whole training.
         micro_batch: maximum number of prompts per forward.
         item_embedding_lr: norm of one update of the item embeddings, relative to the norm of one row.
         workers: this process among the data-parallel workers.
+        scheduler: the learning rate by step, see `scheduled_rate`.
 
     Attributes:
         micro_batch: halved each time this worker runs out of memory.
@@ -56,6 +57,7 @@ class TrainStep:
         micro_batch: int,
         item_embedding_lr: float,
         workers: Workers = SINGLE_PROCESS,
+        scheduler: Scheduler = "linear",
     ) -> None:
         self.model, self.examples, self.workers = model, examples, workers
         self.lengths = np.asarray([len(example) for example in examples])
@@ -73,7 +75,7 @@ class TrainStep:
             tables=rows,
             table_rate=item_embedding_lr * row_norm,
         )
-        self.warmup, self.total, self.micro_batch = warmup, total, micro_batch
+        self.warmup, self.total, self.micro_batch, self.scheduler = warmup, total, micro_batch, scheduler
         self.halvings = self._halved = self.tokens = 0
         self.losses: list[float] = []
 
@@ -86,8 +88,7 @@ class TrainStep:
         """
         try:
             loss = self._accumulate(batches)
-            rate = linear_rate(self.optimizer.steps, self.warmup, self.warmup, self.total, 0.0)
-            self.optimizer.step(rate)
+            self.optimizer.step(scheduled_rate(self.scheduler, self.optimizer.steps, self.warmup, self.total))
         except NotFiniteError as error:
             self.optimizer.clear()
             raise NotFiniteError(f"{error}; {self._describe_prompts(error, batches)}") from None

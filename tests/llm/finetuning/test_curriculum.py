@@ -10,6 +10,7 @@ from recbole_llmfashion.llm.batching import Example, collate
 from recbole_llmfashion.llm.finetuning import curriculum, train_step
 from recbole_llmfashion.llm.finetuning.curriculum import CurriculumRun
 from recbole_llmfashion.llm.finetuning.finetune import finetune
+from recbole_llmfashion.llm.finetuning.optimizer import Optimizer
 from recbole_llmfashion.llm.finetuning.settings import FinetuneLog, FinetuneSettings
 from recbole_llmfashion.llm.modeling.backbone import Backbone
 from tests.helpers.training import add_adapter
@@ -72,6 +73,46 @@ def test_number_of_steps_and_hard_prompts(plain: Backbone, random_examples: Exam
     run.epoch(np.arange(23), "all")
     assert (run.epochs_done, run.steps_done, len(log.losses), run.train_step.optimizer.steps) == (1, 0, 3, 3)
     assert not run.resume()  # there is no checkpoint folder
+
+
+def test_hardest_by_the_reading_of_perplexity(
+    plain: Backbone, random_examples: Examples, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With responses as hard as the prompt is long, and prompts the other way round, the two readings differ."""
+    examples = sorted(random_examples(10, 1), key=lambda example: len(example.prompt))
+    monkeypatch.setattr(
+        curriculum, "perplexities", lambda _, some, *__: np.asarray([len(e.prompt) - 2 * len(e.response) for e in some])
+    )
+    chosen = {}
+    for of in ("response", "prompt"):
+        settings = FinetuneSettings(curriculum_perplexity=of)  # type: ignore[arg-type]
+        run = CurriculumRun(FinetuneLog(plain.model), examples, settings, False, None)
+        run.choose_hard()
+        assert run.hard is not None
+        chosen[of] = run.hard.tolist()
+    by_response = np.asarray([len(e.prompt) - 2 * len(e.response) for e in examples])
+    assert chosen["response"] == sorted(np.argsort(-by_response, kind="stable")[:2].tolist())
+    by_prompt = np.asarray([1 - 2 * (len(e.prompt) - 1) for e in examples])
+    assert chosen["prompt"] == sorted(np.argsort(-by_prompt, kind="stable")[:2].tolist())
+
+
+def test_rates_of_both_phases(plain: Backbone, random_examples: Examples, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ten prompts in batches of 5 are two steps an epoch; with the hardest two for two more epochs, four in all."""
+    rates: list[float] = []
+    step = Optimizer.step
+    monkeypatch.setattr(Optimizer, "step", lambda self, rate: (rates.append(rate), step(self, rate))[1])
+    expected = {
+        ("linear", 0.5): [0.5, 1.0, 1.0, 0.5],
+        ("linear", 0.0): [1.0, 0.75, 0.5, 0.25],
+        ("cosine", 0.25): [1.0, 1.0, 0.75, 0.25],
+        ("constant", 0.5): [1.0, 1.0, 1.0, 1.0],
+        ("constant_with_warmup", 0.5): [0.5, 1.0, 1.0, 1.0],
+    }
+    for (scheduler, ratio), factors in expected.items():
+        settings = FinetuneSettings(batch_size=5, warmup_ratio=ratio, lr_scheduler_type=scheduler)  # type: ignore[arg-type]
+        rates.clear()
+        finetune(plain, random_examples(10, 0), settings, show_progress=False)
+        assert rates == pytest.approx(factors), (scheduler, ratio)
 
 
 def test_measure_logs_a_fixed_sample(plain: Backbone, random_examples: Examples) -> None:

@@ -4,7 +4,13 @@ import pytest
 import torch
 from torch import nn
 
-from recbole_llmfashion.llm.finetuning.optimizer import NotFiniteError, Optimizer, linear_rate
+from recbole_llmfashion.llm.finetuning.optimizer import (
+    NotFiniteError,
+    Optimizer,
+    Scheduler,
+    linear_rate,
+    scheduled_rate,
+)
 
 
 def test_linear_rate() -> None:
@@ -12,6 +18,31 @@ def test_linear_rate() -> None:
     assert rates == pytest.approx([0.5, 1, 1, 1, 1, 0.8, 0.6, 0.4, 0.2])
     assert [linear_rate(step, 0, 0, 2, 0.0) for step in range(4)] == [1.0, 0.5, 0.0, 0.0]
     assert linear_rate(5, 3, 3, 3, 0.0) == 1.0  # no steps are left for a decay
+
+
+@pytest.mark.parametrize(
+    ("scheduler", "rates"),
+    [
+        ("linear", [0.5, 1, 1, 0.75, 0.5, 0.25, 0]),
+        ("cosine", [0.5, 1, 1, 0.8535534, 0.5, 0.1464466, 0]),  # (1 + cos(k pi / 4)) / 2
+        ("constant", [1, 1, 1, 1, 1, 1, 1]),
+        ("constant_with_warmup", [0.5, 1, 1, 1, 1, 1, 1]),
+    ],
+)
+def test_schedules(scheduler: Scheduler, rates: list[float]) -> None:
+    assert [scheduled_rate(scheduler, step, 2, 6) for step in range(7)] == pytest.approx(rates)
+    assert scheduled_rate(scheduler, 0, 0, 0) == 1.0
+
+
+@pytest.mark.parametrize(("max_grad_norm", "scale"), [(1.0, 0.2), (2.5, 0.5), (5.0, 1.0), (9.0, 1.0), (0.0, 1.0)])
+def test_gradients_are_clipped_to_a_norm(max_grad_norm: float, scale: float) -> None:
+    """The gradient is (3, 0, 0, 4), of norm 5; the first moment of AdamW is a tenth of it after one step."""
+    value = nn.Parameter(torch.zeros(2, 2))
+    optimizer = Optimizer([value], learning_rate=0.1, weight_decay=0.0, max_grad_norm=max_grad_norm)
+    optimizer.backward(3 * value[0, 0] + 4 * value[1, 1])
+    optimizer.step(1.0)
+    expected = [0.3 * scale, 0, 0, 0.4 * scale]
+    assert optimizer.moments()["0.0.exp_avg"].flatten().tolist() == pytest.approx(expected, rel=1e-5)
 
 
 def parameters() -> list[nn.Parameter]:

@@ -9,7 +9,7 @@ import torch
 
 from recbole_llmfashion.llm.batching import Example, collate
 from recbole_llmfashion.llm.finetuning.loss import response_loss
-from recbole_llmfashion.llm.finetuning.perplexity import hardest, pad_id, perplexities
+from recbole_llmfashion.llm.finetuning.perplexity import hardest, pad_id, perplexities, read_as
 from recbole_llmfashion.llm.finetuning.settings import FinetuneSettings
 from recbole_llmfashion.llm.modeling.backbone import Backbone, load_backbone
 from tests.helpers.training import add_adapter
@@ -27,6 +27,21 @@ def test_perplexities(plain: Backbone, random_examples: Examples) -> None:
         start, end = len(example.prompt), len(example)
         token = logits[torch.arange(start - 1, end - 1), batch.input_ids[0, start:end]]
         assert value == pytest.approx(float(torch.exp(-token.mean())), rel=1e-4)
+
+
+def test_perplexities_of_prompts(plain: Backbone, random_examples: Examples) -> None:
+    """Of every token after the first, whatever the response is."""
+    examples = random_examples(5, 3)
+    values = perplexities(plain.model, read_as(examples, "prompt"), 2, False)
+    for example, value in zip(examples, values, strict=True):
+        ids = torch.from_numpy(example.prompt.astype(np.int64))[None]
+        with torch.no_grad():
+            logits = plain.model(ids).logits[0].log_softmax(-1)
+        token = logits[torch.arange(ids.shape[1] - 1), ids[0, 1:]]
+        assert value == pytest.approx(float(torch.exp(-token.mean())), rel=1e-4)
+    other = [Example(one.prompt, one.response[:1]) for one in examples]
+    assert np.array_equal(perplexities(plain.model, read_as(other, "prompt"), 2, False), values)
+    assert [one is other for one, other in zip(read_as(examples, "response"), examples, strict=True)] == [True] * 5
 
 
 def test_hardest() -> None:

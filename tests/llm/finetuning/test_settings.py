@@ -34,6 +34,15 @@ def test_stage_inputs_have_the_names_of_the_first_release() -> None:
     }
 
 
+def test_later_fields_are_inputs_of_the_stage_where_they_are_set() -> None:
+    changed = {"curriculum_perplexity": "prompt", "lr_scheduler_type": "cosine"}
+    default = FinetuneSettings().stage_inputs()
+    for name, value in changed.items():
+        assert FinetuneSettings(**{name: value}).stage_inputs() == default | {name: value}  # type: ignore[arg-type]
+    assert FinetuneSettings(warmup_ratio=0.5).stage_inputs() == default | {"warmup_share": 0.5}
+    assert FinetuneSettings(max_grad_norm=0.0).stage_inputs() == default | {"max_grad_norm": 0.0}
+
+
 def test_log_summary() -> None:
     log = FinetuneLog(model=None, losses=[1.5], tokens=7)  # type: ignore[arg-type]
     assert log.summary() == {
