@@ -1,6 +1,7 @@
 import dataclasses
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import open_clip
@@ -234,3 +235,16 @@ def test_failed_download(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UserError, match="could not be loaded") as caught:
         load_clip("ViT-B-32-quickgelu", "openai")
     assert "\n" not in str(caught.value)
+
+
+def test_the_words_of_strangers_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clip_text, "CACHED_WORDS", 100)
+    tokenizer: Any = open_clip.tokenizer.SimpleTokenizer()
+    special = dict(tokenizer.cache)
+    before = tokenizer("red boots").tolist()
+    for number in range(5_000):
+        tokenizer.bpe(f"w{number}")
+        clip_text.forget_words(tokenizer, special)
+        assert len(tokenizer.cache) <= 101
+    assert tokenizer("red boots").tolist() == before and special.items() <= tokenizer.cache.items()
+    clip_text.forget_words(object(), {})  # a tokenizer without a cache

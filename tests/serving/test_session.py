@@ -38,7 +38,7 @@ def test_unknown_items_and_empty_queries_are_counted():
     actions = [click("99", 1), search(" \n\t\x00 ", 2), click("11", 3), search("x" * 10**5, 4)]
     session = make_session(actions, POSITIONS)
     assert session.events.kind.tolist() == [CLICK, SEARCH] and len(session.queries[0]) == 200
-    assert session.left_out == {"unknown_items": 1, "empty_queries": 1}
+    assert session.left_out == {"unknown_items": 1, "empty_queries": 1} and session.shortened == (True,)
     empty = make_session([], POSITIONS)
     assert len(empty.events) == 0 and empty.now == 0 and not empty.left_out
 
@@ -115,6 +115,7 @@ def test_hostile_queries(job, recommender):
         # search, heading of the memory, five recalled products, time, response prefix
         assert len({line.item for line in lines}) == 10 and lines[0].prompt.count("\n") <= 1 + 1 + 5 + 1 + 1
         assert lines[0].prompt.count("\nbuy") == 1 and "<|endoftext|>" not in lines[0].prompt
+    assert recommender.counts["shortened_texts"] >= 1  # of 100 kB, the prompt shows the start
     noise = recommender.recommend([search("\x00\x01", 5)])
     assert {line.list for line in noise} == {"popularity"} and recommender.counts["empty_queries"] == 1
 
