@@ -83,9 +83,9 @@ def test_every_registered_command_is_tried():
 @pytest.mark.parametrize(
     ("words", "options"),
     [
-        (["run"], ["--model", "-m", "--dataset", "-d", "--output", "--config_files"]),
+        (["run"], ["--model", "-m", "--dataset", "-d", "--output", "--config_files", "--dry_run"]),
         (["run_recbole_llm.py"], ["--model", "-m", "--dataset", "-d", "--output", "--config_files"]),
-        (["tune"], ["--params_file", "--num_samples", "--search", "--resume", "--address"]),
+        (["tune"], ["--params_file", "--num_samples", "--search", "--resume", "--address", "--dry_run"]),
         (["run_hyper.py"], ["--params_file", "--num_samples", "--search", "--resume", "--address"]),
         (["study", "compare"], ["--dataset", "--models", "--seeds", "--output", "--config_files"]),
         (["study", "zero-shot"], ["--source", "--targets", "--models", "--seeds"]),
