@@ -6,11 +6,13 @@ takes the form and leaves the size to the run: with the default keys it is that 
 `--config_files=properties/model/LLMFashionRec-paper.yaml` that of the paper. `size_note` reports the difference.
 """
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from recbole_llmfashion.config.configurator import LLMFashionConfig
 from recbole_llmfashion.config.keys import properties_folder
 from recbole_llmfashion.config.yaml_files import read_yaml
+
+if TYPE_CHECKING:  # RecBole is not imported for the help of a command
+    from recbole_llmfashion.config.configurator import LLMFashionConfig
 
 FORMS = ("paper", "shipped")
 PAPER_FILE = "model/LLMFashionRec-paper.yaml"
@@ -44,7 +46,7 @@ def paper_form() -> dict[str, Any]:
     return {key: value for key, value in paper_keys().items() if key not in SIZE_KEYS}
 
 
-def size_note(config: LLMFashionConfig) -> str:
+def size_note(config: "LLMFashionConfig") -> str:
     """What a run in the paper's form does not have of the paper's size; empty if it has all of it.
 
     Args:
