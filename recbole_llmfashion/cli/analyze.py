@@ -37,8 +37,6 @@ def analyze(
 
     names = _names(folders)
     compared = _contrasts(names, contrast or [])
-    if output.exists() and not output.is_dir():
-        raise UserError(f"--output {output}: is a file; name a folder")
     words = ["recbole-llmfashion", "analyze", *map(str, folders), "--output", str(output)]
     words += [word for name in contrast or [] for word in ("--contrast", name)]
     with own_folder(output, "--output"):

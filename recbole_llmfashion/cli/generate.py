@@ -72,6 +72,7 @@ def check(request: GenerateRequest) -> None:
     Raises:
         UserError: no run folder, an unknown key or dataset, a missing file.
     """
+    from recbole_llmfashion.atomic_write import check_writable
     from recbole_llmfashion.config.layers import merge_layers
     from recbole_llmfashion.data.location import find_dataset
     from recbole_llmfashion.pipeline.manifest import read_manifest
@@ -84,6 +85,7 @@ def check(request: GenerateRequest) -> None:
     if "data_path" not in request.overrides:
         keys |= data_folder(manifest, dataset)
     find_dataset(Path(keys["data_path"]) / dataset, dataset)
+    check_writable(request.out or Path(OUT.format(dataset=dataset, split=request.split)), "--out")
 
 
 def data_folder(manifest: "Manifest", dataset: str) -> dict[str, str]:

@@ -174,6 +174,7 @@ def check(request: StudyRequest) -> None:
     Raises:
         UserError: an unknown model, key or dataset, or a missing file.
     """
+    from recbole_llmfashion.atomic_write import check_writable
     from recbole_llmfashion.config.evaluation_keys import VALID_ONLY, check_valid_metric, leave_out
     from recbole_llmfashion.config.layers import merge_layers
     from recbole_llmfashion.data.location import check_checkpoint_dir, find_dataset
@@ -191,6 +192,7 @@ def check(request: StudyRequest) -> None:
             raise UserError("eval_args: a study compares test rows; write split: {LS: valid_and_test}")
         find_dataset(Path(keys["data_path"]) / request.dataset, request.dataset)
         check_checkpoint_dir(Path(keys["checkpoint_dir"]), request.dataset)
+    check_writable(request.output, "--output")
 
 
 def study(request: StudyRequest) -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from recbole_llmfashion.atomic_write import check_writable
 from recbole_llmfashion.config.command_line import Arguments
 from recbole_llmfashion.config.dict_keys import flat
 from recbole_llmfashion.config.evaluation_keys import TEST_ONLY, check_valid_metric, leave_out
@@ -79,6 +80,7 @@ def check(arguments: Arguments, options: Options) -> tuple[ModelSpec, Path, Spac
         raise UserError("eval_args: a search needs validation rows; write split: {LS: valid_and_test}")
     folder = find_dataset(Path(merged["data_path"]) / dataset, dataset)
     check_checkpoint_dir(Path(merged["checkpoint_dir"]), dataset)
+    check_writable(arguments.output, "--output")
     if int(given.get("num_train_workers", 1)) != 1:
         raise UserError("num_train_workers: each trial of a search trains in one process; leave the key at 1")
     values = dict.fromkeys(keys_of(spec.lineage)) | dict(recbole_defaults(name)) | merged

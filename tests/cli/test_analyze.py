@@ -193,7 +193,7 @@ def test_figures_of_a_name_that_is_no_file_name(shops):
         (["{root}/tiny", "{root}/other/tiny"], "are both named 'tiny'; rename or leave out one"),
         (["{root}/tiny", "{root}/tiny/"], "are both named 'tiny'"),
         (["{root}/tiny", "--contrast", "toys"], "--contrast: 'toys' is none of the given folders: tiny"),
-        (["{root}/tiny", "--output", "{root}/file"], "is a file; name a folder"),
+        (["{root}/tiny", "--output", "{root}/file"], "--output: expected a folder, found the file"),
         (["{root}/unclean"], "clean"),
     ],
 )

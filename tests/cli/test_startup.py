@@ -143,6 +143,35 @@ def errors(root):
         (["demo", "--run", "nowhere"], "nowhere"),
         (["analyze", "nowhere"], "no such folder"),
         (["convert", "hm", "--out", "x"], "expected files, found none"),
+        *wrong_places(root, run, tune, data),
+    ]
+
+
+def wrong_places(root, run, tune, data):
+    """Places that cannot be written: a file, a place below a file, a name that is too long."""
+    (root / "file").write_text("")
+    (root / "lr.yaml").write_text("learning_rate: {choice: [0.1, 0.2]}\n")
+    (root / "e.csv").write_text("user,item,time\nu1,a,1700000000\nu2,a,1700000100\n")
+    (root / "i.csv").write_text("item,title\na,red boots\n")
+    table = ["--interactions", root / "e.csv", "--items", root / "i.csv", "--user", "user", "--item", "item"]
+    writers = [
+        (run, "--output"),
+        (run, "--checkpoint_dir"),
+        ([*tune, f"--params_file={root / 'lr.yaml'}"], "--output"),
+        ([*tune, f"--params_file={root / 'lr.yaml'}"], "--checkpoint_dir"),
+        (["study", "compare", "-d", "tiny", "--models=CORE", *data], "--output"),
+        (["study", "compare", "-d", "tiny", "--models=CORE", *data], "--checkpoint_dir"),
+        (["pretrain", "-m", "Recformer", "-d", "tiny", data[0]], "--checkpoint_dir"),
+        (["clean", root / "tiny"], "--out"),
+        (["simulate", "--category", "footwear", "--users", "20"], "--out"),
+        (["convert", "table", *table, "--time", "time", "--title", "title"], "--out"),
+        (["analyze", root / "tiny"], "--output"),
+    ]
+    places = [root / "file", root / "file/below", root / ("x" * 256)]
+    return [
+        ([*words, f"{option}={place}"], f"{option.removeprefix('--') if 'dir' in option else option}")
+        for words, option in writers
+        for place in places
     ]
 
 
@@ -157,7 +186,7 @@ def test_errors_are_one_line_and_load_no_framework(root):
     cases = errors(root)
     for (words, message), result in zip(cases, driven([words for words, _ in cases]), strict=True):
         lines = [
-            line for line in result["err"].splitlines() if line and not re.match(r"\w+: +\d+%", line)
+            line for line in result["err"].splitlines() if line and not re.match(r"[\w ]+: +\d+%", line)
         ]  # progress bars
         assert result["status"] == 2, (words, result)
         assert len(lines) == 1 and lines[0].startswith("error: ") and message in lines[0], (words, lines)

@@ -1,14 +1,19 @@
 """manifest.json of a run folder with three small files, and of the stage of its adapter."""
 
 import json
+import os
+import shutil
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
+from recbole_llmfashion.cli.terminal import guarded
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.pipeline import manifest
 from recbole_llmfashion.pipeline.manifest import OWN, Manifest, export_run, read_manifest, write_manifest
 from recbole_llmfashion.stage_store import StageStore, sha256
+from tests.helpers.disks import small_disk
 
 # sha256sum of the files that `run` writes
 SHA = {
@@ -233,3 +238,52 @@ def test_names_that_no_system_takes(run):
 def test_a_format_that_is_no_integer(run, written):
     (run / "manifest.json").write_text(json.dumps(CONTENT | {"format": written}))
     refused("not readable", read_manifest, run)
+
+
+def test_an_export_to_a_full_disk_names_the_copy(run, tmp_path):
+    (run.parents[1] / "stages/adapter-1/adapter_model.safetensors").write_bytes(b"x" * 10**5)
+    entries = {"model": "LLMFashionRec", "seed": 7, "clip": ""}
+    write_manifest(run, entries, {OWN: run, "adapter": run.parents[1] / "stages/adapter-1"}, run)
+    with small_disk(tmp_path / "disk", kilobytes=64) as disk:
+        refused(f"^--out: disk full at {disk}/out: free space", export_run, run, disk / "out")
+        assert list(disk.iterdir()) == []
+
+
+@pytest.mark.parametrize(("umask", "folders", "plain"), [(0o022, 0o755, 0o644), (0o027, 0o750, 0o640)])
+def test_modes_of_an_export_follow_the_umask(run, tmp_path, umask, folders, plain):
+    (run.parents[1] / "stages/adapter-1/adapter_model.safetensors").chmod(0o600)
+    before = os.umask(umask)
+    try:
+        export_run(run, tmp_path / "deep/out")
+    finally:
+        os.umask(before)
+    paths = [tmp_path / "deep/out", *(tmp_path / "deep/out").rglob("*")]
+    assert {path.stat().st_mode & 0o777 for path in paths if path.is_dir()} == {folders}
+    assert {path.stat().st_mode & 0o777 for path in paths if path.is_file()} == {plain}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can act as another user")
+def test_a_run_of_another_user_is_read_or_is_one_line(run, capsys):
+    """As a service of another user: 0600 weights, then weights that everyone can read."""
+    weights = run.parents[1] / "stages/adapter-1/adapter_model.safetensors"
+    weights.chmod(0o600)
+    with TemporaryDirectory() as open_to_all:
+        Path(open_to_all).chmod(0o755)
+        shutil.copytree(run.parents[1], Path(open_to_all) / "shoes")
+        (Path(open_to_all) / "shoes").chmod(0o755)  # the copy of a folder that is its owner's only
+        there = Path(open_to_all) / "shoes" / run.relative_to(run.parents[1])
+        copied = Path(open_to_all) / "shoes" / weights.relative_to(run.parents[1])
+        os.seteuid(54321)
+        try:
+            refused("adapter_model.safetensors: cannot be read \\(Permission denied\\)", read_manifest, there)
+            assert guarded(lambda: len(read_manifest(run).files())) == 2  # its folder is closed
+        finally:
+            os.seteuid(0)
+        copied.chmod(0o644)
+        os.seteuid(54321)
+        try:
+            assert read_manifest(there).files()
+        finally:
+            os.seteuid(0)
+    line = capsys.readouterr().err
+    assert line.startswith("error: ") and line.count("\n") == 1 and "Permission denied" in line
