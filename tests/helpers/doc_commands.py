@@ -31,6 +31,7 @@ RUN = {
     "recbole-llmfashion generate": [],
     "recbole-llmfashion pretrain-backbone": [],
     "python docs/results/online_retail/prepare.py": [],
+    "python docs/results/hm_week/prepare.py": [],
     "python benchmarks/prompts.py": ["--prompts", "100", "--rounds", "1"],
     "python benchmarks/generate.py": ["--users", "4", "--generation_batch_size=4", "--rounds", "1"],
     "python benchmarks/falcon7b.py": ["--tiny"],
