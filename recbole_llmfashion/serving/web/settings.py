@@ -4,14 +4,13 @@
 The token is read from the environment only, so that it appears in no config file and no process list.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from recbole_llmfashion.errors import UserError, did_you_mean
-from recbole_llmfashion.pipeline.manifest import MANIFEST
+from recbole_llmfashion.pipeline.manifest import MANIFEST, read_digest
 
 PREFIX = "LLMFASHION_"
 TOKEN = "token"
@@ -136,12 +135,12 @@ def _token(text: str) -> str:
 
 
 def run_digest(run: Path) -> str:
-    """SHA-256 of a run's manifest, as `Recommender.run_digest`, without loading the run.
+    """The digest that identifies a run, equal to `Recommender.run_digest`, without loading the run.
 
     Raises:
         UserError: the manifest is not readable.
     """
     try:
-        return str(json.loads((run / MANIFEST).read_text(encoding="utf-8"))["sha256"])
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return read_digest(run)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise UserError(f"serve: {run / MANIFEST} is not readable; export the run again") from None

@@ -3,6 +3,7 @@
 import pytest
 
 from recbole_llmfashion.errors import UserError
+from recbole_llmfashion.pipeline.manifest import OWN, read_manifest, write_manifest
 from recbole_llmfashion.serving.web.errors import check_token
 from recbole_llmfashion.serving.web.settings import read_settings, run_digest
 
@@ -48,8 +49,9 @@ def test_a_token_that_no_client_can_send_is_refused(run, tmp_path, text):
 
 
 def test_the_digest_of_a_run(tmp_path):
-    (tmp_path / "manifest.json").write_text('{"sha256": "abc"}')
-    assert run_digest(tmp_path) == "abc"
+    (tmp_path / "rows.json").write_text("[]")
+    write_manifest(tmp_path, {"model": "LLMFashionRec"}, {OWN: tmp_path}, tmp_path)
+    assert run_digest(tmp_path) == read_manifest(tmp_path).digest  # the journal's first line has the latter
     for text in ("", "[]", "{}", "[" * 100_000):
         (tmp_path / "manifest.json").write_text(text)
         with pytest.raises(UserError, match=r"manifest\.json is not readable"):
