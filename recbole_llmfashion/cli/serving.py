@@ -60,8 +60,11 @@ def _export(
     min_askers: _MinAskers = 2,
 ) -> None:
     """Copy a run with all its parts into one folder, to be loaded on another machine without the dataset."""
-    from recbole_llmfashion.pipeline.load import load_run
     from recbole_llmfashion.pipeline.manifest import export_run, read_manifest
+
+    read_manifest(run)
+
+    from recbole_llmfashion.pipeline.load import load_run
 
     load_run(run, model=False)  # a run with a wrong entry or file is not exported
     export_run(run, out, min_askers)

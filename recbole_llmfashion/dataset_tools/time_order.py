@@ -80,8 +80,9 @@ def time_order(interactions: pd.DataFrame) -> TimeOrder:
         interactions: user_id, item_id, timestamp; one user's rows together, in their order.
 
     >>> rows = [("u", "a", 1.0), ("u", "b", 1.0), ("u", "c", 2.0)]
-    >>> time_order(pd.DataFrame(rows, columns=["user_id", "item_id", "timestamp"]))
-    TimeOrder(customers=1, sorted_by_item=1.0, sorted_by_chance=0.3333333333333333, equal_times=0.5)
+    >>> order = time_order(pd.DataFrame(rows, columns=["user_id", "item_id", "timestamp"]))
+    >>> order.customers, order.sorted_by_item, round(order.sorted_by_chance, 4), order.equal_times
+    (1, 1.0, 0.3333, 0.5)
     """
     users = pd.factorize(interactions["user_id"])[0]
     long = np.bincount(users, minlength=1)[users] >= LEAST_ACTIONS

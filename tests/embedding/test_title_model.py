@@ -178,7 +178,7 @@ def test_epochs_with_mined_negatives(monkeypatch: pytest.MonkeyPatch) -> None:
     refreshed = []
     monkeypatch.setattr(NegativeMiner, "refresh", lambda self, queries, titles: refreshed.append(len(titles)))
     for start, times in ((0, 3), (1, 2), (2, 1), (5, 0)):
-        settings = dataclasses.replace(SMALL, epochs=8, mining_start_epoch=start)
+        settings = dataclasses.replace(SMALL, epochs=3, mining_start_epoch=start)
         train_title_model(train[:64], catalogue, settings, show_progress=False)
         assert len(refreshed) == times
         refreshed.clear()

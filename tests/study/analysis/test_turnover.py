@@ -24,7 +24,7 @@ def test_turnover_by_available_from(tmp_path):
         "13": seconds("2024-02-29"),
         "14": seconds("2024-03-31"),
         "15": seconds("2024-04-01"),
-        "16": 1e300,
+        "16": seconds("2999-12-31"),
     }
     item = items("available_from", given)
     found = turnover(read_folder(fakes.write_tiny(tmp_path, inter=THREE_MONTHS, search="", item=item)))
