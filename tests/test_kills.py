@@ -12,13 +12,14 @@ from pathlib import Path
 
 import pytest
 
+from recbole_llmfashion.cli.train import main
 from recbole_llmfashion.data.atomic.folder import folder_sha256
-from recbole_llmfashion.pipeline.manifest import read_manifest, write_manifest
-from tests.helpers.fakes import simulated_shop
+from recbole_llmfashion.pipeline.manifest import read_manifest
+from tests.helpers.fakes import SMALL, simulated_shop
 
 ROOT = Path(__file__).parents[1]
 SEED = 20
-KILLS = {"run": 6, "convert": 7, "export": 7}
+KILLS = {"run": 6, "convert": 9, "export": 5}
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGKILL)
 MAIN = "from recbole_llmfashion.cli.main import main; main()"
 METRICS = ("recall@10", "ndcg@10", "mrr@10", "mrr")
@@ -75,13 +76,11 @@ def make(root: Path) -> None:
     rows = [f"u{user},i{(7 * user + turn) % 50},{1700000000 + 60 * turn}" for user in range(3000) for turn in range(10)]
     (root / "events.csv").write_text("user,item,time\n" + "\n".join(rows) + "\n")
     (root / "items.csv").write_text("item,title\n" + "".join(f"i{item},red boots {item}\n" for item in range(50)))
-    (root / "run").mkdir()
-    for number in range(20):
-        (root / f"run/{number}.safetensors").write_bytes(os.urandom(2**21))
-    about = {"model": "LLMFashionRec", "dataset": "shoes", "seed": 1, "metrics": {"ndcg@10": 0.5}, "clip": ""}
-    write_manifest(
-        root / "run", about | {"backbone": {"name": "x", "licence": "MIT"}}, {"run": root / "run"}, root / "run"
-    )
+    keys = [f"--{key}={value}" for key, value in SMALL.items()]
+    places = [f"--data_path={root}", f"--checkpoint_dir={root / 'trained'}", f"--output={root / 'trained/out'}"]
+    assert main(["--model=LLMFashionRec", "--dataset=shoes", *places, *keys]) == 0
+    rows = json.loads((root / "trained/out/results.json").read_text())["models"]
+    (root / "run").symlink_to(rows["LLMFashionRec"]["run"])
 
 
 def kill(root: Path, seed: int, kills: dict[str, int]) -> Counter:
