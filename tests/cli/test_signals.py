@@ -12,6 +12,7 @@ import pytest
 from tests.helpers.fakes import write_tiny
 
 ROOT = Path(__file__).parents[2]
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # `main`, slowed down where a test wants a signal: in an import, and in the middle of the work.
 SLOW_IMPORT = """
 import sys, time
@@ -35,7 +36,10 @@ MAIN = "import sys\nfrom recbole_llmfashion.cli.main import main\nmain()"
 
 
 def start(prelude, *words, cwd):
-    """A process that prints `here` where it waits for its signal; SIGINT is not ignored, as it is behind a `&`."""
+    """A process that prints `here` where it waits for its signal.
+
+    It does not inherit ignored signals: SIGINT is ignored behind a `&`, SIGHUP under nohup.
+    """
     code = f"{prelude}\n{MAIN}"
     return subprocess.Popen(
         [sys.executable, "-c", code, *map(str, words)],
@@ -45,7 +49,7 @@ def start(prelude, *words, cwd):
         stderr=subprocess.PIPE,
         text=True,
         restore_signals=True,
-        preexec_fn=lambda: [signal.signal(number, signal.SIG_DFL) for number in (signal.SIGINT, signal.SIGTERM)],
+        preexec_fn=lambda: [signal.signal(number, signal.SIG_DFL) for number in SIGNALS],
     )
 
 
