@@ -178,7 +178,9 @@ def _exists(folder: Path, name: str, spec: TableSpec, report: Report) -> bool:
     file = name + spec.suffix
     if (folder / file).is_file():
         return True
-    others = sorted(p.name for p in folder.iterdir() if p.is_file() and p.name not in {name + s.suffix for s in SPECS})
+    own = {name + s.suffix for s in SPECS}
+    # names with a dot are temporary files of a command that writes
+    others = sorted(p.name for p in folder.iterdir() if p.is_file() and p.name not in own and p.name[0] != ".")
     if spec is SEARCH:
         alike = [o for o in others if nearest_name(Path(o).suffix, [s.suffix for s in SPECS]) == SEARCH.suffix]
         if alike:
