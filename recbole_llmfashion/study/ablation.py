@@ -106,15 +106,19 @@ def shipped_entries(tiny_falcon: bool) -> list[Entry]:
 
 def ablation(request: StudyRequest, runner: Runner) -> Document:
     """Runs the rows of the form that the request names."""
-    return _of_paper(request, runner) if request.options["form"] == "paper" else _of_shipped(request, runner)
-
-
-def _of_paper(request: StudyRequest, runner: Runner) -> Document:
-    rows = runner.run(paper_entries())
+    paper = request.options["form"] == "paper"
+    rows = runner.run(paper_entries() if paper else shipped_entries(assemble.embedded(runner)))
     lines = assemble.with_costs(rows)
-    title = f"Ablation in the paper's form on {request.dataset} (Table 3)"
+    subject = f"in the paper's form on {request.dataset} (Table 3)" if paper else f"of the default on {request.dataset}"
+    title = f"Ablation {subject}"
     document = assemble.document(request, runner, title, rows)
-    document.tables = [
+    document.tables = (_paper_tables if paper else _shipped_tables)(rows, lines, runner)
+    document.figures = [assemble.bars("ablation", title, lines)]
+    return document
+
+
+def _paper_tables(rows: assemble.Rows, lines: list[TableRow], runner: Runner) -> list[ReportTable]:
+    return [
         ReportTable("table3", "Test metrics", [*assemble.METRICS, *assemble.COST], lines, paper_notes(rows, runner)),
         ReportTable(
             "shares",
@@ -125,16 +129,10 @@ def _of_paper(request: StudyRequest, runner: Runner) -> Document:
         ),
         ReportTable("responses", "Responses of the test rows", RESPONSES, [_responses(*pair) for pair in rows.items()]),
     ]
-    document.figures = [assemble.bars("ablation", title, lines)]
-    return document
 
 
-def _of_shipped(request: StudyRequest, runner: Runner) -> Document:
-    rows = runner.run(shipped_entries(assemble.embedded(runner)))
-    lines = assemble.with_costs(rows)
-    title = f"Ablation of the default on {request.dataset}"
-    document = assemble.document(request, runner, title, rows)
-    document.tables = [
+def _shipped_tables(rows: assemble.Rows, lines: list[TableRow], runner: Runner) -> list[ReportTable]:
+    return [
         ReportTable("metrics", "Test metrics", [*assemble.METRICS, *assemble.COST], lines, shipped_notes(rows, runner)),
         ReportTable(
             "shares",
@@ -143,8 +141,6 @@ def _of_shipped(request: StudyRequest, runner: Runner) -> Document:
             [_share(line, lines[0]) for line in lines],
         ),
     ]
-    document.figures = [assemble.bars("ablation", title, lines)]
-    return document
 
 
 RESPONSES = [
@@ -176,7 +172,7 @@ def _share(line: TableRow, whole: TableRow, in_paper: float | None = None) -> Ta
     return TableRow(line.label, cells, ranked=False)
 
 
-def paper_notes(rows: Mapping[str, Sequence[Outcome]], runner: Runner) -> list[str]:
+def paper_notes(rows: assemble.Rows, runner: Runner) -> list[str]:
     """Notes on the rows of the paper's form."""
     config = runner.config(Entry("", OWN, paper_form()))
     texts = [f"{row.label}: {row.note}." for row in PAPER_ROWS]
@@ -191,7 +187,7 @@ def paper_notes(rows: Mapping[str, Sequence[Outcome]], runner: Runner) -> list[s
     return texts + _tuned_notes(rows)
 
 
-def shipped_notes(rows: Mapping[str, Sequence[Outcome]], runner: Runner) -> list[str]:
+def shipped_notes(rows: assemble.Rows, runner: Runner) -> list[str]:
     """Notes on the rows of the form that ships."""
     texts = [f"{row.label}: {row.note}." for row in SHIPPED_ROWS if row.label in rows]
     return texts + _clip_notes(runner.config(Entry("", OWN)), "ranking: clip") + _tuned_notes(rows)
@@ -206,7 +202,7 @@ def _clip_notes(config: Any, row: str) -> list[str]:
     ]
 
 
-def _tuned_notes(rows: Mapping[str, Sequence[Outcome]]) -> list[str]:
+def _tuned_notes(rows: assemble.Rows) -> list[str]:
     tuned: list[Any] = assemble.details(rows[OWN], "tuned")
     if any(tuned):
         return ["All rows use the tuned keys of the whole model; the variants were not tuned separately."]
