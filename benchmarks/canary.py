@@ -1,4 +1,4 @@
-"""What one customer alone searched for, asked of a run: the exposure of canaries, with and without `min_askers`.
+"""What a run gives away of one customer's searches: the exposure of canaries, with and without `min_askers`.
 
     python benchmarks/canary.py [--users 300] [--items 300] [--canaries 8] [--seed 7] [--config_files FILE]
 

@@ -5,8 +5,8 @@
 
 Every writer uses names of its own. The record of a change makes several files one change: after a kill between two
 renames the next command that writes or reads the folder makes the others. Writers of the same folder exclude each
-other with the operating system's lock on the folder, which ends with the process; it needs no file. Whoever takes the
-lock removes what a killed writer left. New files get the modes of the umask.
+other with the operating system's lock on the folder, which ends with the process; it needs no file. The next
+holder of the lock removes what a killed writer left. New files get the modes of the umask.
 """
 
 import errno
@@ -115,7 +115,7 @@ def check_writable(folder: Path, option: str) -> None:
         there = folder.absolute()
         while not there.exists():
             there = there.parent
-        _write(_temporary(there, "probe"), b"\0" * 4096, keep=False)
+        _probe(there)
 
 
 @contextmanager
@@ -133,7 +133,7 @@ def own_folder(folder: Path, option: str = "") -> Iterator[None]:
     """
     with _locked(folder, option):
         with naming(folder, option):
-            _write(_temporary(folder, "probe"), b"\0" * 4096, keep=False)
+            _probe(folder)
         yield
 
 
@@ -385,8 +385,15 @@ def _temporary(folder: Path, name: str) -> Path:
     return folder / f".{name.encode()[:100].decode(errors='ignore')}.llmf-{secrets.token_hex(4)}.part"
 
 
-def _write(path: Path, content: str | bytes, keep: bool = True) -> None:
-    """Writes a new file to the disk; with `keep` off, or if that fails, the file is removed again."""
+def _probe(folder: Path) -> None:
+    """Writes a file as a test and removes it again."""
+    part = _temporary(folder, "probe")
+    _write(part, b"\0" * 4096)
+    part.unlink()
+
+
+def _write(path: Path, content: str | bytes) -> None:
+    """Writes a new file to the disk; if that fails, it is removed again."""
     try:
         with path.open("xb") as stream:
             stream.write(content.encode() if isinstance(content, str) else content)
@@ -395,8 +402,6 @@ def _write(path: Path, content: str | bytes, keep: bool = True) -> None:
     except BaseException:
         _discard(path)
         raise
-    if not keep:
-        path.unlink()
 
 
 def _discard(path: Path) -> None:
@@ -470,7 +475,7 @@ def _tidy(folder: Path) -> None:
 
 
 def _remove_abandoned(folder: Path) -> None:
-    """Removes the temporary folders whose lock is free: whoever made them no longer lives."""
+    """Removes the temporary folders whose lock is free: the process that made them has ended."""
     for path in folder.iterdir():
         if _PART.fullmatch(path.name) and path.is_dir():
             lock = _Lock(path, shared=False)

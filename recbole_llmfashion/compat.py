@@ -83,6 +83,12 @@ def prints_hidden() -> Iterator[None]:
         yield
 
 
+def build_model(model_class: Any, config: Any, rows: Any) -> Any:
+    """A model of RecBole or of this package on its training rows; what it prints meanwhile is hidden."""
+    with prints_hidden():
+        return model_class(config, rows)
+
+
 def anomaly_mode_off() -> None:
     """Switches off autograd's anomaly mode, which RecBole's sine.py switches on for the whole process when imported.
 

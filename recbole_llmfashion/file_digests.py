@@ -12,16 +12,16 @@ import os
 import re
 import time
 from collections.abc import Iterable
-from contextlib import suppress
 from logging import getLogger
 from pathlib import Path
 
 from filelock import FileLock
 
+from recbole_llmfashion.atomic_write import write_file
 from recbole_llmfashion.errors import UserError
 
 LARGE = 64 * 2**20  # bytes from which on a digest is remembered between processes; a tenth of a second to read
-_SETTLED = 2 * 10**9  # nanoseconds since the last change after which times tell two contents apart
+_SETTLED = 2 * 10**9  # nanoseconds since the last change after which a new change has another time
 SHA256 = re.compile(r"[0-9a-f]{64}")
 
 _Stamp = tuple[int, int, int, int]
@@ -47,7 +47,7 @@ def unreadable(path: Path, error: OSError) -> UserError:
 
 
 class FileDigests:
-    """SHA-256 of files that are asked for again and again.
+    """SHA-256 of files whose digests are needed repeatedly.
 
     Args:
         memory: JSON file that keeps the digests of large files; None keeps none. It may be deleted at any time.
@@ -84,17 +84,13 @@ class FileDigests:
     def _remember(self, key: str, stamp: _Stamp, digest: str) -> None:
         if self._memory is None or stamp[0] < LARGE:
             return
-        partial = self._memory.with_name(f"{self._memory.name}.{os.getpid()}.partial")
         try:
             self._memory.parent.mkdir(parents=True, exist_ok=True)
             with FileLock(f"{self._memory}.lock"):
                 entries = {name: entry for name, entry in _read(self._memory).items() if os.path.exists(name)}
-                partial.write_text(json.dumps(entries | {key: [*stamp, digest]}, indent=1))
-                partial.replace(self._memory)
-        except OSError as error:
-            with suppress(OSError):
-                partial.unlink()
-            getLogger(__name__).info(f"{self._memory}: not written ({error.strerror}); files are read again next time")
+                write_file(self._memory, json.dumps(entries | {key: [*stamp, digest]}, indent=1))
+        except (OSError, UserError) as error:
+            getLogger(__name__).info(f"{self._memory}: not written ({error}); files are read again next time")
 
 
 def _stamp(path: Path) -> _Stamp:

@@ -6,7 +6,7 @@
 A stage is built in a temporary folder, flushed to the disk, and renamed when it is complete. A killed run therefore
 leaves no incomplete stage, and the same command continues after the last finished one. The checkpoints of a long stage
 are kept in <root>/.running until it is complete. Processes that need the same stage build it once: the first one holds
-the operating system's lock on <root>/.locks/<stage>-<hash>.lock, which is released when it dies, and the others wait.
+the operating system's lock on <root>/.locks/<stage>-<hash>.lock, which is released when it ends, and the others wait.
 
 A stage is used only if its files have the digests that stage.json names; otherwise it is built again. Each process
 reads the files once (file_digests.py; <root>/.digests.json remembers those of large files).
@@ -72,6 +72,19 @@ def with_first_names(fields: Mapping[str, Any], **first: str) -> dict[str, Any]:
     {'beams': 4, 'seed': 1}
     """
     return {first.get(name, name): value for name, value in fields.items()}
+
+
+def without_later(fields: Mapping[str, Any], **first: Any) -> dict[str, Any]:
+    """Fields without those of a later release that have the value with which earlier stages were built.
+
+    Args:
+        fields: values by name.
+        first: later field = that value.
+
+    >>> without_later({"seed": 1, "mined": 4, "start": 1}, mined=4, start=0)
+    {'seed': 1, 'start': 1}
+    """
+    return {name: value for name, value in fields.items() if name not in first or value != first[name]}
 
 
 def sha256_arrays(*arrays: np.ndarray) -> str:
@@ -211,20 +224,19 @@ class StageStore:
         """
         final = self.path(name, inputs)
         with suppress(UserError):  # another process may be removing a damaged stage; the lock waits for it
-            if self._found(name, inputs):
+            found = self._look(name, inputs)
+            if isinstance(found, float):
+                self.on_stage(name, found, True)
                 return final
         with self._lock(final):
-            if not self._found(name, inputs):
-                self._remove_damaged(name, inputs)
-                self._build(name, inputs, build, final)
+            found = self._look(name, inputs)
+            if isinstance(found, float):
+                self.on_stage(name, found, True)
+                return final
+            if found:
+                _remove_damaged(final, found)
+            self._build(name, inputs, build, final)
         return final
-
-    def _found(self, name: str, inputs: Mapping[str, Any]) -> bool:
-        seconds = self._look(name, inputs)
-        if isinstance(seconds, str):
-            return False
-        self.on_stage(name, seconds, True)
-        return True
 
     def _look(self, name: str, inputs: Mapping[str, Any]) -> float | str:
         """The seconds that a stage took; where it cannot be used, the reason, "" if there is none."""
@@ -238,17 +250,6 @@ class StageStore:
         if about.get("stage", name) != name or not _same(about.get("inputs", inputs), inputs):
             return f"{STAGE} is that of another stage"
         return damage(final, about, self.digests) or float(about["seconds"])
-
-    def _remove_damaged(self, name: str, inputs: Mapping[str, Any]) -> None:
-        reason, final = self._look(name, inputs), self.path(name, inputs)
-        if not isinstance(reason, str) or not reason:
-            return
-        getLogger(__name__).warning(f"stage {final}: {reason}; it is made again")
-        try:
-            (final / STAGE).unlink()  # first: what is left of a killed removal is no stage
-            shutil.rmtree(final)
-        except OSError as error:
-            raise UserError(f"{final}: {reason}, and it cannot be removed ({error.strerror}); remove it") from error
 
     @contextmanager
     def _lock(self, final: Path) -> Iterator[None]:
@@ -289,6 +290,15 @@ class StageStore:
         """SHA-256 by path of every file in a new folder."""
         files = sorted(path for path in folder.rglob("*") if path.is_file())
         return {path.relative_to(folder).as_posix(): self.digests.sha256(path) for path in files}
+
+
+def _remove_damaged(final: Path, reason: str) -> None:
+    getLogger(__name__).warning(f"stage {final}: {reason}; it is made again")
+    try:
+        (final / STAGE).unlink()  # first: what is left of a killed removal is no stage
+        shutil.rmtree(final)
+    except OSError as error:
+        raise UserError(f"{final}: {reason}, and it cannot be removed ({error.strerror}); remove it") from error
 
 
 def _same(one: Any, other: Mapping[str, Any]) -> bool:

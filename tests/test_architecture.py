@@ -12,7 +12,8 @@ TOP = {"atomic_write", "compat", "errors", "file_digests", "stage_store", "versi
 # A folder imports the rows above its own, and itself; folders of one row do not import each other.
 ROWS = [
     {"errors"},
-    {"atomic_write", "file_digests"},
+    {"atomic_write"},
+    {"file_digests"},
     {"compat", "stage_store", "versions"},
     {"config", "data", "embedding"},
     {"prompt", "dataset_tools"},

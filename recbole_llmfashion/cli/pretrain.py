@@ -23,7 +23,7 @@ def pretrain(context: typer.Context, model: Models, dataset: Dataset, config_fil
     The result is a stage of the dataset: a run of Recformer on the same dataset reuses it.
     """
     from recbole_llmfashion.config.layers import merge_layers
-    from recbole_llmfashion.data.location import check_checkpoint_dir, find_dataset
+    from recbole_llmfashion.data.location import check_places
     from recbole_llmfashion.quick_start.registry import get_model
 
     overrides, files = keys_of(context), config_paths(config_files)
@@ -33,8 +33,7 @@ def pretrain(context: typer.Context, model: Models, dataset: Dataset, config_fil
             raise UserError(f"--model: {spec.name} has no pre-training of its own; use Recformer or RecformerQuery")
         keys = merge_layers(spec.lineage, dataset, files, overrides)
         log_level(str(keys["state"]))
-        find_dataset(Path(keys["data_path"]) / dataset, dataset)
-        check_checkpoint_dir(Path(keys["checkpoint_dir"]), dataset)
+        check_places(keys, dataset)
 
     from recbole_llmfashion.trainer.recformer import pretrain_corpus
 

@@ -177,21 +177,20 @@ def check(request: StudyRequest) -> None:
     from recbole_llmfashion.atomic_write import check_writable
     from recbole_llmfashion.config.evaluation_keys import VALID_ONLY, check_valid_metric, leave_out
     from recbole_llmfashion.config.layers import merge_layers
-    from recbole_llmfashion.data.location import check_checkpoint_dir, find_dataset
+    from recbole_llmfashion.config.values import check_values
+    from recbole_llmfashion.data.location import check_places
     from recbole_llmfashion.quick_start.registry import MODEL_TABLE, accepted_models, get_model
 
     accepted = accepted_models(*request.models, *MODEL_TABLE)
     for model in request.models:
         lineage = get_model(model).lineage
         keys = merge_layers(lineage, request.dataset, request.config_files, request.overrides, accepted)
-        last = {**request.overrides, "seed": keys["seed"] + request.seeds - 1}
-        merge_layers(lineage, request.dataset, request.config_files, last, accepted)
+        check_values({"seed": keys["seed"] + request.seeds - 1}, {}, model, "command line")
         log_level(str(keys["state"]))
         check_valid_metric(keys)
         if leave_out(keys["eval_args"]) == VALID_ONLY:
             raise UserError("eval_args: a study compares test rows; write split: {LS: valid_and_test}")
-        find_dataset(Path(keys["data_path"]) / request.dataset, request.dataset)
-        check_checkpoint_dir(Path(keys["checkpoint_dir"]), request.dataset)
+        check_places(keys, request.dataset)
     check_writable(request.output, "--output")
 
 

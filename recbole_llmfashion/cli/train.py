@@ -65,7 +65,7 @@ def main_job(arguments: Arguments, dry_run: bool = False) -> int:
     from recbole_llmfashion.atomic_write import check_writable, own_folder
     from recbole_llmfashion.config.evaluation_keys import check_valid_metric
     from recbole_llmfashion.config.layers import merge_layers
-    from recbole_llmfashion.data.location import check_checkpoint_dir, find_dataset
+    from recbole_llmfashion.data.location import check_places
     from recbole_llmfashion.quick_start.registry import accepted_models, get_model
 
     names = [*arguments.models, *({"Popularity"} - set(arguments.models))]
@@ -77,8 +77,7 @@ def main_job(arguments: Arguments, dry_run: bool = False) -> int:
         keys = merge_layers(spec.lineage, arguments.dataset, files, _keys_of(name, arguments), accepted)
         log_level(str(keys["state"]))
         check_valid_metric(keys)
-        find_dataset(Path(keys["data_path"]) / arguments.dataset, arguments.dataset)
-        check_checkpoint_dir(Path(keys["checkpoint_dir"]), arguments.dataset)
+        check_places(keys, arguments.dataset)
     check_writable(arguments.output, "--output")
 
     from recbole_llmfashion.config.configurator import load_config

@@ -27,7 +27,7 @@ from recbole_llmfashion.config.allowed import (
 )
 from recbole_llmfashion.errors import UserError, did_you_mean
 
-CHOICE = choice()  # stands for the values of the field's Literal
+CHOICE = choice()  # the values are those of the field's Literal
 
 
 @dataclass(frozen=True)

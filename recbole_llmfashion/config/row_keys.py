@@ -79,8 +79,6 @@ def _is_default(key: str, value: Any, default: Any) -> bool:
 def _check_load_col(value: Any, source: str) -> None:
     if value is None:
         return
-    if not isinstance(value, Mapping):
-        raise UserError(f"{source}: load_col: expected a dict such as {{inter: [user_id, item_id]}}, found '{value}'")
     for file, columns in value.items():
         known = LOADED.get(str(file))
         if known is None:

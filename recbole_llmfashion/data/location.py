@@ -1,6 +1,8 @@
 """Finds a dataset's folder, and checks where its results go; imports neither RecBole nor pandas."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from recbole_llmfashion.atomic_write import check_writable
 from recbole_llmfashion.errors import UserError, did_you_mean
@@ -29,6 +31,20 @@ def find_dataset(folder: Path, name: str) -> Path:
     content = f"{root} contains: {', '.join(present) or 'nothing'}"
     hint = did_you_mean(name, present, did_you_mean(name, SIMULATED, content))
     raise UserError(f"--dataset: unknown dataset '{name}'; {hint}")
+
+
+def check_places(keys: Mapping[str, Any], dataset: str) -> Path:
+    """Checks the keys `data_path` and `checkpoint_dir`, before anything is read.
+
+    Returns:
+        the folder of the dataset.
+
+    Raises:
+        UserError: the folder is not there, or stages and run folders cannot be written.
+    """
+    folder = find_dataset(Path(keys["data_path"]) / dataset, dataset)
+    check_checkpoint_dir(Path(keys["checkpoint_dir"]), dataset)
+    return folder
 
 
 def check_checkpoint_dir(checkpoint_dir: Path, dataset: str) -> None:

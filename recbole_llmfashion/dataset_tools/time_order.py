@@ -24,7 +24,7 @@ _NUMBERS = re.compile(r"(\d+)")
 
 @dataclass(frozen=True)
 class TimeOrder:
-    """What the order of a log says about time, over customers with three or more actions.
+    """Figures that show whether the order of a log can be that of time, over customers with three or more actions.
 
     Args:
         customers: number of these customers.
@@ -114,7 +114,7 @@ def _equal_share(users: NDArray[Any], times: NDArray[Any]) -> float:
 def _sorted_shares(users: NDArray[Any], items: NDArray[Any], names: list[str]) -> tuple[float, float]:
     """(share of users with sorted items, share that chance gives).
 
-    An item after itself says nothing, so repeats count once; a user with fewer than three changing items is left out,
+    An immediate repeat of an item counts once; a user with fewer than three changing items is left out,
     since two are always sorted.
     """
     changed = np.ones(len(users), bool)

@@ -1,4 +1,4 @@
-"""Collects all errors of a dataset's files, counts what they hold, and says how far their order is that of time."""
+"""Collects all errors of a dataset's files, counts rows, and reports whether their order can be that of time."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

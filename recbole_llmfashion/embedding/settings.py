@@ -80,8 +80,6 @@ class TitleSettings:
         >>> "mining_start_epoch" in TitleSettings().stage_inputs()
         False
         """
-        fields = asdict(self)
-        # a field of a later release: its default changes no name of a stage that exists
-        if self.mining_start_epoch == TitleSettings.mining_start_epoch:
-            del fields["mining_start_epoch"]
-        return fields
+        from recbole_llmfashion.stage_store import without_later  # needs numpy; reading keys does not
+
+        return without_later(asdict(self), mining_start_epoch=1)

@@ -9,7 +9,6 @@ from recbole.utils import InputType
 from scipy import sparse
 
 from recbole_llmfashion.data.tie_breaking import tie_rank
-from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.retrieval.item_order import ItemOrder
 from recbole_llmfashion.retrieval.scored_order import ScoredOrder, WholeTable
 from recbole_llmfashion.retrieval.ties import scores_from_order, with_pad_column
@@ -36,8 +35,6 @@ class SeqKNN(SequentialRecommender):
     def __init__(self, config: Any, dataset: Any) -> None:
         super().__init__(config, dataset)
         self._history = int(config["knn_history"])
-        if self._history < 1:
-            raise UserError(f"knn_history: expected 1 or more, found {self._history}")
         self.tie = torch.from_numpy(tie_rank(dataset.catalogue.item_ids))
         rows = dataset.training_actions
         self._cosine = item_cosines(rows["user"].to_numpy(), rows["item"].to_numpy(), len(dataset.catalogue))

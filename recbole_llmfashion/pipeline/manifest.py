@@ -29,7 +29,8 @@ OWN = "run"  # the part that is the run folder itself
 FORMAT = 2  # raise it when the meaning of a file changes; a reader refuses newer formats
 MANIFEST = "manifest.json"
 SUFFIXES = (".json", ".safetensors", ".parquet", ".faiss", ".model", ".jinja", ".txt", ".md")
-_UNREADABLE = "not readable; copy the exported run again, or run the main job again"
+_REMEDY = "copy the exported run again, or run the main job again"
+_UNREADABLE = f"not readable; {_REMEDY}"
 LOCAL = "local.json"  # {data_path, clip_pretrained, parts: {name: path}}, absolute paths of this machine
 _NOT_SIGNED = (MANIFEST, LOCAL, STAGE, "timing.json")
 _PART = re.compile("[a-z]+")
@@ -92,7 +93,7 @@ class Manifest:
         """
         part = self.part(name)
         if part is None or not self.lists(name, file):
-            raise UserError(f"{self.folder / MANIFEST}: does not list {name}/{file}; {_UNREADABLE.split('; ')[1]}")
+            raise UserError(f"{self.folder / MANIFEST}: does not list {name}/{file}; {_REMEDY}")
         return part / file
 
     def check_no_other_model_files(self, name: str) -> None:
@@ -145,24 +146,24 @@ def write_manifest(folder: Path, entries: Mapping[str, Any], parts: Mapping[str,
     Raises:
         UserError: a part is a stage whose files are not those that it was finished with.
     """
-    described = {}
+    described, digests = {}, FileDigests()
     for name, part in parts.items():
-        _refuse_damaged(part)
+        _refuse_damaged(part, digests)
         own = part == folder
         found = sorted(path for path in (part.rglob("*") if own else part.iterdir()) if path.is_file())
         files = {path.relative_to(part).as_posix(): path for path in found if path.name not in _NOT_SIGNED}
         described[name] = {
             "path": "." if own else _portable_path(part, final),
-            "files": {name: file_sha256(path) for name, path in files.items() if path.suffix in SUFFIXES},
+            "files": {name: digests.sha256(path) for name, path in files.items() if path.suffix in SUFFIXES},
         }
     _write(folder, {"format": FORMAT, **entries, "parts": described})
 
 
-def _refuse_damaged(part: Path) -> None:
+def _refuse_damaged(part: Path, digests: FileDigests) -> None:
     if not (part / STAGE).is_file():
         return
     try:
-        reason = damage(part, read_stage(part), FileDigests())
+        reason = damage(part, read_stage(part), digests)
     except ValueError as error:
         reason = str(error)
     if reason:
@@ -271,7 +272,7 @@ def _content(folder: Path) -> dict[str, Any]:
 
 
 def export_run(run: Path, out: Path, min_askers: int = 2) -> None:
-    """Copies a run with all its parts into one folder that needs no other, without what tells of single users.
+    """Copies a run with all its parts into one folder that needs no other, without what identifies single users.
 
     The copy has no responses of the evaluation and, in its memory, no query of fewer users than `min_askers`. Its
     lists may therefore differ from those of the run where a query of the session, or one near it, was left out.

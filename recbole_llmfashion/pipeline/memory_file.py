@@ -4,7 +4,7 @@
 
 Rows are sorted by query, item and position. Neither the order of the searches nor their times are kept, so rows of one
 user cannot be told apart from those of others. A query that one user alone searched for may still identify that user:
-`without_rare` leaves out queries of fewer users than `min_askers`, for exports and for whoever serves a run.
+`without_rare` leaves out queries of fewer users than `min_askers`, for exports and for services.
 """
 
 from collections.abc import Mapping, Sequence
@@ -66,7 +66,7 @@ def without_rare(
 
 
 def remove_private(folder: Path, min_askers: int, before: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    """Removes from the files of a copied run what tells of single users.
+    """Removes from the files of a copied run what identifies single users.
 
     The responses of the evaluation are found by the digest of a prompt, and a prompt is the history of one user: with
     the digests, a guess of a history can be confirmed. They are generated again when they are needed.

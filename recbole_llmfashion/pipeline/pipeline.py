@@ -18,7 +18,7 @@ from recbole_llmfashion.data.dataset import LLMFashionRecDataset
 from recbole_llmfashion.data.loaders import make_loaders, rows_of, sampler_of, stage_root
 from recbole_llmfashion.pipeline.inference import Inference
 from recbole_llmfashion.pipeline.training import TrainedModels
-from recbole_llmfashion.prompt.dataloader import LLMFashionRecDataLoader
+from recbole_llmfashion.prompt.dataloader import LLMFashionRecDataLoader, check_responses
 from recbole_llmfashion.prompt.memory import QueryProductMemory
 from recbole_llmfashion.prompt.texts import DatasetTexts
 from recbole_llmfashion.retrieval.rankers import Rankers
@@ -147,6 +147,8 @@ def _zero_shot(config: LLMFashionConfig, target: LLMFashionRecDataset, store: St
     source_inference = Inference(
         source, source_texts, trained, source_store, dates=loaders.dataset.has_dates, remember=True
     )
+    if source["response_events"] == "purchase":
+        check_responses(loaders.train)
     rows = LLMFashionRecDataLoader(source, rows_of(loaders.train), sampler_of(loaders.train), training=True)
     dates = target.has_dates and loaders.dataset.has_dates
     inference = Inference(source, DatasetTexts(target), trained, store, dates=dates, remember=target_log)

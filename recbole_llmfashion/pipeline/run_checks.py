@@ -38,7 +38,7 @@ _ITEMS: dict[str, Any] = {"kind": str, "first": int, "new_tokens": int, "key": s
 
 @contextmanager
 def reading(path: Path) -> Iterator[None]:
-    """Around the reading of a file or folder of a run; whatever its reader raises is a UserError that names it."""
+    """Around the reading of a file or folder of a run; any error of its reader becomes a UserError that names it."""
     try:
         yield
     except UserError:

@@ -133,7 +133,7 @@ class PromptBuilder:
         self._memory_head, self._answer = self._cells.words([template.memory, template.answer])
         instructions = self._cells.words([template.instruction_without_memory, template.instruction])
         self._instructions = [np.r_[self._bos(), ids].astype(np.int32) for ids in instructions]
-        self._dates: dict[str, np.ndarray] = {}
+        self._dates: dict[tuple[str, bool], np.ndarray] = {}
         self._budget = settings.max_length - settings.max_new_tokens
         self.text_limits = TextLimits.of_room(self._room())
         attributes = settings.attributes if settings.item_text else None
@@ -224,11 +224,11 @@ class PromptBuilder:
         return np.concatenate([*head, self._items.title_start(position, room), eos])
 
     def _date(self, seconds: float, now: bool) -> np.ndarray:
-        text = coarse_date(int(seconds // DAY))
-        piece = self.template.moment(text) if now else self.template.date(text)
-        if piece not in self._dates:  # by text, not by day: months and holidays are few
-            self._dates[piece] = self._cells.words([piece])[0]
-        return self._dates[piece]
+        key = (coarse_date(int(seconds // DAY)), now)
+        if key not in self._dates:  # by text, not by day: months and holidays are few
+            piece = self.template.moment(key[0]) if now else self.template.date(key[0])
+            self._dates[key] = self._cells.words([piece])[0]
+        return self._dates[key]
 
     def memory_products(self, events: Events, training: bool) -> list[int]:
         """Catalogue positions of the memory's products for the last search.
@@ -270,8 +270,10 @@ class PromptBuilder:
         tail.append(self._answer)
         room = self._budget - sum(map(len, tail))
         recalled = recalled[: self.settings.recalled]
-        free = room - len(self._instructions[True])
-        lines = self._memory_lines(recalled, min(free // 2, free - self._newest_length(events)))
+        lines: list[np.ndarray] = []
+        if recalled:
+            free = room - len(self._instructions[True])
+            lines = self._memory_lines(recalled, min(free // 2, free - self._newest_length(events)))
         instruction = self._instructions[bool(lines)]
         room -= len(instruction) + sum(map(len, lines))
         actions, items, id_positions, dropped = self._actions(events, room)

@@ -9,7 +9,7 @@ from functools import lru_cache
 
 NEAR_DAYS = 14
 DAY = 86400
-CACHED_DAYS = 4096  # eleven years; a service is asked for any day by anybody
+CACHED_DAYS = 4096  # eleven years; requests to a service may have any date
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 

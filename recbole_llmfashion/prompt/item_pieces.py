@@ -133,8 +133,9 @@ class ItemPieces:
         rows = np.flatnonzero(limits < column.ids.lengths)
         if not len(rows):
             return column.ids
-        texts = [column.texts[code] for code in column.codes[rows]]
-        return column.ids.replaced(rows, self._cells.cut(texts, limits[rows], column.mark))
+        cells, which = np.unique(np.stack([column.codes[rows], limits[rows]], axis=1), axis=0, return_inverse=True)
+        cut = self._cells.cut([column.texts[code] for code in cells[:, 0]], cells[:, 1], column.mark)
+        return column.ids.replaced(rows, cut.take(which.ravel()))
 
 
 def _level(lengths: Sequence[int], total: int) -> int:

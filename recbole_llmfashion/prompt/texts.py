@@ -150,6 +150,8 @@ def sanitize(text: str, special_tokens: Iterable[str] = (), joiner: str = " ", l
         line = "".join(c for c in line if unicodedata.category(c) not in ("Cc", "Cs"))
     line = line.replace("|", "/")
     for token in filter(str.strip, special_tokens):
+        if token not in line:
+            continue
         apart = token[0] + joiner + token[1:]
         broken = "" if len(token) == 1 or token in apart else apart
         while token in line:

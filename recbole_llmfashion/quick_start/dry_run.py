@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 from recbole.utils import init_seed
 
+from recbole_llmfashion.compat import build_model
 from recbole_llmfashion.config.configurator import LLMFashionConfig
 from recbole_llmfashion.config.evaluation_keys import check_valid_metric
 from recbole_llmfashion.config.keys import keys_of
@@ -19,15 +20,21 @@ from recbole_llmfashion.prompt.training_examples import training_rows
 from recbole_llmfashion.quick_start.registry import get_model
 
 
-def check_config(config: LLMFashionConfig) -> None:
-    """Checks what needs no data: the keys of a model, and those of the models that it trains or reads.
+def check_config(config: LLMFashionConfig, rows: bool = True) -> None:
+    """Checks the keys of a model, and those of the models that it trains or reads.
+
+    Args:
+        rows: whether to check what needs the rows too, for which they are read; a run checks it with its own rows.
 
     Raises:
         UserError: a value that a model cannot use, a backbone or a folder that cannot be read.
     """
     check_valid_metric(config)
-    get_model(config["model"]).trainer.validate_config(config)
+    trainer = get_model(config["model"]).trainer
+    trainer.validate_config(config)
     _parts_of(config)
+    if rows:
+        trainer.validate_rows(config)
 
 
 def _parts_of(config: LLMFashionConfig) -> dict[str, LLMFashionConfig]:
@@ -97,7 +104,7 @@ def _rows(config: LLMFashionConfig, loaders: Loaders) -> dict[str, Any]:
         feat: Any = rows_of(loaders.train).inter_feat
         users, purchase = feat[config["USER_ID_FIELD"]].numpy(), feat[TARGET_PURCHASE].numpy()
         prompts = len(training_rows(users, purchase, config["prompts_per_user"], config["response_events"]))
-        # with loss_on_history further prompts hold the actions that did not fit; only a built memory tells how many
+        # with loss_on_history further prompts hold the actions that did not fit; how many depends on the memory
         counts["training prompts"] = f"{prompts} or more" if config["loss_on_history"] else prompts
     return counts
 
@@ -106,7 +113,7 @@ def _build(config: LLMFashionConfig, loaders: Loaders) -> None:
     """Builds a model as a run does, and drops it."""
     init_seed(config["seed"], config["reproducibility"])
     try:
-        config.model_class(config, rows_of(loaders.train))
+        build_model(config.model_class, config, rows_of(loaders.train))
     except UserError:
         raise
     except Exception as error:  # of RecBole's models, whose errors have no common base class

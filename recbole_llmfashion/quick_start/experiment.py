@@ -71,7 +71,7 @@ def run_experiment(
     """
     spec = get_model(config["model"])
     compat.anomaly_mode_off()
-    check_config(config)
+    check_config(config, rows=False)
     check_checkpoint_dir(Path(config["checkpoint_dir"]), config["dataset"])
     clock = _Clock()
     store = StageStore(stage_root(config), clock.add)
@@ -92,8 +92,7 @@ def _run(
 ) -> tuple[dict[str, float], dict[str, float], pd.DataFrame, dict[str, Any]]:
     loaders = make_loaders(config)
     init_seed(config["seed"], config["reproducibility"])
-    with compat.prints_hidden():
-        model = spec.model(config, rows_of(loaders.train)).to(config["device"])
+    model = compat.build_model(spec.model, config, rows_of(loaders.train)).to(config["device"])
     trainer = spec.trainer(config, model)
     loaders = _own_loaders(config, spec, loaders)
     trainer.set_data(loaders, store, lambda: _core_table(config, store))
@@ -128,7 +127,7 @@ def _row_counts(loaders: Loaders) -> dict[str, Any]:
 
 
 def _given(config: LLMFashionConfig) -> dict[str, Any]:
-    """The keys given to the run, by their first names, from which its rows can be made again; without folders."""
+    """The keys given to the run, by their first names, from which its rows can be rebuilt; without folders."""
     given = {key: value for key, value in given_keys(config).items() if key not in RUNTIME_KEYS}
     return without_folders(first_release_names(given))
 

@@ -68,7 +68,7 @@ class ErrorReply:
 
     Args:
         message: one line.
-        unavailable: whether no request can be answered now, whatever it asks.
+        unavailable: whether no request can be answered now, regardless of its content.
     """
 
     message: str

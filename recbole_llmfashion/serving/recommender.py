@@ -99,7 +99,7 @@ class Recommender:
         return recommender
 
     def _try_out(self) -> None:
-        """Answers one session without its stored response: whatever cannot work fails here, not at a customer."""
+        """Answers one session without its stored response, so that a run that cannot answer fails when it is loaded."""
         state = self._state
         now = 1_700_000_000.0
         actions = [

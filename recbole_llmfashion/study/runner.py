@@ -213,8 +213,10 @@ def contents_of(values: Mapping[str, Any], digests: FileDigests) -> dict[str, st
     """
     found = {}
     for key in MODEL_KEYS & values.keys():
-        path = Path(str(values[key] or "."))
-        if path.is_dir() and values[key]:
+        if not values[key]:
+            continue
+        path = Path(str(values[key]))
+        if path.is_dir():
             found[key] = model_sha256(model_files(path), digests)
         elif path.is_file():
             found[key] = digests.sha256(path)

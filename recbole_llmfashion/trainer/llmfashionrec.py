@@ -67,17 +67,24 @@ class LLMFashionRecTrainer(StagedTrainer):
 
     @staticmethod
     def validate_config(config: LLMFashionConfig) -> None:
-        """Checks values, the source dataset, the backbone and the training rows, before hours of other stages."""
+        """Checks values, the source dataset and the backbone, before hours of other stages."""
         StagedTrainer.validate_config(config)
         answering = llm_config(config)
         settings.validate_config(answering)
         settings.validate_attributes(answering["prompt_attributes"], config)
         LanguageModel.validate_config(answering)
+
+    @staticmethod
+    def validate_rows(config: LLMFashionConfig) -> None:
+        """Checks that some training row gives a prompt."""
+        answering = llm_config(config)
         if answering["response_events"] == "purchase":
             check_responses(make_loaders(answering).train)
 
     def set_data(self, loaders: Loaders, store: StageStore, core_table: Callable[[], Any]) -> None:
         """Builds the pipeline; the model ranks by the pipeline's config, which in zero-shot is the source's."""
+        if self.config["response_events"] == "purchase" and not self.config["source_dataset"]:
+            check_responses(loaders.train)
         self._loaders = loaders
         self.pipeline = make_pipeline(self.config, loaders.dataset, store, core_table)
         self.model.configure(self.pipeline.config)

@@ -152,8 +152,7 @@ def _fit(
     init_seed(config["seed"], config["reproducibility"])
     rows = rows_of(train_data)
     rows = rows.with_sequences() if config["model"] in READS_OTHER_ROWS else rows
-    with compat.prints_hidden():
-        model = config.model_class(config, rows).to(config["device"])
+    model = compat.build_model(config.model_class, config, rows).to(config["device"])
     item_ids = loaders.dataset.catalogue.item_ids
     own = get_trainer(config["MODEL_TYPE"], config["model"]) if cold is None else ColdTokenTrainer
     trainer: Any = make_trainer(config, model, own, item_ids)
@@ -189,9 +188,8 @@ def _cold_rows(config: LLMFashionConfig, loaders: Loaders) -> tuple[ColdItems, d
     """The cold items and their freshly initialised rows, which depend on the seed alone."""
     items, dataset = cold_items(loaders.dataset.popularity()), rows_of(loaders.train)
     init_seed(stage_seed(config["seed"], "cold_token"), config["reproducibility"])
-    with compat.prints_hidden():
-        model = config.model_class(config, dataset)
-        wider = config.model_class(config, WiderDataset(dataset))
+    model = compat.build_model(config.model_class, config, dataset)
+    wider = compat.build_model(config.model_class, config, WiderDataset(dataset))
     return items, init_rows(model, wider, dataset.item_num, items.cold)
 
 

@@ -22,7 +22,7 @@ class StagedTrainer(OrderedEvaluation, Trainer):
     """RecBole's Trainer with the hooks that `run_experiment` calls; the base class trains nothing and validates once.
 
     The order of calls is `validate_config`, the constructor, `set_data`, `fit`, `evaluate`, `result_details`,
-    `save_run`.
+    `save_run`. A command calls `validate_rows` of all its models before the first of them trains.
 
     Args:
         config: RecBole's.
@@ -48,6 +48,14 @@ class StagedTrainer(OrderedEvaluation, Trainer):
             UserError: a key has a value that this model cannot use.
         """
         check_cold_token(config)
+
+    @staticmethod
+    def validate_rows(config: LLMFashionConfig) -> None:
+        """Checks what needs the rows; a command calls it before its first model trains.
+
+        Raises:
+            UserError: this model cannot train on the rows.
+        """
 
     @property
     def tuned_as(self) -> str | None:

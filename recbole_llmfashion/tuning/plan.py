@@ -11,7 +11,7 @@ from recbole_llmfashion.config.dict_keys import flat
 from recbole_llmfashion.config.evaluation_keys import TEST_ONLY, check_valid_metric, leave_out
 from recbole_llmfashion.config.keys import keys_of, recbole_defaults
 from recbole_llmfashion.config.layers import merge_layers
-from recbole_llmfashion.data.location import check_checkpoint_dir, find_dataset
+from recbole_llmfashion.data.location import check_places
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.quick_start.registry import ModelSpec, accepted_models, get_model
 from recbole_llmfashion.tuning.options import METHODS, SAMPLES, Options
@@ -78,8 +78,7 @@ def check(arguments: Arguments, options: Options) -> tuple[ModelSpec, Path, Spac
     check_valid_metric(merged)
     if leave_out(merged["eval_args"]) == TEST_ONLY:
         raise UserError("eval_args: a search needs validation rows; write split: {LS: valid_and_test}")
-    folder = find_dataset(Path(merged["data_path"]) / dataset, dataset)
-    check_checkpoint_dir(Path(merged["checkpoint_dir"]), dataset)
+    folder = check_places(merged, dataset)
     check_writable(arguments.output, "--output")
     if int(given.get("num_train_workers", 1)) != 1:
         raise UserError("num_train_workers: each trial of a search trains in one process; leave the key at 1")

@@ -166,11 +166,11 @@ def test_no_response_is_found_before_anything_trains(tmp_path):
     """Without the purchases of 12 by u1 and 11 by u3 every training row has a click as target."""
     inter = INTER.replace("u1\t12\tpurchase", "u1\t12\tclick").replace("u3\t11\tpurchase", "u3\t11\tclick")
     write_tiny(tmp_path, inter)
-    LLMFashionRecTrainer.validate_config(config_of(tmp_path))
+    LLMFashionRecTrainer.validate_rows(config_of(tmp_path))
     with pytest.raises(
         UserError, match=r"^response_events: purchase leaves no training prompt, .* 3 training rows .*: all,"
     ):
-        LLMFashionRecTrainer.validate_config(config_of(tmp_path, response_events="purchase"))
+        LLMFashionRecTrainer.validate_rows(config_of(tmp_path, response_events="purchase"))
     assert not (tmp_path / "saved").exists()
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from recbole_llmfashion.llm.finetuning.optimizer import Scheduler
 from recbole_llmfashion.llm.finetuning.perplexity import PerplexityOf
 from recbole_llmfashion.llm.modeling.adapter import TargetModules
-from recbole_llmfashion.stage_store import with_first_names
+from recbole_llmfashion.stage_store import with_first_names, without_later
 
 if TYPE_CHECKING:
     from peft import PeftModel
@@ -65,10 +65,8 @@ class FinetuneSettings:
 
         Renamed fields keep the name of the first release, and later fields are left out with their default.
         """
-        later = {"curriculum_perplexity": "response", "lr_scheduler_type": "linear"}
-        fields = {name: value for name, value in asdict(self).items() if later.get(name) != value}
         return with_first_names(
-            fields,
+            without_later(asdict(self), curriculum_perplexity="response", lr_scheduler_type="linear"),
             curriculum_share="hard_share",
             curriculum_epochs="hard_epochs",
             curriculum_choice="hard_choice",

@@ -220,7 +220,7 @@ def check_journal(path: Path, run: str) -> Position | None:
 
 
 class JournalCheck:
-    """Says whether replicas can follow a journal; reads it only after it has changed.
+    """Checks whether replicas can follow a journal; reads it only after it has changed.
 
     Args:
         path: the file.
@@ -252,12 +252,22 @@ def _check_kept(path: Path, raw: bytes, confirmed: Position | None) -> None:
     if confirmed is None or not confirmed.changes:
         return
     lost = f"{_RESTORE}, or delete it and {_state_path(path).name} to start without its {confirmed.changes} changes"
-    if not raw:
-        raise JournalError(path, "is empty" if path.exists() else "is gone", lost)
-    if len(raw) < confirmed.bytes:
-        raise JournalError(path, "is shorter than it was", lost)
-    if _sha256(raw[: confirmed.bytes]) != confirmed.sha256:
-        raise JournalError(path, "is not what it was", lost)
+    _check_prefix(path, raw, confirmed, lost)
+
+
+def _check_prefix(path: Path, raw: bytes, position: Position, advice: str) -> "hashlib._Hash":
+    """The digest, to be continued, of the bytes before a position.
+
+    Raises:
+        JournalError: there are fewer bytes, or other ones.
+    """
+    if len(raw) < position.bytes:
+        reason = "is shorter than it was" if raw else "is empty" if path.exists() else "is gone"
+        raise JournalError(path, reason, advice)
+    digest = hashlib.sha256(raw[: position.bytes])
+    if digest.hexdigest() != position.sha256:
+        raise JournalError(path, "is not what it was", advice)
+    return digest
 
 
 def _entries(path: Path, raw: bytes, read: Position) -> list[Entry]:
@@ -266,11 +276,7 @@ def _entries(path: Path, raw: bytes, read: Position) -> list[Entry]:
     Raises:
         JournalError: the bytes before the position are other ones, or a line is not a change.
     """
-    if len(raw) < read.bytes:
-        raise JournalError(path, "is shorter than it was" if raw else "is empty", _RESTORE)
-    digest = hashlib.sha256(raw[: read.bytes])
-    if digest.hexdigest() != read.sha256:
-        raise JournalError(path, "is not what it was", _RESTORE)
+    digest = _check_prefix(path, raw, read, _RESTORE)
     entries: list[Entry] = []
     changes, end = read.changes, read.bytes
     for line in raw[read.bytes :].split(b"\n")[:-1]:

@@ -103,7 +103,6 @@ class ReplicaWorker:
             if isinstance(error, UserError):
                 return ErrorReply(str(error))
             raise
-        journal.applied(entry)
         try:
             journal.confirm(entry)
         except JournalError as error:  # the change is made; only its loss would not be noticed after a restart
