@@ -86,15 +86,15 @@ def test_two_workers_one_killed(tmp_path, ray_here):
     work(tmp_path / "alone").run(alone)
     finetune_on_workers(work(tmp_path / "two", Deadly(tmp_path / "killed")), two, 2, None)
     assert (tmp_path / "killed").is_file()
-    report = json.loads((two / "finetune.json").read_text())
-    assert report["resumed_at"] == [4]
+    timing = json.loads((two / "timing.json").read_text())
+    assert timing["resumed_at"] == [4]
     expected, found = (json.loads((folder / "losses.json").read_text()) for folder in (alone, two))
     assert len(found) == STEPS and found == pytest.approx(expected, abs=1e-4)
     weights, others = (load_file(folder / "adapter_model.safetensors") for folder in (alone, two))
     assert weights.keys() == others.keys() and len(weights) > 16
     for name, value in weights.items():
         torch.testing.assert_close(others[name], value, rtol=1e-3, atol=1e-4)
-    own = json.loads((alone / "finetune.json").read_text())
+    own, report = (json.loads((folder / "finetune.json").read_text()) for folder in (alone, two))
     assert report.keys() == own.keys() and report["format_failures"].keys() == own["format_failures"].keys()
     assert [path.name for path in (tmp_path / "two/running").iterdir()] == [f"step-{STEPS}"]  # no files of Ray remain
 
