@@ -98,10 +98,14 @@ def pages(job):
     run = Recommender.load(job.run).state.run
     files = run.memory
     queries = tuple(EVIL if i == 0 else query for i, query in enumerate(files.queries))
+    # the example searches are the queries of most users, so the hostile one needs the highest count
+    askers = tuple(1_000 if i == 0 else count for i, count in enumerate(files.askers))
     # the memory holds three products only, so search results also come from the title list
     log = MemoryLog(files.log.search[:3], files.log.query[:3] * 0, files.log.item[:3], files.log.position[:3])
     decoding = replace(run.decoding, response_title="generated")
-    recommender = Recommender(replace(run, decoding=decoding, memory=replace(files, queries=queries, log=log)))
+    recommender = Recommender(
+        replace(run, decoding=decoding, memory=replace(files, queries=queries, askers=askers, log=log))
+    )
     recommender.add_items(pd.DataFrame({"item_id": ["evil"], "title": [EVIL]}))
     return demo.Pages(recommender)
 
