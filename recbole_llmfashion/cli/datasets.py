@@ -42,8 +42,8 @@ def _clean(
     """Sort a log, cut it after each user's final purchase, drop users without one, and count what was removed."""
     from recbole_llmfashion.atomic_write import own_folder
     from recbole_llmfashion.data.atomic.folder import read_folder, write_folder
+    from recbole_llmfashion.data.atomic.time_order import time_order
     from recbole_llmfashion.dataset_tools.clean import clean
-    from recbole_llmfashion.dataset_tools.time_order import time_order
 
     option = "--out" if out is not None else ""
     read = read_folder(folder, show_progress=True)

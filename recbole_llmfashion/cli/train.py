@@ -100,7 +100,7 @@ def main_job(arguments: Arguments, dry_run: bool = False) -> int:
 def _write_table(arguments: Arguments, configs: "Mapping[str, LLMFashionConfig]") -> int:
     """Runs the models and rewrites the output folder after each."""
     from recbole_llmfashion.data.atomic.folder import folder_sha256, read_folder
-    from recbole_llmfashion.dataset_tools.time_order import time_order
+    from recbole_llmfashion.data.atomic.time_order import time_order
     from recbole_llmfashion.evaluation import result_table
     from recbole_llmfashion.quick_start import experiment
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from recbole_llmfashion.data.atomic.folder import AtomicError, AtomicFolder, scan_folder
 from recbole_llmfashion.data.atomic.row_order import order_errors
+from recbole_llmfashion.data.atomic.time_order import time_order
 from recbole_llmfashion.dataset_tools.clean import clean
-from recbole_llmfashion.dataset_tools.time_order import time_order
 from recbole_llmfashion.errors import UserError
 
 

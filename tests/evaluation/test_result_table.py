@@ -6,7 +6,7 @@ import json
 import pandas as pd
 import pytest
 
-from recbole_llmfashion.dataset_tools.time_order import TimeOrder
+from recbole_llmfashion.data.atomic.time_order import TimeOrder
 from recbole_llmfashion.evaluation import result_table
 from recbole_llmfashion.evaluation.result import Result
 

@@ -1,6 +1,7 @@
 """The comparison of all models."""
 
 import json
+import re
 
 import pytest
 
@@ -10,6 +11,7 @@ from recbole_llmfashion.study import (
 from recbole_llmfashion.study.report.document import TableRow, Value
 from recbole_llmfashion.study.request import MODELS
 from recbole_llmfashion.study.runner import Runner
+from tests.helpers.fakes import INTER, write_tiny
 from tests.helpers.study import cells, request_for
 
 RANKS = {"LLMFashionRec": (1, 1, 4), "CORE": (1, 2, 20), "SASRec": (3, 3, 3), "Popularity": (5, 6, 6)}
@@ -34,6 +36,17 @@ def test_compare_by_hand(shop, run_with):
     assert {len(entries) for entries in document.models.values()} == {1}
     assert json.loads(json.dumps(document.as_json(), allow_nan=False))
     assert document.models["GRU4Rec"][0]["status"] == "failed: ValueError: not here"
+
+
+def test_the_document_says_how_far_the_next_item_can_be_trusted(tmp_path, run_with):
+    write_tiny(
+        tmp_path, inter="\n".join(re.sub(r"\b17\d{8}$", "1700000000", line) for line in INTER.splitlines()) + "\n"
+    )
+    run_with(RANKS)
+    request = request_for(tmp_path, f"--models={','.join(RANKS)}")
+    document = compare.compare(request, Runner(request)).as_json()
+    assert document["data"]["tiny"]["time_order"]["equal_times"] == 1.0
+    assert any(note.startswith("tiny: warning: 100.0% of neighbouring actions share") for note in document["notes"])
 
 
 def test_all_models_are_compared():

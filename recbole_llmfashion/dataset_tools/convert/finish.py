@@ -11,11 +11,11 @@ import pandas as pd
 from recbole_llmfashion.data.atomic.checks import parse_numbers
 from recbole_llmfashion.data.atomic.folder import ITEM, AtomicFolder, write_folder
 from recbole_llmfashion.data.atomic.table import misspelled, quote_cell
+from recbole_llmfashion.data.atomic.time_order import time_order
 from recbole_llmfashion.dataset_tools.clean import clean
 from recbole_llmfashion.dataset_tools.convert.derived_queries import derive_searches
 from recbole_llmfashion.dataset_tools.convert.readme import README, Origin, render
 from recbole_llmfashion.dataset_tools.id_map import map_text, rename_ids
-from recbole_llmfashion.dataset_tools.time_order import time_order
 from recbole_llmfashion.errors import UserError
 
 

@@ -1,6 +1,7 @@
 """The README.md of a simulated dataset: the command that created it, what is simulated, statistics."""
 
 from recbole_llmfashion.data.atomic.folder import AtomicFolder
+from recbole_llmfashion.data.atomic.time_order import time_order
 from recbole_llmfashion.dataset_tools.simulate.customers.seasons import START_SECONDS
 from recbole_llmfashion.dataset_tools.simulate.shop.products import Category
 from recbole_llmfashion.dataset_tools.statistics import measure
@@ -22,6 +23,7 @@ def render(folder: AtomicFolder, category: Category, command: str) -> str:
         command: the command line that creates it.
     """
     s, b = measure(folder), category.behaviour
+    order = "\n".join(f"- {line}" for line in time_order(folder.interactions).lines())
     return f"""# {folder.name}: SIMULATED data
 
 There are no real customers in this dataset. Every user, brand, item, query and purchase was {MARK}:
@@ -62,4 +64,6 @@ are contrasts: the same process with less of C1 to C4.
 | items that arrived within the year | {new_share(folder):.3f} |
 | searches | {s.searches:,} |
 | unique queries | {s.unique_queries:,} |
+
+{order}
 """

@@ -3,11 +3,14 @@
 Interactions are item actions after the paper's click filter, see docs/method.md.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from recbole_llmfashion.data.atomic.folder import AtomicFolder
+from recbole_llmfashion.data.atomic.time_order import TimeOrder, time_order
 
 BIN_STARTS = (1, 3, 5, 8, 12, 17, 25, 40)
 BIN_LABELS = ("1-2", "3-4", "5-7", "8-11", "12-16", "17-24", "25-39", "40 +")
@@ -88,8 +91,8 @@ def length_statistics(lengths: np.ndarray, rows: int) -> Lengths:
     )
 
 
-def facts(files: AtomicFolder, sha256: str) -> dict[str, str | int]:
-    """A dataset's entry in Document.data: the digest of the files and their counts."""
+def facts(files: AtomicFolder, sha256: str) -> dict[str, Any]:
+    """A dataset's entry in Document.data: the digest of the files, their counts, and what their order can be."""
     return {
         "sha256": sha256,
         "users": int(files.interactions["user_id"].nunique()),
@@ -97,4 +100,14 @@ def facts(files: AtomicFolder, sha256: str) -> dict[str, str | int]:
         "item actions": len(files.interactions),
         "purchases": int((files.interactions["action"] == "purchase").sum()),
         "searches": len(files.searches),
+        "time_order": time_order(files.interactions).entry(),
     }
+
+
+def order_notes(data: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """The warnings about the order of each dataset, for the notes of a document.
+
+    Args:
+        data: `facts` by name of the dataset.
+    """
+    return [f"{name}: {line}" for name, entry in data.items() for line in TimeOrder(**entry["time_order"]).warnings()]

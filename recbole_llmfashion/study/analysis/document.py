@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from recbole_llmfashion.study.analysis import contrasts as against
 from recbole_llmfashion.study.analysis import tables
+from recbole_llmfashion.study.analysis.counts import order_notes
 from recbole_llmfashion.study.analysis.figures import figures
 from recbole_llmfashion.study.analysis.measure import Measured
 from recbole_llmfashion.study.report.document import Document
@@ -37,16 +38,17 @@ def assemble(measured: Sequence[Measured], contrasts: Sequence[str], command: st
         against.query_contrast(compared),
     ]
     names = ", ".join(one.name for one in measured)
+    data = {one.name: one.facts for one in measured}
     return Document(
         study="analyze",
         title=f"Table 1 and C1 to C4 of the paper's section 3: {names}",
         dataset=names,
-        data={one.name: one.facts for one in measured},
+        data=data,
         seeds=[],
         command=command,
         versions=versions(),
         settings={"contrasts": list(contrasts)},
         tables=[table for table in candidates if table.rows],
         figures=figures(measured),
-        notes=[*_NOTES, *([] if compared else [_NO_CONTRAST])],
+        notes=[*_NOTES, *([] if compared else [_NO_CONTRAST]), *order_notes(data)],
     )

@@ -1,6 +1,7 @@
 """All measurements of one folder, without keeping its data frames."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from recbole_llmfashion.data.atomic.folder import AtomicFolder, check_clean, folder_sha256
 from recbole_llmfashion.data.split import sequence_lengths
@@ -15,7 +16,7 @@ class Measured:
     """The measurements of a folder; a text is the reason why a measurement does not apply."""
 
     name: str
-    facts: dict[str, str | int]
+    facts: dict[str, Any]
     counts: DatasetCounts
     lengths: Lengths
     turnover: Turnover | str

@@ -10,6 +10,7 @@ from recbole_llmfashion.evaluation.collector import RANK_COLUMNS
 from recbole_llmfashion.evaluation.result import Result
 from recbole_llmfashion.evaluation.result_table import COLUMNS
 from recbole_llmfashion.pipeline.language_model import TINY_FALCON
+from recbole_llmfashion.study.analysis.counts import order_notes
 from recbole_llmfashion.study.report.document import (
     METRIC_TITLES,
     Cell,
@@ -108,18 +109,19 @@ def document(request: StudyRequest, runner: Runner, title: str, rows: Rows, data
         datasets: names of the datasets; default: the dataset of the request.
     """
     names = list(datasets) or [request.dataset]
+    data = {name: runner.describe(name) for name in names}
     return Document(
         study=request.study,
         title=title,
         dataset=", ".join(names),
-        data={name: runner.describe(name) for name in names},
+        data=data,
         seeds=runner.seeds,
         command=request.command,
         versions=versions(),
         settings=dict(request.overrides)
         | ({"config_files": list(request.config_files)} if request.config_files else {}),
         models={label: [outcome.as_json() for outcome in outcomes] for label, outcomes in rows.items()},
-        notes=[READING, *_bounded(rows), *_tuned(rows), *([BACKBONE] if embedded(runner) else [])],
+        notes=[READING, *_bounded(rows), *_tuned(rows), *([BACKBONE] if embedded(runner) else []), *order_notes(data)],
     )
 
 

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -10,7 +11,9 @@ from recbole_llmfashion.dataset_tools.simulate.simulation import CATEGORIES
 FOLDER = AtomicFolder(
     "shop",
     Path("shop"),
-    pd.DataFrame([("u", "a", "click"), ("u", "b", "purchase")], columns=["user_id", "item_id", "action"]),
+    pd.DataFrame(
+        [("u", "a", "click", 1.0), ("u", "b", "purchase", 2.0)], columns=["user_id", "item_id", "action", "timestamp"]
+    ),
     empty_searches(),
     pd.DataFrame({"item_id": list("abcd"), "available_from": [START_SECONDS - 1.0, *[START_SECONDS + 0.0] * 3]}),
 )
@@ -26,3 +29,11 @@ def test_render() -> None:
     assert "\n    recbole-llmfashion simulate --category footwear\n" in text
     for row in ("| users | 1 |", "| mean length (Table 1: 11.29) | 2.00 |", "| share of purchases in them | 0.500 |"):
         assert row in text
+
+
+def test_the_order_of_the_data_is_in_the_readme() -> None:
+    rows = [("u", item, "purchase", time) for item, time in (("a", 1.0), ("b", 1.0), ("c", 1.0), ("d", 2.0))]
+    inter = pd.DataFrame(rows, columns=["user_id", "item_id", "action", "timestamp"])
+    text = render(replace(FOLDER, interactions=inter), CATEGORIES["footwear"], "recbole-llmfashion simulate")
+    assert "- sequences sorted by item id: 100.0% (chance: 8.3%); neighbours with equal timestamps: 66.7% (1 " in text
+    assert text.count("- warning: ") == 2

@@ -1,11 +1,15 @@
 """Table 1 and sequence lengths."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from recbole_llmfashion.data.atomic.folder import read_folder
+from recbole_llmfashion.data.atomic.time_order import time_order
 from recbole_llmfashion.data.split import sequence_lengths
-from recbole_llmfashion.study.analysis.counts import BIN_LABELS, BIN_STARTS, length_statistics
+from recbole_llmfashion.study.analysis.counts import BIN_LABELS, BIN_STARTS, facts, length_statistics, order_notes
+from recbole_llmfashion.study.analysis.document import assemble
 from recbole_llmfashion.study.analysis.measure import measure
 from tests.helpers import fakes
 
@@ -39,3 +43,25 @@ def test_bins():
     spans = [label.replace("+", "").replace("-", " ").split() for label in BIN_LABELS]
     assert [int(span[0]) for span in spans] == list(BIN_STARTS)
     assert [int(span[1]) + 1 for span in spans[:-1]] == list(BIN_STARTS[1:])
+
+
+def test_the_order_of_the_data(tiny):
+    rows = tiny.interactions.assign(timestamp=1.7e9)
+    known, tied = facts(tiny, "ab"), facts(replace(tiny, interactions=rows), "ab")
+    assert known["time_order"] == time_order(tiny.interactions).entry() and known["time_order"]["customers"] == 2
+    assert (known["time_order"]["equal_times"], tied["time_order"]["equal_times"]) == (0.0, 1.0)
+    by_item = "50.0% of the customers have their items in the order of item ids"  # u1's, from 11 to 16
+    notes = order_notes({"known": known, "tied": tied})
+    assert [note.partition(" (")[0] for note in notes[:2]] == [
+        f"{name}: warning: {by_item}" for name in ("known", "tied")
+    ]
+    assert [note.partition(";")[0] for note in notes[2:]] == [
+        "tied: warning: 100.0% of neighbouring actions share a timestamp"
+    ]
+
+
+def test_analyze_writes_the_order_of_the_data(tiny):
+    tied = replace(tiny, interactions=tiny.interactions.assign(timestamp=1.7e9))
+    document = assemble([replace(measure(tiny), facts=facts(tied, "ab"))], [], "analyze")
+    assert document.as_json()["data"]["tiny"]["time_order"]["equal_times"] == 1.0
+    assert document.notes[-1].startswith("tiny: warning: ")

@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from recbole_llmfashion.cli.main import app
-from recbole_llmfashion.dataset_tools.time_order import TimeOrder, time_order
+from recbole_llmfashion.data.atomic.time_order import TimeOrder, time_order
 from tests.helpers.fakes import real_data, write_tiny
 
 ITEMS = "item_id:token\ttitle:token\tbrand:token\tcolor:token\tsize:token\tcategory:token\n"
