@@ -133,10 +133,15 @@ def model_files(folder: Path) -> list[Path]:
         UserError: the folder cannot be read.
     """
     try:
-        files = [path for path in folder.iterdir() if path.is_file() and not path.name.startswith(".")]
+        files = [path for path in folder.iterdir() if path.is_file()]
     except OSError as error:
         raise unreadable(folder, error) from error
-    return sorted(path for path in files if path.name not in _NOT_READ and path.suffix not in _OTHER_FORMATS)
+    return sorted(path for path in files if is_model_file(path.name))
+
+
+def is_model_file(name: str) -> bool:
+    """Whether a model or a tokenizer may be loaded from a file of that name."""
+    return not name.startswith(".") and name not in _NOT_READ and Path(name).suffix not in _OTHER_FORMATS
 
 
 def model_sha256(files: Iterable[Path], digests: FileDigests) -> str:

@@ -14,7 +14,7 @@ import numpy as np
 
 from recbole_llmfashion.config.configurator import LLMFashionConfig
 from recbole_llmfashion.errors import UserError
-from recbole_llmfashion.file_digests import file_sha256
+from recbole_llmfashion.file_digests import file_sha256, model_files
 from recbole_llmfashion.llm.batching import Example
 from recbole_llmfashion.llm.finetuning.checkpoint import CheckpointFolder
 from recbole_llmfashion.llm.finetuning.job import TIMING, BackboneSpec, FinetuneJob
@@ -33,6 +33,7 @@ from recbole_llmfashion.llm.modeling.backbone import (
 from recbole_llmfashion.llm.modeling.merge import merge_adapter
 from recbole_llmfashion.llm.modeling.tiny_falcon import TINY_FALCON_FOLDER, UNTRAINED_FROM, save_untrained
 from recbole_llmfashion.pipeline import settings
+from recbole_llmfashion.pipeline.manifest import BACKBONE_FILES
 from recbole_llmfashion.prompt.builder import PromptBuilder
 from recbole_llmfashion.prompt.item_tokens import ItemTokens
 from recbole_llmfashion.prompt.response import Response
@@ -144,6 +145,13 @@ class LanguageModel:
         return BackboneSpec(source, *how, revision=self.revision)
 
     def _finetune(self, folder: Path) -> None:
+        files = model_files(Path(self.source)) if self.revision is None else []
+        digests = {path.name: self.store.digests.sha256(path) for path in files}
+        self._run_job(folder)
+        if digests:
+            (folder / BACKBONE_FILES).write_text(json.dumps(digests, indent=1), encoding="utf-8")
+
+    def _run_job(self, folder: Path) -> None:
         running = self.store.running("adapter", self._adapter_inputs)
         job = FinetuneJob(
             self._spec(),

@@ -31,6 +31,7 @@ from recbole_llmfashion.pipeline.memory_file import MEMORY, RESPONSES, without_r
 from recbole_llmfashion.pipeline.run_checks import (
     REMEDY,
     check_adapter,
+    check_backbone,
     check_finite,
     check_manifest,
     check_responses,
@@ -157,6 +158,7 @@ def _load(manifest: Manifest, wanted: bool, min_askers: int) -> LoadedRun:
     adapter = manifest.file("adapter", "adapter_config.json").parent
     manifest.file("adapter", "adapter_model.safetensors")
     check_adapter(adapter)
+    check_backbone(manifest)
     if source is not None:
         manifest.check_no_other_model_files("backbone")
     name = str(source or manifest.content["backbone"]["name"])

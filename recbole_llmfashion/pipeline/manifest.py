@@ -31,6 +31,7 @@ MANIFEST = "manifest.json"
 SUFFIXES = (".json", ".safetensors", ".parquet", ".faiss", ".model", ".jinja", ".txt", ".md")
 _REMEDY = "copy the exported run again, or run the main job again"
 _UNREADABLE = f"not readable; {_REMEDY}"
+BACKBONE_FILES = "backbone.json"  # of an adapter: {file: sha256} of the local backbone that it was trained on
 LOCAL = "local.json"  # {data_path, clip_pretrained, parts: {name: path}}, absolute paths of this machine
 _NOT_SIGNED = (MANIFEST, LOCAL, STAGE, "timing.json")
 _PART = re.compile("[a-z]+")

@@ -20,11 +20,11 @@ from recbole_llmfashion.data.catalogue import TEXT_ATTRIBUTES
 from recbole_llmfashion.embedding.approximate_index import KINDS
 from recbole_llmfashion.embedding.query_title_pairs import normalize_text
 from recbole_llmfashion.errors import UserError
-from recbole_llmfashion.file_digests import unreadable
+from recbole_llmfashion.file_digests import is_model_file, unreadable
 from recbole_llmfashion.llm.generation.generator import DecodingSettings
 from recbole_llmfashion.llm.modeling.backbone import ComputeDtype, Quantization
 from recbole_llmfashion.pipeline.item_pool import attribute_column
-from recbole_llmfashion.pipeline.manifest import MANIFEST, Manifest
+from recbole_llmfashion.pipeline.manifest import BACKBONE_FILES, MANIFEST, SUFFIXES, Manifest
 from recbole_llmfashion.prompt.builder import PromptSettings
 from recbole_llmfashion.prompt.item_tokens import ItemTokensName
 from recbole_llmfashion.prompt.template import TEMPLATES
@@ -292,6 +292,28 @@ def check_adapter(folder: Path) -> None:
             _wrong(path, f"tensor {name}: expected finite numbers")
         if name.endswith("lora_A.weight") and len(tensor) != rank:
             _wrong(path, f"tensor {name}: expected {rank} rows, found {len(tensor)}")
+
+
+def check_backbone(manifest: Manifest) -> None:
+    """Every file of the backbone is the one that the adapter was trained on.
+
+    The adapters of a hub's backbone and of earlier releases list no files.
+
+    Raises:
+        UserError: names the file.
+    """
+    if not manifest.lists("adapter", BACKBONE_FILES):
+        return
+    path = manifest.file("adapter", BACKBONE_FILES)
+    with reading(path):
+        trained = _Entries(path, json.loads(path.read_bytes()))
+    folder = manifest.part("backbone")
+    if folder is None:
+        _wrong(manifest.folder / MANIFEST, "lacks an entry (the part backbone)")
+    signed = manifest.content["parts"]["backbone"]["files"]
+    for name in sorted({*trained.value, *filter(is_model_file, signed)}):
+        if Path(name).suffix in SUFFIXES and trained.value.get(name) != signed.get(name):
+            _wrong(folder / name, "is not the file that the adapter was trained with")
 
 
 def check_finite(path: Path, network: Any) -> None:

@@ -1,10 +1,12 @@
 """Tampered run folders: each is refused with one line, or its lists are those of the untouched run."""
 
+import json
 import random
 import shutil
 from collections import Counter
 
 import pytest
+from safetensors.numpy import load_file, save_file
 
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.pipeline.load import load_run
@@ -48,6 +50,71 @@ def drawn(count, seed, makers):
     for number in range(count):
         draw = random.Random(f"{seed} {number}")
         yield draw, makers[number % len(makers)]
+
+
+def refusal(folder):
+    with pytest.raises(UserError) as error:
+        load_run(folder, model=False)
+    return str(error.value)
+
+
+OTHER_VALUES = {
+    "num_attention_heads": 1, "num_hidden_layers": 1, "layer_norm_epsilon": 0.1, "alibi": True, "parallel_attn": True,
+    "multi_query": True, "new_decoder_architecture": True, "bias": True, "rope_theta": 500.0, "rope_parameters": None,
+    "max_position_embeddings": 77, "activation": "relu", "tie_word_embeddings": False, "eos_token_id": 5,
+    "bos_token_id": 3, "dtype": "bfloat16", "hidden_dropout": 0.5, "initializer_range": 1.0,
+    "apply_residual_connection_post_layernorm": True, "num_kv_heads": 1, "ffn_hidden_size": 64,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("key", OTHER_VALUES)
+def test_a_signed_config_of_another_backbone_is_refused(exported, tmp_path, key):
+    """The values have the right types, and many of them load: the lists would be others."""
+    folder = shutil.copytree(exported, tmp_path / "run")
+    path = folder / "backbone/config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), key: OTHER_VALUES[key]}))
+    tampering.sign(folder)
+    assert f"{path}: is not the file that the adapter was trained with; " in refusal(folder)
+
+
+def test_other_files_of_a_backbone_are_refused(exported, tmp_path):
+    """Tokenizer and weights of another backbone, one file more, one less, and no backbone at all, all signed."""
+
+    def weights(folder):
+        path = folder / "model.safetensors"
+        save_file({name: value * 1.5 for name, value in load_file(path).items()}, path, metadata={"format": "pt"})
+
+    def tokenizer(folder):
+        path = folder / "tokenizer.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"truncation": None, "padding": None}, indent=1))
+
+    changes = {
+        "model.safetensors": weights,
+        "tokenizer.json": tokenizer,
+        "generation_config.json": lambda folder: (folder / "generation_config.json").write_text('{"num_beams": 3}'),
+        "tokenizer_config.json": lambda folder: (folder / "tokenizer_config.json").unlink(),
+    }
+    for file, change in changes.items():
+        folder = shutil.copytree(exported, tmp_path / file)
+        change(folder / "backbone")
+        content = json.loads((folder / "manifest.json").read_text())
+        content["parts"]["backbone"]["files"] = {path.name: "" for path in (folder / "backbone").iterdir()}
+        tampering.sign(folder, content)
+        assert f"{folder}/backbone/{file}: is not the file that the adapter was trained with; " in refusal(folder)
+    folder = shutil.copytree(exported, tmp_path / "none")
+    content = json.loads((folder / "manifest.json").read_text())
+    del content["parts"]["backbone"]
+    tampering.sign(folder, content)
+    assert f"{folder}/manifest.json: lacks an entry (the part backbone); " in refusal(folder)
+
+
+def test_an_adapter_of_an_earlier_release_lists_no_files(exported, tmp_path):
+    folder = shutil.copytree(exported, tmp_path / "run")
+    (folder / "adapter/backbone.json").unlink()
+    content = json.loads((folder / "manifest.json").read_text())
+    del content["parts"]["adapter"]["files"]["backbone.json"]
+    tampering.sign(folder, content)
+    assert load_run(folder, model=False).tokenizer is not None
 
 
 @pytest.mark.slow
