@@ -114,6 +114,7 @@ RECBOLE_VALUES: dict[str, Allowed] = {
 MODEL_VALUES: dict[tuple[str, str], Allowed] = {
     ("CORE", "loss_type"): choice("CE"),
     ("FPMC", "loss_type"): choice("BPR"),
+    ("SASRecSampled", "loss_type"): choice("CE"),
 }
 
 OWN_VALUES: dict[str, Allowed] = {
@@ -133,6 +134,7 @@ OWN_VALUES: dict[str, Allowed] = {
     "cold_token": BOOLEAN,
     "search_attribution_hours": NOT_NEGATIVE,
     "knn_history": AT_LEAST_ONE,
+    "n_negatives": AT_LEAST_ZERO,
     # stage 1
     "prompt_template": choice("paper", "compact"),
     "max_length": AT_LEAST_ONE,

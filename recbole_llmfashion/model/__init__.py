@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from recbole_llmfashion.model.popularity import Popularity
     from recbole_llmfashion.model.query_memory import QueryMemory
     from recbole_llmfashion.model.recformer.model import Recformer, RecformerQuery
+    from recbole_llmfashion.model.sasrec_sampled import SASRecSampled
     from recbole_llmfashion.model.seq_knn import SeqKNN
 else:
     __getattr__ = lazy_names(
@@ -18,8 +19,9 @@ else:
             "popularity": "Popularity",
             "query_memory": "QueryMemory",
             "recformer.model": "Recformer RecformerQuery",
+            "sasrec_sampled": "SASRecSampled",
             "seq_knn": "SeqKNN",
         },
     )
 
-__all__ = ["LLMFashionRec", "Popularity", "QueryMemory", "Recformer", "RecformerQuery", "SeqKNN"]
+__all__ = ["LLMFashionRec", "Popularity", "QueryMemory", "Recformer", "RecformerQuery", "SASRecSampled", "SeqKNN"]

@@ -15,6 +15,7 @@ from recbole.model import sequential_recommender as recbole
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from recbole_llmfashion.model.sasrec_sampled import SASRecSampled
 from recbole_llmfashion.retrieval.item_order import ItemOrder
 from recbole_llmfashion.retrieval.scored_order import TILE, ScoredOrder
 
@@ -81,6 +82,7 @@ SEQUENCES: dict[type, Sequences] = {
     recbole.CORE: _by_items,
     recbole.NextItNet: _by_items,
     recbole.SASRec: _by_items_and_lengths,
+    SASRecSampled: _by_items_and_lengths,
     recbole.GRU4Rec: _by_items_and_lengths,
     recbole.BERT4Rec: _by_mask,
 }

@@ -76,6 +76,7 @@ MODEL_TABLE = {
             needs_keys_of=("CORE",),
         ),
         ModelSpec("Popularity", f"{_MODEL}.popularity:Popularity", None, f"{_TRAINER}.staged:StagedTrainer"),
+        ModelSpec("SASRecSampled", f"{_MODEL}.sasrec_sampled:SASRecSampled"),
         ModelSpec("SeqKNN", f"{_MODEL}.seq_knn:SeqKNN", None, f"{_TRAINER}.staged:StagedTrainer"),
         ModelSpec(
             "QueryMemory",

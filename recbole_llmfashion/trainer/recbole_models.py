@@ -24,6 +24,7 @@ from recbole_llmfashion.data.atomic.folder import item_columns
 from recbole_llmfashion.data.dataset import selected_features
 from recbole_llmfashion.data.loaders import Loaders, rows_of, rows_sha256, sampler_of
 from recbole_llmfashion.data.tie_breaking import tie_rank
+from recbole_llmfashion.data.whole_sequences import whole_sequences
 from recbole_llmfashion.evaluation.collector import HeadCollector, OrderedEvaluation
 from recbole_llmfashion.model.tiled_scores import dot_orders
 from recbole_llmfashion.stage_store import StageStore, sha256_arrays, stage_seed
@@ -148,7 +149,7 @@ def _fit(
     config: LLMFashionConfig, loaders: Loaders, folder: Path, on_epoch: ValidCallback, reports: list[tuple[int, float]]
 ) -> None:
     cold = _cold_rows(config, loaders) if config["cold_token"] else None
-    train_data = loaders.train if cold is None else _with_token(config, loaders.train, cold[0])
+    train_data = _training_data(config, loaders, cold)
     init_seed(config["seed"], config["reproducibility"])
     rows = rows_of(train_data)
     rows = rows.with_sequences() if config["model"] in READS_OTHER_ROWS else rows
@@ -193,10 +194,16 @@ def _cold_rows(config: LLMFashionConfig, loaders: Loaders) -> tuple[ColdItems, d
     return items, init_rows(model, wider, dataset.item_num, items.cold)
 
 
-def _with_token(config: LLMFashionConfig, train: Any, items: ColdItems) -> Any:
-    """The training loader over rows in which the token replaces the items."""
-    dataset = rows_of(train).replace_items(items.replacement)
-    return TrainDataLoader(config, dataset, sampler_of(train), shuffle=config["shuffle"])
+def _training_data(config: LLMFashionConfig, loaders: Loaders, cold: tuple[ColdItems, Any] | None) -> Any:
+    """The training loader; over rows in which the token replaces items, or over whole sequences, where asked for."""
+    dataset = rows_of(loaders.train)
+    if cold is not None:
+        dataset = dataset.replace_items(cold[0].replacement)
+    if getattr(config.model_class, "whole_sequences", False):
+        dataset = whole_sequences(dataset)
+    if dataset is rows_of(loaders.train):
+        return loaders.train
+    return TrainDataLoader(config, dataset, sampler_of(loaders.train), shuffle=config["shuffle"])
 
 
 def load_core_table(folder: Path) -> Any:

@@ -1,0 +1,106 @@
+"""SASRecSampled: RecBole's SASRec, trained on whole sequences with a sampled softmax.
+
+RecBole trains SASRec on one row per prefix, with a loss at its last position, and scores every item. Here one row holds
+up to `MAX_ITEM_LIST_LENGTH` targets of a user, with a loss at each position against `n_negatives` items. The targets
+are the same; the encoder reads each sequence once per epoch instead of once per target.
+"""
+
+from typing import Any
+
+import torch
+from recbole.model.sequential_recommender import SASRec
+from torch import Tensor
+from torch.nn.functional import embedding
+
+from recbole_llmfashion.data.whole_sequences import LEARNED
+
+SHORT = 8  # sequences up to this length are encoded together
+
+
+class SASRecSampled(SASRec):
+    """RecBole's parameters and scores, with another loss.
+
+    Args:
+        config: n_negatives, and the keys of SASRec.
+        dataset: the training part, as `data.whole_sequences` makes its rows.
+    """
+
+    whole_sequences = True  # its training rows are those of data/whole_sequences.py
+
+    def __init__(self, config: Any, dataset: Any) -> None:
+        super().__init__(config, dataset)
+        self._negatives = int(config["n_negatives"])
+
+    def states(self, items: Tensor) -> Tensor:
+        """[B, L, d] the state at each position of sequences [B, L], 0 for none at the end; RecBole returns the last."""
+        positions = self.position_embedding(torch.arange(items.shape[1], device=items.device))
+        embedded = self.dropout(self.LayerNorm(self.item_embedding(items) + positions))
+        layers = self.trm_encoder(embedded, self.get_attention_mask(items), output_all_encoded_layers=False)
+        last: Tensor = layers[-1]
+        return last
+
+    def calculate_loss(self, interaction: Any) -> Tensor:
+        """Mean cross-entropy of the rows' targets."""
+        items, lengths = interaction[self.ITEM_SEQ], interaction[self.ITEM_SEQ_LEN]
+        targets = next_items(items, lengths, interaction[self.POS_ITEM_ID])
+        targets = torch.where(interaction[LEARNED], targets, 0)
+        negatives, losses = self._drawn(len(items)), []
+        for rows in by_length(lengths):
+            longest = int(lengths[rows].max())
+            drawn = negatives if len(negatives) == 1 else negatives[rows]
+            states = self.states(items[rows, :longest])
+            losses.append(softmax_losses(states, targets[rows, :longest], drawn, self.item_embedding.weight))
+        return torch.cat(losses).mean()
+
+    def _drawn(self, rows: int) -> Tensor:
+        """[rows, K] uniformly drawn items for each sequence, or [1, N] all of them where K others are all."""
+        device, number = self.item_embedding.weight.device, self.n_items - 1
+        if not 0 < self._negatives < number - 1:
+            return torch.arange(1, self.n_items, device=device)[None]
+        return torch.randint(1, self.n_items, (rows, self._negatives), device=device)
+
+
+def next_items(items: Tensor, lengths: Tensor, last: Tensor) -> Tensor:
+    """The item after each position of a sequence.
+
+    Args:
+        items: [B, L] sequences, 0 for none at the end.
+        lengths: [B] int64.
+        last: [B] the item after each sequence.
+
+    >>> next_items(torch.tensor([[4, 5, 0]]), torch.tensor([2]), torch.tensor([6])).tolist()
+    [[5, 6, 0]]
+    """
+    following = torch.zeros_like(items)
+    following[:, :-1] = items[:, 1:]
+    return following.scatter(1, lengths[:, None] - 1, last[:, None])
+
+
+def by_length(lengths: Tensor) -> list[Tensor]:
+    """Rows in groups of similar lengths, so that a short sequence is not padded to the longest one of the batch.
+
+    >>> [rows.tolist() for rows in by_length(torch.tensor([3, 40, 8, 9]))]
+    [[0, 2], [3], [1]]
+    """
+    sizes = lengths.clamp(min=SHORT).float().log2().ceil()
+    return [torch.nonzero(sizes == size).flatten() for size in sizes.unique()]
+
+
+def softmax_losses(states: Tensor, targets: Tensor, negatives: Tensor, table: Tensor) -> Tensor:
+    """-log softmax of each target's score among its own and those of the negatives.
+
+    A negative that equals the target of a position does not count there.
+
+    Args:
+        states: [B, L, d].
+        targets: [B, L] int64, 0 for none.
+        negatives: [B, K] int64, of all positions of a row; or [1, K], of all rows.
+        table: [N + 1, d], row 0 is the pad.
+
+    Returns:
+        [T], one per target.
+    """
+    own = (states * embedding(targets, table)).sum(dim=2)
+    others = states @ embedding(negatives, table).transpose(1, 2)
+    others = others.masked_fill(negatives[:, None] == targets[:, :, None], -torch.inf)
+    return (torch.logaddexp(own, others.logsumexp(dim=2)) - own)[targets > 0]
