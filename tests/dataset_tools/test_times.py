@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from recbole_llmfashion.cli.main import run
+from recbole_llmfashion.data.atomic.folder import read_folder
 from recbole_llmfashion.data.atomic.times import likely_unit
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.serving.session import make_session
@@ -61,6 +62,11 @@ def words_of(command: str, root: Path, time: str, place: str = "inter") -> tuple
     column = "available_from" if place == "item" else "timestamp"
     found = f"shop.{place}, line 2, column {column}"
     if command == "convert recbole":
+        if time not in LARGE:  # counted with other lines that cannot be used
+            found = (
+                "shop.inter: 1 of 2 lines are broken, more than --max-broken 0.01 allows: line 2 is the first: column "
+            )
+            found += column
         return ["convert", "recbole", str(folder), "--title=title", *out], found
     return [*command.split(), str(folder), *(out if command == "clean" else [])], found
 
@@ -82,19 +88,43 @@ def check_refused(command: str, root: Path, time: str, place: str, capsys: pytes
 
 
 @pytest.mark.parametrize("time", [*NUMBERS, *WORDS])
-@pytest.mark.parametrize("command", ["validate", "clean", "convert table"])
+@pytest.mark.parametrize("command", ["validate", "clean", "convert table", "convert recbole"])
 def test_times_that_are_refused(tmp_path: Path, command: str, time: str, capsys: pytest.CaptureFixture[str]) -> None:
     check_refused(command, tmp_path, time, "inter", capsys)
 
 
-@pytest.mark.parametrize("time", LARGE)
-@pytest.mark.parametrize(
-    ("command", "place"), [("validate", "search"), ("validate", "item"), ("convert recbole", "inter")]
-)
-def test_large_times_elsewhere(
-    tmp_path: Path, command: str, place: str, time: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    check_refused(command, tmp_path, time, place, capsys)
+@pytest.mark.parametrize("time", [*NUMBERS, *WORDS])
+@pytest.mark.parametrize("place", ["search", "item"])
+def test_times_elsewhere(tmp_path: Path, place: str, time: str, capsys: pytest.CaptureFixture[str]) -> None:
+    if place == "item" and time.startswith("-1"):  # an item may be older than 1970
+        assert run(["validate", str(write_folder(tmp_path, time, place))]) == 0
+    else:
+        check_refused("validate", tmp_path, time, place, capsys)
+
+
+@pytest.mark.parametrize("time", [*NUMBERS, *WORDS, ""])
+@pytest.mark.parametrize("place", ["inter", "search"])
+def test_times_that_are_not_loaded(tmp_path: Path, place: str, time: str) -> None:
+    """A run reads its dataset with `read_folder`."""
+    folder = write_folder(tmp_path, time, place)
+    where = re.escape(f"shop.{place}, line 2, column timestamp: expected a number of seconds")
+    with pytest.raises(UserError, match=f"{where}.*found '{re.escape(time)}'") as caught:
+        read_folder(folder)
+    assert "\n" not in str(caught.value)
+
+
+def test_lines_without_a_time_are_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`convert recbole` leaves a line out, as every line that cannot be used, where --max-broken allows it."""
+    folder = write_folder(tmp_path, "5", "inter")
+    bad = [*WORDS, "-1", "-1700000000", ""]
+    with (folder / "shop.inter").open("a") as inter:
+        inter.writelines(f"u\ta\tclick\t{time}\n" for time in bad)
+    assert (
+        run(["convert", "recbole", str(folder), "--title=title", "--out", str(tmp_path / "out"), "--max-broken=1"]) == 0
+    )
+    reason = "column timestamp: expected a number of seconds since 1970, 0 or more and below 1e11, found 'nan'"
+    assert f"shop.inter: {len(bad)} lines left out: {reason}" in capsys.readouterr().out
+    assert len((tmp_path / "out/out.inter").read_text().splitlines()) == 3
 
 
 @pytest.mark.parametrize("time", GOOD)

@@ -97,9 +97,12 @@ class HM:
             if self._queries is not None:
                 self._queries.meet(row, users, articles, seconds)
             row += len(block)
-            good = np.isfinite(seconds) & (users != "") & (articles != "")
-            if not good.all():
-                broken.add("no customer, no article or no day", n=int((~good).sum()))
+            dated, named = np.isfinite(seconds), (users != "") & (articles != "")
+            good = dated & named
+            if not dated.all():
+                broken.add("column t_dat: expected a day from 1970 to 2262, as 2020-09-22", n=int((~dated).sum()))
+            if not good[dated].all():
+                broken.add("no customer or no article", n=int((~named[dated]).sum()))
             yield EventChunk(users[good], articles[good], np.ones(int(good.sum()), bool), seconds[good])
         self.notes += [*broken.finish(), f"{self._transactions.name}: {row:,} transactions"]
 

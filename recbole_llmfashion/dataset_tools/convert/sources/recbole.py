@@ -112,14 +112,19 @@ class RecBoleDataset:
         """
         broken = BrokenLines(self._inter.name, self._max_broken)
         first, last = np.inf, -np.inf
+        no_time: tuple[str, int] | None = None
         for block in self._blocks(self._inter, self._inter_columns, broken):
             seconds = parse_numbers(block[self._fields.time].to_numpy(object)) / self._parts
             for row in np.flatnonzero(np.isfinite(seconds) & (seconds >= LATEST))[:1]:
                 raise self._too_late(block[self._fields.time].iloc[row])
             users, items = block[self._fields.user].to_numpy(object), block[self._fields.item].to_numpy(object)
-            good = (seconds >= 0) & np.isfinite(seconds) & (users != "") & (items != "")
-            if not good.all():
-                broken.add("no user, no item, or a time that is not a number of seconds", n=int((~good).sum()))
+            timed, named = (seconds >= 0) & np.isfinite(seconds), (users != "") & (items != "")
+            good = timed & named
+            if not timed.all():
+                no_time = no_time or self._no_time(block[self._fields.time][~timed].iloc[0])
+                broken.add(*no_time, n=int((~timed).sum()))
+            if not good[timed].all():
+                broken.add("no user or no item", n=int((~named[timed]).sum()))
             if good.any():
                 first, last = min(first, float(seconds[good].min())), max(last, float(seconds[good].max()))
             yield EventChunk(users[good], items[good], self._purchases(block)[good], seconds[good])
@@ -156,17 +161,19 @@ class RecBoleDataset:
         return empty_searches()
 
     def _too_late(self, cell: str) -> UserError:
-        """The error of a time that is too large; blocks do not know their lines, so the file is read again."""
+        """The error of a time that is too large."""
+        expected, line = self._no_time(cell)
+        probably, advice = advice_on_time(float(cell))
+        return UserError(f"{self._inter.name}, line {line}, {expected}{probably}; {advice}")
+
+    def _no_time(self, cell: str) -> tuple[str, int]:
+        """What is wrong with a time, and its first line; blocks do not know their lines, so the file is read again."""
         names = [field.rpartition(":")[0] or field for field in header_of(self._inter, "\t")]
         place = names.index(self._fields.time)
-        with self._inter.open(encoding="utf-8-sig", newline="\n") as lines:
+        with self._inter.open(encoding="utf-8-sig", newline="\n", errors="replace") as lines:
             rows = ((number, line.rstrip("\r\n").split("\t")) for number, line in enumerate(lines, 1))
-            line = next(number for number, cells in rows if cells[place : place + 1] == [cell])
-        probably, advice = advice_on_time(float(cell))
-        return UserError(
-            f"{self._inter.name}, line {line}, column {self._fields.time}: expected a number of {RANGE}, "
-            f"found {quote_cell(cell)}{probably}; {advice}"
-        )
+            line = next(number for number, cells in rows if len(cells) == len(names) and cells[place] == cell)
+        return f"column {self._fields.time}: expected a number of {RANGE}, found {quote_cell(cell)}", line
 
     def _blocks(self, path: Path, columns: dict[str, str], broken: BrokenLines) -> Iterator[pd.DataFrame]:
         for block in read_blocks(path, list(columns), broken, "\t", quotes=False, show_progress=self._show):

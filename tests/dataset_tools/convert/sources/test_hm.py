@@ -173,7 +173,8 @@ def test_rows_that_cannot_be_used_are_counted(tmp_path: Path) -> None:
     text = TRANSACTIONS + "\n".join(bad) + "\n"
     found, notes = convert(tmp_path, text, max_broken=0.6)
     assert len(found.interactions) == 5
-    assert "5 lines left out: no customer, no article or no day" in notes
+    assert "3 lines left out: column t_dat: expected a day from 1970 to 2262, as 2020-09-22" in notes
+    assert "2 lines left out: no customer or no article" in notes
     assert "2 lines left out: another number of fields than the header has" in notes
     with pytest.raises(UserError, match=r"transactions\.csv: 7 of 13 lines are broken, more than --max-broken 0\.01"):
         convert(tmp_path, text)

@@ -92,7 +92,9 @@ def test_times_that_are_none_are_counted(tmp_path: Path) -> None:
     item = ITEM.replace("NA\n", "NA\t2\n")
     bad = "".join(f"u1\t1\t1\t{time}\n" for time in ("nan", "-1", "", "inf", "x"))
     found, notes = convert(tmp_path, INTER + bad + "\t1\t1\t5\nu1\t\t1\t5\n", item, max_broken=0.6)
-    assert len(found.interactions) == 4 and "7 lines left out: no user, no item" in notes
+    assert len(found.interactions) == 4 and "ml.inter: 2 lines left out: no user or no item" in notes
+    expected = "expected a number of seconds since 1970, 0 or more and below 1e11, found 'nan'"
+    assert f"ml.inter: 5 lines left out: column timestamp: {expected}" in notes
 
 
 REFUSED = [
