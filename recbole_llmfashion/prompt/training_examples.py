@@ -46,6 +46,27 @@ def training_rows(
     return np.sort(rows[order[np.arange(len(users)) - first < per_user]])
 
 
+def most_prompts(users: np.ndarray, rows: np.ndarray, possible: np.ndarray) -> int:
+    """The most prompts that the rows of `training_rows` and those of `EarlierRows` together can be.
+
+    Each earlier row is a possible one before the user's oldest row, and none is taken twice. How many are taken depends
+    on the lengths of the prompts.
+
+    Args:
+        users: [n] user of each training row, in order of time for each user.
+        rows: of `training_rows`.
+        possible: bool [n], see `may_respond`.
+
+    >>> users, rows = np.array([1, 1, 1, 2]), np.array([1, 3])
+    >>> most_prompts(users, rows, np.ones(4, bool)), most_prompts(users, rows, np.array([False, True, False, True]))
+    (3, 2)
+    """
+    chosen, oldest = np.unique(users[rows], return_index=True)
+    before = np.zeros(int(users.max(initial=0)) + 1, np.int64)
+    before[chosen] = rows[oldest]
+    return len(rows) + int((possible & (np.arange(len(users)) < before[users])).sum())
+
+
 class EarlierRows:
     """Finds further rows whose prompts contain the events that did not fit into the oldest prompt of a user.
 

@@ -16,7 +16,7 @@ from recbole_llmfashion.config.keys import keys_of
 from recbole_llmfashion.data.dataset import TARGET_PURCHASE
 from recbole_llmfashion.data.loaders import Loaders, make_loaders, rows_of
 from recbole_llmfashion.errors import UserError
-from recbole_llmfashion.prompt.training_examples import training_rows
+from recbole_llmfashion.prompt.training_examples import may_respond, most_prompts, training_rows
 from recbole_llmfashion.quick_start.registry import get_model
 
 
@@ -103,9 +103,11 @@ def _rows(config: LLMFashionConfig, loaders: Loaders) -> dict[str, Any]:
     if "prompts_per_user" in config.final_config_dict and not config["source_dataset"]:
         feat: Any = rows_of(loaders.train).inter_feat
         users, purchase = feat[config["USER_ID_FIELD"]].numpy(), feat[TARGET_PURCHASE].numpy()
-        prompts = len(training_rows(users, purchase, config["prompts_per_user"], config["response_events"]))
-        # with loss_on_history further prompts hold the actions that did not fit; how many depends on the memory
-        counts["training prompts"] = f"{prompts} or more" if config["loss_on_history"] else prompts
+        responses = config["response_events"]
+        rows = training_rows(users, purchase, config["prompts_per_user"], responses)
+        # further prompts show the actions that did not fit; how many depends on the memory, whose text tower is trained
+        most = most_prompts(users, rows, may_respond(purchase, responses)) if config["loss_on_history"] else len(rows)
+        counts["training prompts"] = len(rows) if most == len(rows) else f"{len(rows)} to {most}"
     return counts
 
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recbole_llmfashion.prompt.builder import PromptSettings
-from recbole_llmfashion.prompt.training_examples import EarlierRows, training_rows
+from recbole_llmfashion.prompt.training_examples import EarlierRows, may_respond, most_prompts, training_rows
 from tests.helpers.fakes import INTER
 from tests.helpers.shop import KINDS, loader_for
 
@@ -69,6 +69,33 @@ def test_every_action_is_in_a_prompt_or_a_target(counts, room):
         rows = EarlierRows(users, lengths, np.ones(len(users), bool)).before(rows, dropped)
     assert not len(rows)
     assert learned == {(user, event) for user, count in enumerate(counts) for event in range(1, count + 1)}
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 1)), min_size=1, max_size=25), st.integers(1, 4), st.data())
+def test_the_number_of_prompts_is_within_its_bounds(log, per_user, data):
+    """Users with interleaved rows, and prompts that drop any number of events."""
+    users, purchase = map(np.array, zip(*log, strict=True))
+    lengths = np.array([(users[:row] == user).sum() + 1 for row, user in enumerate(users)])
+    responses = data.draw(st.sampled_from(["all", "purchase"]))
+    possible = may_respond(purchase, responses)
+    chosen = rows = training_rows(users, purchase, per_user, responses)
+    prompts = []
+    while len(rows):
+        prompts += rows.tolist()
+        dropped = np.array([data.draw(st.integers(0, int(length))) for length in lengths[rows]])
+        rows = EarlierRows(users, lengths, possible).before(rows, dropped)
+    assert len(set(prompts)) == len(prompts)
+    assert len(chosen) <= len(prompts) <= most_prompts(users, chosen, possible) <= possible.sum()
+
+
+def test_the_most_prompts_are_reached():
+    """Prompts of a single event: every possible row of user 1 before the chosen one, none of user 2 after it."""
+    rows = training_rows(USERS, PURCHASE, 1)
+    prompts = 0
+    while len(rows):
+        prompts += len(rows)
+        rows = EarlierRows(USERS, LENGTHS, EVERY).before(rows, LENGTHS[rows] - 1)
+    assert prompts == most_prompts(USERS, training_rows(USERS, PURCHASE, 1), EVERY) == 5
 
 
 @pytest.mark.parametrize("kind", KINDS)

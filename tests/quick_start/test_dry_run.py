@@ -37,7 +37,7 @@ def test_settings_and_counts_are_printed_and_nothing_is_left(root, capsys):
     for text in ("users: 3", "items: 6", "interactions: 12", "searches: 5", "timestamps: dates"):
         assert text in sections["dataset tiny"]
     assert "topk: [3]" in sections["keys of every model"] and "click_filter: paper" in sections["keys of every model"]
-    assert "lora_r: 3" in sections["LLMFashionRec"] and "training prompts: 2 or more" in sections["LLMFashionRec"]
+    assert "lora_r: 3" in sections["LLMFashionRec"] and "training prompts: 2}" in sections["LLMFashionRec"]
     assert "n_layers: 1" in sections["SASRec"] and "rows: {train: 3, valid: 2, test: 3}" in sections["SASRec"]
     assert "n_layers: 1" in sections["CORE, a part of LLMFashionRec"]
     assert "dnn_type: trm" in sections["CORE, a part of LLMFashionRec"]
