@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 from tqdm import tqdm
 
+from recbole_llmfashion.cli.options import FieldFiles, ItemField, TimeField, UserField, field_names, given_fields
 from recbole_llmfashion.errors import UserError
 
 OUTPUT = Path("results/analyze")
@@ -27,6 +28,10 @@ def analyze(
         list[str] | None,
         typer.Option(metavar="NAME", help="a given folder that the others are compared with; repeatable"),
     ] = None,
+    config_files: FieldFiles = None,
+    user: UserField = None,
+    item: ItemField = None,
+    time: TimeField = None,
 ) -> None:
     """Table 1 and the fashion characteristics C1 to C4 (section 3 of the paper) of any datasets."""
     from recbole_llmfashion.atomic_write import own_folder
@@ -39,9 +44,13 @@ def analyze(
     compared = _contrasts(names, contrast or [])
     words = ["recbole-llmfashion", "analyze", *map(str, folders), "--output", str(output)]
     words += [word for name in contrast or [] for word in ("--contrast", name)]
+    words += [word for file in config_files or [] for word in ("--config_files", file)]
+    given = given_fields(user, item, time)
+    words += [f"--{key}={name}" for key, name in given.items()]
+    names_in = {folder: field_names(folder, config_files, given) for folder in folders}
     with own_folder(output, "--output"):
         with tqdm(folders, desc="analyzing", unit="folder") as bar:  # ends its line before an error is printed
-            measured = [measure(read_folder(folder)) for folder in bar]
+            measured = [measure(read_folder(folder, names=names_in[folder])) for folder in bar]
         write(output, assemble(measured, compared, shlex.join(words)))
     typer.echo((output / "table.md").read_text(encoding="utf-8"))
     typer.echo(f"written: {output}/results.json, table.md, table.tex, report.html")

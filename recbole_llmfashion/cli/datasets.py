@@ -1,11 +1,13 @@
 """The commands `validate`, `clean` and `simulate`."""
 
+import shlex
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from recbole_llmfashion.cli.options import FieldFiles, ItemField, TimeField, UserField, field_names, given_fields
 from recbole_llmfashion.data.location import SIMULATED
 from recbole_llmfashion.errors import UserError
 
@@ -19,17 +21,24 @@ def register(app: typer.Typer) -> None:
     app.command("simulate")(simulate)
 
 
-def _validate(folder: _Folder) -> None:
+def _validate(
+    folder: _Folder,
+    config_files: FieldFiles = None,
+    user: UserField = None,
+    item: ItemField = None,
+    time: TimeField = None,
+) -> None:
     """List the errors in atomic files: file, line, column, what is expected. Status 2 if there are any."""
     from recbole_llmfashion.dataset_tools.validate import validate
 
-    report = validate(folder, show_progress=True)
+    names = field_names(folder, config_files, given_fields(user, item, time))
+    report = validate(folder, show_progress=True, names=names)
     for line in [*report.counts, *(error.problem for error in report.problems)]:
         typer.echo(line)
     if report.unlisted:
         typer.echo(f"and {report.unlisted:,} more")
     if report.problems:
-        fix = "; `recbole-llmfashion clean` fixes them" if report.counts else ""
+        fix = f"; `{shlex.join(['recbole-llmfashion', 'clean', *names.options])}` fixes them" if report.counts else ""
         typer.echo(f"{folder}: {len(report.problems) + report.unlisted:,} problems{fix}")
         raise typer.Exit(2)
     typer.echo(f"{folder}: clean")
@@ -38,6 +47,10 @@ def _validate(folder: _Folder) -> None:
 def _clean(
     folder: _Folder,
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="folder to write; default: in place")] = None,
+    config_files: FieldFiles = None,
+    user: UserField = None,
+    item: ItemField = None,
+    time: TimeField = None,
 ) -> None:
     """Sort a log, cut it after each user's final purchase, drop users without one, and count what was removed."""
     from recbole_llmfashion.atomic_write import own_folder
@@ -46,7 +59,9 @@ def _clean(
     from recbole_llmfashion.dataset_tools.clean import clean
 
     option = "--out" if out is not None else ""
-    read = read_folder(folder, show_progress=True)
+    read = read_folder(
+        folder, show_progress=True, names=field_names(folder, config_files, given_fields(user, item, time))
+    )
     with own_folder(out or folder, option):
         cleaned, counts = clean(read)
         if out is not None:

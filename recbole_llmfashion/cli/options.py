@@ -2,9 +2,9 @@
 
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperCommand
@@ -12,6 +12,9 @@ from typer.core import TyperCommand
 from recbole_llmfashion.config.command_line import Arguments, read_keys, split_names
 from recbole_llmfashion.config.keys import properties_folder, recbole_folder
 from recbole_llmfashion.errors import UserError
+
+if TYPE_CHECKING:
+    from recbole_llmfashion.data.atomic.field_names import FieldNames
 
 Models = Annotated[str, typer.Option("--model", "-m", metavar="NAMES", help="models, separated by commas")]
 Model = Annotated[str, typer.Option("--model", "-m", metavar="NAME", help="the model")]
@@ -23,6 +26,20 @@ ConfigFiles = Annotated[
 ]
 DryRun = Annotated[
     bool, typer.Option("--dry_run", help="check everything, print the settings and row counts, and train nothing")
+]
+# Of the commands that read a folder: the names that its files have for three columns.
+FieldFiles = Annotated[
+    list[str] | None,
+    typer.Option("--config_files", metavar="FILE", help="YAML file with the names of columns; repeatable"),
+]
+UserField = Annotated[
+    str | None, typer.Option("--USER_ID_FIELD", metavar="COL", help="column of user IDs, for user_id")
+]
+ItemField = Annotated[
+    str | None, typer.Option("--ITEM_ID_FIELD", metavar="COL", help="column of item IDs, for item_id")
+]
+TimeField = Annotated[
+    str | None, typer.Option("--TIME_FIELD", metavar="COL", help="column of timestamps, for timestamp")
 ]
 
 TYPER_STOPPED = 130  # what typer makes of a KeyboardInterrupt
@@ -70,6 +87,29 @@ def config_paths(given: Sequence[str] | None) -> list[str]:
         UserError: quotes that do not end.
     """
     return [path for text in given or () for path in _paths_in(text)]
+
+
+def given_fields(user: str | None, item: str | None, time: str | None) -> dict[str, str]:
+    """The keys of the options UserField, ItemField and TimeField that are given."""
+    options = {"USER_ID_FIELD": user, "ITEM_ID_FIELD": item, "TIME_FIELD": time}
+    return {key: name for key, name in options.items() if name is not None}
+
+
+def field_names(folder: Path, config_files: Sequence[str] | None, given: Mapping[str, str]) -> "FieldNames":
+    """The names that a dataset's files have for three columns, as a run on the dataset finds them.
+
+    Args:
+        folder: of the dataset, which has its name.
+        config_files: of the option FieldFiles.
+        given: as given_fields returns it.
+
+    Raises:
+        UserError: an unreadable file, or a name that cannot be a column's.
+    """
+    from recbole_llmfashion.config.layers import dataset_field_keys
+    from recbole_llmfashion.data.atomic.field_names import FieldNames
+
+    return FieldNames.of(dataset_field_keys(folder.resolve().name, config_paths(config_files), given))
 
 
 def _paths_in(text: str) -> list[str]:

@@ -99,6 +99,7 @@ def main_job(arguments: Arguments, dry_run: bool = False) -> int:
 
 def _write_table(arguments: Arguments, configs: "Mapping[str, LLMFashionConfig]") -> int:
     """Runs the models and rewrites the output folder after each."""
+    from recbole_llmfashion.data.atomic.field_names import FieldNames
     from recbole_llmfashion.data.atomic.folder import folder_sha256, read_folder
     from recbole_llmfashion.data.atomic.time_order import time_order
     from recbole_llmfashion.evaluation import result_table
@@ -106,7 +107,8 @@ def _write_table(arguments: Arguments, configs: "Mapping[str, LLMFashionConfig]"
 
     first = next(iter(configs.values()))
     folder = Path(first["data_path"])
-    order = time_order(read_folder(folder, arguments.dataset).interactions)
+    files = read_folder(folder, arguments.dataset, names=FieldNames.of(first))
+    order = time_order(files.interactions)
     header = result_table.TableHeader(
         arguments.dataset,
         folder_sha256(folder, arguments.dataset),

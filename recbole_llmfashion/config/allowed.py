@@ -1,6 +1,7 @@
 """What values a key may have: the words of an error message and of docs/config.md, and the test itself."""
 
 import math
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -135,6 +136,11 @@ EMPTY = Allowed("nothing", lambda value: value is None)
 ANYTHING = Allowed("anything", lambda value: True)
 DICT = Allowed("a dict", lambda value: isinstance(value, dict))
 LIST = Allowed("a list", lambda value: isinstance(value, list))
+
+COLUMN_NAME = Allowed(
+    "the name of a column, without white space, colon or comma",
+    lambda value: isinstance(value, str) and re.fullmatch(r"[^\s:,]+", value) is not None,
+)
 
 AT_LEAST_ZERO, AT_LEAST_ONE = whole(0), whole(1)
 EVEN = Allowed("an even number above 0", lambda value: whole(2).holds(value) and value % 2 == 0)

@@ -16,7 +16,7 @@ from recbole_llmfashion.config import keys
 from recbole_llmfashion.config.dict_keys import DICT_KEYS, merge_keys, nested, split_name, with_defaults
 from recbole_llmfashion.config.evaluation_keys import checked_evaluation, written_out
 from recbole_llmfashion.config.relations import check_relations
-from recbole_llmfashion.config.row_keys import check_row_keys
+from recbole_llmfashion.config.row_keys import check_row_keys, field_keys
 from recbole_llmfashion.config.values import check_values, check_wandb
 from recbole_llmfashion.config.yaml_files import read_yaml
 
@@ -65,14 +65,34 @@ def merge_layers(
         tuned = [file for one in (*bases, name) if (file := tuned_file(dataset, one)) is not None]
         given[:0] = [(str(file), keys.todays_names(read_yaml(file))) for file in tuned]
     own = [(source, {key: v for key, v in values.items() if split_name(key)[0] in mine}) for source, values in given]
+    names = field_keys((*about, *own), defaults)
     for source, values in (*about, *own):
         known = {key: value for key, value in nested(values, source).items() if key not in DICT_KEYS}
         check_values(known, defaults, name, source)
         check_wandb(known, source)
-        check_row_keys(known, defaults, source)
+        check_row_keys(known, defaults, source, names)
     merged = checked_evaluation(keys.todays_values(with_defaults(merge_keys([*layers, *own]))), defaults)
     check_relations(keys.recbole_defaults(name) | merged, name)
     return merged
+
+
+def dataset_field_keys(
+    dataset: str, config_files: Sequence[str] = (), overrides: Mapping[str, Any] | None = None
+) -> dict[str, str]:
+    """The names of a dataset's columns for users, items and times, by key, as a run on the dataset finds them.
+
+    Args:
+        dataset: its name.
+        config_files: YAML files; other keys of theirs are left to the run.
+        overrides: keys over those.
+
+    Raises:
+        UserError: an unreadable file, or a name that cannot be a column's.
+    """
+    path = keys.properties_folder() / f"dataset/{dataset}.yaml"
+    files = [str(path)] if path.is_file() else []
+    layers = [(file, read_yaml(Path(file))) for file in (*files, *config_files)]
+    return field_keys([*layers, ("command line", dict(overrides or {}))], keys.recbole_defaults(""))
 
 
 def _check_other_models(values: Mapping[str, Any], mine: Collection[str], models: Iterable[str], source: str) -> None:

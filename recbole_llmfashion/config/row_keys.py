@@ -1,12 +1,14 @@
-"""RecBole's keys of the rows and columns that this package does not apply: another value is an error.
+"""RecBole's keys of rows and columns: the names of three columns, and keys that this package does not apply.
 
-Every model and every prompt reads the same rows, from files with fixed columns. A key that RecBole would apply to the
-rows of one model must not be without effect in silence. Imports neither RecBole nor torch.
+Every model and every prompt reads the same rows. A key that RecBole would apply to the rows of one model must not be
+without effect in silence, so another value than its default is an error. Imports neither RecBole nor torch.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Any
 
+from recbole_llmfashion.config.allowed import COLUMN_NAME, shown
 from recbole_llmfashion.errors import UserError
 
 ALL = "[0,inf)"  # every number of interactions
@@ -35,12 +37,11 @@ INSTEAD: dict[str, str] = {
     "unused_col": _COLUMNS,
     "additional_feat_suffix": _COLUMNS,
     **dict.fromkeys(("alias_of_user_id", "alias_of_item_id", "alias_of_entity_id", "alias_of_relation_id"), _COLUMNS),
-    "USER_ID_FIELD": f"the column is user_id; {_CONVERT} --user COL",
-    "ITEM_ID_FIELD": f"the column is item_id; {_CONVERT} --item COL",
-    "TIME_FIELD": f"the column is timestamp; {_CONVERT} --time COL",
     "field_separator": f"columns are separated by tabs; {_CONVERT}",
     "seq_separator": f"results are separated by spaces; {_CONVERT}",
 }
+# Key that names a column of a dataset's files -> the name that the package has for it.
+FIELD_KEYS = {"USER_ID_FIELD": "user_id", "ITEM_ID_FIELD": "item_id", "TIME_FIELD": "timestamp"}
 # The columns that `load_col` may name, by file; it has no other effect, since each model reads what it needs.
 LOADED = {
     "inter": {"user_id", "item_id", "action", "timestamp"},
@@ -49,15 +50,55 @@ LOADED = {
         "item_id", "title", "brand", "color", "size", "category", "season", "occasion", "price", "available_from",
     },
 }  # fmt: skip
+# Further columns of the rows that RecBole's models get (data/dataset.py).
+OF_ROWS = {"history_length", "target_purchase", "recommend_time", "split_code", "history_end"}
+# Keys that name further columns of RecBole.
+_RECBOLE_FIELDS = ("LABEL_FIELD", "ITEM_LIST_LENGTH_FIELD", "POSITION_FIELD")
 
 
-def check_row_keys(values: Mapping[str, Any], defaults: Mapping[str, Any], source: str) -> None:
+def field_keys(layers: Iterable[tuple[str, Mapping[str, Any]]], defaults: Mapping[str, Any]) -> dict[str, str]:
+    """The names of a dataset's columns for users, items and times, by key.
+
+    Args:
+        layers: (source, keys), later ones win.
+        defaults: RecBole's, with the keys that name further columns.
+
+    Raises:
+        UserError: a key names a column that means something else, or two keys name one.
+    """
+    source = dict.fromkeys(FIELD_KEYS, "properties")
+    names = dict(FIELD_KEYS)
+    every = dict(defaults)
+    for place, values in layers:
+        every |= values
+        for key in FIELD_KEYS.keys() & values.keys():
+            source[key], names[key] = place, values[key]
+    taken = {column: f"a column of .{file}" for file, columns in LOADED.items() for column in columns}
+    taken |= dict.fromkeys(OF_ROWS, "a column of RecBole's rows")
+    taken |= {str(every[key]): f"the column of {key}" for key in _RECBOLE_FIELDS if every.get(key)}
+    for own in FIELD_KEYS.values():
+        del taken[own]
+    for key, name in names.items():
+        if not COLUMN_NAME.holds(name):
+            raise UserError(f"{source[key]}: {key}: expected {COLUMN_NAME.words}, found {shown(name)}")
+        columns = (name, f"{name}{every.get('LIST_SUFFIX')}", f"{every.get('NEG_PREFIX')}{name}")
+        for column in columns:
+            if column in taken:
+                raise UserError(f"{source[key]}: {key}: '{column}' is {taken[column]}; rename the column")
+        taken |= dict.fromkeys(columns, f"the column of {key}")
+    return names
+
+
+def check_row_keys(
+    values: Mapping[str, Any], defaults: Mapping[str, Any], source: str, names: Mapping[str, str] = MappingProxyType({})
+) -> None:
     """Checks one layer.
 
     Args:
         values: of keys that the model has.
         defaults: the model's keys with their defaults.
         source: of the values, for messages.
+        names: as `field_keys` gives them.
 
     Raises:
         UserError: a key that would change the rows or columns of RecBole's models has another value than its default.
@@ -65,7 +106,7 @@ def check_row_keys(values: Mapping[str, Any], defaults: Mapping[str, Any], sourc
     for key, value in values.items():
         if key in INSTEAD and not _is_default(key, value, defaults.get(key)):
             raise UserError(f"{source}: {key}: found '{value}', which is not applied here; {INSTEAD[key]}")
-    _check_load_col(values.get("load_col"), source)
+    _check_load_col(values.get("load_col"), source, {FIELD_KEYS[key]: name for key, name in names.items()})
 
 
 def _is_default(key: str, value: Any, default: Any) -> bool:
@@ -76,13 +117,14 @@ def _is_default(key: str, value: Any, default: Any) -> bool:
     return value == default or value in (None, [], {})
 
 
-def _check_load_col(value: Any, source: str) -> None:
+def _check_load_col(value: Any, source: str, names: Mapping[str, str]) -> None:
+    """Checks `load_col`; `names` are those of the files, by the columns of the package."""
     if value is None:
         return
     for file, columns in value.items():
-        known = LOADED.get(str(file))
-        if known is None:
+        if file not in LOADED:
             raise UserError(f"{source}: load_col: no file '.{file}' is read; leave it out")
+        known = {names.get(column, column) for column in LOADED[file]}
         for column in columns if isinstance(columns, list) else []:
             if column not in known:
                 raise UserError(f"{source}: load_col: .{file} has no column '{column}'; leave it out")

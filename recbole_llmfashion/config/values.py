@@ -16,6 +16,7 @@ from recbole_llmfashion.config.allowed import (
     AT_LEAST_ONE,
     AT_LEAST_ZERO,
     BOOLEAN,
+    COLUMN_NAME,
     DECAY,
     DICT,
     DROPOUT,
@@ -51,6 +52,8 @@ RECBOLE_VALUES: dict[str, Allowed] = {
     "state": choice("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL", any_case=True),
     "data_path": TEXT,
     "checkpoint_dir": TEXT,
+    # data
+    **dict.fromkeys(("USER_ID_FIELD", "ITEM_ID_FIELD", "TIME_FIELD"), COLUMN_NAME),
     # training
     "epochs": AT_LEAST_ONE,
     "train_batch_size": AT_LEAST_ONE,

@@ -19,6 +19,7 @@ from recbole.data.interaction import Interaction
 from recbole.utils.enum_type import FeatureSource, FeatureType
 
 from recbole_llmfashion.data import split
+from recbole_llmfashion.data.atomic.field_names import FIELD_KEYS, FieldNames
 from recbole_llmfashion.data.atomic.folder import AtomicFolder, check_clean, read_folder
 from recbole_llmfashion.data.catalogue import Catalogue, attributes_of, check_attributes
 from recbole_llmfashion.data.search_log import SearchLog
@@ -47,7 +48,8 @@ def selected_features(config: Config, columns: Mapping[str, str]) -> list[str]:
     names = config["selected_features"]
     if names is None:
         return []
-    texts = [name for name, kind in columns.items() if kind == "token" and name != "item_id"]
+    of_rows = {"item_id", *(config[key] for key in FIELD_KEYS.values())}  # names of columns that RecBole's rows have
+    texts = [name for name, kind in columns.items() if kind == "token" and name not in of_rows]
     if not isinstance(names, list) or not names:
         raise UserError(f"selected_features: expected a list of {', '.join(texts)}, found '{names}'")
     for name in names:
@@ -85,15 +87,17 @@ class LLMFashionRecDataset(SequentialDataset):
     search_log: SearchLog
 
     def _load_data(self, token: str, dataset_path: str) -> None:
-        folder = read_folder(Path(dataset_path), token)
+        names = FieldNames.of(self.config)
+        folder = read_folder(Path(dataset_path), token, names=names)
         check_clean(folder)
         self._searches = folder.searches
         self.catalogue = Catalogue.from_frame(folder.items, prompt_attributes(self.config, folder))
         self._events = self._usable(folder)
         self.has_dates = bool(len(self._events)) and float(self._events["timestamp"].min()) >= ORDER_ONLY_BELOW
-        self.inter_feat = self._events[[self.uid_field, self.iid_field, self.time_field]].copy()
+        # RecBole's own frames have the names of the files
+        self.inter_feat = self._events[[*FIELD_KEYS]].rename(columns=names.file_column)
         features = selected_features(self.config, folder.item_types)
-        self.item_feat = folder.items[[self.iid_field, *features]].copy()
+        self.item_feat = folder.items[["item_id", *features]].rename(columns={"item_id": self.iid_field})
         for name in features:  # RecBole gives the padding id to a cell that it does not find
             self.item_feat[name] = folder.items[name].where(folder.items[name] != "")
         self.user_feat = None

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from recbole_llmfashion.data.atomic.field_names import PACKAGE_NAMES, FieldNames
 from recbole_llmfashion.data.atomic.folder import AtomicError, AtomicFolder, scan_folder
 from recbole_llmfashion.data.atomic.row_order import order_errors
 from recbole_llmfashion.data.atomic.time_order import time_order
@@ -26,20 +27,21 @@ class Validation:
     counts: list[str]
 
 
-def validate(path: Path, limit: int = 20, show_progress: bool = False) -> Validation:
+def validate(path: Path, limit: int = 20, show_progress: bool = False, names: FieldNames = PACKAGE_NAMES) -> Validation:
     """Check the cells of a dataset and, if they are correct, the order of its rows.
 
     Args:
         path: the dataset's folder.
         limit: largest number of errors in the result; the first errors of each kind come before others.
         show_progress: whether to show a progress bar.
+        names: the names that the files have for user_id, item_id and timestamp.
     """
     errors: list[AtomicError] = []
-    folder = scan_folder(path, errors.append, show_progress=show_progress)
+    folder = scan_folder(path, errors.append, show_progress=show_progress, names=names)
     if folder is None:
         problems = _shorten(errors, limit)
         return Validation(problems, len(errors) - len(problems), [])
-    errors += order_errors(folder.path, folder.name, folder.interactions, folder.searches)
+    errors += order_errors(folder.path, folder.name, folder.interactions, folder.searches, folder.names)
     return Validation(errors, 0, _counts(folder))
 
 

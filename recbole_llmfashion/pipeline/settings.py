@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from recbole_llmfashion.config.configurator import LLMFashionConfig
+from recbole_llmfashion.data.atomic.field_names import FieldNames
 from recbole_llmfashion.data.atomic.folder import item_columns
 from recbole_llmfashion.data.catalogue import TEXT_ATTRIBUTES, check_attributes
 from recbole_llmfashion.data.location import find_dataset
@@ -45,7 +46,8 @@ def validate_attributes(names: Sequence[str], config: LLMFashionConfig) -> None:
         raise UserError(f"prompt_attributes: expected distinct names, found {', '.join(names)}")
     if set(names) - set(TEXT_ATTRIBUTES):
         folder = find_dataset(Path(config["data_path"]), config["dataset"])
-        check_attributes(names, item_columns(folder, config["dataset"]), config["dataset"])
+        columns = item_columns(folder, config["dataset"], FieldNames.of(config))
+        check_attributes(names, columns, config["dataset"])
 
 
 def clip_settings(config: LLMFashionConfig, seed: int) -> ClipSettings:

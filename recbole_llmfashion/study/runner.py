@@ -17,7 +17,8 @@ from recbole_llmfashion import __version__
 from recbole_llmfashion.config.configurator import LLMFashionConfig, load_config
 from recbole_llmfashion.config.dict_keys import merge_keys
 from recbole_llmfashion.config.keys import MODEL_KEYS, RUNTIME_KEYS, first_release_names, keys_of
-from recbole_llmfashion.data.atomic.folder import folder_sha256, read_folder
+from recbole_llmfashion.data.atomic.field_names import FieldNames
+from recbole_llmfashion.data.atomic.folder import AtomicFolder, folder_sha256, read_folder
 from recbole_llmfashion.data.loaders import Loaders, make_loaders, stage_root
 from recbole_llmfashion.data.location import find_dataset
 from recbole_llmfashion.errors import UserError
@@ -182,6 +183,11 @@ class Runner:
         config = self.config(Entry("", "Popularity", dataset=dataset))
         return find_dataset(Path(config["data_path"]), dataset)
 
+    def files(self, dataset: str) -> AtomicFolder:
+        """The rows of a dataset."""
+        config = self.config(Entry("", "Popularity", dataset=dataset))
+        return read_folder(self.folder(dataset), dataset, names=FieldNames.of(config))
+
     def data_sha256(self, dataset: str) -> str:
         """Hash of the files of a dataset; cached."""
         if dataset not in self._hashes:
@@ -190,7 +196,7 @@ class Runner:
 
     def describe(self, dataset: str) -> dict[str, Any]:
         """Hash and counts of a dataset, for the report."""
-        return facts(read_folder(self.folder(dataset), dataset), self.data_sha256(dataset))
+        return facts(self.files(dataset), self.data_sha256(dataset))
 
     def loaders(self, dataset: str, **keys: Any) -> Loaders:
         """The loaders of a dataset; cached.

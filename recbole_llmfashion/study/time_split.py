@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from recbole_llmfashion.data.atomic.folder import read_folder
 from recbole_llmfashion.data.dataset import RECOMMEND_TIME
 from recbole_llmfashion.data.loaders import rows_of
 from recbole_llmfashion.data.timeline import ORDER_ONLY_BELOW
@@ -33,7 +32,7 @@ FUTURE = Column("future", "future items@10", "share")
 def time_split(request: StudyRequest, runner: Runner) -> Document:
     """Runs every model under each protocol."""
     title = f"Leave-one-out and a global time split on {request.dataset}"
-    files = read_folder(runner.folder(request.dataset), request.dataset)
+    files = runner.files(request.dataset)
     if not has_dates(files.interactions["timestamp"]):
         document = assemble.document(request, runner, title, {})
         why = "not applicable: the timestamps are an order, not dates"

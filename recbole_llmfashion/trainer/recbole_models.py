@@ -20,6 +20,7 @@ from safetensors.torch import load_file, save_file
 
 from recbole_llmfashion import compat
 from recbole_llmfashion.config.configurator import LLMFashionConfig, learning_keys
+from recbole_llmfashion.data.atomic.field_names import FieldNames
 from recbole_llmfashion.data.atomic.folder import item_columns
 from recbole_llmfashion.data.dataset import selected_features
 from recbole_llmfashion.data.loaders import Loaders, rows_of, rows_sha256, sampler_of
@@ -50,7 +51,7 @@ class RecBoleTrainer(StagedTrainer):
         """See StagedTrainer; `.item` is read up to its header."""
         StagedTrainer.validate_config(config)
         if config["selected_features"] is not None:
-            selected_features(config, item_columns(Path(config["data_path"]), config["dataset"]))
+            selected_features(config, item_columns(Path(config["data_path"]), config["dataset"], FieldNames.of(config)))
 
     @property
     def tuned_as(self) -> str:

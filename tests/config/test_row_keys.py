@@ -24,6 +24,9 @@ TAKEN = [
     ("load_col", {"inter": "*", "item": ["item_id", "category"]}),
     ("USER_ID_FIELD", "user_id"),
     ("TIME_FIELD", "timestamp"),
+    ("USER_ID_FIELD", "uid"),
+    ("ITEM_ID_FIELD", "iid"),
+    ("TIME_FIELD", "time"),
     ("field_separator", "\t"),
 ]
 REFUSED = [
@@ -49,9 +52,6 @@ REFUSED = [
     ("unused_col", {"inter": ["timestamp"]}, "fixed"),
     ("additional_feat_suffix", ["ent"], "fixed"),
     ("alias_of_item_id", ["other"], "fixed"),
-    ("USER_ID_FIELD", "uid", "convert recbole` --user COL"),
-    ("ITEM_ID_FIELD", "iid", "convert recbole` --item COL"),
-    ("TIME_FIELD", "time", "convert recbole` --time COL"),
     ("field_separator", ",", "separated by tabs"),
     ("seq_separator", ";", "separated by spaces"),
 ]

@@ -7,6 +7,7 @@ from recbole.utils import init_seed
 
 from recbole_llmfashion import compat
 from recbole_llmfashion.config.configurator import load_config, no_core
+from recbole_llmfashion.data.atomic.field_names import FIELD_KEYS
 from recbole_llmfashion.data.atomic.folder import ITEM as ITEM_COLUMNS
 from recbole_llmfashion.data.dataset import HISTORY_LENGTH, RECOMMEND_TIME, selected_features
 from recbole_llmfashion.data.loaders import make_loaders, rows_sha256
@@ -14,6 +15,8 @@ from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.stage_store import StageStore
 from recbole_llmfashion.trainer.recbole_models import RecBoleTrainer
 from tests.helpers.fakes import INTER, ITEM, purchases_only, write_tiny
+
+FIELDS = {key: column for column, key in FIELD_KEYS.items()}
 
 
 def tiny_loaders(root, **keys):
@@ -255,7 +258,7 @@ def test_item_attributes_that_are_not_there(tmp_path, value, message):
         RecBoleTrainer.validate_config(config)
     if isinstance(value, list):
         with pytest.raises(UserError, match=f"^selected_features: .*{message}"):
-            selected_features({"selected_features": value}, ITEM_COLUMNS.required)
+            selected_features({**FIELDS, "selected_features": value}, ITEM_COLUMNS.required)
 
 
 def test_transrec_scores_fewer_users_at_once(tmp_path):

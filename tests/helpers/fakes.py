@@ -45,6 +45,8 @@ ITEM = """item_id:token\ttitle:token\tbrand:token\tcolor:token\tsize:token\tcate
 14\tVela White Sandals\tVela\twhite\t7\tsandals
 15\tPlain Socks\t\t\t\tsocks
 """
+# A dataset's own names for three columns, as keys of its YAML file.
+OWN_FIELDS = {"USER_ID_FIELD": "uid", "ITEM_ID_FIELD": "iid", "TIME_FIELD": "time"}
 
 BACKBONE_LAYERS = 2
 _BACKBONE = TemporaryDirectory()
@@ -90,6 +92,19 @@ def write_tiny(root: Path, inter: str = INTER, search: str = SEARCH, item: str =
         if text:
             (folder / f"{name}.{suffix}").write_text(text, encoding="utf-8")
     return folder
+
+
+def with_own_fields(text: str) -> str:
+    """A file with the names of OWN_FIELDS in its header."""
+    header, _, rows = text.partition("\n")
+    for column, key in (("user_id", "USER_ID_FIELD"), ("item_id", "ITEM_ID_FIELD"), ("timestamp", "TIME_FIELD")):
+        header = header.replace(f"{column}:", f"{OWN_FIELDS[key]}:")
+    return f"{header}\n{rows}"
+
+
+def own_tiny(root: Path) -> Path:
+    """The folder <root>/tiny with the rows of `write_tiny` and names of its own."""
+    return write_tiny(root, *map(with_own_fields, (INTER, SEARCH, ITEM)))
 
 
 def purchases_only(root: Path, users: int, items: int, length: int, seed: int = 0, name: str = "bought") -> Path:

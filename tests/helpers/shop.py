@@ -1,6 +1,8 @@
 """Prompts of the hand-written shop of fakes.py, with each kind of item tokens."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -39,10 +41,11 @@ def loader_for(
     settings: PromptSettings = SETTINGS,
     template: str = "compact",
     kind: str = "text",
+    keys: Mapping[str, Any] = MappingProxyType({}),
     **files: str,
 ) -> LLMFashionRecDataLoader:
     write_tiny(root, **files)
-    loaders = make_loaders(load_config(SASRec, "tiny", overrides={"data_path": str(root), "topk": [3]}))
+    loaders = make_loaders(load_config(SASRec, "tiny", overrides={"data_path": str(root), "topk": [3], **keys}))
     base: Any = getattr(loaders, phase)
     loader = LLMFashionRecDataLoader(base.config, base._dataset, base._sampler, training=phase == "train")
     log, dataset = loaders.dataset.search_log, loaders.dataset

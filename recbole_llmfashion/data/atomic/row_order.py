@@ -6,12 +6,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from recbole_llmfashion.data.atomic.field_names import PACKAGE_NAMES, FieldNames
 from recbole_llmfashion.data.atomic.table import AtomicError, quote_cell
 
 MakeError = Callable[[int, str, str, str], AtomicError]  # of row, column, expected, found
 
 
-def order_errors(folder: Path, name: str, interactions: pd.DataFrame, searches: pd.DataFrame) -> Iterator[AtomicError]:
+def order_errors(
+    folder: Path, name: str, interactions: pd.DataFrame, searches: pd.DataFrame, names: FieldNames = PACKAGE_NAMES
+) -> Iterator[AtomicError]:
     """Yield the first row of each kind of error; nothing for a clean dataset.
 
     A clean dataset has the rows of each user together, in order of time; each user has at least two item actions, the
@@ -21,16 +24,17 @@ def order_errors(folder: Path, name: str, interactions: pd.DataFrame, searches: 
         folder: the dataset's folder, for the messages.
         name: name of the dataset.
         interactions, searches: frames of an AtomicFolder, in file order.
+        names: the names that the files have for user_id, item_id and timestamp.
     """
     inter, search = f"{name}.inter", f"{name}.search"
 
     def at(file: str) -> MakeError:
         return lambda row, column, expected, found: AtomicError(
-            folder, file, row + 2, column, expected, found, command="clean"
+            folder, file, row + 2, names.file_column(column), expected, found, "clean", options=names.options
         )
 
     if interactions.empty:
-        yield AtomicError(folder, inter, None, None, "at least one interaction", "none", command="clean")
+        yield AtomicError(folder, inter, None, None, "at least one interaction", "none", "clean", options=names.options)
         return
     yield from _order(interactions, at(inter))
     yield from _order(searches, at(search))

@@ -6,7 +6,7 @@ by data/atomic/checks.py.
 
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
 from typing import NoReturn
@@ -33,6 +33,7 @@ class AtomicError(UserError):
         expected, found: phrases for the message.
         command: the command that the message recommends, `validate` or `clean`.
         first_of_kind: False for further lines with the same error.
+        options: of the command.
 
     Attributes:
         problem: the message without the command.
@@ -52,13 +53,18 @@ class AtomicError(UserError):
         found: str,
         command: str = "validate",
         first_of_kind: bool = True,
+        options: Sequence[str] = (),
     ) -> None:
         self.file, self.line, self.column, self.expected = file, line, column, expected
-        self.first_of_kind = first_of_kind
+        self.first_of_kind, self.options = first_of_kind, options
+        self._folder, self._command = folder, command
         place = [file] + [f"line {line}"] * (line is not None) + [f"column {column}"] * (column is not None)
         self.problem = f"{', '.join(place)}: expected {expected}, found {found}"
-        advice = f"run `recbole-llmfashion {command} {shlex.quote(str(folder))}` {_ADVICE[command]}"
-        super().__init__(f"{self.problem}; {advice}")
+        super().__init__(self.problem)
+
+    def __str__(self) -> str:
+        words = shlex.join(["recbole-llmfashion", self._command, str(self._folder), *self.options])
+        return f"{self.problem}; run `{words}` {_ADVICE[self._command]}"
 
 
 Report = Callable[[AtomicError], None]
@@ -78,17 +84,27 @@ class TableSpec:
         suffix: of the file name, such as ".inter".
         required, optional: column name -> RecBole type, in the order in which columns are written.
         further: RecBole types of any other columns, which are written behind these; none where there must not be any.
+        keys: column -> the key of RecBole that names it, for messages.
+        replaced: column that a key gives another name -> that name; such a column must not be there too.
+        assumed: required column -> what its cells are where the file does not have it.
     """
 
     suffix: str
     required: Mapping[str, str]
     optional: Mapping[str, str]
     further: tuple[str, ...] = ()
+    keys: Mapping[str, str] = field(default_factory=dict)
+    replaced: Mapping[str, str] = field(default_factory=dict)
+    assumed: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def types(self) -> dict[str, str]:
         """Column name -> RecBole type of all columns."""
         return {**self.required, **self.optional}
+
+    def described(self, column: str) -> str:
+        """A column, with the key that names it."""
+        return f"{column} (key {self.keys[column]})" if column in self.keys else column
 
 
 def quote_cell(value: str) -> str:
@@ -115,8 +131,8 @@ def read_table(folder: Path, name: str, spec: TableSpec, report: Report) -> pd.D
         report: called with each error.
 
     Returns:
-        a frame with the columns of `spec` that the file has, in the order of `spec`, then its further columns in file
-        order; None if there was an error.
+        a frame with the columns of `spec` that the file has or that are assumed, in the order of `spec`, then its
+        further columns in file order; None if there was an error.
     """
     file = name + spec.suffix
 
@@ -141,11 +157,17 @@ def read_table(folder: Path, name: str, spec: TableSpec, report: Report) -> pd.D
     if ragged:
         return None
     further = [column for column in columns if column not in spec.types]
-    return _parse_body(body, columns)[[*(c for c in spec.types if c in columns), *further]]
+    frame = _parse_body(body, columns)
+    frame = frame.assign(**{column: cell for column, cell in spec.assumed.items() if column not in columns})
+    return frame[[*(c for c in spec.types if c in frame), *further]]
 
 
-def column_types(folder: Path, name: str, spec: TableSpec) -> dict[str, str]:
+def column_types(folder: Path, name: str, spec: TableSpec, options: Sequence[str] = ()) -> dict[str, str]:
     """The columns of `<folder>/<name><spec.suffix>`, which must exist, and their RecBole types, by the header alone.
+
+    Args:
+        folder, name, spec: as in `read_table`.
+        options: of the command that an error recommends.
 
     Raises:
         AtomicError: the first error of the header.
@@ -154,10 +176,10 @@ def column_types(folder: Path, name: str, spec: TableSpec) -> dict[str, str]:
     with (folder / file).open("rb") as stream:
         raw = stream.readline().removeprefix(_BOM).rstrip(b"\r\n")
     if error := _byte_error(raw):
-        raise AtomicError(folder, file, error[0], None, error[1], error[2])
+        raise AtomicError(folder, file, error[0], None, error[1], error[2], options=options)
     for column, expected, found in _parse_header(raw.decode(), spec)[1]:
-        raise AtomicError(folder, file, 1, column, expected, found)
-    return {column: kind for column, _, kind in (field.partition(":") for field in raw.decode().split("\t"))}
+        raise AtomicError(folder, file, 1, column, expected, found, options=options)
+    return {column: kind for column, _, kind in (cell.partition(":") for cell in raw.decode().split("\t"))}
 
 
 def _byte_error(raw: bytes) -> tuple[int, str, str] | None:
@@ -183,14 +205,15 @@ def _parse_header(header: str, spec: TableSpec) -> tuple[list[str], list[HeaderE
         found = f"columns separated by {likely}" if counts[likely] else f"one column, {quote_cell(header)}"
         return [], [(None, "columns separated by tabs", found)]
     fields = header.split("\t")
-    names = [field.partition(":")[0] for field in fields]
-    errors = [error for field in fields for error in _field_errors(field, names, spec)]
+    names = [cell.partition(":")[0] for cell in fields]
+    errors = [error for cell in fields for error in _field_errors(cell, names, spec)]
     for name in [n for n in dict.fromkeys((*spec.types, *names)) if names.count(n) > 1]:
         errors.append((name, "each column once", f"it {names.count(name)} times"))
-    for name in [n for n in spec.required if n not in names]:
+    for name in [n for n in spec.required if n not in names and n not in spec.assumed]:
         near = nearest_name(name, names)
         found = f"none; the nearest is {quote_cell(near)}" if near else f"only {', '.join(map(quote_cell, names))}"
-        errors.append((name, f"a column {name}:{spec.types[name]}", found))
+        key = f", the name that the key {spec.keys[name]} gives" if name in spec.keys else ""
+        errors.append((name, f"a column {name}:{spec.types[name]}{key}", found))
     return names, errors
 
 
@@ -205,18 +228,24 @@ def misspelled(name: str, names: Sequence[str], spec: TableSpec) -> str | None:
     return nearest_name(name, [column for column in spec.types if column not in names], 0.8)
 
 
-def _field_errors(field: str, names: Sequence[str], spec: TableSpec) -> list[HeaderError]:
-    """Errors of one field of the header, whose name is the part before the colon; `names` are those of all fields."""
-    name = field.partition(":")[0]
+def _field_errors(cell: str, names: Sequence[str], spec: TableSpec) -> list[HeaderError]:
+    """Errors of one cell of the header, a column's name before the colon; `names` are those of all cells."""
+    name = cell.partition(":")[0]
+    if name in spec.replaced:
+        ours, both = spec.described(spec.replaced[name]), spec.replaced[name] in names
+        found = f"{quote_cell(cell)} beside it" if both else f"the unknown column {quote_cell(cell)}"
+        return [(name, f"the column {ours}", found)]
     if name and name not in spec.types and spec.further and not misspelled(name, names, spec):
         kinds = [f"{name}:{kind}" for kind in spec.further]
-        return [] if field in kinds else [(name, f"the header {' or '.join(kinds)}", quote_cell(field))]
+        return [] if cell in kinds else [(name, f"the header {' or '.join(kinds)}", quote_cell(cell))]
     if name not in spec.types:
-        near = nearest_name(name, spec.types)
-        expected = f"the column {near}" if near else f"one of the columns {', '.join(spec.types)}"
-        return [(name or "(no name)", expected, f"the unknown column {quote_cell(field)}")]
-    if field != f"{name}:{spec.types[name]}":
-        return [(name, f"the header {name}:{spec.types[name]}", quote_cell(field))]
+        absent = {column: spec.described(column) for column in spec.types if column not in names}
+        near = nearest_name(name, absent)
+        expected = f"one of the columns {', '.join(absent.get(column, column) for column in spec.types)}"
+        expected = f"the column {absent[near]}" if near else expected
+        return [(name or "(no name)", expected, f"the unknown column {quote_cell(cell)}")]
+    if cell != f"{name}:{spec.types[name]}":
+        return [(name, f"the header {name}:{spec.types[name]}", quote_cell(cell))]
     return []
 
 
