@@ -89,9 +89,13 @@ class Inference:
             memory.prepare(self.texts.queries)
         return memory
 
-    def memory_log(self) -> MemoryLog:
-        """The products of the training searches whose query has `min_askers` users or more."""
-        log, least = self.searched_products(), self.config["min_askers"]
+    def memory_log(self, searched: MemoryLog | None = None) -> MemoryLog:
+        """The products of the training searches whose query has `min_askers` users or more.
+
+        Args:
+            searched: what `searched_products` returned, where it is known.
+        """
+        log, least = self.searched_products() if searched is None else searched, self.config["min_askers"]
         return log if least <= 1 else log.only(self.askers(log) >= least)
 
     def askers(self, log: MemoryLog) -> np.ndarray:

@@ -66,7 +66,7 @@ def write_run(
         about: further entries of the manifest.
     """
     with naming(runs), temporary_folder(runs / "run") as partial:
-        _write_own(partial, pipeline)
+        about_memory = _write_own(partial, pipeline)
         llm = pipeline.inference.trained.llm
         parts = {OWN: partial, "adapter": llm.adapter}
         if Path(llm.source).is_dir():
@@ -83,7 +83,7 @@ def write_run(
                 **({} if llm.revision is None else {"revision": llm.revision}),
             },
             "clip": clip.source if clip else "",
-            **({} if pipeline.memory is None else {"memory": _memory_entry(pipeline.inference)}),
+            **({"memory": about_memory} if about_memory else {}),
             "settings": _settings(pipeline, ranking) | {"mask_history": mask_history},
         }
         write_manifest(partial, content, parts, runs / "any")
@@ -97,8 +97,9 @@ def write_run(
         return final
 
 
-def _write_own(folder: Path, pipeline: Pipeline) -> None:
-    inference = pipeline.inference
+def _write_own(folder: Path, pipeline: Pipeline) -> dict[str, int]:
+    """Writes the files of the run folder itself; returns what the manifest says of the memory."""
+    inference, about_memory = pipeline.inference, {}
     catalogue, trained = inference.texts.catalogue, inference.trained
     attributes = {attribute_column(name): texts for name, texts in catalogue.attributes.items()}
     frame = pd.DataFrame({"item_id": catalogue.item_ids, "title": catalogue.titles, **attributes})
@@ -116,30 +117,28 @@ def _write_own(folder: Path, pipeline: Pipeline) -> None:
         trained.codes.save(folder)
     if inference.memory is not None:
         vectors["memory"] = inference.memory.key_vectors
-        _memory_frame(inference).to_parquet(folder / MEMORY, index=False)
+        about_memory = _write_memory(inference, folder / MEMORY)
     save_file(vectors, str(folder / "vectors.safetensors"))
     for name, index in inference.indexes.items():
         for suffix in (".faiss", ".json"):
             shutil.copyfile(index / f"{name}{suffix}", folder / f"{name}{suffix}")
     trained.title_model.save(folder / "title")
     inference.response_cache.save(folder)
+    return about_memory
 
 
-def _memory_frame(inference: Inference) -> pd.DataFrame:
-    log = inference.memory_log()
-    return memory_frame(inference.texts.queries, log.query, log.item, log.position, inference.askers(log))
-
-
-def _memory_entry(inference: Inference) -> dict[str, int]:
-    """The least number of users of a query, how many queries are in the memory, and how many that number left out."""
-    queries = inference.texts.queries
+def _write_memory(inference: Inference, path: Path) -> dict[str, int]:
+    """Writes memory.parquet; returns the least number of users of a query, and how many queries are in and left out."""
+    queries, searched = inference.texts.queries, inference.searched_products()
+    log = inference.memory_log(searched)
+    frame = memory_frame(queries, log.query, log.item, log.position, inference.askers(log))
+    frame.to_parquet(path, index=False)
 
     def keys(log: MemoryLog) -> int:
         return len({normalize_text(queries[query]) for query in np.unique(log.query)})
 
-    kept = keys(inference.memory_log())
-    left_out = keys(inference.searched_products()) - kept
-    return {"min_askers": inference.config["min_askers"], "queries": kept, "left_out": left_out}
+    kept = keys(log)
+    return {"min_askers": inference.config["min_askers"], "queries": kept, "left_out": keys(searched) - kept}
 
 
 def _settings(pipeline: Pipeline, ranking: RankingSettings) -> dict[str, Any]:

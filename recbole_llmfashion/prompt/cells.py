@@ -5,12 +5,12 @@ A tokenizer may normalize a text before it splits it: NFKC turns the full-width 
 by what the normalizer makes of it, and a special id that is left is removed.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
-from recbole_llmfashion.prompt.ragged import Ragged
+from recbole_llmfashion.prompt.ragged import CHUNK, Ragged
 from recbole_llmfashion.prompt.texts import TextSanitizer, character_end
 
 
@@ -79,7 +79,11 @@ class CellTokenizer:
             limits: int64 [n], largest number of tokens.
             keep: number of characters at the start of each text that belong to the template.
         """
-        starts = [self._start(text, int(limit), keep) for text, limit in zip(texts, limits, strict=True)]
+        starts = [
+            # the tokens of one character all have its offsets
+            text if len(offsets) <= limit else _shorter(text, offsets[limit][0], keep)
+            for text, limit, offsets in zip(texts, limits.tolist(), self._offsets(texts), strict=True)
+        ]
         rows = self.ids(starts)
         while len(over := np.flatnonzero(rows.lengths > limits)):  # a start may have more tokens than in the whole text
             for row in over:
@@ -87,10 +91,11 @@ class CellTokenizer:
             rows = rows.replaced(over, self.ids([starts[row] for row in over]))
         return rows
 
-    def _start(self, text: str, limit: int, keep: int) -> str:
-        offsets = self._tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)["offset_mapping"]
-        # the tokens of one character all have its offsets
-        return text if len(offsets) <= limit else _shorter(text, offsets[limit][0], keep)
+    def _offsets(self, texts: Sequence[str]) -> Iterator[list[tuple[int, int]]]:
+        """Start and end of each token in its text."""
+        for start in range(0, len(texts), CHUNK):
+            part = list(texts[start : start + CHUNK])
+            yield from self._tokenizer(part, add_special_tokens=False, return_offsets_mapping=True)["offset_mapping"]
 
 
 def _shorter(text: str, end: int, keep: int) -> str:

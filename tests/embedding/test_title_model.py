@@ -173,17 +173,6 @@ def test_derive_pairs() -> None:
     assert len({derive_pairs(texts, seed=seed)[0][0] for seed in range(20)}) > 5
 
 
-def test_epochs_with_mined_negatives(monkeypatch: pytest.MonkeyPatch) -> None:
-    train, _, catalogue = shop(0)
-    refreshed = []
-    monkeypatch.setattr(NegativeMiner, "refresh", lambda self, queries, titles: refreshed.append(len(titles)))
-    for start, times in ((0, 3), (1, 2), (2, 1), (5, 0)):
-        settings = dataclasses.replace(SMALL, epochs=3, mining_start_epoch=start)
-        train_title_model(train[:64], catalogue, settings, show_progress=False)
-        assert len(refreshed) == times
-        refreshed.clear()
-
-
 def test_each_field_of_the_negatives_changes_the_model() -> None:
     train, _, catalogue = shop(0)
     few = dataclasses.replace(SMALL, epochs=2)
