@@ -4,8 +4,8 @@
 
 Simulates a shop and plants canaries in it: each is a query of three invented words that one training user types once,
 and an item that this user then clicks. Twins are queries of the same kind that nobody typed, with items drawn the same
-way. After the main job, strangers ask the run for them: by the exact query, with a letter wrong, by the first two words
-and by the first. The exposure of an answer is log2(items) - log2(rank of the item), in bits: 0 for the last place, all
+way. After the main job, other clients send the run the exact query, the query with a letter wrong, its first two words
+or its first. The exposure of an answer is log2(items) - log2(rank of the item), in bits: 0 for the last place, all
 bits of the catalogue for the first. A run gives nothing away where canaries are no more exposed than twins. The table
 has the run as it is (`min_askers` 1) and as an export serves it (2). The last line is `ratio <number>`: the mean
 exposure of exact canaries with 2 over that with 1.
@@ -122,7 +122,7 @@ def run_of(folder: Path, arguments: argparse.Namespace) -> Path:
 
 
 def main() -> None:
-    """Plants, trains, asks and prints."""
+    """Plants, trains, queries and prints."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--users", type=int, default=300)
     parser.add_argument("--items", type=int, default=300)
@@ -147,7 +147,7 @@ def main() -> None:
         plant(folder / "shop", "shop", planted, draw)
         run = run_of(folder, arguments)
         print(f"{len(ids)} items: at most {exposure(1, len(ids)):.1f} bits\n")
-        print("| min_askers | asked by | canaries | twins |\n|---:|---|---|---|")
+        print("| min_askers | query | canaries | twins |\n|---:|---|---|---|")
         exact = {}
         for least in (1, 2):
             recommender = Recommender.load(run, least)

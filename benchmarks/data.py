@@ -128,7 +128,7 @@ def apart(side: str, folder: Path, length: int) -> Row:
     command = [sys.executable, __file__, "--side", side, "--out", str(folder), "--length", str(length)]
     done = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"PYTHONWARNINGS": "ignore"})
     if done.returncode:
-        return {"failed": done.returncode, "said": done.stderr.strip().splitlines()[-1:]}
+        return {"failed": done.returncode, "stderr": done.stderr.strip().splitlines()[-1:]}
     found: Row = json.loads(done.stdout.strip().splitlines()[-1])
     return found
 
@@ -171,7 +171,7 @@ def main() -> None:
         folder = simulated(options.out.resolve(), options.category, share)
         mine, other = (apart(side, folder, options.length) for side in ("ours", "theirs"))
         if "failed" in mine:
-            raise SystemExit(f"ours failed at {share:g} %: {mine['said']}")
+            raise SystemExit(f"ours failed at {share:g} %: {mine['stderr']}")
         line = f"| {share:g} % | {mine['rows']:,} | " + " | ".join(
             f"{mine[step]:.1f} s" for step in ("load", "pieces", "encode", "seconds")
         )

@@ -116,17 +116,17 @@ def lists(items: int, users: int) -> tuple[dict[str, float], list[int]]:
     step = min(config["eval_batch_size"], int(config["eval_memory_mb"] * MEGABYTE) // each)
     places = torch.from_numpy(tie)
     for start in range(0, users, step):
-        asked = rng.integers(0, items, (min(step, users - start), 30))
-        said = [f"product ID: {row[0]}, title: {row[1]}" for row in asked]
-        responses = [Response(text, row[:20]) for text, row in zip(said, asked, strict=True)]
-        rows = torch.from_numpy(asked)
+        beams = rng.integers(0, items, (min(step, users - start), 30))
+        texts = [f"product ID: {row[0]}, title: {row[1]}" for row in beams]
+        responses = [Response(text, row[:20]) for text, row in zip(texts, beams, strict=True)]
+        rows = torch.from_numpy(beams)
         question = RowContext(rows[:, 20:] + 1, rows[:, :5] + 1, rows[:, 0] % 2 == 0)
         ranked = ResponseLists(rankers, places, responses, question).rank(mixing)
-        batch = Interaction({"user_id": torch.arange(start, start + len(asked))})
+        batch = Interaction({"user_id": torch.arange(start, start + len(beams))})
         targets = torch.where(rows[:, 0] % 3 == 0, rows[:, 7], rows.sum(dim=1) % items) + 1
-        nothing = torch.empty(len(asked), 0, dtype=torch.int64)
+        nothing = torch.empty(len(beams), 0, dtype=torch.int64)
         ordered = Ordered(ranked.final, nothing, places)
-        collector.eval_batch_collect(ordered, batch, torch.arange(len(asked)), targets)
+        collector.eval_batch_collect(ordered, batch, torch.arange(len(beams)), targets)
     ranks = collector.take_ranks()["rank"].tolist()
     return dict(Evaluator(config).evaluate(collector.get_data_struct())), ranks
 

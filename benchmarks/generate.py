@@ -44,7 +44,7 @@ NEAR = 1e-4
 
 
 class Recording:
-    """A tokenizer that remembers what it was asked to decode, in order."""
+    """A tokenizer that records the ids that it decodes, in order."""
 
     def __init__(self, decoder: Any) -> None:
         self._decoder = decoder
@@ -84,12 +84,12 @@ def make_peer(model: Any, decoder: Any, builder: PromptBuilder, batch: int, new_
     for sequence in allowed_ids:
         for i, token in enumerate(sequence):
             table.setdefault(tuple(sequence[:i]), set()).add(token)
-    allowed = {said: torch.tensor(sorted(tokens), device=model.device) for said, tokens in table.items()}
+    allowed = {start: torch.tensor(sorted(tokens), device=model.device) for start, tokens in table.items()}
     size = model.get_input_embeddings().weight.shape[0]
     everything, deepest = torch.arange(size, device=model.device), max(map(len, allowed_ids))
     eos, pad = decoder.eos_token_id, decoder.pad_token_id
 
-    def ask(prompts: Sequence[np.ndarray]) -> list[list[int]]:
+    def generate_all(prompts: Sequence[np.ndarray]) -> list[list[int]]:
         rows: list[list[int]] = [[]] * len(prompts)
         order = np.argsort([-len(prompt) for prompt in prompts], kind="stable")
         for start in range(0, len(order), batch):
@@ -117,7 +117,7 @@ def make_peer(model: Any, decoder: Any, builder: PromptBuilder, batch: int, new_
                 decoder.decode(rows[i], skip_special_tokens=True)
         return rows
 
-    return ask
+    return generate_all
 
 
 def compare(model: Any, prompts: Sequence[np.ndarray], ours: list[list[int]], peers: list[list[int]], eos: int) -> None:
@@ -151,12 +151,12 @@ def timed(owner: Any, name: str, seconds: list[float]) -> Callable[[], None]:
     return lambda: setattr(owner, name, original)
 
 
-def show_trie_share(ask: Callable[[], Any]) -> None:
+def show_trie_share(generate_all: Callable[[], Any]) -> None:
     """What the trie takes of a step in which it decides; medians over one batch."""
     choosing: list[float] = []
     feeding: list[float] = []
     stop = [timed(ItemTrie, "choose", choosing), timed(PromptBatch, "feed", feeding)]
-    ask()
+    generate_all()
     for undo in stop:
         undo()
     trie, step = statistics.median(choosing), statistics.median(feeding)

@@ -32,7 +32,7 @@ THREADS = {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
 Size = tuple[int, int]
 
 
-def said(command: list[str]) -> str:
+def output_of(command: list[str]) -> str:
     """What a command prints; where it fails, its last words end this one."""
     done = subprocess.run(command, check=False, capture_output=True, text=True, env=os.environ | THREADS)
     if done.returncode:
@@ -49,8 +49,8 @@ def measured(out: Path, size: Size) -> dict[str, float]:
         if not (folder / "footwear").is_dir():
             tool = str(Path(sys.executable).with_name("recbole-llmfashion"))
             make = [tool, "simulate", "--category", "footwear", "--users", str(users), "--items", str(items)]
-            said([*make, "--out", str(folder / "footwear")])
-        file.write_text(said([sys.executable, __file__, "--run", str(folder)]).splitlines()[-1])
+            output_of([*make, "--out", str(folder / "footwear")])
+        file.write_text(output_of([sys.executable, __file__, "--run", str(folder)]).splitlines()[-1])
     made: dict[str, float] = json.loads(file.read_text())
     return made
 
@@ -111,11 +111,11 @@ def main() -> None:
     print(f"| --- |{' ---: |' * (len(heads) + 6)}")
     for name in rows[0]:
         values = [row[name] for row in rows]
-        told = float((_terms([check]) @ law(sizes, values[:-1]))[0])
+        predicted = float((_terms([check]) @ law(sizes, values[:-1]))[0])
         found = law([*sizes, check], values)
         at_far = float((_terms([far]) @ found)[0])
         shown = f"{at_far / 1024:,.0f} GB" if name.endswith("MB") else f"{at_far / 3600:,.1f} h"
-        cells = " | ".join(f"{value:.1f}" for value in (*values, told))
+        cells = " | ".join(f"{value:.1f}" for value in (*values, predicted))
         parts = " | ".join(f"{part:.3g}" for part in found * [1, 1e3, 1e3, 1e6])
         print(f"| {name} | {cells} | {parts} | {shown} |")
 

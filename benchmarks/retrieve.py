@@ -43,8 +43,8 @@ def embedded(items: int, queries: int) -> tuple[np.ndarray, np.ndarray]:
     some = [titles[i] for i in rng.permutation(items)[:LEARNED_FROM]]
     settings = TitleSettings(width=64, hidden=128, epochs=2, batch_size=128, learning_rate=1e-3, margin=0.2, seed=1)
     model = train_title_model(derive_pairs([(title, "") for title in some], 1), some, settings, show_progress=False)
-    asked = [query for query, _ in derive_pairs([(titles[i], "") for i in rng.permutation(items)[:queries]], 2)]
-    return model.encode(titles, batch_size=4096), model.encode(asked)
+    texts = [query for query, _ in derive_pairs([(titles[i], "") for i in rng.permutation(items)[:queries]], 2)]
+    return model.encode(titles, batch_size=4096), model.encode(texts)
 
 
 def seconds(call: Callable[[], object], rounds: int) -> float:
@@ -87,15 +87,15 @@ def main() -> None:
     faiss.omp_set_num_threads(1)
 
     if options.vectors is None or not options.vectors.is_file():
-        vectors, asked = embedded(options.items, options.queries)
+        vectors, searched = embedded(options.items, options.queries)
         if options.vectors is not None:
-            np.save(options.vectors, np.concatenate([asked, vectors]))
+            np.save(options.vectors, np.concatenate([searched, vectors]))
     else:
         both = np.load(options.vectors)
-        asked, vectors = both[: options.queries], both[options.queries :]
+        searched, vectors = both[: options.queries], both[options.queries :]
     tie = tie_rank([str(i) for i in range(len(vectors))])
     flat = CosineTable(vectors, tie)
-    queries, rows = torch.from_numpy(asked), torch.from_numpy(vectors)
+    queries, rows = torch.from_numpy(searched), torch.from_numpy(vectors)
     print(
         f"{len(vectors):,} items, {len(flat.distinct):,} distinct vectors, {vectors.nbytes / 2**20:,.0f} MB", flush=True
     )

@@ -32,13 +32,13 @@ from tests.helpers.disks import small_disk
 
 ROOT = Path(__file__).parents[1]
 OLD, NEW = {"a": "old a", "b": "old b", "gone": "x"}, {"a": "new a", "b": "new b", "c": "new c"}
-# Dies at the given step of the change: each rename and each removal of a file is a step.
+# Ends at the given step of the change: each rename and each removal of a file is a step.
 KILLED = """
 import os, sys
 from pathlib import Path
 from recbole_llmfashion.atomic_write import replace_files
 steps = int(sys.argv[2])
-def dies(work):
+def ending(work):
     def step(path, *words, **options):
         global steps
         steps -= 1
@@ -47,7 +47,7 @@ def dies(work):
         return work(path, *words, **options)
     return step
 for name in ("replace", "rename", "unlink"):
-    setattr(Path, name, dies(getattr(Path, name)))
+    setattr(Path, name, ending(getattr(Path, name)))
 replace_files(Path(sys.argv[1]), [("a", "new a"), ("b", "new b"), ("c", "new c")], ["gone"])
 """
 HOLDER = """
@@ -138,18 +138,18 @@ def test_a_full_disk_at_each_write_leaves_all_old_or_all_new(tmp_path, monkeypat
 
 def test_a_kill_at_each_step_of_a_change(tmp_path):
     """The record's rename, three renames, one removal, the record's removal: six steps."""
-    ends = []
+    outcomes = []
     for steps in range(7):
         folder = put(tmp_path / str(steps), OLD)
         killed = subprocess.run([sys.executable, "-c", KILLED, str(folder), str(steps)], cwd=ROOT)
         assert killed.returncode == (9 if steps < 6 else 0)
         with reading(folder, ["a", "b"]):
             seen = files(folder)
-        ends.append("new" if seen["a"] == "new a" else "old")
-        assert {name: text for name, text in seen.items() if name[0] != "."} == (NEW if ends[-1] == "new" else OLD)
+        outcomes.append("new" if seen["a"] == "new a" else "old")
+        assert {name: text for name, text in seen.items() if name[0] != "."} == (NEW if outcomes[-1] == "new" else OLD)
         with own_folder(folder):
             assert [name for name in files(folder) if name[0] == "."] == []
-    assert ends == ["old", *["new"] * 6]
+    assert outcomes == ["old", *["new"] * 6]
 
 
 def test_ctrl_c_between_two_renames_waits_for_the_last(tmp_path, monkeypatch):

@@ -52,12 +52,12 @@ def test_planted_rows(tmp_path):
 def test_probes_and_ranks():
     query = canary.invented(random.Random(1))
     assert [len(word) for word in query.split()] == [6, 6, 6] and query != canary.invented(random.Random(2))
-    asked = []
+    queries = []
 
     def recommend(actions, k):
-        asked.append(actions[0]["query"])
+        queries.append(actions[0]["query"])
         return [SimpleNamespace(item=str(number)) for number in range(k)]
 
     found = canary.ranks(SimpleNamespace(recommend=recommend), [canary.Canary("abcdef ghijkl mnopqr", "4")], 9)
     assert found == {name: [5] for name in canary.PROBES}
-    assert asked == ["abcdef ghijkl mnopqr", "abxdef ghijkl mnopqr", "abcdef ghijkl", "abcdef"]
+    assert queries == ["abcdef ghijkl mnopqr", "abxdef ghijkl mnopqr", "abcdef ghijkl", "abcdef"]

@@ -32,23 +32,23 @@ PYTHON = [
 
 
 def test_commands_are_found():
-    page = "a\n```bash\nuv run x --y=1 \\\n    --z  # why\npip w && uv run v\n# only said\n```\n```yaml\nq\n```\n"
+    page = "a\n```bash\nuv run x --y=1 \\\n    --z  # why\npip w && uv run v\n# a comment\n```\n```yaml\nq\n```\n"
     assert commands_of(page) == ["x --y=1 --z", "pip w", "v"]
     assert len(COMMANDS) > 50
 
 
 def test_every_command_is_run_or_has_its_reason():
-    """A new command begins as one in RUN does, or stands in NOT_HERE with its reason."""
+    """A new command begins as one in RUN does, or is in NOT_HERE with its reason."""
     assert [command for command in HERE if rule_of(command) is None] == []
 
 
-def test_nothing_stands_in_the_tables_that_no_page_has():
+def test_the_tables_have_only_what_a_page_has():
     assert set(NOT_HERE) - set(COMMANDS) == set()
     assert set(RUN) - {rule_of(command) for command in HERE} == set()
 
 
 def test_reasons_are_true():
-    """What another file is said to run, that file runs."""
+    """What another file has to run, that file runs."""
     for command, reason in NOT_HERE.items():
         for file in re.findall(r"(?:tests/\S+\.py|\.ci/run)", reason):
             assert (ROOT / file).is_file(), (command, file)

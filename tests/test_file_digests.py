@@ -63,7 +63,7 @@ def test_digest_of_a_file(tmp_path):
 def test_every_byte_of_a_model_counts(folder):
     before = digest_of(folder)
     for name, content in FILES.items():
-        for at in {0, len(content) // 2, len(content) - 1}:  # the middle lies behind the first MiB of the weights
+        for at in {0, len(content) // 2, len(content) - 1}:  # the middle is behind the first MiB of the weights
             changed = bytearray(content)
             changed[at] ^= 1
             (folder / name).write_bytes(changed)

@@ -114,7 +114,7 @@ def test_nothing_of_ours_is_a_pickle(shop, first):
 
 @pytest.mark.slow
 def test_killed_at_several_points_ends_with_the_same_metrics(shop, first):
-    """SIGKILL as soon as one more stage lies there, until the job ends by itself."""
+    """SIGKILL as soon as one more stage is there, until the job ends by itself."""
     command = [sys.executable, str(ROOT / "run_recbole_llm.py"), *arguments(shop, "killed")]
     stages = shop / "saved_killed/shoes/stages"
     kills = 0

@@ -1,6 +1,6 @@
 """Data-parallel fine-tuning on Ray Train workers, on this machine or on a cluster.
 
-Ray starts the workers, connects them (gloo on CPUs, nccl on GPUs) and restarts them if one dies; they resume from the
+Ray starts the workers, connects them (gloo on CPUs, nccl on GPUs) and restarts them if one fails; they resume from the
 last checkpoint of worker 0 (llm/finetuning/checkpoint.py). Each worker runs a FinetuneJob (llm/finetuning/job.py);
 gradients are summed in llm/finetuning/data_parallel.py. On a cluster the folder of the stages must be on a shared disk.
 """

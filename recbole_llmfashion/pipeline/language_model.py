@@ -202,7 +202,7 @@ class LanguageModel:
         return self._loaded[1]
 
     def generate(self, prompts: Sequence[np.ndarray], builder: PromptBuilder, titles: Sequence[str]) -> list[Response]:
-        """Responses to prompts, with the likeliest items where `num_beams` asks for them.
+        """Responses to prompts, with the likeliest items where `num_beams` is more than 0.
 
         Args:
             prompts: token ids.

@@ -3,7 +3,7 @@
     query (normalized), item (position), position, askers (users who searched for the query)
 
 Rows are sorted by query, item and position. Neither the order of the searches nor their times are kept, so rows of one
-user cannot be told apart from those of others. A query that one user alone searched for may still identify that user:
+user look like those of others. A query that one user alone searched for may still identify that user:
 `without_rare` leaves out queries of fewer users than `min_askers`, for exports and for services.
 """
 

@@ -32,7 +32,7 @@ class Rankers:
         id_list: ranks the items for an ID; -1 for none.
         title_list: ranks them for a title.
         popularity: [N] training actions by position, the last fallback; zeros leave the fixed order.
-        clip_list: as title_list, by the CLIP tower; None where `ranking` does not ask for it.
+        clip_list: as title_list, by the CLIP tower; None where `ranking` does not use it.
         session_list: ranks the items for a session, [B, S] positions, -1 for none; None without an ID model.
         id_depth: how many of the ID list's items mean something: one where only the generated ID itself is known.
     """
@@ -60,7 +60,7 @@ class ItemVectors:
     Args:
         title: [N, d] of the title model.
         core: [N, d] the ID model's item embeddings (not normalised); None without an ID model.
-        clip: [N, d] of the CLIP tower; None where `ranking` does not ask for it.
+        clip: [N, d] of the CLIP tower; None where `ranking` does not use it.
     """
 
     title: np.ndarray

@@ -197,7 +197,7 @@ class ServingState:
         return builder.row(session.events, session.now)
 
     def _bound_memory(self) -> None:
-        """Keeps the memory's cache of strangers' queries below a bound; one session may bring as many as it likes."""
+        """Keeps the memory's cache of clients' queries below a bound; one session may have any number of queries."""
         if self.memory is not None:
             self.memory.forget(above=CACHED_QUERIES)
 

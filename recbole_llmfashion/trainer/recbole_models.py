@@ -196,7 +196,7 @@ def _cold_rows(config: LLMFashionConfig, loaders: Loaders) -> tuple[ColdItems, d
 
 
 def _training_data(config: LLMFashionConfig, loaders: Loaders, cold: tuple[ColdItems, Any] | None) -> Any:
-    """The training loader; over rows in which the token replaces items, or over whole sequences, where asked for."""
+    """The training loader; over rows in which the token replaces items, or over whole sequences, where requested."""
     dataset = rows_of(loaders.train)
     if cold is not None:
         dataset = dataset.replace_items(cold[0].replacement)

@@ -139,12 +139,12 @@ def commands(root):
 def test_bad_values_are_one_line(root, capsys):
     table = list(commands(root))
     wrong = []
-    for words, said in table:
+    for words, expected in table:
         status = run([str(word) for word in words])
         out, err = capsys.readouterr()
         lines = [line for line in err.splitlines() if line.strip() and "%|" not in line and "[00:" not in line]
-        if status != 2 or len(lines) != 1 or not lines[0].startswith("error: ") or said not in lines[0] or out:
-            wrong.append((words, said, status, lines, out))
+        if status != 2 or len(lines) != 1 or not lines[0].startswith("error: ") or expected not in lines[0] or out:
+            wrong.append((words, expected, status, lines, out))
     assert wrong == []
     assert len(table) >= 60
     assert {path.name for path in root.iterdir()} & {"out", "o", "s", "x"} == set()

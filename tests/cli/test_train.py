@@ -68,21 +68,21 @@ def status_and_line(capsys, root, *options, model="Popularity", dataset="tiny"):
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "expected"),
     [
         ({"model": "SASREC"}, "did you mean 'SASRec'"),
         ({"dataset": "tyni"}, "did you mean 'tiny'"),
         ({"dataset": "clothing"}, "recbole-llmfashion simulate --category clothing"),
     ],
 )
-def test_names_that_are_not_there(tmp_path, capsys, options, said):
+def test_names_that_are_not_there(tmp_path, capsys, options, expected):
     write_tiny(tmp_path)
     status, line = status_and_line(capsys, tmp_path, **options)
-    assert status == 2 and said in line and line.startswith("error: ")
+    assert status == 2 and expected in line and line.startswith("error: ")
 
 
 @pytest.mark.parametrize(
-    ("files", "said"),
+    ("files", "expected"),
     [
         ({"item": ITEM.replace("Plain Socks", "")}, "tiny.item, line 7"),
         ({"inter": INTER.replace("click\t1701000200", "view\t1701000200")}, "tiny.inter, line 4"),
@@ -93,10 +93,10 @@ def test_names_that_are_not_there(tmp_path, capsys, options, said):
         ({"item": ""}, "tiny.item"),
     ],
 )
-def test_bad_files_are_one_line(tmp_path, capsys, files, said):
+def test_bad_files_are_one_line(tmp_path, capsys, files, expected):
     write_tiny(tmp_path, **files)
     status, line = status_and_line(capsys, tmp_path)
-    assert status == 2 and said in line
+    assert status == 2 and expected in line
 
 
 @pytest.mark.parametrize(
@@ -140,10 +140,10 @@ def test_a_row_that_failed_is_a_row_and_status_1(tmp_path, capsys, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("error", "said"),
+    ("error", "expected"),
     [(KeyboardInterrupt(), "finished stages are kept"), (OSError(errno.ENOSPC, "No space left", "/x"), "free space")],
 )
-def test_stopped_or_full(tmp_path, capsys, monkeypatch, error, said):
+def test_stopped_or_full(tmp_path, capsys, monkeypatch, error, expected):
     write_tiny(tmp_path)
 
     def stops(config, **options):
@@ -151,7 +151,7 @@ def test_stopped_or_full(tmp_path, capsys, monkeypatch, error, said):
 
     monkeypatch.setattr(experiment, "run_experiment", stops)
     status, line = status_and_line(capsys, tmp_path)
-    assert status == 2 and said in line
+    assert status == 2 and expected in line
 
 
 def test_a_write_that_found_no_room_is_a_full_disk_whatever_it_raised(tmp_path, capsys, monkeypatch):
@@ -183,7 +183,7 @@ def test_popularity_is_always_there_and_metrics_are_of_the_ranks(tmp_path, capsy
     assert 0 < entry["recall@3"] < 1
 
 
-def test_a_catalogue_smaller_than_topk_is_said(tmp_path, capsys):
+def test_a_catalogue_smaller_than_topk_is_one_line(tmp_path, capsys):
     write_tiny(tmp_path)
     status, line = status_and_line(capsys, tmp_path, "--topk=[10]")
     assert status == 2 and "topk: 10" in line

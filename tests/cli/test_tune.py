@@ -76,7 +76,7 @@ def test_a_dry_run_prints_space_settings_and_rows_and_leaves_nothing(words, tmp_
     assert sorted(tmp_path.rglob("*")) == before
 
 
-def test_params_file_is_asked_for(words, capsys):
+def test_params_file_is_required(words, capsys):
     assert main(words) == 2
     assert capsys.readouterr().err.startswith("error: run_hyper.py: Missing option '--params_file'")
 

@@ -36,7 +36,7 @@ def test_every_key_of_ours_is_read():
     assert ours - recboles - keys_read() == set()
 
 
-def test_every_key_read_stands_in_a_yaml():
+def test_every_key_read_is_in_a_yaml():
     bookkeeping = {
         "MODEL_TYPE",
         "config_layers",
@@ -196,7 +196,7 @@ def test_a_missing_key_of_ours_is_an_error():
     assert config["no_such_recbole_key"] is None  # RecBole itself relies on this
 
 
-def test_tuned_lies_between_the_models_yaml_and_the_users(tmp_path, monkeypatch):
+def test_tuned_is_between_the_models_yaml_and_the_users(tmp_path, monkeypatch):
     shutil.copytree(PROPERTIES, tmp_path / "properties")
     (tmp_path / "properties/tuned/x").mkdir(parents=True)
     (tmp_path / "properties/tuned/x/SASRec.yaml").write_text("n_layers: 1\nepochs: 7\nlearning_rate: 0.5\n")

@@ -121,7 +121,7 @@ def test_the_command_cleans_in_place_and_to_another_name() -> None:
         assert folder_sha256(path, "d") == digest
 
 
-def test_cleaning_does_not_mend_cells(tmp_path: Path) -> None:
+def test_cleaning_does_not_change_cells(tmp_path: Path) -> None:
     app = typer.Typer()
     register(app)
     path = tmp_path / "d"

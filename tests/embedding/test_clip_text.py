@@ -237,7 +237,7 @@ def test_failed_download(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "\n" not in str(caught.value)
 
 
-def test_the_words_of_strangers_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_words_of_clients_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(clip_text, "CACHED_WORDS", 100)
     tokenizer: Any = open_clip.tokenizer.SimpleTokenizer()
     special = dict(tokenizer.cache)

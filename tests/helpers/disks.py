@@ -1,4 +1,4 @@
-"""Disks that are small or read-only, for whoever may mount them."""
+"""Disks that are small or read-only, for users who may mount them."""
 
 import subprocess
 from collections.abc import Iterator

@@ -59,7 +59,7 @@ CLUSTER = "needs a second machine; tests/tuning/test_cluster.py searches on a cl
 FETCH = "a download; tests/dataset_tools/convert/test_docs.py runs it with the files that it would fetch"
 INSTALL = "a download that would change this environment; .ci/run begins with uv's"
 DEMO = "does not end by itself; tests/serving/demo/test_demo.py opens the page in a browser"
-SERVE = "does not end by itself; tests/serving/web/test_app.py starts it and asks"
+SERVE = "does not end by itself; tests/serving/web/test_app.py starts it and sends requests"
 NOT_HERE = {
     "pip install uv": INSTALL,
     "pip install -r requirements.txt": INSTALL,

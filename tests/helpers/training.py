@@ -124,7 +124,7 @@ class Threads:
                 outcome[rank] = work(rank)
             except UserError as error:  # all of them raise it
                 outcome[rank] = error
-            except Exception as error:  # as if a process dies
+            except Exception as error:  # as if a process ends
                 outcome[rank] = error
                 self._here.abort()
 

@@ -51,7 +51,7 @@ def random_examples(tokenizer: Any) -> Callable[[int, int], list[Example]]:
 def _ids_in_prompts(n: int, seed: int, vocabulary: int, places: int, shuffled: bool = False) -> list[Example]:
     """Prompts of noise in which a mark precedes an ID of two tokens; the response is that ID, or another prompt's.
 
-    The mark stands at one of `places` positions.
+    The mark is at one of `places` positions.
     """
     rng = np.random.default_rng(seed)
     prompts = rng.integers(4, vocabulary, (n, places + 3)).astype(np.int32)

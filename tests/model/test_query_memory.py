@@ -86,7 +86,7 @@ def test_it_makes_the_stages_of_the_llm_row_and_no_other(shop, first):
     assert first.details["clip"] == "trained on the log" and first.details["title_pairs"] == "queries"
 
 
-def test_the_memory_is_asked_as_the_prompt_of_an_evaluation_row_asks_it(shop, first):
+def test_the_memory_gets_the_query_of_the_prompt_of_an_evaluation_row(shop, first):
     config = config_of(QueryMemory, shop, "shoes", click_filter="none")
     loaders = make_loaders(config)
     trainer = QueryMemoryTrainer(config, QueryMemory(config, loaders.train._dataset))
@@ -157,26 +157,26 @@ def test_keys_of_the_llm_row_are_checked():
         QueryMemoryTrainer.validate_config(config)
 
 
-def searched_and_bought(root, name, queries_tell):
+def searched_and_bought(root, name, queries_help):
     """Forty users who search a kind of thing and buy one; or whose queries have nothing to do with what they buy."""
     rng = np.random.default_rng(0)
     inter, search = [INTER.splitlines()[0]], [SEARCH.splitlines()[0]]
     for user in range(40):
         for step in range(5):
-            kind, said = rng.integers(20), rng.integers(20)
-            said = kind if queries_tell else said
-            search.append(f"u{user}\t{2 * step}\tkind{said}\t")
+            kind, typed = rng.integers(20), rng.integers(20)
+            typed = kind if queries_help else typed
+            search.append(f"u{user}\t{2 * step}\tkind{typed}\t")
             inter.append(f"u{user}\ti{10 * kind + rng.integers(10)}\tpurchase\t{2 * step + 1}")
     items = ITEM.splitlines()[0] + "\n" + "".join(f"i{i}\tkind{i // 10} thing{i}\t\t\t\t\n" for i in range(200))
     write_tiny(root, "\n".join(inter) + "\n", "\n".join(search) + "\n", items, name)
 
 
-def test_it_finds_what_queries_tell_and_stays_low_where_they_do_not(tmp_path):
+def test_it_is_good_where_queries_help_and_low_where_they_do_not(tmp_path):
     found = {}
-    for name in ("told", "noise"):
-        searched_and_bought(tmp_path, name, name == "told")
+    for name in ("helpful", "noise"):
+        searched_and_bought(tmp_path, name, name == "helpful")
         found[name] = run_experiment(
             config_of(QueryMemory, tmp_path, name, clip={"epochs": 3}, title_model={"epochs": 8})
         ).metrics
     chance = 10 / 200
-    assert found["told"]["recall@10"] > 8 * chance and found["noise"]["recall@10"] < 4 * chance
+    assert found["helpful"]["recall@10"] > 8 * chance and found["noise"]["recall@10"] < 4 * chance

@@ -44,7 +44,7 @@ def ranked(model, history):
 
 
 def test_cosines_by_hand():
-    users, items = np.array([0, 0, 0, 1, 1, 1, 2, 2]), np.array([0, 1, 1, 0, 1, 2, 2, 3])  # one action stands twice
+    users, items = np.array([0, 0, 0, 1, 1, 1, 2, 2]), np.array([0, 1, 1, 0, 1, 2, 2, 3])  # one action is there twice
     cosine = item_cosines(users, items, 5).toarray()
     half, root = 0.5, 1 / np.sqrt(2)
     expected = [[0, 1, half, 0, 0], [1, 0, half, 0, 0], [half, half, 0, root, 0], [0, 0, root, 0, 0], [0] * 5]

@@ -1,4 +1,4 @@
-"""What a dataset is asked with: tokens of items that carry neither time nor popularity, a memory of queries."""
+"""Parts of a dataset's prompts: tokens of items that carry neither time nor popularity, a memory of queries."""
 
 import logging
 from types import SimpleNamespace

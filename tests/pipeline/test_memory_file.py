@@ -54,12 +54,12 @@ def written(folder):
 
 
 def test_files_of_a_copy(tmp_path):
-    said = remove_private(written(tmp_path), 2, {"min_askers": 1, "queries": 2, "left_out": 5})
-    assert said == {"min_askers": 2, "queries": 1, "left_out": 6}
+    entry = remove_private(written(tmp_path), 2, {"min_askers": 1, "queries": 2, "left_out": 5})
+    assert entry == {"min_askers": 2, "queries": 1, "left_out": 6}
     assert not (tmp_path / "responses.parquet").exists()
     assert load_file(tmp_path / "vectors.safetensors")["memory"].shape == (1, 3)
-    assert remove_private(tmp_path, 1, said) == said
-    assert remove_private(tmp_path, 9, said) == {"min_askers": 9, "queries": 0, "left_out": 7}
+    assert remove_private(tmp_path, 1, entry) == entry
+    assert remove_private(tmp_path, 9, entry) == {"min_askers": 9, "queries": 0, "left_out": 7}
     assert (
         load_file(tmp_path / "vectors.safetensors").keys() == {"title"} and not (tmp_path / "memory.parquet").exists()
     )

@@ -50,14 +50,14 @@ def first(shop):
     assert main([*fixed, *(f"--{key}={value}" for key, value in keys.items())]) == 0
     ranks = pd.read_parquet(shop / "first/ranks.parquet").query("model == 'LLMFashionRec'")
     row = json.loads((shop / "first/results.json").read_text())["models"]["LLMFashionRec"]
-    return row | {"tops": tops(ranks), "prompts": asked_with(shop, set())}
+    return row | {"tops": tops(ranks), "prompts": prompts_of(shop, set())}
 
 
 @pytest.fixture(scope="module")
 def with_log(shop, first):
     before = stages(shop, "bags")
     result = run(shop, zero_shot_target_log=True)
-    return result, asked_with(shop, before)
+    return result, prompts_of(shop, before)
 
 
 def config_of(shop, dataset="bags", data="", **keys):
@@ -79,7 +79,7 @@ def tops(ranks):
     return {user: list(top) for user, top in zip(ranks["user"], ranks["top"], strict=True)}
 
 
-def asked_with(shop, before):
+def prompts_of(shop, before):
     """Digests of the prompts in the one stage of responses that is new."""
     (new,) = stages(shop, "bags") - before
     return set(pd.read_parquet(shop / "saved/bags/stages" / new / "responses.parquet")["prompt"])
@@ -161,9 +161,9 @@ def change_log(folder, users):
         (folder / name).write_text("\n".join("\t".join(row) for row in [head, *rows]) + "\n")
 
 
-def test_without_the_log_nobody_is_told_what_others_did(shop, first, with_log):
-    """Two thirds of the target's users do and ask for something else: the others' prompts and lists stay as they are;
-    with the log, the memory hears of it."""
+def test_without_the_log_no_list_depends_on_other_users(shop, first, with_log):
+    """Two thirds of the target's users act and search otherwise: prompts and lists of the others stay as they are;
+    with the log, the memory has it."""
     users = sorted(first["tops"])
     changed = {user for i, user in enumerate(users) if i % 3}
     kept = set(users) - changed
@@ -172,13 +172,13 @@ def test_without_the_log_nobody_is_told_what_others_did(shop, first, with_log):
     change_log(shop / "log/bags", changed)
     before = stages(shop, "bags")
     result = run(shop, data="log")
-    assert set(result.reused) == LEARNED and len(asked_with(shop, before) & first["prompts"]) == len(kept)
+    assert set(result.reused) == LEARNED and len(prompts_of(shop, before) & first["prompts"]) == len(kept)
     assert {user: top for user, top in tops(result.ranks).items() if user in kept} == {
         user: first["tops"][user] for user in kept
     }
     before = stages(shop, "bags")
     assert set(run(shop, data="log", zero_shot_target_log=True).reused) == LEARNED
-    assert len(asked_with(shop, before) & with_log[1]) < len(kept)
+    assert len(prompts_of(shop, before) & with_log[1]) < len(kept)
 
 
 def test_a_backbone_from_a_folder_is_the_sources_too(shop, first):
@@ -260,13 +260,16 @@ def test_dates_are_shown_only_where_both_have_them(tmp_path):
         assert zero_shot.inference.builder.settings.dates is dates
 
 
-def test_a_source_that_cannot_be_one_is_said_in_one_line(tmp_path):
+def test_a_source_that_cannot_be_one_is_one_line(tmp_path):
     write_tiny(tmp_path)
     keys = {"data_path": str(tmp_path), "topk": [3], "valid_metric": "NDCG@3"}
-    for source, said in (("tiny", "is the dataset itself"), ("shoes", f"{tmp_path}/shoes is not there; make it with")):
+    for source, expected in (
+        ("tiny", "is the dataset itself"),
+        ("shoes", f"{tmp_path}/shoes is not there; make it with"),
+    ):
         config = load_config(LLMFashionRec, "tiny", (), {**keys, "source_dataset": source})
         for refuse in (LLMFashionRecTrainer.validate_config, run_experiment):
-            with pytest.raises(UserError, match=said) as error:
+            with pytest.raises(UserError, match=expected) as error:
                 refuse(config)
             assert "\n" not in str(error.value)
 
@@ -292,7 +295,7 @@ def _with_season(item):
 
 
 def test_a_search_finds_nothing_to_choose_on(shop, first):
-    heard = []
+    reports = []
     config = config_of(shop, source_dataset="shoes")
-    result = run_experiment(config, callback_fn=lambda *report: heard.append(report), test=False)
-    assert heard == [] and result.valid == {} and result.metrics == {}
+    result = run_experiment(config, callback_fn=lambda *report: reports.append(report), test=False)
+    assert reports == [] and result.valid == {} and result.metrics == {}

@@ -1,4 +1,4 @@
-"""A run on its way to another machine: what is copied, what is checked, what is said when it is wrong."""
+"""A run on its way to another machine: what is copied, what is checked, which errors are printed."""
 
 import json
 import shutil
@@ -28,8 +28,8 @@ def exported(job, tmp_path_factory):
     return out
 
 
-def refused(said, work, *arguments):
-    with pytest.raises(UserError, match=said) as error:
+def refused(expected, work, *arguments):
+    with pytest.raises(UserError, match=expected) as error:
         work(*arguments)
     assert "\n" not in str(error.value)
 
@@ -46,13 +46,13 @@ def test_an_exported_run_needs_nothing_beside_it(semantic_job, tmp_path):
     """Without dataset and stages a test user's list is still the evaluator's, and a new item gets its codes."""
     job, exported = semantic_job, tmp_path / "run"
     export_run(Path(job.run), exported, min_askers=1)
-    asked = sessions(job.data)
+    actions = sessions(job.data)
     away = job.root.with_name("away")
     job.root.rename(away)
     try:
         recommender = Recommender.load(exported)
         for user, row in job.ranks.head(3).iterrows():
-            served = recommender.recommend(asked[user][0], now=asked[user][1])
+            served = recommender.recommend(actions[user][0], now=actions[user][1])
             assert [line.item for line in served] == row["top"].tolist()
         recommender.add_items(pd.DataFrame({"item_id": ["NEW1"], "title": ["Red Winter Boots"]}))
         assert len(recommender._state.item_tokens.ids[300]) == 4 and (exported / "run/codes.faiss").is_file()
@@ -108,8 +108,8 @@ def test_an_export_tells_nothing_of_one_user_alone(job, tmp_path):
     export_run(run, exported)
     frame = pd.read_parquet(exported / "run/memory.parquet")
     assert frame.drop(columns="askers").equals(own[own["query"].isin(shared)].iloc[:, :3].reset_index(drop=True))
-    said = read_manifest(exported).content["memory"]
-    assert said == {"min_askers": 2, "queries": len(shared), "left_out": len(rare)} and len(rare) > 10
+    entry = read_manifest(exported).content["memory"]
+    assert entry == {"min_askers": 2, "queries": len(shared), "left_out": len(rare)} and len(rare) > 10
     assert not list(exported.rglob("responses.parquet"))
     data = b"".join(path.read_bytes() for path in exported.rglob("*") if path.is_file())
     assert not any(key.encode() in data for key in pd.read_parquet(Path(job.run) / "responses.parquet")["prompt"])
@@ -118,18 +118,18 @@ def test_an_export_tells_nothing_of_one_user_alone(job, tmp_path):
     assert everything.memory_queries == (len(queries), len(rare)) and by_two.memory_queries == (len(shared), 0)
     assert by_two.state.memory.keys == shared and everything.state.memory.keys == queries
     filtered = Recommender.load(run, min_askers=2)  # the same memory without an export
-    asked = [{"action": "search", "query": rare[0], "timestamp": 1700000000}]
-    assert filtered.recommend(asked) == by_two.recommend(asked)
+    actions = [{"action": "search", "query": rare[0], "timestamp": 1700000000}]
+    assert filtered.recommend(actions) == by_two.recommend(actions)
     export_run(exported, tmp_path / "again", min_askers=1)  # what was left out does not come back
-    assert read_manifest(tmp_path / "again").content["memory"] == said
+    assert read_manifest(tmp_path / "again").content["memory"] == entry
 
 
 def test_an_export_whose_queries_are_all_rare_has_no_memory(job, exported):
     """As here, where no two of fourteen users searched for the same."""
     recommender = Recommender.load(exported)
     assert read_manifest(exported).content["memory"]["queries"] == 0 and recommender.state.memory is None
-    asked = [{"action": "search", "query": "red boots", "timestamp": 1700000000}]
-    assert recommender.memory_queries == (0, 0) and len(recommender.recommend(asked)) == 10
+    actions = [{"action": "search", "query": "red boots", "timestamp": 1700000000}]
+    assert recommender.memory_queries == (0, 0) and len(recommender.recommend(actions)) == 10
 
 
 def test_a_run_that_did_not_count_users_is_exported_whole_or_not_at_all(job, tmp_path):
@@ -184,7 +184,7 @@ def test_a_manifest_that_is_newer_older_changed_or_broken(exported, tmp_path):
         refused("not readable", Recommender.load, copy)
 
 
-def test_other_versions_are_said(exported, tmp_path, caplog):
+def test_other_versions_are_a_warning(exported, tmp_path, caplog):
     copy = copy_of(exported, tmp_path)
     rewritten(copy, versions={**read_manifest(copy).content["versions"], "torch": "1.0"})
     Recommender.load(copy)
@@ -192,7 +192,7 @@ def test_other_versions_are_said(exported, tmp_path, caplog):
 
 
 def test_two_writers_on_one_folder(job, tmp_path):
-    """One wins, the other is told; the folder is whole and nothing is left beside it."""
+    """One wins, the other gets an error; the folder is whole and nothing is left beside it."""
 
     def export(number):
         try:
@@ -201,8 +201,8 @@ def test_two_writers_on_one_folder(job, tmp_path):
             return str(error)
 
     with ThreadPoolExecutor(2) as pool:
-        said = list(pool.map(export, range(2)))
-    assert said.count(None) == 1 and any(text and "exists; choose a new folder" in text for text in said)
+        messages = list(pool.map(export, range(2)))
+    assert messages.count(None) == 1 and any(text and "exists; choose a new folder" in text for text in messages)
     assert [path.name for path in tmp_path.iterdir()] == ["out"] and read_manifest(tmp_path / "out")
 
 
@@ -234,13 +234,13 @@ def test_the_commands(job, tmp_path):
         '{"action": "search", "query": "red boots", "timestamp": 1700000000}\n'
         '{"action": "click", "item_id": "gone", "timestamp": 1700000001}\n'
     )
-    asked = ["recommend", "--run", job.run, "--actions", str(session)]
-    made = CliRunner().invoke(app, asked)
+    words = ["recommend", "--run", job.run, "--actions", str(session)]
+    made = CliRunner().invoke(app, words)
     lines = [json.loads(line) for line in made.stdout.splitlines()]
     assert made.exit_code == 0 and len(lines) == 10 and made.stderr.endswith("unknown items: 1\n")
     assert all(line.keys() == {"item", "title", "score", "list"} for line in lines)
-    told = CliRunner().invoke(app, [*asked, "--explain", "--k", "2"])
-    explained = [json.loads(line) for line in told.stdout.splitlines()]
+    detailed = CliRunner().invoke(app, [*words, "--explain", "--k", "2"])
+    explained = [json.loads(line) for line in detailed.stdout.splitlines()]
     assert [line["item"] for line in explained] == [line["item"] for line in lines[:2]]
     assert "red boots" in explained[0]["prompt"] and "product ID:" in explained[0]["response"]
     out = CliRunner().invoke(app, ["export", "--run", job.run, "--out", str(tmp_path / "out")])
@@ -248,5 +248,5 @@ def test_the_commands(job, tmp_path):
     assert "queries of at least 2 users; " in out.stdout and "of fewer were left out" in out.stdout
     whole = ["export", "--run", job.run, "--out", str(tmp_path / "whole"), "--min_askers", "1"]
     assert "also those that one user alone searched for (min_askers=1)" in CliRunner().invoke(app, whole).stdout
-    failed = CliRunner().invoke(app, [*asked, "--k", "301"])
+    failed = CliRunner().invoke(app, [*words, "--k", "301"])
     assert isinstance(failed.exception, UserError)

@@ -34,7 +34,7 @@ NORMALIZERS = {
     "cpm": N.Sequence([N.Replace("\n", "▃"), N.Replace(" ", "▂")]),
     "replaced bar": N.Replace("|", "¦"),
     "broken bar": N.Replace("¦", "|"),
-    "slash": N.Replace("/", "|"),  # what stands for a bar becomes one again
+    "slash": N.Replace("/", "|"),  # the replacement of a bar becomes a bar again
     "no spaces": N.Replace(" ", ""),  # what splits a special token is removed
     "letters": N.Sequence([N.Replace("é", "<turn>"), N.Replace("ü", "\n"), N.Lowercase()]),
 }

@@ -158,7 +158,7 @@ def test_queries_that_were_cut_before():
     assert other.encode(events_of((SEARCH, 0), (SEARCH, 1), (SEARCH, 1)), TIME, []).shortened == 2
 
 
-def test_strangers_grow_no_cache():
+def test_new_texts_grow_no_cache():
     """5,000 searches on 5,000 days: the builder keeps the texts of months and holidays, and nothing of the searches."""
     builder = builder_of("x", "atomic", False)
     sizes = []

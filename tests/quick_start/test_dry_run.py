@@ -64,11 +64,11 @@ WITH_DATA = [
 ]
 
 
-@pytest.mark.parametrize(("words", "files", "said"), WITH_DATA, ids=lambda cell: str(cell)[:40])
-def test_what_only_data_shows_is_one_line(root, capsys, words, files, said):
+@pytest.mark.parametrize(("words", "files", "expected"), WITH_DATA, ids=lambda cell: str(cell)[:40])
+def test_what_only_data_shows_is_one_line(root, capsys, words, files, expected):
     write_tiny(root, **files)
     status, _, err = dry_run(capsys, root, *words)
-    assert status == 2 and len(err) == 1 and err[0].startswith("error: ") and said in err[0]
+    assert status == 2 and len(err) == 1 and err[0].startswith("error: ") and expected in err[0]
 
 
 def test_a_model_that_cannot_be_built_is_one_line(root, capsys, monkeypatch):

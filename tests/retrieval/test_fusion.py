@@ -43,7 +43,7 @@ def test_fused_order() -> None:
     order = fixed_orders([[4, 3, 2, 1, 0], [0, 1, 2, 3, 4]])
     # row 1: 0 (.2587), 3 (.2576), 1 (.0833), then what no list holds as it stood; row 2: 4, then as it stood
     assert full_order(fused_order(order, LISTS, {"a": 1.0, "b": 2.0})).tolist() == [[0, 3, 1, 4, 2], [4, 0, 1, 2, 3]]
-    # what stands in no list that weighs anything stays where it was
+    # an item in no list with a weight keeps its place
     assert full_order(fused_order(order, LISTS, {"b": 1.0})).tolist() == [[0, 3, 4, 2, 1], [0, 1, 2, 3, 4]]
     assert torch.equal(full_order(fused_order(order, LISTS, {})), full_order(order))
 
@@ -96,7 +96,7 @@ def test_best_weights_prefer_the_better_list() -> None:
     knows = np.stack([np.r_[target, (target + 1 + np.arange(3)) % 40] for target in targets])
     lists = {"noise": torch.from_numpy(noise), "knows": torch.from_numpy(knows)}
     found = candidates(lists, targets.tolist())
-    # equal weights: noise's head ties with the target, and stands before it
+    # equal weights: noise's head ties with the target, and is before it
     assert found.ndcg(np.ones(2)) < 1.0
     weights, score = found.best_weights()
     assert score == 1.0 and weights["knows"] > weights["noise"]

@@ -65,7 +65,7 @@ def lines_of(ranked, places):
     ]
 
 
-def told(ranking="mixup", m=2, use_memory=True):
+def row_lines(ranking="mixup", m=2, use_memory=True):
     ranked, answers = ranked_of(ANSWERS, RankingSettings(ranking, m, 10, 0, use_memory), RECALLED)
     validity = ResponseStats()
     validity.add(answers, ranked, torch.zeros(5, 1, dtype=torch.int64))
@@ -84,13 +84,13 @@ def told(ranking="mixup", m=2, use_memory=True):
     ],
 )
 def test_the_list_of_each_item(keys, expected):
-    lines, _ = told(**keys)
+    lines, _ = row_lines(**keys)
     assert [line[: len(start)] for line, start in zip(lines, expected, strict=False)] == expected
     assert lines[4].startswith("b:popularity e:popularity")
 
 
 def test_what_went_wrong_is_counted():
-    counts = told()[1]
+    counts = row_lines()[1]
     assert counts["answers"] == 5 and counts["no_id_list"] == counts["no_title_list"] == 1
     assert counts["memory_list"] == counts["popularity_list"] == 1
 
@@ -103,7 +103,7 @@ def test_beams_lead_and_the_title_list_fills_up():
     recalled = torch.tensor([[6, 4], [0, 0], [0, 0], [0, 0], [6, 4]])
     ranked, _ = ranked_of(texts, RankingSettings("beams", 2, 10, 0, True), recalled, BEAMS)
     lines = lines_of(ranked, 6)
-    # the title list of white sandals: d (all of it), c (one word); the memory of a row that has a title is not asked
+    # the title list of white sandals: d (all of it), c (one word); the memory of a row that has a title is not used
     assert lines[0].startswith("e:beams f:beams d:title c:title") and lines[1].startswith("f:beams e:beams d:title")
     # neither beams nor a title: the popular ones; no title: beams, then the popular ones
     assert lines[2].startswith("b:popularity e:popularity") and lines[3].startswith("c:beams b:popularity e:popularity")

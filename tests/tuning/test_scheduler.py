@@ -71,7 +71,7 @@ def breaks(values):
     rising(values)
 
 
-def test_trial_whose_process_dies(two_cpus, tmp_path):
+def test_trial_whose_process_ends(two_cpus, tmp_path):
     few = Space({"x": Domain("choice", values=(0.9, 0.8, 0.7, 0.6))})
     journal = run(tmp_path, breaks, few, settings(method="grid", grace_period=2))
     by_x = {trial.keys["x"]: trial for trial in journal.ended()}

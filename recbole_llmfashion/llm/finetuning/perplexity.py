@@ -15,7 +15,7 @@ PerplexityOf = Literal["response", "prompt"]  # values of the key curriculum_per
 
 
 def read_as(examples: Sequence[Example], of: PerplexityOf) -> list[Example]:
-    """Examples whose perplexity is the one that is asked for.
+    """Examples whose perplexity is that of the response or of the prompt.
 
     Args:
         examples: prompts of at least two tokens, and responses.

@@ -1,7 +1,7 @@
 """Items and queries as key-value pairs, and histories as sequences of them, as token ids.
 
 arXiv 2305.13731, section 2.1. An entry is an item, numbered by its catalogue position, or a query, numbered after all
-items. RecformerQuery reads a query as an item whose only attribute is `query`; it stands beside the items and takes no
+items. RecformerQuery reads a query as an item whose only attribute is `query`; it is added to the items and takes no
 item's place.
 """
 

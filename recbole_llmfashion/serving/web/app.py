@@ -2,7 +2,7 @@
 
     client -> proxy -> Web (FastAPI, limits, metrics) -> bounded queue -> Model (DynamicBatcher, ReplicaWorker)
 
-Web and Model are separate deployments. If a Model replica dies, counters and queued requests survive: queued requests
+Web and Model are separate deployments. If a Model replica fails, counters and queued requests survive: queued requests
 go to the restarted replica, requests in progress get 503. A request is cancelled when its client disconnects or its
 timeout expires; a cancelled request never reaches the LLM. Code that can be tested without Ray is in the other modules
 of this folder.

@@ -17,5 +17,5 @@ def log(rows: list[tuple[str, str, bool, float]], chunk: int = 2) -> SourceEvent
 @given(ROWS, st.integers(1, 5))
 def test_gather(rows: list, chunk: int) -> None:
     frame = log(rows, chunk).frame()
-    said = [(u, i, "purchase" if p else "click", float(t)) for u, i, p, t in rows]
-    assert list(frame.itertuples(index=False, name=None)) == said
+    expected = [(u, i, "purchase" if p else "click", float(t)) for u, i, p, t in rows]
+    assert list(frame.itertuples(index=False, name=None)) == expected

@@ -29,7 +29,7 @@ def test_amazon_office_with_derived_searches(tmp_path: Path) -> None:
     invoke("table", *files, *columns, "--queries", "category", "--out", str(tmp_path / "office"))
     found = check_readme(tmp_path / "office")
     assert (found.interactions["user_id"].nunique(), len(found.interactions)) == (3231, 22447)
-    # a first action has no earlier item; orders are whole numbers, so a search stands halfway
+    # a first action has no earlier item; orders are whole numbers, so a search is halfway
     assert len(found.searches) == 22447 - 3231 and set(found.searches["timestamp"] % 1) == {0.5}
     titles = found.items.set_index("item_id")["title"].str.lower()
     earlier = found.interactions.assign(timestamp=found.interactions["timestamp"] + 0.5)

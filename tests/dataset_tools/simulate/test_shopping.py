@@ -92,8 +92,8 @@ def test_c3_purchases_depend_on_the_month(footwear: AtomicFolder) -> None:
         ("school|college", [8, 9], [3, 4, 5]),
         ("wedding|bridal|bridesmaid", [5, 6], [11, 12]),
     ):
-        said = footwear.searches["query"].str.contains(words)
-        assert said[when.isin(high)].mean() > 3 * said[when.isin(low)].mean()
+        named = footwear.searches["query"].str.contains(words)
+        assert named[when.isin(high)].mean() > 3 * named[when.isin(low)].mean()
 
 
 def test_c4_queries_are_more_diverse_than_the_contrasts(

@@ -110,7 +110,7 @@ def test_invalid_arguments(falcon: Any) -> None:
 
 
 @pytest.mark.parametrize("sequences", [EVEN, RAGGED, ATOMIC], ids=["even", "ragged", "atomic"])
-def test_a_response_is_what_was_said_with_the_likeliest_beside_it(falcon: Any, sequences: list[list[int]]) -> None:
+def test_a_response_is_the_generated_text_with_the_likeliest_items(falcon: Any, sequences: list[list[int]]) -> None:
     data, generator = prompts(7), lookup(falcon, sequences)
     responses = generate_responses(generator, data, 3)
     assert [response.text for response in responses] == generator(data)
@@ -131,5 +131,5 @@ def test_where_one_token_names_an_item_one_prefill_says_both(falcon: Any) -> Non
         generate_responses(lookup(falcon, ATOMIC), data, 3)
     assert [rows for rows, _ in shapes] == [1, 7]
     with forwards(falcon) as shapes:
-        generate_responses(ask(falcon, ATOMIC), data, 3)  # a title is still to be said
+        generate_responses(ask(falcon, ATOMIC), data, 3)  # the title is not generated yet
     assert len(shapes) > 4

@@ -42,8 +42,12 @@ def falcon() -> Any:
 
 def peer(model: Any, prompt: np.ndarray, sequences: Sequence[Sequence[int]], steps: int) -> list[int]:
     def allowed(_: int, ids: torch.Tensor) -> list[int]:
-        said = ids[len(prompt) :].tolist()
-        following = {sequence[len(said)] for sequence in sequences if sequence[: len(said)] == said != list(sequence)}
+        generated = ids[len(prompt) :].tolist()
+        following = {
+            sequence[len(generated)]
+            for sequence in sequences
+            if sequence[: len(generated)] == generated != list(sequence)
+        }
         return sorted(following) or list(range(V))
 
     ids = torch.from_numpy(prompt.astype(np.int64))[None]
@@ -59,9 +63,9 @@ def peer(model: Any, prompt: np.ndarray, sequences: Sequence[Sequence[int]], ste
     return output[: output.index(EOS)] if EOS in output else output
 
 
-def near_tie(model: Any, prompt: np.ndarray, said: Sequence[int]) -> bool:
+def near_tie(model: Any, prompt: np.ndarray, generated: Sequence[int]) -> bool:
     with torch.no_grad():
-        logits = model(torch.tensor([[*prompt.tolist(), *said]])).logits[0, -1]
+        logits = model(torch.tensor([[*prompt.tolist(), *generated]])).logits[0, -1]
     first, second = logits.topk(2).values.tolist()
     return first - second < NEAR
 
@@ -148,8 +152,8 @@ def test_catalogue_titles_have_the_same_id(falcon: Any, sequences: list[list[int
     assert len(shapes) <= 3 + max(map(len, sequences)) - 3
     known = {f"5 6 {Tokens.decode(sequence)}": i for i, sequence in enumerate(sequences)}
     for text, response in zip(texts, generated, strict=True):
-        said, title = text.split(" title ")
-        assert response.startswith(said) and known[said] == int(title)
+        generated, title = text.split(" title ")
+        assert response.startswith(generated) and known[generated] == int(title)
     assert len(set(texts)) > 2
 
 

@@ -35,13 +35,13 @@ def described(n: int, seed: int, shuffled: bool = False) -> SimulatedShop:
     words = [rng.choice(np.arange(4, VOCABULARY), 3, replace=False) for _ in range(ITEMS)]
     positions = rng.permutation(ITEMS)
     token = VOCABULARY + np.argsort(positions)
-    asked = rng.integers(0, ITEMS, n)
-    answered = rng.permutation(asked) if shuffled else asked
+    requested = rng.integers(0, ITEMS, n)
+    answered = rng.permutation(requested) if shuffled else requested
     listed = [
         Example(
             np.r_[rng.permutation(words[item])[:2], ASK].astype(np.int32), np.r_[token[answer], EOS].astype(np.int32)
         )
-        for item, answer in zip(asked, answered, strict=True)
+        for item, answer in zip(requested, answered, strict=True)
     ]
     return SimulatedShop("described", words, listed, [], positions)
 

@@ -45,12 +45,12 @@ def test_config_of_the_package() -> None:
 
 
 @pytest.mark.parametrize(
-    ("changed", "said"),
+    ("changed", "expected"),
     [({"widht": 3}, "unknown key widht;"), ({"width": None, "seed": None}, "missing key seed, width;")],
 )
-def test_wrong_key(tmp_path: Path, changed: dict[str, Any], said: str) -> None:
+def test_wrong_key(tmp_path: Path, changed: dict[str, Any], expected: str) -> None:
     file = written(tmp_path, **changed)
-    with pytest.raises(UserError, match=said) as error:
+    with pytest.raises(UserError, match=expected) as error:
         PretrainConfig.read(file)
     assert str(file) in str(error.value) and "\n" not in str(error.value)
 
@@ -65,9 +65,9 @@ def test_invalid_yaml(tmp_path: Path, text: str) -> None:
 
 def test_missing_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["pretrain-backbone", "--config", str(tmp_path / "none.yaml")]) == 2
-    said = capsys.readouterr()
-    assert said.out == "" and said.err.startswith("error: --config: ") and said.err.count("\n") == 1
-    assert "properties/pretrain.yaml" in said.err
+    printed = capsys.readouterr()
+    assert printed.out == "" and printed.err.startswith("error: --config: ") and printed.err.count("\n") == 1
+    assert "properties/pretrain.yaml" in printed.err
 
 
 def test_typed_queries(tmp_path: Path) -> None:

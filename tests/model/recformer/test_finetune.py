@@ -51,8 +51,8 @@ def tuned_hit_rate(structured):
     learnt = [history for history, out in zip(histories, held_out, strict=True) if not out]
     settings = StageSettings(**STAGE | {"epochs": 8})
     train_stage(scorer, users[~held_out], learnt, targets[~held_out], settings, None, show_progress=False)
-    asked = [history for history, out in zip(histories, held_out, strict=True) if out]
-    return hit_rate(scorer, asked, targets[held_out])
+    kept = [history for history, out in zip(histories, held_out, strict=True) if out]
+    return hit_rate(scorer, kept, targets[held_out])
 
 
 def test_train_stage_learns_structure_and_nothing_from_noise():
@@ -64,7 +64,7 @@ class Spy:
     """Counts the calls of a stage and returns given scores."""
 
     def __init__(self, monkeypatch, scorer, scores=()):
-        self.scorer, self.scores, self.heard, self.refreshed, self.optimizers = scorer, list(scores), [], 0, 0
+        self.scorer, self.scores, self.reports, self.refreshed, self.optimizers = scorer, list(scores), [], 0, 0
         refresh, optimizer = scorer.refresh, finetune.Optimizer
 
         def counted_refresh():
@@ -89,7 +89,7 @@ def run_stage(spy, data, validate=True, **keys):
     settings = {key: value for key, value in keys.items() if key != "best_score"}
     return train_stage(
         spy.scorer, users, histories, targets, StageSettings(**STAGE | settings),
-        spy.validate if validate else None, keys.get("best_score"), lambda e, s: spy.heard.append((e, s)), False,
+        spy.validate if validate else None, keys.get("best_score"), lambda e, s: spy.reports.append((e, s)), False,
     )  # fmt: skip
 
 
@@ -102,7 +102,7 @@ def test_stage_1_refreshes_items_and_keeps_the_best(monkeypatch):
     spy = Spy(monkeypatch, tiny_scorer(data[0]), [0.1, 0.3, 0.2, 0.25])
     log = run_stage(spy, data, epochs=4)
     assert spy.refreshed == 4 and spy.optimizers == 1 and log.steps == 8
-    assert log.best_score == 0.3 and spy.heard == log.scores == [(0, 0.1), (1, 0.3), (2, 0.2), (3, 0.25)]
+    assert log.best_score == 0.3 and spy.reports == log.scores == [(0, 0.1), (1, 0.3), (2, 0.2), (3, 0.25)]
     assert same(spy.scorer.state(), spy.kept[1]) and not same(spy.scorer.state(), spy.kept[3])
 
 
@@ -113,7 +113,7 @@ def test_stage_2_starts_from_the_best_and_keeps_the_items(monkeypatch):
     first = spy.scorer.state()
     rates = []
     step = finetune.Optimizer.step if isinstance(finetune.Optimizer, type) else None
-    assert step is None  # the spy stands in its place
+    assert step is None  # the spy replaces it
     original = finetune.linear_rate
     monkeypatch.setattr(finetune, "linear_rate", lambda *args: rates.append(original(*args)) or rates[-1])
     log = run_stage(spy, data, refresh=False, epochs=2, best_score=0.3)

@@ -42,9 +42,9 @@ def groups(root, name="groups", search=False, seed=0):
     return write_tiny(root, "\n".join(inter) + "\n", text, "\n".join([header, *items]) + "\n", name)
 
 
-def run(root, model=Recformer, name="groups", heard=None, **keys):
+def run(root, model=Recformer, name="groups", reports=None, **keys):
     config = config_of(root, model, name, **SMALL | keys)
-    return run_experiment(config, callback_fn=None if heard is None else lambda e, s: heard.append((e, s)))
+    return run_experiment(config, callback_fn=None if reports is None else lambda e, s: reports.append((e, s)))
 
 
 def stages(root, name="groups"):
@@ -54,9 +54,9 @@ def stages(root, name="groups"):
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     """A run on `groups`: (folder, result, calls of the callback)."""
-    root, heard = tmp_path_factory.mktemp("finished"), []
+    root, reports = tmp_path_factory.mktemp("finished"), []
     groups(root)
-    return root, run(root, heard=heard), heard
+    return root, run(root, reports=reports), reports
 
 
 def copied(finished, to):
@@ -72,21 +72,21 @@ def test_learns_structure_and_nothing_from_noise(finished, tmp_path):
 
 
 def test_details_and_the_callback(finished):
-    _, result, heard = finished
-    assert [epoch for epoch, _ in heard] == [0, 1, 2, 3]
+    _, result, reports = finished
+    assert [epoch for epoch, _ in reports] == [0, 1, 2, 3]
     assert (result.details["epochs"], result.details["epochs_allowed"]) == (4, 4)
     assert result.details["source"] is None and result.details["backbone"] == "embedded"
     assert result.details["parameters"] > 10_000
     assert result.details["pretrain"]["steps"] == 4 and result.details["pretrain"]["last_loss"] > 0
-    assert result.valid["ndcg@10"] == pytest.approx(max(score for _, score in heard), abs=1e-6)
+    assert result.valid["ndcg@10"] == pytest.approx(max(score for _, score in reports), abs=1e-6)
     assert sorted(set(result.seconds) - {"total"}) == STAGES and not result.reused
     json.dumps(result.details, allow_nan=False)
 
 
 def test_finished_run_is_reused(finished, tmp_path):
-    heard = []
-    again = run(copied(finished, tmp_path), heard=heard)
-    assert sorted(again.reused) == STAGES and heard == finished[2]
+    reports = []
+    again = run(copied(finished, tmp_path), reports=reports)
+    assert sorted(again.reused) == STAGES and reports == finished[2]
     assert again.ranks.equals(finished[1].ranks) and again.details == finished[1].details
 
 
@@ -94,10 +94,10 @@ def test_run_is_resumed(finished, tmp_path):
     copied(finished, tmp_path)
     [second] = (tmp_path / "saved/groups/stages").glob("recformer_stage2-*")
     shutil.rmtree(second)
-    heard = []
-    again = run(tmp_path, heard=heard)
+    reports = []
+    again = run(tmp_path, reports=reports)
     assert sorted(set(STAGES) - set(again.reused)) == ["recformer_stage2"]
-    assert heard == finished[2] and again.ranks.equals(finished[1].ranks) and stages(tmp_path) == stages(finished[0])
+    assert reports == finished[2] and again.ranks.equals(finished[1].ranks) and stages(tmp_path) == stages(finished[0])
 
 
 def test_stages_do_not_depend_on_test_targets(finished, tmp_path):

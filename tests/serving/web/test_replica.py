@@ -177,7 +177,7 @@ def test_a_line_that_cannot_be_taken_back_is_made_later(path):
     one._recommender.add_items = lambda frame: 1 / 0
     take_back = one._journal.take_back
     one._journal.take_back = lambda: (_ for _ in ()).throw(JournalError(path, "cannot be written", "free space"))
-    assert one.change(add("b")).unavailable  # the client is told that it may still be made
+    assert one.change(add("b")).unavailable  # the client learns that it may still be made
     one._recommender.add_items, one._journal.take_back = add_items, take_back
     assert served(one, 2) == served(worker(path, "a"), 2) == ["a", "b"]
 

@@ -36,7 +36,7 @@ class Hub:
         return f"/cache/{name}"
 
 
-def test_size_and_licence_are_said_before_anything_is_fetched(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_size_and_licence_are_printed_before_anything_is_fetched(monkeypatch: pytest.MonkeyPatch) -> None:
     wanted = amazon_files("All_Beauty")
     hub = Hub(monkeypatch, (*wanted.files, "other"))
     paths = fetch(wanted, hub.events.append)
@@ -48,7 +48,7 @@ def test_size_and_licence_are_said_before_anything_is_fetched(monkeypatch: pytes
     assert paths == [Path("/cache") / name for name in wanted.files]
 
 
-def test_a_licence_that_nobody_states_is_said_too(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_licence_that_is_not_stated_is_printed_too(monkeypatch: pytest.MonkeyPatch) -> None:
     hub = Hub(monkeypatch, HM_FILES.files, licence=None)
     fetch(HM_FILES, hub.events.append)
     assert "licence not stated on the hub" in hub.events[0]

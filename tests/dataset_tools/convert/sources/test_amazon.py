@@ -260,8 +260,8 @@ def test_the_command(tmp_path: Path) -> None:
     write_lines(tmp_path / "r.jsonl", REVIEWS)
     write_lines(tmp_path / "m.jsonl", PRODUCTS)
     files = ["--reviews", f"{tmp_path}/r.jsonl", "--metadata", f"{tmp_path}/m.jsonl", "--out", f"{tmp_path}/shop"]
-    said = invoke("amazon-2023", *files, "--clicks", "--k-core", "1", "--queries", "category")
-    assert f"written: {tmp_path}/shop" in said and "searches derived from earlier items: 3" in said
+    output = invoke("amazon-2023", *files, "--clicks", "--k-core", "1", "--queries", "category")
+    assert f"written: {tmp_path}/shop" in output and "searches derived from earlier items: 3" in output
     assert rows(read_folder(tmp_path / "shop").searches) == [
         ["AEU2", pytest.approx(1588687728.9615), "plain socks", ""],
         ["AEU1", pytest.approx(1588615855.535), "women shoes boots", ""],

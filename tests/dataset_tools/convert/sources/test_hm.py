@@ -129,7 +129,7 @@ def test_queries_come_after_all_purchases_of_their_day(tmp_path: Path) -> None:
     assert "Each was written by a model from the article" in (tmp_path / "hm/README.md").read_text()
 
 
-def test_no_query_stands_before_the_purchase_it_was_written_from(tmp_path: Path) -> None:
+def test_no_query_is_before_the_purchase_it_was_written_from(tmp_path: Path) -> None:
     """Whatever the order of the file: for each query, its own article was bought strictly earlier."""
     source = {"white t-shirt bra": "0110065001", "black vest top": "0108775015", "hair band, knitted": "0500000003"}
     lines = TRANSACTIONS.splitlines()

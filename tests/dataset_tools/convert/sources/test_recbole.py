@@ -36,9 +36,9 @@ def write(folder: Path, inter: str = INTER, item: str = ITEM) -> Path:
 
 def convert(folder: Path, inter: str = INTER, item: str = ITEM, **options: Any) -> tuple[AtomicFolder, str]:
     settings = {key: options.pop(key) for key in ("core", "all_items") if key in options}
-    told = {key: options.pop(key) for key in ("drops_unknown", "max_broken") if key in options}
+    limits = {key: options.pop(key) for key in ("drops_unknown", "max_broken") if key in options}
     fields = Fields(**{"title": "title", "category": "categories", "brand": "brand", **options})
-    source = RecBoleDataset(write(folder, inter, item), fields, **{"max_broken": 0.4, **told})
+    source = RecBoleDataset(write(folder, inter, item), fields, **{"max_broken": 0.4, **limits})
     _, notes = convert_source(source, ConvertSettings(folder / "out", **settings))
     return check_readme(folder / "out"), "\n".join(notes)
 

@@ -23,7 +23,7 @@ from recbole_llmfashion.errors import UserError
 SHARED = Path(os.environ.get("LLMFASHION_SHARED", Path(__file__).parents[5] / "shared")) / "data"
 EVENTS = "who,what,when,how\nu2,b,5,buy\nu1,a,2,View\nu1,b,9,ORDER\nu2,a,1,add_to_cart\n"
 ITEMS = 'what,name,maker\na,"Red, ""5""\nshoe",NA\nb,Boot,\n'
-SEARCHES = "who,when,said,shown\nu1,1,red shoe,b|a\nu2,5,,a\nu2,4,boot,\n,4,hat,a\n"
+SEARCHES = "who,when,typed,shown\nu1,1,red shoe,b|a\nu2,5,,a\nu2,4,boot,\n,4,hat,a\n"
 COLUMNS = TableColumns(user="who", item="what", time="when", title="name", action="how", brand="maker")
 
 
@@ -50,7 +50,7 @@ def refusal(folder: Path, events: str = EVENTS, items: str = ITEMS, **changes: A
 
 def test_conversion_with_searches(tmp_path: Path) -> None:
     paths = write(tmp_path, events=EVENTS, items=ITEMS, searches=SEARCHES)
-    columns = TableColumns(**{**COLUMNS.__dict__, "query": "said", "results": "shown"})
+    columns = TableColumns(**{**COLUMNS.__dict__, "query": "typed", "results": "shown"})
     _, notes = convert_table(paths["events"], paths["items"], columns, tmp_path / "shop", paths["searches"])
     found = read_folder(tmp_path / "shop")
     assert found.interactions.values.tolist() == [
@@ -61,8 +61,10 @@ def test_conversion_with_searches(tmp_path: Path) -> None:
     ]
     assert found.searches.values.tolist() == [["u2", 4.0, "boot", ""], ["u1", 1.0, "red shoe", "b a"]]
     assert found.items.values.tolist() == [["a", 'Red, "5" shoe', "NA", "", "", ""], ["b", "Boot", "", "", "", ""]]
-    said = "\n".join(notes)
-    assert "1 searches without a query" in said and "1 rows without a user" in said and "kept as seconds" in said
+    message = "\n".join(notes)
+    assert (
+        "1 searches without a query" in message and "1 rows without a user" in message and "kept as seconds" in message
+    )
 
 
 def test_further_columns(tmp_path: Path) -> None:
@@ -103,8 +105,8 @@ def test_parquet_and_csv_give_the_same_bytes(tmp_path: Path) -> None:
     when = pd.to_datetime(["2020-01-01 10:00:00", "2020-01-01 10:00:01", "2020-01-01 10:00:02"])
     events = pd.DataFrame({"who": [7.0, 7.0, np.nan], "what": [1, 2, 1], "when": when})
     items = pd.DataFrame({"what": [1, 2], "name": ["x", "y"], "maker": [None, "m"]})
-    searches = pd.DataFrame({"who": [7.0], "when": when[:1], "said": ["q"]})
-    columns = TableColumns(**{**COLUMNS.__dict__, "action": None, "query": "said", "results": "shown"})
+    searches = pd.DataFrame({"who": [7.0], "when": when[:1], "typed": ["q"]})
+    columns = TableColumns(**{**COLUMNS.__dict__, "action": None, "query": "typed", "results": "shown"})
     digests = []
     for kind in ("csv", "parquet"):
         folder = tmp_path / kind
@@ -143,17 +145,21 @@ def test_items_without_a_title(tmp_path: Path) -> None:
     assert "2 items without id or title and without interactions left out" in notes
     other = tmp_path / "other"
     other.mkdir()
-    said = refusal(other, EVENTS + "u2,c,2,click\n", ITEMS + "c, ,\n")
+    message = refusal(other, EVENTS + "u2,c,2,click\n", ITEMS + "c, ,\n")
     # the quoted title of the first item spans two lines
-    assert "items.csv, line 5, column name: item 'c' has interactions but no title" in said
+    assert "items.csv, line 5, column name: item 'c' has interactions but no title" in message
 
 
 def test_unknown_items(tmp_path: Path) -> None:
     events = EVENTS + "u2,z,2,click\nu1,y,3,click\nu2,z,3,click\n"
-    said = refusal(tmp_path, events)
-    assert "3 rows with 2 ids not in the item table" in said and "first 'z'" in said and "--drop-unknown-items" in said
+    message = refusal(tmp_path, events)
+    assert (
+        "3 rows with 2 ids not in the item table" in message
+        and "first 'z'" in message
+        and "--drop-unknown-items" in message
+    )
     paths = write(tmp_path, events=events, items=ITEMS, searches=SEARCHES.replace("b|a", "b|y|a"))
-    columns = TableColumns(**{**COLUMNS.__dict__, "query": "said", "results": "shown"})
+    columns = TableColumns(**{**COLUMNS.__dict__, "query": "typed", "results": "shown"})
     with pytest.raises(UserError, match="3 rows with 2 ids not in the item table"):
         convert_table(paths["events"], paths["items"], columns, tmp_path / "shop", paths["searches"])
     places = (paths["events"], paths["items"], columns, tmp_path / "shop", paths["searches"])
@@ -189,7 +195,7 @@ REFUSED = [
     ),
     (EVENTS.replace(",", ";"), ITEMS, {}, "events.csv: no column 'who' among 'who;what;when;how'"),
     (EVENTS.replace("buy", "view").replace("ORDER", "view"), ITEMS, {}, "no usable user"),
-    (EVENTS, ITEMS, {"query": "said"}, "add --searches FILE"),
+    (EVENTS, ITEMS, {"query": "typed"}, "add --searches FILE"),
 ]
 
 
@@ -218,7 +224,7 @@ def test_wrong_files_and_options(tmp_path: Path) -> None:
         convert_table(
             paths["events"],
             paths["items"],
-            TableColumns(**{**COLUMNS.__dict__, "query": "said"}),
+            TableColumns(**{**COLUMNS.__dict__, "query": "typed"}),
             tmp_path / "shop",
             dated["dated"],
         )
@@ -264,6 +270,6 @@ def test_online_retail_from_parquet_with_titles_as_ids(tmp_path: Path) -> None:
     names = pd.read_csv(tmp_path / "retail" / "item_map.tsv", sep="\t", quoting=3, dtype=str)
     titles = dict(zip(found.items["item_id"], found.items["title"], strict=True))
     assert [titles[i] for i in names["item_id"]] == names["original"].tolist()
-    # 17850's first invoice: 2010-12-01 08:26, whatever zone this machine stands in
+    # 17850's first invoice: 2010-12-01 08:26, whatever zone this machine is in
     assert found.interactions.iloc[0].tolist()[0::3] == ["17850", 1291191960.0]
     assert len(found.items) == raw["Description"].nunique()
