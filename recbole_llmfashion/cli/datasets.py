@@ -39,6 +39,7 @@ def _validate(
         typer.echo(f"and {report.unlisted:,} more")
     if report.problems:
         fix = f"; `{shlex.join(['recbole-llmfashion', 'clean', *names.options])}` fixes them" if report.counts else ""
+        fix = next((f"; {error.instead}" for error in report.problems if error.instead), fix)
         typer.echo(f"{folder}: {len(report.problems) + report.unlisted:,} problems{fix}")
         raise typer.Exit(2)
     typer.echo(f"{folder}: clean")

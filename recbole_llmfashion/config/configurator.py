@@ -27,6 +27,16 @@ class LLMFashionConfig(Config):
     def _convert_config_dict(self, config_dict: dict[str, Any]) -> dict[str, Any]:
         return config_dict  # RecBole calls eval() on each text here
 
+    def _load_internal_config_dict(self, model: str, model_class: Any, dataset: str) -> None:
+        # RecBole has keys of its own for a few names, such as ml-100k; every dataset gets those of properties/
+        super()._load_internal_config_dict(model, model_class, "")
+
+    def _set_default_parameters(self) -> None:
+        root = self.final_config_dict["data_path"]
+        super()._set_default_parameters()
+        # RecBole takes the folder of its wheel for ml-100k, whatever the key says
+        self.final_config_dict["data_path"] = os.path.join(root, self.dataset)
+
     def __getitem__(self, item: str) -> Any:
         key, field = split_name(item)
         if key not in self.final_config_dict and key in self.final_config_dict.get("required_keys", ()):

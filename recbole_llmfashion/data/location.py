@@ -1,6 +1,7 @@
 """Finds a dataset's folder, and checks where its results go; imports neither RecBole nor pandas."""
 
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +27,28 @@ def find_dataset(folder: Path, name: str) -> Path:
     if name in SIMULATED:
         command = f"recbole-llmfashion simulate --category {name} --users 2000 --seed 1 --out {folder}"
         raise UserError(f"--dataset: no folder {folder}; create it with: {command}")
+    if advice := _of_recbole(name):
+        raise UserError(f"--dataset: no folder {folder}; RecBole brings one in another format: {advice}")
     root = folder.parent
     present = sorted(path.name for path in root.iterdir() if path.is_dir()) if root.is_dir() else []
     content = f"{root} contains: {', '.join(present) or 'nothing'}"
     hint = did_you_mean(name, present, did_you_mean(name, SIMULATED, content))
     raise UserError(f"--dataset: unknown dataset '{name}'; {hint}")
+
+
+def _of_recbole(name: str) -> str | None:
+    """What to do with a dataset that comes with RecBole; None if there is none of this name."""
+    spec = find_spec("recbole")
+    if spec is None or spec.origin is None or not name:
+        return None
+    folder = Path(spec.origin).parent / "dataset_example" / name
+    if not folder.is_dir():
+        return None
+    from recbole_llmfashion.data.atomic.convert_advice import convert_advice
+    from recbole_llmfashion.data.atomic.field_names import PACKAGE_NAMES
+    from recbole_llmfashion.data.atomic.folder import INTER, ITEM
+
+    return convert_advice(folder, name, INTER, ITEM, PACKAGE_NAMES)
 
 
 def check_places(keys: Mapping[str, Any], dataset: str) -> Path:

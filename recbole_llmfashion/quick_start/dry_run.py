@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -13,6 +14,8 @@ from recbole_llmfashion.compat import build_model
 from recbole_llmfashion.config.configurator import LLMFashionConfig
 from recbole_llmfashion.config.evaluation_keys import check_valid_metric
 from recbole_llmfashion.config.keys import keys_of
+from recbole_llmfashion.data.atomic.field_names import FieldNames
+from recbole_llmfashion.data.atomic.folder import check_clean, read_folder
 from recbole_llmfashion.data.dataset import TARGET_PURCHASE
 from recbole_llmfashion.data.loaders import Loaders, make_loaders, rows_of
 from recbole_llmfashion.errors import UserError
@@ -35,6 +38,15 @@ def check_config(config: LLMFashionConfig, rows: bool = True) -> None:
     _parts_of(config)
     if rows:
         trainer.validate_rows(config)
+
+
+def check_files(config: LLMFashionConfig) -> None:
+    """Reads the files of a config's dataset, for a command that trains many models on it.
+
+    Raises:
+        UserError: the files break the format.
+    """
+    check_clean(read_folder(Path(config["data_path"]), config["dataset"], names=FieldNames.of(config)))
 
 
 def _parts_of(config: LLMFashionConfig) -> dict[str, LLMFashionConfig]:

@@ -24,7 +24,7 @@ from recbole_llmfashion.data.location import find_dataset
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.evaluation.result import Result, model_entry
 from recbole_llmfashion.file_digests import FileDigests, model_files, model_sha256
-from recbole_llmfashion.quick_start.dry_run import check_config
+from recbole_llmfashion.quick_start.dry_run import check_config, check_files
 from recbole_llmfashion.quick_start.experiment import run_experiment, run_row
 from recbole_llmfashion.quick_start.registry import MODEL_TABLE, accepted_models, get_model, shared_models
 from recbole_llmfashion.stage_store import StageStore
@@ -129,10 +129,14 @@ class Runner:
         Raises:
             UserError: an entry is invalid.
         """
+        configs: dict[str, LLMFashionConfig] = {}
         for entry in entries:
             config = self.config(entry)
             find_dataset(Path(config["data_path"]), config["dataset"])
             check_config(config)
+            configs[config["dataset"]] = config
+        for config in configs.values():
+            check_files(config)
         outcomes: dict[str, list[Outcome]] = {}
         runs = [(entry, seed) for entry in entries for seed in self.seeds]
         for number, (entry, seed) in enumerate(runs, 1):

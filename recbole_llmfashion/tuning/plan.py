@@ -96,13 +96,14 @@ def plan(arguments: Arguments, options: Options) -> Plan:
 
     from recbole_llmfashion.config.configurator import load_config
     from recbole_llmfashion.data.atomic.folder import folder_sha256
-    from recbole_llmfashion.quick_start.dry_run import check_config
+    from recbole_llmfashion.quick_start.dry_run import check_config, check_files
     from recbole_llmfashion.tuning.objective import Job
     from recbole_llmfashion.tuning.report import Header
 
     name, given = spec.name, arguments.overrides
     config = load_config(spec.model, arguments.dataset, arguments.config_files, given, accepted_models(name))
     check_config(config)
+    check_files(config)
     settings = _settings(options, space, config, spec)
     sha = folder_sha256(folder, arguments.dataset)
     header = Header(

@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from recbole_llmfashion.atomic_write import reading, replace_files
 from recbole_llmfashion.data.atomic import checks
+from recbole_llmfashion.data.atomic.convert_advice import convert_advice
 from recbole_llmfashion.data.atomic.field_names import PACKAGE_NAMES, FieldNames
 from recbole_llmfashion.data.atomic.row_order import order_errors
 from recbole_llmfashion.data.atomic.table import (
@@ -59,6 +60,7 @@ ITEM = TableSpec(
     ".item", dict.fromkeys(("item_id", "title", *ITEM_ATTRIBUTES), "token"), OPTIONAL_ITEM_COLUMNS, COLUMN_TYPES
 )
 SPECS = (INTER, SEARCH, ITEM)
+RECBOLE_SUFFIXES = (".user", ".kg", ".link", ".net", ".ent")  # of RecBole's further files, which nothing reads
 
 
 @dataclass(frozen=True)
@@ -103,15 +105,26 @@ def item_columns(path: Path, name: str, names: FieldNames = PACKAGE_NAMES) -> di
     Raises:
         AtomicError: the file does not exist, or its header has an error.
     """
-    if not (path / (name + ITEM.suffix)).is_file():
-        raise AtomicError(path, name + ITEM.suffix, None, None, f"this file in {path}", "none", options=names.options)
-    return _item_types(path, name, names)
+    try:
+        if not (path / (name + ITEM.suffix)).is_file():
+            raise AtomicError(path, name + ITEM.suffix, None, None, f"this file in {path}", "none")
+        return _item_types(path, name, names)
+    except AtomicError as error:
+        _advise(error, path, name, names)
+        raise
 
 
 def _item_types(path: Path, name: str, names: FieldNames) -> dict[str, str]:
     in_package = {ours: own for own, ours in names.in_file(ITEM).items()}
-    types = column_types(path, name, names.spec(ITEM), names.options)
+    types = column_types(path, name, names.spec(ITEM))
     return {in_package.get(column, column): kind for column, kind in types.items()}
+
+
+def _advise(error: AtomicError, folder: Path, name: str, names: FieldNames) -> None:
+    """Completes what an error says to do, for this dataset."""
+    error.options = names.options
+    if error.line == 1 and error.file != name + SEARCH.suffix:
+        error.instead = convert_advice(folder, name, INTER, ITEM, names)
 
 
 def read_folder(
@@ -194,7 +207,7 @@ class _Scan:
 
     def _count(self, error: AtomicError) -> None:
         self._n_errors += 1
-        error.options = self._names.options
+        _advise(error, self._folder, self._name, self._names)
         self._report(error)
 
     def _exists(self, spec: TableSpec) -> bool:
@@ -206,7 +219,9 @@ class _Scan:
         # names with a dot are temporary files of a command that writes
         others = sorted(p.name for p in folder.iterdir() if p.is_file() and p.name not in own and p.name[0] != ".")
         if spec is SEARCH:
-            alike = [o for o in others if nearest_name(Path(o).suffix, [s.suffix for s in SPECS]) == SEARCH.suffix]
+            suffixes = [spec.suffix for spec in SPECS]
+            foreign = [o for o in others if Path(o).suffix not in RECBOLE_SUFFIXES]
+            alike = [o for o in foreign if nearest_name(Path(o).suffix, suffixes) == SEARCH.suffix]
             if alike:
                 self._count(AtomicError(folder, file, None, None, "this name, or no search file", alike[0]))
             return False

@@ -34,6 +34,7 @@ class AtomicError(UserError):
         command: the command that the message recommends, `validate` or `clean`.
         first_of_kind: False for further lines with the same error.
         options: of the command.
+        instead: what to do, where it is no such command.
 
     Attributes:
         problem: the message without the command.
@@ -54,15 +55,18 @@ class AtomicError(UserError):
         command: str = "validate",
         first_of_kind: bool = True,
         options: Sequence[str] = (),
+        instead: str | None = None,
     ) -> None:
         self.file, self.line, self.column, self.expected = file, line, column, expected
-        self.first_of_kind, self.options = first_of_kind, options
+        self.first_of_kind, self.options, self.instead = first_of_kind, options, instead
         self._folder, self._command = folder, command
         place = [file] + [f"line {line}"] * (line is not None) + [f"column {column}"] * (column is not None)
         self.problem = f"{', '.join(place)}: expected {expected}, found {found}"
         super().__init__(self.problem)
 
     def __str__(self) -> str:
+        if self.instead is not None:
+            return f"{self.problem}; {self.instead}"
         words = shlex.join(["recbole-llmfashion", self._command, str(self._folder), *self.options])
         return f"{self.problem}; run `{words}` {_ADVICE[self._command]}"
 
@@ -162,12 +166,8 @@ def read_table(folder: Path, name: str, spec: TableSpec, report: Report) -> pd.D
     return frame[[*(c for c in spec.types if c in frame), *further]]
 
 
-def column_types(folder: Path, name: str, spec: TableSpec, options: Sequence[str] = ()) -> dict[str, str]:
+def column_types(folder: Path, name: str, spec: TableSpec) -> dict[str, str]:
     """The columns of `<folder>/<name><spec.suffix>`, which must exist, and their RecBole types, by the header alone.
-
-    Args:
-        folder, name, spec: as in `read_table`.
-        options: of the command that an error recommends.
 
     Raises:
         AtomicError: the first error of the header.
@@ -176,9 +176,9 @@ def column_types(folder: Path, name: str, spec: TableSpec, options: Sequence[str
     with (folder / file).open("rb") as stream:
         raw = stream.readline().removeprefix(_BOM).rstrip(b"\r\n")
     if error := _byte_error(raw):
-        raise AtomicError(folder, file, error[0], None, error[1], error[2], options=options)
+        raise AtomicError(folder, file, error[0], None, error[1], error[2])
     for column, expected, found in _parse_header(raw.decode(), spec)[1]:
-        raise AtomicError(folder, file, 1, column, expected, found, options=options)
+        raise AtomicError(folder, file, 1, column, expected, found)
     return {column: kind for column, _, kind in (cell.partition(":") for cell in raw.decode().split("\t"))}
 
 
