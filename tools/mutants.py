@@ -1,34 +1,47 @@
-"""Breaks one line of the package at a time and runs the tests of its area: each mutant must make a test fail.
+"""Breaks one line of the package at a time and runs tests of its area: each mutant must make a test fail.
 
-    python tools/mutants.py                 all mutants, in the order of MUTANTS
+    python tools/mutants.py                 all mutants of tools/mutant_table/
     python tools/mutants.py --only memory   those whose file or note has the word
 
 Each mutant is applied to a copy of the package, so the working tree does not change. A mutant that no test notices
-"survives", and the exit status is 1. A line that is not found once is an error: update the table with the code.
+"survives", and the exit status is 1. The same tests first run on the package as it is, where all must pass: a test that
+fails anyway proves nothing. A row whose line is not found once is an error: update the table with the code.
+
+Libraries take longer to import than most of the tests. They are imported once, and each mutant runs in a fork.
 """
 
 import argparse
+import gc
 import os
 import shutil
-import subprocess
+import signal
 import sys
 import tempfile
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 
+import pytest
+import yaml
+
 ROOT = Path(__file__).parents[1]
+TABLE = ROOT / "tools" / "mutant_table"
 PACKAGE = "recbole_llmfashion"
+PRELOADED = (f"{PACKAGE}.pipeline.load", f"{PACKAGE}.trainer.recbole_models", "hypothesis")
+PYTEST = ("-q", "-x", "-n", "0", "-p", "no:cacheprovider", "--durations=0")
+SECONDS = 300  # a mutant that runs for longer is an error
 
 
 @dataclass(frozen=True)
 class Mutant:
-    """A broken line.
+    """A broken line, as a row of the table has it.
 
     Args:
         file: module below the package.
         line: text that occurs once in it.
         broken: its replacement.
-        tests: arguments of pytest.
+        tests: arguments of pytest: the ids of the tests that must notice it.
         note: what is broken.
     """
 
@@ -39,141 +52,18 @@ class Mutant:
     note: str
 
 
-MUTANTS = (
-    Mutant(
-        "data/dataset.py",
-        "np.isin(codes, (split.TRAIN, split.NO_ROW))",
-        "np.isin(codes, (split.TRAIN, split.NO_ROW, split.VALID))",
-        ("tests/data/test_dataset.py", "-k", "click_filter"),
-        "click_filter: train counts validation purchases",
-    ),
-    Mutant(
-        "data/split.py",
-        "return purchase | ~np.isin(pair, purchased)",
-        "return ~np.isin(pair, purchased)",
-        ("tests/data/test_split.py",),
-        "the click filter drops purchases",
-    ),
-    Mutant(
-        "prompt/memory.py",
-        "self._encode, self._neighbors, self._products, self._tie = encode, neighbors, products, tie_rank",
-        "self._encode, self._neighbors, self._products, self._tie = encode, 1, products, tie_rank",
-        ("tests/prompt/test_memory.py",),
-        "memory_neighbors is ignored",
-    ),
-    Mutant(
-        "prompt/memory.py",
-        "keep = self._search[rows] != leave_out",
-        "keep = self._search[rows] == self._search[rows]",
-        ("tests/prompt/test_memory.py",),
-        "a training prompt's own search stays in the memory",
-    ),
-    Mutant(
-        "prompt/template.py",
-        "an attribute that varies among them shows",
-        "the attributes show",
-        ("tests/prompt/test_template.py",),
-        "the paper's template lacks the comparison rule (C2)",
-    ),
-    Mutant(
-        "prompt/template.py",
-        "instruction=_full_instruction(_MEMORY_REQUIREMENT)",
-        "instruction=_full_instruction()",
-        ("tests/prompt/test_template.py",),
-        "the paper's template lacks the search rule (C4)",
-    ),
-    Mutant(
-        "prompt/builder.py",
-        "instruction = self._instructions[bool(lines)]",
-        "instruction = self._instructions[True]",
-        ("tests/test_paper_form.py",),
-        "a prompt without the memory's products mentions them",
-    ),
-    Mutant(
-        "embedding/title_model.py",
-        "negative_titles = ~table.is_positive(query_ids[:, None], all_titles[None, :])",
-        "negative_titles = np.ones((len(rows), len(all_titles)), bool)",
-        ("tests/embedding/test_title_model.py", "-k", "negatives"),
-        "positives are allowed as hard negatives",
-    ),
-    Mutant(
-        "embedding/title_model.py",
-        "if epoch >= settings.mining_start_epoch:",
-        "if epoch < 0:",
-        ("tests/embedding/test_title_model.py", "-k", "mined"),
-        "hard negatives come from the batch only",
-    ),
-    Mutant(
-        "llm/generation/beam_search.py",
-        "if not bool((live.any(2) | level.ended).all()):",
-        "if False:",
-        ("tests/llm/generation/test_beam_search.py", "-k", "allowed_token"),
-        "a beam without an allowed token ends silently",
-    ),
-    Mutant(
-        "llm/generation/generator.py",
-        'return f"{id_text} {titles[item]}"',
-        'return f"{id_text} {titles[item - 1]}"',
-        ("tests/llm/generation/test_beam_search.py", "-k", "title_of"),
-        "a response has another item's title",
-    ),
-    Mutant(
-        "llm/generation/item_trie.py",
-        "best, column = scores.max(1)",
-        "best, column = logits.gather(1, self.tokens[edges].long()).max(1)",
-        ("tests/llm/generation/test_item_trie.py", "tests/llm/generation/test_greedy_search.py"),
-        "greedy decoding ignores the constraint",
-    ),
-    Mutant(
-        "llm/modeling/adapter.py",
-        "lora_alpha=lora_alpha,",
-        "lora_alpha=16,",
-        ("tests/llm/finetuning/test_finetune.py", "-k", "reach"),
-        "lora_alpha is ignored",
-    ),
-    Mutant(
-        "llm/modeling/adapter.py",
-        "lora_dropout=lora_dropout,",
-        "lora_dropout=0.05,",
-        ("tests/llm/finetuning/test_finetune.py", "-k", "reach"),
-        "lora_dropout is ignored",
-    ),
-    Mutant(
-        "llm/finetuning/optimizer.py",
-        '{"params": matrices, "weight_decay": weight_decay}',
-        '{"params": matrices, "weight_decay": 0.0}',
-        ("tests/llm/finetuning/test_finetune.py", "-k", "reach"),
-        "weight decay is ignored",
-    ),
-    Mutant(
-        "trainer/recbole_models.py",
-        '["item_embedding.weight"][1:].numpy()',
-        '["item_embedding.weight"][:-1].numpy()',
-        ("tests/trainer/test_recbole_models.py", "-k", "core_table"),
-        "CORE's table is shifted by one row",
-    ),
-    Mutant(
-        "trainer/llmfashionrec.py",
-        '(("known", ranked.known), ("new", ~ranked.known))',
-        '(("new", ranked.known), ("known", ~ranked.known))',
-        ("tests/trainer/test_llmfashionrec.py", "-k", "group_of_rows"),
-        "the fusion's groups are swapped when weights are chosen",
-    ),
-    Mutant(
-        "retrieval/mixup.py",
-        "by_id.rows(both).top(m)",
-        "by_id.rows(both).top(m + 1)",
-        ("tests/retrieval/test_mixup.py",),
-        "mixup takes one item too many from the ID list",
-    ),
-    Mutant(
-        "retrieval/fusion.py",
-        "terms = weights[name] / (CONSTANT + 1 +",
-        "terms = weights[name] / (CONSTANT + 2 +",
-        ("tests/retrieval/test_fusion.py",),
-        "ranks of the fusion start at two",
-    ),
-)
+@dataclass(frozen=True)
+class Task:
+    """A run of some tests, on the package as it is where `mutant` is None."""
+
+    mutant: Mutant | None
+    tests: tuple[str, ...]
+
+
+def read_table(folder: Path = TABLE) -> tuple[Mutant, ...]:
+    """The mutants of all files of a folder; a file has a list of rows with the fields of Mutant."""
+    rows = [row for file in sorted(folder.glob("*.yaml")) for row in yaml.safe_load(file.read_text(encoding="utf-8"))]
+    return tuple(Mutant(**{**row, "tests": tuple(row["tests"])}) for row in rows)
 
 
 def apply(mutant: Mutant, tree: Path) -> None:
@@ -190,45 +80,120 @@ def apply(mutant: Mutant, tree: Path) -> None:
 
 
 def copy_tree(tree: Path) -> None:
-    """A copy of the package, with links to everything else that tests read."""
-    shutil.copytree(ROOT / PACKAGE, tree / PACKAGE, ignore=shutil.ignore_patterns("__pycache__"))
+    """A copy of the package and its tests, with links to everything else that tests read.
+
+    Compiled files are copied too; Python compares them with the time and size of their source.
+    """
+    for name in (PACKAGE, "tests"):
+        shutil.copytree(ROOT / name, tree / name)
     for path in ROOT.iterdir():
-        if path.name != PACKAGE and not path.name.startswith(".") and path.name != "tests":
+        if path.name not in (PACKAGE, "tests") and not path.name.startswith("."):
             (tree / path.name).symlink_to(path)
-    shutil.copytree(ROOT / "tests", tree / "tests", ignore=shutil.ignore_patterns("__pycache__"))
 
 
-def survives(mutant: Mutant) -> bool:
-    """Whether the tests pass with the broken line.
+def preload() -> None:
+    """Imports the libraries; the modules of the package itself are forgotten, so that a fork imports its copy."""
+    for name in PRELOADED:
+        import_module(name)
+    for name in [name for name in sys.modules if name.split(".")[0] == PACKAGE]:
+        del sys.modules[name]
+
+
+def tasks_of(mutants: Sequence[Mutant]) -> list[Task]:
+    """The tests of each file on the package as it is, then each mutant."""
+    by_file: dict[str, dict[str, None]] = {}
+    for test in (test for mutant in mutants for test in mutant.tests):
+        by_file.setdefault(test.split("::")[0], {})[test] = None
+    return [Task(None, tuple(tests)) for tests in by_file.values()] + [Task(mutant, mutant.tests) for mutant in mutants]
+
+
+def run(tasks: Iterable[Task], jobs: int, folder: Path) -> Iterator[tuple[Task, int, str]]:
+    """Runs tasks in forks, `jobs` at a time.
+
+    Args:
+        folder: for the copies of the package.
+
+    Yields:
+        a task that has ended, the exit status of pytest, and what it printed.
+    """
+    running: dict[int, tuple[Task, Path]] = {}
+    for number, task in enumerate(tasks):
+        if len(running) == jobs:
+            yield _ended(running)
+        tree = folder / str(number)
+        copy_tree(tree)
+        if task.mutant is not None:
+            apply(task.mutant, tree)
+        sys.stdout.flush()
+        process = os.fork()
+        if not process:
+            _run_tests(task.tests, tree)
+        running[process] = task, tree
+    while running:
+        yield _ended(running)
+
+
+def _run_tests(tests: Sequence[str], tree: Path) -> None:
+    """Runs pytest in this fork and ends it."""
+    status = -1
+    try:
+        signal.alarm(SECONDS)
+        gc.freeze()  # pytest collects garbage often, and would look at every object of the libraries
+        log = os.open(tree / "log.txt", os.O_WRONLY | os.O_CREAT)
+        os.dup2(log, 1)
+        os.dup2(log, 2)
+        os.chdir(tree)
+        os.environ["PYTHONPATH"], os.environ["PYTHONDONTWRITEBYTECODE"] = str(tree), "1"
+        sys.path.insert(0, str(tree))
+        sys.dont_write_bytecode = True
+        status = int(pytest.main([*PYTEST, *tests]))
+    finally:
+        sys.stdout.flush()
+        os._exit(status)
+
+
+def _ended(running: dict[int, tuple[Task, Path]]) -> tuple[Task, int, str]:
+    process, status = os.wait()
+    task, tree = running.pop(process)
+    printed = (tree / "log.txt").read_text(encoding="utf-8", errors="replace")
+    shutil.rmtree(tree)
+    return task, os.waitstatus_to_exitcode(status), printed
+
+
+def check(mutants: Sequence[Mutant], jobs: int) -> int:
+    """Runs mutants, prints a line for each, and returns how many were killed.
 
     Raises:
-        SystemExit: pytest could not run the tests.
+        SystemExit: a test fails on the package as it is, or pytest could not run.
     """
+    killed = 0
     with tempfile.TemporaryDirectory() as folder:
-        tree = Path(folder)
-        copy_tree(tree)
-        apply(mutant, tree)
-        command = [sys.executable, "-m", "pytest", "-q", "-x", "-n", "0", "-p", "no:cacheprovider", *mutant.tests]
-        environment = os.environ | {"PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": "1"}
-        done = subprocess.run(command, cwd=tree, env=environment, capture_output=True, text=True, check=False)
-    if done.returncode not in (0, 1):
-        raise SystemExit(f"{mutant.file}: pytest ended with status {done.returncode}:\n{done.stdout[-2000:]}")
-    return done.returncode == 0
+        for task, status, printed in run(tasks_of(mutants), jobs, Path(folder)):
+            mutant = task.mutant
+            if status not in ((0,) if mutant is None else (0, 1)):
+                what = "the package as it is" if mutant is None else f"{mutant.file}: {mutant.note}"
+                raise SystemExit(f"{what}: pytest {' '.join(task.tests)} ended with {status}:\n{printed[-3000:]}")
+            if mutant is not None:
+                killed += status
+                print(f"{'killed  ' if status else 'SURVIVES'} {mutant.file}: {mutant.note}", flush=True)
+    return killed
 
 
 def main() -> int:
-    """Runs the mutants, prints a line for each, and returns 1 if one survives."""
+    """Runs the mutants and returns 1 if one survives."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", default="", help="word of the file or the note")
-    word = parser.parse_args().only
-    chosen = [mutant for mutant in MUTANTS if word in mutant.file or word in mutant.note]
-    survivors = 0
-    for mutant in chosen:
-        alive = survives(mutant)
-        survivors += alive
-        print(f"{'SURVIVES' if alive else 'killed  '} {mutant.file}: {mutant.note}", flush=True)
-    print(f"{len(chosen) - survivors} of {len(chosen)} mutants killed")
-    return int(survivors > 0 or not chosen)
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="mutants at a time (default: the cores)")
+    parser.add_argument("--table", type=Path, default=TABLE, help="folder with the rows (default: tools/mutant_table)")
+    options = parser.parse_args()
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    table = read_table(options.table)
+    chosen = [mutant for mutant in table if options.only in mutant.file or options.only in mutant.note]
+    preload()
+    killed = check(chosen, max(1, options.jobs))
+    print(f"{killed} of {len(chosen)} mutants killed")
+    return int(killed < len(chosen) or not chosen)
 
 
 if __name__ == "__main__":

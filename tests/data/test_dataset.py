@@ -261,6 +261,15 @@ def test_item_attributes_that_are_not_there(tmp_path, value, message):
             selected_features({**FIELDS, "selected_features": value}, ITEM_COLUMNS.required)
 
 
+def test_rows_with_other_histories_have_another_digest(tmp_path):
+    """The first action of a user is no target, so it is in the histories alone."""
+    write_tiny(tmp_path)
+    write_tiny(tmp_path / "other", inter=INTER.replace("u3\t16\t", "u3\t15\t"))
+    one, other = (tiny_loaders(root).test for root in (tmp_path, tmp_path / "other"))
+    assert [row[:2] for row in pairs(one)] == [row[:2] for row in pairs(other)] and pairs(one) != pairs(other)
+    assert rows_sha256(one) != rows_sha256(other) and rows_sha256(one) == rows_sha256(tiny_loaders(tmp_path).test)
+
+
 def test_transrec_scores_fewer_users_at_once(tmp_path):
     purchases_only(tmp_path, users=200, items=40, length=4)
     keys = {"data_path": str(tmp_path), "topk": [3], "eval_memory_mb": 1}

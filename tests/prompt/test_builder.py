@@ -14,9 +14,10 @@ from recbole_llmfashion.data.timeline import Events
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.prompt.builder import PromptBuilder, PromptSettings
 from recbole_llmfashion.prompt.dataloader import ACTED_ITEMS, MEMORY_ITEMS, PROMPT_IDS, PROMPT_ITEMS
+from recbole_llmfashion.prompt.memory import MemoryLog, QueryProductMemory
 from recbole_llmfashion.prompt.response import ParsedResponse, parse_response
 from recbole_llmfashion.prompt.template import get_template
-from tests.helpers.fakes import INTER, ITEM, SEARCH
+from tests.helpers.fakes import INTER, ITEM, SEARCH, hash_encoder
 from tests.helpers.shop import KINDS, SETTINGS, TOKENIZER, index_of, loader_for, swap, texts
 
 GOLDEN = """Predict the next purchase.
@@ -281,6 +282,7 @@ def test_id_positions_of_any_prompt(made, kind, template, item_text, room, recal
     assert acted == acts[len(acts) - prompt.acted :]  # the newest
     assert decoded_ids(builder, prompt) == "".join(f" {IDS[item]}" for item in acted)
     assert prompt.items[prompt.acted :] == recalled[:5][: len(prompt.items) - prompt.acted]
+    assert builder.decoder.decode(prompt.ids).count("\n-") == len(prompt.items) - prompt.acted  # those that are shown
     assert len(prompt.ids) <= least + room
     marks = {"compact": ("\nclick", "\nbuy"), "paper": ("\nclicked product ID:", "\npurchased product ID:")}[template]
     at = 0
@@ -314,6 +316,15 @@ def test_number_of_memory_products(recalled):
     assert ("top" in lines) == (recalled > 0)
 
 
+def test_only_a_prompt_with_products_mentions_them():
+    builder, template = builder_of("atomic", "paper"), get_template("paper")
+    made = Events(np.array([2], np.int8), np.array([0]), np.full(1, NOW))
+    for recalled, instruction in (([], template.instruction_without_memory), ([5], template.instruction)):
+        lines = builder.decoder.decode(builder.encode(made, NOW, recalled).ids).split("\n")
+        assert "\n".join(lines[:2]) == instruction.removeprefix("\n")
+        assert ("top products of the last search:" in lines) == bool(recalled)
+
+
 def test_memory_products_beyond_the_prompt(tmp_path):
     loader = loader_for(tmp_path, settings=replace(BARE, recalled=1), kind="atomic")
     row = next(loader.rows([0]))
@@ -339,3 +350,15 @@ def test_with_queries():
     text = other.decoder.decode(other.encode(made, NOW, []).ids)
     assert "\nsearch gold clutch" in text and "\nclick 13" in text
     assert "\nsearch red boots" in builder.decoder.decode(builder.encode(made, NOW, []).ids)
+
+
+def test_with_queries_takes_the_memory_too():
+    one = np.array([0])
+    memory = QueryProductMemory(
+        MemoryLog(one, one, np.array([4]), one), ["gold clutch"], hash_encoder, 1, 5, np.arange(6)
+    )
+    builder = builder_of("atomic", chosen=BARE)
+    made = Events(np.array([2], np.int8), np.array([0]), np.full(1, NOW))
+    assert builder.row(made, NOW).recalled == []
+    row = builder.with_queries(["Gold Clutch"], one, memory).row(made, NOW)
+    assert (row.recalled, row.query_known) == ([4], True)

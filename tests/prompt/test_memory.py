@@ -1,6 +1,6 @@
 import numpy as np
 
-from recbole_llmfashion.prompt.memory import MemoryLog, QueryProductMemory
+from recbole_llmfashion.prompt.memory import MemoryLog, QueryProductMemory, make_memory
 from tests.helpers.fakes import hash_encoder
 
 QUERIES = ("red boots", "Red  BOOTS", "black sandals", "gold clutch")
@@ -21,6 +21,17 @@ def memory(rows=ROWS, neighbors=1, products=5, tie=None):
 
 def test_keys_are_normalized():
     assert memory().keys == ["black sandals", "gold clutch", "red boots"]
+
+
+def test_only_queries_of_the_log_are_known():
+    one = memory()
+    assert [query for query in ("RED  boots", "gold clutch", "black sandals") if one.knows(query)] == [
+        "RED  boots",
+        "gold clutch",
+        "black sandals",
+    ]
+    # before the first key, between two, an extension of one, and behind the last
+    assert not any(map(one.knows, ("", "amber ring", "blue boots", "red", "red boots for snow", "zebra print")))
 
 
 def test_products_by_mean_position_then_count():
@@ -73,6 +84,14 @@ def test_the_cache_of_queries_is_bounded():
         one.forget(above=4)
         assert len(one._nearest) <= 4
     assert one.top_products("red boots") == before
+
+
+def test_items_that_may_not_be_recommended_are_not_recalled():
+    log = MemoryLog(*(np.array(column) for column in zip(*ROWS, strict=True)))
+    live = np.array([True, True, False, True, True, True])
+    one = make_memory(log, QUERIES, hash_encoder, 1, 5, np.arange(6), live)
+    assert one is not None and one.top_products("red boots") == [1, 3]
+    assert make_memory(log, QUERIES, hash_encoder, 1, 5, np.arange(6), np.zeros(6, bool)) is None
 
 
 def test_products_zero_and_an_empty_log():

@@ -15,6 +15,7 @@ from recbole_llmfashion.prompt.texts import sanitize
         (" product ID: 12, title:", ParsedResponse("12", None, False)),
         (" product ID: 12", ParsedResponse(None, None, False)),
         (" title: Red Boots, product ID: 12", ParsedResponse(None, None, False)),
+        ("I think it is product ID: 12, title: Red Boots", ParsedResponse(None, None, False)),
         ("", ParsedResponse(None, None, False)),
     ],
 )
