@@ -9,7 +9,7 @@ are kept in <root>/.running until it is complete. Processes that need the same s
 the operating system's lock on <root>/.locks/<stage>-<hash>.lock, which is released when it ends, and the others wait.
 
 A stage is used only if its files have the digests that stage.json names; otherwise it is built again. Each process
-reads the files once (file_digests.py; <root>/.digests.json remembers those of large files).
+reads the files once (files/digests.py; <root>/.digests.json remembers those of large files).
 """
 
 import hashlib
@@ -28,16 +28,11 @@ from typing import Any, BinaryIO
 import numpy as np
 from filelock import FileLock, Timeout
 
-from recbole_llmfashion.atomic_write import (
-    disk_full,
-    follow_umask,
-    full_disk_error,
-    naming,
-    publish_folder,
-    temporary_folder,
-)
 from recbole_llmfashion.errors import UserError
-from recbole_llmfashion.file_digests import FileDigests, unreadable
+from recbole_llmfashion.files.digests import FileDigests, unreadable
+from recbole_llmfashion.files.folders import publish_folder, temporary_folder
+from recbole_llmfashion.files.temporary import follow_umask
+from recbole_llmfashion.files.write_errors import disk_full, full_disk_error, naming
 
 STAGE = "stage.json"
 DIGESTS = ".digests.json"

@@ -8,12 +8,11 @@ import recbole_llmfashion
 PACKAGE = Path(recbole_llmfashion.__file__).parent
 NAME = PACKAGE.name
 MOST_FILES = 12
-TOP = {"atomic_write", "compat", "errors", "file_digests", "stage_store", "versions"}
+TOP = {"compat", "errors", "stage_store", "versions"}
 # A folder imports the rows above its own, and itself; folders of one row do not import each other.
 ROWS = [
     {"errors"},
-    {"atomic_write"},
-    {"file_digests"},
+    {"files"},
     {"compat", "stage_store", "versions"},
     {"config", "data", "embedding"},
     {"prompt", "dataset_tools"},
@@ -27,7 +26,7 @@ ROWS = [
 ]
 ROW = {part: row for row, parts in enumerate(ROWS) for part in parts}
 # The tools that write datasets take nothing of the others but the format of the files and the way to write them.
-MAY_ONLY = {"dataset_tools": {"errors", "atomic_write", "data", "dataset_tools"}}
+MAY_ONLY = {"dataset_tools": {"errors", "files", "data", "dataset_tools"}}
 HOMES = {
     "transformers": {"llm", "model/recformer"},
     "peft": {"llm"},

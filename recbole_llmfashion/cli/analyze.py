@@ -34,8 +34,8 @@ def analyze(
     time: TimeField = None,
 ) -> None:
     """Table 1 and the fashion characteristics C1 to C4 (section 3 of the paper) of any datasets."""
-    from recbole_llmfashion.atomic_write import own_folder
     from recbole_llmfashion.data.atomic.folder import read_folder
+    from recbole_llmfashion.files.changes import own_folder
     from recbole_llmfashion.study.analysis.document import assemble
     from recbole_llmfashion.study.analysis.measure import measure
     from recbole_llmfashion.study.report.write import write

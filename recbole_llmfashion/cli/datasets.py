@@ -54,10 +54,10 @@ def _clean(
     time: TimeField = None,
 ) -> None:
     """Sort a log, cut it after each user's final purchase, drop users without one, and count what was removed."""
-    from recbole_llmfashion.atomic_write import own_folder
     from recbole_llmfashion.data.atomic.folder import read_folder, write_folder
     from recbole_llmfashion.data.atomic.time_order import time_order
     from recbole_llmfashion.dataset_tools.clean import clean
+    from recbole_llmfashion.files.changes import own_folder
 
     option = "--out" if out is not None else ""
     read = read_folder(
@@ -84,11 +84,11 @@ def simulate(
     seed: Annotated[int, typer.Option(help="the same seed gives the same bytes")] = 1,
 ) -> None:
     """Simulate one year of a shop, and write atomic files with a README.md that says so."""
-    from recbole_llmfashion.atomic_write import own_folder
     from recbole_llmfashion.data.atomic.folder import check_clean
     from recbole_llmfashion.dataset_tools.simulate.simulation import CATEGORIES, SimulationSettings, simulate_category
     from recbole_llmfashion.dataset_tools.simulate.write import refuse_foreign, write
     from recbole_llmfashion.dataset_tools.statistics import measure
+    from recbole_llmfashion.files.changes import own_folder
 
     if (users is None) is not table1:
         raise UserError("simulate: give --users N, or --table1 for the paper's full size, and not both")

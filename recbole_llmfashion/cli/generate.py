@@ -72,9 +72,9 @@ def check(request: GenerateRequest) -> None:
     Raises:
         UserError: no run folder, an unknown key or dataset, a missing file.
     """
-    from recbole_llmfashion.atomic_write import check_writable
     from recbole_llmfashion.config.layers import merge_layers
     from recbole_llmfashion.data.location import find_dataset
+    from recbole_llmfashion.files.changes import check_writable
     from recbole_llmfashion.pipeline.manifest import read_manifest
     from recbole_llmfashion.quick_start.registry import accepted_models
 
@@ -98,7 +98,7 @@ def write_responses(request: GenerateRequest) -> None:
     """Generates the responses that are missing, shard by shard."""
     check(request)
 
-    from recbole_llmfashion.atomic_write import own_folder
+    from recbole_llmfashion.files.changes import own_folder
     from recbole_llmfashion.pipeline.load import load_run
     from recbole_llmfashion.serving.batch.prompts import build_prompts
     from recbole_llmfashion.serving.batch.shards import ResponseShards

@@ -174,11 +174,11 @@ def check(request: StudyRequest) -> None:
     Raises:
         UserError: an unknown model, key or dataset, or a missing file.
     """
-    from recbole_llmfashion.atomic_write import check_writable
     from recbole_llmfashion.config.evaluation_keys import VALID_ONLY, check_valid_metric, leave_out
     from recbole_llmfashion.config.layers import merge_layers
     from recbole_llmfashion.config.values import check_values
     from recbole_llmfashion.data.location import check_places
+    from recbole_llmfashion.files.changes import check_writable
     from recbole_llmfashion.quick_start.registry import MODEL_TABLE, accepted_models, get_model
 
     accepted = accepted_models(*request.models, *MODEL_TABLE)
@@ -202,7 +202,7 @@ def study(request: StudyRequest) -> None:
     """
     check(request)
 
-    from recbole_llmfashion.atomic_write import own_folder
+    from recbole_llmfashion.files.changes import own_folder
     from recbole_llmfashion.study.report import assemble
     from recbole_llmfashion.study.report.write import write
     from recbole_llmfashion.study.runner import Runner

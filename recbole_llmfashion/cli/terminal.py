@@ -106,7 +106,7 @@ def _line_of(error: Exception) -> str:
     if _received:  # a library made something else of the interrupt
         return _stopped_line()
 
-    from recbole_llmfashion.atomic_write import disk_full, full_disk_error
+    from recbole_llmfashion.files.write_errors import disk_full, full_disk_error
 
     named = error.filename if isinstance(error, OSError) else None
     if disk_full(error):

@@ -62,10 +62,10 @@ def main_job(arguments: Arguments, dry_run: bool = False) -> int:
     Raises:
         UserError: an unknown model, key or dataset, a missing file, a value that a model rejects.
     """
-    from recbole_llmfashion.atomic_write import check_writable, own_folder
     from recbole_llmfashion.config.evaluation_keys import check_valid_metric
     from recbole_llmfashion.config.layers import merge_layers
     from recbole_llmfashion.data.location import check_places
+    from recbole_llmfashion.files.changes import check_writable, own_folder
     from recbole_llmfashion.quick_start.registry import accepted_models, get_model
 
     names = [*arguments.models, *({"Popularity"} - set(arguments.models))]

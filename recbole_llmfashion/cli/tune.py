@@ -87,7 +87,7 @@ def claim_folder(folder: Path, identity: dict[str, Any], resume: bool) -> None:
     Raises:
         UserError: it holds another search or other files, or there is nothing to resume.
     """
-    from recbole_llmfashion.atomic_write import write_file
+    from recbole_llmfashion.files.changes import write_file
     from recbole_llmfashion.tuning.report import SETTINGS
 
     settings = folder / SETTINGS
@@ -117,7 +117,7 @@ def main_job(arguments: Arguments, options: Options, dry_run: bool = False) -> i
     Raises:
         UserError: see `plan`; the folder is not this search's; it was stopped.
     """
-    from recbole_llmfashion.atomic_write import own_folder
+    from recbole_llmfashion.files.changes import own_folder
     from recbole_llmfashion.tuning.plan import plan
 
     search = plan(arguments, options)

@@ -5,8 +5,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from recbole_llmfashion.atomic_write import check_writable
 from recbole_llmfashion.errors import UserError, did_you_mean
+from recbole_llmfashion.files.changes import check_writable
 
 # categories of `recbole-llmfashion simulate`
 SIMULATED = ("luggage_bags", "footwear", "accessories_jewelry", "clothing", "electronics", "toys")

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from recbole_llmfashion.atomic_write import replace_files
 from recbole_llmfashion.evaluation.collector import RANK_COLUMNS
 from recbole_llmfashion.evaluation.markdown import markdown_table
 from recbole_llmfashion.evaluation.result import Result, model_entry
+from recbole_llmfashion.files.changes import replace_files
 from recbole_llmfashion.versions import versions
 
 RANKS = "ranks.parquet"

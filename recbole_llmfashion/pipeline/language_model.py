@@ -14,7 +14,7 @@ import numpy as np
 
 from recbole_llmfashion.config.configurator import LLMFashionConfig
 from recbole_llmfashion.errors import UserError
-from recbole_llmfashion.file_digests import file_sha256, model_files
+from recbole_llmfashion.files.digests import file_sha256, model_files
 from recbole_llmfashion.llm.batching import Example
 from recbole_llmfashion.llm.finetuning.checkpoint import CheckpointFolder
 from recbole_llmfashion.llm.finetuning.job import TIMING, BackboneSpec, FinetuneJob

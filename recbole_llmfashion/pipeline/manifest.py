@@ -19,9 +19,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from recbole_llmfashion.atomic_write import follow_umask, naming, sync_folder, temporary_folder
 from recbole_llmfashion.errors import UserError
-from recbole_llmfashion.file_digests import FileDigests, file_sha256, model_files, unreadable
+from recbole_llmfashion.files.digests import FileDigests, file_sha256, model_files, unreadable
+from recbole_llmfashion.files.folders import temporary_folder
+from recbole_llmfashion.files.temporary import follow_umask, sync_folder
+from recbole_llmfashion.files.write_errors import naming
 from recbole_llmfashion.stage_store import STAGE, damage, read_stage, sha256
 
 OWN = "run"  # the part that is the run folder itself

@@ -20,7 +20,7 @@ from recbole_llmfashion.data.catalogue import TEXT_ATTRIBUTES
 from recbole_llmfashion.embedding.approximate_index import KINDS
 from recbole_llmfashion.embedding.query_title_pairs import normalize_text
 from recbole_llmfashion.errors import UserError
-from recbole_llmfashion.file_digests import is_model_file, unreadable
+from recbole_llmfashion.files.digests import is_model_file, unreadable
 from recbole_llmfashion.llm.generation.generator import DecodingSettings
 from recbole_llmfashion.llm.modeling.backbone import ComputeDtype, Quantization
 from recbole_llmfashion.pipeline.item_pool import attribute_column

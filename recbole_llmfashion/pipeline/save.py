@@ -31,9 +31,11 @@ import numpy as np
 import pandas as pd
 from safetensors.numpy import save_file
 
-from recbole_llmfashion.atomic_write import naming, publish_folder, temporary_folder, write_file
 from recbole_llmfashion.config.keys import first_release_names, without_folders
 from recbole_llmfashion.embedding.query_title_pairs import normalize_text
+from recbole_llmfashion.files.changes import write_file
+from recbole_llmfashion.files.folders import publish_folder, temporary_folder
+from recbole_llmfashion.files.write_errors import naming
 from recbole_llmfashion.pipeline import settings
 from recbole_llmfashion.pipeline.inference import Inference
 from recbole_llmfashion.pipeline.item_pool import attribute_column

@@ -16,7 +16,7 @@ import pandas as pd
 from recbole.data.dataloader import FullSortEvalDataLoader
 from recbole.utils import init_seed
 
-from recbole_llmfashion import atomic_write, compat
+from recbole_llmfashion import compat
 from recbole_llmfashion.config.configurator import LLMFashionConfig, given_keys
 from recbole_llmfashion.config.keys import RUNTIME_KEYS, first_release_names, without_folders
 from recbole_llmfashion.config.layers import tuned_file
@@ -26,6 +26,7 @@ from recbole_llmfashion.data.tie_breaking import tie_rank
 from recbole_llmfashion.errors import FREE_SPACE, UserError
 from recbole_llmfashion.evaluation.collector import RANK_COLUMNS, RankCollector, full_rank_mrr
 from recbole_llmfashion.evaluation.result import Result
+from recbole_llmfashion.files import write_errors
 from recbole_llmfashion.quick_start.dry_run import check_config
 from recbole_llmfashion.quick_start.peak_memory import PeakMemory
 from recbole_llmfashion.quick_start.registry import ModelSpec, get_model
@@ -191,7 +192,7 @@ def run_row(config: LLMFashionConfig, run: Callable[[], T]) -> T | str:
 
 def disk_full(error: Exception, folder: Path) -> bool:
     """Whether a failure is a full disk; a library may raise an error of its own when a write fails."""
-    if atomic_write.disk_full(error):
+    if write_errors.disk_full(error):
         return True
     there = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
     return shutil.disk_usage(there).free < NO_ROOM

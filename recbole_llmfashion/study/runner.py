@@ -23,7 +23,7 @@ from recbole_llmfashion.data.loaders import Loaders, make_loaders, stage_root
 from recbole_llmfashion.data.location import find_dataset
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.evaluation.result import Result, model_entry
-from recbole_llmfashion.file_digests import FileDigests, model_files, model_sha256
+from recbole_llmfashion.files.digests import FileDigests, model_files, model_sha256
 from recbole_llmfashion.quick_start.dry_run import check_config, check_files
 from recbole_llmfashion.quick_start.experiment import run_experiment, run_row
 from recbole_llmfashion.quick_start.registry import MODEL_TABLE, accepted_models, get_model, shared_models

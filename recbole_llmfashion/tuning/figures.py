@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from recbole_llmfashion.atomic_write import write_file
 from recbole_llmfashion.errors import needs_extra
+from recbole_llmfashion.files.changes import write_file
 from recbole_llmfashion.tuning.space import Domain, Space
 from recbole_llmfashion.tuning.trial_log import FINISHED, Trial
 

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from recbole_llmfashion.atomic_write import check_writable
 from recbole_llmfashion.config.command_line import Arguments
 from recbole_llmfashion.config.dict_keys import flat
 from recbole_llmfashion.config.evaluation_keys import TEST_ONLY, check_valid_metric, leave_out
@@ -13,6 +12,7 @@ from recbole_llmfashion.config.keys import keys_of, recbole_defaults
 from recbole_llmfashion.config.layers import merge_layers
 from recbole_llmfashion.data.location import check_places
 from recbole_llmfashion.errors import UserError
+from recbole_llmfashion.files.changes import check_writable
 from recbole_llmfashion.quick_start.registry import ModelSpec, accepted_models, get_model
 from recbole_llmfashion.tuning.options import METHODS, SAMPLES, Options
 from recbole_llmfashion.tuning.space import Space, read_space

@@ -9,8 +9,8 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from recbole_llmfashion.atomic_write import replace_files
 from recbole_llmfashion.evaluation.markdown import markdown_table
+from recbole_llmfashion.files.changes import replace_files
 from recbole_llmfashion.tuning.trial_log import FAILED, STOPPED, Trial, TrialLog
 from recbole_llmfashion.versions import versions
 

@@ -82,7 +82,7 @@ STOPS = [
     (SLOW_IMPORT, ["run", "--model=CORE", "--dataset=tiny", "--data_path=."], signal.SIGINT, "Ctrl-C"),
     (SLOW_IMPORT, ["study", "compare", "--dataset=tiny", "--data_path=.", "--models=CORE"], signal.SIGHUP, "SIGHUP"),
     (slow_work("dataset_tools.clean", "clean"), CLEAN, signal.SIGINT, "Ctrl-C"),
-    (slow_work("atomic_write", "_record"), CLEAN, signal.SIGTERM, "SIGTERM"),
+    (slow_work("files.changes", "_record"), CLEAN, signal.SIGTERM, "SIGTERM"),
 ]
 
 
@@ -100,9 +100,9 @@ def test_a_second_signal_ends_the_process_at_once(shops):
     prelude = slow_work("dataset_tools.clean", "clean") + (
         "from recbole_llmfashion.cli import terminal\n"
         "terminal._TOGETHER = 0.0\n"
-        "import shutil, contextlib, recbole_llmfashion.atomic_write as a\n"
+        "import shutil, contextlib, recbole_llmfashion.files.folder_lock as a\n"
         "def never(lock):\n    print('cleaning', flush=True)\n    time.sleep(600)\n"
-        "a._Lock.release = never\n"
+        "a.FolderLock.release = never\n"
     )
     process = start(prelude, "clean", "tiny", "--out", "cleaned", cwd=shops)
     assert process.stdout.readline() == "here\n"

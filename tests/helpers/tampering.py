@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from safetensors.numpy import load_file, save_file
 
-from recbole_llmfashion.file_digests import file_sha256
+from recbole_llmfashion.files.digests import file_sha256
 from recbole_llmfashion.stage_store import sha256
 
 WRONG: list[Any] = [None, "x", -1, [], {}, [[[]]], {"x": {"x": 1}}, 2**70, float("nan"), True]

@@ -13,7 +13,6 @@ from pathlib import Path
 import pandas as pd
 from tqdm import tqdm
 
-from recbole_llmfashion.atomic_write import reading, replace_files
 from recbole_llmfashion.data.atomic import checks
 from recbole_llmfashion.data.atomic.convert_advice import convert_advice
 from recbole_llmfashion.data.atomic.field_names import PACKAGE_NAMES, FieldNames
@@ -27,6 +26,7 @@ from recbole_llmfashion.data.atomic.table import (
     read_table,
 )
 from recbole_llmfashion.errors import nearest_name
+from recbole_llmfashion.files.changes import reading, replace_files
 
 __all__ = [
     "ACTIONS",
@@ -303,7 +303,7 @@ def write_folder(
 ) -> None:
     """Write the dataset's files, the inverse of `read_folder`: the same frames give the same bytes.
 
-    The files change together (atomic_write.py): the old ones survive a full disk or a killed process. Without searches
+    The files change together (files/changes.py): the old ones survive a full disk or a killed process. Without searches
     there is no `.search` file; an old one is removed.
 
     Args:

@@ -8,7 +8,6 @@ from typing import Protocol
 import numpy as np
 import pandas as pd
 
-from recbole_llmfashion.atomic_write import own_folder
 from recbole_llmfashion.data.atomic.folder import AtomicFolder
 from recbole_llmfashion.dataset_tools.convert.events import EventChunk, SourceEvents, gather
 from recbole_llmfashion.dataset_tools.convert.filters import (
@@ -21,6 +20,7 @@ from recbole_llmfashion.dataset_tools.convert.filters import (
 from recbole_llmfashion.dataset_tools.convert.finish import DerivedQueries, Raw, finish, refuse_both
 from recbole_llmfashion.dataset_tools.convert.readme import Origin, refuse_foreign
 from recbole_llmfashion.errors import UserError
+from recbole_llmfashion.files.changes import own_folder
 
 
 class LogSource(Protocol):

@@ -19,8 +19,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from recbole_llmfashion.atomic_write import publish_folder, temporary_folder
 from recbole_llmfashion.errors import UserError
+from recbole_llmfashion.files.folders import publish_folder, temporary_folder
 from recbole_llmfashion.llm.modeling.adapter import save_adapter
 
 if TYPE_CHECKING:

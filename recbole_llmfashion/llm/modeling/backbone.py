@@ -16,7 +16,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 from transformers.utils.hub import cached_file, extract_commit_hash
 
 from recbole_llmfashion.errors import UserError
-from recbole_llmfashion.file_digests import FileDigests, model_files, model_sha256
+from recbole_llmfashion.files.digests import FileDigests, model_files, model_sha256
 from recbole_llmfashion.llm.modeling.quantization import (
     assert_quantized,
     full_precision_on_cpu,

@@ -16,10 +16,11 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from recbole_llmfashion.atomic_write import replace_files, temporary_folder
 from recbole_llmfashion.data.atomic.folder import read_folder
 from recbole_llmfashion.data.catalogue import TEXT_ATTRIBUTES
 from recbole_llmfashion.errors import UserError
+from recbole_llmfashion.files.changes import replace_files
+from recbole_llmfashion.files.folders import temporary_folder
 from recbole_llmfashion.llm.modeling.item_embeddings import save_norm
 from recbole_llmfashion.llm.modeling.tiny_falcon import new_tiny_falcon, save_tiny_falcon, train_tokenizer
 from recbole_llmfashion.llm.pretraining.loop import pretrain

@@ -14,8 +14,8 @@ from typing import Any
 
 import pandas as pd
 
-from recbole_llmfashion.atomic_write import write_file
 from recbole_llmfashion.errors import UserError
+from recbole_llmfashion.files.changes import write_file
 from recbole_llmfashion.prompt.response import Response
 from recbole_llmfashion.serving.batch.prompts import SplitPrompts
 

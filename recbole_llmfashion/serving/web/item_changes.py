@@ -26,8 +26,8 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from recbole_llmfashion.atomic_write import write_file
 from recbole_llmfashion.errors import UserError
+from recbole_llmfashion.files.changes import write_file
 from recbole_llmfashion.stage_store import JsonLines
 
 LOCK_SECONDS = 30  # a lock that is held for longer belongs to a process that hangs

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from recbole_llmfashion.atomic_write import replace_files
+from recbole_llmfashion.files.changes import replace_files
 from recbole_llmfashion.study.report import figures, html, tables
 from recbole_llmfashion.study.report.document import Document
 

@@ -14,7 +14,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
 from recbole_llmfashion.errors import UserError
-from recbole_llmfashion.file_digests import FileDigests
+from recbole_llmfashion.files.digests import FileDigests
 from recbole_llmfashion.llm.modeling import backbone
 from recbole_llmfashion.llm.modeling.backbone import (
     Backbone,

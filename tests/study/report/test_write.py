@@ -58,7 +58,7 @@ def test_nan_changes_nothing(small, tmp_path):
 
 
 def test_the_files_are_one_change(small, tmp_path, monkeypatch):
-    """Stopped between two files, all are the new ones; see tests/test_atomic_write.py for kills."""
+    """Stopped between two files, all are the new ones; see tests/files/test_changes.py for kills."""
     write.write(tmp_path, small)
     write.write(tmp_path / "new", replace(small, title="other"))
     replaced = []

@@ -9,7 +9,6 @@ from pathlib import Path
 import pandas as pd
 from tqdm import tqdm
 
-from recbole_llmfashion.atomic_write import own_folder
 from recbole_llmfashion.data.atomic.folder import AtomicFolder, empty_searches
 from recbole_llmfashion.dataset_tools.convert.finish import DerivedQueries, Raw, check_attributes, finish, refuse_both
 from recbole_llmfashion.dataset_tools.convert.readme import Origin, refuse_foreign
@@ -21,6 +20,7 @@ from recbole_llmfashion.dataset_tools.convert.sources.table_parts import (
 )
 from recbole_llmfashion.dataset_tools.convert.sources.table_source import read_source
 from recbole_llmfashion.errors import UserError
+from recbole_llmfashion.files.changes import own_folder
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,8 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from recbole_llmfashion.atomic_write import write_file
 from recbole_llmfashion.errors import UserError
+from recbole_llmfashion.files.changes import write_file
 
 LARGE = 64 * 2**20  # bytes from which on a digest is remembered between processes; a tenth of a second to read
 _SETTLED = 2 * 10**9  # nanoseconds since the last change after which a new change has another time

@@ -7,9 +7,9 @@ import shutil
 
 import pytest
 
-from recbole_llmfashion import file_digests
 from recbole_llmfashion.errors import UserError
-from recbole_llmfashion.file_digests import FileDigests, file_sha256, model_files, model_sha256
+from recbole_llmfashion.files import digests
+from recbole_llmfashion.files.digests import FileDigests, file_sha256, model_files, model_sha256
 
 MIB = 2**20
 FILES = {
@@ -33,17 +33,17 @@ def folder(tmp_path):
 @pytest.fixture
 def fresh(monkeypatch):
     """Digests as a new process has them; each call is a new process. Files of any size and age are remembered."""
-    monkeypatch.setattr(file_digests, "LARGE", 0)
-    monkeypatch.setattr(file_digests, "_SETTLED", -(10**12))
-    monkeypatch.setattr(file_digests, "_seen", {})
-    return lambda: file_digests._seen.clear()
+    monkeypatch.setattr(digests, "LARGE", 0)
+    monkeypatch.setattr(digests, "_SETTLED", -(10**12))
+    monkeypatch.setattr(digests, "_seen", {})
+    return lambda: digests._seen.clear()
 
 
 @pytest.fixture
 def reads(monkeypatch):
     """The names of the files that were read."""
     names = []
-    monkeypatch.setattr(file_digests, "file_sha256", lambda path: (names.append(path.name), file_sha256(path))[1])
+    monkeypatch.setattr(digests, "file_sha256", lambda path: (names.append(path.name), file_sha256(path))[1])
     return names
 
 
@@ -129,7 +129,7 @@ def test_large_files_are_remembered_between_processes(tmp_path, fresh, reads, mo
     path.unlink()
     FileDigests(memory).sha256(tmp_path / "c")
     assert list(json.loads(memory.read_text())) == [str(tmp_path / "c")]  # files that are gone are forgotten
-    monkeypatch.setattr(file_digests, "LARGE", 100)
+    monkeypatch.setattr(digests, "LARGE", 100)
     (tmp_path / "small").write_bytes(b"s")
     FileDigests(memory).sha256(tmp_path / "small")
     assert "small" not in memory.read_text()
@@ -158,6 +158,6 @@ def test_a_memory_that_cannot_be_written_is_done_without(tmp_path, fresh, reads)
 def test_a_file_that_changes_while_it_is_read(tmp_path, monkeypatch):
     path = tmp_path / "a"
     path.write_bytes(b"1")
-    monkeypatch.setattr(file_digests, "file_sha256", lambda path: str(path.write_bytes(b"22")))
+    monkeypatch.setattr(digests, "file_sha256", lambda path: str(path.write_bytes(b"22")))
     with pytest.raises(UserError, match="was changed while it was read"):
         FileDigests().sha256(path)

@@ -1,42 +1,35 @@
 """Files and folders that are written whole or not at all: kills, full disks, two writers, readers, modes."""
 
 import errno
+import fcntl
 import os
 import re
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
+from filelock import FileLock, Timeout
 from safetensors.numpy import save_file
 
-from recbole_llmfashion import atomic_write
-from recbole_llmfashion.atomic_write import (
-    check_writable,
-    disk_full,
-    full_disk_error,
-    naming,
-    own_folder,
-    publish_folder,
-    reading,
-    replace_files,
-    temporary_folder,
-    write_file,
-)
 from recbole_llmfashion.errors import UserError
+from recbole_llmfashion.files.changes import check_writable, own_folder, reading, replace_files, write_file
+from recbole_llmfashion.files.folders import publish_folder, temporary_folder
+from recbole_llmfashion.files.write_errors import disk_full, full_disk_error, naming
 from tests.helpers.disks import small_disk
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 OLD, NEW = {"a": "old a", "b": "old b", "gone": "x"}, {"a": "new a", "b": "new b", "c": "new c"}
 # Ends at the given step of the change: each rename and each removal of a file is a step.
 KILLED = """
 import os, sys
 from pathlib import Path
-from recbole_llmfashion.atomic_write import replace_files
+from recbole_llmfashion.files import replace_files
 steps = int(sys.argv[2])
 def ending(work):
     def step(path, *words, **options):
@@ -53,7 +46,7 @@ replace_files(Path(sys.argv[1]), [("a", "new a"), ("b", "new b"), ("c", "new c")
 HOLDER = """
 import sys, time
 from pathlib import Path
-from recbole_llmfashion.atomic_write import own_folder, temporary_folder
+from recbole_llmfashion.files import own_folder, temporary_folder
 with {}(Path(sys.argv[1])) as part:
     print("held", flush=True)
     time.sleep(600)
@@ -130,7 +123,7 @@ def test_a_full_disk_at_each_write_leaves_all_old_or_all_new(tmp_path, monkeypat
         if len(calls) == call:
             raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(atomic_write.os, "fsync", full)
+    monkeypatch.setattr(os, "fsync", full)
     refused(f"--out: disk full at {tmp_path}: free space", replace_files, tmp_path, NEW.items(), ["gone"], "--out")
     monkeypatch.undo()
     assert files(tmp_path) == OLD
@@ -217,18 +210,18 @@ def test_one_thread_owns_a_folder_and_may_enter_it_again(tmp_path):
 
 def test_a_disk_that_cannot_lock_a_folder(tmp_path, monkeypatch):
     """As NFS: a file in the folder is locked instead."""
-    real = atomic_write.fcntl.flock
+    real = fcntl.flock
 
     def no_folders(descriptor, operation):
         if os.path.isdir(f"/proc/self/fd/{descriptor}"):
             raise OSError(errno.EBADF, "Bad file descriptor")
         return real(descriptor, operation)
 
-    monkeypatch.setattr(atomic_write.fcntl, "flock", no_folders)
+    monkeypatch.setattr(fcntl, "flock", no_folders)
     with own_folder(tmp_path / "nfs"):
         write_file(tmp_path / "nfs/a", "x")
-        lock = atomic_write.FileLock(tmp_path / "nfs/.llmf.lock")
-        with pytest.raises(atomic_write.Timeout):
+        lock = FileLock(tmp_path / "nfs/.llmf.lock")
+        with pytest.raises(Timeout):
             lock.acquire(timeout=0)
     with lock:
         refused("another command is writing to .*nfs", own_folder(tmp_path / "nfs").__enter__)
@@ -321,7 +314,7 @@ def test_a_full_disk_is_known_whatever_a_library_raises(error, tmp_path):
 
 
 def test_the_full_disk_of_temporary_files_is_named(monkeypatch):
-    monkeypatch.setattr(atomic_write.tempfile, "gettempdir", lambda: "/temporary")
+    monkeypatch.setattr(tempfile, "gettempdir", lambda: "/temporary")
     error = OSError(errno.ENOSPC, "No space left on device", "/data/source", None, "/temporary/x")
     assert str(full_disk_error("/saved", error)).startswith("TMPDIR: disk full at /temporary/x: ")
     assert str(full_disk_error("/temporary/out", error, "--out")).startswith("--out: disk full at /temporary/out: ")
