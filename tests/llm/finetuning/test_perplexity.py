@@ -67,6 +67,17 @@ def test_perplexities_do_not_change_gradients(folder: Path, random_examples: Exa
         torch.testing.assert_close(cold, warmed)
 
 
+def test_perplexities_are_without_dropout(plain: Backbone, random_examples: Examples) -> None:
+    model = add_adapter(plain, FinetuneSettings(lora_dropout=0.5)).train()
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if "lora_B" in name:
+                parameter.normal_(std=0.5)
+    examples = random_examples(4, 2)
+    values = perplexities(model, examples, 2, False)
+    assert np.array_equal(perplexities(model, examples, 2, False), values)
+
+
 def test_mode_of_the_model_is_restored(plain: Backbone, random_examples: Examples) -> None:
     model = plain.model.train()
     values = perplexities(model, random_examples(3, 0), 2, False)

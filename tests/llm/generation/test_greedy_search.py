@@ -157,6 +157,14 @@ def test_catalogue_titles_have_the_same_id(falcon: Any, sequences: list[list[int
     assert len(set(texts)) > 2
 
 
+@pytest.mark.parametrize("sequences", [EVEN, RAGGED, ATOMIC], ids=["even", "ragged", "atomic"])
+def test_a_generated_title_leaves_the_item_known(falcon: Any, sequences: list[list[int]]) -> None:
+    answers = ask(falcon, sequences).generate(prompts(20))
+    assert len({item for _, item in answers}) > 2
+    for text, item in answers:
+        assert item is not None and f"{text} ".startswith(f"{Tokens.decode(sequences[item])} ")
+
+
 def test_catalogue_of_one_item_needs_no_forward(falcon: Any) -> None:
     with forwards(falcon) as shapes:
         assert lookup(falcon, [[10, 11]])(prompts(2)) == ["5 6 10 11 title 0"] * 2

@@ -118,6 +118,16 @@ def test_choose() -> None:
     assert trie.tokens[edges].tolist() == [5, 6, 8] and trie.leaf_item[edges].tolist() == [-1, -1, 1]
 
 
+def test_choose_among_tokens_with_gaps() -> None:
+    """A node of whose tokens others lie between: its logits are no slice."""
+    trie = ItemTrie.build([[2, 9], [4, 9], [7, 9]], 10)
+    logits = torch.zeros(2, 10)
+    logits[:, [3, 5, 6]] = 9.0  # not allowed
+    logits[0, 4], logits[1, 7] = 1.0, 1.0
+    edges = trie.choose(states(ROOT, ROOT), logits)
+    assert trie.tokens[edges].tolist() == [4, 7] and trie.leaf_item[edges].tolist() == [1, 2]
+
+
 @pytest.mark.parametrize("value", [-torch.inf, torch.nan])
 def test_choose_raises_without_finite_score(value: float) -> None:
     scores = torch.zeros(2, 10)

@@ -56,6 +56,9 @@ def test_key_of_a_prompt():
         prompt_key(A) == prompt_key(A.astype(np.int64)) == prompt_key(np.array([1, 0, 2, 0], np.int32)[::2]) == expected
     )
     assert len({prompt_key(ids) for ids in (A, B, C)}) == 3
+    long = np.arange(5000)
+    for at in range(0, 5000, 499):
+        assert prompt_key(long) != prompt_key(np.where(long == at, 7000, long))
 
 
 def cache_of(remember=True):

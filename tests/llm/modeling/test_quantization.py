@@ -43,6 +43,21 @@ def test_assert_quantized_with_one_plain_layer(nf4: Backbone) -> None:
         assert_quantized(nf4.model, "x")
 
 
+@pytest.mark.parametrize(
+    ("quant_type", "compress_statistics", "quantized"),
+    [("nf4", True, 16), ("fp4", True, 15), ("nf4", False, 15)],
+)
+def test_assert_quantized_with_one_layer_of_another_quantization(
+    nf4: Backbone, quant_type: str, compress_statistics: bool, quantized: int
+) -> None:
+    layer = nf4.model.transformer.h[2].mlp
+    layer.dense_h_to_4h = bitsandbytes.nn.Linear4bit(
+        32, 128, bias=False, quant_type=quant_type, compress_statistics=compress_statistics
+    ).to("cpu")
+    with nullcontext() if quantized == 16 else pytest.raises(UserError, match=f"{quantized} of 16"):
+        assert assert_quantized(nf4.model, "x") == 16
+
+
 def test_gradient_after_a_generation(nf4: Backbone) -> None:
     """On a CPU with AVX512-BF16 bitsandbytes would pack the weights at the first forward in eval mode."""
     layer = nf4.model.transformer.h[0].mlp.dense_h_to_4h
