@@ -34,10 +34,10 @@ from recbole_llmfashion.evaluation.collector import Ordered, OrderedEvaluation, 
 from recbole_llmfashion.model.tiled_scores import dot_orders
 from recbole_llmfashion.prompt.dataloader import LLMFashionRecDataLoader
 from recbole_llmfashion.prompt.response import Response
-from recbole_llmfashion.retrieval.id_list import IdList
+from recbole_llmfashion.retrieval.lists.id_list import IdList
+from recbole_llmfashion.retrieval.lists.title_list import TitleList
 from recbole_llmfashion.retrieval.rankers import Rankers
 from recbole_llmfashion.retrieval.ranking import FUSED, RankingSettings, ResponseLists, RowContext
-from recbole_llmfashion.retrieval.title_list import TitleList
 
 THEIRS = 4096  # RecBole's default of eval_batch_size
 LENGTH, WIDTH = 20, 128
@@ -120,7 +120,7 @@ def lists(items: int, users: int) -> tuple[dict[str, float], list[int]]:
         texts = [f"product ID: {row[0]}, title: {row[1]}" for row in beams]
         responses = [Response(text, row[:20]) for text, row in zip(texts, beams, strict=True)]
         rows = torch.from_numpy(beams)
-        question = RowContext(rows[:, 20:] + 1, rows[:, :5] + 1, rows[:, 0] % 2 == 0)
+        question = RowContext(rows[:, 20:] + 1, rows[:, :5] + 1, rows[:, :5] + 1, rows[:, 0] % 2 == 0)
         ranked = ResponseLists(rankers, places, responses, question).rank(mixing)
         batch = Interaction({"user_id": torch.arange(start, start + len(beams))})
         targets = torch.where(rows[:, 0] % 3 == 0, rows[:, 7], rows.sum(dim=1) % items) + 1

@@ -28,7 +28,7 @@ from recbole_llmfashion.dataset_tools.simulate.simulation import SimulationSetti
 from recbole_llmfashion.embedding import approximate_index
 from recbole_llmfashion.embedding.settings import TitleSettings
 from recbole_llmfashion.embedding.title_model import derive_pairs, train_title_model
-from recbole_llmfashion.retrieval.cosine_table import CosineTable
+from recbole_llmfashion.retrieval.lists.cosine_table import CosineTable
 
 LEARNED_FROM = 4000  # titles
 ITEMS, AT, BATCH = 1_386_910, 10, 64

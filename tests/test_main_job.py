@@ -64,7 +64,9 @@ def test_what_an_llm_row_must_tell(first):
     )
     assert set(row["lists"]) == {"id", "title", "beams", "mixup"} and row["mixup_validation"] == {}
     assert set(row["fusion"]) == {"known", "new"}
-    assert all(set(weights) == {"beams", "id", "title", "session", "memory"} for weights in row["fusion"].values())
+    assert all(
+        set(weights) == {"beams", "id", "title", "session", "neighbors", "memory"} for weights in row["fusion"].values()
+    )
     stages = {"clip", "adapter", "responses", "title", "train_CORE", "total"}
     assert set(row["seconds"]) == stages and row["peak_memory_mb"] > 100
 

@@ -176,7 +176,7 @@ def llm(tmp_path):
     small = {"lora_r": 4, "llm_epochs": 1, "curriculum_epochs": 2, "num_beams": 20, "max_length": 200}
     config = config_of(tmp_path, "LLMFashionRec", llm_name_or_path="tiny-falcon", **small)
     loaders = make_loaders(config)
-    pipeline = make_pipeline(config, loaders.dataset, NamesOnly(tmp_path / "stages"), lambda: pytest.fail("CORE"))
+    pipeline = make_pipeline(config, loaders.dataset, NamesOnly(tmp_path / "stages"), lambda: pytest.fail("CORE"), 10)
     rows = {
         name: LLMFashionRecDataLoader(config, one._dataset, one._sampler, training=name == "train")
         for name in ("train", "valid", "test")
@@ -243,4 +243,5 @@ def test_settings_that_a_run_folder_is_named_after(llm):
             "use_memory": True,
             "weights": {"known": equal, "new": equal},
         },
+        "neighbors": {"history": 10},
     }

@@ -31,6 +31,11 @@ class Events:
     def __len__(self) -> int:
         return len(self.kind)
 
+    def items(self) -> list[int]:
+        """Catalogue positions of the item actions, oldest first."""
+        found: list[int] = self.ref[self.kind != SEARCH].tolist()
+        return found
+
     def last_search(self) -> int:
         """Index into the search log of the latest search, -1 if there is none.
 

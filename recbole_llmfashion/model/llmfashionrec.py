@@ -14,7 +14,14 @@ from recbole.model.abstract_recommender import SequentialRecommender
 from recbole.utils import InputType
 
 from recbole_llmfashion.data.tie_breaking import tie_rank
-from recbole_llmfashion.prompt.dataloader import ACTED_ITEMS, MEMORY_ITEMS, PROMPT_IDS, PROMPT_ITEMS, QUERY_KNOWN
+from recbole_llmfashion.prompt.dataloader import (
+    ACTED_ITEMS,
+    MEMORY_ITEMS,
+    PROMPT_IDS,
+    PROMPT_ITEMS,
+    QUERY_KNOWN,
+    TAKEN_ITEMS,
+)
 from recbole_llmfashion.prompt.response import Response
 from recbole_llmfashion.retrieval.item_order import ItemOrder
 from recbole_llmfashion.retrieval.rankers import Rankers
@@ -79,7 +86,8 @@ class LLMFashionRec(SequentialRecommender):
         """The ranked lists of a batch, from the responses to its prompts."""
         ids = interaction[PROMPT_IDS].cpu()
         responses = self.respond([row[row >= 0].numpy().astype(np.int32) for row in ids])
-        context = RowContext(*(interaction[name].cpu() for name in (MEMORY_ITEMS, ACTED_ITEMS, QUERY_KNOWN)))
+        columns = (MEMORY_ITEMS, ACTED_ITEMS, TAKEN_ITEMS, QUERY_KNOWN)
+        context = RowContext(*(interaction[name].cpu() for name in columns))
         return ResponseLists(self.rankers, self.tie, responses, context)
 
     def ranked(self, interaction: Any, lists: ResponseLists | None = None) -> RankedBatch:

@@ -8,7 +8,7 @@ from recbole.utils import InputType
 
 from recbole_llmfashion.data.tie_breaking import tie_rank
 from recbole_llmfashion.retrieval.item_order import ItemOrder
-from recbole_llmfashion.retrieval.popularity_list import popular_order
+from recbole_llmfashion.retrieval.lists.popularity_list import popular_order
 from recbole_llmfashion.retrieval.ties import scores_from_order, with_pad_column
 
 

@@ -18,7 +18,7 @@ from torch.nn.utils.rnn import pad_sequence
 from recbole_llmfashion.data.dataset import HISTORY_LENGTH
 from recbole_llmfashion.data.tie_breaking import tie_rank
 from recbole_llmfashion.retrieval.item_order import HeadThenRest, ItemOrder, PerRowOrder
-from recbole_llmfashion.retrieval.popularity_list import popular_order
+from recbole_llmfashion.retrieval.lists.popularity_list import popular_order
 from recbole_llmfashion.retrieval.ties import scores_from_order, with_pad_column
 
 LastQuery = Callable[[int, int], tuple[str | None, Sequence[int]]]

@@ -2,14 +2,14 @@
 
 from typing import Any
 
-import numpy as np
 import torch
 from recbole.model.abstract_recommender import SequentialRecommender
 from recbole.utils import InputType
-from scipy import sparse
 
 from recbole_llmfashion.data.tie_breaking import tie_rank
 from recbole_llmfashion.retrieval.item_order import ItemOrder
+from recbole_llmfashion.retrieval.lists.common_users import CommonUsers
+from recbole_llmfashion.retrieval.lists.neighbor_list import NeighborList
 from recbole_llmfashion.retrieval.scored_order import ScoredOrder, WholeTable
 from recbole_llmfashion.retrieval.ties import scores_from_order, with_pad_column
 
@@ -17,9 +17,7 @@ from recbole_llmfashion.retrieval.ties import scores_from_order, with_pad_column
 class SeqKNN(SequentialRecommender):
     """Ranks items by cosine similarity to the user's last items, over the sets of users who took them.
 
-    score(i) = sum over the last `knn_history` items j, newest first, age a from 0, of cos(i, j) / (1 + a)
-    cos(i, j) = users of both / sqrt(users of i * users of j), over the training part; cos(i, i) = 0
-
+    The score is that of `retrieval.lists.neighbor_list`, over the training part, from the last `knn_history` items.
     A history item gets a score from the other history items only; an item without common users comes last, by tie rank.
 
     Args:
@@ -34,20 +32,15 @@ class SeqKNN(SequentialRecommender):
 
     def __init__(self, config: Any, dataset: Any) -> None:
         super().__init__(config, dataset)
-        self._history = int(config["knn_history"])
         self.tie = torch.from_numpy(tie_rank(dataset.catalogue.item_ids))
         rows = dataset.training_actions
-        self._cosine = item_cosines(rows["user"].to_numpy(), rows["item"].to_numpy(), len(dataset.catalogue))
+        counts = CommonUsers.count(rows["user"].to_numpy(), rows["item"].to_numpy(), len(dataset.catalogue))
+        self._list = NeighborList(counts.cosines(), self.tie.numpy(), int(config["knn_history"]))
 
     def ordered(self, interaction: Any) -> ItemOrder:
         """[B, N] the catalogue positions of each row."""
-        items, lengths = interaction[self.ITEM_SEQ].cpu().numpy(), interaction[self.ITEM_SEQ_LEN].cpu().numpy()
-        age = lengths[:, None] - 1 - np.arange(items.shape[1])
-        row, column = np.nonzero((age >= 0) & (age < self._history) & (items > 0))
-        weights = sparse.coo_array(
-            (1 / (1 + age[row, column]), (row, items[row, column] - 1)), shape=(len(items), self._cosine.shape[0])
-        ).tocsr()
-        return ScoredOrder(WholeTable(self.tie), torch.from_numpy((weights @ self._cosine).toarray()))
+        scores = self._list.scores(interaction[self.ITEM_SEQ].cpu() - 1)
+        return ScoredOrder(WholeTable(self.tie), torch.from_numpy(scores.toarray()))
 
     def full_sort_predict(self, interaction: Any) -> torch.Tensor:
         """[B, N + 1] finite, strictly ordered scores."""
@@ -57,21 +50,3 @@ class SeqKNN(SequentialRecommender):
     def predict(self, interaction: Any) -> torch.Tensor:
         """[B] the score of each row's own item."""
         return self.full_sort_predict(interaction).gather(1, interaction[self.ITEM_ID][:, None]).squeeze(1)
-
-
-def item_cosines(users: np.ndarray, items: np.ndarray, count: int) -> sparse.csr_array:
-    """Cosines of the items' sets of users, sparse [count, count], the diagonal empty.
-
-    Args:
-        users, items: [n] of the actions; repetitions count once.
-        count: number of items in the catalogue.
-    """
-    pairs = np.unique(np.stack([users, items]), axis=1)
-    ones = np.ones(pairs.shape[1])
-    incidence = sparse.coo_array((ones, (pairs[0], pairs[1])), shape=(int(users.max(initial=0)) + 1, count)).tocsr()
-    together = (incidence.T @ incidence).tocoo()
-    number = np.asarray(incidence.sum(axis=0)).ravel()
-    apart = together.row != together.col
-    row, column = together.row[apart], together.col[apart]
-    value = together.data[apart] / np.sqrt(number[row] * number[column])
-    return sparse.coo_array((value, (row, column)), shape=(count, count)).tocsr()

@@ -27,9 +27,10 @@ from recbole_llmfashion.prompt.item_tokens import ItemTokens, atomic_tokens, ite
 from recbole_llmfashion.prompt.memory import MemoryLog, QueryProductMemory, make_memory
 from recbole_llmfashion.prompt.response import Response
 from recbole_llmfashion.prompt.texts import DatasetTexts, is_long
-from recbole_llmfashion.retrieval.cosine_table import Near, Search
+from recbole_llmfashion.retrieval.lists.cosine_table import Near, Search
+from recbole_llmfashion.retrieval.lists.neighbor_list import NeighborList
+from recbole_llmfashion.retrieval.lists.title_list import TitleList
 from recbole_llmfashion.retrieval.rankers import ItemVectors, Rankers, make_rankers
-from recbole_llmfashion.retrieval.title_list import TitleList
 from recbole_llmfashion.stage_store import StageStore, sha256_arrays, sha256_texts, stage_seed
 
 
@@ -196,12 +197,15 @@ class Inference:
 
         return search
 
-    def rankers(self, core_table: np.ndarray | None, popularity: np.ndarray) -> Rankers:
+    def rankers(
+        self, core_table: np.ndarray | None, popularity: np.ndarray, neighbors: NeighborList | None = None
+    ) -> Rankers:
         """The rankers of the dataset's items.
 
         Args:
             core_table: [N, d] CORE's item embeddings; None without an ID model for these items.
             popularity: [N] counts of the last fallback.
+            neighbors: the neighbors' list of these items.
         """
         names, clip = self.builder.item_names, self.trained.clip if self.config["ranking"] == "clip" else None
         if clip is None and self.config["ranking"] == "clip":
@@ -211,7 +215,8 @@ class Inference:
             )
         vectors = ItemVectors(self.title_matrix, core_table, None if clip is None else clip.encode(self.texts.titles))
         encode_title, encode_clip = self.trained.title_model.encode, None if clip is None else clip.encode
-        return make_rankers(names, vectors, encode_title, encode_clip, popularity, self.texts.tie, self.near)
+        encoders = (encode_title, encode_clip)
+        return make_rankers(names, vectors, *encoders, popularity, self.texts.tie, self.near, neighbors)
 
     def reset_cache(self) -> None:
         """Drops the responses, after the LLM has changed."""

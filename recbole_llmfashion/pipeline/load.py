@@ -14,6 +14,7 @@ import pandas as pd
 from safetensors.numpy import load_file
 
 from recbole_llmfashion.data.catalogue import TEXT_ATTRIBUTES, Catalogue
+from recbole_llmfashion.data.tie_breaking import tie_rank
 from recbole_llmfashion.embedding import approximate_index
 from recbole_llmfashion.embedding.approximate_index import IndexKind
 from recbole_llmfashion.embedding.clip_text import LOG_TOWER, ClipText
@@ -27,7 +28,7 @@ from recbole_llmfashion.llm.modeling.backbone import Backbone, load_backbone, lo
 from recbole_llmfashion.llm.modeling.item_embeddings import add_item_tokens
 from recbole_llmfashion.pipeline.item_pool import ItemPool, attribute_column
 from recbole_llmfashion.pipeline.manifest import MANIFEST, OWN, Manifest, read_manifest
-from recbole_llmfashion.pipeline.memory_file import MEMORY, RESPONSES, without_rare
+from recbole_llmfashion.pipeline.memory_file import MEMORY, NEIGHBORS, RESPONSES, without_rare
 from recbole_llmfashion.pipeline.run_checks import (
     REMEDY,
     check_adapter,
@@ -44,7 +45,9 @@ from recbole_llmfashion.pipeline.run_checks import (
 from recbole_llmfashion.prompt.builder import PromptBuilder, PromptSettings, make_builder
 from recbole_llmfashion.prompt.item_tokens import ItemTokens, item_words
 from recbole_llmfashion.prompt.memory import MemoryLog, QueryProductMemory, make_memory
-from recbole_llmfashion.retrieval.cosine_table import Near, Search
+from recbole_llmfashion.retrieval.lists.common_users import CommonUsers
+from recbole_llmfashion.retrieval.lists.cosine_table import Near, Search
+from recbole_llmfashion.retrieval.lists.neighbor_list import NeighborList
 from recbole_llmfashion.retrieval.ranking import RankingSettings
 from recbole_llmfashion.versions import versions
 
@@ -86,6 +89,7 @@ class LoadedRun:
         mask_history: whether items that the customer took before are left out of the list.
         responses: the folder with the responses of the evaluation and with the approximate indexes.
         ann_index: kind of these indexes.
+        neighbors: the neighbors' list of the items of `pool`; None where the run has none.
     """
 
     manifest: Manifest
@@ -106,6 +110,7 @@ class LoadedRun:
     mask_history: bool
     responses: Path
     ann_index: IndexKind = "flat"
+    neighbors: NeighborList | None = None
 
     def near(self, name: str) -> Near:
         """The index of one of the run's own tables, as the evaluation used it."""
@@ -123,7 +128,8 @@ def load_run(folder: Path, model: bool = True, min_askers: int = 1) -> LoadedRun
 
     Args:
         model: whether to load the LLM; writing prompts needs its tokenizer only.
-        min_askers: the memory leaves out queries of fewer users; with 1, lists are those of the evaluation.
+        min_askers: the memory leaves out queries of fewer users, and the neighbors' list pairs of items of fewer; with
+            1, lists are those of the evaluation.
 
     Raises:
         UserError: the folder is not a run folder of LLMFashionRec, or a file of it is missing or broken.
@@ -190,6 +196,7 @@ def _load(manifest: Manifest, wanted: bool, min_askers: int) -> LoadedRun:
         mask_history=settings["mask_history"],
         responses=own,
         ann_index=settings.get("index", "flat"),
+        neighbors=_neighbors(manifest, pool, settings, min_askers),
     )
 
 
@@ -259,6 +266,18 @@ def _item_tokens(
         return None
     words = item_words(tokenizer, pool.titles, pool.catalogue.attributes, attributes)
     return ItemTokens(list(vectors["tokens"]), settings["first"], settings["new_tokens"], words, settings["key"])
+
+
+def _neighbors(manifest: Manifest, pool: ItemPool, settings: Mapping[str, Any], min_users: int) -> NeighborList | None:
+    if "neighbors" not in settings:
+        return None
+    path, items = manifest.file(OWN, NEIGHBORS), len(pool.catalogue)
+    with reading(path):
+        counts = CommonUsers.from_arrays(load_file(path))
+        if len(counts.users) != items:
+            raise ValueError(f"expected {items} items, found {len(counts.users)}")
+    cosines, history = counts.at_least(min_users).cosines(), settings["neighbors"]["history"]
+    return NeighborList(cosines, tie_rank(pool.catalogue.item_ids), history)
 
 
 def _memory(

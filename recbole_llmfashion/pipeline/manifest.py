@@ -277,13 +277,13 @@ def _content(folder: Path) -> dict[str, Any]:
 def export_run(run: Path, out: Path, min_askers: int = 2) -> None:
     """Copies a run with all its parts into one folder that needs no other, without what identifies single users.
 
-    The copy has no responses of the evaluation and, in its memory, no query of fewer users than `min_askers`. Its
-    lists may therefore differ from those of the run where a query of the session, or one near it, was left out.
+    The copy has no responses of the evaluation, in its memory no query of fewer users than `min_askers`, and in the
+    counts of its neighbors' list no pair of items of fewer. Its lists may therefore differ from those of the run.
 
     Args:
         run: a run folder, exported or not.
         out: a folder that does not exist.
-        min_askers: least number of users of a query in the memory; with 1 all stay.
+        min_askers: least number of users of a query in the memory and of a pair of items; with 1 all stay.
 
     Raises:
         UserError: `run` is not a complete run folder, or needs a file outside of it; `out` exists; the disk is full.

@@ -17,8 +17,10 @@ from safetensors.numpy import load_file, save_file
 
 from recbole_llmfashion.embedding.query_title_pairs import normalize_text
 from recbole_llmfashion.errors import UserError
+from recbole_llmfashion.retrieval.lists.common_users import CommonUsers
 
 MEMORY, VECTORS, RESPONSES = "memory.parquet", "vectors.safetensors", "responses.parquet"
+NEIGHBORS = "neighbors.safetensors"
 COLUMNS = ["query", "item", "position"]
 
 
@@ -69,17 +71,21 @@ def remove_private(folder: Path, min_askers: int, before: Mapping[str, Any] | No
     """Removes from the files of a copied run what identifies single users.
 
     The responses of the evaluation are found by the digest of a prompt, and a prompt is the history of one user: with
-    the digests, a guess of a history can be confirmed. They are generated again when they are needed.
+    the digests, a guess of a history can be confirmed. They are generated again when they are needed. The items of a
+    pair that one user alone took are a part of that user's history.
 
     Args:
         folder: the part of the run that holds its own files; it is changed.
-        min_askers: least number of users of a query that stays.
+        min_askers: least number of users of a query that stays, and of a pair of items.
         before: the entry `memory` of the manifest of the run.
 
     Returns:
         the entry `memory` of the copy; None for a run without a memory.
     """
     (folder / RESPONSES).unlink(missing_ok=True)
+    if (folder / NEIGHBORS).is_file():
+        counts = CommonUsers.from_arrays(load_file(str(folder / NEIGHBORS)))
+        save_file(counts.at_least(min_askers).arrays(), str(folder / NEIGHBORS))
     if not (folder / MEMORY).is_file():
         return None if before is None else dict(before)
     before = before or {}

@@ -21,6 +21,8 @@ from recbole_llmfashion.pipeline.training import TrainedModels
 from recbole_llmfashion.prompt.dataloader import LLMFashionRecDataLoader, check_responses
 from recbole_llmfashion.prompt.memory import QueryProductMemory
 from recbole_llmfashion.prompt.texts import DatasetTexts
+from recbole_llmfashion.retrieval.lists.common_users import CommonUsers
+from recbole_llmfashion.retrieval.lists.neighbor_list import NeighborList
 from recbole_llmfashion.retrieval.rankers import Rankers
 from recbole_llmfashion.stage_store import StageStore
 
@@ -36,6 +38,7 @@ class Pipeline:
         core_table: trains CORE, or loads it, and returns its item embeddings [N, d]; None in zero-shot, where no ID
             model has seen the items.
         popularity: [N] counts that the last fallback ranks by.
+        knn_history: number of a user's newest items that the neighbors' list reads; None for no such list.
         source: in zero-shot, inference on the dataset that trains, and its training rows.
         details: what the result says of the run beside `report`.
 
@@ -50,12 +53,14 @@ class Pipeline:
         *,
         core_table: Callable[[], Any] | None,
         popularity: np.ndarray,
+        knn_history: int | None = None,
         source: tuple[Inference, LLMFashionRecDataLoader] | None = None,
         details: Callable[[], Mapping[str, Any]] = dict,
     ) -> None:
         self.inference, self.popularity = inference, popularity
         self.config, self.trained = inference.config, inference.trained
         self.validates = source is None
+        self.knn_history = knn_history if self.config["ranking"] == "fusion" else None
         self._core_table, self._source, self._details = core_table, source, details
 
     @property
@@ -83,9 +88,21 @@ class Pipeline:
         """[N, d] CORE's item embeddings by catalogue position; None in zero-shot."""
         return None if self._core_table is None else np.asarray(self._core_table())
 
+    @cached_property
+    def common_users(self) -> CommonUsers | None:
+        """What the neighbors' list is made of; None without that list."""
+        if self.knn_history is None:
+            return None
+        rows = self.inference.texts.dataset.training_actions
+        counts = CommonUsers.count(rows["user"].to_numpy(), rows["item"].to_numpy(), len(self.popularity))
+        return counts.at_least(self.config["min_askers"])
+
     def rankers(self) -> Rankers:
         """The rankers of the ranked dataset's items."""
-        return self.inference.rankers(self.core_table, self.popularity)
+        neighbors = None
+        if self.common_users is not None and self.knn_history is not None:
+            neighbors = NeighborList(self.common_users.cosines(), self.inference.texts.tie, self.knn_history)
+        return self.inference.rankers(self.core_table, self.popularity, neighbors)
 
     def train(self, train_data: LLMFashionRecDataLoader) -> Iterator[str]:
         """The LLM's stages, as TrainedModels.train yields them; responses then come from the model of that moment.
@@ -113,7 +130,11 @@ def llm_config(config: LLMFashionConfig) -> LLMFashionConfig:
 
 
 def make_pipeline(
-    config: LLMFashionConfig, dataset: LLMFashionRecDataset, store: StageStore, core_table: Callable[[], Any]
+    config: LLMFashionConfig,
+    dataset: LLMFashionRecDataset,
+    store: StageStore,
+    core_table: Callable[[], Any],
+    knn_history: int,
 ) -> Pipeline:
     """The stages of a run.
 
@@ -122,20 +143,25 @@ def make_pipeline(
         dataset: the whole dataset whose rows are ranked.
         store: keeps the stages of that dataset.
         core_table: see Pipeline; not called in zero-shot.
+        knn_history: see Pipeline; zero-shot has no neighbors' list.
     """
     if config["source_dataset"]:
         return _zero_shot(config, dataset, store)
-    return own_pipeline(config, dataset, store, core_table)
+    return own_pipeline(config, dataset, store, core_table, knn_history)
 
 
 def own_pipeline(
-    config: LLMFashionConfig, dataset: LLMFashionRecDataset, store: StageStore, core_table: Callable[[], Any]
+    config: LLMFashionConfig,
+    dataset: LLMFashionRecDataset,
+    store: StageStore,
+    core_table: Callable[[], Any],
+    knn_history: int | None = None,
 ) -> Pipeline:
     """The stages of a run whose models train on the ranked dataset; arguments as for `make_pipeline`."""
     texts = DatasetTexts(dataset)
     trained = TrainedModels(config, texts, store)
     inference = Inference(config, texts, trained, store, dates=dataset.has_dates, remember=True)
-    return Pipeline(inference, core_table=core_table, popularity=dataset.popularity())
+    return Pipeline(inference, core_table=core_table, popularity=dataset.popularity(), knn_history=knn_history)
 
 
 def _zero_shot(config: LLMFashionConfig, target: LLMFashionRecDataset, store: StageStore) -> Pipeline:

@@ -32,7 +32,7 @@ from recbole_llmfashion.retrieval.ranking import FUSED, GROUPS, RankingSettings
 
 REMEDY = "copy the run again, or run the main job again"
 _MOST = 2**20  # of every number of tokens, items or prompts
-_LEAST = {"max_length": 1, "max_new_tokens": 1, "batch_size": 1, "neighbors": 1, "k": 1}  # 0 for the others
+_LEAST = {"history": 1, "max_length": 1, "max_new_tokens": 1, "batch_size": 1, "neighbors": 1, "k": 1}  # else 0
 _ITEMS: dict[str, Any] = {"kind": str, "first": int, "new_tokens": int, "key": str, "trained": bool}
 
 
@@ -141,7 +141,10 @@ def check_manifest(manifest: Manifest) -> None:
 
 def _check_settings(settings: _Entries) -> None:
     tables = ("template", "prompt", "items", "memory", "backbone", "decoding", "beams", "mixing", "mask_history")
-    settings.exactly(dict.fromkeys((*tables, "index"), object), frozenset({"index"}))
+    optional = frozenset({"index", "neighbors"})
+    settings.exactly(dict.fromkeys((*tables, *optional), object), optional)
+    if "neighbors" in settings.value:
+        settings.inside("neighbors").exactly({"history": int})
     settings.one_of("template", tuple(TEMPLATES))
     if "index" in settings.value:
         settings.one_of("index", KINDS)

@@ -8,6 +8,8 @@
         vectors.safetensors   title [N, d]; core [N, d], clip [N, d] and memory [K, d] where the run has them; tokens
                               [N, L], the token ids of each item where items have tokens of their own
         memory.parquet        query, item (position), position, askers: the memory's content, see memory_file.py
+        neighbors.safetensors with `ranking: fusion`, users [N] of each item, and the common users of each pair of items
+                              that has one: first [N + 1], item and common [pairs]
         responses.parquet     the responses of the evaluation, by digest of the prompt
         title.faiss, items.faiss, clip.faiss, each with a .json: with `ann_index: ivf` or `hnsw`
         codes.faiss           item_tokens: semantic, the quantizer that codes of new items come from
@@ -41,7 +43,7 @@ from recbole_llmfashion.pipeline.inference import Inference
 from recbole_llmfashion.pipeline.item_pool import attribute_column
 from recbole_llmfashion.pipeline.language_model import TINY_FALCON, TINY_FALCON_UNTRAINED
 from recbole_llmfashion.pipeline.manifest import LOCAL, MANIFEST, OWN, read_digest, write_manifest
-from recbole_llmfashion.pipeline.memory_file import MEMORY, memory_frame
+from recbole_llmfashion.pipeline.memory_file import MEMORY, NEIGHBORS, memory_frame
 from recbole_llmfashion.pipeline.pipeline import Pipeline
 from recbole_llmfashion.prompt.memory import MemoryLog
 from recbole_llmfashion.retrieval.ranking import RankingSettings
@@ -121,6 +123,8 @@ def _write_own(folder: Path, pipeline: Pipeline) -> dict[str, int]:
         vectors["memory"] = inference.memory.key_vectors
         about_memory = _write_memory(inference, folder / MEMORY)
     save_file(vectors, str(folder / "vectors.safetensors"))
+    if pipeline.common_users is not None:
+        save_file(pipeline.common_users.arrays(), str(folder / NEIGHBORS))
     for name, index in inference.indexes.items():
         for suffix in (".faiss", ".json"):
             shutil.copyfile(index / f"{name}{suffix}", folder / f"{name}{suffix}")
@@ -159,6 +163,7 @@ def _settings(pipeline: Pipeline, ranking: RankingSettings) -> dict[str, Any]:
         "decoding": settings.decoding_settings(config, stage_seed(config["seed"], "responses")).stage_inputs(),
         "beams": config["num_beams"],
         "mixing": asdict(ranking),
+        **({} if pipeline.knn_history is None else {"neighbors": {"history": pipeline.knn_history}}),
         **({} if config["ann_index"] == "flat" else {"index": config["ann_index"]}),
     }
 

@@ -84,11 +84,13 @@ class PromptRow:
     Args:
         prompt: for the LLM.
         recalled: catalogue positions of the memory's products for the last query, best first.
+        taken: catalogue positions of every item action before the row, oldest first; the prompt may show fewer.
         query_known: whether the log holds the last query itself.
     """
 
     prompt: Prompt
     recalled: list[int]
+    taken: list[int]
     query_known: bool
 
 
@@ -256,7 +258,7 @@ class PromptBuilder:
             training: whether the memory leaves out the events' own search, see `memory_products`.
         """
         recalled = self.memory_products(events, training)
-        return PromptRow(self.encode(events, now, recalled), recalled, self.knows(events))
+        return PromptRow(self.encode(events, now, recalled), recalled, events.items(), self.knows(events))
 
     def encode(self, events: Events, now: float, recalled: Sequence[int]) -> Prompt:
         """Builds one prompt.

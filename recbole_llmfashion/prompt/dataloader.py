@@ -25,7 +25,8 @@ from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.prompt.builder import Prompt, PromptBuilder, PromptRow
 from recbole_llmfashion.prompt.training_examples import EarlierRows, ResponseEvents, may_respond, training_rows
 
-PROMPT_IDS, PROMPT_ITEMS, ACTED_ITEMS = "prompt_ids", "prompt_items", "acted_items"
+PROMPT_IDS, PROMPT_ITEMS = "prompt_ids", "prompt_items"
+ACTED_ITEMS, TAKEN_ITEMS = "acted_items", "taken_items"
 MEMORY_ITEMS, QUERY_KNOWN = "memory_items", "query_known"
 TILE = 2**18  # items that are scored at once; a test holds it to retrieval.scored's
 
@@ -125,7 +126,7 @@ class LLMFashionRecDataLoader(EvalLoader):
             rows = earlier.before(rows, dropped) if earlier else rows[:0]
 
     def collate_fn(self, index: Sequence[int]) -> tuple[Interaction, History | None, torch.Tensor, torch.Tensor]:
-        """RecBole's batch and prompt_ids [B, P], padded with -1, three lists of ids, padded with 0, and a flag."""
+        """RecBole's batch and prompt_ids [B, P], padded with -1, four lists of ids, padded with 0, and a flag."""
         interaction, history, positive_u, positive_i = super().collate_fn(index)
         rows = list(self.rows(np.asarray(index)))
         prompts = [row.prompt for row in rows]
@@ -135,6 +136,7 @@ class LLMFashionRecDataLoader(EvalLoader):
             ACTED_ITEMS: _padded(
                 [torch.tensor(prompt.items[: prompt.acted], dtype=torch.int64) + 1 for prompt in prompts], 0
             ),
+            TAKEN_ITEMS: _padded([torch.tensor(row.taken, dtype=torch.int64) + 1 for row in rows], 0),
             QUERY_KNOWN: torch.tensor([row.query_known for row in rows]),
             MEMORY_ITEMS: _padded([torch.tensor(row.recalled, dtype=torch.int64) + 1 for row in rows], 0),
         }

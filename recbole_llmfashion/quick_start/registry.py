@@ -73,7 +73,7 @@ MODEL_TABLE = {
             f"{_MODEL}.llmfashionrec:LLMFashionRec",
             "recbole_llmfashion.prompt.dataloader:LLMFashionRecDataLoader",
             f"{_TRAINER}.llmfashionrec:LLMFashionRecTrainer",
-            needs_keys_of=("CORE",),
+            needs_keys_of=("CORE", "SeqKNN"),
         ),
         ModelSpec("Popularity", f"{_MODEL}.popularity:Popularity", None, f"{_TRAINER}.staged:StagedTrainer"),
         ModelSpec("SASRecSampled", f"{_MODEL}.sasrec_sampled:SASRecSampled"),
@@ -169,7 +169,7 @@ def accepted_models(*names: str) -> list[str]:
     """The models whose keys may be given in a run of the named ones: their lineages and what their results depend on.
 
     >>> accepted_models("LLMFashionRec", "RecformerQuery")
-    ['CORE', 'LLMFashionRec', 'Recformer', 'RecformerQuery']
+    ['CORE', 'LLMFashionRec', 'Recformer', 'RecformerQuery', 'SeqKNN']
     """
     specs = [get_model(name) for name in names]
     return sorted({model for spec in specs for model in (*spec.lineage, *spec.needs_keys_of)})
@@ -179,6 +179,6 @@ def shared_models() -> list[str]:
     """The models whose keys reach the results of other models.
 
     >>> shared_models()
-    ['CORE', 'LLMFashionRec']
+    ['CORE', 'LLMFashionRec', 'SeqKNN']
     """
     return sorted({model for spec in MODEL_TABLE.values() for model in spec.needs_keys_of})

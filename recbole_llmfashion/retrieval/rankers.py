@@ -10,11 +10,12 @@ from dataclasses import dataclass, field
 import numpy as np
 from torch import Tensor
 
-from recbole_llmfashion.retrieval.cosine_table import Near
-from recbole_llmfashion.retrieval.id_list import IdentityList, IdList
 from recbole_llmfashion.retrieval.item_order import ConstantOrder, ItemOrder
-from recbole_llmfashion.retrieval.popularity_list import popular_order
-from recbole_llmfashion.retrieval.title_list import TitleList
+from recbole_llmfashion.retrieval.lists.cosine_table import Near
+from recbole_llmfashion.retrieval.lists.id_list import IdentityList, IdList
+from recbole_llmfashion.retrieval.lists.neighbor_list import NeighborList
+from recbole_llmfashion.retrieval.lists.popularity_list import popular_order
+from recbole_llmfashion.retrieval.lists.title_list import TitleList
 
 PositionRanker = Callable[[Tensor], ItemOrder]  # of item positions
 TextRanker = Callable[[Sequence[str]], ItemOrder]
@@ -34,6 +35,7 @@ class Rankers:
         popularity: [N] training actions by position, the last fallback; zeros leave the fixed order.
         clip_list: as title_list, by the CLIP tower; None where `ranking` does not use it.
         session_list: ranks the items for a session, [B, S] positions, -1 for none; None without an ID model.
+        neighbor_list: ranks the items for what a user took; None where no list of fusion needs it.
         id_depth: how many of the ID list's items mean something: one where only the generated ID itself is known.
     """
 
@@ -43,6 +45,7 @@ class Rankers:
     popularity: np.ndarray
     clip_list: TextRanker | None = None
     session_list: PositionRanker | None = None
+    neighbor_list: NeighborList | None = None
     id_depth: int = FUSED_DEPTH
     _popular: ConstantOrder | None = field(default=None, repr=False)
 
@@ -76,6 +79,7 @@ def make_rankers(
     popularity: np.ndarray,
     tie: np.ndarray,
     near: Callable[[str], Near | None],
+    neighbors: NeighborList | None = None,
 ) -> Rankers:
     """Builds the rankers of N items.
 
@@ -85,7 +89,8 @@ def make_rankers(
         encode_title, encode_clip: texts to vectors of the two text models; encode_clip is None without `vectors.clip`.
         popularity: [N] training actions.
         tie: [N] int64, see `tie_rank`.
-        near: the approximate index of the table `items`, `title` or `clip`; see `retrieval.cosine_table`.
+        near: the approximate index of the table `items`, `title` or `clip`; see `lists.cosine_table`.
+        neighbors: of these items.
     """
     ids = None if vectors.core is None else IdList(vectors.core, tie, near("items"))
     clip = None
@@ -98,5 +103,6 @@ def make_rankers(
         popularity=popularity,
         clip_list=clip,
         session_list=None if ids is None else ids.sessions(),
+        neighbor_list=neighbors,
         id_depth=1 if ids is None else FUSED_DEPTH,
     )

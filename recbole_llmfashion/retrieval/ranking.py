@@ -21,7 +21,7 @@ from recbole_llmfashion.retrieval.rankers import FUSED_DEPTH, Rankers
 
 FALLBACKS = ("memory", "popularity")
 Ranking = Literal["mixup", "id", "title", "clip", "beams", "fusion"]
-FUSED = ("beams", "id", "title", "session", "memory")  # the lists of fusion
+FUSED = ("beams", "id", "title", "session", "neighbors", "memory")  # the lists of fusion
 # The memory answers a query that the log holds by the query's own results, any other query by those of its neighbours.
 # How reliable it is differs between the two groups, and so does their share between validation and test.
 GROUPS = ("known", "new")
@@ -35,11 +35,13 @@ class RowContext:
     Args:
         recalled: [B, R] int64, the memory's products for each row, positions + 1, 0 for none.
         acted: [B, S] int64, the items of the prompt's actions, positions + 1, 0 for none.
+        taken: [B, T] int64, every item that the user clicked or purchased before, oldest first, as `acted`.
         known: [B] bool, whether the log holds the row's last query itself.
     """
 
     recalled: Tensor
     acted: Tensor
+    taken: Tensor
     known: Tensor
 
 
@@ -185,6 +187,8 @@ class ResponseLists:
         }
         if rankers.session_list is not None:
             lists["session"] = head(rankers.session_list(context.acted - 1), (context.acted > 0).any(dim=1))
+        if rankers.neighbor_list is not None:
+            lists["neighbors"] = rankers.neighbor_list.top(context.taken - 1, FUSED_DEPTH)
         return lists | {"memory": context.recalled[:, :FUSED_DEPTH] - 1}
 
     def _fallback(self, recalled: Tensor) -> ItemOrder:

@@ -18,7 +18,6 @@ from typing import Any
 
 import numpy as np
 
-from recbole_llmfashion.data import timeline
 from recbole_llmfashion.data.atomic.folder import ACTIONS
 from recbole_llmfashion.data.atomic.times import LATEST, RANGE, guess
 from recbole_llmfashion.data.search_log import SearchLog
@@ -49,7 +48,7 @@ class Session:
 
     def items(self) -> list[int]:
         """Catalogue positions of the clicks and purchases, in order of time."""
-        return self.events.ref[self.events.kind != timeline.SEARCH].tolist()
+        return self.events.items()
 
 
 def read_actions(path: Path) -> list[Any]:

@@ -24,8 +24,8 @@ from recbole_llmfashion.pipeline.memory_file import RESPONSES
 from recbole_llmfashion.prompt.builder import Prompt, PromptBuilder, PromptRow
 from recbole_llmfashion.prompt.item_tokens import ItemTokens
 from recbole_llmfashion.prompt.response import Response
-from recbole_llmfashion.retrieval.cosine_table import Near
 from recbole_llmfashion.retrieval.item_order import HeadThenRest, ItemOrder
+from recbole_llmfashion.retrieval.lists.cosine_table import Near
 from recbole_llmfashion.retrieval.rankers import ItemVectors, Rankers, make_rankers
 from recbole_llmfashion.retrieval.ranking import RankedBatch, Ranking, ResponseLists, RowContext
 from recbole_llmfashion.retrieval.response_stats import ResponseStats
@@ -59,7 +59,7 @@ class RankedReply:
         return self.live[self.ranked.final.top(k)[0].numpy()].tolist()
 
     def list_of(self, position: int) -> str:
-        """Which list gave an item: beams, id, title, session, memory, clip or popularity."""
+        """Which list gave an item: beams, id, title, session, neighbors, memory, clip or popularity."""
         return self.ranked.list_of(0, int(np.searchsorted(self.live, position)))
 
 
@@ -114,7 +114,9 @@ class ServingState:
         )
         encode_title, encode_clip = run.title_model.encode, None if clip is None else clip.encode
         tie, popularity = self._tie.numpy(), pool.popularity[live]
-        return make_rankers(names, vectors, encode_title, encode_clip, popularity, tie, self._near)
+        neighbors = None if run.neighbors is None else run.neighbors.among(live, tie)
+        encoders = (encode_title, encode_clip)
+        return make_rankers(names, vectors, *encoders, popularity, tie, self._near, neighbors)
 
     def _near(self, name: str) -> Near | None:
         """The run's own index; with other items than the run's, every item is compared."""
@@ -160,7 +162,8 @@ class ServingState:
         prompt = row.prompt if row else None
         acted = self._places(prompt.items[: prompt.acted] if prompt else [])
         known = torch.tensor([row is not None and row.query_known])
-        context = RowContext(self._places(row.recalled if row else []), acted, known)
+        recalled, taken = (self._places(places) for places in ((row.recalled, row.taken) if row else ([], [])))
+        context = RowContext(recalled, acted, taken, known)
         lists = ResponseLists(self.rankers, self._tie, [response], context)
         ranked = lists.rank(self.run.ranking_settings)
         if prompt is not None:

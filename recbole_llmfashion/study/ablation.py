@@ -55,7 +55,7 @@ PAPER_ROWS = (
 LABELS = {row.file: row.label for row in PAPER_ROWS[1:]}
 UNTRAINED = "6-untrained-backbone"  # for tiny-falcon only
 SHIPPED_ROWS = (
-    Variant(WHOLE, OWN, "the whole model; fusion of five lists"),
+    Variant(WHOLE, OWN, "the whole model; fusion of all lists"),
     Variant(
         "1-no-attributes",
         "w/o product attributes",

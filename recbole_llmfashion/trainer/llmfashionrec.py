@@ -19,12 +19,13 @@ from recbole_llmfashion.data.loaders import Loaders, make_loaders, rows_of, samp
 from recbole_llmfashion.data.tie_breaking import tie_rank
 from recbole_llmfashion.evaluation.collector import HeadCollector, Ordered, Scores, history_rows
 from recbole_llmfashion.model.llmfashionrec import LLMFashionRec
+from recbole_llmfashion.model.seq_knn import SeqKNN
 from recbole_llmfashion.pipeline import settings
 from recbole_llmfashion.pipeline.language_model import LanguageModel
 from recbole_llmfashion.pipeline.pipeline import Pipeline, llm_config, make_pipeline
 from recbole_llmfashion.pipeline.save import write_run
 from recbole_llmfashion.prompt.dataloader import check_responses
-from recbole_llmfashion.retrieval.fusion import Candidates
+from recbole_llmfashion.retrieval.fusion_weights import Candidates
 from recbole_llmfashion.retrieval.item_order import ItemOrder
 from recbole_llmfashion.retrieval.ranking import FUSED, GROUPS, Ranking, RankingSettings
 from recbole_llmfashion.retrieval.response_stats import ResponseStats
@@ -58,6 +59,7 @@ class LLMFashionRecTrainer(StagedTrainer):
         super().__init__(config, model)
         self.metrics_beside: dict[str, dict[str, float]] = {}
         self._mixup_validation: dict[str, dict[str, float]] = {}
+        self._fusion_validation: dict[str, dict[str, Any]] = {}
         self._beside: dict[str, tuple[RankingSettings, HeadCollector]] = {}
 
     @property
@@ -86,7 +88,8 @@ class LLMFashionRecTrainer(StagedTrainer):
         if self.config["response_events"] == "purchase" and not self.config["source_dataset"]:
             check_responses(loaders.train)
         self._loaders = loaders
-        self.pipeline = make_pipeline(self.config, loaders.dataset, store, core_table)
+        knn_history = self.config.sibling(SeqKNN)["knn_history"]
+        self.pipeline = make_pipeline(self.config, loaders.dataset, store, core_table, knn_history)
         self.model.configure(self.pipeline.config)
 
     def fit(
@@ -113,17 +116,20 @@ class LLMFashionRecTrainer(StagedTrainer):
     def _choose_weights(self, valid_data: Any) -> None:
         """Chooses the lists' weights by NDCG@10 on the validation rows, for each group of rows separately."""
         self.pipeline.answer(valid_data)
-        names = FUSED if self.model.rankers.session_list is not None else [name for name in FUSED if name != "session"]
-        candidates = {group: Candidates(names) for group in GROUPS}
+        rows = rows_of(valid_data)
+        users = rows.field2id_token[rows.uid_field][1:]  # without the pad
+        halves = torch.from_numpy(np.r_[0, tie_rank([str(user) for user in users]) % 2])
+        candidates: Candidates | None = None
         for interaction, _, _, targets in valid_data:
             ranked = self.model.ranked(interaction)
             assert ranked.known is not None
-            for group, rows in (("known", ranked.known), ("new", ~ranked.known)):
-                candidates[group].add({name: ranked.lists[name][rows] for name in names}, targets[rows] - 1)
-        best = {group: candidates[group].best_weights() for group in GROUPS}
-        self.model.weights = {group: weights for group, (weights, _) in best.items()}
-        reached = {group: f"NDCG@10 {best[group][1]:.4f} on {len(candidates[group])} rows" for group in GROUPS}
-        getLogger(__name__).info(f"fusion: weights {self.model.weights}; {reached}")
+            candidates = candidates or Candidates([name for name in FUSED if name in ranked.lists], GROUPS)
+            groups = torch.where(ranked.known, GROUPS.index("known"), GROUPS.index("new"))
+            candidates.add(ranked.lists, targets - 1, groups, halves[interaction[rows.uid_field]])
+        assert candidates is not None
+        chosen = candidates.choose()
+        self.model.weights, self._fusion_validation = chosen.weights, chosen.report
+        getLogger(__name__).info(f"fusion: weights {chosen.weights}; NDCG@10 of both halves {chosen.report}")
 
     def _some_users(self, valid_data: Any) -> Any:
         """A loader of the validation rows of tune_report_users users, the same in every run; None without rows."""
@@ -200,6 +206,8 @@ class LLMFashionRecTrainer(StagedTrainer):
         }
         ranking = self.model.ranking_settings().ranking
         fusion = {"fusion": self.model.weights} if ranking == "fusion" else {}
+        if self._fusion_validation:
+            fusion["fusion_validation"] = self._fusion_validation
         return {
             "lists": lists,
             "generation": generation,
@@ -211,4 +219,5 @@ class LLMFashionRecTrainer(StagedTrainer):
     def save_run(self, runs: Path, about: Mapping[str, Any]) -> Path:
         """Writes the run folder (pipeline/save.py)."""
         ranking, mask = self.model.ranking_settings(), self.config["mask_history"]
-        return write_run(runs, self.config["dataset"], self.pipeline, ranking, mask, about)
+        chosen = {"fusion_validation": self._fusion_validation} if self._fusion_validation else {}
+        return write_run(runs, self.config["dataset"], self.pipeline, ranking, mask, {**about, **chosen})

@@ -8,7 +8,7 @@ import torch
 
 from recbole_llmfashion.embedding import approximate_index
 from recbole_llmfashion.errors import UserError
-from recbole_llmfashion.retrieval.cosine_table import CosineTable
+from recbole_llmfashion.retrieval.lists.cosine_table import CosineTable
 
 GENERATOR = np.random.default_rng(0)
 WORDS = GENERATOR.normal(size=(60, 16))

@@ -83,7 +83,7 @@ def explained(state, text, beams=(), items=(), prompt=PROMPT, recalled=()):
     """The Explanation of a recommender for a response."""
     response = Response(text, np.asarray(beams, np.int64))
     row = torch.tensor([[item + 1 for item in recalled] or [0]])
-    context = RowContext(row, torch.zeros((1, 1), dtype=torch.int64), torch.tensor([False]))
+    context = RowContext(row, *[torch.zeros((1, 1), dtype=torch.int64)] * 2, torch.tensor([False]))
     lists = ResponseLists(state.rankers, TIE, [response], context)
     reply = RankedReply(lists.rank(state.run.ranking_settings), lists, state.live, prompt, response, context)
     no_events = Events(np.zeros(0, np.int8), np.zeros(0, np.int64), np.zeros(0))

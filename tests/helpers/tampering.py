@@ -21,6 +21,7 @@ BACKBONE_KEYS = ["hidden_size", "num_attention_heads", "vocab_size", "model_type
 TABLES = ["run/catalogue.parquet", "run/memory.parquet"]
 TENSORS = [
     "run/vectors.safetensors",
+    "run/neighbors.safetensors",
     "run/title/weights.safetensors",
     "run/clip/weights.safetensors",
     "adapter/adapter_model.safetensors",

@@ -15,11 +15,12 @@ from recbole_llmfashion.prompt.dataloader import (
     PROMPT_IDS,
     PROMPT_ITEMS,
     QUERY_KNOWN,
+    TAKEN_ITEMS,
 )
 from recbole_llmfashion.prompt.response import Response
-from recbole_llmfashion.retrieval.id_list import IdList
+from recbole_llmfashion.retrieval.lists.id_list import IdList
+from recbole_llmfashion.retrieval.lists.title_list import TitleList
 from recbole_llmfashion.retrieval.rankers import Rankers
-from recbole_llmfashion.retrieval.title_list import TitleList
 from tests.helpers.fakes import hash_encoder, write_tiny
 
 # catalogue positions:  0: 16  1: 11  2: 12  3: 13  4: 14  5: 15
@@ -52,6 +53,7 @@ def batch(rows, recalled=None, shown=None):
             PROMPT_IDS: torch.stack([torch.arange(rows), torch.full((rows,), -1)], dim=1),
             PROMPT_ITEMS: torch.tensor(shown or [[0]] * rows),
             ACTED_ITEMS: torch.zeros(rows, 1, dtype=torch.int64),
+            TAKEN_ITEMS: torch.zeros(rows, 1, dtype=torch.int64),
             QUERY_KNOWN: torch.zeros(rows, dtype=torch.bool),
             MEMORY_ITEMS: torch.tensor(recalled or [[0]] * rows),
         }

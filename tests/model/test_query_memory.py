@@ -19,7 +19,7 @@ from recbole_llmfashion.pipeline.pipeline import own_pipeline
 from recbole_llmfashion.pipeline.training import TrainedModels
 from recbole_llmfashion.prompt.builder import PromptBuilder
 from recbole_llmfashion.quick_start.experiment import run_experiment
-from recbole_llmfashion.retrieval.title_list import TitleList
+from recbole_llmfashion.retrieval.lists.title_list import TitleList
 from recbole_llmfashion.stage_store import StageStore
 from recbole_llmfashion.trainer.query_memory import QueryMemoryTrainer
 from tests.helpers.fakes import INTER, ITEM, SEARCH, hash_encoder, replace_test_targets, simulated_shop, write_tiny

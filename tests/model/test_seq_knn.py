@@ -3,14 +3,12 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 from recbole.data.interaction import Interaction
 
 from recbole_llmfashion.config.configurator import load_config
 from recbole_llmfashion.data.loaders import make_loaders
 from recbole_llmfashion.errors import UserError
-from recbole_llmfashion.model.seq_knn import SeqKNN, item_cosines
+from recbole_llmfashion.model.seq_knn import SeqKNN
 from recbole_llmfashion.quick_start.experiment import run_experiment
 from tests.helpers.fakes import INTER, ITEM, purchases_only, write_tiny
 
@@ -43,14 +41,6 @@ def ranked(model, history):
     return "".join("abcde"[i] for i in (scores[0].argsort(descending=True)[:-1] - 1))
 
 
-def test_cosines_by_hand():
-    users, items = np.array([0, 0, 0, 1, 1, 1, 2, 2]), np.array([0, 1, 1, 0, 1, 2, 2, 3])  # one action is there twice
-    cosine = item_cosines(users, items, 5).toarray()
-    half, root = 0.5, 1 / np.sqrt(2)
-    expected = [[0, 1, half, 0, 0], [1, 0, half, 0, 0], [half, half, 0, root, 0], [0, 0, root, 0, 0], [0] * 5]
-    np.testing.assert_allclose(cosine, expected)
-
-
 def test_recent_items_count_more(tmp_path):
     model = make(tmp_path)
     assert ranked(model, "a")[:2] == "bc"  # 1, then 1/2
@@ -65,14 +55,6 @@ def test_only_the_last_items_count(tmp_path):
     assert ranked(model, "ac")[0] == "d" and ranked(model, "ca")[0] == "b"
     with pytest.raises(UserError, match="knn_history"):
         make(tmp_path, knn_history=0)
-
-
-@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 6)), min_size=1, max_size=30))
-def test_cosines_are_symmetric_and_at_most_one(actions):
-    users, items = np.array(actions).T
-    cosine = item_cosines(users, items, 7).toarray()
-    np.testing.assert_allclose(cosine, cosine.T)
-    assert (cosine <= 1 + 1e-12).all() and (cosine >= 0).all() and (np.diag(cosine) == 0).all()
 
 
 def ndcg(root, name):

@@ -5,8 +5,11 @@ import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
+import torch
+from safetensors.numpy import load_file
 from typer.testing import CliRunner
 
 from recbole_llmfashion.cli.main import app
@@ -122,6 +125,33 @@ def test_an_export_tells_nothing_of_one_user_alone(job, tmp_path):
     assert filtered.recommend(actions) == by_two.recommend(actions)
     export_run(exported, tmp_path / "again", min_askers=1)  # what was left out does not come back
     assert read_manifest(tmp_path / "again").content["memory"] == entry
+
+
+def test_an_export_has_no_pair_of_items_that_one_user_alone_took(job, exported):
+    """All pairs of an item that one user took would be that user's history."""
+    own, copied = (load_file(run / "neighbors.safetensors") for run in (Path(job.run), exported / "run"))
+    assert own["common"].min() == 1 and (own["common"] > 1).any() and copied["common"].min() == 2
+    assert len(copied["common"]) == (own["common"] > 1).sum() and np.array_equal(own["users"], copied["users"])
+    filtered = Recommender.load(job.run, min_askers=2).state.rankers.neighbor_list
+    items = torch.arange(len(own["users"]))[:, None]
+    assert torch.equal(filtered.top(items, 9), Recommender.load(exported).state.rankers.neighbor_list.top(items, 9))
+
+
+def test_a_run_of_an_earlier_release_has_no_neighbors_list(job, tmp_path):
+    out = tmp_path / "run"
+    export_run(Path(job.run), out, min_askers=1)
+    content = json.loads((out / "manifest.json").read_text(encoding="utf-8"))
+    (out / "run/neighbors.safetensors").unlink()
+    del content["parts"]["run"]["files"]["neighbors.safetensors"]
+    assert content["settings"].pop("neighbors") == {"history": 10}
+    for weights in content["settings"]["mixing"]["weights"].values():
+        del weights["neighbors"]
+    rewritten(out, parts=content["parts"], settings=content["settings"])
+    recommender = Recommender.load(out)
+    assert recommender.state.rankers.neighbor_list is None
+    actions = [{"action": "click", "item_id": recommender.state.pool.catalogue.item_ids[0], "timestamp": 1700000000}]
+    lines = recommender.recommend(actions)
+    assert len(lines) == 10 and "neighbors" not in {line.list for line in lines}
 
 
 def test_an_export_whose_queries_are_all_rare_has_no_memory(job, exported):

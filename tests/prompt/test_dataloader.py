@@ -13,6 +13,7 @@ from recbole_llmfashion.prompt.dataloader import (
     PROMPT_IDS,
     PROMPT_ITEMS,
     QUERY_KNOWN,
+    TAKEN_ITEMS,
     LLMFashionRecDataLoader,
 )
 from tests.helpers.fakes import INTER
@@ -45,12 +46,15 @@ def test_columns_of_a_batch(tmp_path):
         for name, items in (
             (PROMPT_ITEMS, row.prompt.items),
             (ACTED_ITEMS, row.prompt.items[: row.prompt.acted]),
+            (TAKEN_ITEMS, row.taken),
             (MEMORY_ITEMS, row.recalled),
         ):
             column = batch[name][at].tolist()
             assert column == [item + 1 for item in items] + [0] * (len(column) - len(items)), name
         assert batch[QUERY_KNOWN][at].item() is row.query_known
-    assert {batch[name].dtype for name in (PROMPT_IDS, PROMPT_ITEMS, ACTED_ITEMS, MEMORY_ITEMS)} == {torch.int64}
+    assert {batch[name].dtype for name in (PROMPT_IDS, PROMPT_ITEMS, ACTED_ITEMS, TAKEN_ITEMS, MEMORY_ITEMS)} == {
+        torch.int64
+    }
 
 
 def test_items_of_the_test_rows(tmp_path):
@@ -67,7 +71,7 @@ def test_the_target_is_not_read(tmp_path):
     batches = [
         batch_of(loader_for(tmp_path / name, inter=inter), range(3)) for name, inter in (("a", INTER), ("b", other))
     ]
-    for name in (PROMPT_IDS, PROMPT_ITEMS, ACTED_ITEMS, MEMORY_ITEMS, QUERY_KNOWN):
+    for name in (PROMPT_IDS, PROMPT_ITEMS, ACTED_ITEMS, TAKEN_ITEMS, MEMORY_ITEMS, QUERY_KNOWN):
         assert torch.equal(batches[0][name], batches[1][name]), name
     assert not torch.equal(batches[0]["item_id"], batches[1]["item_id"])
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from recbole_llmfashion.data.tie_breaking import tie_rank
-from recbole_llmfashion.retrieval.id_list import IdList
+from recbole_llmfashion.retrieval.lists.id_list import IdList
 from recbole_llmfashion.retrieval.mixup import mixup
 from tests.helpers.orders import fixed_orders, full_order
 

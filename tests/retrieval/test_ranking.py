@@ -8,14 +8,16 @@ from hypothesis import strategies as st
 
 from recbole_llmfashion.data.tie_breaking import tie_rank
 from recbole_llmfashion.prompt.response import Response
-from recbole_llmfashion.retrieval.cosine_table import CosineTable
-from recbole_llmfashion.retrieval.id_list import IdList, SessionList
 from recbole_llmfashion.retrieval.item_order import HeadThenRest
-from recbole_llmfashion.retrieval.popularity_list import popular_order
+from recbole_llmfashion.retrieval.lists.common_users import CommonUsers
+from recbole_llmfashion.retrieval.lists.cosine_table import CosineTable
+from recbole_llmfashion.retrieval.lists.id_list import IdList, SessionList
+from recbole_llmfashion.retrieval.lists.neighbor_list import NeighborList
+from recbole_llmfashion.retrieval.lists.popularity_list import popular_order
+from recbole_llmfashion.retrieval.lists.title_list import TitleList
 from recbole_llmfashion.retrieval.rankers import Rankers
 from recbole_llmfashion.retrieval.ranking import FUSED, RankingSettings, ResponseLists, RowContext
 from recbole_llmfashion.retrieval.response_stats import ResponseStats
-from recbole_llmfashion.retrieval.title_list import TitleList
 from tests.helpers.fakes import hash_encoder
 from tests.helpers.orders import full_order
 
@@ -24,6 +26,8 @@ TITLES = ("red boots", "blue boots", "black sandals", "white sandals", "plain so
 # from a by cosine: a, b (0.99), c (0.97), f (0.71), e (0.11), d (0)
 TABLE = np.array([[1, 0], [0.9, 0.1], [0.8, 0.2], [0, 1], [0.1, 0.9], [0.5, 0.5]], np.float32)
 TIE = tie_rank(ITEMS)
+# (user, item): d with b by users 0 and 1, with e by user 1; a by user 2 alone
+LOG = [(0, 3), (0, 1), (1, 3), (1, 1), (1, 4), (2, 0)]
 ANSWERS = [
     "product ID: a, title: white sandals",
     "product ID: zz, title: white sandals",  # no such item
@@ -34,7 +38,7 @@ ANSWERS = [
 RECALLED = torch.tensor([[0, 0], [0, 0], [0, 0], [6, 4], [0, 0]])
 
 
-def hand_made(session=True, id_depth=100):
+def hand_made(session=True, id_depth=100, neighbors=True):
     titles = TitleList(hash_encoder(TITLES), hash_encoder, TIE)
     return Rankers(
         position_of={item: i for i, item in enumerate(ITEMS)},
@@ -42,18 +46,19 @@ def hand_made(session=True, id_depth=100):
         title_list=titles,
         clip_list=titles,
         session_list=SessionList(CosineTable(TABLE, TIE)) if session else None,
+        neighbor_list=NeighborList(CommonUsers.count(*np.array(LOG).T, 6).cosines(), TIE, 10) if neighbors else None,
         popularity=np.array([0, 5, 0, 0, 3, 0]),
         id_depth=id_depth,
     )
 
 
-def ranked_of(texts, mixing, recalled, beams=(), acted=None, parts=None, known=None):
-    """One row a text; `beams` are positions, `acted` and `recalled` positions + 1."""
+def ranked_of(texts, mixing, recalled, beams=(), acted=None, parts=None, known=None, taken=None):
+    """One row a text; `beams` are positions, `acted`, `taken` and `recalled` positions + 1."""
     beams = [*beams, *[[]] * (len(texts) - len(beams))]
     responses = [Response(text, np.array(items, np.int64)) for text, items in zip(texts, beams, strict=True)]
     acted = torch.zeros(len(texts), 1, dtype=torch.int64) if acted is None else acted
     known = torch.zeros(len(texts), dtype=torch.bool) if known is None else known
-    question = RowContext(recalled, acted, known)
+    question = RowContext(recalled, acted, acted if taken is None else taken, known)
     lists = ResponseLists(parts or hand_made(), torch.from_numpy(TIE), responses, question)
     return lists.rank(mixing), lists.parsed
 
@@ -112,7 +117,7 @@ def test_beams_lead_and_the_title_list_fills_up():
     assert list(ranked.lists) == ["beams"] and ranked.lists["beams"].tolist()[0] == [4, 5]
 
 
-WEIGHTS = {"beams": 4.0, "id": 2.0, "title": 1.0, "session": 0.5, "memory": 0.25}
+WEIGHTS = {"beams": 4.0, "id": 2.0, "title": 1.0, "session": 0.5, "neighbors": 0.5, "memory": 0.25}
 
 
 def fusion(weights):
@@ -128,6 +133,7 @@ def test_fusion_by_hand():
     assert alone["id"] == "a:id b:id c:id f:id e:id d:id"
     assert alone["title"].startswith("d:title c:title")
     assert alone["session"] == "d:session e:session f:session c:session b:session a:session"
+    assert alone["neighbors"].startswith("b:neighbors e:neighbors d:title c:title")  # 1 and .71
     assert alone["memory"].startswith("f:memory d:memory c:title")
     ranked, _ = ranked_of(ANSWERS[:1], fusion({"beams": 4.0, "id": 2.0}), **question)
     # e 4/11 + 2/15, f 4/12 + 2/14, a 2/11, b 2/12, c 2/13, d 2/16
@@ -149,6 +155,16 @@ def test_fusion_lists_nothing_that_is_not_known():
     without, _ = ranked_of(texts, fusion(WEIGHTS), nothing, [[], [5]], parts=hand_made(session=False))
     assert list(without.lists) == [name for name in FUSED if name != "session"]
     assert torch.equal(without.order, ranked.order)
+    without, _ = ranked_of(texts, fusion(WEIGHTS), nothing, [[], [5]], parts=hand_made(neighbors=False))
+    assert list(without.lists) == [name for name in FUSED if name != "neighbors"]
+
+
+def test_the_neighbors_list_reads_what_the_user_took_and_not_what_the_prompt_shows():
+    nothing = torch.zeros(1, 1, dtype=torch.int64)
+    ranked, _ = ranked_of(["gibberish"], fusion({"neighbors": 1.0}), nothing, taken=torch.tensor([[1, 5, 0]]))
+    # of a and e, the newest: d .71, b .71, by tie rank; a has no neighbor
+    assert sorted(ranked.lists["neighbors"][0].tolist())[-2:] == [1, 3]
+    assert ranked.lists["session"][0].tolist() == [-1] * 6
 
 
 def test_where_only_the_id_itself_is_known_fusion_takes_one_place_of_its_list():
@@ -183,7 +199,7 @@ PLACES = st.lists(st.integers(0, 6), min_size=3, max_size=3)
 @given(
     st.lists(st.tuples(ANSWER, st.lists(st.integers(0, 5), unique=True), PLACES, PLACES), min_size=1, max_size=4),
     st.sampled_from(["mixup", "id", "title", "clip", "beams", "fusion"]),
-    st.lists(st.sampled_from([0.0, 0.25, 1.0, 4.0]), min_size=5, max_size=5),
+    st.lists(st.sampled_from([0.0, 0.25, 1.0, 4.0]), min_size=6, max_size=6),
 )
 def test_every_item_has_one_place_and_a_list(rows, ranking, weights):
     texts, beams, recalled, acted = zip(*rows, strict=True)

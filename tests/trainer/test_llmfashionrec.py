@@ -3,18 +3,21 @@
 from collections import Counter
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 
 from recbole_llmfashion.config.configurator import load_config
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.model.llmfashionrec import LLMFashionRec
+from recbole_llmfashion.model.seq_knn import SeqKNN
 from recbole_llmfashion.prompt.builder import PromptBuilder
 from recbole_llmfashion.quick_start.experiment import run_experiment
 from recbole_llmfashion.retrieval.fusion import fused_scores
+from recbole_llmfashion.retrieval.lists.neighbor_list import NeighborList
 from recbole_llmfashion.retrieval.mixup import mixup
 from recbole_llmfashion.trainer.llmfashionrec import LLMFashionRecTrainer
-from tests.helpers.fakes import INTER, SMALL, write_tiny
+from tests.helpers.fakes import INTER, ITEM, SMALL, write_tiny
 
 TEST_ROWS, VALID_ROWS = 3, 2
 STAGES = ["train_CORE", "title", "adapter", "responses"]
@@ -105,7 +108,7 @@ def test_mixup_on_validation_rows_with_ranking_mixup_only(shop, monkeypatch):
 def test_lists_weights_and_counts_of_the_result(shop):
     details = shop.result.details
     assert {group: set(weights) for group, weights in details["fusion"].items()} == {
-        group: {"beams", "id", "title", "session", "memory"} for group in ("known", "new")
+        group: {"beams", "id", "title", "session", "neighbors", "memory"} for group in ("known", "new")
     }
     generation = details["generation"]
     assert generation["format_rate"] == generation["valid_id_rate"] == 1.0  # constrained decoding
@@ -115,22 +118,69 @@ def test_lists_weights_and_counts_of_the_result(shop):
     assert "fusion" not in run_experiment(config_of(shop.root, ranking="id")).details
 
 
+class Rows:
+    """Validation rows, one batch: users 1 to 4, of whom 1 and 2 searched for a query of the log."""
+
+    def __init__(self):
+        self._dataset, self.uid_field = self, "user_id"
+        self.field2id_token = {"user_id": np.array(["[PAD]", "u1", "u2", "u3", "u4"])}
+
+    def __iter__(self):
+        yield {"user_id": torch.tensor([1, 2, 3, 4])}, None, None, torch.tensor([1, 1, 2, 2]) + 1  # RecBole's ids
+
+
 def test_each_group_of_rows_has_the_weights_that_its_rows_chose():
     """Only the memory is right for a known query, only the beams for a new one; with equal weights neither is first."""
     lists = {
-        "beams": torch.tensor([[0], [2]]),
-        "id": torch.tensor([[0], [3]]),
-        "title": torch.tensor([[0], [3]]),
-        "memory": torch.tensor([[1], [3]]),
+        "beams": torch.tensor([[0], [0], [2], [2]]),
+        "id": torch.tensor([[0], [0], [3], [3]]),
+        "title": torch.tensor([[0], [0], [3], [3]]),
+        "memory": torch.tensor([[1], [1], [3], [3]]),
     }
-    ranked = SimpleNamespace(known=torch.tensor([True, False]), lists=lists)
-    model = SimpleNamespace(rankers=SimpleNamespace(session_list=None), ranked=lambda _: ranked)
+    ranked = SimpleNamespace(known=torch.tensor([True, True, False, False]), lists=lists)
+    model = SimpleNamespace(ranked=lambda _: ranked)
     trainer = SimpleNamespace(model=model, pipeline=SimpleNamespace(answer=lambda _: None))
-    LLMFashionRecTrainer._choose_weights(trainer, [({}, None, None, torch.tensor([1, 2]) + 1)])  # RecBole's ids
+    LLMFashionRecTrainer._choose_weights(trainer, Rows())
     equal = fused_scores(lists, dict.fromkeys(lists, 1.0), 4)
-    assert equal.argmax(1).tolist() == [0, 3]
-    chosen = [fused_scores(lists, model.weights[group], 4)[row] for row, group in enumerate(("known", "new"))]
-    assert [int(scores.argmax()) for scores in chosen] == [1, 2]
+    assert equal.argmax(1).tolist() == [0, 0, 3, 3]
+    chosen = [fused_scores(lists, model.weights[group], 4)[row] for row, group in enumerate(("known", "known", "new"))]
+    assert [int(scores.argmax()) for scores in chosen] == [1, 1, 2]
+    report = trainer._fusion_validation
+    for group in report.values():
+        assert sum(group["rows"]) == 2
+        assert all(ndcg == 1.0 for ndcg, rows in zip(group["chosen"], group["rows"], strict=True) if rows)
+    # two of the four users in each half
+    assert [sum(halves) for halves in zip(report["known"]["rows"], report["new"]["rows"], strict=True)] == [2, 2]
+
+
+def test_weights_and_the_figures_of_both_halves_are_recorded(shop):
+    report = shop.result.details["fusion_validation"]
+    assert report.keys() == {"known", "new"} == shop.result.details["fusion"].keys()
+    for group in report.values():
+        assert group.keys() == {"rows", "equal", "chosen"} and all(len(halves) == 2 for halves in group.values())
+        assert all(chosen >= equal for chosen, equal in zip(group["chosen"], group["equal"], strict=True))
+    assert sum(sum(group["rows"]) for group in report.values()) == VALID_ROWS
+
+
+def test_the_neighbors_list_ranks_as_the_model_of_these_rows(shop, monkeypatch):
+    """Its items are those that SeqKNN scores above 0 for the same rows, in its order."""
+    heads = []
+    top = NeighborList.top
+
+    def kept(self, taken, depth):
+        heads.append(top(self, taken, depth))
+        return heads[-1]
+
+    monkeypatch.setattr(NeighborList, "top", kept)
+    run_experiment(config_of(shop.root))
+    folders = {"data_path": str(shop.root), "checkpoint_dir": str(shop.root / "saved"), "topk": [6]}
+    ranks = run_experiment(load_config(SeqKNN, "tiny", (), {**folders, "valid_metric": "NDCG@6"})).ranks
+    assert len(ranks) == TEST_ROWS == len(heads[-1])  # the last rows that were ranked are the test rows
+    catalogue = [line.split("\t")[0] for line in ITEM.splitlines()[1:]]
+    for head, row in zip(heads[-1].tolist(), ranks.itertuples(), strict=True):
+        listed = [catalogue[item] for item in head if item >= 0]
+        assert list(row.top)[: len(listed)] == listed
+    assert (heads[-1] >= 0).any()
 
 
 def test_steps_that_a_callback_gets(shop):

@@ -23,6 +23,7 @@ LISTS = {
     "id": "ID list",
     "title": "title list",
     "session": "similar to the session (CORE)",
+    "neighbors": "taken by the same customers",
     "memory": "memory",
     "clip": "CLIP",
     "popularity": "popular",

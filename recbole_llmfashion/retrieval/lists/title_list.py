@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import torch
 
-from recbole_llmfashion.retrieval.cosine_table import CosineTable, Near
 from recbole_llmfashion.retrieval.item_order import ItemOrder
+from recbole_llmfashion.retrieval.lists.cosine_table import CosineTable, Near
 
 
 class TitleList:

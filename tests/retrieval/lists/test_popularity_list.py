@@ -1,7 +1,7 @@
 import numpy as np
 import torch
 
-from recbole_llmfashion.retrieval.popularity_list import popular_order
+from recbole_llmfashion.retrieval.lists.popularity_list import popular_order
 
 
 def test_popular_order():

@@ -2,7 +2,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from recbole_llmfashion.retrieval.title_list import TitleList
+from recbole_llmfashion.retrieval.lists.title_list import TitleList
 from tests.helpers.orders import full_order
 
 

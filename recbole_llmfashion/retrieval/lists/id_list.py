@@ -4,8 +4,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from recbole_llmfashion.retrieval.cosine_table import CosineTable, Near
 from recbole_llmfashion.retrieval.item_order import ConstantOrder, HeadThenRest, ItemOrder
+from recbole_llmfashion.retrieval.lists.cosine_table import CosineTable, Near
 
 
 class IdList:

@@ -6,8 +6,8 @@ import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from recbole_llmfashion.retrieval import cosine_table
-from recbole_llmfashion.retrieval.cosine_table import CosineTable, distinct_rows
+from recbole_llmfashion.retrieval.lists import cosine_table
+from recbole_llmfashion.retrieval.lists.cosine_table import CosineTable, distinct_rows
 from tests.helpers.orders import full_order
 
 TABLE = np.array([[2.0, 0.0], [0.0, 0.1], [3.0, 3.0], [1.0, 0.0], [0.0, 0.0], [-1.0, 0.0]])

@@ -4,8 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recbole_llmfashion.data.tie_breaking import tie_rank
-from recbole_llmfashion.retrieval.cosine_table import CosineTable
-from recbole_llmfashion.retrieval.id_list import IdentityList, IdList, SessionList
+from recbole_llmfashion.retrieval.lists.cosine_table import CosineTable
+from recbole_llmfashion.retrieval.lists.id_list import IdentityList, IdList, SessionList
 from recbole_llmfashion.retrieval.mixup import mixup
 from tests.helpers.orders import fixed_orders, full_order
 

@@ -1,0 +1,1 @@
+"""The ranked lists, one source each."""

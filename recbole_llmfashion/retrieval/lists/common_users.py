@@ -1,0 +1,78 @@
+"""How many users took each item, and each pair of items; which users they were is not kept."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import sparse
+
+
+@dataclass(frozen=True)
+class CommonUsers:
+    """Counts of users, of N items.
+
+    Args:
+        users: [N] int64, of each item.
+        pairs: sparse int64 [N, N], of each pair of items i < j.
+    """
+
+    users: np.ndarray
+    pairs: sparse.csr_array
+
+    @classmethod
+    def count(cls, users: np.ndarray, items: np.ndarray, number: int) -> "CommonUsers":
+        """Counts the actions of a log.
+
+        Args:
+            users, items: [n] of the actions; repetitions count once.
+            number: N.
+        """
+        actions = np.unique(np.stack([users, items]), axis=1)
+        ones = np.ones(actions.shape[1], np.int64)
+        shape = (int(users.max(initial=0)) + 1, number)
+        incidence = sparse.coo_array((ones, (actions[0], actions[1])), shape=shape).tocsr()
+        pairs = sparse.triu(incidence.T @ incidence, k=1).tocsr()
+        return cls(np.asarray(incidence.sum(axis=0)).ravel(), pairs)
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> "CommonUsers":
+        """The counts that `arrays` returned.
+
+        Raises:
+            ValueError: the arrays do not fit each other.
+        """
+        users, parts = arrays["users"].astype(np.int64), (arrays["common"], arrays["item"], arrays["first"])
+        counts, items, first = (part.astype(np.int64) for part in parts)
+        number = len(users)
+        whole = first.shape == (number + 1,) and counts.shape == items.shape == (first[-1],) and not first[0]
+        rows = np.repeat(np.arange(number), np.diff(first)) if whole and (np.diff(first) >= 0).all() else items[:0]
+        if len(rows) != len(items) or not ((rows < items) & (items < number)).all():
+            raise ValueError("expected pairs of items, each once, in the order of their positions")
+        if (counts < 1).any() or (counts > np.minimum(users[rows], users[items])).any():
+            raise ValueError("expected pairs with one common user or more, and no more than each item has")
+        return cls(users, sparse.csr_array((counts, items, first), shape=(number, number)))
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """The counts as plain arrays: users [N], common and item [pairs], first [N + 1]; a row's pairs are together."""
+        return {
+            "users": self.users.astype(np.int32),
+            "common": self.pairs.data.astype(np.int32),
+            "item": self.pairs.indices.astype(np.int32),
+            "first": self.pairs.indptr.astype(np.int64),
+        }
+
+    def at_least(self, least: int) -> "CommonUsers":
+        """The same counts without the pairs of fewer common users: one user's pairs are that user's items."""
+        if least <= 1:
+            return self
+        pairs = self.pairs.copy()
+        pairs.data[pairs.data < least] = 0
+        pairs.eliminate_zeros()
+        return CommonUsers(self.users, pairs)
+
+    def cosines(self) -> sparse.csr_array:
+        """Sparse [N, N], the diagonal empty."""
+        pairs = self.pairs.tocoo()
+        value = pairs.data / np.sqrt(self.users[pairs.row] * self.users[pairs.col])
+        half = sparse.coo_array((value, (pairs.row, pairs.col)), shape=pairs.shape).tocsr()
+        return (half + half.T).tocsr()

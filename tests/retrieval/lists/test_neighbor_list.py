@@ -1,0 +1,101 @@
+"""Cosines of items by their common users, and the ranking by them."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from recbole_llmfashion.retrieval.lists.common_users import CommonUsers
+from recbole_llmfashion.retrieval.lists.neighbor_list import NeighborList
+
+ACTIONS = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 6)), min_size=1, max_size=30)
+TAKEN = st.lists(st.lists(st.integers(-1, 6), min_size=4, max_size=4), min_size=1, max_size=5)
+
+
+def counted(actions, items=7):
+    return CommonUsers.count(*np.array(actions).T, items)
+
+
+def test_cosines_by_hand():
+    # u0 a, b, b; u1 a, b, c; u2 c, d; an action that occurs twice counts once
+    counts = counted([(0, 0), (0, 1), (0, 1), (1, 0), (1, 1), (1, 2), (2, 2), (2, 3)], 5)
+    assert counts.users.tolist() == [2, 2, 2, 1, 0]
+    assert counts.pairs.toarray()[:3, 1:4].tolist() == [[2, 1, 0], [0, 1, 0], [0, 0, 1]]
+    half, root = 0.5, 1 / np.sqrt(2)
+    expected = [[0, 1, half, 0, 0], [1, 0, half, 0, 0], [half, half, 0, root, 0], [0, 0, root, 0, 0], [0] * 5]
+    np.testing.assert_allclose(counts.cosines().toarray(), expected)
+
+
+@given(ACTIONS)
+def test_cosines_are_symmetric_and_at_most_one(actions):
+    cosine = counted(actions).cosines().toarray()
+    assert (cosine == cosine.T).all()
+    assert (cosine <= 1 + 1e-12).all() and (cosine >= 0).all() and (np.diag(cosine) == 0).all()
+
+
+def test_pairs_of_few_users_can_be_left_out():
+    counts = counted([(0, 0), (0, 1), (1, 0), (1, 1), (1, 2)], 3)  # a and b by two users; c by one of them
+    assert counts.at_least(1) is counts
+    kept = counts.at_least(2)
+    assert kept.users.tolist() == [2, 2, 1] and kept.pairs.nnz == 1 and kept.pairs[0, 1] == 2
+    assert kept.arrays()["item"].tolist() == [1] and counts.pairs.nnz == 3
+
+
+@given(ACTIONS)
+def test_arrays_hold_the_counts_and_no_user(actions):
+    arrays = counted(actions).arrays()
+    again = CommonUsers.from_arrays(arrays)
+    assert (again.cosines() != counted(actions).cosines()).nnz == 0
+    renamed = counted([(5 - user, item) for user, item in actions]).arrays()
+    assert all(np.array_equal(arrays[name], renamed[name]) for name in arrays)
+
+
+ARRAYS = counted([(0, 0), (0, 1), (1, 1), (1, 2)], 3).arrays()  # pairs (0, 1) and (1, 2)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"first": [0, 1, 2]}, {"first": [0, 2, 1, 2]}, {"first": [1, 1, 2, 2]}, {"first": [0, 1, 2, 3]},
+     {"item": [1, 1]}, {"item": [1, 3]}, {"item": [1]}, {"common": [1, 0]}, {"common": [1, 2]}, {"users": [1, 2]}],
+    ids=str,
+)  # fmt: skip
+def test_arrays_that_do_not_fit_are_refused(changes):
+    assert ARRAYS["first"].tolist() == [0, 1, 2, 2] and ARRAYS["item"].tolist() == [1, 2]
+    with pytest.raises(ValueError, match="expected pairs"):
+        CommonUsers.from_arrays(ARRAYS | {name: np.asarray(value) for name, value in changes.items()})
+
+
+def test_the_list_by_hand():
+    """u0 a, b; u1 a, b, c; u2 c, d: cos(a, b) 1, cos(a, c) and (b, c) .5, cos(c, d) .71."""
+    cosines = counted([(0, 0), (0, 1), (1, 0), (1, 1), (1, 2), (2, 2), (2, 3)], 5).cosines()
+    ranks = NeighborList(cosines, np.arange(5), 10)
+    # a, then c: d .71, a .5 and b .5 of c, and half of b 1 and c .5 of a: b 1.0, d .71, a .5, c .25
+    taken = torch.tensor([[0, 2, -1], [-1, 0, 2], [-1, -1, -1], [4, -1, -1]])
+    assert ranks.top(taken, 5).tolist() == [[1, 3, 0, 2, -1]] * 2 + [[-1] * 5] * 2
+    assert ranks.top(taken[:1], 2).tolist() == [[1, 3]]
+    newest = NeighborList(cosines, np.arange(5), 1)
+    assert newest.top(taken[:1], 5).tolist() == [[3, 0, 1, -1, -1]]
+    assert NeighborList(cosines, np.arange(5)[::-1].copy(), 1).top(taken[:1], 3).tolist() == [[3, 1, 0]]  # ties
+
+
+@given(ACTIONS, TAKEN, st.integers(1, 3))
+def test_the_list_is_the_head_of_the_scores(actions, taken, history):
+    tie = np.random.default_rng(0).permutation(7)
+    ranks = NeighborList(counted(actions).cosines(), tie, history)
+    scores = ranks.scores(torch.tensor(taken)).toarray()
+    for row, head in enumerate(ranks.top(torch.tensor(taken), 4).tolist()):
+        order = sorted(np.flatnonzero(scores[row]), key=lambda item: (-scores[row, item], tie[item]))
+        assert head == (order + [-1] * 4)[:4]
+
+
+@given(ACTIONS, TAKEN, st.sets(st.integers(0, 9), min_size=1))
+def test_among_some_items_the_order_is_the_same(actions, taken, kept):
+    """Items 7 to 9 are new; a history item that is not kept is not read."""
+    tie, items = np.random.default_rng(0).permutation(10), np.asarray(sorted(kept))
+    whole = NeighborList(counted(actions).cosines(), tie[:7], 10)
+    place = {item: at for at, item in enumerate(items.tolist())}
+    some = whole.among(items, tie[items]).top(torch.tensor([[place.get(i, -1) for i in row] for row in taken]), 10)
+    known = torch.tensor([[item if item in kept else -1 for item in row] for row in taken])
+    for mine, theirs in zip(some.tolist(), whole.top(known, 7).tolist(), strict=True):
+        assert [int(items[at]) for at in mine if at >= 0] == [item for item in theirs if item in kept]
