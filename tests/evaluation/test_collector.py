@@ -13,7 +13,13 @@ from recbole.model.sequential_recommender import SASRec
 
 from recbole_llmfashion.config.configurator import load_config
 from recbole_llmfashion.config.evaluation_keys import recbole_metrics
-from recbole_llmfashion.evaluation.collector import HeadCollector, Ordered, RankCollector, full_rank_mrr
+from recbole_llmfashion.evaluation.collector import (
+    HeadCollector,
+    Ordered,
+    RankCollector,
+    full_rank_mrr,
+    history_rows,
+)
 from tests.helpers.orders import fixed_orders
 
 
@@ -28,6 +34,38 @@ def test_ranks_with_ties_and_padding_column():
     assert ranks[["user", "target", "rank"]].to_numpy().tolist() == [[7, 1, 2], [8, 1, 3], [9, 3, 2]]
     assert ranks["top"][0].tolist() == [2, 1]
     assert len(collector.take_ranks()) == 0
+
+
+def test_ranks_of_orders_with_masked_items():
+    """The same rows as orders and as scores; the items of the history, by RecBole's ids, are masked in both."""
+    tie = np.array([2, 0, 3, 1])
+    scores = torch.tensor([[0.4, 0.3, 0.2, 0.1], [0.4, 0.3, 0.2, 0.1], [0.1, 0.4, 0.2, 0.3]])
+    history, target = (torch.tensor([0, 1, 1]), torch.tensor([2, 1, 3])), torch.tensor([3, 4, 1])
+    order = fixed_orders(scores.argsort(dim=1, descending=True).tolist())
+    padded = torch.cat([torch.full((3, 1), -np.inf), scores], dim=1)
+    padded[history] = -np.inf
+    for given in (Ordered(order, history_rows(history, 3), torch.from_numpy(tie)), padded):
+        collector = RankCollector(load_config(SASRec, "x", overrides={"topk": [2]}), tie)
+        collector.eval_batch_collect(given, Interaction({"user_id": torch.tensor([7, 8, 9])}), torch.arange(3), target)
+        ranks = collector.take_ranks()
+        assert ranks[["target", "rank"]].to_numpy().tolist() == [[3, 2], [4, 2], [1, 4]]
+        assert [top.tolist() for top in ranks["top"]] == [[1, 3], [2, 4], [2, 4]]
+
+
+def test_masked_targets_come_before_the_pad_only():
+    """A target of the history ties with other masked items and with the pad, which is behind them all."""
+    collector = RankCollector(load_config(SASRec, "x", overrides={"topk": [1]}), np.array([2, 0, 1]))
+    scores = torch.tensor([[-np.inf, -np.inf, 0.9, -np.inf]])
+    collector.eval_batch_collect(
+        scores, Interaction({"user_id": torch.tensor([7])}), torch.arange(1), torch.tensor([1])
+    )
+    assert collector.take_ranks()["rank"].tolist() == [3]
+
+
+def test_history_rows():
+    rows, items = torch.tensor([0, 0, 2, 2, 2]), torch.tensor([5, 1, 4, 4, 2])
+    assert history_rows((rows, items), 3).tolist() == [[4, 0, -1], [-1, -1, -1], [3, 1, -1]]
+    assert history_rows(None, 2).shape == (2, 0)
 
 
 def test_full_rank_mrr():
