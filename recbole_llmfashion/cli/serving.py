@@ -60,7 +60,8 @@ def _export(
     min_askers: _MinAskers = 2,
 ) -> None:
     """Copy a run with all its parts into one folder, to be loaded on another machine without the dataset."""
-    from recbole_llmfashion.pipeline.manifest import export_run, read_manifest
+    from recbole_llmfashion.pipeline.export import export_run
+    from recbole_llmfashion.pipeline.manifest import read_manifest
 
     read_manifest(run)
 

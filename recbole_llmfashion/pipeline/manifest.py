@@ -2,7 +2,7 @@
 
     {format, sha256 of everything else, .. entries of the writer .., parts: {name: {path, files: {name: sha256}}}}
 
-A part is a folder: the run folder itself, a stage, or a backbone. `export_run` copies all parts into one folder. Files
+A part is a folder: the run folder itself, a stage, or a backbone. export.py copies all parts into one folder. Files
 are JSON, Parquet, safetensors, FAISS and text; other files of a folder are left out.
 
 The manifest holds no path of the machine. The path of a part is relative where it is in the folder of all datasets'
@@ -13,7 +13,6 @@ beside the manifest, and is neither signed nor exported.
 import json
 import os
 import re
-import shutil
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -21,9 +20,6 @@ from typing import Any
 
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.files.digests import FileDigests, file_sha256, model_files, unreadable
-from recbole_llmfashion.files.folders import temporary_folder
-from recbole_llmfashion.files.temporary import follow_umask, sync_folder
-from recbole_llmfashion.files.write_errors import naming
 from recbole_llmfashion.stage_store import STAGE, damage, read_stage, sha256
 
 OWN = "run"  # the part that is the run folder itself
@@ -159,7 +155,7 @@ def write_manifest(folder: Path, entries: Mapping[str, Any], parts: Mapping[str,
             "path": "." if own else _portable_path(part, final),
             "files": {name: digests.sha256(path) for name, path in files.items() if path.suffix in SUFFIXES},
         }
-    _write(folder, {"format": FORMAT, **entries, "parts": described})
+    write_content(folder, {"format": FORMAT, **entries, "parts": described})
 
 
 def _refuse_damaged(part: Path, digests: FileDigests) -> None:
@@ -213,7 +209,8 @@ def read_local(folder: Path) -> dict[str, Any]:
     raise UserError(f"{path}: is damaged; run the main job again")
 
 
-def _write(folder: Path, content: Mapping[str, Any]) -> None:
+def write_content(folder: Path, content: Mapping[str, Any]) -> None:
+    """Writes manifest.json with the digest of its content."""
     digest = sha256({key: value for key, value in content.items() if key != "sha256"})
     text = json.dumps({**content, "sha256": digest}, indent=1, ensure_ascii=False, allow_nan=False)
     (folder / MANIFEST).write_text(text, encoding="utf-8")
@@ -272,86 +269,3 @@ def _content(folder: Path) -> dict[str, Any]:
     if content.get("sha256") != sha256({key: value for key, value in content.items() if key != "sha256"}):
         raise UserError(f"{path}: was changed after it was written; copy the exported run again")
     return content
-
-
-def export_run(run: Path, out: Path, min_askers: int = 2) -> None:
-    """Copies a run with all its parts into one folder that needs no other, without what identifies single users.
-
-    The copy has no responses of the evaluation, in its memory no query of fewer users than `min_askers`, and in the
-    counts of its neighbors' list no pair of items of fewer. Its lists may therefore differ from those of the run.
-
-    Args:
-        run: a run folder, exported or not.
-        out: a folder that does not exist.
-        min_askers: least number of users of a query in the memory and of a pair of items; with 1 all stay.
-
-    Raises:
-        UserError: `run` is not a complete run folder, or needs a file outside of it; `out` exists; the disk is full.
-    """
-    manifest = read_manifest(run)
-    if str(manifest.content.get("clip")).startswith("checkpoint:"):
-        raise UserError(
-            f"{run}: its CLIP weights are a file of this machine ({manifest.content['clip']}); run the main job with "
-            "clip_pretrained empty or a tag of open_clip, and export that run"
-        )
-    _refuse_existing(out)
-    with temporary_folder(out, "--out") as partial:
-        _copy(manifest, partial, out, min_askers)
-        with naming(out, "--out"):
-            follow_umask(partial)
-            sync_folder(partial)
-            try:
-                partial.rename(out)
-            except OSError:
-                _refuse_existing(out)
-                raise
-
-
-def _refuse_existing(out: Path) -> None:
-    with naming(out, "--out"):
-        if out.exists() and (not out.is_dir() or any(out.iterdir())):
-            raise UserError(f"--out: {out} exists; choose a new folder, or remove that one first")
-
-
-def _copy(manifest: Manifest, partial: Path, out: Path, min_askers: int) -> None:
-    """Copies every file by part, removes what is private, and reads the copy, which checks each digest."""
-    from recbole_llmfashion.pipeline.memory_file import remove_private  # needs pandas; reading a manifest does not
-
-    parts = {name: dict(part) for name, part in manifest.content["parts"].items()}
-    for name, file, _ in manifest.files():
-        target = partial / name / file
-        source = manifest.part(name)
-        assert source is not None
-        _copy_file(source / file, target, out)
-    for name, part in parts.items():
-        _check_copied(partial / name, part["files"], manifest.folder)
-        part["path"] = name
-    with naming(out, "--out"):
-        memory = remove_private(partial / OWN, min_askers, manifest.content.get("memory"))
-        own = {file: partial / OWN / file for file in parts[OWN]["files"]}
-        parts[OWN]["files"] = {file: file_sha256(path) for file, path in own.items() if path.is_file()}
-        _write(partial, {**manifest.content, **({"memory": memory} if memory else {}), "parts": parts})
-    read_manifest(partial)
-
-
-def _copy_file(source: Path, target: Path, out: Path) -> None:
-    """Copies one file; shutil.copyfile would name the source where the disk of the copy is full."""
-    try:
-        stream = source.open("rb")
-    except OSError as error:
-        raise unreadable(source, error) from error
-    with stream, naming(out, "--out"):
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with target.open("xb") as copy:
-            shutil.copyfileobj(stream, copy, 2**20)
-
-
-def _check_copied(folder: Path, files: Mapping[str, str], run: Path) -> None:
-    """Compares the copied files of a part with their digests, before any of them is changed.
-
-    Raises:
-        UserError: a file changed while it was copied.
-    """
-    for file, digest in files.items():
-        if file_sha256(folder / file) != digest:
-            raise UserError(f"{run}: {file} changed while it was copied; export the run again")

@@ -19,7 +19,7 @@
 
 No training reads it, so it is not a stage. It holds no user ids; it holds queries of the training log, sorted, with the
 number of users of each, and digests of the evaluation's prompts. An export leaves out rare queries and the responses
-(manifest.py). load.py reads it.
+(export.py). load.py reads it.
 """
 
 import json

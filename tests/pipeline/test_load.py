@@ -15,8 +15,8 @@ from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.llm.generation.generator import DecodingSettings
 from recbole_llmfashion.model.llmfashionrec import LLMFashionRec
 from recbole_llmfashion.pipeline import load
+from recbole_llmfashion.pipeline.export import export_run
 from recbole_llmfashion.pipeline.load import load_run, run_builder, run_memory
-from recbole_llmfashion.pipeline.manifest import export_run
 from recbole_llmfashion.prompt.builder import PromptSettings
 from recbole_llmfashion.quick_start.experiment import run_experiment
 from recbole_llmfashion.retrieval.ranking import RankingSettings

@@ -11,7 +11,8 @@ import pytest
 from recbole_llmfashion.cli.terminal import guarded
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.pipeline import manifest
-from recbole_llmfashion.pipeline.manifest import OWN, Manifest, export_run, read_manifest, write_manifest
+from recbole_llmfashion.pipeline.export import export_run
+from recbole_llmfashion.pipeline.manifest import OWN, Manifest, read_manifest, write_manifest
 from recbole_llmfashion.stage_store import StageStore, sha256
 from tests.helpers.disks import small_disk
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from recbole_llmfashion.pipeline.manifest import export_run, read_manifest
+from recbole_llmfashion.pipeline.export import export_run
+from recbole_llmfashion.pipeline.manifest import read_manifest
 from tests.helpers.fakes import INTER, SEARCH, SMALL, write_tiny
 
 REPOSITORY = Path(__file__).parents[2]

@@ -14,7 +14,8 @@ from typer.testing import CliRunner
 
 from recbole_llmfashion.cli.main import app
 from recbole_llmfashion.errors import UserError
-from recbole_llmfashion.pipeline.manifest import export_run, file_sha256, read_manifest, write_manifest
+from recbole_llmfashion.pipeline.export import export_run
+from recbole_llmfashion.pipeline.manifest import file_sha256, read_manifest, write_manifest
 from recbole_llmfashion.pipeline.save import licence
 from recbole_llmfashion.retrieval.ranking import FUSED, GROUPS
 from recbole_llmfashion.serving.recommender import Recommender

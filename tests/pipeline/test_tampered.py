@@ -9,8 +9,8 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from recbole_llmfashion.errors import UserError
+from recbole_llmfashion.pipeline.export import export_run
 from recbole_llmfashion.pipeline.load import load_run
-from recbole_llmfashion.pipeline.manifest import export_run
 from recbole_llmfashion.serving.recommender import Recommender
 from tests.helpers import tampering
 

@@ -1,0 +1,94 @@
+"""Copies a run with all its parts into one folder, without what identifies single users."""
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+from recbole_llmfashion.errors import UserError
+from recbole_llmfashion.files.digests import file_sha256, unreadable
+from recbole_llmfashion.files.folders import temporary_folder
+from recbole_llmfashion.files.temporary import follow_umask, sync_folder
+from recbole_llmfashion.files.write_errors import naming
+from recbole_llmfashion.pipeline.manifest import OWN, Manifest, read_manifest, write_content
+from recbole_llmfashion.pipeline.memory_file import remove_private
+
+
+def export_run(run: Path, out: Path, min_askers: int = 2) -> None:
+    """Copies a run with all its parts into one folder that needs no other, without what identifies single users.
+
+    The copy has no responses of the evaluation, in its memory no query of fewer users than `min_askers`, and in the
+    counts of its neighbors' list no pair of items of fewer. Its lists may therefore differ from those of the run.
+
+    Args:
+        run: a run folder, exported or not.
+        out: a folder that does not exist.
+        min_askers: least number of users of a query in the memory and of a pair of items; with 1 all stay.
+
+    Raises:
+        UserError: `run` is not a complete run folder, or needs a file outside of it; `out` exists; the disk is full.
+    """
+    manifest = read_manifest(run)
+    if str(manifest.content.get("clip")).startswith("checkpoint:"):
+        raise UserError(
+            f"{run}: its CLIP weights are a file of this machine ({manifest.content['clip']}); run the main job with "
+            "clip_pretrained empty or a tag of open_clip, and export that run"
+        )
+    _refuse_existing(out)
+    with temporary_folder(out, "--out") as partial:
+        _copy(manifest, partial, out, min_askers)
+        with naming(out, "--out"):
+            follow_umask(partial)
+            sync_folder(partial)
+            try:
+                partial.rename(out)
+            except OSError:
+                _refuse_existing(out)
+                raise
+
+
+def _refuse_existing(out: Path) -> None:
+    with naming(out, "--out"):
+        if out.exists() and (not out.is_dir() or any(out.iterdir())):
+            raise UserError(f"--out: {out} exists; choose a new folder, or remove that one first")
+
+
+def _copy(manifest: Manifest, partial: Path, out: Path, min_askers: int) -> None:
+    """Copies every file by part, removes what is private, and reads the copy, which checks each digest."""
+    parts = {name: dict(part) for name, part in manifest.content["parts"].items()}
+    for name, file, _ in manifest.files():
+        target = partial / name / file
+        source = manifest.part(name)
+        assert source is not None
+        _copy_file(source / file, target, out)
+    for name, part in parts.items():
+        _check_copied(partial / name, part["files"], manifest.folder)
+        part["path"] = name
+    with naming(out, "--out"):
+        memory = remove_private(partial / OWN, min_askers, manifest.content.get("memory"))
+        own = {file: partial / OWN / file for file in parts[OWN]["files"]}
+        parts[OWN]["files"] = {file: file_sha256(path) for file, path in own.items() if path.is_file()}
+        write_content(partial, {**manifest.content, **({"memory": memory} if memory else {}), "parts": parts})
+    read_manifest(partial)
+
+
+def _copy_file(source: Path, target: Path, out: Path) -> None:
+    """Copies one file; shutil.copyfile would name the source where the disk of the copy is full."""
+    try:
+        stream = source.open("rb")
+    except OSError as error:
+        raise unreadable(source, error) from error
+    with stream, naming(out, "--out"):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with target.open("xb") as copy:
+            shutil.copyfileobj(stream, copy, 2**20)
+
+
+def _check_copied(folder: Path, files: Mapping[str, str], run: Path) -> None:
+    """Compares the copied files of a part with their digests, before any of them is changed.
+
+    Raises:
+        UserError: a file changed while it was copied.
+    """
+    for file, digest in files.items():
+        if file_sha256(folder / file) != digest:
+            raise UserError(f"{run}: {file} changed while it was copied; export the run again")
