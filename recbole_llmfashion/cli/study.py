@@ -7,7 +7,16 @@ from typing import Annotated
 
 import typer
 
-from recbole_llmfashion.cli.options import ConfigFiles, Dataset, KeysCommand, Output, command_of, config_paths, keys_of
+from recbole_llmfashion.cli.options import (
+    ConfigFiles,
+    Dataset,
+    DryRun,
+    KeysCommand,
+    Output,
+    command_of,
+    config_paths,
+    keys_of,
+)
 from recbole_llmfashion.cli.terminal import log_level
 from recbole_llmfashion.config.command_line import split_names
 from recbole_llmfashion.errors import UserError
@@ -41,9 +50,10 @@ def compare(
     seeds: Seeds = 3,
     output: Output = None,
     config_files: ConfigFiles = None,
+    dry_run: DryRun = False,
 ) -> None:
     """Table 2: every model on the same rows, with seeds and significance."""
-    _run(context, dataset, models, seeds, output, config_files)
+    _run(context, dry_run, dataset, models, seeds, output, config_files)
 
 
 def ablation(
@@ -55,12 +65,13 @@ def ablation(
     seeds: Seeds = 3,
     output: Output = None,
     config_files: ConfigFiles = None,
+    dry_run: DryRun = False,
 ) -> None:
     """Table 3: LLMFashionRec without each of its parts, in the paper's form or in the one that ships."""
     if form not in FORMS:
         raise UserError(f"--form: expected one of {', '.join(FORMS)}, found '{form}'")
     folder = output or Path(f"results/{dataset}-ablation-{form}")
-    _run(context, dataset, OWN, seeds, folder, config_files, {"form": form})
+    _run(context, dry_run, dataset, OWN, seeds, folder, config_files, {"form": form})
 
 
 def curriculum(
@@ -69,9 +80,10 @@ def curriculum(
     seeds: Seeds = 3,
     output: Output = None,
     config_files: ConfigFiles = None,
+    dry_run: DryRun = False,
 ) -> None:
     """Section 4.3: what the extra passes over the hardest prompts add."""
-    _run(context, dataset, OWN, seeds, output, config_files)
+    _run(context, dry_run, dataset, OWN, seeds, output, config_files)
 
 
 def cold_start(
@@ -84,9 +96,10 @@ def cold_start(
     seeds: Seeds = 3,
     output: Output = None,
     config_files: ConfigFiles = None,
+    dry_run: DryRun = False,
 ) -> None:
     """Figure 4: test rows whose target is not in the training part."""
-    _run(context, dataset, models, seeds, output, config_files, {"plus_cold": plus_cold})
+    _run(context, dry_run, dataset, models, seeds, output, config_files, {"plus_cold": plus_cold})
 
 
 def zero_shot(
@@ -97,9 +110,10 @@ def zero_shot(
     seeds: Seeds = 3,
     output: Output = None,
     config_files: ConfigFiles = None,
+    dry_run: DryRun = False,
 ) -> None:
     """Figure 5: models of one dataset, evaluated on others."""
-    _run(context, source, models, seeds, output, config_files, {"source": source, "targets": targets})
+    _run(context, dry_run, source, models, seeds, output, config_files, {"source": source, "targets": targets})
 
 
 def low_resource(
@@ -110,9 +124,10 @@ def low_resource(
     seeds: Seeds = 3,
     output: Output = None,
     config_files: ConfigFiles = None,
+    dry_run: DryRun = False,
 ) -> None:
     """Figure 6: models trained on a share of the users."""
-    _run(context, dataset, models, seeds, output, config_files, {"shares": shares})
+    _run(context, dry_run, dataset, models, seeds, output, config_files, {"shares": shares})
 
 
 def time_split(
@@ -122,9 +137,10 @@ def time_split(
     seeds: Seeds = 3,
     output: Output = None,
     config_files: ConfigFiles = None,
+    dry_run: DryRun = False,
 ) -> None:
     """Leave-one-out beside a split of the log by time."""
-    _run(context, dataset, models, seeds, output, config_files)
+    _run(context, dry_run, dataset, models, seeds, output, config_files)
 
 
 def reproduce(
@@ -138,14 +154,16 @@ def reproduce(
     seeds: Seeds = 3,
     output: Output = None,
     config_files: ConfigFiles = None,
+    dry_run: DryRun = False,
 ) -> None:
     """The paper's claims as a checklist."""
     options = {"shares": shares, "targets": targets}
-    _run(context, dataset, models, seeds, output, config_files, options)
+    _run(context, dry_run, dataset, models, seeds, output, config_files, options)
 
 
 def _run(
     context: typer.Context,
+    dry_run: bool,
     dataset: str,
     models: str,
     seeds: int,
@@ -165,7 +183,7 @@ def _run(
         overrides={"use_tuned": True} | keys_of(context),
         command=command_of(context),
     )
-    study(request)
+    study(request, dry_run)
 
 
 def check(request: StudyRequest) -> None:
@@ -194,8 +212,11 @@ def check(request: StudyRequest) -> None:
     check_writable(request.output, "--output")
 
 
-def study(request: StudyRequest) -> None:
+def study(request: StudyRequest, dry_run: bool = False) -> None:
     """Runs a study and writes its folder.
+
+    Args:
+        dry_run: check everything, print the settings and the counts of each row, and train nothing.
 
     Raises:
         UserError: what `check` or a row finds wrong before anything runs.
@@ -209,6 +230,11 @@ def study(request: StudyRequest) -> None:
 
     name = request.study.replace("-", "_")
     run = getattr(import_module(f"recbole_llmfashion.study.{name}"), name)
+    if dry_run:
+        from recbole_llmfashion.study.dry_run import dry_run as described
+
+        typer.echo(f"{described(request, run)}dry run: every check passed, nothing was trained")
+        return
     runner = Runner(request)
     with own_folder(request.output, "--output"):
         document = run(request, runner)

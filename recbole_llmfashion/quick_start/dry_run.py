@@ -59,7 +59,8 @@ def describe(configs: Mapping[str, LLMFashionConfig]) -> str:
     """The settings of each model and the counts of its data, as text.
 
     Args:
-        configs: of models on one dataset, by name, after check_config.
+        configs: of models on one dataset, by name or by label of a row, after check_config. The counts of the dataset
+            are those of the first.
 
     Raises:
         UserError: the data breaks the format, has no rows for a model, or a model cannot be built on it.
@@ -69,18 +70,20 @@ def describe(configs: Mapping[str, LLMFashionConfig]) -> str:
     first, *rest = values.values()
     common = {key: value for key, value in first.items() if all(key in own and own[key] == value for own in rest)}
     parts = [_section("keys of every model", common)] if rest else []
-    loaders: Loaders | None = None
+    models = {config["model"] for config in configs.values()}
+    counts: dict[str, Any] = {}
     for name, config in configs.items():
         loaders = make_loaders(config)
+        counts = counts or _counts(loaders)
         _build(config, loaders)
         own = {key: value for key, value in values[name].items() if not rest or key not in common}
         parts.append(_section(name, own | {"rows": _rows(config, loaders)}))
     for part, (name, config) in parts_of.items():
-        if part not in configs:
+        if part not in models:
             own = {key: value for key, value in _settings(config).items() if common.get(key) != value}
             parts.append(_section(f"{part}, a part of {name}", own))
-    assert loaders is not None
-    return "\n".join([_section(f"dataset {loaders.dataset.dataset_name}", _counts(loaders)), *parts])
+    dataset = next(iter(configs.values()))["dataset"]
+    return "\n".join([_section(f"dataset {dataset}", counts), *parts])
 
 
 def _section(title: str, values: Mapping[str, Any]) -> str:

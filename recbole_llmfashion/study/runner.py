@@ -129,14 +129,7 @@ class Runner:
         Raises:
             UserError: an entry is invalid.
         """
-        configs: dict[str, LLMFashionConfig] = {}
-        for entry in entries:
-            config = self.config(entry)
-            find_dataset(Path(config["data_path"]), config["dataset"])
-            check_config(config)
-            configs[config["dataset"]] = config
-        for config in configs.values():
-            check_files(config)
+        self.check(entries)
         outcomes: dict[str, list[Outcome]] = {}
         runs = [(entry, seed) for entry in entries for seed in self.seeds]
         for number, (entry, seed) in enumerate(runs, 1):
@@ -145,6 +138,21 @@ class Runner:
             outcomes.setdefault(entry.label, []).append(self._row(entry, seed))
         self.ran |= outcomes
         return outcomes
+
+    def check(self, entries: Sequence[Entry]) -> None:
+        """Validates every entry, and the files of its dataset.
+
+        Raises:
+            UserError: an entry is invalid.
+        """
+        configs: dict[str, LLMFashionConfig] = {}
+        for entry in entries:
+            config = self.config(entry)
+            find_dataset(Path(config["data_path"]), config["dataset"])
+            check_config(config)
+            configs[config["dataset"]] = config
+        for config in configs.values():
+            check_files(config)
 
     def _row(self, entry: Entry, seed: int) -> Outcome:
         config = self.config(entry, seed)

@@ -1,0 +1,115 @@
+"""`study NAME --dry_run`: what it prints, that nothing runs and nothing is left, and what it finds."""
+
+import pytest
+
+from recbole_llmfashion.cli.main import run
+from recbole_llmfashion.quick_start import experiment
+from recbole_llmfashion.study import dry_run as module
+from recbole_llmfashion.study.dry_run import DryRunner
+from recbole_llmfashion.study.reproduce import reproduce
+from recbole_llmfashion.study.request import MODELS
+from tests.helpers.fakes import INTER, write_tiny
+from tests.helpers.study import request_for
+
+MODELS_HERE = ["--models=SASRec,Popularity"]
+# Study, its options, the number of its rows on `tiny`, and one of its labels.
+STUDIES = [
+    ("compare", [], len(MODELS), "Recformer w/ query"),
+    ("ablation", ["--form=paper"], 8, "(1) w/o product attributes"),
+    ("ablation", ["--form=shipped"], 12, "ranking: clip"),
+    ("curriculum", [], 3, "uniform only"),
+    ("cold-start", [], len(MODELS) + 5, "CORE+cold"),
+    ("cold-start", ["--plus_cold=False"], len(MODELS), "CORE"),
+    ("zero-shot", ["--source=tiny", "--targets=other"], 6, "other: Recformer"),
+    ("low-resource", ["--models=SASRec,CORE", "--shares=5,100"], 4, "CORE, 5 %"),
+    ("time-split", MODELS_HERE, 6, "SASRec, time split"),
+    ("reproduce", ["--shares=10,100", "--targets=other"], len(MODELS) + 8 + 10 + 2, "Recformer on other"),
+]
+
+
+@pytest.fixture
+def here(shop, monkeypatch):
+    """The datasets `tiny` and `other`, in a folder where nothing may train."""
+    write_tiny(shop, name="other")
+    monkeypatch.chdir(shop)
+    monkeypatch.setattr(experiment, "_run", None)
+    return shop
+
+
+def dry(here, capsys, name, *words):
+    """Status, stdout, and the lines of stderr that are no log."""
+    places = [f"--data_path={here}", f"--checkpoint_dir={here}/saved", "--topk=[3]", "--valid_metric=NDCG@3"]
+    dataset = [] if name == "zero-shot" else ["--dataset=tiny"]
+    status = run(["study", name, *dataset, *places, "--dry_run", *words])
+    captured = capsys.readouterr()
+    return status, captured.out, [line for line in captured.err.splitlines() if not line.startswith("rows for ")]
+
+
+def sections_of(out):
+    return dict(part.split("\n", 1) for part in out.removeprefix("== ").split("\n== "))
+
+
+def test_settings_and_rows_are_printed_and_nothing_is_left(here, capsys):
+    before = sorted(here.rglob("*"))
+    words = ["--models=SASRec,Popularity", "--shares=50,100", "--seeds=2", "--n_layers=1"]
+    status, out, err = dry(here, capsys, "low-resource", *words)
+    assert status == 0 and err == []
+    sections = sections_of(out)
+    assert list(sections) == [
+        "study low-resource: 4 rows, seeds 2020, 2021", "dataset tiny", "keys of every model", "SASRec, 50 %",
+        "Popularity, 50 %", "SASRec, 100 %", "Popularity, 100 %",
+    ]  # fmt: skip
+    assert "users: 3" in sections["dataset tiny"] and "use_tuned: true" in sections["keys of every model"]
+    half, whole = sections["SASRec, 50 %"], sections["SASRec, 100 %"]
+    assert "n_layers: 1" in half and "train_share: 0.5" in half and "train_share" in whole
+    assert "rows: {train: 3, valid: 2, test: 3}" in whole and "rows: {train: 3, valid" not in half
+    assert out.endswith("dry run: every check passed, nothing was trained\n")
+    assert sorted(here.rglob("*")) == before
+
+
+def test_rows_of_two_parts_with_one_label_are_both_told(here, monkeypatch):
+    """`reproduce` has LLMFashionRec in Table 2 and in Table 3, with other keys; the checks are in the slow test."""
+    described = {}
+    monkeypatch.setattr(DryRunner, "check", lambda self, entries: None)
+    monkeypatch.setattr(module, "describe", lambda configs: described.update(configs) or "")
+    request = request_for(here, "--models=LLMFashionRec", "--shares=10,100", "--targets=none", study="reproduce")
+    text = module.dry_run(request, reproduce)
+    assert text.startswith("== study reproduce: 19 rows, seeds 2020\n") and len(described) == 19
+    tokens = [described[label]["item_tokens"] for label in ("LLMFashionRec", "LLMFashionRec (2)")]
+    assert tokens == ["atomic", "text"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "words", "count", "label"), STUDIES)
+def test_every_study_checks_and_describes_its_rows(here, capsys, name, words, count, label):
+    status, out, err = dry(here, capsys, name, *words)
+    assert status == 0 and err == []
+    assert out.startswith(f"== study {name}: {count} rows, seeds 2020")
+    assert out.count("rows: {train: ") == count and "rows: {train: " in sections_of(out)[label]
+
+
+@pytest.mark.parametrize(
+    ("name", "words", "files", "line"),
+    [
+        ("compare", MODELS_HERE, {"inter": INTER.replace("action:", "actoin:")}, "tiny.inter, line 1, column actoin"),
+        ("compare", [*MODELS_HERE, "--n_heads=3"], {}, "n_heads: 3 heads do not divide"),
+        ("curriculum", ["--llm_name_or_path=./nowhere"], {}, "llm_name_or_path"),
+        ("low-resource", [*MODELS_HERE, "--shares=0,5"], {}, "--shares: expected percentages"),
+        ("zero-shot", ["--source=tiny", "--targets=nowhere"], {}, "nowhere"),
+        (
+            "time-split",
+            [*MODELS_HERE, "--topk=[10]", "--valid_metric=NDCG@10"],
+            {},
+            "topk: 10 is more than the 6 items",
+        ),
+    ],
+)
+def test_what_is_wrong_is_one_line(here, capsys, name, words, files, line):
+    write_tiny(here, **files)
+    places = [f"--data_path={here}", f"--checkpoint_dir={here}/saved"]
+    short = [] if any(word.startswith("--topk") for word in words) else ["--topk=[3]", "--valid_metric=NDCG@3"]
+    dataset = [] if name == "zero-shot" else ["--dataset=tiny"]
+    assert run(["study", name, *dataset, *places, *short, "--dry_run", *words]) == 2
+    found = [one for one in capsys.readouterr().err.splitlines() if not one.startswith("rows for ")]
+    assert len(found) == 1 and found[0].startswith("error: ") and line in found[0]
+    assert not (here / "results").exists() and not (here / "saved").exists()
