@@ -128,6 +128,15 @@ def test_callbacks_come_in_the_order_of_the_epochs(trained):
     assert {path.name for path in trained.trainer._folder.iterdir()} == {"model.safetensors", "fit.json", "stage.json"}
 
 
+def test_the_best_epoch_is_that_of_the_validation_rows(trained):
+    score, metrics = trained.result
+    valid, test = (
+        dict(trained.trainer.evaluate(rows, load_best_model=False))
+        for rows in (trained.loaders.valid, trained.loaders.test)
+    )
+    assert metrics == valid != test and score == valid["ndcg@3"]
+
+
 def test_a_stage_that_exists_replays_its_callbacks(shop, trained):
     again = fit(shop)
     assert again.calls == [("train_GRU4Rec", True)] and again.scores == trained.scores
