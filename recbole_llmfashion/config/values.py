@@ -113,10 +113,11 @@ RECBOLE_VALUES: dict[str, Allowed] = {
     "pooling_type_layer_2": choice("max", "average"),
 }  # fmt: skip
 
-# Models that compute one loss only.
+# Models that compute one loss only, or rank in one way.
 MODEL_VALUES: dict[tuple[str, str], Allowed] = {
     ("CORE", "loss_type"): choice("CE"),
     ("FPMC", "loss_type"): choice("BPR"),
+    ("Fusion", "ranking"): choice("fusion"),
     ("SASRecSampled", "loss_type"): choice("CE"),
 }
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from recbole_llmfashion import lazy_names
 
 if TYPE_CHECKING:
+    from recbole_llmfashion.model.fusion import Fusion
     from recbole_llmfashion.model.llmfashionrec import LLMFashionRec
     from recbole_llmfashion.model.popularity import Popularity
     from recbole_llmfashion.model.query_memory import QueryMemory
@@ -15,6 +16,7 @@ else:
     __getattr__ = lazy_names(
         __name__,
         {
+            "fusion": "Fusion",
             "llmfashionrec": "LLMFashionRec",
             "popularity": "Popularity",
             "query_memory": "QueryMemory",
@@ -24,4 +26,13 @@ else:
         },
     )
 
-__all__ = ["LLMFashionRec", "Popularity", "QueryMemory", "Recformer", "RecformerQuery", "SASRecSampled", "SeqKNN"]
+__all__ = [
+    "Fusion",
+    "LLMFashionRec",
+    "Popularity",
+    "QueryMemory",
+    "Recformer",
+    "RecformerQuery",
+    "SASRecSampled",
+    "SeqKNN",
+]

@@ -134,7 +134,7 @@ def make_pipeline(
     dataset: LLMFashionRecDataset,
     store: StageStore,
     core_table: Callable[[], Any],
-    knn_history: int,
+    knn_history: int | None = None,
 ) -> Pipeline:
     """The stages of a run.
 

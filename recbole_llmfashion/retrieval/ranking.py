@@ -22,6 +22,7 @@ from recbole_llmfashion.retrieval.rankers import FUSED_DEPTH, Rankers
 FALLBACKS = ("memory", "popularity")
 Ranking = Literal["mixup", "id", "title", "clip", "beams", "fusion"]
 FUSED = ("beams", "id", "title", "session", "neighbors", "memory")  # the lists of fusion
+OF_RESPONSES = ("beams", "id", "title")  # those that a response gives
 # The memory answers a query that the log holds by the query's own results, any other query by those of its neighbours.
 # How reliable it is differs between the two groups, and so does their share between validation and test.
 GROUPS = ("known", "new")

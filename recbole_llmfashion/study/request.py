@@ -11,7 +11,8 @@ from recbole_llmfashion.errors import UserError
 ID_MODELS = ("GRU4Rec", "SASRec", "BERT4Rec", "NextItNet", "CORE")
 TEXT_MODELS = ("Recformer", "RecformerQuery", "LLMFashionRec")
 SIMPLE_BASELINES = ("Popularity", "SeqKNN", "QueryMemory")
-MODELS = (*ID_MODELS, *TEXT_MODELS, *SIMPLE_BASELINES)
+WITHOUT_LLM = "Fusion"  # the lists of LLMFashionRec that need no LLM
+MODELS = (*ID_MODELS, *TEXT_MODELS, WITHOUT_LLM, *SIMPLE_BASELINES)
 OWN = "LLMFashionRec"
 LABELS = {"RecformerQuery": "Recformer w/ query"}
 

@@ -6,6 +6,7 @@ from recbole_llmfashion import lazy_names
 
 if TYPE_CHECKING:
     from recbole_llmfashion.trainer.cold_token import ColdTokenTrainer
+    from recbole_llmfashion.trainer.fusion import FusionTrainer
     from recbole_llmfashion.trainer.llmfashionrec import LLMFashionRecTrainer
     from recbole_llmfashion.trainer.query_memory import QueryMemoryTrainer
     from recbole_llmfashion.trainer.recbole_models import RecBoleTrainer
@@ -16,6 +17,7 @@ else:
         __name__,
         {
             "cold_token": "ColdTokenTrainer",
+            "fusion": "FusionTrainer",
             "llmfashionrec": "LLMFashionRecTrainer",
             "query_memory": "QueryMemoryTrainer",
             "recbole_models": "RecBoleTrainer",
@@ -26,6 +28,7 @@ else:
 
 __all__ = [
     "ColdTokenTrainer",
+    "FusionTrainer",
     "LLMFashionRecTrainer",
     "QueryMemoryTrainer",
     "RecBoleTrainer",

@@ -6,7 +6,7 @@
 that the result reports. The stages are in pipeline/; the evaluation loop is RecBole's.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from logging import getLogger
 from pathlib import Path
 from typing import Any
@@ -54,6 +54,8 @@ class LLMFashionRecTrainer(StagedTrainer):
 
     pipeline: Pipeline
     model: LLMFashionRec
+    responds = True  # whether an LLM answers the prompts
+    fused: tuple[str, ...] = FUSED  # the lists that get weights
 
     def __init__(self, config: LLMFashionConfig, model: Any) -> None:
         super().__init__(config, model)
@@ -85,7 +87,7 @@ class LLMFashionRecTrainer(StagedTrainer):
 
     def set_data(self, loaders: Loaders, store: StageStore, core_table: Callable[[], Any]) -> None:
         """Builds the pipeline; the model ranks by the pipeline's config, which in zero-shot is the source's."""
-        if self.config["response_events"] == "purchase" and not self.config["source_dataset"]:
+        if self.responds and self.config["response_events"] == "purchase" and not self.config["source_dataset"]:
             check_responses(loaders.train)
         self._loaders = loaders
         knn_history = self.config.sibling(SeqKNN)["knn_history"]
@@ -100,7 +102,7 @@ class LLMFashionRecTrainer(StagedTrainer):
         self.model.attach(rankers, self.pipeline.inference.response_cache)
         valid_data = valid_data if self.pipeline.validates else None
         some = self._some_users(valid_data) if callback_fn is not None and valid_data is not None else None
-        for step in self.pipeline.train(train_data):
+        for step in self._train(train_data):
             self.model.attach(rankers, self.pipeline.inference.response_cache)
             if some is not None:
                 self.eval_collector.data_collect(train_data)
@@ -113,6 +115,10 @@ class LLMFashionRecTrainer(StagedTrainer):
             getLogger(__name__).info(f"validation with mixup_m {name}: {metrics}")
         return score, result
 
+    def _train(self, train_data: Any) -> Iterator[str]:
+        """The steps of the LLM's training."""
+        return self.pipeline.train(train_data)
+
     def _choose_weights(self, valid_data: Any) -> None:
         """Chooses the lists' weights by NDCG@10 on the validation rows, for each group of rows separately."""
         self.pipeline.answer(valid_data)
@@ -123,7 +129,7 @@ class LLMFashionRecTrainer(StagedTrainer):
         for interaction, _, _, targets in valid_data:
             ranked = self.model.ranked(interaction)
             assert ranked.known is not None
-            candidates = candidates or Candidates([name for name in FUSED if name in ranked.lists], GROUPS)
+            candidates = candidates or Candidates([name for name in self.fused if name in ranked.lists], GROUPS)
             groups = torch.where(ranked.known, GROUPS.index("known"), GROUPS.index("new"))
             candidates.add(ranked.lists, targets - 1, groups, halves[interaction[rows.uid_field]])
         assert candidates is not None
@@ -204,19 +210,22 @@ class LLMFashionRecTrainer(StagedTrainer):
             name: {metric.lower(): value for metric, value in metrics.items()}
             for name, metrics in self.metrics_beside.items()
         }
-        ranking = self.model.ranking_settings().ranking
-        fusion = {"fusion": self.model.weights} if ranking == "fusion" else {}
-        if self._fusion_validation:
-            fusion["fusion_validation"] = self._fusion_validation
         return {
             "lists": lists,
             "generation": generation,
             "mixup_validation": self._mixup_validation,
-            **fusion,
+            **self._fusion_details(),
             **self.pipeline.details,
         }
 
-    def save_run(self, runs: Path, about: Mapping[str, Any]) -> Path:
+    def _fusion_details(self) -> dict[str, Any]:
+        """The weights of `ranking: fusion`, and what they were chosen by where there were validation rows."""
+        if self.model.ranking_settings().ranking != "fusion":
+            return {}
+        chosen = {"fusion_validation": self._fusion_validation} if self._fusion_validation else {}
+        return {"fusion": self.model.weights, **chosen}
+
+    def save_run(self, runs: Path, about: Mapping[str, Any]) -> Path | None:
         """Writes the run folder (pipeline/save.py)."""
         ranking, mask = self.model.ranking_settings(), self.config["mask_history"]
         chosen = {"fusion_validation": self._fusion_validation} if self._fusion_validation else {}

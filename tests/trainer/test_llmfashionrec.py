@@ -16,6 +16,7 @@ from recbole_llmfashion.quick_start.experiment import run_experiment
 from recbole_llmfashion.retrieval.fusion import fused_scores
 from recbole_llmfashion.retrieval.lists.neighbor_list import NeighborList
 from recbole_llmfashion.retrieval.mixup import mixup
+from recbole_llmfashion.retrieval.ranking import FUSED
 from recbole_llmfashion.trainer.llmfashionrec import LLMFashionRecTrainer
 from tests.helpers.fakes import INTER, ITEM, SMALL, write_tiny
 
@@ -139,7 +140,7 @@ def test_each_group_of_rows_has_the_weights_that_its_rows_chose():
     }
     ranked = SimpleNamespace(known=torch.tensor([True, True, False, False]), lists=lists)
     model = SimpleNamespace(ranked=lambda _: ranked)
-    trainer = SimpleNamespace(model=model, pipeline=SimpleNamespace(answer=lambda _: None))
+    trainer = SimpleNamespace(model=model, fused=FUSED, pipeline=SimpleNamespace(answer=lambda _: None))
     LLMFashionRecTrainer._choose_weights(trainer, Rows())
     equal = fused_scores(lists, dict.fromkeys(lists, 1.0), 4)
     assert equal.argmax(1).tolist() == [0, 0, 3, 3]
