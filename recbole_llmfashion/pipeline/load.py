@@ -26,22 +26,21 @@ from recbole_llmfashion.llm.generation.generator import DecodingSettings
 from recbole_llmfashion.llm.modeling.adapter import causal_lm, load_adapter, row_layers
 from recbole_llmfashion.llm.modeling.backbone import Backbone, load_backbone, load_tokenizer
 from recbole_llmfashion.llm.modeling.item_embeddings import add_item_tokens
-from recbole_llmfashion.pipeline.item_pool import ItemPool, attribute_column
-from recbole_llmfashion.pipeline.manifest import MANIFEST, OWN, Manifest, read_manifest
-from recbole_llmfashion.pipeline.memory_file import MEMORY, NEIGHBORS, RESPONSES, without_rare
-from recbole_llmfashion.pipeline.run_checks import (
-    REMEDY,
+from recbole_llmfashion.pipeline.checks.entries import REMEDY, reading
+from recbole_llmfashion.pipeline.checks.files import (
     check_adapter,
     check_backbone,
     check_finite,
-    check_manifest,
     check_responses,
     check_vectors,
     check_width,
     read_catalogue,
     read_memory,
-    reading,
 )
+from recbole_llmfashion.pipeline.checks.manifest_entries import check_manifest
+from recbole_llmfashion.pipeline.item_pool import ItemPool, attribute_column
+from recbole_llmfashion.pipeline.manifest import MANIFEST, OWN, Manifest, read_manifest
+from recbole_llmfashion.pipeline.memory_file import MEMORY, NEIGHBORS, RESPONSES, without_rare
 from recbole_llmfashion.prompt.builder import PromptBuilder, PromptSettings, make_builder
 from recbole_llmfashion.prompt.item_tokens import ItemTokens, item_words
 from recbole_llmfashion.prompt.memory import MemoryLog, QueryProductMemory, make_memory

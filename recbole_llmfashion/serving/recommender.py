@@ -28,9 +28,9 @@ import pandas as pd
 
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.llm.modeling.item_embeddings import set_item_embeddings, word_rows
+from recbole_llmfashion.pipeline.checks.entries import reading
 from recbole_llmfashion.pipeline.item_pool import ItemPool
 from recbole_llmfashion.pipeline.load import LoadedRun, load_run
-from recbole_llmfashion.pipeline.run_checks import reading
 from recbole_llmfashion.prompt.item_tokens import ItemTokens
 from recbole_llmfashion.prompt.texts import sanitize
 from recbole_llmfashion.retrieval.response_stats import ResponseStats
