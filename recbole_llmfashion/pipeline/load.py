@@ -18,7 +18,6 @@ from recbole_llmfashion.data.tie_breaking import tie_rank
 from recbole_llmfashion.embedding import approximate_index
 from recbole_llmfashion.embedding.approximate_index import IndexKind
 from recbole_llmfashion.embedding.clip_text import LOG_TOWER, ClipText
-from recbole_llmfashion.embedding.query_title_pairs import normalize_text
 from recbole_llmfashion.embedding.residual_codes import ResidualCodes
 from recbole_llmfashion.embedding.title_model import TitleModel
 from recbole_llmfashion.errors import UserError
@@ -26,7 +25,7 @@ from recbole_llmfashion.llm.generation.generator import DecodingSettings
 from recbole_llmfashion.llm.modeling.adapter import causal_lm, load_adapter, row_layers
 from recbole_llmfashion.llm.modeling.backbone import Backbone, load_backbone, load_tokenizer
 from recbole_llmfashion.llm.modeling.item_embeddings import add_item_tokens
-from recbole_llmfashion.pipeline.checks.entries import REMEDY, reading
+from recbole_llmfashion.pipeline.checks.entries import reading
 from recbole_llmfashion.pipeline.checks.files import (
     check_adapter,
     check_backbone,
@@ -35,40 +34,20 @@ from recbole_llmfashion.pipeline.checks.files import (
     check_vectors,
     check_width,
     read_catalogue,
-    read_memory,
 )
 from recbole_llmfashion.pipeline.checks.manifest_entries import check_manifest
 from recbole_llmfashion.pipeline.item_pool import ItemPool, attribute_column
-from recbole_llmfashion.pipeline.manifest import MANIFEST, OWN, Manifest, read_manifest
-from recbole_llmfashion.pipeline.memory_file import MEMORY, NEIGHBORS, RESPONSES, without_rare
+from recbole_llmfashion.pipeline.manifest import OWN, Manifest, read_manifest
+from recbole_llmfashion.pipeline.memory_file import NEIGHBORS, RESPONSES
+from recbole_llmfashion.pipeline.saved_memory import SavedMemory, load_memory
 from recbole_llmfashion.prompt.builder import PromptBuilder, PromptSettings, make_builder
 from recbole_llmfashion.prompt.item_tokens import ItemTokens, item_words
-from recbole_llmfashion.prompt.memory import MemoryLog, QueryProductMemory, make_memory
+from recbole_llmfashion.prompt.memory import QueryProductMemory
 from recbole_llmfashion.retrieval.lists.common_users import CommonUsers
 from recbole_llmfashion.retrieval.lists.cosine_table import Near, Search
 from recbole_llmfashion.retrieval.lists.neighbor_list import NeighborList
 from recbole_llmfashion.retrieval.ranking import RankingSettings
 from recbole_llmfashion.versions import versions
-
-
-@dataclass(frozen=True)
-class MemoryFiles:
-    """The content of the query-product memory.
-
-    Args:
-        log: rows of the training log; `query` is an index into `queries`.
-        queries: distinct texts.
-        askers: users who searched for each query; 1 where the run was saved without this number.
-        vectors: [K, d] of the memory's own keys, in their order.
-        neighbors, products: as in `prompt.memory`; a prompt may show fewer products.
-    """
-
-    log: MemoryLog
-    queries: tuple[str, ...]
-    askers: tuple[int, ...]
-    vectors: np.ndarray
-    neighbors: int
-    products: int
 
 
 @dataclass(frozen=True)
@@ -100,7 +79,7 @@ class LoadedRun:
     codes: ResidualCodes | None
     title_model: TitleModel
     clip: ClipText | None
-    memory: MemoryFiles | None
+    memory: SavedMemory | None
     template: str
     prompt: PromptSettings
     decoding: DecodingSettings
@@ -186,7 +165,7 @@ def _load(manifest: Manifest, wanted: bool, min_askers: int) -> LoadedRun:
         codes=_codes(manifest, vectors) if settings["items"]["kind"] == "semantic" else None,
         title_model=title_model,
         clip=clip,
-        memory=_memory(manifest, vectors, settings["memory"], min_askers, clip),
+        memory=load_memory(manifest, vectors, settings["memory"], min_askers, clip),
         template=settings["template"],
         prompt=prompt,
         decoding=DecodingSettings.from_stage_inputs(settings["decoding"]),
@@ -279,32 +258,6 @@ def _neighbors(manifest: Manifest, pool: ItemPool, settings: Mapping[str, Any], 
     return NeighborList(cosines, tie_rank(pool.catalogue.item_ids), history)
 
 
-def _memory(
-    manifest: Manifest,
-    vectors: Mapping[str, np.ndarray],
-    settings: Mapping[str, int],
-    min_askers: int,
-    clip: ClipText | None,
-) -> MemoryFiles | None:
-    if "memory" not in vectors:
-        return None
-    path = manifest.file(OWN, MEMORY)
-    if clip is None:
-        raise UserError(f"{manifest.folder / MANIFEST}: clip is empty, and {path} needs a text tower; {REMEDY}")
-    check_width(path, clip.encode(["boots"]), vectors["memory"])
-    frame = read_memory(path, vectors["memory"], len(vectors["title"]))
-    frame, kept, _ = without_rare(frame, vectors["memory"], min_askers, path.parent)
-    if not len(frame):
-        return None
-    query, queries = pd.factorize(frame["query"])
-    known = dict(zip(frame["query"], frame["askers"], strict=True)) if "askers" in frame else {}
-    askers = tuple(int(known.get(text, 1)) for text in queries)
-    search = np.zeros(len(frame), np.int64)  # only training prompts need to know which search it was
-    log = MemoryLog(search, query, frame["item"].to_numpy(np.int64), frame["position"].to_numpy(np.int64))
-    products = max(settings["products"], settings["depth"])
-    return MemoryFiles(log, tuple(queries), askers, kept, settings["neighbors"], products)
-
-
 def run_builder(run: LoadedRun, pool: ItemPool, item_tokens: ItemTokens | None) -> PromptBuilder:
     """Writes prompts about the items of a pool, as the run's own prompts were written; without searches."""
     return make_builder(run.tokenizer, run.template, pool.catalogue, run.prompt, item_tokens)
@@ -312,24 +265,6 @@ def run_builder(run: LoadedRun, pool: ItemPool, item_tokens: ItemTokens | None) 
 
 def run_memory(run: LoadedRun, pool: ItemPool, tie: np.ndarray) -> QueryProductMemory | None:
     """The run's memory of the pool's live items; None where no product is left."""
-    files = run.memory
-    if files is None or run.clip is None:
+    if run.memory is None or run.clip is None:
         return None
-    encode, sizes = _KeyVectors(run, files), (files.neighbors, files.products)
-    return make_memory(files.log, files.queries, encode, *sizes, tie, live=pool.live)
-
-
-class _KeyVectors:
-    """Texts to unit vectors; the run's own keys get the stored vectors, so that both sides agree to the last bit."""
-
-    def __init__(self, run: LoadedRun, files: MemoryFiles) -> None:
-        assert run.clip is not None
-        self._encode = run.clip.encode
-        self._vectors = dict(
-            zip(sorted({normalize_text(query) for query in files.queries}), files.vectors, strict=True)
-        )
-
-    def __call__(self, texts: Sequence[str]) -> np.ndarray:
-        if all(text in self._vectors for text in texts):
-            return np.stack([self._vectors[text] for text in texts])
-        return self._encode(texts)
+    return run.memory.of(run.clip.encode, tie, pool.live)
