@@ -27,6 +27,7 @@ from recbole_llmfashion.config.command_line import Arguments
 if TYPE_CHECKING:
     from recbole_llmfashion.config.configurator import LLMFashionConfig
     from recbole_llmfashion.evaluation.result import Result
+    from recbole_llmfashion.evaluation.result_table import TableHeader
 
 OUTPUT = "results/{dataset}"
 
@@ -99,24 +100,10 @@ def main_job(arguments: Arguments, dry_run: bool = False) -> int:
 
 def _write_table(arguments: Arguments, configs: "Mapping[str, LLMFashionConfig]") -> int:
     """Runs the models and rewrites the output folder after each."""
-    from recbole_llmfashion.data.atomic.field_names import FieldNames
-    from recbole_llmfashion.data.atomic.folder import folder_sha256, read_folder
-    from recbole_llmfashion.data.atomic.time_order import time_order
     from recbole_llmfashion.evaluation import result_table
     from recbole_llmfashion.quick_start import experiment
 
-    first = next(iter(configs.values()))
-    folder = Path(first["data_path"])
-    files = read_folder(folder, arguments.dataset, names=FieldNames.of(first))
-    order = time_order(files.interactions)
-    header = result_table.TableHeader(
-        arguments.dataset,
-        folder_sha256(folder, arguments.dataset),
-        [first["seed"]],
-        arguments.command,
-        order.entry(),
-        order.warnings(),
-    )
+    header = _header(arguments, next(iter(configs.values())))
     rows: dict[str, Result | str] = {}
     for name, config in configs.items():
         print(f"== {name} on {arguments.dataset}", file=sys.stderr, flush=True)
@@ -125,6 +112,25 @@ def _write_table(arguments: Arguments, configs: "Mapping[str, LLMFashionConfig]"
     print(result_table.table(header, rows))
     print(f"written: {arguments.output}/table.md, results.json, ranks.parquet")
     return int(any(isinstance(row, str) for row in rows.values()))
+
+
+def _header(arguments: Arguments, config: "LLMFashionConfig") -> "TableHeader":
+    """What the rows share; reads the dataset, and keeps none of it while the models train."""
+    from recbole_llmfashion.data.atomic.field_names import FieldNames
+    from recbole_llmfashion.data.atomic.folder import folder_sha256, read_folder
+    from recbole_llmfashion.data.atomic.time_order import time_order
+    from recbole_llmfashion.evaluation.result_table import TableHeader
+
+    folder = Path(config["data_path"])
+    order = time_order(read_folder(folder, arguments.dataset, names=FieldNames.of(config)).interactions)
+    return TableHeader(
+        arguments.dataset,
+        folder_sha256(folder, arguments.dataset),
+        [config["seed"]],
+        arguments.command,
+        order.entry(),
+        order.warnings(),
+    )
 
 
 def _keys_of(name: str, arguments: Arguments) -> dict[str, Any]:

@@ -47,7 +47,7 @@ def test_every_key_read_is_in_a_yaml():
         "dataset",
     }
     known = (
-        known_keys(["LLMFashionRec", "CORE", "SeqKNN", "Recformer", "FDSA", "TransRec"])
+        known_keys(["LLMFashionRec", "CORE", "SeqKNN", "Recformer", "FDSA", "TransRec", "SASRecSampled"])
         | bookkeeping
         | read_yaml(PRETRAIN).keys()
     )

@@ -17,7 +17,7 @@ LISTS: Lists = {"a": torch.tensor([[3, 1, 0], [4, -1, -1]]), "b": torch.tensor([
 
 
 def candidates(lists: Lists, targets: list[int], halves: list[int] | None = None, groups=None) -> Candidates:
-    """Rows of one group, all in the first half, unless said otherwise."""
+    """Rows of one group, all in the first half, unless given."""
     found, nothing = Candidates(list(lists), ["one"] if groups is None else ["one", "two"]), [0] * len(targets)
     found.add(lists, torch.tensor(targets), torch.tensor(groups or nothing), torch.tensor(halves or nothing))
     return found

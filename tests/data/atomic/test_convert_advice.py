@@ -92,7 +92,7 @@ def last_line(capsys):
     ],
 )
 def test_recboles_own_data(tmp_path, monkeypatch, capsys, words):
-    """ml-100k as it lies in RecBole's wheel."""
+    """ml-100k as it is in RecBole's wheel."""
     monkeypatch.chdir(tmp_path)
     Path("space.yaml").write_text("hidden_size: {choice: [64]}\n")
     assert run(words) == 2
