@@ -190,6 +190,7 @@ OWN_VALUES: dict[str, Allowed] = {
     "generation_backend": choice("transformers", "vllm"),
     "vllm_python": MAYBE_TEXT,
     # stage 3
+    "session_model": choice("CORE", "SASRec", "SASRecSampled"),
     "ranking": choice("beams", "clip", "fusion", "id", "mixup", "title"),
     "mixup_m": AT_LEAST_ZERO,
     "mixup_k": AT_LEAST_ONE,

@@ -6,61 +6,16 @@ RecBole scores all items at once, which takes gigabytes for a few users at a mil
 part of each `full_sort_predict` before that product. A catalogue of one tile is scored by RecBole itself.
 """
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import Any
 
-import torch
 from recbole.model import sequential_recommender as recbole
 from torch import Tensor
-from torch.nn.functional import normalize
 
 from recbole_llmfashion.model.sasrec_sampled import SASRecSampled
 from recbole_llmfashion.retrieval.item_order import ItemOrder
+from recbole_llmfashion.retrieval.lists.dot_table import DotTable
 from recbole_llmfashion.retrieval.scored_order import TILE, ScoredOrder
-
-
-@dataclass
-class DotTable:
-    """A model's items without the pad row; a `retrieval.scored_order.ScoreTable`.
-
-    Args:
-        weights: [N, d] float.
-        tie: [N] int64.
-        bias: [N] float.
-        temperature: divides the score.
-        unit: whether the rows are normalised.
-    """
-
-    weights: Tensor
-    tie: Tensor
-    bias: Tensor | None = None
-    temperature: float = 1.0
-    unit: bool = False
-
-    def __post_init__(self) -> None:
-        self.items = self.columns = torch.arange(len(self.weights))
-
-    def tiles(self, queries: Tensor) -> Iterator[tuple[int, Tensor]]:
-        """See ScoreTable."""
-        for start in range(0, len(self.weights), TILE):
-            here = slice(start, start + TILE)
-            scores = queries @ self._rows(here).T
-            if self.bias is not None:
-                scores += self.bias[here]
-            yield start, scores if self.temperature == 1.0 else scores.div_(self.temperature)
-
-    def score(self, queries: Tensor, items: Tensor) -> Tensor:
-        """See ScoreTable."""
-        scores = (self._rows(items) * queries[:, None]).sum(dim=2)
-        if self.bias is not None:
-            scores += self.bias[items]
-        return scores / self.temperature
-
-    def _rows(self, chosen: Any) -> Tensor:
-        rows = self.weights[chosen]
-        return normalize(rows, dim=-1) if self.unit else rows
-
 
 Sequences = Callable[[Any, Any], Tensor]  # model and RecBole's interaction to [B, d]
 

@@ -28,6 +28,7 @@ from recbole_llmfashion.prompt.memory import MemoryLog, QueryProductMemory, make
 from recbole_llmfashion.prompt.response import Response
 from recbole_llmfashion.prompt.texts import DatasetTexts, is_long
 from recbole_llmfashion.retrieval.lists.cosine_table import Near, Search
+from recbole_llmfashion.retrieval.lists.id_model import IdModel
 from recbole_llmfashion.retrieval.lists.neighbor_list import NeighborList
 from recbole_llmfashion.retrieval.lists.title_list import TitleList
 from recbole_llmfashion.retrieval.rankers import ItemVectors, Rankers, make_rankers
@@ -198,12 +199,12 @@ class Inference:
         return search
 
     def rankers(
-        self, core_table: np.ndarray | None, popularity: np.ndarray, neighbors: NeighborList | None = None
+        self, id_model: IdModel | None, popularity: np.ndarray, neighbors: NeighborList | None = None
     ) -> Rankers:
         """The rankers of the dataset's items.
 
         Args:
-            core_table: [N, d] CORE's item embeddings; None without an ID model for these items.
+            id_model: None where no ID model has seen these items.
             popularity: [N] counts of the last fallback.
             neighbors: the neighbors' list of these items.
         """
@@ -213,10 +214,11 @@ class Inference:
                 "ranking: clip needs a text tower, and the training log has no queries to train one on; set "
                 "clip_pretrained, or another ranking"
             )
-        vectors = ItemVectors(self.title_matrix, core_table, None if clip is None else clip.encode(self.texts.titles))
+        table, encoder = (None, None) if id_model is None else (id_model.table, id_model.encoder)
+        vectors = ItemVectors(self.title_matrix, table, None if clip is None else clip.encode(self.texts.titles))
         encode_title, encode_clip = self.trained.title_model.encode, None if clip is None else clip.encode
         encoders = (encode_title, encode_clip)
-        return make_rankers(names, vectors, *encoders, popularity, self.texts.tie, self.near, neighbors)
+        return make_rankers(names, vectors, *encoders, popularity, self.texts.tie, self.near, neighbors, encoder)
 
     def reset_cache(self) -> None:
         """Drops the responses, after the LLM has changed."""

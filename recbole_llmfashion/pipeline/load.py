@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 from safetensors.numpy import load_file
 
 from recbole_llmfashion.data.catalogue import TEXT_ATTRIBUTES, Catalogue
@@ -38,7 +39,7 @@ from recbole_llmfashion.pipeline.checks.files import (
 from recbole_llmfashion.pipeline.checks.manifest_entries import check_manifest
 from recbole_llmfashion.pipeline.item_pool import ItemPool, attribute_column
 from recbole_llmfashion.pipeline.manifest import OWN, Manifest, read_manifest
-from recbole_llmfashion.pipeline.memory_file import NEIGHBORS, RESPONSES
+from recbole_llmfashion.pipeline.memory_file import ENCODER, NEIGHBORS, RESPONSES
 from recbole_llmfashion.pipeline.saved_memory import SavedMemory, load_memory
 from recbole_llmfashion.prompt.builder import PromptBuilder, PromptSettings, make_builder
 from recbole_llmfashion.prompt.item_tokens import ItemTokens, item_words
@@ -46,6 +47,7 @@ from recbole_llmfashion.prompt.memory import QueryProductMemory
 from recbole_llmfashion.retrieval.lists.common_users import CommonUsers
 from recbole_llmfashion.retrieval.lists.cosine_table import Near, Search
 from recbole_llmfashion.retrieval.lists.neighbor_list import NeighborList
+from recbole_llmfashion.retrieval.lists.sequence_list import EncoderSettings, SequenceEncoder, SequenceList
 from recbole_llmfashion.retrieval.ranking import RankingSettings
 from recbole_llmfashion.versions import versions
 
@@ -68,6 +70,7 @@ class LoadedRun:
         responses: the folder with the responses of the evaluation and with the approximate indexes.
         ann_index: kind of these indexes.
         neighbors: the neighbors' list of the items of `pool`; None where the run has none.
+        encoder: of the ID model; None where the lists use its embeddings alone.
     """
 
     manifest: Manifest
@@ -89,6 +92,7 @@ class LoadedRun:
     responses: Path
     ann_index: IndexKind = "flat"
     neighbors: NeighborList | None = None
+    encoder: SequenceEncoder | None = None
 
     def near(self, name: str) -> Near:
         """The index of one of the run's own tables, as the evaluation used it."""
@@ -175,6 +179,7 @@ def _load(manifest: Manifest, wanted: bool, min_askers: int) -> LoadedRun:
         responses=own,
         ann_index=settings.get("index", "flat"),
         neighbors=_neighbors(manifest, pool, settings, min_askers),
+        encoder=_encoder(manifest, pool, settings),
     )
 
 
@@ -244,6 +249,21 @@ def _item_tokens(
         return None
     words = item_words(tokenizer, pool.titles, pool.catalogue.attributes, attributes)
     return ItemTokens(list(vectors["tokens"]), settings["first"], settings["new_tokens"], words, settings["key"])
+
+
+def _encoder(manifest: Manifest, pool: ItemPool, settings: Mapping[str, Any]) -> SequenceEncoder | None:
+    if "session_model" not in settings:
+        return None
+    path = manifest.file(OWN, ENCODER)
+    fields = {name: value for name, value in settings["session_model"].items() if name != "name"}
+    with reading(path):
+        weights = load_file(path)
+        if pool.core is None or not all(np.isfinite(weight).all() for weight in weights.values()):
+            raise ValueError("expected finite weights, and item embeddings in vectors.safetensors")
+        encoder = SequenceEncoder(weights, EncoderSettings(**fields))
+        ranks = SequenceList(encoder, pool.core, tie_rank(pool.catalogue.item_ids))
+        ranks(torch.zeros((1, 1), dtype=torch.int64)).top(1)  # shapes that do not fit are found here
+    return encoder
 
 
 def _neighbors(manifest: Manifest, pool: ItemPool, settings: Mapping[str, Any], min_users: int) -> NeighborList | None:

@@ -20,7 +20,7 @@ from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.retrieval.lists.common_users import CommonUsers
 
 MEMORY, VECTORS, RESPONSES = "memory.parquet", "vectors.safetensors", "responses.parquet"
-NEIGHBORS = "neighbors.safetensors"
+NEIGHBORS, ENCODER = "neighbors.safetensors", "encoder.safetensors"
 COLUMNS = ["query", "item", "position"]
 
 

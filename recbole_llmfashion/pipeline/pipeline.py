@@ -1,6 +1,6 @@
 """The method's stages joined (paper, Figure 2): models that train on one dataset, and inference on the same or another.
 
-    one dataset:   TrainedModels and Inference of the dataset, CORE's item embeddings as the ID list
+    one dataset:   TrainedModels and Inference of the dataset, the ID model's item embeddings as the ID list
     zero-shot:     TrainedModels of `source_dataset`, Inference of the target, whose rows train nothing (docs/method.md)
 
 The stages of a zero-shot run that train are those that the source's own run makes or has made.
@@ -22,6 +22,7 @@ from recbole_llmfashion.prompt.dataloader import LLMFashionRecDataLoader, check_
 from recbole_llmfashion.prompt.memory import QueryProductMemory
 from recbole_llmfashion.prompt.texts import DatasetTexts
 from recbole_llmfashion.retrieval.lists.common_users import CommonUsers
+from recbole_llmfashion.retrieval.lists.id_model import IdModel
 from recbole_llmfashion.retrieval.lists.neighbor_list import NeighborList
 from recbole_llmfashion.retrieval.rankers import Rankers
 from recbole_llmfashion.stage_store import StageStore
@@ -35,8 +36,7 @@ class Pipeline:
 
     Args:
         inference: on the dataset whose rows are ranked, by the models that train.
-        core_table: trains CORE, or loads it, and returns its item embeddings [N, d]; None in zero-shot, where no ID
-            model has seen the items.
+        id_model: trains the ID model, or loads it; None in zero-shot, where no ID model has seen the items.
         popularity: [N] counts that the last fallback ranks by.
         knn_history: number of a user's newest items that the neighbors' list reads; None for no such list.
         source: in zero-shot, inference on the dataset that trains, and its training rows.
@@ -51,7 +51,7 @@ class Pipeline:
         self,
         inference: Inference,
         *,
-        core_table: Callable[[], Any] | None,
+        id_model: Callable[[], IdModel] | None,
         popularity: np.ndarray,
         knn_history: int | None = None,
         source: tuple[Inference, LLMFashionRecDataLoader] | None = None,
@@ -61,7 +61,7 @@ class Pipeline:
         self.config, self.trained = inference.config, inference.trained
         self.validates = source is None
         self.knn_history = knn_history if self.config["ranking"] == "fusion" else None
-        self._core_table, self._source, self._details = core_table, source, details
+        self._id_model, self._source, self._details = id_model, source, details
 
     @property
     def memory(self) -> QueryProductMemory | None:
@@ -84,9 +84,9 @@ class Pipeline:
         return report | self.inference.report
 
     @cached_property
-    def core_table(self) -> np.ndarray | None:
-        """[N, d] CORE's item embeddings by catalogue position; None in zero-shot."""
-        return None if self._core_table is None else np.asarray(self._core_table())
+    def id_model(self) -> IdModel | None:
+        """The ID model, by the key `session_model`; None in zero-shot."""
+        return None if self._id_model is None else self._id_model()
 
     @cached_property
     def common_users(self) -> CommonUsers | None:
@@ -102,7 +102,7 @@ class Pipeline:
         neighbors = None
         if self.common_users is not None and self.knn_history is not None:
             neighbors = NeighborList(self.common_users.cosines(), self.inference.texts.tie, self.knn_history)
-        return self.inference.rankers(self.core_table, self.popularity, neighbors)
+        return self.inference.rankers(self.id_model, self.popularity, neighbors)
 
     def train(self, train_data: LLMFashionRecDataLoader) -> Iterator[str]:
         """The LLM's stages, as TrainedModels.train yields them; responses then come from the model of that moment.
@@ -133,7 +133,7 @@ def make_pipeline(
     config: LLMFashionConfig,
     dataset: LLMFashionRecDataset,
     store: StageStore,
-    core_table: Callable[[], Any],
+    id_model: Callable[[], Any],
     knn_history: int | None = None,
 ) -> Pipeline:
     """The stages of a run.
@@ -142,26 +142,26 @@ def make_pipeline(
         config: of LLMFashionRec.
         dataset: the whole dataset whose rows are ranked.
         store: keeps the stages of that dataset.
-        core_table: see Pipeline; not called in zero-shot.
+        id_model: see Pipeline; not called in zero-shot.
         knn_history: see Pipeline; zero-shot has no neighbors' list.
     """
     if config["source_dataset"]:
         return _zero_shot(config, dataset, store)
-    return own_pipeline(config, dataset, store, core_table, knn_history)
+    return own_pipeline(config, dataset, store, id_model, knn_history)
 
 
 def own_pipeline(
     config: LLMFashionConfig,
     dataset: LLMFashionRecDataset,
     store: StageStore,
-    core_table: Callable[[], Any],
+    id_model: Callable[[], Any],
     knn_history: int | None = None,
 ) -> Pipeline:
     """The stages of a run whose models train on the ranked dataset; arguments as for `make_pipeline`."""
     texts = DatasetTexts(dataset)
     trained = TrainedModels(config, texts, store)
     inference = Inference(config, texts, trained, store, dates=dataset.has_dates, remember=True)
-    return Pipeline(inference, core_table=core_table, popularity=dataset.popularity(), knn_history=knn_history)
+    return Pipeline(inference, id_model=id_model, popularity=dataset.popularity(), knn_history=knn_history)
 
 
 def _zero_shot(config: LLMFashionConfig, target: LLMFashionRecDataset, store: StageStore) -> Pipeline:
@@ -195,7 +195,7 @@ def _zero_shot(config: LLMFashionConfig, target: LLMFashionRecDataset, store: St
 
     return Pipeline(
         inference,
-        core_table=None,
+        id_model=None,
         popularity=counts if target_log else np.zeros_like(counts),
         source=(source_inference, rows),
         details=details,

@@ -5,11 +5,12 @@
         local.json            where data and backbone are on this machine; neither signed nor exported
         catalogue.parquet     item_id, title, category, brand, color, size, `attribute:<name>` of each further attribute
                               that prompts show, popularity (training actions), one row per position
-        vectors.safetensors   title [N, d]; core [N, d], clip [N, d] and memory [K, d] where the run has them; tokens
-                              [N, L], the token ids of each item where items have tokens of their own
+        vectors.safetensors   title [N, d]; core [N, d] of the ID model, clip [N, d] and memory [K, d] where the run has
+                              them; tokens [N, L], the token ids of each item where items have tokens of their own
         memory.parquet        query, item (position), position, askers: the memory's content, see memory_file.py
         neighbors.safetensors with `ranking: fusion`, users [N] of each item, and the common users of each pair of items
                               that has one: first [N + 1], item and common [pairs]
+        encoder.safetensors   with `session_model: SASRec` or `SASRecSampled`, its weights without the item embeddings
         responses.parquet     the responses of the evaluation, by digest of the prompt
         title.faiss, items.faiss, clip.faiss, each with a .json: with `ann_index: ivf` or `hnsw`
         codes.faiss           item_tokens: semantic, the quantizer that codes of new items come from
@@ -43,7 +44,7 @@ from recbole_llmfashion.pipeline.inference import Inference
 from recbole_llmfashion.pipeline.item_pool import attribute_column
 from recbole_llmfashion.pipeline.language_model import TINY_FALCON, TINY_FALCON_UNTRAINED
 from recbole_llmfashion.pipeline.manifest import LOCAL, MANIFEST, OWN, read_digest, write_manifest
-from recbole_llmfashion.pipeline.memory_file import MEMORY, NEIGHBORS, memory_frame
+from recbole_llmfashion.pipeline.memory_file import ENCODER, MEMORY, NEIGHBORS, memory_frame
 from recbole_llmfashion.pipeline.pipeline import Pipeline
 from recbole_llmfashion.prompt.memory import MemoryLog
 from recbole_llmfashion.retrieval.ranking import RankingSettings
@@ -109,8 +110,10 @@ def _write_own(folder: Path, pipeline: Pipeline) -> dict[str, int]:
     frame = pd.DataFrame({"item_id": catalogue.item_ids, "title": catalogue.titles, **attributes})
     frame.assign(popularity=pipeline.popularity).to_parquet(folder / "catalogue.parquet", index=False)
     vectors = {"title": inference.title_matrix}
-    if pipeline.core_table is not None:
-        vectors["core"] = np.ascontiguousarray(pipeline.core_table, np.float32)
+    if pipeline.id_model is not None:
+        vectors["core"] = np.ascontiguousarray(pipeline.id_model.table, np.float32)
+        if pipeline.id_model.encoder is not None:
+            save_file(pipeline.id_model.encoder.weights, str(folder / ENCODER))
     if trained.clip is not None:
         trained.clip.save(folder / "clip")
         if inference.config["ranking"] == "clip":
@@ -163,9 +166,18 @@ def _settings(pipeline: Pipeline, ranking: RankingSettings) -> dict[str, Any]:
         "decoding": settings.decoding_settings(config, stage_seed(config["seed"], "responses")).stage_inputs(),
         "beams": config["num_beams"],
         "mixing": asdict(ranking),
+        **_session_model(pipeline),
         **({} if pipeline.knn_history is None else {"neighbors": {"history": pipeline.knn_history}}),
         **({} if config["ann_index"] == "flat" else {"index": config["ann_index"]}),
     }
+
+
+def _session_model(pipeline: Pipeline) -> dict[str, Any]:
+    """The ID model's name and the settings of its encoder; CORE, the paper's, is not named."""
+    if pipeline.config["session_model"] == "CORE" or pipeline.id_model is None or pipeline.id_model.encoder is None:
+        return {}
+    encoder = pipeline.id_model.encoder
+    return {"session_model": {"name": pipeline.config["session_model"], **asdict(encoder.settings)}}
 
 
 def _naming(inference: Inference) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from recbole_llmfashion.data.dataset import TARGET_PURCHASE
 from recbole_llmfashion.data.loaders import Loaders, make_loaders, rows_of
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.prompt.training_examples import may_respond, most_prompts, training_rows
-from recbole_llmfashion.quick_start.registry import get_model
+from recbole_llmfashion.quick_start.registry import SESSION_MODELS, get_model
 
 
 def check_config(config: LLMFashionConfig, rows: bool = True) -> None:
@@ -51,8 +51,10 @@ def check_files(config: LLMFashionConfig) -> None:
 
 def _parts_of(config: LLMFashionConfig) -> dict[str, LLMFashionConfig]:
     """The configs of the models that a model trains or takes parts of, by name."""
-    names = get_model(config["model"]).needs_keys_of
-    return {name: config.sibling(get_model(name).model) for name in names}
+    names = set(get_model(config["model"]).needs_keys_of)
+    if "session_model" in config.final_config_dict:  # of the others no part is read
+        names -= {*SESSION_MODELS} - {config["session_model"]}
+    return {name: config.sibling(get_model(name).model) for name in sorted(names)}
 
 
 def describe(configs: Mapping[str, LLMFashionConfig]) -> str:

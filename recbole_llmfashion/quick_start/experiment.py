@@ -31,7 +31,7 @@ from recbole_llmfashion.quick_start.dry_run import check_config
 from recbole_llmfashion.quick_start.peak_memory import PeakMemory
 from recbole_llmfashion.quick_start.registry import ModelSpec, get_model
 from recbole_llmfashion.stage_store import StageStore
-from recbole_llmfashion.trainer.recbole_models import load_core_table, train_or_load
+from recbole_llmfashion.trainer.recbole_models import load_id_model, train_or_load
 from recbole_llmfashion.trainer.staged import ValidCallback
 
 NO_ROOM = 2**20  # bytes
@@ -96,7 +96,7 @@ def _run(
     model = compat.build_model(spec.model, config, rows_of(loaders.train)).to(config["device"])
     trainer = spec.trainer(config, model)
     loaders = _own_loaders(config, spec, loaders)
-    trainer.set_data(loaders, store, lambda: _core_table(config, store))
+    trainer.set_data(loaders, store, lambda: _id_model(config, store))
     _, valid = trainer.fit(loaders.train, loaders.valid, callback_fn=callback_fn)
     details: dict[str, Any] = dict(trainer.fit_details)
     metrics: dict[str, float] = {}
@@ -144,10 +144,10 @@ def _own_loaders(config: LLMFashionConfig, spec: ModelSpec, loaders: Loaders) ->
     return Loaders(loaders.dataset, *made)
 
 
-def _core_table(config: LLMFashionConfig, store: StageStore) -> Any:
-    """CORE's item embeddings from the stage that the CORE row of the same run uses."""
-    core = config.sibling(get_model("CORE").model)
-    return load_core_table(train_or_load(core, make_loaders(core), store))
+def _id_model(config: LLMFashionConfig, store: StageStore) -> Any:
+    """The model of the key `session_model`, from the stage that its row of the same run uses."""
+    own = config.sibling(get_model(config["session_model"]).model)
+    return load_id_model(train_or_load(own, make_loaders(own), store), own)
 
 
 def _test(trainer: Any, config: LLMFashionConfig, loaders: Loaders) -> tuple[dict[str, float], pd.DataFrame]:

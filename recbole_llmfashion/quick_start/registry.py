@@ -65,6 +65,7 @@ def _resolve(path: str) -> Any:
 
 
 _MODEL, _TRAINER = "recbole_llmfashion.model", "recbole_llmfashion.trainer"
+SESSION_MODELS = ("CORE", "SASRec", "SASRecSampled")  # values of the key session_model
 MODEL_TABLE = {
     spec.name: spec
     for spec in (
@@ -73,7 +74,7 @@ MODEL_TABLE = {
             f"{_MODEL}.llmfashionrec:LLMFashionRec",
             "recbole_llmfashion.prompt.dataloader:LLMFashionRecDataLoader",
             f"{_TRAINER}.llmfashionrec:LLMFashionRecTrainer",
-            needs_keys_of=("CORE", "SeqKNN"),
+            needs_keys_of=(*SESSION_MODELS, "SeqKNN"),
         ),
         ModelSpec(
             "Fusion",
@@ -81,7 +82,7 @@ MODEL_TABLE = {
             "recbole_llmfashion.prompt.dataloader:LLMFashionRecDataLoader",
             f"{_TRAINER}.fusion:FusionTrainer",
             bases=("LLMFashionRec",),
-            needs_keys_of=("CORE", "SeqKNN"),
+            needs_keys_of=(*SESSION_MODELS, "SeqKNN"),
         ),
         ModelSpec("Popularity", f"{_MODEL}.popularity:Popularity", None, f"{_TRAINER}.staged:StagedTrainer"),
         ModelSpec("SASRecSampled", f"{_MODEL}.sasrec_sampled:SASRecSampled"),
@@ -177,7 +178,7 @@ def accepted_models(*names: str) -> list[str]:
     """The models whose keys may be given in a run of the named ones: their lineages and what their results depend on.
 
     >>> accepted_models("LLMFashionRec", "RecformerQuery")
-    ['CORE', 'LLMFashionRec', 'Recformer', 'RecformerQuery', 'SeqKNN']
+    ['CORE', 'LLMFashionRec', 'Recformer', 'RecformerQuery', 'SASRec', 'SASRecSampled', 'SeqKNN']
     """
     specs = [get_model(name) for name in names]
     return sorted({model for spec in specs for model in (*spec.lineage, *spec.needs_keys_of)})
@@ -187,6 +188,6 @@ def shared_models() -> list[str]:
     """The models whose keys reach the results of other models.
 
     >>> shared_models()
-    ['CORE', 'LLMFashionRec', 'SeqKNN']
+    ['CORE', 'LLMFashionRec', 'SASRec', 'SASRecSampled', 'SeqKNN']
     """
     return sorted({model for spec in MODEL_TABLE.values() for model in spec.needs_keys_of})

@@ -15,6 +15,7 @@ from recbole_llmfashion.retrieval.lists.cosine_table import Near
 from recbole_llmfashion.retrieval.lists.id_list import IdentityList, IdList
 from recbole_llmfashion.retrieval.lists.neighbor_list import NeighborList
 from recbole_llmfashion.retrieval.lists.popularity_list import popular_order
+from recbole_llmfashion.retrieval.lists.sequence_list import SequenceEncoder, SequenceList
 from recbole_llmfashion.retrieval.lists.title_list import TitleList
 
 PositionRanker = Callable[[Tensor], ItemOrder]  # of item positions
@@ -35,6 +36,8 @@ class Rankers:
         popularity: [N] training actions by position, the last fallback; zeros leave the fixed order.
         clip_list: as title_list, by the CLIP tower; None where `ranking` does not use it.
         session_list: ranks the items for a session, [B, S] positions, -1 for none; None without an ID model.
+        sequence_list: ranks the items for what a user took, in place of session_list; None for an ID model without an
+            encoder.
         neighbor_list: ranks the items for what a user took; None where no list of fusion needs it.
         id_depth: how many of the ID list's items mean something: one where only the generated ID itself is known.
     """
@@ -45,6 +48,7 @@ class Rankers:
     popularity: np.ndarray
     clip_list: TextRanker | None = None
     session_list: PositionRanker | None = None
+    sequence_list: PositionRanker | None = None
     neighbor_list: NeighborList | None = None
     id_depth: int = FUSED_DEPTH
     _popular: ConstantOrder | None = field(default=None, repr=False)
@@ -80,6 +84,7 @@ def make_rankers(
     tie: np.ndarray,
     near: Callable[[str], Near | None],
     neighbors: NeighborList | None = None,
+    encoder: SequenceEncoder | None = None,
 ) -> Rankers:
     """Builds the rankers of N items.
 
@@ -91,6 +96,7 @@ def make_rankers(
         tie: [N] int64, see `tie_rank`.
         near: the approximate index of the table `items`, `title` or `clip`; see `lists.cosine_table`.
         neighbors: of these items.
+        encoder: of the ID model whose embeddings `vectors.core` are; None where its embeddings alone are used.
     """
     ids = None if vectors.core is None else IdList(vectors.core, tie, near("items"))
     clip = None
@@ -103,6 +109,7 @@ def make_rankers(
         popularity=popularity,
         clip_list=clip,
         session_list=None if ids is None else ids.sessions(),
+        sequence_list=None if encoder is None or vectors.core is None else SequenceList(encoder, vectors.core, tie),
         neighbor_list=neighbors,
         id_depth=1 if ids is None else FUSED_DEPTH,
     )

@@ -186,7 +186,9 @@ class ResponseLists:
             "id": head(self._by_id, self.has_id)[:, : rankers.id_depth],
             "title": head(self._by_title, self.has_title),
         }
-        if rankers.session_list is not None:
+        if rankers.sequence_list is not None:
+            lists["session"] = head(rankers.sequence_list(context.taken - 1), (context.taken > 0).any(dim=1))
+        elif rankers.session_list is not None:
             lists["session"] = head(rankers.session_list(context.acted - 1), (context.acted > 0).any(dim=1))
         if rankers.neighbor_list is not None:
             lists["neighbors"] = rankers.neighbor_list.top(context.taken - 1, FUSED_DEPTH)

@@ -116,7 +116,7 @@ class ServingState:
         tie, popularity = self._tie.numpy(), pool.popularity[live]
         neighbors = None if run.neighbors is None else run.neighbors.among(live, tie)
         encoders = (encode_title, encode_clip)
-        return make_rankers(names, vectors, *encoders, popularity, tie, self._near, neighbors)
+        return make_rankers(names, vectors, *encoders, popularity, tie, self._near, neighbors, run.encoder)
 
     def _near(self, name: str) -> Near | None:
         """The run's own index; with other items than the run's, every item is compared."""

@@ -46,6 +46,7 @@ _LATER = {
     "title_model.mined": 4,
     "title_model.mining_start_epoch": 1,
     "tail_ratio": None,
+    "session_model": "CORE",
 }
 
 

@@ -1,6 +1,6 @@
 """The method's stages in order, each loaded from the stage store where it exists (paper, Figure 2).
 
-    CORE -> title model -> clip -> memory -> prompts -> adapter -> responses -> weights of the lists
+    ID model -> title model -> clip -> memory -> prompts -> adapter -> responses -> weights of the lists
 
 `fit` runs the stages; `evaluate` encodes and answers the rows that it is given, once, and ranks them by every setting
 that the result reports. The stages are in pipeline/; the evaluation loop is RecBole's.
@@ -85,13 +85,13 @@ class LLMFashionRecTrainer(StagedTrainer):
         if answering["response_events"] == "purchase":
             check_responses(make_loaders(answering).train)
 
-    def set_data(self, loaders: Loaders, store: StageStore, core_table: Callable[[], Any]) -> None:
+    def set_data(self, loaders: Loaders, store: StageStore, id_model: Callable[[], Any]) -> None:
         """Builds the pipeline; the model ranks by the pipeline's config, which in zero-shot is the source's."""
         if self.responds and self.config["response_events"] == "purchase" and not self.config["source_dataset"]:
             check_responses(loaders.train)
         self._loaders = loaders
         knn_history = self.config.sibling(SeqKNN)["knn_history"]
-        self.pipeline = make_pipeline(self.config, loaders.dataset, store, core_table, knn_history)
+        self.pipeline = make_pipeline(self.config, loaders.dataset, store, id_model, knn_history)
         self.model.configure(self.pipeline.config)
 
     def fit(

@@ -38,10 +38,10 @@ class QueryMemoryTrainer(StagedTrainer):
         StagedTrainer.validate_config(config)
         settings.validate_config(config.sibling(LLMFashionRec))
 
-    def set_data(self, loaders: Loaders, store: StageStore, core_table: Callable[[], Any]) -> None:
+    def set_data(self, loaders: Loaders, store: StageStore, id_model: Callable[[], Any]) -> None:
         """Makes the stages, or loads those of the LLMFashionRec row; a log without searches needs none."""
         dataset, config = loaders.dataset, self.config.sibling(LLMFashionRec)
-        self.pipeline = own_pipeline(config, dataset, store, core_table)
+        self.pipeline = own_pipeline(config, dataset, store, id_model)
         products = config["memory_products"]
         log, memory, queries = dataset.search_log, self.pipeline.memory, self.pipeline.inference.texts.queries
 

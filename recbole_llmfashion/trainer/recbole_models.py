@@ -1,6 +1,7 @@
 """RecBole's own models, trained by RecBole's own Trainer, as stages of the store.
 
-The same stage serves the CORE row of a table and the ID model of LLMFashionRec, so both use the same item embeddings.
+The same stage serves the row of a table and the ID model of LLMFashionRec (`session_model`), so both use the same item
+embeddings.
 Seeding is RecBole's: once before the data, once before the model. With `cold_token` the model trains with the shared
 token of cold_token.py and has a stage of its own.
 """
@@ -28,6 +29,8 @@ from recbole_llmfashion.data.tie_breaking import tie_rank
 from recbole_llmfashion.data.whole_sequences import whole_sequences
 from recbole_llmfashion.evaluation.collector import HeadCollector, OrderedEvaluation
 from recbole_llmfashion.model.tiled_scores import dot_orders
+from recbole_llmfashion.retrieval.lists.id_model import IdModel
+from recbole_llmfashion.retrieval.lists.sequence_list import EncoderSettings, SequenceEncoder
 from recbole_llmfashion.stage_store import StageStore, sha256_arrays, stage_seed
 from recbole_llmfashion.trainer.cold_token import (
     ColdItems,
@@ -40,6 +43,8 @@ from recbole_llmfashion.trainer.cold_token import (
 from recbole_llmfashion.trainer.staged import StagedTrainer, ValidCallback
 
 FIT_FORMAT = 2  # of fit.json
+ITEM_TABLE = "item_embedding.weight"
+ENCODED = ("SASRec", "SASRecSampled")  # models that retrieval.lists.sequence_list can encode
 READS_OTHER_ROWS = ("FEARec",)  # models whose loss reads sequences of the dataset beside those of its batch
 
 
@@ -58,7 +63,7 @@ class RecBoleTrainer(StagedTrainer):
         """See StagedTrainer."""
         return str(self.config["model"])
 
-    def set_data(self, loaders: Loaders, store: StageStore, core_table: Callable[[], Any]) -> None:
+    def set_data(self, loaders: Loaders, store: StageStore, id_model: Callable[[], Any]) -> None:
         """See StagedTrainer."""
         self._loaders, self._store = loaders, store
         evaluate_by_tiles(self, self.model, loaders.dataset.catalogue.item_ids)
@@ -207,9 +212,16 @@ def _training_data(config: LLMFashionConfig, loaders: Loaders, cold: tuple[ColdI
     return TrainDataLoader(config, dataset, sampler_of(loaders.train), shuffle=config["shuffle"])
 
 
-def load_core_table(folder: Path) -> Any:
-    """CORE's item embeddings [N, d] float32 by catalogue position.
+def load_id_model(folder: Path, config: LLMFashionConfig) -> IdModel:
+    """The ID model of a stage: its item embeddings, and its encoder where it is one of ENCODED.
 
-    The pad row, which CORE trains as a negative, is left out.
+    Args:
+        folder: of `train_or_load`.
+        config: of the model.
     """
-    return load_file(folder / "model.safetensors")["item_embedding.weight"][1:].numpy()
+    weights = load_file(folder / "model.safetensors")
+    table = weights.pop(ITEM_TABLE)[1:].numpy()  # without the pad row, which CORE trains as a negative
+    if config["model"] not in ENCODED:
+        return IdModel(table)
+    settings = EncoderSettings(config["n_heads"], config["hidden_act"], float(config["layer_norm_eps"]))
+    return IdModel(table, SequenceEncoder({name: weight.numpy() for name, weight in weights.items()}, settings))

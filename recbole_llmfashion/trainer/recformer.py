@@ -44,7 +44,7 @@ class RecformerTrainer(StagedTrainer):
         if config["source_dataset"]:
             source_config(config)
 
-    def set_data(self, loaders: Loaders, store: StageStore, core_table: Callable[[], Any]) -> None:
+    def set_data(self, loaders: Loaders, store: StageStore, id_model: Callable[[], Any]) -> None:
         """See StagedTrainer."""
         self._loaders, self._store = loaders, store
 

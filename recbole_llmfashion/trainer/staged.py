@@ -62,13 +62,13 @@ class StagedTrainer(OrderedEvaluation, Trainer):
         """The model whose file in properties/tuned holds this model's keys; None where there is nothing to tune."""
         return None
 
-    def set_data(self, loaders: Loaders, store: StageStore, core_table: Callable[[], Any]) -> None:
+    def set_data(self, loaders: Loaders, store: StageStore, id_model: Callable[[], Any]) -> None:
         """Takes what the stages are made from; called once, before `fit`.
 
         Args:
             loaders: the rows, behind the model's own loader where it has one.
             store: the stages of this dataset.
-            core_table: trains CORE on the same rows, or loads it, and returns its item embeddings [N, d].
+            id_model: trains the ID model of `session_model` on the same rows, or loads it, and returns it.
         """
 
     def result_details(self, loaders: Loaders) -> dict[str, Any]:

@@ -33,6 +33,7 @@ def test_settings_and_counts_are_printed_and_nothing_is_left(root, capsys):
     sections = dict(part.split("\n", 1) for part in out.removeprefix("== ").split("\n== "))
     assert list(sections) == [
         "dataset tiny", "keys of every model", "LLMFashionRec", "SASRec", "Popularity", "CORE, a part of LLMFashionRec",
+        "SeqKNN, a part of LLMFashionRec",
     ]  # fmt: skip
     for text in ("users: 3", "items: 6", "interactions: 12", "searches: 5", "timestamps: dates"):
         assert text in sections["dataset tiny"]

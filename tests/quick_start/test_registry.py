@@ -43,10 +43,10 @@ def test_every_model_yaml_belongs_to_a_model():
 
 def test_keys_of_other_models():
     assert accepted_models("SASRec", "Popularity") == ["Popularity", "SASRec"]
-    assert accepted_models("LLMFashionRec") == ["CORE", "LLMFashionRec", "SeqKNN"]
+    assert accepted_models("LLMFashionRec") == ["CORE", "LLMFashionRec", "SASRec", "SASRecSampled", "SeqKNN"]
     assert accepted_models("QueryMemory") == ["CORE", "LLMFashionRec", "QueryMemory"]
     assert accepted_models("RecformerQuery") == ["Recformer", "RecformerQuery"]
-    assert shared_models() == ["CORE", "LLMFashionRec", "SeqKNN"]
+    assert shared_models() == ["CORE", "LLMFashionRec", "SASRec", "SASRecSampled", "SeqKNN"]
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import torch
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.model.fusion import Fusion
 from recbole_llmfashion.model.llmfashionrec import LLMFashionRec
+from recbole_llmfashion.pipeline.language_model import LanguageModel
 from recbole_llmfashion.quick_start.experiment import run_experiment
 from recbole_llmfashion.quick_start.registry import load_config
 from recbole_llmfashion.retrieval.fusion import fused_scores
@@ -39,7 +40,8 @@ def shop(tmp_path_factory):
 
 def test_it_ranks_by_the_same_lists_and_no_response(shop, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr("recbole_llmfashion.llm.modeling.backbone.load_backbone", lambda *_, **__: pytest.fail("an LLM"))
+        patch.setattr(LanguageModel, "prepare", lambda *_: pytest.fail("an adapter is prepared"))
+        patch.setattr(LanguageModel, "generate", lambda *_: pytest.fail("a response is generated"))
         mine = kept_lists(patch, Fusion)
         result = run_experiment(config_of(shop, "Fusion"), keep=True)
     assert sorted(result.seconds) == ["title", "total", "train_CORE"]  # no adapter, no responses

@@ -15,7 +15,7 @@ from recbole_llmfashion.data.loaders import make_loaders
 from recbole_llmfashion.model.llmfashionrec import LLMFashionRec
 from recbole_llmfashion.quick_start.registry import accepted_models, get_model
 from recbole_llmfashion.stage_store import StageStore
-from recbole_llmfashion.trainer.recbole_models import RecBoleTrainer, load_core_table, train_or_load
+from recbole_llmfashion.trainer.recbole_models import RecBoleTrainer, load_id_model, train_or_load
 from tests.helpers.fakes import INTER, ITEM, SEARCH, purchases_only, write_tiny
 
 
@@ -168,5 +168,7 @@ def test_training_without_validation_rows(tmp_path):
 
 def test_core_table_leaves_out_the_pad_row(tmp_path):
     save_file({"item_embedding.weight": torch.arange(8.0).reshape(4, 2)}, tmp_path / "model.safetensors")
-    table = load_core_table(tmp_path)
+    model = load_id_model(tmp_path, load_config(CORE, "tiny"))
+    table = model.table
+    assert model.encoder is None  # its lists are made of the embeddings alone
     assert table.dtype == np.float32 and table.tolist() == [[2.0, 3.0], [4.0, 5.0], [6.0, 7.0]]

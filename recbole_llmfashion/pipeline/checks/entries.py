@@ -12,7 +12,8 @@ from recbole_llmfashion.files.digests import unreadable
 
 REMEDY = "copy the run again, or run the main job again"
 _MOST = 2**20  # of every number of tokens, items or prompts
-_LEAST = {"history": 1, "max_length": 1, "max_new_tokens": 1, "batch_size": 1, "neighbors": 1, "k": 1}  # else 0
+# 0 for the others
+_LEAST = {"heads": 1, "history": 1, "max_length": 1, "max_new_tokens": 1, "batch_size": 1, "neighbors": 1, "k": 1}
 
 
 @contextmanager

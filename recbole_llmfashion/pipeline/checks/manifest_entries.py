@@ -11,6 +11,7 @@ from recbole_llmfashion.pipeline.manifest import MANIFEST, Manifest
 from recbole_llmfashion.prompt.builder import PromptSettings
 from recbole_llmfashion.prompt.item_tokens import ItemTokensName
 from recbole_llmfashion.prompt.template import TEMPLATES
+from recbole_llmfashion.retrieval.lists.sequence_list import ACTIVATIONS
 from recbole_llmfashion.retrieval.ranking import FUSED, GROUPS, RankingSettings
 
 _ITEMS: dict[str, Any] = {"kind": str, "first": int, "new_tokens": int, "key": str, "trained": bool}
@@ -42,8 +43,12 @@ def check_manifest(manifest: Manifest) -> None:
 
 def _check_settings(settings: Entries) -> None:
     tables = ("template", "prompt", "items", "memory", "backbone", "decoding", "beams", "mixing", "mask_history")
-    optional = frozenset({"index", "neighbors"})
+    optional = frozenset({"index", "neighbors", "session_model"})
     settings.exactly(dict.fromkeys((*tables, *optional), object), optional)
+    if "session_model" in settings.value:
+        session = settings.inside("session_model")
+        session.exactly({"name": str, "heads": int, "activation": str, "eps": float})
+        session.one_of("activation", tuple(ACTIVATIONS))
     if "neighbors" in settings.value:
         settings.inside("neighbors").exactly({"history": int})
     settings.one_of("template", tuple(TEMPLATES))

@@ -22,7 +22,7 @@ LISTS = {
     "beams": "LLM beams",
     "id": "ID list",
     "title": "title list",
-    "session": "similar to the session (CORE)",
+    "session": "similar to the session",
     "neighbors": "taken by the same customers",
     "memory": "memory",
     "clip": "CLIP",
