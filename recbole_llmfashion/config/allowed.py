@@ -137,6 +137,23 @@ ANYTHING = Allowed("anything", lambda value: True)
 DICT = Allowed("a dict", lambda value: isinstance(value, dict))
 LIST = Allowed("a list", lambda value: isinstance(value, list))
 
+_PIECE = re.compile(r"[\[(]([^,;]+),([^,;]+)[\])]")
+
+
+def _intervals(value: Any) -> bool:
+    """Whether RecBole reads a value as intervals; an unquoted [3,9] is a list in YAML, which RecBole reads too."""
+    pieces = [_PIECE.fullmatch(text.strip()) for text in str(value).split(";")]
+    try:
+        return all(piece is not None and float(piece[1]) <= float(piece[2]) for piece in pieces)
+    except ValueError:
+        return False
+
+
+INTERVALS = Allowed("an interval such as [3,inf), or several with semicolons between", _intervals)
+VALUES = Allowed(
+    'a dict of intervals or lists of values by column, such as {timestamp: "[0,1.7e9]", action: [purchase]}',
+    lambda value: isinstance(value, dict) and all(isinstance(v, list) or _intervals(v) for v in value.values()),
+)
 COLUMN_NAME = Allowed(
     "the name of a column, without white space, colon or comma",
     lambda value: isinstance(value, str) and re.fullmatch(r"[^\s:,]+", value) is not None,

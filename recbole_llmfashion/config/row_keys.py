@@ -11,19 +11,12 @@ from typing import Any
 from recbole_llmfashion.config.allowed import COLUMN_NAME, shown
 from recbole_llmfashion.errors import UserError
 
-ALL = "[0,inf)"  # every number of interactions
 _CONVERT = "make the folder with `recbole-llmfashion convert recbole`"
-_CORE = f"{_CONVERT} --k-core N"
-_FILTER = "filter the atomic files, and run `recbole-llmfashion clean DIR`"
 _COLUMNS = "the columns of the atomic files are fixed; leave it out"
 _NUMBERS = "no number column is read; leave it out"
 
 # What to do instead, by key.
 INSTEAD: dict[str, str] = {
-    "rm_dup_inter": f"repeated actions count; {_FILTER}",
-    "val_interval": _FILTER,
-    "user_inter_num_interval": _CORE,
-    "item_inter_num_interval": _CORE,
     "filter_inter_by_user_or_item": "an action with an item that .item lacks is an error; leave it out",
     "benchmark_filename": "the split is made from one .inter file; join the parts, and leave it out",
     "threshold": "there are no labels; leave it out",
@@ -42,7 +35,8 @@ INSTEAD: dict[str, str] = {
 }
 # Key that names a column of a dataset's files -> the name that the package has for it.
 FIELD_KEYS = {"USER_ID_FIELD": "user_id", "ITEM_ID_FIELD": "item_id", "TIME_FIELD": "timestamp"}
-# The columns that `load_col` may name, by file; it has no other effect, since each model reads what it needs.
+# The columns that `load_col` may name, by file; it has no other effect, since each model reads what it needs. `.item`
+# may have further ones, so data/dataset.py checks those.
 LOADED = {
     "inter": {"user_id", "item_id", "action", "timestamp"},
     "search": {"user_id", "timestamp", "query", "results"},
@@ -104,17 +98,9 @@ def check_row_keys(
         UserError: a key that would change the rows or columns of RecBole's models has another value than its default.
     """
     for key, value in values.items():
-        if key in INSTEAD and not _is_default(key, value, defaults.get(key)):
+        if key in INSTEAD and value != defaults.get(key) and value not in (None, [], {}):
             raise UserError(f"{source}: {key}: found '{value}', which is not applied here; {INSTEAD[key]}")
     _check_load_col(values.get("load_col"), source, {FIELD_KEYS[key]: name for key, name in names.items()})
-
-
-def _is_default(key: str, value: Any, default: Any) -> bool:
-    """Whether a value changes nothing; an interval may be written in several ways."""
-    if key.endswith("_interval") and isinstance(value, str):
-        every_user = ("[1,inf)", "(0,inf)") if key == "user_inter_num_interval" else ()
-        return value.replace(" ", "") in (ALL, *every_user)
-    return value == default or value in (None, [], {})
 
 
 def _check_load_col(value: Any, source: str, names: Mapping[str, str]) -> None:
@@ -125,6 +111,6 @@ def _check_load_col(value: Any, source: str, names: Mapping[str, str]) -> None:
         if file not in LOADED:
             raise UserError(f"{source}: load_col: no file '.{file}' is read; leave it out")
         known = {names.get(column, column) for column in LOADED[file]}
-        for column in columns if isinstance(columns, list) else []:
+        for column in columns if isinstance(columns, list) and file != "item" else []:
             if column not in known:
                 raise UserError(f"{source}: load_col: .{file} has no column '{column}'; leave it out")

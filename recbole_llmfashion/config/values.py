@@ -21,12 +21,14 @@ from recbole_llmfashion.config.allowed import (
     DICT,
     DROPOUT,
     EMPTY,
+    INTERVALS,
     LIST,
     NOT_NEGATIVE,
     RATE,
     SEED,
     SHARE,
     TEXT,
+    VALUES,
     Allowed,
     choice,
     either,
@@ -53,6 +55,9 @@ RECBOLE_VALUES: dict[str, Allowed] = {
     "data_path": TEXT,
     "checkpoint_dir": TEXT,
     # data
+    "rm_dup_inter": either(choice("first", "last"), EMPTY),
+    "val_interval": either(VALUES, EMPTY),
+    **dict.fromkeys(("user_inter_num_interval", "item_inter_num_interval"), either(INTERVALS, EMPTY)),
     **dict.fromkeys(("USER_ID_FIELD", "ITEM_ID_FIELD", "TIME_FIELD"), COLUMN_NAME),
     # training
     "epochs": AT_LEAST_ONE,
@@ -263,7 +268,10 @@ def _hint(key: str, value: Any, allowed: Allowed) -> str:
         return "; a run has one seed, `study compare --seeds 3` runs several"
     if not isinstance(value, str) or "," not in value:
         return ""
-    entries = [yaml.load(entry, Loader=YamlLoader) for entry in value.split(",")]
+    try:
+        entries = [yaml.load(entry, Loader=YamlLoader) for entry in value.split(",")]
+    except yaml.YAMLError:
+        return ""
     return f"; write --{key}=[{value}]" if allowed.holds(entries) else ""
 
 

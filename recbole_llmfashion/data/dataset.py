@@ -1,6 +1,7 @@
 """RecBole's SequentialDataset with this package's file reader, item ids and split (docs/method.md).
 
-Five methods of RecBole's class are overridden: `_load_data` reads the files without changing any text,
+Six methods of RecBole's class are overridden: `_load_data` reads the files without changing any text and applies
+RecBole's filters of rows, which `_data_filtering` therefore does not,
 `_get_remap_list` makes internal item ids follow `.item`, `data_augmentation` adds to each row the length of its user's
 history, `join` cuts a row's sequence out when the row is read, and `_split_index_by_leave_one_out` applies the split.
 """
@@ -20,8 +21,9 @@ from recbole.utils.enum_type import FeatureSource, FeatureType
 
 from recbole_llmfashion.data import split
 from recbole_llmfashion.data.atomic.field_names import FIELD_KEYS, FieldNames
-from recbole_llmfashion.data.atomic.folder import AtomicFolder, check_clean, read_folder
+from recbole_llmfashion.data.atomic.folder import AtomicFolder, check_clean, item_columns, read_folder
 from recbole_llmfashion.data.catalogue import Catalogue, attributes_of, check_attributes
+from recbole_llmfashion.data.row_filters import RowFilters
 from recbole_llmfashion.data.search_log import SearchLog
 from recbole_llmfashion.data.sequences import Sequences, row_ends
 from recbole_llmfashion.data.tie_breaking import tie_rank
@@ -58,6 +60,23 @@ def selected_features(config: Config, columns: Mapping[str, str]) -> list[str]:
     return list(dict.fromkeys(names))
 
 
+def check_load_col(config: Config) -> None:
+    """Checks the columns of `.item` that the key `load_col` names, by the file's header.
+
+    Raises:
+        UserError: there is no such column.
+    """
+    named = (config["load_col"] or {}).get("item")
+    if not isinstance(named, list):
+        return
+    names = FieldNames.of(config)
+    in_package = item_columns(Path(config["data_path"]), config["dataset"], names)
+    columns = [names.file_column(column) if column == "item_id" else column for column in in_package]
+    for column in named:
+        if column not in columns:
+            raise UserError(f"load_col: .item has no column '{column}'; leave it out")
+
+
 def prompt_attributes(config: Config, folder: AtomicFolder) -> list[str]:
     """The item attributes that prompts may show; none without prompts.
 
@@ -79,6 +98,7 @@ class LLMFashionRecDataset(SequentialDataset):
         timeline: every user's events.
         search_log: every user's searches.
         left_out: reason -> number of users that were left out for it.
+        rows_filtered: number of item actions that RecBole's filters of rows left out.
         has_dates: False if timestamps only give an order.
     """
 
@@ -90,6 +110,9 @@ class LLMFashionRecDataset(SequentialDataset):
         names = FieldNames.of(self.config)
         folder = read_folder(Path(dataset_path), token, names=names)
         check_clean(folder)
+        in_files = len(folder.interactions)
+        folder = RowFilters.of(self.config).apply(folder)
+        self.rows_filtered = in_files - len(folder.interactions)
         self._searches = folder.searches
         self.catalogue = Catalogue.from_frame(folder.items, prompt_attributes(self.config, folder))
         self._events = self._usable(folder)
@@ -109,6 +132,9 @@ class LLMFashionRecDataset(SequentialDataset):
         ):
             self.set_field_property(field, kind, source, 1)
         self.field2bucketnum[self.time_field] = 2
+
+    def _data_filtering(self) -> None:
+        """Nothing: `_load_data` filters, so that the timeline and the prompts have the rows that RecBole has."""
 
     def _usable(self, folder: AtomicFolder) -> pd.DataFrame:
         """The item actions after the click filter; users with fewer than two are counted and left out."""

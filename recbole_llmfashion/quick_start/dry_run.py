@@ -16,7 +16,7 @@ from recbole_llmfashion.config.evaluation_keys import check_valid_metric
 from recbole_llmfashion.config.keys import keys_of
 from recbole_llmfashion.data.atomic.field_names import FieldNames
 from recbole_llmfashion.data.atomic.folder import check_clean, read_folder
-from recbole_llmfashion.data.dataset import TARGET_PURCHASE
+from recbole_llmfashion.data.dataset import TARGET_PURCHASE, check_load_col
 from recbole_llmfashion.data.loaders import Loaders, make_loaders, rows_of
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.prompt.training_examples import may_respond, most_prompts, training_rows
@@ -33,6 +33,7 @@ def check_config(config: LLMFashionConfig, rows: bool = True) -> None:
         UserError: a value that a model cannot use, a backbone or a folder that cannot be read.
     """
     check_valid_metric(config)
+    check_load_col(config)
     trainer = get_model(config["model"]).trainer
     trainer.validate_config(config)
     _parts_of(config)
@@ -108,6 +109,7 @@ def _counts(loaders: Loaders) -> dict[str, Any]:
         "items": len(dataset.catalogue),
         "interactions": len(dataset.timeline.length_before),
         "searches": len(dataset.search_log),
+        "rows filtered": dataset.rows_filtered,
         "clicks filtered": dataset.clicks_filtered,
         "users left out": sum(dataset.left_out.values()),
         "timestamps": "dates" if dataset.has_dates else "an order only",

@@ -121,6 +121,7 @@ def _row_counts(loaders: Loaders) -> dict[str, Any]:
         "users_left_out": loaders.dataset.left_out,
         "clicks_filtered": loaders.dataset.clicks_filtered,
         "rows_dropped": loaders.dataset.rows_dropped,
+        **({"rows_filtered": loaders.dataset.rows_filtered} if loaders.dataset.rows_filtered else {}),
         "train": len(rows_of(loaders.train)),
         "valid": len(rows_of(loaders.valid)),
         "test": len(rows_of(loaders.test)),

@@ -29,16 +29,30 @@ TAKEN = [
     ("TIME_FIELD", "time"),
     ("field_separator", "\t"),
 ]
+FILTERS = [
+    ("user_inter_num_interval", "[3,inf)"),
+    ("user_inter_num_interval", "(0,5];(7,9)"),
+    ("user_inter_num_interval", " [ 3 , 5.5 ] ; (7,1e3) "),
+    ("user_inter_num_interval", [3, 9]),  # unquoted in a YAML file; RecBole reads its text
+    ("item_inter_num_interval", "(-inf,inf]"),
+    ("item_inter_num_interval", None),
+    ("rm_dup_inter", "first"),
+    ("rm_dup_inter", "last"),
+    ("val_interval", {"timestamp": "[0,100)"}),
+    ("val_interval", {"timestamp": "[0,100);(200,inf)", "action": ["purchase"]}),
+    ("val_interval", {"price": [10, 20]}),
+]
+NO_FILTERS = [
+    *((key, value) for key in ("user_inter_num_interval", "item_inter_num_interval") for value in (
+        "three", "3", 3, "", "[3,5", "3,5", "[3]", "[3,4,5]", "[a,b]", "[5,3]", "[nan,3]", "[1,2];x", "{1,2}", [3], {},
+        "[1,2][3,4]", "[1,2];", True,
+    )),
+    *(("rm_dup_inter", value) for value in ("both", "First", True, "", ["first"], 1)),
+    *(("val_interval", value) for value in (
+        "[3,5]", ["timestamp"], 3, {"timestamp": "three"}, {"timestamp": 3}, {"timestamp": None}, {"action": "a"},
+    )),
+]  # fmt: skip
 REFUSED = [
-    ("user_inter_num_interval", "[3,inf)", "convert recbole` --k-core N"),
-    ("user_inter_num_interval", "(0,5];(7,9)", "--k-core"),
-    ("user_inter_num_interval", "three", "--k-core"),
-    ("item_inter_num_interval", "[1,inf)", "--k-core"),
-    ("item_inter_num_interval", "[5,inf)", "--k-core"),
-    ("rm_dup_inter", "first", "repeated actions count"),
-    ("rm_dup_inter", "last", "repeated actions count"),
-    ("val_interval", {"timestamp": "[0,100)"}, "filter the atomic files"),
-    ("val_interval", {"action": ["purchase"]}, "filter the atomic files"),
     ("filter_inter_by_user_or_item", False, "is an error; leave it out"),
     ("benchmark_filename", ["train", "valid", "test"], "join the parts"),
     ("threshold", {"rating": 3}, "there are no labels"),
@@ -57,7 +71,7 @@ REFUSED = [
 ]
 COLUMNS = [
     ({"inter": ["user_id", "rating"]}, ".inter has no column 'rating'"),
-    ({"item": ["class"]}, ".item has no column 'class'"),
+    ({"search": ["class"]}, ".search has no column 'class'"),
     ({"user": ["age"]}, "no file '.user' is read"),
     ("all", "expected a dict|expected"),
 ]
@@ -67,6 +81,19 @@ COLUMNS = [
 @pytest.mark.parametrize(("key", "value"), TAKEN)
 def test_values_that_change_nothing(model, key, value):
     merge_layers(model, "footwear", (), {key: value})
+
+
+@pytest.mark.parametrize("model", ["SASRec", "LLMFashionRec"])
+@pytest.mark.parametrize(("key", "value"), FILTERS)
+def test_filters_of_rows(model, key, value):
+    assert merge_layers(model, "footwear", (), {key: value})[key] == value
+
+
+@pytest.mark.parametrize(("key", "value"), NO_FILTERS)
+def test_what_is_no_filter_is_one_line(key, value):
+    with pytest.raises(UserError, match=rf"^command line: {key}: expected ") as raised:
+        merge_layers("SASRec", "footwear", (), {key: value})
+    assert "\n" not in str(raised.value)
 
 
 @pytest.mark.parametrize(("key", "value", "advice"), REFUSED)
