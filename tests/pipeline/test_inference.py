@@ -14,7 +14,7 @@ from recbole_llmfashion.pipeline.inference import Inference
 from recbole_llmfashion.pipeline.pipeline import own_pipeline
 from recbole_llmfashion.prompt.dataloader import LLMFashionRecDataLoader
 from recbole_llmfashion.stage_store import StageStore
-from tests.helpers.fakes import INTER, ITEM, SMALL, write_tiny
+from tests.helpers.fakes import INTER, ITEM, SMALL, hash_encoder, write_tiny
 
 HEAD, *ROWS = INTER.splitlines()
 PAPER = properties_folder() / "model/LLMFashionRec-paper.yaml"
@@ -108,3 +108,69 @@ def test_the_memory_leaves_out_queries_of_fewer_users(min_askers, items):
     inference.config, inference.texts = {"min_askers": min_askers}, SimpleNamespace(log=log, queries=log.queries)
     assert inference.memory_log().item.tolist() == items
     assert inference.searched_products().item.tolist() == [7, 8, 9, 7, 8]
+
+
+@pytest.mark.parametrize(("neighbors", "items"), [(1, [7, 8]), (2, [7, 9, 8]), (3, [7, 9, 8])])
+def test_the_memory_has_the_neighbors_of_the_config(neighbors, items):
+    """Two queries, each of two users; `boots` is the nearest of its own query."""
+    log = SimpleNamespace(
+        users=np.array([1, 2]),
+        query_index=np.array([0, 1]),
+        queries=("boots", "sandals"),
+        result_ptr=np.array([0, 2, 3]),
+        result_items=np.array([7, 8, 9]),
+        training=np.array([True, True]),
+    )
+    inference = Inference.__new__(Inference)
+    sizes = {"memory_products": 3, "memory_list_size": 3, "memory_neighbors": neighbors, "min_askers": 1}
+    inference.config, inference._remember = sizes, True
+    inference.texts = SimpleNamespace(log=log, queries=log.queries, tie=np.arange(10))
+    inference.trained = SimpleNamespace(clip=SimpleNamespace(encode=hash_encoder))
+    assert inference.memory is not None and inference.memory.top_products("Boots") == items
+
+
+class Rows:
+    """A loader of two rows."""
+
+    def __init__(self, last=3):
+        self.prompts = [np.array([1, 2]), np.array([1, last])]
+
+    def set_builder(self, builder):
+        pass
+
+    def encode(self):
+        return [SimpleNamespace(prompt=SimpleNamespace(ids=ids, dropped=0, shortened=0)) for ids in self.prompts]
+
+
+def inputs_of_responses(rows=None, adapter="adapter-1", names=("11", "12"), titles=("A", "B"), words=(1,), **keys):
+    """What names the stage of the responses to two prompts."""
+    found = {}
+    inference = Inference.__new__(Inference)
+    inference.config = load_config(LLMFashionRec, "tiny", (), {**SMALL, "response_title": "catalogue", **keys})
+    inference.texts = SimpleNamespace(titles=titles)
+    inference.trained = SimpleNamespace(llm=SimpleNamespace(identity=adapter))
+    inference.store = SimpleNamespace(get=lambda name, inputs, build: found.update(inputs))
+    inference.response_cache = SimpleNamespace(load=lambda folder, position_of: None)
+    inference.report, inference._answered = {}, []
+    tokens = SimpleNamespace(key="k", words=[np.array(words)])
+    vars(inference).update(builder=SimpleNamespace(item_names=names, position_of={}), item_tokens=tokens)
+    inference.answer(rows or Rows())
+    return found
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"adapter": "adapter-2"},
+        {"rows": Rows(4)},
+        {"names": ("11", "13")},
+        {"titles": ("A", "C")},
+        {"words": (2,)},
+        {"num_beams": 3},
+        {"max_new_tokens": 41},
+        {"seed": 8},
+    ],
+    ids=lambda changes: next(iter(changes)),
+)
+def test_what_names_the_responses(changes):
+    assert inputs_of_responses() == inputs_of_responses() != inputs_of_responses(**changes)

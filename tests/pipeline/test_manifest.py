@@ -10,7 +10,7 @@ import pytest
 
 from recbole_llmfashion.cli.terminal import guarded
 from recbole_llmfashion.errors import UserError
-from recbole_llmfashion.pipeline import manifest
+from recbole_llmfashion.pipeline import export, manifest
 from recbole_llmfashion.pipeline.export import export_run
 from recbole_llmfashion.pipeline.manifest import OWN, Manifest, read_manifest, write_manifest
 from recbole_llmfashion.stage_store import StageStore, sha256
@@ -106,6 +106,17 @@ def test_parts_that_list_no_files(run, parts):
     refused("not readable", Manifest(run, {}).files)
 
 
+def test_a_model_file_that_nobody_signed(run, tmp_path):
+    folder = write(tmp_path / "backbone/config.json", "{}").parent
+    backbone = {"path": str(folder), "files": {"config.json": "", "model.safetensors": ""}}
+    signed = Manifest(run, CONTENT | {"parts": CONTENT["parts"] | {"backbone": backbone}})
+    for name in ("model.safetensors", "notes.csv", "README.md", "pytorch_model.bin"):
+        write(folder / name, "listed, or nothing that a model is loaded from")
+    signed.check_no_other_model_files("backbone")
+    write(folder / "generation_config.json", "{}")
+    refused("generation_config.json: is not a file of the run", signed.check_no_other_model_files, "backbone")
+
+
 def test_a_changed_file(run):
     write(run.parents[1] / "stages/adapter-1/adapter_model.safetensors", "weighty")
     refused(r"adapter_model\.safetensors .*its sha256 differs", read_manifest, run)
@@ -158,6 +169,16 @@ def test_exported_run(run, tmp_path):
     assert content["parts"]["run"]["files"] == {"title/title.json": SHA['{"a": 1}']}  # without responses
     assert content["seed"] == 7 and content["sha256"] != original["sha256"]
     assert out.stat().st_mode & 0o777 == 0o755 and [path.name for path in out.parent.iterdir()] == ["out"]
+
+
+@pytest.mark.parametrize("name", ["responses.parquet", "title.json", "adapter_model.safetensors"])
+def test_a_file_that_changes_while_it_is_copied_is_not_signed(run, tmp_path, monkeypatch, name):
+    def copied(source, target, length):
+        target.write(source.read() + (b" " if Path(source.name).name == name else b""))
+
+    monkeypatch.setattr(export.shutil, "copyfileobj", copied)
+    refused(f"{name} changed while it was copied", export_run, run, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_an_export_leaves_nothing_behind_when_it_fails(run, tmp_path):
