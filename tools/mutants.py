@@ -143,6 +143,8 @@ def _run_tests(tests: Sequence[str], tree: Path) -> None:
         os.dup2(log, 1)
         os.dup2(log, 2)
         os.chdir(tree)
+        (tree / "tmp").mkdir()
+        tempfile.tempdir = os.environ["TMPDIR"] = str(tree / "tmp")  # the end of a fork runs no clean-up
         os.environ["PYTHONPATH"], os.environ["PYTHONDONTWRITEBYTECODE"] = str(tree), "1"
         sys.path.insert(0, str(tree))
         sys.dont_write_bytecode = True

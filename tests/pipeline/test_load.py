@@ -8,11 +8,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from safetensors.numpy import load_file
 
 from recbole_llmfashion.config.configurator import load_config
 from recbole_llmfashion.data.tie_breaking import tie_rank
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.llm.generation.generator import DecodingSettings
+from recbole_llmfashion.llm.modeling.adapter import ROWS
 from recbole_llmfashion.model.llmfashionrec import LLMFashionRec
 from recbole_llmfashion.pipeline import load
 from recbole_llmfashion.pipeline.export import export_run
@@ -62,6 +64,16 @@ def test_settings_of_a_run(run, folder):
     assert run.responses == folder and run.manifest.folder == folder and run.codes is None
 
 
+def test_settings_are_those_of_the_manifest(exported):
+    settings = json.loads((exported / "manifest.json").read_text())["settings"]
+    mixing = settings["mixing"] | {"ranking": "title", "m": 2, "k": 7}
+    rewrite(exported, settings=settings | {"mask_history": True, "beams": 5, "mixing": mixing})
+    run = load_run(exported, model=False)
+    ranking = run.ranking_settings
+    assert (run.mask_history, run.num_beams) == (True, 5)
+    assert (ranking.ranking, ranking.m, ranking.k, ranking.title_start) == ("title", 2, 7, 1)
+
+
 def test_items_of_a_run(run):
     pool = run.pool
     assert pool.catalogue.item_ids == ("16", "11", "12", "13", "14", "15")
@@ -90,6 +102,11 @@ def test_memory_of_a_run(run):
     assert run_memory(run, run.pool.without(["11", "12"]), tie) is None
 
 
+def test_queries_of_one_user_are_not_loaded_on_request(folder, run):
+    assert run.memory.askers == (1,)
+    assert load_run(folder, model=False, min_askers=2).memory is None
+
+
 def test_builder_of_a_run(run):
     builder = run_builder(run, run.pool, run.item_tokens)
     assert builder.settings == run.prompt and builder.item_tokens is run.item_tokens and builder.memory is None
@@ -105,6 +122,14 @@ def test_the_model_is_loaded_on_request_only(folder, run, exported):
         whole.decoding == run.decoding and whole.prompt == run.prompt and whole.ranking_settings == run.ranking_settings
     )
     assert np.array_equal(whole.pool.title, run.pool.title) and np.array_equal(whole.pool.core, run.pool.core)
+
+
+def test_the_trained_embeddings_of_items_are_loaded(exported):
+    run = load_run(exported)
+    weights = load_file(exported / "adapter/adapter_model.safetensors")
+    (trained,) = (value for name, value in weights.items() if ROWS in name)
+    rows = run.model.get_input_embeddings().weight[run.item_tokens.first :].detach().float().numpy()
+    assert len(rows) == 6 and np.array_equal(rows, trained)
 
 
 def test_tables_of_a_flat_run_have_no_index(run):

@@ -220,6 +220,9 @@ def test_digest_of_a_run_is_that_of_its_content(run, tmp_path):
     assert read_manifest(run).digest == before
     rewrite(run, seed=8)
     assert read_manifest(run).digest != before
+    other = CONTENT["parts"]["adapter"] | {"files": {"adapter_model.safetensors": SHA["rows"]}}
+    assert Manifest(run, CONTENT).digest == before
+    assert Manifest(run, CONTENT | {"parts": CONTENT["parts"] | {"adapter": other}}).digest != before
 
 
 def test_a_damaged_stage_is_not_signed(run, tmp_path):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from safetensors.numpy import load_file, save_file
 
 from recbole_llmfashion.errors import UserError
-from recbole_llmfashion.pipeline.memory_file import memory_frame, remove_private, without_rare
+from recbole_llmfashion.pipeline.memory_file import COLUMNS, memory_frame, remove_private, without_rare
 
 QUERIES = ("Red  boots", "sandals", "red boots")
 QUERY, ITEM, POSITION = np.array([1, 0, 2, 0]), np.array([4, 1, 1, 0]), np.array([0, 0, 2, 1])
@@ -42,6 +42,16 @@ def test_rare_queries_leave_with_their_vectors():
     assert len(without_rare(frame().drop(columns="askers"), vectors, 1, Path("run"))[0]) == 4
     with pytest.raises(UserError, match="does not say how many users"):
         without_rare(frame().drop(columns="askers"), vectors, 2, Path("run"))
+
+
+def test_each_query_keeps_its_own_vector():
+    """The first and the third of four sorted queries are of too few users."""
+    askers = {"boots": 1, "gowns": 4, "hats": 2, "socks": 3}
+    rows = pd.DataFrame([(query, item, 0, askers[query]) for query in askers for item in (4, 5)])
+    rows.columns = [*COLUMNS, "askers"]
+    vectors = np.arange(4.0)[:, None]
+    kept, left, left_out = without_rare(rows, vectors, 3, Path("run"))
+    assert kept["query"].unique().tolist() == ["gowns", "socks"] and left.tolist() == [[1.0], [3.0]] and left_out == 2
 
 
 def written(folder):
