@@ -117,20 +117,30 @@ def run(tasks: Iterable[Task], jobs: int, folder: Path) -> Iterator[tuple[Task, 
         a task that has ended, the exit status of pytest, and what it printed.
     """
     running: dict[int, tuple[Task, Path]] = {}
-    for number, task in enumerate(tasks):
-        if len(running) == jobs:
+    try:
+        for number, task in enumerate(tasks):
+            if len(running) == jobs:
+                yield _ended(running)
+            tree = folder / str(number)
+            copy_tree(tree)
+            if task.mutant is not None:
+                apply(task.mutant, tree)
+            running[_forked(task.tests, tree)] = task, tree
+        while running:
             yield _ended(running)
-        tree = folder / str(number)
-        copy_tree(tree)
-        if task.mutant is not None:
-            apply(task.mutant, tree)
-        sys.stdout.flush()
-        process = os.fork()
-        if not process:
-            _run_tests(task.tests, tree)
-        running[process] = task, tree
-    while running:
-        yield _ended(running)
+    finally:
+        for process in running:  # after an error
+            os.kill(process, signal.SIGKILL)
+            os.waitpid(process, 0)
+
+
+def _forked(tests: Sequence[str], tree: Path) -> int:
+    """The process of a fork that runs tests."""
+    sys.stdout.flush()
+    process = os.fork()
+    if not process:
+        _run_tests(tests, tree)
+    return process
 
 
 def _run_tests(tests: Sequence[str], tree: Path) -> None:
@@ -158,7 +168,7 @@ def _ended(running: dict[int, tuple[Task, Path]]) -> tuple[Task, int, str]:
     process, status = os.wait()
     task, tree = running.pop(process)
     printed = (tree / "log.txt").read_text(encoding="utf-8", errors="replace")
-    shutil.rmtree(tree)
+    shutil.rmtree(tree, ignore_errors=True)
     return task, os.waitstatus_to_exitcode(status), printed
 
 
