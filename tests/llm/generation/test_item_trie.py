@@ -118,6 +118,16 @@ def test_choose() -> None:
     assert trie.tokens[edges].tolist() == [5, 6, 8] and trie.leaf_item[edges].tolist() == [-1, -1, 1]
 
 
+def test_choose_at_nodes_with_few_and_many_edges() -> None:
+    """The shorter row of edges is padded with the first edge of all, whose token is the likeliest here."""
+    trie = ItemTrie.build([[2, 5], [3, 6], [3, 7], [3, 8]], 10)
+    two, three = (out_of(trie, ROOT)[token][0] for token in (2, 3))
+    logits = torch.zeros(2, 10)
+    logits[:, 2], logits[1, 7] = 9.0, 1.0
+    edges = trie.choose(states(two, three), logits)
+    assert trie.tokens[edges].tolist() == [5, 7] and trie.leaf_item[edges].tolist() == [0, 2]
+
+
 def test_choose_among_tokens_with_gaps() -> None:
     """A node of whose tokens others lie between: its logits are no slice."""
     trie = ItemTrie.build([[2, 9], [4, 9], [7, 9]], 10)
