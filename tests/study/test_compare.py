@@ -11,7 +11,7 @@ from recbole_llmfashion.study import (
 from recbole_llmfashion.study.report.document import TableRow, Value
 from recbole_llmfashion.study.request import MODELS
 from recbole_llmfashion.study.runner import Runner
-from tests.helpers.fakes import INTER, write_tiny
+from tests.helpers.fakes import INTER, SEARCH, write_tiny
 from tests.helpers.study import cells, request_for
 
 RANKS = {"LLMFashionRec": (1, 1, 4), "CORE": (1, 2, 20), "SASRec": (3, 3, 3), "Popularity": (5, 6, 6)}
@@ -39,9 +39,8 @@ def test_compare_by_hand(shop, run_with):
 
 
 def test_the_document_says_how_far_the_next_item_can_be_trusted(tmp_path, run_with):
-    write_tiny(
-        tmp_path, inter="\n".join(re.sub(r"\b17\d{8}$", "1700000000", line) for line in INTER.splitlines()) + "\n"
-    )
+    inter = "\n".join(re.sub(r"\b17\d{8}$", "1700000000", line) for line in INTER.splitlines()) + "\n"
+    write_tiny(tmp_path, inter, SEARCH.splitlines()[0] + "\n")
     run_with(RANKS)
     request = request_for(tmp_path, f"--models={','.join(RANKS)}")
     document = compare.compare(request, Runner(request)).as_json()
@@ -52,5 +51,5 @@ def test_the_document_says_how_far_the_next_item_can_be_trusted(tmp_path, run_wi
 def test_all_models_are_compared():
     assert [entry.label for entry in compare.entries(MODELS)] == [
         "GRU4Rec", "SASRec", "BERT4Rec", "NextItNet", "CORE", "Recformer", "Recformer w/ query", "LLMFashionRec",
-        "Popularity", "SeqKNN", "QueryMemory",
+        "Fusion", "Popularity", "SeqKNN", "QueryMemory",
     ]  # fmt: skip
