@@ -26,7 +26,8 @@ class RowFilters:
     """The filters of a config, in the order in which they apply.
 
     Args:
-        duplicates: `first` or `last`, the one that stays of a user's actions with an item; None keeps all.
+        duplicates: `first` or `last`, the one that stays of a user's purchases of an item, and of the clicks on it;
+            None keeps all.
         values: column of the package -> an interval, or a list of the values that stay.
         users, items: intervals of the number of rows that a user or an item has.
     """
@@ -53,7 +54,9 @@ class RowFilters:
         """
         rows, items = folder.interactions, folder.items
         if self.duplicates:
-            rows = rows[~rows.duplicated(["user_id", "item_id"], keep=self.duplicates)]  # type: ignore[arg-type]
+            # RecBole has no actions; here a click must not take the place of the purchase of the same item
+            same = ["user_id", "item_id", "action"]
+            rows = rows[~rows.duplicated(same, keep=self.duplicates)]  # type: ignore[arg-type]
         for column, value in self.values.items():
             rows, items = self._by_value(folder, rows, items, column, value)
         rows = rows[rows["item_id"].isin(items["item_id"])] if len(items) < len(folder.items) else rows

@@ -11,7 +11,7 @@ from recbole_llmfashion.data.loaders import make_loaders
 from recbole_llmfashion.data.row_filters import RowFilters, until_purchase
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.quick_start.experiment import run_experiment
-from tests.helpers.fakes import ITEM, OWN_FIELDS, own_tiny, purchases_only, write_tiny
+from tests.helpers.fakes import INTER, ITEM, OWN_FIELDS, own_tiny, purchases_only, write_tiny
 from tests.helpers.shop import loader_for, texts
 
 CASES = [
@@ -105,6 +105,16 @@ def test_the_filters_are_applied_once(tmp_path):
     keys = {"val_interval": {"item_id": ["11", "12", "13", "14", "15"]}, "user_inter_num_interval": "[5,inf)"}
     dataset = tiny(tmp_path, **keys, **TEST_ONLY).dataset
     assert dataset._events["user_id"].tolist() == ["u1"] * 4 and dataset.user_num == 2
+
+
+@pytest.mark.parametrize(("keep", "times"), [("first", [1, 3, 5]), ("last", [2, 4, 5])])
+def test_a_click_and_a_purchase_are_no_duplicates(tmp_path, keep, times):
+    head = INTER.splitlines()[0]
+    rows = [("11", "click", 1), ("11", "click", 2), ("11", "purchase", 3), ("11", "purchase", 4), ("12", "purchase", 5)]
+    inter = "\n".join([head, *(f"u1\t{item}\t{action}\t{time}" for item, action, time in rows)]) + "\n"
+    files = read_folder(write_tiny(tmp_path, inter, ""))
+    found = RowFilters(keep, {}, "[0,inf)", "[0,inf)").apply(files)
+    assert found.interactions["timestamp"].tolist() == times
 
 
 def test_a_user_without_a_purchase_is_left_out():
