@@ -76,6 +76,7 @@ def apply(mutant: Mutant, tree: Path) -> None:
     text = path.read_text(encoding="utf-8")
     if text.count(mutant.line) != 1:
         raise SystemExit(f"{mutant.file}: expected the line once, found {text.count(mutant.line)}: {mutant.line}")
+    path.unlink()  # it may be a link to the file of another copy
     path.write_text(text.replace(mutant.line, mutant.broken), encoding="utf-8")
 
 
@@ -117,12 +118,15 @@ def run(tasks: Iterable[Task], jobs: int, folder: Path) -> Iterator[tuple[Task, 
         a task that has ended, the exit status of pytest, and what it printed.
     """
     running: dict[int, tuple[Task, Path]] = {}
+    base = folder / "base"  # so that changes of the working tree during the run have no effect
+    base.mkdir()
+    copy_tree(base)
     try:
         for number, task in enumerate(tasks):
             if len(running) == jobs:
                 yield _ended(running)
             tree = folder / str(number)
-            copy_tree(tree)
+            shutil.copytree(base, tree, symlinks=True, copy_function=os.link)
             if task.mutant is not None:
                 apply(task.mutant, tree)
             running[_forked(task.tests, tree)] = task, tree
