@@ -14,7 +14,13 @@ TEXTS = {
     "color": ("", "", ""),
     "size": ("8", "", ""),
 }
-UNIT = {"Red Boots": (1.0, 0.0), "Blue Bag": (0.0, 1.0), "Hat": (-1.0, 0.0), "Crimson Boots": (0.8, 0.6)}
+UNIT = {
+    "Red Boots": (1.0, 0.0),
+    "Blue Bag": (0.0, 1.0),
+    "Hat": (-1.0, 0.0),
+    "Crimson Boots": (0.8, 0.6),
+    "Navy Bag": (0.6, 0.8),
+}
 
 
 def encode(titles):
@@ -92,6 +98,9 @@ def test_core_of_a_new_item_is_that_of_a_live_one():
     """Red Boots is closest and removed, so Blue Bag is next."""
     more = pool_of().without(["A"]).with_items(frame_of(D="Crimson Boots"), encode, clip)
     assert more.core[3].tolist() == [20, 21] and more.live.tolist() == [False, True, True, True]
+    # Blue Bag is closest and removed, so Red Boots is next, and Hat has the place of Blue Bag among the live ones
+    more = pool_of().without(["B"]).with_items(frame_of(D="Navy Bag"), encode, clip)
+    assert more.core[3].tolist() == [10, 11]
 
 
 def test_a_removed_item_that_is_added_again_has_its_position_and_its_new_texts():

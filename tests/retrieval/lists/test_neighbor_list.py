@@ -74,6 +74,8 @@ def test_the_list_by_hand():
     taken = torch.tensor([[0, 2, -1], [-1, 0, 2], [-1, -1, -1], [4, -1, -1]])
     assert ranks.top(taken, 5).tolist() == [[1, 3, 0, 2, -1]] * 2 + [[-1] * 5] * 2
     assert ranks.top(taken[:1], 2).tolist() == [[1, 3]]
+    # c, then a: b 1.25, c .5, d .35, a .25; without ages d would be before c
+    assert ranks.top(torch.tensor([[2, 0]]), 4).tolist() == [[1, 2, 3, 0]]
     newest = NeighborList(cosines, np.arange(5), 1)
     assert newest.top(taken[:1], 5).tolist() == [[3, 0, 1, -1, -1]]
     assert NeighborList(cosines, np.arange(5)[::-1].copy(), 1).top(taken[:1], 3).tolist() == [[3, 1, 0]]  # ties
