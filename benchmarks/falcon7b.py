@@ -27,7 +27,7 @@ import torch
 from transformers import FalconConfig, FalconForCausalLM, GenerationConfig
 
 from recbole_llmfashion.llm.batching import Example, left_pad
-from recbole_llmfashion.llm.finetuning.train_step import TrainStep
+from recbole_llmfashion.llm.finetuning.step.train_step import TrainStep
 from recbole_llmfashion.llm.generation.generator import DecodingSettings, make_generator
 from recbole_llmfashion.llm.modeling.adapter import new_adapter
 from recbole_llmfashion.llm.modeling.backbone import Backbone, load_backbone

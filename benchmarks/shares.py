@@ -17,8 +17,9 @@ from typing import Any
 
 from recbole_llmfashion.config.command_line import read_keys
 from recbole_llmfashion.config.configurator import load_config
-from recbole_llmfashion.llm.finetuning import curriculum, train_step
-from recbole_llmfashion.llm.finetuning.optimizer import Optimizer
+from recbole_llmfashion.llm.finetuning import curriculum
+from recbole_llmfashion.llm.finetuning.step import train_step
+from recbole_llmfashion.llm.finetuning.step.optimizer import Optimizer
 from recbole_llmfashion.llm.generation import generator, response_cache
 from recbole_llmfashion.llm.generation.item_trie import ItemTrie
 from recbole_llmfashion.llm.generation.prefill import CausalLMRunner, PromptBatch

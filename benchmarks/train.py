@@ -25,7 +25,7 @@ import numpy as np
 import torch
 
 from recbole_llmfashion.llm.batching import Example, batches_by_length
-from recbole_llmfashion.llm.finetuning.train_step import TrainStep
+from recbole_llmfashion.llm.finetuning.step.train_step import TrainStep
 from recbole_llmfashion.llm.modeling.adapter import new_adapter
 from recbole_llmfashion.llm.modeling.backbone import load_backbone
 from recbole_llmfashion.llm.modeling.tiny_falcon import (

@@ -157,8 +157,8 @@ def test_settings_that_stages_are_named_after(shop, keys, digests):
 @pytest.mark.parametrize(
     ("keys", "digests"),
     [
-        ({}, ["55177ab0142e", "15eddc5e4c32", "500f997bd046", "0eb653d0e325", "ad86c2a1f59a", "dcf84c532429"]),
-        (CHANGED, ["d7f0c40feff9", "15eddc5e4c32", "dbdc2b7cbdb9", "dd9aaa5a7df0", "ad86c2a1f59a", "dcf84c532429"]),
+        ({}, ["c3fc69b54e27", "f21e4d7da28f", "eec37f3fbd6b", "a04cefca19cf", "21077c2906f8", "f0468f76e63d"]),
+        (CHANGED, ["a1d15d616ac5", "f21e4d7da28f", "37bdcdf6a021", "4fa175246af7", "21077c2906f8", "f0468f76e63d"]),
     ],
     ids=["defaults", "changed"],
 )
@@ -188,7 +188,7 @@ def llm(tmp_path):
 def test_stages_of_the_llm(llm):
     """The digest of the backbone covers every byte of its files."""
     pipeline, rows = llm
-    steps = pipeline.train(rows["train"])
+    steps = pipeline.train(rows["train"], rows["valid"])
     assert next(steps) == "backbone"
     assert name_of(lambda: next(steps)) == "adapter-ab1a8e0ae99aa553"
     pipeline.trained.llm.identity = "adapter-ab1a8e0ae99aa553"

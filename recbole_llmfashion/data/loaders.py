@@ -1,9 +1,12 @@
 """RecBole's loaders over the split of docs/method.md."""
 
 from dataclasses import dataclass
+from logging import getLogger
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
 from recbole.config import Config
 from recbole.data.dataloader import TrainDataLoader
 from recbole.data.utils import create_samplers
@@ -12,8 +15,11 @@ from recbole.utils import init_seed
 
 from recbole_llmfashion.data.dataset import LLMFashionRecDataset
 from recbole_llmfashion.data.eval_loader import EvalLoader
+from recbole_llmfashion.data.tie_breaking import tie_rank
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.stage_store import sha256_stream
+
+LEAST_ACTIONS = 1_000  # training actions without a repetition from which mask_history: auto is True
 
 
 @dataclass(frozen=True)
@@ -36,6 +42,28 @@ def sampler_of(loader: Any) -> Any:
     return loader._sampler
 
 
+def sample_rows(loader: Any, users: int) -> np.ndarray:
+    """int64 [n] ascending indices of a loader's rows: those of `users` users, the same in every run."""
+    part = rows_of(loader)
+    ids = part.inter_feat[part.uid_field].numpy()
+    order = tie_rank(part.id2token(part.uid_field, ids).tolist())
+    return np.sort(np.argsort(order)[:users])
+
+
+def never_repeats(actions: pd.DataFrame) -> bool:
+    """Whether a log has no user who takes an item twice, as in review data; False for too few actions to tell.
+
+    Args:
+        actions: the training actions, with columns user and item; no target is among them.
+    """
+    never = len(actions) >= LEAST_ACTIONS and not actions.duplicated(["user", "item"]).any()
+    if never:
+        getLogger(__name__).info(
+            f"mask_history: auto is True, because no user takes an item twice in {len(actions):,} training actions"
+        )
+    return never
+
+
 def stage_root(config: Config) -> Path:
     """Folder of the dataset's stages, shared by all its runs: <checkpoint_dir>/<dataset>/stages."""
     return Path(config["checkpoint_dir"]) / config["dataset"] / "stages"
@@ -52,6 +80,8 @@ def make_loaders(config: Config) -> Loaders:
     if max(config["topk"]) > len(dataset.catalogue):
         raise UserError(f"topk: {max(config['topk'])} is more than the {len(dataset.catalogue)} items; lower topk")
     parts = dataset.build()
+    if config["mask_history"] == "auto":
+        config["mask_history"] = never_repeats(dataset.training_actions)
     _, *samplers = create_samplers(config, dataset, parts)
     train = TrainDataLoader(config, parts[0], _train_sampler(config, parts[0]), shuffle=config["shuffle"])
     valid = EvalLoader(config, parts[1], samplers[0])

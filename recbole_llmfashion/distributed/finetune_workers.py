@@ -2,7 +2,8 @@
 
 Ray starts the workers, connects them (gloo on CPUs, nccl on GPUs) and restarts them if one fails; they resume from the
 last checkpoint of worker 0 (llm/finetuning/checkpoint.py). Each worker runs a FinetuneJob (llm/finetuning/job.py);
-gradients are summed in llm/finetuning/data_parallel.py. On a cluster the folder of the stages must be on a shared disk.
+gradients are summed in llm/finetuning/step/data_parallel.py. On a cluster the folder of the stages must be on a shared
+disk.
 """
 
 import os
@@ -21,8 +22,8 @@ import torch
 
 from recbole_llmfashion.distributed.cluster import OBJECT_STORE, cluster, resources, workers_that_fit
 from recbole_llmfashion.errors import UserError, needs_extra
-from recbole_llmfashion.llm.finetuning.data_parallel import Workers
 from recbole_llmfashion.llm.finetuning.job import FinetuneJob
+from recbole_llmfashion.llm.finetuning.step.data_parallel import Workers
 
 with needs_extra("cluster"):
     import ray

@@ -18,6 +18,7 @@ from recbole_llmfashion.files.digests import file_sha256, model_files
 from recbole_llmfashion.llm.batching import Example
 from recbole_llmfashion.llm.finetuning.checkpoint import CheckpointFolder
 from recbole_llmfashion.llm.finetuning.job import TIMING, BackboneSpec, FinetuneJob
+from recbole_llmfashion.llm.finetuning.validation import ValidationRows
 from recbole_llmfashion.llm.generation.generator import item_generator
 from recbole_llmfashion.llm.generation.response_cache import generate_responses
 from recbole_llmfashion.llm.generation.vllm_backend import check_interpreter, vllm_generate
@@ -102,17 +103,24 @@ class LanguageModel:
         """Size of the backbone's vocabulary; the items' tokens follow it."""
         return vocabulary_size(self.source, self.tokenizer, self.revision)
 
-    def prepare(self, examples: Sequence[Example], index: ItemTokens | None, decoder: Any) -> bool:
+    def prepare(
+        self,
+        examples: Sequence[Example],
+        index: ItemTokens | None,
+        decoder: Any,
+        validation: ValidationRows | None = None,
+    ) -> bool:
         """Takes the training prompts; True where the store does not hold their adapter yet.
 
         Args:
             examples: prompts and responses.
             index: the tokens that name items in them; None for their IDs as text.
             decoder: turns generated token ids into text.
+            validation: rows that the epochs are compared by; None without early stopping.
         """
         if not examples:
             raise UserError("no training prompt: the training part has no row; add users with three item actions")
-        self._examples, self._index, self._decoder = examples, index, decoder
+        self._examples, self._index, self._decoder, self._validation = examples, index, decoder, validation
         self._loaded = None
         loaded_as = {name: self.config[name] for name in ("quantization", "compute_dtype")}
         backbone = backbone_identity(self.source, self.revision, self.store.digests)
@@ -125,6 +133,8 @@ class LanguageModel:
             "examples": sha256_arrays(*(array for example in examples for array in example.arrays())),
             "index": None if index is None else [index.key, sha256_arrays(*index.ids, *index.words)],
         }
+        if validation is not None:
+            self._adapter_inputs["validation"] = sha256_arrays(*validation.arrays())
         return not self.store.has("adapter", self._adapter_inputs)
 
     def finetune(self) -> None:
@@ -159,9 +169,10 @@ class LanguageModel:
             self._index,
             self._decoder,
             self._finetuning,
-            self.config["max_new_tokens"],
+            self.config["max_new_tokens"] if settings.loss_on_title(self.config) else None,
             CheckpointFolder(running.absolute(), self.config["save_steps"]),
             self.show_progress,
+            self._validation,
         )
         if self.config["num_train_workers"] == 1:
             job.run(folder)

@@ -39,7 +39,7 @@ class Pipeline:
         id_model: trains the ID model, or loads it; None in zero-shot, where no ID model has seen the items.
         popularity: [N] counts that the last fallback ranks by.
         knn_history: number of a user's newest items that the neighbors' list reads; None for no such list.
-        source: in zero-shot, inference on the dataset that trains, and its training rows.
+        source: in zero-shot, inference on the dataset that trains, and its training and validation rows.
         details: what the result says of the run beside `report`.
 
     Attributes:
@@ -54,7 +54,7 @@ class Pipeline:
         id_model: Callable[[], IdModel] | None,
         popularity: np.ndarray,
         knn_history: int | None = None,
-        source: tuple[Inference, LLMFashionRecDataLoader] | None = None,
+        source: tuple[Inference, LLMFashionRecDataLoader, LLMFashionRecDataLoader] | None = None,
         details: Callable[[], Mapping[str, Any]] = dict,
     ) -> None:
         self.inference, self.popularity = inference, popularity
@@ -104,14 +104,16 @@ class Pipeline:
             neighbors = NeighborList(self.common_users.cosines(), self.inference.texts.tie, self.knn_history)
         return self.inference.rankers(self.id_model, self.popularity, neighbors)
 
-    def train(self, train_data: LLMFashionRecDataLoader) -> Iterator[str]:
+    def train(self, train_data: LLMFashionRecDataLoader, valid_data: LLMFashionRecDataLoader | None) -> Iterator[str]:
         """The LLM's stages, as TrainedModels.train yields them; responses then come from the model of that moment.
 
         Args:
             train_data: training rows of the ranked dataset; not read in zero-shot.
+            valid_data: its validation rows, for early stopping; not read in zero-shot.
         """
-        inference, rows = self._source or (self.inference, train_data)
-        for step in self.trained.train(inference.examples(rows), inference.item_tokens, inference.builder.decoder):
+        inference, train, valid = self._source or (self.inference, train_data, valid_data)
+        examples, validation = inference.examples(train), inference.validation_rows(valid)
+        for step in self.trained.train(examples, inference.item_tokens, inference.builder.decoder, validation):
             self.inference.reset_cache()
             yield step
 
@@ -175,7 +177,8 @@ def _zero_shot(config: LLMFashionConfig, target: LLMFashionRecDataset, store: St
     )
     if source["response_events"] == "purchase":
         check_responses(loaders.train)
-    rows = LLMFashionRecDataLoader(source, rows_of(loaders.train), sampler_of(loaders.train), training=True)
+    train = LLMFashionRecDataLoader(source, rows_of(loaders.train), sampler_of(loaders.train), training=True)
+    valid = LLMFashionRecDataLoader(source, rows_of(loaders.valid), sampler_of(loaders.valid))
     dates = target.has_dates and loaders.dataset.has_dates
     inference = Inference(source, DatasetTexts(target), trained, store, dates=dates, remember=target_log)
     counts = target.popularity()
@@ -197,6 +200,6 @@ def _zero_shot(config: LLMFashionConfig, target: LLMFashionRecDataset, store: St
         inference,
         id_model=None,
         popularity=counts if target_log else np.zeros_like(counts),
-        source=(source_inference, rows),
+        source=(source_inference, train, valid),
         details=details,
     )

@@ -78,6 +78,15 @@ def prompt_settings(config: LLMFashionConfig, has_dates: bool) -> PromptSettings
     )
 
 
+def loss_on_title(config: LLMFashionConfig) -> bool:
+    """Whether responses train with their titles; `loss_on_title: auto` trains what is generated."""
+    value = config["loss_on_title"]
+    if value != "auto":
+        return bool(value)
+    # the vLLM backend generates every title
+    return config["response_title"] == "generated" or config["generation_backend"] == "vllm"
+
+
 def finetune_settings(config: LLMFashionConfig, seed: int, examples: Sequence[Example]) -> FinetuneSettings:
     """Settings of the fine-tuning; `max_targets_per_batch` limits the batch size if the prompts have many targets."""
     targets: Any = config["lora_target_modules"]
@@ -100,6 +109,10 @@ def finetune_settings(config: LLMFashionConfig, seed: int, examples: Sequence[Ex
         max_grad_norm=config["max_grad_norm"],
         gradient_checkpointing=config["gradient_checkpointing"],
         item_embedding_lr=config["item_embedding_lr"],
+        early_stopping_patience=config["early_stopping_patience"],
+        dropout=config["llm_dropout"],
+        history_dropout=config["history_dropout"],
+        label_smoothing_factor=config["label_smoothing_factor"],
         seed=seed,
     )
 
@@ -113,6 +126,7 @@ def backbone_needs(config: LLMFashionConfig) -> Needs:
         quantization=config["quantization"],
         tree_beams=beams and config["generation_backend"] == "transformers" and config["item_tokens"] != "atomic",
         lora_target_modules=targets if targets == "auto" else tuple(targets),
+        dropout=config["llm_dropout"],
     )
 
 

@@ -18,6 +18,7 @@ from recbole_llmfashion.embedding.query_title_pairs import normalize_text
 from recbole_llmfashion.embedding.residual_codes import ResidualCodes
 from recbole_llmfashion.embedding.title_model import TitleModel, derive_pairs, train_title_model
 from recbole_llmfashion.llm.batching import Example
+from recbole_llmfashion.llm.finetuning.validation import ValidationRows
 from recbole_llmfashion.pipeline import settings
 from recbole_llmfashion.pipeline.language_model import LanguageModel
 from recbole_llmfashion.prompt.item_tokens import ItemTokens
@@ -125,12 +126,18 @@ class TrainedModels:
         self.codes_key = folder.name
         return ResidualCodes.load(folder)
 
-    def train(self, examples: Sequence[Example], item_tokens: ItemTokens | None, decoder: Any) -> Iterator[str]:
+    def train(
+        self,
+        examples: Sequence[Example],
+        item_tokens: ItemTokens | None,
+        decoder: Any,
+        validation: ValidationRows | None,
+    ) -> Iterator[str]:
         """The LLM's stages: yields `backbone` before an adapter that must be trained, and `adapter` when it is ready.
 
         At each yield the LLM generates with what it has: the backbone alone, then the adapter.
         """
-        if self.llm.prepare(examples, item_tokens, decoder):
+        if self.llm.prepare(examples, item_tokens, decoder, validation):
             yield "backbone"
         self.llm.finetune()
         self.report |= self.llm.report

@@ -225,6 +225,11 @@ class PromptBuilder:
         eos = np.asarray([self._tokenizer.eos_token_id], np.int32)
         return np.concatenate([*head, self._items.title_start(position, room), eos])
 
+    def response_id(self, position: int) -> np.ndarray:
+        """int32 [R], the ID of a response, which follows `id_prefix`; an ID as text ends with the separator."""
+        end = self.separator if self.item_tokens is None else self.separator[:0]
+        return np.concatenate([self.item_ids[position], end])
+
     def _date(self, seconds: float, now: bool) -> np.ndarray:
         key = (coarse_date(int(seconds // DAY)), now)
         if key not in self._dates:  # by text, not by day: months and holidays are few

@@ -34,7 +34,6 @@ from recbole_llmfashion.study.request import StudyRequest
 # Keys that are newer than the rows of the first studies, by first and dotted names: with these values a row's stage
 # keeps its name.
 _LATER = {
-    "mask_history": False,
     "index": "flat",
     "response_events": "all",
     "min_askers": 1,
@@ -47,6 +46,11 @@ _LATER = {
     "title_model.mining_start_epoch": 1,
     "tail_ratio": None,
     "session_model": "CORE",
+    "loss_on_title": True,
+    "llm_dropout": None,
+    "history_dropout": 0.0,
+    "label_smoothing_factor": 0.0,
+    "early_stopping_patience": 0,
 }
 
 

@@ -34,7 +34,7 @@ class FusionTrainer(LLMFashionRecTrainer):
     def validate_rows(config: LLMFashionConfig) -> None:
         """No row has to give a prompt."""
 
-    def _train(self, train_data: Any) -> Iterator[str]:
+    def _train(self, train_data: Any, valid_data: Any) -> Iterator[str]:
         return iter(())
 
     def _settings_beside(self, eval_data: Any) -> dict[str, RankingSettings]:

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from recbole_llmfashion.config.configurator import LLMFashionConfig
-from recbole_llmfashion.data.loaders import Loaders, make_loaders, rows_of, sampler_of
+from recbole_llmfashion.data.loaders import Loaders, make_loaders, rows_of, sample_rows, sampler_of
 from recbole_llmfashion.data.tie_breaking import tie_rank
 from recbole_llmfashion.evaluation.collector import HeadCollector, Ordered, Scores, history_rows
 from recbole_llmfashion.model.llmfashionrec import LLMFashionRec
@@ -102,7 +102,7 @@ class LLMFashionRecTrainer(StagedTrainer):
         self.model.attach(rankers, self.pipeline.inference.response_cache)
         valid_data = valid_data if self.pipeline.validates else None
         some = self._some_users(valid_data) if callback_fn is not None and valid_data is not None else None
-        for step in self._train(train_data):
+        for step in self._train(train_data, valid_data):
             self.model.attach(rankers, self.pipeline.inference.response_cache)
             if some is not None:
                 self.eval_collector.data_collect(train_data)
@@ -115,9 +115,9 @@ class LLMFashionRecTrainer(StagedTrainer):
             getLogger(__name__).info(f"validation with mixup_m {name}: {metrics}")
         return score, result
 
-    def _train(self, train_data: Any) -> Iterator[str]:
+    def _train(self, train_data: Any, valid_data: Any) -> Iterator[str]:
         """The steps of the LLM's training."""
-        return self.pipeline.train(train_data)
+        return self.pipeline.train(train_data, valid_data)
 
     def _choose_weights(self, valid_data: Any) -> None:
         """Chooses the lists' weights by NDCG@10 on the validation rows, for each group of rows separately."""
@@ -139,12 +139,9 @@ class LLMFashionRecTrainer(StagedTrainer):
 
     def _some_users(self, valid_data: Any) -> Any:
         """A loader of the validation rows of tune_report_users users, the same in every run; None without rows."""
-        count = len(rows_of(valid_data))
-        if not count:
+        if not len(rows_of(valid_data)):
             return None
-        users = rows_of(valid_data).inter_feat[self.config["USER_ID_FIELD"]].numpy()
-        order = tie_rank(rows_of(valid_data).id2token(self.config["USER_ID_FIELD"], users).tolist())
-        rows = np.sort(np.argsort(order)[: self.config["tune_report_users"]])
+        rows = sample_rows(valid_data, self.config["tune_report_users"])
         part = rows_of(valid_data).copy(rows_of(valid_data).inter_feat[rows])
         return type(valid_data)(self.config, part, sampler_of(valid_data))
 

@@ -40,7 +40,7 @@ class Deadly:
 
 
 def arm(killed, source):
-    from recbole_llmfashion.llm.finetuning.train_step import TrainStep
+    from recbole_llmfashion.llm.finetuning.step.train_step import TrainStep
 
     step = TrainStep.step
 

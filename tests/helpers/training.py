@@ -12,11 +12,11 @@ import torch
 
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.llm.batching import Example
-from recbole_llmfashion.llm.finetuning import data_parallel
 from recbole_llmfashion.llm.finetuning.checkpoint import CheckpointFolder
-from recbole_llmfashion.llm.finetuning.data_parallel import Workers
 from recbole_llmfashion.llm.finetuning.finetune import finetune
 from recbole_llmfashion.llm.finetuning.settings import FinetuneLog, FinetuneSettings
+from recbole_llmfashion.llm.finetuning.step import data_parallel
+from recbole_llmfashion.llm.finetuning.step.data_parallel import Workers
 from recbole_llmfashion.llm.modeling.adapter import new_adapter
 from recbole_llmfashion.llm.modeling.backbone import Backbone, load_backbone, vocabulary_size
 from recbole_llmfashion.llm.modeling.item_embeddings import add_item_tokens

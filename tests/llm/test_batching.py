@@ -12,10 +12,10 @@ from recbole_llmfashion.llm.batching import (
     left_pad,
     limit_batch_size,
 )
-from recbole_llmfashion.llm.finetuning.loss import response_loss
 from recbole_llmfashion.llm.finetuning.perplexity import perplexities
 from recbole_llmfashion.llm.finetuning.settings import FinetuneSettings
-from recbole_llmfashion.llm.finetuning.train_step import TrainStep
+from recbole_llmfashion.llm.finetuning.step.loss import response_loss
+from recbole_llmfashion.llm.finetuning.step.train_step import TrainStep
 from recbole_llmfashion.llm.modeling.backbone import Backbone
 from recbole_llmfashion.llm.modeling.tiny_falcon import new_tiny_falcon
 from tests.helpers.training import add_adapter

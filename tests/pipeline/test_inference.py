@@ -8,7 +8,8 @@ import pytest
 
 from recbole_llmfashion.config.configurator import load_config
 from recbole_llmfashion.config.keys import properties_folder
-from recbole_llmfashion.data.loaders import make_loaders, stage_root
+from recbole_llmfashion.data.loaders import make_loaders, rows_of, sampler_of, stage_root
+from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.model.llmfashionrec import LLMFashionRec
 from recbole_llmfashion.pipeline.inference import Inference
 from recbole_llmfashion.pipeline.pipeline import own_pipeline
@@ -91,6 +92,72 @@ date of the recommendation: Nov
     ]
     assert (report["purchase_response_share"], report["users_without_prompt"]) == (0.6667, 1)
     assert "training prompts: 3, of which 66.7% have a purchase as response (response_events: all)" in caplog.text
+
+
+def inference_of(root, inter=INTER, **keys):
+    """Inference on the tiny dataset, and its loaders."""
+    write_tiny(root, inter)
+    folders = {"data_path": str(root), "checkpoint_dir": str(root / "saved"), "topk": [3], "valid_metric": "NDCG@3"}
+    config = load_config(LLMFashionRec, "tiny", (), {**SMALL, **folders, **keys})
+    loaders = make_loaders(config)
+    inference = own_pipeline(config, loaders.dataset, StageStore(stage_root(config)), lambda: None).inference
+    train, valid = (
+        LLMFashionRecDataLoader(config, rows_of(one), sampler_of(one), training=one is loaders.train)
+        for one in (loaders.train, loaders.valid)
+    )
+    return inference, train, valid
+
+
+def decoded(inference, example):
+    decode = inference.builder.decoder.decode
+    return decode(example.prompt.tolist()).rpartition("\n")[2], decode(example.response.tolist())
+
+
+@pytest.mark.parametrize(
+    ("keys", "response"),
+    [
+        ({}, ("buy", " product ID: 12, title: Norda Blue Winter Boots<eos>")),
+        ({"loss_on_title": "auto"}, ("buy product ID:", " 12")),
+        ({"loss_on_title": "auto", "item_tokens": "text"}, ("buy product ID:", " 12, title:")),
+        (
+            {"loss_on_title": "auto", "response_title": "generated"},
+            ("buy", " product ID: 12, title: Norda Blue Winter Boots<eos>"),
+        ),
+    ],
+)
+def test_responses_end_where_the_generation_ends(tmp_path, keys, response):
+    inference, train, _ = inference_of(tmp_path, **keys)
+    assert decoded(inference, inference.examples(train)[0]) == response
+
+
+def test_validation_rows(tmp_path):
+    inference, _, valid = inference_of(tmp_path / "a")
+    assert inference.validation_rows(valid) is None and inference.validation_rows(None) is None
+    inference, _, valid = inference_of(tmp_path / "b", early_stopping_patience=1)
+    rows, tokens = inference.validation_rows(valid), inference.item_tokens
+    assert rows.item_tokens == range(tokens.first, tokens.first + 6)
+    assert [decoded(inference, example)[0] for example in rows.examples] == ["buy product ID:"] * len(rows.examples)
+    targets = valid._dataset.inter_feat["item_id"].tolist()
+    assert [int(one.response[0]) for one in rows.examples] == [int(tokens.ids[item - 1][0]) for item in targets]
+    with pytest.raises(UserError, match="no validation row"):
+        inference.validation_rows(None)
+
+
+def test_validation_rows_without_test_targets(tmp_path):
+    """u1's last purchase is the test target; u1 has not clicked on either item, so the click filter drops no row."""
+    found = []
+    for name, target in (("a", "16"), ("b", "12")):
+        inter = INTER.replace("u1\t16\tpurchase", f"u1\t{target}\tpurchase")
+        inference, _, valid = inference_of(tmp_path / name, inter, early_stopping_patience=1)
+        found.append([array.tolist() for array in inference.validation_rows(valid).arrays()])
+    assert found[0] == found[1]
+
+
+@pytest.mark.parametrize("kind", ["text", "semantic"])
+def test_validation_rows_of_several_tokens(tmp_path, kind):
+    inference, _, valid = inference_of(tmp_path, early_stopping_patience=1, item_tokens=kind)
+    rows = inference.validation_rows(valid)
+    assert rows.item_tokens is None and all(len(example.response) > 1 for example in rows.examples)
 
 
 @pytest.mark.parametrize(("min_askers", "items"), [(1, [7, 8, 9, 7, 8]), (2, [7, 8, 7, 8]), (3, [])])

@@ -194,7 +194,7 @@ def zero_shot_inference(shop, **keys):
     config = config_of(shop, source_dataset="shoes", **keys)
     stores = StageStore(shop / "saved/bags/stages")
     zero_shot = make_pipeline(config, make_loaders(config).dataset, stores, no_core)
-    *_, last = zero_shot.train(None)
+    *_, last = zero_shot.train(None, None)
     inference = zero_shot.inference
     assert last == "adapter"
     return inference, inference.trained.llm, inference.trained.llm._load(inference.item_tokens)

@@ -51,6 +51,21 @@ def test_prompts(prompt_dates, has_dates, dates):
     )
 
 
+@pytest.mark.parametrize(
+    ("keys", "expected"),
+    [
+        ({}, True),
+        ({"loss_on_title": "auto"}, False),
+        ({"loss_on_title": "auto", "response_title": "generated"}, True),
+        ({"loss_on_title": "auto", "decoding": "sample", "response_title": "generated"}, True),
+        ({"loss_on_title": "auto", "generation_backend": "vllm"}, True),
+        ({"loss_on_title": False, "response_title": "generated"}, False),
+    ],
+)
+def test_loss_on_title_auto(keys, expected):
+    assert settings.loss_on_title(config(**keys)) is expected
+
+
 def test_fine_tuning():
     short = [Example(np.arange(1, 9), np.arange(1, 4))] * 4
     found = asdict(settings.finetune_settings(config(lora_target_modules=["dense"]), 7, short))

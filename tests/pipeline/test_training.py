@@ -156,10 +156,10 @@ def test_steps_of_the_llm(shop, missing, steps):
     models, llm = models_of(shop), FakeLanguageModel(missing)
     models.__dict__["llm"] = llm
     found = []
-    for step in models.train(["example"], "tokens", "decoder"):
+    for step in models.train(["example"], "tokens", "decoder", "validation"):
         assert ("finetune" in llm.calls) is (step == "adapter") is ("tokens" in models.report)
         found.append(step)
-    assert found == steps and llm.calls == [("prepare", ["example"], "tokens", "decoder"), "finetune"]
+    assert found == steps and llm.calls == [("prepare", ["example"], "tokens", "decoder", "validation"), "finetune"]
 
 
 def test_codes_are_named_after_the_titles_in_the_fixed_order_of_items(tmp_path):

@@ -43,7 +43,6 @@ def test_other_keys_or_model_are_another_row(shop, runs, other):
 def test_keys_of_later_releases_do_not_rename_the_rows_of_earlier_ones(shop):
     runner, own = Runner(request_for(shop)), Entry("", "LLMFashionRec")
     later = {
-        "mask_history": True,
         "title_model.max_length": 9, "title_model.mined": 1, "title_model.mining_start_epoch": 0,
     }  # fmt: skip
     assert not later.keys() & runner._key_values(own, 1).keys()

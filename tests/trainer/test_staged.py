@@ -79,7 +79,7 @@ def config_of_nowhere(**keys):
 
 def test_file_of_tuned_keys_by_model(tmp_path):
     write_tiny(tmp_path)
-    expected = {"QueryMemory": "LLMFashionRec", "RecformerQuery": "Recformer"}
+    expected = {"QueryMemory": "LLMFashionRec", "Fusion": "LLMFashionRec", "RecformerQuery": "Recformer"}
     config = config_of(tmp_path)
     for name in [*MODEL_TABLE, "CORE", "SASRec"]:
         spec = get_model(name)

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from recbole_llmfashion.llm.finetuning.curriculum import CurriculumRun
     from recbole_llmfashion.llm.finetuning.job import BackboneSpec, FinetuneJob
     from recbole_llmfashion.llm.finetuning.settings import FinetuneLog, FinetuneSettings
-    from recbole_llmfashion.llm.finetuning.train_step import TrainStep
+    from recbole_llmfashion.llm.finetuning.step.train_step import TrainStep
 else:
     __getattr__ = lazy_names(
         __name__,
@@ -16,7 +16,7 @@ else:
             "curriculum": "CurriculumRun",
             "job": "BackboneSpec FinetuneJob",
             "settings": "FinetuneLog FinetuneSettings",
-            "train_step": "TrainStep",
+            "step.train_step": "TrainStep",
         },
     )
 

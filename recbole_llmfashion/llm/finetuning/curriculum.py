@@ -2,7 +2,7 @@
 
 A checkpoint holds everything that the rest of the run depends on, so an interrupted run ends with the same adapter as
 an uninterrupted one. With several workers (data_parallel.py) all do the same; only the first writes files and calls
-the probe. How a step is made is train_step.py's.
+the probe. step/train_step.py makes a step.
 """
 
 import time
@@ -18,10 +18,12 @@ from tqdm import tqdm
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.llm.batching import Example, batches_by_length
 from recbole_llmfashion.llm.finetuning.checkpoint import CheckpointFolder
-from recbole_llmfashion.llm.finetuning.data_parallel import SINGLE_PROCESS, Workers
-from recbole_llmfashion.llm.finetuning.optimizer import NotFiniteError
+from recbole_llmfashion.llm.finetuning.early_stopping import EarlyStopping, other_tensors
 from recbole_llmfashion.llm.finetuning.perplexity import hardest, perplexities, read_as
-from recbole_llmfashion.llm.finetuning.train_step import TrainStep
+from recbole_llmfashion.llm.finetuning.step.data_parallel import SINGLE_PROCESS, Workers
+from recbole_llmfashion.llm.finetuning.step.optimizer import NotFiniteError
+from recbole_llmfashion.llm.finetuning.step.train_step import TrainStep
+from recbole_llmfashion.llm.finetuning.validation import ValidationRows, validation_score
 from recbole_llmfashion.stage_store import sha256, sha256_arrays
 
 if TYPE_CHECKING:
@@ -40,6 +42,8 @@ class CurriculumRun:
         show_progress: whether to show progress bars.
         checkpoint: where the state is saved, and where `resume` reads it; None saves nothing.
         workers: this process among the data-parallel workers.
+        validation: rows that each epoch is scored on; None with an early_stopping_patience of 0.
+        item_tokens: ids of the item tokens.
 
     Attributes:
         epochs_done, steps_done: complete epochs, and steps of the current epoch.
@@ -55,6 +59,8 @@ class CurriculumRun:
         show_progress: bool,
         checkpoint: CheckpointFolder | None,
         workers: Workers = SINGLE_PROCESS,
+        validation: ValidationRows | None = None,
+        item_tokens: range = range(0),
     ) -> None:
         self.log, self.examples, self.settings, self.workers = log, examples, settings, workers
         self.show_progress = show_progress and workers.first
@@ -75,9 +81,15 @@ class CurriculumRun:
             item_embedding_lr=settings.item_embedding_lr,
             workers=workers,
             scheduler=settings.lr_scheduler_type,
+            item_tokens=item_tokens,
+            history_dropout=settings.history_dropout,
+            label_smoothing=settings.label_smoothing_factor,
         )
         log.losses = self.train_step.losses
         log.trainable_parameters = sum(p.numel() for p in self.train_step.optimizer.parameters)
+        self.validation = validation
+        self.stopping = EarlyStopping(self.train_step.optimizer.parameters, settings.early_stopping_patience)
+        log.validation = self.stopping.scores
         self.hard: np.ndarray | None = None
         self.epochs_done = self.steps_done = 0
         self._epoch_rng_state = self.rng.bit_generator.state  # as it was before the current epoch's batches were drawn
@@ -100,8 +112,14 @@ class CurriculumRun:
         starts = range(self.steps_done * group, len(batches), group)
         for start in tqdm(starts, desc=f"fine-tuning, {name}", unit="step", disable=not self.show_progress):
             self._step(batches[start : start + group])
+        if self.validation is not None:
+            self._validate(self.validation)
         self.epochs_done, self.steps_done = self.epochs_done + 1, 0
         self._epoch_rng_state = self.rng.bit_generator.state
+
+    def _validate(self, rows: ValidationRows) -> None:
+        size = self.train_step.micro_batch
+        self.stopping.add(validation_score(self.model, rows, size, self.show_progress, self.workers))
 
     def _step(self, batches: list[np.ndarray]) -> None:
         self.workers.seed(self.settings.seed, self.train_step.optimizer.steps)
@@ -137,7 +155,8 @@ class CurriculumRun:
             "micro_batch": train_step.micro_batch,
             "log": self.finish_log().summary(),
         }
-        self.checkpoint.save(train_step.optimizer.steps, self.model, train_step.optimizer.moments(), state)
+        tensors = train_step.optimizer.moments() | self.stopping.tensors()
+        self.checkpoint.save(train_step.optimizer.steps, self.model, tensors, state)
 
     def resume(self) -> bool:
         """Restores the state of the last checkpoint; returns False without one.
@@ -148,18 +167,19 @@ class CurriculumRun:
         loaded = self.checkpoint.load(self.model) if self.checkpoint is not None else None
         if loaded is None:
             return False
-        moments, state = loaded
+        tensors, state = loaded
         if state["fingerprint"] != self._fingerprint():
             path = self.checkpoint.path if self.checkpoint else ""
             raise UserError(
                 f"{path}: the checkpoint is of a fine-tuning with other settings or prompts; remove it to start again"
             )
         train_step, log = self.train_step, state["log"]
-        train_step.optimizer.restore(moments, state["optimizer"])
+        train_step.optimizer.restore(other_tensors(tensors), state["optimizer"])
+        self.stopping.load(tensors, log["validation"])
         train_step.losses[:] = log.pop("losses")
         train_step.tokens, train_step.halvings = log["tokens"], log["halvings"]
         train_step.micro_batch = state["micro_batch"]
-        vars(self.log).update(log)
+        vars(self.log).update(log | {"validation": self.stopping.scores})
         self.log.resumed_at.append(train_step.optimizer.steps)
         getLogger(__name__).info(f"fine-tuning: resumed after step {train_step.optimizer.steps}")
         self.started -= log["seconds"]
@@ -169,13 +189,16 @@ class CurriculumRun:
         return True
 
     def _fingerprint(self) -> str:
-        arrays = (array for example in self.examples for array in example.arrays())
+        arrays = [array for example in self.examples for array in example.arrays()]
+        if self.validation is not None:
+            arrays += self.validation.arrays()
         return sha256([self.settings.stage_inputs(), sha256_arrays(*arrays)])
 
     def finish_log(self) -> "FinetuneLog":
         """Brings the log up to date and returns it."""
         self.log.tokens, self.log.halvings = self.train_step.tokens, self.train_step.halvings
         self.log.micro_batch, self.log.hard_examples = self.train_step.micro_batch, self.hard_count
+        self.log.best_epoch = self.stopping.best_epoch
         self.log.seconds = round(time.monotonic() - self.started, 1)
         return self.log
 
@@ -209,6 +232,7 @@ class CurriculumRun:
 
     def choose_hard(self) -> None:
         """Chooses the prompts of the second phase and saves a checkpoint, because the choice is expensive."""
-        self.hard = self._choose() if self.hard_count else np.empty(0, int)
+        train = self.hard_count and not self.stopping.stop
+        self.hard = self._choose() if train else np.empty(0, int)
         if self.checkpoint is not None and self.checkpoint.every:
             self.save()

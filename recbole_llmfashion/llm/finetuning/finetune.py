@@ -14,8 +14,9 @@ from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.llm.batching import Example
 from recbole_llmfashion.llm.finetuning.checkpoint import CheckpointFolder
 from recbole_llmfashion.llm.finetuning.curriculum import CurriculumRun
-from recbole_llmfashion.llm.finetuning.data_parallel import SINGLE_PROCESS, Workers
 from recbole_llmfashion.llm.finetuning.settings import FinetuneLog, FinetuneSettings
+from recbole_llmfashion.llm.finetuning.step.data_parallel import SINGLE_PROCESS, Workers
+from recbole_llmfashion.llm.finetuning.validation import ValidationRows
 from recbole_llmfashion.llm.modeling.adapter import new_adapter
 from recbole_llmfashion.llm.modeling.backbone import Backbone
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 BEFORE, UNIFORM, END = "before", "after_uniform", "after_hard"
 
 
-def _check(settings: FinetuneSettings, examples: Sequence[Example]) -> None:
+def _check(settings: FinetuneSettings, examples: Sequence[Example], validation: ValidationRows | None) -> None:
     if not examples:
         raise UserError("fine-tuning: there is no training prompt; add users with at least three item actions")
     if settings.epochs < 1 or settings.gradient_accumulation_steps < 1 or settings.batch_size < 1:
@@ -37,6 +38,8 @@ def _check(settings: FinetuneSettings, examples: Sequence[Example]) -> None:
         raise UserError(f"item_embedding_lr: expected 0 or more, found {settings.item_embedding_lr}")
     if not 0 <= settings.curriculum_share <= 1:
         raise UserError(f"curriculum_share: expected a number from 0 to 1, found {settings.curriculum_share}")
+    if (settings.early_stopping_patience > 0) != (validation is not None):
+        raise ValueError("validation rows are needed with an early_stopping_patience above 0, and only then")
 
 
 def finetune(
@@ -47,8 +50,12 @@ def finetune(
     probe: Callable[["PeftModel"], float] | None = None,
     checkpoint: CheckpointFolder | None = None,
     workers: Workers = SINGLE_PROCESS,
+    validation: ValidationRows | None = None,
 ) -> FinetuneLog:
     """Trains an adapter for `epochs` epochs on all prompts, then on the hardest ones up to `curriculum_epochs` epochs.
+
+    With validation rows each epoch is scored, the adapter of the best one is kept, and the fine-tuning ends after
+    `early_stopping_patience` epochs without a better one, in whichever phase.
 
     The difficulty of a prompt is its perplexity under the adapter after the first phase, see `read_as`.
 
@@ -61,6 +68,7 @@ def finetune(
         checkpoint: where the state is saved, and resumed from if there is one; None saves nothing.
         workers: this process among the data-parallel workers, each called with the same arguments; only the first
             writes the checkpoint and calls the probe.
+        validation: rows that the epochs are compared by; given if and only if early_stopping_patience is above 0.
 
     Returns:
         the log; its model is in eval mode.
@@ -69,7 +77,7 @@ def finetune(
         UserError: no examples, invalid settings, a target module that the model lacks, a loss that is not finite, not
             enough memory for one prompt, or a checkpoint of another fine-tuning.
     """
-    _check(settings, examples)
+    _check(settings, examples, validation)
     if not hasattr(backbone.model, "peft_config"):
         new_adapter(
             backbone,
@@ -80,20 +88,23 @@ def finetune(
             seed=settings.seed,
         )
     model = backbone.model
-    run = CurriculumRun(FinetuneLog(model), examples, settings, show_progress, checkpoint, workers)
+    log, tokens = FinetuneLog(model), backbone.item_tokens
+    run = CurriculumRun(log, examples, settings, show_progress, checkpoint, workers, validation, tokens)
     if not workers.agree(run.resume):
         run.measure(BEFORE, probe)
         torch.manual_seed(settings.seed)
     if settings.gradient_checkpointing:
         model.gradient_checkpointing_enable({"use_reentrant": False})
     everything = np.arange(len(examples))
-    while run.epochs_done < settings.epochs:
+    while run.epochs_done < settings.epochs and not run.stopping.stop:
         run.epoch(everything, "all")
     if run.hard is None:
         run.measure(UNIFORM, probe)
         run.choose_hard()
-    while run.hard is not None and len(run.hard) and run.epochs_done < settings.epochs + run.extra_epochs:
+    last = settings.epochs + run.extra_epochs
+    while run.hard is not None and len(run.hard) and run.epochs_done < last and not run.stopping.stop:
         run.epoch(run.hard, "hardest")
+    run.stopping.restore()
     if settings.gradient_checkpointing:
         model.gradient_checkpointing_disable()
     run.measure(END, probe)

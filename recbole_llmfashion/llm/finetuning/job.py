@@ -19,9 +19,10 @@ import torch
 
 from recbole_llmfashion.llm.batching import Example
 from recbole_llmfashion.llm.finetuning.checkpoint import CheckpointFolder
-from recbole_llmfashion.llm.finetuning.data_parallel import SINGLE_PROCESS, Workers
 from recbole_llmfashion.llm.finetuning.finetune import finetune
 from recbole_llmfashion.llm.finetuning.settings import FinetuneLog, FinetuneSettings
+from recbole_llmfashion.llm.finetuning.step.data_parallel import SINGLE_PROCESS, Workers
+from recbole_llmfashion.llm.finetuning.validation import ValidationRows
 from recbole_llmfashion.llm.generation.generator import DecodingSettings, Generator
 from recbole_llmfashion.llm.modeling.adapter import save_adapter
 from recbole_llmfashion.llm.modeling.backbone import (
@@ -53,9 +54,11 @@ class BackboneSpec:
     device: torch.device | str
     revision: str | None = None
 
-    def load(self, item_tokens: ItemTokens | None) -> Backbone:
-        """Loads the backbone, and adds the item tokens if there are any."""
-        backbone = load_backbone(self.source, self.quantization, self.compute_dtype, self.device, self.revision)
+    def load(self, item_tokens: ItemTokens | None, dropout: float | None = None) -> Backbone:
+        """Loads the backbone, and adds the item tokens if there are any; `dropout` as for load_backbone."""
+        backbone = load_backbone(
+            self.source, self.quantization, self.compute_dtype, self.device, self.revision, dropout
+        )
         if item_tokens is not None:
             add_item_tokens(backbone, item_tokens)
         return backbone
@@ -71,9 +74,10 @@ class FinetuneJob:
         item_tokens: token ids of the items; None where prompts spell IDs as text.
         decoder: decodes generated ids to text.
         settings: of the fine-tuning.
-        max_new_tokens: length of the sampled responses whose format is checked.
+        max_new_tokens: length of the sampled responses whose format is checked; None where responses end with the ID.
         checkpoint: folder of the running state.
         show_progress: whether to show progress bars.
+        validation: rows that the epochs are compared by; None without early stopping.
     """
 
     backbone: BackboneSpec
@@ -81,9 +85,10 @@ class FinetuneJob:
     item_tokens: ItemTokens | None
     decoder: Any
     settings: FinetuneSettings
-    max_new_tokens: int
+    max_new_tokens: int | None
     checkpoint: CheckpointFolder
     show_progress: bool
+    validation: ValidationRows | None = None
 
     def run(self, folder: Path, workers: Workers = SINGLE_PROCESS) -> None:
         """Fine-tunes and writes the result to `folder`; with several workers only the first writes.
@@ -91,14 +96,17 @@ class FinetuneJob:
         Raises:
             UserError: see `finetune`; an error of one worker is raised on all of them.
         """
-        backbone, examples = workers.agree(lambda: self.backbone.load(self.item_tokens)), self.examples
-        log = finetune(backbone, examples, self.settings, self.show_progress, self._probe, self.checkpoint, workers)
+        backbone = workers.agree(lambda: self.backbone.load(self.item_tokens, self.settings.dropout))
+        probe = None if self.max_new_tokens is None else self._probe
+        how = self.settings, self.show_progress, probe, self.checkpoint, workers, self.validation
+        log = finetune(backbone, self.examples, *how)
         if workers.first:
             self._save(log, backbone, folder)
 
     def _probe(self, model: Any) -> float:
         """Share of a fixed sample of prompts whose sampled response does not follow the response format."""
         pick = np.linspace(0, len(self.examples) - 1, min(PROBE_PROMPTS, len(self.examples))).astype(int)
+        assert self.max_new_tokens is not None
         sampling = DecodingSettings(
             decoding="sample", max_new_tokens=self.max_new_tokens, batch_size=32, seed=self.settings.seed
         )

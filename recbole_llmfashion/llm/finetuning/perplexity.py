@@ -1,15 +1,16 @@
 """Perplexity of responses, and the prompts with the highest one (paper, section 4.3)."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import numpy as np
 import torch
+from torch import Tensor
 from tqdm import tqdm
 
 from recbole_llmfashion.llm.batching import Example, collate
-from recbole_llmfashion.llm.finetuning.data_parallel import SINGLE_PROCESS, Workers
-from recbole_llmfashion.llm.finetuning.loss import response_loss
+from recbole_llmfashion.llm.finetuning.step.data_parallel import SINGLE_PROCESS, Workers
+from recbole_llmfashion.llm.finetuning.step.loss import response_loss
 
 PerplexityOf = Literal["response", "prompt"]  # values of the key curriculum_perplexity
 
@@ -36,6 +37,44 @@ def pad_id(model: Any) -> int:
     return pad if isinstance(pad, int) else 0
 
 
+def evaluate_examples(
+    model: Any,
+    examples: Sequence[Example],
+    batch_size: int,
+    score: Callable[[Sequence[Example]], Tensor],
+    name: str,
+    show_progress: bool,
+    workers: Workers,
+) -> np.ndarray:
+    """A number for each example, in eval mode without gradients; the model's training mode is restored.
+
+    With several workers each computes a part, and all return the whole result.
+
+    Args:
+        model: a causal LM or a peft model around one.
+        examples: n examples.
+        batch_size: examples per forward.
+        score: the numbers [B] of a batch of similar lengths.
+        name: of the progress bar.
+        show_progress: whether to show it.
+        workers: this process among the data-parallel workers.
+
+    Returns:
+        float64 [n].
+    """
+    result = np.zeros(len(examples))
+    order = workers.part(np.argsort([-len(example) for example in examples], kind="stable"))
+    was_training = model.training
+    model.eval()
+    starts = range(0, len(order), batch_size)
+    with torch.no_grad():
+        for start in tqdm(starts, desc=name, unit="batch", disable=not show_progress, leave=False):
+            chosen = order[start : start + batch_size]
+            result[chosen] = score([examples[i] for i in chosen]).double().cpu().numpy()
+    model.train(was_training)
+    return workers.total(result)
+
+
 def perplexities(
     model: Any,
     examples: Sequence[Example],
@@ -45,32 +84,22 @@ def perplexities(
 ) -> np.ndarray:
     """Perplexity of each response given its prompt: exp(mean negative log-likelihood of the response's tokens).
 
-    Computed in eval mode without gradients; the model's training mode is restored. With several workers each computes a
-    part, and all return the whole result.
-
     Args:
         model: a causal LM or a peft model around one.
         examples: n examples; only their responses count, not the other target tokens.
-        batch_size: examples per forward.
-        show_progress: whether to show a progress bar.
-        workers: this process among the data-parallel workers.
+        batch_size, show_progress, workers: see `evaluate_examples`.
 
     Returns:
         float64 [n].
     """
-    result = np.zeros(len(examples))
-    order = workers.part(np.argsort([-len(example) for example in examples], kind="stable"))
-    device, was_training = next(model.parameters()).device, model.training
-    model.eval()
-    starts = range(0, len(order), batch_size)
-    with torch.no_grad():
-        for start in tqdm(starts, desc="perplexity", unit="batch", disable=not show_progress, leave=False):
-            chosen = order[start : start + batch_size]
-            batch = collate([examples[i].response_only() for i in chosen], pad_id(model))
-            sums, counts = response_loss(model, batch.to(device))
-            result[chosen] = np.exp((sums.double() / counts).cpu().numpy())
-    model.train(was_training)
-    return workers.total(result)
+    device = next(model.parameters()).device
+
+    def perplexity(batch: Sequence[Example]) -> Tensor:
+        collated = collate([example.response_only() for example in batch], pad_id(model))
+        sums, counts = response_loss(model, collated.to(device))
+        return torch.exp(sums.double() / counts)
+
+    return evaluate_examples(model, examples, batch_size, perplexity, "perplexity", show_progress, workers)
 
 
 def hardest(values: np.ndarray, share: float) -> np.ndarray:

@@ -3,8 +3,8 @@
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from recbole_llmfashion.llm.finetuning.optimizer import Scheduler
 from recbole_llmfashion.llm.finetuning.perplexity import PerplexityOf
+from recbole_llmfashion.llm.finetuning.step.optimizer import Scheduler
 from recbole_llmfashion.llm.modeling.adapter import TargetModules
 from recbole_llmfashion.stage_store import with_first_names, without_later
 
@@ -36,6 +36,11 @@ class FinetuneSettings:
         seed: random seed for the initial LoRA matrices, dropout and batch order.
         item_embedding_lr: step size for the item embeddings: norm of one update of the whole table, relative to the
             norm of one row.
+        early_stopping_patience: epochs without better validation after which the fine-tuning ends; it keeps the best
+            epoch. 0 for no validation.
+        dropout: of the backbone's own layers in training; None for that of its config.
+        history_dropout: share of the item tokens of a training prompt whose embeddings are zero in a step.
+        label_smoothing_factor: share of a target's probability that is spread over the vocabulary.
         perplexity_sample: number of prompts whose perplexity is logged; the curriculum measures all prompts.
     """
 
@@ -58,6 +63,10 @@ class FinetuneSettings:
     gradient_checkpointing: bool = False
     seed: int = 0
     item_embedding_lr: float = 0.5
+    early_stopping_patience: int = 0
+    dropout: float | None = None
+    history_dropout: float = 0.0
+    label_smoothing_factor: float = 0.0
     perplexity_sample: int = 512
 
     def stage_inputs(self) -> dict[str, Any]:
@@ -66,7 +75,15 @@ class FinetuneSettings:
         Renamed fields keep the name of the first release, and later fields are left out with their default.
         """
         return with_first_names(
-            without_later(asdict(self), curriculum_perplexity="response", lr_scheduler_type="linear"),
+            without_later(
+                asdict(self),
+                curriculum_perplexity="response",
+                lr_scheduler_type="linear",
+                early_stopping_patience=0,
+                dropout=None,
+                history_dropout=0.0,
+                label_smoothing_factor=0.0,
+            ),
             curriculum_share="hard_share",
             curriculum_epochs="hard_epochs",
             curriculum_choice="hard_choice",
@@ -91,6 +108,8 @@ class FinetuneLog:
         halvings: how often the GPU ran out of memory.
         resumed_at: the step after which the fine-tuning was resumed, for each time.
         trainable_parameters: number of the adapter's parameters.
+        validation: the score of each epoch, see validation.py; empty without validation.
+        best_epoch: the epoch whose adapter was kept, from 1; 0 without validation.
         seconds: total time, including perplexity and probes.
     """
 
@@ -104,6 +123,8 @@ class FinetuneLog:
     halvings: int = 0
     resumed_at: list[int] = field(default_factory=list)
     trainable_parameters: int = 0
+    validation: list[float] = field(default_factory=list)
+    best_epoch: int = 0
     seconds: float = 0.0
 
     def summary(self) -> dict[str, Any]:

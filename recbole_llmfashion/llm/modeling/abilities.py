@@ -18,6 +18,7 @@ from recbole_llmfashion.llm.modeling.backbone import (
     Quantization,
     check_files,
     check_match,
+    dropouts,
     load_config,
     load_tokenizer,
 )
@@ -33,12 +34,14 @@ class Needs:
         quantization: nf4 or none.
         tree_beams: whether beams branch within an item's ID, which is so for IDs of several tokens.
         lora_target_modules: see resolve_targets.
+        dropout: of its own layers in training; None for that of its config.
     """
 
     max_length: int
     quantization: Quantization
     tree_beams: bool
     lora_target_modules: TargetModules
+    dropout: float | None = None
 
 
 def has_full_attention(config: Any) -> bool:
@@ -108,6 +111,8 @@ def _check_config(name: str, config: Any, needs: Needs) -> None:
             f"llm_name_or_path: {name} is quantized already ({getattr(method, 'value', method)}); name the model "
             f"that it was made from, which quantization: nf4 quantizes"
         )
+    if needs.dropout is not None:
+        dropouts(config, name, needs.dropout)
     text = config.get_text_config()
     limit, alibi = getattr(text, "max_position_embeddings", None), getattr(text, "alibi", False)
     if isinstance(limit, int) and limit < needs.max_length and not alibi:

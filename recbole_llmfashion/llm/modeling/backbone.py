@@ -27,6 +27,7 @@ from recbole_llmfashion.llm.modeling.quantization import (
 Quantization = Literal["nf4", "none"]
 ComputeDtype = Literal["auto", "bf16", "fp16", "fp32"]
 DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
+DROPOUTS = ("hidden_dropout", "attention_dropout", "resid_pdrop", "attn_pdrop")  # names of transformers' configs
 MAIN = "main"  # the newest revision of a hub model
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "spiece.model", "sentencepiece.bpe.model")
 
@@ -191,8 +192,30 @@ def check_match(model: Any, tokenizer: Any, name: str) -> None:
         )
 
 
-def _load_model(name: str, quantized: bool, dtype: torch.dtype, device: torch.device, revision: str | None) -> Any:
-    extra = {"quantization_config": nf4_config(dtype)} if quantized else {}
+def dropouts(config: Any, name: str, rate: float) -> dict[str, float]:
+    """The dropout rates of a backbone's config, all set to `rate`.
+
+    Raises:
+        UserError: the architecture has none.
+    """
+    text = config.get_text_config()
+    names = [key for key in DROPOUTS if hasattr(text, key)]
+    if not names:
+        raise UserError(f"llm_dropout: {name} ({config.model_type}) has no dropout of its own; leave llm_dropout empty")
+    return dict.fromkeys(names, rate)
+
+
+def _load_model(
+    name: str,
+    quantized: bool,
+    dtype: torch.dtype,
+    device: torch.device,
+    revision: str | None,
+    dropout: float | None,
+) -> Any:
+    extra: dict[str, Any] = {"quantization_config": nf4_config(dtype)} if quantized else {}
+    if dropout is not None:
+        extra |= dropouts(load_config(name, revision), name, dropout)
     try:
         AutoConfig.from_pretrained(name, revision=revision or MAIN, trust_remote_code=False)
         with plain_falcon_linear() if quantized else nullcontext():
@@ -225,6 +248,7 @@ def load_backbone(
     compute_dtype: ComputeDtype = "auto",
     device: torch.device | str | None = None,
     revision: str | None = None,
+    dropout: float | None = None,
 ) -> Backbone:
     """Loads a causal LM, by default quantized to NF4 with double quantization (docs/method.md, stage 2).
 
@@ -234,6 +258,7 @@ def load_backbone(
         compute_dtype: dtype of activations and of parameters that are not quantized.
         device: None for CUDA if available, else the CPU.
         revision: commit of a hub model; None for its newest.
+        dropout: of the model's own layers in training, see `dropouts`; None for that of its config.
 
     Raises:
         UserError: no such model or folder, missing files or weights, no access to the hub, a tokenizer of another
@@ -245,7 +270,7 @@ def load_backbone(
     check_files(name_or_path)
     tokenizer = load_tokenizer(name_or_path, revision)
     dtype = pick_compute_dtype(compute_dtype, target)
-    model = _load_model(name_or_path, quantization == "nf4", dtype, target, revision)
+    model = _load_model(name_or_path, quantization == "nf4", dtype, target, revision, dropout)
     check_match(model, tokenizer, name_or_path)
     layers = assert_quantized(model, name_or_path) if quantization == "nf4" else 0
     if target.type == "cpu":

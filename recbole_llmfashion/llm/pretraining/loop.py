@@ -21,8 +21,8 @@ from torch.nn import functional as F
 from tqdm import tqdm
 
 from recbole_llmfashion.llm.batching import Batch, Example, batches_by_length, collate
-from recbole_llmfashion.llm.finetuning.loss import response_loss
-from recbole_llmfashion.llm.finetuning.optimizer import Optimizer, linear_rate
+from recbole_llmfashion.llm.finetuning.step.loss import response_loss
+from recbole_llmfashion.llm.finetuning.step.optimizer import Optimizer, linear_rate
 from recbole_llmfashion.llm.modeling.item_embeddings import ItemWords
 from recbole_llmfashion.llm.pretraining.simulated_shops import SimulatedShop
 

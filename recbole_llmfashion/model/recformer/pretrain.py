@@ -16,7 +16,7 @@ from torch.nn.functional import cross_entropy, normalize
 from tqdm import tqdm
 
 from recbole_llmfashion.llm.batching import batches_by_length
-from recbole_llmfashion.llm.finetuning.optimizer import Optimizer, linear_rate
+from recbole_llmfashion.llm.finetuning.step.optimizer import Optimizer, linear_rate
 from recbole_llmfashion.model.recformer.flatten import BOS_TYPE, PAD_TYPE, TokenBatch
 from recbole_llmfashion.model.recformer.scorer import Scorer
 from recbole_llmfashion.model.recformer.settings import RecformerPretrainSettings

@@ -14,7 +14,7 @@ from recbole_llmfashion.llm.batching import Example
 from recbole_llmfashion.llm.finetuning.checkpoint import CheckpointFolder
 from recbole_llmfashion.llm.finetuning.finetune import finetune
 from recbole_llmfashion.llm.finetuning.settings import FinetuneLog, FinetuneSettings
-from recbole_llmfashion.llm.finetuning.train_step import TrainStep
+from recbole_llmfashion.llm.finetuning.step.train_step import TrainStep
 from recbole_llmfashion.llm.modeling.backbone import load_backbone
 
 Examples = Callable[[int, int], list[Example]]

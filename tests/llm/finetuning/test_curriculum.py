@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 
 from recbole_llmfashion.llm.batching import Example, collate
-from recbole_llmfashion.llm.finetuning import curriculum, train_step
+from recbole_llmfashion.llm.finetuning import curriculum
 from recbole_llmfashion.llm.finetuning.curriculum import CurriculumRun
 from recbole_llmfashion.llm.finetuning.finetune import finetune
-from recbole_llmfashion.llm.finetuning.optimizer import Optimizer
 from recbole_llmfashion.llm.finetuning.settings import FinetuneLog, FinetuneSettings
+from recbole_llmfashion.llm.finetuning.step import train_step
+from recbole_llmfashion.llm.finetuning.step.optimizer import Optimizer
 from recbole_llmfashion.llm.modeling.backbone import Backbone
 from tests.helpers.training import add_adapter
 

@@ -11,7 +11,6 @@ import torch
 
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.llm.batching import Example
-from recbole_llmfashion.llm.finetuning import train_step as train_step
 from recbole_llmfashion.llm.finetuning.finetune import finetune
 from recbole_llmfashion.llm.finetuning.perplexity import perplexities
 from recbole_llmfashion.llm.finetuning.settings import FinetuneSettings

@@ -11,7 +11,7 @@ from recbole_llmfashion.llm.finetuning.checkpoint import CheckpointFolder
 from recbole_llmfashion.llm.finetuning.finetune import finetune
 from recbole_llmfashion.llm.finetuning.job import BackboneSpec
 from recbole_llmfashion.llm.finetuning.settings import FinetuneLog
-from recbole_llmfashion.llm.finetuning.train_step import TrainStep
+from recbole_llmfashion.llm.finetuning.step.train_step import TrainStep
 from recbole_llmfashion.llm.generation.generator import DecodingSettings, make_generator
 from recbole_llmfashion.llm.modeling.adapter import load_adapter, save_adapter
 from recbole_llmfashion.llm.modeling.backbone import DTYPES, load_backbone

@@ -9,9 +9,9 @@ import numpy as np
 
 from recbole_llmfashion.llm.batching import Example
 from recbole_llmfashion.llm.finetuning.checkpoint import CheckpointFolder
-from recbole_llmfashion.llm.finetuning.data_parallel import Workers
 from recbole_llmfashion.llm.finetuning.job import BackboneSpec, FinetuneJob
 from recbole_llmfashion.llm.finetuning.settings import FinetuneSettings
+from recbole_llmfashion.llm.finetuning.step.data_parallel import Workers
 from tests.helpers.training import ITEMS, item_tokens
 
 Examples = Callable[[int, int], list[Example]]

@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from recbole_llmfashion.llm.batching import Example, collate
-from recbole_llmfashion.llm.finetuning.loss import response_loss
 from recbole_llmfashion.llm.finetuning.perplexity import hardest, pad_id, perplexities, read_as
 from recbole_llmfashion.llm.finetuning.settings import FinetuneSettings
+from recbole_llmfashion.llm.finetuning.step.loss import response_loss
 from recbole_llmfashion.llm.modeling.backbone import Backbone, load_backbone
 from tests.helpers.training import add_adapter
 

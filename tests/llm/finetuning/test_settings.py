@@ -55,5 +55,7 @@ def test_log_summary() -> None:
         "halvings": 0,
         "resumed_at": [],
         "trainable_parameters": 0,
+        "validation": [],
+        "best_epoch": 0,
         "seconds": 0.0,
     }

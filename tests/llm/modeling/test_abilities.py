@@ -8,6 +8,7 @@ from transformers import AutoConfig
 
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.llm.modeling.abilities import Needs, check_backbone
+from recbole_llmfashion.llm.modeling.backbone import dropouts
 
 SMALL = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "vocab_size": 400}
 LLAMA = SMALL | {"intermediate_size": 64, "num_key_value_heads": 2, "max_position_embeddings": 512}
@@ -32,6 +33,10 @@ TABLE: list[tuple[str, dict[str, Any], dict[str, Any], str]] = [
     ("bloom", GPT2 | {"hidden_size": 32}, {"tree_beams": False}, ""),
     ("mpt", {"d_model": 32, "n_heads": 2, "n_layers": 2, "vocab_size": 400}, {}, BEAMS),
     ("mpt", {"d_model": 32, "n_heads": 2, "n_layers": 2, "vocab_size": 400}, {"tree_beams": False}, ""),
+    # dropout of its own
+    ("falcon", SMALL, {"dropout": 0.2}, ""),
+    ("llama", LLAMA, {"dropout": 0.2}, ""),
+    ("gpt2", GPT2 | {"n_positions": 256}, {"dropout": 0.2}, ""),
     # a sliding window
     ("mistral", LLAMA | {"sliding_window": 16}, {}, BEAMS),
     ("mistral", LLAMA | {"sliding_window": None}, {}, ""),
@@ -71,6 +76,12 @@ def test_what_a_backbone_can_do_is_known_from_its_config(tmp_path, tokenizer, ki
         check_backbone(str(tmp_path), whole)
     line = str(raised.value)
     assert re.search(words, line) and "\n" not in line and str(tmp_path) in line
+
+
+def test_an_architecture_without_dropout():
+    with pytest.raises(UserError, match=r"llm_dropout: some/model \(mamba\) has no dropout of its own"):
+        dropouts(AutoConfig.for_model("mamba"), "some/model", 0.2)
+    assert dropouts(AutoConfig.for_model("falcon"), "", 0.2) == {"hidden_dropout": 0.2, "attention_dropout": 0.2}
 
 
 def test_the_table_is_large():

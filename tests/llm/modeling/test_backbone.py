@@ -49,6 +49,19 @@ def test_tokenizers_that_are_refused(monkeypatch: pytest.MonkeyPatch, attributes
         load_tokenizer("some/model")
 
 
+@pytest.mark.parametrize("quantization", ["nf4", "none"])
+def test_dropout_in_training_only(folder: Path, quantization: Any) -> None:
+    ids = torch.arange(5, 13)[None]
+    outputs = []
+    for dropout in (None, 0.4):
+        model = load_backbone(str(folder), quantization, device="cpu", dropout=dropout).model
+        with torch.no_grad():
+            outputs.append([model(input_ids=ids).logits, *(model.train()(input_ids=ids).logits for _ in range(2))])
+    (plain, *repeated), (evaluated, *trained) = outputs
+    assert torch.equal(plain, evaluated) and torch.equal(*repeated)
+    assert not torch.equal(*trained) and not torch.equal(trained[0], evaluated)
+
+
 def test_pick_compute_dtype(monkeypatch: pytest.MonkeyPatch) -> None:
     assert pick_compute_dtype("auto", torch.device("cpu")) == torch.float32
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: True)

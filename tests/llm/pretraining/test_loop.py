@@ -6,7 +6,7 @@ import torch
 
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.llm.batching import Example, collate, left_pad
-from recbole_llmfashion.llm.finetuning.loss import response_loss
+from recbole_llmfashion.llm.finetuning.step.loss import response_loss
 from recbole_llmfashion.llm.modeling.item_embeddings import ItemWords
 from recbole_llmfashion.llm.modeling.tiny_falcon import new_tiny_falcon
 from recbole_llmfashion.llm.pretraining.loop import (

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import Parameter
 
 from recbole_llmfashion.errors import UserError
-from recbole_llmfashion.llm.finetuning.item_optimizer import ItemEmbeddingOptimizer
+from recbole_llmfashion.llm.finetuning.step.item_optimizer import ItemEmbeddingOptimizer
 
 Scheduler = Literal["linear", "cosine", "constant", "constant_with_warmup"]  # names of transformers
 

@@ -16,8 +16,8 @@ from transformers import (
 )
 
 from recbole_llmfashion.llm.batching import Batch, Example, collate
-from recbole_llmfashion.llm.finetuning.loss import has_plain_head, response_loss
 from recbole_llmfashion.llm.finetuning.settings import FinetuneSettings
+from recbole_llmfashion.llm.finetuning.step.loss import has_plain_head, response_loss
 from recbole_llmfashion.llm.modeling.backbone import Backbone
 from recbole_llmfashion.llm.modeling.tiny_falcon import new_tiny_falcon
 from tests.helpers.training import add_adapter
@@ -53,6 +53,20 @@ def test_same_loss_as_with_all_logits(name: str, plain: bool, random_examples: E
     torch.testing.assert_close(sums, full_loss(model, batch), rtol=1e-5, atol=1e-5)
     assert counts.tolist() == [len(example.response) for example in random_examples(5, 0)]
     assert has_plain_head(model) is plain
+
+
+def test_label_smoothing(random_examples: Examples) -> None:
+    """A tenth of each target's probability goes to all tokens evenly: 0.9 of its loss and 0.1 of their mean."""
+    torch.manual_seed(0)
+    model = MODELS["falcon"]().eval()
+    example = random_examples(1, 0)[0]
+    batch = collate([example], 0)
+    with torch.no_grad():
+        log = model(input_ids=batch.input_ids).logits[0].float().log_softmax(1)
+        at = torch.arange(len(example.prompt) - 1, len(example) - 1)
+        expected = -(0.9 * log[at, batch.input_ids[0, at + 1]] + 0.1 * log[at].mean(1)).sum()
+        found, _ = response_loss(model, batch, label_smoothing=0.1)
+    torch.testing.assert_close(found, expected[None], rtol=1e-5, atol=1e-5)
 
 
 def test_same_gradients_as_with_all_logits(plain: Backbone, random_examples: Examples) -> None:

@@ -8,9 +8,9 @@ import torch
 from torch.nn import Parameter
 
 from recbole_llmfashion.llm.batching import Example
-from recbole_llmfashion.llm.finetuning.item_optimizer import ItemEmbeddingOptimizer
-from recbole_llmfashion.llm.finetuning.optimizer import Optimizer
-from recbole_llmfashion.llm.finetuning.train_step import TrainStep
+from recbole_llmfashion.llm.finetuning.step.item_optimizer import ItemEmbeddingOptimizer
+from recbole_llmfashion.llm.finetuning.step.optimizer import Optimizer
+from recbole_llmfashion.llm.finetuning.step.train_step import TrainStep
 from recbole_llmfashion.llm.modeling.adapter import ROWS, new_adapter
 from recbole_llmfashion.llm.modeling.backbone import Backbone
 from recbole_llmfashion.llm.modeling.item_embeddings import add_item_tokens

@@ -10,12 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recbole_llmfashion.errors import UserError
-from recbole_llmfashion.llm.finetuning import data_parallel
-from recbole_llmfashion.llm.finetuning import train_step as training_module
-from recbole_llmfashion.llm.finetuning.data_parallel import SINGLE_PROCESS, Workers
-from recbole_llmfashion.llm.finetuning.optimizer import NotFiniteError
 from recbole_llmfashion.llm.finetuning.settings import FinetuneLog
-from recbole_llmfashion.llm.finetuning.train_step import TrainStep
+from recbole_llmfashion.llm.finetuning.step import data_parallel
+from recbole_llmfashion.llm.finetuning.step import train_step as training_module
+from recbole_llmfashion.llm.finetuning.step.data_parallel import SINGLE_PROCESS, Workers
+from recbole_llmfashion.llm.finetuning.step.optimizer import NotFiniteError
+from recbole_llmfashion.llm.finetuning.step.train_step import TrainStep
 from tests.helpers.training import PROMPTS, SETTINGS, STEPS, checkpoint, together, train, trained, with_dropout
 
 
@@ -140,8 +140,8 @@ def test_out_of_memory_on_one_worker(folder: Path, alone: FinetuneLog) -> None:
 def test_nan_on_one_worker(folder: Path, tmp_path: Path) -> None:
     whole = training_module.response_loss
 
-    def poisoned(model: Any, batch: Any) -> Any:
-        sums, counts = whole(model, batch)
+    def poisoned(model: Any, batch: Any, smoothing: float) -> Any:
+        sums, counts = whole(model, batch, smoothing)
         return (sums * torch.nan if model.training and 5 in batch.input_ids[:, 0] else sums), counts
 
     with pytest.MonkeyPatch.context() as patch:

@@ -55,7 +55,7 @@ def has_plain_head(lm: Any) -> bool:
     return _plain_heads[lm]
 
 
-def _logits_at(model: Any, batch: Batch, rows: Tensor, columns: Tensor) -> Tensor:
+def logits_at(model: Any, batch: Batch, rows: Tensor, columns: Tensor) -> Tensor:
     """Logits [M, V] at M positions."""
     lm = causal_lm(model)
     inputs = {"input_ids": batch.input_ids, "attention_mask": batch.attention_mask, "use_cache": False}
@@ -68,7 +68,7 @@ def _logits_at(model: Any, batch: Batch, rows: Tensor, columns: Tensor) -> Tenso
     return lm(**inputs, logits_to_keep=kept).logits[rows, inverse]
 
 
-def response_loss(model: Any, batch: Batch) -> tuple[Tensor, Tensor]:
+def response_loss(model: Any, batch: Batch, label_smoothing: float = 0.0) -> tuple[Tensor, Tensor]:
     """Negative log-likelihood of the target tokens of each example.
 
         loss[b] = - sum over target positions t of log p(token[b, t] | token[b, :t])
@@ -79,12 +79,14 @@ def response_loss(model: Any, batch: Batch) -> tuple[Tensor, Tensor]:
     Args:
         model: a causal LM or a peft model around one.
         batch: B examples on the model's device.
+        label_smoothing: share of each target's probability that is spread evenly over the vocabulary.
 
     Returns:
         float32 [B] sum of token losses in nats; int64 [B] number of target tokens.
     """
     rows, columns = torch.nonzero(batch.response_mask[:, 1:], as_tuple=True)
     targets = batch.input_ids[rows, columns + 1]
-    losses = F.cross_entropy(_logits_at(model, batch, rows, columns).float(), targets, reduction="none")
+    logits = logits_at(model, batch, rows, columns).float()
+    losses = F.cross_entropy(logits, targets, reduction="none", label_smoothing=label_smoothing)
     sums = torch.zeros(len(batch.input_ids), device=losses.device).index_add(0, rows, losses)
     return sums, batch.response_mask[:, 1:].sum(1)

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from recbole_llmfashion.llm.finetuning.optimizer import (
+from recbole_llmfashion.llm.finetuning.step.optimizer import (
     NotFiniteError,
     Optimizer,
     Scheduler,

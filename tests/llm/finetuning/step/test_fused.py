@@ -12,9 +12,9 @@ from transformers import FalconConfig, FalconForCausalLM
 from transformers.models.falcon import modeling_falcon
 
 from recbole_llmfashion.llm.batching import Example, collate
-from recbole_llmfashion.llm.finetuning.fused import fused_falcon, fused_lora
-from recbole_llmfashion.llm.finetuning.loss import has_plain_head, response_loss
 from recbole_llmfashion.llm.finetuning.settings import FinetuneSettings
+from recbole_llmfashion.llm.finetuning.step.fused import fused_falcon, fused_lora
+from recbole_llmfashion.llm.finetuning.step.loss import has_plain_head, response_loss
 from recbole_llmfashion.llm.modeling.backbone import Backbone, Quantization, load_backbone
 from tests.helpers.training import add_adapter
 

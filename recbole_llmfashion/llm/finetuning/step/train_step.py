@@ -15,11 +15,12 @@ import torch
 
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.llm.batching import Example, collate
-from recbole_llmfashion.llm.finetuning.data_parallel import SINGLE_PROCESS, Workers
-from recbole_llmfashion.llm.finetuning.fused import fused_falcon, fused_lora
-from recbole_llmfashion.llm.finetuning.loss import response_loss
-from recbole_llmfashion.llm.finetuning.optimizer import NotFiniteError, Optimizer, Scheduler, scheduled_rate
 from recbole_llmfashion.llm.finetuning.perplexity import pad_id
+from recbole_llmfashion.llm.finetuning.step.data_parallel import SINGLE_PROCESS, Workers
+from recbole_llmfashion.llm.finetuning.step.fused import fused_falcon, fused_lora
+from recbole_llmfashion.llm.finetuning.step.history_dropout import history_dropout
+from recbole_llmfashion.llm.finetuning.step.loss import response_loss
+from recbole_llmfashion.llm.finetuning.step.optimizer import NotFiniteError, Optimizer, Scheduler, scheduled_rate
 from recbole_llmfashion.llm.modeling.adapter import ROWS
 
 MAX_PROMPTS_IN_MESSAGE = 32
@@ -37,6 +38,8 @@ class TrainStep:
         item_embedding_lr: norm of one update of the item embeddings, relative to the norm of one row.
         workers: this process among the data-parallel workers.
         scheduler: the learning rate by step, see `scheduled_rate`.
+        item_tokens: ids of the item tokens, for `history_dropout`.
+        history_dropout, label_smoothing: see FinetuneSettings.
 
     Attributes:
         micro_batch: halved each time this worker runs out of memory.
@@ -58,6 +61,9 @@ class TrainStep:
         item_embedding_lr: float,
         workers: Workers = SINGLE_PROCESS,
         scheduler: Scheduler = "linear",
+        item_tokens: range = range(0),
+        history_dropout: float = 0.0,
+        label_smoothing: float = 0.0,
     ) -> None:
         self.model, self.examples, self.workers = model, examples, workers
         self.lengths = np.asarray([len(example) for example in examples])
@@ -76,6 +82,7 @@ class TrainStep:
             table_rate=item_embedding_lr * row_norm,
         )
         self.warmup, self.total, self.micro_batch, self.scheduler = warmup, total, micro_batch, scheduler
+        self.item_tokens, self.history_dropout, self.label_smoothing = item_tokens, history_dropout, label_smoothing
         self.halvings = self._halved = self.tokens = 0
         self.losses: list[float] = []
 
@@ -121,7 +128,8 @@ class TrainStep:
         """
         parts = [batch[i : i + self.micro_batch] for batch in batches for i in range(0, len(batch), self.micro_batch)]
         try:
-            with fused_lora(self.model), fused_falcon(self.model):
+            dropped = history_dropout(self.model, self.item_tokens, self.history_dropout)
+            with fused_lora(self.model), fused_falcon(self.model), dropped:
                 return sum(self._forward(part, tokens) for part in parts)
         except torch.cuda.OutOfMemoryError as error:
             reason = " ".join(str(error).split())[:160]
@@ -131,7 +139,7 @@ class TrainStep:
 
     def _forward(self, indices: np.ndarray, tokens: int) -> float:
         batch = collate([self.examples[i] for i in indices], pad_id(self.model))
-        sums, _ = response_loss(self.model, batch.to(self.device))
+        sums, _ = response_loss(self.model, batch.to(self.device), self.label_smoothing)
         try:
             return self.optimizer.backward(sums.sum() / tokens)
         except NotFiniteError as error:

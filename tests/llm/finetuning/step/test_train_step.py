@@ -11,10 +11,10 @@ import torch
 
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.llm.batching import Batch, Example
-from recbole_llmfashion.llm.finetuning import train_step as training_module
 from recbole_llmfashion.llm.finetuning.finetune import finetune
 from recbole_llmfashion.llm.finetuning.settings import FinetuneSettings
-from recbole_llmfashion.llm.finetuning.train_step import TrainStep
+from recbole_llmfashion.llm.finetuning.step import train_step as training_module
+from recbole_llmfashion.llm.finetuning.step.train_step import TrainStep
 from recbole_llmfashion.llm.modeling.backbone import Backbone, load_backbone
 from tests.helpers.training import add_adapter
 
@@ -33,11 +33,11 @@ def short_of_memory(monkeypatch: pytest.MonkeyPatch, most: int) -> list[int]:
     sizes: list[int] = []
     whole = training_module.response_loss
 
-    def limited(model: Any, batch: Batch) -> Any:
+    def limited(model: Any, batch: Batch, smoothing: float) -> Any:
         sizes.append(len(batch.input_ids))
         if len(batch.input_ids) > most:
             raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.\nMore.")
-        return whole(model, batch)
+        return whole(model, batch, smoothing)
 
     monkeypatch.setattr(training_module, "response_loss", limited)
     return sizes
@@ -108,8 +108,8 @@ def test_nan_loss_names_the_prompts(
     before = [parameter.detach().clone() for parameter in training.optimizer.parameters]
     whole = training_module.response_loss
 
-    def poisoned(model: Any, batch: Batch) -> Any:
-        sums, counts = whole(model, batch)
+    def poisoned(model: Any, batch: Batch, smoothing: float) -> Any:
+        sums, counts = whole(model, batch, smoothing)
         return (sums * torch.nan if poisoned.calls.pop() else sums), counts  # type: ignore[attr-defined]
 
     poisoned.calls = [False, True, False]  # type: ignore[attr-defined]

@@ -1,0 +1,1 @@
+"""One optimizer step of a fine-tuning: loss, gradients over workers, and the update."""
