@@ -157,8 +157,8 @@ def test_settings_that_stages_are_named_after(shop, keys, digests):
 @pytest.mark.parametrize(
     ("keys", "digests"),
     [
-        ({}, ["c3fc69b54e27", "f21e4d7da28f", "eec37f3fbd6b", "a04cefca19cf", "21077c2906f8", "f0468f76e63d"]),
-        (CHANGED, ["a1d15d616ac5", "f21e4d7da28f", "37bdcdf6a021", "4fa175246af7", "21077c2906f8", "f0468f76e63d"]),
+        ({}, ["98c64e289cdf", "ac3115073133", "73502675132b", "5f491e61df00", "da261245b98b", "bca299244102"]),
+        (CHANGED, ["2f584caac539", "ac3115073133", "791ad7ce194d", "1101d9813f7e", "da261245b98b", "bca299244102"]),
     ],
     ids=["defaults", "changed"],
 )

@@ -13,7 +13,7 @@ _Run = Annotated[Path, typer.Option("--run", metavar="DIR", help="a run folder: 
 _MinAskers = Annotated[
     int,
     typer.Option(
-        "--min_askers", min=1, help="leave out the memory's queries that fewer users searched for; 1 keeps all of them"
+        "--min_askers", min=1, help="leave out queries and pairs of items of fewer users; 1 keeps all of them"
     ),
 ]
 REPORTED = ("unknown_items", "empty_queries", "out_of_order", "empty_sessions")

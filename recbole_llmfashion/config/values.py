@@ -41,6 +41,7 @@ from recbole_llmfashion.config.yaml_files import YamlLoader
 from recbole_llmfashion.errors import UserError
 
 MAYBE_TEXT = either(TEXT, EMPTY)
+SESSION_MODELS = ("CORE", "SASRec", "SASRecSampled")
 COUNTS = list_of(AT_LEAST_ONE, "whole numbers of 1 or more", least=1)
 SIZE = whole(1, 65_536)  # of a layer; a larger one fits into no memory
 SIZES = list_of(SIZE, "whole numbers from 1 to 65536", least=1)
@@ -200,7 +201,7 @@ OWN_VALUES: dict[str, Allowed] = {
     "generation_backend": choice("transformers", "vllm"),
     "vllm_python": MAYBE_TEXT,
     # stage 3
-    "session_model": choice("CORE", "SASRec", "SASRecSampled"),
+    "session_model": choice(*SESSION_MODELS),
     "ranking": choice("beams", "clip", "fusion", "id", "mixup", "title"),
     "mixup_m": AT_LEAST_ZERO,
     "mixup_k": AT_LEAST_ONE,

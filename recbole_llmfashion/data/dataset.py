@@ -248,6 +248,8 @@ class LLMFashionRecDataset(SequentialDataset):
         self._items = self.catalogue.positions(events["item_id"]).to_numpy(np.int64)
         self._purchase = (events["action"] == "purchase").to_numpy()
         self._codes = self._split(users, self._purchase, times)
+        whole = self._in_training(users)
+        self.never_repeats = split.never_repeats(users[whole], self._items[whole])
         share = self.config["train_share"]
         if share < 1:
             tokens = self.field2id_token[self.uid_field]
@@ -259,11 +261,14 @@ class LLMFashionRecDataset(SequentialDataset):
         self.timeline = Timeline(users, self._items, self._purchase, times, self.search_log, self.user_num)
         window = float(self.config["search_attribution_hours"]) * 3600
         searches = self.search_log.attribute(users, times, window)
-        # the first action of a user with training rows is in their prefix, so it belongs to the training log too
-        in_training = train | ((self._codes == split.NO_ROW) & (last_time[users] > -np.inf))
         self.training_actions = pd.DataFrame(
             {"user": users, "item": self._items, "purchase": self._purchase, "search": searches}
-        )[in_training]
+        )[self._in_training(users)]
+
+    def _in_training(self, users: np.ndarray) -> np.ndarray:
+        """Whether each action is in the training log; a user's first one is, as the prefix of their training rows."""
+        train = self._codes == split.TRAIN
+        return train | ((self._codes == split.NO_ROW) & np.isin(users, users[train]))
 
     def _split_index_by_leave_one_out(self, grouped_index: Any, leave_one_num: int) -> list[np.ndarray]:
         """Row indices of train, valid and test by the split of docs/method.md, in RecBole's order of rows."""

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from recbole.config import Config
 from recbole.data.dataloader import TrainDataLoader
 from recbole.data.utils import create_samplers
@@ -18,8 +17,6 @@ from recbole_llmfashion.data.eval_loader import EvalLoader
 from recbole_llmfashion.data.tie_breaking import tie_rank
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.stage_store import sha256_stream
-
-LEAST_ACTIONS = 1_000  # training actions without a repetition from which mask_history: auto is True
 
 
 @dataclass(frozen=True)
@@ -50,20 +47,6 @@ def sample_rows(loader: Any, users: int) -> np.ndarray:
     return np.sort(np.argsort(order)[:users])
 
 
-def never_repeats(actions: pd.DataFrame) -> bool:
-    """Whether a log has no user who takes an item twice, as in review data; False for too few actions to tell.
-
-    Args:
-        actions: the training actions, with columns user and item; no target is among them.
-    """
-    never = len(actions) >= LEAST_ACTIONS and not actions.duplicated(["user", "item"]).any()
-    if never:
-        getLogger(__name__).info(
-            f"mask_history: auto is True, because no user takes an item twice in {len(actions):,} training actions"
-        )
-    return never
-
-
 def stage_root(config: Config) -> Path:
     """Folder of the dataset's stages, shared by all its runs: <checkpoint_dir>/<dataset>/stages."""
     return Path(config["checkpoint_dir"]) / config["dataset"] / "stages"
@@ -81,7 +64,11 @@ def make_loaders(config: Config) -> Loaders:
         raise UserError(f"topk: {max(config['topk'])} is more than the {len(dataset.catalogue)} items; lower topk")
     parts = dataset.build()
     if config["mask_history"] == "auto":
-        config["mask_history"] = never_repeats(dataset.training_actions)
+        config["mask_history"] = dataset.never_repeats
+        if dataset.never_repeats:
+            getLogger(__name__).info(
+                "mask_history: auto is True, because no user takes an item twice in training actions"
+            )
     _, *samplers = create_samplers(config, dataset, parts)
     train = TrainDataLoader(config, parts[0], _train_sampler(config, parts[0]), shuffle=config["shuffle"])
     valid = EvalLoader(config, parts[1], samplers[0])

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from recbole_llmfashion.data.atomic.field_names import FieldNames
 from recbole_llmfashion.data.atomic.folder import INTER, AtomicFolder
+from recbole_llmfashion.data.split import final_purchases
 from recbole_llmfashion.errors import UserError
 
 KEYS = ("rm_dup_inter", "val_interval", "user_inter_num_interval", "item_inter_num_interval")
@@ -130,10 +131,7 @@ def _stays(cells: pd.Series, kind: str, column: str, value: Any) -> Mask:
 def until_purchase(rows: pd.DataFrame) -> Mask:
     """Whether each row is not after its user's final purchase, of rows in which a user's are together."""
     codes = pd.factorize(rows["user_id"])[0]
-    final = np.full(codes.max(initial=-1) + 1, -1)
-    purchases = np.flatnonzero((rows["action"] == "purchase").to_numpy())
-    np.maximum.at(final, codes[purchases], purchases)
-    return np.arange(len(rows)) <= final[codes]
+    return np.arange(len(rows)) <= final_purchases(codes, (rows["action"] == "purchase").to_numpy())[codes]
 
 
 def _with_results_of(searches: pd.DataFrame, item_ids: pd.Series, fewer: bool) -> pd.DataFrame:

@@ -13,6 +13,9 @@ TRAIN, VALID, TEST, DROPPED, NO_ROW = 0, 1, 2, -1, -2
 ONE_PART = {"valid_only": VALID, "test_only": TEST}  # RecBole's words for a split with one part beside training
 
 
+LEAST_ACTIONS = 1_000  # actions from which a log without a repetition counts as one that has none
+
+
 def user_starts(users: np.ndarray) -> np.ndarray:
     """Indices at which a new user begins in an [n] array that is grouped by user.
 
@@ -169,3 +172,29 @@ def sequence_lengths(interactions: pd.DataFrame) -> np.ndarray:
     purchase = (interactions["action"] == "purchase").to_numpy()
     keep = click_filter_mask(users, items, purchase, np.ones(len(users), bool))
     return np.bincount(users[keep], minlength=users.max(initial=-1) + 1)
+
+
+def final_purchases(users: np.ndarray, purchase: np.ndarray) -> np.ndarray:
+    """int64 [U] index of each user's final purchase, -1 without one.
+
+    Args:
+        users: int [n] users as codes from 0; a user's actions are in the order of time.
+        purchase: bool [n].
+
+    >>> final_purchases(np.array([0, 0, 1, 0]), np.array([True, True, False, False])).tolist()
+    [1, -1]
+    """
+    final = np.full(users.max(initial=-1) + 1, -1)
+    rows = np.flatnonzero(purchase)
+    np.maximum.at(final, users[rows], rows)
+    return final
+
+
+def never_repeats(users: np.ndarray, items: np.ndarray) -> bool:
+    """Whether no user takes an item twice in a log, as in review data; False for too few actions to tell.
+
+    >>> never_repeats(np.arange(1000) // 4, np.arange(1000) % 4), never_repeats(np.array([1]), np.array([1]))
+    (True, False)
+    """
+    pairs = np.stack([users, items], axis=1)
+    return len(pairs) >= LEAST_ACTIONS and len(np.unique(pairs, axis=0)) == len(pairs)

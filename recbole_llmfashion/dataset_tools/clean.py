@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from recbole_llmfashion.data.atomic.folder import AtomicFolder
+from recbole_llmfashion.data.split import final_purchases
 from recbole_llmfashion.errors import UserError
 
 
@@ -62,10 +63,7 @@ def clean(folder: AtomicFolder) -> tuple[AtomicFolder, CleanCounts]:
     rank, names = pd.factorize(actions["user_id"])
     order = np.lexsort((actions["timestamp"].to_numpy(), rank))
     rank = rank[order]
-    # index of each user's final purchase, -1 if there is none
-    final = np.full(len(names), -1)
-    purchases = np.flatnonzero((actions["action"].to_numpy() == "purchase")[order])
-    np.maximum.at(final, rank[purchases], purchases)
+    final = final_purchases(rank, (actions["action"].to_numpy() == "purchase")[order])
     before = np.arange(len(order)) <= final[rank]
     length = np.bincount(rank[before], minlength=len(names))
     usable = length >= 2

@@ -261,7 +261,7 @@ def _encoder(manifest: Manifest, pool: ItemPool, settings: Mapping[str, Any]) ->
         if pool.core is None or not all(np.isfinite(weight).all() for weight in weights.values()):
             raise ValueError("expected finite weights, and item embeddings in vectors.safetensors")
         encoder = SequenceEncoder(weights, EncoderSettings(**fields))
-        ranks = SequenceList(encoder, pool.core, tie_rank(pool.catalogue.item_ids))
+        ranks = SequenceList(encoder, pool.core, np.arange(len(pool.catalogue)))
         ranks(torch.zeros((1, 1), dtype=torch.int64)).top(1)  # shapes that do not fit are found here
     return encoder
 

@@ -14,13 +14,14 @@ from recbole_llmfashion.compat import build_model
 from recbole_llmfashion.config.configurator import LLMFashionConfig
 from recbole_llmfashion.config.evaluation_keys import check_valid_metric
 from recbole_llmfashion.config.keys import keys_of
+from recbole_llmfashion.config.values import SESSION_MODELS
 from recbole_llmfashion.data.atomic.field_names import FieldNames
 from recbole_llmfashion.data.atomic.folder import check_clean, read_folder
 from recbole_llmfashion.data.dataset import TARGET_PURCHASE, check_load_col
 from recbole_llmfashion.data.loaders import Loaders, make_loaders, rows_of
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.prompt.training_examples import may_respond, most_prompts, training_rows
-from recbole_llmfashion.quick_start.registry import SESSION_MODELS, get_model
+from recbole_llmfashion.quick_start.registry import get_model
 
 
 def check_config(config: LLMFashionConfig, rows: bool = True) -> None:

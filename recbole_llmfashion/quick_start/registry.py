@@ -12,6 +12,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from recbole_llmfashion.config.keys import recbole_folder
+from recbole_llmfashion.config.values import SESSION_MODELS
 from recbole_llmfashion.errors import UserError, did_you_mean
 
 if TYPE_CHECKING:
@@ -65,7 +66,6 @@ def _resolve(path: str) -> Any:
 
 
 _MODEL, _TRAINER = "recbole_llmfashion.model", "recbole_llmfashion.trainer"
-SESSION_MODELS = ("CORE", "SASRec", "SASRecSampled")  # values of the key session_model
 MODEL_TABLE = {
     spec.name: spec
     for spec in (
@@ -182,12 +182,3 @@ def accepted_models(*names: str) -> list[str]:
     """
     specs = [get_model(name) for name in names]
     return sorted({model for spec in specs for model in (*spec.lineage, *spec.needs_keys_of)})
-
-
-def shared_models() -> list[str]:
-    """The models whose keys reach the results of other models.
-
-    >>> shared_models()
-    ['CORE', 'LLMFashionRec', 'SASRec', 'SASRecSampled', 'SeqKNN']
-    """
-    return sorted({model for spec in MODEL_TABLE.values() for model in spec.needs_keys_of})

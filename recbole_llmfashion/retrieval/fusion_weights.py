@@ -52,7 +52,7 @@ class Candidates:
         self._kept: list[tuple[int, int]] = []  # group and half of each row that is kept
         self.rows = np.zeros((len(groups), HALVES), np.int64)
 
-    def add(self, lists: Mapping[str, Tensor], targets: Tensor, groups: Tensor, halves: Tensor) -> None:
+    def add(self, lists: Mapping[str, Tensor], targets: Tensor, groups: Tensor, halves: Tensor, masked: Tensor) -> None:
         """Add B rows.
 
         Args:
@@ -60,6 +60,7 @@ class Candidates:
             targets: [B] int64 positions.
             groups: [B] int64, index of each row's group.
             halves: [B] int64, 0 or 1.
+            masked: [B, X] positions that the evaluation leaves out of the fused order, -1 for none.
         """
         columns = [lists[name].numpy() for name in self.names]
         for row, target in enumerate(targets.tolist()):
@@ -75,19 +76,20 @@ class Candidates:
             for column, positions in enumerate(row_lists):
                 ranks = np.flatnonzero(positions >= 0)
                 terms[np.searchsorted(items, positions[ranks]), column] = 1 / (CONSTANT + 1 + ranks)
+            terms[np.isin(items, masked[row].numpy())] = 0  # an item without a score is behind the target
             self._terms.append(terms)
             self._targets.append(place)
             self._kept.append((group, half))
 
     def choose(self) -> ChosenWeights:
-        """The weights of each group; equal ones where there is no row at all."""
+        """The weights of each group: those of all rows where no list holds a target of the group; equal without any."""
         every = _Part(self, range(len(self.groups)))
         equal = np.ones(len(self.names))
-        shared = every.ascend(equal) if every.total else equal
+        shared = every.ascend(equal) if every.listed else equal
         weights, report = {}, {}
         for index, group in enumerate(self.groups):
             part = _Part(self, [index])
-            chosen = part.ascend(shared) if part.total else shared
+            chosen = part.ascend(shared) if part.listed else shared
             weights[group] = dict(zip(self.names, chosen.tolist(), strict=True))
             before, after = (part.ndcg(values).tolist() for values in (equal, chosen))
             report[group] = {"rows": self.rows[index].tolist(), "equal": before, "chosen": after}
@@ -100,10 +102,14 @@ class _Part:
     Args:
         candidates: of all groups.
         groups: indices of groups.
+
+    Attributes:
+        listed: whether the target of some row is in a list.
     """
 
     def __init__(self, candidates: Candidates, groups: Sequence[int]) -> None:
         kept = [row for row, (group, _) in enumerate(candidates._kept) if group in groups]
+        self.listed = len(kept) > 0
         terms = [candidates._terms[row] for row in kept]
         self._counts = np.asarray([len(one) for one in terms], np.int64)
         self._starts = np.cumsum(self._counts) - self._counts

@@ -85,8 +85,8 @@ class Recommender:
 
         Args:
             run: the folder.
-            min_askers: the memory leaves out queries that fewer users searched for; with 1, lists are those of the
-                evaluation.
+            min_askers: the memory leaves out queries that fewer users searched for, and the neighbors' list pairs of
+                items of fewer users; with 1, lists are those of the evaluation.
 
         Raises:
             UserError: the folder is not a run folder, was written by a newer release, a file is missing, modified or

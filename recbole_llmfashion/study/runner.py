@@ -26,32 +26,10 @@ from recbole_llmfashion.evaluation.result import Result, model_entry
 from recbole_llmfashion.files.digests import FileDigests, model_files, model_sha256
 from recbole_llmfashion.quick_start.dry_run import check_config, check_files
 from recbole_llmfashion.quick_start.experiment import run_experiment, run_row
-from recbole_llmfashion.quick_start.registry import MODEL_TABLE, accepted_models, get_model, shared_models
+from recbole_llmfashion.quick_start.registry import MODEL_TABLE, accepted_models, get_model
 from recbole_llmfashion.stage_store import StageStore
 from recbole_llmfashion.study.analysis.counts import facts
 from recbole_llmfashion.study.request import StudyRequest
-
-# Keys that are newer than the rows of the first studies, by first and dotted names: with these values a row's stage
-# keeps its name.
-_LATER = {
-    "index": "flat",
-    "response_events": "all",
-    "min_askers": 1,
-    "curriculum_perplexity": "response",
-    "warmup_ratio": 0.03,
-    "lr_scheduler_type": "linear",
-    "max_grad_norm": 1.0,
-    "title_model.max_length": 24,
-    "title_model.mined": 4,
-    "title_model.mining_start_epoch": 1,
-    "tail_ratio": None,
-    "session_model": "CORE",
-    "loss_on_title": True,
-    "llm_dropout": None,
-    "history_dropout": 0.0,
-    "label_smoothing_factor": 0.0,
-    "early_stopping_patience": 0,
-}
 
 
 @dataclass(frozen=True)
@@ -177,7 +155,7 @@ class Runner:
         """
         datasets = [name for name in (config["dataset"], config.final_config_dict.get("source_dataset")) if name]
         keys: dict[str, Any] = {}
-        for model in sorted({entry.model, *shared_models()}):
+        for model in accepted_models(entry.model):
             for dataset in datasets:
                 values = self._key_values(Entry("", model, entry.keys, dataset), seed)
                 keys[f"{model} on {dataset}"] = values | contents_of(values, digests)
@@ -191,7 +169,6 @@ class Runner:
             config = self.config(entry, seed)
             names = keys_of(config.model_class) - RUNTIME_KEYS
             values = first_release_names({key: config.final_config_dict.get(key) for key in sorted(names)})
-            values = {key: value for key, value in values.items() if key not in _LATER or value != _LATER[key]}
             self._values[name] = json.loads(json.dumps(values, default=str))
         return self._values[name]
 

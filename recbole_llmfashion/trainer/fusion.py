@@ -8,6 +8,7 @@ from recbole_llmfashion.config.configurator import LLMFashionConfig
 from recbole_llmfashion.data.loaders import Loaders
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.pipeline import settings
+from recbole_llmfashion.pipeline.language_model import LanguageModel
 from recbole_llmfashion.retrieval.ranking import FUSED, OF_RESPONSES, RankingSettings
 from recbole_llmfashion.trainer.llmfashionrec import LLMFashionRecTrainer
 from recbole_llmfashion.trainer.staged import StagedTrainer
@@ -21,7 +22,7 @@ class FusionTrainer(LLMFashionRecTrainer):
 
     @staticmethod
     def validate_config(config: LLMFashionConfig) -> None:
-        """See StagedTrainer; no backbone is loaded."""
+        """See StagedTrainer; prompts need the backbone's tokenizer."""
         StagedTrainer.validate_config(config)
         if config["source_dataset"]:
             raise UserError(
@@ -29,6 +30,7 @@ class FusionTrainer(LLMFashionRecTrainer):
                 "leave Fusion out"
             )
         settings.validate_config(config)
+        LanguageModel.validate_config(config)
 
     @staticmethod
     def validate_rows(config: LLMFashionConfig) -> None:

@@ -126,12 +126,13 @@ class LLMFashionRecTrainer(StagedTrainer):
         users = rows.field2id_token[rows.uid_field][1:]  # without the pad
         halves = torch.from_numpy(np.r_[0, tie_rank([str(user) for user in users]) % 2])
         candidates: Candidates | None = None
-        for interaction, _, _, targets in valid_data:
+        for interaction, history, _, targets in valid_data:
             ranked = self.model.ranked(interaction)
             assert ranked.known is not None
             candidates = candidates or Candidates([name for name in self.fused if name in ranked.lists], GROUPS)
             groups = torch.where(ranked.known, GROUPS.index("known"), GROUPS.index("new"))
-            candidates.add(ranked.lists, targets - 1, groups, halves[interaction[rows.uid_field]])
+            masked = history_rows(history, len(targets))
+            candidates.add(ranked.lists, targets - 1, groups, halves[interaction[rows.uid_field]], masked)
         assert candidates is not None
         chosen = candidates.choose()
         self.model.weights, self._fusion_validation = chosen.weights, chosen.report

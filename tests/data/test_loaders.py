@@ -1,12 +1,11 @@
 from pathlib import Path
 
-import pandas as pd
 import pytest
 from recbole.model.sequential_recommender import SASRec
 
 from recbole_llmfashion.config.configurator import load_config
-from recbole_llmfashion.data import loaders as loaders_module
-from recbole_llmfashion.data.loaders import make_loaders, never_repeats, rows_sha256, stage_root
+from recbole_llmfashion.data import split
+from recbole_llmfashion.data.loaders import make_loaders, rows_sha256, stage_root
 from recbole_llmfashion.errors import UserError
 from tests.helpers.fakes import INTER, write_tiny
 
@@ -39,14 +38,6 @@ def test_rows_sha256_depends_on_histories(tmp_path):
     assert rows_sha256(one.train) != rows_sha256(one.valid)
 
 
-@pytest.mark.parametrize(("actions", "again", "expected"), [(1000, 0, True), (999, 0, False), (1000, 1, False)])
-def test_a_log_without_repetitions(actions, again, expected):
-    """Item 0 of user 0 comes once more; another user may take the same item."""
-    items = [*range(actions - 2 - again), 0, 1, *[0] * again]
-    users = [*[0] * (actions - 2 - again), 1, 1, *[0] * again]
-    assert never_repeats(pd.DataFrame({"user": users, "item": items})) is expected
-
-
 @pytest.mark.parametrize(
     ("old", "new", "masked"),
     [
@@ -57,7 +48,7 @@ def test_a_log_without_repetitions(actions, again, expected):
     ids=["none", "in the training part", "test target"],
 )
 def test_mask_history_auto(tmp_path, monkeypatch, old, new, masked):
-    monkeypatch.setattr(loaders_module, "LEAST_ACTIONS", 3)
+    monkeypatch.setattr(split, "LEAST_ACTIONS", 3)
     write_tiny(tmp_path, inter=INTER.replace(old, new) if old else INTER)
     for value, expected in (("auto", masked), (True, True), (False, False)):
         config = load_config(

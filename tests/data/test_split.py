@@ -12,6 +12,7 @@ from recbole_llmfashion.data.split import (
     VALID,
     click_filter_mask,
     keep_share,
+    never_repeats,
     one_part_codes,
     sequence_lengths,
     split_codes,
@@ -135,3 +136,11 @@ def test_sequence_lengths():
     ]  # fmt: skip
     # u1's click on "a" is filtered, because u1 purchases "a"
     assert sequence_lengths(pd.DataFrame(rows, columns=["user_id", "item_id", "action"])).tolist() == [2, 1]
+
+
+@pytest.mark.parametrize(("actions", "again", "expected"), [(1000, 0, True), (999, 0, False), (1000, 1, False)])
+def test_a_log_without_repetitions(actions, again, expected):
+    """Another user may take the same items; item 0 of user 0 comes `again` times more."""
+    items = [*range(actions - 2 - again), 0, 1, *[0] * again]
+    users = [*[0] * (actions - 2 - again), 1, 1, *[0] * again]
+    assert never_repeats(np.asarray(users), np.asarray(items)) is expected

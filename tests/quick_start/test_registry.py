@@ -9,7 +9,6 @@ from recbole_llmfashion.quick_start.registry import (
     accepted_models,
     get_model,
     model_names,
-    shared_models,
 )
 from recbole_llmfashion.trainer.staged import StagedTrainer
 
@@ -46,7 +45,6 @@ def test_keys_of_other_models():
     assert accepted_models("LLMFashionRec") == ["CORE", "LLMFashionRec", "SASRec", "SASRecSampled", "SeqKNN"]
     assert accepted_models("QueryMemory") == ["CORE", "LLMFashionRec", "QueryMemory"]
     assert accepted_models("RecformerQuery") == ["Recformer", "RecformerQuery"]
-    assert shared_models() == ["CORE", "LLMFashionRec", "SASRec", "SASRecSampled", "SeqKNN"]
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,8 @@ LISTS: Lists = {"a": torch.tensor([[3, 1, 0], [4, -1, -1]]), "b": torch.tensor([
 def candidates(lists: Lists, targets: list[int], halves: list[int] | None = None, groups=None) -> Candidates:
     """Rows of one group, all in the first half, unless given."""
     found, nothing = Candidates(list(lists), ["one"] if groups is None else ["one", "two"]), [0] * len(targets)
-    found.add(lists, torch.tensor(targets), torch.tensor(groups or nothing), torch.tensor(halves or nothing))
+    rows = (torch.tensor(targets), torch.tensor(groups or nothing), torch.tensor(halves or nothing))
+    found.add(lists, *rows, torch.full((len(targets), 1), -1))
     return found
 
 
@@ -64,28 +65,35 @@ def shuffled(rows: int, seed: int = 0) -> np.ndarray:
     return np.stack([rng.permutation(40)[:10] for _ in range(rows)])
 
 
-def knowing(targets: np.ndarray) -> torch.Tensor:
+def with_target_first(targets: np.ndarray) -> torch.Tensor:
     """Lists whose first item is the target."""
     return torch.from_numpy(np.stack([np.r_[target, (target + 1 + np.arange(3)) % 40] for target in targets]))
 
 
 def test_the_better_list_gets_all_weight() -> None:
     targets = np.random.default_rng(1).integers(0, 40, 30)
-    lists = {"noise": torch.from_numpy(shuffled(30)), "knows": knowing(targets), "none": torch.full((30, 1), -1)}
+    lists = {
+        "noise": torch.from_numpy(shuffled(30)),
+        "good": with_target_first(targets),
+        "none": torch.full((30, 1), -1),
+    }
     found = candidates(lists, targets.tolist(), [0, 1] * 15)
     chosen = found.choose()
     # equal weights: noise's head ties with the target and is counted before it
     report = chosen.report["one"]
     assert report["rows"] == [15, 15] and max(report["equal"]) < 1.0 and report["chosen"] == [1.0, 1.0]
     weights = chosen.weights["one"]
-    assert weights["noise"] == weights["none"] == 0.0 < weights["knows"]
+    assert weights["noise"] == weights["none"] == 0.0 < weights["good"]
 
 
 def test_a_gain_of_one_half_that_the_other_loses_is_not_taken() -> None:
-    """`a` knows the targets of the first half's twenty rows, `b` those of the second half's ten."""
+    """`a` has the targets first of the first half's twenty rows, `b` those of the second half's ten."""
     targets = np.random.default_rng(1).integers(0, 40, 30)
-    wrong, first = knowing((targets + 20) % 40), torch.arange(30)[:, None] < 20
-    lists = {"a": torch.where(first, knowing(targets), wrong), "b": torch.where(first, wrong, knowing(targets))}
+    wrong, first = with_target_first((targets + 20) % 40), torch.arange(30)[:, None] < 20
+    lists = {
+        "a": torch.where(first, with_target_first(targets), wrong),
+        "b": torch.where(first, wrong, with_target_first(targets)),
+    }
     # by equal weights the target ties with one item in every row
     tied = pytest.approx(1 / math.log2(3))
     chosen = candidates(lists, targets.tolist(), [0] * 20 + [1] * 10).choose()
@@ -97,8 +105,11 @@ def test_a_gain_of_one_half_that_the_other_loses_is_not_taken() -> None:
 
 def test_a_group_departs_from_the_shared_weights_where_its_rows_gain() -> None:
     targets = np.random.default_rng(1).integers(0, 40, 40)
-    wrong, first = knowing((targets + 20) % 40), torch.arange(40)[:, None] < 20
-    lists = {"a": torch.where(first, knowing(targets), wrong), "b": torch.where(first, wrong, knowing(targets))}
+    wrong, first = with_target_first((targets + 20) % 40), torch.arange(40)[:, None] < 20
+    lists = {
+        "a": torch.where(first, with_target_first(targets), wrong),
+        "b": torch.where(first, wrong, with_target_first(targets)),
+    }
     chosen = candidates(lists, targets.tolist(), [0, 1] * 20, [0] * 20 + [1] * 20).choose()
     assert chosen.weights["one"]["a"] > chosen.weights["one"]["b"] and chosen.report["one"]["chosen"] == [1.0, 1.0]
     assert chosen.weights["two"]["a"] < chosen.weights["two"]["b"] and chosen.report["two"]["chosen"] == [1.0, 1.0]
@@ -106,10 +117,28 @@ def test_a_group_departs_from_the_shared_weights_where_its_rows_gain() -> None:
 
 def test_a_group_without_rows_has_the_shared_weights() -> None:
     targets = np.random.default_rng(1).integers(0, 40, 30)
-    lists = {"noise": torch.from_numpy(shuffled(30)), "knows": knowing(targets)}
+    lists = {"noise": torch.from_numpy(shuffled(30)), "good": with_target_first(targets)}
     chosen = candidates(lists, targets.tolist(), [0, 1] * 15, [0] * 30).choose()
     assert chosen.weights["two"] == chosen.weights["one"] and chosen.weights["two"]["noise"] == 0.0
     assert chosen.report["two"] == {"rows": [0, 0], "equal": [0.0, 0.0], "chosen": [0.0, 0.0]}
+
+
+def test_a_group_whose_targets_are_in_no_list_has_the_shared_weights() -> None:
+    targets = np.random.default_rng(1).integers(0, 40, 30)
+    lists = {"noise": torch.from_numpy(shuffled(30)), "good": with_target_first(targets)}
+    rows = [*targets.tolist()[:28], 99, 99]
+    chosen = candidates(lists, rows, [0, 1] * 15, [0] * 28 + [1] * 2).choose()
+    assert chosen.weights["two"] == chosen.weights["one"] and chosen.report["two"]["rows"] == [1, 1]
+    assert candidates(LISTS, [7, 7]).choose().weights == {"one": {"a": 1.0, "b": 1.0}}
+
+
+def test_items_that_the_evaluation_masks_take_no_place() -> None:
+    """In the first row of LISTS, 3 and 0 are before 1; a target that is masked is no hit."""
+    one = {name: positions[:1] for name, positions in LISTS.items()}
+    for masked, target, expected in (([-1, -1], 1, 1 / math.log2(4)), ([0, 3], 1, 1.0), ([1, -1], 1, 0.0)):
+        found = Candidates(list(one), ["one"])
+        found.add(one, torch.tensor([target]), torch.tensor([0]), torch.tensor([0]), torch.tensor([masked]))
+        assert ndcg(found, 1.0, 1.0) == pytest.approx(expected)
 
 
 def test_no_rows() -> None:
@@ -121,7 +150,7 @@ def test_rows_may_be_added_one_by_one() -> None:
     apart = Candidates(list(LISTS), ["one"])
     for row, target in enumerate((1, 4)):
         part = {name: positions[row : row + 1] for name, positions in LISTS.items()}
-        apart.add(part, torch.tensor([target]), torch.tensor([0]), torch.tensor([0]))
+        apart.add(part, torch.tensor([target]), torch.tensor([0]), torch.tensor([0]), torch.tensor([[-1]]))
     assert ndcg(apart, 1.0, 0.25) == ndcg(candidates(LISTS, [1, 4]), 1.0, 0.25)
     assert apart.choose() == candidates(LISTS, [1, 4]).choose()
 

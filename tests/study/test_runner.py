@@ -40,17 +40,6 @@ def test_other_keys_or_model_are_another_row(shop, runs, other):
     assert len(runs) == 2
 
 
-def test_keys_of_later_releases_do_not_rename_the_rows_of_earlier_ones(shop):
-    runner, own = Runner(request_for(shop)), Entry("", "LLMFashionRec")
-    later = {
-        "title_model.max_length": 9, "title_model.mined": 1, "title_model.mining_start_epoch": 0,
-    }  # fmt: skip
-    assert not later.keys() & runner._key_values(own, 1).keys()
-    for key, value in later.items():
-        found = runner._key_values(Entry("", "LLMFashionRec", {key: value}), 1)
-        assert found == runner._key_values(own, 1) | {key: value}
-
-
 def test_keys_of_core_belong_to_rows_of_llmfashionrec(shop, runs):
     runner = Runner(request_for(shop))
     runner.run([Entry("a", "LLMFashionRec"), Entry("b", "LLMFashionRec", {"sess_dropout": 0.5})])

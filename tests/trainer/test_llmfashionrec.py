@@ -122,12 +122,13 @@ def test_lists_weights_and_counts_of_the_result(shop):
 class Rows:
     """Validation rows, one batch: users 1 to 4, of whom 1 and 2 searched for a query of the log."""
 
-    def __init__(self):
-        self._dataset, self.uid_field = self, "user_id"
+    def __init__(self, history=None):
+        self._dataset, self.uid_field, self.history = self, "user_id", history
         self.field2id_token = {"user_id": np.array(["[PAD]", "u1", "u2", "u3", "u4"])}
 
     def __iter__(self):
-        yield {"user_id": torch.tensor([1, 2, 3, 4])}, None, None, torch.tensor([1, 1, 2, 2]) + 1  # RecBole's ids
+        targets = torch.tensor([1, 1, 2, 2]) + 1  # RecBole's ids
+        yield {"user_id": torch.tensor([1, 2, 3, 4])}, self.history, None, targets
 
 
 def test_each_group_of_rows_has_the_weights_that_its_rows_chose():
@@ -152,6 +153,23 @@ def test_each_group_of_rows_has_the_weights_that_its_rows_chose():
         assert all(ndcg == 1.0 for ndcg, rows in zip(group["chosen"], group["rows"], strict=True) if rows)
     # two of the four users in each half
     assert [sum(halves) for halves in zip(report["known"]["rows"], report["new"]["rows"], strict=True)] == [2, 2]
+
+
+def test_masked_items_take_no_place_when_weights_are_chosen():
+    """Item 0 is before every target in the only list, and in every history."""
+    lists = {"beams": torch.tensor([[0, 1], [0, 1], [0, 2], [0, 2]])}
+    ranked = SimpleNamespace(known=torch.tensor([True, True, False, False]), lists=lists)
+    history = torch.arange(4), torch.zeros(4, dtype=torch.int64) + 1
+    for given, expected in ((None, 1 / np.log2(3)), (history, 1.0)):
+        model = SimpleNamespace(ranked=lambda _: ranked)
+        trainer = SimpleNamespace(model=model, fused=FUSED, pipeline=SimpleNamespace(answer=lambda _: None))
+        LLMFashionRecTrainer._choose_weights(trainer, Rows(given))
+        for group in trainer._fusion_validation.values():
+            assert all(
+                ndcg == pytest.approx(expected)
+                for ndcg, rows in zip(group["chosen"], group["rows"], strict=True)
+                if rows
+            )
 
 
 def test_weights_and_the_figures_of_both_halves_are_recorded(shop):

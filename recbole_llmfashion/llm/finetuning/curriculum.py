@@ -175,7 +175,7 @@ class CurriculumRun:
             )
         train_step, log = self.train_step, state["log"]
         train_step.optimizer.restore(other_tensors(tensors), state["optimizer"])
-        self.stopping.load(tensors, log["validation"])
+        self.stopping.load(tensors, log.get("validation", []))  # checkpoints of earlier releases have none
         train_step.losses[:] = log.pop("losses")
         train_step.tokens, train_step.halvings = log["tokens"], log["halvings"]
         train_step.micro_batch = state["micro_batch"]
@@ -197,7 +197,8 @@ class CurriculumRun:
     def finish_log(self) -> "FinetuneLog":
         """Brings the log up to date and returns it."""
         self.log.tokens, self.log.halvings = self.train_step.tokens, self.train_step.halvings
-        self.log.micro_batch, self.log.hard_examples = self.train_step.micro_batch, self.hard_count
+        self.log.micro_batch = self.train_step.micro_batch
+        self.log.hard_examples = self.hard_count if self.hard is None else len(self.hard)
         self.log.best_epoch = self.stopping.best_epoch
         self.log.seconds = round(time.monotonic() - self.started, 1)
         return self.log

@@ -44,8 +44,9 @@ class EarlyStopping:
     @torch.no_grad()
     def restore(self) -> None:
         """Gives the parameters the values of the best epoch; without a score they stay."""
-        for parameter, value in zip(self._parameters, self._best, strict=bool(self._best)):
-            parameter.copy_(value)
+        if self._best:
+            for parameter, value in zip(self._parameters, self._best, strict=True):
+                parameter.copy_(value)
 
     def tensors(self) -> dict[str, Tensor]:
         """The values of the best epoch, for a checkpoint."""
@@ -54,7 +55,8 @@ class EarlyStopping:
     def load(self, tensors: Mapping[str, Tensor], scores: Sequence[float]) -> None:
         """Takes the state of a checkpoint, from all tensors in it."""
         self.scores = list(scores)
-        self._best = [tensors[f"{_BEST}{i}"].to(p.device) for i, p in enumerate(self._parameters) if self.scores]
+        if self.scores:
+            self._best = [tensors[f"{_BEST}{i}"].to(one.device) for i, one in enumerate(self._parameters)]
 
 
 def other_tensors(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -32,6 +32,7 @@ class CommonUsers:
         shape = (int(users.max(initial=0)) + 1, number)
         incidence = sparse.coo_array((ones, (actions[0], actions[1])), shape=shape).tocsr()
         pairs = sparse.triu(incidence.T @ incidence, k=1).tocsr()
+        pairs.sort_indices()
         return cls(np.asarray(incidence.sum(axis=0)).ravel(), pairs)
 
     @classmethod
@@ -46,7 +47,8 @@ class CommonUsers:
         number = len(users)
         whole = first.shape == (number + 1,) and counts.shape == items.shape == (first[-1],) and not first[0]
         rows = np.repeat(np.arange(number), np.diff(first)) if whole and (np.diff(first) >= 0).all() else items[:0]
-        if len(rows) != len(items) or not ((rows < items) & (items < number)).all():
+        ascending = (np.diff(rows * number + items) > 0).all() if len(rows) == len(items) else False
+        if not ascending or not ((rows < items) & (items < number)).all():
             raise ValueError("expected pairs of items, each once, in the order of their positions")
         if (counts < 1).any() or (counts > np.minimum(users[rows], users[items])).any():
             raise ValueError("expected pairs with one common user or more, and no more than each item has")

@@ -31,9 +31,13 @@ class NeighborList:
             items: [n] ascending positions.
             tie: [n] their tie ranks.
         """
-        number = max(self._cosines.shape[0], int(items.max(initial=-1)) + 1)
-        cosines = self._cosines.copy()
-        cosines.resize((number, number))
+        known, number = self._cosines.shape[0], int(items.max(initial=-1)) + 1
+        if len(items) == number == known:
+            return NeighborList(self._cosines, tie, self.history)
+        cosines = self._cosines
+        if number > known:
+            cosines = cosines.copy()
+            cosines.resize((number, number))
         return NeighborList(cosines[items][:, items].tocsr(), tie, self.history)
 
     def scores(self, taken: Tensor) -> sparse.csr_array:

@@ -35,7 +35,7 @@ class ServiceSettings:
         max_body: maximum size of a request body in bytes.
         max_actions: maximum number of actions in a session.
         max_k: maximum number of items in a list.
-        min_askers: the memory leaves out queries that fewer users searched for; 1: none.
+        min_askers: number of users that a query of the memory and a pair of the neighbors' list need; 1: any.
         replicas: number of copies of the model.
         cpus: CPUs of each copy.
         gpus: GPUs of each copy; may be a fraction.

@@ -28,7 +28,7 @@ from recbole_llmfashion.versions import versions
 Rows = Mapping[str, Sequence[Outcome]]
 METRICS = [Column(name, METRIC_TITLES[name]) for name in COLUMNS]
 READING = (
-    "Test rows: the final purchase of each user among all items, history not masked. MRR@10 is RecBole's, MRR is over "
+    "Test rows: the final purchase of each user among all items, history {}masked. MRR@10 is RecBole's, MRR is over "
     "the full catalogue; the paper does not say which one it reports."
 )
 BACKBONE = (
@@ -51,6 +51,12 @@ def values(numbers: Sequence[float]) -> Value:
 def results(outcomes: Sequence[Outcome]) -> list[Result]:
     """The results of the outcomes that succeeded."""
     return [outcome.result for outcome in outcomes if outcome.result is not None]
+
+
+def _reading(rows: Rows) -> str:
+    masked = {bool(one.details.get("mask_history")) for outcomes in rows.values() for one in results(outcomes)}
+    some = "masked in some rows and not " if len(masked) > 1 else "not "
+    return READING.format("" if masked == {True} else some)
 
 
 def row(label: str, outcomes: Sequence[Outcome], metrics: Sequence[str] = COLUMNS) -> TableRow:
@@ -121,7 +127,13 @@ def document(request: StudyRequest, runner: Runner, title: str, rows: Rows, data
         settings=dict(request.overrides)
         | ({"config_files": list(request.config_files)} if request.config_files else {}),
         models={label: [outcome.as_json() for outcome in outcomes] for label, outcomes in rows.items()},
-        notes=[READING, *_bounded(rows), *_tuned(rows), *([BACKBONE] if embedded(runner) else []), *order_notes(data)],
+        notes=[
+            _reading(rows),
+            *_bounded(rows),
+            *_tuned(rows),
+            *([BACKBONE] if embedded(runner) else []),
+            *order_notes(data),
+        ],
     )
 
 

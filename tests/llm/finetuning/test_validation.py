@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from recbole_llmfashion.llm.batching import Example
+from recbole_llmfashion.llm.finetuning import curriculum
 from recbole_llmfashion.llm.finetuning.checkpoint import CheckpointFolder
 from recbole_llmfashion.llm.finetuning.finetune import finetune
 from recbole_llmfashion.llm.finetuning.settings import FinetuneSettings
@@ -115,3 +116,13 @@ def test_interrupted_within_an_epoch(
 def test_validation_rows_and_patience_go_together(backbone: Backbone, random_examples: Callable[..., Any]) -> None:
     with pytest.raises(ValueError, match="early_stopping_patience"):
         finetune(backbone, random_examples(4, 0), FinetuneSettings(early_stopping_patience=1), False)
+
+
+def test_a_stop_in_the_first_phase_leaves_out_the_second(
+    folder: Any, backbone: Backbone, rows: ValidationRows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scores = iter([0.5, 0.4, 0.3, 0.9])
+    monkeypatch.setattr(curriculum, "validation_score", lambda *_: next(scores))
+    log = finetune(backbone, examples(item_tokens(str(folder))), STOPPING, False, validation=rows)
+    assert (log.validation, log.best_epoch, log.hard_examples) == ([0.5, 0.4, 0.3], 1, 0)
+    assert len(log.losses) == 3 * 3  # three steps per epoch

@@ -57,7 +57,8 @@ ARRAYS = counted([(0, 0), (0, 1), (1, 1), (1, 2)], 3).arrays()  # pairs (0, 1) a
 @pytest.mark.parametrize(
     "changes",
     [{"first": [0, 1, 2]}, {"first": [0, 2, 1, 2]}, {"first": [1, 1, 2, 2]}, {"first": [0, 1, 2, 3]},
-     {"item": [1, 1]}, {"item": [1, 3]}, {"item": [1]}, {"common": [1, 0]}, {"common": [1, 2]}, {"users": [1, 2]}],
+     {"item": [1, 1]}, {"item": [1, 3]}, {"item": [1]}, {"common": [1, 0]}, {"common": [1, 2]}, {"users": [1, 2]},
+     {"first": [0, 2, 2, 2], "item": [1, 1]}, {"first": [0, 2, 2, 2], "item": [2, 1]}],
     ids=str,
 )  # fmt: skip
 def test_arrays_that_do_not_fit_are_refused(changes):

@@ -51,3 +51,17 @@ def test_all_ranks():
 def test_nested_details():
     outcomes = [*result(generation={"lists": {"id": 0.5}}), *result(generation={}), *result()]
     assert assemble.details(outcomes, "generation", "lists", "id") == [0.5]
+
+
+@pytest.mark.parametrize(
+    ("masked", "words"),
+    [
+        ([False, False], "history not masked."),
+        ([True, True], "history masked."),
+        ([True, False], "history masked in some rows and not masked."),
+        ([], "history not masked."),
+    ],
+)
+def test_whether_the_history_was_masked(masked, words):
+    rows = {f"row {i}": result(mask_history=True) if one else result() for i, one in enumerate(masked)}
+    assert words in assemble._reading(rows)
