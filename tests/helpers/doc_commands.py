@@ -75,6 +75,7 @@ NOT_HERE = {
     ' "query": "red winter boots", "timestamp": 1700000000}], "k": 10}\'': SERVE,
     "python benchmarks/serve.py --run saved/footwear/runs/0123456789abcdef": "of the service; .ci/run runs it small",
     "python benchmarks/four_categories.py": "hours of main jobs; tests/test_four_categories.py tests its table",
+    "python benchmarks/field.py DIR": "hours on data that is not here; tests/test_field.py tests its table",
     "pytest": "runs the tests, of which this is one",
     "python benchmarks/tune.py": "minutes for a ratio of times; .ci/run runs it at a small size",
     "--extra benchmarks python benchmarks/train.py --batches 8 --threads 1": "needs TRL",
