@@ -30,6 +30,7 @@ def test_rows_are_of_many_modules_and_differ():
 def test_line_occurs_once_and_its_tests_exist(mutant):
     text = (mutants.ROOT / mutants.PACKAGE / mutant.file).read_text(encoding="utf-8")
     assert text.count(mutant.line) == 1 and mutant.broken != mutant.line
+    compile(text.replace(mutant.line, mutant.broken), mutant.file, "exec")  # a syntax error would say nothing
     for test in mutant.tests:
         file, name = test.split("::")
         assert re.search(rf"^(async )?def {name}\(", (mutants.ROOT / file).read_text(encoding="utf-8"), re.MULTILINE)
