@@ -29,7 +29,7 @@ ROOT = Path(__file__).parents[1]
 TABLE = ROOT / "tools" / "mutant_table"
 PACKAGE = "recbole_llmfashion"
 PRELOADED = (f"{PACKAGE}.pipeline.load", f"{PACKAGE}.trainer.recbole_models", "hypothesis")
-PYTEST = ("-q", "-x", "-n", "0", "-p", "no:cacheprovider", "--durations=0")
+PYTEST = ("-q", "-x", "-n", "0", "-p", "no:cacheprovider", "--hypothesis-seed=0", "--durations=0")
 SECONDS = 300  # a mutant that runs for longer is an error
 
 

@@ -38,6 +38,12 @@ def test_ndcg() -> None:
     assert ndcg(found, 0.0, 1.0) == 0.0
 
 
+def test_ranks_count_from_eleven() -> None:
+    """2 has 1.087 / 11 = .0988, the target 0 has 1 / 11 = .0909, 1 has 1.087 / 12 = .0906."""
+    found = candidates({"a": torch.tensor([[0, -1]]), "b": torch.tensor([[2, 1]])}, [0])
+    assert ndcg(found, 1.0, 1.087) == pytest.approx(1 / math.log2(3))
+
+
 def test_ndcg_of_a_target_in_no_list() -> None:
     assert ndcg(candidates(LISTS, [2, 4]), 1.0, 1.0) == pytest.approx(0.5)
     assert ndcg(candidates(LISTS, [2, 2]), 1.0, 1.0) == 0.0
