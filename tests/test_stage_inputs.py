@@ -63,7 +63,7 @@ def names(root, folder, **keys):
         for part in (loaders.train, loaders.test)
     )
     found = {"title": name_of(lambda: pipeline.trained.title_model)}
-    steps, llm = pipeline.train(train), pipeline.trained.llm
+    steps, llm = pipeline.train(train, None), pipeline.trained.llm
     next(steps)
     found["untuned"] = name_of(lambda: pipeline.answer(test))
     found["adapter"] = name_of(lambda: next(steps))

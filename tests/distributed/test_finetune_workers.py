@@ -146,14 +146,17 @@ def test_ray_only_for_several_workers(tmp_path, monkeypatch, workers):
         "show_progress": False,
         "seed": 1,
         "max_new_tokens": 9,
+        "loss_on_title": True,
         "quantization": "none",
     }
     config |= {"compute_dtype": "fp32", "device": "cpu", "save_steps": 2, "ray_address": "10.0.0.9:6379"}
     engine = LanguageModel(config | {"num_train_workers": workers}, StageStore(tmp_path))
     engine._examples, engine._index, engine._decoder, engine._finetuning = [], None, None, SETTINGS
+    engine._validation = None
     engine._adapter_inputs = {"settings": "these"}
     monkeypatch.setattr(FinetuneJob, "run", lambda self, folder: calls.append(("here", self.checkpoint.path, folder)))
     monkeypatch.setattr(finetune_workers, "finetune_on_workers", lambda job, *rest: calls.append(("ray", *rest)))
+    (tmp_path / "adapter").mkdir()
     engine._finetune(tmp_path / "adapter")
     running = engine.store.running("adapter", engine._adapter_inputs)
     expected = [("here", running, tmp_path / "adapter"), ("ray", tmp_path / "adapter", 2, "10.0.0.9:6379")]

@@ -78,7 +78,7 @@ def test_other_test_targets_give_the_same_reports(shop, llm):
     """Reports do not change if every test target is replaced."""
     for model, points in (
         ("GRU4Rec", [{"learning_rate": 0.001}, {"learning_rate": 0.03}]),
-        ("LLMFashionRec", [{"mixup_m": 1}, {"mixup_m": 3}, {"title_model.epochs": 3}]),
+        ("LLMFashionRec", [{"mixup_m": 1}, {"title_model.epochs": 3}, {"ranking": "title"}]),
     ):
         before = [[r[VALUE] for r in trial(shop, model, values, epochs=2)] for values in points]
         after = [[r[VALUE] for r in trial(shop, model, values, "other", epochs=2)] for values in points]

