@@ -1,37 +1,37 @@
-"""The commands `convert table`, `convert amazon-2023`, `convert hm` and `convert recbole`."""
+"""The group `convert`, and its commands `table`, `amazon-2023`, `hm` and `recbole`; converters/ has the others."""
 
-from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from recbole_llmfashion.cli.converters.options import (
+    MAX_BROKEN,
+    AllItems,
+    Attributes,
+    Core,
+    DeriveQueries,
+    MaxBroken,
+    Out,
+    Since,
+    Until,
+    convert_and_print,
+    derived_queries,
+    further_columns,
+    print_notes,
+)
+from recbole_llmfashion.cli.converters.published import register_published
+from recbole_llmfashion.cli.converters.sequences import register_sequences
 from recbole_llmfashion.errors import UserError
 
-if TYPE_CHECKING:
-    from recbole_llmfashion.dataset_tools.convert.convert import LogSource
-    from recbole_llmfashion.dataset_tools.convert.finish import DerivedQueries
-
-MAX_BROKEN = 0.01  # as in readers/bad_lines.py
+_TEXT_OPTIONS = ("title", "brand", "color", "size", "category")  # of the commands that name every column
 Action = Annotated[str | None, typer.Option(metavar="COL", help="click or purchase; default: all are purchases")]
 Column = Annotated[str | None, typer.Option(metavar="COL")]
-Attributes = Annotated[
+Details = Annotated[
     list[str] | None,
-    typer.Option(metavar="COL", help="further column of the items, which .item keeps under its name; repeatable"),
-]
-Out = Annotated[Path, typer.Option(metavar="DIR", help="folder to write; its name is the dataset's")]
-Core = Annotated[int, typer.Option("--k-core", min=0, help="minimum number of actions per user and item; 0: any")]
-Since = Annotated[str | None, typer.Option(metavar="DAY", help="first day kept, like 2021-01-31 (UTC)")]
-Until = Annotated[str | None, typer.Option(metavar="DAY", help="last day kept")]
-DeriveQueries = Annotated[
-    str, typer.Option("--queries", metavar="none|category", help="category: derive searches from EARLIER items")
+    typer.Option(metavar="NAME=KEY", help="key of details, which .item keeps as NAME; repeatable"),
 ]
 TimeUnit = Annotated[str, typer.Option(metavar="UNIT", help="unit of times that are numbers: s, ms, us or ns")]
-AllItems = Annotated[bool, typer.Option("--all-items", help="keep items without an action")]
-MaxBroken = Annotated[
-    float,
-    typer.Option("--max-broken", min=0.0, max=1.0, help="a file with a larger share of unusable lines is rejected"),
-]
 
 
 def register(app: typer.Typer) -> None:
@@ -43,6 +43,8 @@ def register(app: typer.Typer) -> None:
     convert.command("amazon-2023")(_amazon)
     convert.command("hm")(_hm)
     convert.command("recbole")(_recbole)
+    register_published(convert)
+    register_sequences(convert)
     app.add_typer(convert, name="convert")
 
 
@@ -72,12 +74,12 @@ def _table(
     """Make clean atomic files from tables, and print what was renamed, cut and removed."""
     from recbole_llmfashion.dataset_tools.convert.sources.table import TableColumns, convert_table
 
-    columns = TableColumns(
-        user, item, time, title, action, query, results, brand, color, size, category, tuple(attribute or ()), time_unit
-    )
+    further = further_columns(attribute, _TEXT_OPTIONS)
+    texts = (brand, color, size, category)
+    columns = TableColumns(user, item, time, title, action, query, results, *texts, further, time_unit)
     places = (interactions, items, columns, out, searches)
-    notes = convert_table(*places, drop_unknown_items, _derived(queries), show_progress=True)[1]
-    _print_notes(notes, out)
+    notes = convert_table(*places, drop_unknown_items, derived_queries(queries), show_progress=True)[1]
+    print_notes(notes, out)
 
 
 def _amazon(
@@ -88,6 +90,7 @@ def _amazon(
         str | None, typer.Option(metavar="CATEGORY", help="fetch both through huggingface_hub, as All_Beauty")
     ] = None,
     clicks: Annotated[bool, typer.Option("--clicks", help="reviews without a verified purchase are clicks")] = False,
+    attribute: Details = None,
     k_core: Core = 0,
     since: Since = None,
     until: Until = None,
@@ -98,6 +101,7 @@ def _amazon(
     """Make clean atomic files from a category of Amazon Reviews 2023 (McAuley Lab)."""
     from recbole_llmfashion.dataset_tools.convert.sources.amazon import Amazon2023
 
+    further = further_columns(attribute)
     if download is not None:
         if reviews or metadata:
             raise UserError("--download CATEGORY takes the place of --reviews and --metadata; leave one out")
@@ -106,8 +110,8 @@ def _amazon(
         reviews, metadata = fetch(amazon_files(download), typer.echo)
     if reviews is None or metadata is None:
         raise UserError("expected files, found none; add --reviews FILE and --metadata FILE, or --download CATEGORY")
-    source = Amazon2023(reviews, metadata, clicks, max_broken, show_progress=True)
-    _convert(source, out, k_core, since, until, queries, all_items)
+    source = Amazon2023(reviews, metadata, clicks, max_broken, show_progress=True, further=further)
+    convert_and_print(source, out, k_core, since, until, queries, all_items)
 
 
 def _hm(
@@ -122,6 +126,7 @@ def _hm(
     ] = 0,
     qrels: Annotated[Path | None, typer.Option(metavar="FILE", help="qrels.csv, which checks that number")] = None,
     download: Annotated[bool, typer.Option("--download", help="fetch all four through huggingface_hub")] = False,
+    attribute: Attributes = None,
     k_core: Core = 0,
     since: Since = None,
     until: Until = None,
@@ -133,6 +138,7 @@ def _hm(
     from recbole_llmfashion.dataset_tools.convert.sources.hm import HM
     from recbole_llmfashion.dataset_tools.convert.sources.hm_queries import HMQueries
 
+    further = further_columns(attribute)
     if download:
         if articles or transactions or queries_file or qrels:
             raise UserError("--download takes the place of the four files; leave one out")
@@ -144,8 +150,8 @@ def _hm(
     if qrels is not None and queries_file is None:
         raise UserError("--qrels checks the queries: add --queries-file FILE")
     written = None if queries_file is None else HMQueries(queries_file, first_transaction, qrels)
-    source = HM(articles, transactions, written, max_broken, show_progress=True)
-    _convert(source, out, k_core, since, until, queries, all_items)
+    source = HM(articles, transactions, written, max_broken, show_progress=True, further=further)
+    convert_and_print(source, out, k_core, since, until, queries, all_items)
 
 
 def _recbole(
@@ -175,29 +181,7 @@ def _recbole(
     """Make clean atomic files from a RecBole dataset whose item text sits in token or token_seq columns."""
     from recbole_llmfashion.dataset_tools.convert.sources.recbole import Fields, RecBoleDataset
 
-    fields = Fields(title, user, item, time, action, brand, color, size, category, tuple(attribute or ()), time_unit)
+    further = further_columns(attribute, _TEXT_OPTIONS)
+    fields = Fields(title, user, item, time, action, brand, color, size, category, further, time_unit)
     source = RecBoleDataset(folder, fields, drop_unknown_items, max_broken, show_progress=True)
-    _convert(source, out, k_core, since, until, queries, all_items)
-
-
-def _derived(queries: str) -> "DerivedQueries":
-    from recbole_llmfashion.dataset_tools.convert.finish import DerivedQueries
-
-    if queries not in list(DerivedQueries):
-        raise UserError(f"--queries: expected one of {', '.join(DerivedQueries)}, found '{queries}'")
-    return DerivedQueries(queries)
-
-
-def _convert(
-    source: "LogSource", out: Path, k_core: int, since: str | None, until: str | None, queries: str, all_items: bool
-) -> None:
-    from recbole_llmfashion.dataset_tools.convert.convert import ConvertSettings, convert_source
-
-    settings = ConvertSettings(out, k_core, since, until, _derived(queries), all_items)
-    _print_notes(convert_source(source, settings)[1], out)
-
-
-def _print_notes(notes: Iterable[str], out: Path) -> None:
-    for line in notes:
-        typer.echo(line)
-    typer.echo(f"written: {out}")
+    convert_and_print(source, out, k_core, since, until, queries, all_items)

@@ -26,13 +26,16 @@ def attributes_of(columns: Mapping[str, str]) -> list[str]:
     return [name for name, kind in columns.items() if name not in _NO_ATTRIBUTES and kind in _SHOWN_TYPES]
 
 
-def check_attributes(names: Sequence[str], columns: Mapping[str, str], dataset: str) -> None:
-    """Checks that prompts can show these attributes of a dataset's items.
+def check_attributes(
+    names: Sequence[str], columns: Mapping[str, str], dataset: str, key: str = "prompt_attributes"
+) -> None:
+    """Checks that a model can read these attributes of a dataset's items.
 
     Args:
-        names: the key prompt_attributes.
+        names: the value of the key.
         columns: of the dataset's `.item` -> RecBole type.
         dataset: its name.
+        key: the key that names them.
 
     Raises:
         UserError: there is no such column.
@@ -40,8 +43,9 @@ def check_attributes(names: Sequence[str], columns: Mapping[str, str], dataset: 
     known = attributes_of(columns)
     for name in names:
         if name not in known:
+            found = f"{name}:{columns[name]}" if name in columns and name not in _NO_ATTRIBUTES else name
             raise UserError(
-                f"prompt_attributes: expected attributes of {dataset}.item, that is {', '.join(known)}, found '{name}'"
+                f"{key}: expected attributes of {dataset}.item, that is {', '.join(known)}, found '{found}'"
             )
 
 
@@ -52,8 +56,8 @@ class Catalogue:
     Args:
         item_ids: item tokens, unique.
         titles: item titles, never empty.
-        attributes: attribute name -> one text per item, "" where the cell is empty. TEXT_ATTRIBUTES, and further
-            columns of `.item` where prompts show them.
+        attributes: attribute name -> one text per item, "" where the cell is empty. TEXT_ATTRIBUTES, and the further
+            columns of `.item` that the model reads.
     """
 
     item_ids: tuple[str, ...]
@@ -66,7 +70,7 @@ class Catalogue:
 
         Args:
             items: the frame; of numbers the shortest text is taken.
-            shown: attributes of prompts, columns of the frame.
+            shown: columns of the frame that the model reads, such as those of prompts.
         """
         return cls(
             item_ids=tuple(items["item_id"]),
@@ -87,14 +91,9 @@ class Catalogue:
         lookup = pd.Series(range(len(self)), index=list(self.item_ids))
         return lookup.reindex(tokens.to_numpy()).astype("int64")
 
-    def attribute_text(self, position: int) -> str:
-        """The values of TEXT_ATTRIBUTES of one item, separated by spaces and without their names.
-
-        >>> Catalogue(("A",), ("bag",), {"brand": ("Miu",), "color": ("",), "size": ("M",)}).attribute_text(0)
-        'Miu M'
-        """
-        columns = [values for name, values in self.attributes.items() if name in TEXT_ATTRIBUTES]
-        return " ".join(values[position] for values in columns if values[position])
+    def empty_attributes(self) -> list[str]:
+        """The attributes that no item has."""
+        return [name for name, texts in self.attributes.items() if not any(text.strip() for text in texts)]
 
 
 def _texts(column: pd.Series) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ RecBole's filters of rows, which `_data_filtering` therefore does not,
 history, `join` cuts a row's sequence out when the row is read, and `_split_index_by_leave_one_out` applies the split.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from logging import getLogger
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,8 @@ from recbole.utils.enum_type import FeatureSource, FeatureType
 from recbole_llmfashion.data import split
 from recbole_llmfashion.data.atomic.field_names import FIELD_KEYS, FieldNames
 from recbole_llmfashion.data.atomic.folder import AtomicFolder, check_clean, item_columns, read_folder
-from recbole_llmfashion.data.catalogue import Catalogue, attributes_of, check_attributes
+from recbole_llmfashion.data.catalogue import TEXT_ATTRIBUTES, Catalogue, attributes_of, check_attributes
+from recbole_llmfashion.data.location import find_dataset
 from recbole_llmfashion.data.row_filters import RowFilters
 from recbole_llmfashion.data.search_log import SearchLog
 from recbole_llmfashion.data.sequences import Sequences, row_ends
@@ -35,6 +36,8 @@ TARGET_PURCHASE = "target_purchase"  # 1 if the row's target is a purchase
 RECOMMEND_TIME = "recommend_time"  # whole seconds, int64: RecBole's own timestamp is a float32
 SPLIT_CODE = "split_code"  # the row's part of the split: TRAIN, VALID, .. of data/split.py
 HISTORY_END = "history_end"  # index of the row's target in the log
+# Keys that name columns of `.item` whose texts a model reads -> what else they may name.
+ATTRIBUTE_KEYS: dict[str, tuple[str, ...]] = {"prompt_attributes": (), "recformer_attributes": ("title",)}
 
 
 def selected_features(config: Config, columns: Mapping[str, str]) -> list[str]:
@@ -77,17 +80,38 @@ def check_load_col(config: Config) -> None:
             raise UserError(f"load_col: .item has no column '{column}'; leave it out")
 
 
-def prompt_attributes(config: Config, folder: AtomicFolder) -> list[str]:
-    """The item attributes that prompts may show; none without prompts.
+def check_in_header(names: Sequence[str], config: Config, key: str) -> None:
+    """Checks by the header of `.item` alone that a model can read these attributes of a config's dataset.
+
+    Args:
+        names: the value of the key, of this config or of the run whose model reads them.
+        config: names the dataset.
+        key: of ATTRIBUTE_KEYS.
 
     Raises:
-        UserError: the key `prompt_attributes` names a column that is not there.
+        UserError: `.item` lacks one of them.
+    """
+    named = [name for name in names if name not in ATTRIBUTE_KEYS[key]]
+    if set(named) - set(TEXT_ATTRIBUTES):
+        folder = find_dataset(Path(config["data_path"]), config["dataset"])
+        columns = item_columns(folder, config["dataset"], FieldNames.of(config))
+        check_attributes(named, columns, config["dataset"], key)
+
+
+def attributes_read(config: Config, folder: AtomicFolder) -> list[str]:
+    """The item attributes whose texts a model reads, [] for most models.
+
+    Raises:
+        UserError: a key of ATTRIBUTE_KEYS names a column that is not there.
     """
     if config["source_dataset"]:
-        return attributes_of(folder.item_types)  # the source's keys name those that its LLM reads
-    names: list[str] = config["prompt_attributes"] or []
-    check_attributes(names, folder.item_types, folder.name)
-    return names
+        return attributes_of(folder.item_types)  # the source's keys name those that its models read
+    found: list[str] = []
+    for key, others in ATTRIBUTE_KEYS.items():
+        names = [name for name in config[key] or [] if name not in others]
+        check_attributes(names, folder.item_types, folder.name, key)
+        found += names
+    return found
 
 
 class LLMFashionRecDataset(SequentialDataset):
@@ -114,7 +138,8 @@ class LLMFashionRecDataset(SequentialDataset):
         folder = RowFilters.of(self.config).apply(folder)
         self.rows_filtered = in_files - len(folder.interactions)
         self._searches = folder.searches
-        self.catalogue = Catalogue.from_frame(folder.items, prompt_attributes(self.config, folder))
+        self.catalogue = Catalogue.from_frame(folder.items, attributes_read(self.config, folder))
+        self._warn_of_empty_attributes()
         self._events = self._usable(folder)
         self.has_dates = bool(len(self._events)) and float(self._events["timestamp"].min()) >= ORDER_ONLY_BELOW
         # RecBole's own frames have the names of the files
@@ -132,6 +157,12 @@ class LLMFashionRecDataset(SequentialDataset):
         ):
             self.set_field_property(field, kind, source, 1)
         self.field2bucketnum[self.time_field] = 2
+
+    def _warn_of_empty_attributes(self) -> None:
+        """The four attributes of every `.item` are no news: the defaults name them, and many logs lack some."""
+        empty = [name for name in self.catalogue.empty_attributes() if name not in TEXT_ATTRIBUTES]
+        if empty and not self.config["source_dataset"]:
+            getLogger(__name__).warning(f"{self.dataset_name}.item: no item has a value in {', '.join(empty)}")
 
     def _data_filtering(self) -> None:
         """Nothing: `_load_data` filters, so that the timeline and the prompts have the rows that RecBole has."""

@@ -61,6 +61,31 @@ def split_codes(users: np.ndarray, purchase: np.ndarray) -> np.ndarray:
     return codes
 
 
+def training_actions(users: np.ndarray, purchase: np.ndarray) -> np.ndarray:
+    """The item actions of a leave-one-out split that belong to training rows alone, for whoever trains beside a run.
+
+    A user's last two actions are left out in any case, also where the split has no validation row.
+
+    Args:
+        users, purchase: as in `split_codes`.
+
+    Returns:
+        [n] bool.
+
+    >>> users = np.array([1, 1, 1, 1, 1, 2, 2, 2])
+    >>> purchase = np.array([True, False, True, False, True, False, False, True])
+    >>> training_actions(users, purchase).tolist()
+    [True, True, False, False, False, True, False, False]
+    """
+    codes = split_codes(users, purchase)
+    train = codes == TRAIN
+    in_training = train | ((codes == NO_ROW) & np.isin(users, users[train]))
+    starts = user_starts(users)
+    lengths = np.diff(np.r_[starts, len(users)])
+    behind = np.repeat(starts + lengths - 1, lengths) - np.arange(len(users))
+    return in_training & (behind >= 2)
+
+
 def one_part_codes(codes: np.ndarray, part: int) -> np.ndarray:
     """Leave-one-out split of which one row per user is left out of training, as RecBole's test_only and valid_only.
 

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+import pandas as pd
+
 from recbole_llmfashion.data.atomic.folder import AtomicFolder
 from recbole_llmfashion.data.split import sequence_lengths
 
@@ -33,6 +35,21 @@ class Statistics:
     items_seen: int
     searches: int
     unique_queries: int
+
+
+def filled_attributes(items: pd.DataFrame) -> str:
+    """The share of items that have a value in each attribute of an `.item` frame, as one line of text.
+
+    >>> filled_attributes(pd.DataFrame({"item_id": ["a", "b"], "title": ["x", "y"], "fit": ["", "slim"]}))
+    'fit 50.0%'
+    """
+    names = [name for name in items.columns if name not in ("item_id", "title")]
+    return ", ".join(f"{name} {1 - is_empty(items[name]).mean():.1%}" for name in names)
+
+
+def is_empty(cells: pd.Series) -> pd.Series:
+    """Whether each cell of a column of `.item`, of texts or of numbers, is empty."""
+    return cells.isna() | (cells == "")
 
 
 def measure(folder: AtomicFolder) -> Statistics:

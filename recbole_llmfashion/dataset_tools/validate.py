@@ -9,6 +9,7 @@ from recbole_llmfashion.data.atomic.folder import AtomicError, AtomicFolder, sca
 from recbole_llmfashion.data.atomic.row_order import order_errors
 from recbole_llmfashion.data.atomic.time_order import time_order
 from recbole_llmfashion.dataset_tools.clean import clean
+from recbole_llmfashion.dataset_tools.statistics import filled_attributes
 from recbole_llmfashion.errors import UserError
 
 
@@ -62,6 +63,7 @@ def _counts(folder: AtomicFolder) -> list[str]:
     return [
         f"users: {folder.interactions['user_id'].nunique():,} ({unusable:,} unusable)",
         f"items: {len(folder.items):,}",
+        f"items with an attribute: {filled_attributes(folder.items)}",
         f"item actions: {actions.get('click', 0):,} clicks, {actions.get('purchase', 0):,} purchases",
         f"searches: {len(folder.searches):,}",
         *order,

@@ -1,12 +1,14 @@
 """What the command line of `convert` repeats or checks itself."""
 
-from recbole_llmfashion.cli import convert
+from recbole_llmfashion.cli.converters import options, published
 from recbole_llmfashion.cli.main import run
 from recbole_llmfashion.dataset_tools.convert.readers.bad_lines import MAX_BROKEN
+from recbole_llmfashion.dataset_tools.convert.sources.published.retailrocket import TITLE_PROPERTY
 
 
-def test_the_default_is_the_readers():
-    assert convert.MAX_BROKEN == MAX_BROKEN  # repeated, so that --help imports nothing
+def test_the_defaults_are_those_of_the_readers():
+    """They are repeated, so that --help imports nothing."""
+    assert options.MAX_BROKEN == MAX_BROKEN and published.TITLE_PROPERTY == TITLE_PROPERTY
 
 
 def test_queries_is_one_of_two(tmp_path, capsys):

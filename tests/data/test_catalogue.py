@@ -26,8 +26,8 @@ def test_attributes_that_prompts_show():
     catalogue = Catalogue.from_frame(items, ["material", "brand", "price"])
     assert list(catalogue.attributes) == ["category", "brand", "color", "size", "material", "price"]
     assert catalogue.attributes["material"] == ("", "leather") and catalogue.attributes["price"] == ("12", "")
-    # the text models read the four attributes whatever prompts show
-    assert [catalogue.attribute_text(position) for position in (0, 1)] == ["shoes 8", "shoes Vela red"]
+    assert catalogue.empty_attributes() == []
+    assert Catalogue.from_frame(ITEMS.assign(fit=["", " "], color=""), ["fit"]).empty_attributes() == ["color", "fit"]
 
 
 COLUMNS = {
@@ -38,18 +38,15 @@ COLUMNS = {
 
 def test_attributes_that_exist():
     check_attributes(["brand", "season", "fit", "price"], COLUMNS, "shoes")
+    expected = "expected attributes of shoes.item, that is brand, season, fit, price"
     for name in ("material", "title", "item_id", "vector", "Season", ""):
-        with pytest.raises(
-            UserError, match=f"^prompt_attributes: .*shoes.item, that is brand, season, fit, price, found '{name}'$"
-        ):
+        found = name.replace("vector", "vector:float_seq")
+        with pytest.raises(UserError, match=f"^prompt_attributes: {expected}, found '{found}'$"):
             check_attributes(["brand", name], COLUMNS, "shoes")
+    with pytest.raises(UserError, match=f"^recformer_attributes: {expected}, found 'title'$"):
+        check_attributes(["title"], COLUMNS, "shoes", "recformer_attributes")
 
 
 def test_positions():
     positions = Catalogue.from_frame(ITEMS).positions(pd.Series(["a", "b", "a"], index=[7, 8, 9]))
     assert positions.tolist() == [1, 0, 1] and positions.dtype == "int64"
-
-
-def test_attribute_text():
-    catalogue = Catalogue.from_frame(ITEMS)
-    assert [catalogue.attribute_text(position) for position in (0, 1)] == ["shoes 8", "shoes Vela red"]

@@ -185,7 +185,7 @@ def test_rows_and_metrics_of_purchases_equal_recboles(tmp_path, model_class, key
     train, valid, test = data_preparation(plain, dataset)
     init_seed(plain["seed"] + plain["local_rank"], plain["reproducibility"])
     model = model_class(plain, train._dataset).to(plain["device"])
-    with compat.no_tensorboard_folder():
+    with compat.trackers_off():
         trainer = Trainer(plain, model)
     trainer.fit(train, valid, show_progress=False)
     with compat.own_checkpoint():

@@ -32,7 +32,8 @@ def run(folder: Path) -> Result:
 def test_clean_dataset(tmp_path: Path) -> None:
     result = run(make(tmp_path / "d"))
     assert result.exit_code == 0
-    for text in ("users: 1 (0 unusable)", "items: 2", "1 clicks, 1 purchases", "searches: 0", ": clean"):
+    filled = "items with an attribute: brand 0.0%, color 0.0%, size 0.0%, category 0.0%"
+    for text in ("users: 1 (0 unusable)", "items: 2", filled, "1 clicks, 1 purchases", "searches: 0", ": clean"):
         assert text in result.output
 
 

@@ -236,6 +236,8 @@ def _field_errors(cell: str, names: Sequence[str], spec: TableSpec) -> list[Head
         found = f"{quote_cell(cell)} beside it" if both else f"the unknown column {quote_cell(cell)}"
         return [(name, f"the column {ours}", found)]
     if name and name not in spec.types and spec.further and not misspelled(name, names, spec):
+        if not name.isidentifier():
+            return [(None, "a column name of letters, digits and _", quote_cell(name))]
         kinds = [f"{name}:{kind}" for kind in spec.further]
         return [] if cell in kinds else [(name, f"the header {' or '.join(kinds)}", quote_cell(cell))]
     if name not in spec.types:

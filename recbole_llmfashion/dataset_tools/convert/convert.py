@@ -17,7 +17,7 @@ from recbole_llmfashion.dataset_tools.convert.filters import (
     repeats,
     spread_days,
 )
-from recbole_llmfashion.dataset_tools.convert.finish import DerivedQueries, Raw, finish, refuse_both
+from recbole_llmfashion.dataset_tools.convert.finish import DerivedQueries, Describe, Raw, finish, refuse_both
 from recbole_llmfashion.dataset_tools.convert.readme import Origin, refuse_foreign
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.files.changes import own_folder
@@ -48,7 +48,7 @@ class LogSource(Protocol):
         ...
 
     def items(self, item_ids: Collection[str] | None) -> pd.DataFrame:
-        """Items with a title: item_id, title, brand, color, size, category.
+        """Items with a title: item_id, title, brand, color, size, category, and further columns that `.item` keeps.
 
         Args:
             item_ids: ids of the items to return; None for all.
@@ -87,11 +87,18 @@ class ConvertSettings:
         return (f"kept: {days}; {core}; {items}",)
 
 
-def convert_source(source: LogSource, settings: ConvertSettings) -> tuple[AtomicFolder, list[str]]:
+def convert_source(
+    source: LogSource, settings: ConvertSettings, describe: Describe | None = None
+) -> tuple[AtomicFolder, list[str]]:
     """Convert a source and write it as the dataset with the name of the folder `settings.out`.
 
     Memory grows with users, items and events (17 bytes per event before the k-core, frames of the remaining events
     afterwards), not with the text of the log.
+
+    Args:
+        source: what to convert.
+        settings: what to keep, and where to write it.
+        describe: completes the items of the clean dataset; None leaves them as they are.
 
     Returns:
         (the dataset, one line of text per step).
@@ -103,11 +110,11 @@ def convert_source(source: LogSource, settings: ConvertSettings) -> tuple[Atomic
     since, until = day_range(settings.since, settings.until)
     with own_folder(settings.out, "--out"):
         refuse_foreign(settings.out)
-        return _convert(source, settings, since, until)
+        return _convert(source, settings, since, until, describe)
 
 
 def _convert(
-    source: LogSource, settings: ConvertSettings, since: float, until: float
+    source: LogSource, settings: ConvertSettings, since: float, until: float, describe: Describe | None
 ) -> tuple[AtomicFolder, list[str]]:
     events, outside = gather(source.events(), since, until)
     notes: list[str] = []
@@ -124,7 +131,8 @@ def _convert(
         events = spread_days(events)
     log = source.searches()
     log = log[(log["timestamp"] >= since) & (log["timestamp"] < until)]
-    raw = Raw(events.frame(), catalogue, log, DAY if source.days else 0.0)
+    log = _listed_results(log, catalogue, notes)
+    raw = Raw(events.frame(), catalogue, log, DAY if source.days else 0.0, describe)
     notes[:0] = source.notes
     origin = replace(source.origin, settings=(*source.origin.settings, *settings.lines()))
     return finish(raw, settings.out, origin, notes, settings.queries, settings.all_items), notes
@@ -165,3 +173,13 @@ def _joined(events: SourceEvents, catalogue: pd.DataFrame, drops: bool, notes: l
         raise UserError(f"{text}, first {first!r}; complete the catalogue or add --drop-unknown-items")
     notes.append(f"{text} left out")
     return events.keep(has_title)
+
+
+def _listed_results(log: pd.DataFrame, catalogue: pd.DataFrame, notes: list[str]) -> pd.DataFrame:
+    """Searches whose results are items of the catalogue."""
+    listed = set(catalogue["item_id"])
+    results = [[item for item in row if item in listed] for row in log["results"]]
+    lost = sum(map(len, log["results"])) - sum(map(len, results))
+    if lost:
+        notes.append(f"search results that are not in the catalogue left out: {lost:,}")
+    return log.assign(results=pd.Series(results, index=log.index, dtype=object))

@@ -3,14 +3,16 @@
 Memory grows with users, items and rows, not with the text of a log.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from itertools import islice
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 CHUNK_ROWS = 65_536
+Row = tuple[str, str, bool, float]  # user, item, whether it is a purchase, seconds
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,19 @@ class EventChunk:
     items: NDArray[np.object_]
     purchases: NDArray[np.bool_]
     seconds: NDArray[np.float64]
+
+
+def chunks_of(rows: Iterable[Row]) -> Iterator[EventChunk]:
+    """Rows in chunks of CHUNK_ROWS."""
+    left = iter(rows)
+    while part := list(islice(left, CHUNK_ROWS)):
+        users, items, purchases, seconds = zip(*part, strict=True)
+        yield EventChunk(
+            np.array(users, dtype=object),
+            np.array(items, dtype=object),
+            np.array(purchases, dtype=bool),
+            np.array(seconds, dtype=float),
+        )
 
 
 @dataclass(frozen=True)

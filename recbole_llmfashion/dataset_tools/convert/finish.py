@@ -1,22 +1,22 @@
 """The last steps of every converter: rename ids, clean the log, derive queries, write the files and README.md."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
-from recbole_llmfashion.data.atomic.checks import parse_numbers
 from recbole_llmfashion.data.atomic.folder import ITEM, AtomicFolder, write_folder
-from recbole_llmfashion.data.atomic.table import misspelled, quote_cell
 from recbole_llmfashion.data.atomic.time_order import time_order
 from recbole_llmfashion.dataset_tools.clean import clean
+from recbole_llmfashion.dataset_tools.convert.attributes import attribute_numbers, empty_attributes
 from recbole_llmfashion.dataset_tools.convert.derived_queries import derive_searches
 from recbole_llmfashion.dataset_tools.convert.readme import README, Origin, render
 from recbole_llmfashion.dataset_tools.id_map import map_text, rename_ids
 from recbole_llmfashion.errors import UserError
+
+Describe = Callable[[AtomicFolder], AtomicFolder]
 
 
 class DerivedQueries(StrEnum):
@@ -35,30 +35,20 @@ class Raw:
         catalogue: item_id, title, the attributes, and further columns that `.item` keeps; texts.
         log: the searches: user_id, timestamp, query, results (lists of item ids).
         resolution: resolution of the times in seconds, 0 for exact times.
+        describe: completes the items of the clean dataset, or None.
     """
 
     events: pd.DataFrame
     catalogue: pd.DataFrame
     log: pd.DataFrame
     resolution: float = 0.0
+    describe: Describe | None = None
 
 
 def refuse_both(queries: DerivedQueries, has_searches: bool) -> None:
     """Raise a UserError if queries are to be derived for a log that has searches."""
     if queries is DerivedQueries.category and has_searches:
         raise UserError("--queries: expected none for a log with searches, found category; remove one of the two")
-
-
-def check_attributes(names: Sequence[str]) -> None:
-    """Raises UserError if `.item` cannot keep these columns of a source under their names."""
-    for name in names:
-        if name in ITEM.required:
-            raise UserError(f"--attribute: {name} is a column of every .item; use --{name} COL, or rename the column")
-        if not name.strip() or ":" in name or not name.isprintable() or names.count(name) > 1:
-            raise UserError(f"--attribute: expected distinct names without ':', found {quote_cell(name)}")
-        meant = misspelled(name, [*ITEM.required, *names], ITEM) if name not in ITEM.types else None
-        if meant:
-            raise UserError(f"--attribute: {name} is too similar to {meant}, a column of .item; rename the column")
 
 
 def finish(
@@ -89,8 +79,12 @@ def finish(
     folder, counts = clean(AtomicFolder(out.resolve().name, out, *frames, further))
     if not all_items:
         folder = _seen_only(folder)
+    if raw.describe is not None:
+        folder = raw.describe(folder)
     searches = "source" if len(folder.searches) else "none"
     notes += [*counts.lines(), f"items: {len(folder.items):,}", *time_order(folder.interactions).lines()]
+    if empty := empty_attributes(folder.items):
+        notes.append(f"attributes that are empty for every item: {', '.join(empty)}")
     if queries is DerivedQueries.category:
         derived, without = derive_searches(folder.interactions, folder.items, raw.resolution)
         folder, searches = replace(folder, searches=derived), "derived"
@@ -124,15 +118,8 @@ def _renamed_frames(
     )
     catalogue = raw.catalogue.assign(item_id=_renamed(raw.catalogue["item_id"], items))
     for name in [name for name in catalogue.columns if ITEM.types.get(name) == "float"]:
-        catalogue[name] = _numbers(catalogue[name])
+        catalogue[name] = attribute_numbers(catalogue[name])
     return (events.reset_index(drop=True), log.reset_index(drop=True), catalogue.reset_index(drop=True))
-
-
-def _numbers(cells: pd.Series) -> np.ndarray:
-    numbers = parse_numbers(cells.to_numpy(object))
-    for cell in cells[~np.isfinite(numbers) & (cells != "").to_numpy()][:1]:
-        raise UserError(f"--attribute {cells.name}: expected numbers or empty cells, found {quote_cell(cell)}")
-    return numbers
 
 
 def _renamed(ids: pd.Series, names: Mapping[str, str]) -> pd.Series:

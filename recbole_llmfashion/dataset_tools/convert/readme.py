@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from recbole_llmfashion.data.atomic.folder import ITEM_ATTRIBUTES, AtomicFolder
-from recbole_llmfashion.dataset_tools.statistics import measure
+from recbole_llmfashion.data.atomic.folder import AtomicFolder
+from recbole_llmfashion.dataset_tools.statistics import filled_attributes, measure
 from recbole_llmfashion.errors import UserError
 
 MARK = "made by `recbole-llmfashion convert"
@@ -56,9 +56,6 @@ def render(folder: AtomicFolder, data_sha256: str, origin: Origin, notes: list[s
     """
     s, actions = measure(folder), folder.interactions
     first, last = (_day(actions["timestamp"].agg(which)) for which in ("min", "max"))
-    filled = ", ".join(
-        f"{name} {(folder.items[name] != '').mean():.1%}" for name in (*ITEM_ATTRIBUTES, *folder.further)
-    )
     clicks = int((actions["action"] == "click").sum())
     lines = "\n".join(f"- {line}" for line in [*origin.settings, *notes])
     return f"""# {folder.name}
@@ -76,7 +73,7 @@ From {origin.title}; {MARK} {origin.command}`, see docs/data.md. The licence of 
 | rows in `.inter` (clicks, purchases) | {s.rows:,} ({clicks:,}, {s.rows - clicks:,}) |
 | first and last action, if times are unix seconds | {first}, {last} |
 | searches (unique queries) | {s.searches:,} ({s.unique_queries:,}) |
-| items with an attribute | {filled} |
+| items with an attribute | {filled_attributes(folder.items)} |
 | SHA-256 of `.inter`, `.search`, `.item` | `{data_sha256}` |
 
 ## Searches

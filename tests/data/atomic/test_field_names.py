@@ -170,5 +170,5 @@ NOT_NAMES = [
 @pytest.mark.parametrize(("values", "line"), NOT_NAMES)
 def test_values_that_are_no_names(values: dict[str, object], line: str) -> None:
     with pytest.raises(UserError) as raised:
-        dataset_field_keys("tiny", (), values)
+        dataset_field_keys(Path("tiny"), (), values)
     assert str(raised.value).startswith(f"command line: {line}") and "\n" not in str(raised.value)

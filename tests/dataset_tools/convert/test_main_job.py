@@ -7,7 +7,22 @@ import pytest
 
 from recbole_llmfashion.cli.train import main
 from tests.helpers.convert import LOG_ACTIONS, LOG_USERS, amazon, check_readme, hm, invoke, recbole, rows
+from tests.helpers.convert_published import PUBLISHED, diginetica, rent_the_runway
 from tests.helpers.fakes import real_data
+
+QUICK = (rent_the_runway, diginetica)  # a log of days with text attributes, and one with clicks and searches
+
+
+@pytest.mark.parametrize(
+    "write", [pytest.param(write, marks=[] if write in QUICK else [pytest.mark.slow]) for write in PUBLISHED]
+)
+def test_popularity_and_seqknn_run_on_it(tmp_path: Path, write) -> None:
+    invoke(*write(tmp_path), "--out", str(tmp_path / "shop"))
+    options = {"data_path": tmp_path, "checkpoint_dir": tmp_path / "saved", "show_progress": False}
+    keys = [f"--{key}={value}" for key, value in options.items()]
+    assert main(["--model=Popularity,SeqKNN", "--dataset=shop", f"--output={tmp_path / 'out'}", *keys]) == 0
+    models = json.loads((tmp_path / "out/results.json").read_text())["models"]
+    assert [(row["status"], row["rows"]["test"]) for row in models.values()] == [("ok", LOG_USERS)] * 2
 
 
 @pytest.mark.parametrize("write", [amazon, hm, recbole])

@@ -2,6 +2,9 @@
 
 from collections import Counter
 
+import numpy as np
+from numpy.typing import NDArray
+
 from recbole_llmfashion.errors import UserError
 
 MAX_BROKEN = 0.01
@@ -54,6 +57,12 @@ class BrokenLines:
         self.reasons[reason] += n
         if self.count >= _HOPELESS and self.count >= self.n_lines:
             raise UserError(f"{self.file}: none of the first {self.n_lines:,} lines can be used: {self._why()}")
+
+    def add_rows(self, reason: str, rows: NDArray[np.bool_]) -> None:
+        """Count the True rows of a mask, none included."""
+        n = int(rows.sum())
+        if n:
+            self.add(reason, n=n)
 
     def finish(self) -> list[str]:
         """One line of text per reason.

@@ -3,7 +3,11 @@
 import re
 from typing import Any
 
+# 1995 to 2100 in milliseconds; seconds and microseconds are outside of this range
+FIRST_MILLISECOND, LAST_MILLISECOND = 788_918_400_000, 4_102_444_799_999
+NOT_MILLISECONDS = "is not milliseconds between 1995 and 2100"
 _BREAKS = re.compile(r"[\s\0]+")
+_HASHED = re.compile(r"[\s,\[\]]+")
 _WORDS = ("none", "null", "nan")
 
 
@@ -47,6 +51,17 @@ def as_path(levels: Any) -> str:
     """
     names = [as_text(level) for level in levels] if isinstance(levels, (list, tuple)) else [as_text(levels)]
     return " > ".join(name for i, name in enumerate(names) if name and name not in names[:i][-1:])
+
+
+def hashed_words(text: str) -> list[str]:
+    """The hashed words of a text, each as `w` and its number, in order and each once; other words are left out.
+
+    A number alone would not count as a word.
+
+    >>> hashed_words("1116713 n277.200 960601,1116713")
+    ['w1116713', 'w960601']
+    """
+    return [f"w{word}" for word in dict.fromkeys(_HASHED.split(text)) if word.isdigit()]
 
 
 def _encodable(text: str) -> bool:

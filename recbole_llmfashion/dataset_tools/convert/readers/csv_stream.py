@@ -61,9 +61,7 @@ def read_blocks(
             broken.add(RAGGED, ragged[0], len(ragged))
             ragged.clear()
 
-    require_file(path)
-    fields = header_of(path, separator)
-    require_columns(path, columns, fields)
+    fields = checked_header(path, columns, separator)
     undecodable: list[UnicodeDecodeError] = []
     bar = tqdm(desc=path.name, unit="rows", unit_scale=True, disable=not show_progress)
     try:
@@ -126,3 +124,20 @@ def header_of(path: Path, separator: str) -> list[str]:
     if not first:
         raise UserError(f"{path.name}: no header line; is this the right file?")
     return [name.strip('"') for name in first.split(separator)]
+
+
+def checked_header(path: Path, columns: Sequence[str], separator: str = ",") -> list[str]:
+    """Column names of a table, which sources check before a long file is read.
+
+    Args:
+        path: the file.
+        columns: names that must be there, each once.
+        separator: between fields.
+
+    Raises:
+        UserError: the file or a column is missing, or what `header_of` raises.
+    """
+    require_file(path)
+    fields = header_of(path, separator)
+    require_columns(path, columns, fields)
+    return fields

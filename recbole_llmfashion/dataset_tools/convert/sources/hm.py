@@ -6,7 +6,7 @@ that purchase. Transactions have days without hours: the purchases of a day get 
 """
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -14,17 +14,16 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from recbole_llmfashion.data.atomic.folder import empty_searches
+from recbole_llmfashion.dataset_tools.convert.attributes import kept_columns
 from recbole_llmfashion.dataset_tools.convert.events import EventChunk
 from recbole_llmfashion.dataset_tools.convert.filters import DAY
 from recbole_llmfashion.dataset_tools.convert.readers.bad_lines import MAX_BROKEN, BrokenLines
 from recbole_llmfashion.dataset_tools.convert.readers.cells import as_path, as_text
-from recbole_llmfashion.dataset_tools.convert.readers.csv_stream import RAGGED, header_of, read_blocks
+from recbole_llmfashion.dataset_tools.convert.readers.csv_stream import RAGGED, checked_header, header_of, read_blocks
 from recbole_llmfashion.dataset_tools.convert.readme import Origin
 from recbole_llmfashion.dataset_tools.convert.sources.hm_queries import HMQueries
 from recbole_llmfashion.dataset_tools.convert.sources.table_source import (
     read_source,
-    require_columns,
-    require_file,
 )
 from recbole_llmfashion.errors import UserError
 
@@ -32,6 +31,11 @@ _TRANSACTION_COLUMNS = ("t_dat", "customer_id", "article_id")
 # from the top; the published names of H&M's own hierarchy
 _PATH = ("index_group_name", "index_name", "product_group_name", "product_type_name")
 _ARTICLE_COLUMNS = ("article_id", "prod_name", "colour_group_name", *_PATH)
+_FURTHER = {
+    "pattern": "graphical_appearance_name",
+    "department": "department_name",
+    "description": "detail_desc",
+}  # kept where the articles have them
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _WRITTEN = (
     "Each was written by a model from the article of a transaction and has the last second of that transaction's day,"
@@ -48,6 +52,8 @@ class HM:
         max_broken: largest share of transactions that cannot be used. With queries no line may have a wrong number of
             fields, because queries refer to transactions by their row.
         show_progress: whether to show progress bars.
+        further: name in `.item` -> column of the articles (`attributes.parse_attributes`), beside pattern, department
+            and description.
 
     Raises:
         UserError: a file or a column is missing.
@@ -64,11 +70,16 @@ class HM:
         queries: HMQueries | None = None,
         max_broken: float = MAX_BROKEN,
         show_progress: bool = False,
+        further: Mapping[str, str] | None = None,
     ) -> None:
         # checked before the long file is read
-        for path, columns in ((articles, _ARTICLE_COLUMNS), (transactions, _TRANSACTION_COLUMNS)):
-            require_file(path)
-            require_columns(path, columns, header_of(path, ","))
+        named = further or {}
+        article_columns = (*_ARTICLE_COLUMNS, *named.values())
+        for path, columns in ((articles, article_columns), (transactions, _TRANSACTION_COLUMNS)):
+            checked_header(path, columns)
+        there = header_of(articles, ",")
+        self._known = {name: column for name, column in _FURTHER.items() if name not in named and column in there}
+        self._further = {**self._known, **named}
         self._articles, self._transactions, self._queries = articles, transactions, queries
         self._max_broken, self._show = max_broken, show_progress
         self.has_searches = queries is not None
@@ -108,7 +119,7 @@ class HM:
 
     def items(self, item_ids: Collection[str] | None) -> pd.DataFrame:
         """Articles with a name, in file order."""
-        source = read_source(self._articles, _ARTICLE_COLUMNS)
+        source = read_source(self._articles, (*_ARTICLE_COLUMNS, *self._further.values()))
         frame = source.frame.assign(article_id=article_ids(source.frame["article_id"]))
         repeated = (frame["article_id"].duplicated() & (frame["article_id"] != "")).to_numpy()
         for row in np.flatnonzero(repeated)[:1]:
@@ -126,11 +137,12 @@ class HM:
                 "color": frame["colour_group_name"].map(as_text),
                 "size": "",
                 "category": [as_path(levels) for levels in frame[list(_PATH)].to_numpy().tolist()],
+                **{name: frame[column].map(as_text) for name, column in self._further.items()},
             }
         )
         usable = (items["title"] != "") & (items["item_id"] != "")
         self.notes.append(f"{self._articles.name}: {int((~usable).sum()):,} articles without a name left out")
-        return items[usable].reset_index(drop=True)
+        return kept_columns(items[usable].reset_index(drop=True), self._known)
 
     def searches(self) -> pd.DataFrame:
         """The queries whose transactions are in the file."""

@@ -1,7 +1,7 @@
 """A dataset of RecBole (`.inter`, `.item`) with item text in token or token_seq columns."""
 
-from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,6 @@ from recbole_llmfashion.data.atomic.folder import ITEM_ATTRIBUTES, empty_searche
 from recbole_llmfashion.data.atomic.table import quote_cell
 from recbole_llmfashion.data.atomic.times import LATEST, RANGE
 from recbole_llmfashion.dataset_tools.convert.events import EventChunk
-from recbole_llmfashion.dataset_tools.convert.finish import check_attributes
 from recbole_llmfashion.dataset_tools.convert.readers.bad_lines import MAX_BROKEN, BrokenLines
 from recbole_llmfashion.dataset_tools.convert.readers.cells import as_text
 from recbole_llmfashion.dataset_tools.convert.readers.csv_stream import header_of, read_blocks
@@ -42,7 +41,7 @@ class Fields:
         title, brand, color, size, category: of `.item`.
         user, time, action: of `.inter`.
         item: of both files.
-        further: of `.item`; the dataset keeps them under their names.
+        further: name in the dataset's `.item` -> column of `.item` (`attributes.parse_attributes`).
         time_unit: unit of the times: s, ms, us or ns.
     """
 
@@ -55,7 +54,7 @@ class Fields:
     color: str | None = None
     size: str | None = None
     category: str | None = None
-    further: tuple[str, ...] = ()
+    further: Mapping[str, str] = field(default_factory=dict)
     time_unit: str = "s"
 
 
@@ -94,9 +93,9 @@ class RecBoleDataset:
         named = [fields.user, fields.item, fields.time, *([fields.action] if fields.action else [])]
         self._inter_columns = _typed(self._inter, named, {fields.time: ("float",)})
         texts = [fields.title, *(column for name in ITEM_ATTRIBUTES if (column := getattr(fields, name)))]
-        check_attributes(fields.further)
-        types: dict[str, tuple[str, ...]] = dict.fromkeys(fields.further, (*_TEXT, "float"))
-        self._item_columns = _typed(self._item, [fields.item, *texts, *fields.further], types)
+        further = [column for column in fields.further.values() if column not in texts]
+        types: dict[str, tuple[str, ...]] = dict.fromkeys(further, (*_TEXT, "float"))
+        self._item_columns = _typed(self._item, [fields.item, *texts, *further], types)
         actions = f"the column {fields.action}" if fields.action else "every row is a purchase"
         self.origin = Origin(
             "recbole",
@@ -146,7 +145,7 @@ class RecBoleDataset:
             for name in ITEM_ATTRIBUTES:
                 column = getattr(self._fields, name)
                 cells[name] = rows[column].map(as_text) if column else pd.Series("", index=rows.index, dtype=object)
-            cells |= {name: rows[name].map(as_text) for name in self._fields.further}
+            cells |= {name: rows[column].map(as_text) for name, column in self._fields.further.items()}
             parts.append(pd.DataFrame(cells))
         items = pd.concat(parts, ignore_index=True)
         for item in items["item_id"][items["item_id"].duplicated()][:1]:

@@ -3,14 +3,15 @@
 Rows that cannot be kept are an error with their line, or are counted; nothing is guessed.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
 from tqdm import tqdm
 
 from recbole_llmfashion.data.atomic.folder import AtomicFolder, empty_searches
-from recbole_llmfashion.dataset_tools.convert.finish import DerivedQueries, Raw, check_attributes, finish, refuse_both
+from recbole_llmfashion.dataset_tools.convert.finish import DerivedQueries, Raw, finish, refuse_both
 from recbole_llmfashion.dataset_tools.convert.readme import Origin, refuse_foreign
 from recbole_llmfashion.dataset_tools.convert.sources.table_parts import (
     in_catalogue,
@@ -33,7 +34,7 @@ class TableColumns:
         title, brand, color, size, category: of items.
         action: of interactions.
         query, results: of searches.
-        further: of items; `.item` keeps them under their names.
+        further: name in `.item` -> column of items (`attributes.parse_attributes`).
         time_unit: unit of times that are numbers: s, ms, us or ns.
     """
 
@@ -48,14 +49,14 @@ class TableColumns:
     color: str | None = None
     size: str | None = None
     category: str | None = None
-    further: tuple[str, ...] = ()
+    further: Mapping[str, str] = field(default_factory=dict)
     time_unit: str = "s"
 
     @property
     def attributes(self) -> dict[str, str | None]:
         """Attribute -> column."""
         own = {"brand": self.brand, "color": self.color, "size": self.size, "category": self.category}
-        return {**own, **{name: name for name in self.further}}
+        return {**own, **self.further}
 
 
 def convert_table(
@@ -88,7 +89,6 @@ def convert_table(
         UserError: something cannot be converted; the message has the file and the line.
     """
     _check_options(columns, searches)
-    check_attributes(columns.further)
     refuse_both(queries, searches is not None)
     notes: list[str] = []
     with (

@@ -2,7 +2,7 @@ import gzip
 
 import pytest
 
-from recbole_llmfashion.dataset_tools.convert.readers import json_lines
+from recbole_llmfashion.dataset_tools.convert.readers import text_lines
 from recbole_llmfashion.dataset_tools.convert.readers.bad_lines import BrokenLines
 from recbole_llmfashion.dataset_tools.convert.readers.json_lines import read_json_lines
 from recbole_llmfashion.errors import UserError
@@ -20,7 +20,7 @@ def test_read_json_lines(tmp_path, compress) -> None:
 
 
 def test_lines_that_are_too_long(tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(json_lines, "LONGEST_LINE", 8)
+    monkeypatch.setattr(text_lines, "LONGEST_LINE", 8)
     path = tmp_path / "log.jsonl"
     path.write_bytes(b'{"a": 1}\n{"a": "0123456789"}\n{"b":2}\n')
     broken = BrokenLines("log.jsonl", max_share=1.0)

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from recbole_llmfashion.data.atomic.folder import AtomicFolder, read_folder
+from recbole_llmfashion.dataset_tools.convert import events
 from recbole_llmfashion.dataset_tools.convert.convert import ConvertSettings, convert_source
 from recbole_llmfashion.dataset_tools.convert.finish import DerivedQueries
-from recbole_llmfashion.dataset_tools.convert.readers import json_lines
-from recbole_llmfashion.dataset_tools.convert.sources import amazon
+from recbole_llmfashion.dataset_tools.convert.readers import json_lines, text_lines
 from recbole_llmfashion.dataset_tools.convert.sources.amazon import Amazon2023
 from recbole_llmfashion.errors import UserError
 from tests.helpers.convert import check_readme, invoke, rows
@@ -86,7 +86,7 @@ def convert(
     folder: Path, reviews: Iterable[Any] = REVIEWS, products: Iterable[Any] = PRODUCTS, **options: Any
 ) -> tuple[AtomicFolder, str]:
     files = write_lines(folder / "r.jsonl", reviews), write_lines(folder / "meta_r.jsonl", products)
-    source_options = {key: options.pop(key) for key in ("clicks", "max_broken") if key in options}
+    source_options = {key: options.pop(key) for key in ("clicks", "max_broken", "further") if key in options}
     _, notes = convert_source(Amazon2023(*files, **source_options), ConvertSettings(folder / "shop", **options))
     return check_readme(folder / "shop"), "\n".join(notes)
 
@@ -110,6 +110,29 @@ def test_conversion(tmp_path: Path) -> None:
         "left out 0 products without a title and 1 repeated ones" in notes
         and "1 with fewer than two item actions" in notes
     )
+
+
+def test_attributes_of_details(tmp_path: Path) -> None:
+    """Known ones where a product has them; named ones in any case, and also where no product has them."""
+    details: list[Any] = [
+        {"Material ": "Leather", "FABRIC TYPE": "Wool", "Pattern": ["Dots", "Solid"], "Neck Style": "Crew"},
+        '{"Fabric Type": "Wool", "Style": {"no": "text"}}',
+        {"Department": None},
+    ]
+    products = [product(item, item, details=cell) for item, cell in zip(("B1", "B2", "B3"), details, strict=True)]
+    found, notes = convert(tmp_path, products=products)
+    assert found.further == {"material": "token", "pattern": "token"}
+    assert found.items[["material", "pattern"]].values.tolist() == [["Leather", "Dots, Solid"], ["Wool", ""], ["", ""]]
+    assert "empty for every item" not in notes
+    further = {"neck": " neck STYLE", "material": "fabric type", "sole": "Sole Material"}
+    found, notes = convert(tmp_path, products=products, further=further)
+    assert found.further == dict.fromkeys(("material", "pattern", "neck", "sole"), "token")
+    assert found.items[["material", "neck", "sole"]].values.tolist() == [
+        ["Wool", "Crew", ""],
+        ["Wool", "", ""],
+        [""] * 3,
+    ]
+    assert "attributes that are empty for every item: sole" in notes.splitlines()
 
 
 def test_unverified_reviews_are_clicks_behind_a_flag_and_all_items_behind_another(tmp_path: Path) -> None:
@@ -230,7 +253,7 @@ def test_the_reader_holds_one_chunk_and_no_review_text(tmp_path: Path, monkeypat
         return real(line)
 
     monkeypatch.setattr(json_lines, "_parse", counted)
-    monkeypatch.setattr(amazon, "CHUNK_ROWS", 10)
+    monkeypatch.setattr(events, "CHUNK_ROWS", 10)
     path = write_lines(tmp_path / "r.jsonl", (review("AEU1", f"B{i}", 1_588_615_855_070 + i) for i in range(1000)))
     chunks = Amazon2023(path, path).events()
     for number in range(1, 4):
@@ -250,7 +273,7 @@ def test_memory_does_not_grow_with_the_text(tmp_path: Path) -> None:
 
 
 def test_a_very_long_line_is_skipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(json_lines, "LONGEST_LINE", 1000)
+    monkeypatch.setattr(text_lines, "LONGEST_LINE", 1000)
     lines = ["x" * 5000, *REVIEWS, "y" * 5000]
     found, notes = convert(tmp_path, lines, max_broken=0.5)
     assert len(found.interactions) == 4 and "2 lines left out: not a JSON object" in notes

@@ -29,6 +29,7 @@ B,Lingeries/Tights,1,Ladieswear,61,Womens Lingerie,1017,"Under-, Nightwear",Micr
 Ladies Accessories,1,Ladieswear,65,Womens Big accessories,1019,Accessories,
 0600000004,0600000,,74,Hat,Accessories,1,Solid,9,Black,4,Dark,5,Black,1,Hats,C,Ladies Accessories,1,Ladieswear,65,x,1,x,
 """
+STRAPS = 'Jersey top with "narrow" shoulder straps, lined.'
 A, B = "a" * 64, "b" * 64
 TRANSACTIONS = f"""t_dat,customer_id,article_id,price,sales_channel_id
 2018-09-20,{A},0110065001,0.0304915,2
@@ -71,13 +72,14 @@ def convert(
     qrels: str | None = None,
     first: int = 0,
     max_broken: float = 0.01,
+    further: dict[str, str] | None = None,
     **settings: Any,
 ) -> tuple[AtomicFolder, str]:
     files = write(folder, articles=articles, transactions=transactions, queries=queries or "", qrels=qrels or "")
     written = None
     if queries is not None:
         written = HMQueries(files["queries"], first, None if qrels is None else files["qrels"])
-    source = HM(files["articles"], files["transactions"], written, max_broken)
+    source = HM(files["articles"], files["transactions"], written, max_broken, further=further)
     _, notes = convert_source(source, ConvertSettings(folder / "hm", **settings))
     return check_readme(folder / "hm"), "\n".join(notes)
 
@@ -93,8 +95,18 @@ def test_conversion(tmp_path: Path) -> None:
     ]
     path = "Ladieswear > Garment Upper body > Vest top"
     assert rows(found.items) == [
-        ["0108775015", "Strap top", "", "Black", "", path],
-        ["0110065001", "OP T-shirt (Idro)", "", "White", "", "Ladieswear > Lingeries/Tights > Underwear > Bra"],
+        ["0108775015", "Strap top", "", "Black", "", path, "Solid", "Jersey Basic", STRAPS],
+        [
+            "0110065001",
+            "OP T-shirt (Idro)",
+            "",
+            "White",
+            "",
+            "Ladieswear > Lingeries/Tights > Underwear > Bra",
+            "Solid",
+            "Clean Lingerie",
+            "Microfibre T-shirt bra.",
+        ],
         [
             "0500000003",
             "Tigra knitted headband",
@@ -102,10 +114,35 @@ def test_conversion(tmp_path: Path) -> None:
             "",
             "",
             "Ladieswear > Ladies Accessories > Accessories > Hair/alice band",
+            "Solid",
+            "Hair",
+            "",
         ],
     ]
+    assert found.further == {"pattern": "token", "department": "token", "description": "token"}
+    assert "pattern 100.0%, department 100.0%, description 66.7%" in (tmp_path / "hm/README.md").read_text()
     assert "transactions.csv: 6 transactions" in notes and "user, item, action and time left out: 1" in notes
     assert "their true order is unknown" in (tmp_path / "hm/README.md").read_text()
+
+
+def test_attributes_of_articles(tmp_path: Path) -> None:
+    """Further columns of the articles, one of them in place of a known one; a known column that is not there."""
+    articles = ARTICLES.replace("department_name", "team_name")
+    further = {"pattern": "perceived_colour_value_name", "section": "section_name"}
+    found, _ = convert(tmp_path, articles=articles, further=further)
+    assert found.further == {"description": "token", "pattern": "token", "section": "token"}
+    assert found.items[["description", "pattern", "section"]].values.tolist() == [
+        [STRAPS, "Dark", "Womens Everyday Basics"],
+        ["Microfibre T-shirt bra.", "Light", "Womens Lingerie"],
+        ["", "", "Womens Big accessories"],
+    ]
+    with pytest.raises(UserError, match=r"^articles.csv: no column 'detail' among .*; the nearest is 'detail_desc'$"):
+        convert(tmp_path, further={"text": "detail"})
+    words = ["hm", "--articles", str(tmp_path / "articles.csv"), "--transactions", str(tmp_path / "transactions.csv")]
+    invoke(*words, "--out", str(tmp_path / "more"), "--attribute", "group=garment_group_name")
+    assert "\tdescription:token\tgroup:token\n" in (tmp_path / "more/more.item").read_text()
+    with pytest.raises(UserError, match=r"^--attribute: brand is a column of every .item; choose another name"):
+        invoke(*words, "--out", str(tmp_path / "none"), "--attribute", "brand=garment_group_name")
 
 
 def test_the_hubs_edition_without_leading_zeros_gives_the_same_bytes(tmp_path: Path) -> None:

@@ -61,9 +61,11 @@ def test_literal_conversion(tmp_path: Path) -> None:
 
 
 def test_further_columns(tmp_path: Path) -> None:
-    found, _ = convert(tmp_path, item=ITEM.replace("NA\n", "NA\t2\n"), further=("sales_rank", "categories"))
-    assert found.further == {"sales_rank": "token", "categories": "token"}
-    assert found.items[["category", "sales_rank", "categories"]].values.tolist() == [
+    found, _ = convert(
+        tmp_path, item=ITEM.replace("NA\n", "NA\t2\n"), further={"rank": "sales_rank", "path": "categories"}
+    )
+    assert found.further == {"rank": "token", "path": "token"}
+    assert found.items[["category", "rank", "path"]].values.tolist() == [
         ["Animation Children's", "1", "Animation Children's"],
         ["", "2", ""],
     ]

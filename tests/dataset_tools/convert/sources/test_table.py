@@ -17,8 +17,10 @@ from recbole_llmfashion.data.atomic.folder import (
     folder_sha256,
     read_folder,
 )
+from recbole_llmfashion.dataset_tools.convert.attributes import parse_attributes
 from recbole_llmfashion.dataset_tools.convert.sources.table import TableColumns, convert_table
 from recbole_llmfashion.errors import UserError
+from tests.helpers.convert import invoke
 
 SHARED = Path(os.environ.get("LLMFASHION_SHARED", Path(__file__).parents[5] / "shared")) / "data"
 EVENTS = "who,what,when,how\nu2,b,5,buy\nu1,a,2,View\nu1,b,9,ORDER\nu2,a,1,add_to_cart\n"
@@ -69,29 +71,49 @@ def test_conversion_with_searches(tmp_path: Path) -> None:
 
 def test_further_columns(tmp_path: Path) -> None:
     items = "what,name,maker,season,fabric,price\na,Shoe,NA,winter,red wool,9.50\nb,Boot,,,,\n"
-    convert(tmp_path, items=items, further=("fabric", "season", "price"))
+    _, notes = convert(tmp_path, items=items, further=parse_attributes(["fabric", "season", "price"]))
     found = read_folder(tmp_path / "shop")
     assert found.further == {"fabric": "token"}
     assert found.items[["season", "fabric"]].values.tolist() == [["winter", "red wool"], ["", ""]]
     assert found.items["price"].iloc[0] == 9.5 and np.isnan(found.items["price"].iloc[1])
-    assert "fabric 50.0%" in (tmp_path / "shop/README.md").read_text()
+    assert "fabric 50.0%, season 50.0%, price 50.0%" in (tmp_path / "shop/README.md").read_text()
+    assert "empty for every item" not in notes
+
+
+def test_further_columns_under_other_names(tmp_path: Path) -> None:
+    long = "wool " * 40_000
+    items = f"what,name,Fabric / Care,empty\na,Shoe,{long},\nb,Boot,,\n"
+    _, notes = convert(
+        tmp_path, items=items, brand=None, further=parse_attributes(["fabric=Fabric / Care", "x=empty", "y=name"])
+    )
+    found = read_folder(tmp_path / "shop")
+    assert found.further == {"fabric": "token", "x": "token", "y": "token"}
+    assert found.items[["fabric", "x", "y"]].values.tolist() == [[long, "", "Shoe"], ["", "", "Boot"]]
+    assert "attributes that are empty for every item: x" in notes.splitlines()
 
 
 @pytest.mark.parametrize(
     ("names", "message"),
     [
         (("cloth",), "items.csv: no column 'cloth' among"),
-        (("title",), "--attribute: title is a column of every .item"),
-        (("brand",), "--attribute: brand is a column of every .item; use --brand COL"),
-        (("fabric", "fabric"), "--attribute: expected distinct names without ':', found 'fabric'"),
-        (("a:b",), "--attribute: expected distinct names without ':', found 'a:b'"),
-        (("prices",), "--attribute: prices is too similar to price"),
+        (("wool=cloth",), "items.csv: no column 'cloth' among"),
         (("price",), "--attribute price: expected numbers or empty cells, found 'cheap'"),
+        (("price=fabric",), "--attribute price: expected numbers or empty cells, found 'wool'"),
     ],
 )
 def test_further_columns_that_cannot_be_kept(tmp_path: Path, names: tuple[str, ...], message: str) -> None:
     items = "what,name,maker,fabric,price,prices,a:b\na,Shoe,NA,wool,cheap,1,2\nb,Boot,,,,,\n"
-    assert refusal(tmp_path, items=items, further=names).startswith(message)
+    assert refusal(tmp_path, items=items, further=parse_attributes(names)).startswith(message)
+
+
+@pytest.mark.parametrize("option", ["brand=maker", "a:b"])
+def test_names_that_item_cannot_have(tmp_path: Path, option: str) -> None:
+    paths = write(tmp_path, events=EVENTS, items=ITEMS)
+    columns = ["--user", "who", "--item", "what", "--time", "when", "--action", "how", "--title", "name"]
+    files = ["--interactions", str(paths["events"]), "--items", str(paths["items"]), "--out", str(tmp_path / "shop")]
+    with pytest.raises(UserError, match=r"^--attribute: ") as caught:
+        invoke("table", *columns, *files, "--attribute", option)
+    assert "\n" not in str(caught.value) and not (tmp_path / "shop").exists()
 
 
 def test_dates_are_read_as_utc(tmp_path: Path) -> None:
