@@ -15,6 +15,7 @@ def encode_distinct(
     batch_size: int,
     show_progress: bool,
     label: str,
+    delay: float = 0.0,
 ) -> np.ndarray:
     """Encode every distinct text once, sorted by length so that batches need little padding.
 
@@ -25,6 +26,7 @@ def encode_distinct(
         batch_size: texts per call of `embed`.
         show_progress: whether to show a progress bar.
         label: of the progress bar.
+        delay: seconds after which the bar is shown.
 
     Returns:
         [n, width] float32.
@@ -42,7 +44,7 @@ def encode_distinct(
     vectors = np.empty((len(row_of), width), np.float32)
     starts = range(0, len(by_length), batch_size)
     with torch.inference_mode():
-        for start in tqdm(starts, desc=label, unit="batch", disable=not show_progress):
+        for start in tqdm(starts, desc=label, unit="batch", disable=not show_progress, delay=delay):
             batch = by_length[start : start + batch_size]
             vectors[[row_of[text] for text in batch]] = embed(batch).float().cpu().numpy()
     return vectors[[row_of[text] for text in texts]]

@@ -22,7 +22,9 @@ from recbole_llmfashion.llm.finetuning.job import BackboneSpec, FinetuneJob
 from recbole_llmfashion.llm.modeling.backbone import load_tokenizer
 from recbole_llmfashion.pipeline.language_model import LanguageModel
 from recbole_llmfashion.stage_store import StageStore
+from recbole_llmfashion.tracking import Tracker, under
 from tests.helpers.fakes import SMALL
+from tests.helpers.tracked import points
 from tests.helpers.training import SETTINGS, STEPS, examples, item_tokens
 
 cloudpickle.register_pickle_by_value(sys.modules[__name__])
@@ -84,12 +86,19 @@ def ray_here():
 def test_two_workers_one_killed(tmp_path, ray_here):
     alone, two = folder_of(tmp_path / "alone"), folder_of(tmp_path / "two")
     work(tmp_path / "alone").run(alone)
-    finetune_on_workers(work(tmp_path / "two", Deadly(tmp_path / "killed")), two, 2, None)
+    tracked = replace(
+        work(tmp_path / "two", Deadly(tmp_path / "killed")),
+        track=under(Tracker("run", tmp_path / "board", None), "finetuning"),
+    )
+    finetune_on_workers(tracked, two, 2, None)
     assert (tmp_path / "killed").is_file()
     timing = json.loads((two / "timing.json").read_text())
     assert timing["resumed_at"] == [4]
     expected, found = (json.loads((folder / "losses.json").read_text()) for folder in (alone, two))
     assert len(found) == STEPS and found == pytest.approx(expected, abs=1e-4)
+    curve = points(tmp_path / "board/run")["finetuning/loss"]
+    assert [step for step, _ in curve if step > 5] == [6, 7, 8]  # of the first worker alone
+    assert dict(curve) == pytest.approx(dict(enumerate(found, 1)), abs=1e-4)
     weights, others = (load_file(folder / "adapter_model.safetensors") for folder in (alone, two))
     assert weights.keys() == others.keys() and len(weights) > 16
     for name, value in weights.items():

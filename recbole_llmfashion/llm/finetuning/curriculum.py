@@ -6,7 +6,7 @@ the probe. step/train_step.py makes a step.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from logging import getLogger
 from math import ceil
 from typing import TYPE_CHECKING
@@ -25,6 +25,7 @@ from recbole_llmfashion.llm.finetuning.step.optimizer import NotFiniteError
 from recbole_llmfashion.llm.finetuning.step.train_step import TrainStep
 from recbole_llmfashion.llm.finetuning.validation import ValidationRows, validation_score
 from recbole_llmfashion.stage_store import sha256, sha256_arrays
+from recbole_llmfashion.tracking import Track, no_track
 
 if TYPE_CHECKING:
     from peft import PeftModel
@@ -44,6 +45,8 @@ class CurriculumRun:
         workers: this process among the data-parallel workers.
         validation: rows that each epoch is scored on; None with an early_stopping_patience of 0.
         item_tokens: ids of the item tokens.
+        track: the first worker gives it the loss, learning rate and tokens per second of each step, the perplexity
+            and format failures of each measurement, and the validation score of each epoch, by number of steps.
 
     Attributes:
         epochs_done, steps_done: complete epochs, and steps of the current epoch.
@@ -61,8 +64,10 @@ class CurriculumRun:
         workers: Workers = SINGLE_PROCESS,
         validation: ValidationRows | None = None,
         item_tokens: range = range(0),
+        track: Track = no_track,
     ) -> None:
         self.log, self.examples, self.settings, self.workers = log, examples, settings, workers
+        self.track = track if workers.first else no_track
         self.show_progress = show_progress and workers.first
         self.model, self.checkpoint, self.started = log.model, checkpoint, time.monotonic()
         self.rng = np.random.default_rng(settings.seed)
@@ -120,14 +125,22 @@ class CurriculumRun:
     def _validate(self, rows: ValidationRows) -> None:
         size = self.train_step.micro_batch
         self.stopping.add(validation_score(self.model, rows, size, self.show_progress, self.workers))
+        self._track({"validation_score": self.stopping.scores[-1]})
+
+    def _track(self, values: Mapping[str, float]) -> None:
+        self.track(self.train_step.optimizer.steps, values)
 
     def _step(self, batches: list[np.ndarray]) -> None:
         self.workers.seed(self.settings.seed, self.train_step.optimizer.steps)
+        start, tokens = time.monotonic(), self.train_step.tokens
         try:
-            self.train_step.step(batches)
+            loss = self.train_step.step(batches)
         except NotFiniteError as error:
             raise NotFiniteError(f"{error}; {self._save_last_good()}") from None
         self.steps_done += 1
+        speed = (self.train_step.tokens - tokens) / max(time.monotonic() - start, 1e-9)
+        rate = self.train_step.optimizer.learning_rate
+        self._track({"loss": loss, "learning_rate": rate, "tokens_per_second": speed})
         if self.checkpoint is not None and self.checkpoint.due(self.train_step.optimizer.steps):
             self.save()
 
@@ -218,10 +231,12 @@ class CurriculumRun:
         sample = np.linspace(0, len(self.examples) - 1, size).astype(int)
         values = self.perplexities([self.examples[i] for i in sample])
         self.log.perplexity[point] = {"mean": float(values.mean()), "median": float(np.median(values))}
+        self._track({f"perplexity_{name}": value for name, value in self.log.perplexity[point].items()})
         if probe is not None and self.workers.first:
             with torch.random.fork_rng():
                 self.model.eval()
                 self.log.format_failures[point] = float(probe(self.model))
+            self._track({"format_failures": self.log.format_failures[point]})
 
     def _choose(self) -> np.ndarray:
         if self.settings.curriculum_choice == "random":

@@ -14,11 +14,13 @@ from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.llm.batching import Example
 from recbole_llmfashion.llm.finetuning.checkpoint import CheckpointFolder
 from recbole_llmfashion.llm.finetuning.curriculum import CurriculumRun
+from recbole_llmfashion.llm.finetuning.neighbor_rows import add_neighbors
 from recbole_llmfashion.llm.finetuning.settings import FinetuneLog, FinetuneSettings
 from recbole_llmfashion.llm.finetuning.step.data_parallel import SINGLE_PROCESS, Workers
 from recbole_llmfashion.llm.finetuning.validation import ValidationRows
 from recbole_llmfashion.llm.modeling.adapter import new_adapter
 from recbole_llmfashion.llm.modeling.backbone import Backbone
+from recbole_llmfashion.tracking import Track, no_track
 
 if TYPE_CHECKING:
     from peft import PeftModel
@@ -51,6 +53,7 @@ def finetune(
     checkpoint: CheckpointFolder | None = None,
     workers: Workers = SINGLE_PROCESS,
     validation: ValidationRows | None = None,
+    track: Track = no_track,
 ) -> FinetuneLog:
     """Trains an adapter for `epochs` epochs on all prompts, then on the hardest ones up to `curriculum_epochs` epochs.
 
@@ -69,6 +72,7 @@ def finetune(
         workers: this process among the data-parallel workers, each called with the same arguments; only the first
             writes the checkpoint and calls the probe.
         validation: rows that the epochs are compared by; given if and only if early_stopping_patience is above 0.
+        track: see CurriculumRun.
 
     Returns:
         the log; its model is in eval mode.
@@ -79,6 +83,8 @@ def finetune(
     """
     _check(settings, examples, validation)
     if not hasattr(backbone.model, "peft_config"):
+        if settings.item_embedding_init == "neighbors":
+            add_neighbors(backbone.model, backbone.item_tokens, examples)
         new_adapter(
             backbone,
             lora_r=settings.lora_r,
@@ -89,7 +95,7 @@ def finetune(
         )
     model = backbone.model
     log, tokens = FinetuneLog(model), backbone.item_tokens
-    run = CurriculumRun(log, examples, settings, show_progress, checkpoint, workers, validation, tokens)
+    run = CurriculumRun(log, examples, settings, show_progress, checkpoint, workers, validation, tokens, track)
     if not workers.agree(run.resume):
         run.measure(BEFORE, probe)
         torch.manual_seed(settings.seed)

@@ -34,9 +34,10 @@ from recbole_llmfashion.llm.modeling.backbone import (
 from recbole_llmfashion.llm.modeling.item_embeddings import add_item_tokens
 from recbole_llmfashion.prompt.item_tokens import ItemTokens
 from recbole_llmfashion.prompt.response import parse_response
+from recbole_llmfashion.tracking import Track, no_track
 
 PROBE_PROMPTS = 64
-TIMING = "timing.json"
+TIMING, LOSSES = "timing.json", "losses.json"
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,7 @@ class FinetuneJob:
         checkpoint: folder of the running state.
         show_progress: whether to show progress bars.
         validation: rows that the epochs are compared by; None without early stopping.
+        track: see CurriculumRun; can be pickled.
     """
 
     backbone: BackboneSpec
@@ -89,6 +91,7 @@ class FinetuneJob:
     checkpoint: CheckpointFolder
     show_progress: bool
     validation: ValidationRows | None = None
+    track: Track = no_track
 
     def run(self, folder: Path, workers: Workers = SINGLE_PROCESS) -> None:
         """Fine-tunes and writes the result to `folder`; with several workers only the first writes.
@@ -98,7 +101,7 @@ class FinetuneJob:
         """
         backbone = workers.agree(lambda: self.backbone.load(self.item_tokens, self.settings.dropout))
         probe = None if self.max_new_tokens is None else self._probe
-        how = self.settings, self.show_progress, probe, self.checkpoint, workers, self.validation
+        how = self.settings, self.show_progress, probe, self.checkpoint, workers, self.validation, self.track
         log = finetune(backbone, self.examples, *how)
         if workers.first:
             self._save(log, backbone, folder)
@@ -119,4 +122,4 @@ class FinetuneJob:
         losses, timing = report.pop("losses"), {name: report.pop(name) for name in ("seconds", "resumed_at")}
         (folder / "finetune.json").write_text(json.dumps(report, indent=1))
         (folder / TIMING).write_text(json.dumps(timing))
-        (folder / "losses.json").write_text(json.dumps(losses))
+        (folder / LOSSES).write_text(json.dumps(losses))

@@ -40,6 +40,8 @@ class FinetuneSettings:
             epoch. 0 for no validation.
         dropout: of the backbone's own layers in training; None for that of its config.
         history_dropout: share of the item tokens of a training prompt whose embeddings are zero in a step.
+        item_embedding_init: initial embeddings of item tokens: of their words, or of their neighbors' words too, see
+            neighbor_rows.py.
         label_smoothing_factor: share of a target's probability that is spread over the vocabulary.
         perplexity_sample: number of prompts whose perplexity is logged; the curriculum measures all prompts.
     """
@@ -67,6 +69,7 @@ class FinetuneSettings:
     dropout: float | None = None
     history_dropout: float = 0.0
     label_smoothing_factor: float = 0.0
+    item_embedding_init: Literal["words", "neighbors"] = "words"
     perplexity_sample: int = 512
 
     def stage_inputs(self) -> dict[str, Any]:
@@ -83,6 +86,7 @@ class FinetuneSettings:
                 dropout=None,
                 history_dropout=0.0,
                 label_smoothing_factor=0.0,
+                item_embedding_init="words",
             ),
             curriculum_share="hard_share",
             curriculum_epochs="hard_epochs",

@@ -12,7 +12,7 @@ from transformers import DynamicCache
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.llm.batching import left_pad
 from recbole_llmfashion.llm.generation.kv_cache import join, preallocate
-from recbole_llmfashion.llm.modeling.abilities import has_full_attention, takes_explicit_positions
+from recbole_llmfashion.llm.modeling.abilities import cache_argument, has_full_attention, takes_explicit_positions
 from recbole_llmfashion.llm.modeling.adapter import causal_lm
 
 # on a CPU the prefill of a batch runs in parts of this size, which saves padding and fits the processor caches better
@@ -51,6 +51,7 @@ class CausalLMRunner:
         self.config = base.config
         takes = inspect.signature(base.forward).parameters
         self._keeps, self.takes_positions = "logits_to_keep" in takes, "position_ids" in takes
+        self._cache = cache_argument(base.forward)
         self.device = next(model.parameters()).device
         self.full = has_full_attention(self.config)
         self.explicit = takes_explicit_positions(self.config, base.forward)
@@ -64,10 +65,10 @@ class CausalLMRunner:
 
     def forward(self, ids: Tensor, mask: Tensor, positions: Tensor, cache: DynamicCache, keep: int) -> Tensor:
         """Logits [B, keep, V] of the last `keep` tokens of ids int64 [B, T]; the tokens are appended to the cache."""
-        extra: dict[str, Any] = {"logits_to_keep": keep} if self._keeps else {}
+        extra: dict[str, Any] = {self._cache: cache} | ({"logits_to_keep": keep} if self._keeps else {})
         if self.takes_positions:
             extra["position_ids"] = positions
-        output = self.model(input_ids=ids, attention_mask=mask, past_key_values=cache, use_cache=True, **extra)
+        output = self.model(input_ids=ids, attention_mask=mask, use_cache=True, **extra)
         return output.logits[:, -keep:]
 
     def share(self, prefix: np.ndarray) -> DynamicCache:

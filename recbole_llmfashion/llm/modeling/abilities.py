@@ -63,6 +63,16 @@ def takes_explicit_positions(config: Any, forward: Callable[..., Any]) -> bool:
     return has_full_attention(config) and takes and masked and not getattr(config, "alibi", False)
 
 
+def cache_argument(forward: Callable[..., Any]) -> str:
+    """The argument of a forward that takes the cache of keys and values: transformers 5.24 renamed it; "" without one.
+
+    >>> cache_argument(lambda input_ids, past_key_values: ...), cache_argument(lambda input_ids, cache: ...)
+    ('past_key_values', 'cache')
+    """
+    takes = inspect.signature(forward).parameters
+    return next((name for name in ("cache", "past_key_values") if name in takes), "")
+
+
 def check_backbone(name_or_path: str, needs: Needs, revision: str | None = None) -> None:
     """Checks a backbone against what a run needs; reads its tokenizer and config, and none of its weights.
 
@@ -99,7 +109,10 @@ def _check_config(name: str, config: Any, needs: Needs) -> None:
             f"llm_name_or_path: {name} ({config.model_type}) is no decoder that predicts the next token; name a "
             "causal language model"
         )
-    if "past_key_values" not in inspect.signature(MODEL_FOR_CAUSAL_LM_MAPPING[type(config)].forward).parameters:
+    text = config.get_text_config()
+    # a model without attention heads, such as Mamba, may have a state of that name
+    heads = getattr(text, "num_attention_heads", None)
+    if not heads or not cache_argument(MODEL_FOR_CAUSAL_LM_MAPPING[type(config)].forward):
         raise UserError(
             f"llm_name_or_path: {name} ({config.model_type}) has no cache of keys and values, which generation needs; "
             "name a model with attention"
@@ -113,7 +126,6 @@ def _check_config(name: str, config: Any, needs: Needs) -> None:
         )
     if needs.dropout is not None:
         dropouts(config, name, needs.dropout)
-    text = config.get_text_config()
     limit, alibi = getattr(text, "max_position_embeddings", None), getattr(text, "alibi", False)
     if isinstance(limit, int) and limit < needs.max_length and not alibi:
         raise UserError(

@@ -75,18 +75,19 @@ def pick_compute_dtype(name: ComputeDtype, device: torch.device) -> torch.dtype:
     return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
 
 
-def _one_line(error: BaseException) -> str:
+def one_line(error: BaseException) -> str:
+    """The message of an error of a library, in one line."""
     return " ".join(str(error).split())[:160] or type(error).__name__
 
 
 def _load_error(name: str, what: str, error: BaseException) -> UserError:
     if Path(name).is_dir():
         return UserError(
-            f"llm_name_or_path: the {what} in {name} cannot be read ({_one_line(error)}); "
+            f"llm_name_or_path: the {what} in {name} cannot be read ({one_line(error)}); "
             "save it again with save_pretrained"
         )
     return UserError(
-        f"llm_name_or_path: the {what} of '{name}' cannot be loaded ({_one_line(error)}); check the name and the "
+        f"llm_name_or_path: the {what} of '{name}' cannot be loaded ({one_line(error)}); check the name and the "
         "network, set HF_HUB_OFFLINE=1 if the model is in the cache, or use a local folder or `tiny-falcon`"
     )
 
@@ -101,7 +102,9 @@ def _check_folder(name: str) -> bool:
     if path.is_dir():
         return True
     if path.exists() or path.is_absolute() or name.startswith((".", "~")) or name.count("/") > 1 or not name:
-        raise UserError(f"llm_name_or_path: '{name}' is not a folder; name a folder, a hub model, or `tiny-falcon`")
+        raise UserError(
+            f"llm_name_or_path: '{name}' is not a folder; name a folder, a GGUF file, a hub model, or `tiny-falcon`"
+        )
     return False
 
 
@@ -115,7 +118,9 @@ def check_files(name: str) -> None:
         return
     folder = Path(name)
     if not (folder / "config.json").is_file():
-        raise UserError(f"llm_name_or_path: {name} has no config.json; name a folder written by save_pretrained")
+        files = sorted(folder.glob("*.gguf"))
+        hint = f"name its file {files[0]}" if files else "name a folder written by save_pretrained"
+        raise UserError(f"llm_name_or_path: {name} has no config.json; {hint}")
     if not any(folder.glob("*.safetensors")):
         raise UserError(
             f"llm_name_or_path: {name} has no weights (*.safetensors); "
@@ -230,7 +235,7 @@ def _load_model(
                 **extra,
             )
     except torch.cuda.OutOfMemoryError as error:
-        raise UserError(f"llm_name_or_path: {name} does not fit on {device}; {_one_line(error)}") from error
+        raise UserError(f"llm_name_or_path: {name} does not fit on {device}; {one_line(error)}") from error
     except Exception as error:  # see load_tokenizer
         raise _load_error(name, "model", error) from error
     if report["missing_keys"]:  # transformers would initialize them at random

@@ -11,6 +11,7 @@ from transformers import FalconConfig, FalconForCausalLM, PreTrainedTokenizerFas
 from recbole_llmfashion.errors import UserError
 
 # the backbone that is part of the package, built by llm/pretraining
+TINY_FALCON, TINY_FALCON_UNTRAINED = "tiny-falcon", "tiny-falcon-untrained"  # values of llm_name_or_path
 TINY_FALCON_FOLDER = Path(__file__).with_name("tiny_falcon")
 UNTRAINED_FROM = ("config.json", "item_rows.json", "tokenizer.json", "tokenizer_config.json")  # all but its weights
 PAD, EOS = "<pad>", "<eos>"

@@ -1,4 +1,4 @@
-"""Pre-trains all weights of a small causal LM on random copies and on prompts of simulated shops.
+"""Pre-trains all weights of a small causal LM on random copies and on prompts of shops.
 
 A model of a million parameters does not learn to copy an ID from its prompt by training on prompts only; after some
 hundred steps on repeated random sequences it does. Then follow batches of two kinds, mixed:
@@ -24,7 +24,7 @@ from recbole_llmfashion.llm.batching import Batch, Example, batches_by_length, c
 from recbole_llmfashion.llm.finetuning.step.loss import response_loss
 from recbole_llmfashion.llm.finetuning.step.optimizer import Optimizer, linear_rate
 from recbole_llmfashion.llm.modeling.item_embeddings import ItemWords
-from recbole_llmfashion.llm.pretraining.simulated_shops import SimulatedShop
+from recbole_llmfashion.llm.pretraining.shop_examples import ShopExamples
 
 COPY_LENGTHS = (10, 40)
 COPIES = 3
@@ -46,6 +46,8 @@ class BackbonePretrainSettings:
         weight_decay: of AdamW.
         warmup_steps: steps of the warm-up.
         seed: random seed for batches and random sequences.
+        max_minutes: the training ends after these minutes, if its steps are not done before; the learning rate then
+            falls by the clock. None for no limit.
     """
 
     copy_steps: int = 700
@@ -56,6 +58,7 @@ class BackbonePretrainSettings:
     weight_decay: float = 0.1
     warmup_steps: int = 100
     seed: int = 0
+    max_minutes: float | None = None
 
 
 def copy_batch(alphabet: np.ndarray, batch_size: int, rng: np.random.Generator) -> Batch:
@@ -88,12 +91,15 @@ class Step:
 
 
 def plan_steps(
-    shops: Sequence[SimulatedShop], settings: BackbonePretrainSettings, rng: np.random.Generator
+    shops: Sequence[ShopExamples], settings: BackbonePretrainSettings, rng: np.random.Generator
 ) -> list[Step]:
     """All steps in order: first the copy steps, then the batches of both kinds of all shops in random order."""
     steps: list[Step] = []
-    for listed, passes in ((True, settings.listed_passes), (False, settings.spelled_passes)):
+    for listed in (True, False):
         for number, shop in enumerate(shops):
+            passes = settings.spelled_passes
+            if listed:
+                passes = settings.listed_passes if shop.passes is None else shop.passes
             lengths = np.asarray([len(example) for example in (shop.listed if listed else shop.spelled)], np.int64)
             batches: list[np.ndarray] = []
             for _ in range(int(np.ceil(passes))):
@@ -135,7 +141,11 @@ def listed_loss(model: Any, batch: Batch, table: Tensor) -> Tensor:
 
 
 def pretrain(
-    model: Any, shops: Sequence[SimulatedShop], settings: BackbonePretrainSettings, show_progress: bool = True
+    model: Any,
+    shops: Sequence[ShopExamples],
+    settings: BackbonePretrainSettings,
+    show_progress: bool = True,
+    norm: float = INITIAL_NORM,
 ) -> dict[str, float]:
     """Trains every weight of `model` in place.
 
@@ -144,6 +154,7 @@ def pretrain(
         shops: training examples; may be empty if there are only copy steps.
         settings: see BackbonePretrainSettings.
         show_progress: whether to show a progress bar.
+        norm: initial norm of item embeddings.
 
     Returns:
         norm: norm of item embeddings; copy_loss, listed_loss, spelled_loss: means of the last 50 losses of each kind
@@ -155,10 +166,12 @@ def pretrain(
     started = time.monotonic()
     torch.manual_seed(settings.seed)
     rng = np.random.default_rng(settings.seed)
-    run = _Run(model, shops, settings, rng)
+    run = _Run(model, shops, settings, rng, norm)
     model.train()
     with tqdm(run.plan, desc="pre-training", unit="step", disable=not show_progress) as bar:
         for step in bar:
+            if run.time_share() >= 1:
+                break
             run.make(step)
             if run.optimizer.steps % REPORTED_STEPS == 0:
                 bar.set_postfix(run.recent())
@@ -167,7 +180,7 @@ def pretrain(
         "norm": float(run.norm.detach().exp()),
         **run.recent(),
         "tokens": run.tokens,
-        "steps": len(run.plan),
+        "steps": run.optimizer.steps,
         "seconds": round(time.monotonic() - started, 1),
     }
 
@@ -176,8 +189,14 @@ class _Run:
     """The state of one pre-training: all steps, the optimizer and the losses by kind."""
 
     def __init__(
-        self, model: Any, shops: Sequence[SimulatedShop], settings: BackbonePretrainSettings, rng: np.random.Generator
+        self,
+        model: Any,
+        shops: Sequence[ShopExamples],
+        settings: BackbonePretrainSettings,
+        rng: np.random.Generator,
+        norm: float,
     ) -> None:
+        self._started = time.monotonic()
         self.model, self.shops, self.settings, self.rng = model, shops, settings, rng
         self.plan = plan_steps(shops, settings, rng)
         self.vocab_size = int(model.config.vocab_size)
@@ -187,7 +206,7 @@ class _Run:
         self.alphabet = ids[~np.isin(ids, [token for token in special if isinstance(token, int)])]
         self.device = next(model.parameters()).device
         # the logarithm is learned, so the norm stays positive and changes by factors
-        self.norm = nn.Parameter(torch.tensor(float(np.log(INITIAL_NORM)), device=self.device))
+        self.norm = nn.Parameter(torch.tensor(float(np.log(norm)), device=self.device))
         parameters = [*model.parameters(), self.norm]
         self.optimizer = Optimizer(parameters, settings.learning_rate, settings.weight_decay, BETAS)
         self.losses: dict[str, list[float]] = {"copy": [], "listed": [], "spelled": []}
@@ -198,8 +217,19 @@ class _Run:
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
             kind, loss = self._loss(step)
         self.losses[kind].append(self.optimizer.backward(loss))
+        self.optimizer.step(self._rate())
+
+    def time_share(self) -> float:
+        """The part of `max_minutes` that is over; 0 without a limit."""
+        if self.settings.max_minutes is None:
+            return 0.0
+        return (time.monotonic() - self._started) / (60 * self.settings.max_minutes)
+
+    def _rate(self) -> float:
+        """Factor of the learning rate: by the steps or by the clock, whichever is further."""
         done, total = self.optimizer.steps, len(self.plan)
-        self.optimizer.step(linear_rate(done, self.settings.warmup_steps, self.settings.copy_steps, total, FLOOR))
+        by_steps = linear_rate(done, self.settings.warmup_steps, self.settings.copy_steps, total, FLOOR)
+        return min(by_steps, max(FLOOR, 1 - (1 - FLOOR) * self.time_share()))
 
     def _loss(self, step: Step) -> tuple[str, Tensor]:
         if step.shop is None:

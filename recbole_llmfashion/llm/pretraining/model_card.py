@@ -4,6 +4,7 @@ The item embeddings are computed from words (item_embeddings.py); nothing is tra
 """
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,15 +12,17 @@ import torch
 
 from recbole_llmfashion.llm.batching import collate
 from recbole_llmfashion.llm.modeling.item_embeddings import ItemWords
+from recbole_llmfashion.llm.modeling.seen import SeenDataset
 from recbole_llmfashion.llm.pretraining.loop import hidden_states, item_table
-from recbole_llmfashion.llm.pretraining.simulated_shops import SimulatedShop
+from recbole_llmfashion.llm.pretraining.settings import PretrainConfig
+from recbole_llmfashion.llm.pretraining.shop_examples import ShopExamples
 
 AT = 10
 BATCH = 64
 
 
 @torch.no_grad()
-def target_ranks(model: Any, shop: SimulatedShop, norm: float) -> np.ndarray:
+def target_ranks(model: Any, shop: ShopExamples, norm: float) -> np.ndarray:
     """The rank of each example's target among all items, at the ID of the response; ties by token id.
 
     Args:
@@ -48,7 +51,7 @@ def target_ranks(model: Any, shop: SimulatedShop, norm: float) -> np.ndarray:
     return np.concatenate([*ranks, np.zeros(0, np.int64)])
 
 
-def measure(model: Any, shop: SimulatedShop, norm: float) -> dict[str, Any]:
+def measure(model: Any, shop: ShopExamples, norm: float) -> dict[str, Any]:
     """Metrics of one shop: recall@10, ndcg@10 and the recall@10 of a random ranking."""
     ranks = target_ranks(model, shop, norm)
     hit = ranks <= AT
@@ -63,20 +66,22 @@ def measure(model: Any, shop: SimulatedShop, norm: float) -> dict[str, Any]:
 
 
 def card(
-    keys: Mapping[str, Any],
+    config: PretrainConfig,
     model: Any,
     log: Mapping[str, float],
     figures: Sequence[Mapping[str, Any]],
     queries: int,
+    seen: Sequence[SeenDataset] = (),
 ) -> str:
     """The model card, README.md of the backbone's folder.
 
     Args:
-        keys: the keys of properties/pretrain.yaml.
+        config: the keys of properties/pretrain.yaml.
         model: the trained model.
         log: returned by `pretrain`.
         figures: returned by `measure` for each unseen shop.
         queries: number of query texts in the tokenizer's training data.
+        seen: real datasets whose training rows the model has seen, here or before.
     """
     parameters = sum(parameter.numel() for parameter in model.parameters())
     lines = [
@@ -87,17 +92,64 @@ def card(
         "learned the words of shops, the prompts of this package, and to copy from a prompt; it is no general language "
         "model.",
         "",
-        f"Trained on {int(log['tokens']):,} tokens in {int(log['steps']):,} steps: repeated random sequences, then "
-        f"{len(keys['categories']) * keys['shops_per_category']} simulated shops of "
-        f"{keys['users_per_shop']} customers ({', '.join(keys['categories'])}; seeds from "
-        f"{keys['first_seed'] + 1}), "
-        "whose brands are renamed and which no evaluation uses. The tokenizer was also trained on "
-        f"{queries:,} real queries (WANDS and WebShop, MIT). No evaluation dataset was used.",
+        f"Trained on {int(log['tokens']):,} tokens in {int(log['steps']):,} steps: "
+        + _trained_on(config, queries, bool(seen)),
         "",
+        *_seen_lines(seen),
         "Final losses in nats per token: "
         + ", ".join(f"{key} {value:.3f}" for key, value in log.items() if key.endswith("_loss"))
         + f". The norm of item embeddings is {log['norm']:.3f} (item_rows.json).",
         "",
+        *_unseen_lines(figures),
+        "For use with this package's prompts only. Licence: MIT, like the package. Rebuilt by",
+        "`recbole-llmfashion pretrain-backbone --config properties/pretrain.yaml`.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _trained_on(config: PretrainConfig, queries: int, seen: bool) -> str:
+    parts = []
+    if config.copy_steps:
+        parts.append("repeated random sequences")
+    if config.simulated_shops:
+        parts.append(
+            f"{config.simulated_shops} simulated shops of {config.users_per_shop} customers "
+            f"({', '.join(config.categories)}; seeds from {config.first_seed + 1}), whose brands are renamed and which "
+            "no evaluation uses"
+        )
+    if config.real_datasets:
+        parts.append(f"training rows of {len(config.real_datasets)} real datasets")
+    text = ", then ".join(parts) + "."
+    if config.backbone is None:
+        text += f" The tokenizer was also trained on {queries:,} real queries (WANDS and WebShop, MIT)."
+    else:
+        text += f" Weights and tokenizer go on from {Path(config.backbone).name}, whose own training is not counted."
+    return text if seen else text + " No evaluation dataset was used."
+
+
+def _seen_lines(seen: Sequence[SeenDataset]) -> list[str]:
+    """The real datasets that the model has seen, by name and digest."""
+    if not seen:
+        return []
+    return [
+        "It has seen the training rows of these datasets, never a user's last two item actions (seen.json). A result "
+        "on one of them is not that of an unseen dataset:",
+        "",
+        "| dataset | users | item actions read | sha256 of the data | sha256 of the rows read |",
+        "|---|---:|---:|---|---|",
+        *(
+            f"| {one.name} | {one.users:,} | {one.actions:,} | `{one.data_sha256}` | `{one.training_sha256}` |"
+            for one in seen
+        ),
+        "",
+    ]
+
+
+def _unseen_lines(figures: Sequence[Mapping[str, Any]]) -> list[str]:
+    if not figures:
+        return []
+    return [
         "Rank of the bought item among all items in unseen shops, without training on them:",
         "",
         "| shop | items | test rows | Recall@10 | NDCG@10 | Recall@10 of a random ranking |",
@@ -108,8 +160,4 @@ def card(
             for f in figures
         ),
         "",
-        "For use with this package's prompts only. Licence: MIT, like the package. Rebuilt by",
-        "`recbole-llmfashion pretrain-backbone --config properties/pretrain.yaml`.",
-        "",
     ]
-    return "\n".join(lines)

@@ -1,14 +1,16 @@
-"""Builds the tiny Falcon that ships with the package, from simulated shops (`recbole-llmfashion pretrain-backbone`).
+"""Pre-trains a backbone (`recbole-llmfashion pretrain-backbone`): tiny-falcon, or one that goes on from another.
 
-No evaluation dataset is read: the simulated shops have their own seeds, customers and products, and their brands are
-renamed (simulated_shops.py). The tokenizer is trained on texts of the shops and on real queries. loop.py has the
-training loop.
+The simulated shops have their own seeds, customers and products, and their brands are renamed (simulated_shops.py). Of
+real datasets the training rows alone are read (real_shops.py). A new tokenizer is trained on texts of the shops and on
+real queries. loop.py has the training loop.
 """
 
 import json
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +18,23 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from recbole_llmfashion.data.atomic.folder import read_folder
+from recbole_llmfashion.data.atomic.folder import item_columns, read_folder
 from recbole_llmfashion.data.catalogue import TEXT_ATTRIBUTES
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.files.changes import replace_files
 from recbole_llmfashion.files.folders import temporary_folder
-from recbole_llmfashion.llm.modeling.item_embeddings import save_norm
-from recbole_llmfashion.llm.modeling.tiny_falcon import new_tiny_falcon, save_tiny_falcon, train_tokenizer
-from recbole_llmfashion.llm.pretraining.loop import pretrain
+from recbole_llmfashion.llm.modeling.backbone import check_files, load_backbone
+from recbole_llmfashion.llm.modeling.item_embeddings import row_norm, save_norm
+from recbole_llmfashion.llm.modeling.seen import SEEN_FILE, SeenDataset, read_seen, save_seen
+from recbole_llmfashion.llm.modeling.tiny_falcon import (
+    TINY_FALCON_FOLDER,
+    new_tiny_falcon,
+    save_tiny_falcon,
+    train_tokenizer,
+)
+from recbole_llmfashion.llm.pretraining.loop import INITIAL_NORM, pretrain
 from recbole_llmfashion.llm.pretraining.model_card import card, measure
+from recbole_llmfashion.llm.pretraining.real_shops import read_real_shop, training_part
 from recbole_llmfashion.llm.pretraining.settings import PretrainConfig
 from recbole_llmfashion.llm.pretraining.simulated_shops import read_shop, rename_brands
 from recbole_llmfashion.prompt.dates import coarse_date
@@ -87,11 +97,20 @@ def _template_words(template: Template) -> str:
     return "".join(value for value in vars(template).values()) + ID_PREFIX + SEPARATOR
 
 
-def vocabulary_texts(shops: Sequence[Path], queries: Sequence[str], seed: int) -> Iterator[str]:
-    """Training texts of the tokenizer: items and queries of the shops, real queries, and the words of the templates."""
+def vocabulary_texts(
+    shops: Sequence[Path], queries: Sequence[str], seed: int, datasets: Sequence[Path] = ()
+) -> Iterator[str]:
+    """Training texts of the tokenizer.
+
+    Args:
+        shops: simulated ones, whose items and queries are read.
+        queries: real ones.
+        seed: random seed of the shops' brand names.
+        datasets: real ones, of which items and the queries of training rows are read.
+    """
     rng = np.random.default_rng(seed)
-    for path in shops:
-        folder = rename_brands(read_folder(path), rng)
+    renamed = (rename_brands(read_folder(path), rng) for path in shops)
+    for folder in chain(renamed, (training_part(read_folder(path)) for path in datasets)):
         items = folder.items
         for title, *attributes in items[["title", *TEXT_ATTRIBUTES]].itertuples(index=False):
             yield f" {title}"
@@ -105,28 +124,109 @@ def vocabulary_texts(shops: Sequence[Path], queries: Sequence[str], seed: int) -
         yield dates[turn % len(dates)]
 
 
+@dataclass(frozen=True)
+class _Start:
+    """What a pre-training begins with.
+
+    Args:
+        model, tokenizer: of the backbone.
+        norm: of its item embeddings.
+        seen: what it has seen already.
+        queries: number of query texts that its tokenizer was trained on here.
+    """
+
+    model: Any
+    tokenizer: Any
+    norm: float
+    seen: list[SeenDataset]
+    queries: int = 0
+
+
+def _new(config: PretrainConfig, training: Sequence[Path], device: str) -> _Start:
+    """New weights, and a tokenizer of the texts of all shops."""
+    queries = typed_queries(Path(config.query_texts))
+    texts = vocabulary_texts(training, queries, config.seed, [Path(path) for path in config.real_datasets])
+    tokenizer = train_tokenizer(texts, config.vocab_size)
+    model = new_tiny_falcon(len(tokenizer), config.width, config.layers, config.heads, config.seed).to(device)
+    return _Start(model, tokenizer, INITIAL_NORM, [], len(queries))
+
+
+def _continued(source: str, device: str) -> _Start:
+    """A backbone to go on from.
+
+    Raises:
+        UserError: it cannot be loaded, or is not built like tiny-falcon.
+    """
+    backbone = load_backbone(source, "none", "fp32", device)
+    model, weight = backbone.model, backbone.model.get_input_embeddings().weight
+    head = model.get_output_embeddings()
+    if head is None or head.weight is not weight or len(weight) != len(backbone.tokenizer):
+        raise UserError(
+            f"backbone: {source} has a head of its own, or rows that are no tokens of its tokenizer; name tiny-falcon "
+            "or a folder that pretrain-backbone wrote"
+        )
+    return _Start(model, backbone.tokenizer, row_norm(source, weight), read_seen(source))
+
+
+def check_inputs(config: PretrainConfig) -> str | None:
+    """Checks the backbone and the real datasets before anything is simulated.
+
+    Returns:
+        folder of the backbone to go on from; None for new weights.
+
+    Raises:
+        UserError: one of them is not there.
+    """
+    for path in map(Path, config.real_datasets):
+        item_columns(path, path.resolve().name)
+    if config.backbone is None:
+        return None
+    source = str(TINY_FALCON_FOLDER) if config.backbone == "tiny-falcon" else config.backbone
+    if not Path(source).is_dir():
+        raise UserError(f"backbone: '{source}' is not a folder; name tiny-falcon or a folder, or leave it empty")
+    check_files(source)
+    return source
+
+
 def build(config: PretrainConfig) -> Path:
-    """Simulates the shops, trains tokenizer and model, and writes the backbone's folder with its model card.
+    """Simulates the shops, makes or loads tokenizer and model, trains, and writes the folder with its model card.
 
     Returns:
         the folder.
+
+    Raises:
+        UserError: a dataset or the backbone has an error.
     """
+    source = check_inputs(config)
     folders = make_shops(config)
     training = [path for paths in folders for path in paths[1:]]
-    queries = typed_queries(Path(config.query_texts))
-    tokenizer = train_tokenizer(vocabulary_texts(training, queries, config.seed), config.vocab_size)
-    bar = tqdm(training, desc="reading shops", unit="shop")
-    shops = [read_shop(path, tokenizer, config.seed + i) for i, path in enumerate(bar)]
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    model = new_tiny_falcon(len(tokenizer), config.width, config.layers, config.heads, config.seed).to(device)
-    log = pretrain(model, shops, config.training)
-    unseen = [read_shop(paths[0], tokenizer, config.seed - 1) for paths in folders]
-    figures = [measure(model, shop, log["norm"]) for shop in tqdm(unseen, desc="unseen shops", unit="shop")]
-    folder = Path(config.output)
+    start = _new(config, training, device) if source is None else _continued(source, device)
+    bar = tqdm(training, desc="reading shops", unit="shop", disable=not training)
+    shops = [read_shop(path, start.tokenizer, config.seed + i) for i, path in enumerate(bar)]
+    seen = {dataset.data_sha256: dataset for dataset in start.seen}
+    for path in tqdm(config.real_datasets, desc="reading datasets", unit="set", disable=not config.real_datasets):
+        shop, dataset = read_real_shop(Path(path), start.tokenizer, config.real_passes)
+        shops.append(shop)
+        seen[dataset.data_sha256] = dataset
+    log = pretrain(start.model, shops, config.training, norm=start.norm)
+    unseen = [read_shop(paths[0], start.tokenizer, config.seed - 1) for paths in folders]
+    measured = tqdm(unseen, desc="unseen shops", unit="shop", disable=not unseen)
+    figures = [measure(start.model, shop, log["norm"]) for shop in measured]
+    text = card(config, start.model, log, figures, start.queries, list(seen.values()))
+    write_backbone(Path(config.output), start.model, start.tokenizer, log["norm"], list(seen.values()), text)
+    return Path(config.output)
+
+
+def write_backbone(
+    folder: Path, model: Any, tokenizer: Any, norm: float, seen: Sequence[SeenDataset], text: str
+) -> None:
+    """Writes a backbone's folder as one change: config, safetensors, tokenizer, norm, seen.json and model card."""
     with temporary_folder(folder, "output") as part:
         save_tiny_falcon(model, tokenizer, part)
-        save_norm(log["norm"], part)
-        (part / "README.md").write_text(card(vars(config), model, log, figures, len(queries)), encoding="utf-8")
+        save_norm(norm, part)
+        if seen:
+            save_seen(seen, part)
+        (part / "README.md").write_text(text, encoding="utf-8")
         files = ((path.name, path.read_bytes()) for path in sorted(part.iterdir()))
-        replace_files(folder, files, option="output")
-    return folder
+        replace_files(folder, files, [] if seen else [SEEN_FILE], option="output")

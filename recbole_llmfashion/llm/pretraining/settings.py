@@ -1,18 +1,21 @@
 """The settings of `recbole-llmfashion pretrain-backbone`."""
 
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from recbole_llmfashion.config.allowed import (
+    ABOVE_ZERO,
     AT_LEAST_ONE,
     AT_LEAST_ZERO,
     DECAY,
+    EMPTY,
     NOT_NEGATIVE,
     RATE,
     SEED,
     TEXT,
     Allowed,
+    either,
     list_of,
     shown,
 )
@@ -22,22 +25,27 @@ from recbole_llmfashion.errors import UserError
 if TYPE_CHECKING:
     from recbole_llmfashion.llm.pretraining.loop import BackbonePretrainSettings
 
-_COUNTS = ("shops_per_category", "users_per_shop", "vocab_size", "width", "layers", "heads", "batch_size")
+_COUNTS = ("users_per_shop", "vocab_size", "width", "layers", "heads", "batch_size")
 VALUES: dict[str, Allowed] = {
     **dict.fromkeys(("output", "shops", "query_texts"), TEXT),
-    "categories": list_of(TEXT, "names", least=1),
+    "backbone": either(TEXT, EMPTY),
+    "real_datasets": list_of(TEXT, "folders"),
+    "real_passes": ABOVE_ZERO,
+    "categories": list_of(TEXT, "names"),
+    "shops_per_category": AT_LEAST_ZERO,
     **dict.fromkeys(_COUNTS, AT_LEAST_ONE),
     **dict.fromkeys(("first_seed", "seed"), SEED),
     "copy_steps": AT_LEAST_ZERO,
     **dict.fromkeys(("listed_passes", "spelled_passes"), NOT_NEGATIVE),
     "learning_rate": RATE,
+    "max_minutes": either(ABOVE_ZERO, EMPTY),
     "weight_decay": DECAY,
 }
 
 
 @dataclass(frozen=True)
 class PretrainConfig:
-    """The keys of properties/pretrain.yaml; all are required."""
+    """The keys of properties/pretrain.yaml; those without a default here are required."""
 
     output: str
     shops: str
@@ -57,6 +65,10 @@ class PretrainConfig:
     learning_rate: float
     weight_decay: float
     seed: int
+    backbone: str | None = None
+    real_datasets: list[str] = field(default_factory=list)
+    real_passes: float = 1.0
+    max_minutes: float | None = None
 
     @classmethod
     def read(cls, file: Path) -> "PretrainConfig":
@@ -68,8 +80,9 @@ class PretrainConfig:
         if not file.is_file():
             raise UserError(f"--config: {file} does not exist; the package has properties/pretrain.yaml")
         values = read_yaml(file)
-        names = {field.name for field in fields(cls)}
-        for keys, problem in ((set(values) - names, "unknown"), (names - set(values), "missing")):
+        names = {one.name for one in fields(cls)}
+        required = {one.name for one in fields(cls) if one.default is MISSING and one.default_factory is MISSING}
+        for keys, problem in ((set(values) - names, "unknown"), (required - set(values), "missing")):
             if keys:
                 raise UserError(f"{file}: {problem} key {', '.join(sorted(keys))}; see properties/pretrain.yaml")
         for key, value in values.items():
@@ -77,7 +90,15 @@ class PretrainConfig:
                 raise UserError(f"{file}: {key}: expected {VALUES[key].words}, found {shown(value)}")
         if values["width"] % values["heads"]:
             raise UserError(f"{file}: heads: {values['heads']} heads do not divide width {values['width']}")
-        return cls(**values)
+        config = cls(**values)
+        if not (config.copy_steps or config.simulated_shops or config.real_datasets):
+            raise UserError(f"{file}: nothing to train on; set categories and shops_per_category, or real_datasets")
+        return config
+
+    @property
+    def simulated_shops(self) -> int:
+        """Number of simulated shops to train on."""
+        return len(self.categories) * self.shops_per_category
 
     @property
     def training(self) -> "BackbonePretrainSettings":
@@ -92,4 +113,5 @@ class PretrainConfig:
             self.learning_rate,
             self.weight_decay,
             seed=self.seed,
+            max_minutes=self.max_minutes,
         )

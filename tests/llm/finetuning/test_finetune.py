@@ -18,7 +18,7 @@ from recbole_llmfashion.llm.modeling.adapter import FALCON_TARGETS, save_adapter
 from recbole_llmfashion.llm.modeling.backbone import Backbone, load_backbone
 from recbole_llmfashion.llm.modeling.tiny_falcon import new_tiny_falcon
 from recbole_llmfashion.llm.pretraining.loop import BackbonePretrainSettings, pretrain
-from recbole_llmfashion.llm.pretraining.simulated_shops import SimulatedShop
+from recbole_llmfashion.llm.pretraining.shop_examples import ShopExamples
 
 Examples = Callable[[int, int], list[Example]]
 FAST = FinetuneSettings(learning_rate=5e-3, batch_size=8, seed=4)
@@ -63,7 +63,7 @@ def copying(ids_in_prompts: Callable[..., list[Example]]) -> Any:
     learning = BackbonePretrainSettings(
         copy_steps=0, spelled_passes=4, batch_size=64, learning_rate=1e-2, warmup_steps=10, weight_decay=0.01, seed=1
     )
-    shop = SimulatedShop("copying", [], [], ids_in_prompts(1500, 1, 24, 1), np.zeros(0, np.int64))
+    shop = ShopExamples("copying", [], [], ids_in_prompts(1500, 1, 24, 1), np.zeros(0, np.int64))
     pretrain(base, [shop], learning, show_progress=False)
     return base
 

@@ -1,5 +1,6 @@
 """The shared prefix of prompts, and logits of a batch against single forwards without a cache."""
 
+import inspect
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,7 @@ import torch
 
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.llm.generation.prefill import PART, CausalLMRunner, PromptBatch, common_prefix
+from recbole_llmfashion.llm.modeling.abilities import cache_argument
 from tests.helpers.decoding import OTHERS, PAD, forwards, lively, prompts, small_falcon
 
 
@@ -47,6 +49,29 @@ def test_prefill_feed_and_keep(falcon: Any, count: int) -> None:
         logits = batch.feed(torch.tensor([[70, 71], [72, 73]]))
     wanted = [logits_of(falcon, np.r_[data[2], 70, 71]), logits_of(falcon, np.r_[data[0], 72, 73])]
     torch.testing.assert_close(logits, torch.stack(wanted), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["cache", "past_key_values"])
+def test_both_names_of_the_cache_of_keys_and_values(name: str) -> None:
+    """transformers 5.24 renamed the argument; each release warns of, or lacks, the other name."""
+    model, data = small_falcon(), prompts(2)
+    own, seen = model.forward, []
+    today = cache_argument(own)
+
+    def forward(input_ids=None, attention_mask=None, use_cache=None, position_ids=None, logits_to_keep=0, **kwargs):
+        seen.extend(kwargs)
+        assert list(kwargs) in ([], [name])
+        given = {today: kwargs[name]} if kwargs else {}
+        more = {"position_ids": position_ids, "logits_to_keep": logits_to_keep, **given}
+        return own(input_ids=input_ids, attention_mask=attention_mask, use_cache=use_cache, **more)
+
+    named = inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY)
+    parameters = [p for p in inspect.signature(forward).parameters.values() if p.name != "kwargs"]
+    forward.__signature__ = inspect.Signature([*parameters, named])
+    model.forward = forward
+    batch = batch_of(model, data, room=2)
+    assert set(seen) == {name}
+    torch.testing.assert_close(batch.logits, torch.stack([logits_of(model, p) for p in data]), rtol=1e-4, atol=1e-4)
 
 
 def test_branch(falcon: Any) -> None:

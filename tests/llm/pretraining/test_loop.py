@@ -7,6 +7,7 @@ import torch
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.llm.batching import Example, collate, left_pad
 from recbole_llmfashion.llm.finetuning.step.loss import response_loss
+from recbole_llmfashion.llm.finetuning.step.optimizer import Optimizer
 from recbole_llmfashion.llm.modeling.item_embeddings import ItemWords
 from recbole_llmfashion.llm.modeling.tiny_falcon import new_tiny_falcon
 from recbole_llmfashion.llm.pretraining.loop import (
@@ -18,18 +19,18 @@ from recbole_llmfashion.llm.pretraining.loop import (
     pretrain,
 )
 from recbole_llmfashion.llm.pretraining.model_card import target_ranks
-from recbole_llmfashion.llm.pretraining.simulated_shops import SimulatedShop
+from recbole_llmfashion.llm.pretraining.shop_examples import ShopExamples
 
 Copying = Callable[..., list[Example]]
 ASK, EOS, ITEMS, VOCABULARY = 3, 1, 30, 60
 
 
-def spelling(examples: list[Example], name: str = "x") -> SimulatedShop:
+def spelling(examples: list[Example], name: str = "x") -> ShopExamples:
     """A shop with spelled examples only."""
-    return SimulatedShop(name, [], [], examples, np.zeros(0, np.int64))
+    return ShopExamples(name, [], [], examples, np.zeros(0, np.int64))
 
 
-def described(n: int, seed: int, shuffled: bool = False) -> SimulatedShop:
+def described(n: int, seed: int, shuffled: bool = False) -> ShopExamples:
     """Items of three words; a prompt has two of them in any order, the response is the item, or a random one."""
     rng = np.random.default_rng(seed)
     words = [rng.choice(np.arange(4, VOCABULARY), 3, replace=False) for _ in range(ITEMS)]
@@ -43,7 +44,7 @@ def described(n: int, seed: int, shuffled: bool = False) -> SimulatedShop:
         )
         for item, answer in zip(requested, answered, strict=True)
     ]
-    return SimulatedShop("described", words, listed, [], positions)
+    return ShopExamples("described", words, listed, [], positions)
 
 
 def share_right(model: torch.nn.Module, examples: list[Example]) -> float:
@@ -72,7 +73,7 @@ def test_copy_batch() -> None:
 
 def test_plan_steps(ids_in_prompts: Copying) -> None:
     few, many = (described(n, 0).listed for n in (50, 100))
-    shops = [SimulatedShop("a", [], few, many, np.zeros(0)), SimulatedShop("b", [], [], few, np.zeros(0))]
+    shops = [ShopExamples("a", [], few, many, np.zeros(0)), ShopExamples("b", [], [], few, np.zeros(0))]
     plan = lambda **kw: plan_steps(shops, BackbonePretrainSettings(batch_size=8, **kw), np.random.default_rng(0))  # noqa: E731
     steps = plan(copy_steps=3, listed_passes=2.0, spelled_passes=0.5)
     kinds = [(step.shop, step.listed) for step in steps]
@@ -85,6 +86,27 @@ def test_plan_steps(ids_in_prompts: Copying) -> None:
     assert len(plan(copy_steps=0, listed_passes=1.5, spelled_passes=0)) == round(14 * 1.5 / 2)
     assert len(plan(copy_steps=2, listed_passes=0, spelled_passes=0)) == 2
     assert [s.rows.tolist() for s in plan(copy_steps=1)] == [s.rows.tolist() for s in plan(copy_steps=1)]
+
+
+def test_passes_of_a_shop_go_before_those_of_the_settings() -> None:
+    listed = described(50, 0).listed
+    shops = [ShopExamples("a", [], listed, [], np.zeros(0)), ShopExamples("b", [], listed, [], np.zeros(0), passes=3.0)]
+    settings = BackbonePretrainSettings(copy_steps=0, listed_passes=1.0, batch_size=10)
+    steps = plan_steps(shops, settings, np.random.default_rng(0))
+    assert [sum(step.shop == number for step in steps) for number in range(2)] == [5, 15]
+
+
+def test_the_clock_ends_a_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every reading of the clock is a second after the one before."""
+    seconds = iter(range(1000))
+    monkeypatch.setattr("recbole_llmfashion.llm.pretraining.loop.time.monotonic", lambda: float(next(seconds)))
+    rates: list[float] = []
+    step = Optimizer.step
+    monkeypatch.setattr(Optimizer, "step", lambda self, rate: (rates.append(rate), step(self, rate))[1])
+    settings = BackbonePretrainSettings(copy_steps=200, batch_size=2, warmup_steps=1, max_minutes=0.5)
+    log = pretrain(new_tiny_falcon(VOCABULARY, 16, 1, 2, seed=0), [], settings, show_progress=False, norm=3.0)
+    assert log["steps"] == len(rates) and 10 < len(rates) < 20 and log["norm"] == pytest.approx(3.0)
+    assert rates == sorted(rates, reverse=True) and rates[0] > 0.9 and 0.1 <= rates[-1] < 0.25
 
 
 def test_same_seed_same_weights(ids_in_prompts: Copying) -> None:

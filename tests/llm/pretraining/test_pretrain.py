@@ -14,9 +14,12 @@ from safetensors.torch import load_file
 from recbole_llmfashion.cli.main import run
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.llm.modeling.backbone import load_backbone
+from recbole_llmfashion.llm.modeling.seen import read_seen
+from recbole_llmfashion.llm.modeling.tiny_falcon import TINY_FALCON_FOLDER
 from recbole_llmfashion.llm.pretraining.loop import BackbonePretrainSettings
 from recbole_llmfashion.llm.pretraining.pretrain import build, make_shops, typed_queries, vocabulary_texts
 from recbole_llmfashion.llm.pretraining.settings import PretrainConfig
+from tests.helpers.fakes import purchases_only
 
 SHIPPED = Path(__file__).parents[3] / "properties/pretrain.yaml"
 GIVEN = yaml.safe_load(SHIPPED.read_text().replace("2e-3", "0.002"))
@@ -106,6 +109,65 @@ def test_simulation_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     ]
     (tmp_path / "toys-1001").mkdir()
     assert make_shops(config) == [[tmp_path / "toys-1000", tmp_path / "toys-1001"]]
+
+
+def test_keys_of_real_datasets_may_be_left_out(tmp_path: Path) -> None:
+    new = ("backbone", "real_datasets", "real_passes", "max_minutes")
+    (tmp_path / "old.yaml").write_text(yaml.safe_dump({key: GIVEN[key] for key in GIVEN if key not in new}))
+    assert PretrainConfig.read(tmp_path / "old.yaml") == PretrainConfig.read(SHIPPED)
+
+
+@pytest.mark.parametrize(
+    ("changed", "expected"),
+    [
+        ({"real_datasets": "a"}, "real_datasets: expected a list"),
+        ({"real_passes": 0}, "real_passes: expected a number above 0"),
+        ({"max_minutes": -1}, "max_minutes: expected"),
+        ({"copy_steps": 0, "categories": []}, "nothing to train on"),
+        ({"copy_steps": 0, "shops_per_category": 0}, "nothing to train on"),
+    ],
+)
+def test_wrong_value(tmp_path: Path, changed: dict[str, Any], expected: str) -> None:
+    with pytest.raises(UserError, match=expected):
+        PretrainConfig.read(written(tmp_path, **changed))
+
+
+@pytest.mark.parametrize(
+    ("changed", "expected"),
+    [
+        ({"real_datasets": ["nowhere/at_all"]}, "nowhere/at_all"),
+        ({"backbone": "tiny-falkon"}, "backbone: 'tiny-falkon' is not a folder"),
+        ({"backbone": "."}, "has no config.json"),
+    ],
+)
+def test_inputs_are_checked_before_a_simulation(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changed: dict[str, Any], expected: str
+) -> None:
+    monkeypatch.setattr("subprocess.run", lambda *_, **__: pytest.fail("simulated"))
+    with pytest.raises(UserError, match=expected) as error:
+        build(PretrainConfig(**{**GIVEN, **changed, "shops": str(tmp_path)}))
+    assert "\n" not in str(error.value)
+
+
+def test_continued_on_a_real_dataset_twice(tmp_path: Path) -> None:
+    keys: dict[str, Any] = {
+        "categories": [], "copy_steps": 0, "batch_size": 8, "backbone": "tiny-falcon",
+        "real_datasets": [str(purchases_only(tmp_path, users=12, items=9, length=6, name="one"))],
+    }  # fmt: skip
+    first, second = tmp_path / "first", tmp_path / "second"
+    build(PretrainConfig(**{**GIVEN, **keys, "output": str(first)}))
+    assert [one.name for one in read_seen(str(first))] == ["one"] and read_seen(str(first))[0].actions == 12 * 4
+    keys |= {"backbone": str(first), "real_datasets": [str(purchases_only(tmp_path, 12, 9, 6, seed=1, name="two"))]}
+    build(PretrainConfig(**{**GIVEN, **keys, "output": str(second)}))
+    seen = read_seen(str(second))
+    assert [one.name for one in seen] == ["one", "two"]
+    card = (second / "README.md").read_text()
+    assert all(one.data_sha256 in card and one.training_sha256 in card for one in seen)
+    shipped, one, two = (load_file(folder / "model.safetensors") for folder in (TINY_FALCON_FOLDER, first, second))
+    assert one.keys() == two.keys() == shipped.keys()
+    for before, after in ((shipped, one), (one, two)):
+        assert any(not np.array_equal(before[name], after[name]) for name in after)
+    assert (first / "tokenizer.json").read_bytes() == (second / "tokenizer.json").read_bytes()
 
 
 @pytest.mark.slow

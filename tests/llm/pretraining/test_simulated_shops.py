@@ -13,14 +13,8 @@ from recbole_llmfashion.data.tie_breaking import tie_rank
 from recbole_llmfashion.dataset_tools.simulate.simulation import SimulationSettings, simulate_category
 from recbole_llmfashion.llm.modeling.tiny_falcon import train_tokenizer
 from recbole_llmfashion.llm.pretraining import simulated_shops as shops_module
-from recbole_llmfashion.llm.pretraining.simulated_shops import (
-    MAX_LENGTH,
-    MAX_NEW_TOKENS,
-    SYLLABLES,
-    SimulatedShop,
-    read_shop,
-    rename_brands,
-)
+from recbole_llmfashion.llm.pretraining.shop_examples import MAX_LENGTH, MAX_NEW_TOKENS, ShopExamples
+from recbole_llmfashion.llm.pretraining.simulated_shops import SYLLABLES, read_shop, rename_brands
 from recbole_llmfashion.prompt.response import parse_response
 from tests.helpers.fakes import write_tiny
 
@@ -40,7 +34,7 @@ def tokenizer(folder: AtomicFolder) -> Any:
 
 
 @pytest.fixture(scope="module")
-def shop(folder: AtomicFolder, tokenizer: Any) -> SimulatedShop:
+def shop(folder: AtomicFolder, tokenizer: Any) -> ShopExamples:
     return read_shop(folder.path, tokenizer, seed=5)
 
 
@@ -50,7 +44,7 @@ def brands_in(texts: list[str], folder: AtomicFolder) -> list[str]:
     return [text for text in texts if pattern.search(text)]
 
 
-def test_brands_are_replaced_everywhere(folder: AtomicFolder, shop: SimulatedShop, tokenizer: Any) -> None:
+def test_brands_are_replaced_everywhere(folder: AtomicFolder, shop: ShopExamples, tokenizer: Any) -> None:
     renamed = rename_brands(folder, np.random.default_rng(5))
     columns = lambda f: [*f.items["title"], *f.items["brand"], *f.searches["query"]]  # noqa: E731
     assert len(brands_in(columns(folder), folder)) > 300
@@ -130,14 +124,14 @@ def test_responses_are_the_last_purchases(
     assert {int(example.response[-1]) for example in shop.listed} == {tokenizer.eos_token_id}
 
 
-def test_some_responses_are_earlier_purchases(folder: AtomicFolder, shop: SimulatedShop, tokenizer: Any) -> None:
+def test_some_responses_are_earlier_purchases(folder: AtomicFolder, shop: ShopExamples, tokenizer: Any) -> None:
     bought = folder.interactions[folder.interactions["action"] == "purchase"]
     answers = [parse_response(tokenizer.decode(e.response[:-1])).item_token for e in shop.spelled]
     assert set(answers) <= set(bought["item_id"])
     assert answers != last_purchases(folder)
 
 
-def test_positions_and_words(folder: AtomicFolder, shop: SimulatedShop, tokenizer: Any) -> None:
+def test_positions_and_words(folder: AtomicFolder, shop: ShopExamples, tokenizer: Any) -> None:
     tie = tie_rank(folder.items["item_id"].tolist())
     assert [int(shop.positions[rank]) for rank in tie] == list(range(300))
     renamed = rename_brands(folder, np.random.default_rng(5))
@@ -147,7 +141,7 @@ def test_positions_and_words(folder: AtomicFolder, shop: SimulatedShop, tokenize
         assert text.startswith(f" {title}") and color in text
 
 
-def test_prompt_targets_of_listed_examples(shop: SimulatedShop, tokenizer: Any) -> None:
+def test_prompt_targets_of_listed_examples(shop: ShopExamples, tokenizer: Any) -> None:
     size = len(tokenizer)
     for example in shop.listed:
         assert example.prompt_targets is not None and bool((example.prompt[example.prompt_targets] >= size).all())
@@ -156,13 +150,13 @@ def test_prompt_targets_of_listed_examples(shop: SimulatedShop, tokenizer: Any) 
     assert all(e.prompt_targets is None and max(e.prompt.max(), e.response.max()) < size for e in shop.spelled)
 
 
-def test_lengths(shop: SimulatedShop) -> None:
+def test_lengths(shop: ShopExamples) -> None:
     for example in (*shop.listed, *shop.spelled):
         assert len(example.prompt) <= MAX_LENGTH - MAX_NEW_TOKENS and len(example.response) <= MAX_NEW_TOKENS
     assert max(map(len, shop.spelled)) > 200  # some were cut
 
 
-def test_same_seed_same_examples(folder: AtomicFolder, shop: SimulatedShop, tokenizer: Any) -> None:
+def test_same_seed_same_examples(folder: AtomicFolder, shop: ShopExamples, tokenizer: Any) -> None:
     arrays = lambda w: [a.tolist() for e in (*w.listed, *w.spelled) for a in e.arrays()]  # noqa: E731
     assert arrays(read_shop(folder.path, tokenizer, seed=5)) == arrays(shop)
     assert arrays(read_shop(folder.path, tokenizer, seed=6)) != arrays(shop)

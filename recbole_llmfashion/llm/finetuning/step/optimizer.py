@@ -145,6 +145,12 @@ class Optimizer:
         self.clear()
         self.steps += 1
 
+    @property
+    def learning_rate(self) -> float:
+        """AdamW's learning rate in the last step."""
+        adamw = next(iter(self._peaks))
+        return float(adamw.param_groups[0]["lr"])
+
     def clear(self) -> None:
         """Clears all gradients."""
         for optimizer in self._peaks:
