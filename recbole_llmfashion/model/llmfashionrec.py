@@ -26,6 +26,7 @@ from recbole_llmfashion.prompt.response import Response
 from recbole_llmfashion.retrieval.item_order import ItemOrder
 from recbole_llmfashion.retrieval.rankers import Rankers
 from recbole_llmfashion.retrieval.ranking import (
+    ENCODER,
     FUSED,
     GROUPS,
     RankedBatch,
@@ -58,13 +59,14 @@ class LLMFashionRec(SequentialRecommender):
         super().__init__(config, dataset)
         self.configure(config)
         self.stats = ResponseStats()
-        self.weights: Weights = {group: dict.fromkeys(FUSED, 1.0) for group in GROUPS}
         self.tie = torch.from_numpy(tie_rank(dataset.catalogue.item_ids))
 
     def configure(self, config: Any) -> None:
         """Takes the ranking keys of a config; in zero-shot they are the source's."""
         start = int(config["mixup_m"]) if config["mixup_title_start"] == "m" else 0
         use_memory = config["empty_response_fallback"] == "memory"
+        lists = [name for name in FUSED if name != ENCODER or config["memory_encoder"] != "clip"]
+        self.weights: Weights = {group: dict.fromkeys(lists, 1.0) for group in GROUPS}
         self._settings = RankingSettings(
             config["ranking"], int(config["mixup_m"]), int(config["mixup_k"]), start, use_memory
         )

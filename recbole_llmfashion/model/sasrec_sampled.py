@@ -3,6 +3,9 @@
 RecBole trains SASRec on one row per prefix, with a loss at its last position, and scores every item. Here one row holds
 up to `MAX_ITEM_LIST_LENGTH` targets of a user, with a loss at each position against `n_negatives` items. The targets
 are the same; the encoder reads each sequence once per epoch instead of once per target.
+
+With `similarity: cosine` a score is cos(state, item) / softmax_temperature, as CORE scores (arXiv 2204.11067); the
+encoder reads the rows as they are.
 """
 
 from typing import Any
@@ -10,7 +13,7 @@ from typing import Any
 import torch
 from recbole.model.sequential_recommender import SASRec
 from torch import Tensor
-from torch.nn.functional import embedding
+from torch.nn.functional import embedding, normalize
 
 from recbole_llmfashion.data.whole_sequences import LEARNED
 
@@ -18,10 +21,10 @@ SHORT = 8  # sequences up to this length are encoded together
 
 
 class SASRecSampled(SASRec):
-    """RecBole's parameters and scores, with another loss.
+    """RecBole's parameters with another loss, and by `similarity: dot` RecBole's scores.
 
     Args:
-        config: n_negatives, and the keys of SASRec.
+        config: n_negatives, similarity, softmax_temperature, and the keys of SASRec.
         dataset: the training part, as `data.whole_sequences` makes its rows.
     """
 
@@ -30,6 +33,30 @@ class SASRecSampled(SASRec):
     def __init__(self, config: Any, dataset: Any) -> None:
         super().__init__(config, dataset)
         self._negatives = int(config["n_negatives"])
+        self.cosine = config["similarity"] == "cosine"
+        self.temperature = float(config["softmax_temperature"])
+
+    def forward(self, item_seq: Tensor, item_seq_len: Tensor) -> Tensor:
+        """[B, d] what a product with `item_rows` turns into scores."""
+        return self._scaled(super().forward(item_seq, item_seq_len))
+
+    def full_sort_predict(self, interaction: Any) -> Tensor:
+        """[B, N + 1] scores of all items; column 0 is the pad."""
+        states = self.forward(interaction[self.ITEM_SEQ], interaction[self.ITEM_SEQ_LEN])
+        return states @ self.item_rows().T
+
+    def predict(self, interaction: Any) -> Tensor:
+        """[B] scores of one item per row."""
+        states = self.forward(interaction[self.ITEM_SEQ], interaction[self.ITEM_SEQ_LEN])
+        return (states * self.item_rows()[interaction[self.ITEM_ID]]).sum(dim=1)
+
+    def item_rows(self) -> Tensor:
+        """[N + 1, d] the item embeddings as scores read them: unit rows by `similarity: cosine`."""
+        rows = self.item_embedding.weight
+        return normalize(rows, dim=1) if self.cosine else rows
+
+    def _scaled(self, states: Tensor) -> Tensor:
+        return normalize(states, dim=-1) / self.temperature if self.cosine else states
 
     def states(self, items: Tensor) -> Tensor:
         """[B, L, d] the state at each position of sequences [B, L], 0 for none at the end; RecBole returns the last."""
@@ -44,12 +71,12 @@ class SASRecSampled(SASRec):
         items, lengths = interaction[self.ITEM_SEQ], interaction[self.ITEM_SEQ_LEN]
         targets = next_items(items, lengths, interaction[self.POS_ITEM_ID])
         targets = torch.where(interaction[LEARNED], targets, 0)
-        negatives, losses = self._drawn(len(items)), []
+        negatives, table, losses = self._drawn(len(items)), self.item_rows(), []
         for rows in by_length(lengths):
             longest = int(lengths[rows].max())
             drawn = negatives if len(negatives) == 1 else negatives[rows]
-            states = self.states(items[rows, :longest])
-            losses.append(softmax_losses(states, targets[rows, :longest], drawn, self.item_embedding.weight))
+            states = self._scaled(self.states(items[rows, :longest]))
+            losses.append(softmax_losses(states, targets[rows, :longest], drawn, table))
         return torch.cat(losses).mean()
 
     def _drawn(self, rows: int) -> Tensor:

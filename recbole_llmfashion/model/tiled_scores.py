@@ -13,6 +13,7 @@ from recbole.model import sequential_recommender as recbole
 from torch import Tensor
 
 from recbole_llmfashion.model.sasrec_sampled import SASRecSampled
+from recbole_llmfashion.model.text_sasrec import TextSASRec
 from recbole_llmfashion.retrieval.item_order import ItemOrder
 from recbole_llmfashion.retrieval.lists.dot_table import DotTable
 from recbole_llmfashion.retrieval.scored_order import TILE, ScoredOrder
@@ -38,6 +39,7 @@ SEQUENCES: dict[type, Sequences] = {
     recbole.NextItNet: _by_items,
     recbole.SASRec: _by_items_and_lengths,
     SASRecSampled: _by_items_and_lengths,
+    TextSASRec: _by_items_and_lengths,
     recbole.GRU4Rec: _by_items_and_lengths,
     recbole.BERT4Rec: _by_mask,
 }
@@ -59,7 +61,8 @@ def dot_orders(model: Any, tie: Callable[[], Tensor]) -> Callable[[Any], ItemOrd
         weights, bias = model.item_embedding.weight[1 : model.n_items], getattr(model, "output_bias", None)
         core = isinstance(model, recbole.CORE)
         temperature = float(model.temperature) if core else 1.0
-        table = DotTable(weights, places, None if bias is None else bias[1 : model.n_items], temperature, core)
+        unit = core or getattr(model, "cosine", False)
+        table = DotTable(weights, places, None if bias is None else bias[1 : model.n_items], temperature, unit)
         return ScoredOrder(table, sequences(model, batch))
 
     return ordered

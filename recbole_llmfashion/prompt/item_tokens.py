@@ -12,6 +12,7 @@ from typing import Any, Literal
 import numpy as np
 
 from recbole_llmfashion.prompt.ragged import Ragged
+from recbole_llmfashion.prompt.texts import item_texts
 
 UNKNOWN = "?"  # decoded text of item tokens that belong to no item; counted as an unknown ID
 
@@ -108,7 +109,7 @@ def more_semantic_tokens(item_tokens: ItemTokens, codes: np.ndarray) -> ItemToke
 def item_words(
     tokenizer: Any, titles: Sequence[str], attributes: Mapping[str, Sequence[str]], names: Sequence[str]
 ) -> list[np.ndarray]:
-    """Token ids of each item's title and attributes in lower case, like queries; int64 arrays.
+    """Token ids of each item's title and the start of its attributes in lower case, like queries; int64 arrays.
 
     Args:
         tokenizer: the backbone's.
@@ -116,8 +117,7 @@ def item_words(
         attributes: for each attribute name, texts by catalogue position.
         names: the attributes to use.
     """
-    rows = [attributes[name] for name in names]
-    texts = [" ".join([title, *(row[i] for row in rows if row[i])]) for i, title in enumerate(titles)]
+    texts = item_texts(titles, attributes, names)
     rows_of_ids = Ragged.tokenized(tokenizer, [f" {text.lower()}" for text in texts])
     return [ids.astype(np.int64) for ids in rows_of_ids]
 

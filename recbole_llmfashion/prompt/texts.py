@@ -1,7 +1,7 @@
 """Cleaned titles and queries of a dataset, and the cleaning itself."""
 
 import unicodedata
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from recbole_llmfashion.data.tie_breaking import tie_rank
@@ -36,6 +36,11 @@ class DatasetTexts:
         self.titles = clean_titles(self.catalogue.titles)
         self.queries = [sanitize(query) for query in self.log.queries]
         self.tie = tie_rank(self.catalogue.item_ids)
+
+    def attribute_text(self, position: int) -> str:
+        """The start of each attribute of an item that the model reads, separated by spaces and without their names."""
+        texts = (values[position] for values in self.catalogue.attributes.values())
+        return " ".join(start_of(text) for text in texts if text)
 
 
 def clean_titles(titles: Iterable[str], clean: Callable[[str], str] | None = None) -> list[str]:
@@ -109,6 +114,27 @@ def _between(normalize: Callable[[str], str], mark: str) -> str:
 def is_long(text: str) -> bool:
     """Whether `sanitize` leaves out the end of a text."""
     return len(text) > TEXT_LIMIT and len(" ".join(text.split())) > TEXT_LIMIT
+
+
+def item_texts(titles: Sequence[str], attributes: Mapping[str, Sequence[str]], names: Sequence[str]) -> list[str]:
+    """Each item's title and the start of its attributes.
+
+    Args:
+        titles: by catalogue position.
+        attributes: for each attribute name, texts by catalogue position.
+        names: the attributes to use.
+    """
+    rows = [attributes[name] for name in names]
+    return [" ".join([title, *(start_of(row[i]) for row in rows if row[i])]) for i, title in enumerate(titles)]
+
+
+def start_of(text: str) -> str:
+    """The part of a cell that the package reads: its first TEXT_LIMIT characters, or all of it.
+
+    >>> start_of("red boots"), len(start_of("soft  wool " * 20_000))
+    ('red boots', 199)
+    """
+    return " ".join(text.split())[:TEXT_LIMIT].rstrip() if is_long(text) else text
 
 
 def character_end(text: str, end: int) -> int:

@@ -17,6 +17,7 @@ from recbole_llmfashion.retrieval.lists.neighbor_list import NeighborList
 from recbole_llmfashion.retrieval.lists.popularity_list import popular_order
 from recbole_llmfashion.retrieval.lists.sequence_list import SequenceEncoder, SequenceList
 from recbole_llmfashion.retrieval.lists.title_list import TitleList
+from recbole_llmfashion.retrieval.lists.word_list import WordList
 
 PositionRanker = Callable[[Tensor], ItemOrder]  # of item positions
 TextRanker = Callable[[Sequence[str]], ItemOrder]
@@ -35,10 +36,12 @@ class Rankers:
         title_list: ranks them for a title.
         popularity: [N] training actions by position, the last fallback; zeros leave the fixed order.
         clip_list: as title_list, by the CLIP tower; None where `ranking` does not use it.
+        encoder_list: as title_list, by a sentence encoder; None where no list of fusion is one of it.
         session_list: ranks the items for a session, [B, S] positions, -1 for none; None without an ID model.
         sequence_list: ranks the items for what a user took, in place of session_list; None for an ID model without an
             encoder.
         neighbor_list: ranks the items for what a user took; None where no list of fusion needs it.
+        word_list: ranks the items by the words of what a user took; None likewise.
         id_depth: how many of the ID list's items mean something: one where only the generated ID itself is known.
     """
 
@@ -47,9 +50,11 @@ class Rankers:
     title_list: TextRanker
     popularity: np.ndarray
     clip_list: TextRanker | None = None
+    encoder_list: TextRanker | None = None
     session_list: PositionRanker | None = None
     sequence_list: PositionRanker | None = None
     neighbor_list: NeighborList | None = None
+    word_list: WordList | None = None
     id_depth: int = FUSED_DEPTH
     _popular: ConstantOrder | None = field(default=None, repr=False)
 
@@ -68,48 +73,63 @@ class ItemVectors:
         title: [N, d] of the title model.
         core: [N, d] the ID model's item embeddings (not normalised); None without an ID model.
         clip: [N, d] of the CLIP tower; None where `ranking` does not use it.
+        sentences: [N, d] of a sentence encoder; None without one.
     """
 
     title: np.ndarray
     core: np.ndarray | None = None
     clip: np.ndarray | None = None
+    sentences: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class Encoders:
+    """Texts to the vectors of ItemVectors; None where those are None."""
+
+    title: Encode
+    clip: Encode | None = None
+    sentences: Encode | None = None
 
 
 def make_rankers(
     item_names: Sequence[str],
     vectors: ItemVectors,
-    encode_title: Encode,
-    encode_clip: Encode | None,
+    encoders: Encoders,
     popularity: np.ndarray,
     tie: np.ndarray,
     near: Callable[[str], Near | None],
     neighbors: NeighborList | None = None,
     encoder: SequenceEncoder | None = None,
+    words: WordList | None = None,
 ) -> Rankers:
     """Builds the rankers of N items.
 
     Args:
         item_names: item tokens as responses write them, by position.
         vectors: of the items.
-        encode_title, encode_clip: texts to vectors of the two text models; encode_clip is None without `vectors.clip`.
+        encoders: of these vectors.
         popularity: [N] training actions.
         tie: [N] int64, see `tie_rank`.
-        near: the approximate index of the table `items`, `title` or `clip`; see `lists.cosine_table`.
+        near: the approximate index of the table `items`, `title`, `clip` or `sentences`; see `lists.cosine_table`.
         neighbors: of these items.
         encoder: of the ID model whose embeddings `vectors.core` are; None where its embeddings alone are used.
+        words: of these items.
     """
     ids = None if vectors.core is None else IdList(vectors.core, tie, near("items"))
-    clip = None
-    if vectors.clip is not None and encode_clip is not None:
-        clip = TitleList(vectors.clip, encode_clip, tie, near("clip"))
+
+    def by_text(name: str, table: np.ndarray | None, encode: Encode | None) -> TitleList | None:
+        return None if table is None or encode is None else TitleList(table, encode, tie, near(name))
+
     return Rankers(
         position_of={name: position for position, name in enumerate(item_names)},
         id_list=IdentityList(tie) if ids is None else ids,
-        title_list=TitleList(vectors.title, encode_title, tie, near("title")),
+        title_list=TitleList(vectors.title, encoders.title, tie, near("title")),
         popularity=popularity,
-        clip_list=clip,
+        clip_list=by_text("clip", vectors.clip, encoders.clip),
+        encoder_list=by_text("sentences", vectors.sentences, encoders.sentences),
         session_list=None if ids is None else ids.sessions(),
         sequence_list=None if encoder is None or vectors.core is None else SequenceList(encoder, vectors.core, tie),
         neighbor_list=neighbors,
+        word_list=words,
         id_depth=1 if ids is None else FUSED_DEPTH,
     )

@@ -21,8 +21,9 @@ from recbole_llmfashion.retrieval.rankers import FUSED_DEPTH, Rankers
 
 FALLBACKS = ("memory", "popularity")
 Ranking = Literal["mixup", "id", "title", "clip", "beams", "fusion"]
-FUSED = ("beams", "id", "title", "session", "neighbors", "memory")  # the lists of fusion
-OF_RESPONSES = ("beams", "id", "title")  # those that a response gives
+ENCODER = "encoder"  # the list that only a run with a sentence encoder has
+FUSED = ("beams", "id", "title", ENCODER, "session", "neighbors", "words", "memory")  # the lists of fusion
+OF_RESPONSES = ("beams", "id", "title", ENCODER)  # those that a response gives
 # The memory answers a query that the log holds by the query's own results, any other query by those of its neighbours.
 # How reliable it is differs between the two groups, and so does their share between validation and test.
 GROUPS = ("known", "new")
@@ -170,6 +171,11 @@ class ResponseLists:
         return self._rankers.clip_list(self._titles)
 
     @cached_property
+    def _by_encoder(self) -> ItemOrder:
+        assert self._rankers.encoder_list is not None
+        return self._rankers.encoder_list(self._titles)
+
+    @cached_property
     def _beams(self) -> Tensor:
         return pad_sequence([torch.tensor(response.items) for response in self._responses], True, -1)
 
@@ -186,12 +192,16 @@ class ResponseLists:
             "id": head(self._by_id, self.has_id)[:, : rankers.id_depth],
             "title": head(self._by_title, self.has_title),
         }
+        if rankers.encoder_list is not None:
+            lists[ENCODER] = head(self._by_encoder, self.has_title)
         if rankers.sequence_list is not None:
             lists["session"] = head(rankers.sequence_list(context.taken - 1), (context.taken > 0).any(dim=1))
         elif rankers.session_list is not None:
             lists["session"] = head(rankers.session_list(context.acted - 1), (context.acted > 0).any(dim=1))
         if rankers.neighbor_list is not None:
             lists["neighbors"] = rankers.neighbor_list.top(context.taken - 1, FUSED_DEPTH)
+        if rankers.word_list is not None:
+            lists["words"] = rankers.word_list.top(context.taken - 1, FUSED_DEPTH)
         return lists | {"memory": context.recalled[:, :FUSED_DEPTH] - 1}
 
     def _fallback(self, recalled: Tensor) -> ItemOrder:

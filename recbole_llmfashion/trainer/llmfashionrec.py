@@ -91,7 +91,7 @@ class LLMFashionRecTrainer(StagedTrainer):
             check_responses(loaders.train)
         self._loaders = loaders
         knn_history = self.config.sibling(SeqKNN)["knn_history"]
-        self.pipeline = make_pipeline(self.config, loaders.dataset, store, id_model, knn_history)
+        self.pipeline = make_pipeline(self.config, loaders.dataset, store, id_model, knn_history, self.track)
         self.model.configure(self.pipeline.config)
 
     def fit(
@@ -212,6 +212,7 @@ class LLMFashionRecTrainer(StagedTrainer):
             "lists": lists,
             "generation": generation,
             "mixup_validation": self._mixup_validation,
+            **self.pipeline.trained.llm.seen(),
             **self._fusion_details(),
             **self.pipeline.details,
         }

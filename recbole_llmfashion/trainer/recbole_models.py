@@ -32,6 +32,7 @@ from recbole_llmfashion.model.tiled_scores import dot_orders
 from recbole_llmfashion.retrieval.lists.id_model import IdModel
 from recbole_llmfashion.retrieval.lists.sequence_list import EncoderSettings, SequenceEncoder
 from recbole_llmfashion.stage_store import StageStore, sha256_arrays, stage_seed
+from recbole_llmfashion.tracking import Track, no_track
 from recbole_llmfashion.trainer.cold_token import (
     ColdItems,
     ColdTokenTrainer,
@@ -41,6 +42,7 @@ from recbole_llmfashion.trainer.cold_token import (
     init_rows,
 )
 from recbole_llmfashion.trainer.staged import StagedTrainer, ValidCallback
+from recbole_llmfashion.trainer.tracked_epochs import TrackedEpochs
 
 FIT_FORMAT = 2  # of fit.json
 ITEM_TABLE = "item_embedding.weight"
@@ -49,7 +51,13 @@ READS_OTHER_ROWS = ("FEARec",)  # models whose loss reads sequences of the datas
 
 
 class RecBoleTrainer(StagedTrainer):
-    """The trainer interface for RecBole's own sequential models: `fit` makes or loads the stage of a trained model."""
+    """The trainer interface for RecBole's own sequential models: `fit` makes or loads the stage of a trained model.
+
+    Attributes:
+        vectors: [N, d] float32, of the items' texts for a model that reads them; set by `set_data`.
+    """
+
+    vectors: np.ndarray | None = None
 
     @staticmethod
     def validate_config(config: LLMFashionConfig) -> None:
@@ -72,7 +80,7 @@ class RecBoleTrainer(StagedTrainer):
         self, train_data: Any, valid_data: Any = None, callback_fn: ValidCallback | None = None, **kwargs: Any
     ) -> tuple[float, Mapping[str, float]]:
         """Trains with RecBole's Trainer, or loads the stage, and takes the weights of the best epoch."""
-        self._folder = train_or_load(self.config, self._loaders, self._store, callback_fn)
+        self._folder = train_or_load(self.config, self._loaders, self._store, callback_fn, self.track, self.vectors)
         self.model.load_state_dict(load_file(self._folder / "model.safetensors"))
         self.model.eval()
         fit = json.loads((self._folder / "fit.json").read_text())
@@ -85,15 +93,19 @@ class RecBoleTrainer(StagedTrainer):
         return self._folder
 
 
-def make_trainer(config: LLMFashionConfig, model: Any, trainer_class: type, item_ids: Sequence[str]) -> Trainer:
-    """A Trainer of RecBole that writes no tensorboard folder and makes no matrix of users by items.
+def make_trainer(
+    config: LLMFashionConfig, model: Any, trainer_class: type, item_ids: Sequence[str], track: Track = no_track
+) -> Trainer:
+    """A Trainer of RecBole that makes no matrix of users by items.
 
     Args:
         trainer_class: RecBole's own, or one that extends it.
         item_ids: item tokens by catalogue position.
+        track: gets the numbers of each epoch.
     """
-    with compat.no_tensorboard_folder():
-        trainer = _ordered_class(trainer_class)(config, model)
+    with compat.trackers_off():
+        trainer: Any = _ordered_class(trainer_class)(config, model)
+    trainer.track = track
     trainer.eval_collector = HeadCollector(config)
     evaluate_by_tiles(trainer, model, item_ids)
     return trainer
@@ -102,7 +114,7 @@ def make_trainer(config: LLMFashionConfig, model: Any, trainer_class: type, item
 @cache
 def _ordered_class(trainer_class: type) -> type:
     """A class of RecBole's trainers whose evaluation can take orders."""
-    return type(f"Ordered{trainer_class.__name__}", (OrderedEvaluation, trainer_class), {})
+    return type(f"Ordered{trainer_class.__name__}", (TrackedEpochs, OrderedEvaluation, trainer_class), {})
 
 
 def evaluate_by_tiles(trainer: Any, model: Any, item_ids: Sequence[str]) -> None:
@@ -113,7 +125,12 @@ def evaluate_by_tiles(trainer: Any, model: Any, item_ids: Sequence[str]) -> None
 
 
 def train_or_load(
-    config: LLMFashionConfig, loaders: Loaders, store: StageStore, callback_fn: ValidCallback | None = None
+    config: LLMFashionConfig,
+    loaders: Loaders,
+    store: StageStore,
+    callback_fn: ValidCallback | None = None,
+    track: Track = no_track,
+    vectors: np.ndarray | None = None,
 ) -> Path:
     """The stage folder of a trained RecBole model: model.safetensors and fit.json.
 
@@ -122,6 +139,8 @@ def train_or_load(
     Args:
         callback_fn: of RecBole's `fit`, called with (epoch from 0, validation score) at the end of each epoch; where
             the stage exists, with the scores of its training.
+        track: gets the numbers of each epoch; where the stage exists, the losses and scores of its training.
+        vectors: [N, d] of the items' texts, for a model that has `attach`; None for others.
     """
     reports: list[tuple[int, float]] = []
 
@@ -140,29 +159,48 @@ def train_or_load(
     }
     if config["cold_token"]:
         inputs["cold_token"] = sha256_arrays(np.minimum(loaders.dataset.popularity(), 2))
+    if vectors is not None:
+        inputs["vectors"] = sha256_arrays(vectors)
     if config["mask_history"]:
         inputs["mask_history"] = True
-    folder = store.get(
-        f"train_{config['model']}", inputs, lambda folder: _fit(config, loaders, folder, on_epoch, reports)
-    )
-    if not reports:
-        for epoch, score in json.loads((folder / "fit.json").read_text())["valid_scores"]:
+    made: list[Path] = []
+
+    def build(folder: Path) -> None:
+        made.append(folder)
+        _fit(config, loaders, folder, on_epoch, reports, track, vectors)
+
+    folder = store.get(f"train_{config['model']}", inputs, build)
+    if not made:
+        fit = json.loads((folder / "fit.json").read_text())
+        for epoch, loss in enumerate(fit.get("train_loss", ())):  # early stages have none
+            track(epoch, {"train/epoch": float(epoch), "train/train_loss": loss})
+        for epoch, score in fit["valid_scores"]:
+            track(epoch, {f"valid/{config['valid_metric'].lower()}": score})
             on_epoch(epoch, score)
     return folder
 
 
 def _fit(
-    config: LLMFashionConfig, loaders: Loaders, folder: Path, on_epoch: ValidCallback, reports: list[tuple[int, float]]
+    config: LLMFashionConfig,
+    loaders: Loaders,
+    folder: Path,
+    on_epoch: ValidCallback,
+    reports: list[tuple[int, float]],
+    track: Track,
+    vectors: np.ndarray | None,
 ) -> None:
     cold = _cold_rows(config, loaders) if config["cold_token"] else None
     train_data = _training_data(config, loaders, cold)
     init_seed(config["seed"], config["reproducibility"])
     rows = rows_of(train_data)
     rows = rows.with_sequences() if config["model"] in READS_OTHER_ROWS else rows
-    model = compat.build_model(config.model_class, config, rows).to(config["device"])
+    model = compat.build_model(config.model_class, config, rows)
+    if vectors is not None:
+        model.attach(vectors)
+    model = model.to(config["device"])
     item_ids = loaders.dataset.catalogue.item_ids
     own = get_trainer(config["MODEL_TYPE"], config["model"]) if cold is None else ColdTokenTrainer
-    trainer: Any = make_trainer(config, model, own, item_ids)
+    trainer: Any = make_trainer(config, model, own, item_ids, track)
     if cold is not None:
         trainer.items, trainer.fresh = cold
     trainer.saved_model_file = str(folder / "best.pth")
@@ -223,5 +261,6 @@ def load_id_model(folder: Path, config: LLMFashionConfig) -> IdModel:
     table = weights.pop(ITEM_TABLE)[1:].numpy()  # without the pad row, which CORE trains as a negative
     if config["model"] not in ENCODED:
         return IdModel(table)
-    settings = EncoderSettings(config["n_heads"], config["hidden_act"], float(config["layer_norm_eps"]))
+    cosine = config["similarity"] == "cosine"  # a key of SASRecSampled alone
+    settings = EncoderSettings(config["n_heads"], config["hidden_act"], float(config["layer_norm_eps"]), cosine)
     return IdModel(table, SequenceEncoder({name: weight.numpy() for name, weight in weights.items()}, settings))

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from recbole_llmfashion.config.configurator import LLMFashionConfig, load_config, no_core, source_config
+from recbole_llmfashion.data.dataset import check_in_header
 from recbole_llmfashion.data.loaders import Loaders, make_loaders, rows_of, stage_root
 from recbole_llmfashion.data.location import find_dataset
 from recbole_llmfashion.errors import UserError
@@ -38,11 +39,12 @@ class RecformerTrainer(StagedTrainer):
     def validate_config(config: LLMFashionConfig) -> None:
         """Checks values, the backbone and the source dataset."""
         StagedTrainer.validate_config(config)
-        check_attributes(config["recformer_attributes"])
+        names = check_attributes(config["recformer_attributes"])
+        check_in_header(names, config, "recformer_attributes")
         if config["recformer_name_or_path"] != EMBEDDED:
             Vocabulary.load(str(config["recformer_name_or_path"]))
         if config["source_dataset"]:
-            source_config(config)
+            check_in_header(names, source_config(config), "recformer_attributes")
 
     def set_data(self, loaders: Loaders, store: StageStore, id_model: Callable[[], Any]) -> None:
         """See StagedTrainer."""
@@ -66,7 +68,7 @@ class RecformerTrainer(StagedTrainer):
 
     def train_stages(self, callback_fn: ValidCallback | None = None) -> None:
         """Trains or loads the stages of this dataset."""
-        self.pipeline = RecformerPipeline(self.config, self._loaders, self._store, self.model)
+        self.pipeline = RecformerPipeline(self.config, self._loaders, self._store, self.model, track=self.track)
         self.pipeline.prepare()
         valid = self._loaders.valid
         self.eval_collector.data_collect(self._loaders.train)
@@ -81,6 +83,7 @@ class RecformerTrainer(StagedTrainer):
         loaders = make_loaders(config)
         model = type(self.model)(config, rows_of(loaders.train)).to(config["device"])
         trainer = type(self)(config, model)
+        trainer.track = self.track
         trainer.set_data(loaders, StageStore(stage_root(config), self._store.on_stage), no_core)
         trainer.train_stages()
         self.pipeline = trainer.pipeline

@@ -11,6 +11,7 @@ from recbole_llmfashion.config.configurator import LLMFashionConfig
 from recbole_llmfashion.data.loaders import Loaders, rows_of
 from recbole_llmfashion.evaluation.collector import HeadCollector, OrderedEvaluation
 from recbole_llmfashion.stage_store import StageStore
+from recbole_llmfashion.tracking import Track, no_track
 from recbole_llmfashion.trainer.cold_token import check_cold_token
 
 ValidCallback = Callable[[int, float], None]  # step from 0, validation score
@@ -30,13 +31,15 @@ class StagedTrainer(OrderedEvaluation, Trainer):
 
     Attributes:
         fit_details: what `fit` adds to the details of the result.
+        track: gets the numbers of a training while it runs; the caller sets it before `set_data`.
     """
 
     def __init__(self, config: LLMFashionConfig, model: Any) -> None:
-        with compat.no_tensorboard_folder():
+        with compat.trackers_off():
             super().__init__(config, model)
         self.eval_collector = HeadCollector(config)
         self.fit_details: dict[str, Any] = {}
+        self.track: Track = no_track
         if hasattr(model, "ordered"):
             self.evaluate_orders(model.ordered, model.tie)
 

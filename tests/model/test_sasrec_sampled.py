@@ -39,6 +39,23 @@ def test_a_negative_that_is_the_target_does_not_count():
     assert alone.tolist() == [0.0]
 
 
+def test_cosine_scores_by_hand(shop):
+    """A state (3, 4) is (0.6, 0.8) divided by 0.5; the item rows (0, 2) and (5, 0) become unit rows."""
+    _, model, part = built(shop, "lengths", similarity="cosine", softmax_temperature=0.5, hidden_size=2, n_heads=1)
+    model.eval()
+    with torch.no_grad():
+        model.item_embedding.weight[1:3] = torch.tensor([[0.0, 2.0], [5.0, 0.0]])
+    torch.testing.assert_close(model._scaled(torch.tensor([[3.0, 4.0]])), torch.tensor([[1.2, 1.6]]))
+    torch.testing.assert_close(model.item_rows()[1:3], torch.tensor([[0.0, 1.0], [1.0, 0.0]]))
+    batch = part[torch.arange(4)]
+    scores = model.full_sort_predict(batch)
+    assert (scores.abs() <= 2.0 + 1e-5).all()  # a cosine of at most 1, divided by 0.5
+    expected = model.item_rows() @ model(batch["item_id_list"], batch["item_length"]).T
+    torch.testing.assert_close(scores, expected.T)
+    batch["item_id"] = torch.tensor([1, 2, 1, 2])
+    torch.testing.assert_close(model.predict(batch), scores[torch.arange(4), batch["item_id"]])
+
+
 def test_all_items_as_negatives_are_the_full_softmax():
     generator = torch.Generator().manual_seed(0)
     table, states = torch.randn(20, 6, generator=generator), torch.randn(3, 5, 6, generator=generator)
@@ -102,7 +119,7 @@ def test_negatives_are_drawn_uniformly_and_never_the_pad(shop):
 
 
 def test_keys():
-    assert by_name("SASRecSampled", "tiny")["n_negatives"] == 256
+    assert by_name("SASRecSampled", "tiny")["n_negatives"] == 0
     with pytest.raises(UserError, match="n_negatives: expected a whole number of 0 or more, found '-1'"):
         by_name("SASRecSampled", "tiny", overrides={"n_negatives": -1})
     with pytest.raises(UserError, match="loss_type: expected CE, found 'BPR'"):

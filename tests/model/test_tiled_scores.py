@@ -10,6 +10,7 @@ from recbole_llmfashion.config.configurator import load_config
 from recbole_llmfashion.data.loaders import make_loaders
 from recbole_llmfashion.evaluation.collector import RankCollector
 from recbole_llmfashion.model import tiled_scores
+from recbole_llmfashion.model.sasrec_sampled import SASRecSampled
 from recbole_llmfashion.model.tiled_scores import SEQUENCES, dot_orders
 from recbole_llmfashion.retrieval.ties import order_by_score
 from recbole_llmfashion.trainer.recbole_models import make_trainer
@@ -35,9 +36,13 @@ def whole_numbers(model):
         model.item_embedding.weight.copy_(torch.randint(-2, 3, model.item_embedding.weight.shape).float())
 
 
-@pytest.mark.parametrize("model_class", SEQUENCES, ids=lambda one: one.__name__)
-def test_the_order_is_that_of_recboles_own_scores(tmp_path, model_class, monkeypatch):
-    _, _, model = make(tmp_path, model_class)
+@pytest.mark.parametrize(
+    ("model_class", "keys"),
+    [*((model, {}) for model in SEQUENCES), (SASRecSampled, {"similarity": "cosine"})],
+    ids=str,
+)
+def test_the_order_is_that_of_recboles_own_scores(tmp_path, model_class, keys, monkeypatch):
+    _, _, model = make(tmp_path, model_class, **keys)
     batch = Interaction(BATCH)
     assert dot_orders(model, lambda: pytest.fail("one tile: RecBole's own scores")) is None
     monkeypatch.setattr(tiled_scores, "TILE", 4)

@@ -178,3 +178,9 @@ def test_decode_restores_any_sequence(parts):
         tokens = {name: ids for ids, name in each._name.items()}
         ids = [i for part in parts for i in (tokens[NAMES[part]] if isinstance(part, int) else tokens_of(part))]
         assert each.decode(ids) == "".join(f" {NAMES[part]}" if isinstance(part, int) else part for part in parts)
+
+
+def test_item_words_have_the_start_of_long_attributes():
+    attributes = {"brand": ("Norda",), "description": ("Soft  wool\n" * 20_000,)}
+    [words] = item_words(TOKENIZER, ("Red Boots",), attributes, ("description", "brand"))
+    assert TOKENIZER.decode(words) == f" red boots {'soft wool ' * 20}norda"

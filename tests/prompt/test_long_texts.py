@@ -169,3 +169,20 @@ def test_new_texts_grow_no_cache():
             other.row(Events(np.array([SEARCH], np.int8), np.array([0]), np.array([now])), now)
         sizes.append({name: len(value) for name, value in vars(builder).items() if hasattr(value, "__len__")})
     assert sizes[0] == sizes[1] and 12 < sizes[1]["_dates"] <= 2 * 12 * 8
+
+
+def test_a_description_of_200_kb():
+    """Only its first 200 characters are read, and the item counts as cut."""
+    columns = {"category": ("boots",) * 4, "description": ("soft wool\n" * 20_000, "Leather upper.", "", "")}
+    catalogue = Catalogue(IDS, (SHORT,) * 4, columns)
+    settings = replace(SETTINGS, attributes=("description", "category"), max_length=1024, dates=False)
+    builder = PromptBuilder(
+        TOKENIZER, get_template("compact"), catalogue, [], np.zeros(0, np.int64), None, settings, tokens_of("atomic")
+    )
+    prompt = builder.encode(events_of((CLICK, 1), (CLICK, 2), (CLICK, 0)), TIME, [])
+    assert lines_of(builder, prompt.ids)[1:-1] == [
+        "click 12 | Blue Sandals | description: Leather upper. | category: boots",
+        "click 13 | Blue Sandals | category: boots",
+        f"click 11 | Blue Sandals | description: {'soft wool ' * 20}".rstrip() + " | category: boots",
+    ]
+    assert (prompt.shortened, builder.shortened_texts) == (1, (0, 1))

@@ -1,10 +1,12 @@
 """The rankers of six items, with and without an ID model."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 
 from recbole_llmfashion.data.tie_breaking import tie_rank
-from recbole_llmfashion.retrieval.rankers import FUSED_DEPTH, ItemVectors, Rankers, make_rankers
+from recbole_llmfashion.retrieval.rankers import FUSED_DEPTH, Encoders, ItemVectors, Rankers, make_rankers
 from tests.helpers.fakes import hash_encoder
 
 ITEMS = ("a", "b", "c", "d", "e", "f")
@@ -15,7 +17,7 @@ CORE = np.array([[1, 0], [0.9, 0.1], [0.8, 0.2], [0, 1], [0.1, 0.9], [0.5, 0.5]]
 def rankers(core: np.ndarray | None) -> Rankers:
     vectors = ItemVectors(hash_encoder(TITLES), core)
     popularity = np.array([0, 5, 0, 0, 3, 0])
-    return make_rankers(ITEMS, vectors, hash_encoder, None, popularity, tie_rank(ITEMS), lambda name: None)
+    return make_rankers(ITEMS, vectors, Encoders(hash_encoder), popularity, tie_rank(ITEMS), lambda name: None)
 
 
 def test_with_an_id_model() -> None:
@@ -36,3 +38,24 @@ def test_titles_ids_and_popularity() -> None:
     assert made.position_of == {item: position for position, item in enumerate(ITEMS)}
     assert made.title_list([TITLES[5]]).top(1).tolist() == [[5]]
     assert made.popular(torch.from_numpy(tie_rank(ITEMS))).top(2).tolist() == [[1, 4]]
+
+
+def test_a_list_per_text_model_in_use() -> None:
+    """CLIP and the sentence encoder read letters; each index is that of its own table."""
+    asked: list[str] = []
+    vectors = ItemVectors(hash_encoder(TITLES), None, letters(TITLES), letters(TITLES))
+    encoders = Encoders(hash_encoder, letters, letters)
+    made = make_rankers(ITEMS, vectors, encoders, np.zeros(6), tie_rank(ITEMS), lambda name: asked.append(name))
+    assert asked == ["title", "clip", "sentences"]
+    assert made.encoder_list is not None and made.clip_list is not None
+    assert (
+        made.encoder_list(["slaadns etihw"]).top(1).tolist()
+        == made.clip_list(["slaadns etihw"]).top(1).tolist()
+        == [[3]]
+    )
+    assert rankers(CORE).encoder_list is None
+
+
+def letters(texts: Sequence[str]) -> np.ndarray:
+    """Bag of letters as a unit vector."""
+    return hash_encoder([" ".join(text.replace(" ", "")) for text in texts])

@@ -15,6 +15,7 @@ from recbole_llmfashion.retrieval.lists.id_list import IdList, SessionList
 from recbole_llmfashion.retrieval.lists.neighbor_list import NeighborList
 from recbole_llmfashion.retrieval.lists.popularity_list import popular_order
 from recbole_llmfashion.retrieval.lists.title_list import TitleList
+from recbole_llmfashion.retrieval.lists.word_list import WordList
 from recbole_llmfashion.retrieval.rankers import Rankers
 from recbole_llmfashion.retrieval.ranking import FUSED, RankingSettings, ResponseLists, RowContext
 from recbole_llmfashion.retrieval.response_stats import ResponseStats
@@ -38,15 +39,22 @@ ANSWERS = [
 RECALLED = torch.tensor([[0, 0], [0, 0], [0, 0], [6, 4], [0, 0]])
 
 
-def hand_made(session=True, id_depth=100, neighbors=True):
+def letters(texts):
+    """Bag of letters as a unit vector."""
+    return hash_encoder([" ".join(text.replace(" ", "")) for text in texts])
+
+
+def hand_made(session=True, id_depth=100, neighbors=True, encoder=True, words=True):
     titles = TitleList(hash_encoder(TITLES), hash_encoder, TIE)
     return Rankers(
         position_of={item: i for i, item in enumerate(ITEMS)},
         id_list=IdList(TABLE, TIE),
         title_list=titles,
         clip_list=titles,
+        encoder_list=TitleList(letters(TITLES), letters, TIE) if encoder else None,
         session_list=SessionList(CosineTable(TABLE, TIE)) if session else None,
         neighbor_list=NeighborList(CommonUsers.count(*np.array(LOG).T, 6).cosines(), TIE, 10) if neighbors else None,
+        word_list=WordList(TITLES, TIE, 10) if words else None,
         popularity=np.array([0, 5, 0, 0, 3, 0]),
         id_depth=id_depth,
     )
@@ -117,7 +125,8 @@ def test_beams_lead_and_the_title_list_fills_up():
     assert list(ranked.lists) == ["beams"] and ranked.lists["beams"].tolist()[0] == [4, 5]
 
 
-WEIGHTS = {"beams": 4.0, "id": 2.0, "title": 1.0, "session": 0.5, "neighbors": 0.5, "memory": 0.25}
+HALF = dict.fromkeys(("session", "neighbors", "words"), 0.5)
+WEIGHTS = {"beams": 4.0, "id": 2.0, "title": 1.0, "encoder": 1.0, **HALF, "memory": 0.25}
 
 
 def fusion(weights):
@@ -132,8 +141,12 @@ def test_fusion_by_hand():
     assert alone["beams"].startswith("e:beams f:beams d:title c:title")
     assert alone["id"] == "a:id b:id c:id f:id e:id d:id"
     assert alone["title"].startswith("d:title c:title")
+    # cosine of the letters with those of white sandals: 1, .75, .65, .40, .38, .35
+    assert alone["encoder"] == "d:encoder c:encoder e:encoder a:encoder f:encoder b:encoder"
     assert alone["session"] == "d:session e:session f:session c:session b:session a:session"
     assert alone["neighbors"].startswith("b:neighbors e:neighbors d:title c:title")  # 1 and .71
+    # "white" is a word of d alone; "sandals" and "boots" are in more than a tenth of the items
+    assert alone["words"].startswith("d:words c:title")
     assert alone["memory"].startswith("f:memory d:memory c:title")
     ranked, _ = ranked_of(ANSWERS[:1], fusion({"beams": 4.0, "id": 2.0}), **question)
     # e 4/11 + 2/15, f 4/12 + 2/14, a 2/11, b 2/12, c 2/13, d 2/16
@@ -157,6 +170,10 @@ def test_fusion_lists_nothing_that_is_not_known():
     assert torch.equal(without.order, ranked.order)
     without, _ = ranked_of(texts, fusion(WEIGHTS), nothing, [[], [5]], parts=hand_made(neighbors=False))
     assert list(without.lists) == [name for name in FUSED if name != "neighbors"]
+    without, _ = ranked_of(texts, fusion(WEIGHTS), nothing, [[], [5]], parts=hand_made(encoder=False))
+    assert list(without.lists) == [name for name in FUSED if name != "encoder"]
+    without, _ = ranked_of(texts, fusion(WEIGHTS), nothing, [[], [5]], parts=hand_made(words=False))
+    assert list(without.lists) == [name for name in FUSED if name != "words"]
 
 
 def test_the_neighbors_list_reads_what_the_user_took_and_not_what_the_prompt_shows():
@@ -199,7 +216,7 @@ PLACES = st.lists(st.integers(0, 6), min_size=3, max_size=3)
 @given(
     st.lists(st.tuples(ANSWER, st.lists(st.integers(0, 5), unique=True), PLACES, PLACES), min_size=1, max_size=4),
     st.sampled_from(["mixup", "id", "title", "clip", "beams", "fusion"]),
-    st.lists(st.sampled_from([0.0, 0.25, 1.0, 4.0]), min_size=6, max_size=6),
+    st.lists(st.sampled_from([0.0, 0.25, 1.0, 4.0]), min_size=len(FUSED), max_size=len(FUSED)),
 )
 def test_every_item_has_one_place_and_a_list(rows, ranking, weights):
     texts, beams, recalled, acted = zip(*rows, strict=True)

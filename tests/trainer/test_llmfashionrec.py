@@ -21,7 +21,7 @@ from recbole_llmfashion.trainer.llmfashionrec import LLMFashionRecTrainer
 from tests.helpers.fakes import INTER, ITEM, SMALL, write_tiny
 
 TEST_ROWS, VALID_ROWS = 3, 2
-STAGES = ["train_CORE", "title", "adapter", "responses"]
+STAGES = ["train_SASRecSampled", "title", "adapter", "responses"]
 
 
 def config_of(root, **keys):
@@ -109,7 +109,7 @@ def test_mixup_on_validation_rows_with_ranking_mixup_only(shop, monkeypatch):
 def test_lists_weights_and_counts_of_the_result(shop):
     details = shop.result.details
     assert {group: set(weights) for group, weights in details["fusion"].items()} == {
-        group: {"beams", "id", "title", "session", "neighbors", "memory"} for group in ("known", "new")
+        group: {"beams", "id", "title", "session", "neighbors", "words", "memory"} for group in ("known", "new")
     }
     generation = details["generation"]
     assert generation["format_rate"] == generation["valid_id_rate"] == 1.0  # constrained decoding

@@ -21,6 +21,7 @@ from recbole_llmfashion.llm.batching import batches_by_length
 from recbole_llmfashion.llm.finetuning.step.optimizer import Optimizer, linear_rate
 from recbole_llmfashion.model.recformer.scorer import Scorer
 from recbole_llmfashion.model.recformer.settings import StageSettings
+from recbole_llmfashion.tracking import Track, no_track
 
 
 @dataclass
@@ -80,6 +81,7 @@ def train_stage(
     best_score: float | None = None,
     on_score: Callable[[int, float], None] = lambda epoch, score: None,
     show_progress: bool = True,
+    track: Track = no_track,
 ) -> StageLog:
     """Trains a scorer in place and restores its best state, or keeps the last one if there is no evaluation.
 
@@ -93,6 +95,7 @@ def train_stage(
         best_score: score of the initial state, which is restored unless a later one is higher; None if unknown.
         on_score: called with (epoch from 0, score) after each evaluation; an exception from it ends the stage.
         show_progress: whether to show a progress bar.
+        track: gets the loss of each epoch and the score of each evaluation, by number of the epoch.
 
     Raises:
         UserError: the loss is not finite.
@@ -120,6 +123,7 @@ def train_stage(
             rows = draw_rows(users, rng)
             batches = [rows[batch] for batch in batches_by_length(lengths[rows], settings.batch_size, rng)]
             log.losses.append(_epoch(scorer, histories, targets, batches, optimizer, total, settings, bar))
+            track(epoch, {"train_loss": log.losses[-1], "learning_rate": optimizer.learning_rate})
             log.epochs += 1
             if validate is None or ((epoch + 1) % settings.eval_every and epoch + 1 < settings.epochs):
                 continue
@@ -129,6 +133,7 @@ def train_stage(
             stale_evaluations += 1
             if log.best_score is None or score > log.best_score:
                 log.best_score, best, stale_evaluations = score, scorer.state(), 0
+            track(epoch, {"valid_score": score})
             on_score(epoch, score)
             if stale_evaluations >= settings.patience:
                 break

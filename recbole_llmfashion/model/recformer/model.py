@@ -15,7 +15,7 @@ from recbole.model.abstract_recommender import SequentialRecommender
 from recbole.utils import InputType
 from torch.nn.functional import pad
 
-from recbole_llmfashion.data.catalogue import TEXT_ATTRIBUTES, Catalogue
+from recbole_llmfashion.data.catalogue import Catalogue
 from recbole_llmfashion.data.dataset import HISTORY_LENGTH, LLMFashionRecDataset
 from recbole_llmfashion.data.timeline import SEARCH
 from recbole_llmfashion.errors import UserError
@@ -24,7 +24,6 @@ from recbole_llmfashion.model.recformer.scorer import Scorer
 from recbole_llmfashion.prompt.texts import UNTITLED, sanitize
 
 TITLE, QUERY = "title", "query"
-ATTRIBUTES = (TITLE, *TEXT_ATTRIBUTES)
 BELOW_ALL = -2.0  # score of the padding item, below any cosine
 
 
@@ -40,7 +39,7 @@ class Recformer(SequentialRecommender):
         with_queries: whether searches are part of a history.
 
     Raises:
-        UserError: an attribute that items do not have.
+        UserError: an attribute twice, or none.
     """
 
     input_type = InputType.POINTWISE
@@ -96,13 +95,13 @@ class RecformerQuery(Recformer):
 
 
 def check_attributes(names: Any) -> tuple[str, ...]:
-    """The attributes as a tuple.
+    """The attributes as a tuple; whether `.item` has them is checked where it is read.
 
     Raises:
-        UserError: an unknown or repeated attribute, or none.
+        UserError: a repeated attribute, or none.
     """
-    if not names or set(names) - set(ATTRIBUTES) or len(set(names)) < len(names):
-        raise UserError(f"recformer_attributes: expected some of {', '.join(ATTRIBUTES)}, each once, found {names}")
+    if not names or len(set(names)) < len(names):
+        raise UserError(f"recformer_attributes: expected title or columns of .item, each once, found {names}")
     return tuple(names)
 
 

@@ -43,6 +43,7 @@ from recbole_llmfashion.model.recformer.settings import (
 )
 from recbole_llmfashion.model.recformer.vocabulary import Vocabulary
 from recbole_llmfashion.stage_store import StageStore, sha256_arrays, sha256_texts, stage_seed
+from recbole_llmfashion.tracking import Track, no_track, under
 
 EMBEDDED = "embedded"
 OnScore = Callable[[int, float], None]
@@ -65,6 +66,7 @@ class RecformerPipeline:
         store: the stage store.
         model: the model whose histories are read and whose scorer is set.
         source: trained on a source dataset; if given, nothing is trained on this dataset.
+        track: gets the numbers of both stages of fine-tuning.
 
     Attributes:
         report: measurements of the stages.
@@ -77,8 +79,10 @@ class RecformerPipeline:
         store: StageStore,
         model: Recformer,
         source: TrainedRecformer | None = None,
+        track: Track = no_track,
     ) -> None:
         self.config, self.loaders, self.store, self.model, self.source = config, loaders, store, model, source
+        self._track = track
         self.name = str(config["recformer_name_or_path"])
         self.settings = recformer_settings(config)
         self.show_progress = bool(config["show_progress"])
@@ -295,6 +299,7 @@ class RecformerPipeline:
                 before[-1]["best_score"] if before else None,
                 on_epoch,
                 self.show_progress,
+                under(self._track, name),
             )
             self.scorer.encoder.save(folder)
             self.scorer.save_items(folder)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from recbole_llmfashion.retrieval.lists.popularity_list import popular_order
     from recbole_llmfashion.retrieval.lists.sequence_list import EncoderSettings, SequenceEncoder, SequenceList
     from recbole_llmfashion.retrieval.lists.title_list import TitleList
+    from recbole_llmfashion.retrieval.lists.word_list import WordList
 else:
     __getattr__ = lazy_names(
         __name__,
@@ -27,6 +28,7 @@ else:
             "popularity_list": "popular_order",
             "sequence_list": "EncoderSettings SequenceEncoder SequenceList",
             "title_list": "TitleList",
+            "word_list": "WordList",
         },
     )
 
@@ -43,5 +45,6 @@ __all__ = [
     "SequenceList",
     "SessionList",
     "TitleList",
+    "WordList",
     "popular_order",
 ]

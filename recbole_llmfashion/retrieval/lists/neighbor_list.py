@@ -46,14 +46,7 @@ class NeighborList:
         Args:
             taken: [B, S] positions of each user's items, oldest first, -1 for none.
         """
-        valid = (taken >= 0).numpy()
-        age = valid[:, ::-1].cumsum(axis=1)[:, ::-1] - 1
-        row, column = np.nonzero(valid & (age < self.history))
-        weights = sparse.coo_array(
-            (1 / (1 + age[row, column]), (row, taken.numpy()[row, column])),
-            shape=(len(taken), self._cosines.shape[0]),
-        ).tocsr()
-        return (weights @ self._cosines).tocsr()
+        return (newest_first(taken, self.history, self._cosines.shape[0]) @ self._cosines).tocsr()
 
     def top(self, taken: Tensor, depth: int) -> Tensor:
         """[B, depth] positions by descending score, equal scores by tie rank, -1 behind them.
@@ -61,11 +54,37 @@ class NeighborList:
         Args:
             taken: as in `scores`.
         """
-        scores = self.scores(taken)
-        row = np.repeat(np.arange(len(taken)), np.diff(scores.indptr))
-        order = np.lexsort((self._tie[scores.indices], -scores.data, row))
-        place = np.arange(len(row)) - scores.indptr[row]
-        best = place < depth
-        heads = np.full((len(taken), depth), -1, np.int64)
-        heads[row[best], place[best]] = scores.indices[order][best]
-        return torch.from_numpy(heads)
+        return best_scored(self.scores(taken), self._tie, depth)
+
+
+def newest_first(taken: Tensor, history: int, items: int) -> sparse.csr_array:
+    """Sparse [B, N] 1 / (1 + age) of each user's last `history` items, age from 0, summed over repetitions.
+
+    Args:
+        taken: as in `NeighborList.scores`.
+        history: number of the newest items that count.
+        items: N.
+    """
+    valid = (taken >= 0).numpy()
+    age = valid[:, ::-1].cumsum(axis=1)[:, ::-1] - 1
+    row, column = np.nonzero(valid & (age < history))
+    weights = 1 / (1 + age[row, column])
+    return sparse.coo_array((weights, (row, taken.numpy()[row, column])), shape=(len(taken), items)).tocsr()
+
+
+def best_scored(scores: sparse.csr_array, tie: np.ndarray, depth: int) -> Tensor:
+    """[B, depth] positions by descending score, equal scores by tie rank, -1 behind them.
+
+    Args:
+        scores: sparse [B, N], above 0.
+        tie: [N] int64.
+        depth: number of positions.
+    """
+    rows = scores.shape[0]
+    row = np.repeat(np.arange(rows), np.diff(scores.indptr))
+    order = np.lexsort((tie[scores.indices], -scores.data, row))
+    place = np.arange(len(row)) - scores.indptr[row]
+    best = place < depth
+    heads = np.full((rows, depth), -1, np.int64)
+    heads[row[best], place[best]] = scores.indices[order][best]
+    return torch.from_numpy(heads)

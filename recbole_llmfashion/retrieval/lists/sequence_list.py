@@ -33,11 +33,13 @@ class EncoderSettings:
         heads: attention heads per block.
         activation: of the feed-forward layers, one of ACTIVATIONS.
         eps: constant of the layer norms.
+        cosine: whether items are scored by their cosine with the state; otherwise by the dot product.
     """
 
     heads: int
     activation: str
     eps: float
+    cosine: bool = False
 
 
 class SequenceEncoder:
@@ -95,7 +97,7 @@ class SequenceEncoder:
 
 
 class SequenceList:
-    """Ranks the catalogue by the dot product of its embeddings with the state of a user's sequence.
+    """Ranks the catalogue by the score of its embeddings with the state of a user's sequence.
 
     Args:
         encoder: of a trained SASRec.
@@ -105,7 +107,8 @@ class SequenceList:
 
     def __init__(self, encoder: SequenceEncoder, table: np.ndarray, tie: np.ndarray) -> None:
         self._encoder = encoder
-        self._table = DotTable(torch.from_numpy(np.asarray(table, np.float32)), torch.from_numpy(np.asarray(tie)))
+        rows, places = torch.from_numpy(np.asarray(table, np.float32)), torch.from_numpy(np.asarray(tie))
+        self._table = DotTable(rows, places, unit=encoder.settings.cosine)
 
     def __call__(self, taken: Tensor) -> ItemOrder:
         """[B, N] items by descending score, equal scores by tie rank.

@@ -101,6 +101,28 @@ def test_item_texts(tmp_path):
     assert model.item_texts(())["color"] == ["gold", "red", "blue", "black", "untitled", "untitled"]
 
 
+def test_further_attributes(tmp_path):
+    header, *rows = ITEM.splitlines()
+    cells = ["", "fake leather", "", "", "", "\ufeff"]
+    item = "\n".join(
+        [f"{header}\tfabric:token\tv:float_seq", *(f"{r}\t{c}\t" for r, c in zip(rows, cells, strict=True))]
+    )
+    write_tiny(tmp_path, item=item + "\n")
+    keys = {"topk": [3], "recformer_attributes": ["title", "fabric", "color"]}
+    config = config_of(tmp_path, **keys)
+    RecformerTrainer.validate_config(config)
+    texts = Recformer(config, make_loaders(config).train._dataset).item_texts(())
+    assert list(texts) == ["title", "fabric", "color"] and texts["fabric"][:2] == ["", "fake leather"]
+    message = (
+        r"^recformer_attributes: .* tiny.item, that is brand, color, size, category, fabric, found '(v:float_seq|fit)'$"
+    )
+    for wrong in ("v", "fit"):
+        config = config_of(tmp_path, **keys | {"recformer_attributes": ["title", wrong]})
+        for refuse in (RecformerTrainer.validate_config, make_loaders):
+            with pytest.raises(UserError, match=message):
+                refuse(config)
+
+
 @pytest.mark.parametrize("model", [Recformer, RecformerQuery])
 def test_the_papers_file(model):
     """Sizes of longformer-base-4096 as Recformer changes them, and the numbers of its fine-tuning."""

@@ -20,6 +20,7 @@ VARIANTS = [
     ("SASRec", {"hidden_act": "swish", "layer_norm_eps": 0.1, "MAX_ITEM_LIST_LENGTH": 3}),
     ("SASRecSampled", {"hidden_act": "tanh", "n_heads": 2, "inner_size": 8}),
     ("SASRec", {"hidden_act": "sigmoid", "hidden_size": 16}),
+    ("SASRecSampled", {"similarity": "cosine"}),
 ]
 
 
