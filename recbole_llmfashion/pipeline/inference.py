@@ -2,7 +2,8 @@
 
 The models were trained on this dataset or on another one (pipeline.py).
 
-Of this module, `responses` and the approximate indexes (`index_title`, `index_items`, `index_clip`) are stages.
+Of this module, `responses` and the approximate indexes (`index_title`, `index_items`, `index_clip`,
+`index_sentences`) are stages, and `sentences`, the vectors of texts by a sentence encoder.
 """
 
 from collections.abc import Sequence
@@ -16,6 +17,8 @@ import numpy as np
 from recbole_llmfashion.config.configurator import LLMFashionConfig
 from recbole_llmfashion.data.loaders import rows_of, sample_rows
 from recbole_llmfashion.embedding import approximate_index
+from recbole_llmfashion.embedding.query_title_pairs import normalize_text
+from recbole_llmfashion.embedding.sentence.vectors import KnownVectors, staged_vectors
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.llm.batching import Example
 from recbole_llmfashion.llm.finetuning.validation import ValidationRows
@@ -28,12 +31,13 @@ from recbole_llmfashion.prompt.dataloader import LLMFashionRecDataLoader
 from recbole_llmfashion.prompt.item_tokens import ItemTokens, atomic_tokens, item_words, semantic_tokens
 from recbole_llmfashion.prompt.memory import MemoryLog, QueryProductMemory, make_memory
 from recbole_llmfashion.prompt.response import Response
-from recbole_llmfashion.prompt.texts import DatasetTexts, is_long
+from recbole_llmfashion.prompt.texts import TEXT_LIMIT, DatasetTexts, is_long, item_texts
 from recbole_llmfashion.retrieval.lists.cosine_table import Near, Search
 from recbole_llmfashion.retrieval.lists.id_model import IdModel
 from recbole_llmfashion.retrieval.lists.neighbor_list import NeighborList
 from recbole_llmfashion.retrieval.lists.title_list import TitleList
-from recbole_llmfashion.retrieval.rankers import ItemVectors, Rankers, make_rankers
+from recbole_llmfashion.retrieval.lists.word_list import WordList
+from recbole_llmfashion.retrieval.rankers import Encode, Encoders, ItemVectors, Rankers, make_rankers
 from recbole_llmfashion.stage_store import StageStore, sha256_arrays, sha256_texts, stage_seed
 
 VALIDATION_USERS = 2_000  # whose validation rows each epoch of a fine-tuning is scored on, at most
@@ -86,7 +90,7 @@ class Inference:
         memory = make_memory(
             log,
             self.texts.queries,
-            None if self.trained.clip is None else self.trained.clip.encode,
+            self._memory_encode(),
             neighbors=self.config["memory_neighbors"],
             products=max(self.config["memory_products"], self.config["memory_list_size"]),
             tie_rank=self.texts.tie,
@@ -94,6 +98,24 @@ class Inference:
         if memory is not None:
             memory.prepare(self.texts.queries)
         return memory
+
+    def _memory_encode(self) -> Encode | None:
+        """Queries to unit vectors; None without an encoder. A sentence encoder reads all queries in one stage."""
+        if self.trained.sentences is not None:
+            return self._known_vectors(sorted({normalize_text(query) for query in self.texts.queries}))
+        return None if self.trained.clip is None else self.trained.clip.encode
+
+    def _known_vectors(self, texts: Sequence[str]) -> KnownVectors:
+        """Texts to vectors of the sentence encoder, with these texts as a stage."""
+        encoder = self.trained.sentences
+        assert encoder is not None
+        vectors = staged_vectors(encoder, texts, self.store, self.trained.show_progress)
+        return KnownVectors(encoder.encode, texts, vectors)
+
+    @cached_property
+    def titles_encode(self) -> KnownVectors | None:
+        """Titles to vectors of the sentence encoder; None without one."""
+        return None if self.trained.sentences is None else self._known_vectors(self.texts.titles)
 
     def memory_log(self, searched: MemoryLog | None = None) -> MemoryLog:
         """The products of the training searches whose query has `min_askers` users or more.
@@ -147,13 +169,25 @@ class Inference:
         kind, llm, texts = self.config["item_tokens"], self.trained.llm, self.texts
         if kind == "text":
             return None
-        words = item_words(llm.tokenizer, texts.titles, texts.catalogue.attributes, self.config["prompt_attributes"])
+        names = self.config["prompt_attributes"]
+        self._warn_of_long_attributes(names)
+        words = item_words(llm.tokenizer, texts.titles, texts.catalogue.attributes, names)
         if kind == "atomic":
             # another catalogue may use the same ids for other items
             key = sha256_texts([*texts.catalogue.item_ids, sha256_arrays(*words)])
             return atomic_tokens(texts.tie, llm.vocab_size, words, key)
         codes = self.trained.codes.encode(self.title_matrix)
         return semantic_tokens(codes, texts.tie, llm.vocab_size, words, self.trained.codes_key)
+
+    def _warn_of_long_attributes(self, names: Sequence[str]) -> None:
+        """Logs of how many items the tokens begin as a part of the attributes."""
+        cells = zip(*(self.texts.catalogue.attributes[name] for name in names), strict=True)
+        long = sum(any(map(is_long, row)) for row in cells)
+        if long:
+            getLogger(__name__).warning(
+                f"item tokens begin as the first {TEXT_LIMIT} characters of an attribute in {long:,} of "
+                f"{len(self.texts.titles):,} items"
+            )
 
     def examples(self, train_data: LLMFashionRecDataLoader) -> list[Example]:
         """Training prompts with their responses; with loss_on_history, as many as it takes to show every action."""
@@ -231,7 +265,11 @@ class Inference:
         return search
 
     def rankers(
-        self, id_model: IdModel | None, popularity: np.ndarray, neighbors: NeighborList | None = None
+        self,
+        id_model: IdModel | None,
+        popularity: np.ndarray,
+        neighbors: NeighborList | None = None,
+        words: WordList | None = None,
     ) -> Rankers:
         """The rankers of the dataset's items.
 
@@ -239,6 +277,7 @@ class Inference:
             id_model: None where no ID model has seen these items.
             popularity: [N] counts of the last fallback.
             neighbors: the neighbors' list of these items.
+            words: the word list of these items.
         """
         names, clip = self.builder.item_names, self.trained.clip if self.config["ranking"] == "clip" else None
         if clip is None and self.config["ranking"] == "clip":
@@ -247,10 +286,21 @@ class Inference:
                 "clip_pretrained, or another ranking"
             )
         table, encoder = (None, None) if id_model is None else (id_model.table, id_model.encoder)
-        vectors = ItemVectors(self.title_matrix, table, None if clip is None else clip.encode(self.texts.titles))
-        encode_title, encode_clip = self.trained.title_model.encode, None if clip is None else clip.encode
-        encoders = (encode_title, encode_clip)
-        return make_rankers(names, vectors, *encoders, popularity, self.texts.tie, self.near, neighbors, encoder)
+        titles, encode_sentences = self.texts.titles, self.titles_encode if self.config["ranking"] == "fusion" else None
+        vectors = ItemVectors(
+            self.title_matrix,
+            table,
+            None if clip is None else clip.encode(titles),
+            None if encode_sentences is None else encode_sentences(titles),
+        )
+        encoders = Encoders(self.trained.title_model.encode, None if clip is None else clip.encode, encode_sentences)
+        lists = neighbors, encoder, words
+        return make_rankers(names, vectors, encoders, popularity, self.texts.tie, self.near, *lists)
+
+    @property
+    def item_texts(self) -> list[str]:
+        """Title and the attributes of prompts, by catalogue position."""
+        return item_texts(self.texts.titles, self.texts.dataset.catalogue.attributes, self.builder.settings.attributes)
 
     def reset_cache(self) -> None:
         """Drops the responses, after the LLM has changed."""

@@ -4,7 +4,7 @@ A position never changes: new items get the next positions, and a removed item k
 show it to a customer who clicked it before. A pool is immutable; `with_items` and `without` return another one.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -17,8 +17,7 @@ from recbole_llmfashion.data.catalogue import TEXT_ATTRIBUTES, Catalogue
 from recbole_llmfashion.embedding.flat_index import FlatIndex
 from recbole_llmfashion.errors import UserError, did_you_mean
 from recbole_llmfashion.prompt.texts import clean_titles
-
-Encode = Callable[[Sequence[str]], np.ndarray]
+from recbole_llmfashion.retrieval.rankers import Encode, Encoders
 
 
 @dataclass(frozen=True)
@@ -32,6 +31,7 @@ class ItemPool:
         title: [N, d] float32 title embeddings.
         core: [N, d] float32, CORE's rows; None where the run has no ID model.
         clip: [N, d] float32 title embeddings by the CLIP tower; None where the run does not rank by them.
+        sentences: [N, d] float32 title embeddings by a sentence encoder; None likewise.
     """
 
     catalogue: Catalogue
@@ -40,6 +40,7 @@ class ItemPool:
     title: np.ndarray
     core: np.ndarray | None
     clip: np.ndarray | None
+    sentences: np.ndarray | None = None
 
     @cached_property
     def positions(self) -> dict[str, int]:
@@ -69,14 +70,14 @@ class ItemPool:
             raise UserError("remove: no item would be left; add others first")
         return replace(self, live=live)
 
-    def with_items(self, frame: pd.DataFrame, title_model: Encode, clip: Encode | None) -> "ItemPool":
+    def with_items(self, frame: pd.DataFrame, encoders: Encoders) -> "ItemPool":
         """The pool with more items, or with removed ones live again, by the texts of a frame.
 
         An item without an embedding in CORE gets that of the live item with the closest title.
 
         Args:
             frame: item_id, title, and any of the catalogue's attributes; other columns are not read.
-            title_model, clip: texts to unit vectors.
+            encoders: of the pool's vectors.
 
         Raises:
             UserError: a column or cell is missing or wrong, or an item is live already.
@@ -89,7 +90,7 @@ class ItemPool:
         fresh = [item for item in rows if item not in self.positions]
         places = dict(self.positions) | {item: len(self.catalogue) + i for i, item in enumerate(fresh)}
         at = np.asarray([places[item] for item in rows], np.int64)
-        embedded = title_model(titles)
+        embedded = encoders.title(titles)
         core = self.core
         if core is not None:
             nearest = FlatIndex(self.title[self.live]).search(embedded, 1)[1][:, 0]
@@ -101,7 +102,8 @@ class ItemPool:
             popularity=np.r_[self.popularity, np.zeros(len(fresh), self.popularity.dtype)],
             title=_placed(self.title, at, embedded),
             core=core,
-            clip=_placed(self.clip, at, clip(titles)) if self.clip is not None and clip is not None else None,
+            clip=_encoded(self.clip, at, titles, encoders.clip),
+            sentences=_encoded(self.sentences, at, titles, encoders.sentences),
         )
 
     def _catalogue(self, rows: Mapping[str, Mapping[str, str]], fresh: Sequence[str]) -> Catalogue:
@@ -117,6 +119,13 @@ class ItemPool:
             titles=column("title", self.catalogue.titles),
             attributes={name: column(name, texts) for name, texts in self.catalogue.attributes.items()},
         )
+
+
+def _encoded(
+    before: np.ndarray | None, at: np.ndarray, titles: Sequence[str], encode: Encode | None
+) -> np.ndarray | None:
+    """As `_placed`, with the vectors of titles; None where the pool has none."""
+    return None if before is None or encode is None else _placed(before, at, encode(titles))
 
 
 def _placed(before: np.ndarray, at: np.ndarray, rows: np.ndarray) -> np.ndarray:

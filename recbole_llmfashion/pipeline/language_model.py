@@ -13,11 +13,12 @@ from typing import Any
 import numpy as np
 
 from recbole_llmfashion.config.configurator import LLMFashionConfig
+from recbole_llmfashion.data.loaders import stage_root
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.files.digests import file_sha256, model_files
 from recbole_llmfashion.llm.batching import Example
 from recbole_llmfashion.llm.finetuning.checkpoint import CheckpointFolder
-from recbole_llmfashion.llm.finetuning.job import TIMING, BackboneSpec, FinetuneJob
+from recbole_llmfashion.llm.finetuning.job import LOSSES, TIMING, BackboneSpec, FinetuneJob
 from recbole_llmfashion.llm.finetuning.validation import ValidationRows
 from recbole_llmfashion.llm.generation.generator import item_generator
 from recbole_llmfashion.llm.generation.response_cache import generate_responses
@@ -31,16 +32,23 @@ from recbole_llmfashion.llm.modeling.backbone import (
     load_tokenizer,
     vocabulary_size,
 )
+from recbole_llmfashion.llm.modeling.gguf_files import gguf_file, save_dequantized
 from recbole_llmfashion.llm.modeling.merge import merge_adapter
-from recbole_llmfashion.llm.modeling.tiny_falcon import TINY_FALCON_FOLDER, UNTRAINED_FROM, save_untrained
+from recbole_llmfashion.llm.modeling.seen import read_seen
+from recbole_llmfashion.llm.modeling.tiny_falcon import (
+    TINY_FALCON,
+    TINY_FALCON_FOLDER,
+    TINY_FALCON_UNTRAINED,
+    UNTRAINED_FROM,
+    save_untrained,
+)
 from recbole_llmfashion.pipeline import settings
 from recbole_llmfashion.pipeline.manifest import BACKBONE_FILES
 from recbole_llmfashion.prompt.builder import PromptBuilder
 from recbole_llmfashion.prompt.item_tokens import ItemTokens
 from recbole_llmfashion.prompt.response import Response
 from recbole_llmfashion.stage_store import StageStore, sha256, sha256_arrays, stage_seed
-
-TINY_FALCON, TINY_FALCON_UNTRAINED = "tiny-falcon", "tiny-falcon-untrained"
+from recbole_llmfashion.tracking import Track, no_track
 
 
 class LanguageModel:
@@ -49,15 +57,16 @@ class LanguageModel:
     Args:
         config: of LLMFashionRec.
         store: keeps the stages.
+        track: gets the numbers of a fine-tuning.
 
     Attributes:
         identity: name of the model that `generate` uses, adapter included; empty before `prepare`.
         report: what fine-tuning measured.
-        source: the backbone, a folder or a hub name.
+        source: the backbone, a folder or a hub name; of a GGUF file, the stage with its de-quantized weights.
     """
 
-    def __init__(self, config: LLMFashionConfig, store: StageStore) -> None:
-        self.config, self.store = config, store
+    def __init__(self, config: LLMFashionConfig, store: StageStore, track: Track = no_track) -> None:
+        self.config, self.store, self._track = config, store, track
         self.name = str(config["llm_name_or_path"])
         self.source = self._source()
         self.show_progress = bool(config["show_progress"])
@@ -68,18 +77,27 @@ class LanguageModel:
 
     @staticmethod
     def validate_config(config: LLMFashionConfig) -> None:
-        """Raises UserError where the backbone lacks something, or the Python of `vllm_python` cannot be loaded."""
+        """Raises UserError where the backbone lacks something, or the Python of `vllm_python` cannot be loaded.
+
+        So does a list of datasets that cannot be read, which the result needs.
+        """
         if config["generation_backend"] == "vllm":
             check_interpreter(config["vllm_python"])
         name = str(config["llm_name_or_path"])
-        shipped = name in (TINY_FALCON, TINY_FALCON_UNTRAINED)
-        check_backbone(str(TINY_FALCON_FOLDER) if shipped else name, settings.backbone_needs(config))
+        if name in (TINY_FALCON, TINY_FALCON_UNTRAINED):
+            name = str(TINY_FALCON_FOLDER)
+        elif file := gguf_file(name):
+            # the stage is made now: what a GGUF file lacks shows when its weights are read
+            name = _dequantized(file, StageStore(stage_root(config)))
+        check_backbone(name, settings.backbone_needs(config))
+        read_seen(name)
 
     def _source(self) -> str:
         if self.name == TINY_FALCON:
             return str(TINY_FALCON_FOLDER)
         if self.name != TINY_FALCON_UNTRAINED:
-            return self.name
+            file = gguf_file(self.name)
+            return _dequantized(file, self.store) if file else self.name
         seed = self._seed("untrained")
         shape = {name: file_sha256(TINY_FALCON_FOLDER / name) for name in UNTRAINED_FROM}
         inputs = {"seed": seed, "shape": sha256(shape)}
@@ -87,6 +105,11 @@ class LanguageModel:
 
     def _seed(self, stage: str) -> int:
         return stage_seed(self.config["seed"], stage)
+
+    def seen(self) -> dict[str, dict[str, str]]:
+        """For the result: digest -> name of the datasets that the backbone has seen; nothing if there are none."""
+        seen = {one.data_sha256: one.name for one in read_seen(self.source)}
+        return {"backbone_seen": seen} if seen else {}
 
     @cached_property
     def revision(self) -> str | None:
@@ -140,11 +163,25 @@ class LanguageModel:
     def finetune(self) -> None:
         """Fine-tunes the backbone on the prompts of `prepare`, or loads its adapter from the store."""
         self._loaded = None
-        self._adapter = self.store.get("adapter", self._adapter_inputs, self._finetune)
+        made: list[Path] = []
+
+        def build(folder: Path) -> None:
+            made.append(folder)
+            self._finetune(folder)
+
+        self._adapter = self.store.get("adapter", self._adapter_inputs, build)
+        if not made:
+            self._track_recorded(self._adapter)
         self.identity = self._adapter.name + ("-vllm" if self._by_vllm else "")
         self.report = _report(self._adapter)
         logged = {name: self.report[name] for name in ("quantized_layers", "perplexity", "format_failures")}
         getLogger(__name__).info(f"adapter: {json.dumps(logged)}")
+
+    def _track_recorded(self, adapter: Path) -> None:
+        """Tracks the losses of a fine-tuning that is not run again."""
+        losses = adapter / LOSSES
+        for step, loss in enumerate(json.loads(losses.read_text()) if losses.is_file() else (), 1):
+            self._track(step, {"loss": loss})
 
     def _backbone(self, index: ItemTokens | None) -> Backbone:
         return self._spec().load(index)
@@ -173,6 +210,7 @@ class LanguageModel:
             CheckpointFolder(running.absolute(), self.config["save_steps"]),
             self.show_progress,
             self._validation,
+            self._track,
         )
         if self.config["num_train_workers"] == 1:
             job.run(folder)
@@ -229,6 +267,12 @@ class LanguageModel:
             return [Response(text) for text in texts]
         generator = item_generator(self._load(builder.item_tokens), builder, decoding, titles)
         return generate_responses(generator, prompts, self.config["num_beams"], self.show_progress)
+
+
+def _dequantized(file: Path, store: StageStore) -> str:
+    """The stage with the de-quantized weights of a GGUF file."""
+    inputs = {"file": store.digests.sha256(file)}
+    return str(store.get("gguf", inputs, lambda folder: save_dequantized(file, folder)))
 
 
 def _report(adapter: Path) -> dict[str, Any]:

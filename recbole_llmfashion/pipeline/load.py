@@ -20,6 +20,7 @@ from recbole_llmfashion.embedding import approximate_index
 from recbole_llmfashion.embedding.approximate_index import IndexKind
 from recbole_llmfashion.embedding.clip_text import LOG_TOWER, ClipText
 from recbole_llmfashion.embedding.residual_codes import ResidualCodes
+from recbole_llmfashion.embedding.sentence.encoder import SentenceEncoder
 from recbole_llmfashion.embedding.title_model import TitleModel
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.llm.generation.generator import DecodingSettings
@@ -40,7 +41,7 @@ from recbole_llmfashion.pipeline.checks.manifest_entries import check_manifest
 from recbole_llmfashion.pipeline.item_pool import ItemPool, attribute_column
 from recbole_llmfashion.pipeline.manifest import OWN, Manifest, read_manifest
 from recbole_llmfashion.pipeline.memory_file import ENCODER, NEIGHBORS, RESPONSES
-from recbole_llmfashion.pipeline.saved_memory import SavedMemory, load_memory
+from recbole_llmfashion.pipeline.saved_memory import SavedMemory, load_memory, load_sentences
 from recbole_llmfashion.prompt.builder import PromptBuilder, PromptSettings, make_builder
 from recbole_llmfashion.prompt.item_tokens import ItemTokens, item_words
 from recbole_llmfashion.prompt.memory import QueryProductMemory
@@ -48,6 +49,7 @@ from recbole_llmfashion.retrieval.lists.common_users import CommonUsers
 from recbole_llmfashion.retrieval.lists.cosine_table import Near, Search
 from recbole_llmfashion.retrieval.lists.neighbor_list import NeighborList
 from recbole_llmfashion.retrieval.lists.sequence_list import EncoderSettings, SequenceEncoder, SequenceList
+from recbole_llmfashion.retrieval.rankers import Encoders
 from recbole_llmfashion.retrieval.ranking import RankingSettings
 from recbole_llmfashion.versions import versions
 
@@ -64,6 +66,7 @@ class LoadedRun:
         row_norm: length of the item tokens' embeddings; 0 without item tokens.
         codes: quantizer for the codes of new items; None unless `item_tokens: semantic`.
         title_model, clip, memory: clip and memory are None where the run has none.
+        sentences: the sentence encoder of the memory and of a title list; None where CLIP is the memory's.
         template, prompt, decoding, ranking_settings: how prompts are written, responses decoded and lists joined.
         num_beams: likeliest items per response; 0 for none.
         mask_history: whether items that the customer took before are left out of the list.
@@ -93,6 +96,17 @@ class LoadedRun:
     ann_index: IndexKind = "flat"
     neighbors: NeighborList | None = None
     encoder: SequenceEncoder | None = None
+    sentences: SentenceEncoder | None = None
+
+    @property
+    def encoders(self) -> Encoders:
+        """The text models of the pool's vectors."""
+        clip, sentences = self.clip, self.sentences
+        return Encoders(
+            self.title_model.encode,
+            None if clip is None else clip.encode,
+            None if sentences is None else sentences.encode,
+        )
 
     def near(self, name: str) -> Near:
         """The index of one of the run's own tables, as the evaluation used it."""
@@ -134,7 +148,7 @@ def _warn_of_versions(manifest: Manifest) -> None:
 
 
 def _load(manifest: Manifest, wanted: bool, min_askers: int) -> LoadedRun:
-    settings, source = manifest.content["settings"], manifest.part("backbone")
+    settings, (name, revision) = manifest.content["settings"], manifest.backbone
     own = manifest.file(OWN, "catalogue.parquet").parent
     frame = read_catalogue(own / "catalogue.parquet", settings["prompt"]["attributes"])
     path = manifest.file(OWN, "vectors.safetensors")
@@ -147,10 +161,8 @@ def _load(manifest: Manifest, wanted: bool, min_askers: int) -> LoadedRun:
     manifest.file("adapter", "adapter_model.safetensors")
     check_adapter(adapter)
     check_backbone(manifest)
-    if source is not None:
+    if manifest.part("backbone") is not None:
         manifest.check_no_other_model_files("backbone")
-    name = str(source or manifest.content["backbone"]["name"])
-    revision = manifest.content["backbone"].get("revision")
     backbone = load_backbone(name, **settings["backbone"], revision=revision) if wanted else None
     tokenizer = load_tokenizer(name, revision) if backbone is None else backbone.tokenizer
     prompt = PromptSettings(**{**settings["prompt"], "attributes": tuple(settings["prompt"]["attributes"])})
@@ -158,7 +170,7 @@ def _load(manifest: Manifest, wanted: bool, min_askers: int) -> LoadedRun:
     item_tokens = _item_tokens(tokenizer, pool, vectors, settings["items"], prompt.attributes)
     row_norm = 0.0 if item_tokens is None or backbone is None else add_item_tokens(backbone, item_tokens)
     model = _with_adapter(backbone, adapter, settings["items"].get("trained", False)) if backbone else None
-    title_model, clip = _title_model(manifest, vectors), _clip(manifest)
+    title_model, clip, sentences = _title_model(manifest, vectors), _clip(manifest), load_sentences(manifest)
     return LoadedRun(
         manifest=manifest,
         pool=pool,
@@ -169,7 +181,7 @@ def _load(manifest: Manifest, wanted: bool, min_askers: int) -> LoadedRun:
         codes=_codes(manifest, vectors) if settings["items"]["kind"] == "semantic" else None,
         title_model=title_model,
         clip=clip,
-        memory=load_memory(manifest, vectors, settings["memory"], min_askers, clip),
+        memory=load_memory(manifest, vectors, settings["memory"], min_askers, sentences or clip),
         template=settings["template"],
         prompt=prompt,
         decoding=DecodingSettings.from_stage_inputs(settings["decoding"]),
@@ -180,6 +192,7 @@ def _load(manifest: Manifest, wanted: bool, min_askers: int) -> LoadedRun:
         ann_index=settings.get("index", "flat"),
         neighbors=_neighbors(manifest, pool, settings, min_askers),
         encoder=_encoder(manifest, pool, settings),
+        sentences=sentences,
     )
 
 
@@ -234,6 +247,7 @@ def _pool(frame: pd.DataFrame, vectors: Mapping[str, np.ndarray], shown: Sequenc
         title=vectors["title"],
         core=vectors.get("core"),
         clip=vectors.get("clip"),
+        sentences=vectors.get("sentences"),
     )
 
 
@@ -285,6 +299,7 @@ def run_builder(run: LoadedRun, pool: ItemPool, item_tokens: ItemTokens | None) 
 
 def run_memory(run: LoadedRun, pool: ItemPool, tie: np.ndarray) -> QueryProductMemory | None:
     """The run's memory of the pool's live items; None where no product is left."""
-    if run.memory is None or run.clip is None:
+    encoder = run.sentences or run.clip
+    if run.memory is None or encoder is None:
         return None
-    return run.memory.of(run.clip.encode, tie, pool.live)
+    return run.memory.of(encoder.encode, tie, pool.live)

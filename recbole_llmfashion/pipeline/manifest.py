@@ -2,7 +2,7 @@
 
     {format, sha256 of everything else, .. entries of the writer .., parts: {name: {path, files: {name: sha256}}}}
 
-A part is a folder: the run folder itself, a stage, or a backbone. export.py copies all parts into one folder. Files
+A part is a folder: the run folder itself, a stage, or a backbone. export/ copies all parts into one folder. Files
 are JSON, Parquet, safetensors, FAISS and text; other files of a folder are left out.
 
 The manifest holds no path of the machine. The path of a part is relative where it is in the folder of all datasets'
@@ -30,7 +30,9 @@ SUFFIXES = (".json", ".safetensors", ".parquet", ".faiss", ".model", ".jinja", "
 _REMEDY = "copy the exported run again, or run the main job again"
 _UNREADABLE = f"not readable; {_REMEDY}"
 BACKBONE_FILES = "backbone.json"  # of an adapter: {file: sha256} of the local backbone that it was trained on
-LOCAL = "local.json"  # {data_path, clip_pretrained, parts: {name: path}}, absolute paths of this machine
+LOCAL = (
+    "local.json"  # {data_path, clip_pretrained, memory_encoder, parts: {name: path}}, absolute paths of this machine
+)
 _NOT_SIGNED = (MANIFEST, LOCAL, STAGE, "timing.json")
 _PART = re.compile("[a-z]+")
 _PACKAGE = Path(__file__).parents[1]
@@ -79,6 +81,16 @@ class Manifest:
             if not path:
                 raise UserError(f"{self.folder / LOCAL}: does not say where the {name} is; run the main job again")
         return self.folder / path
+
+    @property
+    def backbone(self) -> tuple[str, str | None]:
+        """Where the backbone is, a folder or a name of the hub, and the commit of a hub's model.
+
+        Raises:
+            UserError: local.json does not say where it is.
+        """
+        named = self.content["backbone"]
+        return str(self.part("backbone") or named["name"]), named.get("revision")
 
     def lists(self, name: str, file: str) -> bool:
         """Whether a part has a file of that name, which is signed."""
@@ -199,7 +211,8 @@ def read_local(folder: Path) -> dict[str, Any]:
         return {}
     try:
         found = json.loads(path.read_bytes())
-        texts = [*(found[key] for key in ("data_path", "clip_pretrained") if key in found), *found["parts"].values()]
+        own = ("data_path", "clip_pretrained", "memory_encoder")
+        texts = [*(found[key] for key in own if key in found), *found["parts"].values()]
         if all(isinstance(text, str) and "\0" not in text for text in texts):
             return dict(found)
     except OSError as error:
@@ -222,7 +235,7 @@ def read_manifest(folder: Path) -> Manifest:
     Raises:
         UserError: not a run folder, another format, or a file is missing or was changed.
     """
-    manifest = Manifest(folder, _content(folder))
+    manifest = Manifest(folder, read_content(folder))
     for name, file, digest in manifest.files():
         part = manifest.part(name)
         assert part is not None
@@ -243,7 +256,12 @@ def _is_file(path: Path) -> bool:
         raise unreadable(path, error) from error
 
 
-def _content(folder: Path) -> dict[str, Any]:
+def read_content(folder: Path) -> dict[str, Any]:
+    """Reads manifest.json and checks its own digest, but no other file.
+
+    Raises:
+        UserError: not a run folder, another format, or it was changed.
+    """
     path = folder / MANIFEST
     if _is_file(folder / "fit.json"):
         raise UserError(

@@ -24,8 +24,10 @@ from recbole_llmfashion.prompt.texts import DatasetTexts
 from recbole_llmfashion.retrieval.lists.common_users import CommonUsers
 from recbole_llmfashion.retrieval.lists.id_model import IdModel
 from recbole_llmfashion.retrieval.lists.neighbor_list import NeighborList
+from recbole_llmfashion.retrieval.lists.word_list import WordList
 from recbole_llmfashion.retrieval.rankers import Rankers
 from recbole_llmfashion.stage_store import StageStore
+from recbole_llmfashion.tracking import Track, no_track
 
 # Keys of the source's own run. Its ID list holds the generated ID alone, so mixup takes one position from it.
 SOURCE_KEYS = {"source_dataset": None, "zero_shot_target_log": False, "mixup_m": 1}
@@ -38,7 +40,7 @@ class Pipeline:
         inference: on the dataset whose rows are ranked, by the models that train.
         id_model: trains the ID model, or loads it; None in zero-shot, where no ID model has seen the items.
         popularity: [N] counts that the last fallback ranks by.
-        knn_history: number of a user's newest items that the neighbors' list reads; None for no such list.
+        knn_history: number of a user's newest items that the neighbors' and the word list read; None for no such lists.
         source: in zero-shot, inference on the dataset that trains, and its training and validation rows.
         details: what the result says of the run beside `report`.
 
@@ -99,10 +101,12 @@ class Pipeline:
 
     def rankers(self) -> Rankers:
         """The rankers of the ranked dataset's items."""
-        neighbors = None
+        neighbors = words = None
         if self.common_users is not None and self.knn_history is not None:
-            neighbors = NeighborList(self.common_users.cosines(), self.inference.texts.tie, self.knn_history)
-        return self.inference.rankers(self.id_model, self.popularity, neighbors)
+            tie = self.inference.texts.tie
+            neighbors = NeighborList(self.common_users.cosines(), tie, self.knn_history)
+            words = WordList(self.inference.item_texts, tie, self.knn_history)
+        return self.inference.rankers(self.id_model, self.popularity, neighbors, words)
 
     def train(self, train_data: LLMFashionRecDataLoader, valid_data: LLMFashionRecDataLoader | None) -> Iterator[str]:
         """The LLM's stages, as TrainedModels.train yields them; responses then come from the model of that moment.
@@ -137,6 +141,7 @@ def make_pipeline(
     store: StageStore,
     id_model: Callable[[], Any],
     knn_history: int | None = None,
+    track: Track = no_track,
 ) -> Pipeline:
     """The stages of a run.
 
@@ -146,10 +151,11 @@ def make_pipeline(
         store: keeps the stages of that dataset.
         id_model: see Pipeline; not called in zero-shot.
         knn_history: see Pipeline; zero-shot has no neighbors' list.
+        track: gets the numbers of the LLM's fine-tuning.
     """
     if config["source_dataset"]:
-        return _zero_shot(config, dataset, store)
-    return own_pipeline(config, dataset, store, id_model, knn_history)
+        return _zero_shot(config, dataset, store, track)
+    return own_pipeline(config, dataset, store, id_model, knn_history, track)
 
 
 def own_pipeline(
@@ -158,20 +164,21 @@ def own_pipeline(
     store: StageStore,
     id_model: Callable[[], Any],
     knn_history: int | None = None,
+    track: Track = no_track,
 ) -> Pipeline:
     """The stages of a run whose models train on the ranked dataset; arguments as for `make_pipeline`."""
     texts = DatasetTexts(dataset)
-    trained = TrainedModels(config, texts, store)
+    trained = TrainedModels(config, texts, store, track)
     inference = Inference(config, texts, trained, store, dates=dataset.has_dates, remember=True)
     return Pipeline(inference, id_model=id_model, popularity=dataset.popularity(), knn_history=knn_history)
 
 
-def _zero_shot(config: LLMFashionConfig, target: LLMFashionRecDataset, store: StageStore) -> Pipeline:
+def _zero_shot(config: LLMFashionConfig, target: LLMFashionRecDataset, store: StageStore, track: Track) -> Pipeline:
     source, target_log = llm_config(config), bool(config["zero_shot_target_log"])
     loaders = make_loaders(source)
     source_store = StageStore(stage_root(source), store.on_stage)
     source_texts = DatasetTexts(loaders.dataset)
-    trained = TrainedModels(source, source_texts, source_store)
+    trained = TrainedModels(source, source_texts, source_store, track)
     source_inference = Inference(
         source, source_texts, trained, source_store, dates=loaders.dataset.has_dates, remember=True
     )

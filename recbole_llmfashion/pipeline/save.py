@@ -1,26 +1,28 @@
 """Writes the run folder of an LLMFashionRec row, from which it can be served without its dataset.
 
     saved/<dataset>/runs/<digest of the manifest>/
-        manifest.json         see manifest.py; metrics, seed, versions, licence of the backbone, settings
+        manifest.json         see manifest.py; metrics, digest and rows of the data, seed, versions, licence of the
+                              backbone, settings
         local.json            where data and backbone are on this machine; neither signed nor exported
         catalogue.parquet     item_id, title, category, brand, color, size, `attribute:<name>` of each further attribute
                               that prompts show, popularity (training actions), one row per position
-        vectors.safetensors   title [N, d]; core [N, d] of the ID model, clip [N, d] and memory [K, d] where the run has
-                              them; tokens [N, L], the token ids of each item where items have tokens of their own
+        vectors.safetensors   title [N, d]; core [N, d] of the ID model, clip and sentences [N, d] and memory [K, d]
+                              where the run has them; tokens [N, L], the token ids of each item where items have tokens
+                              of their own
         memory.parquet        query, item (position), position, askers: the memory's content, see memory_file.py
         neighbors.safetensors with `ranking: fusion`, users [N] of each item, and the common users of each pair of items
                               that has one: first [N + 1], item and common [pairs]
         encoder.safetensors   with `session_model: SASRec` or `SASRecSampled`, its weights without the item embeddings
         responses.parquet     the responses of the evaluation, by digest of the prompt
-        title.faiss, items.faiss, clip.faiss, each with a .json: with `ann_index: ivf` or `hnsw`
+        title.faiss, items.faiss, clip.faiss, sentences.faiss, each with a .json: with `ann_index: ivf` or `hnsw`
         codes.faiss           item_tokens: semantic, the quantizer that codes of new items come from
         title/, clip/         the title model; the text tower, where there is one
     and two parts that may be stored elsewhere: `adapter` and `backbone`, stages of the store or a folder of the user's.
-    A backbone of the hub is named, not copied.
+    A backbone of the hub is named, not copied. So is a sentence encoder, with the digest of its files.
 
 No training reads it, so it is not a stage. It holds no user ids; it holds queries of the training log, sorted, with the
 number of users of each, and digests of the evaluation's prompts. An export leaves out rare queries and the responses
-(export.py). load.py reads it.
+(export/). load.py reads it.
 """
 
 import json
@@ -36,13 +38,14 @@ from safetensors.numpy import save_file
 
 from recbole_llmfashion.config.keys import first_release_names, without_folders
 from recbole_llmfashion.embedding.query_title_pairs import normalize_text
+from recbole_llmfashion.embedding.sentence.folder import FOLDER
 from recbole_llmfashion.files.changes import write_file
 from recbole_llmfashion.files.folders import publish_folder, temporary_folder
 from recbole_llmfashion.files.write_errors import naming
+from recbole_llmfashion.llm.modeling.tiny_falcon import TINY_FALCON, TINY_FALCON_UNTRAINED
 from recbole_llmfashion.pipeline import settings
 from recbole_llmfashion.pipeline.inference import Inference
 from recbole_llmfashion.pipeline.item_pool import attribute_column
-from recbole_llmfashion.pipeline.language_model import TINY_FALCON, TINY_FALCON_UNTRAINED
 from recbole_llmfashion.pipeline.manifest import LOCAL, MANIFEST, OWN, read_digest, write_manifest
 from recbole_llmfashion.pipeline.memory_file import ENCODER, MEMORY, NEIGHBORS, memory_frame
 from recbole_llmfashion.pipeline.pipeline import Pipeline
@@ -76,7 +79,7 @@ def write_run(
         parts = {OWN: partial, "adapter": llm.adapter}
         if Path(llm.source).is_dir():
             parts["backbone"] = Path(llm.source)
-        clip = pipeline.inference.trained.clip
+        clip, sentences = pipeline.inference.trained.clip, pipeline.inference.trained.sentences
         content = {
             "model": "LLMFashionRec",
             "dataset": dataset,
@@ -84,10 +87,11 @@ def write_run(
             "versions": versions(),
             "backbone": {
                 "name": without_folders(first_release_names({"llm_name_or_path": llm.name}))["llm_name_or_path"],
-                "licence": licence(llm.name),
+                "licence": licence(llm.name if llm.name in (TINY_FALCON, TINY_FALCON_UNTRAINED) else llm.source),
                 **({} if llm.revision is None else {"revision": llm.revision}),
             },
             "clip": clip.source if clip else "",
+            **({"encoder": {"source": sentences.source, "sha256": sentences.sha256}} if sentences else {}),
             **({"memory": about_memory} if about_memory else {}),
             "settings": _settings(pipeline, ranking) | {"mask_history": mask_history},
         }
@@ -118,6 +122,8 @@ def _write_own(folder: Path, pipeline: Pipeline) -> dict[str, int]:
         trained.clip.save(folder / "clip")
         if inference.config["ranking"] == "clip":
             vectors["clip"] = trained.clip.encode(inference.texts.titles)
+    if inference.config["ranking"] == "fusion" and inference.titles_encode is not None:
+        vectors["sentences"] = inference.titles_encode(inference.texts.titles)
     if inference.item_tokens is not None:
         vectors["tokens"] = np.stack(inference.item_tokens.ids)
     if inference.config["item_tokens"] == "semantic":
@@ -191,14 +197,21 @@ def _naming(inference: Inference) -> dict[str, Any]:
 
 
 def _local(pipeline: Pipeline, parts: Mapping[str, Path]) -> dict[str, Any]:
-    """Absolute paths of this machine: the data's folder, a CLIP checkpoint, and the parts elsewhere."""
+    """Absolute paths of this machine: the data's folder, those of text encoders, and the parts elsewhere."""
     config = pipeline.config
+    sentences = str(config["memory_encoder"])
     clip, elsewhere = str(config["clip_pretrained"]), {name: part for name, part in parts.items() if name != OWN}
     return {
         "data_path": str(Path(config["data_path"]).absolute().parent),  # RecBole adds the dataset's name to the key
         **({"clip_pretrained": str(Path(clip).absolute())} if clip and Path(clip).is_file() else {}),
+        **({"memory_encoder": str(Path(sentences).absolute())} if _is_folder(pipeline) else {}),
         "parts": {name: str(part.absolute()) for name, part in elsewhere.items()},
     }
+
+
+def _is_folder(pipeline: Pipeline) -> bool:
+    encoder = pipeline.inference.trained.sentences
+    return encoder is not None and encoder.source.startswith(FOLDER)
 
 
 def licence(name: str) -> str:

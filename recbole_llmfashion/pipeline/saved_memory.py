@@ -1,4 +1,4 @@
-"""The query-product memory of a run folder, as it was in the run that wrote it."""
+"""The query-product memory of a run folder, as it was in the run that wrote it, and its sentence encoder."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,10 +8,13 @@ import pandas as pd
 
 from recbole_llmfashion.embedding.clip_text import ClipText
 from recbole_llmfashion.embedding.query_title_pairs import normalize_text
+from recbole_llmfashion.embedding.sentence.encoder import SentenceEncoder, load_encoder
+from recbole_llmfashion.embedding.sentence.folder import FOLDER, HUB
+from recbole_llmfashion.embedding.sentence.vectors import KnownVectors
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.pipeline.checks.entries import REMEDY
 from recbole_llmfashion.pipeline.checks.files import check_width, read_memory
-from recbole_llmfashion.pipeline.manifest import MANIFEST, OWN, Manifest
+from recbole_llmfashion.pipeline.manifest import LOCAL, MANIFEST, OWN, Manifest
 from recbole_llmfashion.pipeline.memory_file import MEMORY, without_rare
 from recbole_llmfashion.prompt.memory import MemoryLog, QueryProductMemory, make_memory
 
@@ -41,11 +44,12 @@ class SavedMemory:
         """The memory of some items; None where no product is left.
 
         Args:
-            encode: the run's text tower.
+            encode: the run's text encoder.
             tie: [N] fixed order of the items.
             live: bool [N], the items that the memory may return.
         """
-        keys = _KeyVectors(encode, self)
+        # the run's own keys get the stored vectors, so that both sides agree to the last bit
+        keys = KnownVectors(encode, sorted({normalize_text(query) for query in self.queries}), self.vectors)
         return make_memory(self.log, self.queries, keys, self.neighbors, self.products, tie, live=live)
 
 
@@ -54,14 +58,14 @@ def load_memory(
     vectors: Mapping[str, np.ndarray],
     settings: Mapping[str, int],
     min_askers: int,
-    clip: ClipText | None,
+    encoder: ClipText | SentenceEncoder | None,
 ) -> SavedMemory | None:
     """Reads the memory of a run; None where it has none, or no query of `min_askers` users.
 
     Args:
         vectors: of vectors.safetensors.
         settings: the entry `memory` of the manifest's settings.
-        clip: the run's text tower.
+        encoder: of the memory's keys.
 
     Raises:
         UserError: the file cannot be used.
@@ -69,9 +73,9 @@ def load_memory(
     if "memory" not in vectors:
         return None
     path = manifest.file(OWN, MEMORY)
-    if clip is None:
+    if encoder is None:
         raise UserError(f"{manifest.folder / MANIFEST}: clip is empty, and {path} needs a text tower; {REMEDY}")
-    check_width(path, clip.encode(["boots"]), vectors["memory"])
+    check_width(path, encoder.encode(["boots"]), vectors["memory"])
     frame = read_memory(path, vectors["memory"], len(vectors["title"]))
     frame, kept, _ = without_rare(frame, vectors["memory"], min_askers, path.parent)
     if not len(frame):
@@ -85,16 +89,20 @@ def load_memory(
     return SavedMemory(log, tuple(queries), askers, kept, settings["neighbors"], products)
 
 
-class _KeyVectors:
-    """Texts to unit vectors; the run's own keys get the stored vectors, so that both sides agree to the last bit."""
+def load_sentences(manifest: Manifest) -> SentenceEncoder | None:
+    """The sentence encoder of a run, found again by its name or its folder; None where the run has none.
 
-    def __init__(self, encode: Encoder, saved: SavedMemory) -> None:
-        self._encode = encode
-        self._vectors = dict(
-            zip(sorted({normalize_text(query) for query in saved.queries}), saved.vectors, strict=True)
-        )
-
-    def __call__(self, texts: Sequence[str]) -> np.ndarray:
-        if all(text in self._vectors for text in texts):
-            return np.stack([self._vectors[text] for text in texts])
-        return self._encode(texts)
+    Raises:
+        UserError: it is not there, or has other files than the run's.
+    """
+    about = manifest.content.get("encoder")
+    if about is None:
+        return None
+    source = str(about["source"])
+    name = manifest.local.get("memory_encoder", "") if source.startswith(FOLDER) else source.removeprefix(HUB)
+    if not name:
+        raise UserError(f"{manifest.folder / LOCAL}: does not say where the sentence encoder {source} is; {REMEDY}")
+    encoder = load_encoder(name, "memory_encoder")
+    if encoder.sha256 != about["sha256"]:
+        raise UserError(f"{manifest.folder}: the sentence encoder {name} has other files than the run's; restore them")
+    return encoder

@@ -5,29 +5,42 @@ from pathlib import Path
 from typing import Any
 
 from recbole_llmfashion.config.configurator import LLMFashionConfig
-from recbole_llmfashion.data.atomic.field_names import FieldNames
-from recbole_llmfashion.data.atomic.folder import item_columns
-from recbole_llmfashion.data.catalogue import TEXT_ATTRIBUTES, check_attributes
-from recbole_llmfashion.data.location import find_dataset
+from recbole_llmfashion.data.dataset import check_in_header
 from recbole_llmfashion.embedding.clip_text import check_clip
+from recbole_llmfashion.embedding.sentence.encoder import load_encoder
 from recbole_llmfashion.embedding.settings import ClipSettings, TitleSettings
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.llm.batching import Example, limit_batch_size
 from recbole_llmfashion.llm.finetuning.settings import FinetuneSettings
 from recbole_llmfashion.llm.generation.generator import DecodingSettings
 from recbole_llmfashion.llm.modeling.abilities import Needs
+from recbole_llmfashion.llm.modeling.item_embeddings import NORM_FILE
+from recbole_llmfashion.llm.modeling.tiny_falcon import TINY_FALCON, TINY_FALCON_UNTRAINED
 from recbole_llmfashion.prompt.builder import PromptSettings
+
+TINY_DROPOUT = 0.2  # docs/results/recipe.md
 
 
 def validate_config(config: LLMFashionConfig) -> None:
     """Checks keys of LLMFashionRec that do not go together; `merge_layers` has checked each by itself.
 
     Raises:
-        UserError: catalogue titles without constrained decoding, a tag that the CLIP model does not have, or an
-            attribute that the items do not have.
+        UserError: catalogue titles without constrained decoding, a tag that the CLIP model does not have, a
+            sentence encoder that cannot be loaded, or an attribute that the items do not have.
     """
     validate_attributes(config["prompt_attributes"], config)
     decoding_settings(config, 0)
+    validate_clip(config)
+    if config["memory_encoder"] != "clip":
+        load_encoder(str(config["memory_encoder"]), "memory_encoder")
+
+
+def validate_clip(config: LLMFashionConfig) -> None:
+    """Checks the names of a pretrained CLIP tower.
+
+    Raises:
+        UserError: see `check_clip`.
+    """
     if config["clip_pretrained"]:
         check_clip(str(config["clip_model"]), str(config["clip_pretrained"]))
 
@@ -44,10 +57,7 @@ def validate_attributes(names: Sequence[str], config: LLMFashionConfig) -> None:
     """
     if len(set(names)) < len(names):
         raise UserError(f"prompt_attributes: expected distinct names, found {', '.join(names)}")
-    if set(names) - set(TEXT_ATTRIBUTES):
-        folder = find_dataset(Path(config["data_path"]), config["dataset"])
-        columns = item_columns(folder, config["dataset"], FieldNames.of(config))
-        check_attributes(names, columns, config["dataset"])
+    check_in_header(names, config, "prompt_attributes")
 
 
 def clip_settings(config: LLMFashionConfig, seed: int) -> ClipSettings:
@@ -87,6 +97,20 @@ def loss_on_title(config: LLMFashionConfig) -> bool:
     return config["response_title"] == "generated" or config["generation_backend"] == "vllm"
 
 
+def llm_dropout(config: LLMFashionConfig) -> float | None:
+    """Dropout of the backbone's layers in training, None for that of its config.
+
+    `llm_dropout: auto` is for the small backbones of `pretrain-backbone`, which otherwise learn the training answers by
+    heart; a pre-trained model of the hub keeps its own.
+    """
+    value = config["llm_dropout"]
+    if value != "auto":
+        return None if value is None else float(value)
+    name = str(config["llm_name_or_path"])
+    own = name in (TINY_FALCON, TINY_FALCON_UNTRAINED) or (Path(name) / NORM_FILE).is_file()
+    return TINY_DROPOUT if own else None
+
+
 def finetune_settings(config: LLMFashionConfig, seed: int, examples: Sequence[Example]) -> FinetuneSettings:
     """Settings of the fine-tuning; `max_targets_per_batch` limits the batch size if the prompts have many targets."""
     targets: Any = config["lora_target_modules"]
@@ -110,9 +134,10 @@ def finetune_settings(config: LLMFashionConfig, seed: int, examples: Sequence[Ex
         gradient_checkpointing=config["gradient_checkpointing"],
         item_embedding_lr=config["item_embedding_lr"],
         early_stopping_patience=config["early_stopping_patience"],
-        dropout=config["llm_dropout"],
+        dropout=llm_dropout(config),
         history_dropout=config["history_dropout"],
         label_smoothing_factor=config["label_smoothing_factor"],
+        item_embedding_init=config["item_embedding_init"],
         seed=seed,
     )
 
@@ -126,7 +151,7 @@ def backbone_needs(config: LLMFashionConfig) -> Needs:
         quantization=config["quantization"],
         tree_beams=beams and config["generation_backend"] == "transformers" and config["item_tokens"] != "atomic",
         lora_target_modules=targets if targets == "auto" else tuple(targets),
-        dropout=config["llm_dropout"],
+        dropout=llm_dropout(config),
     )
 
 

@@ -13,7 +13,7 @@ class Recommendation:
         item: item id, as in the catalogue.
         title: title, as in the catalogue.
         score: the evaluator's score: number of items minus rank (counted from 0).
-        list: the list the item was taken from: beams, id, title, session, neighbors, memory, clip or
+        list: the list the item was taken from: beams, id, title, encoder, session, neighbors, words, memory, clip or
             popularity.
         prompt: prompt text, if `explain` was requested and the session has a prompt.
         response: raw response of the LLM, under the same condition.

@@ -1,6 +1,6 @@
 """Recommendations for sessions of new customers, from a run folder.
 
-    recommender = Recommender.load("saved/footwear/runs/3f0a..")
+    recommender = Recommender.from_pretrained("saved/footwear/runs/3f0a..")
     recommender.recommend([{"action": "search", "query": "red boots", "timestamp": 1701000000}], k=10)
 
 The main job saves a run folder for each LLMFashionRec row (pipeline/save.py); its path is `run` in results.json. It
@@ -21,6 +21,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from threading import Lock
 from typing import Any
 
@@ -29,6 +30,7 @@ import pandas as pd
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.llm.modeling.item_embeddings import set_item_embeddings, word_rows
 from recbole_llmfashion.pipeline.checks.entries import reading
+from recbole_llmfashion.pipeline.export import check_repository, export_run, find_run, upload_run
 from recbole_llmfashion.pipeline.item_pool import ItemPool
 from recbole_llmfashion.pipeline.load import LoadedRun, load_run
 from recbole_llmfashion.prompt.item_tokens import ItemTokens
@@ -68,7 +70,7 @@ class Recommender:
     Example:
         ::
 
-            recommender = Recommender.load("saved/footwear/runs/3f0a..")
+            recommender = Recommender.from_pretrained("saved/footwear/runs/3f0a..")
             actions = [{"action": "search", "query": "red boots", "timestamp": 1701000000}]
             for line in recommender.recommend(actions, k=10):
                 print(line.item, line.title)
@@ -80,23 +82,54 @@ class Recommender:
         self._validity, self._counts = ResponseStats(), Counter[str]()
 
     @classmethod
-    def load(cls, run: str | Path, min_askers: int = 1) -> "Recommender":
-        """Loads a run folder, either as saved by the main job or as exported.
+    def from_pretrained(
+        cls, name_or_path: str | Path, *, revision: str | None = None, token: str | None = None, min_askers: int = 1
+    ) -> "Recommender":
+        """Loads a run: a folder, either as saved by the main job or as exported, or an export on the hub.
 
         Args:
-            run: the folder.
+            name_or_path: the folder, or the name of a repository; a folder needs no network.
+            revision: branch, tag or commit of the repository.
+            token: for a private repository; None for the stored one.
             min_askers: the memory leaves out queries that fewer users searched for, and the neighbors' list pairs of
                 items of fewer users; with 1, lists are those of the evaluation.
 
         Raises:
-            UserError: the folder is not a run folder, was written by a newer release, a file is missing, modified or
-                wrong, or the run cannot answer a question.
+            UserError: there is no such folder or repository, the folder is not a run folder, was written by a newer
+                release, a file is missing, modified or wrong, or the run cannot answer a question.
         """
-        loaded = load_run(Path(run), min_askers=min_askers)
-        with reading(Path(run)):
+        folder = find_run(name_or_path, revision, token)
+        loaded = load_run(folder, min_askers=min_askers)
+        with reading(folder):
             recommender = cls(loaded)
             recommender._try_out()
         return recommender
+
+    def push_to_hub(self, repo_id: str, *, private: bool = True, token: str | None = None, min_askers: int = 2) -> str:
+        """Exports the run, and uploads the export with its model card as one commit of a repository on the hub.
+
+        Args:
+            repo_id: owner/name; made if there is none.
+            private: whether only its owner may read the repository.
+            token: with the right to write; None for the stored one.
+            min_askers: as for `export_run`.
+
+        Returns:
+            the address of the commit.
+
+        Raises:
+            UserError: items were added or removed, the repository exists and is public though `private` is true, or
+                the hub refuses.
+        """
+        check_repository(repo_id)
+        if self._state.pool is not self._run.pool:
+            raise UserError(
+                f"push_to_hub: items of {self._run.manifest.folder} were added or removed in this process, and a run "
+                "folder holds no such change; load the run again and push that one"
+            )
+        with TemporaryDirectory() as place:
+            export_run(self._run.manifest.folder, Path(place) / "run", min_askers)
+            return upload_run(Path(place) / "run", repo_id, private, token)
 
     def _try_out(self) -> None:
         """Answers one session without its stored response, so that a run that cannot answer fails when it is loaded."""
@@ -265,10 +298,10 @@ class Recommender:
         Raises:
             UserError: a cell is missing or invalid, or an item already exists; nothing is added.
         """
-        run, clip = self._run, self._run.clip
+        run = self._run
         with self._items_lock:
             before = self._state
-            pool = before.pool.with_items(frame, run.title_model.encode, clip.encode if clip else None)
+            pool = before.pool.with_items(frame, run.encoders)
             self._state = ServingState(run, pool, self._item_tokens(before, pool), before)
 
     def _item_tokens(self, before: ServingState, pool: ItemPool) -> ItemTokens | None:

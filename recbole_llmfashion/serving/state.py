@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from recbole_llmfashion.data.tie_breaking import tie_rank
+from recbole_llmfashion.embedding.sentence.vectors import KnownVectors
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.llm.generation.generator import item_generator
 from recbole_llmfashion.llm.generation.response_cache import ResponseCache, generate_responses
@@ -24,8 +25,10 @@ from recbole_llmfashion.pipeline.memory_file import RESPONSES
 from recbole_llmfashion.prompt.builder import Prompt, PromptBuilder, PromptRow
 from recbole_llmfashion.prompt.item_tokens import ItemTokens
 from recbole_llmfashion.prompt.response import Response
+from recbole_llmfashion.prompt.texts import item_texts
 from recbole_llmfashion.retrieval.item_order import HeadThenRest, ItemOrder
 from recbole_llmfashion.retrieval.lists.cosine_table import Near
+from recbole_llmfashion.retrieval.lists.word_list import WordList
 from recbole_llmfashion.retrieval.rankers import ItemVectors, Rankers, make_rankers
 from recbole_llmfashion.retrieval.ranking import RankedBatch, Ranking, ResponseLists, RowContext
 from recbole_llmfashion.retrieval.response_stats import ResponseStats
@@ -59,7 +62,7 @@ class RankedReply:
         return self.live[self.ranked.final.top(k)[0].numpy()].tolist()
 
     def list_of(self, position: int) -> str:
-        """Which list gave an item: beams, id, title, session, neighbors, memory, clip or popularity."""
+        """Which list gave an item: beams, id, title, session, neighbors, words, memory, encoder, clip or popularity."""
         return self.ranked.list_of(0, int(np.searchsorted(self.live, position)))
 
 
@@ -106,17 +109,23 @@ class ServingState:
     def _rankers(self) -> Rankers:
         run, pool, live = self.run, self.pool, self.live
         names = [self.builder.item_names[position] for position in live]
-        clip = run.clip if pool.clip is not None else None
-        vectors = ItemVectors(
-            pool.title[live],
-            None if pool.core is None else pool.core[live],
-            None if clip is None or pool.clip is None else pool.clip[live],
-        )
-        encode_title, encode_clip = run.title_model.encode, None if clip is None else clip.encode
+
+        def of_live(table: np.ndarray | None) -> np.ndarray | None:
+            return None if table is None else table[live]
+
+        others = (of_live(table) for table in (pool.core, pool.clip, pool.sentences))
+        vectors = ItemVectors(pool.title[live], *others)
+        encoders = run.encoders
+        if encoders.sentences is not None and pool.sentences is not None:
+            # a catalogue title is looked up
+            encoders = replace(encoders, sentences=KnownVectors(encoders.sentences, pool.titles, pool.sentences))
         tie, popularity = self._tie.numpy(), pool.popularity[live]
-        neighbors = None if run.neighbors is None else run.neighbors.among(live, tie)
-        encoders = (encode_title, encode_clip)
-        return make_rankers(names, vectors, *encoders, popularity, tie, self._near, neighbors, run.encoder)
+        neighbors = words = None
+        if run.neighbors is not None:
+            neighbors = run.neighbors.among(live, tie)
+            texts = item_texts(pool.titles, pool.catalogue.attributes, self.builder.settings.attributes)
+            words = WordList([texts[position] for position in live], tie, run.neighbors.history)
+        return make_rankers(names, vectors, encoders, popularity, tie, self._near, neighbors, run.encoder, words)
 
     def _near(self, name: str) -> Near | None:
         """The run's own index; with other items than the run's, every item is compared."""

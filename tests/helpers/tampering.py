@@ -15,7 +15,7 @@ from recbole_llmfashion.files.digests import file_sha256
 from recbole_llmfashion.stage_store import sha256
 
 WRONG: list[Any] = [None, "x", -1, [], {}, [[[]]], {"x": {"x": 1}}, 2**70, float("nan"), True]
-JSON_FILES = ["run/title/settings.json", "run/clip/clip.json", "adapter/adapter_config.json"]
+JSON_FILES = ["run/title/settings.json", "run/clip/clip.json", "adapter_config.json"]
 TOKENIZERS = ["run/title/pieces.json", "run/clip/pieces.json", "backbone/tokenizer.json"]
 BACKBONE_KEYS = ["hidden_size", "num_attention_heads", "vocab_size", "model_type", "layer_norm_epsilon"]
 TABLES = ["run/catalogue.parquet", "run/memory.parquet"]
@@ -24,7 +24,7 @@ TENSORS = [
     "run/neighbors.safetensors",
     "run/title/weights.safetensors",
     "run/clip/weights.safetensors",
-    "adapter/adapter_model.safetensors",
+    "adapter_model.safetensors",
     "backbone/model.safetensors",
 ]
 
@@ -38,7 +38,7 @@ def sign(folder: Path, content: dict[str, Any] | None = None) -> None:
         if not isinstance(part, dict) or not isinstance(part.get("files"), dict):
             continue
         files = part["files"]
-        there = {file: folder / name / file for file in files}
+        there = {file: folder / ("." if name == "adapter" else name) / file for file in files}
         part["files"] = {file: file_sha256(one) if one.is_file() else files[file] for file, one in there.items()}
     content["sha256"] = sha256({key: value for key, value in content.items() if key != "sha256"})
     path.write_text(json.dumps(content))
@@ -183,13 +183,13 @@ def wrong_files(folder: Path, draw: random.Random) -> str:
     """A file that no part lists any more, or one more in the backbone's folder, signed."""
     content = json.loads((folder / "manifest.json").read_text())
     if draw.random() < 0.2:
-        shutil.copy(folder / "adapter/adapter_config.json", folder / "backbone")
+        shutil.copy(folder / "adapter_config.json", folder / "backbone")
         return "one more file in the backbone"
     needed = [name for name in content["parts"]["run"]["files"] if name != "responses.parquet"]
     part, file = draw.choice([*(("run", name) for name in needed), ("adapter", "adapter_config.json")])
     del content["parts"][part]["files"][file]
     if draw.random() < 0.5:
-        (folder / part / file).unlink()
+        (folder / content["parts"][part]["path"] / file).unlink()
     sign(folder, content)
     return f"not listed: {part}/{file}"
 

@@ -10,6 +10,8 @@ from recbole_llmfashion.config.configurator import load_config
 from recbole_llmfashion.config.keys import properties_folder
 from recbole_llmfashion.data.loaders import make_loaders, rows_of, sampler_of, stage_root
 from recbole_llmfashion.errors import UserError
+from recbole_llmfashion.llm.modeling.backbone import load_tokenizer
+from recbole_llmfashion.llm.modeling.tiny_falcon import TINY_FALCON_FOLDER
 from recbole_llmfashion.model.llmfashionrec import LLMFashionRec
 from recbole_llmfashion.pipeline.inference import Inference
 from recbole_llmfashion.pipeline.pipeline import own_pipeline
@@ -50,6 +52,20 @@ def test_tokens_do_not_follow_the_catalogues_order(tmp_path):
     head, *items = ITEM.splitlines()
     found, _ = tokens_of(tmp_path / "b", item="\n".join([head, *items[::-1]]) + "\n")
     assert found == expected
+
+
+def test_tokens_begin_as_the_words_of_every_attribute_that_prompts_show(tmp_path, caplog):
+    header, *rows = ITEM.splitlines()
+    long = [f"{row}\t{'soft wool ' * 30 if number < 2 else ''}" for number, row in enumerate(rows)]
+    item = "\n".join([f"{header}\tfabric:token", *long]) + "\n"
+    _, plain = tokens_of(tmp_path / "a", item=item)
+    assert not [record for record in caplog.records if "item tokens begin" in record.message]
+    _, index = tokens_of(tmp_path / "b", item=item, prompt_attributes=["color", "fabric"])
+    tokenizer = load_tokenizer(str(TINY_FALCON_FOLDER))
+    assert tokenizer.decode(index.words[0]) == f" gilt evening clutch gold {'soft wool ' * 20}".rstrip()
+    assert tokenizer.decode(index.words[5]) == " plain socks" and index.key != plain.key
+    cut = "item tokens begin as the first 200 characters of an attribute in 2 of 6 items"
+    assert cut in [record.message for record in caplog.records]
 
 
 def training_texts(root, **keys):
@@ -116,8 +132,8 @@ def decoded(inference, example):
 @pytest.mark.parametrize(
     ("keys", "response"),
     [
-        ({}, ("buy", " product ID: 12, title: Norda Blue Winter Boots<eos>")),
-        ({"loss_on_title": "auto"}, ("buy product ID:", " 12")),
+        ({"loss_on_title": True}, ("buy", " product ID: 12, title: Norda Blue Winter Boots<eos>")),
+        ({}, ("buy product ID:", " 12")),
         ({"loss_on_title": "auto", "item_tokens": "text"}, ("buy product ID:", " 12, title:")),
         (
             {"loss_on_title": "auto", "response_title": "generated"},
@@ -192,7 +208,7 @@ def test_the_memory_has_the_neighbors_of_the_config(neighbors, items):
     sizes = {"memory_products": 3, "memory_list_size": 3, "memory_neighbors": neighbors, "min_askers": 1}
     inference.config, inference._remember = sizes, True
     inference.texts = SimpleNamespace(log=log, queries=log.queries, tie=np.arange(10))
-    inference.trained = SimpleNamespace(clip=SimpleNamespace(encode=hash_encoder))
+    inference.trained = SimpleNamespace(sentences=None, clip=SimpleNamespace(encode=hash_encoder))
     assert inference.memory is not None and inference.memory.top_products("Boots") == items
 
 

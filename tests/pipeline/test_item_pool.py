@@ -7,6 +7,7 @@ import pytest
 from recbole_llmfashion.data.catalogue import Catalogue
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.pipeline.item_pool import ItemPool, read_items
+from recbole_llmfashion.retrieval.rankers import Encoders
 
 TEXTS = {
     "category": ("boots", "", "hats"),
@@ -31,6 +32,13 @@ def clip(titles):
     return 2 * encode(titles)
 
 
+def sentences(titles):
+    return 3 * encode(titles)
+
+
+ENCODERS = Encoders(encode, clip, sentences)
+
+
 def pool_of(**changes):
     titles = ("Red  Boots", "Blue Bag", "Hat")
     fields = {
@@ -40,6 +48,7 @@ def pool_of(**changes):
         "title": encode(["Red Boots", "Blue Bag", "Hat"]),
         "core": np.array([[10, 11], [20, 21], [30, 31]], np.float32),
         "clip": clip(["Red Boots", "Blue Bag", "Hat"]),
+        "sentences": sentences(["Red Boots", "Blue Bag", "Hat"]),
     }
     return ItemPool(**fields | changes)
 
@@ -85,28 +94,29 @@ def test_a_typo_is_answered_with_a_live_item():
 
 def test_new_items_get_the_next_positions():
     pool = pool_of()
-    more = pool.with_items(frame_of(D="Crimson  Boots"), encode, clip)
+    more = pool.with_items(frame_of(D="Crimson  Boots"), ENCODERS)
     assert more.catalogue.item_ids == ("A", "B", "C", "D") and more.catalogue.titles[3] == "Crimson  Boots"
     assert more.titles[3] == "Crimson Boots" and more.catalogue.attributes["brand"] == ("Norda", "Vela", "", "")
     assert more.live.tolist() == [True] * 4 and more.popularity.tolist() == [4, 0, 2, 0]
     assert more.title[3].tolist() == pytest.approx([0.8, 0.6]) and more.clip[3].tolist() == pytest.approx([1.6, 1.2])
+    assert more.sentences[3].tolist() == pytest.approx([2.4, 1.8]) and len(more.sentences) == 4
     assert more.core.tolist() == [[10, 11], [20, 21], [30, 31], [10, 11]]  # the row of Red Boots, the closest title
     assert len(pool.catalogue) == len(pool.title) == 3
 
 
 def test_core_of_a_new_item_is_that_of_a_live_one():
     """Red Boots is closest and removed, so Blue Bag is next."""
-    more = pool_of().without(["A"]).with_items(frame_of(D="Crimson Boots"), encode, clip)
+    more = pool_of().without(["A"]).with_items(frame_of(D="Crimson Boots"), ENCODERS)
     assert more.core[3].tolist() == [20, 21] and more.live.tolist() == [False, True, True, True]
     # Blue Bag is closest and removed, so Red Boots is next, and Hat has the place of Blue Bag among the live ones
-    more = pool_of().without(["B"]).with_items(frame_of(D="Navy Bag"), encode, clip)
+    more = pool_of().without(["B"]).with_items(frame_of(D="Navy Bag"), ENCODERS)
     assert more.core[3].tolist() == [10, 11]
 
 
 def test_a_removed_item_that_is_added_again_has_its_position_and_its_new_texts():
     less = pool_of().without(["A"])
     frame = pd.DataFrame([{"item_id": "A", "title": "Crimson Boots", "brand": None, "size": 9, "price": 3}])
-    again = less.with_items(frame, encode, clip)
+    again = less.with_items(frame, ENCODERS)
     assert again.positions == {"A": 0, "B": 1, "C": 2} and again.live.all()
     assert again.catalogue.titles == ("Crimson Boots", "Blue Bag", "Hat")
     assert {name: texts[0] for name, texts in again.catalogue.attributes.items()} == {
@@ -118,18 +128,18 @@ def test_a_removed_item_that_is_added_again_has_its_position_and_its_new_texts()
 
 
 def test_new_and_returning_items_together():
-    more = pool_of().without(["B"]).with_items(frame_of(D="Crimson Boots", B="Blue Bag"), encode, clip)
+    more = pool_of().without(["B"]).with_items(frame_of(D="Crimson Boots", B="Blue Bag"), ENCODERS)
     assert more.positions == {"A": 0, "B": 1, "C": 2, "D": 3} and more.live.all()
     assert more.core.tolist() == [[10, 11], [20, 21], [30, 31], [10, 11]]
 
 
 def test_a_run_without_core_and_clip():
-    more = pool_of(core=None, clip=None).with_items(frame_of(D="Crimson Boots"), encode, None)
-    assert more.core is None and more.clip is None and len(more.title) == 4
+    more = pool_of(core=None, clip=None, sentences=None).with_items(frame_of(D="Crimson Boots"), Encoders(encode))
+    assert more.core is None and more.clip is None and more.sentences is None and len(more.title) == 4
 
 
 def test_an_item_that_is_live_already():
-    refused("add: item 'B' exists; remove it first", pool_of().with_items, frame_of(D="Hat", B="Hat"), encode, clip)
+    refused("add: item 'B' exists; remove it first", pool_of().with_items, frame_of(D="Hat", B="Hat"), ENCODERS)
 
 
 def test_texts_of_a_frame():

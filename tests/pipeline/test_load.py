@@ -13,6 +13,7 @@ from safetensors.numpy import load_file
 from recbole_llmfashion.config.configurator import load_config
 from recbole_llmfashion.data.tie_breaking import tie_rank
 from recbole_llmfashion.errors import UserError
+from recbole_llmfashion.files.digests import file_sha256
 from recbole_llmfashion.llm.generation.generator import DecodingSettings
 from recbole_llmfashion.llm.modeling.adapter import ROWS
 from recbole_llmfashion.model.llmfashionrec import LLMFashionRec
@@ -57,7 +58,7 @@ def test_settings_of_a_run(run, folder):
     assert run.template == "compact" and run.num_beams == 20 and not run.mask_history and run.ann_index == "flat"
     assert run.prompt == PromptSettings(("category", "brand", "color", "size"), 200, 40, True, 5, item_text=False)
     assert run.decoding == DecodingSettings("constrained", 40, 0.05, 0.95, 64, 1306385187, "catalogue")
-    equal = dict.fromkeys(("beams", "id", "title", "session", "neighbors", "memory"), 1.0)
+    equal = dict.fromkeys(("beams", "id", "title", "session", "neighbors", "words", "memory"), 1.0)
     weights = {"known": equal, "new": equal}  # ranking: mixup chooses none
     assert run.ranking_settings == RankingSettings("mixup", 1, 10, 1, True, weights)
     assert run.neighbors is None  # only fusion has that list
@@ -126,7 +127,7 @@ def test_the_model_is_loaded_on_request_only(folder, run, exported):
 
 def test_the_trained_embeddings_of_items_are_loaded(exported):
     run = load_run(exported)
-    weights = load_file(exported / "adapter/adapter_model.safetensors")
+    weights = load_file(exported / "adapter_model.safetensors")
     (trained,) = (value for name, value in weights.items() if ROWS in name)
     rows = run.model.get_input_embeddings().weight[run.item_tokens.first :].detach().float().numpy()
     assert len(rows) == 6 and np.array_equal(rows, trained)
@@ -166,21 +167,21 @@ def test_a_run_with_a_file_that_is_gone(exported):
 
 
 def test_further_attributes_of_a_run_and_of_new_items(tmp_path):
-    """Labels are the columns' names; `popularity` and `|` are names that the package uses itself."""
+    """Labels are the columns' names; `popularity` is a name that the package uses itself."""
     header, *rows = ITEM.splitlines()
-    header += "\tseason:token\tprice:float\tfit|cut:token_seq\tpopularity:token"
+    header += "\tseason:token\tprice:float\tfit_cut:token_seq\tpopularity:token"
     cells = ["\t49.90\t\t", "winter\t80\twide high\thit", *["\t\t\t"] * 4]
     item = "\n".join([header, *(f"{row}\t{cell}" for row, cell in zip(rows, cells, strict=True))]) + "\n"
     write_tiny(tmp_path, item=item)
     folders = {"data_path": str(tmp_path), "checkpoint_dir": str(tmp_path / "saved"), "topk": [3]}
-    shown = {"prompt_attributes": ["season", "price", "fit|cut", "popularity", "brand"], "prompt_item_text": True}
+    shown = {"prompt_attributes": ["season", "price", "fit_cut", "popularity", "brand"], "prompt_item_text": True}
     keys = {**SMALL, **folders, **shown, "valid_metric": "NDCG@3", "quantization": "none", "max_length": 300}
     config = load_config(LLMFashionRec, "tiny", (), keys)
     folder = Path(run_experiment(config, keep=True).details["run"])
     pool = load_run(folder, model=False).pool
     assert list(pool.catalogue.attributes) == ["category", "brand", "color", "size", *shown["prompt_attributes"][:-1]]
     assert pool.catalogue.attributes["popularity"][:3] == ("", "hit", "") and pool.popularity[:2].tolist() == [1, 2]
-    recommender = Recommender.load(folder)
+    recommender = Recommender.from_pretrained(folder)
     assert recommender.attributes == tuple(pool.catalogue.attributes)
     recommender.add_items(pd.DataFrame([{"item_id": "N", "title": "Clog", "season": "summer", "price": 12.5}]))
     actions = [
@@ -189,7 +190,26 @@ def test_further_attributes_of_a_run_and_of_new_items(tmp_path):
     (first,) = recommender.recommend(actions, k=1, explain=True)
     assert first.prompt.splitlines()[1:4] == [
         "click 16 | Gilt Evening Clutch | price: 49.9 | brand: Lumo | Nov, near Black Friday",
-        "click 11 | Norda Red Winter Boots | season: winter | price: 80 | fit/cut: wide high | popularity: hit"
+        "click 11 | Norda Red Winter Boots | season: winter | price: 80 | fit_cut: wide high | popularity: hit"
         " | brand: Norda",
         "click N | Clog | season: summer | price: 12.5",
     ]
+
+
+def test_an_export_of_an_earlier_release_has_its_adapter_in_a_folder(exported, tmp_path):
+    """With peft's card, which names a path of the machine and is not copied again."""
+    parts = json.loads((exported / "manifest.json").read_text())["parts"]
+    (exported / "adapter").mkdir()
+    for file in ("adapter_config.json", "adapter_model.safetensors", "backbone.json"):
+        (exported / file).rename(exported / "adapter" / file)
+    (exported / "adapter/README.md").write_text("base_model: /home/me/falcon")
+    names = ("adapter_config.json", "adapter_model.safetensors", "backbone.json", "README.md")
+    parts["adapter"] = {"path": "adapter", "files": {file: file_sha256(exported / "adapter" / file) for file in names}}
+    rewrite(exported, parts=parts)
+    before = load_run(exported, model=False)
+    export_run(exported, tmp_path / "again")
+    again = load_run(tmp_path / "again", model=False)
+    assert before.manifest.part("adapter") == exported / "adapter"
+    assert again.manifest.part("adapter") == tmp_path / "again" and not again.manifest.lists("adapter", "README.md")
+    assert "/home/me" not in (tmp_path / "again/README.md").read_text()
+    assert again.pool.titles == before.pool.titles and again.manifest.lists("adapter", "tokenizer.json")

@@ -10,8 +10,9 @@ import pytest
 
 from recbole_llmfashion.cli.terminal import guarded
 from recbole_llmfashion.errors import UserError
-from recbole_llmfashion.pipeline import export, manifest
-from recbole_llmfashion.pipeline.export import export_run
+from recbole_llmfashion.pipeline import manifest
+from recbole_llmfashion.pipeline.export import export_run, model_card
+from recbole_llmfashion.pipeline.export import folder as export_folder
 from recbole_llmfashion.pipeline.manifest import OWN, Manifest, read_manifest, write_manifest
 from recbole_llmfashion.stage_store import StageStore, sha256
 from tests.helpers.disks import small_disk
@@ -22,11 +23,25 @@ SHA = {
     "rows": "bc51e9e65d79e1c90ba544ab2eae1044ccdf8c1af7a559ba375cba4276f7d99e",
     "weights": "9a129038d9a00aed0cf6a7ea059ca50a813449061ab87848cf1a13eafdf33b2c",
 }
-CONTENT = {
-    "format": 2,
+ENTRIES = {
     "model": "LLMFashionRec",
+    "dataset": "shop",
     "seed": 7,
     "clip": "",
+    "metrics": {},
+    "versions": {},
+    "backbone": {"name": "tiny-falcon", "licence": "MIT"},
+    "settings": {
+        "mixing": {"ranking": "fusion"},
+        "items": {"kind": "text"},
+        "prompt": {"attributes": []},
+        "backbone": {"quantization": "none"},
+        "mask_history": False,
+    },
+}
+CONTENT = {
+    "format": 2,
+    **ENTRIES,
     "parts": {
         "run": {
             "path": ".",
@@ -53,8 +68,7 @@ def run(tmp_path):
     write(adapter / "adapter_model.safetensors", "weights")
     write(adapter / "stage.json", '{"seconds": 3}')
     write(adapter / "checkpoint/old.json", "not a file of the stage")
-    entries = {"model": "LLMFashionRec", "seed": 7, "clip": ""}
-    write_manifest(folder, entries, {OWN: folder, "adapter": adapter}, folder)
+    write_manifest(folder, ENTRIES, {OWN: folder, "adapter": adapter}, folder)
     return folder
 
 
@@ -72,7 +86,7 @@ def rewrite(run, **changes):
 
 
 def test_content_and_digests(run):
-    digest = "d14167a25000e853ef1cd02c4e27d733a4a2be77cbb76bc68f51ce1af8c231ee"
+    digest = "c2e69ba0b3d3f12223e0bbd0a0a2d43d105b12c121b9944be4482445d23048ad"
     assert json.loads((run / "manifest.json").read_text()) == CONTENT | {"sha256": digest}
 
 
@@ -161,10 +175,11 @@ def test_exported_run(run, tmp_path):
     assert {path.relative_to(out).as_posix(): path.read_text() for path in out.rglob("*.*") if path.is_file()} == {
         "manifest.json": (out / "manifest.json").read_text(),
         "run/title/title.json": '{"a": 1}',
-        "adapter/adapter_model.safetensors": "weights",
+        "adapter_model.safetensors": "weights",
+        "README.md": model_card(read_manifest(out).content),
     }
     content, original = read_manifest(out).content, read_manifest(run).content
-    assert {name: part["path"] for name, part in content["parts"].items()} == {"run": "run", "adapter": "adapter"}
+    assert {name: part["path"] for name, part in content["parts"].items()} == {"run": "run", "adapter": "."}
     assert content["parts"]["adapter"]["files"] == original["parts"]["adapter"]["files"]
     assert content["parts"]["run"]["files"] == {"title/title.json": SHA['{"a": 1}']}  # without responses
     assert content["seed"] == 7 and content["sha256"] != original["sha256"]
@@ -176,7 +191,7 @@ def test_a_file_that_changes_while_it_is_copied_is_not_signed(run, tmp_path, mon
     def copied(source, target, length):
         target.write(source.read() + (b" " if Path(source.name).name == name else b""))
 
-    monkeypatch.setattr(export.shutil, "copyfileobj", copied)
+    monkeypatch.setattr(export_folder.shutil, "copyfileobj", copied)
     refused(f"{name} changed while it was copied", export_run, run, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 

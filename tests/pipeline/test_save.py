@@ -17,11 +17,12 @@ from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.pipeline.export import export_run
 from recbole_llmfashion.pipeline.manifest import file_sha256, read_manifest, write_manifest
 from recbole_llmfashion.pipeline.save import licence
-from recbole_llmfashion.retrieval.ranking import FUSED, GROUPS
+from recbole_llmfashion.retrieval.ranking import ENCODER, FUSED, GROUPS
 from recbole_llmfashion.serving.recommender import Recommender
 from recbole_llmfashion.stage_store import sha256
 from tests.helpers.sessions import sessions
 
+load = Recommender.from_pretrained
 ATOMIC = {"kind": "atomic", "new_tokens": 300, "trained": True}
 
 
@@ -32,18 +33,18 @@ def exported(job, tmp_path_factory):
     return out
 
 
-def refused(expected, work, *arguments):
+def refused(expected, work, *arguments, **options):
     with pytest.raises(UserError, match=expected) as error:
-        work(*arguments)
+        work(*arguments, **options)
     assert "\n" not in str(error.value)
 
 
 def test_results_name_each_run(job):
     assert Path(job.run).parent == job.root / "saved/shoes/runs"
-    refused("trained RecBole model, which cannot be served", Recommender.load, job.models["CORE"]["run"])
+    refused("trained RecBole model, which cannot be served", load, job.models["CORE"]["run"])
     assert "run" not in job.models["Popularity"]
-    refused("not a run folder", Recommender.load, job.root)
-    refused("not a run folder", Recommender.load, job.root / "nowhere")
+    refused("not a run folder", load, job.root)
+    refused("not a run folder", load, job.root / "nowhere")
 
 
 def test_an_exported_run_needs_nothing_beside_it(semantic_job, tmp_path):
@@ -54,7 +55,7 @@ def test_an_exported_run_needs_nothing_beside_it(semantic_job, tmp_path):
     away = job.root.with_name("away")
     job.root.rename(away)
     try:
-        recommender = Recommender.load(exported)
+        recommender = load(exported)
         for user, row in job.ranks.head(3).iterrows():
             served = recommender.recommend(actions[user][0], now=actions[user][1])
             assert [line.item for line in served] == row["top"].tolist()
@@ -77,13 +78,15 @@ def test_what_the_manifest_tells(job, exported):
     assert settings["items"].pop("key") and first >= 4096 and settings["items"] == ATOMIC
     assert settings["beams"] == 100 and settings["memory"] == {"neighbors": 3, "products": 5, "depth": 50}
     assert settings["mixing"]["ranking"] == "fusion" and settings["mixing"]["weights"].keys() == set(GROUPS)
-    assert all(weights.keys() == set(FUSED) for weights in settings["mixing"]["weights"].values())
+    assert all(weights.keys() == set(FUSED) - {ENCODER} for weights in settings["mixing"]["weights"].values())
     assert {path: part["path"] for path, part in content["parts"].items()} == {
-        "run": "run", "adapter": "adapter", "backbone": "backbone",
+        "run": "run", "adapter": ".", "backbone": "backbone",
     }  # fmt: skip
     files = {path.relative_to(exported).as_posix() for path in exported.rglob("*") if path.is_file()}
-    named = {f"{part}/{file}" for part, file, _ in read_manifest(exported).files()}
-    assert files == named | {"manifest.json"}
+    parts = content["parts"]
+    named = {Path(parts[part]["path"], file).as_posix() for part, file, _ in read_manifest(exported).files()}
+    assert files == named | {"manifest.json", "README.md"}
+    assert "README.md" not in named  # a card may be edited
     assert {Path(file).suffix for file in named} <= {".json", ".parquet", ".safetensors", ".md", ".jinja"}
     users = {user.encode() for user in sessions(job.data)}
     assert not any(user in (exported / file).read_bytes() for user in users for file in named)
@@ -118,10 +121,10 @@ def test_an_export_tells_nothing_of_one_user_alone(job, tmp_path):
     data = b"".join(path.read_bytes() for path in exported.rglob("*") if path.is_file())
     assert not any(key.encode() in data for key in pd.read_parquet(Path(job.run) / "responses.parquet")["prompt"])
 
-    by_two, everything = Recommender.load(exported), Recommender.load(run)
+    by_two, everything = load(exported), load(run)
     assert everything.memory_queries == (len(queries), len(rare)) and by_two.memory_queries == (len(shared), 0)
     assert by_two.state.memory.keys == shared and everything.state.memory.keys == queries
-    filtered = Recommender.load(run, min_askers=2)  # the same memory without an export
+    filtered = load(run, min_askers=2)  # the same memory without an export
     actions = [{"action": "search", "query": rare[0], "timestamp": 1700000000}]
     assert filtered.recommend(actions) == by_two.recommend(actions)
     export_run(exported, tmp_path / "again", min_askers=1)  # what was left out does not come back
@@ -133,9 +136,9 @@ def test_an_export_has_no_pair_of_items_that_one_user_alone_took(job, exported):
     own, copied = (load_file(run / "neighbors.safetensors") for run in (Path(job.run), exported / "run"))
     assert own["common"].min() == 1 and (own["common"] > 1).any() and copied["common"].min() == 2
     assert len(copied["common"]) == (own["common"] > 1).sum() and np.array_equal(own["users"], copied["users"])
-    filtered = Recommender.load(job.run, min_askers=2).state.rankers.neighbor_list
+    filtered = load(job.run, min_askers=2).state.rankers.neighbor_list
     items = torch.arange(len(own["users"]))[:, None]
-    assert torch.equal(filtered.top(items, 9), Recommender.load(exported).state.rankers.neighbor_list.top(items, 9))
+    assert torch.equal(filtered.top(items, 9), load(exported).state.rankers.neighbor_list.top(items, 9))
 
 
 def test_a_run_of_an_earlier_release_has_no_neighbors_list(job, tmp_path):
@@ -148,7 +151,7 @@ def test_a_run_of_an_earlier_release_has_no_neighbors_list(job, tmp_path):
     for weights in content["settings"]["mixing"]["weights"].values():
         del weights["neighbors"]
     rewritten(out, parts=content["parts"], settings=content["settings"])
-    recommender = Recommender.load(out)
+    recommender = load(out)
     assert recommender.state.rankers.neighbor_list is None
     actions = [{"action": "click", "item_id": recommender.state.pool.catalogue.item_ids[0], "timestamp": 1700000000}]
     lines = recommender.recommend(actions)
@@ -157,7 +160,7 @@ def test_a_run_of_an_earlier_release_has_no_neighbors_list(job, tmp_path):
 
 def test_an_export_whose_queries_are_all_rare_has_no_memory(job, exported):
     """As here, where no two of fourteen users searched for the same."""
-    recommender = Recommender.load(exported)
+    recommender = load(exported)
     assert read_manifest(exported).content["memory"]["queries"] == 0 and recommender.state.memory is None
     actions = [{"action": "search", "query": "red boots", "timestamp": 1700000000}]
     assert recommender.memory_queries == (0, 0) and len(recommender.recommend(actions)) == 10
@@ -166,8 +169,8 @@ def test_an_export_whose_queries_are_all_rare_has_no_memory(job, exported):
 def test_a_run_that_did_not_count_users_is_exported_whole_or_not_at_all(job, tmp_path):
     old = with_memory(job.run, tmp_path / "old", lambda frame: frame.drop(columns="askers"))
     refused("does not say how many users searched", export_run, old, tmp_path / "out")
-    refused("does not say how many users searched", Recommender.load, old, 2)
-    assert [path.name for path in tmp_path.iterdir()] == ["old"] and Recommender.load(old).memory_queries[0] > 0
+    refused("does not say how many users searched", load, old, min_askers=2)
+    assert [path.name for path in tmp_path.iterdir()] == ["old"] and load(old).memory_queries[0] > 0
 
 
 def copy_of(exported, tmp_path):
@@ -176,12 +179,12 @@ def copy_of(exported, tmp_path):
 
 def test_a_file_that_changed_or_is_gone(exported, tmp_path):
     copy = copy_of(exported, tmp_path)
-    weights = copy / "adapter/adapter_model.safetensors"
+    weights = copy / "adapter_model.safetensors"
     whole = weights.read_bytes()
     weights.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
-    refused(r"adapter_model.safetensors was changed .* copy the exported run again", Recommender.load, copy)
+    refused(r"adapter_model.safetensors was changed .* copy the exported run again", load, copy)
     weights.unlink()
-    refused("adapter_model.safetensors is missing", Recommender.load, copy)
+    refused("adapter_model.safetensors is missing", load, copy)
 
 
 def rewritten(copy, digest=True, **changed):
@@ -195,30 +198,30 @@ def rewritten(copy, digest=True, **changed):
 def test_a_manifest_that_is_newer_older_changed_or_broken(exported, tmp_path):
     copy = copy_of(exported, tmp_path)
     rewritten(copy, format=3)
-    refused("format 3, and this release .* reads format 2; upgrade recbole_llmfashion", Recommender.load, copy)
+    refused("format 3, and this release .* reads format 2; upgrade recbole_llmfashion", load, copy)
     rewritten(copy, format=1)
-    refused("format 1, .*; run the main job again", Recommender.load, copy)
+    refused("format 1, .*; run the main job again", load, copy)
     rewritten(copy, format=2, model="SASRec")
-    refused("a run of SASRec; only LLMFashionRec can be served", Recommender.load, copy)
+    refused("a run of SASRec; only LLMFashionRec can be served", load, copy)
     rewritten(copy, digest=False, model="LLMFashionRec", seed=7)
-    refused("was changed after it was written", Recommender.load, copy)
+    refused("was changed after it was written", load, copy)
     rewritten(copy, settings={})
-    refused("lacks the entry settings", Recommender.load, copy)
+    refused("lacks the entry settings", load, copy)
     rewritten(copy, parts={})
-    refused("lacks an entry", Recommender.load, copy)
+    refused("lacks an entry", load, copy)
     rewritten(copy, parts={"run": {"path": ".", "files": {"../../x": "0"}}})
     refused("outside its part", export_run, copy, tmp_path / "out")
     rewritten(copy, parts=["run"])
-    refused("not readable", Recommender.load, copy)
+    refused("not readable", load, copy)
     for text in ("{", "[]", "[" * 10**5, '{"format": "x"}'):
         (copy / "manifest.json").write_text(text)
-        refused("not readable", Recommender.load, copy)
+        refused("not readable", load, copy)
 
 
 def test_other_versions_are_a_warning(exported, tmp_path, caplog):
     copy = copy_of(exported, tmp_path)
     rewritten(copy, versions={**read_manifest(copy).content["versions"], "torch": "1.0"})
-    Recommender.load(copy)
+    load(copy)
     assert "made with torch 1.0 (here" in caplog.text
 
 

@@ -56,13 +56,13 @@ def test_the_stage_is_that_of_the_models_row(job):
 def test_the_run_folder_names_the_model_and_holds_its_encoder(job):
     run = Path(job[1].details["run"])
     settings = read_manifest(run).content["settings"]["session_model"]
-    assert settings == {"name": "SASRecSampled", "heads": 1, "activation": "gelu", "eps": 1e-12}
+    assert settings == {"name": "SASRecSampled", "heads": 1, "activation": "gelu", "eps": 1e-12, "cosine": False}
     names = set(load_file(run / "encoder.safetensors"))
     assert "position_embedding.weight" in names and "item_embedding.weight" not in names
 
 
 def test_an_export_serves_the_lists_of_the_run(job, exported):
-    own, copy = (Recommender.load(run) for run in (Path(job[1].details["run"]), exported))
+    own, copy = (Recommender.from_pretrained(run) for run in (Path(job[1].details["run"]), exported))
     heads = [recommender.state.rankers.sequence_list(TAKEN).top(6) for recommender in (own, copy)]
     assert torch.equal(*heads)
     actions = [{"action": "click", "item_id": item, "timestamp": 1701000000 + n} for n, item in enumerate(("11", "13"))]

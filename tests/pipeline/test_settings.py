@@ -14,6 +14,7 @@ from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.llm.batching import Example
 from recbole_llmfashion.llm.generation.generator import ResponseTitle
 from recbole_llmfashion.llm.modeling.backbone import ComputeDtype, Quantization
+from recbole_llmfashion.llm.modeling.tiny_falcon import TINY_FALCON_FOLDER
 from recbole_llmfashion.model.llmfashionrec import LLMFashionRec
 from recbole_llmfashion.pipeline import settings
 from recbole_llmfashion.prompt.builder import PromptSettings
@@ -54,8 +55,8 @@ def test_prompts(prompt_dates, has_dates, dates):
 @pytest.mark.parametrize(
     ("keys", "expected"),
     [
-        ({}, True),
-        ({"loss_on_title": "auto"}, False),
+        ({}, False),
+        ({"loss_on_title": True}, True),
         ({"loss_on_title": "auto", "response_title": "generated"}, True),
         ({"loss_on_title": "auto", "decoding": "sample", "response_title": "generated"}, True),
         ({"loss_on_title": "auto", "generation_backend": "vllm"}, True),
@@ -66,12 +67,29 @@ def test_loss_on_title_auto(keys, expected):
     assert settings.loss_on_title(config(**keys)) is expected
 
 
+@pytest.mark.parametrize(
+    ("keys", "expected"),
+    [
+        ({}, 0.2),
+        ({"llm_name_or_path": "tiny-falcon-untrained"}, 0.2),
+        ({"llm_name_or_path": str(TINY_FALCON_FOLDER)}, 0.2),
+        ({"llm_name_or_path": "tiiuae/falcon-7b"}, None),
+        ({"llm_name_or_path": "tiiuae/falcon-7b", "llm_dropout": 0.1}, 0.1),
+        ({"llm_dropout": 0}, 0.0),
+        ({"llm_dropout": None}, None),
+    ],
+)
+def test_llm_dropout_auto(keys, expected):
+    assert settings.llm_dropout(config(**keys)) == expected
+    assert settings.backbone_needs(config(**keys)).dropout == expected
+
+
 def test_fine_tuning():
     short = [Example(np.arange(1, 9), np.arange(1, 4))] * 4
     found = asdict(settings.finetune_settings(config(lora_target_modules=["dense"]), 7, short))
     assert found["lora_target_modules"] == ("dense",)
     names = ("lora_r", "lora_alpha", "lora_dropout", "learning_rate", "epochs", "batch_size", "seed")
-    assert [found[name] for name in names] == [16, 16, 0.05, 2e-3, 6, 16, 7]
+    assert [found[name] for name in names] == [16, 16, 0.05, 4e-3, 4, 16, 7]
     kept = ("warmup_ratio", "lr_scheduler_type", "max_grad_norm", "curriculum_perplexity")
     assert [found[name] for name in kept] == [0.03, "linear", 1.0, "response"]
     values = dict(zip(kept, (0.5, "cosine", 0.0, "prompt"), strict=True))

@@ -42,7 +42,7 @@ def outcome(folder, work):
 
 
 def lists(folder):
-    recommender = Recommender.load(folder)
+    recommender = Recommender.from_pretrained(folder)
     return [[line.item for line in recommender.recommend(actions, k=6)] for actions in SESSIONS]
 
 
@@ -110,7 +110,7 @@ def test_other_files_of_a_backbone_are_refused(exported, tmp_path):
 
 def test_an_adapter_of_an_earlier_release_lists_no_files(exported, tmp_path):
     folder = shutil.copytree(exported, tmp_path / "run")
-    (folder / "adapter/backbone.json").unlink()
+    (folder / "backbone.json").unlink()
     content = json.loads((folder / "manifest.json").read_text())
     del content["parts"]["adapter"]["files"]["backbone.json"]
     tampering.sign(folder, content)

@@ -17,7 +17,7 @@ def test_index_is_saved_and_served(job, run_job, monkeypatch, capsys):
     run = Path(found.run)
     assert json.loads((run / "title.json").read_text())["kind"] == "ivf" and (run / "items.faiss").is_file()
     assert run != Path(job.run) and not (Path(job.run) / "title.faiss").exists()
-    recommender = Recommender.load(run)
+    recommender = Recommender.from_pretrained(run)
     for user, (actions, now) in sessions(found.data).items():
         lines = recommender.recommend(actions, now=now)
         assert [line.item for line in lines] == list(found.ranks.loc[user, "top"])

@@ -49,7 +49,7 @@ def reply(state):
 
 
 def test_embedding_of_an_added_item_comes_from_its_words(job):
-    recommender = Recommender.load(job.run)
+    recommender = Recommender.from_pretrained(job.run)
     run, state, before = recommender._run, recommender._state, rows(recommender)
     first, answer = run.item_tokens.first, reply(state)
     assert len(before) == first + 300
@@ -66,7 +66,7 @@ def test_embedding_of_an_added_item_comes_from_its_words(job):
 
 
 def test_tokens_are_never_reused(job):
-    recommender = Recommender.load(job.run)
+    recommender = Recommender.from_pretrained(job.run)
     first, known = recommender._run.item_tokens.first, recommender._state.pool.catalogue.item_ids
     trained = rows(recommender)
     recommender.add_items(TWINS)
@@ -86,7 +86,7 @@ def test_tokens_are_never_reused(job):
 @pytest.mark.parametrize("name", ["job", "semantic_job", "text_job"])
 def test_only_added_items_are_generated(name, request):
     """With all other items removed, the response and the beams are the added items, for each kind of item token."""
-    recommender = Recommender.load(request.getfixturevalue(name).run)
+    recommender = Recommender.from_pretrained(request.getfixturevalue(name).run)
     known = recommender._state.pool.catalogue.item_ids
     recommender.add_items(TWINS)
     recommender.add_items(pd.DataFrame({"item_id": ["NEW3"], "title": ["Blue Sandals"]}))
@@ -104,7 +104,7 @@ def test_only_added_items_are_generated(name, request):
 
 
 def test_codes_of_added_items_come_from_their_titles(semantic_job):
-    recommender = Recommender.load(semantic_job.run)
+    recommender = Recommender.from_pretrained(semantic_job.run)
     run, state, before = recommender._run, recommender._state, rows(recommender)
     answer = reply(state)
     crowd = int(np.argmax([tokens[3] for tokens in run.item_tokens.ids]))  # the last item of the most frequent codes

@@ -44,7 +44,7 @@ def ranking_by(recommender, **mixing):
 def test_lists_equal_the_evaluation(name, regenerated, request):
     """With the stored responses of the evaluation, and generated again one by one."""
     job = request.getfixturevalue(name)
-    recommender = Recommender.load(job.run)
+    recommender = Recommender.from_pretrained(job.run)
     if regenerated:
         recommender._state.response_cache._cached.clear()
     requests = sessions(job.data)
@@ -108,7 +108,7 @@ def test_mask_history(run_job):
     ranks, requests = masked.all_ranks, sessions(masked.data)
     for row in ranks.itertuples():
         assert not {action.get("item_id") for action in requests[row.user][0]} & set(row.top), (row.model, row.user)
-    run = Recommender.load(masked.run)
+    run = Recommender.from_pretrained(masked.run)
     lists = set()
     for row in ranks[ranks["model"] == "LLMFashionRec"].itertuples():
         served = run.recommend(requests[row.user][0], now=requests[row.user][1])
@@ -217,7 +217,7 @@ def test_any_sequence_of_changes(served, steps):
 @pytest.fixture(scope="module")
 def served(job):
     """One recommender for many examples; each restores the items."""
-    recommender = Recommender.load(job.run)
+    recommender = Recommender.from_pretrained(job.run)
     return recommender, recommender._state.pool.catalogue.item_ids
 
 

@@ -13,7 +13,7 @@ SEARCH = {"action": "search", "query": "red boots", "timestamp": 1_702_000_000.0
 
 @pytest.fixture
 def tiny(tiny_run):
-    return Recommender.load(tiny_run)
+    return Recommender.from_pretrained(tiny_run)
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def test_the_products_of_the_memory_are_found_behind_removed_items(tiny):
 
 def test_queries_of_one_user_are_not_recalled_on_request(tiny_run, tiny):
     assert tiny.memory_queries == (1, 1) and tiny.state.memory is not None
-    filtered = Recommender.load(tiny_run, min_askers=2)
+    filtered = Recommender.from_pretrained(tiny_run, min_askers=2)
     assert filtered.memory_queries == (0, 0) and filtered.state.memory is None
 
 

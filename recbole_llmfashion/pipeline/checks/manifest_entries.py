@@ -31,8 +31,10 @@ def check_manifest(manifest: Manifest) -> None:
     for name in top.inside("versions").value:
         top.inside("versions").get(name, str)
     top.inside("backbone").exactly({"name": str, "licence": str, "revision": str}, frozenset({"revision"}))
-    if "keys" in top.value:
-        top.inside("keys")
+    if "encoder" in top.value:
+        top.inside("encoder").exactly({"source": str, "sha256": str})
+    for name in {"keys", "data"} & top.value.keys():
+        top.inside(name)
     if "memory" in top.value:
         top.inside("memory").exactly({"min_askers": int, "queries": int, "left_out": int})
     for name in ("run", "adapter"):
@@ -47,7 +49,8 @@ def _check_settings(settings: Entries) -> None:
     settings.exactly(dict.fromkeys((*tables, *optional), object), optional)
     if "session_model" in settings.value:
         session = settings.inside("session_model")
-        session.exactly({"name": str, "heads": int, "activation": str, "eps": float})
+        types = {"name": str, "heads": int, "activation": str, "eps": float, "cosine": bool}
+        session.exactly(types, frozenset({"cosine"}))
         session.one_of("activation", tuple(ACTIVATIONS))
     if "neighbors" in settings.value:
         settings.inside("neighbors").exactly({"history": int})

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from recbole_llmfashion.prompt.builder import Prompt
+from recbole_llmfashion.prompt.texts import start_of
 from recbole_llmfashion.serving.demo.visit import Visit
 from recbole_llmfashion.serving.recommender import Explanation
 from recbole_llmfashion.serving.state import RankedReply, ServingState
@@ -120,7 +121,7 @@ def _clock(seconds: float) -> str:
 def product(state: ServingState, position: int, source: str = "") -> Product:
     """The displayed item of a catalogue position."""
     catalogue = state.pool.catalogue
-    about = [texts[position] for texts in catalogue.attributes.values() if texts[position]]
+    about = [start_of(texts[position]) for texts in catalogue.attributes.values() if texts[position]]
     return Product(catalogue.item_ids[position], catalogue.titles[position], ", ".join(about), source)
 
 

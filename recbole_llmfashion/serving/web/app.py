@@ -45,7 +45,7 @@ class Replica:
         from recbole_llmfashion.serving.recommender import Recommender
         from recbole_llmfashion.serving.web.replica import ReplicaWorker
 
-        recommender = Recommender.load(settings.run, settings.min_askers)
+        recommender = Recommender.from_pretrained(settings.run, min_askers=settings.min_askers)
         journal = ItemChangeLog(settings.changes, recommender.run_digest) if settings.changes else None
         self._worker = ReplicaWorker(recommender, journal)
         self._following: asyncio.Task[ErrorReply | None] | None = None

@@ -95,7 +95,7 @@ def browser():
 @pytest.fixture(scope="module")
 def pages(job):
     """The run with a hostile item title and query; responses are generated word by word."""
-    run = Recommender.load(job.run).state.run
+    run = Recommender.from_pretrained(job.run).state.run
     files = run.memory
     queries = tuple(EVIL if i == 0 else query for i, query in enumerate(files.queries))
     # the example searches are the queries of most users, so the hostile one needs the highest count

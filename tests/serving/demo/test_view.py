@@ -1,6 +1,7 @@
 """The content of the page for a response, and escaping of all texts."""
 
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
@@ -175,6 +176,13 @@ def test_texts_are_escaped(text):
         assert not set("{}$`@") & set(hostile)
         # the text occurs as often as the harmless one
         assert sum(text.strip() in shown for shown in read.texts) >= sum(shown == "t" for shown in expected.texts)
+
+
+def test_a_long_attribute_of_a_product():
+    state = FakeState()
+    brands = ("Norda", "soft wool " * 20_000, *[""] * 4)
+    state.pool.catalogue = replace(state.pool.catalogue, attributes={"brand": brands})
+    assert [view.product(state, position).about for position in (0, 1, 2)] == ["Norda", ("soft wool " * 20).strip(), ""]
 
 
 def test_distinct_colors():

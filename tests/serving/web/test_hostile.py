@@ -65,7 +65,7 @@ class LocalModel:
 @pytest.fixture(scope="module")
 def service(job, tmp_path_factory):
     """(port, recommender) of the service, in a thread."""
-    recommender = Recommender.load(job.run)
+    recommender = Recommender.from_pretrained(job.run)
     journal = ItemChangeLog(tmp_path_factory.mktemp("journal") / "items.jsonl", recommender.run_digest)
     settings = ServiceSettings(None, TOKEN, max_body=MAX_BODY, body_timeout=1.0, timeout=60.0)
     app = make_web(settings, LocalModel(ReplicaWorker(recommender, journal)))
