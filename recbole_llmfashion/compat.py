@@ -57,23 +57,27 @@ def own_checkpoint() -> Iterator[None]:
 
 
 class _NoWriter:
-    """A SummaryWriter of tensorboard that writes nothing."""
+    """A SummaryWriter of TensorBoard, or a logger of Weights & Biases, that writes nothing."""
 
     def __getattr__(self, name: str) -> Any:
         return lambda *args, **kwargs: None
 
 
 @contextmanager
-def no_tensorboard_folder() -> Iterator[None]:
-    """Prevents RecBole's Trainer from creating log_tensorboard/ in the working directory; no key turns that off."""
+def trackers_off() -> Iterator[None]:
+    """Builds RecBole's Trainer without its own loggers; tracking.py does their work.
+
+    RecBole creates log_tensorboard/ in the working directory, which no key turns off, and hands its whole Config to
+    Weights & Biases.
+    """
     import recbole.trainer.trainer as module
 
-    before = module.get_tensorboard
-    module.get_tensorboard = lambda logger: _NoWriter()
+    before = module.get_tensorboard, module.WandbLogger
+    module.get_tensorboard = module.WandbLogger = lambda logger_or_config: _NoWriter()
     try:
         yield
     finally:
-        module.get_tensorboard = before
+        module.get_tensorboard, module.WandbLogger = before
 
 
 @contextmanager

@@ -8,12 +8,12 @@ import recbole_llmfashion
 PACKAGE = Path(recbole_llmfashion.__file__).parent
 NAME = PACKAGE.name
 MOST_FILES = 12
-TOP = {"compat", "errors", "stage_store", "versions"}
+TOP = {"compat", "errors", "stage_store", "tracking", "versions"}
 # A folder imports the rows above its own, and itself; folders of one row do not import each other.
 ROWS = [
     {"errors"},
     {"files"},
-    {"compat", "stage_store", "versions"},
+    {"compat", "stage_store", "tracking", "versions"},
     {"config", "data", "embedding"},
     {"prompt", "dataset_tools"},
     {"llm", "retrieval"},
@@ -28,12 +28,12 @@ ROW = {part: row for row, parts in enumerate(ROWS) for part in parts}
 # The tools that write datasets take nothing of the others but the format of the files and the way to write them.
 MAY_ONLY = {"dataset_tools": {"errors", "files", "data", "dataset_tools"}}
 HOMES = {
-    "transformers": {"llm", "model/recformer"},
+    "transformers": {"llm", "model/recformer", "embedding/sentence"},
     "peft": {"llm"},
     "bitsandbytes": {"llm"},
     "faiss": {"embedding/flat_index", "embedding/residual_codes", "embedding/approximate_index"},
     "open_clip": {"embedding/clip_text"},
-    "huggingface_hub": {"dataset_tools/convert/readers/download"},
+    "huggingface_hub": {"dataset_tools/convert/readers/download", "embedding/sentence", "pipeline/export"},
     "ray": {"distributed", "tuning", "serving/web/app", "serving/batch/actors"},
     "fastapi": {"serving/web/routes"},
     "prometheus_client": {"serving/web/metrics", "serving/web/routes"},
@@ -41,6 +41,7 @@ HOMES = {
     "matplotlib": {"tuning/figures", "study/report/figures"},
     "jinja2": {"study/report/html", "serving/demo/markup"},
     "gradio": {"serving/demo/page"},
+    "wandb": {"tracking"},
     "starlette": {"serving/demo/page", "serving/web/routes"},
 }
 NO_RECBOLE = {"embedding", "llm", "retrieval", "dataset_tools"}

@@ -33,13 +33,16 @@ def test_command_line_hidden(monkeypatch):
     assert sys.argv == ["a", "--b=c"]
 
 
-def test_no_tensorboard_folder(tmp_path, monkeypatch):
+def test_trackers_off(tmp_path, monkeypatch):
     import recbole.trainer.trainer as module
 
     monkeypatch.chdir(tmp_path)
-    with compat.no_tensorboard_folder():
+    before = module.get_tensorboard, module.WandbLogger
+    with compat.trackers_off():
         module.get_tensorboard(None).add_scalar("x", 1, 2)
+        module.WandbLogger({"log_wandb": True}).log_metrics({"x": 1}, head="train")
     assert list(tmp_path.iterdir()) == []
+    assert (module.get_tensorboard, module.WandbLogger) == before
 
 
 def test_anomaly_mode_off():

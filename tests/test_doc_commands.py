@@ -20,6 +20,7 @@ from recbole_llmfashion.cli.main import app
 from recbole_llmfashion.cli.train import main
 from recbole_llmfashion.cli.tune import main as search
 from tests.helpers.convert import amazon, hm
+from tests.helpers.convert_published import PUBLISHED
 from tests.helpers.doc_commands import NOT_HERE, PAGES, ROOT, RUN, all_commands, commands_of, rule_of, small
 
 COMMANDS = all_commands()
@@ -100,6 +101,8 @@ def _logs(place: Path) -> None:
     for name in names:
         (place / f"{name}.gz").write_bytes(gzip.compress((place / name).read_bytes()))
     hm(place)
+    for write in PUBLISHED:
+        write(place)
     shutil.copytree(Path(recbole.__file__).parent / "dataset_example/ml-100k", place / "ml-100k")
 
 

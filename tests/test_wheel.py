@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -15,17 +16,27 @@ PACKAGE = "recbole_llmfashion"
 OPTIONAL = ["optuna", "matplotlib", "gradio", "fastapi"]  # packages that only extras install
 
 
+def build(source, what):
+    """The distribution of a folder, `wheel` or `sdist`, built without a network."""
+    code = f"from setuptools import build_meta; print(build_meta.build_{what}('dist'))"
+    subprocess.run([sys.executable, "-c", code], cwd=source, check=True, capture_output=True)
+    return next((source / "dist").glob("*.whl" if what == "wheel" else "*.tar.gz"))
+
+
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory):
-    """Built without a network, from a copy, because setuptools writes beside the sources."""
+def source(tmp_path_factory):
+    """A copy of the sources, because setuptools writes beside them."""
     source = tmp_path_factory.mktemp("source")
     for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE"):
         shutil.copyfile(ROOT / name, source / name)
     for name in (PACKAGE, "properties"):
         shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
-    build = "from setuptools import build_meta; build_meta.build_wheel('dist')"
-    subprocess.run([sys.executable, "-c", build], cwd=source, check=True, capture_output=True)
-    return next((source / "dist").glob("*.whl"))
+    return source
+
+
+@pytest.fixture(scope="module")
+def wheel(source):
+    return build(source, "wheel")
 
 
 def test_the_wheel_holds_every_file_of_the_package_and_of_properties(wheel):
@@ -34,6 +45,19 @@ def test_the_wheel_holds_every_file_of_the_package_and_of_properties(wheel):
     keys = [path for path in (ROOT / "properties").rglob("*.yaml") if path.is_file()]
     expected = {path.relative_to(ROOT).as_posix() for path in package}
     assert held == expected | {f"{PACKAGE}/{path.relative_to(ROOT).as_posix()}" for path in keys}
+
+
+@pytest.mark.slow  # builds twice more
+def test_a_wheel_of_the_source_distribution_is_the_same(wheel, source, tmp_path):
+    """A release has both, and pip builds the second where it cannot take the first."""
+    with tarfile.open(build(source, "sdist")) as archive:
+        archive.extractall(tmp_path, filter="data")
+    (unpacked,) = tmp_path.iterdir()
+    again = build(unpacked, "wheel")
+    contents = [{name: file.read(name) for name in file.namelist()} for file in map(zipfile.ZipFile, (wheel, again))]
+    record = next(name for name in contents[0] if name.endswith("RECORD"))
+    assert contents[0].keys() == contents[1].keys()
+    assert [name for name in contents[0] if name != record and contents[0][name] != contents[1][name]] == []
 
 
 def test_metadata(wheel):

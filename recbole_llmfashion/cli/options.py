@@ -109,14 +109,14 @@ def field_names(folder: Path, config_files: Sequence[str] | None, given: Mapping
     from recbole_llmfashion.config.layers import dataset_field_keys
     from recbole_llmfashion.data.atomic.field_names import FieldNames
 
-    return FieldNames.of(dataset_field_keys(folder.resolve().name, config_paths(config_files), given))
+    return FieldNames.of(dataset_field_keys(folder, config_paths(config_files), given))
 
 
 def _paths_in(text: str) -> list[str]:
     if Path(text).is_file():
         return [text]
     try:
-        words = shlex.split(text)
+        words = shlex.split(text[1:-1] if text.startswith("[") and text.endswith("]") else text)
     except ValueError:
         raise UserError(f"--config_files: a quote in {text} does not end; quote each path with a space") from None
     paths = [path for word in words for path in ([word] if Path(word).is_file() else word.split(",")) if path]

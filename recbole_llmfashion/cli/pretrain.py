@@ -45,7 +45,7 @@ def pretrain(context: typer.Context, model: Models, dataset: Dataset, config_fil
 def pretrain_backbone(
     config: Annotated[Path, typer.Option("--config", metavar="FILE", help="keys as in properties/pretrain.yaml")],
 ) -> None:
-    """Rebuild the tiny Falcon that ships with the package, from simulated shops."""
+    """Pre-train a backbone on simulated shops (the one that ships) and on training rows of real datasets."""
     from recbole_llmfashion.llm.pretraining.settings import PretrainConfig
 
     settings = PretrainConfig.read(config)

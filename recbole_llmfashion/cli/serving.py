@@ -44,7 +44,7 @@ def _recommend(
 
     from recbole_llmfashion.serving.recommender import Recommender
 
-    recommender = Recommender.load(run)
+    recommender = Recommender.from_pretrained(run)
     for line in recommender.recommend(session, k, now=now, explain=explain):
         values = {name: value for name, value in asdict(line).items() if explain or name not in ("prompt", "response")}
         typer.echo(json_line(values))
@@ -58,11 +58,17 @@ def _export(
     run: _Run,
     out: Annotated[Path, typer.Option(metavar="DIR", help="a folder that does not exist")],
     min_askers: _MinAskers = 2,
+    push_to_hub: Annotated[
+        str | None,
+        typer.Option("--push_to_hub", metavar="OWNER/NAME", help="also upload it to a private repository"),
+    ] = None,
 ) -> None:
     """Copy a run with all its parts into one folder, to be loaded on another machine without the dataset."""
-    from recbole_llmfashion.pipeline.export import export_run
+    from recbole_llmfashion.pipeline.export import backbone_name, check_repository, export_run, upload_run
     from recbole_llmfashion.pipeline.manifest import read_manifest
 
+    if push_to_hub is not None:
+        check_repository(push_to_hub, "--push_to_hub")
     read_manifest(run)
 
     from recbole_llmfashion.pipeline.load import load_run
@@ -70,15 +76,17 @@ def _export(
     load_run(run, model=False)  # a run with a wrong entry or file is not exported
     export_run(run, out, min_askers)
     content = read_manifest(out).content
-    backbone = content["backbone"]
+    name, licence = backbone_name(content), content["backbone"]["licence"]
     metrics = ", ".join(f"{name} {value:.4f}" for name, value in content["metrics"].items())
     typer.echo(f"{content['model']} on {content['dataset']}, seed {content['seed']}: {metrics}")
-    typer.echo(f"backbone {backbone['name']}; licence: {backbone['licence']}")
+    typer.echo(f"backbone {name}; licence: {licence}")
     if "backbone" not in content["parts"]:
-        typer.echo(f"not in the folder: the backbone; the machine that loads it downloads {backbone['name']}")
+        typer.echo(f"not in the folder: the backbone; the machine that loads it downloads {name}")
     if "memory" in content:
         typer.echo(_memory_note(content["memory"]))
     typer.echo(f"written: {out}")
+    if push_to_hub is not None:
+        typer.echo(f"uploaded: {upload_run(out, push_to_hub)}")
 
 
 def _memory_note(memory: Mapping[str, int]) -> str:
@@ -108,7 +116,7 @@ def _demo(
     from recbole_llmfashion.serving.recommender import Recommender
 
     page.gradio()  # reports that gradio is missing before a run is loaded
-    recommender = Recommender.load(run, min_askers)
+    recommender = Recommender.from_pretrained(run, min_askers=min_askers)
     if recommender.memory_note:
         typer.echo(recommender.memory_note, err=True)
     blocks = page.build(page.Pages(recommender))

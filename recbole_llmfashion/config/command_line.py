@@ -77,11 +77,15 @@ def read_keys(words: Sequence[str], hint: str = "") -> dict[str, Any]:
 
 
 def read_value(key: str, text: str) -> Any:
-    """An option's text as YAML; raises UserError if it is not YAML.
+    """An option's text as YAML, or RecBole's None; raises UserError if it is not YAML.
 
     >>> read_value("user_inter_num_interval", "[3,inf)"), read_value("topk", "[3,5]")
     ('[3,inf)', [3, 5])
+    >>> read_value("train_neg_sample_args", "None") is None
+    True
     """
+    if text == "None":
+        return None
     if key.endswith("_num_interval"):  # RecBole's intervals, such as [3,inf) and (1,5];(7,9], are no YAML
         return text
     try:

@@ -15,7 +15,7 @@ from recbole.utils import get_model as recbole_model
 from recbole_llmfashion import compat
 from recbole_llmfashion.config.dict_keys import merge_keys, split_name
 from recbole_llmfashion.config.keys import EVALUATION_KEYS, keys_of, lineage, own_keys, recbole_defaults
-from recbole_llmfashion.config.layers import merge_layers
+from recbole_llmfashion.config.layers import merge_layers, own_file, with_own_file
 from recbole_llmfashion.config.negatives import neg_sample_args
 from recbole_llmfashion.config.yaml_files import read_yaml
 from recbole_llmfashion.errors import UserError
@@ -70,6 +70,7 @@ def load_config(
     """
     *bases, name = lineage(model)
     overrides = dict(overrides or {})
+    config_files = with_own_file(dataset, config_files, overrides)
     merged = merge_layers(model, dataset, config_files, overrides, model_names)
     defaults = recbole_defaults(name)
     merged |= {
@@ -80,7 +81,7 @@ def load_config(
             defaults["train_neg_sample_args"],
         ),
         "required_keys": sorted(own_keys(model)),
-        "config_layers": list(config_files),
+        "config_layers": config_files,
         "command_line": overrides,
         "model_names": sorted({*bases, name, *model_names}),
     }
@@ -118,7 +119,7 @@ def learning_keys(config: LLMFashionConfig) -> dict[str, Any]:
 def source_config(config: LLMFashionConfig, keys: Mapping[str, Any] | None = None) -> LLMFashionConfig:
     """The config of the same model on `source_dataset`: same files, same command line, no source of its own.
 
-    The dataset file and the tuned file of the source replace those of the target, which were chosen on rows that
+    The dataset files and the tuned file of the source replace those of the target, which were chosen on rows that
     zero-shot does not have.
 
     Args:
@@ -132,7 +133,8 @@ def source_config(config: LLMFashionConfig, keys: Mapping[str, Any] | None = Non
     if source == config["dataset"]:
         raise UserError(f"source_dataset: '{source}' is the dataset itself; leave it empty, or name another")
     overrides = config["command_line"] | {"source_dataset": None} | dict(keys or {})
-    on_source = load_config(config.model_class, source, config["config_layers"], overrides, config["model_names"])
+    files = [file for file in config["config_layers"] if file != own_file(Path(config["data_path"]))]
+    on_source = load_config(config.model_class, source, files, overrides, config["model_names"])
     folder = Path(on_source["data_path"])
     if not folder.is_dir():
         raise UserError(

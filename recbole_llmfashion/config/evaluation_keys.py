@@ -23,6 +23,9 @@ _WRITE = {
 }
 
 
+_SMALLER_IS_BETTER = ("averagepopularity", "giniindex")
+
+
 class HasKeys(Protocol):
     """A dict of keys, or RecBole's Config."""
 
@@ -54,6 +57,7 @@ def checked_evaluation(values: Mapping[str, Any], defaults: Mapping[str, Any]) -
         UserError: a metric or a part of `eval_args` that cannot be computed here.
     """
     _check_metrics(values["metrics"])
+    _check_direction(values)
     eval_args = _complete(values["eval_args"], defaults["eval_args"])
     if values["split_by"] == "time" and leave_out(eval_args) != VALID_AND_TEST:
         raise UserError(f"eval_args: split_by: time has validation and test rows; write {_WRITE['split']}")
@@ -63,6 +67,15 @@ def checked_evaluation(values: Mapping[str, Any], defaults: Mapping[str, Any]) -
 def leave_out(eval_args: Mapping[str, Any]) -> str:
     """What the split leaves out of training: valid_and_test, valid_only or test_only."""
     return str(eval_args["split"]["LS"])
+
+
+def _check_direction(values: Mapping[str, Any]) -> None:
+    """RecBole knows of each metric whether more is better, and so does not read `valid_metric_bigger`."""
+    if "valid_metric_bigger" not in values:
+        return
+    bigger = str(values["valid_metric"]).partition("@")[0].lower() not in _SMALLER_IS_BETTER
+    if values["valid_metric_bigger"] != bigger:
+        raise UserError(f"valid_metric_bigger: of {values['valid_metric']} it is {bigger}; leave it out")
 
 
 @cache
@@ -79,7 +92,8 @@ def _check_metrics(metrics: Sequence[str]) -> None:
     for metric in metrics:
         name = known.get(str(metric).lower())
         if name is None:
-            raise UserError(f"metrics: unknown metric '{metric}'; {did_you_mean(str(metric), ranking)}")
+            hint = f"write [{metric}]" if "," in str(metric) else did_you_mean(str(metric), ranking)
+            raise UserError(f"metrics: unknown metric '{metric}'; {hint}")
         if name not in ranking:
             raise UserError(
                 f"metrics: {name} reads labels or ratings, and a ranking has none; choose from {', '.join(ranking)}"

@@ -8,31 +8,37 @@ from pathlib import Path
 from typing import Any
 
 from recbole_llmfashion.config.dict_keys import check_field_name, flat, merge_keys, split_name
+from recbole_llmfashion.config.row_keys import LAUNCHER
 from recbole_llmfashion.config.yaml_files import read_yaml
 from recbole_llmfashion.errors import UserError, did_you_mean
 
 Model = str | type | Sequence[str]  # a class, a name, or the names of a lineage
 
+# Keys of TensorBoard and Weights & Biases.
+TRACKING_KEYS = {"log_tensorboard", "log_wandb", "wandb_project"}
 # Keys for folders, devices, workers and output; no metric of a row depends on them.
-RUNTIME_KEYS = {
+RUNTIME_KEYS = TRACKING_KEYS | {
     "data_path", "checkpoint_dir", "show_progress", "state", "gpu_id", "use_gpu", "worker", "config_file",
     "num_train_workers", "ray_address",
 }  # fmt: skip
 # Keys that name a model of a hub, a folder or a file, and keys that name places of this machine alone.
-MODEL_KEYS = {"llm_name_or_path", "recformer_name_or_path", "clip_pretrained"}
+MODEL_KEYS = {"llm_name_or_path", "recformer_name_or_path", "clip_pretrained", "memory_encoder", "text_encoder"}
 MACHINE_KEYS = {"data_path", "vllm_python"}
 # Keys that are no inputs of a trained RecBole model: those of the evaluation, and those that choose rows, for the rows
 # themselves are inputs. cold_token and mask_history (which changes the validation scores, and so the early
-# stopping) are separate inputs when they are True, so that the names of stages without them do not change.
+# stopping) are separate inputs when they are True, so that the names of stages without them do not change. The vectors
+# of text_encoder are an input of their own.
 EVALUATION_KEYS = RUNTIME_KEYS | {
-    "eval_batch_size", "eval_memory_mb", "config_files", "log_wandb", "wandb_project", "dataset", "metrics",
+    "eval_batch_size", "eval_memory_mb", "config_files", "dataset", "metrics",
     "search_attribution_hours", "use_tuned", "split_by", "time_split", "train_share", "cold_token", "mask_history",
+    "text_encoder",
 }  # fmt: skip
 
 # Keys that RecBole reads from a config and that none of its YAML files has.
 _RECBOLE_UNLISTED = {
-    "config_file", "config_files", "model", "dataset", "reg_weight", "nproc", "rm_dup_inter", "tail_ratio",
+    "config_file", "config_files", "model", "dataset", "nproc", "rm_dup_inter", "tail_ratio",
 }  # fmt: skip
+_UNLISTED_OF = {"HRM": {"reg_weight"}}
 
 
 def properties_folder() -> Path:
@@ -81,7 +87,9 @@ def recbole_defaults(model: str) -> dict[str, Any]:
 @cache
 def recbole_keys(model: str) -> frozenset[str]:
     """Every key that RecBole itself reads for a model."""
-    return frozenset().union(_recbole_arguments(), _RECBOLE_UNLISTED, recbole_defaults(model))
+    return frozenset().union(
+        _recbole_arguments(), _RECBOLE_UNLISTED, _UNLISTED_OF.get(model, ()), recbole_defaults(model)
+    )
 
 
 def lineage(model: Model) -> list[str]:
@@ -235,6 +243,8 @@ def reject_unknown_keys(keys: Iterable[str], models: Iterable[str], source: str)
         key, field = split_name(name)
         if key not in known and RENAMED_KEYS.get(key, (key,))[0] != key:  # one key keeps its name, its values changed
             raise UserError(f"{source}: `{key}` is now `{_as_written(RENAMED_KEYS[key][0])}`; see docs/config.md")
+        if key not in known and key in LAUNCHER:
+            raise UserError(f"{source}: {key}: an option of RecBole's launcher, not applied here; {LAUNCHER[key]}")
         if key not in known:
             hint = did_you_mean(key, sorted(known), "docs/config.md lists the keys", 0.6)
             raise UserError(f"{source}: unknown key '{key}'; {hint}")

@@ -1,7 +1,8 @@
 """The layers of a config as one checked dict. Imports neither RecBole nor torch, so mistakes are reported at once.
 
     RecBole's own YAMLs < overall.yaml < dataset/default.yaml < dataset/<name>.yaml < model/<name>.yaml
-        < tuned/<dataset>/<model>.yaml, where `use_tuned` is true < --config_files < --key=value
+        < tuned/<dataset>/<model>.yaml, where `use_tuned` is true < <data_path>/<dataset>/<dataset>.yaml
+        < --config_files < --key=value
 
 The dict keys `clip`, `title_model` and `recformer` are merged by field (dict_keys.py). A partial `eval_args` is filled
 up from the default (evaluation_keys.py). Every other value is replaced. A model that extends another model of this
@@ -16,9 +17,10 @@ from recbole_llmfashion.config import keys
 from recbole_llmfashion.config.dict_keys import DICT_KEYS, merge_keys, nested, split_name, with_defaults
 from recbole_llmfashion.config.evaluation_keys import checked_evaluation, written_out
 from recbole_llmfashion.config.relations import check_relations
-from recbole_llmfashion.config.row_keys import check_row_keys, field_keys
-from recbole_llmfashion.config.values import check_values, check_wandb
+from recbole_llmfashion.config.row_keys import check_applied, check_load_col, check_names, field_keys
+from recbole_llmfashion.config.values import check_tracking_packages, check_values
 from recbole_llmfashion.config.yaml_files import read_yaml
+from recbole_llmfashion.errors import UserError
 
 
 def tuned_file(dataset: str, model: str) -> Path | None:
@@ -56,10 +58,12 @@ def merge_layers(
     about = [layer for layer in layers if layer[0] == str(keys.properties_folder() / f"dataset/{dataset}.yaml")]
     mine = keys.keys_of(model)
     defaults = keys.recbole_defaults(name) | merge_keys(layer for layer in layers if layer not in about)
-    given = [(file, written_out(read_yaml(Path(file)))) for file in config_files]
+    files = with_own_file(dataset, config_files, overrides)
+    given = [(file, written_out(read_yaml(Path(file)))) for file in files]
     given.append(("command line", written_out(overrides or {})))
     for source, values in given:
         keys.reject_unknown_keys(values, {*bases, name, *model_names}, source)
+        check_names(values, [*dict.fromkeys((name, *bases, *model_names))], dataset, source)
         _check_other_models(nested(values, source), mine, model_names, source)
     if {key: value for _, values in given for key, value in values.items()}.get("use_tuned"):
         tuned = [file for one in (*bases, name) if (file := tuned_file(dataset, one)) is not None]
@@ -69,28 +73,59 @@ def merge_layers(
     for source, values in (*about, *own):
         known = {key: value for key, value in nested(values, source).items() if key not in DICT_KEYS}
         check_values(known, defaults, name, source)
-        check_wandb(known, source)
-        check_row_keys(known, defaults, source, names)
+        check_tracking_packages(known, source)
+        check_applied(known, defaults, name, source)
+        check_load_col(known.get("load_col"), source, names)
     merged = checked_evaluation(keys.todays_values(with_defaults(merge_keys([*layers, *own]))), defaults)
     check_relations(keys.recbole_defaults(name) | merged, name)
     return merged
 
 
-def dataset_field_keys(
+def own_file(folder: Path) -> str | None:
+    """The YAML file of keys beside the files of a dataset, `<folder>/<name>.yaml`; None if there is none."""
+    path = folder / f"{folder.name}.yaml"
+    return str(path) if path.is_file() else None
+
+
+def with_own_file(
     dataset: str, config_files: Sequence[str] = (), overrides: Mapping[str, Any] | None = None
+) -> list[str]:
+    """The config files of a run on a dataset: the one beside its files, then those given.
+
+    Args:
+        dataset: name of the folder below data_path.
+        config_files: the files given, where the first may be that file already.
+        overrides: keys over those.
+
+    Raises:
+        UserError: the file beside the data says where the data is.
+    """
+    layers = [*map(read_yaml, (keys.properties_folder() / "overall.yaml", *map(Path, config_files))), overrides or {}]
+    root = next((layer["data_path"] for layer in reversed(layers) if "data_path" in layer), None)
+    found = own_file(Path(root) / dataset) if isinstance(root, str) and dataset else None
+    if found is None or found in config_files:
+        return list(config_files)
+    if "data_path" in read_yaml(Path(found)):
+        raise UserError(f"{found}: data_path: the file was found in that folder; leave it out")
+    return [found, *config_files]
+
+
+def dataset_field_keys(
+    folder: Path, config_files: Sequence[str] = (), overrides: Mapping[str, Any] | None = None
 ) -> dict[str, str]:
     """The names of a dataset's columns for users, items and times, by key, as a run on the dataset finds them.
 
     Args:
-        dataset: its name.
+        folder: of the dataset, which has its name.
         config_files: YAML files; other keys of theirs are left to the run.
         overrides: keys over those.
 
     Raises:
         UserError: an unreadable file, or a name that cannot be a column's.
     """
-    path = keys.properties_folder() / f"dataset/{dataset}.yaml"
-    files = [str(path)] if path.is_file() else []
+    folder = folder.resolve()
+    paths = (keys.properties_folder() / f"dataset/{folder.name}.yaml", folder / f"{folder.name}.yaml")
+    files = [str(path) for path in paths if path.is_file()]
     layers = [(file, read_yaml(Path(file))) for file in (*files, *config_files)]
     return field_keys([*layers, ("command line", dict(overrides or {}))], keys.recbole_defaults(""))
 

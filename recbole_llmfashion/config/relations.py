@@ -21,7 +21,18 @@ def check_relations(values: Mapping[str, Any], model: str) -> None:
     _check_heads(values, model)
     _check_batch_memory(values, model)
     _check_order(values)
+    _check_eval_step(values)
     _check_room(values)
+    _check_item_embeddings(values)
+
+
+def _check_item_embeddings(values: Mapping[str, Any]) -> None:
+    """Neighbors are of items, so an item must be one token."""
+    if values.get("item_embedding_init") == "neighbors" and values["item_tokens"] != "atomic":
+        raise UserError(
+            f"item_embedding_init: neighbors needs item_tokens: atomic, found item_tokens: {values['item_tokens']}; "
+            "change one of them"
+        )
 
 
 def _check_heads(values: Mapping[str, Any], model: str) -> None:
@@ -71,6 +82,13 @@ def _check_order(values: Mapping[str, Any]) -> None:
             f"high_order: expected at most MAX_ITEM_LIST_LENGTH ({values['MAX_ITEM_LIST_LENGTH']}), "
             f"found {values['high_order']}"
         )
+
+
+def _check_eval_step(values: Mapping[str, Any]) -> None:
+    """RecBole keeps the weights of the best evaluated epoch, so some epoch must be evaluated."""
+    epochs, step = values.get("epochs", 0), values.get("eval_step", 1)
+    if 1 <= epochs < step:
+        raise UserError(f"eval_step: expected at most epochs ({epochs}), so that an epoch is evaluated, found {step}")
 
 
 def _check_room(values: Mapping[str, Any]) -> None:

@@ -46,6 +46,15 @@ COUNTS = list_of(AT_LEAST_ONE, "whole numbers of 1 or more", least=1)
 SIZE = whole(1, 65_536)  # of a layer; a larger one fits into no memory
 SIZES = list_of(SIZE, "whole numbers from 1 to 65536", least=1)
 LOSSES = choice("CE", "BPR")
+CLIP_GRAD_NORM = Allowed(
+    "a dict such as {max_norm: 5, norm_type: 2}",
+    lambda value: (
+        isinstance(value, dict)
+        and "max_norm" in value
+        and value.keys() <= {"max_norm", "norm_type"}
+        and all(ABOVE_ZERO.holds(number) for number in value.values())
+    ),
+)
 
 RECBOLE_VALUES: dict[str, Allowed] = {
     # environment
@@ -55,6 +64,7 @@ RECBOLE_VALUES: dict[str, Allowed] = {
     "state": choice("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL", any_case=True),
     "data_path": TEXT,
     "checkpoint_dir": TEXT,
+    "wandb_project": TEXT,
     # data
     "rm_dup_inter": either(choice("first", "last"), EMPTY),
     "val_interval": either(VALUES, EMPTY),
@@ -68,7 +78,7 @@ RECBOLE_VALUES: dict[str, Allowed] = {
     "weight_decay": DECAY,
     "eval_step": AT_LEAST_ONE,
     "stopping_step": AT_LEAST_ZERO,
-    "clip_grad_norm": either(DICT, EMPTY),
+    "clip_grad_norm": either(CLIP_GRAD_NORM, EMPTY),
     "transform": either(choice("mask_itemseq", "inverse_itemseq", "crop_itemseq", "reorder_itemseq"), EMPTY),
     "MAX_ITEM_LIST_LENGTH": AT_LEAST_ONE,
     # evaluation
@@ -124,13 +134,17 @@ MODEL_VALUES: dict[tuple[str, str], Allowed] = {
     ("CORE", "loss_type"): choice("CE"),
     ("FPMC", "loss_type"): choice("BPR"),
     ("Fusion", "ranking"): choice("fusion"),
+    ("RepeatNet", "loss_type"): choice("CE"),
     ("SASRecSampled", "loss_type"): choice("CE"),
+    ("TextSASRec", "loss_type"): choice("CE"),
 }
 
 OWN_VALUES: dict[str, Allowed] = {
     # evaluation and rows
     "show_progress": BOOLEAN,
     "use_tuned": BOOLEAN,
+    "log_wandb": BOOLEAN,
+    "log_tensorboard": MAYBE_TEXT,
     "eval_memory_mb": AT_LEAST_ONE,
     "mask_history": choice("auto", True, False),
     "repeatable": choice(True),
@@ -144,7 +158,10 @@ OWN_VALUES: dict[str, Allowed] = {
     "cold_token": BOOLEAN,
     "search_attribution_hours": NOT_NEGATIVE,
     "knn_history": AT_LEAST_ONE,
+    "text_encoder": TEXT,
     "n_negatives": AT_LEAST_ZERO,
+    "similarity": choice("dot", "cosine"),
+    "softmax_temperature": ABOVE_ZERO,
     # stage 1
     "prompt_template": choice("paper", "compact"),
     "max_length": AT_LEAST_ONE,
@@ -160,6 +177,7 @@ OWN_VALUES: dict[str, Allowed] = {
     "memory_products": AT_LEAST_ZERO,
     "memory_list_size": AT_LEAST_ONE,
     "min_askers": AT_LEAST_ONE,
+    "memory_encoder": TEXT,
     "clip_model": TEXT,
     "clip_pretrained": MAYBE_TEXT,
     # stage 2
@@ -169,9 +187,10 @@ OWN_VALUES: dict[str, Allowed] = {
     "lora_r": whole(1, 4096),
     "lora_alpha": AT_LEAST_ONE,
     "lora_dropout": DROPOUT,
-    "llm_dropout": either(DROPOUT, EMPTY),
+    "llm_dropout": either(DROPOUT, choice("auto"), EMPTY),
     "history_dropout": DROPOUT,
     "label_smoothing_factor": DROPOUT,
+    "item_embedding_init": choice("words", "neighbors"),
     "lora_target_modules": either(choice("auto"), list_of(TEXT, "names", least=1)),
     "llm_learning_rate": RATE,
     "item_embedding_lr": DECAY,
@@ -281,9 +300,11 @@ def _hint(key: str, value: Any, allowed: Allowed) -> str:
     return f"; write --{key}=[{value}]" if allowed.holds(entries) else ""
 
 
-def check_wandb(values: Mapping[str, Any], source: str) -> None:
-    """Raises UserError if a layer sets `log_wandb` where Weights & Biases is not installed."""
-    if values.get("log_wandb") is True and find_spec("wandb") is None:
-        raise UserError(
-            f"{source}: log_wandb: wandb is not installed; run `pip install wandb`, or set log_wandb: False"
-        )
+def check_tracking_packages(values: Mapping[str, Any], source: str) -> None:
+    """Raises UserError if a layer sets `log_wandb` or `log_tensorboard`, and its package is not installed."""
+    for key, package in (("log_wandb", "wandb"), ("log_tensorboard", "tensorboard")):
+        if values.get(key) and find_spec(package) is None:
+            raise UserError(
+                f"{source}: {key}: {package} is not installed; run `uv sync --extra tracking` or "
+                f"`pip install {package}`, or leave {key} out"
+            )

@@ -61,6 +61,7 @@ def table(run: TableHeader, results: Mapping[str, Result | str]) -> str:
         cells = [f"{_shown(result, tested)[column]:.4f}" for column in columns]
         rows.append([name, *cells, _epochs(result), _minutes(result)])
         notes += [*_epoch_notes(name, result), *_source_notes(name, result), *_validity_notes(name, result)]
+    notes += _seen_notes(run.data_sha256, succeeded)
     notes += _tuned_notes(run.dataset, succeeded)
     notes += run.warnings
     masked = "" if any(result.details.get("mask_history") for result in succeeded.values()) else "not "
@@ -103,6 +104,14 @@ def _source_notes(name: str, result: Result) -> list[str]:
         return []
     shares = ", ".join(f"{source} {share:.1%}" for source, share in result.details["sources"].items())
     return [f"{name}, source of the first item of each list: {shares}."]
+
+
+def _seen_notes(data_sha256: str, results: Mapping[str, Result]) -> list[str]:
+    """Which rows use a backbone that has seen this data in its pre-training."""
+    names = [name for name, result in results.items() if data_sha256 in result.details.get("backbone_seen", {})]
+    if not names:
+        return []
+    return [f"Pre-trained on the training rows of this dataset too: the backbone of {', '.join(names)}."]
 
 
 def _tuned_notes(dataset: str, results: Mapping[str, Result]) -> list[str]:

@@ -20,6 +20,7 @@ from recbole_llmfashion import compat
 from recbole_llmfashion.config.configurator import LLMFashionConfig, given_keys
 from recbole_llmfashion.config.keys import RUNTIME_KEYS, first_release_names, without_folders
 from recbole_llmfashion.config.layers import tuned_file
+from recbole_llmfashion.data.atomic.folder import folder_sha256
 from recbole_llmfashion.data.loaders import Loaders, make_loaders, rows_of, sampler_of, stage_root
 from recbole_llmfashion.data.location import check_checkpoint_dir
 from recbole_llmfashion.data.tie_breaking import tie_rank
@@ -30,7 +31,9 @@ from recbole_llmfashion.files import write_errors
 from recbole_llmfashion.quick_start.dry_run import check_config
 from recbole_llmfashion.quick_start.peak_memory import PeakMemory
 from recbole_llmfashion.quick_start.registry import ModelSpec, get_model
+from recbole_llmfashion.quick_start.run_tracker import check_tracking, tracking
 from recbole_llmfashion.stage_store import StageStore
+from recbole_llmfashion.tracking import Track, under
 from recbole_llmfashion.trainer.recbole_models import load_id_model, train_or_load
 from recbole_llmfashion.trainer.staged import ValidCallback
 
@@ -74,11 +77,12 @@ def run_experiment(
     compat.anomaly_mode_off()
     check_config(config, rows=False)
     check_checkpoint_dir(Path(config["checkpoint_dir"]), config["dataset"])
+    check_tracking(config)
     clock = _Clock()
     store = StageStore(stage_root(config), clock.add)
     start = perf_counter()
-    with PeakMemory() as memory:
-        metrics, valid, ranks, details = _run(config, spec, store, callback_fn, test, keep)
+    with PeakMemory() as memory, tracking(config) as track:
+        metrics, valid, ranks, details = _run(config, spec, store, callback_fn, test, keep, track)
     clock.seconds["total"] = perf_counter() - start
     return Result(metrics, valid, ranks, clock.seconds, clock.reused, memory.megabytes, details)
 
@@ -90,24 +94,28 @@ def _run(
     callback_fn: ValidCallback | None,
     test: bool,
     keep: bool,
+    track: Track,
 ) -> tuple[dict[str, float], dict[str, float], pd.DataFrame, dict[str, Any]]:
     loaders = make_loaders(config)
     init_seed(config["seed"], config["reproducibility"])
     model = compat.build_model(spec.model, config, rows_of(loaders.train)).to(config["device"])
     trainer = spec.trainer(config, model)
+    trainer.track = track
     loaders = _own_loaders(config, spec, loaders)
-    trainer.set_data(loaders, store, lambda: _id_model(config, store))
+    trainer.set_data(loaders, store, lambda: _id_model(config, store, track))
     _, valid = trainer.fit(loaders.train, loaders.valid, callback_fn=callback_fn)
+    under(track, "best_valid")(0, {name: float(value) for name, value in valid.items()})
     details: dict[str, Any] = dict(trainer.fit_details)
     metrics: dict[str, float] = {}
     ranks = pd.DataFrame(columns=RANK_COLUMNS)
     if test and len(rows_of(loaders.test)):
         trainer.eval_collector.data_collect(loaders.train)
         metrics, ranks = _test(trainer, config, loaders)
+        under(track, "eval")(0, metrics)
         details |= trainer.result_details(loaders)
     details |= {"mask_history": True} if config["mask_history"] else {}
     if keep:
-        about = {"seed": config["seed"], "metrics": metrics, "keys": _given(config)}
+        about = {"seed": config["seed"], "metrics": metrics, "data": _data(config, loaders), "keys": _given(config)}
         run = trainer.save_run(store.root.parent / "runs", about)
         details |= {"run": str(run)} if run is not None else {}
     if config["use_tuned"] and trainer.tuned_as:
@@ -128,6 +136,17 @@ def _row_counts(loaders: Loaders) -> dict[str, Any]:
     }
 
 
+def _data(config: LLMFashionConfig, loaders: Loaders) -> dict[str, Any]:
+    """What a run folder says of its data: digest, split, and numbers of items and rows."""
+    parts = {"train": loaders.train, "valid": loaders.valid, "test": loaders.test}
+    return {
+        "sha256": folder_sha256(Path(config["data_path"]), config["dataset"]),
+        "split_by": config["split_by"],
+        "items": len(loaders.dataset.catalogue),
+        **{name: len(rows_of(loader)) for name, loader in parts.items()},
+    }
+
+
 def _given(config: LLMFashionConfig) -> dict[str, Any]:
     """The keys given to the run, by their first names, from which its rows can be rebuilt; without folders."""
     given = {key: value for key, value in given_keys(config).items() if key not in RUNTIME_KEYS}
@@ -145,10 +164,11 @@ def _own_loaders(config: LLMFashionConfig, spec: ModelSpec, loaders: Loaders) ->
     return Loaders(loaders.dataset, *made)
 
 
-def _id_model(config: LLMFashionConfig, store: StageStore) -> Any:
+def _id_model(config: LLMFashionConfig, store: StageStore, track: Track) -> Any:
     """The model of the key `session_model`, from the stage that its row of the same run uses."""
     own = config.sibling(get_model(config["session_model"]).model)
-    return load_id_model(train_or_load(own, make_loaders(own), store), own)
+    folder = train_or_load(own, make_loaders(own), store, track=under(track, own["model"]))
+    return load_id_model(folder, own)
 
 
 def _test(trainer: Any, config: LLMFashionConfig, loaders: Loaders) -> tuple[dict[str, float], pd.DataFrame]:

@@ -86,6 +86,20 @@ MODEL_TABLE = {
         ),
         ModelSpec("Popularity", f"{_MODEL}.popularity:Popularity", None, f"{_TRAINER}.staged:StagedTrainer"),
         ModelSpec("SASRecSampled", f"{_MODEL}.sasrec_sampled:SASRecSampled"),
+        ModelSpec(
+            "TextSASRec",
+            f"{_MODEL}.text_sasrec:TextSASRec",
+            None,
+            f"{_TRAINER}.text_models:TextSASRecTrainer",
+            needs_keys_of=("LLMFashionRec",),
+        ),
+        ModelSpec(
+            "TextKNN",
+            f"{_MODEL}.text_knn:TextKNN",
+            None,
+            f"{_TRAINER}.text_models:TextKNNTrainer",
+            needs_keys_of=("LLMFashionRec",),
+        ),
         ModelSpec("SeqKNN", f"{_MODEL}.seq_knn:SeqKNN", None, f"{_TRAINER}.staged:StagedTrainer"),
         ModelSpec(
             "QueryMemory",
@@ -118,10 +132,13 @@ UNSUPPORTED = {
 }
 
 
+_OTHER_KINDS = ("general", "context_aware", "knowledge_aware", "exlib")
+
+
 @cache
-def _recbole_models() -> dict[str, str]:
-    """Class name -> module of RecBole's sequential models, read from RecBole's file without importing it."""
-    file = recbole_folder() / "model/sequential_recommender/__init__.py"
+def _recbole_models(kind: str = "sequential") -> dict[str, str]:
+    """Class name -> module of RecBole's models of one kind, read from RecBole's file without importing it."""
+    file = recbole_folder() / f"model/{kind}_recommender/__init__.py"
     nodes = ast.parse(file.read_text(encoding="utf-8")).body
     imports = [node for node in nodes if isinstance(node, ast.ImportFrom) and node.module]
     return {alias.name: str(node.module) for node in imports for alias in node.names}
@@ -149,6 +166,12 @@ def get_model(name: str) -> ModelSpec:
         raise UserError(f"--model: {name} of RecBole cannot run: {UNSUPPORTED[name]}; choose another model")
     if name in _recbole_models():
         return ModelSpec(name, f"{_recbole_models()[name]}:{name}")
+    for kind in _OTHER_KINDS:
+        if name in _recbole_models(kind):
+            raise UserError(
+                f"--model: {name} is one of RecBole's {kind} models, and rows here are sequences; choose a sequential "
+                "model, such as CORE, SASRec or Popularity"
+            )
     raise UserError(f"--model: unknown model '{name}'; {did_you_mean(name, model_names())}")
 
 
@@ -160,7 +183,7 @@ def load_config(
     Args:
         model: a name that `--model` takes, or a class.
         dataset: name of the folder below data_path.
-        config_files: YAML files over those of properties/; later ones win.
+        config_files: YAML files over those of properties/, or one text with spaces between; later ones win.
         overrides: keys over those.
 
     Raises:
@@ -168,6 +191,7 @@ def load_config(
     """
     from recbole_llmfashion.config import configurator
 
+    config_files = config_files.split() if isinstance(config_files, str) else config_files
     if isinstance(model, str):
         names = accepted_models(model)
         return configurator.load_config(get_model(model).model, dataset, config_files, overrides, names)

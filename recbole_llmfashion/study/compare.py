@@ -38,13 +38,30 @@ def compare(request: StudyRequest, runner: Runner) -> Document:
     document.tables = [table]
     ran = [line.label for line in lines if not line.reason]
     if OWN in ran and len(ran) > 1:
-        document.tables.append(_improvement(lines))
+        document.tables += [_improvement(lines), _gains(lines)]
         ranks = assemble.all_ranks(rows)
         others = [label for label in ran if label != OWN]
         comparisons = [result for metric in TESTED for result in compare_rows(ranks, OWN, others, metric)]
         document.tables.append(significance_table(comparisons))
     document.figures = [assemble.bars("metrics", f"Test metrics on {request.dataset}", lines)]
     return document
+
+
+def _gains(lines: Sequence[TableRow]) -> ReportTable:
+    """Gain of LLMFashionRec over each other row, in per cent."""
+    columns = [Column(metric, METRIC_TITLES[metric], "number") for metric in COLUMNS]
+    table = ReportTable("gains", f"{OWN} over each other row, in per cent", columns, [])
+    ran = [line for line in lines if not line.reason]
+    subject = next(line for line in ran if line.label == OWN)
+    for line in ran:
+        if line is not subject:
+            pairs = {metric: (assemble.mean(subject, metric), assemble.mean(line, metric)) for metric in COLUMNS}
+            cells: dict[str, Cell] = {
+                metric: None if own is None or other is None else assemble.gain(own, other)
+                for metric, (own, other) in pairs.items()
+            }
+            table.rows.append(TableRow(f"{OWN} over {line.label}", cells, ranked=False))
+    return table
 
 
 def _improvement(lines: Sequence[TableRow]) -> ReportTable:

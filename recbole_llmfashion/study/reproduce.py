@@ -178,10 +178,13 @@ def _zero_shot_claims(request: StudyRequest, runner: Runner) -> list[Claim]:
 
 def _format_claim(rows: assemble.Rows) -> Claim:
     """Every response is well-formed after the curriculum; `format_failures` come from unconstrained sampling."""
-    failures = assemble.details(rows.get(OWN, []), "generation", "format_failures")
+    measured = assemble.details(rows.get(OWN, []), "generation", "format_failures")
     text = "After the curriculum the format is valid"
-    if not failures:
+    if not measured:
         return Claim(text, None, f"no row of {OWN}")
+    failures = [failure for failure in measured if "after_hard" in failure]
+    if not failures:
+        return Claim(text, None, "responses train without titles; --loss_on_title=True samples and checks them")
     worst = max(failures, key=lambda failure: failure["after_hard"])
     shares = ", ".join(f"{name.replace('_', ' ')} {value:.1%}" for name, value in worst.items())
     return Claim(text, worst["after_hard"] == 0, f"share of malformed sampled responses: {shares}")

@@ -10,9 +10,10 @@ from recbole_llmfashion.errors import UserError
 
 ID_MODELS = ("GRU4Rec", "SASRec", "BERT4Rec", "NextItNet", "CORE")
 TEXT_MODELS = ("Recformer", "RecformerQuery", "LLMFashionRec")
+TITLE_MODELS = ("TextSASRec", "TextKNN")  # read the titles by a frozen encoder, and no LLM
 SIMPLE_BASELINES = ("Popularity", "SeqKNN", "QueryMemory")
 WITHOUT_LLM = "Fusion"  # the lists of LLMFashionRec that need no LLM
-MODELS = (*ID_MODELS, *TEXT_MODELS, WITHOUT_LLM, *SIMPLE_BASELINES)
+MODELS = (*ID_MODELS, *TEXT_MODELS, *TITLE_MODELS, WITHOUT_LLM, *SIMPLE_BASELINES)
 OWN = "LLMFashionRec"
 LABELS = {"RecformerQuery": "Recformer w/ query"}
 

@@ -31,6 +31,9 @@ from recbole_llmfashion.stage_store import StageStore
 from recbole_llmfashion.study.analysis.counts import facts
 from recbole_llmfashion.study.request import StudyRequest
 
+# Keys that the first release named each row after, though no figure of it depends on them.
+_FIRST = {"log_wandb": False, "wandb_project": "recbole", "reg_weight": None}
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -168,7 +171,7 @@ class Runner:
         if name not in self._values:
             config = self.config(entry, seed)
             names = keys_of(config.model_class) - RUNTIME_KEYS
-            values = first_release_names({key: config.final_config_dict.get(key) for key in sorted(names)})
+            values = first_release_names(_FIRST | {key: config.final_config_dict.get(key) for key in sorted(names)})
             self._values[name] = json.loads(json.dumps(values, default=str))
         return self._values[name]
 

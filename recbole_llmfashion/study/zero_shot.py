@@ -9,7 +9,7 @@ from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.quick_start.registry import get_model
 from recbole_llmfashion.study.report import assemble
 from recbole_llmfashion.study.report.document import Document, Figure, ReportTable, Series, TableRow
-from recbole_llmfashion.study.request import ID_MODELS, OWN, SIMPLE_BASELINES, StudyRequest, label_of
+from recbole_llmfashion.study.request import ID_MODELS, OWN, SIMPLE_BASELINES, TITLE_MODELS, StudyRequest, label_of
 from recbole_llmfashion.study.runner import Entry, Runner
 
 RECFORMERS = ("Recformer", "RecformerQuery")
@@ -32,6 +32,8 @@ def reason(model: str) -> str:
     """Why a model has no zero-shot row."""
     if model in SIMPLE_BASELINES:
         return "not applicable: a simple baseline uses counts of the target's own log"
+    if model in TITLE_MODELS:
+        return "not applicable: it trains on the target's own log"
     return "not applicable: an ID model has no embedding for an item of another dataset"
 
 
@@ -79,7 +81,7 @@ def _targets(request: StudyRequest) -> list[str]:
 
 
 def _note(request: StudyRequest) -> str:
-    without = [model for model in (*ID_MODELS, *SIMPLE_BASELINES) if model in request.models]
+    without = [model for model in (*ID_MODELS, *TITLE_MODELS, *SIMPLE_BASELINES) if model in request.models]
     return (
         "The ID list of LLMFashionRec is the generated ID itself, as the target trains no table of embeddings. "
         f"Models without a row: {', '.join(without) or 'none'}."

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from recbole_llmfashion.config.command_line import Arguments
 from recbole_llmfashion.config.dict_keys import flat
 from recbole_llmfashion.config.evaluation_keys import TEST_ONLY, check_valid_metric, leave_out
-from recbole_llmfashion.config.keys import keys_of, recbole_defaults
+from recbole_llmfashion.config.keys import TRACKING_KEYS, keys_of, recbole_defaults
 from recbole_llmfashion.config.layers import merge_layers
 from recbole_llmfashion.data.location import check_places
 from recbole_llmfashion.errors import UserError
@@ -54,7 +54,7 @@ class Plan:
 
 def _given_keys(config: "LLMFashionConfig") -> dict[str, Any]:
     """The keys and config files of the user, without those that only name folders or output."""
-    ignored = {"data_path", "checkpoint_dir", "show_progress", "state", "gpu_id", "use_gpu"}
+    ignored = {"data_path", "checkpoint_dir", "show_progress", "state", "gpu_id", "use_gpu", *TRACKING_KEYS}
     files = [Path(file).read_text(encoding="utf-8") for file in config["config_layers"]]
     return {"files": files, "given": {k: v for k, v in config["command_line"].items() if k not in ignored}}
 
@@ -121,6 +121,8 @@ def plan(arguments: Arguments, options: Options) -> Plan:
         "data_path": str(folder.parent.absolute()),
         "checkpoint_dir": str(Path(config["checkpoint_dir"]).absolute()),
     }
+    if config["log_tensorboard"]:
+        paths["log_tensorboard"] = str(Path(config["log_tensorboard"]).absolute())
     job = Job(
         model=name,
         dataset=arguments.dataset,

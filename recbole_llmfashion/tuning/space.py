@@ -21,7 +21,7 @@ import numpy as np
 
 from recbole_llmfashion.config.dict_keys import DICT_KEYS, check_field, split_name
 from recbole_llmfashion.config.evaluation_keys import HasKeys
-from recbole_llmfashion.config.keys import Model, lineage, reject_unknown_keys
+from recbole_llmfashion.config.keys import TRACKING_KEYS, Model, lineage, reject_unknown_keys
 from recbole_llmfashion.config.values import check_values
 from recbole_llmfashion.config.yaml_files import read_yaml
 from recbole_llmfashion.errors import UserError, did_you_mean
@@ -31,7 +31,7 @@ KINDS = {"choice": "a list", "uniform": "low, high", "loguniform": "low, high", 
 FIXED = {
     "data_path", "checkpoint_dir", "dataset", "model", "metrics", "topk", "valid_metric", "eval_args", "click_filter",
     "config_files", "use_tuned", "show_progress", "state", "tune_report_users", "repeatable", "metric_decimal_place",
-    "seed",
+    "seed", *TRACKING_KEYS,
 }  # fmt: skip
 
 

@@ -67,6 +67,18 @@ def root(tmp_path_factory):
     return folder
 
 
+GONE = {  # converters and their files
+    "rent-the-runway": ["reviews"],
+    "modcloth": ["reviews"],
+    "retailrocket": ["events", "properties"],
+    "diginetica": ["views", "purchases", "queries-file", "products", "categories"],
+    "kuaisearch": ["recall", "items"],
+    "kuaisar": ["recommended", "searched", "items"],
+    "sequences": ["sequences", "items"],
+    "minionerec": ["windows"],
+}
+
+
 def commands(root):
     """Command lines, and what the line must name."""
     tiny = ["-d", "tiny", f"--data_path={root}"]
@@ -119,6 +131,11 @@ def commands(root):
         ([*amazon, "--reviews", root / "gone", "--metadata", root / "no.jsonl"], "gone"),
         (["convert", "hm", "--articles", root / "latin.csv", "--transactions", root / "events.csv", *amazon[2:]],
          ".csv"),
+        *(
+            ([*f"convert {source}".split(), *(word for option in options for word in (f"--{option}", root / "gone")),
+              "--out", root / "o"], "gone")
+            for source, options in GONE.items()
+        ),
         (["pretrain", "-m", "Recformer", *study, "--recformer_batch_size=0"], "recformer_batch_size"),
         (["pretrain", "-m", "SASRec", *study], "--model"),
         (["pretrain-backbone", "--config", root / "gone.yaml"], "gone.yaml"),

@@ -38,7 +38,9 @@ HELP = [
     [], ["run"], ["tune"], ["study"], ["study", "compare"], ["study", "ablation"], ["study", "curriculum"],
     ["study", "cold-start"], ["study", "zero-shot"], ["study", "low-resource"], ["study", "time-split"],
     ["study", "reproduce"], ["validate"], ["clean"], ["simulate"], ["analyze"], ["convert"], ["convert", "table"],
-    ["convert", "amazon-2023"], ["convert", "hm"], ["convert", "recbole"], ["pretrain"], ["pretrain-backbone"],
+    ["convert", "amazon-2023"], ["convert", "hm"], ["convert", "recbole"], ["convert", "rent-the-runway"],
+    ["convert", "modcloth"], ["convert", "retailrocket"], ["convert", "diginetica"], ["convert", "kuaisearch"],
+    ["convert", "kuaisar"], ["convert", "sequences"], ["convert", "minionerec"], ["pretrain"], ["pretrain-backbone"],
     ["recommend"], ["export"], ["demo"], ["generate"],
 ]  # fmt: skip
 SCRIPTS = [["run_recbole_llm.py"], ["run_hyper.py"]]

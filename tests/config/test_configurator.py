@@ -47,7 +47,7 @@ def test_every_key_read_is_in_a_yaml():
         "dataset",
     }
     known = (
-        known_keys(["LLMFashionRec", "CORE", "SeqKNN", "Recformer", "FDSA", "TransRec", "SASRecSampled"])
+        known_keys(["LLMFashionRec", "CORE", "SeqKNN", "Recformer", "FDSA", "TransRec", "SASRecSampled", "TextKNN"])
         | bookkeeping
         | read_yaml(PRETRAIN).keys()
     )
@@ -57,7 +57,7 @@ def test_every_key_read_is_in_a_yaml():
 FILES = sorted(PROPERTIES.rglob("*.yaml"))
 COMMENTED = [path for path in FILES if path.parent.name in ("properties", "model", "dataset")]
 EXPLAINED = [path for path in COMMENTED if not path.stem.endswith("-paper")]
-TYPES = {"str", "int", "float", "bool", "list", "dict", "auto or bool", "auto or list", "m or 0"}
+TYPES = {"str", "int", "float", "bool", "list", "dict", "auto or bool", "auto or float", "auto or list", "m or 0"}
 
 
 @pytest.mark.parametrize("path", EXPLAINED, ids=lambda path: path.stem)

@@ -114,7 +114,7 @@ def test_metrics_of_labels_and_ratings(name):
         (["Recal"], "unknown metric 'Recal'; did you mean 'Recall'"),
         ([["Recall"]], "expected a list"),
         ([5], "expected a list"),
-        ("Recall,NDCG", "unknown metric 'Recall,NDCG'"),
+        ("Recall,NDCG", r"unknown metric 'Recall,NDCG'; write \[Recall,NDCG\]$"),
     ],
 )
 def test_bad_metrics(value, message):

@@ -1,10 +1,9 @@
-"""RecBole's keys of rows and columns, by the layers alone: nothing is read and nothing trains."""
+"""RecBole's keys of rows and columns, by the layers alone; test_recbole_keys.py has those that are not applied."""
 
 import pytest
 
 from recbole_llmfashion.config.command_line import read_keys
 from recbole_llmfashion.config.layers import merge_layers
-from recbole_llmfashion.config.row_keys import INSTEAD
 from recbole_llmfashion.errors import UserError
 
 TAKEN = [
@@ -52,23 +51,6 @@ NO_FILTERS = [
         "[3,5]", ["timestamp"], 3, {"timestamp": "three"}, {"timestamp": 3}, {"timestamp": None}, {"action": "a"},
     )),
 ]  # fmt: skip
-REFUSED = [
-    ("filter_inter_by_user_or_item", False, "is an error; leave it out"),
-    ("benchmark_filename", ["train", "valid", "test"], "join the parts"),
-    ("threshold", {"rating": 3}, "there are no labels"),
-    ("preload_weight", {"item_id": "vector"}, "no number column is read"),
-    ("normalize_field", ["timestamp"], "no number column"),
-    ("normalize_all", True, "no number column"),
-    ("discretization", {"price": {"method": "LD"}}, "no number column"),
-    ("numerical_features", ["price"], "no number column"),
-    ("seq_len", {"title": 5}, "columns of the atomic files are fixed"),
-    ("unload_col", {"inter": ["timestamp"]}, "fixed"),
-    ("unused_col", {"inter": ["timestamp"]}, "fixed"),
-    ("additional_feat_suffix", ["ent"], "fixed"),
-    ("alias_of_item_id", ["other"], "fixed"),
-    ("field_separator", ",", "separated by tabs"),
-    ("seq_separator", ";", "separated by spaces"),
-]
 COLUMNS = [
     ({"inter": ["user_id", "rating"]}, ".inter has no column 'rating'"),
     ({"search": ["class"]}, ".search has no column 'class'"),
@@ -94,18 +76,6 @@ def test_what_is_no_filter_is_one_line(key, value):
     with pytest.raises(UserError, match=rf"^command line: {key}: expected ") as raised:
         merge_layers("SASRec", "footwear", (), {key: value})
     assert "\n" not in str(raised.value)
-
-
-@pytest.mark.parametrize(("key", "value", "advice"), REFUSED)
-def test_values_that_would_change_the_rows_of_one_model(key, value, advice):
-    with pytest.raises(UserError, match=f"^command line: {key}: ") as raised:
-        merge_layers("SASRec", "footwear", (), {key: value})
-    assert advice in str(raised.value) and "\n" not in str(raised.value)
-
-
-def test_every_key_has_a_row():
-    rows = {key for key, *_ in REFUSED}
-    assert INSTEAD.keys() - rows == {"alias_of_user_id", "alias_of_entity_id", "alias_of_relation_id"}
 
 
 @pytest.mark.parametrize(("value", "message"), COLUMNS)

@@ -47,7 +47,7 @@ REFUSED = [
     ("SASRec", "learner", ["adamax", "sparse_adam", 1, None], "one of adam, adamw, sgd, adagrad, rmsprop"),
     ("SASRec", "eval_step", [0, -1, "x"], WHOLE_1),
     ("SASRec", "stopping_step", [-1, 2.5, "x"], WHOLE_0),
-    ("SASRec", "clip_grad_norm", [5, "x", [1]], "a dict or nothing"),
+    ("SASRec", "clip_grad_norm", [5, "x", [1], {}, {"max": 5}, {"max_norm": 0}], "a dict such as {max_norm: 5"),
     ("SASRec", "transform", ["upside_down", "user_defined", 1], "mask_itemseq"),
     ("SASRec", "MAX_ITEM_LIST_LENGTH", [0, -1, 20.5, "x"], WHOLE_1),
     # RecBole: evaluation
@@ -112,7 +112,10 @@ REFUSED = [
     ("LLMFashionRec", "item_tokens", ["words", True], "one of text, atomic, semantic"),
     ("LLMFashionRec", "prompt_dates", ["never", 1, None], "one of auto, True, False"),
     ("LLMFashionRec", "loss_on_title", ["never", 1, None], "one of auto, True, False"),
-    ("LLMFashionRec", "llm_dropout", [1, -0.1, "auto"], "llm_dropout"),
+    ("LLMFashionRec", "llm_dropout", [1, -0.1, "no"], "llm_dropout"),
+    ("LLMFashionRec", "item_embedding_init", ["random", None], "one of words, neighbors"),
+    ("SASRecSampled", "similarity", ["euclid", None], "one of dot, cosine"),
+    ("SASRecSampled", "softmax_temperature", [0, "x"], "softmax_temperature"),
     ("LLMFashionRec", "early_stopping_patience", [-1, 0.5, None], WHOLE_0),
     ("LLMFashionRec", "prompts_per_user", [0, "x"], WHOLE_1),
     ("LLMFashionRec", "response_events", ["click", None], "one of all, purchase"),
@@ -216,7 +219,9 @@ TAKEN = [
     ("LLMFashionRec", "memory_products", [0]),
     ("LLMFashionRec", "clip_pretrained", [None, "openai"]),
     ("LLMFashionRec", "lora_dropout", [0, 0.5]),
-    ("LLMFashionRec", "llm_dropout", [None, 0, 0.5]),
+    ("LLMFashionRec", "llm_dropout", ["auto", None, 0, 0.5]),
+    ("LLMFashionRec", "item_embedding_init", ["words", "neighbors"]),
+    ("SASRecSampled", "similarity", ["dot", "cosine"]),
     ("LLMFashionRec", "loss_on_title", ["auto", True, False]),
     ("LLMFashionRec", "early_stopping_patience", [0, 3]),
     ("LLMFashionRec", "lora_target_modules", ["auto", ["dense"]]),
@@ -305,12 +310,16 @@ def test_a_batch_that_no_memory_holds_is_refused():
     assert check("SASRec", fits)["MAX_ITEM_LIST_LENGTH"] == 500
 
 
-def test_wandb_must_be_installed(monkeypatch):
+@pytest.mark.parametrize(
+    ("key", "value", "package"), [("log_wandb", True, "wandb"), ("log_tensorboard", "board", "tensorboard")]
+)
+def test_packages_of_tracking_must_be_installed(monkeypatch, key, value, package):
     monkeypatch.setattr(values, "find_spec", lambda name: None)
-    with pytest.raises(UserError, match="log_wandb: wandb is not installed"):
-        check("SASRec", {"log_wandb": True})
+    with pytest.raises(UserError, match=f"^command line: {key}: {package} is not installed; run `uv sync --extra"):
+        check("SASRec", {key: value})
+    assert check("SASRec", {key: None if package == "tensorboard" else False})["log_wandb"] is False
     monkeypatch.setattr(values, "find_spec", lambda name: object())
-    assert check("SASRec", {"log_wandb": True})["log_wandb"] is True
+    assert check("SASRec", {key: value})[key] == value
 
 
 def test_every_default_is_a_value():

@@ -44,6 +44,15 @@ def test_tuned_notes():
     assert "uned" not in result_table.table(RUN, {"CORE": result()})
 
 
+def test_a_backbone_that_has_seen_the_data_is_named():
+    seen, other = {"ab" * 32: "shoes"}, {"cd" * 32: "hats"}
+    rows = {"A": result(backbone_seen=seen | other), "B": result(backbone_seen=other), "C": result()}
+    assert "- Pre-trained on the training rows of this dataset too: the backbone of A.\n" in result_table.table(
+        RUN, rows
+    )
+    assert "Pre-trained" not in result_table.table(RUN, {"B": rows["B"], "C": rows["C"]})
+
+
 def test_the_order_of_the_data(tmp_path):
     order = TimeOrder(10, 0.5, 0.1, 0.25)
     run = dataclasses.replace(RUN, time_order=order.entry(), warnings=order.warnings())

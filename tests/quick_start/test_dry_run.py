@@ -32,7 +32,8 @@ def test_settings_and_counts_are_printed_and_nothing_is_left(root, capsys):
     assert status == 0 and err == []
     sections = dict(part.split("\n", 1) for part in out.removeprefix("== ").split("\n== "))
     assert list(sections) == [
-        "dataset tiny", "keys of every model", "LLMFashionRec", "SASRec", "Popularity", "CORE, a part of LLMFashionRec",
+        "dataset tiny", "keys of every model", "LLMFashionRec", "SASRec", "Popularity",
+        "SASRecSampled, a part of LLMFashionRec",
         "SeqKNN, a part of LLMFashionRec",
     ]  # fmt: skip
     for text in ("users: 3", "items: 6", "interactions: 12", "searches: 5", "timestamps: dates"):
@@ -40,8 +41,8 @@ def test_settings_and_counts_are_printed_and_nothing_is_left(root, capsys):
     assert "topk: [3]" in sections["keys of every model"] and "click_filter: paper" in sections["keys of every model"]
     assert "lora_r: 3" in sections["LLMFashionRec"] and "training prompts: 2}" in sections["LLMFashionRec"]
     assert "n_layers: 1" in sections["SASRec"] and "rows: {train: 3, valid: 2, test: 3}" in sections["SASRec"]
-    assert "n_layers: 1" in sections["CORE, a part of LLMFashionRec"]
-    assert "dnn_type: trm" in sections["CORE, a part of LLMFashionRec"]
+    assert "n_layers: 1" in sections["SASRecSampled, a part of LLMFashionRec"]
+    assert "n_negatives: 0" in sections["SASRecSampled, a part of LLMFashionRec"]
     assert out.endswith("dry run: every check passed, nothing was trained\n")
     assert sorted(root.rglob("*")) == before
 

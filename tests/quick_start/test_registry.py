@@ -55,9 +55,13 @@ def test_a_typo_names_what_was_meant(typo, name):
         get_model(typo)
 
 
-def test_general_models_are_not_sequential():
-    with pytest.raises(UserError, match=r"known:|did you mean"):
-        get_model("LightGCN")
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [("LightGCN", "general"), ("Pop", "general"), ("DeepFM", "context_aware"), ("KGAT", "knowledge_aware")],
+)
+def test_models_that_are_not_sequential(name, kind):
+    with pytest.raises(UserError, match=f"^--model: {name} is one of RecBole's {kind} models, .* CORE, SASRec or"):
+        get_model(name)
 
 
 @pytest.mark.parametrize("name", sorted(UNSUPPORTED))

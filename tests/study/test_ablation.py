@@ -87,7 +87,7 @@ def test_paper_form_by_hand(shop, run_with):
     assert cells(responses, "id")["LLMFashionRec"].mean == 0.25
     notes = "\n".join(metrics.notes)
     assert "(4) w/o ID embedding: the title list alone ranks" in notes and "not comparable" in notes
-    assert "llm_name_or_path tiny-falcon (tiiuae/falcon-7b)" in notes and "llm_epochs 6 (1)" in notes
+    assert "llm_name_or_path tiny-falcon (tiiuae/falcon-7b)" in notes and "llm_epochs 4 (1)" in notes
 
 
 def test_shipped_form_by_hand(shop, run_with):

@@ -22,7 +22,7 @@ def test_compare_by_hand(shop, run_with):
     request = request_for(shop, f"--models={','.join([*RANKS, 'GRU4Rec'])}")
     runner = Runner(request)
     document = compare.compare(request, runner)
-    table, improvement, significance = document.tables
+    table, improvement, gains, significance = document.tables
     assert cells(table, "recall@10")["CORE"] == Value(pytest.approx(2 / 3))
     assert cells(table, "mrr")["LLMFashionRec"] == Value(pytest.approx((1 + 1 + 0.25) / 3))
     assert table.rows[-1] == TableRow("GRU4Rec", reason="seed 2020: ValueError: not here")
@@ -31,6 +31,10 @@ def test_compare_by_hand(shop, run_with):
     # MRR: ours .75, CORE (1 + .5 + .05) / 3, SASRec 1 / 3
     gain = {row.label: row.cells for row in improvement.rows}["MRR"]
     assert (gain["best"], gain["gain"]) == ("CORE", pytest.approx(100 * (0.75 / (1.55 / 3) - 1)))
+    over = {row.label: row.cells for row in gains.rows}
+    assert list(over) == [f"LLMFashionRec over {name}" for name in RANKS if name != "LLMFashionRec"]
+    assert over["LLMFashionRec over CORE"]["mrr"] == gain["gain"]
+    assert over["LLMFashionRec over SASRec"]["mrr"] == pytest.approx(125)
     assert {row.label for row in significance.rows} == {"CORE", "SASRec", "Popularity"}
     assert len(significance.rows) == 6
     assert {len(entries) for entries in document.models.values()} == {1}
@@ -51,5 +55,5 @@ def test_the_document_says_how_far_the_next_item_can_be_trusted(tmp_path, run_wi
 def test_all_models_are_compared():
     assert [entry.label for entry in compare.entries(MODELS)] == [
         "GRU4Rec", "SASRec", "BERT4Rec", "NextItNet", "CORE", "Recformer", "Recformer w/ query", "LLMFashionRec",
-        "Fusion", "Popularity", "SeqKNN", "QueryMemory",
+        "TextSASRec", "TextKNN", "Fusion", "Popularity", "SeqKNN", "QueryMemory",
     ]  # fmt: skip

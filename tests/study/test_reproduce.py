@@ -55,3 +55,10 @@ def test_reproduce_by_hand(shop, run_with):
     assert verdicts["Ours is above Recformer in zero-shot"] == "cannot be tested"
     assert verdicts["(2) w/o query-product memory is worse"] == "does not hold"  # equal ranks
     assert len(TARGETS) == 3 and len(verdicts) == 22
+
+
+def test_a_format_that_nothing_sampled_cannot_be_tested(shop, run_with):
+    run_with(RANKS, generation={"format_failures": {}})
+    request = request_for(shop, "--models=CORE,LLMFashionRec", study="reproduce")
+    verdicts = cells(reproduce.reproduce(request, Runner(request)).tables[0], "verdict")
+    assert verdicts["After the curriculum the format is valid"] == "cannot be tested"

@@ -9,7 +9,7 @@ import pandas as pd
 from recbole_llmfashion.evaluation.collector import RANK_COLUMNS
 from recbole_llmfashion.evaluation.result import Result
 from recbole_llmfashion.evaluation.result_table import COLUMNS
-from recbole_llmfashion.pipeline.language_model import TINY_FALCON
+from recbole_llmfashion.llm.modeling.tiny_falcon import TINY_FALCON
 from recbole_llmfashion.study.analysis.counts import order_notes
 from recbole_llmfashion.study.report.document import (
     METRIC_TITLES,

@@ -36,6 +36,7 @@ _ANSWERS: dict[str, tuple[str, Kind]] = {
     "prompts_with_shortened_texts": ("prompts with shortened texts", "count"),
     "quantized_layers": ("quantized layers", "count"),
     "clip": ("CLIP", "text"),
+    "memory_encoder": ("sentence encoder", "text"),
     "title_pairs": ("title pairs", "text"),
 }
 _LISTS: dict[str, tuple[str, Kind]] = {"id": ("ID list", "metric"), "title": ("title list", "metric")}
