@@ -150,7 +150,7 @@ def main() -> None:
         print("| min_askers | query | canaries | twins |\n|---:|---|---|---|")
         exact = {}
         for least in (1, 2):
-            recommender = Recommender.load(run, least)
+            recommender = Recommender.from_pretrained(run, min_askers=least)
             ours, others = (ranks(recommender, group, len(ids)) for group in (planted, twins))
             for name in PROBES:
                 print(f"| {least} | {name} | {cell(ours[name], len(ids))} | {cell(others[name], len(ids))} |")

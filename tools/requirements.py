@@ -55,7 +55,10 @@ def requirements() -> str:
     for extra in EXTRAS:
         listed += project["optional-dependencies"][extra]
     for override in settings["tool"]["uv"]["override-dependencies"]:
-        listed += override["dependencies"] if isinstance(override, dict) else [override]
+        if isinstance(override, str):
+            listed.append(override)
+        elif override["package"]["name"] == "recbole":  # the other packages belong to extras that pip gets by name
+            listed += override["dependencies"]
     own = [re.sub(r"[ ()]", "", line) for line in requires("recbole") or [] if "extra ==" not in line]
     return HEADER + "\n".join(merged([*listed, *own], without=["recbole"])) + "\n"
 

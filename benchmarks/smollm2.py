@@ -1,0 +1,362 @@
+"""What a real language model adds: SmolLM2-135M in LLMFashionRec, beside controls of the same size, on one dataset.
+
+    python benchmarks/smollm2.py DIR [--model PATH] [--users N] [--rows ids,random] [--epochs 2] [--minutes M]
+        [--source DIR] [--ranking beams] [--out OUT] [--KEY=VALUE ..]
+
+DIR is a dataset, a folder with its atomic files. The rows:
+
+    ids       one token per item, prompts of item tokens; `--epochs` passes
+    random    the same with random weights of SmolLM2's shape
+    titles    the same as ids with title and attributes of each item in the prompt
+    shuffled  the same as titles where each item has the text of another: does the model read?
+    paper     the paper's form (LLMFashionRec-paper.yaml): IDs as text, sampled responses, mixup, its curriculum
+    falcon    the package's default, the tiny Falcon
+    zero      the model of `ids` trained on `--source DIR` and evaluated here; nothing trains on this dataset
+
+Only `--ranking fusion` trains CORE and the title model as long as a run does. `--ranking beams`, the default, ranks by
+the LLM alone, and trains them for one epoch, because nothing of them reaches the first hundred places. The row `paper`
+always needs both. SmolLM2's weights are not quantized, and its learning rate is 5e-4; further keys apply to every row.
+
+`--users` keeps the customers with the smallest SHA-256 of their id, the same for all rows. Nothing here needs a
+network, Ray or plotly; without the extra smollm2, `--model` names a GGUF file or a folder. Finished rows are read from
+OUT/results.json and stages are reused, so a stopped run goes on with the same command. `--minutes` ends the run: a row
+is not started if less is left than the longest row took, and a running fine-tuning goes on from its last checkpoint
+next time. The script writes OUT/table.md and OUT/results.json after each row. The last line is one JSON object.
+"""
+
+import argparse
+import hashlib
+import json
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import numpy as np
+
+ROWS = ("ids", "random", "titles", "shuffled", "paper", "falcon", "zero")
+PAPER = str(Path(__file__).parents[1] / "properties/model/LLMFashionRec-paper.yaml")
+LEARNING_RATE = 5e-4
+SEED = 2020
+SHUFFLED = "shuffled"
+QUICK = {"epochs": 1, "title_model.epochs": 1}  # of models that `ranking: beams` does not need
+CORE_EPOCHS = 20
+
+
+class OutOfTimeError(BaseException):
+    """The end of `--minutes`; no Exception, so that no library takes it for an error of its own."""
+
+
+@contextmanager
+def time_limit(seconds: float | None) -> Iterator[None]:
+    """Raises OutOfTimeError in the main thread after some seconds; None for no limit."""
+
+    def end(_signal: int, _frame: FrameType | None) -> None:
+        raise OutOfTimeError
+
+    if seconds is None:
+        yield
+        return
+    before = signal.signal(signal.SIGALRM, end)
+    signal.setitimer(signal.ITIMER_REAL, max(seconds, 0.001))
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def chosen_users(users: Sequence[str], count: int) -> set[str]:
+    """The users with the smallest SHA-256 of their id."""
+    return set(sorted(users, key=lambda user: hashlib.sha256(user.encode()).hexdigest())[:count])
+
+
+def with_users(lines: Sequence[str], users: set[str]) -> list[str]:
+    """The lines of an `.inter` or `.search` file that belong to some users, and its header."""
+    at = [name.split(":")[0] for name in lines[0].split("\t")].index("user_id")
+    return [lines[0], *(line for line in lines[1:] if line.split("\t")[at] in users)]
+
+
+def with_shuffled_texts(lines: Sequence[str]) -> list[str]:
+    """The lines of an `.item` file where each item has all the text of another one; ids stay."""
+    at = [name.split(":")[0] for name in lines[0].split("\t")].index("item_id")
+    rows = [line.split("\t") for line in lines[1:]]
+    order = np.random.default_rng(SEED).permutation(len(rows))
+    places = np.empty_like(order)
+    places[order] = np.roll(order, 1)  # one circle through all items: none keeps its text
+    texts = [[*row[:at], *row[at + 1 :]] for row in rows]
+    moved = [[*texts[places[i]][:at], row[at], *texts[places[i]][at:]] for i, row in enumerate(rows)]
+    return [lines[0], *("\t".join(row) for row in moved)]
+
+
+def write_dataset(source: Path, folder: Path, users: int | None, shuffled: bool = False) -> Path:
+    """Writes the dataset of a row, named as its folder; returns the folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    files = {suffix: source / f"{source.name}.{suffix}" for suffix in ("inter", "search", "item")}
+    lines = {suffix: file.read_text("utf-8").splitlines() for suffix, file in files.items() if file.is_file()}
+    if users is not None:
+        at = [name.split(":")[0] for name in lines["inter"][0].split("\t")].index("user_id")
+        kept = chosen_users(sorted({line.split("\t")[at] for line in lines["inter"][1:]}), users)
+        lines |= {name: with_users(lines[name], kept) for name in ("inter", "search") if name in lines}
+    if shuffled:
+        lines["item"] = with_shuffled_texts(lines["item"])
+    for suffix, content in lines.items():
+        (folder / f"{folder.name}.{suffix}").write_text("\n".join(content) + "\n", "utf-8")
+    return folder
+
+
+def model_folder(name: str, out: Path) -> Path:
+    """The folder of a model: itself, or a GGUF file de-quantized once into OUT/models."""
+    from recbole_llmfashion.files.digests import file_sha256
+    from recbole_llmfashion.llm.modeling.gguf_files import gguf_file, save_dequantized
+    from recbole_llmfashion.stage_store import StageStore
+
+    file = gguf_file(name)
+    if file is None:
+        return Path(name)
+    inputs = {"file": file_sha256(file)}
+    return StageStore(out / "models").get("gguf", inputs, lambda folder: save_dequantized(file, folder))
+
+
+def random_folder(model: Path, out: Path) -> Path:
+    """A folder with the shape and the tokenizer of a model and random weights."""
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    from recbole_llmfashion.files.digests import file_sha256
+    from recbole_llmfashion.llm.modeling.backbone import load_tokenizer
+    from recbole_llmfashion.stage_store import StageStore
+
+    def write(folder: Path) -> None:
+        torch.manual_seed(SEED)
+        config = AutoConfig.from_pretrained(str(model), trust_remote_code=False)
+        AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16).save_pretrained(str(folder))
+        load_tokenizer(str(model)).save_pretrained(str(folder))
+
+    inputs = {"config": file_sha256(model / "config.json"), "seed": SEED}
+    return StageStore(out / "models").get("random", inputs, write)
+
+
+def row_keys(row: str, options: argparse.Namespace, cuda: bool, models: Callable[[bool], Path]) -> dict[str, Any]:
+    """The keys of a row.
+
+    Args:
+        row: one of ROWS.
+        options: of the command line.
+        cuda: whether a GPU is used, which takes larger batches of prompts without gradients.
+        models: the model's folder, or with True that of random weights.
+    """
+    shared: dict[str, Any] = {"save_steps": 50, "show_progress": False, "seed": SEED}
+    if row == "falcon":
+        return shared | ({} if options.ranking == "fusion" else QUICK | {"ranking": options.ranking})
+    shared |= {
+        "llm_name_or_path": str(models(row == "random")),
+        "quantization": "none",
+        "llm_learning_rate": LEARNING_RATE,
+        "generation_batch_size": 256 if cuda else 64,
+    }
+    if row == "paper":
+        small = {"clip_pretrained": None, "clip_model": "ViT-B-32", "epochs": CORE_EPOCHS, "train_batch_size": 1024}
+        batches = {"llm_batch_size": 16, "gradient_accumulation_steps": 1, "gradient_checkpointing": False}
+        return shared | small | batches
+    texts = {"prompt_item_text": True, "max_length": 512} if row in ("titles", SHUFFLED) else {}
+    passes = {"llm_epochs": options.epochs, "curriculum_epochs": options.epochs}
+    zero = {"source_dataset": options.source.name} if row == "zero" else {}
+    quick = {} if options.ranking == "fusion" else QUICK | {"ranking": options.ranking}
+    return shared | texts | passes | zero | quick
+
+
+def figures(result: Any) -> dict[str, Any]:
+    """What a row reports, from the result of a run."""
+    generation = result.details["generation"]
+    return {
+        "recall@10": result.metrics["recall@10"],
+        "ndcg@10": result.metrics["ndcg@10"],
+        "valid_ndcg@10": result.valid.get("ndcg@10"),
+        "perplexity": {step: one["median"] for step, one in generation.get("perplexity", {}).items()},
+        "format_failures": generation.get("format_failures", {}),
+        "valid_id_rate": generation.get("valid_id_rate"),
+        "prompts": generation.get("prompts"),
+        "adapter_minutes": result.seconds.get("adapter", 0.0) / 60,
+        "ranks": len(result.ranks),
+    }
+
+
+def table(rows: Mapping[str, Mapping[str, Any]], notes: Sequence[str]) -> str:
+    """The rows as Markdown, with notes below."""
+    lines = [
+        "| row | Recall@10 | NDCG@10 | valid NDCG@10 | badly formatted: before, phase 1, end | adapter min | minutes |",
+        "|---|---:|---:|---:|---|---:|---:|",
+    ]
+    for name, row in rows.items():
+        if "recall@10" not in row:
+            lines.append(f"| {name} | {row['stopped']} | | | | | |")
+            continue
+        valid = "" if row["valid_ndcg@10"] is None else f"{row['valid_ndcg@10']:.4f}"
+        shares = row["format_failures"]
+        broken = ", ".join(
+            f"{shares[step]:.1%}" for step in ("before", "after_uniform", "after_hard") if step in shares
+        )
+        times = f"{row['adapter_minutes']:.1f} | {row['minutes']:.1f}"
+        lines.append(f"| {name} | {row['recall@10']:.4f} | {row['ndcg@10']:.4f} | {valid} | {broken} | {times} |")
+    return "\n".join([*lines, "", *(f"- {note}" for note in notes)]) + "\n"
+
+
+def last_line(dataset: str, rows: Mapping[str, Mapping[str, Any]]) -> str:
+    """One JSON object: Recall@10, NDCG@10 and minutes of each finished row, and which rows are not finished."""
+    done = {name: row for name, row in rows.items() if "recall@10" in row}
+    numbers = {name: [row["recall@10"], row["ndcg@10"], round(row["minutes"], 2)] for name, row in done.items()}
+    return json.dumps(
+        {"dataset": dataset, "rows": numbers, "not_finished": [name for name in rows if name not in done]}
+    )
+
+
+class Bench:
+    """The rows of one call.
+
+    Args:
+        options: of the command line.
+        keys: further keys, for every row.
+
+    Attributes:
+        rows: by name, what each row reported, also those of earlier calls.
+    """
+
+    def __init__(self, options: argparse.Namespace, keys: Mapping[str, Any]) -> None:
+        import torch
+
+        self.options, self.keys, self.start = options, dict(keys), time.perf_counter()
+        self.cuda = torch.cuda.is_available()
+        self.device = torch.cuda.get_device_name() if self.cuda else f"CPU, {torch.get_num_threads()} threads"
+        self._file = options.out / "results.json"
+        self.rows: dict[str, dict[str, Any]] = {}
+        self._before = json.loads(self._file.read_text("utf-8"))["rows"] if self._file.is_file() else {}
+        self._folders: dict[bool, Path] = {}
+        self.data = options.out / "dataset"
+        write_dataset(options.data, self.data / options.data.name, options.users)
+        if options.source is not None:
+            write_dataset(options.source, self.data / options.source.name, options.users)
+
+    @property
+    def left(self) -> float | None:
+        """Seconds until the end of `--minutes`; None for no end."""
+        spent = time.perf_counter() - self.start
+        return None if self.options.minutes is None else 60 * self.options.minutes - spent
+
+    def models(self, random: bool) -> Path:
+        """The model's folder, or that of random weights; made when a row first needs it."""
+        if random not in self._folders:
+            plain = model_folder(self.options.model, self.options.out).absolute()
+            self._folders[random] = random_folder(plain, self.options.out).absolute() if random else plain
+        return self._folders[random]
+
+    def run(self) -> None:
+        """Runs the rows that are missing, until the time is over."""
+        longest = 0.0
+        for name in self.options.rows:
+            left = self.left
+            if left is not None and left <= longest and "recall@10" not in self._before.get(name, {}):
+                reason = f"not started: {max(left, 0):.0f} s left, the longest row took {longest:.0f} s"
+                self.rows[name] = {"stopped": reason}
+                self.write()
+                continue
+            print(f"== {name} on {self.options.data.name}", file=sys.stderr, flush=True)
+            begin = time.perf_counter()
+            try:
+                with time_limit(left):
+                    self.rows[name] = self._row(name)
+            except OutOfTimeError:
+                self.rows[name] = {"stopped": "stopped: --minutes are over; the same command goes on"}
+            if self.rows[name] is not self._before.get(name):
+                longest = max(longest, time.perf_counter() - begin)
+            self.write()
+
+    def _row(self, name: str) -> dict[str, Any]:
+        from recbole_llmfashion import load_config, run_experiment
+        from recbole_llmfashion.data.atomic.folder import folder_sha256
+        from recbole_llmfashion.stage_store import sha256
+
+        folder = self.data / self.options.data.name
+        if name == SHUFFLED:
+            folder = write_dataset(folder, self.data / f"{folder.name}_{SHUFFLED}", None, shuffled=True)
+        keys = row_keys(name, self.options, self.cuda, self.models) | self.keys
+        data = folder_sha256(folder, folder.name)
+        named = keys | {"llm_name_or_path": Path(str(keys.get("llm_name_or_path", "tiny-falcon"))).name}
+        inputs = sha256({"keys": {key: str(value) for key, value in named.items()}, "data": data})
+        known = self._before.get(name, {})
+        if known.get("inputs") == inputs and "recall@10" in known:
+            return known
+        begin = time.perf_counter()
+        where = {"data_path": str(self.data), "checkpoint_dir": str(self.options.out / "saved")}
+        files = [PAPER] if name == "paper" else []
+        result = run_experiment(load_config("LLMFashionRec", folder.name, files, keys | where))
+        minutes = (time.perf_counter() - begin) / 60
+        about = {"inputs": inputs, "data_sha256": data, "seed": keys["seed"], "device": self.device, "keys": named}
+        return {**figures(result), "minutes": minutes, **about}
+
+    def write(self) -> None:
+        """Writes both files; rows of earlier calls that this one did not name stay."""
+        options = self.options
+        rows = self._before | self.rows
+        users = "all customers" if options.users is None else f"{options.users} customers by hash"
+        hashes = sorted({row["data_sha256"][:16] for row in rows.values() if "data_sha256" in row})
+        notes = [
+            f"{options.data.name}, {users}, sha256 {', '.join(hashes)}; seed {SEED}; {self.device}.",
+            f"Model {Path(options.model).name}; each row's keys and device are in results.json.",
+            f"Ranking of every row but `paper`: {options.ranking}. Command: `{' '.join(sys.argv)}`.",
+        ]
+        options.out.mkdir(parents=True, exist_ok=True)
+        content = {"dataset": options.data.name, "command": sys.argv, "device": self.device, "rows": rows}
+        self._file.write_text(json.dumps(content, indent=1, default=str), "utf-8")
+        (options.out / "table.md").write_text(table(rows, notes), "utf-8")
+
+
+def arguments(words: Sequence[str]) -> tuple[argparse.Namespace, dict[str, Any]]:
+    """Options and keys of a command line; ends with status 2 on what cannot be."""
+    from recbole_llmfashion.config.command_line import read_keys, split_names
+
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", type=Path, metavar="DIR")
+    parser.add_argument("--model", default="smollm2", help="smollm2, a GGUF file or a folder")
+    parser.add_argument("--source", type=Path, help="dataset that the row `zero` is trained on")
+    parser.add_argument("--users", type=int)
+    parser.add_argument("--rows", default="ids,random,titles,shuffled,paper,falcon")
+    parser.add_argument("--epochs", type=int, default=2)
+    parser.add_argument("--minutes", type=float)
+    parser.add_argument("--ranking", default="beams", choices=["beams", "fusion"])
+    parser.add_argument("--out", type=Path, default=Path("results/smollm2"))
+    options, rest = parser.parse_known_args(words)
+    options.rows = split_names(options.rows)
+    unknown = [name for name in options.rows if name not in ROWS]
+    if unknown:
+        parser.error(f"--rows: unknown row '{unknown[0]}'; rows: {', '.join(ROWS)}")
+    if "zero" in options.rows and options.source is None:
+        parser.error("--rows: the row zero needs --source DIR, the dataset that the model is trained on")
+    for folder in (options.data, options.source):
+        if folder is not None and not (folder / f"{folder.name}.inter").is_file():
+            parser.error(f"{folder}: has no {folder.name}.inter; name the folder of a dataset")
+    return options, read_keys(rest)
+
+
+def main(words: Sequence[str]) -> int:
+    """Runs the rows, prints the table and the last line; 1 where a row is not finished, 2 for an error of the user."""
+    from recbole_llmfashion.errors import UserError
+
+    try:
+        options, keys = arguments(words)
+        bench = Bench(options, keys)
+        bench.run()
+    except UserError as error:
+        print(error, file=sys.stderr)
+        return 2
+    print((options.out / "table.md").read_text("utf-8"))
+    print(last_line(options.data.name, bench.rows))
+    return int(any("recall@10" not in row for row in bench.rows.values()))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
