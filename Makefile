@@ -9,8 +9,9 @@ lint:  ## style, format and types
 test:  ## the fast tests, in two processes
 	uv run pytest
 
-slow:  ## the tests that take minutes, in one process
-	uv run pytest -m slow -n 0
+slow:  ## the tests that take minutes: in two processes, then those that need the machine for themselves
+	uv run pytest -m "slow and not alone"
+	uv run pytest -m "slow and alone" -n 0
 
 docs:  ## the site, into build/site
 	uv run --group docs mkdocs build --strict

@@ -110,6 +110,7 @@ def kill(root: Path, seed: int, kills: dict[str, int]) -> Counter:
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_twenty_kills(tmp_path):
     counts = kill(tmp_path, SEED, KILLS)
     print(*(f"{what}: {count}" for what, count in sorted(counts.items())), sep="\n")

@@ -90,6 +90,7 @@ def test_a_few_rounds(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_many_rounds(tmp_path):
     outcomes = run_writers(tmp_path, 600)
     print(dict(outcomes))
@@ -102,6 +103,7 @@ SIMULATE = "from recbole_llmfashion.cli.main import main; main()"
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_two_commands_at_once_thirty_times(tmp_path):
     """simulate, convert and clean into one folder: one of them, whole; the others one line, or after it."""
     draw, ends = random.Random(20), Counter()

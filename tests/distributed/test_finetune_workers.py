@@ -83,6 +83,7 @@ def ray_here():
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_two_workers_one_killed(tmp_path, ray_here):
     alone, two = folder_of(tmp_path / "alone"), folder_of(tmp_path / "two")
     work(tmp_path / "alone").run(alone)
@@ -109,6 +110,7 @@ def test_two_workers_one_killed(tmp_path, ray_here):
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_user_error_is_not_retried(tmp_path, ray_here):
     place = tmp_path / "one"
     work(place).run(folder_of(place))

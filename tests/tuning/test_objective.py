@@ -155,6 +155,7 @@ def test_stopped_trial_leaves_no_stage(shop):
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 @pytest.mark.parametrize("model", ["Recformer", "RecformerQuery"])
 def test_a_trial_of_recformers_space(shop, model):
     config = load_config(get_model(model).model, "x")

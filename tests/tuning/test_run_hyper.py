@@ -35,6 +35,7 @@ def arguments(shop, name, **keys):
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_search_and_main_job_with_best_yaml(shop, capsys):
     assert main(arguments(shop, "search")) == 0
     out = shop / "search"
@@ -57,6 +58,7 @@ def test_search_and_main_job_with_best_yaml(shop, capsys):
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_killed_search_is_resumed(shop):
     """SIGKILL after two trials; --resume runs the rest and repeats neither of them."""
     argv = arguments(shop, "killed", num_samples=5, search="random")

@@ -41,6 +41,7 @@ class Slow(BatchWorker):
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_lost_node(head_node, job, tmp_path, monkeypatch):
     lost = head_node.add_node(num_cpus=1)
     marks = Path(job.run).absolute().parents[2] / "marks"

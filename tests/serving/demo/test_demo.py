@@ -160,6 +160,7 @@ def steps(page, count):
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_keyboard_only(screen, pages):
     """Search, click, buy, undo; the final ranking equals `recommend`, with the color of each source list."""
     tab_to(screen, "Search the shop")
@@ -204,6 +205,7 @@ def test_keyboard_only(screen, pages):
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_hostile_texts(screen):
     """In an item title, a typed query, and a query of the memory."""
     names = screen.locator("label").filter(has_text="onerror")

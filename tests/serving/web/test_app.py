@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 pytest.importorskip("fastapi", reason="the extra `serve` is not installed")
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
 AUTH = {"Authorization": "Bearer s3cret"}
 
 

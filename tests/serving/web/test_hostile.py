@@ -23,7 +23,7 @@ from recbole_llmfashion.serving.web.replica import ReplicaWorker
 from recbole_llmfashion.serving.web.routes import PATHS, make_web
 from recbole_llmfashion.serving.web.settings import ServiceSettings
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
 SEED, COUNT = 20, 240
 MAX_BODY = 100_000
 TOKEN = "s3cret"
