@@ -225,6 +225,7 @@ def study(request: StudyRequest, dry_run: bool = False) -> None:
 
     from recbole_llmfashion.files.changes import own_folder
     from recbole_llmfashion.study.report import assemble
+    from recbole_llmfashion.study.report.beyond import add_beyond
     from recbole_llmfashion.study.report.write import write
     from recbole_llmfashion.study.runner import Runner
 
@@ -238,6 +239,7 @@ def study(request: StudyRequest, dry_run: bool = False) -> None:
     runner = Runner(request)
     with own_folder(request.output, "--output"):
         document = run(request, runner)
+        add_beyond(document, request, runner)
         ranks = assemble.all_ranks(runner.ran)
         write(request.output, document, {"ranks.parquet": ranks.to_parquet(index=False)} if len(ranks) else {})
     typer.echo((request.output / "table.md").read_text(encoding="utf-8"))

@@ -5,6 +5,8 @@ from typing import Any
 
 import pandas as pd
 
+BEYOND = ("ItemCoverage", "GiniIndex", "AveragePopularity")  # RecBole's metrics of the lists, without their targets
+
 
 @dataclass
 class Result:
@@ -19,6 +21,8 @@ class Result:
         reused: names of the reused stages.
         peak_memory_mb: peak resident memory in MB.
         details: model-specific entries.
+        ms_per_user: milliseconds per test row: scoring all of them in batches, generated responses included; None
+            without test rows.
     """
 
     metrics: dict[str, float]
@@ -28,6 +32,7 @@ class Result:
     reused: list[str]
     peak_memory_mb: float
     details: dict[str, Any] = field(default_factory=dict)
+    ms_per_user: float | None = None
 
 
 def model_entry(result: Result | str) -> dict[str, Any]:
@@ -49,5 +54,6 @@ def model_entry(result: Result | str) -> dict[str, Any]:
         "seconds": {stage: round(seconds, 3) for stage, seconds in result.seconds.items()},
         "stages_reused": result.reused,
         "peak_memory_mb": round(result.peak_memory_mb, 1),
+        **({} if result.ms_per_user is None else {"ms_per_user": round(result.ms_per_user, 3)}),
         **result.details,
     }

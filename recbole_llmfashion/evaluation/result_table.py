@@ -6,7 +6,7 @@ them can check that they are of one run.
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,28 +52,48 @@ def table(run: TableHeader, results: Mapping[str, Result | str]) -> str:
     succeeded = {name: result for name, result in results.items() if not isinstance(result, str)}
     tested = not succeeded or any(result.metrics for result in succeeded.values())
     columns = _columns([_shown(result, tested) for result in succeeded.values()])
+    timed = any(result.ms_per_user is not None for result in succeeded.values())
+    last = ["epochs", "minutes", *(["ms/user"] if timed else [])]
     rows, notes = [], []
     for name, result in results.items():
         if isinstance(result, str):
-            rows.append([name, *("failed" for _ in columns), "", ""])
+            rows.append([name, *("failed" for _ in columns), *("" for _ in last)])
             notes.append(f"{name} failed: {result}")
             continue
         cells = [f"{_shown(result, tested)[column]:.4f}" for column in columns]
-        rows.append([name, *cells, _epochs(result), _minutes(result)])
+        rows.append([name, *cells, _epochs(result), _minutes(result), *([_per_user(result)] if timed else [])])
         notes += [*_epoch_notes(name, result), *_source_notes(name, result), *_validity_notes(name, result)]
     notes += _seen_notes(run.data_sha256, succeeded)
     notes += _tuned_notes(run.dataset, succeeded)
     notes += run.warnings
-    masked = "" if any(result.details.get("mask_history") for result in succeeded.values()) else "not "
     rows_are = "Test rows" if tested else "Validation rows (there are no test rows)"
     mrr = "mrr is over the full catalogue, mrr@10 is RecBole's. " if tested else ""
+    per_user = " ms/user: scoring the test rows in batches, with the responses of an LLM." if timed else ""
     notes += [
-        f"{rows_are}: the final purchase of each user among all items, history {masked}masked. {mrr}"
-        "minutes: all stages, including the time of reused ones.",
+        f"{rows_are}: the final purchase of each user. {counting(succeeded.values())} {mrr}"
+        f"minutes: all stages, including the time of reused ones.{per_user}",
         f"data sha256 {run.data_sha256[:16]}, seed {', '.join(map(str, run.seeds))}, command: {run.command}",
     ]
-    lines = markdown_table([run.dataset, *columns, "epochs", "minutes"], rows)
+    lines = markdown_table([run.dataset, *columns, *last], rows)
     return "\n".join([*lines, "", *(f"- {note}" for note in notes)]) + "\n"
+
+
+def masking(results: Iterable[Result]) -> str:
+    """Whether the lists of some results leave out the items of the history: masked, not masked or both."""
+    found = {bool(result.details.get("mask_history")) for result in results}
+    if len(found) > 1:
+        return "masked in some rows and not in others"
+    return "masked" if found == {True} else "not masked"
+
+
+def counting(results: Iterable[Result]) -> str:
+    """How the metrics of a table count, as one sentence."""
+    return f"A hit is the item itself, all items are ranked, history {masking(results)}."
+
+
+def protocol(results: Iterable[Result]) -> dict[str, str]:
+    """How the metrics of a table count, for results.json."""
+    return {"hit": "item", "ranked": "all items", "history": masking(results)}
 
 
 def _shown(result: Result, tested: bool) -> Mapping[str, float]:
@@ -132,6 +152,10 @@ def _minutes(result: Result) -> str:
     return f"{max(stages, result.seconds.get('total', 0.0)) / 60:.1f}"
 
 
+def _per_user(result: Result) -> str:
+    return "" if result.ms_per_user is None else f"{result.ms_per_user:.2f}"
+
+
 def _validity_notes(name: str, result: Result) -> list[str]:
     if "generation" not in result.details:
         return []
@@ -167,6 +191,7 @@ def write(folder: Path, run: TableHeader, results: Mapping[str, Result | str]) -
         "data_sha256": run.data_sha256,
         "time_order": run.time_order,
         "seeds": list(run.seeds),
+        "protocol": protocol(result for result in results.values() if not isinstance(result, str)),
         "command": run.command,
         "versions": versions(),
         "models": {name: model_entry(result) for name, result in results.items()},

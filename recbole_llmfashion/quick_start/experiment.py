@@ -6,7 +6,8 @@ nothing, and writes stages only.
 
 import shutil
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from time import perf_counter
 from typing import Any, TypeVar
@@ -42,19 +43,30 @@ T = TypeVar("T")
 
 
 class _Clock:
-    """Collects the seconds of each stage."""
+    """Collects the seconds of each stage, and those of the test rows."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
         self.reused: list[str] = []
+        self.test_seconds = 0.0
         self._made: set[str] = set()
+        self._not_spent = 0.0
 
     def add(self, stage: str, seconds: float, reused: bool) -> None:
         self.seconds[stage] = self.seconds.get(stage, 0.0) + seconds
         # a run may use several stages of one name: they count as reused if none had to be made
         if not reused:
             self._made.add(stage)
+        else:
+            self._not_spent += seconds
         self.reused = [name for name in self.seconds if name not in self._made]
+
+    @contextmanager
+    def of_test_rows(self) -> Iterator[None]:
+        """Measures the test rows; a reused stage, such as their responses, counts with the time it took once."""
+        start, before = perf_counter(), self._not_spent
+        yield
+        self.test_seconds = perf_counter() - start + self._not_spent - before
 
 
 def run_experiment(
@@ -82,9 +94,10 @@ def run_experiment(
     store = StageStore(stage_root(config), clock.add)
     start = perf_counter()
     with PeakMemory() as memory, tracking(config) as track:
-        metrics, valid, ranks, details = _run(config, spec, store, callback_fn, test, keep, track)
+        metrics, valid, ranks, details = _run(config, spec, store, callback_fn, test, keep, track, clock)
     clock.seconds["total"] = perf_counter() - start
-    return Result(metrics, valid, ranks, clock.seconds, clock.reused, memory.megabytes, details)
+    per_user = 1000 * clock.test_seconds / len(ranks) if len(ranks) else None
+    return Result(metrics, valid, ranks, clock.seconds, clock.reused, memory.megabytes, details, per_user)
 
 
 def _run(
@@ -95,6 +108,7 @@ def _run(
     test: bool,
     keep: bool,
     track: Track,
+    clock: _Clock,
 ) -> tuple[dict[str, float], dict[str, float], pd.DataFrame, dict[str, Any]]:
     loaders = make_loaders(config)
     init_seed(config["seed"], config["reproducibility"])
@@ -110,7 +124,8 @@ def _run(
     ranks = pd.DataFrame(columns=RANK_COLUMNS)
     if test and len(rows_of(loaders.test)):
         trainer.eval_collector.data_collect(loaders.train)
-        metrics, ranks = _test(trainer, config, loaders)
+        with clock.of_test_rows():
+            metrics, ranks = _test(trainer, config, loaders)
         under(track, "eval")(0, metrics)
         details |= trainer.result_details(loaders)
     details |= {"mask_history": True} if config["mask_history"] else {}

@@ -50,7 +50,7 @@ def _by_dataset(runner: DryRunner) -> Mapping[str, dict[str, LLMFashionConfig]]:
     """The config of each row by its label, by dataset; rows of two parts of a study with equal keys are one."""
     found: dict[str, dict[str, LLMFashionConfig]] = {}
     for entry in runner.entries:
-        config = runner.config(entry)
+        config = runner.row_config(entry)
         labels = found.setdefault(config["dataset"], {})
         names = (entry.label if number == 1 else f"{entry.label} ({number})" for number in count(1))
         free = (name for name in names if name not in labels or labels[name]["command_line"] == config["command_line"])

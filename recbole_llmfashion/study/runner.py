@@ -6,7 +6,7 @@ An interrupted study loses at most the current row. A row that fails becomes an 
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from recbole_llmfashion.data.atomic.folder import AtomicFolder, folder_sha256, r
 from recbole_llmfashion.data.loaders import Loaders, make_loaders, stage_root
 from recbole_llmfashion.data.location import find_dataset
 from recbole_llmfashion.errors import UserError
-from recbole_llmfashion.evaluation.result import Result, model_entry
+from recbole_llmfashion.evaluation.result import BEYOND, Result, model_entry
 from recbole_llmfashion.files.digests import FileDigests, model_files, model_sha256
 from recbole_llmfashion.quick_start.dry_run import check_config, check_files
 from recbole_llmfashion.quick_start.experiment import run_experiment, run_row
@@ -106,6 +106,16 @@ class Runner:
             model, entry.dataset or self.request.dataset, list(self.request.config_files), overrides, names
         )
 
+    @cached_property
+    def metrics(self) -> list[str]:
+        """The metrics of every row: those of the key `metrics`, and those of the lists beyond accuracy."""
+        asked = list(self.config(Entry("", "Popularity"))["metrics"])
+        return asked + [name for name in BEYOND if name.lower() not in map(str.lower, asked)]
+
+    def row_config(self, entry: Entry, seed: int | None = None) -> LLMFashionConfig:
+        """The config that a row runs with; see `config`."""
+        return self.config(replace(entry, keys={**entry.keys, "metrics": self.metrics}), seed)
+
     def run(self, entries: Sequence[Entry]) -> dict[str, list[Outcome]]:
         """Runs every entry with every seed; all entries are validated before the first one runs.
 
@@ -141,7 +151,7 @@ class Runner:
             check_files(config)
 
     def _row(self, entry: Entry, seed: int) -> Outcome:
-        config = self.config(entry, seed)
+        config = self.row_config(entry, seed)
         store = StageStore(stage_root(config))
         inputs = self._inputs(config, entry, seed, store.digests)
         make = partial(store.get, "row", inputs, lambda folder: save_row(folder, run_experiment(config)))
@@ -163,7 +173,7 @@ class Runner:
                 values = self._key_values(Entry("", model, entry.keys, dataset), seed)
                 keys[f"{model} on {dataset}"] = values | contents_of(values, digests)
         data = {name: self.data_sha256(name) for name in datasets}
-        return {"model": entry.model, "version": __version__, "data": data, "keys": keys}
+        return {"model": entry.model, "version": __version__, "data": data, "keys": keys, "metrics": self.metrics}
 
     def _key_values(self, entry: Entry, seed: int) -> dict[str, Any]:
         """All keys that can change a figure of a row; cached, as rows with the same keys share them."""

@@ -80,11 +80,28 @@ def test_columns_and_notes():
     assert "history masked" in lines[5] and lines[6].startswith("- data sha256 abababababababab, seed 5, command: run_")
 
 
+def test_milliseconds_per_user_and_how_the_metrics_count(tmp_path):
+    row = result(mask_history=True)
+    row.ms_per_user = 1.5
+    result_table.write(tmp_path, RUN, {"CORE": row, "SASRec": result(), "GRU4Rec": "ValueError: no"})
+    lines = (tmp_path / "table.md").read_text().splitlines()
+    assert lines[0] == "| shoes | recall@10 | ndcg@10 | mrr@10 | mrr | epochs | minutes | ms/user |"
+    assert lines[2].endswith("|  | 1.0 | 1.50 |") and lines[3].endswith("|  | 1.0 |  |")
+    assert lines[4] == "| GRU4Rec | failed | failed | failed | failed |  |  |  |"
+    counts = "A hit is the item itself, all items are ranked, history masked in some rows and not in others."
+    assert counts in lines[7]
+    document = json.loads((tmp_path / "results.json").read_text())
+    assert document["models"]["CORE"]["ms_per_user"] == 1.5 and "ms_per_user" not in document["models"]["SASRec"]
+    assert document["protocol"] == {
+        "hit": "item", "ranked": "all items", "history": "masked in some rows and not in others",
+    }  # fmt: skip
+
+
 def test_a_run_without_test_rows_shows_its_validation_rows():
     row = result(epochs=3, epochs_allowed=20)
     row.metrics = {}
     lines = result_table.table(RUN, {"CORE": row, "SASRec": "ValueError: no"}).splitlines()
     assert lines[0] == "| shoes | ndcg@10 | epochs | minutes |"
     assert lines[2:4] == ["| CORE | 0.2000 | 3 of 20 | 1.0 |", "| SASRec | failed |  |  |"]
-    assert lines[6].startswith("- Validation rows (there are no test rows): the final purchase of each user among all")
+    assert lines[6].startswith("- Validation rows (there are no test rows): the final purchase of each user. A hit")
     assert "Validation rows" not in result_table.table(RUN, {"SASRec": "ValueError: no"})

@@ -97,9 +97,22 @@ def test_a_second_run_loads_the_stage(shop, gru):
     assert ranks_of(again) == ranks_of(gru[0]) and scores == gru[1]
 
 
+def test_the_time_of_the_test_rows_has_that_of_their_reused_stages(monkeypatch):
+    """A search of stages that took 3 seconds, and responses that were made once, in 5: 8 of the test rows."""
+    now = iter((100.0, 103.0))
+    monkeypatch.setattr(experiment, "perf_counter", lambda: next(now))
+    clock = experiment._Clock()
+    clock.add("adapter", 60.0, True)
+    with clock.of_test_rows():
+        clock.add("responses", 5.0, True)
+        clock.add("index", 2.0, False)  # made now: part of the 3 seconds
+    assert clock.test_seconds == 8.0
+
+
 def test_without_test_rows(shop, gru):
     result = run_experiment(config_of(shop, "GRU4Rec"), test=False)
     assert result.metrics == {} and result.valid == gru[0].valid
+    assert result.ms_per_user is None and gru[0].ms_per_user > 0
     assert list(result.ranks.columns) == ["user", "target", "rank", "top"] and len(result.ranks) == 0
 
 

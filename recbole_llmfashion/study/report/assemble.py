@@ -8,7 +8,7 @@ import pandas as pd
 
 from recbole_llmfashion.evaluation.collector import RANK_COLUMNS
 from recbole_llmfashion.evaluation.result import Result
-from recbole_llmfashion.evaluation.result_table import COLUMNS
+from recbole_llmfashion.evaluation.result_table import COLUMNS, counting, protocol
 from recbole_llmfashion.llm.modeling.tiny_falcon import TINY_FALCON
 from recbole_llmfashion.study.analysis.counts import order_notes
 from recbole_llmfashion.study.report.document import (
@@ -28,8 +28,8 @@ from recbole_llmfashion.versions import versions
 Rows = Mapping[str, Sequence[Outcome]]
 METRICS = [Column(name, METRIC_TITLES[name]) for name in COLUMNS]
 READING = (
-    "Test rows: the final purchase of each user among all items, history {}masked. MRR@10 is RecBole's, MRR is over "
-    "the full catalogue; the paper does not say which one it reports."
+    "Test rows: the final purchase of each user. {} MRR@10 is RecBole's, MRR is over the full catalogue; the paper does "
+    "not say which one it reports."
 )
 BACKBONE = (
     "The tiny-falcon backbone of LLMFashionRec comes with the package. It was pre-trained on random sequences to copy "
@@ -53,10 +53,8 @@ def results(outcomes: Sequence[Outcome]) -> list[Result]:
     return [outcome.result for outcome in outcomes if outcome.result is not None]
 
 
-def _reading(rows: Rows) -> str:
-    masked = {bool(one.details.get("mask_history")) for outcomes in rows.values() for one in results(outcomes)}
-    some = "masked in some rows and not " if len(masked) > 1 else "not "
-    return READING.format("" if masked == {True} else some)
+def _ran(rows: Rows) -> list[Result]:
+    return [result for outcomes in rows.values() for result in results(outcomes)]
 
 
 def row(label: str, outcomes: Sequence[Outcome], metrics: Sequence[str] = COLUMNS) -> TableRow:
@@ -124,11 +122,12 @@ def document(request: StudyRequest, runner: Runner, title: str, rows: Rows, data
         seeds=runner.seeds,
         command=request.command,
         versions=versions(),
+        protocol=protocol(_ran(rows)) | {"split": str(runner.config(Entry("", "Popularity"))["split_by"])},
         settings=dict(request.overrides)
         | ({"config_files": list(request.config_files)} if request.config_files else {}),
         models={label: [outcome.as_json() for outcome in outcomes] for label, outcomes in rows.items()},
         notes=[
-            _reading(rows),
+            READING.format(counting(_ran(rows))),
             *_bounded(rows),
             *_tuned(rows),
             *([BACKBONE] if embedded(runner) else []),

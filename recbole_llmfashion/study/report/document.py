@@ -123,6 +123,7 @@ class Document:
         seeds: random seeds.
         command: the command line.
         versions: package versions.
+        protocol: how the metrics count: what a hit is, what is ranked, whether histories are masked, the split.
         settings: keys that differ from properties/.
         tables: the tables.
         figures: the figures.
@@ -137,6 +138,7 @@ class Document:
     seeds: list[int]
     command: str
     versions: dict[str, str]
+    protocol: dict[str, str] = field(default_factory=dict)
     settings: dict[str, Any] = field(default_factory=dict)
     tables: list[ReportTable] = field(default_factory=list)
     figures: list[Figure] = field(default_factory=list)

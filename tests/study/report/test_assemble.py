@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from recbole_llmfashion.evaluation.result_table import counting, protocol
 from recbole_llmfashion.study.report import assemble
 from recbole_llmfashion.study.report.document import TableRow, Value
 from recbole_llmfashion.study.runner import Outcome
@@ -58,10 +59,12 @@ def test_nested_details():
     [
         ([False, False], "history not masked."),
         ([True, True], "history masked."),
-        ([True, False], "history masked in some rows and not masked."),
+        ([True, False], "history masked in some rows and not in others."),
         ([], "history not masked."),
     ],
 )
 def test_whether_the_history_was_masked(masked, words):
     rows = {f"row {i}": result(mask_history=True) if one else result() for i, one in enumerate(masked)}
-    assert words in assemble._reading(rows)
+    ran = [one for outcomes in rows.values() for one in assemble.results(outcomes)]
+    assert counting(ran) == f"A hit is the item itself, all items are ranked, {words}"
+    assert protocol(ran) == {"hit": "item", "ranked": "all items", "history": words[8:-1]}
