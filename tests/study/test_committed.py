@@ -63,7 +63,17 @@ def numbers(page: str, models: Collection[str]) -> dict[str, list[str]]:
 
 @pytest.mark.parametrize(("folder", "column"), [("amazon_office-compare", 0), ("hm_week-compare", 2)])
 def test_readme_figures(folder, column):
-    models = ("LLMFashionRec", "Fusion: its lists without the LLM", "SASRecSampled", "SASRec", "CORE", "GRU4Rec", "SeqKNN", "QueryMemory", "Popularity")
+    models = (
+        "LLMFashionRec",
+        "Fusion: its lists without the LLM",
+        "SASRecSampled",
+        "SASRec",
+        "CORE",
+        "GRU4Rec",
+        "SeqKNN",
+        "QueryMemory",
+        "Popularity",
+    )
     shown = numbers((RESULTS.parents[1] / "README.md").read_text("utf-8").partition("## Results")[2], models)
     page = (RESULTS / folder / "table.md").read_text(encoding="utf-8").replace("| Fusion |", f"| {models[1]} |")
     committed = numbers(page, models)
