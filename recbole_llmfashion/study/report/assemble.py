@@ -28,8 +28,8 @@ from recbole_llmfashion.versions import versions
 Rows = Mapping[str, Sequence[Outcome]]
 METRICS = [Column(name, METRIC_TITLES[name]) for name in COLUMNS]
 READING = (
-    "Test rows: the final purchase of each user. {} MRR@10 is RecBole's, MRR is over the full catalogue; the paper does "
-    "not say which one it reports."
+    "Test rows: the final purchase of each user. {} MRR@10 is RecBole's, MRR is over the full catalogue; the paper "
+    "does not say which one it reports."
 )
 BACKBONE = (
     "The tiny-falcon backbone of LLMFashionRec comes with the package. It was pre-trained on random sequences to copy "

@@ -12,9 +12,10 @@ from recbole_llmfashion.study.runner import Entry, Outcome, Runner
 
 NAME = "beyond"
 _NOTES = [
-    "By RecBole's metrics on the lists of the test rows: ItemCoverage, the share of the catalogue that is in some list; "
-    "GiniIndex, 0 where all items are listed equally often and 1 where one item fills every list; AveragePopularity, the "
-    "mean number of training rows that end in a listed item. RecBole counts its padding item as one of the catalogue.",
+    "By RecBole's metrics on the lists of the test rows: ItemCoverage, the share of the catalogue in some list; "
+    "GiniIndex, 0 where all items are listed equally often and 1 where one item fills every list; "
+    "AveragePopularity, the mean number of training rows that end in a listed item. RecBole counts its padding item "
+    "as one of the catalogue.",
     "seconds: all stages, with the time that reused ones took once. ms per user: scoring the test rows in batches, "
     "their responses by the LLM included.",
 ]

@@ -62,7 +62,7 @@ def test_popularity_by_hand(ran):
     lists = [list(top) for top in ran.ran["SeqKNN"][0].result.ranks["top"]]
     expected = np.mean([sum(counts[item] for item in top) / 3 for top in lists])
     assert cells(beyond(ran.ran, ["AveragePopularity"]), KEYS[2])["SeqKNN"].mean == pytest.approx(expected, abs=1e-6)
-    assert 0 < expected
+    assert expected > 0
 
 
 def test_compare_has_the_table_and_others_have_what_is_asked_for(shop, run_with):
