@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from recbole.model.sequential_recommender import SASRec
 from torch import Tensor
-from torch.nn.functional import embedding, normalize
+from torch.nn.functional import cross_entropy, embedding, normalize
 
 from recbole_llmfashion.data.whole_sequences import LEARNED
 
@@ -38,7 +38,11 @@ class SASRecSampled(SASRec):
 
     def forward(self, item_seq: Tensor, item_seq_len: Tensor) -> Tensor:
         """[B, d] what a product with `item_rows` turns into scores."""
-        return self._scaled(super().forward(item_seq, item_seq_len))
+        last = item_seq.new_empty((len(item_seq), self.hidden_size), dtype=self.item_embedding.weight.dtype)
+        for rows in by_length(item_seq_len):
+            lengths = item_seq_len[rows]
+            last[rows] = super().forward(item_seq[rows, : int(lengths.max())], lengths)
+        return self._scaled(last)
 
     def full_sort_predict(self, interaction: Any) -> Tensor:
         """[B, N + 1] scores of all items; column 0 is the pad."""
@@ -74,17 +78,19 @@ class SASRecSampled(SASRec):
         negatives, table, losses = self._drawn(len(items)), self.item_rows(), []
         for rows in by_length(lengths):
             longest = int(lengths[rows].max())
-            drawn = negatives if len(negatives) == 1 else negatives[rows]
-            states = self._scaled(self.states(items[rows, :longest]))
-            losses.append(softmax_losses(states, targets[rows, :longest], drawn, table))
+            states, wanted = self._scaled(self.states(items[rows, :longest])), targets[rows, :longest]
+            if negatives is not None:
+                losses.append(softmax_losses(states, wanted, negatives[rows], table))
+            else:
+                learned = wanted > 0
+                losses.append(cross_entropy(states[learned] @ table[1:].T, wanted[learned] - 1, reduction="none"))
         return torch.cat(losses).mean()
 
-    def _drawn(self, rows: int) -> Tensor:
-        """[rows, K] uniformly drawn items for each sequence, or [1, N] all of them where K others are all."""
-        device, number = self.item_embedding.weight.device, self.n_items - 1
-        if not 0 < self._negatives < number - 1:
-            return torch.arange(1, self.n_items, device=device)[None]
-        return torch.randint(1, self.n_items, (rows, self._negatives), device=device)
+    def _drawn(self, rows: int) -> Tensor | None:
+        """[rows, K] uniformly drawn items for each sequence; None where every item counts, as K others are all."""
+        if not 0 < self._negatives < self.n_items - 2:
+            return None
+        return torch.randint(1, self.n_items, (rows, self._negatives), device=self.item_embedding.weight.device)
 
 
 def next_items(items: Tensor, lengths: Tensor, last: Tensor) -> Tensor:
@@ -121,7 +127,7 @@ def softmax_losses(states: Tensor, targets: Tensor, negatives: Tensor, table: Te
     Args:
         states: [B, L, d].
         targets: [B, L] int64, 0 for none.
-        negatives: [B, K] int64, of all positions of a row; or [1, K], of all rows.
+        negatives: [B, K] int64, of all positions of a row.
         table: [N + 1, d], row 0 is the pad.
 
     Returns:

@@ -56,15 +56,6 @@ def test_cosine_scores_by_hand(shop):
     torch.testing.assert_close(model.predict(batch), scores[torch.arange(4), batch["item_id"]])
 
 
-def test_all_items_as_negatives_are_the_full_softmax():
-    generator = torch.Generator().manual_seed(0)
-    table, states = torch.randn(20, 6, generator=generator), torch.randn(3, 5, 6, generator=generator)
-    targets = torch.randint(1, 20, (3, 5), generator=generator)
-    losses = softmax_losses(states, targets, torch.arange(1, 20)[None], table)
-    expected = cross_entropy(states.flatten(0, 1) @ table[1:].T, targets.flatten() - 1, reduction="none")
-    torch.testing.assert_close(losses, expected)
-
-
 KEYS = {"show_progress": False, "topk": [10], "valid_metric": "NDCG@10"}
 
 
