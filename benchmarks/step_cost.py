@@ -138,7 +138,7 @@ class CostMode(TorchDispatchMode):
         if name == "gemm_4bit":
             self._nf4_product(args[0], args[1], args[2], written)
         elif name.startswith(("_foreach", "_fused")):
-            lists = [x for x in args if isinstance(x, list | tuple) and x and isinstance(x[0], Tensor)]
+            lists: list[Any] = [x for x in args if isinstance(x, list | tuple) and x and isinstance(x[0], Tensor)]
             changed = written or sum(map(moved, tree_leaves(lists[0] if name.startswith("_foreach") else lists)))
             self.cost.add(kind, list_kernels(lists), sum(map(moved, inputs)) + changed)
         elif name in GATHERS:
@@ -202,6 +202,8 @@ def as_on_a_gpu() -> Iterator[None]:
     ways = (lists._get_foreach_kernels_supported_devices, lists._get_fused_kernels_supported_devices)
     names = [way.__name__ for way in ways]
     places = [module for module in (lists, import_module("torch.optim.optimizer")) if hasattr(module, names[0])]
+    optimizer: Any = import_module("recbole_llmfashion.llm.finetuning.step.optimizer")
+    fusible, optimizer.fusible = optimizer.fusible, lambda parameters: True
     F.scaled_dot_product_attention = gpu_attention
     for place in places:
         for name, way in zip(names, ways, strict=True):
@@ -209,7 +211,7 @@ def as_on_a_gpu() -> Iterator[None]:
     try:
         yield
     finally:
-        F.scaled_dot_product_attention = PLAIN_ATTENTION
+        F.scaled_dot_product_attention, optimizer.fusible = PLAIN_ATTENTION, fusible
         for place in places:
             for name, way in zip(names, ways, strict=True):
                 setattr(place, name, way)
@@ -258,7 +260,8 @@ def training_cost(size: Any, quantization: str, checkpointing: bool) -> Cost:
     answer = min(falcon7b.RESPONSE, size.tokens // 2)
     ids = np.full(size.tokens, 2, np.int32)
     examples = [Example(ids[:-answer], ids[-answer:])] * size.batch_size
-    with as_on_a_gpu(), CostMode(answer * size.batch_size) as mode:
+    plain = torch.autograd.set_detect_anomaly(False)  # it would look for NaN where there is no data
+    with plain, as_on_a_gpu(), CostMode(answer * size.batch_size) as mode:
         training = TrainStep(model.train(), examples, 2e-5, 0.0, 1.0, 0, 2, size.batch_size, item_embedding_lr=0.0)
         training.step([np.arange(size.batch_size)])
         mode.cost = Cost()

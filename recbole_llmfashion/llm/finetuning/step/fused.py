@@ -7,6 +7,9 @@
   tokens. Falcon in transformers always builds a mask, which keeps PyTorch from using its causal attention kernel.
 - Slices: the backward of a slice first fills a whole tensor with zeros. Falcon takes queries, keys and values as
   slices, and each rotary embedding takes two more; `unbind` and a hand-written backward avoid this.
+- One key for all heads (multi-query, as in Falcon-7B): transformers gives the kernel 71 queries and one key, which
+  PyTorch's FlashAttention takes with `enable_gqa` only; without it all scores are written to memory. Queries and keys
+  are rotated together in the layout of the fused projection.
 """
 
 from collections.abc import Iterator
@@ -140,6 +143,61 @@ def _unbind_heads(layer: Any, fused: Tensor) -> tuple[Tensor, ...]:
     return fused.view(*fused.shape[:2], layer.num_heads, 3, layer.head_dim).unbind(-2)
 
 
+class _RotateFused(torch.autograd.Function):
+    """Rotary embedding of the fused projection of a multi-query layer: every head but the last, which is the value.
+
+    Shapes: x [B, T, heads + 2, d]; cos, sin [1, T, heads + 2, d], 1 and 0 at the value.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, cos: Tensor, sin: Tensor) -> tuple[Tensor, ...]:
+        ctx.save_for_backward(cos, sin)
+        result, half = x * cos, x.shape[-1] // 2
+        result[..., :half].addcmul_(x[..., half:], sin[..., :half], value=-1)
+        result[..., half:].addcmul_(x[..., :half], sin[..., half:])
+        return tuple(result.split([x.shape[2] - 2, 1, 1], 2))
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        cos, sin = ctx.saved_tensors
+        grad = torch.cat(grads, 2)
+        result, half = grad * cos, grad.shape[-1] // 2
+        result[..., :half].addcmul_(grad[..., half:], sin[..., half:])
+        result[..., half:].addcmul_(grad[..., :half], sin[..., :half], value=-1)
+        return result, None, None
+
+
+def _tables(layer: Any, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor]:
+    """cos and sin [1, T, d] for the heads of a fused projection; kept beside `cos`, which all layers share."""
+    made: tuple[Tensor, Tensor] | None = getattr(cos, "_of_heads", None)
+    if made is None:
+        shape = (1, cos.shape[1], layer.num_heads + 2, cos.shape[2])
+        made = (cos[:, :, None].expand(shape).contiguous(), sin[:, :, None].expand(shape).contiguous())
+        made[0][:, :, -1], made[1][:, :, -1] = 1, 0
+        cos._of_heads = made  # type: ignore[attr-defined]
+    return made
+
+
+_forward = modeling_falcon.FalconAttention.forward
+
+
+def _attend(layer: Any, hidden_states: Tensor, *args: Any, **given: Any) -> tuple[Tensor, None]:
+    """FalconAttention.forward of a multi-query layer without mask and cache, [B, T, width]; others as they are."""
+    if not layer.multi_query or layer.new_decoder_architecture:
+        return _forward(layer, hidden_states, *args, **given)
+    rows, length, _ = hidden_states.shape
+    fused = layer.query_key_value(hidden_states).view(rows, length, layer.num_heads + 2, layer.head_dim)
+    parts = _RotateFused.apply(fused, *_tables(layer, *given["position_embeddings"]))
+    query, key, value = (part.transpose(1, 2) for part in parts)
+    grouped = query.device.type != "cpu" and query.dtype != torch.float32  # only FlashAttention knows groups
+    if not grouped:
+        key, value = (part.expand(-1, layer.num_heads, -1, -1) for part in (key, value))
+    attend = torch.nn.functional.scaled_dot_product_attention
+    mixed = attend(query, key, value, is_causal=length > 1, enable_gqa=grouped)
+    return layer.dense(mixed.transpose(1, 2).reshape(rows, length, -1)), None
+
+
 @contextmanager
 def fused_falcon(model: Any) -> Iterator[bool]:
     """Runs Falcon's attention without a mask and with fewer copies; yields whether the model is supported.
@@ -154,8 +212,10 @@ def fused_falcon(model: Any) -> Iterator[bool]:
     modeling_falcon.create_causal_mask = lambda *_args, **_kwargs: None
     modeling_falcon.apply_rotary_pos_emb = _rotary
     modeling_falcon.FalconAttention._split_heads = _unbind_heads
+    modeling_falcon.FalconAttention.forward = _attend
     try:
         yield True
     finally:
         modeling_falcon.create_causal_mask, modeling_falcon.apply_rotary_pos_emb = mask, rotary
         modeling_falcon.FalconAttention._split_heads = _split_heads
+        modeling_falcon.FalconAttention.forward = _forward

@@ -18,6 +18,7 @@ from recbole_llmfashion.llm.batching import Example, collate
 from recbole_llmfashion.llm.finetuning.perplexity import pad_id
 from recbole_llmfashion.llm.finetuning.step.data_parallel import SINGLE_PROCESS, Workers
 from recbole_llmfashion.llm.finetuning.step.fused import fused_falcon, fused_lora
+from recbole_llmfashion.llm.finetuning.step.half_lora import LoraCopies, half_lora
 from recbole_llmfashion.llm.finetuning.step.history_dropout import history_dropout
 from recbole_llmfashion.llm.finetuning.step.loss import response_loss
 from recbole_llmfashion.llm.finetuning.step.optimizer import NotFiniteError, Optimizer, Scheduler, scheduled_rate
@@ -129,22 +130,24 @@ class TrainStep:
         parts = [batch[i : i + self.micro_batch] for batch in batches for i in range(0, len(batch), self.micro_batch)]
         try:
             dropped = history_dropout(self.model, self.item_tokens, self.history_dropout)
-            with fused_lora(self.model), fused_falcon(self.model), dropped:
-                return sum(self._forward(part, tokens) for part in parts)
+            with fused_lora(self.model), half_lora(self.model) as copies, fused_falcon(self.model), dropped:
+                return sum(self._forward(part, tokens, copies) for part in parts)
         except torch.cuda.OutOfMemoryError as error:
             reason = " ".join(str(error).split())[:160]
         # outside of the except clause, where the traceback no longer keeps the activations alive
         self._halve(max(map(len, parts)), reason)
         return None
 
-    def _forward(self, indices: np.ndarray, tokens: int) -> float:
+    def _forward(self, indices: np.ndarray, tokens: int, copies: LoraCopies) -> float:
         batch = collate([self.examples[i] for i in indices], pad_id(self.model))
         sums, _ = response_loss(self.model, batch.to(self.device), self.label_smoothing)
         try:
-            return self.optimizer.backward(sums.sum() / tokens)
+            loss = self.optimizer.backward(sums.sum() / tokens)
         except NotFiniteError as error:
             error.prompts = indices.tolist()
             raise
+        copies.collect()
+        return loss
 
     def _halve(self, size: int, reason: str) -> None:
         self.optimizer.clear()
