@@ -32,7 +32,7 @@ HOMES = {
     "peft": {"llm"},
     "bitsandbytes": {"llm"},
     "faiss": {"embedding/flat_index", "embedding/residual_codes", "embedding/approximate_index"},
-    "open_clip": {"embedding/clip_text"},
+    "open_clip": {"embedding/clip_text", "embedding/clip_images"},
     "huggingface_hub": {"dataset_tools/convert/readers/download", "embedding/sentence", "pipeline/export"},
     "ray": {"distributed", "tuning", "serving/web/app", "serving/batch/actors"},
     "fastapi": {"serving/web/routes"},

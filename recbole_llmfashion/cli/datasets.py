@@ -1,4 +1,4 @@
-"""The commands `validate`, `clean` and `simulate`."""
+"""The commands `validate`, `clean`, `describe-images` and `simulate`."""
 
 import shlex
 from dataclasses import replace
@@ -18,6 +18,7 @@ def register(app: typer.Typer) -> None:
     """Adds the commands to `app`."""
     app.command("validate")(_validate)
     app.command("clean")(_clean)
+    app.command("describe-images")(_describe_images)
     app.command("simulate")(simulate)
 
 
@@ -72,6 +73,68 @@ def _clean(
         typer.echo(line)
 
 
+def _describe_images(
+    images: Annotated[
+        Path, typer.Option(metavar="DIR", help="folder of pictures, each named after its item: 516738.jpg")
+    ],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="folder of the dataset, which gets what the pictures say")],
+    clip_model: Annotated[
+        str, typer.Option("--clip_model", metavar="NAME", help="open_clip's model name")
+    ] = "ViT-B-32",
+    clip_pretrained: Annotated[
+        str | None,
+        typer.Option(
+            "--clip_pretrained", metavar="TAG", help="tag of the model, or a checkpoint file; without it, pixels alone"
+        ),
+    ] = None,
+    margin: Annotated[
+        float | None,
+        typer.Option(min=0, max=1, help="least lead of a label's probability over the second; default 0.2"),
+    ] = None,
+    config_files: FieldFiles = None,
+    user: UserField = None,
+    item: ItemField = None,
+    time: TimeField = None,
+) -> None:
+    """Describe a dataset's items by their pictures: columns of .item, and vectors for the list image of the fusion."""
+    from recbole_llmfashion.data.atomic.folder import read_folder, write_folder
+    from recbole_llmfashion.data.images.image_file import images_path
+    from recbole_llmfashion.dataset_tools.images.describe import describe_images, readme_with_pictures
+    from recbole_llmfashion.dataset_tools.images.labels import MARGIN
+    from recbole_llmfashion.files.changes import own_folder
+
+    if margin is not None and clip_pretrained is None:
+        raise UserError("--margin: only labels by a CLIP model have a margin; set --clip_pretrained, or leave it out")
+    folder = read_folder(out, show_progress=True, names=field_names(out, config_files, given_fields(user, item, time)))
+    towers = None
+    if clip_pretrained is not None:
+        from recbole_llmfashion.embedding.clip_images import load_towers
+
+        towers = load_towers(clip_model, clip_pretrained)
+    with own_folder(out, "--out"):
+        described = describe_images(images, folder, towers, MARGIN if margin is None else margin, show_progress=True)
+        further: list[tuple[str, str | bytes]] = [(images_path(out, folder.name).name, described.images)]
+        if (readme := out / "README.md").is_file():
+            options = (
+                ["--clip_model", clip_model, "--clip_pretrained", Path(clip_pretrained).name] if clip_pretrained else []
+            )
+            options += [] if margin is None else ["--margin", str(margin)]
+            words = [
+                "recbole-llmfashion",
+                "describe-images",
+                "--images",
+                images.name,
+                "--out",
+                f"dataset/{folder.name}",
+            ]
+            text = readme.read_text(encoding="utf-8", errors="replace")
+            further.append(("README.md", readme_with_pictures(text, shlex.join([*words, *options]), described.lines)))
+        write_folder(described.folder, lambda data_sha256: further, option="--out")
+    for line in described.lines:
+        typer.echo(line)
+    typer.echo(f"written: {out / folder.name}.item and {images_path(out, folder.name)}")
+
+
 def simulate(
     category: Annotated[str, typer.Option(help=f"one of {', '.join(SIMULATED)}")],
     out: Annotated[Path, typer.Option(help="folder to write; its name is the dataset's")],
@@ -82,11 +145,14 @@ def simulate(
         float | None, typer.Option("--mean-length", "--mean_length", help="item actions per user; Table 1 by default")
     ] = None,
     seed: Annotated[int, typer.Option(help="the same seed gives the same bytes")] = 1,
+    images: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="new folder for a drawn picture of each item")
+    ] = None,
 ) -> None:
     """Simulate one year of a shop, and write atomic files with a README.md that says so."""
     from recbole_llmfashion.data.atomic.folder import check_clean
     from recbole_llmfashion.dataset_tools.simulate.simulation import CATEGORIES, SimulationSettings, simulate_category
-    from recbole_llmfashion.dataset_tools.simulate.write import refuse_foreign, write
+    from recbole_llmfashion.dataset_tools.simulate.write import command_line, refuse_foreign, write
     from recbole_llmfashion.dataset_tools.statistics import measure
     from recbole_llmfashion.files.changes import own_folder
 
@@ -96,6 +162,10 @@ def simulate(
         users = CATEGORIES[category].users if category in CATEGORIES else 1
     settings = SimulationSettings(category=category, users=users, seed=seed, items=items, mean_length=mean_length)
     kind, *_ = settings.resolved()
+    if images is not None:
+        from recbole_llmfashion.dataset_tools.simulate.pictures.write import refuse_pictures, write_pictures
+
+        refuse_pictures(images, out)
     with own_folder(out, "--out"):
         refuse_foreign(out)
         folder = simulate_category(settings, out, show_progress=True)
@@ -106,3 +176,7 @@ def simulate(
         f"{out}: simulated {kind.name}, {s.users:,} users, {s.items:,} items, {s.interactions:,} interactions after "
         f"the click filter (mean length {s.mean_length:.2f}), {s.searches:,} searches"
     )
+    if images is not None:
+        command = command_line(folder.name, settings, images)
+        pictures, distinct = write_pictures(images, settings, folder.items, command, show_progress=True)
+        typer.echo(f"{images}: drew {pictures:,} pictures, {distinct:,} distinct ones")

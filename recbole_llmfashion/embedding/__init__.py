@@ -6,6 +6,7 @@ from recbole_llmfashion import lazy_names
 
 if TYPE_CHECKING:
     from recbole_llmfashion.embedding.approximate_index import ApproximateIndex
+    from recbole_llmfashion.embedding.clip_images import ClipTowers
     from recbole_llmfashion.embedding.clip_text import ClipText
     from recbole_llmfashion.embedding.flat_index import FlatIndex
     from recbole_llmfashion.embedding.residual_codes import ResidualCodes
@@ -16,6 +17,7 @@ else:
         __name__,
         {
             "approximate_index": "ApproximateIndex",
+            "clip_images": "ClipTowers",
             "clip_text": "ClipText",
             "flat_index": "FlatIndex",
             "residual_codes": "ResidualCodes",
@@ -28,6 +30,7 @@ __all__ = [
     "ApproximateIndex",
     "ClipSettings",
     "ClipText",
+    "ClipTowers",
     "FlatIndex",
     "ResidualCodes",
     "TitleModel",

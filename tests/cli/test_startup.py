@@ -37,7 +37,7 @@ print(json.dumps(results))
 HELP = [
     [], ["run"], ["tune"], ["study"], ["study", "compare"], ["study", "ablation"], ["study", "curriculum"],
     ["study", "cold-start"], ["study", "zero-shot"], ["study", "low-resource"], ["study", "time-split"],
-    ["study", "reproduce"], ["validate"], ["clean"], ["simulate"], ["analyze"], ["convert"], ["convert", "table"],
+    ["study", "reproduce"], ["validate"], ["clean"], ["simulate"], ["describe-images"], ["analyze"], ["convert"], ["convert", "table"],
     ["convert", "amazon-2023"], ["convert", "hm"], ["convert", "recbole"], ["convert", "rent-the-runway"],
     ["convert", "modcloth"], ["convert", "retailrocket"], ["convert", "diginetica"], ["convert", "kuaisearch"],
     ["convert", "kuaisar"], ["convert", "sequences"], ["convert", "minionerec"], ["pretrain"], ["pretrain-backbone"],
@@ -95,6 +95,7 @@ def test_every_registered_command_is_tried():
         (["study", "low-resource"], ["--shares"]),
         (["generate"], ["--run", "--split", "--num_workers", "--shard_size"]),
         (["convert", "hm"], ["--articles", "--transactions", "--k-core", "--since"]),
+        (["describe-images"], ["--images", "--out", "--clip_model", "--clip_pretrained", "--margin"]),
     ],
 )
 def test_help_lists_the_options(helps, words, options):

@@ -16,7 +16,7 @@ from recbole_llmfashion.dataset_tools.simulate.customers.journeys import Journey
 from recbole_llmfashion.dataset_tools.simulate.customers.queries import make_queries
 from recbole_llmfashion.dataset_tools.simulate.customers.users import make_users
 from recbole_llmfashion.dataset_tools.simulate.draws import IntArray
-from recbole_llmfashion.dataset_tools.simulate.shop.catalogue import make_catalogue
+from recbole_llmfashion.dataset_tools.simulate.shop.catalogue import SimulatedCatalogue, make_catalogue
 from recbole_llmfashion.dataset_tools.simulate.shop.products import Category
 from recbole_llmfashion.dataset_tools.simulate.shop.search import Shop
 from recbole_llmfashion.dataset_tools.simulate.shop.types_contrast import CONTRAST_CATEGORIES
@@ -66,6 +66,35 @@ class SimulationSettings:
         return category, items, self.mean_length if self.mean_length is not None else category.mean_length
 
 
+@dataclass(frozen=True)
+class MadeShop:
+    """The catalogue and the shop of a simulation, with the random numbers that go on from there.
+
+    Args:
+        catalogue, shop: as simulated.
+        ids: [items] the items' ids.
+        text_rng: of titles and queries.
+    """
+
+    catalogue: SimulatedCatalogue
+    shop: Shop
+    ids: frames.Words
+    text_rng: np.random.Generator
+
+
+def make_shop(settings: SimulationSettings) -> MadeShop:
+    """The catalogue of a simulation, the same each time.
+
+    Raises:
+        UserError: a setting has a bad value.
+    """
+    category, items, _ = settings.resolved()
+    seeds = np.random.SeedSequence(settings.seed).spawn(3)
+    shop_rng, text_rng, id_rng = (np.random.default_rng(seed) for seed in seeds)
+    catalogue = make_catalogue(category, items, shop_rng)
+    return MadeShop(catalogue, Shop(catalogue, shop_rng), frames.item_ids(items, id_rng), text_rng)
+
+
 def simulate_category(settings: SimulationSettings, path: Path, show_progress: bool = False) -> AtomicFolder:
     """Simulate a dataset (docs/method.md, "section 3" and "Table 1"). Equal settings give equal data.
 
@@ -80,16 +109,13 @@ def simulate_category(settings: SimulationSettings, path: Path, show_progress: b
     Raises:
         UserError: the settings cannot be met.
     """
-    category, items, mean_length = settings.resolved()
-    seeds = np.random.SeedSequence(settings.seed).spawn(3)
-    shop_rng, text_rng, id_rng = (np.random.default_rng(seed) for seed in seeds)
+    category, _, mean_length = settings.resolved()
     with tqdm(total=settings.users, desc="catalogue", unit="user", disable=not show_progress) as bar:
-        catalogue = make_catalogue(category, items, shop_rng)
-        shop = Shop(catalogue, shop_rng)
+        made = make_shop(settings)
+        catalogue, shop, ids, text_rng = made.catalogue, made.shop, made.ids, made.text_rng
         bar.set_description("length of sequences")
         sessions = _find_sessions(shop, mean_length, int(np.clip(settings.users, *_PILOT_USERS)), settings.seed)
         bar.set_description("titles")
-        ids = frames.item_ids(items, id_rng)
         item_frame = frames.item_frame(catalogue, ids, text_rng)
         bar.set_description("shopping")
         actions: list[pd.DataFrame] = []
