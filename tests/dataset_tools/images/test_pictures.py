@@ -122,7 +122,8 @@ def test_files_by_the_ends_of_their_names(tmp_path):
         (tmp_path / name).write_bytes(b"")
     (tmp_path / "e.png").mkdir()
     files, others = pictures.picture_files(tmp_path)
-    assert [path.name for path in files] == ["a.jpeg", "b.PNG", "c.webp"] and [path.name for path in others] == [
+    assert [path.name for path in files] == ["a.jpeg", "b.PNG", "c.webp"]
+    assert [path.name for path in others] == [
         "d.svg",
         "notes.txt",
     ]
