@@ -100,6 +100,7 @@ NOT_HERE = {
     "pytest": "runs the tests, of which this is one",
     "python benchmarks/tune.py": "minutes for a ratio of times; .ci/run runs it at a small size",
     "--extra benchmarks python benchmarks/train.py --batches 8 --threads 1": "needs TRL",
+    "--extra benchmarks python benchmarks/constraint.py": "needs two peers; tests/test_constraint.py runs it small",
     "export OMP_WAIT_POLICY=PASSIVE RAY_USAGE_STATS_ENABLED=0": CLUSTER,
     "ray start --head --port=6379 --num-cpus=16": CLUSTER,
     "ray start --address=FIRST:6379 --num-cpus=16": CLUSTER,
