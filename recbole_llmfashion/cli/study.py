@@ -36,7 +36,7 @@ def register(app: typer.Typer) -> None:
     """Adds the group `study` to the command line."""
     group = typer.Typer(help="Rebuild a table or figure of the paper.", no_args_is_help=True, rich_markup_mode=None)
     studies: tuple[Callable[..., None], ...] = (
-        compare, ablation, curriculum, cold_start, zero_shot, low_resource, time_split, reproduce,
+        compare, ablation, curriculum, cold_start, zero_shot, low_resource, time_split, reproduce, cost,
     )  # fmt: skip
     for command in studies:
         group.command(command.__name__.replace("_", "-"), cls=KeysCommand)(command)
@@ -159,6 +159,29 @@ def reproduce(
     """The paper's claims as a checklist."""
     options = {"shares": shares, "targets": targets}
     _run(context, dry_run, dataset, models, seeds, output, config_files, options)
+
+
+def cost(
+    context: typer.Context,
+    dataset: Dataset,
+    groups: Annotated[
+        str, typer.Option("--groups", metavar="NAMES", help="what changes: history, text, memory, beams, ..; or all")
+    ] = "all",
+    lengths: Annotated[
+        str, typer.Option("--lengths", metavar="TOKENS", help="values of max_length for the group history")
+    ] = "136,160,512",
+    backbones: Annotated[
+        str, typer.Option("--backbones", metavar="NAMES", help="values of llm_name_or_path for the group backbone")
+    ] = "tiny-falcon-untrained",
+    users: Annotated[int, typer.Option("--users", min=1, help="validation users whose answers are measured")] = 256,
+    seeds: Seeds = 1,
+    output: Output = None,
+    config_files: ConfigFiles = None,
+    dry_run: DryRun = False,
+) -> None:
+    """Accuracy against tokens, time, memory and energy."""
+    options = {"groups": groups, "lengths": lengths, "backbones": backbones, "users": str(users)}
+    _run(context, dry_run, dataset, OWN, seeds, output, config_files, options)
 
 
 def _run(

@@ -153,7 +153,7 @@ class Runner:
     def _row(self, entry: Entry, seed: int) -> Outcome:
         config = self.row_config(entry, seed)
         store = StageStore(stage_root(config))
-        inputs = self._inputs(config, entry, seed, store.digests)
+        inputs = self.inputs(config, entry, seed, store.digests)
         make = partial(store.get, "row", inputs, lambda folder: save_row(folder, run_experiment(config)))
         try:
             folder = run_row(config, make)
@@ -161,7 +161,7 @@ class Runner:
             return Outcome(seed, None, " ".join(str(error).split()))
         return Outcome(seed, None, folder) if isinstance(folder, str) else Outcome(seed, load_row(folder))
 
-    def _inputs(self, config: LLMFashionConfig, entry: Entry, seed: int, digests: FileDigests) -> dict[str, Any]:
+    def inputs(self, config: LLMFashionConfig, entry: Entry, seed: int, digests: FileDigests) -> dict[str, Any]:
         """The inputs that determine a row: data, version, and all keys of its model and of the models it uses.
 
         A key that names a folder or a file counts by its content.

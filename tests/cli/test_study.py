@@ -23,7 +23,15 @@ def test_a_flag_is_true_or_false():
         request.flag("plus_cold")
 
 
-@pytest.mark.parametrize("name", ["ablation", "curriculum"])
+def test_the_cost_studys_own_options():
+    request = study_request("cost", ["-d", "shoes", "--users=32"])
+    assert request.models == ("LLMFashionRec",) and request.seeds == 1
+    assert request.options == {
+        "groups": "all", "lengths": "136,160,512", "backbones": "tiny-falcon-untrained", "users": "32"
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["ablation", "curriculum", "cost"])
 def test_a_study_of_our_model_alone_takes_no_models(name):
     assert study_request(name, ["-d", "shoes"]).models == ("LLMFashionRec",)
     with pytest.raises(UserError, match="unknown key 'models'"):

@@ -20,6 +20,7 @@ RUN = {
     "run_hyper.py": [CONFIG],
     "run_hyper.py --model=SASRec": [PLAIN],
     "recbole-llmfashion study": [STUDY, "--seeds=1"],
+    "recbole-llmfashion study cost": [STUDY, "--seeds=1", "--groups=beams", "--users=8"],
     "recbole-llmfashion study low-resource": [STUDY, "--seeds=1", "--shares=50,100"],
     "recbole-llmfashion study reproduce": [STUDY, "--seeds=1", "--shares=50,100"],
     "recbole-llmfashion pretrain": ["--config_files=studies.yaml"],  # whose model has none of LLMFashionRec's keys

@@ -79,13 +79,14 @@ class ReportTable:
 
 @dataclass(frozen=True)
 class Series:
-    """One line, or one set of bars, of a figure: y over x, with optional intervals."""
+    """One line, or one set of bars, of a figure: y over x, with optional intervals; `marked` points are stars."""
 
     label: str
     x: Sequence[float | str]
     y: Sequence[float | None]
     low: Sequence[float | None] | None = None
     high: Sequence[float | None] | None = None
+    marked: bool = False
 
 
 @dataclass

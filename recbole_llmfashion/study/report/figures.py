@@ -109,6 +109,8 @@ def _lines(axes: Axes, figure: Figure) -> list[Any]:
             "marker": MARKERS[number % len(MARKERS)],
             "linestyle": DASHES[number // len(COLORS) % len(DASHES)],
         }
+        if series.marked:
+            look |= {"marker": "*", "markersize": 15, "zorder": 3}
         handles.append(axes.errorbar(x, y, _interval(series, y), elinewidth=1, **look))
     _x_axis(axes, figure)
     return handles

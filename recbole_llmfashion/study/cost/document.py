@@ -1,0 +1,161 @@
+"""Accuracy against cost: a run per setting, its answers measured, the points that no other setting beats.
+
+Accuracy is NDCG@10 on validation rows; the test rows' is printed and decides nothing. A run and its measurement are
+stages: a setting that changes inference only finds every trained stage of the default.
+"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from recbole_llmfashion.data.loaders import stage_root
+from recbole_llmfashion.stage_store import StageStore
+from recbole_llmfashion.study.cost.front import CHEAPER, TOLERANCE, Point, candidate, pareto_front
+from recbole_llmfashion.study.cost.measure import ROUNDS, Cost, measure
+from recbole_llmfashion.study.cost.points import DEFAULT, Setting, settings
+from recbole_llmfashion.study.report import assemble
+from recbole_llmfashion.study.report.document import (
+    Cell,
+    Column,
+    Document,
+    Figure,
+    ReportTable,
+    Series,
+    TableRow,
+    Value,
+)
+from recbole_llmfashion.study.request import OWN, StudyRequest
+from recbole_llmfashion.study.runner import Entry, Outcome, Runner
+
+ACCURACY = "ndcg@10"
+TRAINED = ("adapter",)  # the stage that a change of inference leaves as it is
+AXES = {"time": ("processor", "CPU ms a user"), "tokens": ("tokens", "tokens a prompt")}
+COLUMNS = [
+    Column("valid", "NDCG@10, validation", "metric"),
+    Column("test", "NDCG@10, test", "text"),
+    Column("tokens", "tokens a prompt", "number"),
+    Column("milliseconds", "ms a user", "number"),
+    Column("processor", "CPU ms a user", "number"),
+    Column("memory", "peak MB", "count"),
+    Column("joules", "J a user", "number"),
+    Column("training", "training s", "count"),
+    Column("front", "not beaten in", "text"),
+]
+
+
+def cost(request: StudyRequest, runner: Runner) -> Document:
+    """Runs and measures every setting.
+
+    Raises:
+        UserError: an unknown group, or an option that is no number.
+    """
+    chosen = settings(*(request.options[name] for name in ("groups", "lengths", "backbones")))
+    entries = {one.label: Entry(one.label, OWN, one.keys) for one in chosen}
+    users = int(request.options["users"])
+    rows = runner.run(list(entries.values()))
+    costs = {label: measured(runner, entries[label], outcomes, users) for label, outcomes in rows.items()}
+    lines = {label: _line(label, outcomes, costs[label]) for label, outcomes in rows.items()}
+    points = {axis: _points(list(lines.values()), key) for axis, (key, _) in AXES.items()}
+    fronts = {axis: [point.label for point in pareto_front(found)] for axis, found in points.items()}
+    for label, line in lines.items():
+        if not line.reason:
+            line.cells["front"] = ", ".join(axis for axis, labels in fronts.items() if label in labels)
+    document = assemble.document(request, runner, f"Accuracy and cost on {request.dataset}", rows)
+    document.tables = [
+        ReportTable("cost", "Settings", COLUMNS, list(lines.values()), _notes(chosen, costs), label="setting")
+    ]
+    document.figures = [_figure(axis, found, request.dataset) for axis, found in points.items()]
+    document.notes.append(verdict(points["time"]))
+    return document
+
+
+def measured(runner: Runner, entry: Entry, outcomes: Sequence[Outcome], users: int) -> Cost | None:
+    """What the answers of a setting's first seed cost, measured once and kept as a stage; None for a failed run."""
+    if not outcomes or outcomes[0].result is None:
+        return None
+    seed = outcomes[0].seed
+    config = runner.config(entry, seed)
+    store = StageStore(stage_root(config))
+    inputs = {"row": runner.inputs(config, entry, seed, store.digests), "users": users, "rounds": ROUNDS}
+
+    def build(folder: Path) -> None:
+        (folder / "cost.json").write_text(json.dumps(measure(config, users).as_json()), encoding="utf-8")
+
+    return Cost.from_json(json.loads((store.get("cost", inputs, build) / "cost.json").read_text(encoding="utf-8")))
+
+
+def _line(label: str, outcomes: Sequence[Outcome], spent: Cost | None) -> TableRow:
+    line = assemble.row(label, outcomes, metrics=())
+    found = assemble.results(outcomes)
+    if line.reason or spent is None or not found:
+        return line
+    valid = [result.valid[ACCURACY] for result in found if ACCURACY in result.valid]
+    test = [result.metrics[ACCURACY] for result in found if ACCURACY in result.metrics]
+    training = sum(result.seconds.get(stage, 0.0) for result in found for stage in TRAINED) / len(found)
+    cells: dict[str, Cell] = {
+        "valid": assemble.values(valid) if valid else None,
+        "test": f"{sum(test) / len(test):.4f}" if test else None,
+        "tokens": spent.tokens,
+        "milliseconds": spent.milliseconds,
+        "processor": spent.processor_milliseconds,
+        "memory": int(spent.peak_mb),
+        "joules": spent.joules,
+        "training": int(training),
+    }
+    return TableRow(label, cells)
+
+
+def _points(lines: Sequence[TableRow], key: str) -> list[Point]:
+    """The settings that ran, by one kind of cost."""
+    found = []
+    for line in lines:
+        price, accuracy = line.cells.get(key), line.cells.get("valid")
+        if isinstance(price, float) and isinstance(accuracy, Value):
+            found.append(Point(line.label, price, accuracy.mean))
+    return found
+
+
+def _figure(axis: str, points: Sequence[Point], dataset: str) -> Figure:
+    front = pareto_front(points)
+    series = [Series("not beaten", [point.cost for point in front], [point.accuracy for point in front])]
+    series += [Series(point.label, [point.cost], [point.accuracy], marked=point.label == DEFAULT) for point in points]
+    caption = f"{dataset}: accuracy on validation rows against {AXES[axis][1]}; the star is the default."
+    return Figure(f"cost_{axis}", caption, "lines", AXES[axis][1], "NDCG@10, validation", series, x_log=True)
+
+
+def verdict(points: Sequence[Point]) -> str:
+    """The cheaper setting that could be the default, as a sentence."""
+    best = candidate(points, DEFAULT)
+    rule = f"at least {CHEAPER:.0%} less processor time, at most {TOLERANCE:.1%} less NDCG@10 on validation rows"
+    if best is None:
+        return f"No setting of this table is a candidate for the default ({rule})."
+    own = next(point for point in points if point.label == DEFAULT)
+    return (
+        f"Candidate for the default: '{best.label}' ({rule}): {best.cost:.3g} instead of {own.cost:.3g} CPU ms a user, "
+        f"NDCG@10 {best.accuracy:.4f} instead of {own.accuracy:.4f}."
+    )
+
+
+def _notes(chosen: Sequence[Setting], costs: dict[str, Cost | None]) -> list[str]:
+    notes = [f"{one.label}: {one.note} ({_keys(one.keys)})." for one in chosen if one.keys]
+    known = [one for one in costs.values() if one is not None]
+    if known:
+        notes.append(
+            f"Cost: the LLM's answers to the prompts of {known[0].users} validation users with {known[0].threads} "
+            f"threads, median of {ROUNDS} rounds after one more; the model is loaded and the prompts are written. "
+            "Peak: the whole process, with its libraries and what earlier settings left."
+        )
+        if all(one.joules is None for one in known):
+            notes.append("Energy: this machine has no counter that can be read; CPU ms a user stand for it.")
+        else:
+            notes.append("Energy: RAPL counters of the packages, which count the whole machine.")
+    notes.append(
+        "Accuracy decides on validation rows, by which the lists' weights are chosen too, for every setting alike. "
+        "Training: seconds of the LLM's fine-tuning; settings of beams are answered by the default's adapter."
+    )
+    return notes
+
+
+def _keys(keys: Any) -> str:
+    return ", ".join(f"{name}: {value}" for name, value in keys.items())
