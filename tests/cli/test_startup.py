@@ -37,8 +37,8 @@ print(json.dumps(results))
 HELP = [
     [], ["run"], ["tune"], ["study"], ["study", "compare"], ["study", "ablation"], ["study", "curriculum"],
     ["study", "cold-start"], ["study", "zero-shot"], ["study", "low-resource"], ["study", "time-split"],
-    ["study", "cost"], ["study", "reproduce"], ["validate"], ["clean"], ["simulate"], ["describe-images"], ["analyze"], ["convert"],
-    ["convert", "table"],
+    ["study", "cost"], ["study", "reproduce"], ["validate"], ["clean"], ["simulate"], ["describe-images"], ["analyze"],
+    ["convert"], ["convert", "table"],
     ["convert", "amazon-2023"], ["convert", "hm"], ["convert", "recbole"], ["convert", "rent-the-runway"],
     ["convert", "modcloth"], ["convert", "retailrocket"], ["convert", "diginetica"], ["convert", "kuaisearch"],
     ["convert", "kuaisar"], ["convert", "sequences"], ["convert", "minionerec"], ["pretrain"], ["pretrain-backbone"],
