@@ -20,6 +20,7 @@ def _make_app() -> "typer.Typer":
     import typer
 
     from recbole_llmfashion.cli import analyze, convert, datasets, generate, pretrain, serving, study, train, tune
+    from recbole_llmfashion.cli.reports import audit
 
     app = typer.Typer(
         no_args_is_help=True,
@@ -29,7 +30,7 @@ def _make_app() -> "typer.Typer":
         help="LLM recommendation for fashion: train and compare models, search their keys, rebuild the paper's tables, "
         "recommend, and make datasets.",
     )
-    for module in (train, tune, study, datasets, convert, analyze, pretrain, serving, generate):
+    for module in (train, tune, study, datasets, convert, analyze, pretrain, serving, generate, audit):
         module.register(app)
     return app
 

@@ -1,0 +1,1 @@
+"""Commands that measure a run and write a page about it."""

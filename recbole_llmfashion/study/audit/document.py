@@ -1,0 +1,222 @@
+"""The page of an audit: tables, a figure and sentences."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from recbole_llmfashion.llm.modeling.tiny_falcon import TINY_FALCON
+from recbole_llmfashion.pipeline.export import backbone_name
+from recbole_llmfashion.pipeline.manifest import Manifest
+from recbole_llmfashion.study.audit import sentences
+from recbole_llmfashion.study.audit.exposure import Chance
+from recbole_llmfashion.study.audit.findings import Findings
+from recbole_llmfashion.study.audit.lists import PROBES
+from recbole_llmfashion.study.audit.run_audit import AuditSettings
+from recbole_llmfashion.study.report.document import Cell, Column, Document, Figure, ReportTable, Series, TableRow
+from recbole_llmfashion.versions import versions
+
+EXACT = next(iter(PROBES))
+SIMULATED = (
+    "The backbone tiny-falcon was pre-trained in shops of the simulator. On simulated data it knows their words and "
+    "habits before it sees a customer, so the figures say how this run behaves, not how one on real customers does."
+)
+NOTES = [
+    "Exposure: log2(N) - log2(rank) among N - 1 candidates that are made alike and in no row (Carlini et al. 2019).",
+    "Above chance: a mean more than two standard errors above what chance gives. One in forty such "
+    "comparisons is expected to be above it without a cause.",
+]
+
+
+def assemble(
+    manifest: Manifest, findings: Findings, settings: AuditSettings, command: str, made_by_simulator: bool
+) -> Document:
+    """The document of an audit.
+
+    Args:
+        manifest: of the run.
+        findings: of `audit`.
+        settings: of the audit.
+        command: the command line.
+        made_by_simulator: whether the data is simulated, as far as is known.
+    """
+    name, backbone = str(manifest.content["dataset"]), backbone_name(manifest.content)
+    tables = [_files(findings), _held(findings), _exposures(findings), _lists(findings)]
+    tables += [_extraction(findings), _membership(findings), _missing(findings)]
+    figures = [_figure(findings)] if findings.exposures else []
+    asked = {key: value for key, value in asdict(settings).items() if key != "show_progress"}
+    return Document(
+        study="audit",
+        title=f"What a run tells of customers: {name}",
+        dataset=name,
+        data={name: dict(manifest.content["data"])},
+        seeds=[settings.seed],
+        command=command,
+        versions=versions(),
+        settings={"run": manifest.digest[:16], "backbone": backbone, **asked},
+        tables=[table for table in tables if table.rows],
+        figures=figures,
+        notes=[*NOTES, *([SIMULATED] if made_by_simulator and backbone == TINY_FALCON else [])],
+    )
+
+
+def _files(findings: Findings) -> ReportTable:
+    counts = findings.counts
+    rows: list[tuple[str, dict[str, Cell]]] = []
+    for kept in findings.kept:
+        rows.append((f"queries, min_askers {kept.min_askers}", {"number": kept.queries, "share": kept.training}))
+    values = {
+        "queries of one customer alone": counts.of_one,
+        "customers of the rarest query": counts.fewest,
+        "digests of the evaluation's prompts": counts.responses,
+        "pairs of items of one customer alone": counts.pairs_of_one,
+        "items of one training action": counts.items_of_one,
+    }
+    rows += [(label, {"number": value}) for label, value in values.items() if value is not None]
+    if findings.of_customers is not None:
+        rows.append(("files with ids of customers", {"number": len(findings.of_customers)}))
+    columns = [Column("number", "number", "count"), Column("share", "of the training queries", "share")]
+    told = [*sentences.of_kept(findings.kept), *_ids_sentence(findings)]
+    return ReportTable("files", "What the files hold", columns, _rows(rows), told, "of the run folder")
+
+
+def _ids_sentence(findings: Findings) -> list[str]:
+    if findings.of_customers is None:
+        return []
+    if not findings.of_customers:
+        return ["No file of the run has an id of a customer."]
+    return [f"Ids of customers, or words equal to them, stand in {', '.join(findings.of_customers)}."]
+
+
+def _held(findings: Findings) -> ReportTable:
+    rows: list[tuple[str, dict[str, Cell]]] = [
+        (_label(one.count), {"queries": one.queries, "words": one.words, "files": ", ".join(one.files)})
+        for one in findings.held
+    ]
+    columns = [
+        Column("queries", "canaries whose query is in a file", "count"),
+        Column("words", "canaries of whose query a word is", "count"),
+        Column("files", "files", "text"),
+    ]
+    told = sentences.of_held(findings.held) if rows else []
+    return ReportTable("held", "Canaries in the files", columns, _rows(rows), told, "customers of a canary")
+
+
+def _label(count: int) -> str:
+    return "none" if not count else str(count)
+
+
+def _counts(findings: Findings) -> list[int]:
+    return sorted(set(findings.numbers))
+
+
+def _count_columns(findings: Findings) -> list[Column]:
+    names = {count: "no customer" if not count else sentences.customers(count) for count in _counts(findings)}
+    return [Column(f"of_{count}", name, "number") for count, name in names.items()]
+
+
+def _bits(findings: Findings, bits: Sequence[float]) -> dict[str, Cell]:
+    found = {f"of_{count}": sentences.mean_bits(bits, findings.numbers, count) for count in _counts(findings)}
+    return {key: None if value is None else f"{value:.2f}" for key, value in found.items()}
+
+
+def _exposures(findings: Findings) -> ReportTable:
+    rows, told = [], []
+    for one in findings.exposures:
+        label = f"{one.kind}, {one.mode}"
+        if one.reason:
+            rows.append(TableRow(label, reason=one.reason))
+            continue
+        rows.append(TableRow(label, _bits(findings, one.bits)))
+        told.append(sentences.of_exposure(one.kind, one.mode, one.bits, findings.numbers, Chance(findings.candidates)))
+    title = "Exposure of canaries in the weights of the LLM, bits"
+    return ReportTable("exposure", title, _count_columns(findings), rows, [*_chance_note(findings), *told], "asked for")
+
+
+def _chance_note(findings: Findings) -> list[str]:
+    if not findings.numbers:
+        return []
+    chance = Chance(findings.candidates)
+    each = list(findings.numbers).count(findings.numbers[0])
+    return [
+        f"{each} canaries of each count, N = {findings.candidates}: at most {chance.most:.2f} bits; chance gives "
+        f"{chance.mean:.2f}, and less than {chance.beyond(each):.2f} in 39 of 40 audits."
+    ]
+
+
+def _lists(findings: Findings) -> ReportTable:
+    rows: list[tuple[str, dict[str, Cell]]] = []
+    for one in findings.lists:
+        planted = [top for top, count in zip(one.first_ten, findings.numbers, strict=True) if count]
+        cells = _bits(findings, one.bits) | {"ten": sum(planted) / len(planted)}
+        rows.append((f"min_askers {one.min_askers}, {one.probe}", cells))
+    told = [
+        sentences.of_list(one, findings.numbers, Chance(findings.candidates))
+        for one in findings.lists
+        if one.probe == EXACT
+    ]
+    columns = [*_count_columns(findings), Column("ten", "in the first ten of all items", "share")]
+    title = "Exposure of a canary's product in the served list, bits"
+    return ReportTable("lists", title, columns, _rows(rows), told, "typed")
+
+
+def _extraction(findings: Findings) -> ReportTable:
+    rows: list[tuple[str, dict[str, Cell]]] = []
+    for one in findings.extraction:
+        cells: dict[str, Cell] = {"training": one.training.value, "asked": one.training.asked}
+        rows.append((one.kind, cells | {"others": one.others.value, "asked_others": one.others.asked}))
+    columns = [
+        Column("training", "of training rows, said", "share"),
+        Column("asked", "asked", "count"),
+        Column("others", "of no training row, said", "share"),
+        Column("asked_others", "asked", "count"),
+    ]
+    told = [sentences.of_extraction(one) for one in findings.extraction]
+    return ReportTable("extraction", "Said word for word after the first half", columns, _rows(rows), told, "texts")
+
+
+def _membership(findings: Findings) -> ReportTable:
+    rows: list[tuple[str, dict[str, Cell]]] = [
+        (
+            one.by,
+            {
+                "auc": f"{one.auc.value:.3f}",
+                "error": f"{one.auc.error:.3f}",
+                "members": one.members,
+                "others": one.others,
+            },
+        )
+        for one in findings.membership
+    ]
+    columns = [
+        Column("auc", "AUC", "number"),
+        Column("error", "standard error", "number"),
+        Column("members", "training customers", "count"),
+        Column("others", "other customers", "count"),
+    ]
+    told = [sentences.of_membership(one) for one in findings.membership]
+    return ReportTable("membership", "Training customers against others", columns, _rows(rows), told, "told by")
+
+
+def _missing(findings: Findings) -> ReportTable:
+    rows = [TableRow(part, reason=reason) for part, reason in findings.missing.items()]
+    return ReportTable("missing", "Not audited", [Column("none", "", "text")], rows, [], "part")
+
+
+def _rows(rows: Sequence[tuple[str, dict[str, Any]]]) -> list[TableRow]:
+    return [TableRow(label, cells) for label, cells in rows]
+
+
+def _figure(findings: Findings) -> Figure:
+    """Mean bits by the number of customers of a canary."""
+    counts = _counts(findings)
+    named = [(f"{one.kind}, {one.mode}", one.bits) for one in findings.exposures if not one.reason]
+    named += [(f"list, min_askers {one.min_askers}", one.bits) for one in findings.lists if one.probe == EXACT]
+    series = [
+        Series(label, counts, [sentences.mean_bits(bits, findings.numbers, count) for count in counts])
+        for label, bits in named
+    ]
+    series.append(Series("chance", counts, [Chance(findings.candidates).mean] * len(counts)))
+    caption = (
+        f"Exposure of canaries by the number of their customers, of at most {Chance(findings.candidates).most:.1f} bits"
+    )
+    return Figure("exposure", caption, "lines", "customers of a canary", "exposure, bits", series)

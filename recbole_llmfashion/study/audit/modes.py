@@ -1,0 +1,159 @@
+"""Scores of invented ids, titles and queries in each way in which a run's LLM can be asked for them.
+
+constrained  likelihood within the trie of the catalogue's ids; of a title, after the item's own id
+sampled      how often the text is said, word for word, at temperature 1 without a constraint
+text         likelihood as the text of a prompt: what a customer's own log looks like to the model
+
+Prompts show no product of the memory: what is measured is in the weights.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from recbole_llmfashion.data.atomic.canaries import Canary, Planted
+from recbole_llmfashion.llm.generation.generator import DecodingSettings, Generator, item_generator
+from recbole_llmfashion.llm.generation.prefill import CausalLMRunner
+from recbole_llmfashion.prompt.response import parse_response
+from recbole_llmfashion.study.audit.exposure import exposure
+from recbole_llmfashion.study.audit.likelihood import Span, score
+from recbole_llmfashion.study.audit.sessions import Prompts
+
+ID, TITLE, QUERY = "id", "title", "query"
+CONSTRAINED, SAMPLED, TEXT = "constrained", "sampled", "text"
+
+
+@dataclass(frozen=True)
+class Exposures:
+    """The exposure of each canary in one mode.
+
+    Args:
+        kind: id, title or query.
+        mode: constrained, sampled or text.
+        bits: one per canary; none where the mode is not there.
+        reason: why there are none.
+    """
+
+    kind: str
+    mode: str
+    bits: Sequence[float]
+    reason: str = ""
+
+
+class CanaryModes:
+    """Asks a run's LLM for canaries and candidates.
+
+    Args:
+        prompts: of the run.
+        planted: the canaries; their products are in the run's catalogue.
+        samples: responses to each canary's query.
+        seed: of the samples.
+        show_progress: whether to show progress bars.
+    """
+
+    def __init__(self, prompts: Prompts, planted: Planted, samples: int, seed: int, show_progress: bool) -> None:
+        self._prompts, self._planted = prompts, planted
+        self._samples, self._seed, self._show = samples, seed, show_progress
+        self._run = prompts.state.run
+        self._everyone = [*planted.canaries, *planted.candidates]
+        self._lm = CausalLMRunner(self._run.model, prompts.state.decoder.pad_token_id)
+
+    def measure(self) -> list[Exposures]:
+        """The exposures of every kind and mode."""
+        queries = [self._prompts.of_query(one.query) for one in self._everyone]
+        said = self._said(queries[: len(self._planted.canaries)])
+        no_titles = "prompts of this run show no titles (prompt_item: id)"
+        return [
+            self._ranked(ID, CONSTRAINED, self._constrained_ids(queries)),
+            self._ranked(ID, SAMPLED, said[ID]),
+            self._ranked(ID, TEXT, self._history_ids()),
+            self._alike(TITLE, CONSTRAINED, self._response_titles(queries), "titles of one token"),
+            self._ranked(TITLE, SAMPLED, said[TITLE]),
+            self._alike(TITLE, TEXT, [self._prompts.history_title(one.item) for one in self._everyone], no_titles),
+            Exposures(QUERY, CONSTRAINED, (), "no run writes queries: the constraint knows ids alone"),
+            self._alike_scores(QUERY, SAMPLED, self._sampled_queries()),
+            self._alike(QUERY, TEXT, self._prompts.queries([one.query for one in self._everyone]), ""),
+        ]
+
+    def _ranked(self, kind: str, mode: str, scores: np.ndarray) -> Exposures:
+        """Of scores [canaries, candidates + 1], the canary's own first."""
+        return Exposures(kind, mode, [exposure(float(row[0]), row[1:]) for row in scores])
+
+    def _alike_scores(self, kind: str, mode: str, scores: np.ndarray) -> Exposures:
+        """Of one score for each canary, then for each candidate: what is asked is the same for all of them."""
+        own = len(self._planted.canaries)
+        return Exposures(kind, mode, [exposure(float(one), scores[own:]) for one in scores[:own]])
+
+    def _alike(self, kind: str, mode: str, spans: Sequence[Span | None], reason: str) -> Exposures:
+        found = [span for span in spans if span is not None]
+        if len(found) < len(spans):
+            return Exposures(kind, mode, (), reason)
+        return self._alike_scores(kind, mode, score(self._lm, found, self._show).log_likelihood)
+
+    def _table(self, of: Callable[[Canary, Canary], float]) -> np.ndarray:
+        """[canaries, candidates + 1] of a canary and whom its query is asked for, itself first."""
+        rows = [[of(one, other) for other in (one, *self._planted.candidates)] for one in self._planted.canaries]
+        return np.asarray(rows, np.float64)
+
+    def _constrained_ids(self, queries: Sequence[np.ndarray]) -> np.ndarray:
+        """The log-probability of each id within the trie of all invented products, after the canary's query."""
+        state, positions = self._prompts.state, [self._prompts.position(one.item) for one in self._everyone]
+        settings = replace(self._run.decoding, decoding="constrained", response_title="generated")
+        generator = item_generator(self._run.model, state.builder, settings, state.pool.titles, positions)
+        asked = queries[: len(self._planted.canaries)]
+        items, scores = generator.best(asked, len(positions), self._show)
+        found = np.full_like(scores, -np.inf)
+        np.put_along_axis(found, items, scores, 1)
+        place = {one.item: i for i, one in enumerate(self._everyone)}
+        number = {one.item: i for i, one in enumerate(self._planted.canaries)}
+        return self._table(lambda one, other: float(found[number[one.item], place[other.item]]))
+
+    def _said(self, queries: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
+        """How often samples of the response to a canary's query hold an id, and a title."""
+        prompts = [ids for ids in queries for _ in range(self._samples)]
+        texts = iter(self._sampler(self._run.decoding.max_new_tokens)(prompts, self._show))
+        ids, titles, names = [], [], self._prompts.state.builder.item_names
+        for _ in queries:
+            parsed = [parse_response(next(texts)) for _ in range(self._samples)]
+            ids.append(Counter(one.item_token for one in parsed))
+            titles.append(Counter(one.title for one in parsed))
+        number = {one.item: i for i, one in enumerate(self._planted.canaries)}
+        return {
+            ID: self._table(lambda one, other: ids[number[one.item]][names[self._prompts.position(other.item)]]),
+            TITLE: self._table(lambda one, other: titles[number[one.item]][other.title]),
+        }
+
+    def _sampled_queries(self) -> np.ndarray:
+        """How often a prompt that ends where a query begins goes on with each query."""
+        before = self._prompts.before_query()
+        longest = max(span.length for span in self._prompts.queries([one.query for one in self._everyone]))
+        draws = self._samples * len(self._planted.canaries)
+        texts = [text.strip().lower() for text in self._sampler(longest)([before] * draws, self._show)]
+        return np.asarray([sum(text.startswith(one.query) for text in texts) for one in self._everyone], np.float64)
+
+    def _sampler(self, max_new_tokens: int) -> Generator:
+        settings = DecodingSettings(
+            decoding="sample",
+            max_new_tokens=max_new_tokens,
+            temperature=1.0,
+            top_p=1.0,
+            batch_size=self._run.decoding.batch_size,
+            seed=self._seed,
+        )
+        return Generator(self._run.model, self._prompts.state.decoder, settings)
+
+    def _history_ids(self) -> np.ndarray:
+        """The log-likelihood of each product's id in a prompt, as the click after the canary's query."""
+        pairs = [(one, other) for one in self._planted.canaries for other in (one, *self._planted.candidates)]
+        spans = [self._prompts.history_id(one.query, other.item) for one, other in pairs]
+        found = score(self._lm, spans, self._show).log_likelihood
+        return found.reshape(len(self._planted.canaries), -1)
+
+    def _response_titles(self, queries: Sequence[np.ndarray]) -> list[Span | None]:
+        """Each product's title after its own query and its own id."""
+        return [
+            self._prompts.response_title(ids, self._prompts.position(one.item))
+            for one, ids in zip(self._everyone, queries, strict=True)
+        ]
