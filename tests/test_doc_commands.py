@@ -150,9 +150,9 @@ def _an_item(place: Path) -> str:
 
 
 @cache
-def _run_of(place: Path) -> str:
+def _run_of(place: Path, dataset: str = "footwear") -> str:
     """The run folder that results.json names at first: a later main job writes another results.json."""
-    rows = json.loads((place / "results/footwear/results.json").read_text())["models"]
+    rows = json.loads((place / f"results/{dataset}/results.json").read_text())["models"]
     return str(rows["LLMFashionRec"]["run"])
 
 
@@ -179,7 +179,8 @@ done: set[tuple[str, ...]] = set()
 def test_it_runs(command, place, monkeypatch):
     """In the order of the pages: what one leaves the next one takes, such as the search's best.yaml."""
     monkeypatch.chdir(place)
-    names = {r"saved/footwear/runs/\w+": _run_of(place)} if "/runs/" in command else {}
+    found = re.findall(r"saved/(\w+)/runs/", command)
+    names = {rf"saved/{dataset}/runs/\w+": _run_of(place, dataset) for dataset in found}
     words = small(command, names)
     if tuple(words) not in done:  # two pages may say the same at different sizes
         _start(words)

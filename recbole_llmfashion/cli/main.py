@@ -20,7 +20,7 @@ def _make_app() -> "typer.Typer":
     import typer
 
     from recbole_llmfashion.cli import analyze, convert, datasets, generate, pretrain, serving, study, train, tune
-    from recbole_llmfashion.cli.reports import audit
+    from recbole_llmfashion.cli.reports import register_audit
 
     app = typer.Typer(
         no_args_is_help=True,
@@ -30,8 +30,9 @@ def _make_app() -> "typer.Typer":
         help="LLM recommendation for fashion: train and compare models, search their keys, rebuild the paper's tables, "
         "recommend, and make datasets.",
     )
-    for module in (train, tune, study, datasets, convert, analyze, pretrain, serving, generate, audit):
+    for module in (train, tune, study, datasets, convert, analyze, pretrain, serving, generate):
         module.register(app)
+    register_audit(app)
     return app
 
 

@@ -57,7 +57,7 @@ def _recommend(
 def _export(
     run: _Run,
     out: Annotated[Path, typer.Option(metavar="DIR", help="a folder that does not exist")],
-    min_askers: _MinAskers = 2,
+    min_askers: _MinAskers = 5,
     push_to_hub: Annotated[
         str | None,
         typer.Option("--push_to_hub", metavar="OWNER/NAME", help="also upload it to a private repository"),

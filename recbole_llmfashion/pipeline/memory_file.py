@@ -39,6 +39,21 @@ def memory_frame(
     return frame.sort_values(COLUMNS, ignore_index=True)
 
 
+def note_of_one(frame: pd.DataFrame) -> str:
+    """One line on the queries of a memory that one user alone typed; empty where there are none.
+
+    Args:
+        frame: as `memory_frame` returns it.
+    """
+    askers = frame.drop_duplicates("query")["askers"]
+    alone = int((askers == 1).sum())
+    note = (
+        f"the run folder holds {len(askers):,} queries, {alone:,} of which one user alone typed (min_askers: 1); an "
+        "export, the demo and the service leave those out unless they are told otherwise (docs/privacy.md)"
+    )
+    return note if alone else ""
+
+
 def without_rare(
     frame: pd.DataFrame, vectors: np.ndarray, min_askers: int, where: Path
 ) -> tuple[pd.DataFrame, np.ndarray, int]:

@@ -29,6 +29,7 @@ import json
 import shutil
 from collections.abc import Mapping
 from dataclasses import asdict
+from logging import getLogger
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,7 @@ from recbole_llmfashion.pipeline import settings
 from recbole_llmfashion.pipeline.inference import Inference
 from recbole_llmfashion.pipeline.item_pool import attribute_column
 from recbole_llmfashion.pipeline.manifest import LOCAL, MANIFEST, OWN, read_digest, write_manifest
-from recbole_llmfashion.pipeline.memory_file import ENCODER, MEMORY, NEIGHBORS, memory_frame
+from recbole_llmfashion.pipeline.memory_file import ENCODER, MEMORY, NEIGHBORS, memory_frame, note_of_one
 from recbole_llmfashion.pipeline.pipeline import Pipeline
 from recbole_llmfashion.prompt.memory import MemoryLog
 from recbole_llmfashion.retrieval.ranking import RankingSettings
@@ -153,6 +154,8 @@ def _write_memory(inference: Inference, path: Path) -> dict[str, int]:
         return len({normalize_text(queries[query]) for query in np.unique(log.query)})
 
     kept = keys(log)
+    if note := note_of_one(frame):
+        getLogger(__name__).info(note)
     return {"min_askers": inference.config["min_askers"], "queries": kept, "left_out": keys(searched) - kept}
 
 

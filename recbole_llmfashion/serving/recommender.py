@@ -105,7 +105,7 @@ class Recommender:
             recommender._try_out()
         return recommender
 
-    def push_to_hub(self, repo_id: str, *, private: bool = True, token: str | None = None, min_askers: int = 2) -> str:
+    def push_to_hub(self, repo_id: str, *, private: bool = True, token: str | None = None, min_askers: int = 5) -> str:
         """Exports the run, and uploads the export with its model card as one commit of a repository on the hub.
 
         Args:

@@ -161,6 +161,12 @@ def commands(root):
         (["demo", "--run", root / "gone", "--port", "0"], "--port"),
         (["generate", "--run", root / "gone"], "gone"),
         (["generate", "--run", root / "gone", "--split", "train"], "--split"),
+        (["audit", "--run", root / "gone"], "gone"),
+        (["audit", "--run", root / "gone", "--users", "1"], "--users"),
+        (["audit", "--plant", root / "gone", "--out", root / "x"], "gone"),
+        (["audit", "--plant", root / "tiny", "--out", root / "x", "--counts", "0"], "--counts"),
+        (["audit", "--plant", root / "tiny", "--out", root / "x", "--left_out", "99"], "--left_out"),
+        (["audit", "--plant", root / "tiny", "--out", root / "tiny"], "--out"),
     )  # fmt: skip
 
 

@@ -42,7 +42,7 @@ HELP = [
     ["convert", "amazon-2023"], ["convert", "hm"], ["convert", "recbole"], ["convert", "rent-the-runway"],
     ["convert", "modcloth"], ["convert", "retailrocket"], ["convert", "diginetica"], ["convert", "kuaisearch"],
     ["convert", "kuaisar"], ["convert", "sequences"], ["convert", "minionerec"], ["pretrain"], ["pretrain-backbone"],
-    ["recommend"], ["export"], ["demo"], ["generate"],
+    ["recommend"], ["export"], ["demo"], ["generate"], ["audit"],
 ]  # fmt: skip
 SCRIPTS = [["run_recbole_llm.py"], ["run_hyper.py"]]
 
@@ -142,6 +142,7 @@ def errors(root):
         (["pretrain", "-m", "Recformer", "-d", "tinny", data[0]], "unknown dataset 'tinny'"),
         (["pretrain-backbone", "--config", "none.yaml"], "--config: none.yaml"),
         (["generate", "--run", "nowhere"], "nowhere"),
+        (["audit", "--run", "nowhere"], "nowhere"),
         (["recommend", "--run", "nowhere", "--actions", "nothing.jsonl"], "nothing.jsonl"),
         (["export", "--run", "nowhere", "--out", "x"], "nowhere"),
         (["demo", "--run", "nowhere"], "nowhere"),

@@ -31,6 +31,10 @@ RUN = {
     "recbole-llmfashion describe-images": [],
     "recbole-llmfashion recommend": [],
     "recbole-llmfashion export": [],
+    "recbole-llmfashion audit --plant": [
+        *["--counts", "1,2", "--canaries_per_count", "1", "--candidates", "8", "--left_out", "4"]
+    ],
+    "recbole-llmfashion audit --run": ["--users", "4", "--texts", "4", "--samples", "1"],
     "recbole-llmfashion generate": [],
     "recbole-llmfashion pretrain-backbone": [],
     "python docs/results/online_retail/prepare.py": [],
@@ -45,7 +49,6 @@ RUN = {
     "python benchmarks/evaluate.py": ["--items", "2000", "--users", "40"],
     "python benchmarks/growth.py": ["--users", "40", "--items", "300"],
     "python benchmarks/startup.py": ["--rounds", "1"],
-    "python benchmarks/canary.py": ["--users", "40", "--canaries", "2", "--config_files=small.yaml"],
     "python benchmarks/retrieve.py": ["--items", "3000", "--queries", "32", "--rounds", "1"],
     "cp": [],
 }

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from safetensors.numpy import load_file, save_file
 
 from recbole_llmfashion.errors import UserError
-from recbole_llmfashion.pipeline.memory_file import COLUMNS, memory_frame, remove_private, without_rare
+from recbole_llmfashion.pipeline.memory_file import COLUMNS, memory_frame, note_of_one, remove_private, without_rare
 
 QUERIES = ("Red  boots", "sandals", "red boots")
 QUERY, ITEM, POSITION = np.array([1, 0, 2, 0]), np.array([4, 1, 1, 0]), np.array([0, 0, 2, 1])
@@ -42,6 +42,11 @@ def test_rare_queries_leave_with_their_vectors():
     assert len(without_rare(frame().drop(columns="askers"), vectors, 1, Path("run"))[0]) == 4
     with pytest.raises(UserError, match="does not say how many users"):
         without_rare(frame().drop(columns="askers"), vectors, 2, Path("run"))
+
+
+def test_the_main_job_says_how_many_queries_one_user_alone_typed():
+    assert note_of_one(frame()).startswith("the run folder holds 2 queries, 1 of which one user alone typed")
+    assert note_of_one(frame().query("askers > 1")) == "" == note_of_one(frame().head(0))
 
 
 def test_each_query_keeps_its_own_vector():

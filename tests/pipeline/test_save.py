@@ -29,7 +29,7 @@ ATOMIC = {"kind": "atomic", "new_tokens": 300, "trained": True}
 @pytest.fixture(scope="module")
 def exported(job, tmp_path_factory):
     out = tmp_path_factory.mktemp("elsewhere") / "run"
-    export_run(Path(job.run), out)
+    export_run(Path(job.run), out, min_askers=2)
     return out
 
 
@@ -104,29 +104,29 @@ def with_memory(run, out, change):
 
 
 def test_an_export_tells_nothing_of_one_user_alone(job, tmp_path):
-    """By default the memory has queries of two users or more, and no file is keyed by the history of a user."""
+    """By default the memory has queries of five users or more, and no file is keyed by the history of a user."""
     own = pd.read_parquet(Path(job.run) / "memory.parquet")
     assert own.equals(own.sort_values(["query", "item", "position"], ignore_index=True))
     assert set(own["askers"]) == {1}  # the queries of these fourteen users differ
     queries = sorted(set(own["query"]))
     shared, rare = queries[::2], queries[1::2]
-    run = with_memory(job.run, tmp_path / "run", lambda frame: frame.assign(askers=1 + frame["query"].isin(shared)))
+    run = with_memory(job.run, tmp_path / "run", lambda frame: frame.assign(askers=4 + frame["query"].isin(shared)))
     exported = tmp_path / "exported"
     export_run(run, exported)
     frame = pd.read_parquet(exported / "run/memory.parquet")
     assert frame.drop(columns="askers").equals(own[own["query"].isin(shared)].iloc[:, :3].reset_index(drop=True))
     entry = read_manifest(exported).content["memory"]
-    assert entry == {"min_askers": 2, "queries": len(shared), "left_out": len(rare)} and len(rare) > 10
+    assert entry == {"min_askers": 5, "queries": len(shared), "left_out": len(rare)} and len(rare) > 10
     assert not list(exported.rglob("responses.parquet"))
     data = b"".join(path.read_bytes() for path in exported.rglob("*") if path.is_file())
     assert not any(key.encode() in data for key in pd.read_parquet(Path(job.run) / "responses.parquet")["prompt"])
 
-    by_two, everything = load(exported), load(run)
-    assert everything.memory_queries == (len(queries), len(rare)) and by_two.memory_queries == (len(shared), 0)
-    assert by_two.state.memory.keys == shared and everything.state.memory.keys == queries
-    filtered = load(run, min_askers=2)  # the same memory without an export
+    by_five, everything = load(exported), load(run)
+    assert everything.memory_queries == (len(queries), 0) and by_five.memory_queries == (len(shared), 0)
+    assert by_five.state.memory.keys == shared and everything.state.memory.keys == queries
+    filtered = load(run, min_askers=5)  # the same memory without an export
     actions = [{"action": "search", "query": rare[0], "timestamp": 1700000000}]
-    assert filtered.recommend(actions) == by_two.recommend(actions)
+    assert filtered.recommend(actions) == by_five.recommend(actions)
     export_run(exported, tmp_path / "again", min_askers=1)  # what was left out does not come back
     assert read_manifest(tmp_path / "again").content["memory"] == entry
 
@@ -134,7 +134,7 @@ def test_an_export_tells_nothing_of_one_user_alone(job, tmp_path):
 def test_an_export_has_no_pair_of_items_that_one_user_alone_took(job, exported):
     """All pairs of an item that one user took would be that user's history."""
     own, copied = (load_file(run / "neighbors.safetensors") for run in (Path(job.run), exported / "run"))
-    assert own["common"].min() == 1 and (own["common"] > 1).any() and copied["common"].min() == 2
+    assert own["common"].min() == 1 and (own["common"] >= 2).any() and copied["common"].min() == 2
     assert len(copied["common"]) == (own["common"] > 1).sum() and np.array_equal(own["users"], copied["users"])
     filtered = load(job.run, min_askers=2).state.rankers.neighbor_list
     items = torch.arange(len(own["users"]))[:, None]
@@ -279,7 +279,7 @@ def test_the_commands(job, tmp_path):
     assert "red boots" in explained[0]["prompt"] and "product ID:" in explained[0]["response"]
     out = CliRunner().invoke(app, ["export", "--run", job.run, "--out", str(tmp_path / "out")])
     assert out.exit_code == 0 and "licence: MIT, part of this package" in out.stdout and "ndcg@10" in out.stdout
-    assert "queries of at least 2 users; " in out.stdout and "of fewer were left out" in out.stdout
+    assert "queries of at least 5 users; " in out.stdout and "of fewer were left out" in out.stdout
     whole = ["export", "--run", job.run, "--out", str(tmp_path / "whole"), "--min_askers", "1"]
     assert "also those that one user alone searched for (min_askers=1)" in CliRunner().invoke(app, whole).stdout
     failed = CliRunner().invoke(app, [*words, "--k", "301"])

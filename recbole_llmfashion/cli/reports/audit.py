@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
-from recbole_llmfashion.cli.options import WORDS, FieldFiles, KeysCommand, field_names
+from recbole_llmfashion.cli.options import WORDS, FieldFiles, field_names
 from recbole_llmfashion.errors import UserError
 
 OUTPUT = Path("results/audit")
@@ -15,14 +16,16 @@ PLANTS = ("out", "counts", "canaries_per_count", "candidates", "left_out")
 AUDITS = ("dataset", "held_out", "canaries", "users", "texts", "samples", "output")
 
 
-class _AuditCommand(KeysCommand):
-    """Keeps its words for the report; a word that is no option is an error."""
+class _AuditCommand(TyperCommand):
+    """Keeps its words for the page."""
 
-    allow_extra_args = False
-    ignore_unknown_options = False
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """As typer does."""
+        ctx.meta[WORDS] = list(args)
+        return super().parse_args(ctx, args)
 
 
-def register(app: typer.Typer) -> None:
+def register_audit(app: typer.Typer) -> None:
     """Adds `audit` to the command line."""
     app.command("audit", cls=_AuditCommand)(audit)
 

@@ -28,7 +28,7 @@ ADAPTER = "adapter"
 _PLACES = {ADAPTER: "."}  # beside the manifest, where peft looks for it; the others are in folders of their names
 
 
-def export_run(run: Path, out: Path, min_askers: int = 2) -> None:
+def export_run(run: Path, out: Path, min_askers: int = 5) -> None:
     """Copies a run with all its parts into one folder that needs no other, without what identifies single users.
 
     The copy has no responses of the evaluation, in its memory no query of fewer users than `min_askers`, and in the

@@ -51,7 +51,7 @@ class ServiceSettings:
     max_body: int = 2**20
     max_actions: int = 1000
     max_k: int = 100
-    min_askers: int = 1
+    min_askers: int = 2
     replicas: int = 1
     cpus: float = 1.0
     gpus: float = 0.0

@@ -43,10 +43,10 @@ def test_a_run_goes_to_the_hub_and_comes_back(tiny_run, hub):
     assert hub.private == {NAME} and url.endswith(f"/{NAME}/commit/{hub.sha(NAME, 1)}")
     files = hub.commits[NAME][-1]
     assert {"README.md", "adapter_config.json", "run/catalogue.parquet", "backbone/model.safetensors"} <= files.keys()
-    assert json.loads(files["manifest.json"])["memory"]["min_askers"] == 2
+    assert json.loads(files["manifest.json"])["memory"]["min_askers"] == 5
     assert not any("responses" in path or path == "local.json" for path in files)
     back = Recommender.from_pretrained(NAME, token=TOKEN)
-    filtered = Recommender.from_pretrained(tiny_run, min_askers=2)
+    filtered = Recommender.from_pretrained(tiny_run, min_askers=5)
     assert back.recommend(SESSION, k=5) == filtered.recommend(SESSION, k=5)
 
 

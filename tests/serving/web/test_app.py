@@ -54,7 +54,7 @@ def requests_and_lists(job, count):
     from recbole_llmfashion.serving.recommender import Recommender
     from tests.helpers.sessions import sessions
 
-    recommender, pairs = Recommender.from_pretrained(job.run), []
+    recommender, pairs = Recommender.from_pretrained(job.run, min_askers=2), []
     for i, (actions, _) in enumerate(list(sessions(job.data).values()) * 10):
         if i == count:
             break

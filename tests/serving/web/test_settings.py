@@ -19,7 +19,8 @@ def test_arguments_override_environment_and_defaults(run):
     settings = read_settings({"run": run, "batch": 8}, environ)
     assert (str(settings.run), settings.batch, settings.timeout, settings.queue) == (run, 8, 2.5, 64)
     assert settings.token is None and settings.ongoing == 16
-    assert read_settings({}, {"LLMFASHION_RUN": run}).batch == 16
+    defaults = read_settings({}, {"LLMFASHION_RUN": run})
+    assert (defaults.batch, defaults.min_askers) == (16, 2)
 
 
 def test_token_comes_from_the_environment_only(run, tmp_path):

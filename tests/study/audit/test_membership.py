@@ -29,9 +29,7 @@ def test_who_is_a_member_only_turns_the_area(members, others):
 
 def folder(rows):
     frame = pd.DataFrame(rows, columns=["user_id", "item_id", "action", "timestamp"]).astype({"timestamp": float})
-    searches = pd.DataFrame(
-        [["u1", 15.0, "red boots", ""], ["u1", 25.0, "late", ""]], columns=empty_searches().columns
-    )
+    searches = pd.DataFrame([["u1", 15.0, "red boots", ""], ["u1", 25.0, "late", ""]], columns=empty_searches().columns)
     return AtomicFolder("shop", None, frame, searches, pd.DataFrame())
 
 
