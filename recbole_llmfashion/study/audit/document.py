@@ -8,9 +8,9 @@ from recbole_llmfashion.llm.modeling.tiny_falcon import TINY_FALCON
 from recbole_llmfashion.pipeline.export import backbone_name
 from recbole_llmfashion.pipeline.manifest import Manifest
 from recbole_llmfashion.study.audit import sentences
-from recbole_llmfashion.study.audit.exposure import Chance
 from recbole_llmfashion.study.audit.findings import Findings
-from recbole_llmfashion.study.audit.lists import PROBES
+from recbole_llmfashion.study.audit.measures.exposure import Chance
+from recbole_llmfashion.study.audit.measures.lists import PROBES
 from recbole_llmfashion.study.audit.run_audit import AuditSettings
 from recbole_llmfashion.study.report.document import Cell, Column, Document, Figure, ReportTable, Series, TableRow
 from recbole_llmfashion.versions import versions

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from recbole_llmfashion.study.audit.contents import Counts, Held
-from recbole_llmfashion.study.audit.extraction import Share
-from recbole_llmfashion.study.audit.lists import ListExposures
-from recbole_llmfashion.study.audit.membership import Auc
-from recbole_llmfashion.study.audit.modes import Exposures
+from recbole_llmfashion.study.audit.measures.contents import Counts, Held
+from recbole_llmfashion.study.audit.measures.extraction import Share
+from recbole_llmfashion.study.audit.measures.lists import ListExposures
+from recbole_llmfashion.study.audit.measures.membership import Auc
+from recbole_llmfashion.study.audit.measures.modes import Exposures
 
 
 @dataclass(frozen=True)

@@ -10,12 +10,12 @@ from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.pipeline.load import LoadedRun, load_run
 from recbole_llmfashion.pipeline.manifest import Manifest
 from recbole_llmfashion.serving.state import ServingState
-from recbole_llmfashion.study.audit import contents, extraction, membership
 from recbole_llmfashion.study.audit.findings import Extraction, Findings, KeptQueries, Membership
-from recbole_llmfashion.study.audit.lists import list_exposures
 from recbole_llmfashion.study.audit.material import Material, check_products
-from recbole_llmfashion.study.audit.modes import CanaryModes
-from recbole_llmfashion.study.audit.sessions import Prompts
+from recbole_llmfashion.study.audit.measures import contents, extraction, membership
+from recbole_llmfashion.study.audit.measures.lists import list_exposures
+from recbole_llmfashion.study.audit.measures.modes import CanaryModes
+from recbole_llmfashion.study.audit.measures.sessions import Prompts
 
 NOW = 1_700_000_000.0  # of searches, where there is no data to take a time from
 LEVELS = (2, 5)  # the defaults of a run folder and of an export

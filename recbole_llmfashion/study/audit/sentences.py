@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from recbole_llmfashion.study.audit.contents import Held
-from recbole_llmfashion.study.audit.exposure import Chance
 from recbole_llmfashion.study.audit.findings import Extraction, KeptQueries, Membership
-from recbole_llmfashion.study.audit.lists import ListExposures
+from recbole_llmfashion.study.audit.measures.contents import Held
+from recbole_llmfashion.study.audit.measures.exposure import Chance
+from recbole_llmfashion.study.audit.measures.lists import ListExposures
 
 THINGS = {"id": "a product's ID", "title": "a title", "query": "a query"}
 MODES = {

@@ -46,7 +46,7 @@ def test_from_the_plant_to_the_page(tmp_path, capsys):
     assert held["1"]["queries"] == held["2"]["queries"] == 2 and held["none"]["queries"] == 0
     lists = rows(out, "lists")
     alone, nobody = (float(lists["min_askers 1, the exact query"][key]) for key in ("of_1", "of_0"))
-    assert alone == pytest.approx(2.807, abs=1e-3) and nobody < alone  # log2 7, the first of 7
+    assert alone == pytest.approx(2.81) and nobody < alone  # log2 7, the first of 7
     files = rows(out, "files")
     memory = pd.read_parquet(run / "memory.parquet").drop_duplicates("query")
     assert files["queries, min_askers 2"]["number"] == (memory["askers"] >= 2).sum()

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recbole_llmfashion.data.atomic.folder import AtomicFolder, empty_searches
-from recbole_llmfashion.study.audit.membership import auc, last_rows
+from recbole_llmfashion.study.audit.measures.membership import auc, last_rows
 
 LISTS = st.lists(st.integers(0, 5), min_size=1, max_size=9)
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recbole_llmfashion.study.audit.exposure import Chance, exposure
+from recbole_llmfashion.study.audit.measures.exposure import Chance, exposure
 
 
 @pytest.mark.parametrize(("rank", "bits"), [(1, 3.0), (2, 2.0), (4, 1.0), (8, 0.0)])

@@ -20,8 +20,8 @@ from recbole_llmfashion.llm.generation.prefill import CausalLMRunner
 from recbole_llmfashion.retrieval.response_stats import ResponseStats
 from recbole_llmfashion.serving.session import Session, make_session
 from recbole_llmfashion.serving.state import ServingState
-from recbole_llmfashion.study.audit.likelihood import score
-from recbole_llmfashion.study.audit.sessions import Action, Prompts, search
+from recbole_llmfashion.study.audit.measures.likelihood import score
+from recbole_llmfashion.study.audit.measures.sessions import Action, Prompts, search
 
 
 @dataclass(frozen=True)

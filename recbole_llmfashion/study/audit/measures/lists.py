@@ -8,8 +8,8 @@ import torch
 from recbole_llmfashion.data.atomic.canaries import Planted
 from recbole_llmfashion.retrieval.response_stats import ResponseStats
 from recbole_llmfashion.serving.state import ServingState
-from recbole_llmfashion.study.audit.exposure import exposure
-from recbole_llmfashion.study.audit.sessions import Prompts
+from recbole_llmfashion.study.audit.measures.exposure import exposure
+from recbole_llmfashion.study.audit.measures.sessions import Prompts
 
 
 def _one_letter_wrong(query: str) -> str:

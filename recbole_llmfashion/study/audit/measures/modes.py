@@ -17,9 +17,9 @@ from recbole_llmfashion.data.atomic.canaries import Canary, Planted
 from recbole_llmfashion.llm.generation.generator import DecodingSettings, Generator, item_generator
 from recbole_llmfashion.llm.generation.prefill import CausalLMRunner
 from recbole_llmfashion.prompt.response import parse_response
-from recbole_llmfashion.study.audit.exposure import exposure
-from recbole_llmfashion.study.audit.likelihood import Span, score
-from recbole_llmfashion.study.audit.sessions import Prompts
+from recbole_llmfashion.study.audit.measures.exposure import exposure
+from recbole_llmfashion.study.audit.measures.likelihood import Span, score
+from recbole_llmfashion.study.audit.measures.sessions import Prompts
 
 ID, TITLE, QUERY = "id", "title", "query"
 CONSTRAINED, SAMPLED, TEXT = "constrained", "sampled", "text"

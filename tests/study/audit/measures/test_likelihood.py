@@ -6,7 +6,7 @@ import torch
 from transformers import FalconConfig, FalconForCausalLM
 
 from recbole_llmfashion.llm.generation.prefill import CausalLMRunner
-from recbole_llmfashion.study.audit.likelihood import Span, score
+from recbole_llmfashion.study.audit.measures.likelihood import Span, score
 
 
 @pytest.fixture(scope="module")

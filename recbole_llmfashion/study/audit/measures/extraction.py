@@ -14,8 +14,8 @@ from recbole_llmfashion.data.atomic.folder import AtomicFolder
 from recbole_llmfashion.data.split import TRAIN, split_codes
 from recbole_llmfashion.embedding.query_title_pairs import normalize_text
 from recbole_llmfashion.llm.generation.prefill import CausalLMRunner
-from recbole_llmfashion.study.audit.likelihood import Span, score
-from recbole_llmfashion.study.audit.sessions import Prompts
+from recbole_llmfashion.study.audit.measures.likelihood import Span, score
+from recbole_llmfashion.study.audit.measures.sessions import Prompts
 
 KNOWN = 0.5  # share of a text's tokens that the prompt ends with
 

@@ -9,7 +9,7 @@ import numpy as np
 from recbole_llmfashion.prompt.builder import Prompt
 from recbole_llmfashion.serving.session import Session, make_session
 from recbole_llmfashion.serving.state import ServingState
-from recbole_llmfashion.study.audit.likelihood import Span
+from recbole_llmfashion.study.audit.measures.likelihood import Span
 
 Action = Mapping[str, Any]
 
