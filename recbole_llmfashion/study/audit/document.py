@@ -42,7 +42,6 @@ def assemble(
     name, backbone = str(manifest.content["dataset"]), backbone_name(manifest.content)
     tables = [_files(findings), _held(findings), _exposures(findings), _lists(findings)]
     tables += [_extraction(findings), _membership(findings), _missing(findings)]
-    figures = [_figure(findings)] if findings.exposures else []
     asked = {key: value for key, value in asdict(settings).items() if key != "show_progress"}
     return Document(
         study="audit",
@@ -54,7 +53,7 @@ def assemble(
         versions=versions(),
         settings={"run": manifest.digest[:16], "backbone": backbone, **asked},
         tables=[table for table in tables if table.rows],
-        figures=figures,
+        figures=_figures(findings),
         notes=[*NOTES, *([SIMULATED] if made_by_simulator and backbone == TINY_FALCON else [])],
     )
 
@@ -206,17 +205,23 @@ def _rows(rows: Sequence[tuple[str, dict[str, Any]]]) -> list[TableRow]:
     return [TableRow(label, cells) for label, cells in rows]
 
 
-def _figure(findings: Findings) -> Figure:
-    """Mean bits by the number of customers of a canary."""
+def _figures(findings: Findings) -> list[Figure]:
+    """Mean bits by the number of customers of a canary: of the LLM's weights, and of the served list."""
+    of_llm = [(f"{one.kind}, {one.mode}", one.bits) for one in findings.exposures if not one.reason]
+    of_list = [(f"min_askers {one.min_askers}", one.bits) for one in findings.lists if one.probe == EXACT]
+    most = f"of at most {Chance(findings.candidates).most:.1f} bits" if findings.candidates else ""
+    titles = (
+        ("exposure", "Exposure of canaries in the weights of the LLM", of_llm),
+        ("lists", "Exposure of a canary's product in the list after the exact query", of_list),
+    )
+    return [_figure(findings, name, f"{title}, {most}", named) for name, title, named in titles if named]
+
+
+def _figure(findings: Findings, name: str, caption: str, named: Sequence[tuple[str, Sequence[float]]]) -> Figure:
     counts = _counts(findings)
-    named = [(f"{one.kind}, {one.mode}", one.bits) for one in findings.exposures if not one.reason]
-    named += [(f"list, min_askers {one.min_askers}", one.bits) for one in findings.lists if one.probe == EXACT]
     series = [
         Series(label, counts, [sentences.mean_bits(bits, findings.numbers, count) for count in counts])
         for label, bits in named
     ]
     series.append(Series("chance", counts, [Chance(findings.candidates).mean] * len(counts)))
-    caption = (
-        f"Exposure of canaries by the number of their customers, of at most {Chance(findings.candidates).most:.1f} bits"
-    )
-    return Figure("exposure", caption, "lines", "customers of a canary", "exposure, bits", series)
+    return Figure(name, caption, "lines", "customers of a canary", "exposure, bits", series)

@@ -64,7 +64,7 @@ class CanaryModes:
         """The exposures of every kind and mode."""
         queries = [self._prompts.of_query(one.query) for one in self._everyone]
         said = self._said(queries[: len(self._planted.canaries)])
-        no_titles = "prompts of this run show no titles (prompt_item: id)"
+        no_titles = "prompts of this run show no titles (prompt_item_text: False)"
         return [
             self._ranked(ID, CONSTRAINED, self._constrained_ids(queries)),
             self._ranked(ID, SAMPLED, said[ID]),
