@@ -43,6 +43,7 @@ from recbole_llmfashion.llm.generation.item_trie import ItemTrie
 from recbole_llmfashion.llm.generation.prefill import CausalLMRunner, PromptBatch
 from recbole_llmfashion.llm.modeling.adapter import new_adapter
 from recbole_llmfashion.llm.modeling.backbone import Backbone
+from recbole_llmfashion.llm.modeling.half_lora import half_lora
 from recbole_llmfashion.llm.modeling.quantization import plain_falcon_linear
 
 path.insert(0, str(Path(__file__).parent))
@@ -274,13 +275,14 @@ def decoding_cost(size: Any, quantization: str) -> Cost:
     backbone = meta_backbone(size, quantization)
     model: Any = new_adapter(backbone, RANK, RANK, 0.0, "auto", seed=0).eval()
     ids = [[falcon7b.FIRST_ID + int(digit) for digit in f"{item:03d}"] for item in range(1000)]
-    trie = ItemTrie.build(ids, size.vocabulary).to(META)
+    trie = ItemTrie.build(ids, size.vocabulary)
+    width, trie = trie.widths(ItemTrie.ROOT)[0], trie.to(META)
     prompts = [np.full(max(8, size.tokens - size.new_tokens), 2, np.int32)] * size.users
-    with as_on_a_gpu(), torch.no_grad(), CostMode() as mode:
+    with as_on_a_gpu(), torch.no_grad(), CostMode() as mode, half_lora(model):
         runner = CausalLMRunner(model, falcon7b.PAD_ID)
         batch = PromptBatch(runner, runner.share(prompts[0][:0]), prompts, size.new_tokens)
         mode.cost = Cost()
-        edges = trie.choose(torch.zeros(size.users, dtype=torch.long, device=META), batch.logits)
+        edges, _ = trie.best_edges(torch.zeros(size.users, dtype=torch.long, device=META), batch.logits, width)
         batch.feed(trie.tokens[edges].long()[:, None])
     return mode.cost
 

@@ -70,4 +70,5 @@ def test_kernels_of_a_training_step(quantization: str, checkpointing: bool, kern
 
 
 def test_kernels_of_a_decoding_step():
-    assert step_cost.decoding_cost(TINY, "nf4").total[0] == 165
+    cost = step_cost.decoding_cost(TINY, "nf4")
+    assert cost.total[0] == 131 and cost.host == 0

@@ -89,6 +89,7 @@ class CurriculumRun:
             item_tokens=item_tokens,
             history_dropout=settings.history_dropout,
             label_smoothing=settings.label_smoothing_factor,
+            gradient_checkpointing=settings.gradient_checkpointing,
         )
         log.losses = self.train_step.losses
         log.trainable_parameters = sum(p.numel() for p in self.train_step.optimizer.parameters)

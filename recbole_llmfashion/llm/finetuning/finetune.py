@@ -99,8 +99,7 @@ def finetune(
     if not workers.agree(run.resume):
         run.measure(BEFORE, probe)
         torch.manual_seed(settings.seed)
-    if settings.gradient_checkpointing:
-        model.gradient_checkpointing_enable({"use_reentrant": False})
+    run.train_step.recompute.start()
     everything = np.arange(len(examples))
     while run.epochs_done < settings.epochs and not run.stopping.stop:
         run.epoch(everything, "all")
@@ -111,8 +110,7 @@ def finetune(
     while run.hard is not None and len(run.hard) and run.epochs_done < last and not run.stopping.stop:
         run.epoch(run.hard, "hardest")
     run.stopping.restore()
-    if settings.gradient_checkpointing:
-        model.gradient_checkpointing_disable()
+    run.train_step.recompute.stop()
     run.measure(END, probe)
     model.eval()
     return run.finish_log()

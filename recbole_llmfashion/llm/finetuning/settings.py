@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from recbole_llmfashion.llm.finetuning.perplexity import PerplexityOf
 from recbole_llmfashion.llm.finetuning.step.optimizer import Scheduler
+from recbole_llmfashion.llm.finetuning.step.recompute import Checkpointing
 from recbole_llmfashion.llm.modeling.adapter import TargetModules
 from recbole_llmfashion.stage_store import with_first_names, without_later
 
@@ -32,7 +33,8 @@ class FinetuneSettings:
         max_grad_norm: gradients are clipped to this global norm; 0 for no clipping.
         warmup_ratio: share of the steps of both phases in the learning rate warm-up.
         lr_scheduler_type: the learning rate after it, see `scheduled_rate`; both phases have one schedule.
-        gradient_checkpointing: whether to recompute activations in the backward instead of storing them.
+        gradient_checkpointing: whether to recompute activations in the backward instead of storing them; auto: in as
+            many layers as the memory of the GPU needs, see step/recompute.py.
         seed: random seed for the initial LoRA matrices, dropout and batch order.
         item_embedding_lr: step size for the item embeddings: norm of one update of the whole table, relative to the
             norm of one row.
@@ -62,7 +64,7 @@ class FinetuneSettings:
     max_grad_norm: float = 1.0
     warmup_ratio: float = 0.03
     lr_scheduler_type: Scheduler = "linear"
-    gradient_checkpointing: bool = False
+    gradient_checkpointing: Checkpointing = False
     seed: int = 0
     item_embedding_lr: float = 0.5
     early_stopping_patience: int = 0

@@ -40,18 +40,40 @@ def _root_level(rows: int, device: torch.device) -> _Level:
     return _Level(zeros + ItemTrie.ROOT, zeros.float(), zeros - 1, zeros.bool(), none, zeros)
 
 
-def _extend(level: _Level, trie: ItemTrie, logits: Tensor, count: int) -> _Level:
-    """The best `count` continuations given the logits [B, W, V] after each beam; an ended beam stays as it is."""
+class _Checks:
+    """What must hold in each step, checked at once on a CPU and after the last step elsewhere."""
+
+    def __init__(self, at_once: bool) -> None:
+        self.at_once = at_once
+        self._kept: list[tuple[Tensor, str]] = []
+
+    def add(self, holds: Tensor, message: str) -> None:
+        """Raises a RuntimeError unless `holds`, bool []."""
+        self._kept.append((holds, message))
+        if self.at_once:
+            self.run()
+
+    def run(self) -> None:
+        """Raises the error of the first check that does not hold."""
+        kept, self._kept = self._kept, []
+        for holds, message in kept:
+            if not bool(holds):
+                raise RuntimeError(f"constrained decoding: {message}")
+
+
+def _extend(level: _Level, trie: ItemTrie, logits: Tensor, count: int, widest: int | None, checks: _Checks) -> _Level:
+    """The best `count` continuations given the logits [B, W, V] after each beam; an ended beam stays as it is.
+
+    `widest` is the largest number of edges of a node of this level; None to look it up in the rows.
+    """
     rows, width = level.state.shape
-    flat, inside = trie.edges(level.state.flatten())
+    flat, inside = trie.edges(level.state.flatten(), widest)
     edges, inside = flat.view(rows, width, -1), inside.view(rows, width, -1)
     live = inside & ~level.ended[:, :, None]
-    if not bool((live.any(2) | level.ended).all()):
-        raise RuntimeError("constrained decoding: a beam has no allowed token")
+    checks.add((live.any(2) | level.ended).all(), "a beam has no allowed token")
     logits = logits.float()
     gain = logits.gather(2, trie.tokens[edges].long()) - logits.logsumexp(2, keepdim=True)
-    if not bool((gain.isfinite() | ~live).all()):
-        raise RuntimeError("constrained decoding: an allowed token has no finite score")
+    checks.add((gain.isfinite() | ~live).all(), "an allowed token has no finite score")
     total = (level.score[:, :, None] + gain).masked_fill(~live, -torch.inf)
     total[:, :, 0] = torch.where(level.ended, level.score, total[:, :, 0])
     score, best = total.flatten(1).topk(min(count, total[0].numel()))
@@ -68,7 +90,7 @@ def _extend(level: _Level, trie: ItemTrie, logits: Tensor, count: int) -> _Level
     return _Level(state, score, torch.where(missing, -1, item), ended, ancestors, trie.tokens[edge].long())
 
 
-def beam_search(batch: PromptBatch, trie: ItemTrie, count: int) -> tuple[Tensor, Tensor]:
+def beam_search(batch: PromptBatch, trie: ItemTrie, count: int, look: bool | None = None) -> tuple[Tensor, Tensor]:
     """The `count` best sequences of the trie for each prompt, with a beam of that width.
 
         score = sum over t of log softmax(logits_t)[token_t], the softmax over the whole vocabulary
@@ -81,6 +103,7 @@ def beam_search(batch: PromptBatch, trie: ItemTrie, count: int) -> tuple[Tensor,
         batch: B prompts, with room for `count` tokens for each level of the trie.
         trie: the allowed sequences, on the device of the batch.
         count: K, at least 1.
+        look: whether to look at the rows in each step, which saves work on a CPU and waits on a GPU; None: on a CPU.
 
     Returns:
         int64 [B, K] indices of sequences, best first, padded with -1 if the trie has fewer than K; float32 [B, K] their
@@ -90,13 +113,18 @@ def beam_search(batch: PromptBatch, trie: ItemTrie, count: int) -> tuple[Tensor,
         RuntimeError: a node of the trie has no edge, or an allowed token has no finite score.
         UserError: see PromptBatch.branch.
     """
-    width = min(count, trie.size)
-    level = _extend(_root_level(len(batch), batch.logits.device), trie, batch.logits[:, None], width)
-    while not bool(level.ended.all()):
+    look = batch.logits.device.type == "cpu" if look is None else look
+    width, checks = min(count, trie.size), _Checks(look)
+    widths: list[int] | list[None] = [None] * trie.levels if look else trie.widths(trie.ROOT)
+    level = _extend(_root_level(len(batch), batch.logits.device), trie, batch.logits[:, None], width, widths[0], checks)
+    for widest in widths[1:]:
+        if look and bool(level.ended.all()):
+            break
         logits = batch.branch(level.token, level.ancestors)
         itself = torch.eye(level.token.shape[1], dtype=torch.bool, device=logits.device)
         level.ancestors = torch.cat([level.ancestors, itself.expand(len(batch), -1, -1)], 2)
-        level = _extend(level, trie, logits, width)
+        level = _extend(level, trie, logits, width, widest, checks)
+    checks.run()
     items = torch.full((len(batch), count), -1, device=level.item.device)
     scores = torch.full((len(batch), count), -torch.inf, device=level.item.device)
     items[:, : level.item.shape[1]], scores[:, : level.item.shape[1]] = level.item, level.score

@@ -10,10 +10,12 @@ import torch
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.llm.batching import each_batch, left_pad
 from recbole_llmfashion.llm.generation.beam_search import beam_search
+from recbole_llmfashion.llm.generation.device_search import device_search
 from recbole_llmfashion.llm.generation.greedy_search import greedy_search
 from recbole_llmfashion.llm.generation.item_trie import ItemTrie
 from recbole_llmfashion.llm.generation.prefill import CausalLMRunner, PromptBatch
 from recbole_llmfashion.llm.generation.sampling import TokenStreamer, generation_config, own_config
+from recbole_llmfashion.llm.modeling.half_lora import half_lora
 from recbole_llmfashion.prompt.builder import PromptBuilder
 from recbole_llmfashion.stage_store import with_first_names
 
@@ -196,7 +198,7 @@ class Generator:
     def _each_batch(
         self, prompts: Sequence[np.ndarray], process: Callable[[np.ndarray], None], show_progress: bool
     ) -> None:
-        with own_config(self.model, self.config), torch.no_grad():
+        with own_config(self.model, self.config), half_lora(self.model), torch.no_grad():
             each_batch([len(prompt) for prompt in prompts], self.settings.batch_size, process, show_progress)
 
     def _begin(
@@ -225,10 +227,11 @@ class Generator:
         def read(row: torch.Tensor) -> str:
             return self._text(np.r_[forced, row.cpu().numpy()], len(forced))
 
+        search = greedy_search if self.lm.device.type == "cpu" else device_search
         report = None if on_text is None or complete is not None else lambda rows: on_text(read(rows[0]))
 
         def decode(chosen: np.ndarray) -> list[tuple[str, int | None]]:
-            tokens, items = greedy_search(begin(chosen), trie, state, steps, eos, complete is not None, report)
+            tokens, items = search(begin(chosen), trie, state, steps, eos, complete is not None, report)
             places = items.tolist()
             if complete is not None:
                 return [(complete(item), item) for item in places]

@@ -4,6 +4,7 @@ A sequence is identified by its index. If no token is allowed the constraint rai
 """
 
 from collections.abc import Sequence
+from functools import cached_property
 from itertools import chain
 from typing import ClassVar
 
@@ -168,20 +169,66 @@ class ItemTrie:
         """Size of its tensors in bytes."""
         return sum(array.nbytes for array in (self.pointer, self.tokens, self.children, self.leaf_item))
 
-    def edges(self, states: Tensor) -> tuple[Tensor, Tensor]:
+    @property
+    def shared_end(self) -> int:
+        """Number of tokens of the suffix that all sequences share."""
+        return self.nodes - self.tail
+
+    @cached_property
+    def even(self) -> bool:
+        """Whether all sequences have the same length."""
+        inner = self.children[: len(self.children) - self.shared_end].cpu().numpy()
+        leaves = (inner == self.FREE) | (inner >= self.tail)
+        return not leaves[: int(self.pointer[self._levels[-1][0]])].any()
+
+    @cached_property
+    def _levels(self) -> list[tuple[int, int]]:
+        """First node and most edges of a node, for each level above the shared suffix; read from the device once."""
+        pointer, children = self.pointer.cpu().numpy(), self.children.cpu().numpy()
+        levels: list[tuple[int, int]] = []
+        first, stop = self.ROOT, 1
+        while first < stop:
+            levels.append((first, int(np.diff(pointer[first : stop + 1]).max())))
+            below = children[pointer[first] : pointer[stop]]
+            inner = below[(below >= 0) & (below < self.tail)]
+            first, stop = stop, int(inner.max(initial=stop - 1)) + 1
+        return levels
+
+    def widths(self, state: int) -> list[int]:
+        """Most edges of a node, for the level of this one and each one below it; none within the shared suffix."""
+        return [width for first, width in self._levels if first >= state] if state < self.tail else []
+
+    def edges(self, states: Tensor, width: int | None = None) -> tuple[Tensor, Tensor]:
         """The outgoing edges of nodes.
 
         Args:
             states: int64 [B] nodes, none FREE.
+            width: E; None to take the largest number of edges, which is copied to the host.
 
         Returns:
             int64 [B, E] edges, where E is the largest number of edges of a node; bool [B, E], False at padding.
         """
         first = self.pointer[states].long()
         counts = self.pointer[states + 1] - first
-        offsets = torch.arange(max(1, int(counts.max())), device=states.device)
+        offsets = torch.arange(max(1, int(counts.max())) if width is None else width, device=states.device)
         inside = offsets < counts[:, None]
         return torch.where(inside, first[:, None] + offsets, 0), inside
+
+    def best_edges(self, states: Tensor, logits: Tensor, width: int) -> tuple[Tensor, Tensor]:
+        """The edges of `choose`, and whether each has a finite logit; nothing is copied to the host.
+
+        Args:
+            states: int64 [B] nodes of at most `width` edges; the edge of a FREE one is arbitrary.
+            logits: [B, V'].
+            width: E.
+
+        Returns:
+            int64 [B] edges; bool [B].
+        """
+        edges, inside = self.edges(states.clamp(min=self.ROOT), width)
+        scores = logits.gather(1, self.tokens[edges].long()).masked_fill(~inside, -torch.inf)
+        best, column = scores.max(1)
+        return edges.gather(1, column[:, None])[:, 0], best.isfinite()
 
     def choose(self, states: Tensor, logits: Tensor) -> Tensor:
         """The outgoing edge with the highest logit of each node.

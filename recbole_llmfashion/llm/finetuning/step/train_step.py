@@ -18,11 +18,12 @@ from recbole_llmfashion.llm.batching import Example, collate
 from recbole_llmfashion.llm.finetuning.perplexity import pad_id
 from recbole_llmfashion.llm.finetuning.step.data_parallel import SINGLE_PROCESS, Workers
 from recbole_llmfashion.llm.finetuning.step.fused import fused_falcon, fused_lora
-from recbole_llmfashion.llm.finetuning.step.half_lora import LoraCopies, half_lora
 from recbole_llmfashion.llm.finetuning.step.history_dropout import history_dropout
 from recbole_llmfashion.llm.finetuning.step.loss import response_loss
 from recbole_llmfashion.llm.finetuning.step.optimizer import NotFiniteError, Optimizer, Scheduler, scheduled_rate
+from recbole_llmfashion.llm.finetuning.step.recompute import Checkpointing, Recompute
 from recbole_llmfashion.llm.modeling.adapter import ROWS
+from recbole_llmfashion.llm.modeling.half_lora import half_lora
 
 MAX_PROMPTS_IN_MESSAGE = 32
 
@@ -40,10 +41,11 @@ class TrainStep:
         workers: this process among the data-parallel workers.
         scheduler: the learning rate by step, see `scheduled_rate`.
         item_tokens: ids of the item tokens, for `history_dropout`.
-        history_dropout, label_smoothing: see FinetuneSettings.
+        history_dropout, label_smoothing, gradient_checkpointing: see FinetuneSettings.
 
     Attributes:
         micro_batch: halved each time this worker runs out of memory.
+        recompute: the layers with gradient checkpointing; with auto, more of them before the micro-batch is halved.
         halvings: number of times that any worker ran out of memory.
         tokens: tokens read so far, without padding.
         losses: loss of each step, in nats per target token.
@@ -65,7 +67,9 @@ class TrainStep:
         item_tokens: range = range(0),
         history_dropout: float = 0.0,
         label_smoothing: float = 0.0,
+        gradient_checkpointing: Checkpointing = False,
     ) -> None:
+        self.recompute = Recompute(model, gradient_checkpointing)
         self.model, self.examples, self.workers = model, examples, workers
         self.lengths = np.asarray([len(example) for example in examples])
         self.target_tokens = np.asarray([example.target_tokens for example in examples])
@@ -124,39 +128,45 @@ class TrainStep:
     def _gradients(self, batches: Sequence[np.ndarray], tokens: int) -> float | None:
         """Computes the gradients of one worker's part of a step and returns its loss; None if memory ran out.
 
-        In that case the micro-batch is halved and the caller repeats the part. Other workers are not affected, because
-        nothing is summed before every worker has all of its gradients.
+        In that case more layers are recomputed or the micro-batch is halved, and the caller repeats the part. Other
+        workers are not affected, because nothing is summed before every worker has all of its gradients.
         """
         parts = [batch[i : i + self.micro_batch] for batch in batches for i in range(0, len(batch), self.micro_batch)]
         try:
             dropped = history_dropout(self.model, self.item_tokens, self.history_dropout)
             with fused_lora(self.model), half_lora(self.model) as copies, fused_falcon(self.model), dropped:
-                return sum(self._forward(part, tokens, copies) for part in parts)
+                loss = 0.0
+                for part in parts:
+                    loss += self._forward(part, tokens)
+                    copies.collect()
+                return loss
         except torch.cuda.OutOfMemoryError as error:
             reason = " ".join(str(error).split())[:160]
         # outside of the except clause, where the traceback no longer keeps the activations alive
         self._halve(max(map(len, parts)), reason)
         return None
 
-    def _forward(self, indices: np.ndarray, tokens: int, copies: LoraCopies) -> float:
+    def _forward(self, indices: np.ndarray, tokens: int) -> float:
         batch = collate([self.examples[i] for i in indices], pad_id(self.model))
         sums, _ = response_loss(self.model, batch.to(self.device), self.label_smoothing)
         try:
-            loss = self.optimizer.backward(sums.sum() / tokens)
+            return self.optimizer.backward(sums.sum() / tokens)
         except NotFiniteError as error:
             error.prompts = indices.tolist()
             raise
-        copies.collect()
-        return loss
 
     def _halve(self, size: int, reason: str) -> None:
         self.optimizer.clear()
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
         where = f"out of memory at step {self.optimizer.steps + 1}"
+        if self.recompute.more():
+            layers = f"{self.recompute.count} of {self.recompute.total} layers"
+            getLogger(__name__).warning(f"fine-tuning: {where}; the activations of {layers} are recomputed from now on")
+            return
         if size == 1:
             raise UserError(
-                f"fine-tuning: {where} with one prompt per forward ({reason}); set gradient_checkpointing: True, "
+                f"fine-tuning: {where} with one prompt per forward ({reason}); set gradient_checkpointing: auto, "
                 "quantization: nf4 or a smaller max_length"
             )
         self.micro_batch, self._halved = ceil(size / 2), self._halved + 1

@@ -8,12 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from transformers.modeling_layers import GradientCheckpointingLayer
 
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.llm.batching import Batch, Example
 from recbole_llmfashion.llm.finetuning.finetune import finetune
 from recbole_llmfashion.llm.finetuning.settings import FinetuneSettings
 from recbole_llmfashion.llm.finetuning.step import train_step as training_module
+from recbole_llmfashion.llm.finetuning.step.recompute import Recompute
 from recbole_llmfashion.llm.finetuning.step.train_step import TrainStep
 from recbole_llmfashion.llm.modeling.backbone import Backbone, load_backbone
 from tests.helpers.training import add_adapter
@@ -84,6 +86,46 @@ def test_out_of_memory_in_the_backward(
     assert short.step([np.arange(4), np.arange(4, 8)]) == pytest.approx(expected, rel=1e-5)
     for one, other in zip(short.optimizer.parameters, enough.optimizer.parameters, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-4)
+
+
+def test_auto_recomputes_more_layers_before_it_takes_fewer_prompts(
+    folder: Path, random_examples: Examples, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Four layers: two, then three, then all of them are recomputed; then four prompts of eight remain."""
+    examples = random_examples(8, 4)
+    enough = made(load_backbone(str(folder), "none", device="cpu"), examples)
+    expected = [enough.step([np.arange(8)]), enough.step([np.arange(8)])]
+    short = made(load_backbone(str(folder), "none", device="cpu"), examples)
+    short.recompute = Recompute(short.model, "auto")
+    short.recompute.start()
+    taken: list[list[bool]] = []
+    layers = [layer for layer in short.model.modules() if isinstance(layer, GradientCheckpointingLayer)]
+    whole = training_module.response_loss
+
+    def limited(model: Any, batch: Batch, smoothing: float) -> Any:
+        taken.append([layer.gradient_checkpointing for layer in layers])
+        if len(taken) <= 4:
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+        return whole(model, batch, smoothing)
+
+    monkeypatch.setattr(training_module, "response_loss", limited)
+    with caplog.at_level(logging.WARNING):
+        found = [short.step([np.arange(8)]), short.step([np.arange(8)])]
+    assert [sum(flags) for flags in taken] == [0, 2, 3, 4, 4, 4, 4, 4] and taken[1] == [True, True, False, False]
+    assert (short.micro_batch, short.halvings) == (4, 1)
+    assert "the activations of 2 of 4 layers are recomputed from now on" in caplog.records[0].getMessage()
+    assert found == pytest.approx(expected, rel=1e-5)
+    short.recompute.stop()
+    assert not any(layer.gradient_checkpointing for layer in layers)
+
+
+@pytest.mark.parametrize(("setting", "layers"), [(True, 4), (False, 0), ("auto", 0)])
+def test_recomputed_layers_at_the_start(plain: Backbone, setting: Any, layers: int) -> None:
+    recompute = Recompute(plain.model, setting)
+    recompute.start()
+    assert recompute.count == layers
+    assert sum(getattr(module, "gradient_checkpointing", False) for module in plain.model.transformer.h) == layers
+    assert recompute.more() is (setting == "auto")
 
 
 def test_out_of_memory_with_one_prompt(

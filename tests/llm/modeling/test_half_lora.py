@@ -13,11 +13,11 @@ from transformers import FalconConfig, FalconForCausalLM
 from recbole_llmfashion.llm.batching import Example, collate
 from recbole_llmfashion.llm.finetuning.settings import FinetuneSettings
 from recbole_llmfashion.llm.finetuning.step.fused import fused_falcon
-from recbole_llmfashion.llm.finetuning.step.half_lora import half_lora
 from recbole_llmfashion.llm.finetuning.step.loss import response_loss
 from recbole_llmfashion.llm.finetuning.step.train_step import TrainStep
 from recbole_llmfashion.llm.modeling.adapter import new_adapter
 from recbole_llmfashion.llm.modeling.backbone import Backbone, load_backbone
+from recbole_llmfashion.llm.modeling.half_lora import half_lora
 from tests.helpers.training import add_adapter
 
 Examples = Callable[[int, int], list[Example]]
@@ -126,7 +126,7 @@ def test_micro_batches_add_up_in_fp32(folder: Path, random_examples: Examples) -
     torch.testing.assert_close(both, first + gradients(model), rtol=0, atol=0)
 
 
-@pytest.mark.parametrize("quantization", ["none", "nf4"])
+@pytest.mark.parametrize("quantization", ["none", pytest.param("nf4", marks=pytest.mark.slow)])
 def test_twenty_steps_are_pefts_to_rounding(
     folder: Path, random_examples: Examples, quantization: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -138,10 +138,24 @@ def test_twenty_steps_are_pefts_to_rounding(
         return np.asarray([training.step([np.arange(8)]) for _ in range(20)])
 
     found = losses()
-    monkeypatch.setattr("recbole_llmfashion.llm.finetuning.step.half_lora._adapter_of", lambda _: None)
+    monkeypatch.setattr("recbole_llmfashion.llm.modeling.half_lora._adapter_of", lambda _: None)
     expected = losses()
     assert expected[-1] < expected[0] - 0.3
     np.testing.assert_allclose(found, expected, atol=0.03)
+
+
+@pytest.mark.parametrize("quantization", ["none", "nf4"])
+def test_generation_gives_pefts_logits_to_rounding(folder: Path, quantization: Any) -> None:
+    model = adapted(folder, quantization, "bf16", lora_alpha=40).eval()
+    ids = torch.arange(5, 25).view(2, 10)
+    with torch.no_grad():
+        expected = model(ids).logits.float()
+        with half_lora(model) as copies:
+            found = model(ids).logits.float()
+    assert copies.layers == 16
+    torch.testing.assert_close(found, expected, rtol=0.05, atol=0.05)
+    with torch.no_grad(), model.disable_adapter():
+        assert float((model(ids).logits.float() - expected).abs().max()) > 0.2
 
 
 def test_fp32_on_a_cpu_and_other_layers_are_left_alone(folder: Path, random_examples: Examples) -> None:

@@ -3,10 +3,11 @@
     y = x W^T + scale * dropout(x) A^T B^T
 
 peft keeps A and B in fp32 and casts: the input to fp32, the product back, with a pass each for dropout, scale and sum.
-In bf16 and fp16 that is most of the memory traffic of a step. Here A and B are copied into the compute type once a
-step for all layers together, the low-rank part is added to the output of the frozen layer in place, and one backward
-gives the gradient of both parts. The optimizer still updates the fp32 matrices: `collect` adds the gradients of the
-copies to theirs. Where dropout is 0 no mask exists; elsewhere it is one byte an element.
+In bf16 and fp16 that is most of the memory traffic of a training step, and most kernels of a generated token. Here A
+and B are copied into the compute type once a step for all layers together, the low-rank part is added to the output of
+the frozen layer in place, and one backward gives the gradient of both parts. The optimizer still updates the fp32
+matrices: `collect` adds the gradients of the copies to theirs. Where dropout is 0 no mask exists; elsewhere it is one
+byte an element. Without gradients the frozen layer runs as it is, with what bitsandbytes has for few rows.
 """
 
 from collections.abc import Iterator
@@ -152,6 +153,10 @@ class LoraCopies:
 
 def _forward(layer: Any, name: str, a: Tensor, b: Tensor, x: Tensor) -> Tensor:
     """The output of a LoRA layer, [..., in] to [..., out]."""
+    if not torch.is_grad_enabled():
+        y: Tensor = layer.base_layer(x)
+        y.flatten(0, -2).addmm_(x.flatten(0, -2) @ a.T, b.T, alpha=layer.scaling[name])
+        return y
     dropout = layer.lora_dropout[name]
     rate = dropout.p if layer.training and isinstance(dropout, nn.Dropout) else 0.0
     return _LoraLinear.apply(x, a, b, layer.base_layer, rate, layer.scaling[name])
