@@ -221,6 +221,7 @@ OWN_VALUES: dict[str, Allowed] = {
     "vllm_python": MAYBE_TEXT,
     # stage 3
     "session_model": choice(*SESSION_MODELS),
+    "image_list": BOOLEAN,
     "ranking": choice("beams", "clip", "fusion", "id", "mixup", "title"),
     "mixup_m": AT_LEAST_ZERO,
     "mixup_k": AT_LEAST_ONE,

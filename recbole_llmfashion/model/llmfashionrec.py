@@ -29,6 +29,7 @@ from recbole_llmfashion.retrieval.ranking import (
     ENCODER,
     FUSED,
     GROUPS,
+    IMAGE,
     RankedBatch,
     RankingSettings,
     ResponseLists,
@@ -65,7 +66,7 @@ class LLMFashionRec(SequentialRecommender):
         """Takes the ranking keys of a config; in zero-shot they are the source's."""
         start = int(config["mixup_m"]) if config["mixup_title_start"] == "m" else 0
         use_memory = config["empty_response_fallback"] == "memory"
-        lists = [name for name in FUSED if name != ENCODER or config["memory_encoder"] != "clip"]
+        lists = [name for name in FUSED if name != IMAGE and (name != ENCODER or config["memory_encoder"] != "clip")]
         self.weights: Weights = {group: dict.fromkeys(lists, 1.0) for group in GROUPS}
         self._settings = RankingSettings(
             config["ranking"], int(config["mixup_m"]), int(config["mixup_k"]), start, use_memory
@@ -79,6 +80,8 @@ class LLMFashionRec(SequentialRecommender):
             respond: gives the responses to prompts.
         """
         self.rankers, self.respond = rankers, respond
+        if rankers.image_list is not None:
+            self.weights = {group: {IMAGE: 1.0, **weights} for group, weights in self.weights.items()}
 
     def ranking_settings(self, **changes: Any) -> RankingSettings:
         """How the lists are joined now, with some settings changed: fields of RankingSettings."""

@@ -34,6 +34,7 @@ from recbole_llmfashion.prompt.response import Response
 from recbole_llmfashion.prompt.texts import TEXT_LIMIT, DatasetTexts, is_long, item_texts
 from recbole_llmfashion.retrieval.lists.cosine_table import Near, Search
 from recbole_llmfashion.retrieval.lists.id_model import IdModel
+from recbole_llmfashion.retrieval.lists.image_list import ImageList
 from recbole_llmfashion.retrieval.lists.neighbor_list import NeighborList
 from recbole_llmfashion.retrieval.lists.title_list import TitleList
 from recbole_llmfashion.retrieval.lists.word_list import WordList
@@ -270,6 +271,7 @@ class Inference:
         popularity: np.ndarray,
         neighbors: NeighborList | None = None,
         words: WordList | None = None,
+        images: ImageList | None = None,
     ) -> Rankers:
         """The rankers of the dataset's items.
 
@@ -278,6 +280,7 @@ class Inference:
             popularity: [N] counts of the last fallback.
             neighbors: the neighbors' list of these items.
             words: the word list of these items.
+            images: the image list of these items.
         """
         names, clip = self.builder.item_names, self.trained.clip if self.config["ranking"] == "clip" else None
         if clip is None and self.config["ranking"] == "clip":
@@ -294,7 +297,7 @@ class Inference:
             None if encode_sentences is None else encode_sentences(titles),
         )
         encoders = Encoders(self.trained.title_model.encode, None if clip is None else clip.encode, encode_sentences)
-        lists = neighbors, encoder, words
+        lists = neighbors, encoder, words, images
         return make_rankers(names, vectors, encoders, popularity, self.texts.tie, self.near, *lists)
 
     @property

@@ -32,6 +32,7 @@ class ItemPool:
         core: [N, d] float32, CORE's rows; None where the run has no ID model.
         clip: [N, d] float32 title embeddings by the CLIP tower; None where the run does not rank by them.
         sentences: [N, d] float32 title embeddings by a sentence encoder; None likewise.
+        image: [N, d] float32 of their pictures, zeros for an item without one; None likewise.
     """
 
     catalogue: Catalogue
@@ -41,6 +42,7 @@ class ItemPool:
     core: np.ndarray | None
     clip: np.ndarray | None
     sentences: np.ndarray | None = None
+    image: np.ndarray | None = None
 
     @cached_property
     def positions(self) -> dict[str, int]:
@@ -73,7 +75,8 @@ class ItemPool:
     def with_items(self, frame: pd.DataFrame, encoders: Encoders) -> "ItemPool":
         """The pool with more items, or with removed ones live again, by the texts of a frame.
 
-        An item without an embedding in CORE gets that of the live item with the closest title.
+        An item without an embedding in CORE gets that of the live item with the closest title, and a new item
+        has no picture.
 
         Args:
             frame: item_id, title, and any of the catalogue's attributes; other columns are not read.
@@ -104,6 +107,7 @@ class ItemPool:
             core=core,
             clip=_encoded(self.clip, at, titles, encoders.clip),
             sentences=_encoded(self.sentences, at, titles, encoders.sentences),
+            image=None if self.image is None else np.pad(self.image, ((0, len(fresh)), (0, 0))),
         )
 
     def _catalogue(self, rows: Mapping[str, Mapping[str, str]], fresh: Sequence[str]) -> Catalogue:

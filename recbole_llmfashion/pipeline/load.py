@@ -248,6 +248,7 @@ def _pool(frame: pd.DataFrame, vectors: Mapping[str, np.ndarray], shown: Sequenc
         core=vectors.get("core"),
         clip=vectors.get("clip"),
         sentences=vectors.get("sentences"),
+        image=vectors.get("image"),
     )
 
 

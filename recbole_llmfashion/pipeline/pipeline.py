@@ -8,6 +8,8 @@ The stages of a zero-shot run that train are those that the source's own run mak
 
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
+from logging import getLogger
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +17,7 @@ import numpy as np
 from recbole_llmfashion.config.configurator import LLMFashionConfig, source_config
 from recbole_llmfashion.config.layers import tuned_file
 from recbole_llmfashion.data.dataset import LLMFashionRecDataset
+from recbole_llmfashion.data.images import item_images
 from recbole_llmfashion.data.loaders import make_loaders, rows_of, sampler_of, stage_root
 from recbole_llmfashion.pipeline.inference import Inference
 from recbole_llmfashion.pipeline.training import TrainedModels
@@ -23,6 +26,7 @@ from recbole_llmfashion.prompt.memory import QueryProductMemory
 from recbole_llmfashion.prompt.texts import DatasetTexts
 from recbole_llmfashion.retrieval.lists.common_users import CommonUsers
 from recbole_llmfashion.retrieval.lists.id_model import IdModel
+from recbole_llmfashion.retrieval.lists.image_list import ImageList
 from recbole_llmfashion.retrieval.lists.neighbor_list import NeighborList
 from recbole_llmfashion.retrieval.lists.word_list import WordList
 from recbole_llmfashion.retrieval.rankers import Rankers
@@ -40,7 +44,8 @@ class Pipeline:
         inference: on the dataset whose rows are ranked, by the models that train.
         id_model: trains the ID model, or loads it; None in zero-shot, where no ID model has seen the items.
         popularity: [N] counts that the last fallback ranks by.
-        knn_history: number of a user's newest items that the neighbors' and the word list read; None for no such lists.
+        knn_history: number of a user's newest items that the neighbors', the word and the image list read; None for no
+            such lists.
         source: in zero-shot, inference on the dataset that trains, and its training and validation rows.
         details: what the result says of the run beside `report`.
 
@@ -99,14 +104,32 @@ class Pipeline:
         counts = CommonUsers.count(rows["user"].to_numpy(), rows["item"].to_numpy(), len(self.popularity))
         return counts.at_least(self.config["min_askers"])
 
+    @cached_property
+    def image_vectors(self) -> np.ndarray | None:
+        """[N, d] float32 of the items' pictures, zeros without one; None where the fusion has no image list."""
+        if self.knn_history is None or not self.config["image_list"]:
+            return None
+        images = item_images(Path(self.config["data_path"]), self.config["dataset"])
+        if images is None:
+            return None
+        vectors = images.vectors(self.inference.texts.catalogue.item_ids)
+        without = "; pixels alone, no CLIP model" if images.source == "pixels" else ""
+        getLogger(__name__).info(
+            f"image list: pictures of {int(vectors.any(axis=1).sum()):,} of {len(vectors):,} items, vectors of "
+            f"{images.source}{without}"
+        )
+        return vectors
+
     def rankers(self) -> Rankers:
         """The rankers of the ranked dataset's items."""
-        neighbors = words = None
+        neighbors = words = images = None
         if self.common_users is not None and self.knn_history is not None:
             tie = self.inference.texts.tie
             neighbors = NeighborList(self.common_users.cosines(), tie, self.knn_history)
             words = WordList(self.inference.item_texts, tie, self.knn_history)
-        return self.inference.rankers(self.id_model, self.popularity, neighbors, words)
+            if self.image_vectors is not None:
+                images = ImageList(self.image_vectors, tie, self.knn_history)
+        return self.inference.rankers(self.id_model, self.popularity, neighbors, words, images)
 
     def train(self, train_data: LLMFashionRecDataLoader, valid_data: LLMFashionRecDataLoader | None) -> Iterator[str]:
         """The LLM's stages, as TrainedModels.train yields them; responses then come from the model of that moment.

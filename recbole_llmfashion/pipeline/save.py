@@ -6,9 +6,9 @@
         local.json            where data and backbone are on this machine; neither signed nor exported
         catalogue.parquet     item_id, title, category, brand, color, size, `attribute:<name>` of each further attribute
                               that prompts show, popularity (training actions), one row per position
-        vectors.safetensors   title [N, d]; core [N, d] of the ID model, clip and sentences [N, d] and memory [K, d]
-                              where the run has them; tokens [N, L], the token ids of each item where items have tokens
-                              of their own
+        vectors.safetensors   title [N, d]; core [N, d] of the ID model, clip, sentences and image [N, d] and memory
+                              [K, d] where the run has them; tokens [N, L], the token ids of each item where items
+                              have tokens of their own
         memory.parquet        query, item (position), position, askers: the memory's content, see memory_file.py
         neighbors.safetensors with `ranking: fusion`, users [N] of each item, and the common users of each pair of items
                               that has one: first [N + 1], item and common [pairs]
@@ -114,17 +114,11 @@ def _write_own(folder: Path, pipeline: Pipeline) -> dict[str, int]:
     attributes = {attribute_column(name): texts for name, texts in catalogue.attributes.items()}
     frame = pd.DataFrame({"item_id": catalogue.item_ids, "title": catalogue.titles, **attributes})
     frame.assign(popularity=pipeline.popularity).to_parquet(folder / "catalogue.parquet", index=False)
-    vectors = {"title": inference.title_matrix}
-    if pipeline.id_model is not None:
-        vectors["core"] = np.ascontiguousarray(pipeline.id_model.table, np.float32)
-        if pipeline.id_model.encoder is not None:
-            save_file(pipeline.id_model.encoder.weights, str(folder / ENCODER))
+    vectors = _item_vectors(pipeline)
+    if pipeline.id_model is not None and pipeline.id_model.encoder is not None:
+        save_file(pipeline.id_model.encoder.weights, str(folder / ENCODER))
     if trained.clip is not None:
         trained.clip.save(folder / "clip")
-        if inference.config["ranking"] == "clip":
-            vectors["clip"] = trained.clip.encode(inference.texts.titles)
-    if inference.config["ranking"] == "fusion" and inference.titles_encode is not None:
-        vectors["sentences"] = inference.titles_encode(inference.texts.titles)
     if inference.item_tokens is not None:
         vectors["tokens"] = np.stack(inference.item_tokens.ids)
     if inference.config["item_tokens"] == "semantic":
@@ -141,6 +135,22 @@ def _write_own(folder: Path, pipeline: Pipeline) -> dict[str, int]:
     trained.title_model.save(folder / "title")
     inference.response_cache.save(folder)
     return about_memory
+
+
+def _item_vectors(pipeline: Pipeline) -> dict[str, np.ndarray]:
+    """The vectors of the items by name, each [N, d]."""
+    inference, ranking = pipeline.inference, pipeline.config["ranking"]
+    titles, clip = inference.texts.titles, inference.trained.clip
+    vectors = {"title": inference.title_matrix}
+    if pipeline.id_model is not None:
+        vectors["core"] = np.ascontiguousarray(pipeline.id_model.table, np.float32)
+    if clip is not None and ranking == "clip":
+        vectors["clip"] = clip.encode(titles)
+    if ranking == "fusion" and inference.titles_encode is not None:
+        vectors["sentences"] = inference.titles_encode(titles)
+    if pipeline.image_vectors is not None:
+        vectors["image"] = pipeline.image_vectors
+    return vectors
 
 
 def _write_memory(inference: Inference, path: Path) -> dict[str, int]:

@@ -13,6 +13,7 @@ from torch import Tensor
 from recbole_llmfashion.retrieval.item_order import ConstantOrder, ItemOrder
 from recbole_llmfashion.retrieval.lists.cosine_table import Near
 from recbole_llmfashion.retrieval.lists.id_list import IdentityList, IdList
+from recbole_llmfashion.retrieval.lists.image_list import ImageList
 from recbole_llmfashion.retrieval.lists.neighbor_list import NeighborList
 from recbole_llmfashion.retrieval.lists.popularity_list import popular_order
 from recbole_llmfashion.retrieval.lists.sequence_list import SequenceEncoder, SequenceList
@@ -42,6 +43,7 @@ class Rankers:
             encoder.
         neighbor_list: ranks the items for what a user took; None where no list of fusion needs it.
         word_list: ranks the items by the words of what a user took; None likewise.
+        image_list: ranks the items by their pictures; None also where the items have none.
         id_depth: how many of the ID list's items mean something: one where only the generated ID itself is known.
     """
 
@@ -55,6 +57,7 @@ class Rankers:
     sequence_list: PositionRanker | None = None
     neighbor_list: NeighborList | None = None
     word_list: WordList | None = None
+    image_list: ImageList | None = None
     id_depth: int = FUSED_DEPTH
     _popular: ConstantOrder | None = field(default=None, repr=False)
 
@@ -101,6 +104,7 @@ def make_rankers(
     neighbors: NeighborList | None = None,
     encoder: SequenceEncoder | None = None,
     words: WordList | None = None,
+    images: ImageList | None = None,
 ) -> Rankers:
     """Builds the rankers of N items.
 
@@ -114,6 +118,7 @@ def make_rankers(
         neighbors: of these items.
         encoder: of the ID model whose embeddings `vectors.core` are; None where its embeddings alone are used.
         words: of these items.
+        images: of these items.
     """
     ids = None if vectors.core is None else IdList(vectors.core, tie, near("items"))
 
@@ -131,5 +136,6 @@ def make_rankers(
         sequence_list=None if encoder is None or vectors.core is None else SequenceList(encoder, vectors.core, tie),
         neighbor_list=neighbors,
         word_list=words,
+        image_list=images,
         id_depth=1 if ids is None else FUSED_DEPTH,
     )

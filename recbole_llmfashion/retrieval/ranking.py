@@ -22,7 +22,8 @@ from recbole_llmfashion.retrieval.rankers import FUSED_DEPTH, Rankers
 FALLBACKS = ("memory", "popularity")
 Ranking = Literal["mixup", "id", "title", "clip", "beams", "fusion"]
 ENCODER = "encoder"  # the list that only a run with a sentence encoder has
-FUSED = ("beams", "id", "title", ENCODER, "session", "neighbors", "words", "memory")  # the lists of fusion
+IMAGE = "image"  # the list that only a dataset with pictures has
+FUSED = ("beams", "id", "title", ENCODER, "session", "neighbors", "words", IMAGE, "memory")  # the lists of fusion
 OF_RESPONSES = ("beams", "id", "title", ENCODER)  # those that a response gives
 # The memory answers a query that the log holds by the query's own results, any other query by those of its neighbours.
 # How reliable it is differs between the two groups, and so does their share between validation and test.
@@ -202,6 +203,8 @@ class ResponseLists:
             lists["neighbors"] = rankers.neighbor_list.top(context.taken - 1, FUSED_DEPTH)
         if rankers.word_list is not None:
             lists["words"] = rankers.word_list.top(context.taken - 1, FUSED_DEPTH)
+        if rankers.image_list is not None:
+            lists[IMAGE] = rankers.image_list.top(context.taken - 1, self.positions, FUSED_DEPTH)
         return lists | {"memory": context.recalled[:, :FUSED_DEPTH] - 1}
 
     def _fallback(self, recalled: Tensor) -> ItemOrder:

@@ -28,6 +28,7 @@ from recbole_llmfashion.prompt.response import Response
 from recbole_llmfashion.prompt.texts import item_texts
 from recbole_llmfashion.retrieval.item_order import HeadThenRest, ItemOrder
 from recbole_llmfashion.retrieval.lists.cosine_table import Near
+from recbole_llmfashion.retrieval.lists.image_list import ImageList
 from recbole_llmfashion.retrieval.lists.word_list import WordList
 from recbole_llmfashion.retrieval.rankers import ItemVectors, Rankers, make_rankers
 from recbole_llmfashion.retrieval.ranking import RankedBatch, Ranking, ResponseLists, RowContext
@@ -62,7 +63,7 @@ class RankedReply:
         return self.live[self.ranked.final.top(k)[0].numpy()].tolist()
 
     def list_of(self, position: int) -> str:
-        """Which list gave an item: beams, id, title, session, neighbors, words, memory, encoder, clip or popularity."""
+        """Which list gave an item: one of `retrieval.ranking.FUSED`, clip or popularity."""
         return self.ranked.list_of(0, int(np.searchsorted(self.live, position)))
 
 
@@ -120,12 +121,15 @@ class ServingState:
             # a catalogue title is looked up
             encoders = replace(encoders, sentences=KnownVectors(encoders.sentences, pool.titles, pool.sentences))
         tie, popularity = self._tie.numpy(), pool.popularity[live]
-        neighbors = words = None
+        neighbors = words = images = None
         if run.neighbors is not None:
             neighbors = run.neighbors.among(live, tie)
             texts = item_texts(pool.titles, pool.catalogue.attributes, self.builder.settings.attributes)
             words = WordList([texts[position] for position in live], tie, run.neighbors.history)
-        return make_rankers(names, vectors, encoders, popularity, tie, self._near, neighbors, run.encoder, words)
+            if pool.image is not None:
+                images = ImageList(pool.image[live], tie, run.neighbors.history)
+        lists = neighbors, run.encoder, words, images
+        return make_rankers(names, vectors, encoders, popularity, tie, self._near, *lists)
 
     def _near(self, name: str) -> Near | None:
         """The run's own index; with other items than the run's, every item is compared."""

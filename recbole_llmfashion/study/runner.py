@@ -19,6 +19,7 @@ from recbole_llmfashion.config.dict_keys import merge_keys
 from recbole_llmfashion.config.keys import MODEL_KEYS, RUNTIME_KEYS, first_release_names, keys_of
 from recbole_llmfashion.data.atomic.field_names import FieldNames
 from recbole_llmfashion.data.atomic.folder import AtomicFolder, folder_sha256, read_folder
+from recbole_llmfashion.data.images import images_path
 from recbole_llmfashion.data.loaders import Loaders, make_loaders, stage_root
 from recbole_llmfashion.data.location import find_dataset
 from recbole_llmfashion.errors import UserError
@@ -32,6 +33,7 @@ from recbole_llmfashion.study.analysis.counts import facts
 from recbole_llmfashion.study.request import StudyRequest
 
 # Keys that the first release named each row after, though no figure of it depends on them.
+IMAGE_LIST = "image_list"
 _FIRST = {"log_wandb": False, "wandb_project": "recbole", "reg_weight": None}
 
 
@@ -164,7 +166,7 @@ class Runner:
     def inputs(self, config: LLMFashionConfig, entry: Entry, seed: int, digests: FileDigests) -> dict[str, Any]:
         """The inputs that determine a row: data, version, and all keys of its model and of the models it uses.
 
-        A key that names a folder or a file counts by its content.
+        A key that names a folder or a file counts by its content, and image_list by that of the pictures, if any.
         """
         datasets = [name for name in (config["dataset"], config.final_config_dict.get("source_dataset")) if name]
         keys: dict[str, Any] = {}
@@ -173,14 +175,18 @@ class Runner:
                 values = self._key_values(Entry("", model, entry.keys, dataset), seed)
                 keys[f"{model} on {dataset}"] = values | contents_of(values, digests)
         data = {name: self.data_sha256(name) for name in datasets}
-        return {"model": entry.model, "version": __version__, "data": data, "keys": keys, "metrics": self.metrics}
+        inputs = {"model": entry.model, "version": __version__, "data": data, "keys": keys, "metrics": self.metrics}
+        pictures = images_path(Path(config["data_path"]), config["dataset"])
+        if config.final_config_dict.get(IMAGE_LIST) and pictures.is_file():
+            inputs["images"] = digests.sha256(pictures)
+        return inputs
 
     def _key_values(self, entry: Entry, seed: int) -> dict[str, Any]:
         """All keys that can change a figure of a row; cached, as rows with the same keys share them."""
         name = json.dumps([entry.model, dict(entry.keys), entry.dataset, seed], sort_keys=True, default=str)
         if name not in self._values:
             config = self.config(entry, seed)
-            names = keys_of(config.model_class) - RUNTIME_KEYS
+            names = keys_of(config.model_class) - RUNTIME_KEYS - {IMAGE_LIST}
             values = first_release_names(_FIRST | {key: config.final_config_dict.get(key) for key in sorted(names)})
             self._values[name] = json.loads(json.dumps(values, default=str))
         return self._values[name]

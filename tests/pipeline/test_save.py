@@ -17,7 +17,7 @@ from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.pipeline.export import export_run
 from recbole_llmfashion.pipeline.manifest import file_sha256, read_manifest, write_manifest
 from recbole_llmfashion.pipeline.save import licence
-from recbole_llmfashion.retrieval.ranking import ENCODER, FUSED, GROUPS
+from recbole_llmfashion.retrieval.ranking import ENCODER, FUSED, GROUPS, IMAGE
 from recbole_llmfashion.serving.recommender import Recommender
 from recbole_llmfashion.stage_store import sha256
 from tests.helpers.sessions import sessions
@@ -78,7 +78,7 @@ def test_what_the_manifest_tells(job, exported):
     assert settings["items"].pop("key") and first >= 4096 and settings["items"] == ATOMIC
     assert settings["beams"] == 100 and settings["memory"] == {"neighbors": 3, "products": 5, "depth": 50}
     assert settings["mixing"]["ranking"] == "fusion" and settings["mixing"]["weights"].keys() == set(GROUPS)
-    assert all(weights.keys() == set(FUSED) - {ENCODER} for weights in settings["mixing"]["weights"].values())
+    assert all(weights.keys() == set(FUSED) - {ENCODER, IMAGE} for weights in settings["mixing"]["weights"].values())
     assert {path: part["path"] for path, part in content["parts"].items()} == {
         "run": "run", "adapter": ".", "backbone": "backbone",
     }  # fmt: skip

@@ -12,6 +12,7 @@ from recbole_llmfashion.retrieval.item_order import HeadThenRest
 from recbole_llmfashion.retrieval.lists.common_users import CommonUsers
 from recbole_llmfashion.retrieval.lists.cosine_table import CosineTable
 from recbole_llmfashion.retrieval.lists.id_list import IdList, SessionList
+from recbole_llmfashion.retrieval.lists.image_list import ImageList
 from recbole_llmfashion.retrieval.lists.neighbor_list import NeighborList
 from recbole_llmfashion.retrieval.lists.popularity_list import popular_order
 from recbole_llmfashion.retrieval.lists.title_list import TitleList
@@ -27,6 +28,8 @@ TITLES = ("red boots", "blue boots", "black sandals", "white sandals", "plain so
 # from a by cosine: a, b (0.99), c (0.97), f (0.71), e (0.11), d (0)
 TABLE = np.array([[1, 0], [0.9, 0.1], [0.8, 0.2], [0, 1], [0.1, 0.9], [0.5, 0.5]], np.float32)
 TIE = tie_rank(ITEMS)
+# d looks like f (.8) and a little like c (.6); the others have no picture
+PICTURES = np.array([[0, 0], [0, 0], [0.6, 0.8], [1, 0], [0, 0], [0.8, -0.6]], np.float32)
 # (user, item): d with b by users 0 and 1, with e by user 1; a by user 2 alone
 LOG = [(0, 3), (0, 1), (1, 3), (1, 1), (1, 4), (2, 0)]
 ANSWERS = [
@@ -44,7 +47,7 @@ def letters(texts):
     return hash_encoder([" ".join(text.replace(" ", "")) for text in texts])
 
 
-def hand_made(session=True, id_depth=100, neighbors=True, encoder=True, words=True):
+def hand_made(session=True, id_depth=100, neighbors=True, encoder=True, words=True, images=True):
     titles = TitleList(hash_encoder(TITLES), hash_encoder, TIE)
     return Rankers(
         position_of={item: i for i, item in enumerate(ITEMS)},
@@ -55,6 +58,7 @@ def hand_made(session=True, id_depth=100, neighbors=True, encoder=True, words=Tr
         session_list=SessionList(CosineTable(TABLE, TIE)) if session else None,
         neighbor_list=NeighborList(CommonUsers.count(*np.array(LOG).T, 6).cosines(), TIE, 10) if neighbors else None,
         word_list=WordList(TITLES, TIE, 10) if words else None,
+        image_list=ImageList(PICTURES, TIE, 10) if images else None,
         popularity=np.array([0, 5, 0, 0, 3, 0]),
         id_depth=id_depth,
     )
@@ -147,6 +151,7 @@ def test_fusion_by_hand():
     assert alone["neighbors"].startswith("b:neighbors e:neighbors d:title c:title")  # 1 and .71
     # "white" is a word of d alone; "sandals" and "boots" are in more than a tenth of the items
     assert alone["words"].startswith("d:words c:title")
+    assert alone["image"].startswith("d:image f:image c:image e:title")
     assert alone["memory"].startswith("f:memory d:memory c:title")
     ranked, _ = ranked_of(ANSWERS[:1], fusion({"beams": 4.0, "id": 2.0}), **question)
     # e 4/11 + 2/15, f 4/12 + 2/14, a 2/11, b 2/12, c 2/13, d 2/16
@@ -174,6 +179,8 @@ def test_fusion_lists_nothing_that_is_not_known():
     assert list(without.lists) == [name for name in FUSED if name != "encoder"]
     without, _ = ranked_of(texts, fusion(WEIGHTS), nothing, [[], [5]], parts=hand_made(words=False))
     assert list(without.lists) == [name for name in FUSED if name != "words"]
+    without, _ = ranked_of(texts, fusion(WEIGHTS), nothing, [[], [5]], parts=hand_made(images=False))
+    assert list(without.lists) == [name for name in FUSED if name != "image"]
 
 
 def test_the_neighbors_list_reads_what_the_user_took_and_not_what_the_prompt_shows():

@@ -10,7 +10,7 @@ from recbole_llmfashion.pipeline.language_model import LanguageModel
 from recbole_llmfashion.quick_start.experiment import run_experiment
 from recbole_llmfashion.quick_start.registry import load_config
 from recbole_llmfashion.retrieval.fusion import fused_scores
-from recbole_llmfashion.retrieval.ranking import ENCODER, FUSED, OF_RESPONSES
+from recbole_llmfashion.retrieval.ranking import ENCODER, FUSED, IMAGE, OF_RESPONSES
 from tests.helpers.fakes import SMALL, write_tiny
 
 
@@ -46,7 +46,7 @@ def test_it_ranks_by_the_same_lists_and_no_response(shop, monkeypatch):
         result = run_experiment(config_of(shop, "Fusion"), keep=True)
     assert sorted(result.seconds) == ["title", "total", "train_SASRecSampled"]  # no adapter, no responses
     assert set(result.details) >= {"fusion", "fusion_validation"} and not {"run", "generation"} & set(result.details)
-    names = set(FUSED) - set(OF_RESPONSES)
+    names = set(FUSED) - set(OF_RESPONSES) - {IMAGE}
     assert all(set(weights) == names for weights in result.details["fusion"].values())
     theirs = kept_lists(monkeypatch, LLMFashionRec)
     other = run_experiment(config_of(shop, "LLMFashionRec"))
@@ -76,5 +76,5 @@ def test_purchases_as_responses_are_not_asked_for(tmp_path):
     rows = "".join(f"u{u}\t{i}\t{a}\t{i}\n" for u in (1, 2, 3) for i, a in actions)
     write_tiny(tmp_path, head + rows, "")
     result = run_experiment(config_of(tmp_path, "Fusion", response_events="purchase"))
-    equal = dict.fromkeys(sorted({*FUSED} - {ENCODER}), 1.0)
+    equal = dict.fromkeys(sorted({*FUSED} - {ENCODER, IMAGE}), 1.0)
     assert result.details == {"fusion": {"known": equal, "new": equal}, "rows": result.details["rows"]}

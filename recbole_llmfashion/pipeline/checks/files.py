@@ -55,7 +55,7 @@ def check_vectors(path: Path, vectors: Mapping[str, np.ndarray], items: int, set
     Raises:
         UserError: names the tensor.
     """
-    for name in ("title", "core", "clip", "sentences", "memory"):
+    for name in ("title", "core", "clip", "sentences", "image", "memory"):
         table = vectors.get(name)
         if table is None:
             if name == "title" or (name == "clip" and settings["mixing"]["ranking"] == "clip"):

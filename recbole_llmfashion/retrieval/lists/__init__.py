@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from recbole_llmfashion.retrieval.lists.dot_table import DotTable
     from recbole_llmfashion.retrieval.lists.id_list import IdentityList, IdList, SessionList
     from recbole_llmfashion.retrieval.lists.id_model import IdModel
+    from recbole_llmfashion.retrieval.lists.image_list import ImageList
     from recbole_llmfashion.retrieval.lists.neighbor_list import NeighborList
     from recbole_llmfashion.retrieval.lists.popularity_list import popular_order
     from recbole_llmfashion.retrieval.lists.sequence_list import EncoderSettings, SequenceEncoder, SequenceList
@@ -24,6 +25,7 @@ else:
             "dot_table": "DotTable",
             "id_list": "IdList IdentityList SessionList",
             "id_model": "IdModel",
+            "image_list": "ImageList",
             "neighbor_list": "NeighborList",
             "popularity_list": "popular_order",
             "sequence_list": "EncoderSettings SequenceEncoder SequenceList",
@@ -40,6 +42,7 @@ __all__ = [
     "IdList",
     "IdModel",
     "IdentityList",
+    "ImageList",
     "NeighborList",
     "SequenceEncoder",
     "SequenceList",

@@ -26,6 +26,7 @@ LISTS = {
     "session": "similar to the session",
     "neighbors": "taken by the same customers",
     "words": "the same words",
+    "image": "similar pictures",
     "memory": "memory",
     "clip": "CLIP",
     "popularity": "popular",
