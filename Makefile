@@ -1,5 +1,5 @@
 # What a contributor types. Every command runs in the environment that `uv run` makes.
-.PHONY: lint test slow docs ci
+.PHONY: lint test slow docs ci results
 
 lint:  ## style, format and types
 	uv run ruff check .
@@ -15,6 +15,9 @@ slow:  ## the tests that take minutes: in two processes, then those that need th
 
 docs:  ## the site, into build/site
 	uv run --group docs mkdocs build --strict
+
+results:  ## the pages of docs/results that are not of today's engine; hours
+	uv run python benchmarks/results.py
 
 ci:  ## everything that CI runs
 	bash .ci/run

@@ -20,14 +20,16 @@ from recbole_llmfashion.cli.options import (
 from recbole_llmfashion.cli.terminal import log_level
 from recbole_llmfashion.config.command_line import split_names
 from recbole_llmfashion.errors import UserError
-from recbole_llmfashion.study.forms import FORMS
-from recbole_llmfashion.study.request import MODELS, OWN, TEXT_MODELS, StudyRequest
+from recbole_llmfashion.study.request import FORMS, MODELS, OWN, TEXT_MODELS, StudyRequest
 
 Seeds = Annotated[
     int, typer.Option("--seeds", min=1, help="number of seeds; the first is the key `seed`, the others follow it")
 ]
 Shares = Annotated[str, typer.Option("--shares", metavar="PERCENTS", help="shares of the training users, in per cent")]
 Models = Annotated[str, typer.Option("--models", metavar="NAMES", help="rows of the table, separated by commas")]
+Beside = Annotated[
+    str, typer.Option("--beside", metavar="NAMES", help="further rows, such as Fusion,LLMFashionRec-untrained; none")
+]
 ALL_MODELS = ",".join(MODELS)
 LOW_RESOURCE = ",".join(("SASRec", "CORE", *TEXT_MODELS, "SeqKNN", "QueryMemory"))
 
@@ -62,6 +64,7 @@ def ablation(
     form: Annotated[
         str, typer.Option("--form", metavar="paper|shipped", help="the paper's form (Table 3), or the default")
     ] = "paper",
+    beside: Beside = "none",
     seeds: Seeds = 3,
     output: Output = None,
     config_files: ConfigFiles = None,
@@ -71,19 +74,20 @@ def ablation(
     if form not in FORMS:
         raise UserError(f"--form: expected one of {', '.join(FORMS)}, found '{form}'")
     folder = output or Path(f"results/{dataset}-ablation-{form}")
-    _run(context, dry_run, dataset, OWN, seeds, folder, config_files, {"form": form})
+    _run(context, dry_run, dataset, OWN, seeds, folder, config_files, {"form": form, "beside": beside})
 
 
 def curriculum(
     context: typer.Context,
     dataset: Dataset,
+    beside: Beside = "none",
     seeds: Seeds = 3,
     output: Output = None,
     config_files: ConfigFiles = None,
     dry_run: DryRun = False,
 ) -> None:
     """Section 4.3: what the extra passes over the hardest prompts add."""
-    _run(context, dry_run, dataset, OWN, seeds, output, config_files)
+    _run(context, dry_run, dataset, OWN, seeds, output, config_files, {"beside": beside})
 
 
 def cold_start(
@@ -222,8 +226,8 @@ def check(request: StudyRequest) -> None:
     from recbole_llmfashion.files.changes import check_writable
     from recbole_llmfashion.quick_start.registry import MODEL_TABLE, accepted_models, get_model
 
-    accepted = accepted_models(*request.models, *MODEL_TABLE)
-    for model in request.models:
+    accepted = accepted_models(*request.registered, *MODEL_TABLE)
+    for model in request.registered:
         lineage = get_model(model).lineage
         keys = merge_layers(lineage, request.dataset, request.config_files, request.overrides, accepted)
         check_values({"seed": keys["seed"] + request.seeds - 1}, {}, model, "command line")

@@ -11,7 +11,7 @@ from typing import Any
 
 from recbole_llmfashion.config.keys import properties_folder
 from recbole_llmfashion.config.yaml_files import read_yaml
-from recbole_llmfashion.study.forms import paper_form, size_note
+from recbole_llmfashion.study.forms import beside, paper_form, size_note
 from recbole_llmfashion.study.report import assemble
 from recbole_llmfashion.study.report.document import Cell, Column, Document, ReportTable, TableRow, Value
 from recbole_llmfashion.study.request import OWN, StudyRequest
@@ -107,7 +107,8 @@ def shipped_entries(tiny_falcon: bool) -> list[Entry]:
 def ablation(request: StudyRequest, runner: Runner) -> Document:
     """Runs the rows of the form that the request names."""
     paper = request.options["form"] == "paper"
-    rows = runner.run(paper_entries() if paper else shipped_entries(assemble.embedded(runner)))
+    own = paper_entries() if paper else shipped_entries(assemble.embedded(runner))
+    rows = runner.run(own + beside(request))
     lines = assemble.with_costs(rows)
     subject = f"in the paper's form on {request.dataset} (Table 3)" if paper else f"of the default on {request.dataset}"
     title = f"Ablation {subject}"
@@ -124,10 +125,15 @@ def _paper_tables(rows: assemble.Rows, lines: list[TableRow], runner: Runner) ->
             "shares",
             "NDCG@10 relative to the whole model",
             [Column("here", "here", "share"), Column("paper", "in the paper", "share")],
-            [_share(line, lines[0], PAPER[line.label][1] / PAPER[OWN][1]) for line in lines],
+            [_share(line, lines[0], PAPER[line.label][1] / PAPER[OWN][1]) for line in lines if line.label in PAPER],
             ["The paper uses its own private luggage and bags data: compare the pattern, not the values."],
         ),
-        ReportTable("responses", "Responses of the test rows", RESPONSES, [_responses(*pair) for pair in rows.items()]),
+        ReportTable(
+            "responses",
+            "Responses of the test rows",
+            RESPONSES,
+            [_responses(label, outcomes) for label, outcomes in rows.items() if label in PAPER],
+        ),
     ]
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from recbole_llmfashion.evaluation.result_table import COLUMNS
 from recbole_llmfashion.evaluation.significance import compare_rows
+from recbole_llmfashion.study.forms import form_keys
 from recbole_llmfashion.study.report import assemble
 from recbole_llmfashion.study.report.document import (
     METRIC_TITLES,
@@ -18,7 +19,7 @@ from recbole_llmfashion.study.report.document import (
     Value,
 )
 from recbole_llmfashion.study.report.significance_table import significance_table
-from recbole_llmfashion.study.request import OWN, StudyRequest, label_of
+from recbole_llmfashion.study.request import FORM_LABELS, OWN, StudyRequest, label_of, registry_name
 from recbole_llmfashion.study.runner import Entry, Runner
 
 TESTED = ("ndcg@10", "recall@10")  # metrics whose differences are tested
@@ -26,7 +27,7 @@ TESTED = ("ndcg@10", "recall@10")  # metrics whose differences are tested
 
 def entries(models: Sequence[str]) -> list[Entry]:
     """One row per model."""
-    return [Entry(label_of(model), model) for model in models]
+    return [Entry(label_of(model), registry_name(model), form_keys(model)) for model in models]
 
 
 def compare(request: StudyRequest, runner: Runner) -> Document:
@@ -38,7 +39,7 @@ def compare(request: StudyRequest, runner: Runner) -> Document:
     document.tables = [table]
     ran = [line.label for line in lines if not line.reason]
     if OWN in ran and len(ran) > 1:
-        document.tables += [_improvement(lines), _gains(lines)]
+        document.tables += [*([_improvement(lines)] if set(ran) - {OWN, *FORM_LABELS} else []), _gains(lines)]
         ranks = assemble.all_ranks(rows)
         others = [label for label in ran if label != OWN]
         comparisons = [result for metric in TESTED for result in compare_rows(ranks, OWN, others, metric)]
@@ -65,7 +66,8 @@ def _gains(lines: Sequence[TableRow]) -> ReportTable:
 
 
 def _improvement(lines: Sequence[TableRow]) -> ReportTable:
-    """Gain of LLMFashionRec over the best other row, in per cent."""
+    """Gain of LLMFashionRec over the best other row, in per cent; another form of it is no other row."""
+    others = [line for line in lines if line.label not in FORM_LABELS]
     own = next(line for line in lines if line.label == OWN)
     table = ReportTable(
         "improvement",
@@ -80,7 +82,7 @@ def _improvement(lines: Sequence[TableRow]) -> ReportTable:
         label="metric",
     )
     for metric in COLUMNS:
-        best, cell = assemble.best_other(lines, OWN, metric), own.cells[metric]
+        best, cell = assemble.best_other(others, OWN, metric), own.cells[metric]
         assert best is not None and isinstance(cell, Value)
         cells: dict[str, Cell] = {
             "best": best[0],

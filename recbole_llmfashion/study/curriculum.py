@@ -7,7 +7,7 @@ prompts. All rows have the paper's form (forms.py), whose sampled responses can 
 from collections.abc import Sequence
 from typing import Any
 
-from recbole_llmfashion.study.forms import paper_form, size_note
+from recbole_llmfashion.study.forms import beside, paper_form, size_note
 from recbole_llmfashion.study.report import assemble
 from recbole_llmfashion.study.report.document import Column, Document, ReportTable, TableRow
 from recbole_llmfashion.study.request import OWN, StudyRequest
@@ -34,7 +34,7 @@ def entries() -> list[Entry]:
 
 def curriculum(request: StudyRequest, runner: Runner) -> Document:
     """Runs the three rows."""
-    rows = runner.run(entries())
+    rows = runner.run(entries() + beside(request))
     lines = assemble.with_costs(rows)
     note = size_note(runner.config(entries()[0]))
     document = assemble.document(request, runner, f"The curriculum on {request.dataset} (the paper's 4.3)", rows)
@@ -44,7 +44,7 @@ def curriculum(request: StudyRequest, runner: Runner) -> Document:
             "answers",
             "Responses of the test rows, and perplexity of training prompts after training",
             VALIDITY,
-            [_validity(line, rows[line.label]) for line in lines],
+            [_validity(line, rows[line.label]) for line in lines if line.label in CURRICULUM],
             ["Perplexity: over 512 training prompts, including ones with extra epochs."],
         ),
     ]

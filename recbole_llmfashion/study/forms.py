@@ -10,11 +10,21 @@ from typing import TYPE_CHECKING, Any
 
 from recbole_llmfashion.config.keys import properties_folder
 from recbole_llmfashion.config.yaml_files import read_yaml
+from recbole_llmfashion.quick_start.registry import get_model
+from recbole_llmfashion.study.request import (
+    OWN,
+    PAPER_FORM,
+    UNTRAINED_FORM,
+    StudyRequest,
+    label_of,
+    registry_name,
+)
+from recbole_llmfashion.study.runner import Entry
 
 if TYPE_CHECKING:  # RecBole is not imported for the help of a command
     from recbole_llmfashion.config.configurator import LLMFashionConfig
 
-FORMS = ("paper", "shipped")
+DEFAULT = "LLMFashionRec, the default"
 PAPER_FILE = "model/LLMFashionRec-paper.yaml"
 CORE_KEYS = frozenset({"epochs", "stopping_step", "train_batch_size"})  # keys of the file that CORE reads
 # Keys of the file that depend on the backbone and on the machine, not on the method.
@@ -44,6 +54,33 @@ def paper_keys() -> dict[str, Any]:
 def paper_form() -> dict[str, Any]:
     """The keys of the paper's form: those of its file without SIZE_KEYS."""
     return {key: value for key, value in paper_keys().items() if key not in SIZE_KEYS}
+
+
+def form_keys(model: str) -> dict[str, Any]:
+    """The keys of a row that is another form of LLMFashionRec; none for every other model.
+
+    Args:
+        model: a name that `--models` of a study takes.
+    """
+    if model == PAPER_FORM:
+        return paper_form()
+    return {"llm_name_or_path": "tiny-falcon-untrained"} if model == UNTRAINED_FORM else {}
+
+
+def beside(request: StudyRequest) -> list[Entry]:
+    """The rows that `--beside` puts below those of a study of LLMFashionRec alone.
+
+    LLMFashionRec itself is there called its default, for the study's own first row has the plain name.
+
+    Raises:
+        UserError: an unknown model.
+    """
+    names = [name.strip() for name in request.options.get("beside", "none").split(",") if name.strip()]
+    found = []
+    for name in () if names == ["none"] else names:
+        get_model(registry_name(name))
+        found.append(Entry(DEFAULT if name == OWN else label_of(name), registry_name(name), form_keys(name)))
+    return found
 
 
 def size_note(config: "LLMFashionConfig") -> str:

@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from recbole_llmfashion.errors import UserError
+from recbole_llmfashion.study.forms import form_keys
 from recbole_llmfashion.study.report import assemble
 from recbole_llmfashion.study.report.document import Column, Document, Figure, ReportTable, Series, TableRow
-from recbole_llmfashion.study.request import StudyRequest, label_of
+from recbole_llmfashion.study.request import StudyRequest, label_of, registry_name
 from recbole_llmfashion.study.runner import Entry, Runner
 
 METRIC = "ndcg@10"
@@ -40,7 +41,11 @@ def label(model: str, share: float) -> str:
 def entries(models: Sequence[str], percentages: Sequence[float]) -> list[Entry]:
     """One row per share and model; with 100 % it is the plain row of the model."""
     return [
-        Entry(label(model, share), model, {"train_share": share / 100} if share < 100 else {})
+        Entry(
+            label(model, share),
+            registry_name(model),
+            form_keys(model) | ({"train_share": share / 100} if share < 100 else {}),
+        )
         for share in percentages
         for model in models
     ]

@@ -1,17 +1,27 @@
 """The claims of the paper as a checklist: each holds, does not hold or cannot be tested, with its figures.
 
-The rows are those of the other studies; cached ones are reused. A claim compares means over seeds; for significance
-tests see `compare`.
+The rows are those of the other studies; cached ones are reused. A claim compares means over seeds. Its effect is the
+compared difference, with an interval and a p-value over the test users, where it is one.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import pandas as pd
 
 from recbole_llmfashion.evaluation.result_table import COLUMNS
 from recbole_llmfashion.study import ablation, cold_start, compare, low_resource
 from recbole_llmfashion.study.report import assemble
-from recbole_llmfashion.study.report.document import METRIC_TITLES, Column, Document, ReportTable, TableRow
-from recbole_llmfashion.study.request import ID_MODELS, OWN, TEXT_MODELS, StudyRequest, label_of
+from recbole_llmfashion.study.report.document import METRIC_TITLES, Cell, Column, Document, ReportTable, TableRow
+from recbole_llmfashion.study.report.effects import Effect, contrast
+from recbole_llmfashion.study.request import (
+    FORM_LABELS,
+    ID_MODELS,
+    OWN,
+    TEXT_MODELS,
+    StudyRequest,
+    label_of,
+)
 from recbole_llmfashion.study.runner import Entry, Runner
 
 METRIC = "ndcg@10"
@@ -28,11 +38,17 @@ class Claim:
         text: the claim.
         holds: None if it cannot be tested.
         figures: the compared numbers, or the reason why there are none.
+        weights: of the rows in the effect; empty where the claim is no sum of rows.
+        metric: of the effect.
+        effect: positive where the claim holds.
     """
 
     text: str
     holds: bool | None
     figures: str
+    weights: Mapping[str, float] = field(default_factory=dict)
+    metric: str = METRIC
+    effect: Effect | None = None
 
     @property
     def verdict(self) -> str:
@@ -40,7 +56,9 @@ class Claim:
         return "cannot be tested" if self.holds is None else "holds" if self.holds else "does not hold"
 
 
-def claim(text: str, numbers: Numbers, labels: list[str], holds: Callable[..., bool]) -> Claim:
+def claim(
+    text: str, numbers: Numbers, labels: list[str], holds: Callable[..., bool], weights: Sequence[float] = ()
+) -> Claim:
     """A claim about the NDCG@10 of some rows; it cannot be tested if a row is missing.
 
     Args:
@@ -48,13 +66,27 @@ def claim(text: str, numbers: Numbers, labels: list[str], holds: Callable[..., b
         numbers: NDCG@10 by label of the row.
         labels: labels of the compared rows.
         holds: takes the numbers of these rows, in order.
+        weights: of these rows in the effect, in order.
     """
     missing = [label for label in labels if label not in numbers]
     if missing:
         return Claim(text, None, f"no figure of {', '.join(missing)}")
     compared = [numbers[label] for label in labels]
     figures = ", ".join(f"{label} {value:.4f}" for label, value in zip(labels, compared, strict=True))
-    return Claim(text, holds(*compared), figures)
+    return Claim(text, holds(*compared), figures, dict(zip(labels, weights, strict=True)) if weights else {})
+
+
+def with_effects(claims: Sequence[Claim], ranks: pd.DataFrame) -> list[Claim]:
+    """The claims with their effects.
+
+    Args:
+        claims: about some rows.
+        ranks: of these rows, of the test users that the claims are about.
+    """
+    return [
+        replace(one, effect=contrast(ranks, one.weights, one.metric)) if one.weights and one.holds is not None else one
+        for one in claims
+    ]
 
 
 def best_claims(lines: list[TableRow]) -> list[Claim]:
@@ -67,7 +99,8 @@ def best_claims(lines: list[TableRow]) -> list[Claim]:
         if own is None or other is None:
             claims.append(Claim(text, None, "rows are missing"))
             continue
-        claims.append(Claim(text, own > other[1], f"{OWN} {own:.4f}, {other[0]} {other[1]:.4f}"))
+        figures = f"{OWN} {own:.4f}, {other[0]} {other[1]:.4f}"
+        claims.append(Claim(text, own > other[1], figures, {OWN: 1, other[0]: -1}, metric))
     return claims
 
 
@@ -76,15 +109,18 @@ def ablation_claims(numbers: Numbers) -> list[Claim]:
     labels = list(ablation.LABELS.values())
     four, five, six, seven = labels[3:7]
     return [
-        *(claim(f"{label} is worse", numbers, [OWN, label], lambda own, part: part < own) for label in labels),
-        claim("The CLIP title list (5) is worse than the LSTM's (4)", numbers, [four, five], lambda a, b: b < a),
+        *(claim(f"{label} is worse", numbers, [OWN, label], lambda own, part: part < own, (1, -1)) for label in labels),
+        claim(
+            "The CLIP title list (5) is worse than the LSTM's (4)", numbers, [four, five], lambda a, b: b < a, (1, -1)
+        ),
         claim(
             f"From (4) to (6) the drop is small (at most {SMALL:.0%})",
             numbers,
             [four, six],
             lambda a, b: (1 - SMALL) * a <= b <= a,
+            (SMALL - 1, 1),
         ),
-        claim("From (6) to (7) attributes matter", numbers, [six, seven], lambda a, b: b < a),
+        claim("From (6) to (7) attributes matter", numbers, [six, seven], lambda a, b: b < a, (1, -1)),
     ]
 
 
@@ -92,7 +128,7 @@ def cold_claims(numbers: Numbers) -> list[Claim]:
     """Figure 4, NDCG@10 on cold targets."""
     return [
         _text_over_id("Text models beat ID models when cold", numbers, ""),
-        claim("Ours is above Recformer when cold", numbers, [OWN, "Recformer"], lambda a, b: a > b),
+        claim("Ours is above Recformer when cold", numbers, [OWN, "Recformer"], lambda a, b: a > b, (1, -1)),
     ]
 
 
@@ -104,7 +140,8 @@ def _text_over_id(text_of_claim: str, numbers: Numbers, suffix: str) -> Claim:
         return Claim(text_of_claim, None, "no text row or no ID row")
     best = max(text, key=text.__getitem__), max(by_id, key=by_id.__getitem__)
     figures = f"{label_of(best[0])} {text[best[0]]:.4f}, {best[1]} {by_id[best[1]]:.4f}"
-    return Claim(text_of_claim, text[best[0]] > by_id[best[1]], figures)
+    weights = {f"{label_of(best[0])}{suffix}": 1.0, f"{best[1]}{suffix}": -1.0}
+    return Claim(text_of_claim, text[best[0]] > by_id[best[1]], figures, weights)
 
 
 def resource_claims(numbers: Numbers, low: float, high: float) -> list[Claim]:
@@ -119,6 +156,7 @@ def resource_claims(numbers: Numbers, low: float, high: float) -> list[Claim]:
             numbers,
             [*ends, *recformer],
             lambda own_low, own_high, other_low, other_high: own_high - other_high > own_low - other_low,
+            (-1, 1, 1, -1),
         ),
         claim(
             f"The gain over CORE grows with sparsity (here: with {low:g} % of the training users)",
@@ -139,21 +177,50 @@ def reproduce(request: StudyRequest, runner: Runner) -> Document:
     seen = cold_start.seen_items(runner, request.dataset)
     cold = [cold_start.part_row(label, outcomes, seen, False) for label, outcomes in rows.items()]
     numbers = {name: _numbers([assemble.row(*pair) for pair in part.items()]) for name, part in parts.items()}
+    ranks = {name: assemble.all_ranks(part) for name, part in parts.items()}
+    queries = claim("Queries help Recformer", numbers["compare"], ["Recformer", QUERY], lambda a, b: b > a, (-1, 1))
+    best = best_claims(
+        [line for line in (assemble.row(*pair) for pair in rows.items()) if line.label not in FORM_LABELS]
+    )
+    cold_ranks = ranks["compare"][~ranks["compare"]["target"].isin(seen)]
     claims = [
-        *best_claims([assemble.row(*pair) for pair in rows.items()]),
-        *ablation_claims(numbers["ablation"]),
-        claim("Queries help Recformer", numbers["compare"], ["Recformer", QUERY], lambda a, b: b > a),
-        *cold_claims(_numbers(cold)),
-        *resource_claims(numbers["low-resource"], low, high),
+        *with_effects(best, ranks["compare"]),
+        *with_effects(ablation_claims(numbers["ablation"]), ranks["ablation"]),
+        *with_effects([queries], ranks["compare"]),
+        *with_effects(cold_claims(_numbers(cold)), cold_ranks),
+        *with_effects(resource_claims(numbers["low-resource"], low, high), ranks["low-resource"]),
         *_zero_shot_claims(request, runner),
         _format_claim(rows),
     ]
     all_rows = {f"{name}: {label}": outcomes for name, part in parts.items() for label, outcomes in part.items()}
     document = assemble.document(request, runner, f"The paper's claims on {request.dataset}", all_rows)
-    columns = [Column("verdict", "verdict", "text"), Column("figures", "figures (NDCG@10 unless named)", "text")]
-    lines = [TableRow(c.text, {"verdict": c.verdict, "figures": c.figures}, ranked=False) for c in claims]
-    document.tables = [ReportTable("claims", "Claims", columns, lines, label="claim")]
+    document.tables = [ReportTable("claims", "Claims", COLUMNS_OF_CLAIMS, list(map(_line, claims)), NOTES, "claim")]
     return document
+
+
+COLUMNS_OF_CLAIMS = [
+    Column("verdict", "verdict", "text"),
+    Column("figures", "figures (NDCG@10 unless named)", "text"),
+    Column("effect", "effect"),
+    Column("low", "95 % from"),
+    Column("high", "to"),
+    Column("p", "p", "number"),
+    Column("users", "users", "count"),
+]
+NOTES = [
+    "A verdict compares means. effect: positive where the claim holds; a difference of two rows, or of two such "
+    f"differences; for the small drop, (6) minus {1 - SMALL:.0%} of (4). Interval: percentile bootstrap over test "
+    "users; where it holds 0, these users do not decide. p: Wilcoxon signed-rank test. No correction for the number "
+    "of claims."
+]
+
+
+def _line(one: Claim) -> TableRow:
+    cells: dict[str, Cell] = {"verdict": one.verdict, "figures": one.figures}
+    if one.effect is not None:
+        cells |= vars(one.effect) | {"effect": one.effect.value}
+        del cells["value"]
+    return TableRow(one.text, cells, ranked=False)
 
 
 def _numbers(lines: list[TableRow]) -> dict[str, float]:
@@ -171,8 +238,11 @@ def _zero_shot_claims(request: StudyRequest, runner: Runner) -> list[Claim]:
             Entry(f"{model} on {target}", model, {"source_dataset": request.dataset, **keys}, target)
             for model, keys in ((OWN, {"zero_shot_target_log": False}), ("Recformer", {}))
         ]
-        numbers = _numbers([assemble.row(*pair) for pair in runner.run(entries).items()])
-        claims.append(claim(f"{text}, {target}", numbers, [entry.label for entry in entries], lambda a, b: a > b))
+        rows = runner.run(entries)
+        labels = [entry.label for entry in entries]
+        numbers = _numbers([assemble.row(*pair) for pair in rows.items()])
+        one = claim(f"{text}, {target}", numbers, labels, lambda a, b: a > b, (1, -1))
+        claims += with_effects([one], assemble.all_ranks(rows))
     return claims
 
 

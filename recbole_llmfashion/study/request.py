@@ -15,7 +15,15 @@ SIMPLE_BASELINES = ("Popularity", "SeqKNN", "QueryMemory")
 WITHOUT_LLM = "Fusion"  # the lists of LLMFashionRec that need no LLM
 MODELS = (*ID_MODELS, *TEXT_MODELS, *TITLE_MODELS, WITHOUT_LLM, *SIMPLE_BASELINES)
 OWN = "LLMFashionRec"
-LABELS = {"RecformerQuery": "Recformer w/ query"}
+FORMS = ("paper", "shipped")  # of an ablation
+# Rows that are another form of LLMFashionRec; study.forms has their keys.
+PAPER_FORM, UNTRAINED_FORM = "LLMFashionRec-paper", "LLMFashionRec-untrained"
+LABELS = {
+    "RecformerQuery": "Recformer w/ query",
+    PAPER_FORM: "LLMFashionRec, the paper's form",
+    UNTRAINED_FORM: "LLMFashionRec, untrained backbone",
+}
+FORM_LABELS = (LABELS[PAPER_FORM], LABELS[UNTRAINED_FORM])
 
 
 @dataclass(frozen=True)
@@ -25,7 +33,7 @@ class StudyRequest:
     Args:
         study: its name.
         dataset: the dataset; the source of `zero-shot`.
-        models: registry names, in the order of the table.
+        models: registry names and forms of LLMFashionRec, in the order of the table.
         seeds: number of seeds; the first is the key `seed`, the others follow it.
         output: folder of the report.
         config_files: YAML files of keys for every row.
@@ -44,6 +52,11 @@ class StudyRequest:
     overrides: Mapping[str, Any]
     command: str
 
+    @property
+    def registered(self) -> tuple[str, ...]:
+        """The registry names of the models."""
+        return tuple(dict.fromkeys(registry_name(model) for model in self.models))
+
     def flag(self, name: str) -> bool:
         """A boolean option of the study.
 
@@ -59,3 +72,12 @@ class StudyRequest:
 def label_of(model: str) -> str:
     """A model's name in the paper."""
     return LABELS.get(model, model)
+
+
+def registry_name(model: str) -> str:
+    """The model behind the name of a row.
+
+    >>> registry_name("LLMFashionRec-paper"), registry_name("CORE")
+    ('LLMFashionRec', 'CORE')
+    """
+    return OWN if model in (PAPER_FORM, UNTRAINED_FORM) else model

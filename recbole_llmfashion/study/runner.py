@@ -26,6 +26,7 @@ from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.evaluation.result import BEYOND, Result, model_entry
 from recbole_llmfashion.files.digests import FileDigests, model_files, model_sha256
 from recbole_llmfashion.quick_start.dry_run import check_config, check_files
+from recbole_llmfashion.quick_start.engine import engine_digest
 from recbole_llmfashion.quick_start.experiment import run_experiment, run_row
 from recbole_llmfashion.quick_start.registry import MODEL_TABLE, accepted_models, get_model
 from recbole_llmfashion.stage_store import StageStore
@@ -54,6 +55,16 @@ class Entry:
     dataset: str = ""
 
 
+@dataclass(frozen=True)
+class RowName:
+    """What a row is known by in results.json: its stage, and what the stage's name can be computed from again."""
+
+    stage: str
+    model: str
+    dataset: str
+    keys: Mapping[str, Any]
+
+
 @dataclass
 class Outcome:
     """The outcome of a row with one seed: a result, or the reason why there is none."""
@@ -61,10 +72,12 @@ class Outcome:
     seed: int
     result: Result | None = None
     reason: str = ""
+    name: RowName | None = None
 
     def as_json(self) -> dict[str, Any]:
         """The entry of the row in results.json."""
-        return {"seed": self.seed, **model_entry(self.result or self.reason)}
+        row = {} if self.name is None else {"row": vars(self.name) | {"keys": dict(self.name.keys)}}
+        return {"seed": self.seed, **row, **model_entry(self.result or self.reason)}
 
 
 class Runner:
@@ -103,7 +116,7 @@ class Runner:
         layers = [("command line", self.request.overrides), (entry.label, entry.keys)]
         overrides = merge_keys([*layers, ("seeds", {} if seed is None else {"seed": seed})])
         model = get_model(entry.model).model
-        names = accepted_models(*self.request.models, *MODEL_TABLE)
+        names = accepted_models(*self.request.registered, *MODEL_TABLE)
         return load_config(
             model, entry.dataset or self.request.dataset, list(self.request.config_files), overrides, names
         )
@@ -156,15 +169,26 @@ class Runner:
         config = self.row_config(entry, seed)
         store = StageStore(stage_root(config))
         inputs = self.inputs(config, entry, seed, store.digests)
+        name = self._row_name(entry, store.path("row", inputs).name)
         make = partial(store.get, "row", inputs, lambda folder: save_row(folder, run_experiment(config)))
         try:
             folder = run_row(config, make)
         except UserError as error:
-            return Outcome(seed, None, " ".join(str(error).split()))
-        return Outcome(seed, None, folder) if isinstance(folder, str) else Outcome(seed, load_row(folder))
+            return Outcome(seed, None, " ".join(str(error).split()), name)
+        reason = folder if isinstance(folder, str) else ""
+        return Outcome(seed, None if isinstance(folder, str) else load_row(folder), reason, name)
+
+    def _row_name(self, entry: Entry, stage: str) -> RowName:
+        return RowName(stage, entry.model, entry.dataset or self.request.dataset, entry.keys)
+
+    def row_stage(self, entry: Entry, seed: int) -> str:
+        """The name of the stage of a row; reads the data only for its digest."""
+        config = self.row_config(entry, seed)
+        store = StageStore(stage_root(config))
+        return store.path("row", self.inputs(config, entry, seed, store.digests)).name
 
     def inputs(self, config: LLMFashionConfig, entry: Entry, seed: int, digests: FileDigests) -> dict[str, Any]:
-        """The inputs that determine a row: data, version, and all keys of its model and of the models it uses.
+        """The inputs that determine a row: data, engine, and all keys of its model and of the models it uses.
 
         A key that names a folder or a file counts by its content, and image_list by that of the pictures, if any.
         """
@@ -175,7 +199,8 @@ class Runner:
                 values = self._key_values(Entry("", model, entry.keys, dataset), seed)
                 keys[f"{model} on {dataset}"] = values | contents_of(values, digests)
         data = {name: self.data_sha256(name) for name in datasets}
-        inputs = {"model": entry.model, "version": __version__, "data": data, "keys": keys, "metrics": self.metrics}
+        engine = {"version": __version__, "engine": engine_digest(entry.model)}
+        inputs = {"model": entry.model, **engine, "data": data, "keys": keys, "metrics": self.metrics}
         pictures = images_path(Path(config["data_path"]), config["dataset"])
         if config.final_config_dict.get(IMAGE_LIST) and pictures.is_file():
             inputs["images"] = digests.sha256(pictures)

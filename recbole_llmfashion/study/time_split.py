@@ -17,7 +17,7 @@ from recbole_llmfashion.data.timeline import ORDER_ONLY_BELOW
 from recbole_llmfashion.study.compare import entries
 from recbole_llmfashion.study.report import assemble
 from recbole_llmfashion.study.report.document import Column, Document, ReportTable, TableRow
-from recbole_llmfashion.study.request import StudyRequest, label_of
+from recbole_llmfashion.study.request import StudyRequest
 from recbole_llmfashion.study.runner import Entry, Outcome, Runner
 
 UNFILTERED = "leave-one-out, unfiltered clicks"
@@ -47,7 +47,12 @@ def time_split(request: StudyRequest, runner: Runner) -> Document:
     for protocol, keys in protocols.items():
         times = recommendation_times(runner, request.dataset, keys)
         lines = [
-            with_future(assemble.row(label_of(entry.model), rows[entry.label]), rows[entry.label], times, available)
+            with_future(
+                assemble.row(entry.label.removesuffix(f", {protocol}"), rows[entry.label]),
+                rows[entry.label],
+                times,
+                available,
+            )
             for entry in _entries(request, protocol, keys)
         ]
         name = re.sub(r"\W+", "_", protocol)
@@ -66,7 +71,9 @@ def time_split(request: StudyRequest, runner: Runner) -> Document:
 
 def _entries(request: StudyRequest, protocol: str, keys: Mapping[str, object]) -> list[Entry]:
     """One row per model under one protocol."""
-    return [Entry(f"{entry.label}, {protocol}", entry.model, keys) for entry in entries(request.models)]
+    return [
+        Entry(f"{entry.label}, {protocol}", entry.model, {**entry.keys, **keys}) for entry in entries(request.models)
+    ]
 
 
 def with_future(

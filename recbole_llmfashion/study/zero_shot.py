@@ -7,9 +7,19 @@ evaluated, as they have no embedding for an item of another dataset.
 
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.quick_start.registry import get_model
+from recbole_llmfashion.study.forms import form_keys
 from recbole_llmfashion.study.report import assemble
 from recbole_llmfashion.study.report.document import Document, Figure, ReportTable, Series, TableRow
-from recbole_llmfashion.study.request import ID_MODELS, OWN, SIMPLE_BASELINES, TITLE_MODELS, StudyRequest, label_of
+from recbole_llmfashion.study.request import (
+    ID_MODELS,
+    OWN,
+    SIMPLE_BASELINES,
+    TITLE_MODELS,
+    WITHOUT_LLM,
+    StudyRequest,
+    label_of,
+    registry_name,
+)
 from recbole_llmfashion.study.runner import Entry, Runner
 
 RECFORMERS = ("Recformer", "RecformerQuery")
@@ -17,10 +27,11 @@ RECFORMERS = ("Recformer", "RecformerQuery")
 
 def variants(model: str) -> dict[str, dict[str, object]]:
     """Keys of each row of a model, by label; empty if zero-shot does not apply to the model."""
-    if model == OWN:
+    if registry_name(model) == OWN:
+        form, name = form_keys(model), label_of(model)
         return {
-            f"{OWN}, without the target's log": {"zero_shot_target_log": False},
-            f"{OWN}, with the target's log": {"zero_shot_target_log": True},
+            f"{name}, without the target's log": {**form, "zero_shot_target_log": False},
+            f"{name}, with the target's log": {**form, "zero_shot_target_log": True},
         }
     if model in RECFORMERS:
         name = label_of(model)
@@ -34,6 +45,8 @@ def reason(model: str) -> str:
         return "not applicable: a simple baseline uses counts of the target's own log"
     if model in TITLE_MODELS:
         return "not applicable: it trains on the target's own log"
+    if model == WITHOUT_LLM:
+        return "not applicable: no list without the LLM knows the items of another dataset"
     return "not applicable: an ID model has no embedding for an item of another dataset"
 
 
@@ -44,7 +57,7 @@ def zero_shot(request: StudyRequest, runner: Runner) -> Document:
         UserError: the source is among the targets, or a model is unknown.
     """
     targets = _targets(request)
-    for model in request.models:
+    for model in request.registered:
         get_model(model)
     entries = [entry for target in targets for entry in _entries(request, target)]
     rows = runner.run(entries)
@@ -91,7 +104,7 @@ def _note(request: StudyRequest) -> str:
 def _entries(request: StudyRequest, target: str) -> list[Entry]:
     """The applicable rows of all models on one target."""
     return [
-        Entry(f"{target}: {name}", model, {**keys, "source_dataset": request.dataset}, target)
+        Entry(f"{target}: {name}", registry_name(model), {**keys, "source_dataset": request.dataset}, target)
         for model in request.models
         for name, keys in variants(model).items()
     ]

@@ -91,7 +91,21 @@ def test_failed_row_is_repeated(shop, monkeypatch):
     assert (first[0].result, first[0].reason) == (None, "ValueError: no room")
     assert runner.run([Entry("SASRec", "SASRec")])["SASRec"][0].reason == "fix this"
     assert assemble.row("SASRec", first) == TableRow("SASRec", reason="seed 2020: ValueError: no room")
-    assert first[0].as_json() == {"seed": 2020, "status": "failed: ValueError: no room"}
+    entry = first[0].as_json()
+    assert (entry["seed"], entry["status"]) == (2020, "failed: ValueError: no room")
+    assert entry["row"] == {"stage": entry["row"]["stage"], "model": "SASRec", "dataset": "tiny", "keys": {}}
+
+
+def test_another_engine_is_another_row(shop, runs, monkeypatch):
+    """The row of an earlier engine is not shown again, and its name says so without a run."""
+    runner, entry = Runner(request_for(shop)), Entry("a", "SASRec", {"train_share": 0.5})
+    (outcome,) = runner.run([entry])["a"]
+    assert outcome.name.stage == runner.row_stage(entry, 2020) and len(runs) == 1
+    assert outcome.as_json()["row"] == vars(outcome.name)
+    monkeypatch.setattr("recbole_llmfashion.study.runner.engine_digest", lambda model: "another")
+    assert runner.row_stage(entry, 2020) != outcome.name.stage
+    runner.run([entry])
+    assert len(runs) == 2
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from recbole_llmfashion.study.report.document import (
     TableRow,
     Value,
 )
-from recbole_llmfashion.study.request import OWN, StudyRequest
+from recbole_llmfashion.study.request import OWN, PAPER_FORM, UNTRAINED_FORM, StudyRequest, label_of
 from recbole_llmfashion.study.runner import Entry, Outcome, Runner
 from recbole_llmfashion.versions import versions
 
@@ -35,6 +35,16 @@ BACKBONE = (
     "The tiny-falcon backbone of LLMFashionRec comes with the package. It was pre-trained on random sequences to copy "
     "and on simulated shops with other seeds and renamed brands, never on this dataset (see its README.md). "
     "`study ablation --form=shipped` measures the effect in the row 'w/o pre-training in simulated shops'."
+)
+
+
+PAPERS = (
+    f"'{label_of(PAPER_FORM)}' is a row of its own: the paper's prompts, sampled IDs and titles, and mixup by the same "
+    f"backbone. '{OWN}' is the default that the package ships."
+)
+UNTRAINED = (
+    f"The simulator that made simulated data also made the shops that tiny-falcon was pre-trained in. "
+    f"'{label_of(UNTRAINED_FORM)}' has none of that: its backbone starts from random weights."
 )
 
 
@@ -131,9 +141,15 @@ def document(request: StudyRequest, runner: Runner, title: str, rows: Rows, data
             *_bounded(rows),
             *_tuned(rows),
             *([BACKBONE] if embedded(runner) else []),
+            *_of_forms(rows),
             *order_notes(data),
         ],
     )
+
+
+def _of_forms(rows: Rows) -> list[str]:
+    notes = {PAPER_FORM: PAPERS, UNTRAINED_FORM: UNTRAINED}
+    return [note for form, note in notes.items() if any(label_of(form) in label for label in rows)]
 
 
 def embedded(runner: Runner) -> bool:

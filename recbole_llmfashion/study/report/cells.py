@@ -97,6 +97,7 @@ def provenance(document: Document) -> list[tuple[str, str]]:
         ("data sha256", ", ".join(hashes)),
         ("seeds", ", ".join(map(str, document.seeds))),
         ("command", document.command),
+        ("commit", document.commit),
         ("versions", ", ".join(f"{name} {version}" for name, version in document.versions.items())),
     ]
     return [(name, plain(value)) for name, value in pairs if value]

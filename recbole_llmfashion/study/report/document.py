@@ -130,6 +130,7 @@ class Document:
         figures: the figures.
         models: by row label, one `model_entry` per seed.
         notes: notes below all tables.
+        commit: of the checkout that made a page of docs/results; empty elsewhere.
     """
 
     study: str
@@ -145,6 +146,7 @@ class Document:
     figures: list[Figure] = field(default_factory=list)
     models: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    commit: str = ""
 
     def as_json(self) -> dict[str, Any]:
         """The content of results.json."""

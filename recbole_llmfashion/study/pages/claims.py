@@ -1,0 +1,58 @@
+"""The paper's claims on every dataset, read from the pages of `study reproduce`."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from recbole_llmfashion.evaluation.markdown import markdown_table
+from recbole_llmfashion.study.report.cells import significant
+
+
+def claims_page(pages: Mapping[str, Mapping[str, Any]]) -> str:
+    """A Markdown page: a row per claim, a column per dataset with verdict, effect, interval and p.
+
+    Args:
+        pages: results.json of `study reproduce` by name of the page.
+    """
+    of_dataset = {results["dataset"]: _claims(results) for results in pages.values()}
+    texts = list(dict.fromkeys(text for claims in of_dataset.values() for text in claims))
+    rows = [[text, *(claims.get(text, "") for claims in of_dataset.values())] for text in texts]
+    links = [f"[{results['dataset']}]({name}/table.md)" for name, results in pages.items()]
+    counts = [_count(name, claims) for name, claims in of_dataset.items()]
+    return "\n".join(
+        [
+            "# The paper's claims",
+            "",
+            "Each cell: the verdict by means over seeds, the effect (positive where the claim holds), its 95 %",
+            "interval over the test users, and p by Wilcoxon's signed-rank test. Where the interval holds 0, these users do not",
+            "decide.",
+            "",
+            *markdown_table(["claim", *links], rows),
+            "",
+            *(f"- {count}" for count in counts),
+            "",
+        ]
+    )
+
+
+def _claims(results: Mapping[str, Any]) -> dict[str, str]:
+    table = next(table for table in results["tables"] if table["name"] == "claims")
+    return {row["label"]: _cell(row["cells"]) for row in table["rows"]}
+
+
+def _cell(cells: Mapping[str, Any]) -> str:
+    if cells.get("effect") is None:
+        return str(cells["verdict"])
+    interval = f"{cells['low']:+.4f} to {cells['high']:+.4f}"
+    open_ = cells["low"] <= 0 <= cells["high"]
+    verdict = f"{cells['verdict']}{', not decided' if open_ else ''}"
+    return f"{verdict}: {cells['effect']:+.4f} ({interval}), p {significant(cells['p'])}"
+
+
+def _count(dataset: str, claims: Mapping[str, str]) -> str:
+    def number(word: str) -> int:
+        return sum(cell.partition(":")[0].partition(",")[0] == word for cell in claims.values())
+
+    return (
+        f"{dataset}: {number('holds')} of {len(claims)} hold, {number('does not hold')} do not, "
+        f"{number('cannot be tested')} cannot be tested."
+    )

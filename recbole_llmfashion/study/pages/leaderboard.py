@@ -1,0 +1,48 @@
+"""leaderboard.json: every row of every page with what a reader needs to cite it or to run it again."""
+
+from collections.abc import Mapping
+from typing import Any
+
+
+def leaderboard(pages: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """One entry per page, row and seed.
+
+    Args:
+        pages: results.json of each study by the name of its page.
+
+    Returns:
+        page, row, model, dataset, data_sha256, protocol, metrics, seed, command, commit, minutes and stage; None where
+        a page does not say it.
+    """
+    return [
+        _entry(name, results, label, outcome)
+        for name, results in sorted(pages.items())
+        for label, outcomes in results.get("models", {}).items()
+        for outcome in outcomes
+        if outcome["status"] == "ok"
+    ]
+
+
+def _entry(name: str, results: Mapping[str, Any], label: str, outcome: Mapping[str, Any]) -> dict[str, Any]:
+    row = outcome.get("row", {})
+    dataset = row.get("dataset") or results["dataset"]
+    metrics = {key: value for key, value in outcome.items() if isinstance(value, float) and _is_metric(key)}
+    seconds = sum(value for stage, value in outcome["seconds"].items() if stage != "total")
+    return {
+        "page": name,
+        "row": label,
+        "model": row.get("model"),
+        "dataset": dataset,
+        "data_sha256": results["data"].get(dataset, {}).get("sha256"),
+        "protocol": results.get("protocol") or None,
+        "metrics": metrics,
+        "seed": outcome["seed"],
+        "command": results["command"],
+        "commit": results.get("commit") or None,
+        "minutes": round(seconds / 60, 2),
+        "stage": row.get("stage"),
+    }
+
+
+def _is_metric(key: str) -> bool:
+    return "@" in key or key in ("mrr", "gauc")

@@ -1,0 +1,51 @@
+"""The size of a claim: a weighted sum of rows, with an interval and a p-value over the test users."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pandas as pd
+
+from recbole_llmfashion.evaluation.significance import bootstrap_interval, metric_values, wilcoxon_p
+
+
+@dataclass(frozen=True)
+class Effect:
+    """A sum over rows, mean over users.
+
+    Args:
+        value: the mean.
+        low: lower bound of the 95 % bootstrap interval.
+        high: upper bound of that interval.
+        p: two-sided p-value of the Wilcoxon signed-rank test that it is 0.
+        users: number of users.
+    """
+
+    value: float
+    low: float
+    high: float
+    p: float
+    users: int
+
+
+def contrast(ranks: pd.DataFrame, weights: Mapping[str, float], metric: str) -> Effect | None:
+    r"""The effect $\sum_r w_r m_r(u)$, where $m_r(u)$ is the metric of user u in row r, averaged over seeds first.
+
+    Args:
+        ranks: columns model, user and rank, as of `ranks.parquet`.
+        weights: by label of a row; 1 and -1 for a difference.
+        metric: recall@k, ndcg@k, mrr@k or mrr.
+
+    Returns:
+        None if a row has no ranks, or fewer than two users are in every row.
+    """
+    frame = ranks[ranks["model"].isin(list(weights))]
+    if frame["model"].nunique() < len(weights) or not weights:
+        return None
+    values = pd.Series(metric_values(frame["rank"].to_numpy(), metric), index=frame.index)
+    table = values.groupby([frame["user"], frame["model"]]).mean().unstack().dropna()
+    if len(table) < 2:
+        return None
+    # rounded, because sums in another order differ by 1e-17, which a sign test would count
+    sums = sum(weight * table[label] for label, weight in weights.items()).round(12).to_numpy()
+    low, high = bootstrap_interval(sums)
+    return Effect(float(sums.mean()), low, high, wilcoxon_p(sums), len(sums))
