@@ -22,9 +22,8 @@ def claims_page(pages: Mapping[str, Mapping[str, Any]]) -> str:
         [
             "# The paper's claims",
             "",
-            "Each cell: the verdict by means over seeds, the effect (positive where the claim holds), its 95 %",
-            "interval over the test users, and p by Wilcoxon's signed-rank test. Where the interval holds 0, these users do not",
-            "decide.",
+            "Each cell: the verdict by means over seeds, the effect (positive where the claim holds), and its 95 %",
+            "interval and p over the test users (bootstrap, Wilcoxon). Where the interval holds 0, these users do not decide.",
             "",
             *markdown_table(["claim", *links], rows),
             "",
