@@ -6,6 +6,9 @@ from typing import Any
 from recbole_llmfashion.evaluation.markdown import markdown_table
 from recbole_llmfashion.study.report.cells import significant
 
+INTRODUCTION = """Each cell: the verdict by means over seeds, the effect (positive where the claim holds), its 95 % interval
+and p over the test users (bootstrap, Wilcoxon). Where the interval holds 0, these users do not decide."""
+
 
 def claims_page(pages: Mapping[str, Mapping[str, Any]]) -> str:
     """A Markdown page: a row per claim, a column per dataset with verdict, effect, interval and p.
@@ -22,8 +25,7 @@ def claims_page(pages: Mapping[str, Mapping[str, Any]]) -> str:
         [
             "# The paper's claims",
             "",
-            "Each cell: the verdict by means over seeds, the effect (positive where the claim holds), and its 95 %",
-            "interval and p over the test users (bootstrap, Wilcoxon). Where the interval holds 0, these users do not decide.",
+            INTRODUCTION,
             "",
             *markdown_table(["claim", *links], rows),
             "",
