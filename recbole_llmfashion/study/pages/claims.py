@@ -6,8 +6,8 @@ from typing import Any
 from recbole_llmfashion.evaluation.markdown import markdown_table
 from recbole_llmfashion.study.report.cells import significant
 
-INTRODUCTION = """Each cell: the verdict by means over seeds, the effect (positive where the claim holds), its 95 % interval
-and p over the test users (bootstrap, Wilcoxon). Where the interval holds 0, these users do not decide."""
+INTRODUCTION = """Each cell: the verdict by means over seeds, the effect (positive where the claim holds), its 95 %
+interval and p over the test users (bootstrap, Wilcoxon). Where the interval holds 0, these users do not decide."""
 
 
 def claims_page(pages: Mapping[str, Mapping[str, Any]]) -> str:
