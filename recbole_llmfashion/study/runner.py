@@ -57,9 +57,10 @@ class Entry:
 
 @dataclass(frozen=True)
 class RowName:
-    """What a row is known by in results.json: its stage, and what the stage's name can be computed from again."""
+    """What a row is known by in results.json: its stage, its engine, and what the stage's name is computed from."""
 
     stage: str
+    engine: str
     model: str
     dataset: str
     keys: Mapping[str, Any]
@@ -179,7 +180,9 @@ class Runner:
         return Outcome(seed, None if isinstance(folder, str) else load_row(folder), reason, name)
 
     def _row_name(self, entry: Entry, stage: str) -> RowName:
-        return RowName(stage, entry.model, entry.dataset or self.request.dataset, entry.keys)
+        return RowName(
+            stage, engine_digest(entry.model), entry.model, entry.dataset or self.request.dataset, entry.keys
+        )
 
     def row_stage(self, entry: Entry, seed: int) -> str:
         """The name of the stage of a row; reads the data only for its digest."""

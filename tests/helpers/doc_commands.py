@@ -49,7 +49,6 @@ RUN = {
     "python benchmarks/evaluate.py": ["--items", "2000", "--users", "40"],
     "python benchmarks/growth.py": ["--users", "40", "--items", "300"],
     "python benchmarks/startup.py": ["--rounds", "1"],
-    "python benchmarks/canary.py": ["--users", "40", "--canaries", "2", "--config_files=small.yaml"],
     "python benchmarks/retrieve.py": ["--items", "3000", "--queries", "32", "--rounds", "1"],
     "cp": [],
 }

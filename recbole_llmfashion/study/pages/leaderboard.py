@@ -11,8 +11,8 @@ def leaderboard(pages: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
         pages: results.json of each study by the name of its page.
 
     Returns:
-        page, row, model, dataset, data_sha256, protocol, metrics, seed, command, commit, minutes and stage; None where
-        a page does not say it.
+        page, row, model, dataset, data_sha256, protocol, metrics, seed, command, commit, minutes, stage and engine;
+        None where a page does not say it.
     """
     return [
         _entry(name, results, label, outcome)
@@ -41,6 +41,7 @@ def _entry(name: str, results: Mapping[str, Any], label: str, outcome: Mapping[s
         "commit": results.get("commit") or None,
         "minutes": round(seconds / 60, 2),
         "stage": row.get("stage"),
+        "engine": row.get("engine"),
     }
 
 

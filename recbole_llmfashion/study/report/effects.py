@@ -46,6 +46,6 @@ def contrast(ranks: pd.DataFrame, weights: Mapping[str, float], metric: str) -> 
     if len(table) < 2:
         return None
     # rounded, because sums in another order differ by 1e-17, which a sign test would count
-    sums = sum(weight * table[label] for label, weight in weights.items()).round(12).to_numpy()
+    sums = (table[list(weights)] * list(weights.values())).sum(axis=1).round(12).to_numpy()
     low, high = bootstrap_interval(sums)
     return Effect(float(sums.mean()), low, high, wilcoxon_p(sums), len(sums))
