@@ -184,6 +184,9 @@ def cost(
     dry_run: DryRun = False,
 ) -> None:
     """Accuracy against tokens, time, memory and energy."""
+    from recbole_llmfashion.study.cost.points import settings
+
+    settings(groups, lengths, backbones)  # what is wrong with them is said before RecBole is imported
     options = {"groups": groups, "lengths": lengths, "backbones": backbones, "users": str(users)}
     _run(context, dry_run, dataset, OWN, seeds, output, config_files, options)
 

@@ -106,12 +106,14 @@ def commands(root):
         (["tune", "-m", "SASRec", *data, "--params_file", root / "gone.yaml"], "gone.yaml"),
         (["tune", "-m", "SASRec", *data, "--params_file", root / "space.yaml", "--n_heads=3"], "n_heads"),
     )
-    for name in ("compare", "ablation", "curriculum", "cold-start", "low-resource", "time-split", "reproduce", "cost"):
+    for name in ("compare", "ablation", "curriculum", "cold-start", "low-resource", "time-split", "reproduce"):
         yield ["study", name, *study, "--lora_r=0"], "lora_r"
         yield ["study", name, *study, "--seed=4294967295"], "seed"
     yield from (
         (["study", "zero-shot", "--source", "tiny", "--targets", "tiny", *study[2:], "--lora_r=0"], "lora_r"),
         (["study", "compare", *study, "--seeds", "0"], "--seeds"),
+        (["study", "cost", *study, "--lora_r=0"], "lora_r"),
+        (["study", "cost", *study, "--seed=4294967295", "--seeds=2"], "seed"),
         (["study", "cost", *study, "--users", "0"], "--users"),
         (["study", "cost", *study, "--groups=colour"], "--groups: expected all or some of"),
         (["study", "cost", *study, "--lengths=long"], "--lengths: expected numbers"),

@@ -121,7 +121,8 @@ def _figure(axis: str, points: Sequence[Point], dataset: str) -> Figure:
     series = [Series("not beaten", [point.cost for point in front], [point.accuracy for point in front])]
     series += [Series(point.label, [point.cost], [point.accuracy], marked=point.label == DEFAULT) for point in points]
     caption = f"{dataset}: accuracy on validation rows against {AXES[axis][1]}; the star is the default."
-    return Figure(f"cost_{axis}", caption, "lines", AXES[axis][1], "NDCG@10, validation", series, x_log=True)
+    wide = bool(points) and max(point.cost for point in points) > 10 * min(point.cost for point in points)
+    return Figure(f"cost_{axis}", caption, "lines", AXES[axis][1], "NDCG@10, validation", series, x_log=wide)
 
 
 def verdict(points: Sequence[Point]) -> str:
@@ -133,7 +134,8 @@ def verdict(points: Sequence[Point]) -> str:
     own = next(point for point in points if point.label == DEFAULT)
     return (
         f"Candidate for the default: '{best.label}' ({rule}): {best.cost:.3g} instead of {own.cost:.3g} CPU ms a user, "
-        f"NDCG@10 {best.accuracy:.4f} instead of {own.accuracy:.4f}."
+        f"NDCG@10 {best.accuracy:.4f} instead of {own.accuracy:.4f}. No test of significance is made: on few rows, ask "
+        "again with more of them or more seeds."
     )
 
 
