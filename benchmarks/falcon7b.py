@@ -1,6 +1,6 @@
 """Falcon-7B's shape on a GPU with random weights: QLoRA training and constrained generation.
 
-    python benchmarks/falcon7b.py [--tokens 1024] [--batch_size 4] [--steps 8] [--users 16] [--no_checkpointing]
+    python benchmarks/falcon7b.py [--tokens 1024] [--batch_size 4] [--steps 8] [--users 16] [--profile]
     python benchmarks/falcon7b.py --tiny
 
 Nothing is downloaded: the configuration of tiiuae/falcon-7b is in this file; random weights are written to a
@@ -8,8 +8,11 @@ temporary folder (15 GB) and loaded like any backbone. For NF4 and for bf16 weig
 layers, the peak memory, training tokens/s with LoRA of rank 16 on all four projections, and the share of the device's
 matrix multiplication rate, at 4 * parameters FLOP per token (forward, and backward through a frozen base;
 recomputation by gradient checkpointing is not counted). It also prints users/s of constrained generation, compared
-with `model.generate` with a static cache, compiled and not compiled. `--tiny` runs everything at a small size on any
-machine. The last line is `ratio <number>`: constrained generation over the faster `model.generate`, with NF4 weights.
+with `model.generate` with a static cache, compiled and not compiled. `--gradient_checkpointing` is the key of that
+name. `--profile` adds where the time of a training step goes, in milliseconds by kind of operation, and its launches:
+on a GPU the time of kernels and what is left of the step (idle), on a CPU the time of operations. `--tiny` runs
+everything at a small size on any machine. The last line is `ratio <number>`: constrained generation over the faster
+`model.generate`, with NF4 weights.
 """
 
 import argparse
@@ -27,6 +30,7 @@ import torch
 from transformers import FalconConfig, FalconForCausalLM, GenerationConfig
 
 from recbole_llmfashion.llm.batching import Example, left_pad
+from recbole_llmfashion.llm.finetuning.step.recompute import Checkpointing
 from recbole_llmfashion.llm.finetuning.step.train_step import TrainStep
 from recbole_llmfashion.llm.generation.generator import DecodingSettings, make_generator
 from recbole_llmfashion.llm.modeling.adapter import new_adapter
@@ -34,6 +38,14 @@ from recbole_llmfashion.llm.modeling.backbone import Backbone, load_backbone
 from recbole_llmfashion.llm.modeling.tiny_falcon import EOS_ID, PAD_ID, save_tiny_falcon, train_tokenizer
 
 RESPONSE, ITEMS, DIGITS, FIRST_ID = 40, 1000, 3, 10
+RANK = 16
+KINDS = {  # of operations, by parts of their names
+    "NF4": ("bitsandbytes::",),
+    "loss": ("log_softmax", "nll_loss", "cross_entropy"),
+    "attention": ("scaled_dot_product", "flash_attention", "efficient_attention", "softmax", "aten::bmm"),
+    "optimizer": ("_foreach_", "_fused_", "Optimizer."),
+    "products": ("aten::mm", "aten::addmm", "aten::matmul", "aten::linear"),
+}
 
 
 @dataclass(frozen=True)
@@ -112,24 +124,60 @@ def peak_gb(device: torch.device) -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
 
 
-def train_rate(backbone: Backbone, size: Size, checkpointing: bool) -> float:
-    """Training tokens a second; the first step, untimed, warms up."""
+def training_step(backbone: Backbone, size: Size, gradient_checkpointing: Checkpointing) -> Callable[[], float]:
+    """A step of `size.batch_size` prompts, of a new adapter; the first call warms up."""
     rng = np.random.default_rng(0)
     ids = rng.integers(2, size.vocabulary, (size.batch_size, size.tokens)).astype(np.int32)
     answer = min(RESPONSE, size.tokens // 2)
     examples = [Example(row[:-answer], row[-answer:]) for row in ids]
-    model: Any = new_adapter(backbone, 16, 16, 0.05, "auto", seed=0)
-    if checkpointing:
-        model.gradient_checkpointing_enable({"use_reentrant": False})
+    model: Any = new_adapter(backbone, RANK, RANK, 0.05, "auto", seed=0)
     training = TrainStep(
-        model.train(), examples, 2e-5, 0.0, 1.0, 0, size.steps + 1, size.batch_size, item_embedding_lr=0.0
-    )
-    batch = [np.arange(size.batch_size)]
-    training.step(batch)
-    spent = seconds(lambda: [training.step(batch) for _ in range(size.steps)], backbone.device)
-    if checkpointing:
-        model.gradient_checkpointing_disable()
+        model.train(), examples, 2e-5, 0.0, 1.0, 0, 2 * size.steps, size.batch_size, item_embedding_lr=0.0,
+        gradient_checkpointing=gradient_checkpointing,
+    )  # fmt: skip
+    training.recompute.start()
+    return lambda: training.step([np.arange(size.batch_size)])
+
+
+def train_rate(step: Callable[[], float], size: Size, device: torch.device) -> float:
+    """Training tokens a second; the first step, untimed, warms up."""
+    step()
+    spent = seconds(lambda: [step() for _ in range(size.steps)], device)
     return size.steps * size.batch_size * size.tokens / spent
+
+
+def kind_of(name: str, shapes: Any) -> str:
+    """The kind of an operation, given its name and the shapes of its inputs."""
+    kind = next((kind for kind, parts in KINDS.items() if any(part in name for part in parts)), "other")
+    low = kind == "products" and any(RANK in shape for shape in shapes or () if isinstance(shape, list))
+    return "LoRA" if low else kind
+
+
+def profile(step: Callable[[], Any], device: torch.device) -> dict[str, float]:
+    """Milliseconds of one call by kind of operation, and the launches."""
+    from torch._C._autograd import DeviceType
+    from torch.profiler import ProfilerActivity
+    from torch.profiler import profile as profiler
+
+    cuda = device.type == "cuda"
+    activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if cuda else [])]
+    whole = seconds(step, device)
+    with profiler(activities=activities, record_shapes=True) as trace:
+        seconds(step, device)
+    spent = dict.fromkeys([*KINDS, "LoRA", "other"], 0.0)
+    events: Any = trace.key_averages(group_by_input_shape=True)
+    launches = 0
+    for event in events:
+        if "LaunchKernel" in event.key:
+            launches += event.count
+        elif not cuda or event.device_type == DeviceType.CPU:
+            if not cuda:
+                launches += event.count * event.key.startswith("aten::")
+            time_of = event.self_device_time_total if cuda else event.self_cpu_time_total
+            spent[kind_of(event.key, event.input_shapes)] += time_of / 1e3
+    rows = {f"step, ms, {kind}": value for kind, value in spent.items()}
+    idle = {"step, ms, idle": max(0.0, whole * 1e3 - sum(spent.values()))} if cuda else {}
+    return rows | idle | {"step, ms": whole * 1e3, "step, launches": launches}
 
 
 def generation_rates(backbone: Backbone, size: Size) -> dict[str, float]:
@@ -161,7 +209,9 @@ def generation_rates(backbone: Backbone, size: Size) -> dict[str, float]:
     return rates
 
 
-def measure(size: Size, device: torch.device, checkpointing: bool) -> list[dict[str, Any]]:
+def measure(
+    size: Size, device: torch.device, gradient_checkpointing: Checkpointing = "auto", profiled: bool = False
+) -> list[dict[str, Any]]:
     """A row for NF4 and one for plain weights: what the module's head lists."""
     rows = []
     rate = matrix_rate(size, device)
@@ -173,7 +223,8 @@ def measure(size: Size, device: torch.device, checkpointing: bool) -> list[dict[
                 torch.cuda.empty_cache()
                 torch.cuda.reset_peak_memory_stats(device)
             backbone = load_backbone(name, quantization, "auto", device)
-            tokens = train_rate(backbone, size, checkpointing)
+            step = training_step(backbone, size, gradient_checkpointing)
+            tokens = train_rate(step, size, device)
             row = {
                 "weights": quantization if quantization == "nf4" else str(backbone.model.dtype).removeprefix("torch."),
                 "parameters": parameters,
@@ -183,6 +234,9 @@ def measure(size: Size, device: torch.device, checkpointing: bool) -> list[dict[
                 "matrix TFLOP/s": rate / 1e12,
                 "share": 4 * parameters * tokens / rate,
             }
+            row |= profile(step, device) if profiled else {}
+            del step
+            backbone.model.gradient_checkpointing_disable()
             rows.append(row | {f"users/s, {way}": users for way, users in generation_rates(backbone, size).items()})
             del backbone
     return rows
@@ -203,7 +257,8 @@ def main() -> None:
     parser.add_argument("--batch_size", type=int, default=Size.batch_size)
     parser.add_argument("--steps", type=int, default=Size.steps)
     parser.add_argument("--users", type=int, default=Size.users)
-    parser.add_argument("--no_checkpointing", action="store_true")
+    parser.add_argument("--gradient_checkpointing", choices=("auto", "True", "False"), default="auto")
+    parser.add_argument("--profile", action="store_true")
     options = parser.parse_args()
     if not options.tiny and not torch.cuda.is_available():
         raise SystemExit("benchmarks/falcon7b.py needs a CUDA GPU of 40 GB; --tiny runs a toy size anywhere")
@@ -211,7 +266,8 @@ def main() -> None:
     size = TINY if options.tiny else Size(**given)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     print(torch.cuda.get_device_name() if device.type == "cuda" else "CPU", size)
-    rows = measure(size, device, not options.no_checkpointing)
+    settings: dict[str, Checkpointing] = {"auto": "auto", "True": True, "False": False}
+    rows = measure(size, device, settings[options.gradient_checkpointing], options.profile)
     print(table(rows))
     peer = max(rate for name, rate in rows[0].items() if name.startswith("users/s, static"))
     print(f"ratio {rows[0]['users/s, constrained'] / peer:.2f}")

@@ -1,6 +1,6 @@
 """Kernels, bytes and FLOP of a training step and of a decoding step of Falcon-7B's shape. No GPU is needed.
 
-    python benchmarks/step_cost.py [--quantization nf4] [--gradient_checkpointing True] [--tokens 1024] [--batch_size 4]
+    python benchmarks/step_cost.py [--quantization nf4] [--gradient_checkpointing auto] [--tokens 1024] [--batch_size 4]
     python benchmarks/step_cost.py --tiny
 
 The code of the package runs on PyTorch's meta device, which has shapes and no data; a dispatch mode sees every call
@@ -14,7 +14,9 @@ of PyTorch's kernels and of bitsandbytes'. Shape, LoRA and weights are those of 
 - A call for a list of tensors is as many kernels as the lists need (at most 30 to 110 tensors, 320 blocks a kernel).
 - Copies to the host are counted apart, under `host`.
 
-Compiled code is not counted. The last line is `kernels <n> terabytes <x>`, of the training step.
+Compiled code is not counted. `--gradient_checkpointing auto` is a GPU whose memory suffices: no layer is recomputed,
+and what the forward keeps for the backward is printed. The last line is `kernels <n> terabytes <x>`, of the training
+step.
 """
 
 import argparse
@@ -73,12 +75,13 @@ def moved(tensor: Tensor) -> int:
 
 @dataclass
 class Cost:
-    """What a step cost: kernels and bytes by kind, FLOP of products, and copies to the host."""
+    """What a step cost: kernels and bytes by kind, FLOP of products, copies to the host, and bytes kept."""
 
     kernels: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     moved: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     flop: int = 0
     host: int = 0
+    kept: int = 0
 
     def add(self, kind: str, kernels: int, size: int) -> None:
         """Adds kernels of a kind."""
@@ -265,8 +268,17 @@ def training_cost(size: Any, quantization: str, checkpointing: bool) -> Cost:
     with plain, as_on_a_gpu(), CostMode(answer * size.batch_size) as mode:
         training = TrainStep(model.train(), examples, 2e-5, 0.0, 1.0, 0, 2, size.batch_size, item_embedding_lr=0.0)
         training.step([np.arange(size.batch_size)])
-        mode.cost = Cost()
-        training.step([np.arange(size.batch_size)])
+        mode.cost, kept = Cost(), {}
+
+        def pack(tensor: Tensor) -> Tensor:
+            kept[tensor.untyped_storage()._cdata] = tensor.untyped_storage().nbytes()
+            return tensor
+
+        with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+            training.step([np.arange(size.batch_size)])
+    for weight in model.parameters():
+        kept.pop(weight.untyped_storage()._cdata, None)
+    mode.cost.kept = sum(kept.values())
     return mode.cost
 
 
@@ -307,7 +319,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tiny", action="store_true")
     parser.add_argument("--quantization", choices=("nf4", "none"), default="nf4")
-    parser.add_argument("--gradient_checkpointing", choices=("True", "False"), default="True")
+    parser.add_argument("--gradient_checkpointing", choices=("auto", "True", "False"), default="auto")
     parser.add_argument("--tokens", type=int, default=falcon7b.Size.tokens)
     parser.add_argument("--batch_size", type=int, default=falcon7b.Size.batch_size)
     options = parser.parse_args()
@@ -316,6 +328,8 @@ def main() -> None:
     print(f"{size}, {options.quantization}, gradient_checkpointing {options.gradient_checkpointing}")
     training = training_cost(size, options.quantization, options.gradient_checkpointing == "True")
     print(table({"training": training, "decoding": decoding_cost(size, options.quantization)}))
+    if options.gradient_checkpointing != "True":
+        print(f"kept for the backward: {training.kept / 1e9:.1f} GB")
     kernels, terabytes = training.total
     print(f"kernels {kernels} terabytes {terabytes:.2f}")
 

@@ -1,5 +1,6 @@
 """benchmarks/step_cost.py: what single kernels cost, by hand, and the counts of the package's steps."""
 
+from dataclasses import replace
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
@@ -67,6 +68,14 @@ def test_kernels_of_a_training_step(quantization: str, checkpointing: bool, kern
     cost = step_cost.training_cost(TINY, quantization, checkpointing)
     assert cost.total[0] == kernels
     assert cost.host == 3  # the positions of the targets, the loss, the norm of the gradient
+
+
+def test_what_is_kept_for_the_backward():
+    """Twice the prompts keep twice the activations, but for copies of LoRA's matrices and the tables of rotation."""
+    one, two = (step_cost.training_cost(replace(TINY, batch_size=size), "nf4", False).kept for size in (2, 4))
+    # an activation [2, 64, 64] in bf16; of each layer, the MLP keeps four times as much three times
+    activation = 2 * 64 * 64 * 2
+    assert one > 2 * 10 * activation and two - one == pytest.approx(one, rel=0.15)
 
 
 def test_kernels_of_a_decoding_step():
