@@ -108,6 +108,8 @@ NOT_HERE = {
     "pytest": "runs the tests, of which this is one",
     "python benchmarks/tune.py": "minutes for a ratio of times; .ci/run runs it at a small size",
     "--extra benchmarks python benchmarks/train.py --batches 8 --threads 1": "needs TRL",
+    "recbole-llmfashion study cost --dataset=footwear-250 --epochs=5 --llm_epochs=2 --curriculum_epochs=2"
+    " --lengths=136 --users=128 --groups=history,memory,beams": "data of 250 customers; the study runs on footwear",
     "--extra benchmarks python benchmarks/constraint.py": "needs two peers; tests/test_constraint.py runs it small",
     "export OMP_WAIT_POLICY=PASSIVE RAY_USAGE_STATS_ENABLED=0": CLUSTER,
     "ray start --head --port=6379 --num-cpus=16": CLUSTER,
