@@ -270,6 +270,7 @@ def study(request: StudyRequest, dry_run: bool = False) -> None:
     with own_folder(request.output, "--output"):
         document = run(request, runner)
         add_beyond(document, request, runner)
+        document.pictures = runner.pictures(request.dataset)
         ranks = assemble.all_ranks(runner.ran)
         write(request.output, document, {"ranks.parquet": ranks.to_parquet(index=False)} if len(ranks) else {})
     typer.echo((request.output / "table.md").read_text(encoding="utf-8"))

@@ -5,6 +5,7 @@ While a run is served only its items change; they are in `pool`.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from logging import getLogger
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ import torch
 from safetensors.numpy import load_file
 
 from recbole_llmfashion.data.catalogue import TEXT_ATTRIBUTES, Catalogue
+from recbole_llmfashion.data.images import ItemImages, item_images
 from recbole_llmfashion.data.tie_breaking import tie_rank
 from recbole_llmfashion.embedding import approximate_index
 from recbole_llmfashion.embedding.approximate_index import IndexKind
@@ -97,6 +99,18 @@ class LoadedRun:
     neighbors: NeighborList | None = None
     encoder: SequenceEncoder | None = None
     sentences: SentenceEncoder | None = None
+
+    @cached_property
+    def images(self) -> ItemImages | None:
+        """The pictures beside the run's dataset; None where it has none, or is not on this machine."""
+        folder, name = self.manifest.local.get("data_path"), str(self.manifest.content["dataset"])
+        if not folder or Path(name).name != name:
+            return None
+        try:
+            return item_images(Path(folder) / name, name)
+        except UserError as error:
+            getLogger(__name__).warning(f"no pictures are shown: {error}")
+            return None
 
     @property
     def encoders(self) -> Encoders:

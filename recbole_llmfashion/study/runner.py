@@ -19,7 +19,7 @@ from recbole_llmfashion.config.dict_keys import merge_keys
 from recbole_llmfashion.config.keys import MODEL_KEYS, RUNTIME_KEYS, first_release_names, keys_of
 from recbole_llmfashion.data.atomic.field_names import FieldNames
 from recbole_llmfashion.data.atomic.folder import AtomicFolder, folder_sha256, read_folder
-from recbole_llmfashion.data.images import images_path
+from recbole_llmfashion.data.images import images_path, item_images
 from recbole_llmfashion.data.loaders import Loaders, make_loaders, stage_root
 from recbole_llmfashion.data.location import find_dataset
 from recbole_llmfashion.errors import UserError
@@ -31,10 +31,12 @@ from recbole_llmfashion.quick_start.experiment import run_experiment, run_row
 from recbole_llmfashion.quick_start.registry import MODEL_TABLE, accepted_models, get_model
 from recbole_llmfashion.stage_store import StageStore
 from recbole_llmfashion.study.analysis.counts import facts
+from recbole_llmfashion.study.report.document import ItemPicture
 from recbole_llmfashion.study.request import StudyRequest
 
 # Keys that the first release named each row after, though no figure of it depends on them.
 IMAGE_LIST = "image_list"
+PICTURES = 12  # of a report
 _FIRST = {"log_wandb": False, "wandb_project": "recbole", "reg_weight": None}
 
 
@@ -238,6 +240,18 @@ class Runner:
     def describe(self, dataset: str) -> dict[str, Any]:
         """Hash and counts of a dataset, for the report."""
         return facts(self.files(dataset), self.data_sha256(dataset))
+
+    def pictures(self, dataset: str) -> list[ItemPicture]:
+        """The pictures of the items with most actions, for the report; none where the dataset has no pictures."""
+        images = item_images(self.folder(dataset), dataset)
+        if images is None:
+            return []
+        folder = self.files(dataset)
+        titles = dict(zip(folder.items["item_id"], folder.items["title"], strict=True))
+        counts = folder.interactions["item_id"].value_counts()
+        ranked = sorted(counts.index, key=lambda item: (-counts[item], item))
+        shown = [ItemPicture(item, titles[item], images.data_uri(item)) for item in ranked[: 2 * PICTURES]]
+        return [picture for picture in shown if picture.data][:PICTURES]
 
     def loaders(self, dataset: str, **keys: Any) -> Loaders:
         """The loaders of a dataset; cached.

@@ -54,6 +54,7 @@ class FakeState:
         mixed = {"ranking": "mixup", "m": 1, "k": 10, "title_start": 1, "use_memory": True, **mixing}
         content = {"model": "LLMFashionRec", "dataset": "shoes", "seed": 1, "backbone": {"name": "tiny-falcon"}}
         self.run = SimpleNamespace(
+            images=None,
             ranking_settings=RankingSettings(**mixed),
             mask_history=mask_history,
             memory=SimpleNamespace(log=log, queries=tuple(queries), askers=askers) if queries else None,

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from recbole_llmfashion.errors import needs_extra
-from recbole_llmfashion.serving.demo.view import Moment, ResponseView
+from recbole_llmfashion.serving.demo.view import Moment, Product, ResponseView
 
 with needs_extra("demo"):
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -70,9 +70,9 @@ def timeline(moments: Sequence[Moment], full: bool) -> str:
     return _part("timeline", moments=moments, full=full)
 
 
-def results(heading: str) -> str:
-    """The heading of the products."""
-    return _part("results", heading=heading)
+def results(heading: str, products: Sequence[Product] = ()) -> str:
+    """The heading of the products, and their pictures in a row if they have any."""
+    return _part("results", heading=heading, products=products)
 
 
 def answer(response: str, done: ResponseView | None, actions: int) -> str:

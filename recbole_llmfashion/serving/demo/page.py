@@ -15,7 +15,7 @@ from recbole_llmfashion.prompt.texts import TEXT_LIMIT
 from recbole_llmfashion.serving.demo import markup, visit
 from recbole_llmfashion.serving.demo.examples import examples
 from recbole_llmfashion.serving.demo.follow import Finished, OnText, follow
-from recbole_llmfashion.serving.demo.view import label, response_view, timeline
+from recbole_llmfashion.serving.demo.view import Product, label, product, response_view, timeline
 from recbole_llmfashion.serving.demo.visit import Visit
 from recbole_llmfashion.serving.recommender import Explanation, Recommender
 
@@ -83,6 +83,10 @@ class Pages:
         """Labels of the displayed products, padded with empty ones."""
         labels = [label(self.recommender.state, item) for item in now.shown]
         return labels + [""] * (RESULTS - len(labels))
+
+    def products(self, now: Visit) -> list[Product]:
+        """The displayed products."""
+        return [product(self.recommender.state, item) for item in now.shown]
 
     def timeline(self, now: Visit) -> str:
         """The timeline as HTML."""
@@ -170,7 +174,7 @@ def build(pages: Pages) -> Any:
 
         def screen(now: Visit) -> list[Any]:
             buttons = [gr.update(value=text, visible=bool(text)) for text in pages.labels(now)]
-            return [now, markup.results(now.heading), *buttons, pages.timeline(now)]
+            return [now, markup.results(now.heading, pages.products(now)), *buttons, pages.timeline(now)]
 
         def respond(now: Visit) -> Iterator[list[Any]]:
             for parts in pages.respond(now):

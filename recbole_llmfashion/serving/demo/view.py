@@ -27,12 +27,14 @@ class Product:
         title: title, as in the catalogue.
         about: attributes, joined by commas.
         source: source list of an item in the final ranking, otherwise empty.
+        picture: a data URI, or empty.
     """
 
     item: str
     title: str
     about: str
     source: str = ""
+    picture: str = ""
 
 
 @dataclass(frozen=True)
@@ -122,7 +124,9 @@ def product(state: ServingState, position: int, source: str = "") -> Product:
     """The displayed item of a catalogue position."""
     catalogue = state.pool.catalogue
     about = [start_of(texts[position]) for texts in catalogue.attributes.values() if texts[position]]
-    return Product(catalogue.item_ids[position], catalogue.titles[position], ", ".join(about), source)
+    item, images = catalogue.item_ids[position], state.run.images
+    picture = images.data_uri(item) if images is not None else ""
+    return Product(item, catalogue.titles[position], ", ".join(about), source, picture)
 
 
 def label(state: ServingState, position: int) -> str:

@@ -112,6 +112,21 @@ class Figure:
     x_log: bool = False
 
 
+@dataclass(frozen=True)
+class ItemPicture:
+    """A picture of an item.
+
+    Args:
+        item: its id.
+        title: its title.
+        data: data URI of a JPEG.
+    """
+
+    item: str
+    title: str
+    data: str
+
+
 @dataclass
 class Document:
     """The complete outcome of a study.
@@ -131,6 +146,7 @@ class Document:
         models: by row label, one `model_entry` per seed.
         notes: notes below all tables.
         commit: of the checkout that made a page of docs/results; empty elsewhere.
+        pictures: of the items with most actions, where the dataset has pictures.
     """
 
     study: str
@@ -147,15 +163,17 @@ class Document:
     models: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     commit: str = ""
+    pictures: list[ItemPicture] = field(default_factory=list)
 
     def as_json(self) -> dict[str, Any]:
-        """The content of results.json."""
-        return asdict(self)
+        """The content of results.json; without pictures there is no entry for them."""
+        return {name: value for name, value in asdict(self).items() if name != "pictures" or value}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> "Document":
         """Inverse of `as_json`."""
         fields = dict(value)
+        fields["pictures"] = [ItemPicture(**picture) for picture in value.get("pictures", ())]
         fields["tables"] = [_table(table) for table in value["tables"]]
         fields["figures"] = [
             Figure(**{**figure, "series": [Series(**series) for series in figure["series"]]})

@@ -1,5 +1,6 @@
 """report.html: a document as one self-contained page, rendered from report.html.j2 with autoescape."""
 
+import re
 from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ with needs_extra("study"):
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 TEMPLATE = "report.html.j2"
+# a changed results.json must not make the page load anything else
+_SHOWN = re.compile(r"data:image/jpeg;base64,[A-Za-z0-9+/]+=*")
 MARKS = "Bold: best of the column; underlined: second best; equal means share a mark. ±: standard deviation over seeds."
 
 
@@ -56,6 +59,7 @@ def page(document: Document, images: Mapping[str, bytes]) -> str:
     )
     text = environment.get_template(TEMPLATE).render(
         document=document,
+        items=[picture for picture in document.pictures if _SHOWN.fullmatch(picture.data)],
         before=[
             Section("data", "Data", sections.data(document)),
             Section("settings", "Settings", sections.settings(document)),

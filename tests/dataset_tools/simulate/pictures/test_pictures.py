@@ -74,6 +74,7 @@ def test_the_same_type_is_nearer_than_another():
     assert boot @ other > boot @ dress + 0.05
 
 
+@pytest.mark.slow
 def test_the_dataset_is_what_it_is_without_pictures(tmp_path):
     plain = simulated_shop(tmp_path / "plain")
     words = ["simulate", *SIZE, "--out", str(tmp_path / "shoes"), "--images", str(tmp_path / "drawn")]
