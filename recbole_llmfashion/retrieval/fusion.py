@@ -47,6 +47,8 @@ def fused_order(order: ItemOrder, lists: Mapping[str, Tensor], weights: Mapping[
         order: [B, N].
         lists, weights: as in `fused_scores`.
     """
+    if not lists:
+        return order
     listed = torch.cat(list(lists.values()), dim=1)
     if not listed.shape[1] or not len(listed):
         return order

@@ -4,7 +4,7 @@
 (model/llmfashionrec.py) and the served lists (serving/) both come from here. An item is a position.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
@@ -144,6 +144,7 @@ class ResponseLists:
 
     def __init__(self, rankers: Rankers, tie: Tensor, responses: Sequence[Response], context: RowContext) -> None:
         self._rankers, self._tie, self._responses, self._context = rankers, tie, responses, context
+        self._heads: dict[str, Tensor] = {}
         self.parsed: list[ParsedResponse] = [response.parsed for response in responses]
         self.positions = torch.tensor([self._position(response) for response in responses])
         self.has_id = self.positions >= 0
@@ -181,31 +182,39 @@ class ResponseLists:
         return pad_sequence([torch.tensor(response.items) for response in self._responses], True, -1)
 
     @cached_property
-    def _fused(self) -> dict[str, Tensor]:
-        """The heads of the lists that fusion joins, [B, L] positions by name, -1 for none."""
+    def _sources(self) -> dict[str, Callable[[], Tensor]]:
+        """The lists that fusion may join here, by name: what computes the heads, [B, L] positions, -1 for none."""
         rankers, context = self._rankers, self._context
 
         def head(order: ItemOrder, rows: Tensor) -> Tensor:
             return torch.where(rows[:, None], order.top(FUSED_DEPTH), -1)
 
-        lists = {
-            "beams": self._beams[:, :FUSED_DEPTH],
-            "id": head(self._by_id, self.has_id)[:, : rankers.id_depth],
-            "title": head(self._by_title, self.has_title),
+        sources: dict[str, Callable[[], Tensor]] = {
+            "beams": lambda: self._beams[:, :FUSED_DEPTH],
+            "id": lambda: head(self._by_id, self.has_id)[:, : rankers.id_depth],
+            "title": lambda: head(self._by_title, self.has_title),
         }
         if rankers.encoder_list is not None:
-            lists[ENCODER] = head(self._by_encoder, self.has_title)
-        if rankers.sequence_list is not None:
-            lists["session"] = head(rankers.sequence_list(context.taken - 1), (context.taken > 0).any(dim=1))
-        elif rankers.session_list is not None:
-            lists["session"] = head(rankers.session_list(context.acted - 1), (context.acted > 0).any(dim=1))
-        if rankers.neighbor_list is not None:
-            lists["neighbors"] = rankers.neighbor_list.top(context.taken - 1, FUSED_DEPTH)
-        if rankers.word_list is not None:
-            lists["words"] = rankers.word_list.top(context.taken - 1, FUSED_DEPTH)
-        if rankers.image_list is not None:
-            lists[IMAGE] = rankers.image_list.top(context.taken - 1, self.positions, FUSED_DEPTH)
-        return lists | {"memory": context.recalled[:, :FUSED_DEPTH] - 1}
+            sources[ENCODER] = lambda: head(self._by_encoder, self.has_title)
+        if (by_sequence := rankers.sequence_list) is not None:
+            sources["session"] = lambda: head(by_sequence(context.taken - 1), (context.taken > 0).any(dim=1))
+        elif (by_session := rankers.session_list) is not None:
+            sources["session"] = lambda: head(by_session(context.acted - 1), (context.acted > 0).any(dim=1))
+        if (neighbors := rankers.neighbor_list) is not None:
+            sources["neighbors"] = lambda: neighbors.top(context.taken - 1, FUSED_DEPTH)
+        if (words := rankers.word_list) is not None:
+            sources["words"] = lambda: words.top(context.taken - 1, FUSED_DEPTH)
+        if (pictures := rankers.image_list) is not None:
+            sources[IMAGE] = lambda: pictures.top(context.taken - 1, self.positions, FUSED_DEPTH)
+        return sources | {"memory": lambda: context.recalled[:, :FUSED_DEPTH] - 1}
+
+    def _fused(self, weights: Weights) -> dict[str, Tensor]:
+        """The heads of the lists that have a weight in any group of rows; each is computed once."""
+        names = [name for name in self._sources if any(group.get(name) for group in weights.values())]
+        for name in names:
+            if name not in self._heads:
+                self._heads[name] = self._sources[name]()
+        return {name: self._heads[name] for name in names}
 
     def _fallback(self, recalled: Tensor) -> ItemOrder:
         return HeadThenRest(recalled - 1, self._rankers.popular(self._tie).repeat(len(self._responses)))
@@ -228,7 +237,7 @@ class ResponseLists:
             lists = {"beams": self._beams}
             order = HeadThenRest(self._beams, order)
         elif ranking == "fusion":
-            lists = self._fused
+            lists = self._fused(settings.weights)
             order = _fused_by_group(order, lists, settings.weights, context.known)
         return RankedBatch(order, self._by_id, self.positions, self.has_title, recalled, settings, lists, context.known)
 

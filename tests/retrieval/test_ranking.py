@@ -129,7 +129,7 @@ def test_beams_lead_and_the_title_list_fills_up():
     assert list(ranked.lists) == ["beams"] and ranked.lists["beams"].tolist()[0] == [4, 5]
 
 
-HALF = dict.fromkeys(("session", "neighbors", "words"), 0.5)
+HALF = dict.fromkeys(("session", "neighbors", "words", "image"), 0.5)
 WEIGHTS = {"beams": 4.0, "id": 2.0, "title": 1.0, "encoder": 1.0, **HALF, "memory": 0.25}
 
 
@@ -185,7 +185,9 @@ def test_fusion_lists_nothing_that_is_not_known():
 
 def test_the_neighbors_list_reads_what_the_user_took_and_not_what_the_prompt_shows():
     nothing = torch.zeros(1, 1, dtype=torch.int64)
-    ranked, _ = ranked_of(["gibberish"], fusion({"neighbors": 1.0}), nothing, taken=torch.tensor([[1, 5, 0]]))
+    ranked, _ = ranked_of(
+        ["gibberish"], fusion({"neighbors": 1.0, "session": 1.0}), nothing, taken=torch.tensor([[1, 5, 0]])
+    )
     # of a and e, the newest: d .71, b .71, by tie rank; a has no neighbor
     assert sorted(ranked.lists["neighbors"][0].tolist())[-2:] == [1, 3]
     assert ranked.lists["session"][0].tolist() == [-1] * 6
@@ -246,3 +248,22 @@ def test_a_row_whose_query_the_log_holds_has_weights_of_its_own():
     assert new.startswith("a:beams b:beams")
     # 4/11 of f and 4/12 of d stand before 1/11 of a and 1/12 of b
     assert held == "f:memory d:memory a:beams b:beams"
+
+
+def test_a_list_without_weight_is_not_computed():
+    """Fusion counts what it reads; `words` has a weight in one group of rows only."""
+    read = []
+
+    class Counting(WordList):
+        def top(self, taken, depth):
+            read.append(len(taken))
+            return super().top(taken, depth)
+
+    parts = hand_made()
+    parts.word_list = Counting(TITLES, TIE, 10)
+    taken = torch.tensor([[2]])
+    for weights, expected in (({"memory": 1.0, "words": 0.0}, []), ({"words": 1.0}, [1])):
+        ranked, _ = ranked_of(ANSWERS[:1], fusion(weights), RECALLED[:1], parts=parts, taken=taken)
+        assert read == expected and set(ranked.lists) == {name for name, weight in weights.items() if weight}
+    none, _ = ranked_of(ANSWERS[:1], fusion({}), RECALLED[:1], parts=parts, taken=taken)
+    assert none.lists == {} and lines_of(none, 2) == ["d:title c:title"]
