@@ -12,6 +12,7 @@ def test_front_by_hand():
     assert [point.label for point in pareto_front(POINTS)] == ["worse", "small", "default"]
     twins = [Point("a", 1, 0.5), Point("b", 1, 0.5)]
     assert pareto_front(twins) == twins
+    assert pareto_front([Point("a", 1, 0.5), Point("b", 1, 0.4)]) == [Point("a", 1, 0.5)]
 
 
 def test_candidate_by_hand():
