@@ -106,7 +106,7 @@ def test_a_row_of_a_study_is_named_after_its_pictures(tmp_path):
         runner, entry = Runner(request), Entry("", "LLMFashionRec", {}, "tiny")
         from recbole_llmfashion.files.digests import FileDigests
 
-        return runner._inputs(runner.config(entry, 1), entry, 1, FileDigests())
+        return runner.inputs(runner.config(entry, 1), entry, 1, FileDigests())
 
     write_tiny(tmp_path)
     plain = names()
