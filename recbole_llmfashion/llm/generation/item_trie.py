@@ -214,13 +214,13 @@ class ItemTrie:
         inside = offsets < counts[:, None]
         return torch.where(inside, first[:, None] + offsets, 0), inside
 
-    def best_edges(self, states: Tensor, logits: Tensor, width: int) -> tuple[Tensor, Tensor]:
-        """The edges of `choose`, and whether each has a finite logit; nothing is copied to the host.
+    def best_edges(self, states: Tensor, logits: Tensor, width: int | None) -> tuple[Tensor, Tensor]:
+        """The edges of `choose`, and whether each has a finite logit; with a width nothing is copied to the host.
 
         Args:
             states: int64 [B] nodes of at most `width` edges; the edge of a FREE one is arbitrary.
             logits: [B, V'].
-            width: E.
+            width: E, or None, as in `edges`.
 
         Returns:
             int64 [B] edges; bool [B].
@@ -247,13 +247,10 @@ class ItemTrie:
         # all rows at one node, such as the root, where a table of every row's edges would be large
         if first < stop and bool((states == states[:1]).all()):
             best, offset = self._scores_of(first, stop, logits).max(1)
-            chosen = first + offset
+            chosen, finite = first + offset, best.isfinite()
         else:
-            edges, inside = self.edges(states)
-            scores = logits.gather(1, self.tokens[edges].long()).masked_fill(~inside, -torch.inf)
-            best, column = scores.max(1)
-            chosen = edges.gather(1, column[:, None])[:, 0]
-        if not bool(best.isfinite().all()):
+            chosen, finite = self.best_edges(states, logits, None)
+        if not bool(finite.all()):
             raise RuntimeError("constrained decoding: a row has no allowed token with a finite score")
         return chosen
 
