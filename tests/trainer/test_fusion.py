@@ -59,7 +59,8 @@ def test_it_ranks_by_the_same_lists_and_no_response(shop, monkeypatch):
     # the test rows' order is that of the lists' scores by the reported weights
     ranked, weights = mine[-1], result.details["fusion"]
     for row, group in enumerate("known" if known else "new" for known in ranked.known):
-        scores = fused_scores({name: lists[row : row + 1] for name, lists in ranked.lists.items()}, weights[group], 6)[0]
+        lists = {name: items[row : row + 1] for name, items in ranked.lists.items()}
+        scores = fused_scores(lists, weights[group], 6)[0]
         assert scores[ranked.order[row]].diff().max() <= 0 < scores.max()
 
 
