@@ -94,9 +94,18 @@ class TitleModel:
         self._device = device
         self.network = _TextLstm(tokenizer.size, settings.width, settings.hidden).to(device)
 
+    def pieces(self, texts: Sequence[str]) -> Tensor:
+        """b texts -> [b, L] int64 word pieces, `PAD_ID` behind the end of a text."""
+        return self._tokenizer.encode(texts, self._settings.max_length)
+
+    def embed_pieces(self, pieces: Tensor) -> Tensor:
+        """b >= 1 rows of `pieces` -> [b, d] unit rows on the model's device, with gradients."""
+        longest = int((pieces != PAD_ID).sum(dim=1).max())
+        return self.network(pieces[:, :longest].to(self._device))
+
     def embed(self, texts: Sequence[str]) -> Tensor:
         """b >= 1 texts -> [b, d] unit rows on the model's device, with gradients."""
-        return self.network(self._tokenizer.encode(texts, self._settings.max_length).to(self._device))
+        return self.embed_pieces(self.pieces(texts))
 
     def encode(self, texts: Sequence[str], batch_size: int = 512, show_progress: bool = False) -> np.ndarray:
         """n texts -> [n, d] float32 unit rows; case and the amount of white space do not matter."""
@@ -117,6 +126,23 @@ class TitleModel:
         model = cls(settings, TextTokenizer.load(folder / "pieces.json"), device)
         model.network.load_state_dict(load_file(folder / "weights.safetensors", device=device))
         return model
+
+
+class _Texts:
+    """Texts whose pieces are made once, for a training that embeds them in every epoch.
+
+    Args:
+        model: that embeds them.
+        texts: in the order of the ids of a PairTable.
+    """
+
+    def __init__(self, model: TitleModel, texts: Sequence[str]) -> None:
+        self._model, self._pieces = model, model.pieces(texts)
+
+    def embed(self, ids: np.ndarray) -> Tensor:
+        """b >= 1 ids of texts -> [b, d] unit rows, with gradients; a text that occurs twice is read once."""
+        distinct, place = np.unique(ids, return_inverse=True)
+        return self._model.embed_pieces(self._pieces[distinct])[torch.from_numpy(place)]
 
 
 def train_title_model(
@@ -148,6 +174,7 @@ def train_title_model(
         torch.manual_seed(settings.seed)
         tokenizer = TextTokenizer.train([*table.titles, *table.queries], settings.vocab_size)
         model = TitleModel(settings, tokenizer, device)
+    queries, titles = _Texts(model, table.queries), _Texts(model, table.titles)
     generator = torch.Generator().manual_seed(settings.seed)
     miner = NegativeMiner(table, settings.mined, settings.seed)
     optimizer = torch.optim.Adam(model.network.parameters(), lr=settings.learning_rate)
@@ -157,7 +184,7 @@ def train_title_model(
             if epoch >= settings.mining_start_epoch:
                 miner.refresh(model.encode(table.queries), model.encode(table.titles))
             for rows in torch.randperm(len(table), generator=generator).split(settings.batch_size):
-                loss = _step_loss(model, table, miner, rows.numpy(), settings.margin)
+                loss = _step_loss(queries, titles, table, miner, rows.numpy(), settings.margin)
                 if loss is not None:
                     optimizer.zero_grad()
                     loss.backward()
@@ -168,15 +195,14 @@ def train_title_model(
 
 
 def _step_loss(
-    model: TitleModel, table: PairTable, miner: NegativeMiner, rows: np.ndarray, margin: float
+    query_texts: _Texts, title_texts: _Texts, table: PairTable, miner: NegativeMiner, rows: np.ndarray, margin: float
 ) -> Tensor | None:
     """The batch's triplet loss; None if no pair of the batch has both negatives."""
     query_ids, title_ids = table.query_ids[rows], table.title_ids[rows]
     # the texts of the batch come first, so that the first len(rows) vectors are those of the pairs
     all_queries = np.r_[query_ids, miner.hard_queries(title_ids)]
     all_titles = np.r_[title_ids, miner.hard_titles(query_ids)]
-    queries = model.embed([table.queries[i] for i in all_queries])
-    titles = model.embed([table.titles[i] for i in all_titles])
+    queries, titles = query_texts.embed(all_queries), title_texts.embed(all_titles)
     query, title = queries[: len(rows)], titles[: len(rows)]
     negative_titles = ~table.is_positive(query_ids[:, None], all_titles[None, :])
     negative_queries = ~table.is_positive(all_queries[None, :], title_ids[:, None])

@@ -13,6 +13,7 @@ from recbole_llmfashion.embedding.hard_negatives import NegativeMiner, hardest
 from recbole_llmfashion.embedding.title_model import (
     TitleModel,
     TitleSettings,
+    _Texts,
     derive_pairs,
     train_title_model,
     triplet_loss,
@@ -74,16 +75,25 @@ def test_negatives_of_a_step_are_no_positives(monkeypatch: pytest.MonkeyPatch) -
 
 @pytest.mark.parametrize(("start", "searches"), [(0, 8), (1, 7), (9, 0)])
 def test_the_catalogue_is_mined_from_an_epoch_on(monkeypatch: pytest.MonkeyPatch, start: int, searches: int) -> None:
-    """A text of the catalogue that is in no pair can only come from mining."""
+    """A text of the catalogue that is in no pair, the title 2, can only come from mining."""
     refreshed, embedded = [], []
-    refresh, embed = NegativeMiner.refresh, TitleModel.embed
+    refresh, embed = NegativeMiner.refresh, _Texts.embed
     monkeypatch.setattr(NegativeMiner, "refresh", lambda self, *rows: (refreshed.append(1), refresh(self, *rows)))
-    monkeypatch.setattr(TitleModel, "embed", lambda self, texts: (embedded.append(texts), embed(self, texts))[1])
-    monkeypatch.setattr(TitleModel, "encode", lambda self, texts: embed(self, texts).detach().numpy())
+    monkeypatch.setattr(_Texts, "embed", lambda self, ids: (embedded.extend(ids), embed(self, ids))[1])
     settings = dataclasses.replace(SMALL, epochs=8, mining_start_epoch=start)
     train_title_model([("a", "x"), ("b", "y")], ["x", "y", "unpaired"], settings, show_progress=False)
     assert len(refreshed) == searches
-    assert any("unpaired" in texts for texts in embedded) is (searches > 0)
+    assert (2 in embedded) is (searches > 0)
+
+
+def test_a_text_is_read_once(trained: TitleModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Equal ids get equal rows in their order; the network reads distinct texts, as long as the longest of them."""
+    shapes, forward = [], trained.network.forward
+    monkeypatch.setattr(trained.network, "forward", lambda ids: (shapes.append(ids.shape), forward(ids))[1])
+    texts = ["red boots", "brand3 summer sandals green with a very long tail of other words", "x"]
+    rows = _Texts(trained, texts).embed(np.array([2, 0, 2, 2]))
+    assert shapes == [(2, trained.pieces(texts[:1]).shape[1])]
+    assert torch.allclose(rows, trained.embed(["x", "red boots", "x", "x"]), atol=1e-6)
 
 
 def test_padding_does_not_change_an_embedding(trained: TitleModel) -> None:
