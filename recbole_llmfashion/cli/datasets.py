@@ -144,7 +144,7 @@ def simulate(
     mean_length: Annotated[
         float | None, typer.Option("--mean-length", "--mean_length", help="item actions per user; Table 1 by default")
     ] = None,
-    seed: Annotated[int, typer.Option(help="the same seed gives the same bytes")] = 1,
+    seed: Annotated[int, typer.Option(help="the same seed gives the same bytes on one kind of machine")] = 1,
     images: Annotated[
         Path | None, typer.Option(metavar="DIR", help="new folder for a drawn picture of each item")
     ] = None,

@@ -30,8 +30,9 @@ There are no real customers in this dataset. Every user, brand, item, query and 
 
     {command}
 
-The same command writes the same bytes. Results on this dataset show that the code works, not how good a method is for
-real customers.
+The same command writes the same bytes on the same kind of processor with the same NumPy; another one rounds otherwise,
+and customers then choose otherwise now and then. Results on this dataset show that the code works, not how good a
+method is for real customers.
 
 ## What is simulated
 - **Turnover (C1).** Items arrive and age: about {b.new_share:.0%} of the product families arrive within the year
