@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 
-def leaderboard(pages: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
+def leaderboard_rows(pages: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
     """One entry per page, row and seed.
 
     Args:

@@ -9,7 +9,7 @@ from typing import Any
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.files.changes import replace_files
 from recbole_llmfashion.study.pages.claims import claims_page
-from recbole_llmfashion.study.pages.leaderboard import leaderboard
+from recbole_llmfashion.study.pages.leaderboard import leaderboard_rows
 from recbole_llmfashion.study.pages.listed import Page
 from recbole_llmfashion.study.pages.state import read_results
 from recbole_llmfashion.study.report.document import Document
@@ -49,7 +49,7 @@ def rewrite_overviews(root: Path, pages: Sequence[Page]) -> list[str]:
     """
     found = {page.name: results for page in pages if (results := read_results(root / page.name)) is not None}
     files = {
-        LEADERBOARD: f"{json.dumps(leaderboard(found), indent=1, ensure_ascii=False)}\n",
+        LEADERBOARD: f"{json.dumps(leaderboard_rows(found), indent=1, ensure_ascii=False)}\n",
         "README.md": _with_list((root / "README.md").read_text(encoding="utf-8"), pages, found, root),
     }
     claims = {name: results for name, results in found.items() if results["study"] == "reproduce"}

@@ -10,7 +10,7 @@ from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.quick_start import engine
 from recbole_llmfashion.study.compare import compare
 from recbole_llmfashion.study.pages.claims import claims_page
-from recbole_llmfashion.study.pages.leaderboard import leaderboard
+from recbole_llmfashion.study.pages.leaderboard import leaderboard_rows
 from recbole_llmfashion.study.pages.listed import Page, read_pages
 from recbole_llmfashion.study.pages.publish import publish, rewrite_overviews
 from recbole_llmfashion.study.pages.state import page_state, stale_rows, words_of
@@ -42,7 +42,7 @@ def test_no_committed_page_shows_rows_of_another_engine():
 def test_the_leaderboard_is_that_of_the_committed_pages():
     listed = {page.name for page in read_pages(ROOT / "benchmarks/results.yaml")}
     found = {name: results for name, results in committed().items() if name in listed}
-    assert json.loads((RESULTS / "leaderboard.json").read_text("utf-8")) == leaderboard(found)
+    assert json.loads((RESULTS / "leaderboard.json").read_text("utf-8")) == leaderboard_rows(found)
 
 
 def test_every_table_has_the_rows_that_a_reader_needs():
@@ -120,14 +120,14 @@ def test_pages_without_digests_and_with_failed_rows(page):
 
 def test_the_leaderboard_by_hand(page):
     results = json.loads((page / "results.json").read_text())
-    first, second = leaderboard({"tiny-compare": results})
+    first, second = leaderboard_rows({"tiny-compare": results})
     assert (first["page"], first["row"], first["model"], first["dataset"]) == ("tiny-compare", "CORE", "CORE", "tiny")
     assert first["data_sha256"] == results["data"]["tiny"]["sha256"] and first["commit"] == "abc1234"
     assert first["protocol"] == {"hit": "item", "ranked": "all items", "history": "not masked", "split": "user"}
     assert first["metrics"]["mrr"] == pytest.approx(0.75) and first["minutes"] == 1.0 and first["seed"] == 2020
     assert first["stage"].startswith("row-") and second["row"] == "Popularity"
     results["models"]["CORE"][0] = {"seed": 2020, "status": "failed: no"}
-    assert [entry["row"] for entry in leaderboard({"a": results})] == ["Popularity"]
+    assert [entry["row"] for entry in leaderboard_rows({"a": results})] == ["Popularity"]
 
 
 def claims(dataset, **cells):
