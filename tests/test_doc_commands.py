@@ -150,7 +150,7 @@ def _an_item(place: Path) -> str:
 
 
 @cache
-def _run_of(place: Path, dataset: str = "footwear") -> str:
+def _run_of(place: Path, dataset: str) -> str:
     """The run folder that results.json names at first: a later main job writes another results.json."""
     rows = json.loads((place / f"results/{dataset}/results.json").read_text())["models"]
     return str(rows["LLMFashionRec"]["run"])
@@ -194,5 +194,5 @@ def test_python_runs(block, place, monkeypatch):
     monkeypatch.chdir(place)
     frame = pd.DataFrame({"item_id": ["new-1"], "title": ["red rubber boots"], "color": ["red"]})
     if "/runs/" in block:
-        block = re.sub(r"saved/footwear/runs/\w+", _run_of(place), block)
+        block = re.sub(r"saved/footwear/runs/\w+", _run_of(place, "footwear"), block)
     exec(compile(block.replace("516738", _an_item(place)), "docs", "exec"), {"frame": frame})
