@@ -123,7 +123,8 @@ def run(tasks: Iterable[Task], jobs: int, folder: Path) -> Iterator[tuple[Task, 
     copy_tree(base)
     try:
         for number, task in enumerate(tasks):
-            if len(running) == jobs:
+            # an error of the package as it is would else be reported as one of the mutant that ended first
+            while len(running) == jobs or (task.mutant and any(not other.mutant for other, _ in running.values())):
                 yield _ended(running)
             tree = folder / str(number)
             shutil.copytree(base, tree, symlinks=True, copy_function=os.link)
