@@ -208,6 +208,7 @@ OWN_VALUES: dict[str, Allowed] = {
     "lr_scheduler_type": choice("linear", "cosine", "constant", "constant_with_warmup"),
     "max_grad_norm": NOT_NEGATIVE,
     "gradient_checkpointing": either(BOOLEAN, choice("auto")),
+    "torch_compile": BOOLEAN,
     "save_steps": AT_LEAST_ZERO,
     "num_train_workers": AT_LEAST_ONE,
     "ray_address": MAYBE_TEXT,

@@ -7,6 +7,7 @@ from logging import getLogger
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 from tqdm import tqdm
 
 from recbole_llmfashion.errors import UserError
@@ -113,6 +114,18 @@ def collate(examples: Sequence[Example], pad_id: int) -> Batch:
         if example.prompt_targets is not None:
             response[row, example.prompt_targets] = True
     return Batch(torch.from_numpy(ids), torch.from_numpy(inside.astype(np.int64)), torch.from_numpy(response))
+
+
+def pad_batch(batch: Batch, rows: int, width: int, pad_id: int) -> Batch:
+    """The batch with more padding on the right and more rows, which have no target.
+
+    An added row is all padding that the mask shows as tokens: attention over no token at all would be NaN.
+    """
+    count, length = batch.input_ids.shape
+    more = (0, width - length, 0, rows - count)
+    mask = F.pad(batch.attention_mask, more)
+    mask[count:] = 1
+    return Batch(F.pad(batch.input_ids, more, value=pad_id), mask, F.pad(batch.response_mask, more))
 
 
 def left_pad(prompts: Sequence[np.ndarray], pad_id: int) -> tuple[Tensor, Tensor]:

@@ -132,6 +132,7 @@ def finetune_settings(config: LLMFashionConfig, seed: int, examples: Sequence[Ex
         lr_scheduler_type=config["lr_scheduler_type"],
         max_grad_norm=config["max_grad_norm"],
         gradient_checkpointing=config["gradient_checkpointing"],
+        torch_compile=config["torch_compile"],
         item_embedding_lr=config["item_embedding_lr"],
         early_stopping_patience=config["early_stopping_patience"],
         dropout=llm_dropout(config),

@@ -29,7 +29,7 @@ from recbole_llmfashion.quick_start.dry_run import check_config, check_files
 from recbole_llmfashion.quick_start.engine import engine_digest
 from recbole_llmfashion.quick_start.experiment import run_experiment, run_row
 from recbole_llmfashion.quick_start.registry import MODEL_TABLE, accepted_models, get_model
-from recbole_llmfashion.stage_store import StageStore
+from recbole_llmfashion.stage_store import StageStore, without_later
 from recbole_llmfashion.study.analysis.counts import facts
 from recbole_llmfashion.study.report.document import ItemPicture
 from recbole_llmfashion.study.request import StudyRequest
@@ -217,7 +217,10 @@ class Runner:
         if name not in self._values:
             config = self.config(entry, seed)
             names = keys_of(config.model_class) - RUNTIME_KEYS - {IMAGE_LIST}
-            values = first_release_names(_FIRST | {key: config.final_config_dict.get(key) for key in sorted(names)})
+            given = without_later(
+                {key: config.final_config_dict.get(key) for key in sorted(names)}, torch_compile=False
+            )
+            values = first_release_names(_FIRST | given)
             self._values[name] = json.loads(json.dumps(values, default=str))
         return self._values[name]
 

@@ -11,7 +11,9 @@ from recbole_llmfashion.llm.batching import (
     collate,
     left_pad,
     limit_batch_size,
+    pad_batch,
 )
+from recbole_llmfashion.llm.compiling import padded_shape
 from recbole_llmfashion.llm.finetuning.perplexity import perplexities
 from recbole_llmfashion.llm.finetuning.settings import FinetuneSettings
 from recbole_llmfashion.llm.finetuning.step.loss import response_loss
@@ -81,6 +83,31 @@ def test_batches_by_length() -> None:
         assert padded < 1.15 * lengths.sum()  # random batches of 16 would pad by about 80 %
     same, other = [np.array_equal(np.concatenate(plans[0]), np.concatenate(p)) for p in plans[1:]]
     assert same and not other
+
+
+def padding(lengths: np.ndarray, batches: list[np.ndarray], width: Callable[[int], int]) -> float:
+    """Share of padding among the tokens of all batches, each padded to `width` of its longest."""
+    padded = sum(len(batch) * width(int(lengths[batch].max())) for batch in batches)
+    return float(1 - lengths.sum() / padded)
+
+
+def test_similar_lengths_together_save_padding() -> None:
+    """Prompts of 10 to 90 tokens by two: 44 % padding as they come, 2 % sorted; 61 and 48 % in lengths of graphs."""
+    lengths = np.array([10, 90, 12, 88])
+    plain, sorted_ones = [np.array([0, 1]), np.array([2, 3])], batches_by_length(lengths, 2, np.random.default_rng(0))
+    assert {tuple(sorted(batch.tolist())) for batch in sorted_ones} == {(0, 2), (1, 3)}
+    found = [padding(lengths, batches, lambda width: width) for batches in (plain, sorted_ones)]
+    assert found == pytest.approx([1 - 200 / (2 * 90 + 2 * 88), 1 - 200 / (2 * 12 + 2 * 90)])
+    found = [padding(lengths, batches, lambda n: padded_shape(2, n, 2)[1]) for batches in (plain, sorted_ones)]
+    assert found == pytest.approx([1 - 200 / (4 * 128), 1 - 200 / (2 * 64 + 2 * 128)])
+
+
+def test_added_padding_and_rows_have_no_target() -> None:
+    batch = collate([Example(np.array([5, 8]), np.array([7])), Example(np.array([9]), np.array([7]))], 3)
+    more = pad_batch(batch, rows=3, width=4, pad_id=3)
+    assert more.input_ids.tolist() == [[5, 8, 7, 3], [9, 7, 3, 3], [3, 3, 3, 3]]
+    assert more.attention_mask.tolist() == [[1, 1, 1, 0], [1, 1, 0, 0], [1, 1, 1, 1]]
+    assert more.response_mask.tolist() == [[False, False, True, False], [False, True, False, False], [False] * 4]
 
 
 def test_collate_with_prompt_targets() -> None:

@@ -90,6 +90,7 @@ class CurriculumRun:
             history_dropout=settings.history_dropout,
             label_smoothing=settings.label_smoothing_factor,
             gradient_checkpointing=settings.gradient_checkpointing,
+            torch_compile=settings.torch_compile,
         )
         log.losses = self.train_step.losses
         log.trainable_parameters = sum(p.numel() for p in self.train_step.optimizer.parameters)

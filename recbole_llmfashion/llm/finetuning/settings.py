@@ -35,6 +35,7 @@ class FinetuneSettings:
         lr_scheduler_type: the learning rate after it, see `scheduled_rate`; both phases have one schedule.
         gradient_checkpointing: whether to recompute activations in the backward instead of storing them; auto: in as
             many layers as the memory of the GPU needs, see step/recompute.py.
+        torch_compile: whether the decoder layers are compiled, see llm/compiling.py.
         seed: random seed for the initial LoRA matrices, dropout and batch order.
         item_embedding_lr: step size for the item embeddings: norm of one update of the whole table, relative to the
             norm of one row.
@@ -65,6 +66,7 @@ class FinetuneSettings:
     warmup_ratio: float = 0.03
     lr_scheduler_type: Scheduler = "linear"
     gradient_checkpointing: Checkpointing = False
+    torch_compile: bool = False
     seed: int = 0
     item_embedding_lr: float = 0.5
     early_stopping_patience: int = 0
@@ -89,6 +91,7 @@ class FinetuneSettings:
                 history_dropout=0.0,
                 label_smoothing_factor=0.0,
                 item_embedding_init="words",
+                torch_compile=False,
             ),
             curriculum_share="hard_share",
             curriculum_epochs="hard_epochs",

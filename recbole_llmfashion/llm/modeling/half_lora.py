@@ -80,7 +80,7 @@ class _LoraLinear(torch.autograd.Function):
         return grad_x, grad_a, grad_b, None, None, None
 
 
-def _adapter_of(layer: Any) -> str | None:
+def adapter_of(layer: Any) -> str | None:
     """The adapter's name if the layer has one plain LoRA adapter on a frozen linear layer; otherwise None."""
     from bitsandbytes.nn import Linear4bit
 
@@ -106,7 +106,7 @@ class LoraCopies:
 
     def __init__(self, model: Any) -> None:
         plain_cpu = model.dtype == torch.float32 and next(model.parameters()).device.type == "cpu"
-        found = [] if plain_cpu else [(layer, _adapter_of(layer)) for layer in model.modules()]
+        found = [] if plain_cpu else [(layer, adapter_of(layer)) for layer in model.modules()]
         self._places = [(layer, name) for layer, name in found if name is not None]
         matrices = [(layer.lora_A[name].weight, layer.lora_B[name].weight) for layer, name in self._places]
         self._masters: list[Tensor] = [matrix for pair in matrices for matrix in pair]

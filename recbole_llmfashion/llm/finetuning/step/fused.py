@@ -179,7 +179,7 @@ def _tables(layer: Any, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor]:
     return made
 
 
-_forward = modeling_falcon.FalconAttention.forward
+_forward, _plain_rotary = modeling_falcon.FalconAttention.forward, modeling_falcon.apply_rotary_pos_emb
 
 
 def _attend(layer: Any, hidden_states: Tensor, *args: Any, **given: Any) -> tuple[Tensor, None]:
@@ -189,18 +189,37 @@ def _attend(layer: Any, hidden_states: Tensor, *args: Any, **given: Any) -> tupl
     rows, length, _ = hidden_states.shape
     fused = layer.query_key_value(hidden_states).view(rows, length, layer.num_heads + 2, layer.head_dim)
     parts = _RotateFused.apply(fused, *_tables(layer, *given["position_embeddings"]))
-    query, key, value = (part.transpose(1, 2) for part in parts)
+    return _mix(layer, *(part.transpose(1, 2) for part in parts)), None
+
+
+def _attend_traced(layer: Any, hidden_states: Tensor, *args: Any, **given: Any) -> tuple[Tensor, None]:
+    """`_attend` in plain operations, which torch.compile fuses."""
+    if not layer.multi_query or layer.new_decoder_architecture:
+        return _forward(layer, hidden_states, *args, **given)
+    rows, length, _ = hidden_states.shape
+    fused = layer.query_key_value(hidden_states).view(rows, length, layer.num_heads + 2, layer.head_dim)
+    query, key, value = (part.transpose(1, 2) for part in fused.split([layer.num_heads, 1, 1], 2))
+    query, key = _plain_rotary(query, key, *given["position_embeddings"])
+    return _mix(layer, query, key, value), None
+
+
+def _mix(layer: Any, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    """Causal attention of queries [B, heads, T, d] on one key and value for all heads, [B, T, width]."""
+    rows, _, length, _ = query.shape
     grouped = query.device.type != "cpu" and query.dtype != torch.float32  # only FlashAttention knows groups
     if not grouped:
         key, value = (part.expand(-1, layer.num_heads, -1, -1) for part in (key, value))
     attend = torch.nn.functional.scaled_dot_product_attention
     mixed = attend(query, key, value, is_causal=length > 1, enable_gqa=grouped)
-    return layer.dense(mixed.transpose(1, 2).reshape(rows, length, -1)), None
+    projected: Tensor = layer.dense(mixed.transpose(1, 2).reshape(rows, length, -1))
+    return projected
 
 
 @contextmanager
-def fused_falcon(model: Any) -> Iterator[bool]:
+def fused_falcon(model: Any, traced: bool = False) -> Iterator[bool]:
     """Runs Falcon's attention without a mask and with fewer copies; yields whether the model is supported.
+
+    With `traced` it is in plain operations for torch.compile, without the hand-written backwards.
 
     Valid for right-padded batches only. The outputs at padded positions differ from those of masked attention and must
     not be used.
@@ -210,9 +229,10 @@ def fused_falcon(model: Any) -> Iterator[bool]:
         return
     mask, rotary = modeling_falcon.create_causal_mask, modeling_falcon.apply_rotary_pos_emb
     modeling_falcon.create_causal_mask = lambda *_args, **_kwargs: None
-    modeling_falcon.apply_rotary_pos_emb = _rotary
-    modeling_falcon.FalconAttention._split_heads = _unbind_heads
-    modeling_falcon.FalconAttention.forward = _attend
+    modeling_falcon.FalconAttention.forward = _attend_traced if traced else _attend
+    if not traced:
+        modeling_falcon.apply_rotary_pos_emb = _rotary
+        modeling_falcon.FalconAttention._split_heads = _unbind_heads
     try:
         yield True
     finally:

@@ -5,7 +5,8 @@
 The loss does not depend on how the prompts are divided into forwards or among workers (data_parallel.py).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from logging import getLogger
 from math import ceil
 from typing import Any
@@ -15,14 +16,15 @@ import torch
 
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.llm.batching import Example, collate
+from recbole_llmfashion.llm.compiling import CompiledLayers
 from recbole_llmfashion.llm.finetuning.perplexity import pad_id
 from recbole_llmfashion.llm.finetuning.step.data_parallel import SINGLE_PROCESS, Workers
 from recbole_llmfashion.llm.finetuning.step.fused import fused_falcon, fused_lora
 from recbole_llmfashion.llm.finetuning.step.history_dropout import history_dropout
-from recbole_llmfashion.llm.finetuning.step.loss import response_loss
+from recbole_llmfashion.llm.finetuning.step.loss import has_plain_head, response_loss
 from recbole_llmfashion.llm.finetuning.step.optimizer import NotFiniteError, Optimizer, Scheduler, scheduled_rate
 from recbole_llmfashion.llm.finetuning.step.recompute import Checkpointing, Recompute
-from recbole_llmfashion.llm.modeling.adapter import ROWS
+from recbole_llmfashion.llm.modeling.adapter import ROWS, causal_lm
 from recbole_llmfashion.llm.modeling.half_lora import half_lora
 
 MAX_PROMPTS_IN_MESSAGE = 32
@@ -41,14 +43,18 @@ class TrainStep:
         workers: this process among the data-parallel workers.
         scheduler: the learning rate by step, see `scheduled_rate`.
         item_tokens: ids of the item tokens, for `history_dropout`.
-        history_dropout, label_smoothing, gradient_checkpointing: see FinetuneSettings.
+        history_dropout, label_smoothing, gradient_checkpointing, torch_compile: see FinetuneSettings.
 
     Attributes:
         micro_batch: halved each time this worker runs out of memory.
         recompute: the layers with gradient checkpointing; with auto, more of them before the micro-batch is halved.
+        compiled: the decoder layers for torch.compile; None without it.
         halvings: number of times that any worker ran out of memory.
         tokens: tokens read so far, without padding.
         losses: loss of each step, in nats per target token.
+
+    Raises:
+        UserError: see CompiledLayers.
     """
 
     def __init__(
@@ -68,8 +74,10 @@ class TrainStep:
         history_dropout: float = 0.0,
         label_smoothing: float = 0.0,
         gradient_checkpointing: Checkpointing = False,
+        torch_compile: bool = False,
     ) -> None:
         self.recompute = Recompute(model, gradient_checkpointing)
+        self.compiled = CompiledLayers(model) if torch_compile else None
         self.model, self.examples, self.workers = model, examples, workers
         self.lengths = np.asarray([len(example) for example in examples])
         self.target_tokens = np.asarray([example.target_tokens for example in examples])
@@ -134,11 +142,11 @@ class TrainStep:
         parts = [batch[i : i + self.micro_batch] for batch in batches for i in range(0, len(batch), self.micro_batch)]
         try:
             dropped = history_dropout(self.model, self.item_tokens, self.history_dropout)
-            with fused_lora(self.model), half_lora(self.model) as copies, fused_falcon(self.model), dropped:
+            with self._fast_layers() as collect, dropped:
                 loss = 0.0
                 for part in parts:
                     loss += self._forward(part, tokens)
-                    copies.collect()
+                    collect()
                 return loss
         except torch.cuda.OutOfMemoryError as error:
             reason = " ".join(str(error).split())[:160]
@@ -146,8 +154,21 @@ class TrainStep:
         self._halve(max(map(len, parts)), reason)
         return None
 
+    @contextmanager
+    def _fast_layers(self) -> Iterator[Callable[[], None]]:
+        """The layers as they run fastest; yields what is to be called after each backward."""
+        if self.compiled is None:
+            with fused_lora(self.model), half_lora(self.model) as copies, fused_falcon(self.model):
+                yield copies.collect
+            return
+        has_plain_head(causal_lm(self.model))  # probes the model once, in a shape that no graph is worth
+        with self.compiled.attached(), fused_falcon(self.model, traced=True):
+            yield lambda: None
+
     def _forward(self, indices: np.ndarray, tokens: int) -> float:
         batch = collate([self.examples[i] for i in indices], pad_id(self.model))
+        if self.compiled is not None:
+            batch = self.compiled.padded(batch, self.micro_batch, pad_id(self.model))
         sums, _ = response_loss(self.model, batch.to(self.device), self.label_smoothing)
         try:
             return self.optimizer.backward(sums.sum() / tokens)
