@@ -20,6 +20,7 @@ from typing import Any
 
 import torch
 
+from recbole_llmfashion.allocator import keep_freed_memory
 from recbole_llmfashion.distributed.cluster import OBJECT_STORE, cluster, resources, workers_that_fit
 from recbole_llmfashion.errors import UserError, needs_extra
 from recbole_llmfashion.llm.finetuning.job import FinetuneJob
@@ -105,6 +106,7 @@ def _fit(job: FinetuneJob, folder: Path, storage: Path, workers: int, cpus: int,
 
 def train_on_worker(loop_config: dict[str, Any]) -> None:
     """Training function that Ray Train runs on each worker, with the `train_loop_config` of `_fit`."""
+    keep_freed_memory()
     torch.set_num_threads(loop_config["threads"])
     context, device, folder = ray.train.get_context(), get_device(), Path(loop_config["folder"])
     ranks = Workers(context.get_world_rank(), context.get_world_size(), device)

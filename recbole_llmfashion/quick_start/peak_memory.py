@@ -1,31 +1,23 @@
 """Peak memory of a block of code, by sampling; the peak of the whole process would include earlier models."""
 
-import ctypes
 import gc
-import sys
 import threading
 from types import TracebackType
 from typing import Self
 
 import psutil
 
+from recbole_llmfashion.allocator import return_freed_memory
+
 INTERVAL = 0.05  # seconds between samples
-
-
-def free_memory() -> None:
-    """Returns freed memory to the system, so that memory of an earlier model is not counted."""
-    gc.collect()
-    if sys.platform == "linux":
-        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # in glibc, not in musl
-        if trim is not None:
-            trim(0)
 
 
 class PeakMemory:
     """Context manager; `megabytes` is the largest resident size sampled inside it."""
 
     def __enter__(self) -> Self:
-        free_memory()
+        gc.collect()
+        return_freed_memory()
         self._process = psutil.Process()
         self._stop = threading.Event()
         self.megabytes = 0.0

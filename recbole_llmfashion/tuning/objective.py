@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from ray import tune
 
+from recbole_llmfashion.allocator import keep_freed_memory
 from recbole_llmfashion.config.configurator import load_config
 from recbole_llmfashion.config.dict_keys import merge_keys
 from recbole_llmfashion.errors import UserError
@@ -64,6 +65,7 @@ def run_trial(job: Job, values: dict[str, Any], report: Callable[[dict[str, Any]
     """
     if Path(job.folder).is_dir():
         os.chdir(job.folder)
+    keep_freed_memory()
     torch.set_num_threads(job.threads)
     last = 0
 
