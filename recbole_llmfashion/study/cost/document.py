@@ -30,15 +30,15 @@ from recbole_llmfashion.study.runner import Entry, Outcome, Runner
 
 ACCURACY = "ndcg@10"
 TRAINED = ("adapter",)  # the stage that a change of inference leaves as it is
-AXES = {"time": ("processor", "CPU ms a user"), "tokens": ("tokens", "tokens a prompt")}
+AXES = {"time": ("processor", "CPU ms per user"), "tokens": ("tokens", "tokens per prompt")}
 COLUMNS = [
     Column("valid", "NDCG@10, validation", "metric"),
     Column("test", "NDCG@10, test", "text"),
-    Column("tokens", "tokens a prompt", "number"),
-    Column("milliseconds", "ms a user", "number"),
-    Column("processor", "CPU ms a user", "number"),
+    Column("tokens", "tokens per prompt", "number"),
+    Column("milliseconds", "ms per user", "number"),
+    Column("processor", "CPU ms per user", "number"),
     Column("memory", "peak MB", "count"),
-    Column("joules", "J a user", "number"),
+    Column("joules", "J per user", "number"),
     Column("training", "training s", "count"),
     Column("front", "not beaten in", "text"),
 ]
@@ -133,7 +133,7 @@ def verdict(points: Sequence[Point]) -> str:
         return f"No setting of this table is a candidate for the default ({rule})."
     own = next(point for point in points if point.label == DEFAULT)
     return (
-        f"Candidate for the default: '{best.label}' ({rule}): {best.cost:.3g} instead of {own.cost:.3g} CPU ms a user, "
+        f"Candidate for the default: '{best.label}' ({rule}): {best.cost:.3g} instead of {own.cost:.3g} CPU ms per user, "
         f"NDCG@10 {best.accuracy:.4f} instead of {own.accuracy:.4f}. No test of significance is made: on few rows, ask "
         "again with more of them or more seeds."
     )
@@ -149,7 +149,7 @@ def _notes(chosen: Sequence[Setting], costs: dict[str, Cost | None]) -> list[str
             "Peak: the whole process, with its libraries and what earlier settings left."
         )
         if all(one.joules is None for one in known):
-            notes.append("Energy: this machine has no counter that can be read; CPU ms a user stand for it.")
+            notes.append("Energy: this machine has no counter that can be read; CPU ms per user stand for it.")
         else:
             notes.append("Energy: RAPL counters of the packages, which count the whole machine.")
     notes.append(

@@ -52,7 +52,7 @@ def test_by_hand(shop, measured):
     # all prompts have 30 tokens, so the best one beats the others there
     assert cells(table, "front")["num_beams 400"] == "time, tokens"
     assert document.notes[-1].startswith("Candidate for the default: 'num_beams 10'")
-    assert "1.1 instead of 2 CPU ms a user, NDCG@10 0.1995 instead of 0.2000" in document.notes[-1]
+    assert "1.1 instead of 2 CPU ms per user, NDCG@10 0.1995 instead of 0.2000" in document.notes[-1]
     time, tokens = document.figures
     assert list(time.series[0].x) == [1.0, 1.1, 2.0, 5.0] and list(tokens.series[0].y) == [0.21]
     assert [series.label for series in time.series if series.marked] == [DEFAULT]
