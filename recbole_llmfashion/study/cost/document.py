@@ -133,9 +133,9 @@ def verdict(points: Sequence[Point]) -> str:
         return f"No setting of this table is a candidate for the default ({rule})."
     own = next(point for point in points if point.label == DEFAULT)
     return (
-        f"Candidate for the default: '{best.label}' ({rule}): {best.cost:.3g} instead of {own.cost:.3g} CPU ms per user, "
-        f"NDCG@10 {best.accuracy:.4f} instead of {own.accuracy:.4f}. No test of significance is made: on few rows, ask "
-        "again with more of them or more seeds."
+        f"Candidate for the default: '{best.label}' ({rule}): {best.cost:.3g} instead of {own.cost:.3g} CPU ms per "
+        f"user, NDCG@10 {best.accuracy:.4f} instead of {own.accuracy:.4f}. No test of significance is made: on few "
+        "rows, ask again with more of them or more seeds."
     )
 
 
