@@ -22,7 +22,7 @@ from recbole_llmfashion.llm.batching import Batch, pad_batch
 from recbole_llmfashion.llm.modeling.half_lora import adapter_of
 
 BACKEND = "inductor"
-MODE: str | None = None  # torch.compile's; benchmarks/gpu.py measures reduce-overhead (CUDA graphs) beside it
+MODE: str | None = None  # of torch.compile; None is its default, as CUDA graphs (reduce-overhead) were not measured
 SHORTEST = 64
 GRAPHS = 256  # torch's own limit of 8 is below the shapes of long prompts; more than this many would be a fault
 
