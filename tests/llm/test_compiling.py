@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from math import log2
 from pathlib import Path
+from shutil import which
 from typing import Any
 
 import numpy as np
@@ -93,6 +94,7 @@ def test_losses_are_those_of_the_code_that_is_not_compiled(
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(which("g++") is None and which("clang++") is None, reason="no C++ compiler on this machine")
 @pytest.mark.parametrize(("quantization", "dtype"), [("none", "fp32"), ("nf4", "bf16")])
 def test_losses_with_the_compiler(folder: Path, random_examples: Examples, quantization: Any, dtype: Any) -> None:
     """Needs a C++ compiler, as `torch_compile: True` does on a CPU."""
