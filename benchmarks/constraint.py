@@ -146,7 +146,7 @@ def plan(ours: Ours, rows: int, seed: int) -> tuple[list[Tensor], list[list[int]
 
 
 def walk(side: Side, logits: list[Tensor], active: list[list[int]]) -> tuple[float, list[list[int]]]:
-    """Milliseconds of processor time a step, and the tokens of each step."""
+    """Milliseconds of processor time per step, and the tokens of each step."""
     side.start(len(logits[0]))
     seconds, tokens = 0.0, []
     for scores, alive in zip(logits, active, strict=True):
@@ -198,7 +198,7 @@ def main() -> None:
         parser.error(f"{', '.join(missing)} not installed: uv run --extra benchmarks python benchmarks/constraint.py")
     torch.set_num_threads(options.threads)
     print(f"{options.rows} rows, {options.threads} threads\n")
-    print("| IDs | items | side | build, CPU s | build, MB | CPU ms a step |\n|---|---:|---|---:|---:|---:|")
+    print("| IDs | items | side | build, CPU s | build, MB | CPU ms per step |\n|---|---:|---|---:|---:|---:|")
     ratios = {
         f"{kind} {items}": measure(kind, int(items), options.rows, options.rounds, options.threads)
         for items in options.items.split(",")

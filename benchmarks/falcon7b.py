@@ -55,7 +55,7 @@ class Size:
     Args:
         vocabulary, width, layers, heads: Falcon's; one key and value head, parallel blocks, no bias.
         tokens: of a training prompt with its response.
-        batch_size, steps: prompts a step, and timed steps.
+        batch_size, steps: prompts per step, and timed steps.
         users, new_tokens: prompts generated at once, and tokens of each response.
         matrix: side of the square product that gives the device's rate.
     """
@@ -111,7 +111,7 @@ def seconds(work: Callable[[], Any], device: torch.device) -> float:
 
 
 def matrix_rate(size: Size, device: torch.device) -> float:
-    """FLOP a second of a square product in the compute type, the best of ten."""
+    """FLOP per second of a square product in the compute type, the best of ten."""
     dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
     one, other = (torch.randn(size.matrix, size.matrix, device=device, dtype=dtype) for _ in range(2))
     return 2 * size.matrix**3 / min(seconds(lambda: one @ other, device) for _ in range(10))
@@ -140,7 +140,7 @@ def training_step(backbone: Backbone, size: Size, gradient_checkpointing: Checkp
 
 
 def train_rate(step: Callable[[], float], size: Size, device: torch.device) -> float:
-    """Training tokens a second; the first step, untimed, warms up."""
+    """Training tokens per second; the first step, untimed, warms up."""
     step()
     spent = seconds(lambda: [step() for _ in range(size.steps)], device)
     return size.steps * size.batch_size * size.tokens / spent
@@ -181,7 +181,7 @@ def profile(step: Callable[[], Any], device: torch.device) -> dict[str, float]:
 
 
 def generation_rates(backbone: Backbone, size: Size) -> dict[str, float]:
-    """Users a second, the second of two calls each."""
+    """Users per second, the second of two calls each."""
     rng, device, lm = np.random.default_rng(1), backbone.device, backbone.model.eval()
     length = max(8, size.tokens - size.new_tokens)
     prompts = [rng.integers(2, size.vocabulary, length).astype(np.int32) for _ in range(size.users)]

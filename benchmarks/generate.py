@@ -164,7 +164,7 @@ def show_trie_share(generate_all: Callable[[], Any]) -> None:
 
 
 def main() -> None:
-    """Prints users a second of the three, what is equal, the trie's share and the two ratios."""
+    """Prints users per second of the three, what is equal, the trie's share and the two ratios."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--dataset", default="footwear")
     parser.add_argument("--users", type=int, default=128)

@@ -93,7 +93,7 @@ def same_losses(device: torch.device, tiny: bool) -> Rows:
 
 
 def small_rate(device: torch.device, tiny: bool) -> Rows:
-    """Steps a second with tiny-falcon's shape."""
+    """Steps per second with tiny-falcon's shape."""
     with tempfile.TemporaryDirectory() as name:
         shape = (320, 32, 2, 2) if tiny else (4096, 128, 4, 4)
         save_tiny_falcon(new_tiny_falcon(*shape, seed=0), train_tokenizer(["product ID:, title:"], 300), Path(name))

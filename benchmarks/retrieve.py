@@ -111,7 +111,7 @@ def main() -> None:
         print(f"| {name} | {share:.4f} | {one * 1000:.2f} | {many * 1000:.2f} | {built} |", flush=True)
         return one
 
-    print("| index | recall@10 | ms, one query | ms a query, 64 at once | built in s, MB |")
+    print("| index | recall@10 | ms, one query | ms per query, 64 at once | built in s, MB |")
     print("| --- | ---: | ---: | ---: | ---: |")
     line("torch matmul, topk", lambda part: torch_heads(rows, part), "")
     base = last = line("flat", partial(top, flat), "")

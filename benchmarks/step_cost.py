@@ -11,7 +11,7 @@ of PyTorch's kernels and of bitsandbytes'. Shape, LoRA and weights are those of 
   products with softmax where the numbers of heads differ and `enable_gqa` is not set.
 - An NF4 product of more than four rows is four kernels, as in bitsandbytes 0.50: its scales are de-quantized and
   shifted, then the weight, then the product follows.
-- A call for a list of tensors is as many kernels as the lists need (at most 30 to 110 tensors, 320 blocks a kernel).
+- A call for a list of tensors is as many kernels as the lists need (at most 30 to 110 tensors, 320 blocks per kernel).
 - Copies to the host are counted apart, under `host`.
 
 Compiled code is not counted. `--gradient_checkpointing auto` is a GPU whose memory suffices: no layer is recomputed,

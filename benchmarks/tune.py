@@ -38,7 +38,7 @@ def by_hand(job: Job, values: dict[str, Any]) -> float:
 
 
 def main() -> None:
-    """Prints both times a round and, last, `ratio <number>`."""
+    """Prints both times per round and, last, `ratio <number>`."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--dataset", default="footwear")
     parser.add_argument("--data_path", default="dataset")

@@ -34,9 +34,9 @@ def test_a_kernel_moves_what_it_reads_and_writes():
 def test_lists_take_a_kernel_a_chunk():
     small, large = [empty(10)] * 111, [empty(65536)] * 100
     with step_cost.CostMode() as mode:
-        torch._foreach_add_(small, 1)  # 110 tensors a kernel
+        torch._foreach_add_(small, 1)  # 110 tensors per kernel
         torch._foreach_add_(small, small)  # 64
-        torch._foreach_mul_(large * 4, 2)  # 400 blocks of 65,536 numbers, 320 a kernel
+        torch._foreach_mul_(large * 4, 2)  # 400 blocks of 65,536 numbers, 320 per kernel
     assert mode.cost.kernels["optimizer"] == 2 + 2 + 4
 
 

@@ -61,7 +61,7 @@ def test_target_items(named: list[int] | None, targets: int) -> None:
     ("named", "most", "prompts"),
     [
         (None, 16, 16),  # the paper's: a target a prompt
-        (15, 16, 16),  # 16 targets a prompt: 256 of 16 prompts
+        (15, 16, 16),  # 16 targets per prompt: 256 of 16 prompts
         (31, 16, 8),
         (63, 16, 4),
         (63, 2, 2),

@@ -65,7 +65,7 @@ def hand_made(session=True, id_depth=100, neighbors=True, encoder=True, words=Tr
 
 
 def ranked_of(texts, mixing, recalled, beams=(), acted=None, parts=None, known=None, taken=None):
-    """One row a text; `beams` are positions, `acted`, `taken` and `recalled` positions + 1."""
+    """One row per text; `beams` are positions, `acted`, `taken` and `recalled` positions + 1."""
     beams = [*beams, *[[]] * (len(texts) - len(beams))]
     responses = [Response(text, np.array(items, np.int64)) for text, items in zip(texts, beams, strict=True)]
     acted = torch.zeros(len(texts), 1, dtype=torch.int64) if acted is None else acted

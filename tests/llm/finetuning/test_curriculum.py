@@ -98,7 +98,7 @@ def test_hardest_by_the_reading_of_perplexity(
 
 
 def test_rates_of_both_phases(plain: Backbone, random_examples: Examples, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ten prompts in batches of 5 are two steps an epoch; with the hardest two for two more epochs, four in all."""
+    """Ten prompts in batches of 5 are two steps per epoch; with the hardest two for two more epochs, four in all."""
     rates: list[float] = []
     step = Optimizer.step
     monkeypatch.setattr(Optimizer, "step", lambda self, rate: (rates.append(rate), step(self, rate))[1])

@@ -78,7 +78,7 @@ def test_plan_steps(ids_in_prompts: Copying) -> None:
     steps = plan(copy_steps=3, listed_passes=2.0, spelled_passes=0.5)
     kinds = [(step.shop, step.listed) for step in steps]
     assert kinds[:3] == [(None, False)] * 3 and (None, False) not in kinds[3:]
-    # batches a pass: 7 of 50, 13 of 100; round(13 / 2) = 6, round(7 / 2) = 4
+    # batches per pass: 7 of 50, 13 of 100; round(13 / 2) = 6, round(7 / 2) = 4
     assert [kinds.count(kind) for kind in ((0, True), (0, False), (1, True), (1, False))] == [14, 6, 0, 4]
     assert kinds[3:17] != [(0, True)] * 14  # mixed
     rows = np.concatenate([step.rows for step in steps if step.shop == 0 and step.listed])
