@@ -1,8 +1,7 @@
 """The page of an audit: tables, a figure and sentences."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
-from typing import Any
 
 from recbole_llmfashion.llm.modeling.tiny_falcon import TINY_FALCON
 from recbole_llmfashion.pipeline.export import backbone_name
@@ -14,6 +13,8 @@ from recbole_llmfashion.study.audit.measures.lists import PROBES
 from recbole_llmfashion.study.audit.run_audit import AuditSettings
 from recbole_llmfashion.study.report.document import Cell, Column, Document, Figure, ReportTable, Series, TableRow
 from recbole_llmfashion.versions import versions
+
+_Row = tuple[str, Sequence[Cell]]  # its label, and the values of the first columns
 
 EXACT = next(iter(PROBES))
 SIMULATED = (
@@ -58,24 +59,32 @@ def assemble(
     )
 
 
+def _table(
+    name: str, title: str, label: str, columns: Sequence[Column], rows: Iterable[_Row], notes: Iterable[str]
+) -> ReportTable:
+    """A table whose rows have values for the first columns; those behind them stay empty."""
+    keys = [column.key for column in columns]
+    table_rows = [TableRow(of, dict(zip(keys, values, strict=False))) for of, values in rows]
+    return ReportTable(name, title, columns, table_rows, list(notes), label)
+
+
 def _files(findings: Findings) -> ReportTable:
     counts = findings.counts
-    rows: list[tuple[str, dict[str, Cell]]] = []
-    for kept in findings.kept:
-        rows.append((f"queries, min_askers {kept.min_askers}", {"number": kept.queries, "share": kept.training}))
     values = {
         "queries of one customer alone": counts.of_one,
         "customers of the rarest query": counts.fewest,
         "digests of the evaluation's prompts": counts.responses,
         "pairs of items of one customer alone": counts.pairs_of_one,
         "items of one training action": counts.items_of_one,
+        "files with ids of customers": None if findings.of_customers is None else len(findings.of_customers),
     }
-    rows += [(label, {"number": value}) for label, value in values.items() if value is not None]
-    if findings.of_customers is not None:
-        rows.append(("files with ids of customers", {"number": len(findings.of_customers)}))
+    rows: list[_Row] = [
+        *((f"queries, min_askers {one.min_askers}", (one.queries, one.training)) for one in findings.kept),
+        *((label, (value,)) for label, value in values.items() if value is not None),
+    ]
     columns = [Column("number", "number", "count"), Column("share", "of the training queries", "share")]
-    told = [*sentences.of_kept(findings.kept), *_ids_sentence(findings)]
-    return ReportTable("files", "What the files hold", columns, _rows(rows), told, "of the run folder")
+    notes = [*sentences.of_kept(findings.kept), *_ids_sentence(findings)]
+    return _table("files", "What the files hold", "of the run folder", columns, rows, notes)
 
 
 def _ids_sentence(findings: Findings) -> list[str]:
@@ -87,21 +96,14 @@ def _ids_sentence(findings: Findings) -> list[str]:
 
 
 def _held(findings: Findings) -> ReportTable:
-    rows: list[tuple[str, dict[str, Cell]]] = [
-        (_label(one.count), {"queries": one.queries, "words": one.words, "files": ", ".join(one.files)})
-        for one in findings.held
-    ]
     columns = [
         Column("queries", "canaries whose query is in a file", "count"),
         Column("words", "canaries of whose query a word is", "count"),
         Column("files", "files", "text"),
     ]
-    told = sentences.of_held(findings.held) if rows else []
-    return ReportTable("held", "Canaries in the files", columns, _rows(rows), told, "customers of a canary")
-
-
-def _label(count: int) -> str:
-    return "none" if not count else str(count)
+    rows = [(str(one.count or "none"), (one.queries, one.words, ", ".join(one.files))) for one in findings.held]
+    notes = sentences.of_held(findings.held) if rows else []
+    return _table("held", "Canaries in the files", "customers of a canary", columns, rows, notes)
 
 
 def _counts(findings: Findings) -> list[int]:
@@ -119,16 +121,16 @@ def _bits(findings: Findings, bits: Sequence[float]) -> dict[str, Cell]:
 
 
 def _exposures(findings: Findings) -> ReportTable:
-    rows, told = [], []
+    rows, notes = [], _chance_note(findings)
     for one in findings.exposures:
         label = f"{one.kind}, {one.mode}"
         if one.reason:
             rows.append(TableRow(label, reason=one.reason))
             continue
         rows.append(TableRow(label, _bits(findings, one.bits)))
-        told.append(sentences.of_exposure(one.kind, one.mode, one.bits, findings.numbers, Chance(findings.candidates)))
+        notes.append(sentences.of_exposure(one.kind, one.mode, one.bits, findings.numbers, Chance(findings.candidates)))
     title = "Exposure of canaries in the weights of the LLM, bits"
-    return ReportTable("exposure", title, _count_columns(findings), rows, [*_chance_note(findings), *told], "asked for")
+    return ReportTable("exposure", title, _count_columns(findings), rows, notes, "asked for")
 
 
 def _chance_note(findings: Findings) -> list[str]:
@@ -143,66 +145,51 @@ def _chance_note(findings: Findings) -> list[str]:
 
 
 def _lists(findings: Findings) -> ReportTable:
-    rows: list[tuple[str, dict[str, Cell]]] = []
+    rows: list[_Row] = []
     for one in findings.lists:
         planted = [top for top, count in zip(one.first_ten, findings.numbers, strict=True) if count]
-        cells = _bits(findings, one.bits) | {"ten": sum(planted) / len(planted)}
-        rows.append((f"min_askers {one.min_askers}, {one.probe}", cells))
-    told = [
-        sentences.of_list(one, findings.numbers, Chance(findings.candidates))
-        for one in findings.lists
-        if one.probe == EXACT
-    ]
+        values = (*_bits(findings, one.bits).values(), sum(planted) / len(planted))
+        rows.append((f"min_askers {one.min_askers}, {one.probe}", values))
     columns = [*_count_columns(findings), Column("ten", "in the first ten of all items", "share")]
+    chance = Chance(findings.candidates)
+    notes = [sentences.of_list(one, findings.numbers, chance) for one in findings.lists if one.probe == EXACT]
     title = "Exposure of a canary's product in the served list, bits"
-    return ReportTable("lists", title, columns, _rows(rows), told, "typed")
+    return _table("lists", title, "typed", columns, rows, notes)
 
 
 def _extraction(findings: Findings) -> ReportTable:
-    rows: list[tuple[str, dict[str, Cell]]] = []
-    for one in findings.extraction:
-        cells: dict[str, Cell] = {"training": one.training.value, "asked": one.training.asked}
-        rows.append((one.kind, cells | {"others": one.others.value, "asked_others": one.others.asked}))
     columns = [
         Column("training", "of training rows, said", "share"),
         Column("asked", "asked", "count"),
         Column("others", "of no training row, said", "share"),
         Column("asked_others", "asked", "count"),
     ]
-    told = [sentences.of_extraction(one) for one in findings.extraction]
-    return ReportTable("extraction", "Said word for word after the first half", columns, _rows(rows), told, "texts")
+    rows = [
+        (one.kind, (one.training.value, one.training.asked, one.others.value, one.others.asked))
+        for one in findings.extraction
+    ]
+    notes = map(sentences.of_extraction, findings.extraction)
+    return _table("extraction", "Said word for word after the first half", "texts", columns, rows, notes)
 
 
 def _membership(findings: Findings) -> ReportTable:
-    rows: list[tuple[str, dict[str, Cell]]] = [
-        (
-            one.by,
-            {
-                "auc": f"{one.auc.value:.3f}",
-                "error": f"{one.auc.error:.3f}",
-                "members": one.members,
-                "others": one.others,
-            },
-        )
-        for one in findings.membership
-    ]
     columns = [
         Column("auc", "AUC", "number"),
         Column("error", "standard error", "number"),
         Column("members", "training customers", "count"),
         Column("others", "other customers", "count"),
     ]
-    told = [sentences.of_membership(one) for one in findings.membership]
-    return ReportTable("membership", "Training customers against others", columns, _rows(rows), told, "told by")
+    rows = [
+        (one.by, (f"{one.auc.value:.3f}", f"{one.auc.error:.3f}", one.members, one.others))
+        for one in findings.membership
+    ]
+    notes = map(sentences.of_membership, findings.membership)
+    return _table("membership", "Training customers against others", "told by", columns, rows, notes)
 
 
 def _missing(findings: Findings) -> ReportTable:
     rows = [TableRow(part, reason=reason) for part, reason in findings.missing.items()]
     return ReportTable("missing", "Not audited", [Column("none", "", "text")], rows, [], "part")
-
-
-def _rows(rows: Sequence[tuple[str, dict[str, Any]]]) -> list[TableRow]:
-    return [TableRow(label, cells) for label, cells in rows]
 
 
 def _figures(findings: Findings) -> list[Figure]:
