@@ -1,6 +1,7 @@
 """Counts the lines of a file that cannot be used, by reason; too large a share of them is an error."""
 
 from collections import Counter
+from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,6 +64,27 @@ class BrokenLines:
         n = int(rows.sum())
         if n:
             self.add(reason, n=n)
+
+    def usable_rows(self, checks: Mapping[str, NDArray[np.bool_]]) -> NDArray[np.bool_]:
+        """Count the rows that fail a check, each for the first one that it fails.
+
+        Args:
+            checks: reason -> [n] whether each row passes; one or more, in order.
+
+        Returns:
+            [n] whether each row passes them all.
+
+        >>> broken = BrokenLines("log.csv")
+        >>> broken.usable_rows({"no time": np.array([True, False, True]), "no user": np.array([True, False, False])})
+        array([ True, False, False])
+        >>> dict(broken.reasons)
+        {'no time': 1, 'no user': 1}
+        """
+        usable = np.ones(len(next(iter(checks.values()))), bool)
+        for reason, passes in checks.items():
+            self.add_rows(reason, usable & ~passes)
+            usable &= passes
+        return usable
 
     def finish(self) -> list[str]:
         """One line of text per reason.

@@ -109,11 +109,12 @@ class HM:
                 self._queries.meet(row, users, articles, seconds)
             row += len(block)
             dated, named = np.isfinite(seconds), (users != "") & (articles != "")
-            good = dated & named
-            if not dated.all():
-                broken.add("column t_dat: expected a day from 1970 to 2262, as 2020-09-22", n=int((~dated).sum()))
-            if not good[dated].all():
-                broken.add("no customer or no article", n=int((~named[dated]).sum()))
+            good = broken.usable_rows(
+                {
+                    "column t_dat: expected a day from 1970 to 2262, as 2020-09-22": dated,
+                    "no customer or no article": named,
+                }
+            )
             yield EventChunk(users[good], articles[good], np.ones(int(good.sum()), bool), seconds[good])
         self.notes += [*broken.finish(), f"{self._transactions.name}: {row:,} transactions"]
 

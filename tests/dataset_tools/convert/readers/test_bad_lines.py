@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 
 from recbole_llmfashion.dataset_tools.convert.readers.bad_lines import BrokenLines
@@ -11,6 +12,14 @@ def test_finish() -> None:
     broken.add("no time", n=2)
     assert broken.count == 3
     assert broken.finish() == ["log.csv: 1 lines left out: no user", "log.csv: 2 lines left out: no time"]
+
+
+def test_a_row_counts_for_the_first_check_that_it_fails() -> None:
+    broken = BrokenLines("log.csv")
+    timed, named = np.array([True, False, True, False]), np.array([True, True, False, False])
+    assert broken.usable_rows({"no time": timed, "no user": named}).tolist() == [True, False, False, False]
+    assert dict(broken.reasons) == {"no time": 2, "no user": 1}
+    assert timed.tolist() == [True, False, True, False]
 
 
 def test_share_above_the_maximum() -> None:

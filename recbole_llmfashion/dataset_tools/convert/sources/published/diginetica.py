@@ -113,9 +113,7 @@ class Diginetica:
             for block in self._blocks(path, _ACTION_COLUMNS, broken):
                 seconds, users = _seconds(block), _users(block)
                 timed, named = np.isfinite(seconds), (users != "") & ~block["itemId"].isin(_UNKNOWN).to_numpy()
-                broken.add_rows(_NO_TIME, ~timed)
-                broken.add_rows(_NO_NAME, timed & ~named)
-                good = timed & named
+                good = broken.usable_rows({_NO_TIME: timed, _NO_NAME: named})
                 purchases = np.full(int(good.sum()), is_purchase)
                 yield EventChunk(users[good], block["itemId"].to_numpy(object)[good], purchases, seconds[good])
             rows = broken.n_lines - broken.count

@@ -104,10 +104,9 @@ class KuaiSAR:
             times, clicks = (parse_numbers(block[name].to_numpy(object)) for name in (time, click))
             timed = (times >= FIRST_MILLISECOND) & (times <= LAST_MILLISECOND)
             named = ((block[user] != "") & (block[item] != "")).to_numpy()
-            broken.add_rows(f"{time} {NOT_MILLISECONDS}", ~timed)
-            broken.add_rows("no user_id or no item_id", timed & ~named)
-            good = timed & named & (clicks > 0)
-            without += int((timed & named & ~(clicks > 0)).sum())
+            usable = broken.usable_rows({f"{time} {NOT_MILLISECONDS}": timed, "no user_id or no item_id": named})
+            good = usable & (clicks > 0)
+            without += int((usable & ~good).sum())
             users, items = (block[name].to_numpy(object)[good] for name in (user, item))
             yield EventChunk(users, items, np.ones(int(good.sum()), bool), times[good] / 1000 + later)
         self.notes += [*broken.finish(), f"{path.name}: items shown without a click left out: {without:,}"]

@@ -104,10 +104,13 @@ class RetailRocket:
             timed = (times >= FIRST_MILLISECOND) & (times <= LAST_MILLISECOND)
             known = purchases.notna().to_numpy()
             named = ((block["visitorid"] != "") & (block["itemid"] != "")).to_numpy()
-            good = timed & known & named
-            broken.add_rows(f"timestamp {NOT_MILLISECONDS}", ~timed)
-            broken.add_rows("event is not view, addtocart or transaction", timed & ~known)
-            broken.add_rows("no visitorid or no itemid", timed & known & ~named)
+            good = broken.usable_rows(
+                {
+                    f"timestamp {NOT_MILLISECONDS}": timed,
+                    "event is not view, addtocart or transaction": known,
+                    "no visitorid or no itemid": named,
+                }
+            )
             rows = block[good]
             yield EventChunk(
                 rows["visitorid"].to_numpy(object),
