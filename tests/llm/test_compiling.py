@@ -30,6 +30,7 @@ from recbole_llmfashion.llm.modeling.merge import merge_adapter
 from tests.helpers.training import SETTINGS, add_adapter, trained
 
 Examples = Callable[[int, int], list[Example]]
+SHAPE = {"vocab_size": 320, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
 
 
 @pytest.fixture
@@ -143,11 +144,10 @@ def test_more_layers_recomputed_after_the_memory_ran_out(
 @pytest.mark.usefixtures("traced")
 def test_falcon_7bs_architecture(random_examples: Examples) -> None:
     """One key for all heads, without a mask; MLP and attention in parallel."""
-    shape = {"vocab_size": 320, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
     found = []
     for compiled in (False, True):
         torch.manual_seed(0)
-        lm = FalconForCausalLM(FalconConfig(**shape, multi_query=True, parallel_attn=True, bias=False, alibi=False))
+        lm = FalconForCausalLM(FalconConfig(**SHAPE, multi_query=True, parallel_attn=True, bias=False, alibi=False))
         found.append(losses(made(Backbone(lm, None, "toy", 0), random_examples(7, 1), compiled)))
     assert found[1] == pytest.approx(found[0], rel=1e-6)
     assert graphs() == 2
@@ -157,11 +157,10 @@ def test_falcon_7bs_architecture(random_examples: Examples) -> None:
 @pytest.mark.usefixtures("traced")
 def test_a_model_with_masks(random_examples: Examples) -> None:
     """Rows that only fill the batch attend to something, or their NaN would reach the weights."""
-    shape = {"vocab_size": 320, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
     found = []
     for compiled in (False, True):
         torch.manual_seed(0)
-        lm = LlamaForCausalLM(LlamaConfig(**shape, intermediate_size=48, max_position_embeddings=60))
+        lm = LlamaForCausalLM(LlamaConfig(**SHAPE, intermediate_size=48, max_position_embeddings=60))
         step = made(Backbone(lm, None, "toy", 0), random_examples(7, 1), compiled)
         found.append(losses(step))
     assert found[1] == pytest.approx(found[0], rel=1e-5)
