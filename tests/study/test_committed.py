@@ -61,7 +61,9 @@ def numbers(page: str, models: Collection[str]) -> dict[str, list[str]]:
     return found
 
 
-@pytest.mark.parametrize(("folder", "column"), [("amazon_office-compare", 0), ("hm_week-compare", 2)])
+@pytest.mark.parametrize(
+    ("folder", "column"), [("amazon_beauty-field", 0), ("amazon_office-compare", 2), ("hm_week-compare", 4)]
+)
 def test_readme_figures(folder, column):
     models = (
         "LLMFashionRec",
