@@ -1,11 +1,11 @@
 """Accuracy against cost: a run per setting, its answers measured, the points that no other setting beats.
 
-Accuracy is NDCG@10 on validation rows; the test rows' is printed and decides nothing. A run and its measurement are
-stages: a setting that changes inference only finds every trained stage of the default.
+Accuracy is NDCG@10 on validation rows; the test rows' is printed and decides nothing. Each run is a stage, and the
+measurements of a table are one: a setting that changes inference only finds every trained stage of the default.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +54,7 @@ def cost(request: StudyRequest, runner: Runner) -> Document:
     entries = {one.label: Entry(one.label, OWN, one.keys) for one in chosen}
     users = int(request.options["users"])
     rows = runner.run(list(entries.values()))
-    costs = {label: measured(runner, entries[label], outcomes, users) for label, outcomes in rows.items()}
+    costs = measured(runner, entries, rows, users)
     lines = {label: _line(label, outcomes, costs[label]) for label, outcomes in rows.items()}
     points = {axis: _points(list(lines.values()), key) for axis, (key, _) in AXES.items()}
     fronts = {axis: [point.label for point in pareto_front(found)] for axis, found in points.items()}
@@ -70,19 +70,31 @@ def cost(request: StudyRequest, runner: Runner) -> Document:
     return document
 
 
-def measured(runner: Runner, entry: Entry, outcomes: Sequence[Outcome], users: int) -> Cost | None:
-    """What the answers of a setting's first seed cost, measured once and kept as a stage; None for a failed run."""
-    if not outcomes or outcomes[0].result is None:
-        return None
-    seed = outcomes[0].seed
-    config = runner.config(entry, seed)
-    store = StageStore(stage_root(config))
-    inputs = {"row": runner.inputs(config, entry, seed, store.digests), "users": users, "rounds": ROUNDS}
+def measured(
+    runner: Runner, entries: Mapping[str, Entry], rows: Mapping[str, Sequence[Outcome]], users: int
+) -> dict[str, Cost | None]:
+    """What the answers of each setting's first seed cost; None for a failed run.
+
+    All settings are measured one after another and kept as one stage: on a machine that others use too, a figure
+    compares with those of the same hour.
+    """
+    first = {label: outcomes[0] for label, outcomes in rows.items() if outcomes and outcomes[0].result is not None}
+    if not first:
+        return dict.fromkeys(rows)
+    configs = {label: runner.config(entries[label], outcome.seed) for label, outcome in first.items()}
+    store = StageStore(stage_root(next(iter(configs.values()))))
+    inputs = {
+        label: runner.inputs(configs[label], entries[label], outcome.seed, store.digests)
+        for label, outcome in first.items()
+    }
 
     def build(folder: Path) -> None:
-        (folder / "cost.json").write_text(json.dumps(measure(config, users).as_json()), encoding="utf-8")
+        spent = {label: measure(config, users).as_json() for label, config in configs.items()}
+        (folder / "cost.json").write_text(json.dumps(spent), encoding="utf-8")
 
-    return Cost.from_json(json.loads((store.get("cost", inputs, build) / "cost.json").read_text(encoding="utf-8")))
+    stage = store.get("cost", {"rows": inputs, "users": users, "rounds": ROUNDS}, build)
+    spent = json.loads((stage / "cost.json").read_text(encoding="utf-8"))
+    return {label: Cost.from_json(spent[label]) if label in spent else None for label in rows}
 
 
 def _line(label: str, outcomes: Sequence[Outcome], spent: Cost | None) -> TableRow:

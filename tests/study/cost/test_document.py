@@ -36,8 +36,8 @@ def measured(monkeypatch):
     return done
 
 
-def study_of(shop):
-    request = request_for(shop, *WORDS, study="cost")
+def study_of(shop, *words):
+    request = request_for(shop, *(words or WORDS), study="cost")
     return cost(request, Runner(request))
 
 
@@ -60,10 +60,19 @@ def test_by_hand(shop, measured):
     assert png(time) != png(Document.from_json(document.as_json()).figures[1])
 
 
-def test_a_setting_is_measured_once(shop, measured):
+def test_settings_are_measured_once_and_together(shop, measured):
     study_of(shop)
     study_of(shop)
-    assert sorted(measured) == [0, 10, 100, 400]
+    assert measured == [100, 0, 10, 400]
+    study_of(shop, "--groups=beams,quantization", "--users=4")  # one more setting: all in the same hour again
+    assert measured == [100, 0, 10, 400, 100, 0, 10, 400, 100]
+
+
+def test_no_setting_ran(shop, measured, monkeypatch):
+    for beams in BEAMS:
+        monkeypatch.setitem(BEAMS, beams, None)
+    document = study_of(shop)
+    assert measured == [] and all(row.reason for row in document.tables[0].rows)
 
 
 def test_a_setting_that_fails_has_its_reason_and_no_point(shop, measured, monkeypatch):
