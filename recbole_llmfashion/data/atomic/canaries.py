@@ -1,7 +1,8 @@
 """canaries.json of a dataset with planted canaries: what was planted, how often, and what was made alike and left out.
 
 A canary is an invented query and an invented product that customers click after it (Carlini et al. 2019, arXiv
-1802.08232). A candidate is made the same way and is in no training row: what a model says of candidates is chance.
+1802.08232). In a dataset without searches, customers buy two invented products, one after the other. A candidate is
+made the same way and is in no training row: what a model says of candidates is chance.
 """
 
 import json
@@ -18,19 +19,21 @@ FORMAT = 1
 
 @dataclass(frozen=True)
 class Canary:
-    """An invented query, and the invented product that is clicked after it.
+    """An invented product, and what customers did just before they took it.
 
     Args:
-        query: as typed.
+        query: as typed, before a click on the product; "" where another product was bought before it.
         item: id of the product.
         title: of the product.
-        count: customers who typed the query once and clicked the product once; 0 for none.
+        count: customers who did both once; 0 for none.
+        before: id of another invented product, bought before this one is; "" with a query.
     """
 
     query: str
     item: str
     title: str
     count: int = 0
+    before: str = ""
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,7 @@ class Planted:
     @property
     def items(self) -> set[str]:
         """The ids of all invented products."""
-        return {one.item for one in (*self.canaries, *self.candidates)}
+        return {item for one in (*self.canaries, *self.candidates) for item in (one.before, one.item) if item}
 
     def as_text(self) -> str:
         """As JSON."""
@@ -82,8 +85,10 @@ def read_canaries(path: Path) -> Planted:
 
 def _canary(value: Any) -> Canary:
     one = Canary(**value)
-    if not all(isinstance(text, str) and text for text in (one.query, one.item, one.title)):
+    if not all(isinstance(text, str) for text in (one.query, one.item, one.title, one.before)):
         raise ValueError("expected texts")
+    if not (one.item and one.title and bool(one.query) is not bool(one.before)):
+        raise ValueError("expected a product, and a query or another product before it")
     if isinstance(one.count, bool) or not isinstance(one.count, int) or one.count < 0:
         raise ValueError("expected a count")
     return one

@@ -34,9 +34,13 @@ def write(folder: AtomicFolder, fresh: AtomicFolder, planted: Planted, source: A
         write_folder(fresh, lambda sha256: files, option="--out")
     counts = Counter(canary.count for canary in planted.canaries if canary.count)
     lines = ", ".join(f"{number} of {count}" for count, number in sorted(counts.items()))
+    pairs = any(canary.before for canary in planted.canaries)
+    invented, done = "products and queries", "typed the query and clicked the product"
+    if pairs:
+        invented, done = "products", "bought the first and then the second product"
     about = (
-        f"A copy of {source.name} with invented products and queries, to audit what a run memorises. Canaries by the "
-        f"number of customers who typed the query and clicked the product: {lines}. {CANARIES} lists them, and "
+        f"A copy of {source.name} with invented {invented}, to audit what a run memorises. Canaries by the "
+        f"number of customers who {done}: {lines}. {CANARIES} lists them, and "
         f"{len(planted.candidates)} candidates that are in the catalogue and in no row. Train on it for an audit only."
     )
     text = _readme(folder.name, about, command, own)

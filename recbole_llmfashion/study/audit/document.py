@@ -9,14 +9,13 @@ from recbole_llmfashion.pipeline.manifest import Manifest
 from recbole_llmfashion.study.audit import sentences
 from recbole_llmfashion.study.audit.findings import Findings
 from recbole_llmfashion.study.audit.measures.exposure import Chance
-from recbole_llmfashion.study.audit.measures.lists import PROBES
+from recbole_llmfashion.study.audit.measures.lists import EXACT
 from recbole_llmfashion.study.audit.run_audit import AuditSettings
 from recbole_llmfashion.study.report.document import Cell, Column, Document, Figure, ReportTable, Series, TableRow
 from recbole_llmfashion.versions import versions
 
 _Row = tuple[str, Sequence[Cell]]  # its label, and the values of the first columns
 
-EXACT = next(iter(PROBES))
 SIMULATED = (
     "The backbone tiny-falcon was pre-trained in shops of the simulator. On simulated data it knows their words and "
     "habits before it sees a customer, so the figures say how this run behaves, not how one on real customers does."
@@ -152,9 +151,9 @@ def _lists(findings: Findings) -> ReportTable:
         rows.append((f"min_askers {one.min_askers}, {one.probe}", values))
     columns = [*_count_columns(findings), Column("ten", "in the first ten of all items", "share")]
     chance = Chance(findings.candidates)
-    notes = [sentences.of_list(one, findings.numbers, chance) for one in findings.lists if one.probe == EXACT]
+    notes = [sentences.of_list(one, findings.numbers, chance) for one in findings.lists if one.probe in EXACT]
     title = "Exposure of a canary's product in the served list, bits"
-    return _table("lists", title, "typed", columns, rows, notes)
+    return _table("lists", title, "after", columns, rows, notes)
 
 
 def _extraction(findings: Findings) -> ReportTable:
@@ -195,11 +194,13 @@ def _missing(findings: Findings) -> ReportTable:
 def _figures(findings: Findings) -> list[Figure]:
     """Mean bits by the number of customers of a canary: of the LLM's weights, and of the served list."""
     of_llm = [(f"{one.kind}, {one.mode}", one.bits) for one in findings.exposures if not one.reason]
-    of_list = [(f"min_askers {one.min_askers}", one.bits) for one in findings.lists if one.probe == EXACT]
+    exact = [one for one in findings.lists if one.probe in EXACT]
+    of_list = [(f"min_askers {one.min_askers}", one.bits) for one in exact]
+    after = f"Exposure of a canary's product in the list after {exact[0].probe}" if exact else ""
     most = f"of at most {Chance(findings.candidates).most:.1f} bits" if findings.candidates else ""
     titles = (
         ("exposure", "Exposure of canaries in the weights of the LLM", of_llm),
-        ("lists", "Exposure of a canary's product in the list after the exact query", of_list),
+        ("lists", after, of_list),
     )
     return [_figure(findings, name, f"{title}, {most}", named) for name, title, named in titles if named]
 

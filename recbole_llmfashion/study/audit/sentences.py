@@ -7,7 +7,7 @@ import numpy as np
 from recbole_llmfashion.study.audit.findings import Extraction, KeptQueries, Membership
 from recbole_llmfashion.study.audit.measures.contents import Held
 from recbole_llmfashion.study.audit.measures.exposure import Chance
-from recbole_llmfashion.study.audit.measures.lists import ListExposures
+from recbole_llmfashion.study.audit.measures.lists import PAIR, ListExposures
 
 THINGS = {"id": "a product's ID", "title": "a title", "query": "a query"}
 MODES = {
@@ -55,15 +55,17 @@ def of_exposure(kind: str, mode: str, bits: Sequence[float], numbers: Sequence[i
 
 
 def of_list(found: ListExposures, numbers: Sequence[int], chance: Chance) -> str:
-    """Of the exact query in one memory."""
-    counts = exposed(found.bits, numbers, chance)
+    """Of the exact query, or the product before, with one min_askers."""
+    counts, does, took = exposed(found.bits, numbers, chance), "types the query of", "clicked"
+    if found.probe == PAIR:
+        does, took = "buys the first product of", "bought"
     if not counts:
-        start = f"With min_askers {found.min_askers}, whoever types a canary's query"
+        start = f"With min_askers {found.min_askers}, whoever {does} a canary"
         return f"{start} finds its product no sooner than by chance."
     ten = sum(top for top, own in zip(found.first_ten, numbers, strict=True) if own == counts[0])
     return (
-        f"With min_askers {found.min_askers}, whoever types the query of {customers(counts[0])} finds the product that "
-        f"was clicked after it: among the first ten for {ten} of {list(numbers).count(counts[0])} canaries."
+        f"With min_askers {found.min_askers}, whoever {does} {customers(counts[0])} finds the product that "
+        f"was {took} after it: among the first ten for {ten} of {list(numbers).count(counts[0])} canaries."
     )
 
 

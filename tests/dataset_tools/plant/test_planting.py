@@ -96,15 +96,42 @@ def test_what_cannot_be_planted(tmp_path, settings, message):
         plant(shop(), tmp_path, PlantSettings(**{"counts": (1, 3), "canaries": 2, "left_out": 5, **settings}))
 
 
-def test_a_dataset_without_searches(tmp_path):
+def test_without_searches_a_canary_is_a_pair_of_purchases(tmp_path):
     source = shop()
     bare = AtomicFolder("shop", source.path, source.interactions, empty_searches(), source.items)
-    with pytest.raises(UserError, match="no searches"):
-        plant(bare, tmp_path, SETTINGS)
+    copy, fresh, planted = plant(bare, tmp_path / "copy", SETTINGS)
+    check_clean(copy)
+    taken = Counter(copy.interactions["item_id"])
+    products = set(copy.items["item_id"])
+    for one in (*planted.canaries, *planted.candidates):
+        assert one.query == "" and taken[one.before] == taken[one.item] == one.count
+        assert {one.before, one.item} <= products
+    assert len(planted.items) == 2 * 10 and len(copy.items) == len(fresh.items) == 7 + 20
+    after = {one.before: one.item for one in planted.canaries}
+    for _, rows in copy.interactions.groupby("user_id"):
+        at = [place for place, item in enumerate(rows["item_id"]) if item in planted.items]
+        assert at in ([], [1, 2])  # behind the first action
+        if at:
+            assert after[rows["item_id"].iloc[1]] == rows["item_id"].iloc[2]
+            assert rows["action"].iloc[1] == rows["action"].iloc[2] == "purchase"
+            assert rows["timestamp"].is_monotonic_increasing and rows["timestamp"].is_unique
+    assert copy.searches.empty and fresh.searches.empty
+    write(copy, fresh, planted, bare, "the command")
+    assert read_canaries(tmp_path / "copy" / CANARIES).canaries == list(planted.canaries)
+    assert "bought the first and then the second product: 2 of 1, 2 of 3" in (tmp_path / "copy/README.md").read_text()
 
 
 @pytest.mark.parametrize(
-    "text", ["", "[]", "{}", '{"format": 2}', '{"format": 1, "canaries": [{"query": 1}], "candidates": []}']
+    "text",
+    [
+        "",
+        "[]",
+        "{}",
+        '{"format": 2}',
+        '{"format": 1, "canaries": [{"query": 1}], "candidates": []}',
+        '{"format": 1, "canaries": [{"query": "", "item": "1", "title": "A"}], "candidates": [], "held_out": ""}',
+        '{"format": 1, "canaries": [{"query": "a", "item": "1", "title": "A", "before": "2"}], "held_out": ""}',
+    ],
 )
 def test_a_list_that_is_none(tmp_path, text):
     (tmp_path / CANARIES).write_text(text)
@@ -116,3 +143,4 @@ def test_a_list_that_is_none(tmp_path, text):
 
 def test_the_items_of_a_list():
     assert Planted([Canary("a", "1", "A", 2)], [Canary("b", "2", "B")], "", 1).items == {"1", "2"}
+    assert Planted([Canary("", "1", "A", 2, "3")], [Canary("", "2", "B", 0, "4")], "", 1).items == set("1234")

@@ -86,6 +86,29 @@ def test_from_the_plant_to_the_page(tmp_path, capsys):
 MODES = ("constrained", "sampled", "text")
 
 
+@pytest.mark.slow
+def test_purchases_alone(tmp_path):
+    """Without searches the canaries are pairs of products, asked for by the first of both."""
+    shop = simulated_shop(tmp_path / "shop") / "shoes"
+    (shop / "shoes.search").unlink()
+    data = tmp_path / "data/shoes"
+    assert not command(["audit", "--plant", str(shop), "--out", str(data), *PLANT])
+    places = {"data_path": data.parent, "checkpoint_dir": tmp_path / "saved", **KEYS}
+    keys = [f"--{name}={value}" for name, value in places.items()]
+    assert not train(["--model=LLMFashionRec", "--dataset=shoes", f"--output={tmp_path / 'out'}", *keys])
+    models = json.loads((tmp_path / "out/results.json").read_text())["models"]
+    out = tmp_path / "audit"
+    assert not command(["audit", "--run", models["LLMFashionRec"]["run"], "--output", str(out), *SMALL])
+    lists, exposures = rows(out, "lists"), rows(out, "exposure")
+    assert set(lists) == {f"min_askers {level}, the product before it" for level in (1, 2, 5)}
+    served = lists["min_askers 1, the product before it"]
+    assert float(served["of_2"]) == pytest.approx(2.81) and float(served["of_0"]) < 2.34  # log2 7; the bound of chance
+    assert all("no searches" in exposures[f"query, {mode}"] for mode in MODES)
+    assert set(exposures["id, constrained"]) == {"of_0", "of_1", "of_2"}
+    assert [one.name for one in document(out).tables if one.name == "held"] == []
+    assert "after the product before it" in (out / "report.html").read_text()
+
+
 def test_a_run_without_canaries(tiny_run, tmp_path):
     """The data is where the run was trained; nothing was planted and nobody left out."""
     assert not command(["audit", "--run", str(tiny_run), "--output", str(tmp_path), *SMALL])

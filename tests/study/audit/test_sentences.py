@@ -1,5 +1,7 @@
 """The sentences say what the numbers say."""
 
+from dataclasses import replace
+
 import pytest
 
 from recbole_llmfashion.study.audit import sentences
@@ -7,7 +9,7 @@ from recbole_llmfashion.study.audit.findings import Extraction, KeptQueries, Mem
 from recbole_llmfashion.study.audit.measures.contents import Held
 from recbole_llmfashion.study.audit.measures.exposure import Chance
 from recbole_llmfashion.study.audit.measures.extraction import Share
-from recbole_llmfashion.study.audit.measures.lists import ListExposures
+from recbole_llmfashion.study.audit.measures.lists import PAIR, ListExposures
 from recbole_llmfashion.study.audit.measures.membership import Auc
 
 NUMBERS = (0, 0, 1, 1, 5, 5)  # two canaries of each count
@@ -43,6 +45,10 @@ def test_lists():
     assert sentences.of_list(found, NUMBERS, CHANCE).endswith("among the first ten for 1 of 2 canaries.")
     nothing = ListExposures(5, "x", [1.0] * 6, [False] * 6)
     assert sentences.of_list(nothing, NUMBERS, CHANCE).endswith("finds its product no sooner than by chance.")
+    pair = replace(found, probe=PAIR)
+    assert "buys the first product of one customer finds the product that was bought" in sentences.of_list(
+        pair, NUMBERS, CHANCE
+    )
 
 
 def test_the_others():

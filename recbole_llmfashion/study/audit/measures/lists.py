@@ -1,15 +1,17 @@
-"""What the served list gives away of canaries: the rank of a product after its query, whole or in part."""
+"""What the served list gives away of canaries: the rank of a product after its query, whole or in part, or after the
+product that was bought before it.
+"""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import torch
 
-from recbole_llmfashion.data.atomic.canaries import Planted
+from recbole_llmfashion.data.atomic.canaries import Canary, Planted
 from recbole_llmfashion.retrieval.response_stats import ResponseStats
 from recbole_llmfashion.serving.state import ServingState
 from recbole_llmfashion.study.audit.measures.exposure import exposure
-from recbole_llmfashion.study.audit.measures.sessions import Prompts
+from recbole_llmfashion.study.audit.measures.sessions import Prompts, before
 
 
 def _one_letter_wrong(query: str) -> str:
@@ -22,6 +24,8 @@ PROBES: dict[str, Callable[[str], str]] = {
     "its first two words": lambda query: " ".join(query.split()[:2]),
     "its first word": lambda query: query.split()[0],
 }
+PAIR = "the product before it"
+EXACT = (next(iter(PROBES)), PAIR)  # what customers did, without a change
 
 
 @dataclass(frozen=True)
@@ -30,7 +34,7 @@ class ListExposures:
 
     Args:
         min_askers: customers that a query of the memory and a pair of the neighbors' list need.
-        probe: what was typed.
+        probe: what the session shows.
         bits: one per canary.
         first_ten: whether the product is among the first ten of the whole catalogue, per canary.
     """
@@ -42,7 +46,8 @@ class ListExposures:
 
 
 def list_exposures(state: ServingState, planted: Planted, now: float, min_askers: int) -> list[ListExposures]:
-    """Types each canary's query, and variants of it, and ranks its product among the candidates in the list.
+    """Begins a session with each canary's query, variants of it, or the product before it, and ranks its product among
+    the candidates in the list.
 
     Args:
         state: of the run with that memory; all its items may be recommended.
@@ -53,11 +58,8 @@ def list_exposures(state: ServingState, planted: Planted, now: float, min_askers
     prompts = Prompts(state, now)
     others = [prompts.position(one.item) for one in planted.candidates]
     found = []
-    for name, probe in PROBES.items():
-        sessions = [
-            prompts.session([{"action": "search", "query": probe(one.query), "timestamp": now}])
-            for one in planted.canaries
-        ]
+    for name, probed in _probes(planted.canaries):
+        sessions = [prompts.session([before(one, now)]) for one in probed]
         replies = state.replies(sessions, ResponseStats())
         bits, first_ten = [], []
         for one, reply in zip(planted.canaries, replies, strict=True):
@@ -67,3 +69,12 @@ def list_exposures(state: ServingState, planted: Planted, now: float, min_askers
             first_ten.append(int(items[0, 0]) in reply.top(10))
         found.append(ListExposures(min_askers, name, bits, first_ten))
     return found
+
+
+def _probes(canaries: Sequence[Canary]) -> Iterator[tuple[str, list[Canary]]]:
+    """Each probe, and the canaries as it asks for them."""
+    if not all(one.query for one in canaries):
+        yield PAIR, list(canaries)
+        return
+    for name, probe in PROBES.items():
+        yield name, [replace(one, query=probe(one.query)) for one in canaries]

@@ -22,6 +22,7 @@ from recbole_llmfashion.study.audit.measures.likelihood import Span, score
 from recbole_llmfashion.study.audit.measures.sessions import Prompts
 
 ID, TITLE, QUERY = "id", "title", "query"
+NO_SEARCHES = "the data has no searches; a canary is a pair of purchases"
 CONSTRAINED, SAMPLED, TEXT = "constrained", "sampled", "text"
 
 
@@ -62,16 +63,23 @@ class CanaryModes:
 
     def measure(self) -> list[Exposures]:
         """The exposures of every kind and mode."""
-        queries = [self._prompts.of_query(one.query) for one in self._everyone]
-        said = self._said(queries[: len(self._planted.canaries)])
+        prompts = [self._prompts.of_canary(one) for one in self._everyone]
+        said = self._said(prompts[: len(self._planted.canaries)])
         no_titles = "prompts of this run show no titles (prompt_item_text: False)"
         return [
-            self._ranked(ID, CONSTRAINED, self._constrained_ids(queries)),
+            self._ranked(ID, CONSTRAINED, self._constrained_ids(prompts)),
             self._ranked(ID, SAMPLED, said[ID]),
             self._ranked(ID, TEXT, self._history_ids()),
-            self._alike(TITLE, CONSTRAINED, self._response_titles(queries), "titles of one token"),
+            self._alike(TITLE, CONSTRAINED, self._response_titles(prompts), "titles of one token"),
             self._ranked(TITLE, SAMPLED, said[TITLE]),
             self._alike(TITLE, TEXT, [self._prompts.history_title(one.item) for one in self._everyone], no_titles),
+            *self._queries(),
+        ]
+
+    def _queries(self) -> list[Exposures]:
+        if not all(one.query for one in self._everyone):
+            return [Exposures(QUERY, mode, (), NO_SEARCHES) for mode in (CONSTRAINED, SAMPLED, TEXT)]
+        return [
             Exposures(QUERY, CONSTRAINED, (), "no run writes queries: the constraint knows ids alone"),
             self._alike_scores(QUERY, SAMPLED, self._sampled_queries()),
             self._alike(QUERY, TEXT, self._prompts.queries([one.query for one in self._everyone]), ""),
@@ -93,29 +101,29 @@ class CanaryModes:
         return self._alike_scores(kind, mode, score(self._lm, found, self._show).log_likelihood)
 
     def _table(self, of: Callable[[Canary, Canary], float]) -> np.ndarray:
-        """[canaries, candidates + 1] of a canary and whom its query is asked for, itself first."""
+        """[canaries, candidates + 1] of a canary and each product that its prompt is asked for, its own first."""
         rows = [[of(one, other) for other in (one, *self._planted.candidates)] for one in self._planted.canaries]
         return np.asarray(rows, np.float64)
 
-    def _constrained_ids(self, queries: Sequence[np.ndarray]) -> np.ndarray:
-        """The log-probability of each id within the trie of all invented products, after the canary's query."""
+    def _constrained_ids(self, prompts: Sequence[np.ndarray]) -> np.ndarray:
+        """The log-probability of each id within the trie of canaries and candidates, after the canary's prompt."""
         state, positions = self._prompts.state, [self._prompts.position(one.item) for one in self._everyone]
         settings = replace(self._run.decoding, decoding="constrained", response_title="generated")
         generator = item_generator(self._run.model, state.builder, settings, state.pool.titles, positions)
-        asked = queries[: len(self._planted.canaries)]
-        items, scores = generator.best(asked, len(positions), self._show)
+        own = prompts[: len(self._planted.canaries)]
+        items, scores = generator.best(own, len(positions), self._show)
         found = np.full_like(scores, -np.inf)
         np.put_along_axis(found, items, scores, 1)
         place = {one.item: i for i, one in enumerate(self._everyone)}
         number = {one.item: i for i, one in enumerate(self._planted.canaries)}
         return self._table(lambda one, other: float(found[number[one.item], place[other.item]]))
 
-    def _said(self, queries: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
-        """How often samples of the response to a canary's query hold an id, and a title."""
-        prompts = [ids for ids in queries for _ in range(self._samples)]
-        texts = iter(self._sampler(self._run.decoding.max_new_tokens)(prompts, self._show))
+    def _said(self, prompts: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
+        """How often samples of the response to a canary's prompt hold an id, and a title."""
+        repeated = [ids for ids in prompts for _ in range(self._samples)]
+        texts = iter(self._sampler(self._run.decoding.max_new_tokens)(repeated, self._show))
         ids, titles, names = [], [], self._prompts.state.builder.item_names
-        for _ in queries:
+        for _ in prompts:
             parsed = [parse_response(next(texts)) for _ in range(self._samples)]
             ids.append(Counter(one.item_token for one in parsed))
             titles.append(Counter(one.title for one in parsed))
@@ -145,15 +153,15 @@ class CanaryModes:
         return Generator(self._run.model, self._prompts.state.decoder, settings)
 
     def _history_ids(self) -> np.ndarray:
-        """The log-likelihood of each product's id in a prompt, as the click after the canary's query."""
+        """The log-likelihood of each product's id in a history, where the canary's own one is."""
         pairs = [(one, other) for one in self._planted.canaries for other in (one, *self._planted.candidates)]
-        spans = [self._prompts.history_id(one.query, other.item) for one, other in pairs]
+        spans = [self._prompts.history_id(one, other.item) for one, other in pairs]
         found = score(self._lm, spans, self._show).log_likelihood
         return found.reshape(len(self._planted.canaries), -1)
 
-    def _response_titles(self, queries: Sequence[np.ndarray]) -> list[Span | None]:
-        """Each product's title after its own query and its own id."""
+    def _response_titles(self, prompts: Sequence[np.ndarray]) -> list[Span | None]:
+        """Each product's title after its own prompt and its own id."""
         return [
             self._prompts.response_title(ids, self._prompts.position(one.item))
-            for one, ids in zip(self._everyone, queries, strict=True)
+            for one, ids in zip(self._everyone, prompts, strict=True)
         ]

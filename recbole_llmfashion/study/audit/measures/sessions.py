@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from recbole_llmfashion.data.atomic.canaries import Canary
 from recbole_llmfashion.prompt.builder import Prompt
 from recbole_llmfashion.serving.session import Session, make_session
 from recbole_llmfashion.serving.state import ServingState
@@ -22,6 +23,16 @@ def search(query: str, time: float) -> Action:
 def click(item: str, time: float) -> Action:
     """A click as serving/session.py reads it."""
     return {"action": "click", "item_id": item, "timestamp": time}
+
+
+def purchase(item: str, time: float) -> Action:
+    """A purchase as serving/session.py reads it."""
+    return {**click(item, time), "action": "purchase"}
+
+
+def before(canary: Canary, time: float) -> Action:
+    """What customers did just before they took the canary's product."""
+    return search(canary.query, time) if canary.query else purchase(canary.before, time)
 
 
 @dataclass(frozen=True)
@@ -50,6 +61,10 @@ class Prompts:
         """Token ids of the prompt after one search."""
         return self.prompt(self.session([search(query, self.now)])).ids
 
+    def of_canary(self, canary: Canary) -> np.ndarray:
+        """Token ids of the prompt after what customers did before they took the canary's product."""
+        return self.prompt(self.session([before(canary, self.now)])).ids
+
     def position(self, item: str) -> int:
         """Catalogue position of an item."""
         return self.state.pool.positions[item]
@@ -72,11 +87,13 @@ class Prompts:
         length = title - int(np.ceil(known * title))
         return Span(np.concatenate([prompt, response]), length) if length > 0 else None
 
-    def history_id(self, query: str, item: str) -> Span:
-        """The ID of a click in a prompt, after a search."""
-        prompt = self.prompt(self.session([search(query, self.now), click(item, self.now + 1)]))
-        start, end = int(prompt.id_positions[0]), int(prompt.id_positions[-1]) + 1
-        return Span(prompt.ids[:end], end - start)
+    def history_id(self, canary: Canary, item: str) -> Span:
+        """The ID of a product in a prompt, after what customers did before they took the canary's."""
+        taken = (click if canary.query else purchase)(item, self.now + 1)
+        prompt = self.prompt(self.session([before(canary, self.now), taken]))
+        length = len(self.state.builder.item_ids[self.position(item)])
+        end = int(prompt.id_positions[-1]) + 1
+        return Span(prompt.ids[:end], length)
 
     def history_title(self, item: str) -> Span | None:
         """The title of a click in a prompt, after the item's own ID; None where prompts show no titles."""
