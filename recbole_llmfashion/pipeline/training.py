@@ -81,7 +81,8 @@ class TrainedModels:
     @property
     def reads_clip(self) -> bool:
         """Whether the memory or the ranking reads the CLIP tower."""
-        return self.config["memory_encoder"] == CLIP or self.config["ranking"] == "clip"
+        in_memory = self.config["memory_encoder"] == CLIP and self.config["memory_products"] > 0
+        return in_memory or self.config["ranking"] == "clip"
 
     @cached_property
     def clip(self) -> ClipText | None:

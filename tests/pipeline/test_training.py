@@ -128,6 +128,13 @@ def test_a_log_without_contrast_has_no_clip_and_derived_title_pairs(tmp_path):
     }
 
 
+def test_a_run_without_memory_trains_no_clip_tower(shop):
+    models = models_of(shop, memory_products=0)  # its pairs have contrast, but nothing reads the tower
+    assert models.clip is None and "clip" not in models.report
+    with pytest.raises(Named, match=r"^clip-"):
+        _ = models_of(shop, memory_products=0, ranking="clip").clip
+
+
 def test_pairs_of_the_training_log(shop):
     pairs = models_of(shop)._pairs
     assert set(pairs["bought"]) <= set(pairs["acted"]) and len(pairs["acted"]) > len(pairs["bought"])
