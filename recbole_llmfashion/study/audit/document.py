@@ -82,16 +82,9 @@ def _files(findings: Findings) -> ReportTable:
         *((label, (value,)) for label, value in values.items() if value is not None),
     ]
     columns = [Column("number", "number", "count"), Column("share", "of the training queries", "share")]
-    notes = [*sentences.of_kept(findings.kept), *_ids_sentence(findings)]
+    known = findings.of_customers
+    notes = [*sentences.of_kept(findings.kept), *([] if known is None else sentences.of_ids(known))]
     return _table("files", "What the files hold", "of the run folder", columns, rows, notes)
-
-
-def _ids_sentence(findings: Findings) -> list[str]:
-    if findings.of_customers is None:
-        return []
-    if not findings.of_customers:
-        return ["No file of the run has an id of a customer."]
-    return [f"Ids of customers, or words equal to them, stand in {', '.join(findings.of_customers)}."]
 
 
 def _held(findings: Findings) -> ReportTable:

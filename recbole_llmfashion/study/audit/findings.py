@@ -1,6 +1,6 @@
 """What an audit found, before it is written down."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from recbole_llmfashion.study.audit.measures.contents import Counts, Held
@@ -63,7 +63,7 @@ class Findings:
     Args:
         counts: of the run's files.
         kept: queries by min_askers.
-        of_customers: files that hold ids of customers; None without the data.
+        of_customers: files that hold ids of customers, and of how many; None without the data.
         numbers: how many customers typed each canary.
         candidates: products that a canary is ranked among, itself included.
         exposures, lists, held: of canaries.
@@ -73,7 +73,7 @@ class Findings:
 
     counts: Counts
     kept: list[KeptQueries]
-    of_customers: Sequence[str] | None = None
+    of_customers: Mapping[str, int] | None = None
     numbers: Sequence[int] = ()
     candidates: int = 0
     exposures: list[Exposures] = field(default_factory=list)

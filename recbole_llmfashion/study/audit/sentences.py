@@ -1,6 +1,6 @@
 """What an audit found, a plain sentence each."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -63,9 +63,10 @@ def of_list(found: ListExposures, numbers: Sequence[int], chance: Chance) -> str
         start = f"With min_askers {found.min_askers}, whoever {does} a canary"
         return f"{start} finds its product no sooner than by chance."
     ten = sum(top for top, own in zip(found.first_ten, numbers, strict=True) if own == counts[0])
+    sooner = "" if ten else " sooner than by chance"
     return (
         f"With min_askers {found.min_askers}, whoever {does} {customers(counts[0])} finds the product that "
-        f"was {took} after it: among the first ten for {ten} of {list(numbers).count(counts[0])} canaries."
+        f"was {took} after it{sooner}: among the first ten for {ten} of {list(numbers).count(counts[0])} canaries."
     )
 
 
@@ -95,6 +96,17 @@ def of_kept(kept: Sequence[KeptQueries]) -> list[str]:
         for one in kept
     ]
     return [f"Queries that stand in the memory word for word: {', '.join(shares)}."]
+
+
+def of_ids(files: Mapping[str, int]) -> list[str]:
+    """Of the files with words that are ids of customers, without the words: a page may go further than the data.
+
+    >>> of_ids({}), of_ids({"run/a.parquet": 2})
+    (['No file of the run has an id of a customer.'], ['Ids of 2 customers, or words equal to them: run/a.parquet.'])
+    """
+    if not files:
+        return ["No file of the run has an id of a customer."]
+    return [f"Ids of {customers(number)}, or words equal to them: {file}." for file, number in files.items()]
 
 
 def of_held(held: Sequence[Held]) -> list[str]:

@@ -125,8 +125,9 @@ def held(manifest: Manifest, canaries: Sequence[Canary]) -> list[Held]:
     return found
 
 
-def files_with(manifest: Manifest, names: Sequence[str]) -> list[str]:
-    """The files of a run that hold one of these texts, such as ids of customers, as words of their own."""
+def files_with(manifest: Manifest, names: Sequence[str]) -> dict[str, int]:
+    """The files of a run that hold some of these texts, such as ids of customers, as words of their own; how many."""
     wanted = {name.lower() for name in names}
     separators = str.maketrans(dict.fromkeys('",:;[]{}()\n\t', " "))
-    return [file for file, text in texts_of(manifest) if not wanted.isdisjoint(text.translate(separators).split())]
+    found = {file: len(wanted.intersection(text.translate(separators).split())) for file, text in texts_of(manifest)}
+    return {file: number for file, number in found.items() if number}

@@ -57,4 +57,4 @@ def test_words_of_canaries(run):
 
 def test_queries_and_ids(run):
     assert memory_queries(run) == {"bada fego kilu": 1, "red boots": 4}
-    assert files_with(run, ["U7", "u9"]) == ["run/pieces.json"] and files_with(run, ["u", "u77"]) == []
+    assert files_with(run, ["U7", "u9"]) == {"run/pieces.json": 1} and files_with(run, ["u", "u77"]) == {}
