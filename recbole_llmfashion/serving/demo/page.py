@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from recbole_llmfashion.errors import UserError, needs_extra
+from recbole_llmfashion.pipeline.export import backbone_name
 from recbole_llmfashion.prompt.texts import TEXT_LIMIT
 from recbole_llmfashion.serving.demo import markup, visit
 from recbole_llmfashion.serving.demo.examples import examples
@@ -124,7 +125,7 @@ class Pages:
         title = "title from the catalogue" if decoding.response_title == "catalogue" else "generated title"
         return [
             f"{len(self.recommender.state.live):,} products",
-            f"backbone {content['backbone']['name']}",
+            f"backbone {backbone_name(content)}",
             f"{decoding.decoding} decoding, {title}" if decoding.decoding == "constrained" else "sampled",
             f"ranking {run.ranking_settings.ranking}",
             f"seed {content['seed']}",

@@ -39,6 +39,13 @@ def test_explain_equals_recommend(job, recommender):
     assert by_beams.tolist() == explanation.reply.response.items.tolist()  # places among the live items, as the order's
 
 
+def test_header(recommender):
+    """Names of today, though the run folder keeps those of the first release."""
+    backbone = recommender.state.run.manifest.content["backbone"]["name"]
+    facts = demo.Pages(recommender).facts()
+    assert backbone == "embedded" and "backbone tiny-falcon" in facts and "ranking fusion" in facts
+
+
 def test_position_of_the_memory_in_the_prompt(recommender):
     explanation = recommender.explain([SEARCH])
     prompt, state = explanation.reply.prompt, explanation.state
