@@ -6,7 +6,8 @@
 On one CUDA GPU it measures, in this order, and writes the page after each part:
 
 1. the losses of 20 steps of a small Falcon with one key for all heads, in bf16, beside those of peft's LoRA;
-2. steps/s of tiny-falcon's shape, 16 prompts of 130 to 250 tokens;
+2. steps/s of tiny-falcon's shape, 16 prompts of 130 to 250 tokens: layers as they are, with `torch_compile`, and with
+   CUDA graphs that torch.compile captures (`reduce-overhead`), which no key of ours chooses yet;
 3. `falcon7b.py --profile`: training and generation with Falcon-7B's shape, NF4 and bf16.
 
 A part that would begin after `--minutes` is left out, and the page says so. The tables replace what is between two
@@ -30,6 +31,7 @@ from unittest.mock import patch
 import numpy as np
 import torch
 
+from recbole_llmfashion.llm import compiling
 from recbole_llmfashion.llm.batching import Example
 from recbole_llmfashion.llm.finetuning.step.train_step import TrainStep
 from recbole_llmfashion.llm.modeling.adapter import new_adapter
@@ -41,6 +43,12 @@ falcon7b = import_module("falcon7b")
 
 BEGIN, END = "<!-- benchmarks/gpu.py writes from here -->", "<!-- to here -->"
 STEPS = 20
+# of a step: name -> torch_compile, and the mode of torch.compile
+WAYS: dict[str, tuple[bool, str | None]] = {
+    "": (False, None),
+    ", torch_compile": (True, None),
+    ", captured graphs": (True, "reduce-overhead"),
+}
 Rows = dict[str, Any]
 
 
@@ -62,7 +70,14 @@ def environment(device: torch.device, commit: str) -> str:
     return f"{card}, driver {driver}, {', '.join(versions)}, commit {commit}"
 
 
-def trained(folder: Path, quantization: Any, dtype: Any, device: torch.device, lengths: tuple[int, int]) -> TrainStep:
+def trained(
+    folder: Path,
+    quantization: Any,
+    dtype: Any,
+    device: torch.device,
+    lengths: tuple[int, int],
+    torch_compile: bool = False,
+) -> TrainStep:
     """Steps of 16 random prompts, from the same adapter each time."""
     backbone = load_backbone(str(folder), quantization, dtype, device)
     vocabulary = backbone.model.get_input_embeddings().num_embeddings
@@ -70,7 +85,9 @@ def trained(folder: Path, quantization: Any, dtype: Any, device: torch.device, l
     draw = lambda: rng.integers(2, vocabulary, rng.integers(*lengths)).astype(np.int32)  # noqa: E731
     examples = [Example(draw(), draw()[:8]) for _ in range(16)]
     model: Any = new_adapter(backbone, 16, 16, 0.0, "auto", seed=0)
-    return TrainStep(model.train(), examples, 5e-3, 0.0, 1.0, 1, 1000, 16, item_embedding_lr=0.0)
+    return TrainStep(
+        model.train(), examples, 5e-3, 0.0, 1.0, 1, 1000, 16, item_embedding_lr=0.0, torch_compile=torch_compile
+    )
 
 
 def same_losses(device: torch.device, tiny: bool) -> Rows:
@@ -92,23 +109,38 @@ def same_losses(device: torch.device, tiny: bool) -> Rows:
     return rows
 
 
-def small_rate(device: torch.device, tiny: bool) -> Rows:
-    """Steps per second with tiny-falcon's shape."""
+def small_rates(device: torch.device, tiny: bool) -> Rows:
+    """Steps per second with tiny-falcon's shape, in each way; the message of one that fails."""
+    rows: Rows = {}
+    for way, (compiled, mode) in WAYS.items():
+        # a toy size shows that the way is taken, and spends no minute on a C++ compiler
+        backend: dict[str, Any] = {"BACKEND": "eager", "MODE": None} if tiny else {"BACKEND": "inductor", "MODE": mode}
+        with patch.multiple(compiling, **backend):
+            try:
+                rate: Any = small_rate(device, tiny, compiled)
+            except RuntimeError as error:
+                rate = f"failed: {str(error).strip().splitlines()[0][:160]}"
+        rows[f"tiny-falcon's shape, NF4{way}: steps/s"] = rate
+    return rows
+
+
+def small_rate(device: torch.device, tiny: bool, torch_compile: bool) -> float:
+    """Steps per second; compiling is over before the clock starts."""
     with tempfile.TemporaryDirectory() as name:
         shape = (320, 32, 2, 2) if tiny else (4096, 128, 4, 4)
         save_tiny_falcon(new_tiny_falcon(*shape, seed=0), train_tokenizer(["product ID:, title:"], 300), Path(name))
-        training = trained(Path(name), "nf4", "auto", device, (10, 20) if tiny else (130, 250))
+        training = trained(Path(name), "nf4", "auto", device, (10, 20) if tiny else (130, 250), torch_compile)
     step = lambda: training.step([np.arange(16)])  # noqa: E731
     steps = 2 if tiny else 50
-    for _ in range(2):
+    for _ in range(3):  # a captured graph is recorded in the second step
         step()
-    spent = falcon7b.seconds(lambda: [step() for _ in range(steps)], device)
-    return {"tiny-falcon's shape, NF4: steps/s": steps / spent}
+    return float(steps / falcon7b.seconds(lambda: [step() for _ in range(steps)], device))
 
 
 def lines(rows: Rows) -> str:
     """Markdown, a line a quantity."""
-    return "\n".join(["| | |", "|---|---:|", *(f"| {name} | {value:,.3g} |" for name, value in rows.items())])
+    shown = {name: value if isinstance(value, str) else f"{value:,.3g}" for name, value in rows.items()}
+    return "\n".join(["| | |", "|---|---:|", *(f"| {name} | {value} |" for name, value in shown.items())])
 
 
 def put(page: Path, text: str) -> None:
@@ -136,7 +168,7 @@ def main() -> None:
     size = falcon7b.TINY if options.tiny else falcon7b.Size()
     parts: dict[str, Callable[[], str]] = {
         "losses": lambda: lines(same_losses(device, options.tiny)),
-        "tiny-falcon": lambda: lines(small_rate(device, options.tiny)),
+        "tiny-falcon": lambda: lines(small_rates(device, options.tiny)),
         "Falcon-7B's shape": lambda: falcon7b.table(falcon7b.measure(size, device, "auto", profiled=True)),
     }
     start, texts = time.monotonic(), [environment(device, options.commit)]

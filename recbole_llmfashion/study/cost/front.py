@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 TOLERANCE = 0.005  # of the default's accuracy that a cheaper default may lose
-CHEAPER = 0.05  # of the default's cost that it must save: less is within what two measurements differ by
 
 
 @dataclass(frozen=True)
@@ -37,12 +36,13 @@ def pareto_front(points: Sequence[Point]) -> list[Point]:
     return sorted((point for point in points if not beaten(point)), key=lambda point: (point.cost, point.label))
 
 
-def candidate(points: Sequence[Point], default: str) -> Point | None:
-    """The cheapest point that is cheaper than the default by CHEAPER and not worse than it by more than TOLERANCE.
+def candidate(points: Sequence[Point], default: str, saving: float) -> Point | None:
+    """The cheapest point that is cheaper than the default and not worse than it by more than TOLERANCE.
 
     Args:
         points: of all settings.
         default: label of the default's.
+        saving: share of the default's cost that it must save, above what two measurements of it differ by.
 
     Returns:
         None where there is none, or where the default itself has no point.
@@ -53,6 +53,6 @@ def candidate(points: Sequence[Point], default: str) -> Point | None:
     good = [
         point
         for point in points
-        if point.cost <= (1 - CHEAPER) * own.cost and point.accuracy >= (1 - TOLERANCE) * own.accuracy
+        if point.cost <= (1 - saving) * own.cost and point.accuracy >= (1 - TOLERANCE) * own.accuracy
     ]
     return min(good, key=lambda point: (point.cost, -point.accuracy), default=None)

@@ -16,10 +16,12 @@ def test_front_by_hand():
 
 
 def test_candidate_by_hand():
-    assert candidate(POINTS, "default") == POINTS[1]  # .1991 is .45 % below .2, .1989 is .55 %
-    assert candidate([POINTS[0], Point("near", 9.6, 0.3)], "default") is None  # 4 % less is within the noise
-    assert candidate([POINTS[0], Point("near", 9.5, 0.3)], "default") == Point("near", 9.5, 0.3)
-    assert candidate(POINTS[1:], "default") is None
+    assert candidate(POINTS, "default", 0.05) == POINTS[1]  # .1991 is .45 % below .2, .1989 is .55 %
+    near, nearer = Point("near", 9.5, 0.3), Point("nearer", 9.6, 0.3)
+    assert candidate([POINTS[0], nearer], "default", 0.05) is None  # 4 % less is not enough
+    assert candidate([POINTS[0], near], "default", 0.05) == near
+    assert candidate([POINTS[0], near], "default", 0.06) is None
+    assert candidate(POINTS[1:], "default", 0.05) is None
 
 
 numbers = st.integers(1, 6).map(float)

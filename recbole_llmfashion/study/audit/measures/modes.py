@@ -101,7 +101,7 @@ class CanaryModes:
         return self._alike_scores(kind, mode, score(self._lm, found, self._show).log_likelihood)
 
     def _table(self, of: Callable[[Canary, Canary], float]) -> np.ndarray:
-        """[canaries, candidates + 1] of a canary and each product that its prompt is asked for, its own first."""
+        """[canaries, candidates + 1] of a canary and each product that may follow its prompt, its own first."""
         rows = [[of(one, other) for other in (one, *self._planted.candidates)] for one in self._planted.canaries]
         return np.asarray(rows, np.float64)
 
