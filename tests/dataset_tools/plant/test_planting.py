@@ -1,5 +1,6 @@
 """Canaries in a copy of a dataset: where they are, what is left out, and that nothing else changes."""
 
+import json
 from collections import Counter
 from pathlib import Path
 
@@ -121,6 +122,13 @@ def test_without_searches_a_canary_is_a_pair_of_purchases(tmp_path):
     assert "bought the first and then the second product: 2 of 1, 2 of 3" in (tmp_path / "copy/README.md").read_text()
 
 
+def listed(**changed):
+    """A list of one canary and one candidate."""
+    canary = {"query": "a", "item": "1", "title": "A", "count": 2}
+    content = {"format": 1, "canaries": [canary | changed], "candidates": [canary], "held_out": "", "seed": 1}
+    return json.dumps(content)
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -129,11 +137,15 @@ def test_without_searches_a_canary_is_a_pair_of_purchases(tmp_path):
         "{}",
         '{"format": 2}',
         '{"format": 1, "canaries": [{"query": 1}], "candidates": []}',
-        '{"format": 1, "canaries": [{"query": "", "item": "1", "title": "A"}], "candidates": [], "held_out": ""}',
-        '{"format": 1, "canaries": [{"query": "a", "item": "1", "title": "A", "before": "2"}], "held_out": ""}',
+        listed(query=""),
+        listed(before="3"),
+        listed(title=""),
+        listed(count=-1),
     ],
 )
 def test_a_list_that_is_none(tmp_path, text):
+    (tmp_path / CANARIES).write_text(listed())
+    assert read_canaries(tmp_path / CANARIES).items == {"1"}
     (tmp_path / CANARIES).write_text(text)
     with pytest.raises(UserError, match="is no list of canaries"):
         read_canaries(tmp_path / CANARIES)
