@@ -57,6 +57,11 @@ class Planted:
         """The ids of all invented products."""
         return {item for one in (*self.canaries, *self.candidates) for item in (one.before, one.item) if item}
 
+    @property
+    def pairs(self) -> bool:
+        """Whether the canaries are pairs of purchases, as in a dataset without searches."""
+        return any(one.before for one in (*self.canaries, *self.candidates))
+
     def as_text(self) -> str:
         """As JSON."""
         return f"{json.dumps({'format': FORMAT, **asdict(self)}, indent=1, ensure_ascii=False)}\n"

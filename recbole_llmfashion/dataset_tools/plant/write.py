@@ -34,9 +34,8 @@ def write(folder: AtomicFolder, fresh: AtomicFolder, planted: Planted, source: A
         write_folder(fresh, lambda sha256: files, option="--out")
     counts = Counter(canary.count for canary in planted.canaries if canary.count)
     lines = ", ".join(f"{number} of {count}" for count, number in sorted(counts.items()))
-    pairs = any(canary.before for canary in planted.canaries)
     invented, done = "products and queries", "typed the query and clicked the product"
-    if pairs:
+    if planted.pairs:
         invented, done = "products", "bought the first and then the second product"
     about = (
         f"A copy of {source.name} with invented {invented}, to audit what a run memorises. Canaries by the "

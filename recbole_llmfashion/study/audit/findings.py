@@ -64,7 +64,7 @@ class Findings:
         counts: of the run's files.
         kept: queries by min_askers.
         of_customers: files that hold ids of customers, and of how many; None without the data.
-        numbers: how many customers typed each canary.
+        numbers: how many customers each canary has.
         candidates: products that a canary is ranked among, itself included.
         exposures, lists, held: of canaries.
         extraction, membership: of the data.

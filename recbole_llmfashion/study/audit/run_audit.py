@@ -103,7 +103,7 @@ def _canaries(
         return
     findings.numbers = [one.count for one in planted.canaries]
     findings.candidates = len(planted.candidates) + 1
-    findings.held = contents.held(manifest, [one for one in planted.canaries if one.query])
+    findings.held = [] if planted.pairs else contents.held(manifest, planted.canaries)
     modes = CanaryModes(prompts, planted, settings.samples, settings.seed, settings.show_progress)
     findings.exposures = modes.measure()
     for level, state in states.items():

@@ -88,7 +88,7 @@ MODES = ("constrained", "sampled", "text")
 
 @pytest.mark.slow
 def test_purchases_alone(tmp_path):
-    """Without searches the canaries are pairs of products, asked for by the first of both."""
+    """Without searches the canaries are pairs of products, and the session shows the first of both."""
     shop = simulated_shop(tmp_path / "shop") / "shoes"
     (shop / "shoes.search").unlink()
     data = tmp_path / "data/shoes"

@@ -58,7 +58,7 @@ def list_exposures(state: ServingState, planted: Planted, now: float, min_askers
     prompts = Prompts(state, now)
     others = [prompts.position(one.item) for one in planted.candidates]
     found = []
-    for name, probed in _probes(planted.canaries):
+    for name, probed in _probes(planted):
         sessions = [prompts.session([before(one, now)]) for one in probed]
         replies = state.replies(sessions, ResponseStats())
         bits, first_ten = [], []
@@ -71,10 +71,10 @@ def list_exposures(state: ServingState, planted: Planted, now: float, min_askers
     return found
 
 
-def _probes(canaries: Sequence[Canary]) -> Iterator[tuple[str, list[Canary]]]:
-    """Each probe, and the canaries as it asks for them."""
-    if not all(one.query for one in canaries):
-        yield PAIR, list(canaries)
+def _probes(planted: Planted) -> Iterator[tuple[str, Sequence[Canary]]]:
+    """Each probe, and the canaries as it changes them."""
+    if planted.pairs:
+        yield PAIR, planted.canaries
         return
     for name, probe in PROBES.items():
-        yield name, [replace(one, query=probe(one.query)) for one in canaries]
+        yield name, [replace(one, query=probe(one.query)) for one in planted.canaries]

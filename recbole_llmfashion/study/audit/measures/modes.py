@@ -77,7 +77,7 @@ class CanaryModes:
         ]
 
     def _queries(self) -> list[Exposures]:
-        if not all(one.query for one in self._everyone):
+        if self._planted.pairs:
             return [Exposures(QUERY, mode, (), NO_SEARCHES) for mode in (CONSTRAINED, SAMPLED, TEXT)]
         return [
             Exposures(QUERY, CONSTRAINED, (), "no run writes queries: the constraint knows ids alone"),
