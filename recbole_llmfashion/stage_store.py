@@ -27,6 +27,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 from filelock import FileLock, Timeout
+from tqdm import tqdm
 
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.files.digests import FileDigests, unreadable
@@ -256,8 +257,7 @@ class StageStore:
             try:
                 lock.acquire(timeout=0)
             except Timeout:
-                getLogger(__name__).info(f"stage {final.name}: another process is building it, waiting")
-                lock.acquire()
+                _wait(lock, final.name)
         try:
             yield
         finally:
@@ -285,6 +285,17 @@ class StageStore:
         """SHA-256 by path of every file in a new folder."""
         files = sorted(path for path in folder.rglob("*") if path.is_file())
         return {path.relative_to(folder).as_posix(): self.digests.sha256(path) for path in files}
+
+
+def _wait(lock: FileLock, stage: str) -> None:
+    """Waits for the process that builds a stage, and shows on a terminal for how long."""
+    getLogger(__name__).info(f"stage {stage}: another process is building it, waiting")
+    with tqdm(desc=f"waiting for {stage}", bar_format="{desc}: {elapsed}", disable=None, leave=False) as elapsed:
+        while True:
+            with suppress(Timeout):
+                lock.acquire(timeout=1)
+                return
+            elapsed.refresh()
 
 
 def _remove_damaged(final: Path, reason: str) -> None:

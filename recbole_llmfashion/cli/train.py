@@ -102,13 +102,17 @@ def _write_table(arguments: Arguments, configs: "Mapping[str, LLMFashionConfig]"
     """Runs the models and rewrites the output folder after each."""
     from recbole_llmfashion.evaluation import result_table
     from recbole_llmfashion.quick_start import experiment
+    from recbole_llmfashion.quick_start.background import background
+    from recbole_llmfashion.quick_start.row_tasks import number_of_processes, row_tasks, this_machine
 
-    header = _header(arguments, next(iter(configs.values())))
+    first = next(iter(configs.values()))
+    header = _header(arguments, first)
     rows: dict[str, Result | str] = {}
-    for name, config in configs.items():
-        print(f"== {name} on {arguments.dataset}", file=sys.stderr, flush=True)
-        rows[name] = experiment.run_row(config, partial(experiment.run_experiment, config, keep=True))
-        result_table.write(arguments.output, header, rows)
+    with background(row_tasks(list(configs.values())), number_of_processes(first, this_machine())):
+        for name, config in configs.items():
+            print(f"== {name} on {arguments.dataset}", file=sys.stderr, flush=True)
+            rows[name] = experiment.run_row(config, partial(experiment.run_experiment, config, keep=True))
+            result_table.write(arguments.output, header, rows)
     print(result_table.table(header, rows))
     print(f"written: {arguments.output}/table.md, results.json, ranks.parquet")
     return int(any(isinstance(row, str) for row in rows.values()))

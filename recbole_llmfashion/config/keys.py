@@ -19,7 +19,7 @@ TRACKING_KEYS = {"log_tensorboard", "log_wandb", "wandb_project"}
 # Keys for folders, devices, workers and output; no metric of a row depends on them.
 RUNTIME_KEYS = TRACKING_KEYS | {
     "data_path", "checkpoint_dir", "show_progress", "state", "gpu_id", "use_gpu", "worker", "config_file",
-    "num_train_workers", "ray_address",
+    "num_train_workers", "ray_address", "n_jobs",
 }  # fmt: skip
 # Keys that name a model of a hub, a folder or a file, and keys that name places of this machine alone.
 MODEL_KEYS = {"llm_name_or_path", "recformer_name_or_path", "clip_pretrained", "memory_encoder", "text_encoder"}

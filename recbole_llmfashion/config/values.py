@@ -142,6 +142,7 @@ MODEL_VALUES: dict[tuple[str, str], Allowed] = {
 OWN_VALUES: dict[str, Allowed] = {
     # evaluation and rows
     "show_progress": BOOLEAN,
+    "n_jobs": either(AT_LEAST_ONE, choice("auto")),
     "use_tuned": BOOLEAN,
     "log_wandb": BOOLEAN,
     "log_tensorboard": MAYBE_TEXT,

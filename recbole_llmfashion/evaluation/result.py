@@ -19,7 +19,7 @@ class Result:
             tokens of the first max(topk) items of the list.
         seconds: seconds per stage; for a reused stage, the time it took when it was computed.
         reused: names of the reused stages.
-        peak_memory_mb: peak resident memory in MB.
+        peak_memory_mb: peak resident memory in MB while the row ran, of this process and of its background ones.
         details: model-specific entries.
         ms_per_user: milliseconds per test row: scoring all of them in batches, generated responses included; None
             without test rows.

@@ -120,6 +120,7 @@ class Pipeline:
         )
         return vectors
 
+    @cached_property
     def rankers(self) -> Rankers:
         """The rankers of the ranked dataset's items."""
         neighbors = words = images = None

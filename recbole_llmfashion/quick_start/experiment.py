@@ -34,7 +34,7 @@ from recbole_llmfashion.quick_start.peak_memory import PeakMemory
 from recbole_llmfashion.quick_start.registry import ModelSpec, get_model
 from recbole_llmfashion.quick_start.run_tracker import check_tracking, tracking
 from recbole_llmfashion.stage_store import StageStore
-from recbole_llmfashion.tracking import Track, under
+from recbole_llmfashion.tracking import Track, no_track, under
 from recbole_llmfashion.trainer.recbole_models import load_id_model, train_or_load
 from recbole_llmfashion.trainer.staged import ValidCallback
 
@@ -184,6 +184,12 @@ def _id_model(config: LLMFashionConfig, store: StageStore, track: Track) -> Any:
     own = config.sibling(get_model(config["session_model"]).model)
     folder = train_or_load(own, make_loaders(own), store, track=under(track, own["model"]))
     return load_id_model(folder, own)
+
+
+def train_id_model(config: LLMFashionConfig) -> None:
+    """Makes the stage of the ID model that a row with this config uses (key `session_model`)."""
+    compat.anomaly_mode_off()
+    _id_model(config, StageStore(stage_root(config)), no_track)
 
 
 def _test(trainer: Any, config: LLMFashionConfig, loaders: Loaders) -> tuple[dict[str, float], pd.DataFrame]:

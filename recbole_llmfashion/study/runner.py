@@ -25,10 +25,18 @@ from recbole_llmfashion.data.location import find_dataset
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.evaluation.result import BEYOND, Result, model_entry
 from recbole_llmfashion.files.digests import FileDigests, model_files, model_sha256
+from recbole_llmfashion.quick_start.background import Task, background
 from recbole_llmfashion.quick_start.dry_run import check_config, check_files
 from recbole_llmfashion.quick_start.engine import engine_digest
 from recbole_llmfashion.quick_start.experiment import run_experiment, run_row
 from recbole_llmfashion.quick_start.registry import MODEL_TABLE, accepted_models, get_model
+from recbole_llmfashion.quick_start.row_tasks import (
+    QUIET,
+    RowTask,
+    needs_id_model,
+    number_of_processes,
+    this_machine,
+)
 from recbole_llmfashion.stage_store import StageStore, without_later
 from recbole_llmfashion.study.analysis.counts import facts
 from recbole_llmfashion.study.report.document import ItemPicture
@@ -146,12 +154,28 @@ class Runner:
         self.check(entries)
         outcomes: dict[str, list[Outcome]] = {}
         runs = [(entry, seed) for entry in entries for seed in self.seeds]
-        for number, (entry, seed) in enumerate(runs, 1):
-            dataset = entry.dataset or self.request.dataset
-            print(f"== {number}/{len(runs)} {entry.label} on {dataset}, seed {seed}", file=sys.stderr, flush=True)
-            outcomes.setdefault(entry.label, []).append(self._row(entry, seed))
+        processes = number_of_processes(self.row_config(*runs[0]), this_machine()) if runs else 1
+        with background(self._tasks(runs) if processes > 1 else [], processes):
+            for number, (entry, seed) in enumerate(runs, 1):
+                dataset = entry.dataset or self.request.dataset
+                print(f"== {number}/{len(runs)} {entry.label} on {dataset}, seed {seed}", file=sys.stderr, flush=True)
+                outcomes.setdefault(entry.label, []).append(self.row(entry, seed))
         self.ran |= outcomes
         return outcomes
+
+    def _tasks(self, runs: Sequence[tuple[Entry, int]]) -> list[Task]:
+        """What other processes may do: the rows that are not in the store, but for the first of them, last first."""
+        missing = [(entry, seed) for entry, seed in runs if not self._has_row(entry, seed)]
+        if not missing:
+            return []
+        first = self.row_config(*missing[0])
+        tasks: list[Task] = [RowTask.of(first, id_model=True)] if needs_id_model(first) else []
+        return tasks + [StudyRowTask(self.request, entry, seed) for entry, seed in reversed(missing[1:])]
+
+    def _has_row(self, entry: Entry, seed: int) -> bool:
+        config = self.row_config(entry, seed)
+        store = StageStore(stage_root(config))
+        return store.has("row", self.inputs(config, entry, seed, store.digests))
 
     def check(self, entries: Sequence[Entry]) -> None:
         """Validates every entry, and the files of its dataset.
@@ -168,7 +192,8 @@ class Runner:
         for config in configs.values():
             check_files(config)
 
-    def _row(self, entry: Entry, seed: int) -> Outcome:
+    def row(self, entry: Entry, seed: int) -> Outcome:
+        """The outcome of one entry with one seed, from the store or made now."""
         config = self.row_config(entry, seed)
         store = StageStore(stage_root(config))
         inputs = self.inputs(config, entry, seed, store.digests)
@@ -267,6 +292,20 @@ class Runner:
         if name not in self._loaders:
             self._loaders[name] = make_loaders(self.config(Entry("", "Popularity", keys, dataset)))
         return self._loaders[name]
+
+
+@dataclass(frozen=True)
+class StudyRowTask:
+    """Makes a row of a study in a process of its own."""
+
+    request: StudyRequest
+    entry: Entry
+    seed: int
+
+    def __call__(self) -> None:
+        """Makes the stage of the row."""
+        overrides = {**self.request.overrides, **QUIET}
+        Runner(replace(self.request, overrides=overrides)).row(self.entry, self.seed)
 
 
 def contents_of(values: Mapping[str, Any], digests: FileDigests) -> dict[str, str]:

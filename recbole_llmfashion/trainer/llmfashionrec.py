@@ -1,6 +1,6 @@
 """The method's stages in order, each loaded from the stage store where it exists (paper, Figure 2).
 
-    ID model -> title model -> clip -> memory -> prompts -> adapter -> responses -> weights of the lists
+    clip -> memory -> prompts -> adapter -> title model -> ID model -> responses -> weights of the lists
 
 `fit` runs the stages; `evaluate` encodes and answers the rows that it is given, once, and ranks them by every setting
 that the result reports. The stages are in pipeline/; the evaluation loop is RecBole's.
@@ -64,6 +64,11 @@ class LLMFashionRecTrainer(StagedTrainer):
         self._fusion_validation: dict[str, dict[str, Any]] = {}
         self._beside: dict[str, tuple[RankingSettings, HeadCollector]] = {}
 
+    @staticmethod
+    def needs_id_model(config: LLMFashionConfig) -> bool:
+        """See StagedTrainer; in zero-shot no ID model has seen the items."""
+        return not config["source_dataset"]
+
     @property
     def tuned_as(self) -> str:
         """See StagedTrainer."""
@@ -98,15 +103,14 @@ class LLMFashionRecTrainer(StagedTrainer):
         self, train_data: Any, valid_data: Any = None, callback_fn: ValidCallback | None = None, **kwargs: Any
     ) -> tuple[float, Mapping[str, float]]:
         """Runs every stage, then validates where the pipeline may; `callback_fn` gets each step of REPORTED."""
-        rankers = self.pipeline.rankers()
-        self.model.attach(rankers, self.pipeline.inference.response_cache)
         valid_data = valid_data if self.pipeline.validates else None
         some = self._some_users(valid_data) if callback_fn is not None and valid_data is not None else None
         for step in self._train(train_data, valid_data):
-            self.model.attach(rankers, self.pipeline.inference.response_cache)
             if some is not None:
+                self._attach()
                 self.eval_collector.data_collect(train_data)
                 self._report(callback_fn, step, self._valid_epoch(some)[0])
+        self._attach()  # not before: the ID model may be in training in another process until now
         if self.model.ranking_settings().ranking == "fusion" and valid_data is not None and len(rows_of(valid_data)):
             self._choose_weights(valid_data)
         score, result = super().fit(train_data, valid_data, callback_fn)
@@ -114,6 +118,9 @@ class LLMFashionRecTrainer(StagedTrainer):
         for name, metrics in self._mixup_validation.items():
             getLogger(__name__).info(f"validation with mixup_m {name}: {metrics}")
         return score, result
+
+    def _attach(self) -> None:
+        self.model.attach(self.pipeline.rankers, self.pipeline.inference.response_cache)
 
     def _train(self, train_data: Any, valid_data: Any) -> Iterator[str]:
         """The steps of the LLM's training."""

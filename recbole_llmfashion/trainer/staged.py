@@ -60,6 +60,11 @@ class StagedTrainer(OrderedEvaluation, Trainer):
             UserError: this model cannot train on the rows.
         """
 
+    @staticmethod
+    def needs_id_model(config: LLMFashionConfig) -> bool:
+        """Whether `fit` calls `id_model` of `set_data`; a command may train that model in another process meanwhile."""
+        return False
+
     @property
     def tuned_as(self) -> str | None:
         """The model whose file in properties/tuned holds this model's keys; None where there is nothing to tune."""

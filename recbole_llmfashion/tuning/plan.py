@@ -82,6 +82,10 @@ def check(arguments: Arguments, options: Options) -> tuple[ModelSpec, Path, Spac
     check_writable(arguments.output, "--output")
     if int(given.get("num_train_workers", 1)) != 1:
         raise UserError("num_train_workers: each trial of a search trains in one process; leave the key at 1")
+    if given.get("n_jobs", "auto") not in ("auto", 1):
+        raise UserError(
+            "n_jobs: each trial of a search trains in one process; Ray runs several trials at once; leave the key out"
+        )
     values = dict.fromkeys(keys_of(spec.lineage)) | dict(recbole_defaults(name)) | merged
     return spec, folder, read_space(options.params_file, spec.lineage, values | flat(values))
 
