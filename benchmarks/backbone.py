@@ -188,7 +188,9 @@ def finetuned(data: Path, dataset: str, folder: Path, output: Path, keys: Sequen
     file = output / "results.json"
     if not file.is_file():
         command = [CONSOLE, "run", "--model=LLMFashionRec", f"--dataset={dataset}", f"--data_path={data}"]
-        where = [f"--llm_name_or_path={folder}", f"--output={output}", f"--checkpoint_dir={output / 'saved'}"]
+        # the rows of a dataset share what does not depend on the backbone: ID model, title model, CLIP tower
+        saved = output.parent / "saved"
+        where = [f"--llm_name_or_path={folder}", f"--output={output}", f"--checkpoint_dir={saved}"]
         code = subprocess.run([*command, *where, *keys]).returncode
         if code:
             raise SystemExit(code)

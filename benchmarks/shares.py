@@ -32,7 +32,7 @@ from recbole_llmfashion.quick_start.registry import get_model
 # how often, label, owner of the function, its name, whether it belongs to the LLM
 PARTS: list[tuple[str, str, Any, str, bool]] = [
     ("once", "rows of the dataset", experiment, "make_loaders", False),
-    ("once", "CORE", experiment, "train_or_load", False),
+    ("once", "ID model", experiment, "train_or_load", False),
     ("once", "CLIP tower", training, "train_clip", False),
     ("once", "title model", training, "train_title_model", False),
     ("once", "token ids of the catalogue", inference, "make_builder", True),

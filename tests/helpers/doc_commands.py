@@ -47,6 +47,7 @@ RUN = {
     "python benchmarks/gpu.py": ["--tiny"],
     "python benchmarks/allocator.py": ["--steps", "2", "--rounds", "1"],
     "python benchmarks/shares.py": [CONFIG],
+    "python benchmarks/jobs.py": [CONFIG],
     "python benchmarks/data.py": ["--shares", "0.02,0.04"],
     "python benchmarks/evaluate.py": ["--items", "2000", "--users", "40"],
     "python benchmarks/growth.py": ["--users", "40", "--items", "300"],

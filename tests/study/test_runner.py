@@ -7,9 +7,10 @@ import pytest
 
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.quick_start.engine import engine_digest
+from recbole_llmfashion.quick_start.row_tasks import RowTask
 from recbole_llmfashion.study.report import assemble
 from recbole_llmfashion.study.report.document import TableRow
-from recbole_llmfashion.study.runner import Entry, Runner
+from recbole_llmfashion.study.runner import Entry, Runner, StudyRowTask
 from tests.helpers.fakes import SMALL
 from tests.helpers.study import request_for
 
@@ -124,3 +125,39 @@ def test_entries_are_validated_before_the_first_run(shop, runs, entry, message):
     with pytest.raises(UserError, match=message):
         Runner(request_for(shop)).run([Entry("ok", "SASRec"), entry])
     assert runs == []
+
+
+def test_the_rows_that_other_processes_make(shop, runs):
+    """Those that are not in the store, from the last; this process begins with the first of them."""
+    request = request_for(shop, "--seeds=2")
+    runner = Runner(request)
+    runner.run([Entry("b", "SASRec")])
+    both = [(Entry(name, model), seed) for name, model in (("b", "SASRec"), ("a", "GRU4Rec")) for seed in (2020, 2021)]
+    rows = [*both, (Entry("c", "CORE"), 2020)]
+    assert runner._tasks(rows) == [StudyRowTask(request, rows[4][0], 2020), StudyRowTask(request, rows[3][0], 2021)]
+    assert runner._tasks(both[:2]) == []
+    own = runner._tasks([(Entry("d", "LLMFashionRec"), 2020), *rows])
+    assert own[0] == RowTask.of(runner.row_config(Entry("d", "LLMFashionRec"), 2020), id_model=True)
+    assert [task.entry.label for task in own[1:]] == ["c", "a", "a"]
+
+
+def test_a_row_that_another_process_made_is_taken(shop, runs):
+    entry = Entry("a", "SASRec")
+    StudyRowTask(request_for(shop), entry, 2020)()
+    assert runs == [("SASRec", 2020)]
+    assert Runner(request_for(shop)).run([entry])["a"][0].result is not None
+    assert len(runs) == 1
+
+
+def test_two_processes_run_a_study(shop, capfd):
+    """Real rows: the first here, the second there."""
+    small = ["--epochs=1", "--train_batch_size=8"]
+    rows = [Entry("a", "SASRec"), Entry("b", "GRU4Rec")]
+    found = [
+        {label: one.result.metrics for label, (one,) in Runner(request).run(rows).items()}
+        for request in (
+            request_for(shop, *small, f"--n_jobs={n_jobs}", f"--checkpoint_dir={shop / str(n_jobs)}")
+            for n_jobs in (1, 2)
+        )
+    ]
+    assert found[0] == found[1] and capfd.readouterr().err.count("training in 2 processes") == 1
