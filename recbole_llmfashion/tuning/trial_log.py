@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from recbole_llmfashion.stage_store import JsonLines
+from recbole_llmfashion.files.json_lines import JsonLines
 
 FINISHED, STOPPED, FAILED = "finished", "stopped", "failed"
 

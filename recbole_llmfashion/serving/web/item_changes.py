@@ -28,7 +28,7 @@ from filelock import FileLock, Timeout
 
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.files.changes import write_file
-from recbole_llmfashion.stage_store import JsonLines
+from recbole_llmfashion.files.json_lines import JsonLines
 
 LOCK_SECONDS = 30  # a lock that is held for longer belongs to a process that hangs
 _RESTORE = "restore it from a copy"
