@@ -1,6 +1,8 @@
-"""The result of one model on one dataset, and its entry in results.json."""
+"""The result of one model on one dataset, its entry in results.json, and its files in the stage store."""
 
+import json
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -57,3 +59,16 @@ def model_entry(result: Result | str) -> dict[str, Any]:
         **({} if result.ms_per_user is None else {"ms_per_user": round(result.ms_per_user, 3)}),
         **result.details,
     }
+
+
+def save_result(folder: Path, result: Result) -> None:
+    """Writes a result as result.json and ranks.parquet."""
+    result.ranks.to_parquet(folder / "ranks.parquet", index=False)
+    fields = {name: value for name, value in vars(result).items() if name != "ranks"}
+    (folder / "result.json").write_text(json.dumps(fields, indent=1), encoding="utf-8")
+
+
+def load_result(folder: Path) -> Result:
+    """Reads what `save_result` wrote."""
+    fields = json.loads((folder / "result.json").read_text(encoding="utf-8"))
+    return Result(ranks=pd.read_parquet(folder / "ranks.parquet"), **fields)

@@ -11,8 +11,6 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from recbole_llmfashion import __version__
 from recbole_llmfashion.config.configurator import LLMFashionConfig, load_config
 from recbole_llmfashion.config.dict_keys import merge_keys
@@ -23,7 +21,7 @@ from recbole_llmfashion.data.images import images_path, item_images
 from recbole_llmfashion.data.loaders import Loaders, make_loaders, stage_root
 from recbole_llmfashion.data.location import find_dataset
 from recbole_llmfashion.errors import UserError
-from recbole_llmfashion.evaluation.result import BEYOND, Result, model_entry
+from recbole_llmfashion.evaluation.result import BEYOND, Result, load_result, model_entry, save_result
 from recbole_llmfashion.files.digests import FileDigests, model_files, model_sha256
 from recbole_llmfashion.quick_start.background import Task, background
 from recbole_llmfashion.quick_start.dry_run import check_config, check_files
@@ -135,8 +133,8 @@ class Runner:
     @cached_property
     def metrics(self) -> list[str]:
         """The metrics of every row: those of the key `metrics`, and those of the lists beyond accuracy."""
-        asked = list(self.config(Entry("", "Popularity"))["metrics"])
-        return asked + [name for name in BEYOND if name.lower() not in map(str.lower, asked)]
+        given = list(self.config(Entry("", "Popularity"))["metrics"])
+        return given + [name for name in BEYOND if name.lower() not in map(str.lower, given)]
 
     def row_config(self, entry: Entry, seed: int | None = None) -> LLMFashionConfig:
         """The config that a row runs with; see `config`."""
@@ -198,13 +196,13 @@ class Runner:
         store = StageStore(stage_root(config))
         inputs = self.inputs(config, entry, seed, store.digests)
         name = self._row_name(entry, store.path("row", inputs).name)
-        make = partial(store.get, "row", inputs, lambda folder: save_row(folder, run_experiment(config)))
+        make = partial(store.get, "row", inputs, lambda folder: save_result(folder, run_experiment(config)))
         try:
             folder = run_row(config, make)
         except UserError as error:
             return Outcome(seed, None, " ".join(str(error).split()), name)
         reason = folder if isinstance(folder, str) else ""
-        return Outcome(seed, None if isinstance(folder, str) else load_row(folder), reason, name)
+        return Outcome(seed, None if isinstance(folder, str) else load_result(folder), reason, name)
 
     def _row_name(self, entry: Entry, stage: str) -> RowName:
         return RowName(
@@ -324,16 +322,3 @@ def contents_of(values: Mapping[str, Any], digests: FileDigests) -> dict[str, st
         elif path.is_file():
             found[key] = digests.sha256(path)
     return found
-
-
-def save_row(folder: Path, result: Result) -> None:
-    """Writes a result as result.json and ranks.parquet."""
-    result.ranks.to_parquet(folder / "ranks.parquet", index=False)
-    fields = {name: value for name, value in vars(result).items() if name != "ranks"}
-    (folder / "result.json").write_text(json.dumps(fields, indent=1), encoding="utf-8")
-
-
-def load_row(folder: Path) -> Result:
-    """Reads a result written by `save_row`."""
-    fields = json.loads((folder / "result.json").read_text(encoding="utf-8"))
-    return Result(ranks=pd.read_parquet(folder / "ranks.parquet"), **fields)

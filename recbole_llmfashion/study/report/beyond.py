@@ -29,8 +29,8 @@ def add_beyond(document: Document, request: StudyRequest, runner: Runner) -> Non
         request: its request.
         runner: ran its rows.
     """
-    asked = [name for name in BEYOND if name.lower() in _asked(runner)]
-    names = list(BEYOND) if request.study == "compare" else asked
+    given = [name for name in BEYOND if name.lower() in _given(runner)]
+    names = list(BEYOND) if request.study == "compare" else given
     if names and any(outcome.result for outcomes in runner.ran.values() for outcome in outcomes):
         document.tables.append(beyond(runner.ran, names))
 
