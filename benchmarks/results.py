@@ -52,6 +52,11 @@ def commit_of(root: Path) -> str:
     return head.stdout.strip() + ("+" if changed else "")
 
 
+def from_root(path: Path) -> Path:
+    """A path as a page may name it: below the checkout without the folders above, else as it is."""
+    return path.relative_to(ROOT) if path.is_relative_to(ROOT) else path
+
+
 def run_study(page: Page, output: Path, places: Sequence[str], seconds: float) -> int | None:
     """Runs a study, whose finished rows are reused; its status, or None where the time was over.
 
@@ -60,7 +65,7 @@ def run_study(page: Page, output: Path, places: Sequence[str], seconds: float) -
         places: options for folders.
         seconds: until it is stopped; its next run goes on.
     """
-    words = [CONSOLE, *page.command, f"--output={output}", *places]
+    words = [CONSOLE, *page.command, f"--output={from_root(output)}", *places]
     print(f"== {page.name}: {' '.join(words[1:])}", flush=True)
     process = subprocess.Popen(words, cwd=ROOT, start_new_session=os.name == "posix")
     try:
@@ -85,7 +90,7 @@ def states(pages: Sequence[Page], root: Path, data_path: Path) -> dict[str, str]
 def update(pages: Sequence[Page], options: argparse.Namespace) -> int:
     """Runs what is not today's, and returns how many pages are not when the time is over."""
     end = time.monotonic() + 3600 * options.hours
-    places = [f"--{name}={getattr(options, name)}" for name in PLACES]
+    places = [f"--{name}={from_root(getattr(options, name))}" for name in PLACES]
     found = states(pages, options.pages, options.data_path)
     left = [page for page in pages if found[page.name] != CURRENT]
     commit = commit_of(ROOT)

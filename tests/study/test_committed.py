@@ -62,7 +62,8 @@ def numbers(page: str, models: Collection[str]) -> dict[str, list[str]]:
 
 
 @pytest.mark.parametrize(
-    ("folder", "column"), [("amazon_beauty-field", 0), ("amazon_office-compare", 2), ("hm_week-compare", 4)]
+    ("folder", "column"),
+    [("amazon_beauty-field", 0), ("amazon_office-compare", 2), ("hm_week-compare", 4), ("online_retail-compare", 6)],
 )
 def test_readme_figures(folder, column):
     models = (

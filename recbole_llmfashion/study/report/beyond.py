@@ -35,7 +35,7 @@ def add_beyond(document: Document, request: StudyRequest, runner: Runner) -> Non
         document.tables.append(beyond(runner.ran, names))
 
 
-def _asked(runner: Runner) -> set[str]:
+def _given(runner: Runner) -> set[str]:
     return {str(name).lower() for name in runner.config(Entry("", "Popularity"))["metrics"]}
 
 
