@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from recbole_llmfashion import stage_store
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.stage_store import (
     StageStore,
@@ -240,9 +239,7 @@ def test_a_damaged_stage_that_cannot_be_removed(tmp_path, monkeypatch):
 
 def test_a_stage_is_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch):
     done = []
-    monkeypatch.setattr(
-        stage_store.os, "fsync", lambda descriptor: done.append(os.readlink(f"/proc/self/fd/{descriptor}"))
-    )
+    monkeypatch.setattr(os, "fsync", lambda descriptor: done.append(os.readlink(f"/proc/self/fd/{descriptor}")))
     renamed = Path.rename
     monkeypatch.setattr(Path, "rename", lambda path, to: (done.append("rename"), renamed(path, to)))
     stage = StageStore(tmp_path).get("title", {}, build_two)

@@ -1,6 +1,7 @@
 """Caching, seeds and failures of the rows of a study."""
 
 import shutil
+from dataclasses import replace
 
 import pandas as pd
 import pytest
@@ -151,13 +152,11 @@ def test_a_row_that_another_process_made_is_taken(shop, runs):
 
 def test_two_processes_run_a_study(shop, capfd):
     """Real rows: the first here, the second there."""
-    small = ["--epochs=1", "--train_batch_size=8"]
+    request = request_for(shop, "--epochs=1", "--train_batch_size=8")
     rows = [Entry("a", "SASRec"), Entry("b", "GRU4Rec")]
-    found = [
-        {label: one.result.metrics for label, (one,) in Runner(request).run(rows).items()}
-        for request in (
-            request_for(shop, *small, f"--n_jobs={n_jobs}", f"--checkpoint_dir={shop / str(n_jobs)}")
-            for n_jobs in (1, 2)
-        )
-    ]
+    found = []
+    for n_jobs in (1, 2):
+        keys = {**request.overrides, "n_jobs": n_jobs, "checkpoint_dir": str(shop / f"saved{n_jobs}")}
+        outcomes = Runner(replace(request, overrides=keys)).run(rows)
+        found.append({label: one.result.metrics for label, (one,) in outcomes.items()})
     assert found[0] == found[1] and capfd.readouterr().err.count("training in 2 processes") == 1
