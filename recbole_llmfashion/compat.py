@@ -36,6 +36,20 @@ def command_line_hidden() -> Iterator[None]:
 
 
 @contextmanager
+def environment_variable(name: str, value: str) -> Iterator[None]:
+    """Sets a variable of this process, and of processes that start inside the context."""
+    before = os.environ.get(name)
+    os.environ[name] = value
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = before
+
+
+@contextmanager
 def own_checkpoint() -> Iterator[None]:
     """Lets torch.load read a checkpoint that this process wrote (RecBole #2174, #2215).
 
@@ -43,17 +57,9 @@ def own_checkpoint() -> Iterator[None]:
     environment variable at each call; it is set inside the context only, so files from other sources stay refused.
     """
     name = "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"
-    before = os.environ.get(name)
-    os.environ[name] = "1"
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message=f"Environment variable {name}")
-            yield
-    finally:
-        if before is None:
-            del os.environ[name]
-        else:
-            os.environ[name] = before
+    with environment_variable(name, "1"), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=f"Environment variable {name}")
+        yield
 
 
 class _NoWriter:

@@ -40,7 +40,9 @@ def background(tasks: Sequence[Task], processes: int) -> Iterator[None]:
     if processes < 2:
         yield
         return
-    import torch
+    import torch  # not at the top: a background process watches its parent before it loads anything
+
+    from recbole_llmfashion import compat
 
     before = torch.get_num_threads()
     threads = max(1, before // processes)
@@ -48,7 +50,7 @@ def background(tasks: Sequence[Task], processes: int) -> Iterator[None]:
     context = get_context("spawn")  # a fork of a process with threads may hang
     taken = context.Value("i", 0)  # lives as long as the processes, which attach to it when they have started
     started = [context.Process(target=_work, args=(tasks, taken)) for _ in range(processes - 1)]
-    with _threads_of_children(threads):
+    with compat.environment_variable("OMP_NUM_THREADS", str(threads)):  # OpenMP reads it when it is loaded
         for process in started:
             process.start()
     print(f"training in {processes} processes, {threads} thread(s) each (n_jobs)", file=sys.stderr, flush=True)
@@ -57,21 +59,6 @@ def background(tasks: Sequence[Task], processes: int) -> Iterator[None]:
     finally:
         _stop(started)
         torch.set_num_threads(before)
-
-
-@contextmanager
-def _threads_of_children(threads: int) -> Iterator[None]:
-    """Processes started in the block use that many threads; OpenMP reads the number when it is loaded."""
-    name = "OMP_NUM_THREADS"
-    before = os.environ.get(name)
-    os.environ[name] = str(threads)
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ[name]
-        else:
-            os.environ[name] = before
 
 
 def _stop(started: Sequence["SpawnProcess"]) -> None:
