@@ -40,7 +40,7 @@ def background(tasks: Sequence[Task], processes: int) -> Iterator[None]:
     if processes < 2:
         yield
         return
-    import torch  # not at the top: a background process watches its parent before it loads anything
+    import torch
 
     from recbole_llmfashion import compat
 
@@ -49,12 +49,14 @@ def background(tasks: Sequence[Task], processes: int) -> Iterator[None]:
     torch.set_num_threads(threads)
     context = get_context("spawn")  # a fork of a process with threads may hang
     taken = context.Value("i", 0)  # lives as long as the processes, which attach to it when they have started
-    started = [context.Process(target=_work, args=(tasks, taken)) for _ in range(processes - 1)]
-    with compat.environment_variable("OMP_NUM_THREADS", str(threads)):  # OpenMP reads it when it is loaded
-        for process in started:
-            process.start()
-    print(f"training in {processes} processes, {threads} thread(s) each (n_jobs)", file=sys.stderr, flush=True)
+    started: list[SpawnProcess] = []
     try:
+        with compat.environment_variable("OMP_NUM_THREADS", str(threads)):  # OpenMP reads it when it is loaded
+            for _ in range(processes - 1):
+                process = context.Process(target=_work, args=(tasks, taken))
+                process.start()
+                started.append(process)
+        print(f"training in {processes} processes, {threads} thread(s) each (n_jobs)", file=sys.stderr, flush=True)
         yield
     finally:
         _stop(started)
