@@ -56,7 +56,7 @@ def background(tasks: Sequence[Task], processes: int) -> Iterator[None]:
                 process = context.Process(target=_work, args=(tasks, taken))
                 process.start()
                 started.append(process)
-        print(f"training in {processes} processes, {threads} thread(s) each (n_jobs)", file=sys.stderr, flush=True)
+        print(f"{processes} processes share the rows, {threads} thread(s) each (n_jobs)", file=sys.stderr, flush=True)
         yield
     finally:
         _stop(started)

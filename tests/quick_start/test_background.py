@@ -47,7 +47,7 @@ def test_tasks_run_beside_the_block_with_their_share_of_the_threads(tmp_path, th
     assert len({process for process, _ in texts}) == 1 and texts[0][0] != str(os.getpid())
     assert {threads for _, threads in texts} == {"2"}
     assert torch.get_num_threads() == 4 and os.environ["OMP_NUM_THREADS"] == "7"
-    assert capsys.readouterr().err == "training in 2 processes, 2 thread(s) each (n_jobs)\n"
+    assert capsys.readouterr().err == "2 processes share the rows, 2 thread(s) each (n_jobs)\n"
 
 
 def test_one_process_runs_no_task(tmp_path, threads, capsys):
@@ -62,7 +62,7 @@ def test_two_processes_share_the_tasks_and_there_are_no_idle_ones(tmp_path, caps
     with background([Wait(file) for file in files], 9):
         until(lambda: all(file.exists() and file.read_text() for file in files))  # neither task ends: two took them
         assert len({file.read_text() for file in files}) == 2
-    assert "training in 3 processes" in capsys.readouterr().err
+    assert "3 processes share the rows" in capsys.readouterr().err
 
 
 def test_the_end_of_the_block_stops_a_task_which_cleans_up(tmp_path):

@@ -105,4 +105,4 @@ def test_two_processes_give_the_table_of_one(shop, capfd, models):
         rows = json.loads((out / "results.json").read_text())["models"]
         found.append({name: (row["recall@10"], row["mrr"], row["valid"]) for name, row in rows.items()})
     assert found[0] == found[1]
-    assert capfd.readouterr().err.count("training in 2 processes") == 1
+    assert capfd.readouterr().err.count("2 processes share the rows") == 1

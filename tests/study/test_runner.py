@@ -159,4 +159,4 @@ def test_two_processes_run_a_study(shop, capfd):
         keys = {**request.overrides, "n_jobs": n_jobs, "checkpoint_dir": str(shop / f"saved{n_jobs}")}
         outcomes = Runner(replace(request, overrides=keys)).run(rows)
         found.append({label: one.result.metrics for label, (one,) in outcomes.items()})
-    assert found[0] == found[1] and capfd.readouterr().err.count("training in 2 processes") == 1
+    assert found[0] == found[1] and capfd.readouterr().err.count("2 processes share the rows") == 1
