@@ -17,6 +17,7 @@ from recbole_llmfashion.trainer.staged import StagedTrainer
 LEAST_LOG = 2**19  # bytes of .inter; the models of a smaller log train in less time than a process takes to start
 LEAST_MEMORY = 6 * 2**30  # free bytes for two processes with a small log
 MEMORY_PER_BYTE = 40  # of the dataset's files, for the tables of one process
+CONTROL_GROUP = Path("/sys/fs/cgroup")
 QUIET: Mapping[str, Any] = {"show_progress": False, "log_tensorboard": None, "log_wandb": False}
 
 
@@ -36,7 +37,21 @@ class Machine:
 def this_machine() -> Machine:
     """The machine at this moment."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return Machine(cores, int(psutil.virtual_memory().available))
+    return Machine(cores, free_memory(CONTROL_GROUP))
+
+
+def free_memory(control_group: Path) -> int:
+    """Bytes that this process may still use: those of the machine, or what is left of a container's limit.
+
+    Args:
+        control_group: folder with memory.max and memory.current of Linux; elsewhere it does not exist.
+    """
+    free = int(psutil.virtual_memory().available)
+    try:
+        limit, used = (int((control_group / name).read_text()) for name in ("memory.max", "memory.current"))
+    except (OSError, ValueError):  # no such files, or the limit is the word "max"
+        return free
+    return min(free, max(0, limit - used))
 
 
 @dataclass(frozen=True)
