@@ -79,14 +79,14 @@ def test_number_of_processes(tmp_path, keys, size, cores, gigabytes, expected):
 
 @pytest.mark.parametrize(
     ("limit", "used", "expected"),
-    [("3000", "1000", 2000), ("1000", "3000", 0), ("max", "1000", None), (None, "1", None)],
+    [("3000", "1000", 2000), ("1000", "3000", 0), ("max", "1000", 5000), (None, "1", 5000), ("9000", "1", 5000)],
 )
 def test_the_memory_that_a_container_leaves(tmp_path, monkeypatch, limit, used, expected):
     monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=5000))
     (tmp_path / "memory.current").write_text(f"{used}\n")
     if limit is not None:
         (tmp_path / "memory.max").write_text(f"{limit}\n")
-    assert free_memory(tmp_path) == (5000 if expected is None else expected)
+    assert free_memory(tmp_path) == expected
 
 
 def test_a_gpu_trains_one_row_at_a_time(shop, tmp_path):
