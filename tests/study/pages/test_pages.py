@@ -21,8 +21,6 @@ from tests.helpers.study import request_for
 
 ROOT = Path(__file__).parents[3]
 RESULTS = ROOT / "docs/results"
-# pages of today's default from before results.json named the stages of rows; benchmarks/results.py replaces them
-UNKNOWN = {"amazon_office-compare", "hm_week-compare"}
 MODELS = "--models=CORE,Popularity"
 PAGE = Page("tiny-compare", "Table 2 on tiny", "compare", "tiny", ())
 BEGIN, END = "<!-- pages: written by benchmarks/results.py -->", "<!-- end of pages -->"
@@ -35,8 +33,7 @@ def committed():
 
 def test_no_committed_page_shows_rows_of_another_engine():
     states = {name: stale_rows(results) for name, results in committed().items()}
-    assert states == {name: None if name in UNKNOWN else [] for name in states}
-    assert {*states} >= UNKNOWN, "a page that is gone or has its digests leaves UNKNOWN"
+    assert states == dict.fromkeys(states, [])
 
 
 def test_the_leaderboard_is_that_of_the_committed_pages():
