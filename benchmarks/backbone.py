@@ -199,7 +199,7 @@ def finetuned(data: Path, dataset: str, folder: Path, output: Path, keys: Sequen
     return {
         "valid": {name: row["valid"][name] for name in names},
         "test": {name: row[name] for name in names},
-        "beams": row["lists"]["id"]["ndcg@10"],
+        "beams": row["lists"]["beams"]["ndcg@10"],
     }
 
 
