@@ -101,6 +101,8 @@ NOT_HERE = {
     "recbole-llmfashion export --run saved/footwear/runs/0123456789abcdef --out shoes-hub"
     " --push_to_hub OWNER/shoes": "a hub; tests/pipeline/export/test_hub.py uploads to one on this machine",
     "python benchmarks/serve.py --run saved/footwear/runs/0123456789abcdef": "of the service; .ci/run runs it small",
+    "recbole-llmfashion study compare --dataset=footwear --n_jobs=4": "the command without n_jobs runs;"
+    " tests/study/test_runner.py runs a study by two processes",
     "python benchmarks/four_categories.py": "hours of main jobs; tests/test_four_categories.py tests its table",
     "python benchmarks/results.py --check": "has status 1 where a page is missing; tests/study/pages runs it",
     "python benchmarks/results.py --only luggage_bags-compare --hours 2": "hours of studies;"
