@@ -33,7 +33,7 @@ def committed():
 
 def test_no_committed_page_shows_rows_of_another_engine():
     states = {name: stale_rows(results) for name, results in committed().items()}
-    assert states == dict.fromkeys(states, [])
+    assert states == {name: [] for name in states}
 
 
 def test_the_leaderboard_is_that_of_the_committed_pages():
