@@ -5,8 +5,7 @@
 
 A small model gains little from a second thread, so two processes with one thread each end sooner than one with two. The
 stage store joins them: a background process only makes stages, and this process finds them, or waits for the one that
-is being made. Every figure is made here, and what a background process leaves undone is done here too. It shows no
-progress and prints nothing.
+is being made. What a background process leaves undone is done here. It shows no progress and prints nothing.
 """
 
 import os
