@@ -120,6 +120,14 @@ class Pipeline:
         )
         return vectors
 
+    def read_images(self) -> None:
+        """Reads the vectors of the pictures, so that a damaged file stops the run before hours of training.
+
+        Raises:
+            UserError: the file cannot be used.
+        """
+        _ = self.image_vectors
+
     @cached_property
     def rankers(self) -> Rankers:
         """The rankers of the ranked dataset's items."""

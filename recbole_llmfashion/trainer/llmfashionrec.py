@@ -103,6 +103,7 @@ class LLMFashionRecTrainer(StagedTrainer):
         self, train_data: Any, valid_data: Any = None, callback_fn: ValidCallback | None = None, **kwargs: Any
     ) -> tuple[float, Mapping[str, float]]:
         """Runs every stage, then validates where the pipeline may; `callback_fn` gets each step of REPORTED."""
+        self.pipeline.read_images()
         valid_data = valid_data if self.pipeline.validates else None
         some = self._some_users(valid_data) if callback_fn is not None and valid_data is not None else None
         for step in self._train(train_data, valid_data):

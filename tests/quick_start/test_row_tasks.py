@@ -73,7 +73,8 @@ def test_number_of_processes(tmp_path, keys, size, cores, gigabytes, expected):
     for suffix in ("item", "search"):
         (root / f"shoes/shoes.{suffix}").write_bytes(b"")
     (root / "shoes/shoes.inter").write_bytes(b"\0" * size)
-    config = config_of(root, "CORE", **keys)
+    config = config_of(root, "CORE")
+    config.final_config_dict.update(keys)  # log_wandb needs wandb
     assert number_of_processes(config, Machine(cores, int(gigabytes * GIB))) == expected
 
 
