@@ -1,12 +1,16 @@
-"""The engine: what the figures of a row depend on beside its data and its keys.
+"""The engine: what the figures of a row depend on beside its data and the text of its keys.
 
 It is part of the name of a row's stage, so a row of another engine is not taken for one of today's, neither in the
 stage store nor in docs/results.
 """
 
+from collections.abc import Mapping
 from functools import cache
+from pathlib import Path
+from typing import Any
 
-from recbole_llmfashion.files.digests import file_sha256, model_files
+from recbole_llmfashion.config.keys import MODEL_KEYS
+from recbole_llmfashion.files.digests import FileDigests, file_sha256, model_files, model_sha256
 from recbole_llmfashion.llm.modeling.tiny_falcon import TINY_FALCON_FOLDER
 from recbole_llmfashion.prompt.template import TEMPLATES
 from recbole_llmfashion.quick_start.registry import get_model
@@ -40,3 +44,21 @@ def engine_digest(model: str) -> str:
         parts["templates"] = {name: vars(template) for name, template in TEMPLATES.items()}
         parts["lists"] = list(FUSED)
     return sha256(parts)[:16]
+
+
+def contents_of(values: Mapping[str, Any], digests: FileDigests) -> dict[str, str]:
+    """The digests of the files that a row's keys name, by key; hub names and the shipped backbones are left out.
+
+    Raises:
+        UserError: a file cannot be read.
+    """
+    found = {}
+    for key in MODEL_KEYS & values.keys():
+        if not values[key]:
+            continue
+        path = Path(str(values[key]))
+        if path.is_dir():
+            found[key] = model_sha256(model_files(path), digests)
+        elif path.is_file():
+            found[key] = digests.sha256(path)
+    return found

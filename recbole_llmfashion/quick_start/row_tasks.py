@@ -91,23 +91,22 @@ class RowTask:
 
 
 def row_tasks(configs: Sequence[LLMFashionConfig]) -> list[Task]:
-    """What may be trained while the rows of these configs run one after the other.
+    """What may be trained while the rows of these configs run one after the other."""
+    later = [RowTask.of(config) for config in configs[1:] if get_model(config["model"]).trainer is not StagedTrainer]
+    return background_tasks(configs[0], later)
 
-    The last rows come first: so this process and the others meet in the middle, and seldom wait for each other.
+
+def background_tasks(first: LLMFashionConfig, later: Sequence[Task]) -> list[Task]:
+    """The order in which background processes take tasks: the ID model of the first row, then the last row, and so on.
+
+    So this process and the others meet in the middle, and seldom wait for each other.
+
+    Args:
+        first: config of the row that this process begins with.
+        later: the tasks of the rows after it, in the order of the table.
     """
-    first = configs[0]
-    tasks: list[Task] = [RowTask.of(first, id_model=True)] if needs_id_model(first) else []
-    return tasks + [RowTask.of(config) for config in reversed(configs[1:]) if trains(config)]
-
-
-def trains(config: LLMFashionConfig) -> bool:
-    """Whether a row trains anything."""
-    return get_model(config["model"]).trainer is not StagedTrainer
-
-
-def needs_id_model(config: LLMFashionConfig) -> bool:
-    """Whether a row trains an ID model beside its own."""
-    return bool(get_model(config["model"]).trainer.needs_id_model(config))
+    own = [RowTask.of(first, id_model=True)] if get_model(first["model"]).trainer.needs_id_model(first) else []
+    return [*own, *reversed(later)]
 
 
 def number_of_processes(config: LLMFashionConfig, machine: Machine) -> int:

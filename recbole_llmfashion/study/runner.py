@@ -14,7 +14,7 @@ from typing import Any
 from recbole_llmfashion import __version__
 from recbole_llmfashion.config.configurator import LLMFashionConfig, load_config
 from recbole_llmfashion.config.dict_keys import merge_keys
-from recbole_llmfashion.config.keys import MODEL_KEYS, RUNTIME_KEYS, first_release_names, keys_of
+from recbole_llmfashion.config.keys import RUNTIME_KEYS, first_release_names, keys_of
 from recbole_llmfashion.data.atomic.field_names import FieldNames
 from recbole_llmfashion.data.atomic.folder import AtomicFolder, folder_sha256, read_folder
 from recbole_llmfashion.data.images import images_path, item_images
@@ -22,19 +22,13 @@ from recbole_llmfashion.data.loaders import Loaders, make_loaders, stage_root
 from recbole_llmfashion.data.location import find_dataset
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.evaluation.result import BEYOND, Result, load_result, model_entry, save_result
-from recbole_llmfashion.files.digests import FileDigests, model_files, model_sha256
+from recbole_llmfashion.files.digests import FileDigests
 from recbole_llmfashion.quick_start.background import Task, background
 from recbole_llmfashion.quick_start.dry_run import check_config, check_files
-from recbole_llmfashion.quick_start.engine import engine_digest
+from recbole_llmfashion.quick_start.engine import contents_of, engine_digest
 from recbole_llmfashion.quick_start.experiment import run_experiment, run_row
 from recbole_llmfashion.quick_start.registry import MODEL_TABLE, accepted_models, get_model
-from recbole_llmfashion.quick_start.row_tasks import (
-    QUIET,
-    RowTask,
-    needs_id_model,
-    number_of_processes,
-    this_machine,
-)
+from recbole_llmfashion.quick_start.row_tasks import QUIET, background_tasks, number_of_processes, this_machine
 from recbole_llmfashion.stage_store import StageStore, without_later
 from recbole_llmfashion.study.analysis.counts import facts
 from recbole_llmfashion.study.report.document import ItemPicture
@@ -163,17 +157,13 @@ class Runner:
 
     def _tasks(self, runs: Sequence[tuple[Entry, int]]) -> list[Task]:
         """What other processes may do: the rows that are not in the store, but for the first of them, last first."""
-        missing = [(entry, seed) for entry, seed in runs if not self._has_row(entry, seed)]
-        if not missing:
-            return []
-        first = self.row_config(*missing[0])
-        tasks: list[Task] = [RowTask.of(first, id_model=True)] if needs_id_model(first) else []
-        return tasks + [StudyRowTask(self.request, entry, seed) for entry, seed in reversed(missing[1:])]
+        missing = [run for run in runs if not self._has_row(*run)]
+        later = [StudyRowTask(self.request, *run) for run in missing[1:]]
+        return background_tasks(self.row_config(*missing[0]), later) if missing else []
 
     def _has_row(self, entry: Entry, seed: int) -> bool:
-        config = self.row_config(entry, seed)
-        store = StageStore(stage_root(config))
-        return store.has("row", self.inputs(config, entry, seed, store.digests))
+        _, store, inputs = self._stage(entry, seed)
+        return store.has("row", inputs)
 
     def check(self, entries: Sequence[Entry]) -> None:
         """Validates every entry, and the files of its dataset.
@@ -192,9 +182,7 @@ class Runner:
 
     def row(self, entry: Entry, seed: int) -> Outcome:
         """The outcome of one entry with one seed, from the store or made now."""
-        config = self.row_config(entry, seed)
-        store = StageStore(stage_root(config))
-        inputs = self.inputs(config, entry, seed, store.digests)
+        config, store, inputs = self._stage(entry, seed)
         name = self._row_name(entry, store.path("row", inputs).name)
         make = partial(store.get, "row", inputs, lambda folder: save_result(folder, run_experiment(config)))
         try:
@@ -211,9 +199,14 @@ class Runner:
 
     def row_stage(self, entry: Entry, seed: int) -> str:
         """The name of the stage of a row; reads the data only for its digest."""
+        _, store, inputs = self._stage(entry, seed)
+        return store.path("row", inputs).name
+
+    def _stage(self, entry: Entry, seed: int) -> tuple[LLMFashionConfig, StageStore, dict[str, Any]]:
+        """The config of a row, the store that keeps it, and what its stage is found by."""
         config = self.row_config(entry, seed)
         store = StageStore(stage_root(config))
-        return store.path("row", self.inputs(config, entry, seed, store.digests)).name
+        return config, store, self.inputs(config, entry, seed, store.digests)
 
     def inputs(self, config: LLMFashionConfig, entry: Entry, seed: int, digests: FileDigests) -> dict[str, Any]:
         """The inputs that determine a row: data, engine, and all keys of its model and of the models it uses.
@@ -304,21 +297,3 @@ class StudyRowTask:
         """Makes the stage of the row."""
         overrides = {**self.request.overrides, **QUIET}
         Runner(replace(self.request, overrides=overrides)).row(self.entry, self.seed)
-
-
-def contents_of(values: Mapping[str, Any], digests: FileDigests) -> dict[str, str]:
-    """The digests of the files that a row's keys name, by key; hub names and the shipped backbones are left out.
-
-    Raises:
-        UserError: a file cannot be read.
-    """
-    found = {}
-    for key in MODEL_KEYS & values.keys():
-        if not values[key]:
-            continue
-        path = Path(str(values[key]))
-        if path.is_dir():
-            found[key] = model_sha256(model_files(path), digests)
-        elif path.is_file():
-            found[key] = digests.sha256(path)
-    return found

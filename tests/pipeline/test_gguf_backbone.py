@@ -9,8 +9,8 @@ import pytest
 from recbole_llmfashion.cli.train import main
 from recbole_llmfashion.files.digests import FileDigests
 from recbole_llmfashion.pipeline.export import export_run
+from recbole_llmfashion.quick_start.engine import contents_of
 from recbole_llmfashion.serving.recommender import Recommender
-from recbole_llmfashion.study.runner import contents_of
 from tests.helpers.fakes import SMALL, write_tiny
 from tests.helpers.gguf import LAYERS, PROJECTIONS, write_gguf
 
