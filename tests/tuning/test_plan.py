@@ -1,5 +1,8 @@
 """Settings and identity of a planned search."""
 
+import pytest
+
+from recbole_llmfashion.errors import UserError
 from tests.helpers.command_lines import plan_of
 from tests.helpers.fakes import write_tiny
 
@@ -42,3 +45,10 @@ def test_identity_ignores_paths_and_devices(tmp_path):
 def test_command_is_without_resume(tmp_path):
     command = planned(tmp_path, "--resume").header.command
     assert command.startswith("prog --model=SASRec --dataset=tiny") and "--resume" not in command
+
+
+def test_a_trial_has_one_process(tmp_path):
+    for same in ("auto", "1"):
+        planned(tmp_path, f"--n_jobs={same}")
+    with pytest.raises(UserError, match="n_jobs: each trial of a search trains in one process"):
+        planned(tmp_path, "--n_jobs=2")
