@@ -3,8 +3,10 @@
 Only model, dataset and trainer classes take a config; everything below them takes plain arguments.
 """
 
+import copy
 import os
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +33,12 @@ class LLMFashionConfig(Config):
         # RecBole has keys of its own for a few names, such as ml-100k; every dataset gets those of properties/
         super()._load_internal_config_dict(model, model_class, "")
 
+    def _update_internal_config_dict(self, file: str) -> dict[str, Any]:
+        # a study makes hundreds of configs, and RecBole would parse its files anew for each
+        values = copy.deepcopy(_recbole_file(file))
+        self.internal_config_dict.update(values)
+        return values
+
     def _set_default_parameters(self) -> None:
         root = self.final_config_dict["data_path"]
         super()._set_default_parameters()
@@ -47,6 +55,11 @@ class LLMFashionConfig(Config):
     def sibling(self, model: str | type) -> "LLMFashionConfig":
         """The config of another model in the same run: same files, same command line."""
         return load_config(model, self["dataset"], self["config_layers"], self["command_line"], self["model_names"])
+
+
+@cache
+def _recbole_file(file: str) -> dict[str, Any]:
+    return read_yaml(Path(file))
 
 
 def load_config(

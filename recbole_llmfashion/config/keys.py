@@ -41,6 +41,7 @@ _RECBOLE_UNLISTED = {
 _UNLISTED_OF = {"HRM": {"reg_weight"}}
 
 
+@cache
 def properties_folder() -> Path:
     """The folder `properties/` of the installed wheel, or that of the checkout."""
     installed = Path(__file__).parents[1] / "properties"
@@ -110,8 +111,13 @@ def lineage(model: Model) -> list[str]:
 
 def own_keys(model: Model) -> frozenset[str]:
     """Every key of properties/ that holds for a model."""
-    root, models = properties_folder(), [f"model/{name}" for name in lineage(model)]
-    return frozenset().union(*(_keys_of(root / f"{name}.yaml") for name in ("overall", "dataset/default", *models)))
+    return _own_keys(properties_folder(), tuple(lineage(model)))
+
+
+@cache
+def _own_keys(root: Path, models: tuple[str, ...]) -> frozenset[str]:
+    names = ("overall", "dataset/default", *(f"model/{name}" for name in models))
+    return frozenset().union(*(_keys_of(root / f"{name}.yaml") for name in names))
 
 
 def keys_of(model: Model) -> frozenset[str]:

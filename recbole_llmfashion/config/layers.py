@@ -133,9 +133,8 @@ def dataset_field_keys(
 def _check_other_models(values: Mapping[str, Any], mine: Collection[str], models: Iterable[str], source: str) -> None:
     """Checks the keys of a layer that another model of the run has, and this one has not."""
     for other in models:
+        other_keys = keys.keys_of(other)
         theirs = {
-            key: v
-            for key, v in values.items()
-            if key in keys.keys_of(other) and key not in mine and key not in DICT_KEYS
+            key: v for key, v in values.items() if key in other_keys and key not in mine and key not in DICT_KEYS
         }
         check_values(theirs, keys.recbole_defaults(other), other, source)
