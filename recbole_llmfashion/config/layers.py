@@ -134,7 +134,5 @@ def _check_other_models(values: Mapping[str, Any], mine: Collection[str], models
     """Checks the keys of a layer that another model of the run has, and this one has not."""
     for other in models:
         other_keys = keys.keys_of(other)
-        theirs = {
-            key: v for key, v in values.items() if key in other_keys and key not in mine and key not in DICT_KEYS
-        }
+        theirs = {key: v for key, v in values.items() if key in other_keys and key not in mine and key not in DICT_KEYS}
         check_values(theirs, keys.recbole_defaults(other), other, source)

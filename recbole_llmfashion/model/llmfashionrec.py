@@ -23,6 +23,7 @@ from recbole_llmfashion.prompt.dataloader import (
     TAKEN_ITEMS,
 )
 from recbole_llmfashion.prompt.response import Response
+from recbole_llmfashion.retrieval.fusion import equal_weights
 from recbole_llmfashion.retrieval.item_order import ItemOrder
 from recbole_llmfashion.retrieval.rankers import Rankers
 from recbole_llmfashion.retrieval.ranking import (
@@ -67,7 +68,7 @@ class LLMFashionRec(SequentialRecommender):
         start = int(config["mixup_m"]) if config["mixup_title_start"] == "m" else 0
         use_memory = config["empty_response_fallback"] == "memory"
         lists = [name for name in FUSED if name != IMAGE and (name != ENCODER or config["memory_encoder"] != "clip")]
-        self.weights: Weights = {group: dict.fromkeys(lists, 1.0) for group in GROUPS}
+        self.weights: Weights = {group: equal_weights(lists) for group in GROUPS}
         self._settings = RankingSettings(
             config["ranking"], int(config["mixup_m"]), int(config["mixup_k"]), start, use_memory
         )

@@ -2,11 +2,13 @@
 
     score(i) = sum over the lists l that contain item i of w_l / (C + rank_l(i)), rank from 1
 
-fusion_weights.py chooses the weights on validation rows.
+All items of the list TAKEN have rank 1 and its weight may be negative: what a user took before is likelier or less
+likely to be taken again, by shop. fusion_weights.py chooses the weights on validation rows.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -14,6 +16,33 @@ from recbole_llmfashion.retrieval.item_order import HeadThenRest, ItemOrder
 from recbole_llmfashion.retrieval.ties import best_first
 
 CONSTANT = 10.0  # C; small, because the lists are short
+TAKEN = "taken"  # the list of the items that a user clicked or purchased before
+
+
+def list_terms(name: str, length: int) -> np.ndarray:
+    """[length] float64 1 / (C + rank) of the places of a list."""
+    ranks = np.ones(length) if name == TAKEN else np.arange(1, length + 1)
+    return 1 / (CONSTANT + ranks)
+
+
+def equal_weights(names: Iterable[str]) -> dict[str, float]:
+    """The weights before any are chosen: 1 for each list, 0 for TAKEN."""
+    return {name: 0.0 if name == TAKEN else 1.0 for name in names}
+
+
+def taken_list(taken: Tensor) -> Tensor:
+    """[B, S] the items of TAKEN, each at its last place only, -1 elsewhere.
+
+    Args:
+        taken: [B, S] positions, -1 for none; an item may occur several times.
+
+    >>> taken_list(torch.tensor([[4, 7, 4, -1]])).tolist()
+    [[-1, 7, 4, -1]]
+    """
+    ordered, index = taken.sort(dim=1, stable=True)
+    again = torch.zeros_like(taken, dtype=torch.bool)
+    again[:, :-1] = ordered[:, :-1] == ordered[:, 1:]
+    return torch.where(torch.empty_like(again).scatter_(1, index, again), -1, taken)
 
 
 def fused_scores(lists: Mapping[str, Tensor], weights: Mapping[str, float], items: int) -> Tensor:
@@ -25,7 +54,7 @@ def fused_scores(lists: Mapping[str, Tensor], weights: Mapping[str, float], item
         items: N.
 
     Returns:
-        [B, N] float64, 0 for items in no list.
+        [B, N] float64, 0 for items in no list; below 0 only by a negative weight of TAKEN.
 
     >>> lists = {"id": torch.tensor([[2, 0]]), "title": torch.tensor([[0, -1]])}
     >>> fused_scores(lists, {"id": 1.0, "title": 2.0}, items=3).numpy().round(3).tolist()
@@ -35,13 +64,13 @@ def fused_scores(lists: Mapping[str, Tensor], weights: Mapping[str, float], item
     scores = torch.zeros(batch, items + 1, dtype=torch.float64)
     for name, positions in lists.items():
         if weights.get(name):
-            terms = weights[name] / (CONSTANT + 1 + torch.arange(positions.shape[1], dtype=torch.float64))
+            terms = weights[name] * torch.from_numpy(list_terms(name, positions.shape[1]))
             scores.scatter_add_(1, torch.where(positions < 0, items, positions), terms.expand(positions.shape))
     return scores[:, :items]
 
 
 def fused_order(order: ItemOrder, lists: Mapping[str, Tensor], weights: Mapping[str, float]) -> ItemOrder:
-    """[B, N] items by descending fused score, equal scores and items in no list by `order`.
+    """[B, N] items by descending fused score, equal scores by `order`; those without a score above 0 last, by `order`.
 
     Args:
         order: [B, N].

@@ -4,6 +4,10 @@ Coordinate ascent: one list's weight after another is set to the best of WEIGHTS
 are in two halves by user. A change counts only if it raises NDCG@10 over all rows and lowers that of neither half, so
 that a gain which only some users have is not taken. At last a list without which neither half is lower gets 0.
 
+NDCG is flat almost everywhere, so the ascent ends near its start. It starts at the most likely weights of a conditional
+logit (McFadden, 1974): p(target) = exp(score) / sum of exp(score) over the listed items of the row, which has one
+optimum. Where these weights are no gain, or one that a half loses by, it starts at equal weights.
+
 The weights are chosen for all rows first, and from there for each group of rows.
 """
 
@@ -12,11 +16,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy.optimize import minimize
 from torch import Tensor
 
-from recbole_llmfashion.retrieval.fusion import CONSTANT
+from recbole_llmfashion.retrieval.fusion import TAKEN, equal_weights, list_terms
 
 WEIGHTS = (0.0, *(round(2 ** (step / 4), 4) for step in range(-12, 13)))  # 0, and 1/8 to 8 in steps of 2 ** (1/4)
+SIGNED = tuple(sorted({*WEIGHTS, *(-weight for weight in WEIGHTS)}))  # of TAKEN
+LARGEST = 4.0  # the largest weight that the ascent may start with; the next larger ones are open to it
+PENALTY = 1e-3  # of the squared weights of the logit, times the root mean square of their terms
 ROUNDS = 5  # most rounds of coordinate ascent
 AT = 10  # k of NDCG@k
 HALVES = 2
@@ -35,6 +43,35 @@ class ChosenWeights:
     report: dict[str, dict[str, Any]]
 
 
+@dataclass(frozen=True)
+class _Rows:
+    """R rows whose target is listed.
+
+    Args:
+        terms: [sum of counts, lists] float32 of the items that some list of the row holds, row by row.
+        counts: [R] number of these items.
+        places: [R] the target's place among them.
+        groups, halves: [R] of each row.
+    """
+
+    terms: np.ndarray
+    counts: np.ndarray
+    places: np.ndarray
+    groups: np.ndarray
+    halves: np.ndarray
+
+    def of(self, groups: Sequence[int]) -> "_Rows":
+        """The rows of some groups."""
+        rows = np.isin(self.groups, groups)
+        parts = (self.counts, self.places, self.groups, self.halves)
+        return _Rows(self.terms[np.repeat(rows, self.counts)], *(part[rows] for part in parts))
+
+
+def _numbers(items: np.ndarray, width: int) -> np.ndarray:
+    """[B, X] row * width + item, -1 where there is no item."""
+    return np.where(items < 0, -1, np.arange(len(items))[:, None] * width + items)
+
+
 class Candidates:
     """The unweighted scores of the listed items of many rows and their targets.
 
@@ -47,9 +84,7 @@ class Candidates:
 
     def __init__(self, names: Sequence[str], groups: Sequence[str]) -> None:
         self.names, self.groups = tuple(names), tuple(groups)
-        self._terms: list[np.ndarray] = []
-        self._targets: list[int] = []  # the target's place among the items of its row
-        self._kept: list[tuple[int, int]] = []  # group and half of each row that is kept
+        self._kept: list[_Rows] = []
         self.rows = np.zeros((len(groups), HALVES), np.int64)
 
     def add(self, lists: Mapping[str, Tensor], targets: Tensor, groups: Tensor, halves: Tensor, masked: Tensor) -> None:
@@ -62,30 +97,34 @@ class Candidates:
             halves: [B] int64, 0 or 1.
             masked: [B, X] positions that the evaluation leaves out of the fused order, -1 for none.
         """
+        np.add.at(self.rows, (groups.numpy(), halves.numpy()), 1)
         columns = [lists[name].numpy() for name in self.names]
-        for row, target in enumerate(targets.tolist()):
-            group, half = int(groups[row]), int(halves[row])
-            self.rows[group, half] += 1
-            row_lists = [positions[row] for positions in columns]
-            items = np.unique(np.concatenate(row_lists))
-            items = items[items >= 0]
-            place = int(np.searchsorted(items, target))
-            if place == len(items) or items[place] != target:
-                continue
-            terms = np.zeros((len(items), len(self.names)), np.float32)
-            for column, positions in enumerate(row_lists):
-                ranks = np.flatnonzero(positions >= 0)
-                terms[np.searchsorted(items, positions[ranks]), column] = 1 / (CONSTANT + 1 + ranks)
-            terms[np.isin(items, masked[row].numpy())] = 0  # an item without a score is behind the target
-            self._terms.append(terms)
-            self._targets.append(place)
-            self._kept.append((group, half))
+        width = 1 + max(int(part.max(initial=-1)) for part in (*columns, targets.numpy(), masked.numpy()))
+        rows = np.arange(len(targets))
+        left_out = _numbers(masked.numpy(), width)
+        numbers = [_numbers(column, width) for column in columns]
+        items = np.setdiff1d(np.concatenate([part.ravel() for part in numbers]), np.append(left_out, -1))
+        terms = np.zeros((len(items), len(self.names)), np.float32)
+        for column, name in enumerate(self.names):
+            place = np.searchsorted(items, numbers[column])
+            listed = items[np.minimum(place, len(items) - 1)] == numbers[column] if len(items) else place < 0
+            values = np.broadcast_to(list_terms(name, listed.shape[1]), listed.shape)
+            terms[place[listed], column] = values[listed]
+        of_targets = rows * width + targets.numpy()
+        place = np.searchsorted(items, of_targets)
+        kept = np.isin(of_targets, items)
+        row = items // width if width else items
+        counts, first = np.bincount(row, minlength=len(rows)), np.searchsorted(row, rows)
+        chosen = kept[row]
+        self._kept.append(
+            _Rows(terms[chosen], counts[kept], (place - first)[kept], groups.numpy()[kept], halves.numpy()[kept])
+        )
 
     def choose(self) -> ChosenWeights:
         """The weights of each group: those of all rows where no list holds a target of the group; equal without any."""
         every = _Part(self, range(len(self.groups)))
-        equal = np.ones(len(self.names))
-        shared = every.ascend(equal) if every.listed else equal
+        equal = np.array(list(equal_weights(self.names).values()))
+        shared = every.ascend(every.start(equal)) if every.listed else equal
         weights, report = {}, {}
         for index, group in enumerate(self.groups):
             part = _Part(self, [index])
@@ -108,14 +147,16 @@ class _Part:
     """
 
     def __init__(self, candidates: Candidates, groups: Sequence[int]) -> None:
-        kept = [row for row, (group, _) in enumerate(candidates._kept) if group in groups]
-        self.listed = len(kept) > 0
-        terms = [candidates._terms[row] for row in kept]
-        self._counts = np.asarray([len(one) for one in terms], np.int64)
+        empty = np.zeros(0, np.int64)
+        none = _Rows(np.zeros((0, len(candidates.names)), np.float32), empty, empty, empty, empty)
+        kept = [none, *(rows.of(groups) for rows in candidates._kept)]
+        self._terms, self._counts, places, _, self._half = (
+            np.concatenate(parts) for parts in zip(*(vars(rows).values() for rows in kept), strict=True)
+        )
         self._starts = np.cumsum(self._counts) - self._counts
-        self._terms = np.concatenate([np.zeros((0, len(candidates.names)), np.float32), *terms])
-        self._target = self._starts + np.asarray([candidates._targets[row] for row in kept], np.int64)
-        self._half = np.asarray([candidates._kept[row][1] for row in kept], np.int64)
+        self._target = self._starts + places
+        self._grids = [SIGNED if name == TAKEN else WEIGHTS for name in candidates.names]
+        self.listed = len(self._counts) > 0
         self._rows = candidates.rows[list(groups)].sum(axis=0)
         self.total = int(self._rows.sum())
 
@@ -131,6 +172,38 @@ class _Part:
 
     def _mean(self, halves: np.ndarray) -> float:
         return float(halves @ self._rows) / max(1, self.total)
+
+    def start(self, equal: np.ndarray) -> np.ndarray:
+        """Where the ascent starts: the logit's weights on the grids, or equal ones where that is no gain."""
+        likeliest = self._likeliest()
+        largest = likeliest[[grid is WEIGHTS for grid in self._grids]].max(initial=0.0)
+        if largest <= 0:
+            return equal
+        scaled = zip(likeliest * LARGEST / largest, self._grids, strict=True)
+        found = np.array([min(grid, key=lambda step: abs(step - value)) for value, grid in scaled])
+        before, after = self.ndcg(equal), self.ndcg(found)
+        return found if (after >= before).all() and self._mean(after) > self._mean(before) else equal
+
+    def _likeliest(self) -> np.ndarray:
+        """The weights of the conditional logit, 0 or more but for TAKEN's."""
+        size = np.sqrt(np.mean(self._terms**2, axis=0, dtype=np.float64)).astype(np.float32)
+        size[size == 0] = 1  # an empty list
+        terms = self._terms / size
+        of_targets, rows = terms[self._target].sum(axis=0, dtype=np.float64), len(self._starts)
+
+        def loss(weights: np.ndarray) -> tuple[float, np.ndarray]:
+            scores = terms @ weights.astype(np.float32)
+            best = np.maximum.reduceat(scores, self._starts)
+            shares = np.exp(scores - np.repeat(best, self._counts))
+            total = np.add.reduceat(shares, self._starts)
+            shares /= np.repeat(total, self._counts)
+            value = np.sum(np.log(total) + best - scores[self._target], dtype=np.float64) / rows
+            slope = (shares @ terms - of_targets) / rows
+            return float(value + PENALTY * (weights @ weights)), slope + 2 * PENALTY * weights
+
+        bounds = [(0.0 if grid is WEIGHTS else None, None) for grid in self._grids]
+        start = np.full(len(bounds), 0.1)
+        return minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds).x / size
 
     def ascend(self, start: np.ndarray) -> np.ndarray:
         """The weights after coordinate ascent from `start`."""
@@ -149,7 +222,7 @@ class _Part:
     def _best_of(self, weights: np.ndarray, column: int, best: np.ndarray) -> tuple[float, np.ndarray]:
         """The best value of one weight and its NDCG; the value that it has where no other is better."""
         value = float(weights[column])
-        for trial in WEIGHTS:
+        for trial in self._grids[column]:
             halves = self.ndcg(np.where(np.arange(len(weights)) == column, trial, weights))
             if (halves >= best).all() and self._mean(halves) > self._mean(best):
                 value, best = trial, halves

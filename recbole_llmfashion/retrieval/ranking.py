@@ -4,7 +4,7 @@
 (model/llmfashionrec.py) and the served lists (serving/) both come from here. An item is a position.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from recbole_llmfashion.prompt.response import ParsedResponse, Response
-from recbole_llmfashion.retrieval.fusion import CONSTANT, fused_order
+from recbole_llmfashion.retrieval.fusion import TAKEN, fused_order, list_terms, taken_list
 from recbole_llmfashion.retrieval.item_order import HeadThenRest, ItemOrder, PerRowOrder
 from recbole_llmfashion.retrieval.mixup import mixup
 from recbole_llmfashion.retrieval.rankers import FUSED_DEPTH, Rankers
@@ -23,7 +23,8 @@ FALLBACKS = ("memory", "popularity")
 Ranking = Literal["mixup", "id", "title", "clip", "beams", "fusion"]
 ENCODER = "encoder"  # the list that only a run with a sentence encoder has
 IMAGE = "image"  # the list that only a dataset with pictures has
-FUSED = ("beams", "id", "title", ENCODER, "session", "neighbors", "words", IMAGE, "memory")  # the lists of fusion
+# the lists of fusion
+FUSED = ("beams", "id", "title", ENCODER, "session", "neighbors", "words", IMAGE, "memory", TAKEN)
 OF_RESPONSES = ("beams", "id", "title", ENCODER)  # those that a response gives
 # The memory answers a query that the log holds by the query's own results, any other query by those of its neighbours.
 # How reliable it is differs between the two groups, and so does their share between validation and test.
@@ -120,12 +121,11 @@ class RankedBatch:
         if self.settings.ranking == "fusion":
             weights = self.settings.weights["known" if self.known is not None and bool(self.known[row]) else "new"]
         shares = {
-            name: weights.get(name, 0.0) / (CONSTANT + 1 + int(at[0]))
+            name: weights.get(name, 0.0) * list_terms(name, items.shape[1])[int(at[0])]
             for name, items in self.lists.items()
             if len(at := torch.nonzero(items[row] == item).flatten())
         }
-        heaviest = max(shares, key=lambda name: shares[name], default="")
-        return heaviest if heaviest and shares[heaviest] > 0 else ""
+        return max(shares, key=lambda name: shares[name]) if sum(shares.values()) > 0 else ""
 
 
 class ResponseLists:
@@ -138,12 +138,13 @@ class ResponseLists:
         context: what is known of the rows beside their responses.
 
     Attributes:
+        context: as given.
         parsed: the responses' IDs and titles.
         positions: [B] int64, the generated items, -1 where a response names none.
     """
 
     def __init__(self, rankers: Rankers, tie: Tensor, responses: Sequence[Response], context: RowContext) -> None:
-        self._rankers, self._tie, self._responses, self._context = rankers, tie, responses, context
+        self._rankers, self._tie, self._responses, self.context = rankers, tie, responses, context
         self._heads: dict[str, Tensor] = {}
         self.parsed: list[ParsedResponse] = [response.parsed for response in responses]
         self.positions = torch.tensor([self._position(response) for response in responses])
@@ -184,7 +185,7 @@ class ResponseLists:
     @cached_property
     def _sources(self) -> dict[str, Callable[[], Tensor]]:
         """The lists that fusion may join here, by name: what computes the heads, [B, L] positions, -1 for none."""
-        rankers, context = self._rankers, self._context
+        rankers, context = self._rankers, self.context
 
         def head(order: ItemOrder, rows: Tensor) -> Tensor:
             return torch.where(rows[:, None], order.top(FUSED_DEPTH), -1)
@@ -206,22 +207,27 @@ class ResponseLists:
             sources["words"] = lambda: words.top(context.taken - 1, FUSED_DEPTH)
         if (pictures := rankers.image_list) is not None:
             sources[IMAGE] = lambda: pictures.top(context.taken - 1, self.positions, FUSED_DEPTH)
-        return sources | {"memory": lambda: context.recalled[:, :FUSED_DEPTH] - 1}
+        sources["memory"] = lambda: context.recalled[:, :FUSED_DEPTH] - 1
+        return sources | {TAKEN: lambda: taken_list(context.taken - 1)}
 
-    def _fused(self, weights: Weights) -> dict[str, Tensor]:
-        """The heads of the lists that have a weight in any group of rows; each is computed once."""
-        names = [name for name in self._sources if any(group.get(name) for group in weights.values())]
-        for name in names:
+    def heads(self, names: Collection[str]) -> dict[str, Tensor]:
+        """The short lists that fusion joins, [B, L] positions, -1 for none; each is computed once.
+
+        Args:
+            names: of FUSED; those that cannot be had here are left out.
+        """
+        found = [name for name in self._sources if name in names]
+        for name in found:
             if name not in self._heads:
                 self._heads[name] = self._sources[name]()
-        return {name: self._heads[name] for name in names}
+        return {name: self._heads[name] for name in found}
 
     def _fallback(self, recalled: Tensor) -> ItemOrder:
         return HeadThenRest(recalled - 1, self._rankers.popular(self._tie).repeat(len(self._responses)))
 
     def rank(self, settings: RankingSettings) -> RankedBatch:
         """Joins the lists to one order of all items for each row."""
-        context, ranking = self._context, settings.ranking
+        context, ranking = self.context, settings.ranking
         recalled = context.recalled if settings.use_memory else torch.zeros_like(context.recalled)
         fallback = self._fallback(recalled)
         lists: dict[str, Tensor] = {}
@@ -237,7 +243,8 @@ class ResponseLists:
             lists = {"beams": self._beams}
             order = HeadThenRest(self._beams, order)
         elif ranking == "fusion":
-            lists = self._fused(settings.weights)
+            groups = settings.weights.values()
+            lists = self.heads([name for name in FUSED if any(group.get(name) for group in groups)])
             order = _fused_by_group(order, lists, settings.weights, context.known)
         return RankedBatch(order, self._by_id, self.positions, self.has_title, recalled, settings, lists, context.known)
 

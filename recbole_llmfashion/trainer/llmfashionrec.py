@@ -135,12 +135,12 @@ class LLMFashionRecTrainer(StagedTrainer):
         halves = torch.from_numpy(np.r_[0, tie_rank([str(user) for user in users]) % 2])
         candidates: Candidates | None = None
         for interaction, history, _, targets in valid_data:
-            ranked = self.model.ranked(interaction)
-            assert ranked.known is not None
-            candidates = candidates or Candidates([name for name in self.fused if name in ranked.lists], GROUPS)
-            groups = torch.where(ranked.known, GROUPS.index("known"), GROUPS.index("new"))
+            lists = self.model.lists(interaction)
+            heads = lists.heads(self.fused)
+            candidates = candidates or Candidates(list(heads), GROUPS)
+            groups = torch.where(lists.context.known, GROUPS.index("known"), GROUPS.index("new"))
             masked = history_rows(history, len(targets))
-            candidates.add(ranked.lists, targets - 1, groups, halves[interaction[rows.uid_field]], masked)
+            candidates.add(heads, targets - 1, groups, halves[interaction[rows.uid_field]], masked)
         assert candidates is not None
         chosen = candidates.choose()
         self.model.weights, self._fusion_validation = chosen.weights, chosen.report

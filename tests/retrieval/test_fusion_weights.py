@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recbole_llmfashion.retrieval.fusion import fused_scores
-from recbole_llmfashion.retrieval.fusion_weights import WEIGHTS, Candidates, _Part
+from recbole_llmfashion.retrieval.fusion_weights import SIGNED, WEIGHTS, Candidates, _Part
 
 Lists = dict[str, torch.Tensor]
 # five items; the second row has no `b`
@@ -147,6 +147,49 @@ def test_items_that_the_evaluation_masks_take_no_place() -> None:
         assert ndcg(found, 1.0, 1.0) == pytest.approx(expected)
 
 
+def repeats(rows: int, share: float) -> tuple[Lists, list[int]]:
+    """A list `a` of random items and two taken ones; a share of the targets was taken, the others come second in `a`."""
+    rng = np.random.default_rng(3)
+    order = np.stack([rng.permutation(40)[:12] for _ in range(rows)])
+    again = np.arange(rows) < share * rows
+    # the first and the third item were taken before
+    lists = {"a": torch.from_numpy(order), "taken": torch.from_numpy(order[:, [2, 0]])}
+    return lists, np.where(again, order[:, 2], order[:, 1]).tolist()
+
+
+def test_taken_items_count_less_where_nothing_is_taken_twice_and_more_where_it_is() -> None:
+    lists, targets = repeats(40, 0.0)
+    chosen = candidates(lists, targets, [0, 1] * 20).choose()
+    assert chosen.weights["one"]["taken"] < 0 and chosen.report["one"]["chosen"] == [1.0, 1.0]
+    # equal weights leave them out: the target is second
+    assert chosen.report["one"]["equal"] == pytest.approx([1 / math.log2(3)] * 2)
+    lists, targets = repeats(40, 1.0)
+    lists["taken"] = lists["taken"][:, :1]
+    chosen = candidates(lists, targets, [0, 1] * 20).choose()
+    assert chosen.weights["one"]["taken"] > 0 and chosen.report["one"]["chosen"] == [1.0, 1.0]
+
+
+def test_a_log_without_structure_gives_taken_items_no_weight_of_note() -> None:
+    """Targets at random among the items of `a`: no weight raises the NDCG of both halves by more than chance."""
+    rng = np.random.default_rng(5)
+    order = np.stack([rng.permutation(40)[:12] for _ in range(400)])
+    lists = {"a": torch.from_numpy(order), "taken": torch.from_numpy(order[:, ::6])}
+    targets = order[np.arange(400), rng.integers(0, 12, 400)]
+    report = candidates(lists, targets.tolist(), [0, 1] * 200).choose().report["one"]
+    assert np.mean(report["chosen"]) - np.mean(report["equal"]) < 0.03
+
+
+def test_the_logit_of_two_lists_by_hand() -> None:
+    """One item of `a`, one of `b`: p(a) = 1 / (1 + exp((w_b - w_a) / 11)); three of four targets are of `a`.
+
+    Without a penalty w_a - w_b = 11 log 3; the penalty on w / 11 moves it a little towards 0.
+    """
+    lists = {"a": torch.zeros(4, 1, dtype=torch.int64), "b": torch.ones(4, 1, dtype=torch.int64)}
+    part = _Part(candidates(lists, [0, 0, 0, 1], [0, 1, 0, 1]), [0])
+    weights = part._likeliest()
+    assert weights[1] == 0.0 and weights[0] == pytest.approx(11 * math.log(3), rel=0.03)
+
+
 def test_no_rows() -> None:
     chosen = Candidates(["a", "b"], ["one"]).choose()
     assert chosen.weights == {"one": {"a": 1.0, "b": 1.0}}
@@ -171,7 +214,7 @@ def test_no_half_loses_and_weights_are_of_the_resolution(seed: int, rows: int, n
     found = candidates(lists, rng.integers(0, 12, rows).tolist(), rng.integers(0, 2, rows).tolist())
     chosen = found.choose()
     values = chosen.weights["one"].values()
-    assert set(values) <= set(WEIGHTS) and any(values) and list(chosen.weights["one"]) == list(lists)
+    assert set(values) <= set(WEIGHTS) < set(SIGNED) and any(values) and list(chosen.weights["one"]) == list(lists)
     before, after = (np.array(chosen.report["one"][name]) for name in ("equal", "chosen"))
     assert (after >= before).all()
 

@@ -130,7 +130,7 @@ def test_beams_lead_and_the_title_list_fills_up():
 
 
 HALF = dict.fromkeys(("session", "neighbors", "words", "image"), 0.5)
-WEIGHTS = {"beams": 4.0, "id": 2.0, "title": 1.0, "encoder": 1.0, **HALF, "memory": 0.25}
+WEIGHTS = {"beams": 4.0, "id": 2.0, "title": 1.0, "encoder": 1.0, **HALF, "memory": 0.25, "taken": -0.5}
 
 
 def fusion(weights):
@@ -153,6 +153,7 @@ def test_fusion_by_hand():
     assert alone["words"].startswith("d:words c:title")
     assert alone["image"].startswith("d:image f:image c:image e:title")
     assert alone["memory"].startswith("f:memory d:memory c:title")
+    assert alone["taken"].startswith("d:taken c:title")
     ranked, _ = ranked_of(ANSWERS[:1], fusion({"beams": 4.0, "id": 2.0}), **question)
     # e 4/11 + 2/15, f 4/12 + 2/14, a 2/11, b 2/12, c 2/13, d 2/16
     assert lines_of(ranked, 6) == ["e:beams f:beams a:id b:id c:id d:id"]
@@ -181,6 +182,28 @@ def test_fusion_lists_nothing_that_is_not_known():
     assert list(without.lists) == [name for name in FUSED if name != "words"]
     without, _ = ranked_of(texts, fusion(WEIGHTS), nothing, [[], [5]], parts=hand_made(images=False))
     assert list(without.lists) == [name for name in FUSED if name != "image"]
+
+
+@pytest.mark.parametrize(
+    ("weight", "expected"),
+    [
+        (0.0, "e:beams f:beams"),
+        # e 1/11 - .5/11, f 1/12, and what only this list holds goes on by the title list
+        (-0.5, "f:beams e:beams d:title c:title"),
+        # below 0, e is no longer listed: f, then d, c and the others by the title list
+        (-2.0, "f:beams d:title c:title e:title"),
+        # a shop whose customers buy the same again: e 1/11 + .5/11, f 1/12, a .5/11
+        (0.5, "e:beams f:beams a:taken d:title"),
+    ],
+)
+def test_what_the_user_took_counts_the_same_whenever_it_was(weight, expected):
+    """Beams e f; the user took e, a, e."""
+    taken = torch.tensor([[5, 1, 5, 0]])
+    settings = fusion({"beams": 1.0, "taken": weight})
+    ranked, _ = ranked_of(ANSWERS[:1], settings, torch.tensor([[0]]), [[4, 5]], taken=taken)
+    assert lines_of(ranked, 4)[0].startswith(expected)
+    if weight:
+        assert ranked.lists["taken"].tolist() == [[-1, 0, 4, -1]]
 
 
 def test_the_neighbors_list_reads_what_the_user_took_and_not_what_the_prompt_shows():

@@ -11,6 +11,7 @@ from recbole_llmfashion.pipeline.manifest import MANIFEST, Manifest
 from recbole_llmfashion.prompt.builder import PromptSettings
 from recbole_llmfashion.prompt.item_tokens import ItemTokensName
 from recbole_llmfashion.prompt.template import TEMPLATES
+from recbole_llmfashion.retrieval.fusion import TAKEN
 from recbole_llmfashion.retrieval.lists.sequence_list import ACTIVATIONS
 from recbole_llmfashion.retrieval.ranking import FUSED, GROUPS, RankingSettings
 
@@ -86,5 +87,6 @@ def _check_decoding(decoding: Entries) -> None:
 def _check_weights(weights: Entries, needed: bool) -> None:
     for group in GROUPS if needed or weights.value else ():
         for name in weights.inside(group).value:
-            if name not in FUSED or weights.inside(group).get(name, float) < 0:
+            weight = weights.inside(group).get(name, float) if name in FUSED else -1.0
+            if weight < 0 and name != TAKEN:
                 refuse(weights.path, f"settings.mixing.weights.{group}.{name} is unknown or negative")
