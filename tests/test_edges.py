@@ -34,7 +34,8 @@ def test_no_validation_row(tmp_path):
     for name in ("LLMFashionRec", "SASRec", "Popularity"):
         assert rows(tmp_path)[name]["valid"] == {} and rows(tmp_path)[name]["rows"]["valid"] == 0
     # no rows to choose weights on
-    equal = dict.fromkeys(("beams", "id", "title", "session", "neighbors", "words", "memory"), 1.0)
+    lists = ("beams", "id", "title", "session", "neighbors", "words", "memory")
+    equal = dict.fromkeys(lists, 1.0) | {"taken": 0.0}
     assert rows(tmp_path)["LLMFashionRec"]["fusion"] == {"known": equal, "new": equal}
 
 

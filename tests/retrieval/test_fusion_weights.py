@@ -148,7 +148,7 @@ def test_items_that_the_evaluation_masks_take_no_place() -> None:
 
 
 def repeats(rows: int, share: float) -> tuple[Lists, list[int]]:
-    """A list `a` of random items and two taken ones; a share of the targets was taken, the others come second in `a`."""
+    """A list `a` of random items, two of them taken; a share of the targets was taken, the others are second in `a`."""
     rng = np.random.default_rng(3)
     order = np.stack([rng.permutation(40)[:12] for _ in range(rows)])
     again = np.arange(rows) < share * rows

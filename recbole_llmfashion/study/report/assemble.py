@@ -139,6 +139,7 @@ def document(request: StudyRequest, runner: Runner, title: str, rows: Rows, data
         notes=[
             READING.format(counting(_ran(rows))),
             *_bounded(rows),
+            *_reused(rows),
             *_tuned(rows),
             *([BACKBONE] if embedded(runner) else []),
             *_of_forms(rows),
@@ -165,6 +166,16 @@ def _bounded(rows: Rows) -> list[str]:
 
     names = _where(rows, at_limit)
     return [f"Ran all epochs that their YAML allows: {', '.join(names)}."] if names else []
+
+
+def _reused(rows: Rows) -> list[str]:
+    """A note on the stages that earlier rows or runs had made, whose memory no row has measured here."""
+    stages = {
+        label: sorted({one for result in results(outcomes) for one in result.reused})
+        for label, outcomes in rows.items()
+    }
+    texts = [f"{label} ({', '.join(names)})" for label, names in stages.items() if names]
+    return [f"peak MB is without the stages that were reused: {'; '.join(texts)}."] if texts else []
 
 
 def _tuned(rows: Rows) -> list[str]:
