@@ -53,7 +53,7 @@ def made(tmp_path_factory):
 
 
 def test_the_pictures_are_a_list_of_fusion(made):
-    lists = ["beams", "id", "title", "session", "neighbors", "words", "image", "memory"]
+    lists = ["beams", "id", "title", "session", "neighbors", "words", "image", "memory", "taken"]
     assert [list(weights) for weights in made.result.details["fusion"].values()] == [lists, lists]
     items = read_folder(made.root / "tiny").items["item_id"]
     saved = load_file(made.run / "vectors.safetensors")["image"]

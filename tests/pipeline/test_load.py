@@ -58,7 +58,8 @@ def test_settings_of_a_run(run, folder):
     assert run.template == "compact" and run.num_beams == 20 and not run.mask_history and run.ann_index == "flat"
     assert run.prompt == PromptSettings(("category", "brand", "color", "size"), 200, 40, True, 5, item_text=False)
     assert run.decoding == DecodingSettings("constrained", 40, 0.05, 0.95, 64, 1306385187, "catalogue")
-    equal = dict.fromkeys(("beams", "id", "title", "session", "neighbors", "words", "memory"), 1.0)
+    lists = ("beams", "id", "title", "session", "neighbors", "words", "memory")
+    equal = dict.fromkeys(lists, 1.0) | {"taken": 0.0}
     weights = {"known": equal, "new": equal}  # ranking: mixup chooses none
     assert run.ranking_settings == RankingSettings("mixup", 1, 10, 1, True, weights)
     assert run.neighbors is None  # only fusion has that list

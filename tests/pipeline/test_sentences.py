@@ -56,7 +56,7 @@ def test_the_vectors_are_stages_and_no_tower_trains(made):
 
 
 def test_the_encoder_is_a_list_of_fusion(made):
-    lists = ["beams", "id", "title", "encoder", "session", "neighbors", "words", "memory"]
+    lists = ["beams", "id", "title", "encoder", "session", "neighbors", "words", "memory", "taken"]
     assert [list(weights) for weights in made.result.details["fusion"].values()] == [lists, lists]
     without = load_config("LLMFashionRec", "tiny", overrides=keys_of(made.root))
     for weights in run_experiment(without).details["fusion"].values():

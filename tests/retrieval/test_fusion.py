@@ -27,6 +27,12 @@ def test_weights_change_the_order() -> None:
     assert fused_scores(lists, {"a": 2.0, "b": 0.5}, 5).argsort(descending=True).tolist() == [[1, 0, 2, 3, 4]]
 
 
+def test_every_place_of_the_taken_items_is_the_first() -> None:
+    lists = {"a": torch.tensor([[0, 1]]), "taken": torch.tensor([[2, -1, 1]])}
+    scores = fused_scores(lists, {"a": 1.0, "taken": -2.0}, 3)
+    assert scores[0].tolist() == pytest.approx([1 / 11, 1 / 12 - 2 / 11, -2 / 11])
+
+
 def test_gaps_and_missing_weights() -> None:
     lists = {"a": torch.tensor([[-1, 2]]), "b": torch.tensor([[0, 1]])}
     scores = fused_scores(lists, {"a": 1.0}, 3)

@@ -109,7 +109,8 @@ def test_mixup_on_validation_rows_with_ranking_mixup_only(shop, monkeypatch):
 def test_lists_weights_and_counts_of_the_result(shop):
     details = shop.result.details
     assert {group: set(weights) for group, weights in details["fusion"].items()} == {
-        group: {"beams", "id", "title", "session", "neighbors", "words", "memory"} for group in ("known", "new")
+        group: {"beams", "id", "title", "session", "neighbors", "words", "memory", "taken"}
+        for group in ("known", "new")
     }
     generation = details["generation"]
     assert generation["format_rate"] == generation["valid_id_rate"] == 1.0  # constrained decoding
@@ -131,6 +132,13 @@ class Rows:
         yield {"user_id": torch.tensor([1, 2, 3, 4])}, self.history, None, targets
 
 
+def model_of(lists):
+    """A model whose four rows have these lists; the log holds the queries of the first two."""
+    context = SimpleNamespace(known=torch.tensor([True, True, False, False]))
+    batch = SimpleNamespace(context=context, heads=lambda _: lists)
+    return SimpleNamespace(lists=lambda _: batch)
+
+
 def test_each_group_of_rows_has_the_weights_that_its_rows_chose():
     """Only the memory is right for a known query, only the beams for a new one; with equal weights neither is first."""
     lists = {
@@ -139,8 +147,7 @@ def test_each_group_of_rows_has_the_weights_that_its_rows_chose():
         "title": torch.tensor([[0], [0], [3], [3]]),
         "memory": torch.tensor([[1], [1], [3], [3]]),
     }
-    ranked = SimpleNamespace(known=torch.tensor([True, True, False, False]), lists=lists)
-    model = SimpleNamespace(ranked=lambda _: ranked)
+    model = model_of(lists)
     trainer = SimpleNamespace(model=model, fused=FUSED, pipeline=SimpleNamespace(answer=lambda _: None))
     LLMFashionRecTrainer._choose_weights(trainer, Rows())
     equal = fused_scores(lists, dict.fromkeys(lists, 1.0), 4)
@@ -158,10 +165,9 @@ def test_each_group_of_rows_has_the_weights_that_its_rows_chose():
 def test_masked_items_take_no_place_when_weights_are_chosen():
     """Item 0 is before every target in the only list, and in every history."""
     lists = {"beams": torch.tensor([[0, 1], [0, 1], [0, 2], [0, 2]])}
-    ranked = SimpleNamespace(known=torch.tensor([True, True, False, False]), lists=lists)
     history = torch.arange(4), torch.zeros(4, dtype=torch.int64) + 1
     for given, expected in ((None, 1 / np.log2(3)), (history, 1.0)):
-        model = SimpleNamespace(ranked=lambda _: ranked)
+        model = model_of(lists)
         trainer = SimpleNamespace(model=model, fused=FUSED, pipeline=SimpleNamespace(answer=lambda _: None))
         LLMFashionRecTrainer._choose_weights(trainer, Rows(given))
         for group in trainer._fusion_validation.values():
@@ -191,6 +197,7 @@ def test_the_neighbors_list_ranks_as_the_model_of_these_rows(shop, monkeypatch):
         return heads[-1]
 
     monkeypatch.setattr(NeighborList, "top", kept)
+    monkeypatch.setattr(LLMFashionRecTrainer, "_choose_weights", lambda *_: None)  # it may choose 0
     run_experiment(config_of(shop.root))
     folders = {"data_path": str(shop.root), "checkpoint_dir": str(shop.root / "saved"), "topk": [6]}
     ranks = run_experiment(load_config(SeqKNN, "tiny", (), {**folders, "valid_metric": "NDCG@6"})).ranks
