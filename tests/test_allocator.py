@@ -29,6 +29,7 @@ def faults(*words: str) -> list[int]:
     return [int(word) for word in printed.split()]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(_libc(), "mallopt"), reason="malloc of this system has no mallopt")
 def test_pages_of_freed_memory_are_mapped_once():
     mapped, again = faults("keep"), faults("default")

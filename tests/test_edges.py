@@ -39,6 +39,7 @@ def test_no_validation_row(tmp_path):
     assert rows(tmp_path)["LLMFashionRec"]["fusion"] == {"known": equal, "new": equal}
 
 
+@pytest.mark.slow
 def test_tiny_shop_sampled_and_unquantized(tmp_path):
     write_tiny(tmp_path)
     keys = {"decoding": "sample", "response_title": "generated", "quantization": "none"}

@@ -73,6 +73,7 @@ def test_core_table_is_the_core_rows_table(first):
     assert first["SASRecSampled"]["stages_reused"] == ["train_SASRecSampled"]  # LLMFashionRec ran first and trained it
 
 
+@pytest.mark.slow
 def test_a_new_mixup_trains_and_generates_nothing(shop, first, monkeypatch):
     monkeypatch.setattr("recbole_llmfashion.stage_store.publish_folder", lambda *args: pytest.fail("made again"))
     rows = []
@@ -89,6 +90,7 @@ def test_a_new_mixup_trains_and_generates_nothing(shop, first, monkeypatch):
     assert row["valid"]["ndcg@10"] == row["mixup_validation"]["2"]["ndcg@10"]
 
 
+@pytest.mark.slow
 def test_stopped_in_the_middle_and_started_again(shop, first, monkeypatch):
     """Ctrl-C while the adapter trains: what was finished is not made again, and the metrics are the same."""
 

@@ -58,6 +58,7 @@ def place(tmp_path_factory):
     return root
 
 
+@pytest.mark.slow
 def test_the_tools_run(place, monkeypatch):
     monkeypatch.chdir(place)
     apart = ("study", "recommend", "export", "demo")  # tests/serving runs the last three on a run folder

@@ -216,6 +216,7 @@ def test_dataset_commands_load_no_framework(root):
     assert result["status"] == 0 and frameworks(result) == [], result
 
 
+@pytest.mark.slow
 def test_core_alone_loads_no_language_model(root):
     words = ["run", "-m", "CORE", "-d", "tiny", f"--data_path={root}", f"--checkpoint_dir={root / 'saved'}"]
     keys = ["--topk=[3]", "--valid_metric=NDCG@3", "--epochs=1", "--show_progress=False", "--output", root / "out"]

@@ -20,6 +20,9 @@ KEYS = {
     "max_new_tokens": 24,
 }
 
+# one run for each `item_tokens`; what holds for atomic tokens is tested with the others too, in the slow tests
+JOBS = ["job", *(pytest.param(name, marks=pytest.mark.slow) for name in ("semantic_job", "text_job"))]
+
 
 @pytest.fixture(scope="session")
 def shop(tmp_path_factory):

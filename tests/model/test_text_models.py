@@ -130,6 +130,7 @@ def test_text_knn_needs_titles_that_tell(tmp_path):
     assert result_of(tmp_path, "TextKNN", "shuffled", text_encoder=encoder).metrics["ndcg@10"] < 2 * CHANCE
 
 
+@pytest.mark.slow
 def test_without_an_encoder_both_read_the_small_tower_of_the_log(tmp_path):
     """No search, so the tower trains on halves of the titles; one stage serves both models."""
     groups(tmp_path)

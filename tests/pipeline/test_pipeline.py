@@ -119,6 +119,7 @@ def test_with_the_targets_log_its_memory_answers(shop, first, with_log):
     assert {name.split("-")[0] for name in stages(shop, "bags")} == {"responses"}
 
 
+@pytest.mark.slow
 def test_without_the_log_the_last_fallback_is_a_fixed_order(shop, first, monkeypatch):
     """No answer can be read, so every row is the fallback's."""
     gibberish = lambda generator, prompts, *_: [Response("gibberish")] * len(prompts)  # noqa: E731

@@ -110,7 +110,8 @@ def test_a_task_makes_the_stages_that_the_row_takes(shop):
     assert ahead.metrics == alone.metrics and ahead.ranks.equals(alone.ranks)
 
 
-@pytest.mark.parametrize("models", ["LLMFashionRec,CORE", pytest.param("CORE,LLMFashionRec", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("models", ["LLMFashionRec,CORE", "CORE,LLMFashionRec"])
 def test_two_processes_give_the_table_of_one(shop, capfd, models):
     found = []
     for n_jobs in (1, 2):

@@ -13,6 +13,7 @@ from recbole_llmfashion.prompt.item_tokens import (
 from recbole_llmfashion.retrieval.response_stats import ResponseStats
 from recbole_llmfashion.serving.recommender import Recommender
 from recbole_llmfashion.serving.session import make_session
+from tests.helpers.jobs import JOBS
 
 SEARCH = {"action": "search", "query": "red winter boots", "timestamp": 1_700_000_000.0}
 TWINS = pd.DataFrame({"item_id": ["NEW1", "NEW2"], "title": ["Red Winter Boots"] * 2, "color": ["red", "red"]})
@@ -83,7 +84,7 @@ def test_tokens_are_never_reused(job):
     )
 
 
-@pytest.mark.parametrize("name", ["job", "semantic_job", "text_job"])
+@pytest.mark.parametrize("name", JOBS)
 def test_only_added_items_are_generated(name, request):
     """With all other items removed, the response and the beams are the added items, for each kind of item token."""
     recommender = Recommender.from_pretrained(request.getfixturevalue(name).run)

@@ -17,6 +17,7 @@ from recbole_llmfashion.prompt.response import Response
 from recbole_llmfashion.retrieval.ranking import FUSED
 from recbole_llmfashion.serving.messages import RecommendRequest
 from recbole_llmfashion.serving.recommender import Recommender
+from tests.helpers.jobs import JOBS
 from tests.helpers.sessions import read, sessions
 
 SEARCH = {"action": "search", "query": "red winter boots", "timestamp": 1_700_000_000.0}
@@ -40,7 +41,7 @@ def ranking_by(recommender, **mixing):
 
 
 @pytest.mark.parametrize("regenerated", [False, True])
-@pytest.mark.parametrize("name", ["job", "semantic_job", "text_job"])
+@pytest.mark.parametrize("name", JOBS)
 def test_lists_equal_the_evaluation(name, regenerated, request):
     """With the stored responses of the evaluation, and generated again one by one."""
     job = request.getfixturevalue(name)
@@ -101,6 +102,7 @@ def test_source_list_of_each_item(recommender):
     assert [line.list for line in lines] == ["beams", "beams", "beams", "popularity"]
 
 
+@pytest.mark.slow
 def test_mask_history(run_job):
     """Responses sampled from random weights are mostly invalid, so the fallbacks are covered as well."""
     random = {"llm_name_or_path": "tiny-falcon-untrained", "decoding": "sample", "response_title": "generated"}
@@ -292,7 +294,7 @@ def test_title_with_separators_and_special_tokens(text_recommender):
     assert line.prompt.count("\nbuy") == 1 and line.prompt.count("\nclick") == 1
 
 
-@pytest.mark.parametrize("decoding", ["constrained", "sample"])
+@pytest.mark.parametrize("decoding", ["constrained", pytest.param("sample", marks=pytest.mark.slow)])
 def test_batch_equals_single_calls(job, recommender, decoding):
     """Without the stored responses, with prompts of different lengths."""
     if decoding == "sample":

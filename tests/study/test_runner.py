@@ -150,6 +150,7 @@ def test_a_row_that_another_process_made_is_taken(shop, runs):
     assert len(runs) == 1
 
 
+@pytest.mark.slow
 def test_two_processes_run_a_study(shop, capfd):
     """Real rows: the first here, the second there."""
     request = request_for(shop, "--epochs=1", "--train_batch_size=8")

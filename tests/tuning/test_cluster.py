@@ -4,6 +4,7 @@ import sys
 import threading
 import time
 
+import pytest
 import ray
 from ray import tune
 
@@ -28,6 +29,7 @@ def slow(values):
     tune.report({STEP: 5, VALUE: values["x"] * 4, END: {"node": node}})
 
 
+@pytest.mark.slow
 def test_lost_node(head_node, tmp_path):
     lost = head_node.add_node(num_cpus=1)
     lost_id, journal = lost.node_id, TrialLog(tmp_path / "journal.jsonl")

@@ -74,6 +74,7 @@ def test_test_rows_are_not_evaluated(shop, llm, monkeypatch):
         assert "error" not in trial(shop, model, values)[-1][END]
 
 
+@pytest.mark.slow
 def test_other_test_targets_give_the_same_reports(shop, llm):
     """Reports do not change if every test target is replaced."""
     for model, points in (
@@ -91,6 +92,7 @@ def computed(reports):
     return set(end["stage_seconds"]) - set(end["stages_reused"]) - {"total"}
 
 
+@pytest.mark.slow
 def test_only_stages_of_changed_keys_are_computed(shop, llm):
     assert [report[STEP] for report in llm] == [*LLM_STEPS, 4]
     assert computed(llm) >= {"clip", "adapter", "responses", "title", "train_SASRecSampled"}

@@ -71,6 +71,7 @@ def breaks(values):
     rising(values)
 
 
+@pytest.mark.slow
 def test_trial_whose_process_ends(two_cpus, tmp_path):
     few = Space({"x": Domain("choice", values=(0.9, 0.8, 0.7, 0.6))})
     journal = run(tmp_path, breaks, few, settings(method="grid", grace_period=2))
@@ -86,6 +87,7 @@ def report_process(values):
     tune.report({STEP: 1, VALUE: values["x"], END: {"process": os.getpid()}})
 
 
+@pytest.mark.slow
 def test_one_reused_worker_per_cpu(two_cpus, tmp_path):
     """Trials take less time than the start of a worker, so each CPU must keep one worker for all trials."""
     many = Space({"x": Domain("choice", values=tuple(range(12)))})
@@ -106,6 +108,7 @@ def lists(values):
     rising({"x": sum(values["dilations"]) / 10})
 
 
+@pytest.mark.slow
 def test_choice_of_lists(two_cpus, tmp_path):
     """Optuna gets lists as texts; without a grace period no trial is stopped."""
     space = Space({"dilations": Domain("choice", values=([1, 2], [1, 4]))})

@@ -85,6 +85,7 @@ def test_the_simulator_is_frozen(category: str, digest: str, tmp_path: Path) -> 
     assert folder_sha256(folder.path, category) == digest
 
 
+@pytest.mark.slow
 @settings(max_examples=4, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 @given(st.integers(0, 2**31), st.sampled_from(sorted(CATEGORIES)), st.integers(300, 900), st.integers(1, 25))
 def test_files_are_clean_for_any_seed(seed: int, category: str, items: int, users: int) -> None:

@@ -114,6 +114,7 @@ def test_both_models_share_stages_without_searches(finished, tmp_path):
     assert other.ranks.equals(finished[1].ranks) and other.valid == finished[1].valid
 
 
+@pytest.mark.slow
 def test_searches_change_recformer_query(finished, tmp_path):
     folder = groups(tmp_path, search=True)
     plain, query = run(tmp_path), run(tmp_path, RecformerQuery)
@@ -139,6 +140,7 @@ def test_last_epoch_is_kept_without_validation_rows(tmp_path):
     assert json.loads(fit.read_text())["best_score"] is None
 
 
+@pytest.mark.slow
 def test_zero_shot_trains_on_the_source_only(finished, tmp_path):
     root = copied(finished, tmp_path)
     groups(root, "other", seed=1)
