@@ -34,6 +34,7 @@ from recbole_llmfashion.evaluation.collector import Ordered, OrderedEvaluation, 
 from recbole_llmfashion.model.tiled_scores import dot_orders
 from recbole_llmfashion.prompt.dataloader import LLMFashionRecDataLoader
 from recbole_llmfashion.prompt.response import Response
+from recbole_llmfashion.retrieval.fusion import equal_weights
 from recbole_llmfashion.retrieval.lists.id_list import IdList
 from recbole_llmfashion.retrieval.lists.title_list import TitleList
 from recbole_llmfashion.retrieval.rankers import Rankers
@@ -109,7 +110,7 @@ def lists(items: int, users: int) -> tuple[dict[str, float], list[int]]:
         popularity=rng.integers(0, 100, items),
         session_list=ids.sessions(),
     )
-    weights = {group: dict.fromkeys(FUSED, 1.0) for group in ("known", "new")}
+    weights = {group: equal_weights(FUSED) for group in ("known", "new")}
     mixing = RankingSettings("fusion", 1, 10, 1, True, weights)
     collector = RankCollector(config, tie)
     each = LLMFashionRecDataLoader.user_bytes(items)

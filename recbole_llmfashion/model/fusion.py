@@ -6,6 +6,6 @@ from recbole_llmfashion.model.llmfashionrec import LLMFashionRec
 class Fusion(LLMFashionRec):
     """LLMFashionRec with empty responses: no beams, no ID list and no title list, so the LLM adds nothing.
 
-    What is left is the session list, the neighbors' list and the memory, with weights of their own. The gain of
-    LLMFashionRec over this row is the LLM's.
+    What is left is the session list, the neighbors' list, the words, the pictures, the memory and what the user took
+    before, with weights of their own. The gain of LLMFashionRec over this row is the LLM's.
     """

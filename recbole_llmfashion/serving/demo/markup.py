@@ -28,6 +28,7 @@ LISTS = {
     "words": "the same words",
     "image": "similar pictures",
     "memory": "memory",
+    "taken": "taken before",
     "clip": "CLIP",
     "popularity": "popular",
     "mixup": "mixup",

@@ -1,5 +1,6 @@
 """HTML of single parts of the page."""
 
+from recbole_llmfashion.retrieval.ranking import FUSED
 from recbole_llmfashion.serving.demo import markup
 from recbole_llmfashion.serving.demo.view import Moment
 
@@ -32,3 +33,4 @@ def test_header_and_style():
     html = markup.head("LLMFashionRec", "shoes", ["10 products", "seed 1"])
     assert "<h1>LLMFashionRec on shoes</h1>" in html and "<span>10 products</span><span>seed 1</span>" in html
     assert all(f".lf-list-{name} " in markup.style() for name in markup.LISTS)
+    assert set(markup.LISTS) == {*FUSED, "clip", "popularity", "mixup", "final"}
