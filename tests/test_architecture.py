@@ -1,6 +1,7 @@
 """The shape of the package: what a folder may import, how many files it holds, and where each heavy library lives."""
 
 import ast
+from functools import cache
 from pathlib import Path
 
 import recbole_llmfashion
@@ -47,8 +48,14 @@ HOMES = {
 NO_RECBOLE = {"embedding", "llm", "retrieval", "dataset_tools"}
 
 
+@cache
 def modules() -> list[Path]:
     return sorted(PACKAGE.rglob("*.py"))
+
+
+@cache
+def dotted_names() -> set[str]:
+    return {place_of(module).replace("/", ".") for module in modules()}
 
 
 def folder_of(path: Path) -> str:
@@ -60,6 +67,7 @@ def place_of(path: Path) -> str:
     return str(path.relative_to(PACKAGE).with_suffix(""))
 
 
+@cache
 def imports(path: Path) -> set[str]:
     found = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -72,7 +80,7 @@ def imports(path: Path) -> set[str]:
 
 def own_modules(path: Path) -> set[str]:
     """The modules of the package that a file imports, by place: data/catalogue."""
-    known = {place_of(module).replace("/", ".") for module in modules()}
+    known = dotted_names()
     found = set()
     for dotted in imports(path):
         parts = dotted.split(".")[1:] if dotted.split(".")[0] == NAME else []

@@ -63,7 +63,7 @@ def test_what_an_llm_row_must_tell(first):
     assert generation["format_failures"] == {}  # nothing is sampled: responses train without titles
     assert set(row["lists"]) == {"id", "title", "beams", "mixup"} and row["mixup_validation"] == {}
     assert set(row["fusion"]) == {"known", "new"}
-    lists = {"beams", "id", "title", "session", "neighbors", "words", "memory"}
+    lists = {"beams", "id", "title", "session", "neighbors", "words", "memory", "taken"}
     assert all(set(weights) == lists for weights in row["fusion"].values())
     stages = {"clip", "adapter", "responses", "title", "train_SASRecSampled", "total"}
     assert set(row["seconds"]) == stages and row["peak_memory_mb"] > 100
