@@ -24,7 +24,7 @@ from recbole_llmfashion.retrieval.fusion import TAKEN, equal_weights, list_terms
 WEIGHTS = (0.0, *(round(2 ** (step / 4), 4) for step in range(-12, 13)))  # 0, and 1/8 to 8 in steps of 2 ** (1/4)
 SIGNED = tuple(sorted({*WEIGHTS, *(-weight for weight in WEIGHTS)}))  # of TAKEN
 LARGEST = 4.0  # the largest weight that the ascent may start with; the next larger ones are open to it
-PENALTY = 1e-3  # of the squared weights of the logit, times the root mean square of their terms
+PENALTY = 1e-3  # of the squared weights of the logit, each times the root mean square of its terms
 ROUNDS = 5  # most rounds of coordinate ascent
 AT = 10  # k of NDCG@k
 HALVES = 2
@@ -104,12 +104,7 @@ class Candidates:
         left_out = _numbers(masked.numpy(), width)
         numbers = [_numbers(column, width) for column in columns]
         items = np.setdiff1d(np.concatenate([part.ravel() for part in numbers]), np.append(left_out, -1))
-        terms = np.zeros((len(items), len(self.names)), np.float32)
-        for column, name in enumerate(self.names):
-            place = np.searchsorted(items, numbers[column])
-            listed = items[np.minimum(place, len(items) - 1)] == numbers[column] if len(items) else place < 0
-            values = np.broadcast_to(list_terms(name, listed.shape[1]), listed.shape)
-            terms[place[listed], column] = values[listed]
+        terms = self._terms_of(items, numbers)
         of_targets = rows * width + targets.numpy()
         place = np.searchsorted(items, of_targets)
         kept = np.isin(of_targets, items)
@@ -119,6 +114,20 @@ class Candidates:
         self._kept.append(
             _Rows(terms[chosen], counts[kept], (place - first)[kept], groups.numpy()[kept], halves.numpy()[kept])
         )
+
+    def _terms_of(self, items: np.ndarray, numbers: Sequence[np.ndarray]) -> np.ndarray:
+        """[items, lists] float32: what each list adds to each item by a weight of 1.
+
+        Args:
+            items: ascending numbers of the listed items of all rows.
+            numbers: the lists by these numbers.
+        """
+        terms = np.zeros((len(items), len(self.names)), np.float32)
+        for column, (name, part) in enumerate(zip(self.names, numbers, strict=True)):
+            listed = np.isin(part, items)
+            values = np.broadcast_to(list_terms(name, part.shape[1]), part.shape)
+            terms[np.searchsorted(items, part[listed]), column] = values[listed]
+        return terms
 
     def choose(self) -> ChosenWeights:
         """The weights of each group: those of all rows where no list holds a target of the group; equal without any."""
@@ -186,19 +195,21 @@ class _Part:
 
     def _likeliest(self) -> np.ndarray:
         """The weights of the conditional logit, 0 or more but for TAKEN's."""
-        size = np.sqrt(np.mean(self._terms**2, axis=0, dtype=np.float64)).astype(np.float32)
+        terms, rows = self._terms, len(self._starts)
+        size = np.sqrt(
+            np.einsum("ij,ij->j", terms, terms, dtype=np.float64) / len(terms)
+        )  # without a copy of the terms
         size[size == 0] = 1  # an empty list
-        terms = self._terms / size
-        of_targets, rows = terms[self._target].sum(axis=0, dtype=np.float64), len(self._starts)
+        of_targets = terms[self._target].sum(axis=0, dtype=np.float64)
 
         def loss(weights: np.ndarray) -> tuple[float, np.ndarray]:
-            scores = terms @ weights.astype(np.float32)
+            scores = terms @ (weights / size).astype(np.float32)
             best = np.maximum.reduceat(scores, self._starts)
             shares = np.exp(scores - np.repeat(best, self._counts))
             total = np.add.reduceat(shares, self._starts)
             shares /= np.repeat(total, self._counts)
             value = np.sum(np.log(total) + best - scores[self._target], dtype=np.float64) / rows
-            slope = (shares @ terms - of_targets) / rows
+            slope = (shares @ terms - of_targets) / size / rows
             return float(value + PENALTY * (weights @ weights)), slope + 2 * PENALTY * weights
 
         bounds = [(0.0 if grid is WEIGHTS else None, None) for grid in self._grids]
