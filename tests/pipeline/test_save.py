@@ -158,6 +158,26 @@ def test_a_run_of_an_earlier_release_has_no_neighbors_list(job, tmp_path):
     assert len(lines) == 10 and "neighbors" not in {line.list for line in lines}
 
 
+def test_only_what_the_customer_took_may_have_a_negative_weight(job, tmp_path):
+    out = tmp_path / "run"
+    export_run(Path(job.run), out, min_askers=1)
+    settings = json.loads((out / "manifest.json").read_text(encoding="utf-8"))["settings"]
+    groups = settings["mixing"]["weights"].values()
+    for taken, ids_first in ((8.0, True), (-8.0, False)):
+        for weights in groups:
+            weights.update(dict.fromkeys(weights, 1.0) | {"taken": taken})
+        rewritten(out, settings=settings)
+        recommender = load(out)
+        item = recommender.state.pool.catalogue.item_ids[0]
+        lines = recommender.recommend([{"action": "click", "item_id": item, "timestamp": 1700000000}])
+        assert (lines[0].item == item and lines[0].list == "taken") == ids_first
+        assert (item in [line.item for line in lines]) == ids_first
+    next(iter(groups))["words"] = -1.0
+    rewritten(out, settings=settings)
+    with pytest.raises(UserError, match=r"settings\.mixing\.weights\.\w+\.words is unknown or negative"):
+        load(out)
+
+
 def test_an_export_whose_queries_are_all_rare_has_no_memory(job, exported):
     """As here, where no two of fourteen users searched for the same."""
     recommender = load(exported)
