@@ -6,7 +6,6 @@ Only model, dataset and trainer classes take a config; everything below them tak
 import copy
 import os
 from collections.abc import Mapping, Sequence
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from recbole.utils import get_model as recbole_model
 
 from recbole_llmfashion import compat
 from recbole_llmfashion.config.dict_keys import merge_keys, split_name
-from recbole_llmfashion.config.keys import EVALUATION_KEYS, keys_of, lineage, own_keys, recbole_defaults
+from recbole_llmfashion.config.keys import EVALUATION_KEYS, keys_of, lineage, own_keys, recbole_defaults, recbole_file
 from recbole_llmfashion.config.layers import merge_layers, own_file, with_own_file
 from recbole_llmfashion.config.negatives import neg_sample_args
 from recbole_llmfashion.config.yaml_files import read_yaml
@@ -34,8 +33,8 @@ class LLMFashionConfig(Config):
         super()._load_internal_config_dict(model, model_class, "")
 
     def _update_internal_config_dict(self, file: str) -> dict[str, Any]:
-        # a study makes hundreds of configs, and RecBole would parse its files anew for each
-        values = copy.deepcopy(_recbole_file(file))
+        # a study makes hundreds of configs, and RecBole would parse its files again for each
+        values = copy.deepcopy(recbole_file(Path(os.path.realpath(file))))
         self.internal_config_dict.update(values)
         return values
 
@@ -55,11 +54,6 @@ class LLMFashionConfig(Config):
     def sibling(self, model: str | type) -> "LLMFashionConfig":
         """The config of another model in the same run: same files, same command line."""
         return load_config(model, self["dataset"], self["config_layers"], self["command_line"], self["model_names"])
-
-
-@cache
-def _recbole_file(file: str) -> dict[str, Any]:
-    return read_yaml(Path(file))
 
 
 def load_config(

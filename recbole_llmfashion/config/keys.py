@@ -80,9 +80,15 @@ def _recbole_files(model: str) -> list[Path]:
 
 
 @cache
+def recbole_file(path: Path) -> dict[str, Any]:
+    """The values of one of RecBole's own YAML files, which do not change; not to be changed."""
+    return read_yaml(path)
+
+
+@cache
 def recbole_defaults(model: str) -> dict[str, Any]:
     """The values of RecBole's own YAML files for a model; not to be changed."""
-    return {key: value for path in _recbole_files(model) if path.is_file() for key, value in read_yaml(path).items()}
+    return {key: value for path in _recbole_files(model) if path.is_file() for key, value in recbole_file(path).items()}
 
 
 @cache

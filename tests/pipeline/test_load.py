@@ -24,9 +24,9 @@ from recbole_llmfashion.prompt.builder import PromptSettings
 from recbole_llmfashion.quick_start.experiment import run_experiment
 from recbole_llmfashion.retrieval.ranking import RankingSettings
 from recbole_llmfashion.serving.recommender import Recommender
-from recbole_llmfashion.stage_store import sha256
 from recbole_llmfashion.versions import versions
 from tests.helpers.fakes import ITEM, SMALL, write_tiny
+from tests.helpers.manifests import rewrite_manifest
 
 
 @pytest.fixture(scope="module")
@@ -46,14 +46,6 @@ def exported(folder, tmp_path):
     return tmp_path / "out"
 
 
-def rewrite(folder, **changes):
-    """Changes entries of manifest.json; its digest is that of the new entries."""
-    path = folder / "manifest.json"
-    content = json.loads(path.read_text()) | changes
-    content["sha256"] = sha256({key: value for key, value in content.items() if key != "sha256"})
-    path.write_text(json.dumps(content))
-
-
 def test_settings_of_a_run(run, folder):
     assert run.template == "compact" and run.num_beams == 20 and not run.mask_history and run.ann_index == "flat"
     assert run.prompt == PromptSettings(("category", "brand", "color", "size"), 200, 40, True, 5, item_text=False)
@@ -69,7 +61,7 @@ def test_settings_of_a_run(run, folder):
 def test_settings_are_those_of_the_manifest(exported):
     settings = json.loads((exported / "manifest.json").read_text())["settings"]
     mixing = settings["mixing"] | {"ranking": "title", "m": 2, "k": 7}
-    rewrite(exported, settings=settings | {"mask_history": True, "beams": 5, "mixing": mixing})
+    rewrite_manifest(exported, settings=settings | {"mask_history": True, "beams": 5, "mixing": mixing})
     run = load_run(exported, model=False)
     ranking = run.ranking_settings
     assert (run.mask_history, run.num_beams) == (True, 5)
@@ -155,7 +147,7 @@ def test_other_versions_are_logged(exported, caplog, monkeypatch):
     ids=["model", "settings", "parts"],
 )
 def test_entries_that_are_wrong(exported, changes, message):
-    rewrite(exported, **changes)
+    rewrite_manifest(exported, **changes)
     with pytest.raises(UserError, match=message) as error:
         load_run(exported, model=False)
     assert "\n" not in str(error.value)
@@ -206,7 +198,7 @@ def test_an_export_of_an_earlier_release_has_its_adapter_in_a_folder(exported, t
     (exported / "adapter/README.md").write_text("base_model: /home/me/falcon")
     names = ("adapter_config.json", "adapter_model.safetensors", "backbone.json", "README.md")
     parts["adapter"] = {"path": "adapter", "files": {file: file_sha256(exported / "adapter" / file) for file in names}}
-    rewrite(exported, parts=parts)
+    rewrite_manifest(exported, parts=parts)
     before = load_run(exported, model=False)
     export_run(exported, tmp_path / "again")
     again = load_run(tmp_path / "again", model=False)

@@ -16,6 +16,7 @@ from recbole_llmfashion.pipeline.export import folder as export_folder
 from recbole_llmfashion.pipeline.manifest import OWN, Manifest, read_manifest, write_manifest
 from recbole_llmfashion.stage_store import StageStore, sha256
 from tests.helpers.disks import small_disk
+from tests.helpers.manifests import rewrite_manifest
 
 # sha256sum of the files that `run` writes
 SHA = {
@@ -78,13 +79,6 @@ def refused(message, work, *arguments):
     assert "\n" not in str(error.value)
 
 
-def rewrite(run, **changes):
-    """Changes entries of manifest.json; its digest is that of the new entries."""
-    content = read_manifest(run).content | changes
-    content["sha256"] = sha256({key: value for key, value in content.items() if key != "sha256"})
-    (run / "manifest.json").write_text(json.dumps(content))
-
-
 def test_content_and_digests(run):
     digest = "c2e69ba0b3d3f12223e0bbd0a0a2d43d105b12c121b9944be4482445d23048ad"
     assert json.loads((run / "manifest.json").read_text()) == CONTENT | {"sha256": digest}
@@ -104,7 +98,7 @@ def test_parts_of_a_manifest(run):
 def test_a_part_with_an_absolute_path(run, tmp_path):
     """The path of a part may be absolute; that of a file within it may not."""
     adapter = CONTENT["parts"]["adapter"] | {"path": str(tmp_path / "stages/adapter-1")}
-    rewrite(run, parts=CONTENT["parts"] | {"adapter": adapter})
+    rewrite_manifest(run, parts=CONTENT["parts"] | {"adapter": adapter})
     assert read_manifest(run).part("adapter") == tmp_path / "stages/adapter-1"
     for name in (
         str(tmp_path / "stages/adapter-1/adapter_model.safetensors"),
@@ -148,7 +142,7 @@ def test_files_of_no_listed_kind_may_change(run):
 
 
 def test_another_format(run):
-    rewrite(run, format=3)
+    rewrite_manifest(run, format=3)
     refused("format 3, and this release .* reads format 2; upgrade recbole_llmfashion", read_manifest, run)
     (run / "manifest.json").write_text(json.dumps(CONTENT | {"format": 1}))
     refused("format 1, .*; run the main job again", read_manifest, run)
@@ -200,7 +194,7 @@ def test_an_export_leaves_nothing_behind_when_it_fails(run, tmp_path):
     out = tmp_path / "deep/out"
     write(out / "mine.txt", "kept")
     refused("--out: .*out exists; choose a new folder", export_run, run, out)
-    rewrite(run, clip="checkpoint:ViT-B-32/mine.pt")
+    rewrite_manifest(run, clip="checkpoint:ViT-B-32/mine.pt")
     refused("its CLIP weights are a file of this machine", export_run, run, tmp_path / "deep/other")
     assert [path.name for path in out.parent.iterdir()] == ["out"] and (out / "mine.txt").read_text() == "kept"
 
@@ -233,7 +227,7 @@ def test_digest_of_a_run_is_that_of_its_content(run, tmp_path):
     content["sha256"] = sha256(content)
     (run / "manifest.json").write_text(json.dumps(content))
     assert read_manifest(run).digest == before
-    rewrite(run, seed=8)
+    rewrite_manifest(run, seed=8)
     assert read_manifest(run).digest != before
     other = CONTENT["parts"]["adapter"] | {"files": {"adapter_model.safetensors": SHA["rows"]}}
     assert Manifest(run, CONTENT).digest == before

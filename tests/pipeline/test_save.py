@@ -19,7 +19,7 @@ from recbole_llmfashion.pipeline.manifest import file_sha256, read_manifest, wri
 from recbole_llmfashion.pipeline.save import licence
 from recbole_llmfashion.retrieval.ranking import ENCODER, FUSED, GROUPS, IMAGE
 from recbole_llmfashion.serving.recommender import Recommender
-from recbole_llmfashion.stage_store import sha256
+from tests.helpers.manifests import rewrite_manifest
 from tests.helpers.sessions import sessions
 
 load = Recommender.from_pretrained
@@ -99,7 +99,7 @@ def with_memory(run, out, change):
     change(pd.read_parquet(file)).to_parquet(file, index=False)
     parts = json.loads((out / "manifest.json").read_text(encoding="utf-8"))["parts"]
     parts["run"]["files"]["memory.parquet"] = file_sha256(file)
-    rewritten(out, parts=parts)
+    rewrite_manifest(out, parts=parts)
     return out
 
 
@@ -150,32 +150,12 @@ def test_a_run_of_an_earlier_release_has_no_neighbors_list(job, tmp_path):
     assert content["settings"].pop("neighbors") == {"history": 10}
     for weights in content["settings"]["mixing"]["weights"].values():
         del weights["neighbors"]
-    rewritten(out, parts=content["parts"], settings=content["settings"])
+    rewrite_manifest(out, parts=content["parts"], settings=content["settings"])
     recommender = load(out)
     assert recommender.state.rankers.neighbor_list is None
     actions = [{"action": "click", "item_id": recommender.state.pool.catalogue.item_ids[0], "timestamp": 1700000000}]
     lines = recommender.recommend(actions)
     assert len(lines) == 10 and "neighbors" not in {line.list for line in lines}
-
-
-def test_only_what_the_customer_took_may_have_a_negative_weight(job, tmp_path):
-    out = tmp_path / "run"
-    export_run(Path(job.run), out, min_askers=1)
-    settings = json.loads((out / "manifest.json").read_text(encoding="utf-8"))["settings"]
-    groups = settings["mixing"]["weights"].values()
-    for taken, ids_first in ((8.0, True), (-8.0, False)):
-        for weights in groups:
-            weights.update(dict.fromkeys(weights, 1.0) | {"taken": taken})
-        rewritten(out, settings=settings)
-        recommender = load(out)
-        item = recommender.state.pool.catalogue.item_ids[0]
-        lines = recommender.recommend([{"action": "click", "item_id": item, "timestamp": 1700000000}])
-        assert (lines[0].item == item and lines[0].list == "taken") == ids_first
-        assert (item in [line.item for line in lines]) == ids_first
-    next(iter(groups))["words"] = -1.0
-    rewritten(out, settings=settings)
-    with pytest.raises(UserError, match=r"settings\.mixing\.weights\.\w+\.words is unknown or negative"):
-        load(out)
 
 
 def test_an_export_whose_queries_are_all_rare_has_no_memory(job, exported):
@@ -207,31 +187,23 @@ def test_a_file_that_changed_or_is_gone(exported, tmp_path):
     refused("adapter_model.safetensors is missing", load, copy)
 
 
-def rewritten(copy, digest=True, **changed):
-    path = copy / "manifest.json"
-    content = json.loads(path.read_text()) | changed
-    if digest:
-        content["sha256"] = sha256({key: value for key, value in content.items() if key != "sha256"})
-    path.write_text(json.dumps(content))
-
-
 def test_a_manifest_that_is_newer_older_changed_or_broken(exported, tmp_path):
     copy = copy_of(exported, tmp_path)
-    rewritten(copy, format=3)
+    rewrite_manifest(copy, format=3)
     refused("format 3, and this release .* reads format 2; upgrade recbole_llmfashion", load, copy)
-    rewritten(copy, format=1)
+    rewrite_manifest(copy, format=1)
     refused("format 1, .*; run the main job again", load, copy)
-    rewritten(copy, format=2, model="SASRec")
+    rewrite_manifest(copy, format=2, model="SASRec")
     refused("a run of SASRec; only LLMFashionRec can be served", load, copy)
-    rewritten(copy, digest=False, model="LLMFashionRec", seed=7)
+    rewrite_manifest(copy, digest=False, model="LLMFashionRec", seed=7)
     refused("was changed after it was written", load, copy)
-    rewritten(copy, settings={})
+    rewrite_manifest(copy, settings={})
     refused("lacks the entry settings", load, copy)
-    rewritten(copy, parts={})
+    rewrite_manifest(copy, parts={})
     refused("lacks an entry", load, copy)
-    rewritten(copy, parts={"run": {"path": ".", "files": {"../../x": "0"}}})
+    rewrite_manifest(copy, parts={"run": {"path": ".", "files": {"../../x": "0"}}})
     refused("outside its part", export_run, copy, tmp_path / "out")
-    rewritten(copy, parts=["run"])
+    rewrite_manifest(copy, parts=["run"])
     refused("not readable", load, copy)
     for text in ("{", "[]", "[" * 10**5, '{"format": "x"}'):
         (copy / "manifest.json").write_text(text)
@@ -240,7 +212,7 @@ def test_a_manifest_that_is_newer_older_changed_or_broken(exported, tmp_path):
 
 def test_other_versions_are_a_warning(exported, tmp_path, caplog):
     copy = copy_of(exported, tmp_path)
-    rewritten(copy, versions={**read_manifest(copy).content["versions"], "torch": "1.0"})
+    rewrite_manifest(copy, versions={**read_manifest(copy).content["versions"], "torch": "1.0"})
     load(copy)
     assert "made with torch 1.0 (here" in caplog.text
 

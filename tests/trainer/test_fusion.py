@@ -9,7 +9,7 @@ from recbole_llmfashion.model.llmfashionrec import LLMFashionRec
 from recbole_llmfashion.pipeline.language_model import LanguageModel
 from recbole_llmfashion.quick_start.experiment import run_experiment
 from recbole_llmfashion.quick_start.registry import load_config
-from recbole_llmfashion.retrieval.fusion import equal_weights, fused_scores
+from recbole_llmfashion.retrieval.fusion import fused_scores
 from recbole_llmfashion.retrieval.fusion_weights import Candidates
 from recbole_llmfashion.retrieval.ranking import ENCODER, FUSED, IMAGE, OF_RESPONSES
 from tests.helpers.fakes import SMALL, write_tiny
@@ -84,5 +84,5 @@ def test_purchases_as_responses_are_not_asked_for(tmp_path):
     rows = "".join(f"u{u}\t{i}\t{a}\t{i}\n" for u in (1, 2, 3) for i, a in actions)
     write_tiny(tmp_path, head + rows, "")
     result = run_experiment(config_of(tmp_path, "Fusion", response_events="purchase"))
-    equal = equal_weights({*FUSED} - {ENCODER, IMAGE})
+    equal = dict.fromkeys(sorted({*FUSED} - {ENCODER, IMAGE}), 1.0) | {"taken": 0.0}
     assert result.details == {"fusion": {"known": equal, "new": equal}, "rows": result.details["rows"]}

@@ -87,6 +87,5 @@ def _check_decoding(decoding: Entries) -> None:
 def _check_weights(weights: Entries, needed: bool) -> None:
     for group in GROUPS if needed or weights.value else ():
         for name in weights.inside(group).value:
-            weight = weights.inside(group).get(name, float) if name in FUSED else -1.0
-            if weight < 0 and name != TAKEN:
+            if name not in FUSED or (weights.inside(group).get(name, float) < 0 and name != TAKEN):
                 refuse(weights.path, f"settings.mixing.weights.{group}.{name} is unknown or negative")
