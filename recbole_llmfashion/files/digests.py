@@ -68,7 +68,10 @@ class FileDigests:
         if known is None:
             known = file_sha256(path)
             if stamp != _stamp(path):
-                raise UserError(f"{path}: was changed while it was read; run the same command again")
+                # a new link to the file and a change of its rights change ctime, too, and not its bytes
+                if file_sha256(path) != known:
+                    raise UserError(f"{path}: was changed while it was read; run the same command again")
+                return known
             if not _settled(stamp):
                 return known
             self._remember(key, stamp, known)

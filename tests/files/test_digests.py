@@ -158,6 +158,27 @@ def test_a_memory_that_cannot_be_written_is_done_without(tmp_path, fresh, reads)
 def test_a_file_that_changes_while_it_is_read(tmp_path, monkeypatch):
     path = tmp_path / "a"
     path.write_bytes(b"1")
-    monkeypatch.setattr(digests, "file_sha256", lambda path: str(path.write_bytes(b"22")))
+
+    def read(path):
+        digest = file_sha256(path)
+        path.write_bytes(path.read_bytes() + b"2")
+        return digest
+
+    monkeypatch.setattr(digests, "file_sha256", read)
     with pytest.raises(UserError, match="was changed while it was read"):
         FileDigests().sha256(path)
+
+
+def test_a_file_that_is_linked_while_it_is_read(tmp_path, monkeypatch, fresh):
+    path = tmp_path / "a"
+    path.write_bytes(b"1")
+    links = iter("bcd")
+
+    def read(path):
+        (tmp_path / next(links)).hardlink_to(path)
+        return file_sha256(path)
+
+    before = path.stat().st_ctime_ns
+    monkeypatch.setattr(digests, "file_sha256", read)
+    assert FileDigests().sha256(path) == hashlib.sha256(b"1").hexdigest()
+    assert path.stat().st_ctime_ns > before
