@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy, embedding, normalize
 
 from recbole_llmfashion.data.whole_sequences import LEARNED
+from recbole_llmfashion.model.length_groups import by_length
 
 SHORT = 8  # sequences up to this length are encoded together
 
@@ -39,7 +40,7 @@ class SASRecSampled(SASRec):
     def forward(self, item_seq: Tensor, item_seq_len: Tensor) -> Tensor:
         """[B, d] what a product with `item_rows` turns into scores."""
         last = item_seq.new_empty((len(item_seq), self.hidden_size), dtype=self.item_embedding.weight.dtype)
-        for rows in by_length(item_seq_len):
+        for rows in by_length(item_seq_len, SHORT):
             lengths = item_seq_len[rows]
             last[rows] = super().forward(item_seq[rows, : int(lengths.max())], lengths)
         return self._scaled(last)
@@ -76,7 +77,7 @@ class SASRecSampled(SASRec):
         targets = next_items(items, lengths, interaction[self.POS_ITEM_ID])
         targets = torch.where(interaction[LEARNED], targets, 0)
         negatives, table, losses = self._drawn(len(items)), self.item_rows(), []
-        for rows in by_length(lengths):
+        for rows in by_length(lengths, SHORT):
             longest = int(lengths[rows].max())
             states, wanted = self._scaled(self.states(items[rows, :longest])), targets[rows, :longest]
             if negatives is not None:
@@ -107,16 +108,6 @@ def next_items(items: Tensor, lengths: Tensor, last: Tensor) -> Tensor:
     following = torch.zeros_like(items)
     following[:, :-1] = items[:, 1:]
     return following.scatter(1, lengths[:, None] - 1, last[:, None])
-
-
-def by_length(lengths: Tensor) -> list[Tensor]:
-    """Rows in groups of similar lengths, so that a short sequence is not padded to the longest one of the batch.
-
-    >>> [rows.tolist() for rows in by_length(torch.tensor([3, 40, 8, 9]))]
-    [[0, 2], [3], [1]]
-    """
-    sizes = lengths.clamp(min=SHORT).float().log2().ceil()
-    return [torch.nonzero(sizes == size).flatten() for size in sizes.unique()]
 
 
 def softmax_losses(states: Tensor, targets: Tensor, negatives: Tensor, table: Tensor) -> Tensor:

@@ -18,9 +18,18 @@ from recbole_llmfashion.retrieval.ranking import FUSED
 from recbole_llmfashion.stage_store import FORMAT, sha256
 from recbole_llmfashion.trainer.recbole_models import FIT_FORMAT
 
-# Raise the number of a kind of model when its figures change by the same data and keys, so that rows of before are made
-# again. tests/quick_start/test_engine.py asks for it when a stage's inputs change.
-ENGINES = {"LLMFashionRec": 1, "Recformer": 1, "": 1}
+# Raise the number of a kind of model, or of one model, when its figures change by the same data and keys, so that rows
+# of before are made again. tests/quick_start/test_engine.py asks for it when a stage's inputs change.
+ENGINES = {
+    "LLMFashionRec": 1,
+    "Recformer": 1,
+    "BERT4Rec": 1,
+    "CORE": 1,
+    "GRU4Rec": 1,
+    "SASRec": 1,
+    "TextSASRec": 1,
+    "": 1,
+}
 
 
 @cache

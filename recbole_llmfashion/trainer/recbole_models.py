@@ -28,6 +28,7 @@ from recbole_llmfashion.data.loaders import Loaders, rows_of, rows_sha256, sampl
 from recbole_llmfashion.data.tie_breaking import tie_rank
 from recbole_llmfashion.data.whole_sequences import whole_sequences
 from recbole_llmfashion.evaluation.collector import HeadCollector, OrderedEvaluation
+from recbole_llmfashion.model.length_groups import encodes_groups, group_by_length
 from recbole_llmfashion.model.tiled_scores import dot_orders
 from recbole_llmfashion.retrieval.lists.id_model import IdModel
 from recbole_llmfashion.retrieval.lists.sequence_list import EncoderSettings, SequenceEncoder
@@ -74,6 +75,7 @@ class RecBoleTrainer(StagedTrainer):
     def set_data(self, loaders: Loaders, store: StageStore, id_model: Callable[[], Any]) -> None:
         """See StagedTrainer."""
         self._loaders, self._store = loaders, store
+        group_by_length(self.model)
         evaluate_by_tiles(self, self.model, loaders.dataset.catalogue.item_ids)
 
     def fit(
@@ -161,6 +163,8 @@ def train_or_load(
         inputs["cold_token"] = sha256_arrays(np.minimum(loaders.dataset.popularity(), 2))
     if vectors is not None:
         inputs["vectors"] = sha256_arrays(vectors)
+    if encodes_groups(config.model_class):
+        inputs["length_groups"] = True
     if config["mask_history"]:
         inputs["mask_history"] = True
     made: list[Path] = []
@@ -198,6 +202,7 @@ def _fit(
     if vectors is not None:
         model.attach(vectors)
     model = model.to(config["device"])
+    group_by_length(model)
     item_ids = loaders.dataset.catalogue.item_ids
     own = get_trainer(config["MODEL_TYPE"], config["model"]) if cold is None else ColdTokenTrainer
     trainer: Any = make_trainer(config, model, own, item_ids, track)

@@ -46,6 +46,7 @@ RUN = {
     "python benchmarks/step_cost.py": ["--tiny"],
     "python benchmarks/gpu.py": ["--tiny"],
     "python benchmarks/allocator.py": ["--steps", "2", "--rounds", "1"],
+    "python benchmarks/length_groups.py": ["--steps", "1"],
     "python benchmarks/shares.py": [CONFIG],
     "python benchmarks/jobs.py": [CONFIG],
     "python benchmarks/data.py": ["--shares", "0.02,0.04"],

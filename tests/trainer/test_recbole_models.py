@@ -69,7 +69,7 @@ def fit(root, **keys):
 
 
 def test_core_under_the_papers_file_trains_until_its_validation_stops(tmp_path):
-    """Its embeddings are those of the best epoch; ten validations without gain follow it."""
+    """Its embeddings are those of the best epoch, of equal ones the last; ten validations without gain follow it."""
     purchases_only(tmp_path, users=60, items=20, length=5)
     folders = {"data_path": str(tmp_path), "checkpoint_dir": str(tmp_path / "saved"), "show_progress": False}
     paper = str(properties_folder() / "model/LLMFashionRec-paper.yaml")
@@ -78,12 +78,12 @@ def test_core_under_the_papers_file_trains_until_its_validation_stops(tmp_path):
     fit = json.loads((folder / "fit.json").read_text())
     scores = [score for _, score in fit["valid_scores"]]
     assert len(scores) == fit["epochs"] < fit["epochs_allowed"] == 300
-    assert scores.index(max(scores)) == len(scores) - 1 - (config["stopping_step"] + 1)
+    assert scores[::-1].index(max(scores)) == config["stopping_step"] + 1
 
 
 def test_inputs_of_a_stage(shop):
     store = stage_of(shop)
-    assert list(store.inputs) == ["model", "fit", "keys", "train", "valid", "items"]
+    assert list(store.inputs) == ["model", "fit", "keys", "train", "valid", "items", "length_groups"]
     assert (store.inputs["model"], store.inputs["fit"], store.inputs["items"]) == ("GRU4Rec", 2, 7)
     assert store.inputs["keys"]["epochs"] == 3 and store.name.startswith("train_GRU4Rec-")
 

@@ -139,7 +139,7 @@ def test_lists_limits_and_items(job, service):
 
 def test_half_bodies_keep_no_place_from_others(job, service):
     """More of them than the service answers or lets wait; the room is 2 + 1."""
-    service.start(timeout=120, body_timeout=5, queue=1, batch=1)
+    service.start(timeout=120, body_timeout=20, queue=1, batch=1)
     ((good, _),) = requests_and_lists(job, 1)
     status, expected = service.call("POST", "/recommend", good)  # items were changed by other tests
     assert status == 200
