@@ -277,7 +277,7 @@ class Bench:
 
     def _row(self, name: str) -> dict[str, Any]:
         from recbole_llmfashion import load_config, run_experiment
-        from recbole_llmfashion.data.atomic.folder import folder_sha256
+        from recbole_llmfashion.data.atomic.writer import folder_sha256
         from recbole_llmfashion.stage_store import sha256
 
         folder = self.data / self.options.data.name

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from recbole_llmfashion.cli.train import main
-from recbole_llmfashion.data.atomic.folder import folder_sha256
+from recbole_llmfashion.data.atomic.writer import folder_sha256
 from recbole_llmfashion.pipeline.manifest import read_manifest
 from tests.helpers.fakes import SMALL, simulated_shop
 

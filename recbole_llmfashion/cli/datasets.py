@@ -55,8 +55,9 @@ def _clean(
     time: TimeField = None,
 ) -> None:
     """Sort a log, cut it after each user's final purchase, drop users without one, and count what was removed."""
-    from recbole_llmfashion.data.atomic.folder import read_folder, write_folder
+    from recbole_llmfashion.data.atomic.folder import read_folder
     from recbole_llmfashion.data.atomic.time_order import time_order
+    from recbole_llmfashion.data.atomic.writer import write_folder
     from recbole_llmfashion.dataset_tools.clean import clean
     from recbole_llmfashion.files.changes import own_folder
 
@@ -97,7 +98,8 @@ def _describe_images(
     time: TimeField = None,
 ) -> None:
     """Describe a dataset's items by their pictures: columns of .item, and vectors for the list image of the fusion."""
-    from recbole_llmfashion.data.atomic.folder import read_folder, write_folder
+    from recbole_llmfashion.data.atomic.folder import read_folder
+    from recbole_llmfashion.data.atomic.writer import write_folder
     from recbole_llmfashion.data.images.image_file import images_path
     from recbole_llmfashion.dataset_tools.images.describe import describe_images, readme_with_pictures
     from recbole_llmfashion.dataset_tools.images.labels import MARGIN

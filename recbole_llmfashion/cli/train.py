@@ -121,8 +121,9 @@ def _write_table(arguments: Arguments, configs: "Mapping[str, LLMFashionConfig]"
 def _header(arguments: Arguments, config: "LLMFashionConfig") -> "TableHeader":
     """What the rows share; reads the dataset, and keeps none of it while the models train."""
     from recbole_llmfashion.data.atomic.field_names import FieldNames
-    from recbole_llmfashion.data.atomic.folder import folder_sha256, read_folder
+    from recbole_llmfashion.data.atomic.folder import read_folder
     from recbole_llmfashion.data.atomic.time_order import time_order
+    from recbole_llmfashion.data.atomic.writer import folder_sha256
     from recbole_llmfashion.evaluation.result_table import TableHeader
 
     folder = Path(config["data_path"])

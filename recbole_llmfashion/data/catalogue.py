@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from recbole_llmfashion.data.atomic.folder import number_texts
+from recbole_llmfashion.data.atomic.writer import number_texts
 from recbole_llmfashion.errors import UserError
 
 TEXT_ATTRIBUTES = ("category", "brand", "color", "size")

@@ -21,7 +21,7 @@ from recbole_llmfashion import compat
 from recbole_llmfashion.config.configurator import LLMFashionConfig, given_keys
 from recbole_llmfashion.config.keys import RUNTIME_KEYS, first_release_names, without_folders
 from recbole_llmfashion.config.layers import tuned_file
-from recbole_llmfashion.data.atomic.folder import folder_sha256
+from recbole_llmfashion.data.atomic.writer import folder_sha256
 from recbole_llmfashion.data.loaders import Loaders, make_loaders, rows_of, sampler_of, stage_root
 from recbole_llmfashion.data.location import check_checkpoint_dir
 from recbole_llmfashion.data.tie_breaking import tie_rank

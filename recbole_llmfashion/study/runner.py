@@ -16,7 +16,8 @@ from recbole_llmfashion.config.configurator import LLMFashionConfig, load_config
 from recbole_llmfashion.config.dict_keys import merge_keys
 from recbole_llmfashion.config.keys import RUNTIME_KEYS, first_release_names, keys_of
 from recbole_llmfashion.data.atomic.field_names import FieldNames
-from recbole_llmfashion.data.atomic.folder import AtomicFolder, folder_sha256, read_folder
+from recbole_llmfashion.data.atomic.folder import AtomicFolder, read_folder
+from recbole_llmfashion.data.atomic.writer import folder_sha256
 from recbole_llmfashion.data.images import images_path, item_images
 from recbole_llmfashion.data.loaders import Loaders, make_loaders, stage_root
 from recbole_llmfashion.data.location import find_dataset

@@ -99,7 +99,7 @@ def plan(arguments: Arguments, options: Options) -> Plan:
     spec, folder, space = check(arguments, options)
 
     from recbole_llmfashion.config.configurator import load_config
-    from recbole_llmfashion.data.atomic.folder import folder_sha256
+    from recbole_llmfashion.data.atomic.writer import folder_sha256
     from recbole_llmfashion.quick_start.dry_run import check_config, check_files
     from recbole_llmfashion.tuning.objective import Job
     from recbole_llmfashion.tuning.report import Header

@@ -10,7 +10,8 @@ from typer.testing import CliRunner
 
 from recbole_llmfashion.cli import analyze as command
 from recbole_llmfashion.cli.main import app as tools
-from recbole_llmfashion.data.atomic.folder import read_folder, write_folder
+from recbole_llmfashion.data.atomic.folder import read_folder
+from recbole_llmfashion.data.atomic.writer import write_folder
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.study.analysis.document import assemble
 from recbole_llmfashion.study.analysis.measure import measure

@@ -19,7 +19,8 @@ WORKER = """
 import random, sys
 from dataclasses import replace
 from pathlib import Path
-from recbole_llmfashion.data.atomic.folder import read_folder, write_folder
+from recbole_llmfashion.data.atomic.folder import read_folder
+from recbole_llmfashion.data.atomic.writer import write_folder
 from recbole_llmfashion.errors import UserError
 source, shared, mark, rounds = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], int(sys.argv[4])
 own = read_folder(source)

@@ -10,12 +10,8 @@ import typer
 from typer.testing import CliRunner
 
 from recbole_llmfashion.cli.convert import register
-from recbole_llmfashion.data.atomic.folder import (
-    AtomicFolder,
-    check_clean,
-    folder_sha256,
-    read_folder,
-)
+from recbole_llmfashion.data.atomic.folder import AtomicFolder, check_clean, read_folder
+from recbole_llmfashion.data.atomic.writer import folder_sha256
 
 
 def rows(frame: pd.DataFrame) -> list[list[Any]]:

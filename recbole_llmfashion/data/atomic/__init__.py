@@ -5,15 +5,9 @@ from typing import TYPE_CHECKING
 from recbole_llmfashion import lazy_names
 
 if TYPE_CHECKING:
-    from recbole_llmfashion.data.atomic.folder import (
-        AtomicFolder,
-        check_clean,
-        folder_sha256,
-        read_folder,
-        scan_folder,
-        write_folder,
-    )
+    from recbole_llmfashion.data.atomic.folder import AtomicFolder, check_clean, read_folder, scan_folder
     from recbole_llmfashion.data.atomic.table import AtomicError
+    from recbole_llmfashion.data.atomic.writer import folder_sha256, write_folder
 else:
     __getattr__ = lazy_names(
         __name__,

@@ -1,12 +1,10 @@
-"""Reads a dataset's folder of atomic files (`.inter`, `.search`, `.item`) into three frames, and writes it.
+"""Reads a dataset's folder of atomic files (`.inter`, `.search`, `.item`) into three frames; writer.py writes it.
 
-Reading keeps every click of the log; the click filter is applied later (data/dataset.py). Reading and writing a folder
-reproduces its bytes. Columns of the frames have the names of the package, whatever names the files have
-(data/atomic/field_names.py).
+Reading keeps every click of the log; the click filter is applied later (data/dataset.py). Columns of the frames have
+the names of the package, whatever names the files have (data/atomic/field_names.py).
 """
 
-import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -26,7 +24,7 @@ from recbole_llmfashion.data.atomic.table import (
     read_table,
 )
 from recbole_llmfashion.errors import nearest_name
-from recbole_llmfashion.files.changes import reading, replace_files
+from recbole_llmfashion.files.changes import reading
 
 __all__ = [
     "ACTIONS",
@@ -36,12 +34,9 @@ __all__ = [
     "AtomicFolder",
     "check_clean",
     "empty_searches",
-    "folder_sha256",
     "item_columns",
-    "number_texts",
     "read_folder",
     "scan_folder",
-    "write_folder",
 ]
 
 ACTIONS = ("click", "purchase")
@@ -162,11 +157,12 @@ def scan_folder(
         UserError: another command changed the files meanwhile.
     """
     name = name or folder.resolve().name
-    with reading(folder, _file_names(name)):
+    with reading(folder, file_names(name)):
         return _Scan(folder, name, names, report).read(show_progress)
 
 
-def _file_names(name: str) -> list[str]:
+def file_names(name: str) -> list[str]:
+    """The names of the three files of a dataset, of which `.search` may not exist."""
     return [name + spec.suffix for spec in SPECS]
 
 
@@ -215,7 +211,7 @@ class _Scan:
         folder, file = self._folder, self._name + spec.suffix
         if (folder / file).is_file():
             return True
-        own = _file_names(self._name)
+        own = file_names(self._name)
         # names with a dot are temporary files of a command that writes
         others = sorted(p.name for p in folder.iterdir() if p.is_file() and p.name not in own and p.name[0] != ".")
         if spec is SEARCH:
@@ -290,91 +286,3 @@ def check_clean(folder: AtomicFolder) -> None:
     """
     for error in order_errors(folder.path, folder.name, folder.interactions, folder.searches, folder.names):
         raise error
-
-
-Content = tuple[str, str | bytes]  # name of a file, what it holds
-
-
-def write_folder(
-    folder: AtomicFolder,
-    others: Callable[[str], Iterable[Content]] = lambda data_sha256: (),
-    remove: Iterable[str] = (),
-    option: str = "",
-) -> None:
-    """Write the dataset's files, the inverse of `read_folder`: the same frames give the same bytes.
-
-    The files change together (files/changes.py): the old ones survive a full disk or a killed process. Without searches
-    there is no `.search` file; an old one is removed.
-
-    Args:
-        folder: the dataset.
-        others: given the hash of the data, further files of the folder, such as README.md, for the same change.
-        remove: names of further files that the change removes.
-        option: the option that sets the folder, for error messages.
-
-    Raises:
-        UserError: a file cannot be written, or another command is writing to the folder.
-        ValueError: a cell contains a tab, a line end or a NUL byte.
-    """
-    search = [] if len(folder.searches) else [folder.name + SEARCH.suffix]
-    replace_files(folder.path, _contents(folder, others), [*search, *remove], option)
-
-
-def _contents(folder: AtomicFolder, others: Callable[[str], Iterable[Content]]) -> Iterator[Content]:
-    tables = ((INTER, folder.interactions), (SEARCH, folder.searches), (ITEM, folder.items))
-    digest = hashlib.sha256()
-    for spec, frame in tables:
-        digest.update(_separator(spec))
-        if not (spec is SEARCH and frame.empty):
-            further = folder.further if spec is ITEM else {}
-            content = _table_bytes(frame, spec, further, folder.names)
-            digest.update(content)
-            yield folder.name + spec.suffix, content
-    yield from others(digest.hexdigest())
-
-
-def _separator(spec: TableSpec) -> bytes:
-    """What precedes a file's bytes in the hash of a dataset."""
-    return f"\0{spec.suffix}\0".encode()
-
-
-def _table_bytes(frame: pd.DataFrame, spec: TableSpec, further: Mapping[str, str], names: FieldNames) -> bytes:
-    types = spec.types | dict(further)
-    columns = [c for c in types if c in spec.required or c in frame.columns]
-    texts = [number_texts(frame[c]) if spec.types.get(c) == "float" else frame[c].tolist() for c in columns]
-    in_file = names.in_file(spec)
-    header = "\t".join(f"{in_file.get(c, c)}:{types[c]}" for c in columns)
-    lines = [header, *map("\t".join, zip(*texts, strict=True))]
-    text = "\n".join(lines) + "\n"
-    foreign = text.count("\n") != len(frame) + 1 or text.count("\t") != (len(frame) + 1) * (len(columns) - 1)
-    if foreign or "\r" in text or "\0" in text:
-        raise ValueError(f"a cell of the {spec.suffix} frame contains a tab, a line end or a NUL byte")
-    return text.encode("utf-8")
-
-
-def number_texts(values: pd.Series) -> Iterator[str]:
-    """Floats as the shortest texts that read back as the same numbers, "" for NaN."""
-    # float.__repr__ is the shortest text that reads back as the same float64; ".0" of whole numbers is dropped
-    return ("" if v != v else repr(v).removesuffix(".0") for v in values.astype(float).tolist())
-
-
-def folder_sha256(path: Path, name: str) -> str:
-    """SHA-256 hex digest over the bytes of `.inter`, `.search` and `.item`, each preceded by its suffix.
-
-    Args:
-        path: the dataset's folder.
-        name: name of the dataset. A missing file counts as an empty one.
-
-    Raises:
-        UserError: another command changed the files meanwhile.
-    """
-    digest = hashlib.sha256()
-    with reading(path, _file_names(name)):
-        for spec in SPECS:
-            file = path / (name + spec.suffix)
-            digest.update(_separator(spec))
-            if file.is_file():
-                with file.open("rb") as stream:
-                    while block := stream.read(1 << 20):
-                        digest.update(block)
-    return digest.hexdigest()

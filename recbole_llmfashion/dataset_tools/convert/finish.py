@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from recbole_llmfashion.data.atomic.folder import ITEM, AtomicFolder, write_folder
+from recbole_llmfashion.data.atomic.folder import ITEM, AtomicFolder
 from recbole_llmfashion.data.atomic.time_order import time_order
+from recbole_llmfashion.data.atomic.writer import write_folder
 from recbole_llmfashion.dataset_tools.clean import clean
 from recbole_llmfashion.dataset_tools.convert.attributes import attribute_numbers, empty_attributes
 from recbole_llmfashion.dataset_tools.convert.derived_queries import derive_searches

@@ -4,7 +4,8 @@ from collections import Counter
 from pathlib import Path
 
 from recbole_llmfashion.data.atomic.canaries import CANARIES, Planted
-from recbole_llmfashion.data.atomic.folder import AtomicFolder, write_folder
+from recbole_llmfashion.data.atomic.folder import AtomicFolder
+from recbole_llmfashion.data.atomic.writer import write_folder
 from recbole_llmfashion.errors import UserError
 
 README, KEYS = "README.md", ".yaml"

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from recbole_llmfashion.data.atomic.folder import AtomicFolder, write_folder
+from recbole_llmfashion.data.atomic.folder import AtomicFolder
+from recbole_llmfashion.data.atomic.writer import write_folder
 from recbole_llmfashion.data.images.image_file import images_path
 from recbole_llmfashion.dataset_tools.simulate.readme import MARK, render
 from recbole_llmfashion.dataset_tools.simulate.simulation import (

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from recbole_llmfashion.data.atomic.folder import AtomicFolder, check_clean, folder_sha256, read_folder
+from recbole_llmfashion.data.atomic.folder import AtomicFolder, check_clean, read_folder
+from recbole_llmfashion.data.atomic.writer import folder_sha256
 from recbole_llmfashion.data.split import NO_ROW, TRAIN, VALID, split_codes, training_actions
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.llm.modeling.seen import SeenDataset

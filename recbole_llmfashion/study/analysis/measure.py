@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
-from recbole_llmfashion.data.atomic.folder import AtomicFolder, check_clean, folder_sha256
+from recbole_llmfashion.data.atomic.folder import AtomicFolder, check_clean
+from recbole_llmfashion.data.atomic.writer import folder_sha256
 from recbole_llmfashion.data.split import sequence_lengths
 from recbole_llmfashion.study.analysis.counts import DatasetCounts, Lengths, counts, facts, length_statistics
 from recbole_llmfashion.study.analysis.queries import QueryCounts, queries

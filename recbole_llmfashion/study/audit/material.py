@@ -7,7 +7,8 @@ from recbole_llmfashion.config.keys import todays_names
 from recbole_llmfashion.config.layers import dataset_field_keys
 from recbole_llmfashion.data.atomic.canaries import CANARIES, Planted, read_canaries
 from recbole_llmfashion.data.atomic.field_names import FieldNames
-from recbole_llmfashion.data.atomic.folder import AtomicFolder, check_clean, folder_sha256, read_folder
+from recbole_llmfashion.data.atomic.folder import AtomicFolder, check_clean, read_folder
+from recbole_llmfashion.data.atomic.writer import folder_sha256
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.pipeline.manifest import Manifest
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from recbole_llmfashion.data.atomic.folder import folder_sha256
+from recbole_llmfashion.data.atomic.writer import folder_sha256
 from recbole_llmfashion.study.pages.listed import Page
 from recbole_llmfashion.study.request import StudyRequest
 from recbole_llmfashion.study.runner import Entry, Runner

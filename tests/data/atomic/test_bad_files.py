@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from recbole_llmfashion.data.atomic.folder import AtomicError, AtomicFolder, read_folder, scan_folder, write_folder
+from recbole_llmfashion.data.atomic.folder import AtomicError, AtomicFolder, read_folder, scan_folder
+from recbole_llmfashion.data.atomic.writer import write_folder
 from recbole_llmfashion.dataset_tools.clean import clean
 from recbole_llmfashion.dataset_tools.validate import validate
 from recbole_llmfashion.errors import UserError

@@ -11,7 +11,8 @@ from recbole_llmfashion.cli.main import app
 from recbole_llmfashion.config import keys
 from recbole_llmfashion.config.layers import dataset_field_keys
 from recbole_llmfashion.data.atomic.field_names import FieldNames
-from recbole_llmfashion.data.atomic.folder import AtomicError, check_clean, item_columns, read_folder, write_folder
+from recbole_llmfashion.data.atomic.folder import AtomicError, check_clean, item_columns, read_folder
+from recbole_llmfashion.data.atomic.writer import write_folder
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.study.report import write
 from recbole_llmfashion.study.report.document import Document

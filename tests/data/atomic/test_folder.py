@@ -7,18 +7,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from recbole_llmfashion.data.atomic.folder import (
-    ITEM_ATTRIBUTES,
-    AtomicError,
-    AtomicFolder,
-    folder_sha256,
-    item_columns,
-    read_folder,
-    write_folder,
-)
+from recbole_llmfashion.data.atomic.folder import ITEM_ATTRIBUTES, AtomicError, AtomicFolder, item_columns, read_folder
 from recbole_llmfashion.data.atomic.times import LATEST
+from recbole_llmfashion.data.atomic.writer import folder_sha256, write_folder
 from recbole_llmfashion.dataset_tools.clean import clean
-from recbole_llmfashion.errors import UserError
 
 INTER = "user_id:token\titem_id:token\taction:token\ttimestamp:float\nu1\ta\tclick\t1\nu1\tb\tpurchase\t2.5\n"
 SEARCH = "user_id:token\ttimestamp:float\tquery:token\tresults:token_seq\nu1\t0.5\tred shoe\tb a\nu1\t2.5\tboot\t\n"
@@ -249,36 +241,3 @@ def test_missing_and_misnamed_files_name_the_nearest(tmp_path: Path) -> None:
 def test_a_long_cell_is_cut_in_the_message(tmp_path: Path) -> None:
     error = refused(make(tmp_path / "shoes", inter=INTER.replace("click", "c" * 100_000)))
     assert len(str(error)) < 500
-
-
-def test_folder_sha256_covers_each_file_and_its_suffix(tmp_path: Path) -> None:
-    folder = make(tmp_path / "shoes")
-    first = folder_sha256(folder, "shoes")
-    (folder / "shoes.search").write_bytes(SEARCH.encode() + b"u1\t2\tx\t\n")
-    second = folder_sha256(folder, "shoes")
-    (folder / "shoes.search").rename(folder / "moved")
-    third = folder_sha256(folder, "shoes")
-    (folder / "shoes.search").write_bytes(b"")
-    assert len({first, second, third}) == 3 and folder_sha256(folder, "shoes") == third
-    # the same bytes in the same order, under another name
-    (folder / "shoes.inter").replace(folder / "shoes.search")
-    assert folder_sha256(folder, "shoes") != third
-
-
-def test_write_folder_removes_an_old_search_file_and_leaves_no_partial_files(tmp_path: Path) -> None:
-    found = read_folder(make(tmp_path / "shoes"))
-    write_folder(AtomicFolder(found.name, found.path, found.interactions, found.searches.iloc[:0], found.items))
-    assert sorted(p.name for p in found.path.iterdir()) == ["shoes.inter", "shoes.item"]
-    broken = found.items.assign(title="a\tb")
-    before = (found.path / "shoes.item").read_bytes()
-    with pytest.raises(ValueError, match="tab"):
-        write_folder(AtomicFolder(found.name, found.path, found.interactions, found.searches, broken))
-    assert sorted(p.name for p in found.path.iterdir()) == ["shoes.inter", "shoes.item"]
-    assert (found.path / "shoes.item").read_bytes() == before
-
-
-def test_write_folder_into_a_file(tmp_path: Path) -> None:
-    found = read_folder(make(tmp_path / "shoes"))
-    (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match="cannot write"):
-        write_folder(AtomicFolder("x", tmp_path / "file" / "x", found.interactions, found.searches, found.items))

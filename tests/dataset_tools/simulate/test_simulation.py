@@ -11,13 +11,8 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from recbole_llmfashion.cli import datasets
-from recbole_llmfashion.data.atomic.folder import (
-    AtomicFolder,
-    check_clean,
-    folder_sha256,
-    read_folder,
-    write_folder,
-)
+from recbole_llmfashion.data.atomic.folder import AtomicFolder, check_clean, read_folder
+from recbole_llmfashion.data.atomic.writer import folder_sha256, write_folder
 from recbole_llmfashion.dataset_tools.simulate import simulation
 from recbole_llmfashion.dataset_tools.simulate.simulation import (
     CATEGORIES,

@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from recbole_llmfashion.data.atomic.folder import AtomicFolder, folder_sha256, read_folder, write_folder
+from recbole_llmfashion.data.atomic.folder import AtomicFolder, read_folder
+from recbole_llmfashion.data.atomic.writer import folder_sha256, write_folder
 from recbole_llmfashion.data.split import TEST, VALID, split_codes
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.llm.modeling.tiny_falcon import train_tokenizer

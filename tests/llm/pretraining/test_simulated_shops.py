@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from recbole_llmfashion.data.atomic.folder import AtomicFolder, read_folder, write_folder
+from recbole_llmfashion.data.atomic.folder import AtomicFolder, read_folder
+from recbole_llmfashion.data.atomic.writer import write_folder
 from recbole_llmfashion.data.tie_breaking import tie_rank
 from recbole_llmfashion.dataset_tools.simulate.simulation import SimulationSettings, simulate_category
 from recbole_llmfashion.llm.modeling.tiny_falcon import train_tokenizer

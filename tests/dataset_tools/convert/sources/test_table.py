@@ -11,12 +11,8 @@ import typer
 from typer.testing import CliRunner
 
 from recbole_llmfashion.cli.convert import register
-from recbole_llmfashion.data.atomic.folder import (
-    AtomicFolder,
-    check_clean,
-    folder_sha256,
-    read_folder,
-)
+from recbole_llmfashion.data.atomic.folder import AtomicFolder, check_clean, read_folder
+from recbole_llmfashion.data.atomic.writer import folder_sha256
 from recbole_llmfashion.dataset_tools.convert.attributes import parse_attributes
 from recbole_llmfashion.dataset_tools.convert.sources.table import TableColumns, convert_table
 from recbole_llmfashion.errors import UserError
