@@ -120,7 +120,7 @@ def ablation(request: StudyRequest, runner: Runner) -> Document:
 
 def _paper_tables(rows: assemble.Rows, lines: list[TableRow], runner: Runner) -> list[ReportTable]:
     return [
-        ReportTable("table3", "Test metrics", [*assemble.METRICS, *assemble.COST], lines, paper_notes(rows, runner)),
+        assemble.cost_table("table3", rows, lines, paper_notes(rows, runner)),
         ReportTable(
             "shares",
             "NDCG@10 relative to the whole model",
@@ -139,7 +139,7 @@ def _paper_tables(rows: assemble.Rows, lines: list[TableRow], runner: Runner) ->
 
 def _shipped_tables(rows: assemble.Rows, lines: list[TableRow], runner: Runner) -> list[ReportTable]:
     return [
-        ReportTable("metrics", "Test metrics", [*assemble.METRICS, *assemble.COST], lines, shipped_notes(rows, runner)),
+        assemble.cost_table("metrics", rows, lines, shipped_notes(rows, runner)),
         ReportTable(
             "shares",
             "NDCG@10 relative to the default",

@@ -35,7 +35,7 @@ def compare(request: StudyRequest, runner: Runner) -> Document:
     rows = runner.run(entries(request.models))
     lines = assemble.with_costs(rows)
     document = assemble.document(request, runner, f"Comparison on {request.dataset} (the paper's Table 2)", rows)
-    table = ReportTable("table2", "Test metrics", [*assemble.METRICS, *assemble.COST], lines)
+    table = assemble.cost_table("table2", rows, lines)
     document.tables = [table]
     ran = [line.label for line in lines if not line.reason]
     if OWN in ran and len(ran) > 1:

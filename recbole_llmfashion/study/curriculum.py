@@ -39,7 +39,7 @@ def curriculum(request: StudyRequest, runner: Runner) -> Document:
     note = size_note(runner.config(entries()[0]))
     document = assemble.document(request, runner, f"The curriculum on {request.dataset} (the paper's 4.3)", rows)
     document.tables = [
-        ReportTable("metrics", "Test metrics", [*assemble.METRICS, *assemble.COST], lines, [note] if note else []),
+        assemble.cost_table("metrics", rows, lines, [note] if note else []),
         ReportTable(
             "answers",
             "Responses of the test rows, and perplexity of training prompts after training",

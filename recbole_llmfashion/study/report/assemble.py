@@ -17,6 +17,7 @@ from recbole_llmfashion.study.report.document import (
     Column,
     Document,
     Figure,
+    ReportTable,
     Series,
     TableRow,
     Value,
@@ -112,6 +113,18 @@ COST = [
 ]
 
 
+def cost_table(name: str, rows: Rows, lines: list[TableRow], notes: Sequence[str] = ()) -> ReportTable:
+    """The table of test metrics and costs.
+
+    Args:
+        name: of the table.
+        rows: outcomes by label.
+        lines: of `with_costs`.
+        notes: further notes below the table.
+    """
+    return ReportTable(name, "Test metrics", [*METRICS, *COST], lines, [*notes, *_reused(rows)])
+
+
 def document(request: StudyRequest, runner: Runner, title: str, rows: Rows, datasets: Sequence[str] = ()) -> Document:
     """A document without tables and figures.
 
@@ -139,7 +152,6 @@ def document(request: StudyRequest, runner: Runner, title: str, rows: Rows, data
         notes=[
             READING.format(counting(_ran(rows))),
             *_bounded(rows),
-            *_reused(rows),
             *_tuned(rows),
             *([BACKBONE] if embedded(runner) else []),
             *_of_forms(rows),

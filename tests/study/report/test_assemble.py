@@ -1,6 +1,7 @@
 """Cells, costs and ranks of rows."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -29,6 +30,15 @@ def test_costs():
     first, second, third = assemble.with_costs(rows)
     assert [first.cells[key] for key in ("epochs", "minutes", "memory")] == ["3 of 20", 1.0, 100]
     assert second.cells["epochs"] is None and third == TableRow("c", reason="seed 1: no room")
+
+
+def test_the_note_on_memory_stands_below_the_column():
+    (ran,) = result()
+    rows = {"a": [Outcome(1, replace(ran.result, reused=["title", "clip"]))], "b": [ran]}
+    table = assemble.cost_table("t", rows, assemble.with_costs(rows), ["first"])
+    assert [column.title for column in table.columns][-1] == "peak MB"
+    assert table.notes == ["first", "peak MB is without the stages that were reused: a (clip, title)."]
+    assert assemble.cost_table("t", {"b": [ran]}, []).notes == []
 
 
 def test_gain_and_best_other():
