@@ -68,17 +68,21 @@ def _grouped(forward: Callable[..., Tensor]) -> Callable[..., Tensor]:
 
 
 def _masked_loss(model: Any) -> Callable[[Any], Tensor]:
-    """BERT4Rec's loss, the mean over the masked items of a batch, by groups and without the pads among those items."""
+    """BERT4Rec's loss, the mean over the masked items of a batch, by groups and without the pads among those items.
+
+    RecBole counts no masked item at the first position. A batch without any other has the loss 0; RecBole's is NaN.
+    """
     whole = model.calculate_loss
 
     def by_groups(batch: Any) -> Tensor:
-        masked, counts = batch[model.MASK_INDEX] > 0, (batch[model.MASK_INDEX] > 0).sum(1)
+        counts = (batch[model.MASK_INDEX] > 0).sum(1)
         losses = [
-            whole(_cut(model, batch, rows, int(counts[rows].max()))) * counts[rows].sum()
+            whole(_cut(model, batch, rows, int(counts[rows].max()))) * counts[rows].sum() / counts.sum()
             for rows in by_length(batch[model.ITEM_SEQ_LEN])
-            if masked[rows].any()
+            if counts[rows].any()
         ]
-        return torch.stack(losses).sum() / counts.sum()
+        nothing: Tensor = 0 * model.output_bias.sum()
+        return sum(losses, nothing)
 
     return by_groups
 

@@ -34,12 +34,16 @@ def shop(tmp_path_factory):
 @pytest.fixture(params=MODELS, ids=lambda model: model.__name__)
 def case(shop, request):
     """A model without dropout, and a batch of its training rows."""
+    return built(shop, request.param)
+
+
+def built(shop, model_class):
     keys = {"data_path": str(shop), "show_progress": False, "topk": [10], "valid_metric": "NDCG@10"}
-    config = load_config(request.param, "lengths", (), {**keys, **OWN.get(request.param, {}), "train_batch_size": 64})
+    config = load_config(model_class, "lengths", (), {**keys, **OWN.get(model_class, {}), "train_batch_size": 64})
     loaders = make_loaders(config)
     init_seed(3, True)
-    model = request.param(config, rows_of(loaders.train))
-    if request.param is TextSASRec:
+    model = model_class(config, rows_of(loaders.train))
+    if model_class is TextSASRec:
         model.attach(np.random.default_rng(0).normal(size=(30, 8)).astype(np.float32))
     for module in model.modules():
         if isinstance(module, torch.nn.Dropout):
@@ -52,7 +56,9 @@ def gradients(model, batch):
     model.zero_grad()
     loss = model.calculate_loss(batch)
     loss.backward()
-    return loss.detach(), {name: weight.grad.clone() for name, weight in model.named_parameters()}
+    return loss.detach(), {
+        name: weight.grad.clone() for name, weight in model.named_parameters() if weight.grad is not None
+    }
 
 
 def positions(model, monkeypatch):
@@ -75,6 +81,14 @@ def test_loss_and_gradients_are_recboles(case, monkeypatch):
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-6)
     assert len(batch) == 64 and padded == 64 * 20
     assert batch["item_length"].sum() <= count() - padded < 0.7 * padded
+
+
+def test_bert4rec_learns_nothing_from_a_batch_without_masked_items(shop):
+    model, batch = built(shop, recbole.BERT4Rec)
+    batch[model.MASK_INDEX][:] = 0
+    group_by_length(model)
+    loss, found = gradients(model, batch)
+    assert loss == 0 and list(found) == ["output_bias"] and not found["output_bias"].any()
 
 
 def test_scores_are_recboles(case):
