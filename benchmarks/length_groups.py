@@ -11,6 +11,7 @@ import argparse
 import warnings
 from collections.abc import Mapping
 from copy import deepcopy
+from itertools import chain, islice, repeat
 from time import process_time
 from typing import Any
 
@@ -34,7 +35,7 @@ def compare(model: str, dataset: str, keys: Mapping[str, Any], steps: int) -> tu
     grouped = deepcopy(padded)
     group_by_length(grouped)
     sides, spent = (padded, grouped), [0.0, 0.0]
-    for step, batch in zip(range(steps + 1), loaders.train, strict=False):
+    for step, batch in enumerate(islice(chain.from_iterable(repeat(loaders.train)), steps + 1)):
         for side, own in enumerate(sides):
             own.train()
             start = process_time()
