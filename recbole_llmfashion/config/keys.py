@@ -26,12 +26,12 @@ MODEL_KEYS = {"llm_name_or_path", "recformer_name_or_path", "clip_pretrained", "
 MACHINE_KEYS = {"data_path", "vllm_python"}
 # Keys that are no inputs of a trained RecBole model: those of the evaluation, and those that choose rows, for the rows
 # themselves are inputs. cold_token and mask_history (which changes the validation scores, and so the early
-# stopping) are separate inputs when they are True, so that the names of stages without them do not change. The vectors
-# of text_encoder are an input of their own.
+# stopping) are separate inputs when they are True, so that the names of stages without them do not change; so is
+# length_groups for the models that it changes. The vectors of text_encoder are an input of their own.
 EVALUATION_KEYS = RUNTIME_KEYS | {
     "eval_batch_size", "eval_memory_mb", "config_files", "dataset", "metrics",
     "search_attribution_hours", "use_tuned", "split_by", "time_split", "train_share", "cold_token", "mask_history",
-    "text_encoder",
+    "text_encoder", "length_groups",
 }  # fmt: skip
 
 # Keys that RecBole reads from a config and that none of its YAML files has.

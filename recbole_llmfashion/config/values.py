@@ -156,6 +156,7 @@ OWN_VALUES: dict[str, Allowed] = {
     "time_split": list_of(number(above=0, below=1), "numbers above 0 and below 1", least=2, most=2),
     "train_share": number(above=0, most=1),
     "train_targets": choice("all", "purchase"),
+    "length_groups": BOOLEAN,
     "cold_token": BOOLEAN,
     "search_attribution_hours": NOT_NEGATIVE,
     "knn_history": AT_LEAST_ONE,

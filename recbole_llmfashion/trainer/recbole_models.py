@@ -75,7 +75,8 @@ class RecBoleTrainer(StagedTrainer):
     def set_data(self, loaders: Loaders, store: StageStore, id_model: Callable[[], Any]) -> None:
         """See StagedTrainer."""
         self._loaders, self._store = loaders, store
-        group_by_length(self.model)
+        if self.config["length_groups"]:
+            group_by_length(self.model)
         evaluate_by_tiles(self, self.model, loaders.dataset.catalogue.item_ids)
 
     def fit(
@@ -163,7 +164,7 @@ def train_or_load(
         inputs["cold_token"] = sha256_arrays(np.minimum(loaders.dataset.popularity(), 2))
     if vectors is not None:
         inputs["vectors"] = sha256_arrays(vectors)
-    if encodes_groups(config.model_class):
+    if config["length_groups"] and encodes_groups(config.model_class):
         inputs["length_groups"] = True
     if config["mask_history"]:
         inputs["mask_history"] = True
@@ -202,7 +203,8 @@ def _fit(
     if vectors is not None:
         model.attach(vectors)
     model = model.to(config["device"])
-    group_by_length(model)
+    if config["length_groups"]:
+        group_by_length(model)
     item_ids = loaders.dataset.catalogue.item_ids
     own = get_trainer(config["MODEL_TYPE"], config["model"]) if cold is None else ColdTokenTrainer
     trainer: Any = make_trainer(config, model, own, item_ids, track)

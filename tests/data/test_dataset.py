@@ -150,8 +150,8 @@ NEGATIVES = {"distribution": "uniform", "sample_num": 2}
 @pytest.mark.parametrize(
     ("model_class", "keys"),
     [
-        (SASRec, {}),
-        (SASRec, {"loss_type": "BPR"}),
+        (SASRec, {"length_groups": False}),
+        (SASRec, {"length_groups": False, "loss_type": "BPR"}),
         (FPMC, {"train_neg_sample_args": NEGATIVES}),
         (FPMC, {"train_neg_sample_args": NEGATIVES | {"dynamic": True, "candidate_num": 2}}),
         (FEARec, {}),

@@ -90,7 +90,7 @@ def test_inputs_of_a_stage(shop):
 
 @pytest.mark.parametrize(
     "keys", [{"epochs": 2}, {"hidden_size": 16}, {"seed": 7}, {"learning_rate": 0.1}, {"mask_history": True},
-             {"cold_token": True}],
+             {"cold_token": True}, {"length_groups": False}],
     ids=lambda keys: next(iter(keys)),
 )  # fmt: skip
 def test_keys_that_name_another_stage(shop, keys):

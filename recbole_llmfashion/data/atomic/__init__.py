@@ -12,8 +12,9 @@ else:
     __getattr__ = lazy_names(
         __name__,
         {
-            "folder": "AtomicFolder check_clean folder_sha256 read_folder scan_folder write_folder",
+            "folder": "AtomicFolder check_clean read_folder scan_folder",
             "table": "AtomicError",
+            "writer": "folder_sha256 write_folder",
         },
     )
 
