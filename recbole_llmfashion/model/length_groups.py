@@ -39,6 +39,15 @@ def by_length(lengths: Tensor, short: int = 2) -> list[Tensor]:
     return [torch.nonzero(sizes == size).flatten() for size in sizes.unique()]
 
 
+def encode_groups(
+    forward: Callable[[Tensor, Tensor], Tensor], items: Tensor, lengths: Tensor, short: int = 2
+) -> Tensor:
+    """[B, d] what `forward` gives for sequences [B, L] and their lengths [B], called for each group of `by_length`."""
+    groups = by_length(lengths, short)
+    parts = [forward(items[rows, : int(lengths[rows].max())], lengths[rows]) for rows in groups]
+    return torch.cat(parts)[torch.cat(groups).argsort()]
+
+
 def group_by_length(model: Any) -> None:
     """Makes a model on a CPU encode its rows in groups, if it is one of `encodes_groups`.
 
@@ -56,13 +65,10 @@ def group_by_length(model: Any) -> None:
 def _grouped(forward: Callable[..., Tensor]) -> Callable[..., Tensor]:
     """A `forward` of `_FORWARDS` by groups."""
 
-    def by_groups(item_seq: Tensor, *lengths: Tensor) -> Tensor:
-        filled = item_seq.count_nonzero(1) if not lengths else lengths[0]
-        groups = by_length(filled)
-        parts = [
-            forward(item_seq[rows, : int(filled[rows].max())], *(length[rows] for length in lengths)) for rows in groups
-        ]
-        return torch.cat(parts)[torch.cat(groups).argsort()]
+    def by_groups(item_seq: Tensor, item_seq_len: Tensor | None = None) -> Tensor:
+        if item_seq_len is None:
+            return encode_groups(lambda items, _: forward(items), item_seq, item_seq.count_nonzero(1))
+        return encode_groups(forward, item_seq, item_seq_len)
 
     return by_groups
 

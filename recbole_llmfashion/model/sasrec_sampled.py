@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy, embedding, normalize
 
 from recbole_llmfashion.data.whole_sequences import LEARNED
-from recbole_llmfashion.model.length_groups import by_length
+from recbole_llmfashion.model.length_groups import by_length, encode_groups
 
 SHORT = 8  # sequences up to this length are encoded together
 
@@ -39,11 +39,7 @@ class SASRecSampled(SASRec):
 
     def forward(self, item_seq: Tensor, item_seq_len: Tensor) -> Tensor:
         """[B, d] what a product with `item_rows` turns into scores."""
-        last = item_seq.new_empty((len(item_seq), self.hidden_size), dtype=self.item_embedding.weight.dtype)
-        for rows in by_length(item_seq_len, SHORT):
-            lengths = item_seq_len[rows]
-            last[rows] = super().forward(item_seq[rows, : int(lengths.max())], lengths)
-        return self._scaled(last)
+        return self._scaled(encode_groups(super().forward, item_seq, item_seq_len, SHORT))
 
     def full_sort_predict(self, interaction: Any) -> Tensor:
         """[B, N + 1] scores of all items; column 0 is the pad."""

@@ -234,12 +234,8 @@ class Runner:
         if name not in self._values:
             config = self.config(entry, seed)
             names = keys_of(config.model_class) - RUNTIME_KEYS - {IMAGE_LIST}
-            given = without_later(
-                {key: config.final_config_dict.get(key) for key in sorted(names)},
-                torch_compile=False,
-                length_groups=True,
-            )
-            values = first_release_names(_FIRST | given)
+            given = {key: config.final_config_dict.get(key) for key in sorted(names)}
+            values = first_release_names(_FIRST | without_later(given, torch_compile=False, length_groups=True))
             self._values[name] = json.loads(json.dumps(values, default=str))
         return self._values[name]
 
