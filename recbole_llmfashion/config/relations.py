@@ -24,6 +24,7 @@ def check_relations(values: Mapping[str, Any], model: str) -> None:
     _check_eval_step(values)
     _check_room(values)
     _check_item_embeddings(values)
+    _check_cuda_graphs(values)
 
 
 def _check_item_embeddings(values: Mapping[str, Any]) -> None:
@@ -33,6 +34,13 @@ def _check_item_embeddings(values: Mapping[str, Any]) -> None:
             f"item_embedding_init: neighbors needs item_tokens: atomic, found item_tokens: {values['item_tokens']}; "
             "change one of them"
         )
+
+
+def _check_cuda_graphs(values: Mapping[str, Any]) -> None:
+    """A recorded step is neither compiled, nor does it look up random numbers to compute activations again."""
+    for key in ("torch_compile", "gradient_checkpointing"):
+        if values.get("cuda_graphs") and values[key] is True:
+            raise UserError(f"cuda_graphs: True needs {key}: False, found {key}: True; change one of them")
 
 
 def _check_heads(values: Mapping[str, Any], model: str) -> None:

@@ -211,6 +211,7 @@ OWN_VALUES: dict[str, Allowed] = {
     "max_grad_norm": NOT_NEGATIVE,
     "gradient_checkpointing": either(BOOLEAN, choice("auto")),
     "torch_compile": BOOLEAN,
+    "cuda_graphs": BOOLEAN,
     "save_steps": AT_LEAST_ZERO,
     "num_train_workers": AT_LEAST_ONE,
     "ray_address": MAYBE_TEXT,

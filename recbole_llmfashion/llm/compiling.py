@@ -18,33 +18,14 @@ from torch.nn import functional as F
 from transformers.modeling_layers import GradientCheckpointingLayer
 
 from recbole_llmfashion.errors import UserError
-from recbole_llmfashion.llm.batching import Batch, pad_batch
+from recbole_llmfashion.llm.batching import Batch
+from recbole_llmfashion.llm.buckets import in_bucket
+from recbole_llmfashion.llm.modeling.abilities import most_tokens
 from recbole_llmfashion.llm.modeling.half_lora import adapter_of
 
 BACKEND = "inductor"
 MODE: str | None = None  # of torch.compile; None is its default, as CUDA graphs (reduce-overhead) were not measured
-SHORTEST = 64
 GRAPHS = 256  # torch's own limit of 8 is below the shapes of long prompts; more than this many would be a fault
-
-
-def padded_shape(rows: int, width: int, most_rows: int, longest: int | None = None) -> tuple[int, int]:
-    """The shape that a batch is padded to, so that all batches together have few.
-
-    The rows go up to a power of two, the width to a multiple of an eighth of the power of two above it, of 64 at least:
-    64, 128, .., 512, 640, 768, 896, 1024, 1280, ..
-
-    Args:
-        rows, width: of the batch.
-        most_rows: no more rows than these.
-        longest: most tokens that the model takes; None for any number.
-
-    >>> [padded_shape(5, width, 8) for width in (3, 65, 600)], padded_shape(5, 990, 6, longest=1000)
-    ([(8, 64), (8, 128), (8, 640)], (6, 1000))
-    """
-    power = 1 << (width - 1).bit_length()
-    step = max(SHORTEST, power // 8)
-    wide = -(-width // step) * step
-    return min(1 << (rows - 1).bit_length(), most_rows), wide if longest is None else min(wide, longest)
 
 
 def _lora_forward(layer: Any, x: Tensor) -> Tensor:
@@ -116,8 +97,7 @@ class CompiledLayers:
         how: dict[str, Any] = {"backend": BACKEND, "dynamic": False, "fullgraph": True}
         how |= {} if MODE is None else {"mode": MODE}
         self._calls = [torch.compile(layer._call_impl, **how) for layer in self._layers]
-        longest = getattr(model.config.get_text_config(), "max_position_embeddings", None)
-        self._longest = longest if isinstance(longest, int) else None
+        self._longest = most_tokens(model.config)
 
     @contextmanager
     def attached(self) -> Iterator[None]:
@@ -139,11 +119,11 @@ class CompiledLayers:
 
     def padded(self, batch: Batch, most_rows: int, pad_id: int) -> Batch:
         """The batch in one of the few shapes; rows without a target are added."""
-        rows, width = batch.input_ids.shape
-        shape = padded_shape(rows, width, max(rows, most_rows), self._longest)
-        if shape not in self.shapes:
-            self.shapes.add(shape)
+        padded = in_bucket(batch, most_rows, pad_id, self._longest)
+        rows, width = padded.input_ids.shape
+        if (rows, width) not in self.shapes:
+            self.shapes.add((rows, width))
             getLogger(__name__).info(
-                f"torch_compile: compiling for {shape[0]} prompts of up to {shape[1]} tokens, shape {len(self.shapes)}"
+                f"torch_compile: compiling for {rows} prompts of up to {width} tokens, shape {len(self.shapes)}"
             )
-        return pad_batch(batch, shape[0], max(shape[1], width), pad_id)
+        return padded

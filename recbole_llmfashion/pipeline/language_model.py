@@ -266,6 +266,7 @@ class LanguageModel:
             )
             return [Response(text) for text in texts]
         generator = item_generator(self._load(builder.item_tokens), builder, decoding, titles)
+        generator.lm.cuda_graphs = self.config["cuda_graphs"]
         return generate_responses(generator, prompts, self.config["num_beams"], self.show_progress)
 
 

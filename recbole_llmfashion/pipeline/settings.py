@@ -26,8 +26,11 @@ def validate_config(config: LLMFashionConfig) -> None:
 
     Raises:
         UserError: catalogue titles without constrained decoding, a tag that the CLIP model does not have, a
-            sentence encoder that cannot be loaded, or an attribute that the items do not have.
+            sentence encoder that cannot be loaded, an attribute that the items do not have, or CUDA graphs without a
+            GPU.
     """
+    if config["cuda_graphs"] and config["device"].type != "cuda":
+        raise UserError(f"cuda_graphs: needs a CUDA GPU, found {config['device'].type}; set cuda_graphs: False")
     validate_attributes(config["prompt_attributes"], config)
     decoding_settings(config, 0)
     validate_clip(config)
@@ -133,6 +136,7 @@ def finetune_settings(config: LLMFashionConfig, seed: int, examples: Sequence[Ex
         max_grad_norm=config["max_grad_norm"],
         gradient_checkpointing=config["gradient_checkpointing"],
         torch_compile=config["torch_compile"],
+        cuda_graphs=config["cuda_graphs"],
         item_embedding_lr=config["item_embedding_lr"],
         early_stopping_patience=config["early_stopping_patience"],
         dropout=llm_dropout(config),
@@ -153,6 +157,7 @@ def backbone_needs(config: LLMFashionConfig) -> Needs:
         tree_beams=beams and config["generation_backend"] == "transformers" and config["item_tokens"] != "atomic",
         lora_target_modules=targets if targets == "auto" else tuple(targets),
         dropout=llm_dropout(config),
+        cuda_graphs=config["cuda_graphs"],
     )
 
 

@@ -235,7 +235,9 @@ class Runner:
             config = self.config(entry, seed)
             names = keys_of(config.model_class) - RUNTIME_KEYS - {IMAGE_LIST}
             given = {key: config.final_config_dict.get(key) for key in sorted(names)}
-            values = first_release_names(_FIRST | without_later(given, torch_compile=False, length_groups=True))
+            values = first_release_names(
+                _FIRST | without_later(given, torch_compile=False, cuda_graphs=False, length_groups=True)
+            )
             self._values[name] = json.loads(json.dumps(values, default=str))
         return self._values[name]
 

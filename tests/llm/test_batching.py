@@ -13,7 +13,7 @@ from recbole_llmfashion.llm.batching import (
     limit_batch_size,
     pad_batch,
 )
-from recbole_llmfashion.llm.compiling import padded_shape
+from recbole_llmfashion.llm.buckets import padded_shape
 from recbole_llmfashion.llm.finetuning.perplexity import perplexities
 from recbole_llmfashion.llm.finetuning.settings import FinetuneSettings
 from recbole_llmfashion.llm.finetuning.step.loss import response_loss

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from math import log2
 from pathlib import Path
 from shutil import which
 from typing import Any
@@ -10,8 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 from torch import nn
 from torch._dynamo.utils import counters
 from transformers import FalconConfig, FalconForCausalLM, LlamaConfig, LlamaForCausalLM
@@ -19,7 +16,7 @@ from transformers import FalconConfig, FalconForCausalLM, LlamaConfig, LlamaForC
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.llm import compiling as compiling_module
 from recbole_llmfashion.llm.batching import Example
-from recbole_llmfashion.llm.compiling import CompiledLayers, compiling, padded_shape, traceable_lora
+from recbole_llmfashion.llm.compiling import CompiledLayers, compiling, traceable_lora
 from recbole_llmfashion.llm.finetuning.checkpoint import CheckpointFolder
 from recbole_llmfashion.llm.finetuning.finetune import finetune
 from recbole_llmfashion.llm.finetuning.settings import FinetuneSettings
@@ -209,20 +206,6 @@ def test_lora_is_pefts(folder: Path) -> None:
         assert layers == 16
         torch.testing.assert_close(model(ids).logits, expected, rtol=0, atol=1e-5)
     assert not any("forward" in vars(module) for module in model.modules())
-
-
-@given(st.integers(1, 64), st.integers(1, 4000), st.sampled_from([1, 6, 16, 64]))
-def test_shapes_are_few_and_hold_the_batch(rows: int, width: int, most: int) -> None:
-    rows = min(rows, most)
-    tall, wide = padded_shape(rows, width, most)
-    assert rows <= tall <= min(2 * rows, most) and width <= wide
-    assert wide - width < max(64, width / 4)
-
-
-def test_few_lengths_up_to_the_longest_prompt() -> None:
-    lengths = {padded_shape(1, width, 1)[1] for width in range(1, 2049)}
-    assert sorted(lengths) == [*range(64, 513, 64), *range(640, 1025, 128), *range(1280, 2049, 256)]
-    assert len({padded_shape(rows, 9, 16)[0] for rows in range(1, 17)}) == log2(16) + 1
 
 
 def failing(*_: Any) -> Any:

@@ -91,6 +91,7 @@ class CurriculumRun:
             label_smoothing=settings.label_smoothing_factor,
             gradient_checkpointing=settings.gradient_checkpointing,
             torch_compile=settings.torch_compile,
+            cuda_graphs=settings.cuda_graphs,
         )
         log.losses = self.train_step.losses
         log.trainable_parameters = sum(p.numel() for p in self.train_step.optimizer.parameters)

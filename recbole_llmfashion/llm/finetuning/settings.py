@@ -36,6 +36,7 @@ class FinetuneSettings:
         gradient_checkpointing: whether to recompute activations in the backward instead of storing them; auto: in as
             many layers as the memory of the GPU needs, see step/recompute.py.
         torch_compile: whether the decoder layers are compiled, see llm/compiling.py.
+        cuda_graphs: whether CUDA graphs repeat forward and backward, see step/captured_gradients.py.
         seed: random seed for the initial LoRA matrices, dropout and batch order.
         item_embedding_lr: step size for the item embeddings: norm of one update of the whole table, relative to the
             norm of one row.
@@ -67,6 +68,7 @@ class FinetuneSettings:
     lr_scheduler_type: Scheduler = "linear"
     gradient_checkpointing: Checkpointing = False
     torch_compile: bool = False
+    cuda_graphs: bool = False
     seed: int = 0
     item_embedding_lr: float = 0.5
     early_stopping_patience: int = 0
@@ -92,6 +94,7 @@ class FinetuneSettings:
                 label_smoothing_factor=0.0,
                 item_embedding_init="words",
                 torch_compile=False,
+                cuda_graphs=False,
             ),
             curriculum_share="hard_share",
             curriculum_epochs="hard_epochs",

@@ -83,7 +83,8 @@ def validation_score(
             return -sums / counts
         row, column = torch.nonzero(batch.response_mask[:, 1:], as_tuple=True)
         targets = batch.input_ids[row, column + 1] - tokens.start
-        return gains(target_ranks(logits_at(model, batch, row, column)[:, tokens.start : tokens.stop].float(), targets))
+        logits = logits_at(model, batch.input_ids, batch.attention_mask, row, column)
+        return gains(target_ranks(logits[:, tokens.start : tokens.stop].float(), targets))
 
     scores = evaluate_examples(model, rows.examples, batch_size, score, "validation", show_progress, workers)
     return float(scores.mean())

@@ -1,6 +1,8 @@
-"""A key-value cache with preallocated buffers for a batch of prompts that share a prefix.
+"""Key-value caches with preallocated buffers for a batch of prompts that share a prefix.
 
-The DynamicCache of transformers copies all keys and values at each step; this one writes in place.
+The DynamicCache of transformers copies all keys and values at each step; PreallocatedLayer writes in place, and
+FixedLayer gives the attention the same tensors in each step. The StaticCache of transformers does that too; it cannot
+take over buffers that a prefill has filled.
 """
 
 from collections.abc import Sequence
@@ -78,6 +80,41 @@ class PreallocatedLayer(DynamicLayer):
             layer._buffers.append(buffer)
         layer.keys, layer.values = (buffer[:, :, :length] for buffer in layer._buffers)
         return layer
+
+
+class FixedLayer(PreallocatedLayer):
+    """The buffers of a PreallocatedLayer, all positions of which are read in each step.
+
+    Args:
+        layer: after a prefill; its buffers become those of this layer.
+        place: int64 [1] position of the next token, on the device of the buffers; whoever feeds tokens moves it.
+    """
+
+    def __init__(self, layer: PreallocatedLayer, place: Tensor) -> None:
+        super().__init__(layer._room)
+        self.dtype, self.device, self.is_initialized = layer.dtype, layer.device, True
+        self._length, self._buffers, self._place = layer._length, layer._buffers, place
+        for buffer in self._buffers:
+            buffer[:, :, self._length :] = 0  # weight 0, but 0 * uninitialized memory could be NaN
+        self.keys, self.values = self._buffers
+
+    def update(self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
+        """Writes the states [B, H, 1, d] of a token and returns all keys and values, [B, H, room, d] each."""
+        self.keys.index_copy_(2, self._place, key_states)
+        self.values.index_copy_(2, self._place, value_states)
+        return self.keys, self.values
+
+
+def fixed(cache: DynamicCache, place: Tensor) -> DynamicCache:
+    """A cache of FixedLayers from one of PreallocatedLayers, whose buffers it takes.
+
+    Args:
+        cache: after the prefill.
+        place: see FixedLayer.
+    """
+    result = copy(cache)
+    result.layers = [FixedLayer(layer, place) for layer in cache.layers]
+    return result
 
 
 def join(caches: Sequence[DynamicCache], prefix: int, length: int, room: int) -> DynamicCache:

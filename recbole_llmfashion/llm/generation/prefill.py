@@ -11,7 +11,9 @@ from transformers import DynamicCache
 
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.llm.batching import left_pad
+from recbole_llmfashion.llm.generation.decoding_step import DecodingStep
 from recbole_llmfashion.llm.generation.kv_cache import join, preallocate
+from recbole_llmfashion.llm.generation.masks import additive, causal
 from recbole_llmfashion.llm.modeling.abilities import cache_argument, has_full_attention, takes_explicit_positions
 from recbole_llmfashion.llm.modeling.adapter import causal_lm
 
@@ -43,6 +45,7 @@ class CausalLMRunner:
     Attributes:
         full: whether all layers have full attention, without a sliding window.
         explicit: whether positions and attention masks can be given explicitly, as tree attention needs.
+        cuda_graphs: whether `PromptBatch.feed` replays a CUDA graph; needs a model that is `explicit`.
     """
 
     def __init__(self, model: Any, pad_id: int) -> None:
@@ -55,6 +58,7 @@ class CausalLMRunner:
         self.device = next(model.parameters()).device
         self.full = has_full_attention(self.config)
         self.explicit = takes_explicit_positions(self.config, base.forward)
+        self.cuda_graphs = False
 
     def shareable(self, prompts: Sequence[np.ndarray]) -> int:
         """Length of the prefix of all prompts that can be computed once; 0 for a model with sliding windows.
@@ -111,24 +115,38 @@ class PromptBatch:
             caches.append(preallocate(shared, prefix + width + (room if size >= len(prompts) else 0)))
             positions = (prefix - 1 + inside.cumsum(1)).clamp(min=0)
             seen = torch.cat([inside.new_ones(len(part), prefix), inside], 1)
-            mask = self._explicit(seen, width, shared) if lm.explicit and prefix else seen
+            mask = causal(seen, width, shared.layers[0].keys.dtype) if lm.explicit and prefix else seen
             logits.append(lm.forward(ids, mask, positions, caches[-1], 1)[:, 0])
         self._cache = caches[0] if len(caches) == 1 else join(caches, prefix, self.length, self.length + room)
         self.logits = torch.cat(logits)
+        self._step: DecodingStep | None = None
 
     def __len__(self) -> int:
         return len(self._mask)
 
     def feed(self, tokens: Tensor) -> Tensor:
-        """Appends tokens int64 [B, T] to each row and returns the logits [B, V] after the last of them."""
+        """Appends tokens int64 [B, T] to each row and returns the logits [B, V] after the last of them.
+
+        With `lm.cuda_graphs` neither `keep` nor `branch` may be called afterwards.
+        """
+        if self.lm.cuda_graphs:
+            return self._replay(tokens)
         steps = tokens.shape[1]
         positions = self._next + torch.arange(steps, device=tokens.device)
         self.length += steps
         self._next = self._next + steps
         mask = self._mask[:, : self.length]
         if self.lm.explicit:
-            mask = self._explicit(mask, steps, self._cache)
+            mask = causal(mask, steps, self._cache.layers[0].keys.dtype)
         return self.lm.forward(tokens, mask, positions, self._cache, 1)[:, 0]
+
+    def _replay(self, tokens: Tensor) -> Tensor:
+        """`feed` token by token, in steps that a CUDA graph repeats."""
+        if self._step is None:
+            self._step = DecodingStep(self.lm, self._cache, self._mask, self._next)
+        for token in tokens.split(1, 1):
+            logits = self._step(token)
+        return logits
 
     def keep(self, rows: Tensor) -> None:
         """Removes all rows except these, int64 [B']."""
@@ -162,19 +180,4 @@ class PromptBatch:
         seen = torch.cat([prompt, above, itself], 2)[:, None]
         positions = self._next + above.sum(2)
         self.length += width
-        return self.lm.forward(tokens, self._additive(seen, self._cache), positions, self._cache, width)
-
-    @classmethod
-    def _explicit(cls, mask: Tensor, steps: int, cache: DynamicCache) -> Tensor:
-        """The attention mask of the last `steps` tokens, int64 [B, T] to [B, 1, steps, T], shared by all layers."""
-        seen = mask[:, None, None].bool()
-        if steps > 1:
-            length = mask.shape[1]
-            seen = seen & torch.ones(steps, length, dtype=torch.bool, device=mask.device).tril(length - steps)
-        return cls._additive(seen, cache)
-
-    @staticmethod
-    def _additive(seen: Tensor, cache: DynamicCache) -> Tensor:
-        """0 where `seen`, else the most negative number of the keys' dtype; sdpa and eager attention add this mask."""
-        dtype = cache.layers[0].keys.dtype
-        return torch.zeros(seen.shape, dtype=dtype, device=seen.device).masked_fill(~seen, torch.finfo(dtype).min)
+        return self.lm.forward(tokens, additive(seen, self._cache.layers[0].keys.dtype), positions, self._cache, width)

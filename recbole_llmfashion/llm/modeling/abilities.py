@@ -35,6 +35,7 @@ class Needs:
         tree_beams: whether beams branch within an item's ID, which is so for IDs of several tokens.
         lora_target_modules: see resolve_targets.
         dropout: of its own layers in training; None for that of its config.
+        cuda_graphs: whether CUDA graphs repeat its steps.
     """
 
     max_length: int
@@ -42,6 +43,7 @@ class Needs:
     tree_beams: bool
     lora_target_modules: TargetModules
     dropout: float | None = None
+    cuda_graphs: bool = False
 
 
 def has_full_attention(config: Any) -> bool:
@@ -50,7 +52,7 @@ def has_full_attention(config: Any) -> bool:
 
 
 def takes_explicit_positions(config: Any, forward: Callable[..., Any]) -> bool:
-    """Whether positions and attention masks can be given explicitly, as beams over IDs of several tokens need.
+    """Whether positions and masks can be given explicitly, as beams over IDs of several tokens and CUDA graphs need.
 
     ALiBi counts positions from the mask itself, so a token cannot be given another place.
 
@@ -71,6 +73,12 @@ def cache_argument(forward: Callable[..., Any]) -> str:
     """
     takes = inspect.signature(forward).parameters
     return next((name for name in ("cache", "past_key_values") if name in takes), "")
+
+
+def most_tokens(config: Any) -> int | None:
+    """The positions that a model has embeddings for; None where its config names no number."""
+    limit = getattr(config.get_text_config(), "max_position_embeddings", None)
+    return limit if isinstance(limit, int) else None
 
 
 def check_backbone(name_or_path: str, needs: Needs, revision: str | None = None) -> None:
@@ -94,12 +102,15 @@ def check_backbone(name_or_path: str, needs: Needs, revision: str | None = None)
     check_match(skeleton, tokenizer, name_or_path)
     if needs.quantization == "nf4":
         check_quantizable(skeleton, name_or_path)
-    if needs.tree_beams and not takes_explicit_positions(skeleton.config, skeleton.forward):
-        raise UserError(
-            f"num_beams: {name_or_path} ({config.model_type}) has no rotary or learned positions with full attention, "
-            "which beams over item IDs of several tokens need; set num_beams: 0 or item_tokens: atomic, or name "
-            "another backbone"
-        )
+    if not takes_explicit_positions(skeleton.config, skeleton.forward):
+        lacks = f"{name_or_path} ({config.model_type}) has no rotary or learned positions with full attention, which"
+        if needs.tree_beams:
+            raise UserError(
+                f"num_beams: {lacks} beams over item IDs of several tokens need; set num_beams: 0 or item_tokens: "
+                "atomic, or name another backbone"
+            )
+        if needs.cuda_graphs:
+            raise UserError(f"cuda_graphs: {lacks} they need; set cuda_graphs: False or name another backbone")
     resolve_targets(Backbone(skeleton, tokenizer, name_or_path, 0), needs.lora_target_modules)
 
 
@@ -126,8 +137,8 @@ def _check_config(name: str, config: Any, needs: Needs) -> None:
         )
     if needs.dropout is not None:
         dropouts(config, name, needs.dropout)
-    limit, alibi = getattr(text, "max_position_embeddings", None), getattr(text, "alibi", False)
-    if isinstance(limit, int) and limit < needs.max_length and not alibi:
+    limit, alibi = most_tokens(config), getattr(text, "alibi", False)
+    if limit is not None and limit < needs.max_length and not alibi:
         raise UserError(
             f"max_length: {needs.max_length} is more than the {limit} positions of {name}; set max_length: {limit} or "
             "less, or name another backbone"

@@ -55,10 +55,16 @@ def has_plain_head(lm: Any) -> bool:
     return _plain_heads[lm]
 
 
-def logits_at(model: Any, batch: Batch, rows: Tensor, columns: Tensor) -> Tensor:
-    """Logits [M, V] at M positions."""
+def logits_at(model: Any, ids: Tensor, mask: Tensor | None, rows: Tensor, columns: Tensor) -> Tensor:
+    """Logits [M, V] at M positions of ids int64 [B, T].
+
+    Args:
+        model: a causal LM or a peft model around one.
+        mask: int64 [B, T], 1 at tokens; None for a model with explicit positions, which need none behind the tokens.
+        rows, columns: int64 [M].
+    """
     lm = causal_lm(model)
-    inputs = {"input_ids": batch.input_ids, "attention_mask": batch.attention_mask, "use_cache": False}
+    inputs = {"input_ids": ids, "attention_mask": mask, "use_cache": False}
     if has_plain_head(lm):
         hidden = lm.get_decoder()(**inputs)[0]
         return lm.get_output_embeddings()(hidden[rows, columns])
@@ -86,7 +92,7 @@ def response_loss(model: Any, batch: Batch, label_smoothing: float = 0.0) -> tup
     """
     rows, columns = torch.nonzero(batch.response_mask[:, 1:], as_tuple=True)
     targets = batch.input_ids[rows, columns + 1]
-    logits = logits_at(model, batch, rows, columns).float()
+    logits = logits_at(model, batch.input_ids, batch.attention_mask, rows, columns).float()
     losses = F.cross_entropy(logits, targets, reduction="none", label_smoothing=label_smoothing)
     sums = torch.zeros(len(batch.input_ids), device=losses.device).index_add(0, rows, losses)
     return sums, batch.response_mask[:, 1:].sum(1)

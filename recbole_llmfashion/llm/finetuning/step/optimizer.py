@@ -111,7 +111,13 @@ class Optimizer:
             self._peaks[ItemEmbeddingOptimizer(tables, table_rate, betas)] = table_rate
         self._norm = max_grad_norm or inf
         self._scaler = torch.amp.GradScaler(self.parameters[0].device.type, enabled=scaled)
-        self.steps = 0
+        self.steps, self._fixed_gradients = 0, False
+
+    def fix_gradients(self) -> None:
+        """From now on gradients stay where they are: `clear` fills them with zeros, as CUDA graphs need."""
+        self._fixed_gradients = True
+        for parameter in self.parameters:
+            parameter.grad = torch.zeros_like(parameter)
 
     def backward(self, loss: Tensor) -> float:
         """Adds the gradient of a loss and returns the loss.
@@ -119,11 +125,24 @@ class Optimizer:
         Raises:
             NotFiniteError: the loss is NaN or infinite.
         """
+        value = self.finite(loss)
+        self.add_gradient(loss)
+        return value
+
+    def finite(self, loss: Tensor) -> float:
+        """The loss as a number.
+
+        Raises:
+            NotFiniteError: it is NaN or infinite.
+        """
         value = float(loss.detach())
         if not isfinite(value):
             raise self._not_finite("loss", value)
-        self._scaler.scale(loss).backward()
         return value
+
+    def add_gradient(self, loss: Tensor) -> None:
+        """Adds the gradient of a loss whatever its value, scaled for fp16."""
+        self._scaler.scale(loss).backward()
 
     def _not_finite(self, what: str, value: float) -> NotFiniteError:
         return NotFiniteError(
@@ -163,7 +182,7 @@ class Optimizer:
     def clear(self) -> None:
         """Clears all gradients."""
         for optimizer in self._peaks:
-            optimizer.zero_grad(set_to_none=True)
+            optimizer.zero_grad(set_to_none=not self._fixed_gradients)
 
     def moments(self) -> dict[str, Tensor]:
         """State tensors of the optimizers, named `<optimizer index>.<parameter index>.<name>`."""

@@ -18,6 +18,7 @@ from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.llm.batching import Example, collate
 from recbole_llmfashion.llm.compiling import CompiledLayers
 from recbole_llmfashion.llm.finetuning.perplexity import pad_id
+from recbole_llmfashion.llm.finetuning.step.captured_gradients import CapturedGradients
 from recbole_llmfashion.llm.finetuning.step.data_parallel import SINGLE_PROCESS, Workers
 from recbole_llmfashion.llm.finetuning.step.fused import fused_falcon, fused_lora
 from recbole_llmfashion.llm.finetuning.step.history_dropout import history_dropout
@@ -43,12 +44,13 @@ class TrainStep:
         workers: this process among the data-parallel workers.
         scheduler: the learning rate by step, see `scheduled_rate`.
         item_tokens: ids of the item tokens, for `history_dropout`.
-        history_dropout, label_smoothing, gradient_checkpointing, torch_compile: see FinetuneSettings.
+        history_dropout, label_smoothing, gradient_checkpointing, torch_compile, cuda_graphs: see FinetuneSettings.
 
     Attributes:
         micro_batch: halved each time this worker runs out of memory.
         recompute: the layers with gradient checkpointing; with auto, more of them before the micro-batch is halved.
         compiled: the decoder layers for torch.compile; None without it.
+        captured: forward and backward as CUDA graphs; None without them.
         halvings: number of times that any worker ran out of memory.
         tokens: tokens read so far, without padding.
         losses: loss of each step, in nats per target token.
@@ -75,6 +77,7 @@ class TrainStep:
         label_smoothing: float = 0.0,
         gradient_checkpointing: Checkpointing = False,
         torch_compile: bool = False,
+        cuda_graphs: bool = False,
     ) -> None:
         self.recompute = Recompute(model, gradient_checkpointing)
         self.compiled = CompiledLayers(model) if torch_compile else None
@@ -98,6 +101,9 @@ class TrainStep:
         self.item_tokens, self.history_dropout, self.label_smoothing = item_tokens, history_dropout, label_smoothing
         self.halvings = self._halved = self.tokens = 0
         self.losses: list[float] = []
+        self.captured: CapturedGradients | None = None
+        if cuda_graphs:
+            self.captured = CapturedGradients(model, self.optimizer, self._layers, label_smoothing, pad_id(model))
 
     def step(self, batches: Sequence[np.ndarray]) -> float:
         """Makes one step on the prompts of all batches, at least one forward per batch; returns its loss.
@@ -141,8 +147,9 @@ class TrainStep:
         """
         parts = [batch[i : i + self.micro_batch] for batch in batches for i in range(0, len(batch), self.micro_batch)]
         try:
-            dropped = history_dropout(self.model, self.item_tokens, self.history_dropout)
-            with self._fast_layers() as collect, dropped:
+            if self.captured is not None and not self.recompute.count:
+                return sum(self._replay(self.captured, part, tokens) for part in parts)
+            with self._layers() as collect:
                 loss = 0.0
                 for part in parts:
                     loss += self._forward(part, tokens)
@@ -153,6 +160,13 @@ class TrainStep:
         # outside of the except clause, where the traceback no longer keeps the activations alive
         self._halve(max(map(len, parts)), reason)
         return None
+
+    @contextmanager
+    def _layers(self) -> Iterator[Callable[[], None]]:
+        """The layers of a training step, with dropout of items; yields what is to be called after each backward."""
+        dropped = history_dropout(self.model, self.item_tokens, self.history_dropout)
+        with self._fast_layers() as collect, dropped:
+            yield collect
 
     @contextmanager
     def _fast_layers(self) -> Iterator[Callable[[], None]]:
@@ -170,20 +184,38 @@ class TrainStep:
         if self.compiled is not None:
             batch = self.compiled.padded(batch, self.micro_batch, pad_id(self.model))
         sums, _ = response_loss(self.model, batch.to(self.device), self.label_smoothing)
-        try:
+        with self._named(indices):
             return self.optimizer.backward(sums.sum() / tokens)
+
+    def _replay(self, captured: CapturedGradients, indices: np.ndarray, tokens: int) -> float:
+        batch = collate([self.examples[i] for i in indices], pad_id(self.model))
+        loss = captured(batch, self.micro_batch, tokens)
+        with self._named(indices):
+            return self.optimizer.finite(loss)
+
+    @staticmethod
+    @contextmanager
+    def _named(indices: np.ndarray) -> Iterator[None]:
+        """Gives the prompts of a forward to the error that its loss is not finite."""
+        try:
+            yield
         except NotFiniteError as error:
             error.prompts = indices.tolist()
             raise
 
     def _halve(self, size: int, reason: str) -> None:
         self.optimizer.clear()
+        if self.captured is not None:
+            self.captured.clear()
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
         where = f"out of memory at step {self.optimizer.steps + 1}"
         if self.recompute.more():
             layers = f"{self.recompute.count} of {self.recompute.total} layers"
-            getLogger(__name__).warning(f"fine-tuning: {where}; the activations of {layers} are recomputed from now on")
+            graphs = ", without CUDA graphs" if self.captured is not None else ""
+            getLogger(__name__).warning(
+                f"fine-tuning: {where}; the activations of {layers} are recomputed from now on{graphs}"
+            )
             return
         if size == 1:
             raise UserError(

@@ -1,0 +1,74 @@
+"""CUDA graphs: the kernels of a call are recorded once, and a GPU repeats them without Python.
+
+Never run on a GPU. On a CPU nothing is recorded; the tests replay recorded operations in place of kernels.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from recbole_llmfashion.errors import UserError
+
+
+def graph_memory(device: torch.device) -> Any:
+    """Memory that the graphs of a device can share if the result of each is read before the next one runs."""
+    return torch.cuda.graph_pool_handle() if device.type == "cuda" else None
+
+
+class Captured:
+    """A function without arguments as a CUDA graph.
+
+    The first call runs the function, as libraries choose their kernels then. The second records it, and this and each
+    later call replays what was recorded. On another device each call runs the function.
+
+    Args:
+        function: reads and writes tensors that stay where they are, looks at no value of a GPU, and returns one tensor.
+        device: of its tensors.
+        memory: see `graph_memory`; None for memory of its own.
+
+    Raises:
+        UserError: at the second call, for a function that cannot be recorded.
+    """
+
+    def __init__(self, function: Callable[[], Tensor], device: torch.device, memory: Any = None) -> None:
+        self._function, self._device, self._memory = function, device, memory
+        self._stream: Any = None
+        self._graph: Any = None
+        self._result: Tensor | None = None
+
+    def __call__(self) -> Tensor:
+        """The function's result; the next call may overwrite it."""
+        if self._device.type != "cuda":
+            return self._function()
+        if self._stream is None:
+            return self._warm_up()
+        if self._graph is None:
+            self._record()
+        self._graph.replay()
+        assert self._result is not None
+        return self._result
+
+    def _warm_up(self) -> Tensor:
+        """Runs the function on the stream that records it later."""
+        current = torch.cuda.current_stream(self._device)
+        self._stream = torch.cuda.Stream(self._device)
+        self._stream.wait_stream(current)
+        with torch.cuda.stream(self._stream):
+            result = self._function()
+        current.wait_stream(self._stream)
+        result.record_stream(current)
+        return result
+
+    def _record(self) -> None:
+        graph = torch.cuda.CUDAGraph()
+        try:
+            with torch.cuda.graph(graph, pool=self._memory, stream=self._stream):
+                self._result = self._function()
+        except torch.cuda.OutOfMemoryError:
+            raise
+        except RuntimeError as error:
+            reason = " ".join(str(error).split())[:160]
+            raise UserError(f"cuda_graphs: the model cannot be recorded ({reason}); set cuda_graphs: False") from error
+        self._graph = graph

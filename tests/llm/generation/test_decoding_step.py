@@ -1,0 +1,57 @@
+"""A decoding step with fixed tensors, recorded once and repeated: the answers of the search that grows its cache."""
+
+from typing import Any
+
+import pytest
+import torch
+
+from recbole_llmfashion.llm.generation import decoding_step as decoding_step_module
+from recbole_llmfashion.llm.generation import generator as generator_module
+from recbole_llmfashion.llm.generation.device_search import device_search
+from recbole_llmfashion.llm.generation.prefill import CausalLMRunner, PromptBatch
+from tests.helpers.decoding import EVEN, OTHERS, PAD, RAGGED, ask, forwards, lively, prompts
+from tests.helpers.decoding import small_falcon as make_falcon
+from tests.helpers.recorded import Recorded
+
+
+@pytest.fixture(params=["as they come", "recorded"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setattr(generator_module, "greedy_search", device_search)
+    monkeypatch.setattr(Recorded, "repeats", 0)
+    if request.param == "recorded":
+        monkeypatch.setattr(decoding_step_module, "Captured", Recorded)
+    return str(request.param)
+
+
+@pytest.mark.parametrize("sequences", [EVEN, RAGGED], ids=["even", "ragged"])
+@pytest.mark.parametrize("make", [make_falcon, lambda: lively(OTHERS["llama"]())], ids=["falcon", "llama"])
+def test_answers_are_those_without_graphs(make: Any, sequences: list[list[int]], way: str) -> None:
+    data, generator = prompts(20), ask(make(), sequences, batch_size=8)
+    plain = generator.generate(data)
+    generator.lm.cuda_graphs = True
+    assert generator.generate(data) == plain
+    assert len({text for text, _ in plain}) > 5
+    assert (Recorded.repeats > 10) is (way == "recorded")
+
+
+def test_logits_are_those_of_a_growing_cache() -> None:
+    lm, data = CausalLMRunner(make_falcon(), PAD), prompts(6)
+    tokens = torch.arange(60, 90).view(6, 5)
+
+    def logits(cuda_graphs: bool) -> list[torch.Tensor]:
+        lm.cuda_graphs = cuda_graphs
+        batch = PromptBatch(lm, lm.share(data[0][:6]), [prompt[6:] for prompt in data], 6)
+        return [batch.logits, *(batch.feed(part).clone() for part in tokens.split([1, 3, 1], 1))]
+
+    with torch.no_grad():
+        for grown, fixed in zip(logits(False), logits(True), strict=True):
+            torch.testing.assert_close(fixed, grown, rtol=1e-5, atol=1e-5)
+
+
+def test_each_step_has_the_shape_of_the_first(way: str) -> None:
+    generator = ask(make_falcon(), EVEN, steps=9)
+    generator.lm.cuda_graphs = True
+    with forwards(generator.model) as shapes:
+        generator(prompts(8))
+    # the shared beginning, the prompts, then a token each; what is recorded calls the model twice
+    assert [columns for _, columns in shapes][2:] == [1] * (2 if way == "recorded" else 8)
