@@ -27,9 +27,10 @@ from recbole_llmfashion.config.command_line import read_keys
 from recbole_llmfashion.config.configurator import LLMFashionConfig, load_config
 from recbole_llmfashion.data.loaders import make_loaders
 from recbole_llmfashion.llm.batching import left_pad
+from recbole_llmfashion.llm.generation.cached_forward.causal_lm import common_prefix
+from recbole_llmfashion.llm.generation.cached_forward.prefill import PromptBatch
 from recbole_llmfashion.llm.generation.generator import make_generator
 from recbole_llmfashion.llm.generation.item_trie import ItemTrie
-from recbole_llmfashion.llm.generation.prefill import PromptBatch, common_prefix
 from recbole_llmfashion.llm.modeling.backbone import load_backbone
 from recbole_llmfashion.llm.modeling.item_embeddings import add_item_tokens
 from recbole_llmfashion.pipeline import settings

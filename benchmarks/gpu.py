@@ -6,8 +6,8 @@
 On one CUDA GPU it measures, in this order, and writes the page after each part:
 
 1. the losses of 20 steps of a small Falcon with one key for all heads, in bf16, beside those of peft's LoRA;
-2. steps/s of tiny-falcon's shape, 16 prompts of 130 to 250 tokens: layers as they are, with `torch_compile`, and with
-   CUDA graphs that torch.compile captures (`reduce-overhead`), which no key of ours chooses yet;
+2. steps/s of tiny-falcon's shape, 16 prompts of 130 to 250 tokens: layers as they are, with `torch_compile`, with
+   `cuda_graphs`, and with the graphs that torch.compile captures per layer (`reduce-overhead`), which no key chooses;
 3. `falcon7b.py --profile`: training and generation with Falcon-7B's shape, NF4 and bf16.
 
 A part that would begin after `--minutes` is left out, and the page says so. The tables replace what is between two
@@ -31,6 +31,7 @@ from unittest.mock import patch
 import numpy as np
 import torch
 
+from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.llm import compiling
 from recbole_llmfashion.llm.batching import Example
 from recbole_llmfashion.llm.finetuning.step.train_step import TrainStep
@@ -43,11 +44,12 @@ falcon7b = import_module("falcon7b")
 
 BEGIN, END = "<!-- benchmarks/gpu.py writes from here -->", "<!-- to here -->"
 STEPS = 20
-# of a step: name -> torch_compile, and the mode of torch.compile
-WAYS: dict[str, tuple[bool, str | None]] = {
-    "": (False, None),
-    ", torch_compile": (True, None),
-    ", captured graphs": (True, "reduce-overhead"),
+# of a step: name -> key of TrainStep that is True, and the mode of torch.compile
+WAYS: dict[str, tuple[str, str | None]] = {
+    "": ("", None),
+    ", torch_compile": ("torch_compile", None),
+    ", cuda_graphs": ("cuda_graphs", None),
+    ", torch_compile and reduce-overhead": ("torch_compile", "reduce-overhead"),
 }
 Rows = dict[str, Any]
 
@@ -76,18 +78,17 @@ def trained(
     dtype: Any,
     device: torch.device,
     lengths: tuple[int, int],
-    torch_compile: bool = False,
+    key: str = "",
 ) -> TrainStep:
-    """Steps of 16 random prompts, from the same adapter each time."""
+    """Steps of 16 random prompts, from the same adapter each time; `key` of TrainStep is True."""
     backbone = load_backbone(str(folder), quantization, dtype, device)
     vocabulary = backbone.model.get_input_embeddings().num_embeddings
     rng = np.random.default_rng(0)
     draw = lambda: rng.integers(2, vocabulary, rng.integers(*lengths)).astype(np.int32)  # noqa: E731
     examples = [Example(draw(), draw()[:8]) for _ in range(16)]
     model: Any = new_adapter(backbone, 16, 16, 0.0, "auto", seed=0)
-    return TrainStep(
-        model.train(), examples, 5e-3, 0.0, 1.0, 1, 1000, 16, item_embedding_lr=0.0, torch_compile=torch_compile
-    )
+    switched: dict[str, Any] = {key: True} if key else {}
+    return TrainStep(model.train(), examples, 5e-3, 0.0, 1.0, 1, 1000, 16, item_embedding_lr=0.0, **switched)
 
 
 def same_losses(device: torch.device, tiny: bool) -> Rows:
@@ -112,27 +113,27 @@ def same_losses(device: torch.device, tiny: bool) -> Rows:
 def small_rates(device: torch.device, tiny: bool) -> Rows:
     """Steps per second with tiny-falcon's shape, in each way; the message of one that fails."""
     rows: Rows = {}
-    for way, (compiled, mode) in WAYS.items():
+    for way, (key, mode) in WAYS.items():
         # a toy size shows that the way is taken, and spends no minute on a C++ compiler
         backend: dict[str, Any] = {"BACKEND": "eager", "MODE": None} if tiny else {"BACKEND": "inductor", "MODE": mode}
         with patch.multiple(compiling, **backend):
             try:
-                rate: Any = small_rate(device, tiny, compiled)
-            except RuntimeError as error:
+                rate: Any = small_rate(device, tiny, key)
+            except (RuntimeError, UserError) as error:
                 rate = f"failed: {str(error).strip().splitlines()[0][:160]}"
         rows[f"tiny-falcon's shape, NF4{way}: steps/s"] = rate
     return rows
 
 
-def small_rate(device: torch.device, tiny: bool, torch_compile: bool) -> float:
-    """Steps per second; compiling is over before the clock starts."""
+def small_rate(device: torch.device, tiny: bool, key: str) -> float:
+    """Steps per second with a key of TrainStep; compiling and recording are over before the clock starts."""
     with tempfile.TemporaryDirectory() as name:
         shape = (320, 32, 2, 2) if tiny else (4096, 128, 4, 4)
         save_tiny_falcon(new_tiny_falcon(*shape, seed=0), train_tokenizer(["product ID:, title:"], 300), Path(name))
-        training = trained(Path(name), "nf4", "auto", device, (10, 20) if tiny else (130, 250), torch_compile)
+        training = trained(Path(name), "nf4", "auto", device, (10, 20) if tiny else (130, 250), key)
     step = lambda: training.step([np.arange(16)])  # noqa: E731
     steps = 2 if tiny else 50
-    for _ in range(3):  # a captured graph is recorded in the second step
+    for _ in range(3):  # a graph is recorded in the second step
         step()
     return float(steps / falcon7b.seconds(lambda: [step() for _ in range(steps)], device))
 

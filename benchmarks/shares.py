@@ -21,8 +21,9 @@ from recbole_llmfashion.llm.finetuning import curriculum
 from recbole_llmfashion.llm.finetuning.step import train_step
 from recbole_llmfashion.llm.finetuning.step.optimizer import Optimizer
 from recbole_llmfashion.llm.generation import generator, response_cache
+from recbole_llmfashion.llm.generation.cached_forward.causal_lm import CausalLMRunner
+from recbole_llmfashion.llm.generation.cached_forward.prefill import PromptBatch
 from recbole_llmfashion.llm.generation.item_trie import ItemTrie
-from recbole_llmfashion.llm.generation.prefill import CausalLMRunner, PromptBatch
 from recbole_llmfashion.model.llmfashionrec import LLMFashionRec
 from recbole_llmfashion.pipeline import inference, language_model, training
 from recbole_llmfashion.prompt.builder import PromptBuilder

@@ -31,7 +31,7 @@ def test_all_parts_at_the_toy_size(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     for weights in ("nf4", "none"):
         apart = float(values[f"losses of 20 steps, largest difference from peft's, {weights}"][0])
         assert apart < 0.05 < 0.2 < float(values[f"the loss fell by, {weights}"][0])
-    for way in ("", ", torch_compile", ", captured graphs"):
+    for way in gpu.WAYS:
         assert float(values[f"tiny-falcon's shape, NF4{way}: steps/s"][0].replace(",", "")) > 0
     assert len(values["tokens/s"]) == len(values["step, ms, products"]) == 2
 
@@ -45,18 +45,20 @@ def test_parts_that_begin_too_late_are_left_out(
 
 def test_a_way_that_fails_has_its_message(monkeypatch: pytest.MonkeyPatch):
     """The modes of torch.compile are those of WAYS, and the parts behind a failure go on."""
-    modes: list[tuple[bool, str | None]] = []
+    modes: list[tuple[str, str | None]] = []
 
-    def rate(_device: object, _tiny: bool, compiled: bool) -> float:
-        modes.append((compiled, gpu.compiling.MODE))
+    def rate(_device: object, _tiny: bool, key: str) -> float:
+        modes.append((key, gpu.compiling.MODE))
         if gpu.compiling.MODE is not None:
             raise RuntimeError("no graph\nmore")
         return 2.0
 
     monkeypatch.setattr(gpu, "small_rate", rate)
     rows = gpu.small_rates(gpu.torch.device("cpu"), tiny=False)
-    assert modes == [(False, None), (True, None), (True, "reduce-overhead")] and gpu.compiling.MODE is None
-    assert list(rows.values()) == [2.0, 2.0, "failed: no graph"] and gpu.lines(rows).endswith("| failed: no graph |")
+    compiled = ("torch_compile", None)
+    assert modes == [("", None), compiled, ("cuda_graphs", None), ("torch_compile", "reduce-overhead")]
+    assert gpu.compiling.MODE is None and list(rows.values()) == [2.0, 2.0, 2.0, "failed: no graph"]
+    assert gpu.lines(rows).endswith("| failed: no graph |")
 
 
 def test_a_page_without_the_comments_is_refused(tmp_path: Path):

@@ -276,6 +276,27 @@ def test_a_guess_is_answered_with_the_right_form(key, value, hint):
     assert str(raised.value).endswith(hint) or f"; {hint}" in str(raised.value)
 
 
+@pytest.mark.parametrize(
+    ("keys", "words"),
+    [
+        ({"cuda_graphs": True, "torch_compile": True}, "cuda_graphs: True needs torch_compile: False"),
+        (
+            {"cuda_graphs": True, "gradient_checkpointing": True},
+            "cuda_graphs: True needs gradient_checkpointing: False",
+        ),
+        ({"item_embedding_init": "neighbors", "item_tokens": "semantic"}, "neighbors needs item_tokens: atomic"),
+        ({"cuda_graphs": True, "gradient_checkpointing": "auto"}, ""),
+        ({"torch_compile": True, "gradient_checkpointing": True}, ""),
+    ],
+)
+def test_values_that_do_not_go_together(keys, words):
+    if not words:
+        assert check("LLMFashionRec", keys)
+        return
+    with pytest.raises(UserError, match=words):
+        check("LLMFashionRec", keys)
+
+
 def test_the_table_is_large():
     assert len(ROWS) >= 400 and sum(not words for *_, words in ROWS) >= 60
     assert len({key for _, key, *_ in REFUSED}) >= 100

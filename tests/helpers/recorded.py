@@ -8,6 +8,8 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from tests.helpers.copies import Copies
+
 
 class _Tape(TorchDispatchMode):
     """Keeps each operation with the tensors that it read and wrote."""
@@ -52,8 +54,9 @@ class Recorded:
             self._warm = True
             return self._function()
         if self._tape is None:
-            with _Tape() as self._tape:
+            with Copies() as copies, _Tape() as self._tape:
                 self._result = self._function()
+            assert not copies.seen, copies.seen  # a GPU refuses to record them
         else:
             Recorded.repeats += 1
             self._tape.repeat()

@@ -95,6 +95,7 @@ def test_fine_tuning():
     values = dict(zip(kept, (0.5, "cosine", 0.0, "prompt", True), strict=True))
     changed = asdict(settings.finetune_settings(config(**values), 7, short))
     assert {name: changed[name] for name in kept} == values
+    assert settings.finetune_settings(config(cuda_graphs=True), 7, short).cuda_graphs and not found["cuda_graphs"]
     long = [Example(np.arange(300), np.arange(1, 4), np.arange(1, 254, 2))] * 4  # 128 targets each
     assert settings.finetune_settings(config(), 7, long).batch_size == 2
     assert settings.finetune_settings(config(max_targets_per_batch=512), 7, long).batch_size == 4
@@ -103,6 +104,7 @@ def test_fine_tuning():
 @pytest.mark.parametrize(
     ("keys", "message"),
     [
+        ({"cuda_graphs": True}, "cuda_graphs: needs a CUDA GPU, found cpu; set cuda_graphs: False"),
         ({"decoding": "sample"}, "response_title: catalogue needs decoding: constrained"),
         ({"prompt_attributes": ["price"]}, "--dataset: unknown dataset 'x'"),
         ({"prompt_attributes": ["brand", "brand"]}, "prompt_attributes: expected distinct names, found"),

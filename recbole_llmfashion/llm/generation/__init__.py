@@ -7,7 +7,6 @@ from recbole_llmfashion import lazy_names
 if TYPE_CHECKING:
     from recbole_llmfashion.llm.generation.generator import DecodingSettings, Generator, make_generator
     from recbole_llmfashion.llm.generation.item_trie import ItemTrie
-    from recbole_llmfashion.llm.generation.prefill import CausalLMRunner, PromptBatch
     from recbole_llmfashion.llm.generation.response_cache import ResponseCache, generate_responses
     from recbole_llmfashion.llm.generation.sampling import TokenStreamer
 else:
@@ -16,18 +15,15 @@ else:
         {
             "generator": "DecodingSettings Generator make_generator",
             "item_trie": "ItemTrie",
-            "prefill": "CausalLMRunner PromptBatch",
             "response_cache": "ResponseCache generate_responses",
             "sampling": "TokenStreamer",
         },
     )
 
 __all__ = [
-    "CausalLMRunner",
     "DecodingSettings",
     "Generator",
     "ItemTrie",
-    "PromptBatch",
     "ResponseCache",
     "TokenStreamer",
     "generate_responses",

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from recbole_llmfashion.llm.generation.cached_forward.prefill import PromptBatch
 from recbole_llmfashion.llm.generation.item_trie import ItemTrie
-from recbole_llmfashion.llm.generation.prefill import PromptBatch
 
 
 @dataclass

@@ -11,8 +11,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from recbole_llmfashion.llm.generation.cached_forward.prefill import PromptBatch
 from recbole_llmfashion.llm.generation.item_trie import ItemTrie
-from recbole_llmfashion.llm.generation.prefill import PromptBatch
 
 CHECK_EVERY = 8  # free text ends at most that many tokens too late
 

@@ -10,10 +10,11 @@ import torch
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.llm.batching import each_batch, left_pad
 from recbole_llmfashion.llm.generation.beam_search import beam_search
+from recbole_llmfashion.llm.generation.cached_forward.causal_lm import CausalLMRunner
+from recbole_llmfashion.llm.generation.cached_forward.prefill import PromptBatch
 from recbole_llmfashion.llm.generation.device_search import device_search
 from recbole_llmfashion.llm.generation.greedy_search import greedy_search
 from recbole_llmfashion.llm.generation.item_trie import ItemTrie
-from recbole_llmfashion.llm.generation.prefill import CausalLMRunner, PromptBatch
 from recbole_llmfashion.llm.generation.sampling import TokenStreamer, generation_config, own_config
 from recbole_llmfashion.llm.modeling.half_lora import half_lora
 from recbole_llmfashion.prompt.builder import PromptBuilder

@@ -18,7 +18,7 @@ from recbole_llmfashion.config.configurator import LLMFashionConfig
 from recbole_llmfashion.data.loaders import make_loaders, rows_of, sampler_of
 from recbole_llmfashion.data.tie_breaking import tie_rank
 from recbole_llmfashion.errors import UserError
-from recbole_llmfashion.llm.generation.prefill import common_prefix
+from recbole_llmfashion.llm.generation.cached_forward.causal_lm import common_prefix
 from recbole_llmfashion.llm.generation.response_cache import prompt_key
 from recbole_llmfashion.pipeline.load import LoadedRun, run_builder, run_memory
 from recbole_llmfashion.prompt.dataloader import LLMFashionRecDataLoader

@@ -35,7 +35,12 @@ def test_stage_inputs_have_the_names_of_the_first_release() -> None:
 
 
 def test_later_fields_are_inputs_of_the_stage_where_they_are_set() -> None:
-    changed = {"curriculum_perplexity": "prompt", "lr_scheduler_type": "cosine", "torch_compile": True}
+    changed = {
+        "curriculum_perplexity": "prompt",
+        "lr_scheduler_type": "cosine",
+        "torch_compile": True,
+        "cuda_graphs": True,
+    }
     default = FinetuneSettings().stage_inputs()
     for name, value in changed.items():
         assert FinetuneSettings(**{name: value}).stage_inputs() == default | {name: value}  # type: ignore[arg-type]

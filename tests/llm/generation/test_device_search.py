@@ -8,14 +8,15 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from recbole_llmfashion.llm.generation import generator as generator_module
 from recbole_llmfashion.llm.generation.beam_search import beam_search
+from recbole_llmfashion.llm.generation.cached_forward.causal_lm import CausalLMRunner
+from recbole_llmfashion.llm.generation.cached_forward.prefill import PromptBatch
 from recbole_llmfashion.llm.generation.device_search import CHECK_EVERY, device_search
 from recbole_llmfashion.llm.generation.generator import Generator
 from recbole_llmfashion.llm.generation.item_trie import ItemTrie
-from recbole_llmfashion.llm.generation.prefill import CausalLMRunner, PromptBatch
+from tests.helpers.copies import Copies
 from tests.helpers.decoding import ATOMIC, EOS, EVEN, OTHERS, PAD, RAGGED, V, ask, forwards, lively, lookup, prompts
 from tests.helpers.decoding import small_falcon as make_falcon
 
@@ -34,26 +35,6 @@ def as_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         generator_module, "beam_search", lambda batch, trie, count: beam_search(batch, trie, count, look=False)
     )
-
-
-class Copies(TorchDispatchMode):
-    """Counts what makes the host wait for a GPU: reading a number, and results whose size depends on the data."""
-
-    WAITS = ("_local_scalar_dense", "nonzero", "masked_select", "equal", "is_nonzero", "_unique2", "unique_dim")
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.seen: list[str] = []
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        name = func._schema.name.split("::")[1]
-        by_mask = name.startswith("index") and any(
-            isinstance(x, Tensor) and x.dtype == torch.bool
-            for x in (args[1] if len(args) > 1 and isinstance(args[1], list | tuple) else ())
-        )
-        if name in self.WAITS or by_mask:
-            self.seen.append(name)
-        return func(*args, **(kwargs or {}))
 
 
 @contextmanager

@@ -78,6 +78,18 @@ def test_what_a_backbone_can_do_is_known_from_its_config(tmp_path, tokenizer, ki
     assert re.search(words, line) and "\n" not in line and str(tmp_path) in line
 
 
+def test_cuda_graphs_need_explicit_positions(tmp_path, tokenizer):
+    AutoConfig.for_model("llama", **LLAMA).save_pretrained(tmp_path / "llama")
+    AutoConfig.for_model("mistral", **LLAMA, sliding_window=9).save_pretrained(tmp_path / "mistral")
+    for name in ("llama", "mistral"):
+        tokenizer.save_pretrained(tmp_path / name)
+        (tmp_path / name / "model.safetensors").touch()
+    needs = Needs(256, "none", False, "auto", cuda_graphs=True)
+    check_backbone(str(tmp_path / "llama"), needs)
+    with pytest.raises(UserError, match=r"cuda_graphs: .*mistral.* they need; set cuda_graphs: False or name another"):
+        check_backbone(str(tmp_path / "mistral"), needs)
+
+
 def test_an_architecture_without_dropout():
     with pytest.raises(UserError, match=r"llm_dropout: some/model \(mamba\) has no dropout of its own"):
         dropouts(AutoConfig.for_model("mamba"), "some/model", 0.2)

@@ -13,7 +13,7 @@ import numpy as np
 from recbole_llmfashion.data.atomic.folder import AtomicFolder
 from recbole_llmfashion.data.split import TRAIN, split_codes
 from recbole_llmfashion.embedding.query_title_pairs import normalize_text
-from recbole_llmfashion.llm.generation.prefill import CausalLMRunner
+from recbole_llmfashion.llm.generation.cached_forward.causal_lm import CausalLMRunner
 from recbole_llmfashion.study.audit.measures.likelihood import Span, score
 from recbole_llmfashion.study.audit.measures.sessions import Prompts
 

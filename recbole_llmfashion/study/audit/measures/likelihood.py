@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from recbole_llmfashion.llm.batching import each_batch, left_pad
-from recbole_llmfashion.llm.generation.prefill import CausalLMRunner
+from recbole_llmfashion.llm.generation.cached_forward.causal_lm import CausalLMRunner
 
 BATCH = 16
 

@@ -16,7 +16,7 @@ import torch
 
 from recbole_llmfashion.data.atomic.folder import AtomicFolder
 from recbole_llmfashion.data.split import TRAIN, click_filter_mask, split_codes
-from recbole_llmfashion.llm.generation.prefill import CausalLMRunner
+from recbole_llmfashion.llm.generation.cached_forward.causal_lm import CausalLMRunner
 from recbole_llmfashion.retrieval.response_stats import ResponseStats
 from recbole_llmfashion.serving.session import Session, make_session
 from recbole_llmfashion.serving.state import ServingState

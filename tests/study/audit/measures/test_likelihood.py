@@ -5,7 +5,7 @@ import pytest
 import torch
 from transformers import FalconConfig, FalconForCausalLM
 
-from recbole_llmfashion.llm.generation.prefill import CausalLMRunner
+from recbole_llmfashion.llm.generation.cached_forward.causal_lm import CausalLMRunner
 from recbole_llmfashion.study.audit.measures.likelihood import Span, score
 
 

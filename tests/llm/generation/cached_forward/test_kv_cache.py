@@ -4,7 +4,7 @@ import torch
 from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer
 
-from recbole_llmfashion.llm.generation.kv_cache import PreallocatedLayer, join, preallocate
+from recbole_llmfashion.llm.generation.cached_forward.kv_cache import PreallocatedLayer, join, preallocate
 
 
 def states(*rows: list[float]) -> torch.Tensor:

@@ -5,10 +5,11 @@ from typing import Any
 import pytest
 import torch
 
-from recbole_llmfashion.llm.generation import decoding_step as decoding_step_module
 from recbole_llmfashion.llm.generation import generator as generator_module
+from recbole_llmfashion.llm.generation.cached_forward import decoding_step as decoding_step_module
+from recbole_llmfashion.llm.generation.cached_forward.causal_lm import CausalLMRunner
+from recbole_llmfashion.llm.generation.cached_forward.prefill import PromptBatch
 from recbole_llmfashion.llm.generation.device_search import device_search
-from recbole_llmfashion.llm.generation.prefill import CausalLMRunner, PromptBatch
 from tests.helpers.decoding import EVEN, OTHERS, PAD, RAGGED, ask, forwards, lively, prompts
 from tests.helpers.decoding import small_falcon as make_falcon
 from tests.helpers.recorded import Recorded

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from recbole_llmfashion.errors import UserError
-from recbole_llmfashion.llm.generation.prefill import PART, CausalLMRunner, PromptBatch, common_prefix
+from recbole_llmfashion.llm.generation.cached_forward.causal_lm import CausalLMRunner, common_prefix
+from recbole_llmfashion.llm.generation.cached_forward.prefill import PART, PromptBatch
 from recbole_llmfashion.llm.modeling.abilities import cache_argument
 from tests.helpers.decoding import OTHERS, PAD, forwards, lively, prompts, small_falcon
 

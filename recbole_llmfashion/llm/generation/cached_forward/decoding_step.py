@@ -4,18 +4,14 @@ Each step reads the keys and values of all positions, those of later tokens with
 costs. For 64 tokens after 960 that is 3 % more to read, on average.
 """
 
-from typing import TYPE_CHECKING
-
 import torch
 from torch import Tensor
 from transformers import DynamicCache
 
 from recbole_llmfashion.llm.captured import Captured
-from recbole_llmfashion.llm.generation.kv_cache import fixed
-from recbole_llmfashion.llm.generation.masks import additive
-
-if TYPE_CHECKING:
-    from recbole_llmfashion.llm.generation.prefill import CausalLMRunner
+from recbole_llmfashion.llm.generation.cached_forward.causal_lm import CausalLMRunner
+from recbole_llmfashion.llm.generation.cached_forward.kv_cache import fixed
+from recbole_llmfashion.llm.generation.cached_forward.masks import additive
 
 
 class DecodingStep:
@@ -28,7 +24,7 @@ class DecodingStep:
         positions: int64 [B, 1] of the next tokens.
     """
 
-    def __init__(self, lm: "CausalLMRunner", cache: DynamicCache, mask: Tensor, positions: Tensor) -> None:
+    def __init__(self, lm: CausalLMRunner, cache: DynamicCache, mask: Tensor, positions: Tensor) -> None:
         self._lm, length = lm, cache.get_seq_length()
         self._place = torch.full((1,), length, device=lm.device)
         self._cache = fixed(cache, self._place)
