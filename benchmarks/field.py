@@ -21,7 +21,8 @@ from typing import Any
 
 NAME, OURS = "amazon_beauty", "LLMFashionRec"
 MODELS = [
-    "Popularity", "SeqKNN", "GRU4Rec", "SASRec", "SASRecSampled", "BERT4Rec", "NextItNet", "CORE", "Fusion", OURS,
+    "Popularity", "SeqKNN", "TextKNN", "GRU4Rec", "SASRec", "SASRecSampled", "BERT4Rec", "NextItNet", "CORE",
+    "TextSASRec", "Fusion", OURS,
 ]  # fmt: skip
 # Recall@10, NDCG@10 (None: not printed), where it is printed
 PUBLISHED: dict[str, tuple[float, float | None, str]] = {
