@@ -4,6 +4,7 @@ Never run on a GPU. On a CPU nothing is recorded; the tests replay recorded oper
 """
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import torch
@@ -15,6 +16,12 @@ from recbole_llmfashion.errors import UserError
 def graph_memory(device: torch.device) -> Any:
     """Memory that the graphs of a device can share if the result of each is read before the next one runs."""
     return torch.cuda.graph_pool_handle() if device.type == "cuda" else None
+
+
+@cache
+def _stream(device: torch.device) -> Any:
+    """The stream of all recordings of a device: graphs share memory within one stream alone."""
+    return torch.cuda.Stream(device)
 
 
 class Captured:
@@ -34,7 +41,7 @@ class Captured:
 
     def __init__(self, function: Callable[[], Tensor], device: torch.device, memory: Any = None) -> None:
         self._function, self._device, self._memory = function, device, memory
-        self._stream: Any = None
+        self._warm = False
         self._graph: Any = None
         self._result: Tensor | None = None
 
@@ -42,7 +49,8 @@ class Captured:
         """The function's result; the next call may overwrite it."""
         if self._device.type != "cuda":
             return self._function()
-        if self._stream is None:
+        if not self._warm:
+            self._warm = True
             return self._warm_up()
         if self._graph is None:
             self._record()
@@ -52,19 +60,18 @@ class Captured:
 
     def _warm_up(self) -> Tensor:
         """Runs the function on the stream that records it later."""
-        current = torch.cuda.current_stream(self._device)
-        self._stream = torch.cuda.Stream(self._device)
-        self._stream.wait_stream(current)
-        with torch.cuda.stream(self._stream):
+        current, own = torch.cuda.current_stream(self._device), _stream(self._device)
+        own.wait_stream(current)
+        with torch.cuda.stream(own):
             result = self._function()
-        current.wait_stream(self._stream)
+        current.wait_stream(own)
         result.record_stream(current)
         return result
 
     def _record(self) -> None:
         graph = torch.cuda.CUDAGraph()
         try:
-            with torch.cuda.graph(graph, pool=self._memory, stream=self._stream):
+            with torch.cuda.graph(graph, pool=self._memory, stream=_stream(self._device)):
                 self._result = self._function()
         except torch.cuda.OutOfMemoryError:
             raise
