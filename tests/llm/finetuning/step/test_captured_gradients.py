@@ -1,6 +1,7 @@
 """Forward and backward recorded once per shape and repeated: the losses and weights of steps that run as they come."""
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +12,14 @@ import torch
 from recbole_llmfashion import compat
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.llm.batching import Example
+from recbole_llmfashion.llm.finetuning.finetune import finetune
 from recbole_llmfashion.llm.finetuning.job import BackboneSpec
 from recbole_llmfashion.llm.finetuning.settings import FinetuneSettings
 from recbole_llmfashion.llm.finetuning.step import captured_gradients as captured_module
 from recbole_llmfashion.llm.finetuning.step.train_step import TrainStep
 from recbole_llmfashion.llm.modeling.adapter import causal_lm
 from tests.helpers.recorded import Recorded
-from tests.helpers.training import ITEMS, add_adapter, examples, item_tokens
+from tests.helpers.training import ITEMS, SETTINGS, add_adapter, examples, item_tokens
 
 STEPS = [np.arange(4), np.arange(4, 7), np.arange(8, 12), np.arange(12, 15), np.arange(4)]
 
@@ -66,6 +68,17 @@ def test_micro_batches_add_up(folder: Path, recorded: None) -> None:
     batches = [np.arange(4, 8), np.arange(8, 12)]
     expected, found = ([run.step(batches) for _ in range(3)] for run in (plain, step))
     assert found == pytest.approx(expected, rel=1e-5) and Recorded.repeats == 4
+
+
+def test_a_fine_tuning_with_graphs(folder: Path, recorded: None) -> None:
+    """Both phases of the curriculum, with perplexities between them."""
+    tokens, spec = item_tokens(str(folder)), BackboneSpec(str(folder), "none", "fp32", "cpu")
+    logs = [
+        finetune(spec.load(tokens), examples(tokens), replace(SETTINGS, cuda_graphs=way), show_progress=False)
+        for way in (False, True)
+    ]
+    assert logs[1].losses == pytest.approx(logs[0].losses, rel=1e-4) and len(logs[1].losses) == 8
+    assert logs[1].losses[-1] < logs[1].losses[0] and Recorded.repeats > 5
 
 
 def test_dropout_is_drawn_anew_in_each_repetition(folder: Path, recorded: None) -> None:
