@@ -32,7 +32,8 @@ from transformers import FalconConfig, FalconForCausalLM, GenerationConfig
 from recbole_llmfashion.llm.batching import Example, left_pad
 from recbole_llmfashion.llm.finetuning.step.recompute import Checkpointing
 from recbole_llmfashion.llm.finetuning.step.train_step import TrainStep
-from recbole_llmfashion.llm.generation.generator import DecodingSettings, make_generator
+from recbole_llmfashion.llm.generation.decoding_settings import DecodingSettings
+from recbole_llmfashion.llm.generation.generator import make_generator
 from recbole_llmfashion.llm.modeling.adapter import new_adapter
 from recbole_llmfashion.llm.modeling.backbone import Backbone, load_backbone
 from recbole_llmfashion.llm.modeling.tiny_falcon import EOS_ID, PAD_ID, save_tiny_falcon, train_tokenizer

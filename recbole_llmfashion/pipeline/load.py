@@ -25,7 +25,7 @@ from recbole_llmfashion.embedding.residual_codes import ResidualCodes
 from recbole_llmfashion.embedding.sentence.encoder import SentenceEncoder
 from recbole_llmfashion.embedding.title_model import TitleModel
 from recbole_llmfashion.errors import UserError
-from recbole_llmfashion.llm.generation.generator import DecodingSettings
+from recbole_llmfashion.llm.generation.decoding_settings import DecodingSettings
 from recbole_llmfashion.llm.modeling.adapter import causal_lm, load_adapter, row_layers
 from recbole_llmfashion.llm.modeling.backbone import Backbone, load_backbone, load_tokenizer
 from recbole_llmfashion.llm.modeling.item_embeddings import add_item_tokens

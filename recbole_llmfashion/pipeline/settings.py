@@ -12,7 +12,7 @@ from recbole_llmfashion.embedding.settings import ClipSettings, TitleSettings
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.llm.batching import Example, limit_batch_size
 from recbole_llmfashion.llm.finetuning.settings import FinetuneSettings
-from recbole_llmfashion.llm.generation.generator import DecodingSettings
+from recbole_llmfashion.llm.generation.decoding_settings import DecodingSettings
 from recbole_llmfashion.llm.modeling.abilities import Needs
 from recbole_llmfashion.llm.modeling.item_embeddings import NORM_FILE
 from recbole_llmfashion.llm.modeling.tiny_falcon import TINY_FALCON, TINY_FALCON_UNTRAINED

@@ -16,7 +16,8 @@ from transformers import (
     MistralForCausalLM,
 )
 
-from recbole_llmfashion.llm.generation.generator import DecodingSettings, Generator, make_generator
+from recbole_llmfashion.llm.generation.decoding_settings import DecodingSettings
+from recbole_llmfashion.llm.generation.generator import Generator, make_generator
 from recbole_llmfashion.llm.modeling.tiny_falcon import new_tiny_falcon
 
 EOS, PAD, V = 1, 0, 300

@@ -12,7 +12,7 @@ from recbole_llmfashion.embedding.approximate_index import KINDS
 from recbole_llmfashion.embedding.settings import ClipSettings, TitleSettings
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.llm.batching import Example
-from recbole_llmfashion.llm.generation.generator import ResponseTitle
+from recbole_llmfashion.llm.generation.decoding_settings import ResponseTitle
 from recbole_llmfashion.llm.modeling.backbone import ComputeDtype, Quantization
 from recbole_llmfashion.llm.modeling.tiny_falcon import TINY_FALCON_FOLDER
 from recbole_llmfashion.model.llmfashionrec import LLMFashionRec

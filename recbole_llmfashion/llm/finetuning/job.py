@@ -23,7 +23,8 @@ from recbole_llmfashion.llm.finetuning.finetune import finetune
 from recbole_llmfashion.llm.finetuning.settings import FinetuneLog, FinetuneSettings
 from recbole_llmfashion.llm.finetuning.step.data_parallel import SINGLE_PROCESS, Workers
 from recbole_llmfashion.llm.finetuning.validation import ValidationRows
-from recbole_llmfashion.llm.generation.generator import DecodingSettings, Generator
+from recbole_llmfashion.llm.generation.decoding_settings import DecodingSettings
+from recbole_llmfashion.llm.generation.generator import Generator
 from recbole_llmfashion.llm.modeling.adapter import save_adapter
 from recbole_llmfashion.llm.modeling.backbone import (
     Backbone,

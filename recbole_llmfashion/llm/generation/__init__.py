@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 from recbole_llmfashion import lazy_names
 
 if TYPE_CHECKING:
-    from recbole_llmfashion.llm.generation.generator import DecodingSettings, Generator, make_generator
+    from recbole_llmfashion.llm.generation.decoding_settings import DecodingSettings
+    from recbole_llmfashion.llm.generation.generator import Generator, make_generator
     from recbole_llmfashion.llm.generation.item_trie import ItemTrie
     from recbole_llmfashion.llm.generation.response_cache import ResponseCache, generate_responses
     from recbole_llmfashion.llm.generation.sampling import TokenStreamer
@@ -13,7 +14,8 @@ else:
     __getattr__ = lazy_names(
         __name__,
         {
-            "generator": "DecodingSettings Generator make_generator",
+            "decoding_settings": "DecodingSettings",
+            "generator": "Generator make_generator",
             "item_trie": "ItemTrie",
             "response_cache": "ResponseCache generate_responses",
             "sampling": "TokenStreamer",

@@ -1,8 +1,7 @@
 """Generates responses to prompts: sampled as in the paper, or constrained to the catalogue's IDs; and beam search."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,58 +11,13 @@ from recbole_llmfashion.llm.batching import each_batch, left_pad
 from recbole_llmfashion.llm.generation.beam_search import beam_search
 from recbole_llmfashion.llm.generation.cached_forward.causal_lm import CausalLMRunner
 from recbole_llmfashion.llm.generation.cached_forward.prefill import PromptBatch
+from recbole_llmfashion.llm.generation.decoding_settings import DecodingSettings
 from recbole_llmfashion.llm.generation.device_search import device_search
 from recbole_llmfashion.llm.generation.greedy_search import greedy_search
 from recbole_llmfashion.llm.generation.item_trie import ItemTrie
 from recbole_llmfashion.llm.generation.sampling import TokenStreamer, generation_config, own_config
 from recbole_llmfashion.llm.modeling.half_lora import half_lora
 from recbole_llmfashion.prompt.builder import PromptBuilder
-from recbole_llmfashion.stage_store import with_first_names
-
-ResponseTitle = Literal["generated", "catalogue"]
-_FIRST_TITLE_WORDS: dict[ResponseTitle, str] = {"generated": "generate", "catalogue": "lookup"}
-
-
-@dataclass(frozen=True)
-class DecodingSettings:
-    """How responses are decoded (section 5.1).
-
-    Args:
-        decoding: sample, the paper's temperature and top-p; constrained, greedy within the trie, then greedy.
-        max_new_tokens: most tokens of a response, a forced prefix included.
-        temperature, top_p: of sample.
-        batch_size: prompts at once.
-        seed: of sample; the same call gives the same texts.
-        response_title: title of a constrained response. generated: the model writes it; catalogue: the catalogue's,
-            decoding stops where only one ID is left.
-
-    Raises:
-        UserError: catalogue titles without constrained decoding.
-    """
-
-    decoding: Literal["sample", "constrained"] = "constrained"
-    max_new_tokens: int = 64
-    temperature: float = 0.05
-    top_p: float = 0.95
-    batch_size: int = 64
-    seed: int = 0
-    response_title: ResponseTitle = "generated"
-
-    def stage_inputs(self) -> dict[str, Any]:
-        """The settings as names of stages and run folders hold them: with the names and words of the first release."""
-        fields = with_first_names(asdict(self), response_title="title_source")
-        return fields | {"title_source": _FIRST_TITLE_WORDS[self.response_title]}
-
-    @classmethod
-    def from_stage_inputs(cls, fields: Mapping[str, Any]) -> "DecodingSettings":
-        """The settings that `stage_inputs` gave."""
-        words = {first: now for now, first in _FIRST_TITLE_WORDS.items()}
-        rest = {name: value for name, value in fields.items() if name != "title_source"}
-        return cls(**rest, response_title=words[fields["title_source"]])
-
-    def __post_init__(self) -> None:
-        if self.response_title == "catalogue" and self.decoding != "constrained":
-            raise UserError("response_title: catalogue needs decoding: constrained; a sampled ID may be nobody's")
 
 
 class Generator:

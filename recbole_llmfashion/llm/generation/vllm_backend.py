@@ -24,7 +24,7 @@ import numpy as np
 import torch
 
 from recbole_llmfashion.errors import UserError
-from recbole_llmfashion.llm.generation.generator import DecodingSettings
+from recbole_llmfashion.llm.generation.decoding_settings import DecodingSettings
 
 WORKER = Path(__file__).with_name("vllm_worker.py")
 # the model is a local folder, so vLLM needs no hub; usage statistics are off

@@ -4,7 +4,7 @@ from dataclasses import fields
 from typing import Any, get_args
 
 from recbole_llmfashion.embedding.approximate_index import KINDS
-from recbole_llmfashion.llm.generation.generator import DecodingSettings
+from recbole_llmfashion.llm.generation.decoding_settings import DecodingSettings
 from recbole_llmfashion.llm.modeling.backbone import ComputeDtype, Quantization
 from recbole_llmfashion.pipeline.checks.entries import Entries, refuse
 from recbole_llmfashion.pipeline.manifest import MANIFEST, Manifest

@@ -12,7 +12,8 @@ from recbole_llmfashion.llm.finetuning.finetune import finetune
 from recbole_llmfashion.llm.finetuning.job import BackboneSpec
 from recbole_llmfashion.llm.finetuning.settings import FinetuneLog
 from recbole_llmfashion.llm.finetuning.step.train_step import TrainStep
-from recbole_llmfashion.llm.generation.generator import DecodingSettings, make_generator
+from recbole_llmfashion.llm.generation.decoding_settings import DecodingSettings
+from recbole_llmfashion.llm.generation.generator import make_generator
 from recbole_llmfashion.llm.modeling.adapter import load_adapter, save_adapter
 from recbole_llmfashion.llm.modeling.backbone import DTYPES, load_backbone
 from recbole_llmfashion.llm.modeling.merge import merge_adapter

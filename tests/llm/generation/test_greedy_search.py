@@ -12,7 +12,8 @@ import torch
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.llm.generation.cached_forward.causal_lm import CausalLMRunner
 from recbole_llmfashion.llm.generation.cached_forward.prefill import PromptBatch
-from recbole_llmfashion.llm.generation.generator import DecodingSettings, Generator, make_generator
+from recbole_llmfashion.llm.generation.decoding_settings import DecodingSettings
+from recbole_llmfashion.llm.generation.generator import Generator, make_generator
 from recbole_llmfashion.llm.generation.greedy_search import greedy_search
 from recbole_llmfashion.llm.generation.item_trie import ItemTrie
 from recbole_llmfashion.llm.modeling.tiny_falcon import new_tiny_falcon

@@ -10,7 +10,7 @@ import pytest
 
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.llm.generation import vllm_backend
-from recbole_llmfashion.llm.generation.generator import DecodingSettings
+from recbole_llmfashion.llm.generation.decoding_settings import DecodingSettings
 from recbole_llmfashion.llm.generation.vllm_backend import WORKER, vllm_generate
 
 PREFIX, IDS, SEPARATOR = " product ID:", ["B123456", "B7"], ", title:"

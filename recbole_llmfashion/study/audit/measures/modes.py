@@ -15,7 +15,8 @@ import numpy as np
 
 from recbole_llmfashion.data.atomic.canaries import Canary, Planted
 from recbole_llmfashion.llm.generation.cached_forward.causal_lm import CausalLMRunner
-from recbole_llmfashion.llm.generation.generator import DecodingSettings, Generator, item_generator
+from recbole_llmfashion.llm.generation.decoding_settings import DecodingSettings
+from recbole_llmfashion.llm.generation.generator import Generator, item_generator
 from recbole_llmfashion.prompt.response import parse_response
 from recbole_llmfashion.study.audit.measures.exposure import exposure
 from recbole_llmfashion.study.audit.measures.likelihood import Span, score
