@@ -24,14 +24,18 @@ CONFIG = {
     "generation_batch_size": 4,
     "response_title": "catalogue",
     "num_beams": 0,
+    "cuda_graphs": True,
 }
 
 
 class FakeGenerator:
     trie = None
 
+    def __init__(self):
+        self.lm = SimpleNamespace(cuda_graphs=False)
+
     def generate(self, prompts, show_progress=False, on_text=None):
-        return [("here", 1) for _ in prompts]
+        return [(f"here, cuda_graphs: {self.lm.cuda_graphs}", 1) for _ in prompts]
 
 
 def llm_of(tmp_path, monkeypatch, backend):
@@ -72,7 +76,7 @@ def test_vllm_generates_from_a_folder_that_is_merged_once(tmp_path, monkeypatch)
 def test_transformers_generates_here_and_merges_nothing(tmp_path, monkeypatch):
     llm, merges = llm_of(tmp_path, monkeypatch, "transformers")
     (response,) = responses_of(llm, [[5], [6]])
-    assert (response.text, response.item) == ("here", 1) and merges == []
+    assert (response.text, response.item) == ("here, cuda_graphs: True", 1) and merges == []
 
 
 def test_a_missing_python_is_found_before_anything_runs():
