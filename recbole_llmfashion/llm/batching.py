@@ -80,6 +80,11 @@ class Batch:
         """The same batch on another device."""
         return Batch(self.input_ids.to(device), self.attention_mask.to(device), self.response_mask.to(device))
 
+    def targets(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Row, column and token of each target, int64 [M] each; the column is that of the logits that predict it."""
+        rows, columns = torch.nonzero(self.response_mask[:, 1:], as_tuple=True)
+        return rows, columns, self.input_ids[rows, columns + 1]
+
 
 def limit_batch_size(examples: Sequence[Example], batch_size: int, max_targets: int) -> int:
     """The batch size, from 1 to `batch_size`, at which a batch has on average at most `max_targets` target items.

@@ -15,7 +15,7 @@ CUDA = torch.device("cuda")
 
 
 class Device:
-    """Notes what is asked of it; a recording runs nothing, and a replay adds one to what was recorded."""
+    """Notes what is called on it; a recording runs nothing, and a replay adds one to what was recorded."""
 
     def __init__(self) -> None:
         self.events: list[str] = []

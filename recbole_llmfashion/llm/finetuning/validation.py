@@ -81,10 +81,9 @@ def validation_score(
         if tokens is None:
             sums, counts = response_loss(model, batch)
             return -sums / counts
-        row, column = torch.nonzero(batch.response_mask[:, 1:], as_tuple=True)
-        targets = batch.input_ids[row, column + 1] - tokens.start
-        logits = logits_at(model, batch.input_ids, batch.attention_mask, row, column)
-        return gains(target_ranks(logits[:, tokens.start : tokens.stop].float(), targets))
+        rows, columns, targets = batch.targets()
+        logits = logits_at(model, batch.input_ids, batch.attention_mask, rows, columns)
+        return gains(target_ranks(logits[:, tokens.start : tokens.stop].float(), targets - tokens.start))
 
     scores = evaluate_examples(model, rows.examples, batch_size, score, "validation", show_progress, workers)
     return float(scores.mean())

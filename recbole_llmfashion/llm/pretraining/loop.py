@@ -135,9 +135,9 @@ def hidden_states(model: Any, batch: Batch, table: Tensor) -> Tensor:
 def listed_loss(model: Any, batch: Batch, table: Tensor) -> Tensor:
     """Mean loss per target token of a batch whose ids are rows of `item_table`."""
     hidden = hidden_states(model, batch, table)
-    at, column = torch.nonzero(batch.response_mask[:, 1:], as_tuple=True)
-    logits = hidden[at, column] @ table.T
-    return F.cross_entropy(logits.float(), batch.input_ids[at, column + 1])
+    rows, columns, targets = batch.targets()
+    logits = hidden[rows, columns] @ table.T
+    return F.cross_entropy(logits.float(), targets)
 
 
 def pretrain(

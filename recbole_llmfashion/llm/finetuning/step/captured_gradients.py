@@ -32,9 +32,6 @@ class CapturedGradients:
         layers: the context that a forward and backward run in; yields what is to be called after the backward.
         label_smoothing: see FinetuneSettings.
         pad_id: token id of padding.
-
-    Attributes:
-        shapes: rows, width and targets of the graphs so far.
     """
 
     def __init__(
@@ -83,9 +80,9 @@ class CapturedGradients:
     @staticmethod
     def _inputs(batch: Batch, tokens: int) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
         """Ids [B, T]; row, column, target and weight of each target, [M] each, padded."""
-        rows, columns = torch.nonzero(batch.response_mask[:, 1:], as_tuple=True)
+        rows, columns, targets = batch.targets()
         more = (0, padded_length(max(1, len(rows))) - len(rows))
-        targets, weights = batch.input_ids[rows, columns + 1], torch.full((len(rows),), 1 / tokens)
+        weights = torch.full((len(rows),), 1 / tokens)
         return batch.input_ids, F.pad(rows, more), F.pad(columns, more), F.pad(targets, more), F.pad(weights, more)
 
     def _add(self, ids: Tensor, rows: Tensor, columns: Tensor, targets: Tensor, weights: Tensor) -> Tensor:

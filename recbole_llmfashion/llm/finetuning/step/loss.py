@@ -90,8 +90,7 @@ def response_loss(model: Any, batch: Batch, label_smoothing: float = 0.0) -> tup
     Returns:
         float32 [B] sum of token losses in nats; int64 [B] number of target tokens.
     """
-    rows, columns = torch.nonzero(batch.response_mask[:, 1:], as_tuple=True)
-    targets = batch.input_ids[rows, columns + 1]
+    rows, columns, targets = batch.targets()
     logits = logits_at(model, batch.input_ids, batch.attention_mask, rows, columns).float()
     losses = F.cross_entropy(logits, targets, reduction="none", label_smoothing=label_smoothing)
     sums = torch.zeros(len(batch.input_ids), device=losses.device).index_add(0, rows, losses)
