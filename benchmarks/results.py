@@ -5,9 +5,10 @@
     python benchmarks/results.py --only luggage_bags-compare --hours 2 --data_path DIR
 
 A page is stale where a row's stage has another name today: other keys, another engine or other data. Rows are stages,
-so a killed study goes on with the same command. Where no page is stale nothing runs. Each page is written as soon as
-its study has ended, then leaderboard.json, claims.md and the list in README.md. The last line counts the pages. The
-status is 0 if all pages are today's, and 1 if not.
+so a killed study goes on with the same command. Each row is also written to docs/results/rows, without the tokens of
+users and items, and read from there on another machine; rows of another engine are removed. Where no page is stale
+nothing runs. Each page is written as soon as its study has ended, then leaderboard.json, claims.md and the list in
+README.md. The last line counts the pages. The status is 0 if all pages are today's, and 1 if not.
 """
 
 import argparse
@@ -21,13 +22,14 @@ from pathlib import Path
 
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.study.pages.listed import Page, read_pages
-from recbole_llmfashion.study.pages.publish import publish, rewrite_overviews
+from recbole_llmfashion.study.pages.publish import ROWS, publish, remove_stale_rows, rewrite_overviews
 from recbole_llmfashion.study.pages.state import CURRENT, page_state
 
 ROOT = Path(__file__).parents[1]
 LISTED, PAGES = ROOT / "benchmarks/results.yaml", ROOT / "docs/results"
 CONSOLE = str(Path(sys.executable).with_name("recbole-llmfashion"))
 PLACES = ("data_path", "checkpoint_dir")
+WITH_LISTS = ("time-split",)  # reads the lists of each row, which row files do not have
 
 
 def chosen(pages: Sequence[Page], only: str) -> list[Page]:
@@ -91,6 +93,7 @@ def update(pages: Sequence[Page], options: argparse.Namespace) -> int:
     """Runs what is not today's, and returns how many pages are not when the time is over."""
     end = time.monotonic() + 3600 * options.hours
     places = [f"--{name}={from_root(getattr(options, name))}" for name in PLACES]
+    rows = f"--rows_path={from_root(options.pages.absolute() / ROWS)}"
     found = states(pages, options.pages, options.data_path)
     left = [page for page in pages if found[page.name] != CURRENT]
     commit = commit_of(ROOT)
@@ -99,7 +102,8 @@ def update(pages: Sequence[Page], options: argparse.Namespace) -> int:
             print(f"the time is over, {len(left)} pages are left; the same command goes on")
             break
         output = options.out / page.name
-        status = run_study(page, output, places, end - time.monotonic())
+        kept = [] if page.study in WITH_LISTS else [rows]
+        status = run_study(page, output, [*places, *kept], end - time.monotonic())
         if status is None:
             continue
         if status:
@@ -132,6 +136,8 @@ def main(words: Sequence[str] | None = None) -> int:
         if options.check:
             left = sum(state != CURRENT for state in states(pages, options.pages, options.data_path).values())
         else:
+            for name in remove_stale_rows(options.pages / ROWS):
+                print(f"removed: {name} is of another engine")
             left = update(pages, options)
             for name in rewrite_overviews(options.pages, options.listed):
                 print(f"written: {options.pages / name}")

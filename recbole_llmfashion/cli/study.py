@@ -30,6 +30,10 @@ Models = Annotated[str, typer.Option("--models", metavar="NAMES", help="rows of 
 Beside = Annotated[
     str, typer.Option("--beside", metavar="NAMES", help="further rows, such as Fusion,LLMFashionRec-untrained; none")
 ]
+RowsPath = Annotated[
+    Path | None,
+    typer.Option("--rows_path", metavar="DIR", help="folder of rows: those that are there are read, others written"),
+]
 ALL_MODELS = ",".join(MODELS)
 LOW_RESOURCE = ",".join(("SASRec", "CORE", *TEXT_MODELS, "SeqKNN", "QueryMemory"))
 
@@ -53,9 +57,10 @@ def compare(
     output: Output = None,
     config_files: ConfigFiles = None,
     dry_run: DryRun = False,
+    rows_path: RowsPath = None,
 ) -> None:
     """Table 2: every model on the same rows, with seeds and significance."""
-    _run(context, dry_run, dataset, models, seeds, output, config_files)
+    _run(context, dry_run, rows_path, dataset, models, seeds, output, config_files)
 
 
 def ablation(
@@ -69,12 +74,13 @@ def ablation(
     output: Output = None,
     config_files: ConfigFiles = None,
     dry_run: DryRun = False,
+    rows_path: RowsPath = None,
 ) -> None:
     """Table 3: LLMFashionRec without each of its parts, in the paper's form or in the one that ships."""
     if form not in FORMS:
         raise UserError(f"--form: expected one of {', '.join(FORMS)}, found '{form}'")
     folder = output or Path(f"results/{dataset}-ablation-{form}")
-    _run(context, dry_run, dataset, OWN, seeds, folder, config_files, {"form": form, "beside": beside})
+    _run(context, dry_run, rows_path, dataset, OWN, seeds, folder, config_files, {"form": form, "beside": beside})
 
 
 def curriculum(
@@ -85,9 +91,10 @@ def curriculum(
     output: Output = None,
     config_files: ConfigFiles = None,
     dry_run: DryRun = False,
+    rows_path: RowsPath = None,
 ) -> None:
     """Section 4.3: what the extra passes over the hardest prompts add."""
-    _run(context, dry_run, dataset, OWN, seeds, output, config_files, {"beside": beside})
+    _run(context, dry_run, rows_path, dataset, OWN, seeds, output, config_files, {"beside": beside})
 
 
 def cold_start(
@@ -101,9 +108,10 @@ def cold_start(
     output: Output = None,
     config_files: ConfigFiles = None,
     dry_run: DryRun = False,
+    rows_path: RowsPath = None,
 ) -> None:
     """Figure 4: test rows whose target is not in the training part."""
-    _run(context, dry_run, dataset, models, seeds, output, config_files, {"plus_cold": plus_cold})
+    _run(context, dry_run, rows_path, dataset, models, seeds, output, config_files, {"plus_cold": plus_cold})
 
 
 def zero_shot(
@@ -115,9 +123,12 @@ def zero_shot(
     output: Output = None,
     config_files: ConfigFiles = None,
     dry_run: DryRun = False,
+    rows_path: RowsPath = None,
 ) -> None:
     """Figure 5: models of one dataset, evaluated on others."""
-    _run(context, dry_run, source, models, seeds, output, config_files, {"source": source, "targets": targets})
+    _run(
+        context, dry_run, rows_path, source, models, seeds, output, config_files, {"source": source, "targets": targets}
+    )
 
 
 def low_resource(
@@ -129,9 +140,10 @@ def low_resource(
     output: Output = None,
     config_files: ConfigFiles = None,
     dry_run: DryRun = False,
+    rows_path: RowsPath = None,
 ) -> None:
     """Figure 6: models trained on a share of the users."""
-    _run(context, dry_run, dataset, models, seeds, output, config_files, {"shares": shares})
+    _run(context, dry_run, rows_path, dataset, models, seeds, output, config_files, {"shares": shares})
 
 
 def time_split(
@@ -144,7 +156,7 @@ def time_split(
     dry_run: DryRun = False,
 ) -> None:
     """Leave-one-out beside a split of the log by time."""
-    _run(context, dry_run, dataset, models, seeds, output, config_files)
+    _run(context, dry_run, None, dataset, models, seeds, output, config_files)
 
 
 def reproduce(
@@ -159,10 +171,11 @@ def reproduce(
     output: Output = None,
     config_files: ConfigFiles = None,
     dry_run: DryRun = False,
+    rows_path: RowsPath = None,
 ) -> None:
     """The paper's claims as a checklist."""
     options = {"shares": shares, "targets": targets}
-    _run(context, dry_run, dataset, models, seeds, output, config_files, options)
+    _run(context, dry_run, rows_path, dataset, models, seeds, output, config_files, options)
 
 
 def cost(
@@ -188,12 +201,13 @@ def cost(
 
     settings(groups, lengths, backbones)  # what is wrong with them is said before RecBole is imported
     options = {"groups": groups, "lengths": lengths, "backbones": backbones, "users": str(users)}
-    _run(context, dry_run, dataset, OWN, seeds, output, config_files, options)
+    _run(context, dry_run, None, dataset, OWN, seeds, output, config_files, options)
 
 
 def _run(
     context: typer.Context,
     dry_run: bool,
+    rows_path: Path | None,
     dataset: str,
     models: str,
     seeds: int,
@@ -212,6 +226,7 @@ def _run(
         options=options or {},
         overrides={"use_tuned": True} | keys_of(context),
         command=command_of(context),
+        rows_path=rows_path,
     )
     study(request, dry_run)
 
@@ -240,6 +255,8 @@ def check(request: StudyRequest) -> None:
             raise UserError("eval_args: a study compares test rows; write split: {LS: valid_and_test}")
         check_places(keys, request.dataset)
     check_writable(request.output, "--output")
+    if request.rows_path:
+        check_writable(request.rows_path, "--rows_path")
 
 
 def study(request: StudyRequest, dry_run: bool = False) -> None:
@@ -256,6 +273,7 @@ def study(request: StudyRequest, dry_run: bool = False) -> None:
     from recbole_llmfashion.files.changes import own_folder
     from recbole_llmfashion.study.report import assemble
     from recbole_llmfashion.study.report.beyond import add_beyond
+    from recbole_llmfashion.study.report.pictures import item_pictures
     from recbole_llmfashion.study.report.write import write
     from recbole_llmfashion.study.runner import Runner
 
@@ -270,7 +288,9 @@ def study(request: StudyRequest, dry_run: bool = False) -> None:
     with own_folder(request.output, "--output"):
         document = run(request, runner)
         add_beyond(document, request, runner)
-        document.pictures = runner.pictures(request.dataset)
+        document.pictures = item_pictures(
+            runner.folder(request.dataset), request.dataset, runner.files(request.dataset)
+        )
         ranks = assemble.all_ranks(runner.ran)
         write(request.output, document, {"ranks.parquet": ranks.to_parquet(index=False)} if len(ranks) else {})
     typer.echo((request.output / "table.md").read_text(encoding="utf-8"))

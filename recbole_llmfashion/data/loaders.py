@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from recbole.config import Config
 from recbole.data.dataloader import TrainDataLoader
 from recbole.data.utils import create_samplers
@@ -32,6 +33,13 @@ class Loaders:
 def rows_of(loader: Any) -> LLMFashionRecDataset:
     """The dataset part that a loader of RecBole reads."""
     return loader._dataset
+
+
+def target_tokens(loaders: Loaders) -> pd.DataFrame:
+    """Tokens of the test rows, in their order: columns user and target."""
+    dataset, feat = loaders.dataset, rows_of(loaders.test).inter_feat
+    fields = {"user": dataset.uid_field, "target": dataset.iid_field}
+    return pd.DataFrame({name: dataset.id2token(field, feat[field].numpy()) for name, field in fields.items()})
 
 
 def sampler_of(loader: Any) -> Any:

@@ -40,6 +40,7 @@ class StudyRequest:
         options: the study's own options, as text.
         overrides: keys of properties/ for every row.
         command: the command line, for the report.
+        rows_path: folder of rows that are read instead of made, and to which the others are written; None for none.
     """
 
     study: str
@@ -51,6 +52,7 @@ class StudyRequest:
     options: Mapping[str, str]
     overrides: Mapping[str, Any]
     command: str
+    rows_path: Path | None = None
 
     @property
     def registered(self) -> tuple[str, ...]:

@@ -13,16 +13,17 @@ from typing import Any
 
 from recbole_llmfashion import __version__
 from recbole_llmfashion.config.configurator import LLMFashionConfig, load_config
-from recbole_llmfashion.config.dict_keys import merge_keys
+from recbole_llmfashion.config.dict_keys import merge_keys, split_name
 from recbole_llmfashion.config.keys import RUNTIME_KEYS, first_release_names, keys_of
 from recbole_llmfashion.data.atomic.field_names import FieldNames
 from recbole_llmfashion.data.atomic.folder import AtomicFolder, read_folder
 from recbole_llmfashion.data.atomic.writer import folder_sha256
-from recbole_llmfashion.data.images import images_path, item_images
-from recbole_llmfashion.data.loaders import Loaders, make_loaders, stage_root
+from recbole_llmfashion.data.images import images_path
+from recbole_llmfashion.data.loaders import Loaders, make_loaders, stage_root, target_tokens
 from recbole_llmfashion.data.location import find_dataset
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.evaluation.result import BEYOND, Result, load_result, model_entry, save_result
+from recbole_llmfashion.evaluation.row_files import RowFiles
 from recbole_llmfashion.files.digests import FileDigests
 from recbole_llmfashion.quick_start.background import Task, background
 from recbole_llmfashion.quick_start.dry_run import check_config, check_files
@@ -32,12 +33,10 @@ from recbole_llmfashion.quick_start.registry import MODEL_TABLE, accepted_models
 from recbole_llmfashion.quick_start.row_tasks import QUIET, background_tasks, number_of_processes, this_machine
 from recbole_llmfashion.stage_store import StageStore, without_later
 from recbole_llmfashion.study.analysis.counts import facts
-from recbole_llmfashion.study.report.document import ItemPicture
 from recbole_llmfashion.study.request import StudyRequest
 
 # Keys that the first release named each row after, though no figure of it depends on them.
 IMAGE_LIST = "image_list"
-PICTURES = 12  # of a report
 _FIRST = {"log_wandb": False, "wandb_project": "recbole", "reg_weight": None}
 
 
@@ -68,6 +67,10 @@ class RowName:
     dataset: str
     keys: Mapping[str, Any]
 
+    def as_json(self) -> dict[str, Any]:
+        """The name in JSON."""
+        return vars(self) | {"keys": dict(self.keys)}
+
 
 @dataclass
 class Outcome:
@@ -80,7 +83,7 @@ class Outcome:
 
     def as_json(self) -> dict[str, Any]:
         """The entry of the row in results.json."""
-        row = {} if self.name is None else {"row": vars(self.name) | {"keys": dict(self.name.keys)}}
+        row = {} if self.name is None else {"row": self.name.as_json()}
         return {"seed": self.seed, **row, **model_entry(self.result or self.reason)}
 
 
@@ -97,6 +100,7 @@ class Runner:
     def __init__(self, request: StudyRequest) -> None:
         self.request = request
         self.ran: dict[str, list[Outcome]] = {}
+        self._row_files = RowFiles(request.rows_path)
         self._hashes: dict[str, str] = {}
         self._values: dict[str, dict[str, Any]] = {}
         self._loaders: dict[tuple[str, tuple[tuple[str, Any], ...]], Loaders] = {}
@@ -164,7 +168,7 @@ class Runner:
 
     def _has_row(self, entry: Entry, seed: int) -> bool:
         _, store, inputs = self._stage(entry, seed)
-        return store.has("row", inputs)
+        return store.has("row", inputs) or self._row_files.has(store.path("row", inputs).name)
 
     def check(self, entries: Sequence[Entry]) -> None:
         """Validates every entry, and the files of its dataset.
@@ -182,16 +186,26 @@ class Runner:
             check_files(config)
 
     def row(self, entry: Entry, seed: int) -> Outcome:
-        """The outcome of one entry with one seed, from the store or made now."""
+        """The outcome of one entry with one seed, from the store, from the folder of row files, or made now."""
         config, store, inputs = self._stage(entry, seed)
         name = self._row_name(entry, store.path("row", inputs).name)
-        make = partial(store.get, "row", inputs, lambda folder: save_result(folder, run_experiment(config)))
+        make = partial(store.get, "row", inputs, lambda folder: save_result(folder, self._make(config, entry, name)))
         try:
             folder = run_row(config, make)
         except UserError as error:
             return Outcome(seed, None, " ".join(str(error).split()), name)
-        reason = folder if isinstance(folder, str) else ""
-        return Outcome(seed, None if isinstance(folder, str) else load_result(folder), reason, name)
+        if isinstance(folder, str):
+            return Outcome(seed, None, folder, name)
+        result = load_result(folder)
+        self._row_files.write(name.stage, name.as_json(), result)
+        return Outcome(seed, result, "", name)
+
+    def _make(self, config: LLMFashionConfig, entry: Entry, name: RowName) -> Result:
+        if not self._row_files.has(name.stage):
+            return run_experiment(config)
+        of_rows = keys_of(get_model("Popularity").model)
+        keys = {key: value for key, value in entry.keys.items() if split_name(key)[0] in of_rows}
+        return self._row_files.read(name.stage, target_tokens(self.loaders(name.dataset, **keys)))
 
     def _row_name(self, entry: Entry, stage: str) -> RowName:
         return RowName(
@@ -260,18 +274,6 @@ class Runner:
     def describe(self, dataset: str) -> dict[str, Any]:
         """Hash and counts of a dataset, for the report."""
         return facts(self.files(dataset), self.data_sha256(dataset))
-
-    def pictures(self, dataset: str) -> list[ItemPicture]:
-        """The pictures of the items with most actions, for the report; none where the dataset has no pictures."""
-        images = item_images(self.folder(dataset), dataset)
-        if images is None:
-            return []
-        folder = self.files(dataset)
-        titles = dict(zip(folder.items["item_id"], folder.items["title"], strict=True))
-        counts = folder.interactions["item_id"].value_counts()
-        ranked = sorted(counts.index, key=lambda item: (-counts[item], item))
-        shown = [ItemPicture(item, titles[item], images.data_uri(item)) for item in ranked[: 2 * PICTURES]]
-        return [picture for picture in shown if picture.data][:PICTURES]
 
     def loaders(self, dataset: str, **keys: Any) -> Loaders:
         """The loaders of a dataset; cached.

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from recbole_llmfashion.data.dataset import RECOMMEND_TIME
-from recbole_llmfashion.data.loaders import rows_of
+from recbole_llmfashion.data.loaders import rows_of, target_tokens
 from recbole_llmfashion.data.timeline import ORDER_ONLY_BELOW
 from recbole_llmfashion.study.compare import entries
 from recbole_llmfashion.study.report import assemble
@@ -104,9 +104,8 @@ def first_available(interactions: pd.DataFrame, items: pd.DataFrame) -> pd.Serie
 def recommendation_times(runner: Runner, dataset: str, keys: Mapping[str, object]) -> dict[str, float]:
     """Time of the recommendation of each test user, by user token."""
     loaders = runner.loaders(dataset, **keys)
-    feat = rows_of(loaders.test).inter_feat
-    users = loaders.dataset.id2token(loaders.dataset.uid_field, feat[loaders.dataset.uid_field].numpy())
-    return dict(zip(users.tolist(), feat[RECOMMEND_TIME].numpy().tolist(), strict=True))
+    times = rows_of(loaders.test).inter_feat[RECOMMEND_TIME]
+    return dict(zip(target_tokens(loaders)["user"], times.numpy().tolist(), strict=True))
 
 
 def future_rate(ranks: pd.DataFrame, times: Mapping[str, float], available: pd.Series) -> float:

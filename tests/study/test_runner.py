@@ -161,3 +161,48 @@ def test_two_processes_run_a_study(shop, capfd):
         outcomes = Runner(replace(request, overrides=keys)).run(rows)
         found.append({label: one.result.metrics for label, (one,) in outcomes.items()})
     assert found[0] == found[1] and capfd.readouterr().err.count("2 processes share the rows") == 1
+
+
+def test_rows_go_to_another_machine(shop, runs):
+    """A runner with an empty store reads the rows from the folder of row files, and gives the same results."""
+    words = (f"--rows_path={shop}/rows", "--seeds=2")
+    entries = [Entry("a", "SASRec"), Entry("b", "SASRec", {"train_share": 0.5}), Entry("c", "SASRec", {"n_layers": 1})]
+    first = Runner(request_for(shop, *words)).run(entries)
+    assert len(runs) == 6
+    shutil.rmtree(shop / "saved")
+    again = Runner(request_for(shop, *words)).run(entries)
+    assert len(runs) == 6
+    for label, outcomes in first.items():
+        for one, other in zip(outcomes, again[label], strict=True):
+            assert one.as_json() == other.as_json()
+            pd.testing.assert_frame_equal(
+                one.result.ranks.drop(columns="top"), other.result.ranks.drop(columns="top"), check_dtype=False
+            )
+    files = sorted((shop / "rows").iterdir())
+    assert [path.stem for path in files] == sorted(one.name.stage for outcomes in first.values() for one in outcomes)
+    Runner(request_for(shop, *words)).run([*entries, Entry("d", "SASRec", {"learning_rate": 0.5})])
+    assert len(runs) == 8
+
+
+def test_rows_of_the_store_are_written_too(shop, runs):
+    Runner(request_for(shop)).run([Entry("a", "SASRec")])
+    Runner(request_for(shop, f"--rows_path={shop}/rows")).run([Entry("a", "SASRec")])
+    assert len(runs) == 1 and len(list((shop / "rows").iterdir())) == 1
+
+
+def test_a_row_that_is_kept_is_no_task(shop, runs, monkeypatch):
+    words = (f"--rows_path={shop}/rows", "--n_jobs=2")
+    entries = [Entry("a", "SASRec"), Entry("b", "GRU4Rec"), Entry("c", "CORE")]
+    Runner(request_for(shop, *words[:1])).run(entries[1:])
+    shutil.rmtree(shop / "saved")
+    runner = Runner(request_for(shop, *words))
+    assert runner._tasks([(entry, 2020) for entry in entries]) == []
+
+
+def test_a_damaged_row_file_is_a_reason(shop, runs):
+    request = request_for(shop, f"--rows_path={shop}/rows")
+    Runner(request).run([Entry("a", "SASRec")])
+    shutil.rmtree(shop / "saved")
+    next((shop / "rows").iterdir()).write_text("{")
+    outcome = Runner(request).run([Entry("a", "SASRec")])["a"][0]
+    assert outcome.result is None and "delete it, and it is made again" in outcome.reason

@@ -8,6 +8,7 @@ from typing import Any
 
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.files.changes import replace_files
+from recbole_llmfashion.quick_start.engine import engine_digest
 from recbole_llmfashion.study.pages.claims import claims_page
 from recbole_llmfashion.study.pages.leaderboard import leaderboard_rows
 from recbole_llmfashion.study.pages.listed import Page
@@ -18,6 +19,7 @@ from recbole_llmfashion.study.report.write import write
 NOT_KEPT = ("report.html", "ranks.parquet")
 BEGIN, END = "<!-- pages: written by benchmarks/results.py -->", "<!-- end of pages -->"
 CLAIMS, LEADERBOARD = "claims.md", "leaderboard.json"
+ROWS = "rows"
 
 
 def publish(source: Path, target: Path, commit: str) -> None:
@@ -32,6 +34,25 @@ def publish(source: Path, target: Path, commit: str) -> None:
     write(target, replace(document, commit=commit))
     for name in NOT_KEPT:
         (target / name).unlink(missing_ok=True)
+
+
+def stale_row_files(folder: Path) -> list[str]:
+    """Names of the row files of another engine than today's.
+
+    Args:
+        folder: docs/results/rows.
+    """
+    files = sorted(folder.glob("*.json"))
+    rows = {path.name: json.loads(path.read_text(encoding="utf-8"))["row"] for path in files}
+    return [name for name, row in rows.items() if row["engine"] != engine_digest(row["model"])]
+
+
+def remove_stale_rows(folder: Path) -> list[str]:
+    """Removes the row files of another engine, which no study reads any more; returns their names."""
+    names = stale_row_files(folder)
+    for name in names:
+        (folder / name).unlink()
+    return names
 
 
 def rewrite_overviews(root: Path, pages: Sequence[Page]) -> list[str]:

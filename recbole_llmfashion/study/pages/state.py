@@ -16,7 +16,7 @@ from recbole_llmfashion.study.request import StudyRequest
 from recbole_llmfashion.study.runner import Entry, Runner
 
 CURRENT, MISSING, UNKNOWN = "current", "missing", "digest unknown"
-PLACES = ("--output", "--data_path", "--checkpoint_dir", "--show_progress")
+PLACES = ("--output", "--data_path", "--checkpoint_dir", "--rows_path", "--show_progress")
 
 
 class _KnownData(Runner):

@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from recbole_llmfashion.study.compare import compare
 from recbole_llmfashion.study.pages.claims import claims_page
 from recbole_llmfashion.study.pages.leaderboard import leaderboard_rows
 from recbole_llmfashion.study.pages.listed import Page, read_pages
-from recbole_llmfashion.study.pages.publish import publish, rewrite_overviews
+from recbole_llmfashion.study.pages.publish import publish, rewrite_overviews, stale_row_files
 from recbole_llmfashion.study.pages.state import page_state, stale_rows, words_of
 from recbole_llmfashion.study.report.write import write
 from recbole_llmfashion.study.runner import Runner
@@ -34,6 +35,10 @@ def committed():
 def test_no_committed_page_shows_rows_of_another_engine():
     states = {name: stale_rows(results) for name, results in committed().items()}
     assert states == {name: [] for name in states}
+
+
+def test_no_committed_row_file_is_of_another_engine():
+    assert stale_row_files(RESULTS / "rows") == []
 
 
 def test_the_leaderboard_is_that_of_the_committed_pages():
@@ -209,6 +214,30 @@ def test_the_command_runs_what_is_missing_once(shop, command):
     assert command("--hours=0")[2] == 1
     assert command("--only=tiny-compare")[2] == 2
     assert command("--only=tiny-ablation")[0] == 2
+
+
+def test_the_command_goes_on_with_the_rows_of_another_machine(shop, command, run_with, monkeypatch):
+    rows, page = shop / "pages/rows", shop / "pages/tiny-compare"
+    assert command()[0] == 0
+    before = json.loads((page / "results.json").read_text())
+    assert len(list(rows.iterdir())) == 2
+    shutil.rmtree(shop / "saved")
+    shutil.rmtree(page)
+    run_with({})  # nothing can be run
+    assert command()[0] == 0
+    assert json.loads((page / "results.json").read_text())["models"] == before["models"]
+    monkeypatch.setattr(engine, "ENGINES", engine.ENGINES | {"CORE": 99})
+    engine.engine_digest.cache_clear()
+    try:
+        (stale,) = [
+            name
+            for name in map(str, sorted(path.name for path in rows.iterdir()))
+            if "CORE" in (rows / name).read_text()
+        ]
+        assert f"removed: {stale} is of another engine" in command("--hours=0")[1]
+        assert len(list(rows.iterdir())) == 1
+    finally:
+        engine.engine_digest.cache_clear()
 
 
 def test_a_list_with_a_mistake(tmp_path):

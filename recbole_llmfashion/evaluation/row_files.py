@@ -1,0 +1,100 @@
+"""Rows of studies in files without the tokens of users and items, so that they can be published and read elsewhere.
+
+    <folder>/<stage>.json    the row's name (model, keys, engine, dataset), the fields of its result, and its ranks
+
+A stage is named after a row's model, keys, engine, data and seed: a file of this name is the row, whoever made it.
+`ranks` has one number per test row, in the order of user tokens. The tokens are in the dataset alone; `test_rows` is
+their SHA-256. The first items of each list are not in the file, so `top` of a result that was read is empty.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import isclose
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from recbole_llmfashion.errors import UserError
+from recbole_llmfashion.evaluation.result import Result
+from recbole_llmfashion.evaluation.significance import metric_values
+from recbole_llmfashion.files.changes import write_file
+from recbole_llmfashion.stage_store import sha256_texts
+
+OPTION = "--rows_path"
+
+
+@dataclass(frozen=True)
+class RowFiles:
+    """The files of one folder, or of none, where nothing is read and nothing written.
+
+    Args:
+        folder: made when the first row is written.
+    """
+
+    folder: Path | None
+
+    def has(self, stage: str) -> bool:
+        """Whether a row of this name is here."""
+        return self.folder is not None and (self.folder / f"{stage}.json").is_file()
+
+    def write(self, stage: str, name: Mapping[str, Any], result: Result) -> None:
+        """Writes a row, if there is a folder and the row is not here yet.
+
+        Args:
+            stage: name of its stage.
+            name: what the row is known by in results.json.
+            result: of the row.
+
+        Raises:
+            UserError: the folder cannot be written.
+        """
+        if self.folder is None or self.has(stage):
+            return
+        ranks = _by_user(result.ranks)
+        fields = {key: value for key, value in vars(result).items() if key != "ranks"}
+        content = {
+            "row": dict(name),
+            "result": fields,
+            "test_rows": _sha256(ranks),
+            "ranks": " ".join(map(str, ranks["rank"])),
+        }
+        write_file(self.folder / f"{stage}.json", f"{json.dumps(content, indent=1, ensure_ascii=False)}\n", OPTION)
+
+    def read(self, stage: str, test_rows: pd.DataFrame) -> Result:
+        """The result of a row that is here.
+
+        Args:
+            stage: name of its stage.
+            test_rows: columns user and target, tokens of the dataset's test rows.
+
+        Raises:
+            UserError: the file is damaged, or of other test rows.
+        """
+        assert self.folder is not None
+        path, rows = self.folder / f"{stage}.json", _by_user(test_rows)
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            ranks = np.array(content["ranks"].split(), np.int64)
+            rows = rows.assign(rank=ranks, top=pd.Series([[]] * len(rows), dtype=object))
+            result = Result(ranks=rows, **content["result"])
+            whole = content["test_rows"] == _sha256(rows) and isclose(_mrr(result.ranks), result.metrics["mrr"])
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise UserError(f"{OPTION}: {path} is not a row ({error}); delete it, and it is made again") from error
+        if not whole:
+            raise UserError(f"{OPTION}: {path} is of other test rows, or was changed; delete it, and it is made again")
+        return result
+
+
+def _by_user(rows: pd.DataFrame) -> pd.DataFrame:
+    return rows.sort_values(["user", "target"], ignore_index=True)
+
+
+def _sha256(rows: pd.DataFrame) -> str:
+    return sha256_texts([*rows["user"], *rows["target"]])
+
+
+def _mrr(ranks: pd.DataFrame) -> float:
+    return float(metric_values(ranks["rank"].to_numpy(), "mrr").mean())

@@ -1,0 +1,97 @@
+"""Rows in files without tokens."""
+
+import hashlib
+import json
+
+import pandas as pd
+import pytest
+
+from recbole_llmfashion.errors import UserError
+from recbole_llmfashion.evaluation.result import Result
+from recbole_llmfashion.evaluation.row_files import RowFiles
+from recbole_llmfashion.stage_store import sha256_texts
+
+NAME = {"stage": "row-1", "engine": "e", "model": "CORE", "dataset": "tiny", "keys": {"epochs": 3}}
+TEST_ROWS = pd.DataFrame({"user": ["bert", "anna"], "target": ["i2", "i1"]})
+
+
+def result():
+    ranks = TEST_ROWS.assign(rank=[4, 1], top=[["i1", "i2"], ["i1", "i3"]])
+    metrics = {"mrr": 0.625, "recall@10": 1.0}
+    return Result(metrics, {"recall@10": 0.5}, ranks, {"train": 2.5}, ["core"], 90.0, {"epochs": 3}, 1.5)
+
+
+def test_a_file_by_hand(tmp_path):
+    RowFiles(tmp_path / "rows").write("row-1", NAME, result())
+    text = (tmp_path / "rows/row-1.json").read_text()
+    assert json.loads(text) == {
+        "row": NAME,
+        "result": {
+            "metrics": {"mrr": 0.625, "recall@10": 1.0}, "valid": {"recall@10": 0.5}, "seconds": {"train": 2.5},
+            "reused": ["core"], "peak_memory_mb": 90.0, "details": {"epochs": 3}, "ms_per_user": 1.5,
+        },
+        "test_rows": sha256_texts(["anna", "bert", "i1", "i2"]),
+        "ranks": "1 4",
+    }  # fmt: skip
+    assert not any(token in text for token in ("anna", "bert", "i1", "i2"))
+
+
+def test_what_was_written_is_read(tmp_path):
+    files = RowFiles(tmp_path)
+    files.write("row-1", NAME, result())
+    found, expected = files.read("row-1", TEST_ROWS.iloc[::-1]), result()
+    assert found.ranks.to_dict("list") == {
+        "user": ["anna", "bert"],
+        "target": ["i1", "i2"],
+        "rank": [1, 4],
+        "top": [[], []],
+    }
+    for field in ("metrics", "valid", "seconds", "reused", "peak_memory_mb", "details", "ms_per_user"):
+        assert getattr(found, field) == getattr(expected, field)
+
+
+def test_a_row_that_is_there_is_not_written_again(tmp_path):
+    files = RowFiles(tmp_path)
+    assert not files.has("row-1")
+    files.write("row-1", NAME, result())
+    before = hashlib.sha256((tmp_path / "row-1.json").read_bytes()).digest()
+    other = result()
+    other.metrics["mrr"] = 0.5
+    files.write("row-1", NAME, other)
+    assert files.has("row-1") and not files.has("row-2")
+    assert hashlib.sha256((tmp_path / "row-1.json").read_bytes()).digest() == before
+
+
+def test_without_a_folder_nothing_is_written(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    RowFiles(None).write("row-1", NAME, result())
+    assert not RowFiles(None).has("row-1") and not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda content: content | {"ranks": "2 4"}, "of other test rows, or was changed"),
+        (lambda content: content | {"test_rows": "0" * 64}, "of other test rows, or was changed"),
+        (lambda content: content | {"ranks": "1 4 4"}, "is not a row"),
+        (lambda content: content | {"ranks": "1 x"}, "is not a row"),
+        (lambda content: content | {"ranks": None}, "is not a row"),
+        (lambda content: {key: value for key, value in content.items() if key != "result"}, "is not a row"),
+        (lambda content: [content], "is not a row"),
+    ],
+)
+def test_a_damaged_file_is_one_line(tmp_path, change, message):
+    files = RowFiles(tmp_path)
+    files.write("row-1", NAME, result())
+    path = tmp_path / "row-1.json"
+    path.write_text(json.dumps(change(json.loads(path.read_text()))))
+    with pytest.raises(UserError, match=message) as caught:
+        files.read("row-1", TEST_ROWS)
+    assert str(path) in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_other_test_rows_are_one_line(tmp_path):
+    files = RowFiles(tmp_path)
+    files.write("row-1", NAME, result())
+    with pytest.raises(UserError, match="of other test rows"):
+        files.read("row-1", TEST_ROWS.assign(target=["i2", "i3"]))
