@@ -35,7 +35,7 @@ READING = (
 BACKBONE = (
     "The tiny-falcon backbone of LLMFashionRec comes with the package. It was pre-trained on random sequences to copy "
     "and on simulated shops with other seeds and renamed brands, never on this dataset (see its README.md). "
-    "`study ablation --form=shipped` measures the effect in the row 'w/o pre-training in simulated shops'."
+    "'study ablation --form=shipped' measures the effect in the row 'w/o pre-training in simulated shops'."
 )
 
 
