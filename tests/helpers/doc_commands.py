@@ -37,6 +37,7 @@ RUN = {
     "recbole-llmfashion audit --run": ["--users", "4", "--texts", "4", "--samples", "1"],
     "recbole-llmfashion generate": [],
     "recbole-llmfashion pretrain-backbone": [],
+    "python docs/results/amazon_beauty/prepare.py": [],
     "python docs/results/online_retail/prepare.py": [],
     "python docs/results/hm_week/prepare.py": [],
     "python docs/results/pictures/agreement.py": [],
