@@ -204,7 +204,7 @@ COLUMNS_OF_CLAIMS = [
     Column("effect", "effect"),
     Column("low", "95 % from"),
     Column("high", "to"),
-    Column("p", "p", "number"),
+    Column("p", "p", "p"),
     Column("users", "users", "count"),
 ]
 NOTES = [

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from recbole_llmfashion.evaluation.markdown import markdown_table
-from recbole_llmfashion.study.report.cells import significant
+from recbole_llmfashion.study.report.cells import p_value
 
 INTRODUCTION = """Each cell: the verdict by means over seeds, the effect (positive where the claim holds), its 95 %
 interval and p over the test users (bootstrap, Wilcoxon). Where the interval holds 0, these users do not decide."""
@@ -46,7 +46,7 @@ def _cell(cells: Mapping[str, Any]) -> str:
     interval = f"{cells['low']:+.4f} to {cells['high']:+.4f}"
     open_ = cells["low"] <= 0 <= cells["high"]
     verdict = f"{cells['verdict']}{', not decided' if open_ else ''}"
-    return f"{verdict}: {cells['effect']:+.4f} ({interval}), p {significant(cells['p'])}"
+    return f"{verdict}: {cells['effect']:+.4f} ({interval}), p {p_value(cells['p'])}"
 
 
 def _count(dataset: str, claims: Mapping[str, str]) -> str:

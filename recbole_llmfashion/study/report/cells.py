@@ -118,6 +118,16 @@ def significant(value: float) -> str:
     return f"{float(f'{value:.2e}'):,.{max(0, 2 - exponent)}f}"
 
 
+def p_value(value: float) -> str:
+    """A p-value; one that is too small for a float, so that it is 0, is below the smallest one.
+
+    Example:
+        >>> p_value(0.0312), p_value(0.0)
+        ('0.0312', '< 1e-300')
+    """
+    return significant(value) if value else "< 1e-300"
+
+
 def _mean(cell: Cell) -> float | None:
     mean = cell.mean if isinstance(cell, Value) else cell
     return float(mean) if isinstance(mean, int | float) and math.isfinite(mean) else None
@@ -127,6 +137,7 @@ def _mean(cell: Cell) -> float | None:
 _NUMBER: dict[Kind, Callable[[float], str]] = {
     "metric": lambda value: f"{value:z.4f}",
     "number": significant,
+    "p": p_value,
     "count": lambda value: f"{value:z,.0f}",
     "share": lambda value: f"{100 * value:z.1f}%",
     "text": str,

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-Kind = Literal["metric", "number", "count", "share", "text"]
+Kind = Literal["metric", "number", "p", "count", "share", "text"]
 
 METRIC_TITLES = {"recall@10": "Recall@10", "ndcg@10": "NDCG@10", "mrr@10": "MRR@10", "mrr": "MRR"}
 
@@ -19,8 +19,8 @@ class Column:
     Args:
         key: key of the column in TableRow.cells.
         title: heading.
-        kind: metric: four decimals, best value bold and second underlined; number: three significant digits; count: an
-            integer; share: per cent with one decimal; text: unchanged.
+        kind: metric: four decimals, best value bold and second underlined; number: three significant digits; p: a
+            p-value; count: an integer; share: per cent with one decimal; text: unchanged.
     """
 
     key: str

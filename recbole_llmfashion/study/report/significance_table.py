@@ -19,8 +19,8 @@ def significance_table(comparisons: Sequence[Comparison], name: str = "significa
         Column("difference", "difference"),
         Column("low", "95 % from"),
         Column("high", "to"),
-        Column("p", "p", "number"),
-        Column("p_holm", "p (Holm)", "number"),
+        Column("p", "p", "p"),
+        Column("p_holm", "p (Holm)", "p"),
         Column("users", "users", "count"),
     ]
     rows = [
