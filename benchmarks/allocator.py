@@ -1,4 +1,4 @@
-"""Training steps with and without `allocator.keep_freed_memory`: processor time, page faults, peak memory.
+"""Training steps with and without `cpu.allocator.keep_freed_memory`: processor time, page faults, peak memory.
 
     python benchmarks/allocator.py [--items 12000] [--targets 750] [--steps 12] [--rounds 3]
 
@@ -20,7 +20,7 @@ WIDTH = 64
 
 def run(items: int, targets: int, steps: int, keep: bool) -> dict[str, float]:
     """A side: processor milliseconds and page faults per step, peak MB, and the last loss."""
-    from recbole_llmfashion.allocator import keep_freed_memory
+    from recbole_llmfashion.cpu.allocator import keep_freed_memory
 
     if keep and not keep_freed_memory():
         raise SystemExit("malloc of this system has no mallopt: nothing to compare")

@@ -59,8 +59,8 @@ def main() -> None:
     import torch
 
     from recbole_llmfashion import compat
-    from recbole_llmfashion.allocator import keep_freed_memory
     from recbole_llmfashion.config.command_line import read_keys, split_names
+    from recbole_llmfashion.cpu.allocator import keep_freed_memory
 
     warnings.simplefilter("ignore", FutureWarning)  # of pandas, in RecBole
     keep_freed_memory()  # as the package's commands do

@@ -9,12 +9,12 @@ import recbole_llmfashion
 PACKAGE = Path(recbole_llmfashion.__file__).parent
 NAME = PACKAGE.name
 MOST_FILES = 12
-TOP = {"allocator", "compat", "errors", "stage_store", "tracking", "versions"}
+TOP = {"compat", "errors", "stage_store", "tracking", "versions"}
 # A folder imports the rows above its own, and itself; folders of one row do not import each other.
 ROWS = [
     {"errors"},
     {"files"},
-    {"allocator", "compat", "stage_store", "tracking", "versions"},
+    {"cpu", "compat", "stage_store", "tracking", "versions"},
     {"config", "data", "embedding"},
     {"prompt", "dataset_tools"},
     {"llm", "retrieval"},

@@ -41,7 +41,7 @@ def run_process(work: Callable[[], int]) -> NoReturn:
     handled = [number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
     for number in handled:
         signal.signal(number, _stop)
-    from recbole_llmfashion.allocator import keep_freed_memory
+    from recbole_llmfashion.cpu.allocator import keep_freed_memory
 
     keep_freed_memory()
     status = guarded(work)

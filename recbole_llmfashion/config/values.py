@@ -212,6 +212,7 @@ OWN_VALUES: dict[str, Allowed] = {
     "gradient_checkpointing": either(BOOLEAN, choice("auto")),
     "torch_compile": BOOLEAN,
     "cuda_graphs": BOOLEAN,
+    "fast_dropout": BOOLEAN,
     "save_steps": AT_LEAST_ZERO,
     "num_train_workers": AT_LEAST_ONE,
     "ray_address": MAYBE_TEXT,

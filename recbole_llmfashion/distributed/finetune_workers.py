@@ -20,7 +20,7 @@ from typing import Any
 
 import torch
 
-from recbole_llmfashion.allocator import keep_freed_memory
+from recbole_llmfashion.cpu.allocator import keep_freed_memory
 from recbole_llmfashion.distributed.cluster import OBJECT_STORE, cluster, resources, workers_that_fit
 from recbole_llmfashion.errors import UserError, needs_extra
 from recbole_llmfashion.llm.finetuning.job import FinetuneJob

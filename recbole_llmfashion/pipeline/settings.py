@@ -137,6 +137,7 @@ def finetune_settings(config: LLMFashionConfig, seed: int, examples: Sequence[Ex
         gradient_checkpointing=config["gradient_checkpointing"],
         torch_compile=config["torch_compile"],
         cuda_graphs=config["cuda_graphs"],
+        fast_dropout=config["fast_dropout"],
         item_embedding_lr=config["item_embedding_lr"],
         early_stopping_patience=config["early_stopping_patience"],
         dropout=llm_dropout(config),

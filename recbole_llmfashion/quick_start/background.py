@@ -88,7 +88,7 @@ def _work(tasks: Sequence[Task], taken: Any) -> None:
         os.dup2(silent, stream)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a stopped stage removes its files
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    from recbole_llmfashion.allocator import keep_freed_memory
+    from recbole_llmfashion.cpu.allocator import keep_freed_memory
 
     keep_freed_memory()
     with suppress(KeyboardInterrupt):

@@ -12,7 +12,7 @@ from typing import Self
 
 import psutil
 
-from recbole_llmfashion.allocator import return_freed_memory
+from recbole_llmfashion.cpu.allocator import return_freed_memory
 
 INTERVAL = 0.05  # seconds between samples
 

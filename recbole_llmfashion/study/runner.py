@@ -37,6 +37,7 @@ from recbole_llmfashion.study.request import StudyRequest
 
 # Keys that the first release named each row after, though no figure of it depends on them.
 IMAGE_LIST = "image_list"
+_LATER = {"torch_compile": False, "cuda_graphs": False, "length_groups": True, "fast_dropout": False}
 _FIRST = {"log_wandb": False, "wandb_project": "recbole", "reg_weight": None}
 
 
@@ -249,9 +250,7 @@ class Runner:
             config = self.config(entry, seed)
             names = keys_of(config.model_class) - RUNTIME_KEYS - {IMAGE_LIST}
             given = {key: config.final_config_dict.get(key) for key in sorted(names)}
-            values = first_release_names(
-                _FIRST | without_later(given, torch_compile=False, cuda_graphs=False, length_groups=True)
-            )
+            values = first_release_names(_FIRST | without_later(given, **_LATER))
             self._values[name] = json.loads(json.dumps(values, default=str))
         return self._values[name]
 

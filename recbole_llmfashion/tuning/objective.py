@@ -14,9 +14,9 @@ from typing import Any
 import torch
 from ray import tune
 
-from recbole_llmfashion.allocator import keep_freed_memory
 from recbole_llmfashion.config.configurator import load_config
 from recbole_llmfashion.config.dict_keys import merge_keys
+from recbole_llmfashion.cpu.allocator import keep_freed_memory
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.evaluation.result import Result
 from recbole_llmfashion.quick_start.experiment import run_experiment

@@ -152,6 +152,7 @@ REFUSED = [
     ("LLMFashionRec", "gradient_checkpointing", ["x", 1], FLAG),
     ("LLMFashionRec", "torch_compile", ["auto", 1], FLAG),
     ("LLMFashionRec", "cuda_graphs", ["auto", 1], FLAG),
+    ("LLMFashionRec", "fast_dropout", ["auto", 1], FLAG),
     ("LLMFashionRec", "save_steps", [-1, "x"], WHOLE_0),
     ("LLMFashionRec", "num_train_workers", [0, "x"], WHOLE_1),
     ("LLMFashionRec", "num_train_workers", [17], "1 to llm_batch_size (16)"),

@@ -39,7 +39,7 @@ def test_a_file_by_hand(tmp_path):
 def test_what_was_written_is_read(tmp_path):
     files = RowFiles(tmp_path)
     files.write("row-1", NAME, result())
-    found, expected = files.read("row-1", TEST_ROWS.iloc[::-1]), result()
+    found, expected = files.read("row-1", TEST_ROWS), result()
     assert found.ranks.to_dict("list") == {
         "user": ["anna", "bert"],
         "target": ["i1", "i2"],

@@ -46,6 +46,7 @@ RUN = {
     "python benchmarks/falcon7b.py": ["--tiny"],
     "python benchmarks/step_cost.py": ["--tiny"],
     "python benchmarks/gpu.py": ["--tiny"],
+    "python benchmarks/dropout.py": ["--steps", "1", "--length", "24", "--targets", "4"],
     "python benchmarks/allocator.py": ["--steps", "2", "--rounds", "1"],
     "python benchmarks/length_groups.py": ["--steps", "1"],
     "python benchmarks/shares.py": [CONFIG],

@@ -90,9 +90,16 @@ def test_fine_tuning():
     assert found["lora_target_modules"] == ("dense",)
     names = ("lora_r", "lora_alpha", "lora_dropout", "learning_rate", "epochs", "batch_size", "seed")
     assert [found[name] for name in names] == [16, 16, 0.05, 4e-3, 4, 16, 7]
-    kept = ("warmup_ratio", "lr_scheduler_type", "max_grad_norm", "curriculum_perplexity", "torch_compile")
-    assert [found[name] for name in kept] == [0.03, "linear", 1.0, "response", False]
-    values = dict(zip(kept, (0.5, "cosine", 0.0, "prompt", True), strict=True))
+    kept = (
+        "warmup_ratio",
+        "lr_scheduler_type",
+        "max_grad_norm",
+        "curriculum_perplexity",
+        "torch_compile",
+        "fast_dropout",
+    )
+    assert [found[name] for name in kept] == [0.03, "linear", 1.0, "response", False, False]
+    values = dict(zip(kept, (0.5, "cosine", 0.0, "prompt", True, True), strict=True))
     changed = asdict(settings.finetune_settings(config(**values), 7, short))
     assert {name: changed[name] for name in kept} == values
     assert settings.finetune_settings(config(cuda_graphs=True), 7, short).cuda_graphs and not found["cuda_graphs"]

@@ -92,6 +92,7 @@ class CurriculumRun:
             gradient_checkpointing=settings.gradient_checkpointing,
             torch_compile=settings.torch_compile,
             cuda_graphs=settings.cuda_graphs,
+            fast_dropout=settings.fast_dropout,
         )
         log.losses = self.train_step.losses
         log.trainable_parameters = sum(p.numel() for p in self.train_step.optimizer.parameters)

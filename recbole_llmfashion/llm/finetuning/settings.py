@@ -37,6 +37,7 @@ class FinetuneSettings:
             many layers as the memory of the GPU needs, see step/recompute.py.
         torch_compile: whether the decoder layers are compiled, see llm/compiling.py.
         cuda_graphs: whether CUDA graphs repeat forward and backward, see step/captured_gradients.py.
+        fast_dropout: whether dropout draws bits on a CPU, see cpu/dropout.py; not with torch_compile.
         seed: random seed for the initial LoRA matrices, dropout and batch order.
         item_embedding_lr: step size for the item embeddings: norm of one update of the whole table, relative to the
             norm of one row.
@@ -69,6 +70,7 @@ class FinetuneSettings:
     gradient_checkpointing: Checkpointing = False
     torch_compile: bool = False
     cuda_graphs: bool = False
+    fast_dropout: bool = False
     seed: int = 0
     item_embedding_lr: float = 0.5
     early_stopping_patience: int = 0
@@ -95,6 +97,7 @@ class FinetuneSettings:
                 item_embedding_init="words",
                 torch_compile=False,
                 cuda_graphs=False,
+                fast_dropout=False,
             ),
             curriculum_share="hard_share",
             curriculum_epochs="hard_epochs",

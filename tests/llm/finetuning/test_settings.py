@@ -40,6 +40,7 @@ def test_later_fields_are_inputs_of_the_stage_where_they_are_set() -> None:
         "lr_scheduler_type": "cosine",
         "torch_compile": True,
         "cuda_graphs": True,
+        "fast_dropout": True,
     }
     default = FinetuneSettings().stage_inputs()
     for name, value in changed.items():

@@ -2,7 +2,7 @@
 
 - LoRA: y + scale * dropout(x) A^T B^T is added to the layer's output in place by one `addmm_`, and the scales of LoRA
   and of dropout are one factor. peft makes a separate pass over inputs or outputs for each. Random numbers are drawn
-  as peft draws them.
+  as peft draws them, or as bits (cpu/dropout.py).
 - Attention mask: right-padded rows need none, because causal attention only looks back and padding follows all real
   tokens. Falcon in transformers always builds a mask, which keeps PyTorch from using its causal attention kernel.
 - Slices: the backward of a slice first fills a whole tensor with zeros. Falcon takes queries, keys and values as
@@ -14,12 +14,15 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from transformers.models.falcon import modeling_falcon
+
+from recbole_llmfashion.cpu.dropout import draws_bits, keep_mask
 
 
 class _AddLora(torch.autograd.Function):
@@ -52,14 +55,17 @@ class _AddLora(torch.autograd.Function):
         return grad, grad_x, grad_a, grad_b, None, None
 
 
-def _fused_forward(layer: Any, name: str, x: Tensor) -> Tensor:
+def _fused_forward(layer: Any, name: str, bits: bool, x: Tensor) -> Tensor:
     """The output of a LoRA layer, [..., in] to [..., out]."""
     a, b = layer.lora_A[name].weight, layer.lora_B[name].weight
     rate = layer.lora_dropout[name].p if layer.training and isinstance(layer.lora_dropout[name], nn.Dropout) else 0.0
     y = layer.base_layer(x)
-    kept = torch.empty_like(x).bernoulli_(1 - rate).flatten(0, -2) if rate else None
-    factor = layer.scaling[name] / (1 - rate)
-    return _AddLora.apply(y.flatten(0, -2), x.flatten(0, -2), a, b, kept, factor).view(y.shape)
+    rows, kept, share = x.flatten(0, -2), None, 1 - rate
+    if bits and draws_bits(x, rate):
+        kept, share = keep_mask(rows, rate)
+    elif rate:
+        kept = torch.empty_like(rows).bernoulli_(share)
+    return _AddLora.apply(y.flatten(0, -2), rows, a, b, kept, layer.scaling[name] / share).view(y.shape)
 
 
 def _fusible_adapter(layer: Any) -> str | None:
@@ -78,10 +84,13 @@ def _fusible_adapter(layer: Any) -> str | None:
 
 
 @contextmanager
-def fused_lora(model: nn.Module) -> Iterator[int]:
+def fused_lora(model: nn.Module, bits: bool = False) -> Iterator[int]:
     """Replaces the forward of plain linear LoRA layers by the fused one; yields the number of replaced layers.
 
     A model in bf16 or fp16 is left as it is.
+
+    Args:
+        bits: whether dropout draws bits, see cpu/dropout.py.
     """
     from peft.tuners.lora import Linear, Linear4bit
 
@@ -89,7 +98,7 @@ def fused_lora(model: nn.Module) -> Iterator[int]:
     for layer in model.modules() if model.dtype == torch.float32 else ():
         name = _fusible_adapter(layer) if isinstance(layer, Linear | Linear4bit) else None
         if name is not None:
-            layer.forward = lambda x, layer=layer, name=name: _fused_forward(layer, name, x)
+            layer.forward = partial(_fused_forward, layer, name, bits)
             patched.append(layer)
     try:
         yield len(patched)

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from recbole_llmfashion.cpu.dropout import fast_dropout
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.llm.batching import Example, collate
 from recbole_llmfashion.llm.compiling import CompiledLayers
@@ -44,7 +45,8 @@ class TrainStep:
         workers: this process among the data-parallel workers.
         scheduler: the learning rate by step, see `scheduled_rate`.
         item_tokens: ids of the item tokens, for `history_dropout`.
-        history_dropout, label_smoothing, gradient_checkpointing, torch_compile, cuda_graphs: see FinetuneSettings.
+        history_dropout, label_smoothing, gradient_checkpointing, torch_compile, cuda_graphs, fast_dropout: see
+            FinetuneSettings.
 
     Attributes:
         micro_batch: halved each time this worker runs out of memory.
@@ -78,6 +80,7 @@ class TrainStep:
         gradient_checkpointing: Checkpointing = False,
         torch_compile: bool = False,
         cuda_graphs: bool = False,
+        fast_dropout: bool = False,
     ) -> None:
         self.recompute = Recompute(model, gradient_checkpointing)
         self.compiled = CompiledLayers(model) if torch_compile else None
@@ -99,6 +102,7 @@ class TrainStep:
         )
         self.warmup, self.total, self.micro_batch, self.scheduler = warmup, total, micro_batch, scheduler
         self.item_tokens, self.history_dropout, self.label_smoothing = item_tokens, history_dropout, label_smoothing
+        self.fast_dropout = fast_dropout
         self.halvings = self._halved = self.tokens = 0
         self.losses: list[float] = []
         self.captured: CapturedGradients | None = None
@@ -172,7 +176,8 @@ class TrainStep:
     def _fast_layers(self) -> Iterator[Callable[[], None]]:
         """The layers as they run fastest; yields what is to be called after each backward."""
         if self.compiled is None:
-            with fused_lora(self.model), half_lora(self.model) as copies, fused_falcon(self.model):
+            lora = fused_lora(self.model, self.fast_dropout)
+            with fast_dropout(self.fast_dropout), lora, half_lora(self.model) as copies, fused_falcon(self.model):
                 yield copies.collect
             return
         has_plain_head(causal_lm(self.model))  # probes the model once, in a shape that no graph is worth

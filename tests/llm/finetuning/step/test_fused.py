@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from transformers import FalconConfig, FalconForCausalLM
 from transformers.models.falcon import modeling_falcon
 
+from recbole_llmfashion.cpu.dropout import fast_dropout
 from recbole_llmfashion.llm.batching import Example, collate
 from recbole_llmfashion.llm.finetuning.settings import FinetuneSettings
 from recbole_llmfashion.llm.finetuning.step.fused import fused_falcon, fused_lora
@@ -39,24 +40,29 @@ def gradients(model: Any, examples: list[Example]) -> tuple[torch.Tensor, list[t
     return sums.detach(), [p.grad.clone() for p in model.parameters() if p.requires_grad]
 
 
-@pytest.mark.parametrize(("quantization", "dropout"), [("none", 0.0), ("none", 0.3), ("nf4", 0.3)])
+@pytest.mark.parametrize(
+    ("quantization", "dropout", "bits"),
+    [("none", 0.0, False), ("none", 0.3, False), ("none", 0.3, True), ("nf4", 0.3, False), ("nf4", 0.3, True)],
+)
 @pytest.mark.parametrize("checkpointing", [False, True])
 def test_same_losses_and_gradients_as_peft(
-    folder: Path, random_examples: Examples, quantization: Quantization, dropout: float, checkpointing: bool
+    folder: Path, random_examples: Examples, quantization: Quantization, dropout: float, bits: bool, checkpointing: bool
 ) -> None:
     model = trained(folder, quantization, dropout)
     if checkpointing:
         model.gradient_checkpointing_enable({"use_reentrant": False})
     examples = random_examples(6, 1)
-    expected = gradients(model, examples)
-    with fused_lora(model) as layers, fused_falcon(model) as causal:
+    with fast_dropout(bits):
+        expected = gradients(model, examples)
+    with fused_lora(model, bits) as layers, fused_falcon(model) as causal:
         assert layers == 16 and causal
         found = gradients(model, examples)
     torch.testing.assert_close(found[0], expected[0], rtol=1e-5, atol=1e-5)
     assert len(found[1]) == 32 and min(float(gradient.abs().max()) for gradient in found[1]) > 0
     for one, other in zip(found[1], expected[1], strict=True):
         torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-5)
-    again = gradients(model, examples)  # and everything is as it was
+    with fast_dropout(bits):
+        again = gradients(model, examples)  # and everything is as it was
     assert torch.equal(again[0], expected[0])
     assert all(torch.equal(one, other) for one, other in zip(again[1], expected[1], strict=True))
 

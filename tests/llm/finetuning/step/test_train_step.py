@@ -169,3 +169,21 @@ def test_nan_gradient_names_the_prompts(plain: Backbone, random_examples: Exampl
     with pytest.raises(UserError, match=r"gradient is (nan|inf) at step 1.*counted from 0: 2, 0, 1$"):
         training.step([np.asarray([2, 0, 1])])
     assert all(torch.equal(a, b) for a, b in zip(before, training.optimizer.parameters, strict=True))
+
+
+def test_fast_dropout_without_dropout_is_the_same_training(folder: Path, random_examples: Examples) -> None:
+    """Dropout of the LoRA layers draws bits where it is on; where it is 0 nothing is drawn."""
+
+    def losses(rate: float, fast: bool) -> list[float]:
+        backbone = load_backbone(str(folder), "none", device="cpu")
+        examples = random_examples(8, 0)
+        torch.manual_seed(0)
+        step = TrainStep(
+            add_adapter(backbone, FinetuneSettings(lora_dropout=rate)).train(),
+            examples, 1e-2, 0.0, 1.0, 0, 4, 8, 0.0, fast_dropout=fast,
+        )  # fmt: skip
+        return [step.step([np.arange(8)]) for _ in range(4)]
+
+    assert losses(0.0, True) == losses(0.0, False)
+    plain, bits = losses(0.5, False), losses(0.5, True)
+    assert bits == losses(0.5, True) and bits[1:] != plain[1:] and bits[-1] < bits[0]

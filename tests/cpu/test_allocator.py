@@ -3,13 +3,13 @@ import sys
 
 import pytest
 
-from recbole_llmfashion.allocator import _libc
+from recbole_llmfashion.cpu.allocator import _libc
 
 SCRIPT = """
 from resource import RUSAGE_SELF, getrusage
 import sys
 import torch
-from recbole_llmfashion.allocator import keep_freed_memory, return_freed_memory
+from recbole_llmfashion.cpu.allocator import keep_freed_memory, return_freed_memory
 if sys.argv[1] == "keep":
     assert keep_freed_memory()
 torch.ones(16_000_000)  # 64 MB
