@@ -24,7 +24,8 @@ from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.serving.messages import BatchReply, ErrorReply, RecommendRequest
 from recbole_llmfashion.serving.web.dynamic_batching import DynamicBatcher
 from recbole_llmfashion.serving.web.errors import busy, unavailable
-from recbole_llmfashion.serving.web.item_changes import Change, ItemChangeLog, JournalCheck, check_journal
+from recbole_llmfashion.serving.web.item_changes import ItemChangeLog
+from recbole_llmfashion.serving.web.journal import Change, JournalCheck, check_journal
 from recbole_llmfashion.serving.web.limits import LimitsMiddleware
 from recbole_llmfashion.serving.web.routes import make_web
 from recbole_llmfashion.serving.web.settings import ServiceSettings, read_settings, run_digest

@@ -1,93 +1,40 @@
-"""Journal of items added and removed since the service first started: JSON lines, one per change.
-
-    items.jsonl        {"run": "<digest of the manifest>"}
-                       {"add": [{"item_id": "N1", "title": "Zephyr Snow Clog"}]}
-                       {"remove": ["11", "12"]}
-    items.jsonl.state  {"run": .., "changes": 2, "bytes": .., "sha256": ..} of the changes that were confirmed
-    items.jsonl.lock   the lock
+"""One replica's view of the journal of item changes, which it reads and writes; journal.py has the format.
 
 A restarted replica reads the file from the start, and every replica reads new lines before each batch. A change
-therefore applies to all replicas once it was confirmed, provided that they share the file with working locks: on one
-machine, or on a shared file system. A line without its newline, left by a killed writer, is ignored and cut off by the
-next write.
+therefore applies to all replicas once it was confirmed, provided that they share the file with working locks
+(`items.jsonl.lock`): on one machine, or on a shared file system. A line that a killed writer left without its newline
+is cut off by the next write.
 
-A replica remembers a digest of what it has read, and the state file does so beyond a restart: a journal that is gone,
-shorter or other than it was is an error, and a file that is no journal is never written to.
+A replica remembers a digest of what it has read, and a file that is no journal is never written to.
 """
 
-import hashlib
 import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from filelock import FileLock, Timeout
 
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.files.changes import write_file
 from recbole_llmfashion.files.json_lines import JsonLines
+from recbole_llmfashion.serving.web.journal import (
+    Change,
+    Entry,
+    JournalError,
+    Position,
+    as_journal_error,
+    check_journal,
+    content_of,
+    entries_behind,
+    stamp_of,
+    start_of,
+    state_path,
+)
 
 LOCK_SECONDS = 30  # a lock that is held for longer belongs to a process that hangs
-_RESTORE = "restore it from a copy"
-_Stamp = tuple[int, int, int, int]
-
-
-class JournalError(UserError):
-    """The journal cannot be read or written. The message names the file.
-
-    Args:
-        path: the file.
-        reason: what is wrong, without the path: clients may see it.
-        advice: what to do.
-    """
-
-    def __init__(self, path: Path, reason: str, advice: str) -> None:
-        super().__init__(f"journal: {path} {reason}; {advice}")
-        self.reason = f"the journal of item changes {reason}"
-
-
-@dataclass(frozen=True)
-class Change:
-    """Items to add (one mapping per item), or ids of items to remove; one of the two is empty."""
-
-    add: tuple[dict[str, str], ...] = ()
-    remove: tuple[str, ...] = ()
-
-    def as_json(self) -> dict[str, Any]:
-        """The value of the line in the file."""
-        return {"add": self.add} if self.add else {"remove": self.remove}
-
-    @classmethod
-    def from_json(cls, value: Any) -> "Change | None":
-        """The change of a line; None if the line is not one."""
-        if not isinstance(value, dict) or len(value) != 1:
-            return None
-        add, remove = value.get("add", []), value.get("remove", [])
-        if not isinstance(add, list) or not isinstance(remove, list) or not (add or remove):
-            return None
-        rows = all(isinstance(item, dict) and all(isinstance(cell, str) for cell in item.values()) for item in add)
-        return cls(tuple(add), tuple(remove)) if rows and all(isinstance(item, str) for item in remove) else None
-
-
-@dataclass(frozen=True)
-class Position:
-    """A place in the file, behind the last of `changes` changes, and the digest of all bytes before it."""
-
-    run: str
-    changes: int
-    bytes: int
-    sha256: str
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A change in the file and the position behind it."""
-
-    change: Change
-    end: Position
 
 
 class ItemChangeLog:
@@ -112,10 +59,10 @@ class ItemChangeLog:
         with self.locked():
             self.created = check_journal(path, run) is None
             if self.created:
-                with _as_journal_error(path, "cannot be written"):
+                with as_journal_error(path, "cannot be written"):
                     self._log.append({"run": run})
-            self._read = _start(run)
-            if self.created or not _state_path(path).exists():
+            self._read = start_of(run)
+            if self.created or not state_path(path).exists():
                 self._write_state(([self._read] + [entry.end for entry in self._parsed()])[-1])
 
     @contextmanager
@@ -138,10 +85,10 @@ class ItemChangeLog:
         Raises:
             JournalError: what was read before is not there any more, or a line is not a change.
         """
-        if _stamp(self.path) == self._seen:
+        if stamp_of(self.path) == self._seen:
             return []  # the common case takes no lock and reads nothing
         with self.locked():
-            stamp, entries = _stamp(self.path), self._parsed()
+            stamp, entries = stamp_of(self.path), self._parsed()
         if not entries:
             self._seen = stamp
         return entries
@@ -171,7 +118,7 @@ class ItemChangeLog:
         Raises:
             JournalError: the line cannot be removed; the change will be made.
         """
-        with _as_journal_error(self.path, "cannot be written, so the change may still be made"):
+        with as_journal_error(self.path, "cannot be written, so the change may still be made"):
             os.truncate(self.path, self._read.bytes)
 
     def confirm(self, entry: Entry) -> None:
@@ -180,151 +127,14 @@ class ItemChangeLog:
         self._write_state(entry.end)
 
     def _write_state(self, position: Position) -> None:
-        state = _state_path(self.path)
+        state = state_path(self.path)
         try:
             write_file(state, json.dumps(asdict(position)))
         except UserError as error:
             raise JournalError(state, f"cannot be written ({error})", "make room for it") from None
 
     def _parsed(self) -> list[Entry]:
-        return _entries(self.path, _bytes(self.path), self._read)
-
-
-def check_journal(path: Path, run: str) -> Position | None:
-    """Checks a journal without writing to it, or waiting for its lock.
-
-    Returns:
-        the position behind its last change; None if there is no file, or an empty one, and nothing was lost.
-
-    Raises:
-        JournalError: the file belongs to another run or to something else, or has lost changes.
-    """
-    state = _read_state(path)  # first: the journal has at least what the state says
-    confirmed = state if state is not None and state.run == run else None
-    if path.exists() and not path.is_file():
-        raise JournalError(path, "is a folder" if path.is_dir() else "is not a file", "choose a file")
-    raw = _bytes(path) if os.path.lexists(path) else b""
-    _check_kept(path, raw, confirmed)
-    if not raw:
-        return None
-    header = raw[: raw.find(b"\n") + 1]
-    try:
-        value = json.loads(header)
-    except (ValueError, RecursionError):
-        value = None
-    if not isinstance(value, dict) or value.keys() != {"run"} or not isinstance(value["run"], str):
-        raise JournalError(path, "is not a journal of item changes, or its first line was cut", "choose another file")
-    if header != _header(run):
-        raise JournalError(path, "belongs to another run", "choose another file, or delete it to start over")
-    return ([_start(run)] + [entry.end for entry in _entries(path, raw, _start(run))])[-1]
-
-
-class JournalCheck:
-    """Checks whether replicas can follow a journal; reads it only after it has changed.
-
-    Args:
-        path: the file.
-        run: digest of the run's manifest.
-    """
-
-    def __init__(self, path: Path, run: str) -> None:
-        self._path, self._run = path, run
-        self._good: tuple[_Stamp, ...] = ()
-
-    def trouble(self) -> str | None:
-        """None if the journal is readable and complete, otherwise what is wrong, without the path."""
-        try:
-            stamps = (_stamp(self._path), _stamp(_state_path(self._path)))
-            if stamps != self._good:
-                check_journal(self._path, self._run)
-                self._good = stamps
-        except JournalError as error:
-            return error.reason
-        return None
-
-
-def _check_kept(path: Path, raw: bytes, confirmed: Position | None) -> None:
-    """Whether the bytes begin with the changes that were confirmed.
-
-    Raises:
-        JournalError: they do not.
-    """
-    if confirmed is None or not confirmed.changes:
-        return
-    lost = f"{_RESTORE}, or delete it and {_state_path(path).name} to start without its {confirmed.changes} changes"
-    _check_prefix(path, raw, confirmed, lost)
-
-
-def _check_prefix(path: Path, raw: bytes, position: Position, advice: str) -> "hashlib._Hash":
-    """The digest, to be continued, of the bytes before a position.
-
-    Raises:
-        JournalError: there are fewer bytes, or other ones.
-    """
-    if len(raw) < position.bytes:
-        reason = "is shorter than it was" if raw else "is empty" if path.exists() else "is gone"
-        raise JournalError(path, reason, advice)
-    digest = hashlib.sha256(raw[: position.bytes])
-    if digest.hexdigest() != position.sha256:
-        raise JournalError(path, "is not what it was", advice)
-    return digest
-
-
-def _entries(path: Path, raw: bytes, read: Position) -> list[Entry]:
-    """The changes in the complete lines behind a position.
-
-    Raises:
-        JournalError: the bytes before the position are other ones, or a line is not a change.
-    """
-    digest = _check_prefix(path, raw, read, _RESTORE)
-    entries: list[Entry] = []
-    changes, end = read.changes, read.bytes
-    for line in raw[read.bytes :].split(b"\n")[:-1]:
-        changes, end = changes + 1, end + len(line) + 1
-        digest.update(line + b"\n")
-        try:
-            change = Change.from_json(json.loads(line))
-        except (ValueError, RecursionError):
-            change = None
-        if change is None:
-            raise JournalError(path, f"has a line {changes + 1} that is not a change", _RESTORE)
-        entries.append(Entry(change, Position(read.run, changes, end, digest.hexdigest())))
-    return entries
-
-
-def _header(run: str) -> bytes:
-    return json.dumps({"run": run}).encode() + b"\n"
-
-
-def _start(run: str) -> Position:
-    """The position behind the first line."""
-    return Position(run, 0, len(_header(run)), _sha256(_header(run)))
-
-
-def _sha256(raw: bytes) -> str:
-    return hashlib.sha256(raw).hexdigest()
-
-
-def _state_path(path: Path) -> Path:
-    return path.with_name(f"{path.name}.state")
-
-
-def _read_state(path: Path) -> Position | None:
-    """The content of the state file; None if there is none.
-
-    Raises:
-        JournalError: it is the file of another program.
-    """
-    state = _state_path(path)
-    if not os.path.lexists(state):
-        return None
-    try:
-        position = Position(**json.loads(_bytes(state)))
-        if [type(value) for value in asdict(position).values()] == [str, int, int, str]:
-            return position
-    except (ValueError, TypeError, RecursionError):
-        pass
-    raise JournalError(state, "is not the state of a journal", "choose another journal, or delete that file")
+        return entries_behind(self.path, content_of(self.path), self._read)
 
 
 def _check_lock_file(path: Path) -> None:
@@ -332,27 +142,3 @@ def _check_lock_file(path: Path) -> None:
     lock = Path(f"{path}.lock")
     if os.path.lexists(lock) and (not lock.is_file() or lock.stat().st_size):
         raise JournalError(lock, "is not the lock of a journal", "choose another journal, or delete that file")
-
-
-def _bytes(path: Path) -> bytes:
-    with _as_journal_error(path, "cannot be read"):
-        return path.read_bytes()
-
-
-def _stamp(path: Path) -> _Stamp:
-    """What changes with the content of the file."""
-    with _as_journal_error(path, "cannot be read"):
-        found = path.stat()
-    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
-
-
-@contextmanager
-def _as_journal_error(path: Path, what: str) -> Iterator[None]:
-    try:
-        yield
-    except FileNotFoundError:
-        raise JournalError(path, "is gone", _RESTORE) from None
-    except IsADirectoryError:
-        raise JournalError(path, "is a folder", "choose a file") from None
-    except OSError as error:
-        raise JournalError(path, f"{what} ({error.strerror})", "check its disk and its permissions") from None

@@ -14,7 +14,8 @@ import pandas as pd
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.serving.messages import BatchReply, ErrorReply, RecommendRequest
 from recbole_llmfashion.serving.recommender import Recommender
-from recbole_llmfashion.serving.web.item_changes import Change, Entry, ItemChangeLog, JournalError
+from recbole_llmfashion.serving.web.item_changes import ItemChangeLog
+from recbole_llmfashion.serving.web.journal import Change, Entry, JournalError
 
 
 class BehindError(Exception):

@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.serving.messages import BatchReply, Recommendation, RecommendRequest
 from recbole_llmfashion.serving.web.errors import RequestError, check_size, check_token, failed, unavailable
-from recbole_llmfashion.serving.web.item_changes import Change
+from recbole_llmfashion.serving.web.journal import Change
 from recbole_llmfashion.serving.web.limits import Limits, LimitsMiddleware
 from recbole_llmfashion.serving.web.metrics import Metrics
 from recbole_llmfashion.serving.web.settings import ServiceSettings

@@ -27,7 +27,7 @@ class ServiceSettings:
     Args:
         run: the run folder; the same path on every replica.
         token: bearer token of /items; None disables /items.
-        journal: file that stores added and removed items, see item_changes.py; required with a token.
+        journal: file that stores added and removed items, see journal.py; required with a token.
         batch: maximum number of sessions in a batch of the LLM.
         queue: maximum number of waiting requests; further ones get 429.
         timeout: seconds from the end of the body until a request gets 504.

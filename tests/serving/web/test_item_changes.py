@@ -7,7 +7,8 @@ from types import SimpleNamespace
 import pytest
 
 from recbole_llmfashion.errors import UserError
-from recbole_llmfashion.serving.web.item_changes import Change, ItemChangeLog, JournalCheck, JournalError, check_journal
+from recbole_llmfashion.serving.web.item_changes import ItemChangeLog
+from recbole_llmfashion.serving.web.journal import Change, JournalCheck, JournalError, check_journal
 
 RUN = "digest"
 ADD, REMOVE = Change(add=({"item_id": "N1", "title": "Clog"},)), Change(remove=("11", "12"))

@@ -7,7 +7,8 @@ import pytest
 
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.serving.messages import ErrorReply, RecommendRequest
-from recbole_llmfashion.serving.web.item_changes import Change, ItemChangeLog, JournalError
+from recbole_llmfashion.serving.web.item_changes import ItemChangeLog
+from recbole_llmfashion.serving.web.journal import Change, JournalError
 from recbole_llmfashion.serving.web.replica import ReplicaWorker
 from tests.helpers.service import Shop
 

@@ -9,7 +9,7 @@ import math
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.serving.messages import RecommendRequest
 from recbole_llmfashion.serving.web.errors import busy, unavailable
-from recbole_llmfashion.serving.web.item_changes import Change
+from recbole_llmfashion.serving.web.journal import Change
 from recbole_llmfashion.serving.web.routes import make_web
 from recbole_llmfashion.serving.web.settings import ServiceSettings
 from tests.helpers.service import CLICK, Model, call
