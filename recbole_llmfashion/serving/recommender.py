@@ -38,6 +38,7 @@ from recbole_llmfashion.prompt.texts import sanitize
 from recbole_llmfashion.retrieval.response_stats import ResponseStats
 from recbole_llmfashion.serving.messages import Recommendation, RecommendRequest, RecommendResponse
 from recbole_llmfashion.serving.new_item_tokens import extend_item_tokens
+from recbole_llmfashion.serving.responses import check_k, left_out, response_of
 from recbole_llmfashion.serving.session import Session, make_session
 from recbole_llmfashion.serving.state import RankedReply, ServingState
 
@@ -204,7 +205,7 @@ class Recommender:
                 self._count(session, reply)
         replies = iter(replied)
         return [
-            entry if isinstance(entry, UserError) else self._response(request, state, next(replies), *entry)
+            entry if isinstance(entry, UserError) else response_of(request, state, next(replies), *entry)
             for request, entry in zip(requests, sessions, strict=True)
         ]
 
@@ -213,7 +214,7 @@ class Recommender:
         try:
             session = make_session(request.actions, state.pool.positions, request.now)
             masked = self._masked(session)
-            _check_k(request.k, int(state.pool.live.sum()), len([item for item in masked if state.pool.live[item]]))
+            check_k(request.k, int(state.pool.live.sum()), len([item for item in masked if state.pool.live[item]]))
         except UserError as error:
             return error
         return session, masked
@@ -221,22 +222,6 @@ class Recommender:
     def _masked(self, session: Session) -> frozenset[int]:
         """Catalogue positions that `mask_history` leaves out of the session's list."""
         return frozenset(session.items() if self._run.mask_history else ())
-
-    def _response(
-        self,
-        request: RecommendRequest,
-        state: ServingState,
-        reply: RankedReply,
-        session: Session,
-        masked: frozenset[int],
-    ) -> RecommendResponse:
-        head = reply.top(request.k + len(masked))
-        ranked = [(place, item) for place, item in enumerate(head) if item not in masked]
-        texts = self._prompt_and_response(state, reply) if request.explain else (None, None)
-        return RecommendResponse(
-            [_line(reply, state, place, item, *texts) for place, item in ranked[: request.k]],
-            _left_out(session, reply),
-        )
 
     def explain(
         self, actions: Iterable[Any], *, now: float | None = None, on_text: Callable[[str], None] | None = None
@@ -273,14 +258,7 @@ class Recommender:
 
     def _count(self, session: Session, reply: RankedReply) -> None:
         self._counts.update({"sessions": 1, "empty_sessions": int(not len(session.events))})
-        self._counts.update(_left_out(session, reply))
-
-    @staticmethod
-    def _prompt_and_response(state: ServingState, reply: RankedReply) -> tuple[str | None, str | None]:
-        """The prompt as text and the raw response; (None, None) for a session without a prompt."""
-        if reply.prompt is None:
-            return None, None
-        return state.decoder.decode(reply.prompt.ids.tolist(), clean_up_tokenization_spaces=False), reply.response.text
+        self._counts.update(left_out(session, reply))
 
     @property
     def attributes(self) -> tuple[str, ...]:
@@ -324,27 +302,3 @@ class Recommender:
         with self._items_lock:
             before = self._state
             self._state = ServingState(self._run, before.pool.without(item_ids), before.item_tokens, before)
-
-
-def _check_k(k: int, live: int, masked: int) -> None:
-    if not isinstance(k, int) or isinstance(k, bool) or k < 1:
-        raise UserError(f"k: expected an integer of 1 or more, found {k!r}")
-    if k > live - masked:
-        excluded = f", {masked} of them excluded because the session contains them" if masked else ""
-        raise UserError(f"k: {k} is more than the {live} items{excluded}; choose a smaller k")
-
-
-def _left_out(session: Session, reply: RankedReply) -> dict[str, int]:
-    """What the prompt does not show of a session: actions that were left out or reordered, and ends of long texts."""
-    shortened = reply.prompt.shortened if reply.prompt is not None else 0
-    return dict(session.left_out) | ({"shortened_texts": shortened} if shortened else {})
-
-
-def _line(
-    reply: RankedReply, state: ServingState, place: int, item: int, prompt: str | None, response: str | None
-) -> Recommendation:
-    catalogue = state.pool.catalogue
-    score = float(len(reply.live) - place)
-    return Recommendation(
-        catalogue.item_ids[item], catalogue.titles[item], score, reply.list_of(item), prompt, response
-    )
