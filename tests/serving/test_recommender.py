@@ -1,9 +1,7 @@
 """Served lists equal evaluated lists; added and removed items take effect at once."""
 
 import threading
-from collections import Counter
 from dataclasses import replace
-from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -119,16 +117,6 @@ def test_mask_history(run_job):
     assert {"memory", "popularity"} <= lists
     with pytest.raises(UserError, match=r"k: 300 is more than the 300 items, 1 of them excluded because"):
         run.recommend([{"action": "click", "item_id": ranks["target"].iloc[0], "timestamp": 5}], 300)
-
-
-def test_masked_items_leave_their_places_to_others():
-    catalogue = SimpleNamespace(item_ids=tuple("abcde"), titles=tuple("ABCDE"))
-    order, state = [3, 1, 4, 0, 2], SimpleNamespace(pool=SimpleNamespace(catalogue=catalogue))
-    reply = SimpleNamespace(top=lambda k: order[:k], list_of=lambda item: "id", live=np.arange(5), prompt=None)
-    session, request = SimpleNamespace(left_out=Counter()), RecommendRequest([], 2)
-    masking = Recommender.__new__(Recommender)
-    for masked, items in ((frozenset({1, 3}), ["e", "a"]), (frozenset({1}), ["d", "e"]), (frozenset(), ["d", "b"])):
-        assert [line.item for line in masking._response(request, state, reply, session, masked).lines] == items
 
 
 def test_k_up_to_the_catalogue(recommender):
