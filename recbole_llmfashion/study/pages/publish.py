@@ -41,10 +41,19 @@ def stale_row_files(folder: Path) -> list[str]:
 
     Args:
         folder: docs/results/rows.
+
+    Raises:
+        UserError: a file is not a row.
     """
-    files = sorted(folder.glob("*.json"))
-    rows = {path.name: json.loads(path.read_text(encoding="utf-8"))["row"] for path in files}
-    return [name for name, row in rows.items() if row["engine"] != engine_digest(row["model"])]
+    return [path.name for path in sorted(folder.glob("*.json")) if not _of_today(path)]
+
+
+def _of_today(path: Path) -> bool:
+    try:
+        row = json.loads(path.read_text(encoding="utf-8"))["row"]
+        return bool(row["engine"] == engine_digest(row["model"]))
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{path} is not a row ({error}); delete it, and it is made again") from error
 
 
 def remove_stale_rows(folder: Path) -> list[str]:

@@ -41,6 +41,13 @@ def test_no_committed_row_file_is_of_another_engine():
     assert stale_row_files(RESULTS / "rows") == []
 
 
+@pytest.mark.parametrize("text", ["{", "[]", "{}", '{"row": {"model": "CORE"}}', '{"row": 3}'])
+def test_a_file_that_is_no_row_is_one_line(tmp_path, text):
+    (tmp_path / "row-1.json").write_text(text)
+    with pytest.raises(UserError, match=r"row-1.json is not a row .*delete it"):
+        stale_row_files(tmp_path)
+
+
 def test_the_leaderboard_is_that_of_the_committed_pages():
     listed = {page.name for page in read_pages(ROOT / "benchmarks/results.yaml")}
     found = {name: results for name, results in committed().items() if name in listed}
