@@ -8,7 +8,8 @@ their SHA-256. The first items of each list are not in the file, so `top` of a r
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from math import isclose
 from pathlib import Path
@@ -18,8 +19,8 @@ import numpy as np
 import pandas as pd
 
 from recbole_llmfashion.errors import UserError
+from recbole_llmfashion.evaluation.collector import full_rank_mrr
 from recbole_llmfashion.evaluation.result import Result
-from recbole_llmfashion.evaluation.significance import metric_values
 from recbole_llmfashion.files.changes import write_file
 from recbole_llmfashion.stage_store import sha256_texts
 
@@ -40,17 +41,30 @@ class RowFiles:
         """Whether a row of this name is here."""
         return self.folder is not None and (self.folder / f"{stage}.json").is_file()
 
-    def write(self, stage: str, name: Mapping[str, Any], result: Result) -> None:
+    def engines(self) -> dict[str, tuple[str, str]]:
+        """Model and engine of each row, by stage.
+
+        Raises:
+            UserError: a file is damaged.
+        """
+        found = {}
+        for path in sorted(self.folder.glob("*.json")) if self.folder is not None else ():
+            with _naming(path):
+                row = json.loads(path.read_text(encoding="utf-8"))["row"]
+                found[path.stem] = (row["model"], row["engine"])
+        return found
+
+    def write(self, name: Mapping[str, Any], result: Result) -> None:
         """Writes a row, if there is a folder and the row is not here yet.
 
         Args:
-            stage: name of its stage.
-            name: what the row is known by in results.json.
+            name: what the row is known by in results.json, its stage among it.
             result: of the row.
 
         Raises:
             UserError: the folder cannot be written.
         """
+        stage = name["stage"]
         if self.folder is None or self.has(stage):
             return
         ranks = _by_user(result.ranks)
@@ -75,17 +89,24 @@ class RowFiles:
         """
         assert self.folder is not None
         path, rows = self.folder / f"{stage}.json", _by_user(test_rows)
-        try:
+        with _naming(path):
             content = json.loads(path.read_text(encoding="utf-8"))
             ranks = np.array(content["ranks"].split(), np.int64)
             rows = rows.assign(rank=ranks, top=pd.Series([[]] * len(rows), dtype=object))
             result = Result(ranks=rows, **content["result"])
-            whole = content["test_rows"] == _sha256(rows) and isclose(_mrr(result.ranks), result.metrics["mrr"])
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise UserError(f"{OPTION}: {path} is not a row ({error}); delete it, and it is made again") from error
+            whole = content["test_rows"] == _sha256(rows) and isclose(full_rank_mrr(rows), result.metrics["mrr"])
         if not whole:
             raise UserError(f"{OPTION}: {path} is of other test rows, or was changed; delete it, and it is made again")
         return result
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Turns what a damaged file raises into one line."""
+    try:
+        yield
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UserError(f"{OPTION}: {path} is not a row ({error}); delete it, and it is made again") from error
 
 
 def _by_user(rows: pd.DataFrame) -> pd.DataFrame:
@@ -94,7 +115,3 @@ def _by_user(rows: pd.DataFrame) -> pd.DataFrame:
 
 def _sha256(rows: pd.DataFrame) -> str:
     return sha256_texts([*rows["user"], *rows["target"]])
-
-
-def _mrr(ranks: pd.DataFrame) -> float:
-    return float(metric_values(ranks["rank"].to_numpy(), "mrr").mean())

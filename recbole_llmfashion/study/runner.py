@@ -7,7 +7,7 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -37,8 +37,9 @@ from recbole_llmfashion.study.request import StudyRequest
 
 # Keys that the first release named each row after, though no figure of it depends on them.
 IMAGE_LIST = "image_list"
-_LATER = {"torch_compile": False, "cuda_graphs": False, "length_groups": True, "fast_dropout": False}
 _FIRST = {"log_wandb": False, "wandb_project": "recbole", "reg_weight": None}
+# Keys of later releases, with the values that the rows of earlier ones were made with.
+_LATER = {"torch_compile": False, "cuda_graphs": False, "length_groups": True, "fast_dropout": False}
 
 
 @dataclass(frozen=True)
@@ -190,23 +191,24 @@ class Runner:
         """The outcome of one entry with one seed, from the store, from the folder of row files, or made now."""
         config, store, inputs = self._stage(entry, seed)
         name = self._row_name(entry, store.path("row", inputs).name)
-        make = partial(store.get, "row", inputs, lambda folder: save_result(folder, self._make(config, entry, name)))
         try:
-            folder = run_row(config, make)
+            result = run_row(config, lambda: self._result(config, entry, store, inputs, name))
         except UserError as error:
             return Outcome(seed, None, " ".join(str(error).split()), name)
-        if isinstance(folder, str):
-            return Outcome(seed, None, folder, name)
-        result = load_result(folder)
-        self._row_files.write(name.stage, name.as_json(), result)
+        if isinstance(result, str):
+            return Outcome(seed, None, result, name)
+        self._row_files.write(name.as_json(), result)
         return Outcome(seed, result, "", name)
 
-    def _make(self, config: LLMFashionConfig, entry: Entry, name: RowName) -> Result:
-        if not self._row_files.has(name.stage):
-            return run_experiment(config)
-        of_rows = keys_of(get_model("Popularity").model)
-        keys = {key: value for key, value in entry.keys.items() if split_name(key)[0] in of_rows}
-        return self._row_files.read(name.stage, target_tokens(self.loaders(name.dataset, **keys)))
+    def _result(
+        self, config: LLMFashionConfig, entry: Entry, store: StageStore, inputs: Mapping[str, Any], name: RowName
+    ) -> Result:
+        """The stage of the row, or its file, which makes no stage because it lacks the lists."""
+        if self._row_files.has(name.stage) and not store.has("row", inputs):
+            of_rows = keys_of(get_model("Popularity").model)
+            keys = {key: value for key, value in entry.keys.items() if split_name(key)[0] in of_rows}
+            return self._row_files.read(name.stage, target_tokens(self.loaders(name.dataset, **keys)))
+        return load_result(store.get("row", inputs, lambda folder: save_result(folder, run_experiment(config))))
 
     def _row_name(self, entry: Entry, stage: str) -> RowName:
         return RowName(

@@ -22,7 +22,7 @@ def result():
 
 
 def test_a_file_by_hand(tmp_path):
-    RowFiles(tmp_path / "rows").write("row-1", NAME, result())
+    RowFiles(tmp_path / "rows").write(NAME, result())
     text = (tmp_path / "rows/row-1.json").read_text()
     assert json.loads(text) == {
         "row": NAME,
@@ -38,7 +38,7 @@ def test_a_file_by_hand(tmp_path):
 
 def test_what_was_written_is_read(tmp_path):
     files = RowFiles(tmp_path)
-    files.write("row-1", NAME, result())
+    files.write(NAME, result())
     found, expected = files.read("row-1", TEST_ROWS), result()
     assert found.ranks.to_dict("list") == {
         "user": ["anna", "bert"],
@@ -53,18 +53,18 @@ def test_what_was_written_is_read(tmp_path):
 def test_a_row_that_is_there_is_not_written_again(tmp_path):
     files = RowFiles(tmp_path)
     assert not files.has("row-1")
-    files.write("row-1", NAME, result())
+    files.write(NAME, result())
     before = hashlib.sha256((tmp_path / "row-1.json").read_bytes()).digest()
     other = result()
     other.metrics["mrr"] = 0.5
-    files.write("row-1", NAME, other)
+    files.write(NAME, other)
     assert files.has("row-1") and not files.has("row-2")
     assert hashlib.sha256((tmp_path / "row-1.json").read_bytes()).digest() == before
 
 
 def test_without_a_folder_nothing_is_written(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    RowFiles(None).write("row-1", NAME, result())
+    RowFiles(None).write(NAME, result())
     assert not RowFiles(None).has("row-1") and not list(tmp_path.iterdir())
 
 
@@ -82,7 +82,7 @@ def test_without_a_folder_nothing_is_written(tmp_path, monkeypatch):
 )
 def test_a_damaged_file_is_one_line(tmp_path, change, message):
     files = RowFiles(tmp_path)
-    files.write("row-1", NAME, result())
+    files.write(NAME, result())
     path = tmp_path / "row-1.json"
     path.write_text(json.dumps(change(json.loads(path.read_text()))))
     with pytest.raises(UserError, match=message) as caught:
@@ -92,6 +92,6 @@ def test_a_damaged_file_is_one_line(tmp_path, change, message):
 
 def test_other_test_rows_are_one_line(tmp_path):
     files = RowFiles(tmp_path)
-    files.write("row-1", NAME, result())
+    files.write(NAME, result())
     with pytest.raises(UserError, match="of other test rows"):
         files.read("row-1", TEST_ROWS.assign(target=["i2", "i3"]))

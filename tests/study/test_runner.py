@@ -190,7 +190,7 @@ def test_rows_of_the_store_are_written_too(shop, runs):
     assert len(runs) == 1 and len(list((shop / "rows").iterdir())) == 1
 
 
-def test_a_row_that_is_kept_is_no_task(shop, runs, monkeypatch):
+def test_a_row_that_is_kept_is_no_task(shop, runs):
     words = (f"--rows_path={shop}/rows", "--n_jobs=2")
     entries = [Entry("a", "SASRec"), Entry("b", "GRU4Rec"), Entry("c", "CORE")]
     Runner(request_for(shop, *words[:1])).run(entries[1:])
@@ -206,3 +206,14 @@ def test_a_damaged_row_file_is_a_reason(shop, runs):
     next((shop / "rows").iterdir()).write_text("{")
     outcome = Runner(request).run([Entry("a", "SASRec")])["a"][0]
     assert outcome.result is None and "delete it, and it is made again" in outcome.reason
+
+
+def test_a_row_file_makes_no_stage(shop, runs):
+    """Rows of files lack the lists, which a study of the same rows without the files needs."""
+    words = (f"--rows_path={shop}/rows",)
+    Runner(request_for(shop, *words)).run([Entry("a", "SASRec")])
+    shutil.rmtree(shop / "saved")
+    Runner(request_for(shop, *words)).run([Entry("a", "SASRec")])
+    assert len(runs) == 1
+    outcome = Runner(request_for(shop)).run([Entry("a", "SASRec")])["a"][0]
+    assert len(runs) == 2 and all(len(top) == 2 for top in outcome.result.ranks["top"])

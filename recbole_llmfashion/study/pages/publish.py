@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from recbole_llmfashion.errors import UserError
+from recbole_llmfashion.evaluation.row_files import RowFiles
 from recbole_llmfashion.files.changes import replace_files
 from recbole_llmfashion.quick_start.engine import engine_digest
 from recbole_llmfashion.study.pages.claims import claims_page
@@ -45,15 +46,8 @@ def stale_row_files(folder: Path) -> list[str]:
     Raises:
         UserError: a file is not a row.
     """
-    return [path.name for path in sorted(folder.glob("*.json")) if not _of_today(path)]
-
-
-def _of_today(path: Path) -> bool:
-    try:
-        row = json.loads(path.read_text(encoding="utf-8"))["row"]
-        return bool(row["engine"] == engine_digest(row["model"]))
-    except (ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{path} is not a row ({error}); delete it, and it is made again") from error
+    rows = RowFiles(folder).engines()
+    return [f"{stage}.json" for stage, (model, engine) in rows.items() if engine != engine_digest(model)]
 
 
 def remove_stale_rows(folder: Path) -> list[str]:
