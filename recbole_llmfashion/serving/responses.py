@@ -7,7 +7,7 @@ from recbole_llmfashion.serving.state import RankedReply, ServingState
 
 
 def check_k(k: int, live: int, masked: int) -> None:
-    """Checks the number of items that a request asks for.
+    """Checks the number of requested items.
 
     Args:
         k: that number.
