@@ -25,7 +25,6 @@ next time. The script writes OUT/table.md and OUT/results.json after each row. T
 """
 
 import argparse
-import hashlib
 import json
 import signal
 import sys
@@ -36,7 +35,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-import numpy as np
+from smollm2_data import write_dataset
+from smollm2_table import last_line, table
 
 ROWS = ("ids", "random", "titles", "shuffled", "paper", "falcon", "zero")
 PAPER = str(Path(__file__).parents[1] / "properties/model/LLMFashionRec-paper.yaml")
@@ -68,45 +68,6 @@ def time_limit(seconds: float | None) -> Iterator[None]:
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
-
-
-def chosen_users(users: Sequence[str], count: int) -> set[str]:
-    """The users with the smallest SHA-256 of their id."""
-    return set(sorted(users, key=lambda user: hashlib.sha256(user.encode()).hexdigest())[:count])
-
-
-def with_users(lines: Sequence[str], users: set[str]) -> list[str]:
-    """The lines of an `.inter` or `.search` file that belong to some users, and its header."""
-    at = [name.split(":")[0] for name in lines[0].split("\t")].index("user_id")
-    return [lines[0], *(line for line in lines[1:] if line.split("\t")[at] in users)]
-
-
-def with_shuffled_texts(lines: Sequence[str]) -> list[str]:
-    """The lines of an `.item` file where each item has all the text of another one; ids stay."""
-    at = [name.split(":")[0] for name in lines[0].split("\t")].index("item_id")
-    rows = [line.split("\t") for line in lines[1:]]
-    order = np.random.default_rng(SEED).permutation(len(rows))
-    places = np.empty_like(order)
-    places[order] = np.roll(order, 1)  # one circle through all items: none keeps its text
-    texts = [[*row[:at], *row[at + 1 :]] for row in rows]
-    moved = [[*texts[places[i]][:at], row[at], *texts[places[i]][at:]] for i, row in enumerate(rows)]
-    return [lines[0], *("\t".join(row) for row in moved)]
-
-
-def write_dataset(source: Path, folder: Path, users: int | None, shuffled: bool = False) -> Path:
-    """Writes the dataset of a row, named as its folder; returns the folder."""
-    folder.mkdir(parents=True, exist_ok=True)
-    files = {suffix: source / f"{source.name}.{suffix}" for suffix in ("inter", "search", "item")}
-    lines = {suffix: file.read_text("utf-8").splitlines() for suffix, file in files.items() if file.is_file()}
-    if users is not None:
-        at = [name.split(":")[0] for name in lines["inter"][0].split("\t")].index("user_id")
-        kept = chosen_users(sorted({line.split("\t")[at] for line in lines["inter"][1:]}), users)
-        lines |= {name: with_users(lines[name], kept) for name in ("inter", "search") if name in lines}
-    if shuffled:
-        lines["item"] = with_shuffled_texts(lines["item"])
-    for suffix, content in lines.items():
-        (folder / f"{folder.name}.{suffix}").write_text("\n".join(content) + "\n", "utf-8")
-    return folder
 
 
 def model_folder(name: str, out: Path) -> Path:
@@ -182,37 +143,8 @@ def figures(result: Any) -> dict[str, Any]:
         "valid_id_rate": generation.get("valid_id_rate"),
         "prompts": generation.get("prompts"),
         "adapter_minutes": result.seconds.get("adapter", 0.0) / 60,
-        "ranks": len(result.ranks),
+        "ranks": result.ranks.sort_values("user")["rank"].tolist(),
     }
-
-
-def table(rows: Mapping[str, Mapping[str, Any]], notes: Sequence[str]) -> str:
-    """The rows as Markdown, with notes below."""
-    lines = [
-        "| row | Recall@10 | NDCG@10 | valid NDCG@10 | badly formatted: before, phase 1, end | adapter min | minutes |",
-        "|---|---:|---:|---:|---|---:|---:|",
-    ]
-    for name, row in rows.items():
-        if "recall@10" not in row:
-            lines.append(f"| {name} | {row['stopped']} | | | | | |")
-            continue
-        valid = "" if row["valid_ndcg@10"] is None else f"{row['valid_ndcg@10']:.4f}"
-        shares = row["format_failures"]
-        broken = ", ".join(
-            f"{shares[step]:.1%}" for step in ("before", "after_uniform", "after_hard") if step in shares
-        )
-        times = f"{row['adapter_minutes']:.1f} | {row['minutes']:.1f}"
-        lines.append(f"| {name} | {row['recall@10']:.4f} | {row['ndcg@10']:.4f} | {valid} | {broken} | {times} |")
-    return "\n".join([*lines, "", *(f"- {note}" for note in notes)]) + "\n"
-
-
-def last_line(dataset: str, rows: Mapping[str, Mapping[str, Any]]) -> str:
-    """One JSON object: Recall@10, NDCG@10 and minutes of each finished row, and which rows are not finished."""
-    done = {name: row for name, row in rows.items() if "recall@10" in row}
-    numbers = {name: [row["recall@10"], row["ndcg@10"], round(row["minutes"], 2)] for name, row in done.items()}
-    return json.dumps(
-        {"dataset": dataset, "rows": numbers, "not_finished": [name for name in rows if name not in done]}
-    )
 
 
 class Bench:

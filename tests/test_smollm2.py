@@ -4,20 +4,26 @@ import contextlib
 import importlib.util
 import json
 import shutil
+import sys
 import time
 from pathlib import Path
 from types import SimpleNamespace
 
+import pandas as pd
 import pytest
 from transformers import PreTrainedTokenizerFast
 
 from recbole_llmfashion.llm.modeling.tiny_falcon import TINY_FALCON_FOLDER
 from tests.helpers.fakes import INTER, ITEM, SEARCH, SMALL, simulated_shop, write_tiny
 
-FILE = Path(__file__).parents[1] / "benchmarks/smollm2.py"
-spec = importlib.util.spec_from_file_location("smollm2_benchmark", FILE)
-smollm2 = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(smollm2)
+BENCHMARKS = str(Path(__file__).parents[1] / "benchmarks")
+sys.path.insert(0, BENCHMARKS)
+try:
+    import smollm2
+    import smollm2_data
+    import smollm2_table
+finally:
+    sys.path.remove(BENCHMARKS)
 READER = importlib.util.find_spec("gguf") is not None
 
 
@@ -27,28 +33,28 @@ def texts(lines):
 
 def test_the_same_customers_whatever_their_order():
     users = [f"u{i}" for i in range(50)]
-    few, more = smollm2.chosen_users(users, 10), smollm2.chosen_users(users[::-1], 20)
+    few, more = smollm2_data.chosen_users(users, 10), smollm2_data.chosen_users(users[::-1], 20)
     assert len(few) == 10 and few < more
     assert few != set(sorted(users)[:10])  # not the first ones, which may be the oldest
 
 
 def test_rows_of_some_customers():
-    kept = smollm2.with_users(INTER.splitlines(), {"u2"})
+    kept = smollm2_data.with_users(INTER.splitlines(), {"u2"})
     assert len(kept) == 3 and all(line.startswith(("user_id", "u2\t")) for line in kept)
-    assert len(smollm2.with_users(SEARCH.splitlines(), {"u1", "u3"})) == 6
+    assert len(smollm2_data.with_users(SEARCH.splitlines(), {"u1", "u3"})) == 6
 
 
 def test_each_item_has_the_text_of_another():
-    before, after = ITEM.splitlines(), smollm2.with_shuffled_texts(ITEM.splitlines())
+    before, after = ITEM.splitlines(), smollm2_data.with_shuffled_texts(ITEM.splitlines())
     assert before[0] == after[0] and list(texts(before)) == list(texts(after))
     assert sorted(texts(before).values()) == sorted(texts(after).values())
     assert all(texts(before)[item] != texts(after)[item] for item in texts(before))
-    assert after == smollm2.with_shuffled_texts(before)
+    assert after == smollm2_data.with_shuffled_texts(before)
 
 
 def test_the_id_may_be_any_column():
     lines = ["title:token\titem_id:token\tcolor:token", "boots\t1\tred", "socks\t2\tblue", "hat\t3\tblack"]
-    moved = [line.split("\t") for line in smollm2.with_shuffled_texts(lines)[1:]]
+    moved = [line.split("\t") for line in smollm2_data.with_shuffled_texts(lines)[1:]]
     assert [row[1] for row in moved] == ["1", "2", "3"]
     assert {(row[0], row[2]) for row in moved} == {("boots", "red"), ("socks", "blue"), ("hat", "black")}
     assert all(row[0] != line.split("\t")[0] for row, line in zip(moved, lines[1:], strict=True))
@@ -56,7 +62,7 @@ def test_the_id_may_be_any_column():
 
 def test_a_dataset_is_named_as_its_folder(tmp_path):
     write_tiny(tmp_path)
-    folder = smollm2.write_dataset(tmp_path / "tiny", tmp_path / "out/half", 1)
+    folder = smollm2_data.write_dataset(tmp_path / "tiny", tmp_path / "out/half", 1)
     assert sorted(path.name for path in folder.iterdir()) == ["half.inter", "half.item", "half.search"]
     assert len({line.split("\t")[0] for line in (folder / "half.inter").read_text().splitlines()[1:]}) == 1
     assert (folder / "half.item").read_text() == ITEM
@@ -81,12 +87,19 @@ ROWS = {"ids": DONE, "paper": {"stopped": "not started: 3 s left, a row before t
 
 
 def test_the_table_and_the_last_line():
-    lines = smollm2.table(ROWS, ["a note"]).splitlines()
+    lines = smollm2_table.table(ROWS, ["a note"]).splitlines()
     assert lines[2] == "| ids | 0.1123 | 0.0696 |  | 100.0%, 25.0%, 1.6% | 1.5 | 2.2 |"
     assert lines[3] == "| paper | not started: 3 s left, a row before took 9 s | | | | | |" and lines[-1] == "- a note"
     assert {line.count("|") for line in lines[:4]} == {8}
-    last = json.loads(smollm2.last_line("tiny", ROWS))
+    last = json.loads(smollm2_table.last_line("tiny", ROWS))
     assert last == {"dataset": "tiny", "rows": {"ids": [0.1123, 0.0696, 2.25]}, "not_finished": ["paper"]}
+
+
+def test_differences_user_by_user():
+    ids, random = DONE | {"ranks": [1, 1, 3, 1]}, DONE | {"ranks": [1, 11, 3, 3]}
+    lines = smollm2_table.comparison_lines({"ids": ids, "random": random, "titles": DONE, "falcon": {"stopped": ""}})
+    assert len(lines) == 4 and lines[2].startswith("| ids - random | +0.3750 | +0.0000 to +0.")  # (1 + 1 - .5) / 4
+    assert smollm2_table.comparison_lines({"random": random, "shuffled": ids}) == []  # of no pair
 
 
 @pytest.mark.parametrize(
@@ -126,7 +139,7 @@ def test_a_running_row_is_stopped_and_finished_by_the_next_call(tmp_path, capsys
         valid={},
         details={"generation": {}},
         seconds={"adapter": 60},
-        ranks=[1, 2],
+        ranks=pd.DataFrame({"user": ["u2", "u1"], "rank": [2, 1]}),
     )
     ran = []
 
@@ -141,6 +154,8 @@ def test_a_running_row_is_stopped_and_finished_by_the_next_call(tmp_path, capsys
     monkeypatch.setattr("recbole_llmfashion.run_experiment", lambda config: result)
     assert smollm2.main([*words, "--rows=ids"]) == 0
     assert json.loads(capsys.readouterr().out.splitlines()[-1])["rows"]["ids"][:2] == [0.5, 0.25]
+    kept = json.loads((tmp_path / "out/results.json").read_text())["rows"]["ids"]
+    assert kept["ranks"] == [1, 2]  # in the order of the users
     monkeypatch.setattr("recbole_llmfashion.run_experiment", too_long)
     assert smollm2.main([*words, "--rows=ids"]) == 0  # read from results.json
     assert ran == [3]
@@ -165,7 +180,7 @@ def test_every_row_at_tiny_size(tmp_path, capsys, monkeypatch):
     last = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert list(last["rows"]) == list(smollm2.ROWS) and last["not_finished"] == []
     found = json.loads((tmp_path / "out/results.json").read_text())["rows"]
-    assert {row["ranks"] for row in found.values()} == {found["ids"]["ranks"]}  # the same test rows
+    assert {len(row["ranks"]) for row in found.values()} == {len(found["ids"]["ranks"])}  # the same test rows
     assert set(found["paper"]["format_failures"]) == {"before", "after_uniform", "after_hard"}
     assert found["ids"]["data_sha256"] == found["random"]["data_sha256"] != found["shuffled"]["data_sha256"]
     stages = {path.name for path in (tmp_path / "out/models").glob("*-*")}
