@@ -39,7 +39,6 @@ RUN = {
     "recbole-llmfashion pretrain-backbone": [],
     "python docs/results/amazon_beauty/prepare.py": [],
     "python docs/results/online_retail/prepare.py": [],
-    "python docs/results/hm_week/prepare.py": [],
     "python docs/results/pictures/agreement.py": [],
     "python benchmarks/prompts.py": ["--prompts", "100", "--rounds", "1"],
     "python benchmarks/generate.py": ["--users", "4", "--generation_batch_size=4", "--rounds", "1"],
