@@ -5,12 +5,14 @@ Never run on a GPU. On a CPU nothing is recorded; the tests replay recorded oper
 
 from collections.abc import Callable
 from functools import cache
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import torch
 from torch import Tensor
 
 from recbole_llmfashion.errors import UserError
+
+Result = TypeVar("Result", bound=Tensor | None)
 
 
 def graph_memory(device: torch.device) -> Any:
@@ -24,14 +26,15 @@ def _stream(device: torch.device) -> Any:
     return torch.cuda.Stream(device)
 
 
-class Captured:
+class Captured(Generic[Result]):
     """A function without arguments as a CUDA graph.
 
     The first call runs the function, as libraries choose their kernels then. The second records it, and this and each
     later call replays what was recorded. On another device each call runs the function.
 
     Args:
-        function: reads and writes tensors that stay where they are, looks at no value of a GPU, and returns one tensor.
+        function: reads and writes tensors that stay where they are, looks at no value of a GPU, and returns one tensor
+            or None.
         device: of its tensors.
         memory: see `graph_memory`; None for memory of its own.
 
@@ -39,13 +42,13 @@ class Captured:
         UserError: at the second call, for a function that cannot be recorded.
     """
 
-    def __init__(self, function: Callable[[], Tensor], device: torch.device, memory: Any = None) -> None:
+    def __init__(self, function: Callable[[], Result], device: torch.device, memory: Any = None) -> None:
         self._function, self._device, self._memory = function, device, memory
         self._warm = False
         self._graph: Any = None
-        self._result: Tensor | None = None
+        self._result: Result
 
-    def __call__(self) -> Tensor:
+    def __call__(self) -> Result:
         """The function's result; the next call may overwrite it."""
         if self._device.type != "cuda":
             return self._function()
@@ -55,17 +58,17 @@ class Captured:
         if self._graph is None:
             self._record()
         self._graph.replay()
-        assert self._result is not None
         return self._result
 
-    def _warm_up(self) -> Tensor:
+    def _warm_up(self) -> Result:
         """Runs the function on the stream that records it later."""
         current, own = torch.cuda.current_stream(self._device), _stream(self._device)
         own.wait_stream(current)
         with torch.cuda.stream(own):
             result = self._function()
         current.wait_stream(own)
-        result.record_stream(current)
+        if result is not None:
+            result.record_stream(current)
         return result
 
     def _record(self) -> None:

@@ -44,12 +44,12 @@ class Recorded:
 
     repeats = 0
 
-    def __init__(self, function: Callable[[], Tensor], device: torch.device, memory: Any = None) -> None:
+    def __init__(self, function: Callable[[], Tensor | None], device: torch.device, memory: Any = None) -> None:
         self._function, self._warm = function, False
         self._tape: _Tape | None = None
         self._result: Tensor | None = None
 
-    def __call__(self) -> Tensor:
+    def __call__(self) -> Tensor | None:
         if not self._warm:
             self._warm = True
             return self._function()
@@ -60,5 +60,4 @@ class Recorded:
         else:
             Recorded.repeats += 1
             self._tape.repeat()
-        assert self._result is not None
         return self._result

@@ -1,8 +1,8 @@
 """Forward and backward of a micro-batch as CUDA graphs, one for each padded shape.
 
 A step of a small model is thousands of launches and little arithmetic. A graph repeats all of them in one call; the
-optimizer's few kernels follow it. Rows, widths and numbers of targets are padded (llm/buckets.py), so there are few
-graphs, which share their memory. Never run on a GPU; docs/gpu.md says what is tested without one.
+optimizer's two graphs follow it (optimizer.py). Rows, widths and numbers of targets are padded (llm/buckets.py), so
+there are few graphs, which share their memory. Never run on a GPU; docs/gpu.md says what is tested without one.
 """
 
 from collections.abc import Callable
@@ -28,7 +28,7 @@ class CapturedGradients:
 
     Args:
         model: a peft model with explicit positions, none of whose layers is checkpointed.
-        optimizer: its gradients are fixed from now on.
+        optimizer: with `cuda_graphs`, so that its gradients stay where they are.
         layers: the context that a forward and backward run in; yields what is to be called after the backward.
         label_smoothing: see FinetuneSettings.
         pad_id: token id of padding.
@@ -48,7 +48,6 @@ class CapturedGradients:
         self._longest = most_tokens(model.config)
         self._memory = graph_memory(self._device)
         self._graphs: dict[tuple[int, ...], tuple[list[Tensor], Captured]] = {}
-        optimizer.fix_gradients()
 
     @property
     def shapes(self) -> set[tuple[int, ...]]:

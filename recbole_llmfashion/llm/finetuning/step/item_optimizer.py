@@ -25,10 +25,17 @@ class ItemEmbeddingOptimizer(torch.optim.Optimizer):
         tables: parameters [rows, width]; each has its own s.
         lr: norm of one update of a table.
         betas: b1 and b2.
+        capturable: count steps on the device, as a CUDA graph needs; `lr` is then a tensor there.
     """
 
-    def __init__(self, tables: Iterable[Parameter], lr: float, betas: tuple[float, float] = (0.9, 0.999)) -> None:
-        super().__init__(tables, {"lr": lr, "betas": betas})
+    def __init__(
+        self,
+        tables: Iterable[Parameter],
+        lr: float | Tensor,
+        betas: tuple[float, float] = (0.9, 0.999),
+        capturable: bool = False,
+    ) -> None:
+        super().__init__(tables, {"lr": lr, "betas": betas, "capturable": capturable})
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
@@ -37,17 +44,18 @@ class ItemEmbeddingOptimizer(torch.optim.Optimizer):
         for group in self.param_groups:
             for table in group["params"]:
                 if table.grad is not None:
-                    self._update(table, table.grad.float(), group["lr"], *group["betas"])
+                    self._update(table, table.grad.float(), group)
         return loss
 
-    def _update(self, table: Tensor, gradient: Tensor, rate: float, beta1: float, beta2: float) -> None:
-        state = self.state[table]
+    def _update(self, table: Tensor, gradient: Tensor, group: dict[str, Any]) -> None:
+        state, (beta1, beta2), capturable = self.state[table], group["betas"], group["capturable"]
         if not state:
-            state["step"], state["square"] = torch.zeros(()), torch.zeros((), device=table.device)
+            state["step"] = torch.zeros((), device=table.device if capturable else None)
+            state["square"] = torch.zeros((), device=table.device)
             state["exp_avg"] = torch.zeros_like(gradient)
         state["step"] += 1
-        steps = int(state["step"])
+        steps = state["step"] if capturable else int(state["step"])
         state["exp_avg"].lerp_(gradient, 1 - beta1)
         state["square"].lerp_(gradient.square().sum(), 1 - beta2)
         norm = (state["square"] / (1 - beta2**steps)).sqrt().clamp(min=torch.finfo(torch.float32).tiny)
-        table -= (state["exp_avg"] / norm * (rate / (1 - beta1**steps))).to(table.dtype)
+        table -= (state["exp_avg"] / norm * (group["lr"] / (1 - beta1**steps))).to(table.dtype)

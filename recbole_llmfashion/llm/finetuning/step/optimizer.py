@@ -1,6 +1,6 @@
 """The optimizer step of pre-training and fine-tuning: learning rate, gradient clipping, and a check for NaN."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from math import cos, inf, isfinite, pi
 from typing import Any, Literal
 
@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn import Parameter
 
 from recbole_llmfashion.errors import UserError
+from recbole_llmfashion.llm.captured import Captured
 from recbole_llmfashion.llm.finetuning.step.item_optimizer import ItemEmbeddingOptimizer
 
 Scheduler = Literal["linear", "cosine", "constant", "constant_with_warmup"]  # names of transformers
@@ -86,6 +87,11 @@ class Optimizer:
         scaled: whether to scale the loss for fp16, so that small gradients do not underflow.
         tables: those of the parameters that ItemEmbeddingOptimizer updates, without weight decay.
         table_rate: peak of ItemEmbeddingOptimizer.
+        cuda_graphs: gradients stay where they are, as graphs of the backward need; clipping and both updates are graphs
+            of their own, except with `scaled`, whose scaler looks at the gradients on the host.
+
+    Attributes:
+        learning_rate: AdamW's in the last step.
     """
 
     def __init__(
@@ -98,26 +104,34 @@ class Optimizer:
         scaled: bool = False,
         tables: Sequence[Parameter] = (),
         table_rate: float = 0.0,
+        cuda_graphs: bool = False,
     ) -> None:
         self.parameters = [p for p in parameters if p.requires_grad]
         others = [p for p in self.parameters if not any(p is table for table in tables)]
         matrices = [p for p in others if p.ndim >= 2]
         vectors = [p for p in others if p.ndim < 2]
         groups = [{"params": matrices, "weight_decay": weight_decay}, {"params": vectors, "weight_decay": 0.0}]
-        one_kernel = {"fused": True} if fusible(self.parameters) else {}
-        adamw = torch.optim.AdamW([g for g in groups if g["params"]], lr=learning_rate, betas=betas, **one_kernel)
+        self._captured, device = cuda_graphs and not scaled, self.parameters[0].device
+        lr, table_lr = (
+            torch.tensor(peak, device=device) if self._captured else peak for peak in (learning_rate, table_rate)
+        )
+        adamw = torch.optim.AdamW(
+            [g for g in groups if g["params"]],
+            lr=lr,
+            betas=betas,
+            capturable=self._captured,
+            fused=True if self._captured or fusible(self.parameters) else None,
+        )
         self._peaks: dict[torch.optim.Optimizer, float] = {adamw: learning_rate}
         if tables:
-            self._peaks[ItemEmbeddingOptimizer(tables, table_rate, betas)] = table_rate
+            self._peaks[ItemEmbeddingOptimizer(tables, table_lr, betas, self._captured)] = table_rate
         self._norm = max_grad_norm or inf
-        self._scaler = torch.amp.GradScaler(self.parameters[0].device.type, enabled=scaled)
-        self.steps, self._fixed_gradients = 0, False
-
-    def fix_gradients(self) -> None:
-        """From now on gradients stay where they are: `clear` fills them with zeros, as CUDA graphs need."""
-        self._fixed_gradients = True
-        for parameter in self.parameters:
-            parameter.grad = torch.zeros_like(parameter)
+        self._scaler = torch.amp.GradScaler(device.type, enabled=scaled)
+        self.steps, self.learning_rate, self._fixed_gradients = 0, 0.0, cuda_graphs
+        if cuda_graphs:
+            for parameter in self.parameters:
+                parameter.grad = torch.zeros_like(parameter)
+        self._capture()
 
     def backward(self, loss: Tensor) -> float:
         """Adds the gradient of a loss and returns the loss.
@@ -160,24 +174,37 @@ class Optimizer:
             NotFiniteError: the gradient is NaN or infinite. With loss scaling the scaler skips such a step instead and
                 lowers its scale.
         """
+        self.learning_rate = next(iter(self._peaks.values())) * rate
         for optimizer, peak in self._peaks.items():
             for group in optimizer.param_groups:
-                group["lr"] = peak * rate
-            self._scaler.unscale_(optimizer)
-        norm = float(torch.nn.utils.clip_grad_norm_(self.parameters, self._norm))
+                if self._captured:
+                    group["lr"].fill_(peak * rate)
+                else:
+                    group["lr"] = peak * rate
+        norm = float(self._clip())
         if not isfinite(norm) and not self._scaler.is_enabled():
             raise self._not_finite("gradient", norm)
+        self._update()
+        self.steps += 1
+
+    def _capture(self) -> None:
+        """Makes clipping and updating two graphs, or leaves them functions; graphs before are of no use then."""
+        self._clip: Callable[[], Tensor] = self._clip_gradients
+        self._update: Callable[[], None] = self._update_parameters
+        if self._captured:
+            device = self.parameters[0].device
+            self._clip, self._update = Captured(self._clip, device), Captured(self._update, device)
+
+    def _clip_gradients(self) -> Tensor:
+        for optimizer in self._peaks:
+            self._scaler.unscale_(optimizer)
+        return torch.nn.utils.clip_grad_norm_(self.parameters, self._norm)
+
+    def _update_parameters(self) -> None:
         for optimizer in self._peaks:
             self._scaler.step(optimizer)
         self._scaler.update()
         self.clear()
-        self.steps += 1
-
-    @property
-    def learning_rate(self) -> float:
-        """AdamW's learning rate in the last step."""
-        adamw = next(iter(self._peaks))
-        return float(adamw.param_groups[0]["lr"])
 
     def clear(self) -> None:
         """Clears all gradients."""
@@ -208,4 +235,5 @@ class Optimizer:
             optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
         if numbers["scaler"]:
             self._scaler.load_state_dict(numbers["scaler"])
+        self._capture()
         self.steps = int(numbers["steps"])

@@ -52,7 +52,7 @@ class TrainStep:
         micro_batch: halved each time this worker runs out of memory.
         recompute: the layers with gradient checkpointing; with auto, more of them before the micro-batch is halved.
         compiled: the decoder layers for torch.compile; None without it.
-        captured: forward and backward as CUDA graphs; None without them.
+        captured: forward and backward as CUDA graphs; None without `cuda_graphs`.
         halvings: number of times that any worker ran out of memory.
         tokens: tokens read so far, without padding.
         losses: loss of each step, in nats per target token.
@@ -99,6 +99,7 @@ class TrainStep:
             scaled=scaled,
             tables=rows,
             table_rate=item_embedding_lr * row_norm,
+            cuda_graphs=cuda_graphs,
         )
         self.warmup, self.total, self.micro_batch, self.scheduler = warmup, total, micro_batch, scheduler
         self.item_tokens, self.history_dropout, self.label_smoothing = item_tokens, history_dropout, label_smoothing

@@ -1,9 +1,10 @@
-"""The learning rate schedule, AdamW's groups, clipping, and saved states."""
+"""The learning rate schedule, AdamW's groups, clipping, saved states, and the update as graphs."""
 
 import pytest
 import torch
 from torch import nn
 
+from recbole_llmfashion.llm.finetuning.step import optimizer as optimizer_module
 from recbole_llmfashion.llm.finetuning.step.optimizer import (
     NotFiniteError,
     Optimizer,
@@ -11,6 +12,7 @@ from recbole_llmfashion.llm.finetuning.step.optimizer import (
     linear_rate,
     scheduled_rate,
 )
+from tests.helpers.recorded import Recorded
 
 
 def test_linear_rate() -> None:
@@ -106,3 +108,32 @@ def test_restored_state_continues_like_the_original() -> None:
     for optimizer, values in zip(optimizers, (first, second), strict=True):
         step(optimizer, values)
     assert all(torch.equal(a, b) for a, b in zip(first, second, strict=True)) and optimizers[1].steps == 2
+
+
+def test_clipping_and_updates_as_graphs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same weights at rates that change with each step, after a step that is not made and after a restart."""
+    monkeypatch.setattr(optimizer_module, "Captured", Recorded)
+    monkeypatch.setattr(Recorded, "repeats", 0)
+    plain, graphs = parameters(), parameters()
+
+    def made(values: list[nn.Parameter], cuda_graphs: bool) -> Optimizer:
+        return Optimizer(values, 0.1, 0.01, (0.9, 0.99), 0.5, False, values[:1], 0.2, cuda_graphs)
+
+    own, other = made(plain, False), made(graphs, True)
+    for step in range(8):
+        for optimizer, values in ((own, plain), (other, graphs)):
+            optimizer.backward((values[0] ** 2).sum() + (values[1] ** 3).sum())
+            optimizer.step(1.0 / (step + 1))
+        assert other.learning_rate == own.learning_rate
+        if step == 3:
+            assert graphs[0].grad is not None
+            graphs[0].grad.fill_(torch.inf)
+            with pytest.raises(NotFiniteError, match="the gradient is inf at step 5"):
+                other.step(1.0)
+            other.clear()
+            saved = {name: value.clone() for name, value in other.moments().items()}
+            numbers, other = other.numbers(), made(graphs, True)
+            other.restore(saved, numbers)
+    assert Recorded.repeats == 3 + 2 + 2 + 2  # clippings and updates of both halves; the first two calls are none
+    for found, expected in zip(graphs, plain, strict=True):
+        torch.testing.assert_close(found, expected, rtol=0, atol=1e-6)
