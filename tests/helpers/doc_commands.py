@@ -48,6 +48,7 @@ RUN = {
     "python benchmarks/dropout.py": ["--steps", "1", "--length", "24", "--targets", "4"],
     "python benchmarks/allocator.py": ["--steps", "2", "--rounds", "1"],
     "python benchmarks/length_groups.py": ["--steps", "1"],
+    "python benchmarks/before_after.py": ["--models", "CORE", "--seeds", "2", "--epochs=1"],
     "python benchmarks/shares.py": [CONFIG],
     "python benchmarks/jobs.py": [CONFIG],
     "python benchmarks/data.py": ["--shares", "0.02,0.04"],
