@@ -7,11 +7,13 @@ In bf16 and fp16 that is most of the memory traffic of a training step, and most
 and B are copied into the compute type once a step for all layers together, the low-rank part is added to the output of
 the frozen layer in place, and one backward gives the gradient of both parts. The optimizer still updates the fp32
 matrices: `collect` adds the gradients of the copies to theirs. Where dropout is 0 no mask exists; elsewhere it is one
-byte an element. Without gradients the frozen layer runs as it is, with what bitsandbytes has for few rows.
+byte an element, or of the compute type where dropout draws bits on a CPU. Without gradients the frozen layer runs as it
+is, with what bitsandbytes has for few rows.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -20,6 +22,8 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 from transformers.models.falcon.modeling_falcon import FalconLinear
+
+from recbole_llmfashion.cpu.dropout import draws_bits, keep_mask
 
 _scales: "WeakKeyDictionary[nn.Module, Any]" = WeakKeyDictionary()
 
@@ -51,12 +55,11 @@ class _LoraLinear(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, a: Tensor, b: Tensor, base: Any, rate: float, scale: float) -> Tensor:
-        flat = x.flatten(0, -2)
-        dropped, kept = torch.native_dropout(flat, rate, True) if rate else (flat, None)
+    def forward(ctx: Any, x: Tensor, a: Tensor, b: Tensor, base: Any, rate: float, scale: float, bits: bool) -> Tensor:
+        dropped, kept, ctx.share = _dropout(x.flatten(0, -2), rate, bits)
         low = dropped @ a.T
         ctx.save_for_backward(dropped, low, a, b, kept)
-        ctx.base, ctx.rate, ctx.scale, ctx.shape = base, rate, scale, x.shape
+        ctx.base, ctx.scale, ctx.shape = base, scale, x.shape
         y = F.linear(x, _weight(base))  # not a view: Falcon adds the attention to the output of its MLP in place
         y.flatten(0, -2).addmm_(low, b.T, alpha=scale)
         return y if base.bias is None else y.add_(base.bias)
@@ -75,9 +78,20 @@ class _LoraLinear(torch.autograd.Function):
             if kept is None:
                 grad_x.addmm_(grad_low, a)
             else:
-                grad_x.addcmul_(grad_low @ a, kept, value=1 / (1 - ctx.rate))
+                grad_x.addcmul_(grad_low @ a, kept, value=1 / ctx.share)
             grad_x = grad_x.view(ctx.shape)
-        return grad_x, grad_a, grad_b, None, None, None
+        return grad_x, grad_a, grad_b, None, None, None, None
+
+
+def _dropout(x: Tensor, rate: float, bits: bool) -> tuple[Tensor, Tensor | None, float]:
+    """x after dropout; a mask of what is kept, None if that is all; the share that is kept."""
+    if not rate:
+        return x, None, 1.0
+    if bits and draws_bits(x, rate):
+        kept, share = keep_mask(x, rate)
+        return (x * kept).div_(share), kept, share
+    dropped, kept = torch.native_dropout(x, rate, True)
+    return dropped, kept, 1 - rate
 
 
 def adapter_of(layer: Any) -> str | None:
@@ -122,10 +136,14 @@ class LoraCopies:
         """Number of LoRA layers that use the copies."""
         return len(self._places)
 
-    def attach(self) -> None:
-        """Replaces the forwards of the layers."""
+    def attach(self, bits: bool = False) -> None:
+        """Replaces the forwards of the layers.
+
+        Args:
+            bits: whether dropout draws bits on a CPU, see cpu/dropout.py.
+        """
         for (layer, name), a, b in zip(self._places, self._copies[::2], self._copies[1::2], strict=True):
-            layer.forward = lambda x, layer=layer, name=name, a=a, b=b: _forward(layer, name, a, b, x)
+            layer.forward = partial(_forward, layer, name, a, b, bits)
 
     def detach(self) -> None:
         """Restores peft's forwards."""
@@ -151,7 +169,7 @@ class LoraCopies:
             copied.grad = None
 
 
-def _forward(layer: Any, name: str, a: Tensor, b: Tensor, x: Tensor) -> Tensor:
+def _forward(layer: Any, name: str, a: Tensor, b: Tensor, bits: bool, x: Tensor) -> Tensor:
     """The output of a LoRA layer, [..., in] to [..., out]."""
     if not torch.is_grad_enabled():
         y: Tensor = layer.base_layer(x)
@@ -159,14 +177,18 @@ def _forward(layer: Any, name: str, a: Tensor, b: Tensor, x: Tensor) -> Tensor:
         return y
     dropout = layer.lora_dropout[name]
     rate = dropout.p if layer.training and isinstance(dropout, nn.Dropout) else 0.0
-    return _LoraLinear.apply(x, a, b, layer.base_layer, rate, layer.scaling[name])
+    return _LoraLinear.apply(x, a, b, layer.base_layer, rate, layer.scaling[name], bits)
 
 
 @contextmanager
-def half_lora(model: Any) -> Iterator[LoraCopies]:
-    """Replaces the forwards of plain LoRA layers by the one above; `collect` must follow each backward."""
+def half_lora(model: Any, bits: bool = False) -> Iterator[LoraCopies]:
+    """Replaces the forwards of plain LoRA layers by the one above; `collect` must follow each backward.
+
+    Args:
+        bits: whether dropout draws bits on a CPU, see cpu/dropout.py.
+    """
     copies = LoraCopies(model)
-    copies.attach()
+    copies.attach(bits)
     try:
         yield copies
     finally:

@@ -90,7 +90,8 @@ def test_falcon_7bs_architecture(random_examples: Examples, bias: bool, checkpoi
     assert float((gradients(model) - wanted).norm() / wanted.norm()) < 0.05
 
 
-def test_dropout_has_pefts_expectation(folder: Path, random_examples: Examples) -> None:
+@pytest.mark.parametrize("bits", [False, True])
+def test_dropout_has_pefts_expectation(folder: Path, random_examples: Examples, bits: bool) -> None:
     """The same share is dropped, kept inputs are scaled up, and the gradient goes through kept inputs alone."""
     model = adapted(folder, "none", "bf16", lora_dropout=0.5)
     layer = next(module for module in model.modules() if hasattr(module, "lora_A"))
@@ -100,7 +101,7 @@ def test_dropout_has_pefts_expectation(folder: Path, random_examples: Examples) 
         layer.lora_A["default"].weight.zero_()[0] = 1 / width
         layer.lora_B["default"].weight.zero_()[:, 0] = 1
     x = torch.ones(400, width, dtype=torch.bfloat16, requires_grad=True)
-    with half_lora(model) as copies:
+    with half_lora(model, bits) as copies:
         torch.manual_seed(0)
         y = layer(x)
         y.sum().backward()

@@ -177,8 +177,8 @@ class TrainStep:
     def _fast_layers(self) -> Iterator[Callable[[], None]]:
         """The layers as they run fastest; yields what is to be called after each backward."""
         if self.compiled is None:
-            lora = fused_lora(self.model, self.fast_dropout)
-            with fast_dropout(self.fast_dropout), lora, half_lora(self.model) as copies, fused_falcon(self.model):
+            lora, half = fused_lora(self.model, self.fast_dropout), half_lora(self.model, self.fast_dropout)
+            with fast_dropout(self.fast_dropout), lora, half as copies, fused_falcon(self.model):
                 yield copies.collect
             return
         has_plain_head(causal_lm(self.model))  # probes the model once, in a shape that no graph is worth

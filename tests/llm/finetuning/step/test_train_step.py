@@ -171,11 +171,12 @@ def test_nan_gradient_names_the_prompts(plain: Backbone, random_examples: Exampl
     assert all(torch.equal(a, b) for a, b in zip(before, training.optimizer.parameters, strict=True))
 
 
-def test_fast_dropout_without_dropout_is_the_same_training(folder: Path, random_examples: Examples) -> None:
+@pytest.mark.parametrize("dtype", ["fp32", "bf16"])
+def test_fast_dropout_without_dropout_is_the_same_training(folder: Path, random_examples: Examples, dtype: Any) -> None:
     """Dropout of the LoRA layers draws bits where it is on; where it is 0 nothing is drawn."""
 
     def losses(rate: float, fast: bool) -> list[float]:
-        backbone = load_backbone(str(folder), "none", device="cpu")
+        backbone = load_backbone(str(folder), "none", dtype, device="cpu")
         examples = random_examples(8, 0)
         torch.manual_seed(0)
         step = TrainStep(
