@@ -11,6 +11,7 @@ is `difference <number>`: after minus before, of the model that loses most.
 
 import argparse
 import sys
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -77,6 +78,7 @@ def arguments(words: Sequence[str]) -> tuple[argparse.Namespace, dict[str, Any]]
 def main(words: Sequence[str]) -> int:
     """Runs all, writes and prints the table; last, `difference <number>`. 2 for an error of the user."""
     options, keys = arguments(words)
+    warnings.simplefilter("ignore", FutureWarning)  # of pandas, in RecBole
     keep_freed_memory()  # as the package's commands do
     rows, worst = [], float("inf")
     try:

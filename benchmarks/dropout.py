@@ -1,15 +1,19 @@
 """Fine-tuning steps with dropout from 16 random bits per number (key `fast_dropout`), beside PyTorch's own.
 
-    python benchmarks/dropout.py [--steps 12] [--length 120] [--targets 20] [--threads 1]
+    python benchmarks/dropout.py [--model FOLDER] [--compute_dtype fp32] [--steps 12] [--length 120] [--targets 20]
+        [--threads 1]
 
-Both sides fine-tune tiny-falcon with the default rates of dropout and of LoRA on the same random prompts, 16 per step,
-and take turns. It prints CPU milliseconds per step, the median; the last line is `ratio <number>`: PyTorch's over ours.
-On Intel's processors PyTorch has another generator, and the ratio is smaller.
+Both sides fine-tune tiny-falcon, with the default rates of dropout and of LoRA, or the model of a folder, with LoRA's
+alone, on the same random prompts, 16 per step, and take turns. It prints CPU milliseconds per step, the median; the
+last line is `ratio <number>`: PyTorch's over ours. On Intel's processors PyTorch has another generator in fp32, and the
+ratio is smaller.
 """
 
 import argparse
+from pathlib import Path
 from statistics import median
 from time import process_time
+from typing import Any
 
 import numpy as np
 import torch
@@ -33,9 +37,10 @@ def make_examples(count: int, length: int, targets: int) -> list[Example]:
     return [Example(row[: length - targets], row[length - targets :]) for row in rows]
 
 
-def training(examples: list[Example], steps: int, fast: bool) -> TrainStep:
-    """Steps from tiny-falcon's weights and a fresh adapter."""
-    backbone = load_backbone(str(TINY_FALCON_FOLDER), "none", "fp32", "cpu", dropout=DROPOUT)
+def training(model_folder: Path | None, dtype: Any, examples: list[Example], steps: int, fast: bool) -> TrainStep:
+    """Steps from a model's weights, tiny-falcon's for None, and a fresh adapter."""
+    folder, dropout = (TINY_FALCON_FOLDER, DROPOUT) if model_folder is None else (model_folder, None)
+    backbone = load_backbone(str(folder), "none", dtype, "cpu", dropout=dropout)
     model = new_adapter(backbone, 16, 16, LORA_DROPOUT, "auto", SEED).train()
     return TrainStep(model, examples, 1e-3, 0.0, 1.0, 0, steps, PROMPTS, 0.0, fast_dropout=fast)
 
@@ -43,6 +48,8 @@ def training(examples: list[Example], steps: int, fast: bool) -> TrainStep:
 def main() -> None:
     """Prints both sides and, last, `ratio <number>`."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", type=Path, metavar="FOLDER", help="a model in place of tiny-falcon")
+    parser.add_argument("--compute_dtype", default="fp32", choices=["fp32", "bf16", "fp16"])
     parser.add_argument("--steps", type=int, default=12)
     parser.add_argument("--length", type=int, default=120, help="tokens of a prompt with its response")
     parser.add_argument("--targets", type=int, default=20, help="tokens with a loss")
@@ -52,7 +59,8 @@ def main() -> None:
     keep_freed_memory()  # as the package's commands do
     torch.manual_seed(SEED)
     examples = make_examples(PROMPTS * (options.steps + 1), options.length, options.targets)
-    sides = {name: training(examples, options.steps + 1, name == "bits") for name in ("PyTorch's", "bits")}
+    given = options.model, options.compute_dtype, examples, options.steps + 1
+    sides = {name: training(*given, name == "bits") for name in ("PyTorch's", "bits")}
     spent: dict[str, list[float]] = {name: [] for name in sides}
     for first in range(0, len(examples), PROMPTS):
         for name, side in sides.items():
