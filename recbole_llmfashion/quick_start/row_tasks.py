@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import psutil
-
 from recbole_llmfashion.config.configurator import LLMFashionConfig, load_config
+from recbole_llmfashion.cpu.memory import free_memory
 from recbole_llmfashion.quick_start.background import Task
 from recbole_llmfashion.quick_start.experiment import run_experiment, train_id_model
 from recbole_llmfashion.quick_start.registry import get_model
@@ -17,7 +16,6 @@ from recbole_llmfashion.trainer.staged import StagedTrainer
 LEAST_LOG = 2**19  # bytes of .inter; the models of a smaller log train in less time than a process takes to start
 LEAST_MEMORY = 6 * 2**30  # free bytes for two processes with a small log
 MEMORY_PER_BYTE = 40  # of the dataset's files, for the tables of one process
-CONTROL_GROUP = Path("/sys/fs/cgroup")
 QUIET: Mapping[str, Any] = {"show_progress": False, "log_tensorboard": None, "log_wandb": False}
 
 
@@ -37,21 +35,7 @@ class Machine:
 def this_machine() -> Machine:
     """The machine at this moment."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return Machine(cores, free_memory(CONTROL_GROUP))
-
-
-def free_memory(control_group: Path) -> int:
-    """Bytes that this process may still use: those of the machine, or what is left of a container's limit.
-
-    Args:
-        control_group: folder with memory.max and memory.current of Linux; elsewhere it does not exist.
-    """
-    free = int(psutil.virtual_memory().available)
-    try:
-        limit, used = (int((control_group / name).read_text()) for name in ("memory.max", "memory.current"))
-    except (OSError, ValueError):  # no such files, or the limit is the word "max"
-        return free
-    return min(free, max(0, limit - used))
+    return Machine(cores, free_memory())
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,7 @@
 """What background processes train for the rows of a table, and how many there are."""
 
 import json
-from types import SimpleNamespace
 
-import psutil
 import pytest
 
 from recbole_llmfashion.cli.train import main
@@ -15,7 +13,6 @@ from recbole_llmfashion.quick_start.row_tasks import (
     LEAST_LOG,
     Machine,
     RowTask,
-    free_memory,
     number_of_processes,
     row_tasks,
 )
@@ -76,18 +73,6 @@ def test_number_of_processes(tmp_path, keys, size, cores, gigabytes, expected):
     config = config_of(root, "CORE")
     config.final_config_dict.update(keys)  # log_wandb needs wandb
     assert number_of_processes(config, Machine(cores, int(gigabytes * GIB))) == expected
-
-
-@pytest.mark.parametrize(
-    ("limit", "used", "expected"),
-    [("3000", "1000", 2000), ("1000", "3000", 0), ("max", "1000", 5000), (None, "1", 5000), ("9000", "1", 5000)],
-)
-def test_the_memory_that_a_container_leaves(tmp_path, monkeypatch, limit, used, expected):
-    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=5000))
-    (tmp_path / "memory.current").write_text(f"{used}\n")
-    if limit is not None:
-        (tmp_path / "memory.max").write_text(f"{limit}\n")
-    assert free_memory(tmp_path) == expected
 
 
 def test_a_gpu_trains_one_row_at_a_time(shop, tmp_path):
