@@ -19,6 +19,12 @@ from tests.helpers.training import add_adapter
 Examples = Callable[[int, int], list[Example]]
 
 
+@pytest.fixture(autouse=True)
+def unmeasured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """These tests count forwards; test_kept_memory.py has the one that measures memory."""
+    monkeypatch.setattr(train_step, "kept_bytes", lambda *_: 0)
+
+
 def test_hardest_prompts_train_longer(
     nf4: Backbone, random_examples: Examples, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,7 +5,7 @@
 The loss does not depend on how the prompts are divided into forwards or among workers (data_parallel.py).
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from logging import getLogger
 from math import ceil
@@ -13,8 +13,10 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from recbole_llmfashion.cpu.dropout import fast_dropout
+from recbole_llmfashion.cpu.memory import free_memory
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.llm.batching import Example, collate
 from recbole_llmfashion.llm.compiling import CompiledLayers
@@ -23,6 +25,7 @@ from recbole_llmfashion.llm.finetuning.step.captured_gradients import CapturedGr
 from recbole_llmfashion.llm.finetuning.step.data_parallel import SINGLE_PROCESS, Workers
 from recbole_llmfashion.llm.finetuning.step.fused import fused_falcon, fused_lora
 from recbole_llmfashion.llm.finetuning.step.history_dropout import history_dropout
+from recbole_llmfashion.llm.finetuning.step.kept_memory import MARGIN, kept_bytes
 from recbole_llmfashion.llm.finetuning.step.loss import has_plain_head, response_loss
 from recbole_llmfashion.llm.finetuning.step.optimizer import NotFiniteError, Optimizer, Scheduler, scheduled_rate
 from recbole_llmfashion.llm.finetuning.step.recompute import Checkpointing, Recompute
@@ -49,7 +52,7 @@ class TrainStep:
             FinetuneSettings.
 
     Attributes:
-        micro_batch: halved each time this worker runs out of memory.
+        micro_batch: halved each time this worker runs out of memory; on a CPU, what its free memory allows.
         recompute: the layers with gradient checkpointing; with auto, more of them before the micro-batch is halved.
         compiled: the decoder layers for torch.compile; None without it.
         captured: forward and backward as CUDA graphs; None without `cuda_graphs`.
@@ -105,6 +108,7 @@ class TrainStep:
         self.item_tokens, self.history_dropout, self.label_smoothing = item_tokens, history_dropout, label_smoothing
         self.fast_dropout = fast_dropout
         self.halvings = self._halved = self.tokens = 0
+        self._measured = self.device.type != "cpu" or torch_compile or cuda_graphs
         self.losses: list[float] = []
         self.captured: CapturedGradients | None = None
         if cuda_graphs:
@@ -117,6 +121,8 @@ class TrainStep:
             NotFiniteError: the loss or the gradient is NaN or infinite; names the prompts. The adapter is unchanged.
             UserError: out of memory with one prompt per forward.
         """
+        if not self._measured:
+            self._fit_memory()
         try:
             loss = self._accumulate(batches)
             self.optimizer.step(scheduled_rate(self.scheduler, self.optimizer.steps, self.warmup, self.total))
@@ -126,6 +132,20 @@ class TrainStep:
         self.tokens += sum(int(self.lengths[batch].sum()) for batch in batches)
         self.losses.append(loss)
         return loss
+
+    def _fit_memory(self) -> None:
+        """Takes fewer prompts per forward where this CPU has no memory for as many of the longest."""
+        self._measured, longest = True, [int(self.lengths.argmax())]
+        with self._layers():
+            need = MARGIN * kept_bytes(lambda: self._losses(longest), self.model)
+        free, wanted = free_memory() / self.workers.count, min(self.micro_batch, len(self.examples))
+        if wanted * need <= free:
+            return
+        self.micro_batch = max(1, int(free / need))
+        getLogger(__name__).warning(
+            f"fine-tuning: {wanted} prompts per forward need {wanted * need / 1e9:.1f} GB, and {free / 1e9:.1f} GB are "
+            f"free; {self.micro_batch} from now on"
+        )
 
     def _accumulate(self, batches: Sequence[np.ndarray]) -> float:
         """Computes the gradients of a step, summed over workers, and returns its loss."""
@@ -186,12 +206,16 @@ class TrainStep:
             yield lambda: None
 
     def _forward(self, indices: np.ndarray, tokens: int) -> float:
+        loss = self._losses(indices).sum() / tokens
+        with self._named(indices):
+            return self.optimizer.backward(loss)
+
+    def _losses(self, indices: Iterable[int]) -> Tensor:
+        """The sum of the token losses of each prompt [B]."""
         batch = collate([self.examples[i] for i in indices], pad_id(self.model))
         if self.compiled is not None:
             batch = self.compiled.padded(batch, self.micro_batch, pad_id(self.model))
-        sums, _ = response_loss(self.model, batch.to(self.device), self.label_smoothing)
-        with self._named(indices):
-            return self.optimizer.backward(sums.sum() / tokens)
+        return response_loss(self.model, batch.to(self.device), self.label_smoothing)[0]
 
     def _replay(self, captured: CapturedGradients, indices: np.ndarray, tokens: int) -> float:
         batch = collate([self.examples[i] for i in indices], pad_id(self.model))

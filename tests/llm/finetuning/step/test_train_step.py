@@ -23,6 +23,12 @@ from tests.helpers.training import add_adapter
 Examples = Callable[[int, int], list[Example]]
 
 
+@pytest.fixture(autouse=True)
+def unmeasured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """These tests count forwards; test_kept_memory.py has the one that measures memory."""
+    monkeypatch.setattr(training_module, "kept_bytes", lambda *_: 0)
+
+
 def made(backbone: Backbone, examples: list[Example], micro_batch: int = 8) -> TrainStep:
     model = add_adapter(backbone, FinetuneSettings(lora_dropout=0.0))
     return TrainStep(
