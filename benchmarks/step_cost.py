@@ -40,6 +40,7 @@ from torch.utils.flop_counter import flop_registry
 from transformers import FalconForCausalLM
 
 from recbole_llmfashion.llm.batching import Example
+from recbole_llmfashion.llm.finetuning.step.kept_memory import KeptMemory
 from recbole_llmfashion.llm.finetuning.step.train_step import TrainStep
 from recbole_llmfashion.llm.generation.cached_forward.causal_lm import CausalLMRunner
 from recbole_llmfashion.llm.generation.cached_forward.prefill import PromptBatch
@@ -269,17 +270,10 @@ def training_cost(size: Any, quantization: str, checkpointing: bool) -> Cost:
     with plain, as_on_a_gpu(), CostMode(answer * size.batch_size) as mode:
         training = TrainStep(model.train(), examples, 2e-5, 0.0, 1.0, 0, 2, size.batch_size, item_embedding_lr=0.0)
         training.step([np.arange(size.batch_size)])
-        mode.cost, kept = Cost(), {}
-
-        def pack(tensor: Tensor) -> Tensor:
-            kept[tensor.untyped_storage()._cdata] = tensor.untyped_storage().nbytes()
-            return tensor
-
-        with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        mode.cost = Cost()
+        with KeptMemory(model) as kept:
             training.step([np.arange(size.batch_size)])
-    for weight in model.parameters():
-        kept.pop(weight.untyped_storage()._cdata, None)
-    mode.cost.kept = sum(kept.values())
+    mode.cost.kept = kept.bytes
     return mode.cost
 
 

@@ -15,28 +15,41 @@ from torch import Tensor, nn
 MARGIN = 2.0  # for what the backward needs beside it, and for freed memory that no longer fits
 
 
-def kept_bytes(forward: Callable[[], Tensor], model: nn.Module) -> int:
-    """Bytes of the tensors that autograd keeps for the backward of a call, without the parameters of a model.
-
-    No random number is drawn from PyTorch's generator.
+class KeptMemory:
+    """Counts, while it is active, the memory that autograd keeps for a backward, without a model's parameters.
 
     >>> layer = nn.Linear(3, 2, bias=False)
-    >>> kept_bytes(lambda: layer(torch.zeros(5, 3)).exp().sum(), layer) == 4 * (5 * 3 + 5 * 2)
+    >>> with KeptMemory(layer) as kept:
+    ...     loss = layer(torch.zeros(5, 3)).exp().sum()
+    >>> kept.bytes == 4 * (5 * 3 + 5 * 2)
     True
     """
-    own = {parameter.untyped_storage().data_ptr() for parameter in model.parameters()}
-    kept: dict[int, Any] = {}
 
-    def keep(value: Tensor) -> Any:
+    def __init__(self, model: nn.Module) -> None:
+        self._model, self._hooks = model, torch.autograd.graph.saved_tensors_hooks(self._keep, lambda value: value)
+        self._storages: dict[int, Any] = {}  # alive, so that no later tensor has the place of an earlier one
+
+    def _keep(self, value: Tensor) -> Tensor:
         storage = value.untyped_storage()
-        if storage.data_ptr() not in own:
-            kept[storage.data_ptr()] = storage  # alive, so that no later tensor has its place
-        return storage
+        self._storages[storage._cdata] = storage  # no address: a meta tensor has none
+        return value
 
-    with torch.random.fork_rng(devices=[]), torch.autograd.graph.saved_tensors_hooks(keep, _never):
+    def __enter__(self) -> "KeptMemory":
+        self._hooks.__enter__()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._hooks.__exit__(*error)
+
+    @property
+    def bytes(self) -> int:
+        """So far."""
+        own = {parameter.untyped_storage()._cdata for parameter in self._model.parameters()}
+        return sum(storage.nbytes() for place, storage in self._storages.items() if place not in own)
+
+
+def kept_bytes(forward: Callable[[], Tensor], model: nn.Module) -> int:
+    """What a call keeps for its backward; PyTorch's random numbers are as they were before it."""
+    with torch.random.fork_rng(devices=[]), KeptMemory(model) as kept:
         forward()
-    return sum(storage.nbytes() for storage in kept.values())
-
-
-def _never(_: Any) -> Tensor:
-    raise AssertionError("the call is not followed by a backward")
+    return kept.bytes
