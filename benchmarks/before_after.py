@@ -90,7 +90,7 @@ def main(words: Sequence[str]) -> int:
             (test,) = compare_rows(pd.concat([ranks for _, ranks in sides]), "after", ["before"], "ndcg@10")
             rows += lines(model, options.values, [found for found, _ in sides], test)
             worst = min(worst, test.difference)
-        folder = Path(load_config("Popularity", options.dataset, (), keys)["data_path"]) / options.dataset
+        folder = Path(load_config("Popularity", options.dataset, (), keys)["data_path"])
     except UserError as error:
         print(error, file=sys.stderr)
         return 2

@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from recbole_llmfashion.data.atomic.writer import folder_sha256
 from tests.helpers.fakes import simulated_shop
 
 BENCHMARKS = str(Path(__file__).parents[1] / "benchmarks")
@@ -49,5 +50,6 @@ def test_a_key_that_changes_nothing_and_one_that_is_none(tmp_path: Path, capsys:
     page = (tmp_path / "out/table.md").read_text("utf-8")
     assert page in printed and printed.splitlines()[-1] == "difference +0.0000"
     assert page.startswith("# `eval_batch_size`, before and after\n") and "| +0.0000 | +0.0000 to +0.0000 | 1 |" in page
+    assert f"data sha256 {folder_sha256(tmp_path / 'shoes', 'shoes')[:16]};" in page
     assert before_after.main(["eval_batch_sise=64,128", *words]) == 2
     assert "eval_batch_sise" in capsys.readouterr().err.splitlines()[-1]
