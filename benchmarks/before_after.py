@@ -98,6 +98,8 @@ def main(words: Sequence[str]) -> int:
         f"Test rows of {options.dataset}, data sha256 {folder_sha256(folder, options.dataset)[:16]}; {options.seeds} "
         f"seeds from {SEED}; mean ± standard deviation over seeds. Interval and p (Wilcoxon) are over users, on each "
         "user's mean over the seeds.",
+        "LLMFashionRec's backbone tiny-falcon was pre-trained in simulated shops; simulated data, such as footwear, "
+        "are by the same simulator.",
         f"Command: `python benchmarks/before_after.py {' '.join(words)}`.",
     ]
     page = "\n".join([f"# `{options.name}`, before and after", "", *markdown_table(TITLES, rows, RULES), ""])

@@ -12,6 +12,8 @@ from recbole_llmfashion.retrieval.lists.image_list import ImageList
 VECTORS = np.array([[1, 0], [0.96, 0.28], [0.6, 0.8], [0, 1], [0, 0]], np.float32)
 TIE = np.array([4, 3, 2, 1, 0])
 NONE = torch.tensor([-1])
+# at 0, 17, 50 and 90 degrees: no two are equally near to any of them, where rounding would decide
+UNEQUAL = np.array([*([np.cos(angle), np.sin(angle)] for angle in np.radians([0, 17, 50, 90])), [0, 0]], np.float32)
 
 
 def ranked(taken, generated=NONE, depth=5, history=10):
@@ -48,7 +50,7 @@ def test_no_pictures_and_no_rows():
 @given(st.lists(st.lists(st.integers(-1, 4), min_size=3, max_size=3), min_size=1, max_size=8), st.integers(1, 7))
 def test_rows_together_are_the_rows_alone(rows, depth):
     generated = torch.tensor([row[0] for row in rows])
-    images = ImageList(VECTORS, TIE, 2)
+    images = ImageList(UNEQUAL, TIE, 2)
     together = images.top(torch.tensor(rows), generated, depth)
     alone = [images.top(torch.tensor([row]), generated[i : i + 1], depth) for i, row in enumerate(rows)]
     assert torch.equal(together, torch.cat(alone))
