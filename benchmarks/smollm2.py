@@ -36,13 +36,12 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from smollm2_data import write_dataset
+from smollm2_data import SEED, write_dataset
 from smollm2_table import last_line, table
 
 ROWS = ("ids", "random", "titles", "shuffled", "paper", "falcon", "zero")
 PAPER = str(Path(__file__).parents[1] / "properties/model/LLMFashionRec-paper.yaml")
 LEARNING_RATE = 5e-4
-SEED = 2020
 SHUFFLED = "shuffled"
 QUICK = {"epochs": 1, "title_model.epochs": 1}  # of models that `ranking: beams` does not need
 CORE_EPOCHS = 20

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-SEED = 2020  # of the order in which texts move
+SEED = 2020  # of every row, and of the order in which texts move
 
 
 def chosen_users(users: Sequence[str], count: int) -> set[str]:
