@@ -101,6 +101,8 @@ def _logs(place: Path) -> None:
     for name in names:
         (place / f"{name}.gz").write_bytes(gzip.compress((place / name).read_bytes()))
     hm(place)
+    (place / "week").mkdir()
+    shutil.copy(place / "transactions_train.csv", place / "week/transactions.csv")  # docs/results: a draw from it
     for write in PUBLISHED:
         write(place)
     shutil.copytree(Path(recbole.__file__).parent / "dataset_example/ml-100k", place / "ml-100k")
