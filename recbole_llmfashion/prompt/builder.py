@@ -2,12 +2,11 @@
 
     <bos?> instruction  action  action ..  memory  product ..  date of the recommendation  start of the response
 
-The instruction mentions the memory's products only if the prompt has some.
-An action has three pieces: its verb, its item or query, and its date. Each piece starts with a space or a line break,
-so the concatenated ids are those of the concatenated text (template.py). An item's ID is text or item tokens
-(item_tokens.py). Prompt and response together have at most `max_length` tokens; the text of one action may have a part
-of them only, and if necessary the oldest actions are dropped (docs/method.md, stage 1). The builder receives the events
-before a target and never the target.
+The instruction mentions the memory's products only if the prompt has some. Each piece (pieces/) starts with a space or
+a line break, so the concatenated ids are those of the concatenated text (template.py). An item's ID is text or item
+tokens (item_tokens.py). Prompt and response together have at most `max_length` tokens; the text of one action may have
+a part of them only, and if necessary the oldest actions are dropped (docs/method.md, stage 1). The builder receives the
+events before a target and never the target.
 """
 
 from collections.abc import Sequence
@@ -21,14 +20,15 @@ import numpy as np
 from recbole_llmfashion.data.catalogue import Catalogue
 from recbole_llmfashion.data.timeline import CLICK, PURCHASE, SEARCH, Events
 from recbole_llmfashion.errors import UserError
-from recbole_llmfashion.prompt.cells import CellTokenizer
-from recbole_llmfashion.prompt.dates import DAY, coarse_date
-from recbole_llmfashion.prompt.item_pieces import ItemPieces, TextLimits
 from recbole_llmfashion.prompt.item_tokens import ItemDecoder, ItemTokens
 from recbole_llmfashion.prompt.memory import QueryProductMemory
+from recbole_llmfashion.prompt.pieces.actions import ActionPieces
+from recbole_llmfashion.prompt.pieces.cells import CellTokenizer
+from recbole_llmfashion.prompt.pieces.dates import DatePieces
+from recbole_llmfashion.prompt.pieces.items import ItemPieces, TextLimits
+from recbole_llmfashion.prompt.pieces.queries import QueryPieces
 from recbole_llmfashion.prompt.response import ID_PREFIX, SEPARATOR
 from recbole_llmfashion.prompt.template import Template, get_template
-from recbole_llmfashion.prompt.texts import is_long
 
 LEAST_ROOM = 64  # tokens for actions, memory and date
 
@@ -135,7 +135,7 @@ class PromptBuilder:
         self._memory_head, self._answer = self._cells.words([template.memory, template.answer])
         instructions = self._cells.words([template.instruction_without_memory, template.instruction])
         self._instructions = [np.r_[self._bos(), ids].astype(np.int32) for ids in instructions]
-        self._dates: dict[tuple[str, bool], np.ndarray] = {}
+        self._dates = DatePieces(self._cells, template) if settings.dates else None
         self._budget = settings.max_length - settings.max_new_tokens
         self.text_limits = TextLimits.of_room(self._room())
         attributes = settings.attributes if settings.item_text else None
@@ -143,7 +143,7 @@ class PromptBuilder:
         self.item_names, self.item_ids = self._items.names, self._items.ids
         self.id_prefix, self.separator = self._cells.words([ID_PREFIX, SEPARATOR])
         self._check_room_for_ids()
-        self._set_queries(queries, query_of_search, ())
+        self._set_queries(queries, query_of_search)
 
     def _room(self) -> int:
         """The tokens for actions, memory and date."""
@@ -156,16 +156,9 @@ class PromptBuilder:
             )
         return self._budget - fixed
 
-    def _set_queries(self, queries: Sequence[str], query_of_search: np.ndarray, shortened: Sequence[bool]) -> None:
-        self._queries, self._query_of_search = tuple(queries), query_of_search
-        texts, most = [f" {self._cells.sanitize(query)}" for query in self._queries], self.text_limits.cell
-        self._searched = self._cells.ids(texts)
-        self._shortened = np.asarray(shortened or [is_long(query) for query in self._queries], bool)
-        long = np.flatnonzero(self._searched.lengths > most)
-        if len(long):
-            cut = self._cells.cut([texts[query] for query in long], np.full(len(long), most))
-            self._searched = self._searched.replaced(long, cut)
-            self._shortened[long] = True
+    def _set_queries(self, queries: Sequence[str], query_of_search: np.ndarray, shortened: Sequence[bool] = ()) -> None:
+        self._queries = QueryPieces(self._cells, queries, query_of_search, self.text_limits.cell, shortened)
+        self._actions = ActionPieces(self._verbs, self._items, self._queries, self._dates)
 
     def with_queries(
         self,
@@ -188,7 +181,7 @@ class PromptBuilder:
     @property
     def shortened_texts(self) -> tuple[int, int]:
         """The numbers of queries and of items whose text is cut."""
-        return int(self._shortened.sum()), int(self._items.shortened.sum())
+        return int(self._queries.shortened.sum()), int(self._items.shortened.sum())
 
     @property
     def decoder(self) -> Any:
@@ -230,13 +223,6 @@ class PromptBuilder:
         end = self.separator if self.item_tokens is None else self.separator[:0]
         return np.concatenate([self.item_ids[position], end])
 
-    def _date(self, seconds: float, now: bool) -> np.ndarray:
-        key = (coarse_date(int(seconds // DAY)), now)
-        if key not in self._dates:  # by text, not by day: months and holidays are few
-            piece = self.template.moment(key[0]) if now else self.template.date(key[0])
-            self._dates[key] = self._cells.words([piece])[0]
-        return self._dates[key]
-
     def memory_products(self, events: Events, training: bool) -> list[int]:
         """Catalogue positions of the memory's products for the last search.
 
@@ -247,12 +233,12 @@ class PromptBuilder:
         last = events.last_search()
         if self.memory is None or last < 0:
             return []
-        return self.memory.top_products(self._queries[self._query_of_search[last]], last if training else -1)
+        return self.memory.top_products(self._queries.text(last), last if training else -1)
 
     def knows(self, events: Events) -> bool:
         """Whether the memory has exactly the query of the last search."""
         last = events.last_search()
-        return self.memory is not None and last >= 0 and self.memory.knows(self._queries[self._query_of_search[last]])
+        return self.memory is not None and last >= 0 and self.memory.knows(self._queries.text(last))
 
     def row(self, events: Events, now: float, training: bool = False) -> PromptRow:
         """The prompt of a user's events with what the ranking needs beside it.
@@ -273,24 +259,26 @@ class PromptBuilder:
             now: time of the recommendation, in seconds since 1970.
             recalled: catalogue positions of the memory's products, see `memory_products`.
         """
-        tail = [self._date(now, True)] if self.settings.dates else []
-        tail.append(self._answer)
+        tail = [self._answer] if self._dates is None else [self._dates.moment(now), self._answer]
         room = self._budget - sum(map(len, tail))
         recalled = recalled[: self.settings.recalled]
         lines: list[np.ndarray] = []
         if recalled:
             free = room - len(self._instructions[True])
-            lines = self._memory_lines(recalled, min(free // 2, free - self._newest_length(events)))
+            lines = self._memory_lines(recalled, min(free // 2, free - self._actions.newest_length(events)))
         instruction = self._instructions[bool(lines)]
         room -= len(instruction) + sum(map(len, lines))
-        actions, items, id_positions, dropped = self._actions(events, room)
-        acted = len(items)
-        items.extend(recalled[: max(0, len(lines) - 1)])
-        start = len(instruction) + sum(map(len, actions))
-        memory = (start, start + sum(map(len, lines)))
-        ids = np.concatenate([instruction, *actions, *lines, *tail])
-        shortened = self._count_shortened(events, dropped)
-        return Prompt(ids, items, acted, len(instruction) + id_positions, memory, dropped, shortened)
+        actions = self._actions.newest(events, room)
+        start = len(instruction) + sum(map(len, actions.pieces))
+        return Prompt(
+            ids=np.concatenate([instruction, *actions.pieces, *lines, *tail]),
+            items=[*actions.items, *recalled[: max(0, len(lines) - 1)]],
+            acted=len(actions.items),
+            id_positions=len(instruction) + actions.id_positions,
+            memory=(start, start + sum(map(len, lines))),
+            dropped=actions.dropped,
+            shortened=actions.shortened,
+        )
 
     def _memory_lines(self, products: Sequence[int], room: int) -> list[np.ndarray]:
         """The heading and the lines of the memory's products, as many as fit into `room` tokens."""
@@ -298,65 +286,6 @@ class PromptBuilder:
         while lines and len(self._memory_head) + sum(map(len, lines)) > room:
             lines.pop()
         return [self._memory_head, *lines] if lines else []
-
-    def _actions(self, events: Events, room: int) -> tuple[list[np.ndarray], list[int], np.ndarray, int]:
-        """The newest actions that fit, oldest first.
-
-        Returns:
-            their pieces; their items; the positions of the ID tokens in the pieces; the number of dropped events.
-        """
-        actions: list[list[np.ndarray]] = []
-        items: list[int] = []
-        dates = self._changes(events)
-        for at in range(len(events) - 1, -1, -1):
-            action = [*self._action(events, at), *dates[at]]
-            room -= sum(map(len, action))
-            if room < 0:
-                break
-            actions.append(action)
-            items.append(-1 if events.kind[at] == SEARCH else int(events.ref[at]))
-        actions.reverse()
-        items.reverse()
-        id_positions = self._id_positions(actions, items)
-        pieces = [piece for action in actions for piece in action]
-        return pieces, [item for item in items if item >= 0], id_positions, len(events) - len(actions)
-
-    def _action(self, events: Events, at: int) -> list[np.ndarray]:
-        """The pieces of an action without its date."""
-        kind, ref = int(events.kind[at]), int(events.ref[at])
-        text = self._searched[self._query_of_search[ref]] if kind == SEARCH else self._items.actions[ref]
-        return [self._verbs[kind], text]
-
-    def _newest_length(self, events: Events) -> int:
-        """The tokens that the newest action needs, which the memory leaves to it."""
-        if not len(events):
-            return 0
-        date = len(self._date(float(events.time[-1]), False)) if self.settings.dates else 0
-        return sum(map(len, self._action(events, -1))) + date
-
-    def _count_shortened(self, events: Events, dropped: int) -> int:
-        """How many of the events after the dropped ones have a text that is cut."""
-        search, refs = events.kind[dropped:] == SEARCH, events.ref[dropped:]
-        queries = self._query_of_search[refs[search]]
-        return int(self._shortened[queries].sum() + self._items.shortened[refs[~search]].sum())
-
-    def _changes(self, events: Events) -> list[list[np.ndarray]]:
-        """The date piece of each event: only the first of consecutive events with the same date has one."""
-        if not self.settings.dates:
-            return [[] for _ in range(len(events))]
-        dates = [self._date(time, False) for time in events.time.tolist()]
-        return [[] if at and np.array_equal(date, dates[at - 1]) else [date] for at, date in enumerate(dates)]
-
-    def _id_positions(self, actions: Sequence[Sequence[np.ndarray]], items: Sequence[int]) -> np.ndarray:
-        """int64, the positions of the ID tokens in the actions' pieces; an item of -1 is a search."""
-        positions: list[np.ndarray] = [np.zeros(0, np.int64)]
-        start = 0
-        mark = len(self._items.id_mark)
-        for action, item in zip(actions, items, strict=True):
-            if item >= 0:
-                positions.append(start + len(action[0]) + mark + np.arange(len(self.item_ids[item])))
-            start += sum(map(len, action))
-        return np.concatenate(positions)
 
 
 def make_builder(

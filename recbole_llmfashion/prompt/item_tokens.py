@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from recbole_llmfashion.prompt.ragged import Ragged
+from recbole_llmfashion.prompt.pieces.ragged import Ragged
 from recbole_llmfashion.prompt.texts import item_texts
 
 UNKNOWN = "?"  # decoded text of item tokens that belong to no item; counted as an unknown ID

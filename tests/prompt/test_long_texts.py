@@ -167,8 +167,9 @@ def test_new_texts_grow_no_cache():
             other = builder.with_queries([f"query {number}"], np.zeros(1, np.int64), None)
             now = 86_400.0 * (231 * number % 1_157_000)
             other.row(Events(np.array([SEARCH], np.int8), np.array([0]), np.array([now])), now)
-        sizes.append({name: len(value) for name, value in vars(builder).items() if hasattr(value, "__len__")})
-    assert sizes[0] == sizes[1] and 12 < sizes[1]["_dates"] <= 2 * 12 * 8
+        parts = {**vars(builder), **vars(builder._dates)}
+        sizes.append({name: len(value) for name, value in parts.items() if hasattr(value, "__len__")})
+    assert sizes[0] == sizes[1] and 12 < sizes[1]["_moments"] <= 12 * 8
 
 
 def test_a_description_of_200_kb():

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from recbole_llmfashion.prompt.ragged import CHUNK, Ragged
+from recbole_llmfashion.prompt.pieces.ragged import CHUNK, Ragged
 from recbole_llmfashion.prompt.texts import TextSanitizer, character_end
 
 

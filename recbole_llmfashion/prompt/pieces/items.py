@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 
 from recbole_llmfashion.data.catalogue import Catalogue
-from recbole_llmfashion.prompt.cells import CellTokenizer
 from recbole_llmfashion.prompt.item_tokens import ItemTokens
-from recbole_llmfashion.prompt.ragged import Ragged
+from recbole_llmfashion.prompt.pieces.cells import CellTokenizer
+from recbole_llmfashion.prompt.pieces.ragged import Ragged
 from recbole_llmfashion.prompt.template import Template, prompt_safe_ids
 from recbole_llmfashion.prompt.texts import clean_titles, is_long
 

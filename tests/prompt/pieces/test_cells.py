@@ -15,7 +15,7 @@ from recbole_llmfashion.data.timeline import Events
 from recbole_llmfashion.llm.modeling.backbone import load_tokenizer
 from recbole_llmfashion.llm.modeling.tiny_falcon import TINY_FALCON_FOLDER
 from recbole_llmfashion.prompt.builder import PromptBuilder, PromptSettings
-from recbole_llmfashion.prompt.cells import CellTokenizer, special_strings
+from recbole_llmfashion.prompt.pieces.cells import CellTokenizer, special_strings
 from recbole_llmfashion.prompt.template import get_template
 
 N = normalizers

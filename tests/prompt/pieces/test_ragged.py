@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from recbole_llmfashion.llm.modeling.backbone import load_tokenizer
 from recbole_llmfashion.llm.modeling.tiny_falcon import TINY_FALCON_FOLDER
-from recbole_llmfashion.prompt import ragged
-from recbole_llmfashion.prompt.ragged import Ragged
+from recbole_llmfashion.prompt.pieces import ragged
+from recbole_llmfashion.prompt.pieces.ragged import Ragged
 
 ROWS = st.lists(st.lists(st.integers(0, 99), max_size=4), max_size=6)
 

@@ -1,0 +1,108 @@
+"""The newest actions of a user that fit into a prompt.
+
+An action has three pieces: its verb, its item or query, and its date, which only the first of consecutive actions with
+the same date has.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from recbole_llmfashion.data.timeline import SEARCH, Events
+from recbole_llmfashion.prompt.pieces.dates import DatePieces
+from recbole_llmfashion.prompt.pieces.items import ItemPieces
+from recbole_llmfashion.prompt.pieces.queries import QueryPieces
+
+
+@dataclass(frozen=True)
+class Actions:
+    """The actions that a prompt shows, oldest first.
+
+    Args:
+        pieces: their token ids.
+        items: catalogue positions of their items.
+        id_positions: int64 positions of the ID tokens in the concatenated pieces, ascending.
+        dropped: number of oldest events that did not fit.
+        shortened: number of actions whose text is cut.
+    """
+
+    pieces: list[np.ndarray]
+    items: list[int]
+    id_positions: np.ndarray
+    dropped: int
+    shortened: int
+
+
+class ActionPieces:
+    """Events as actions of a prompt.
+
+    Args:
+        verbs: token ids of the verb by kind of event.
+        items: see ItemPieces.
+        queries: see QueryPieces.
+        dates: None for prompts without dates.
+    """
+
+    def __init__(
+        self, verbs: Sequence[np.ndarray], items: ItemPieces, queries: QueryPieces, dates: DatePieces | None
+    ) -> None:
+        self._verbs, self._items, self._queries, self._dates = verbs, items, queries, dates
+
+    def newest(self, events: Events, room: int) -> Actions:
+        """The newest actions that have at most `room` tokens."""
+        actions: list[list[np.ndarray]] = []
+        items: list[int] = []
+        dates = self._changes(events)
+        for at in range(len(events) - 1, -1, -1):
+            action = [*self._action(events, at), *dates[at]]
+            room -= sum(map(len, action))
+            if room < 0:
+                break
+            actions.append(action)
+            items.append(-1 if events.kind[at] == SEARCH else int(events.ref[at]))
+        actions.reverse()
+        items.reverse()
+        dropped = len(events) - len(actions)
+        return Actions(
+            [piece for action in actions for piece in action],
+            [item for item in items if item >= 0],
+            self._id_positions(actions, items),
+            dropped,
+            self._shortened(events, dropped),
+        )
+
+    def newest_length(self, events: Events) -> int:
+        """The number of tokens of the newest action; 0 without events."""
+        if not len(events):
+            return 0
+        date = 0 if self._dates is None else len(self._dates.action(float(events.time[-1])))
+        return sum(map(len, self._action(events, -1))) + date
+
+    def _action(self, events: Events, at: int) -> list[np.ndarray]:
+        """The pieces of an action without its date."""
+        kind, ref = int(events.kind[at]), int(events.ref[at])
+        return [self._verbs[kind], self._queries[ref] if kind == SEARCH else self._items.actions[ref]]
+
+    def _changes(self, events: Events) -> list[list[np.ndarray]]:
+        """The date piece of each event; none where the event before has the same."""
+        if self._dates is None:
+            return [[] for _ in range(len(events))]
+        dates = [self._dates.action(time) for time in events.time.tolist()]
+        return [[] if at and np.array_equal(date, dates[at - 1]) else [date] for at, date in enumerate(dates)]
+
+    def _id_positions(self, actions: Sequence[Sequence[np.ndarray]], items: Sequence[int]) -> np.ndarray:
+        """int64, the positions of the ID tokens in the actions' pieces; an item of -1 is a search."""
+        positions: list[np.ndarray] = [np.zeros(0, np.int64)]
+        start = 0
+        mark = len(self._items.id_mark)
+        for action, item in zip(actions, items, strict=True):
+            if item >= 0:
+                positions.append(start + len(action[0]) + mark + np.arange(len(self._items.ids[item])))
+            start += sum(map(len, action))
+        return np.concatenate(positions)
+
+    def _shortened(self, events: Events, dropped: int) -> int:
+        """How many of the events after the dropped ones have a text that is cut."""
+        search, refs = events.kind[dropped:] == SEARCH, events.ref[dropped:]
+        return self._queries.shortened_of(refs[search]) + int(self._items.shortened[refs[~search]].sum())
