@@ -42,6 +42,7 @@ RUN = {
     "python docs/results/pictures/agreement.py": [],
     "python benchmarks/prompts.py": ["--prompts", "100", "--rounds", "1"],
     "python benchmarks/generate.py": ["--users", "4", "--generation_batch_size=4", "--rounds", "1"],
+    "python benchmarks/sample.py": ["--users", "4", "--generation_batch_size=4", "--rounds", "1"],
     "python benchmarks/falcon7b.py": ["--tiny"],
     "python benchmarks/step_cost.py": ["--tiny"],
     "python benchmarks/gpu.py": ["--tiny"],

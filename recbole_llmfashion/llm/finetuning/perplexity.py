@@ -9,6 +9,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from recbole_llmfashion.llm.batching import Example, collate
+from recbole_llmfashion.llm.eval_mode import eval_mode
 from recbole_llmfashion.llm.finetuning.step.data_parallel import SINGLE_PROCESS, Workers
 from recbole_llmfashion.llm.finetuning.step.loss import response_loss
 
@@ -64,14 +65,11 @@ def evaluate_examples(
     """
     result = np.zeros(len(examples))
     order = workers.part(np.argsort([-len(example) for example in examples], kind="stable"))
-    was_training = model.training
-    model.eval()
     starts = range(0, len(order), batch_size)
-    with torch.no_grad():
+    with eval_mode(model), torch.no_grad():
         for start in tqdm(starts, desc=name, unit="batch", disable=not show_progress, leave=False):
             chosen = order[start : start + batch_size]
             result[chosen] = score([examples[i] for i in chosen]).double().cpu().numpy()
-    model.train(was_training)
     return workers.total(result)
 
 

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from recbole_llmfashion.llm.generation.generator import Generator, make_generator
     from recbole_llmfashion.llm.generation.item_trie import ItemTrie
     from recbole_llmfashion.llm.generation.response_cache import ResponseCache, generate_responses
-    from recbole_llmfashion.llm.generation.sampling import TokenStreamer
+    from recbole_llmfashion.llm.generation.sampling import sample
 else:
     __getattr__ = lazy_names(
         __name__,
@@ -18,7 +18,7 @@ else:
             "generator": "Generator make_generator",
             "item_trie": "ItemTrie",
             "response_cache": "ResponseCache generate_responses",
-            "sampling": "TokenStreamer",
+            "sampling": "sample",
         },
     )
 
@@ -27,7 +27,7 @@ __all__ = [
     "Generator",
     "ItemTrie",
     "ResponseCache",
-    "TokenStreamer",
     "generate_responses",
     "make_generator",
+    "sample",
 ]

@@ -7,7 +7,8 @@ import numpy as np
 import torch
 
 from recbole_llmfashion.errors import UserError
-from recbole_llmfashion.llm.batching import each_batch, left_pad
+from recbole_llmfashion.llm.batching import each_batch
+from recbole_llmfashion.llm.eval_mode import eval_mode
 from recbole_llmfashion.llm.generation.beam_search import beam_search
 from recbole_llmfashion.llm.generation.cached_forward.causal_lm import CausalLMRunner
 from recbole_llmfashion.llm.generation.cached_forward.prefill import PromptBatch
@@ -15,7 +16,7 @@ from recbole_llmfashion.llm.generation.decoding_settings import DecodingSettings
 from recbole_llmfashion.llm.generation.device_search import device_search
 from recbole_llmfashion.llm.generation.greedy_search import greedy_search
 from recbole_llmfashion.llm.generation.item_trie import ItemTrie
-from recbole_llmfashion.llm.generation.sampling import TokenStreamer, generation_config, own_config
+from recbole_llmfashion.llm.generation.sampling import sample
 from recbole_llmfashion.llm.modeling.half_lora import half_lora
 from recbole_llmfashion.prompt.builder import PromptBuilder
 
@@ -75,13 +76,6 @@ class Generator:
         self.trie = trie.to(self.lm.device) if trie is not None else None
         self.prefix_length: int | None = None
         self.at_once = complete if trie is not None and trie.levels == 1 else None
-        self.config = generation_config(
-            settings.max_new_tokens,
-            settings.temperature,
-            settings.top_p,
-            tokenizer.eos_token_id,
-            tokenizer.pad_token_id,
-        )
 
     def __call__(
         self, prompts: Sequence[np.ndarray], show_progress: bool = False, on_text: Callable[[str], None] | None = None
@@ -153,7 +147,7 @@ class Generator:
     def _each_batch(
         self, prompts: Sequence[np.ndarray], process: Callable[[np.ndarray], None], show_progress: bool
     ) -> None:
-        with own_config(self.model, self.config), half_lora(self.model), torch.no_grad():
+        with eval_mode(self.model), half_lora(self.model), torch.no_grad():
             each_batch([len(prompt) for prompt in prompts], self.settings.batch_size, process, show_progress)
 
     def _begin(
@@ -198,15 +192,13 @@ class Generator:
     def _sampling(
         self, prompts: Sequence[np.ndarray], on_text: Callable[[str], None] | None
     ) -> Callable[[np.ndarray], list[tuple[str, int | None]]]:
+        steps, temperature, top_p = self.settings.max_new_tokens, self.settings.temperature, self.settings.top_p
+        begin, eos = self._begin(prompts, self.prefix, steps), self.tokenizer.eos_token_id
+        report = None if on_text is None else lambda rows: on_text(self._text(rows[0].cpu().numpy()))
+
         def decode(chosen: np.ndarray) -> list[tuple[str, int | None]]:
-            ids, mask = left_pad([prompts[i] for i in chosen], self.lm.pad_id)
-            output = self.model.generate(
-                input_ids=ids.to(self.lm.device),
-                attention_mask=mask.to(self.lm.device),
-                generation_config=self.config,
-                streamer=None if on_text is None else TokenStreamer(lambda row: on_text(self._text(row))),
-            )
-            return [(self._text(row), None) for row in output[:, ids.shape[1] :].cpu().numpy()]
+            tokens = sample(begin(chosen), steps, temperature, top_p, eos, report)
+            return [(self._text(row), None) for row in tokens.cpu().numpy()]
 
         return decode
 
