@@ -12,11 +12,13 @@ DIR is a dataset, a folder with its atomic files. The rows:
     paper     the paper's form (LLMFashionRec-paper.yaml): IDs as text, sampled responses, mixup, its curriculum
     falcon    the package's default, the tiny Falcon
     zero      the model of `ids` trained on `--source DIR` and evaluated here; nothing trains on this dataset
+    TextKNN   without an LLM: the items whose titles are nearest to those of the last ones (extra minilm)
+    SeqKNN    without an LLM: the items of customers with a similar history
 
 Only `--ranking fusion` trains CORE and the title model as long as a run does. `--ranking beams`, the default, ranks by
 the LLM alone, and trains them for one epoch, because nothing of them reaches the first hundred places. The row `paper`
-always needs both. SmolLM2's weights are not quantized, and its learning rate is 5e-4; further keys apply to every row,
-such as `--compute_dtype=bf16`, which is faster on a CPU that has AMX.
+always needs both. SmolLM2's weights are not quantized, and its learning rate is 5e-4; further keys apply to every row
+with an LLM, such as `--compute_dtype=bf16`, which is faster on a CPU that has AMX.
 
 `--users` keeps the customers with the smallest SHA-256 of their id, the same for all rows. Nothing here needs a
 network, Ray or plotly; without the extra smollm2, `--model` names a GGUF file or a folder. Finished rows are read from
@@ -30,21 +32,15 @@ import json
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 from smollm2_data import SEED, write_dataset
+from smollm2_rows import PAPER, ROWS, SHUFFLED, WITHOUT_LLM, figures, row_keys
 from smollm2_table import last_line, table
-
-ROWS = ("ids", "random", "titles", "shuffled", "paper", "falcon", "zero")
-PAPER = str(Path(__file__).parents[1] / "properties/model/LLMFashionRec-paper.yaml")
-LEARNING_RATE = 5e-4
-SHUFFLED = "shuffled"
-QUICK = {"epochs": 1, "title_model.epochs": 1}  # of models that `ranking: beams` does not need
-CORE_EPOCHS = 20
 
 
 class OutOfTimeError(BaseException):
@@ -100,57 +96,6 @@ def random_folder(model: Path, out: Path) -> Path:
 
     inputs = {"config": file_sha256(model / "config.json"), "seed": SEED}
     return StageStore(out / "models").get("random", inputs, write)
-
-
-def row_keys(row: str, options: argparse.Namespace, cuda: bool, models: Callable[[bool], Path]) -> dict[str, Any]:
-    """The keys of a row.
-
-    Args:
-        row: one of ROWS.
-        options: of the command line.
-        cuda: whether a GPU is used, which takes larger batches of prompts without gradients.
-        models: the model's folder, or with True that of random weights.
-    """
-    shared: dict[str, Any] = {"save_steps": 10, "show_progress": False, "seed": SEED}
-    if row == "falcon":
-        return shared | ({} if options.ranking == "fusion" else QUICK | {"ranking": options.ranking})
-    shared |= {
-        "llm_name_or_path": str(models(row == "random")),
-        "quantization": "none",
-        "llm_learning_rate": LEARNING_RATE,
-        "generation_batch_size": 256 if cuda else 64,
-    }
-    if row == "paper":
-        small = {"clip_pretrained": None, "clip_model": "ViT-B-32", "epochs": CORE_EPOCHS, "train_batch_size": 1024}
-        return shared | small | _batches(cuda) | {"gradient_checkpointing": False}
-    texts: dict[str, Any] = {}
-    if row in ("titles", SHUFFLED):
-        texts = {"prompt_item_text": True, "max_length": 512} | _batches(cuda)
-    passes = {"llm_epochs": options.epochs, "curriculum_epochs": options.epochs}
-    zero = {"source_dataset": options.source.name} if row == "zero" else {}
-    quick = {} if options.ranking == "fusion" else QUICK | {"ranking": options.ranking}
-    return shared | texts | passes | zero | quick
-
-
-def _batches(cuda: bool) -> dict[str, int]:
-    """Steps of 16 prompts with text, which need 17 GB in one forward in bf16: in four on a CPU."""
-    return {"llm_batch_size": 16 if cuda else 4, "gradient_accumulation_steps": 1 if cuda else 4}
-
-
-def figures(result: Any) -> dict[str, Any]:
-    """What a row reports, from the result of a run."""
-    generation = result.details["generation"]
-    return {
-        "recall@10": result.metrics["recall@10"],
-        "ndcg@10": result.metrics["ndcg@10"],
-        "valid_ndcg@10": result.valid.get("ndcg@10"),
-        "perplexity": {step: one["median"] for step, one in generation.get("perplexity", {}).items()},
-        "format_failures": generation.get("format_failures", {}),
-        "valid_id_rate": generation.get("valid_id_rate"),
-        "prompts": generation.get("prompts"),
-        "adapter_minutes": result.seconds.get("adapter", 0.0) / 60,
-        "ranks": result.ranks.sort_values("user")["rank"].tolist(),
-    }
 
 
 class Bench:
@@ -221,7 +166,10 @@ class Bench:
         folder = self.data / self.options.data.name
         if name == SHUFFLED:
             folder = write_dataset(folder, self.data / f"{folder.name}_{SHUFFLED}", None, shuffled=True)
-        keys = row_keys(name, self.options, self.cuda, self.models) | self.keys
+        if name in WITHOUT_LLM:
+            model, keys = name, {"show_progress": False, "seed": SEED} | WITHOUT_LLM[name]
+        else:
+            model, keys = "LLMFashionRec", row_keys(name, self.options, self.cuda, self.models) | self.keys
         data = folder_sha256(folder, folder.name)
         named = keys | {"llm_name_or_path": Path(str(keys.get("llm_name_or_path", "tiny-falcon"))).name}
         inputs = sha256({"keys": {key: str(value) for key, value in named.items()}, "data": data})
@@ -231,7 +179,7 @@ class Bench:
         begin = time.perf_counter()
         where = {"data_path": str(self.data), "checkpoint_dir": str(self.options.out / "saved")}
         files = [PAPER] if name == "paper" else []
-        result = run_experiment(load_config("LLMFashionRec", folder.name, files, keys | where))
+        result = run_experiment(load_config(model, folder.name, files, keys | where))
         minutes = (time.perf_counter() - begin) / 60
         about = {"inputs": inputs, "data_sha256": data, "seed": keys["seed"], "device": self.device, "keys": named}
         return {**figures(result), "minutes": minutes, **about}
@@ -245,7 +193,7 @@ class Bench:
         notes = [
             f"{options.data.name}, {users}, sha256 {', '.join(hashes)}; seed {SEED}; {self.device}.",
             f"Model {Path(options.model).name}; each row's keys and device are in results.json.",
-            f"Ranking of every row but `paper`: {options.ranking}. Command: `{' '.join(sys.argv)}`.",
+            f"Ranking of the LLM's rows but `paper`: {options.ranking}. Command: `{' '.join(sys.argv)}`.",
         ]
         options.out.mkdir(parents=True, exist_ok=True)
         content = {"dataset": options.data.name, "command": sys.argv, "device": self.device, "rows": rows}

@@ -9,7 +9,11 @@ import pandas as pd
 from recbole_llmfashion.evaluation.significance import compare_rows
 
 # the rows that each row is compared with: does the model read the text, and does its size pay?
-PAIRS = {"ids": ("random", "falcon"), "titles": ("ids", "shuffled", "falcon"), "paper": ("ids", "falcon")}
+PAIRS = {
+    "ids": ("random", "falcon"),
+    "titles": ("ids", "shuffled", "falcon", "TextKNN"),
+    "paper": ("ids", "falcon", "TextKNN"),
+}
 
 
 def table(rows: Mapping[str, Mapping[str, Any]], notes: Sequence[str]) -> str:
@@ -29,7 +33,15 @@ def table(rows: Mapping[str, Mapping[str, Any]], notes: Sequence[str]) -> str:
         )
         times = f"{row['adapter_minutes']:.1f} | {row['minutes']:.1f}"
         lines.append(f"| {name} | {row['recall@10']:.4f} | {row['ndcg@10']:.4f} | {valid} | {broken} | {times} |")
+    notes = [*list_notes(rows), *notes]
     return "\n".join([*lines, "", *comparison_lines(rows), *(f"- {note}" for note in notes)]) + "\n"
+
+
+def list_notes(rows: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """NDCG@10 of each list that the row `paper` joins; the lists of other rows are of models of one epoch."""
+    lists = rows.get("paper", {}).get("lists", {})
+    values = ", ".join(f"{name} {value:.4f}" for name, value in lists.items())
+    return [f"Lists of `paper` alone, NDCG@10: {values}."] if lists else []
 
 
 def comparison_lines(rows: Mapping[str, Mapping[str, Any]]) -> list[str]:
