@@ -49,6 +49,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
 def trained(data_path: Path, dataset: str, keys: Mapping[str, Any], users: int | None, out: Path) -> dict[str, Any]:
     """Fine-tunes with some keys; the scores of the epochs, the seconds, the command and the data's hash."""
     from recbole_llmfashion.data.loaders import make_loaders, rows_of, sampler_of, stage_root
+    from recbole_llmfashion.pipeline.finetuning_rows import training_examples, validation_rows
     from recbole_llmfashion.pipeline.pipeline import own_pipeline
     from recbole_llmfashion.prompt.dataloader import LLMFashionRecDataLoader
     from recbole_llmfashion.quick_start import load_config
@@ -61,7 +62,7 @@ def trained(data_path: Path, dataset: str, keys: Mapping[str, Any], users: int |
     train = LLMFashionRecDataLoader(config, rows_of(loaders.train), sampler_of(loaders.train), training=True)
     valid = LLMFashionRecDataLoader(config, rows_of(loaders.valid), sampler_of(loaders.valid))
     inference = pipeline.inference
-    examples, validation = inference.examples(train), inference.validation_rows(valid)
+    examples, validation = training_examples(inference, train), validation_rows(inference, valid)
     if users is not None and users < len(examples):
         kept = np.sort(np.random.default_rng(0).permutation(len(examples))[:users])
         examples = [examples[i] for i in kept]

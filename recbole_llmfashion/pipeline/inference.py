@@ -15,13 +15,10 @@ from typing import Any
 import numpy as np
 
 from recbole_llmfashion.config.configurator import LLMFashionConfig
-from recbole_llmfashion.data.loaders import rows_of, sample_rows
 from recbole_llmfashion.embedding import approximate_index
 from recbole_llmfashion.embedding.query_title_pairs import normalize_text
 from recbole_llmfashion.embedding.sentence.vectors import KnownVectors, staged_vectors
 from recbole_llmfashion.errors import UserError
-from recbole_llmfashion.llm.batching import Example
-from recbole_llmfashion.llm.finetuning.validation import ValidationRows
 from recbole_llmfashion.llm.generation.response_cache import ResponseCache
 from recbole_llmfashion.llm.modeling.backbone import check_spelling
 from recbole_llmfashion.pipeline import settings
@@ -40,8 +37,6 @@ from recbole_llmfashion.retrieval.lists.title_list import TitleList
 from recbole_llmfashion.retrieval.lists.word_list import WordList
 from recbole_llmfashion.retrieval.rankers import Encode, Encoders, ItemVectors, Rankers, make_rankers
 from recbole_llmfashion.stage_store import StageStore, sha256_arrays, sha256_texts, stage_seed
-
-VALIDATION_USERS = 2_000  # whose validation rows each epoch of a fine-tuning is scored on, at most
 
 
 def _empty_responses(prompts: Sequence[np.ndarray]) -> list[Response]:
@@ -189,53 +184,6 @@ class Inference:
                 f"item tokens begin as the first {TEXT_LIMIT} characters of an attribute in {long:,} of "
                 f"{len(self.texts.titles):,} items"
             )
-
-    def examples(self, train_data: LLMFashionRecDataLoader) -> list[Example]:
-        """Training prompts with their responses; with loss_on_history, as many as it takes to show every action."""
-        train_data.set_builder(self.builder)
-        config, every = self.config, self.config["loss_on_history"]
-        examples, purchases, users = [], 0, set()
-        for row in train_data.training_prompts(config["prompts_per_user"], config["response_events"], every):
-            targets = row.prompt.id_positions if every else None
-            examples.append(Example(*self._response(row.prompt.ids, row.target), targets))
-            purchases += row.purchase
-            users.add(row.user)
-        self.report["purchase_response_share"] = round(purchases / max(1, len(examples)), 4)
-        self.report["users_without_prompt"] = self.texts.dataset.user_num - 1 - len(users)
-        getLogger(__name__).info(
-            f"training prompts: {len(examples)}, of which {self.report['purchase_response_share']:.1%} have a purchase "
-            f"as response (response_events: {config['response_events']}); "
-            f"{self.report['users_without_prompt']} users have no prompt"
-        )
-        return examples
-
-    def validation_rows(self, valid_data: LLMFashionRecDataLoader | None) -> ValidationRows | None:
-        """Validation rows that the epochs of a fine-tuning are compared by; None without early stopping.
-
-        Raises:
-            UserError: there is no validation row.
-        """
-        if not self.config["early_stopping_patience"]:
-            return None
-        if valid_data is None or not len(rows_of(valid_data)):
-            raise UserError("early_stopping_patience: the dataset has no validation row; set it to 0")
-        valid_data.set_builder(self.builder)
-        chosen = sample_rows(valid_data, VALIDATION_USERS)
-        targets = rows_of(valid_data).inter_feat[self.config["ITEM_ID_FIELD"]][chosen].tolist()
-        prefix, tokens = self.builder.id_prefix, self.item_tokens
-        examples = [
-            Example(np.concatenate([row.prompt.ids, prefix]), self.builder.response_id(target - 1))
-            for row, target in zip(valid_data.rows(chosen), targets, strict=True)
-        ]
-        if tokens is None or self.config["item_tokens"] != "atomic":
-            return ValidationRows(examples, None)
-        return ValidationRows(examples, range(tokens.first, tokens.first + tokens.new_tokens))
-
-    def _response(self, prompt: np.ndarray, target: int) -> tuple[np.ndarray, np.ndarray]:
-        """Token ids of a training prompt and of its response; without the title the prompt ends where the ID begins."""
-        if settings.loss_on_title(self.config):
-            return prompt, self.builder.response(target)
-        return np.concatenate([prompt, self.builder.id_prefix]), self.builder.response_id(target)
 
     @cached_property
     def title_matrix(self) -> np.ndarray:

@@ -19,6 +19,7 @@ from recbole_llmfashion.config.layers import tuned_file
 from recbole_llmfashion.data.dataset import LLMFashionRecDataset
 from recbole_llmfashion.data.images import item_images
 from recbole_llmfashion.data.loaders import make_loaders, rows_of, sampler_of, stage_root
+from recbole_llmfashion.pipeline.finetuning_rows import training_examples, validation_rows
 from recbole_llmfashion.pipeline.inference import Inference
 from recbole_llmfashion.pipeline.training import TrainedModels
 from recbole_llmfashion.prompt.dataloader import LLMFashionRecDataLoader, check_responses
@@ -148,7 +149,7 @@ class Pipeline:
             valid_data: its validation rows, for early stopping; not read in zero-shot.
         """
         inference, train, valid = self._source or (self.inference, train_data, valid_data)
-        examples, validation = inference.examples(train), inference.validation_rows(valid)
+        examples, validation = training_examples(inference, train), validation_rows(inference, valid)
         for step in self.trained.train(examples, inference.item_tokens, inference.builder.decoder, validation):
             self.inference.reset_cache()
             yield step
