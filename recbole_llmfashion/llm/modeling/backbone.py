@@ -145,7 +145,7 @@ def load_tokenizer(name_or_path: str, revision: str | None = None) -> Any:
         tokenizer = AutoTokenizer.from_pretrained(name_or_path, revision=revision or MAIN, trust_remote_code=False)
     except Exception as error:  # hub, cache and file readers have no common base class; tokenizers raises Exception
         raise _load_error(name_or_path, "tokenizer", error) from error
-    # prompts are made safe by the normalizer of the fast version (prompt/cells.py)
+    # prompts are made safe by the normalizer of the fast version (prompt/pieces/cells.py)
     fast = tokenizer.is_fast and getattr(tokenizer, "backend_tokenizer", None) is not None
     if not fast or tokenizer.eos_token_id is None:
         missing = "an end token" if fast else "a fast version"
