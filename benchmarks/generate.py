@@ -164,18 +164,27 @@ def show_trie_share(generate_all: Callable[[], Any]) -> None:
     print(f"trie: {1e3 * trie:.2f} ms of a step's {1e3 * (trie + step):.2f} ms, {trie / (trie + step):.1%}")
 
 
-def main() -> None:
-    """Prints users per second of the three, what is equal, the trie's share and the two ratios."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def read_options(about: str | None) -> tuple[argparse.Namespace, dict[str, Any], list[str]]:
+    """Options, keys and config files of the command line; prompts are without recalled products.
+
+    Args:
+        about: the text of --help.
+    """
+    parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--dataset", default="footwear")
     parser.add_argument("--users", type=int, default=128)
     parser.add_argument("--rounds", type=int, default=3)
     options, keys = parser.parse_known_args()
     given = read_keys(["--memory_products=0", *keys])
-    files = str(given.pop("config_files", "")).split()
+    return options, given, str(given.pop("config_files", "")).split()
+
+
+def main() -> None:
+    """Prints users per second of the three, what is equal, the trie's share and the two ratios."""
+    options, keys, files = read_options(__doc__)
     torch.set_num_threads(min(2, torch.get_num_threads()))
     with tempfile.TemporaryDirectory() as folder:
-        config = load_config(get_model("LLMFashionRec").model, options.dataset, files, given, ["CORE"])
+        config = load_config(get_model("LLMFashionRec").model, options.dataset, files, keys, ["CORE"])
         pipeline, prompts = make_prompts(config, options.users, Path(folder))
         measure(make_model(config, pipeline), pipeline, prompts, config, options.rounds)
 

@@ -8,7 +8,6 @@ shortest prompts, with a key-value cache and at most two threads. It prints how 
 token, and as the last line `ratio <number>`: seconds of `model.generate` over ours, the median of the rounds.
 """
 
-import argparse
 import statistics
 import tempfile
 import time
@@ -18,9 +17,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from generate import make_model, make_prompts
+from generate import make_model, make_prompts, read_options
 
-from recbole_llmfashion.config.command_line import read_keys
 from recbole_llmfashion.config.configurator import load_config
 from recbole_llmfashion.llm.batching import each_batch, left_pad
 from recbole_llmfashion.llm.generation.decoding_settings import DecodingSettings
@@ -84,16 +82,12 @@ def compare(sides: dict[str, Side], prompts: Sequence[np.ndarray], rounds: int) 
 
 def main() -> None:
     """Makes the prompts and the model, and runs both sides."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--dataset", default="footwear")
-    parser.add_argument("--users", type=int, default=128)
-    parser.add_argument("--rounds", type=int, default=3)
-    options, keys = parser.parse_known_args()
-    given = {**paper_form(), **read_keys(["--memory_products=0", *keys])}
-    files = str(given.pop("config_files", "")).split()
+    options, keys, files = read_options(__doc__)
     torch.set_num_threads(min(2, torch.get_num_threads()))
     with tempfile.TemporaryDirectory() as folder:
-        config = load_config(get_model("LLMFashionRec").model, options.dataset, files, given, ["CORE"])
+        config = load_config(
+            get_model("LLMFashionRec").model, options.dataset, files, {**paper_form(), **keys}, ["CORE"]
+        )
         pipeline, prompts = make_prompts(config, options.users, Path(folder))
         model, decoder = make_model(config, pipeline), pipeline.inference.builder.decoder
         settings = decoding_settings(config, seed=0)
