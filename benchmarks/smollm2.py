@@ -10,15 +10,17 @@ DIR is a dataset, a folder with its atomic files. The rows:
     titles    the same as ids with title and attributes of each item in the prompt
     shuffled  the same as titles where each item has the text of another: does the model read?
     paper     the paper's form (LLMFashionRec-paper.yaml): IDs as text, sampled responses, mixup, its curriculum
-    falcon    the package's default, the tiny Falcon
+    falcon    the package's own tiny Falcon, by its default recipe
     zero      the model of `ids` trained on `--source DIR` and evaluated here; nothing trains on this dataset
+    default   LLMFashionRec as it ships: the tiny Falcon's answers and the other lists, `ranking: fusion`
+    Fusion    without an LLM: the other lists of `default`
     TextKNN   without an LLM: the items whose titles are nearest to those of the last ones (extra minilm)
     SeqKNN    without an LLM: the items of customers with a similar history
 
 Only `--ranking fusion` trains CORE and the title model as long as a run does. `--ranking beams`, the default, ranks by
-the LLM alone, and trains them for one epoch, because nothing of them reaches the first hundred places. The row `paper`
-always needs both. SmolLM2's weights are not quantized, and its learning rate is 5e-4; further keys apply to every row
-with an LLM, such as `--compute_dtype=bf16`, which is faster on a CPU that has AMX.
+the LLM alone, and trains them for one epoch, because nothing of them reaches the first hundred places. The rows `paper`
+and `default` always need both. SmolLM2's weights are not quantized, and its learning rate is 5e-4; further keys apply
+to every row with an LLM, such as `--compute_dtype=bf16`, which is faster on a CPU that has AMX.
 
 `--users` keeps the customers with the smallest SHA-256 of their id, the same for all rows. Nothing here needs a
 network, Ray or plotly; without the extra smollm2, `--model` names a GGUF file or a folder. Finished rows are read from
@@ -193,7 +195,7 @@ class Bench:
         notes = [
             f"{options.data.name}, {users}, sha256 {', '.join(hashes)}; seed {SEED}; {self.device}.",
             f"Model {Path(options.model).name}; each row's keys and device are in results.json.",
-            f"Ranking of the LLM's rows but `paper`: {options.ranking}. Command: `{' '.join(sys.argv)}`.",
+            f"Ranking of the LLM's rows but `paper` and `default`: {options.ranking}. Command: `{' '.join(sys.argv)}`.",
         ]
         options.out.mkdir(parents=True, exist_ok=True)
         content = {"dataset": options.data.name, "command": sys.argv, "device": self.device, "rows": rows}

@@ -7,8 +7,8 @@ from typing import Any
 
 from smollm2_data import SEED
 
-WITHOUT_LLM: dict[str, dict[str, Any]] = {"TextKNN": {"text_encoder": "minilm"}, "SeqKNN": {}}
-ROWS = ("ids", "random", "titles", "shuffled", "paper", "falcon", "zero", *WITHOUT_LLM)
+WITHOUT_LLM: dict[str, dict[str, Any]] = {"TextKNN": {"text_encoder": "minilm"}, "SeqKNN": {}, "Fusion": {}}
+ROWS = ("ids", "random", "titles", "shuffled", "paper", "falcon", "zero", "default", *WITHOUT_LLM)
 PAPER = str(Path(__file__).parents[1] / "properties/model/LLMFashionRec-paper.yaml")
 LEARNING_RATE = 5e-4
 SHUFFLED = "shuffled"
@@ -26,6 +26,8 @@ def row_keys(row: str, options: argparse.Namespace, cuda: bool, models: Callable
         models: the model's folder, or with True that of random weights.
     """
     shared: dict[str, Any] = {"save_steps": 10, "show_progress": False, "seed": SEED}
+    if row == "default":
+        return shared
     if row == "falcon":
         return shared | ({} if options.ranking == "fusion" else QUICK | {"ranking": options.ranking})
     shared |= {
