@@ -54,6 +54,7 @@ PAPER_ROWS = (
 )
 LABELS = {row.file: row.label for row in PAPER_ROWS[1:]}
 UNTRAINED = "6-untrained-backbone"  # for tiny-falcon only
+BY_CLIP = ("5-clip-text-embedding", "11-clip")  # where there is a text tower only
 SHIPPED_ROWS = (
     Variant(WHOLE, OWN, "the whole model; fusion of all lists"),
     Variant(
@@ -90,24 +91,37 @@ def _entries(form: str, rows: Sequence[Variant], common: Mapping[str, Any]) -> l
     return [Entry(row.label, OWN, {**common, **read_yaml(folder / f"{row.file}.yaml")}) for row in rows]
 
 
-def paper_entries() -> list[Entry]:
-    """The eight rows of Table 3, in the paper's form."""
-    return _entries("paper", PAPER_ROWS, paper_form())
+def has_text_tower(runner: Runner) -> bool:
+    """Whether titles can be ranked by CLIP: it is pretrained, or the log has queries to train its text tower on."""
+    pretrained = runner.config(Entry("", OWN))["clip_pretrained"]
+    return bool(pretrained or runner.describe(runner.request.dataset)["searches"])
 
 
-def shipped_entries(tiny_falcon: bool) -> list[Entry]:
+def paper_entries(text_tower: bool) -> list[Entry]:
+    """The eight rows of Table 3, in the paper's form.
+
+    Args:
+        text_tower: see `has_text_tower`; without one row 5 is left out.
+    """
+    return _entries("paper", [row for row in PAPER_ROWS if text_tower or row.file not in BY_CLIP], paper_form())
+
+
+def shipped_entries(tiny_falcon: bool, text_tower: bool) -> list[Entry]:
     """The rows of the form that ships.
 
     Args:
         tiny_falcon: whether the backbone is tiny-falcon, the only one with an untrained variant.
+        text_tower: see `has_text_tower`; without one the row by CLIP is left out.
     """
-    return _entries("shipped", [row for row in SHIPPED_ROWS if tiny_falcon or row.file != UNTRAINED], {})
+    left_out = (*(() if tiny_falcon else (UNTRAINED,)), *(() if text_tower else BY_CLIP))
+    return _entries("shipped", [row for row in SHIPPED_ROWS if row.file not in left_out], {})
 
 
 def ablation(request: StudyRequest, runner: Runner) -> Document:
     """Runs the rows of the form that the request names."""
     paper = request.options["form"] == "paper"
-    own = paper_entries() if paper else shipped_entries(assemble.embedded(runner))
+    tower = has_text_tower(runner)
+    own = paper_entries(tower) if paper else shipped_entries(assemble.embedded(runner), tower)
     rows = runner.run(own + beside(request))
     lines = assemble.with_costs(rows)
     subject = f"in the paper's form on {request.dataset} (Table 3)" if paper else f"of the default on {request.dataset}"
@@ -181,11 +195,11 @@ def _share(line: TableRow, whole: TableRow, in_paper: float | None = None) -> Ta
 def paper_notes(rows: assemble.Rows, runner: Runner) -> list[str]:
     """Notes on the rows of the paper's form."""
     config = runner.config(Entry("", OWN, paper_form()))
-    texts = [f"{row.label}: {row.note}." for row in PAPER_ROWS]
+    texts = [f"{row.label}: {row.note}." for row in PAPER_ROWS if row.label in rows]
     texts.append("A response without ID and title is ranked by popularity in every row.")
     if note := size_note(config):
         texts.append(note)
-    texts.extend(_clip_notes(config, "(5)"))
+    texts.extend(_clip_notes(config, "(5)", runner))
     texts.append(
         "With mixup_m = 1 the nearest item to a generated ID in CORE's table is that item itself, so CORE affects only "
         "the lower ranks of (3)."
@@ -196,12 +210,18 @@ def paper_notes(rows: assemble.Rows, runner: Runner) -> list[str]:
 def shipped_notes(rows: assemble.Rows, runner: Runner) -> list[str]:
     """Notes on the rows of the form that ships."""
     texts = [f"{row.label}: {row.note}." for row in SHIPPED_ROWS if row.label in rows]
-    return texts + _clip_notes(runner.config(Entry("", OWN)), "ranking: clip") + _tuned_notes(rows)
+    return texts + _clip_notes(runner.config(Entry("", OWN)), "ranking: clip", runner) + _tuned_notes(rows)
 
 
-def _clip_notes(config: Any, row: str) -> list[str]:
+def _clip_notes(config: Any, row: str, runner: Runner) -> list[str]:
+    """What a reader should know of the row by CLIP, and of that without a memory."""
     if config["clip_pretrained"]:
         return []
+    if not has_text_tower(runner):
+        return [
+            f"{row} is left out: the log has no queries to train a text tower on, and clip_pretrained is empty. Nor is "
+            "there a query-product memory: the row without it is the whole model."
+        ]
     return [
         f"{row} has no pretrained CLIP: the text tower was trained on the (query, title) pairs of this log, as the "
         "LSTM is. It is not comparable with the paper."

@@ -170,7 +170,7 @@ def resource_claims(numbers: Numbers, low: float, high: float) -> list[Claim]:
 def reproduce(request: StudyRequest, runner: Runner) -> Document:
     """Runs every row that a claim is about, or takes it from the cache."""
     rows = runner.run(compare.entries(request.models))
-    parts = {"compare": rows, "ablation": runner.run(ablation.paper_entries())}
+    parts = {"compare": rows, "ablation": runner.run(ablation.paper_entries(ablation.has_text_tower(runner)))}
     percentages = sorted(low_resource.shares(request))
     low, high = percentages[0], percentages[-1]
     parts["low-resource"] = runner.run(low_resource.entries(("CORE", "SASRec", *TEXT_MODELS), (low, high)))

@@ -15,7 +15,7 @@ POPULARITY = {"empty_response_fallback": "popularity"}
 
 
 def test_rows_of_the_paper_have_its_form():
-    entries = ablation.paper_entries()
+    entries = ablation.paper_entries(text_tower=True)
     common = {**paper_form(), **POPULARITY}
     assert all(set(common) <= set(entry.keys) for entry in entries)
     changes = [{key: value for key, value in entry.keys.items() if common.get(key) != value} for entry in entries]
@@ -40,7 +40,7 @@ def test_the_paper_generates_id_and_title_from_texts():
 
 
 def test_rows_of_the_default():
-    rows = {entry.label: dict(entry.keys) for entry in ablation.shipped_entries(tiny_falcon=True)}
+    rows = {entry.label: dict(entry.keys) for entry in ablation.shipped_entries(tiny_falcon=True, text_tower=True)}
     assert rows == {
         "LLMFashionRec": POPULARITY,
         "w/o product attributes": POPULARITY | {"prompt_attributes": []},
@@ -97,6 +97,19 @@ def test_shipped_form_by_hand(shop, run_with):
     shares = cells(document.tables[1], "here")
     assert shares["ranking: mixup"] == 0.5 and shares["w/o loss on history"] == 1.0
     assert "prompts of this form show no attributes" in "\n".join(document.tables[0].notes)
+
+
+@pytest.mark.parametrize("form", ["paper", "shipped"])
+def test_without_queries_there_is_no_row_by_clip(shop, run_with, form):
+    run_with({"LLMFashionRec": (1, 1, 1)})
+    (shop / "tiny/tiny.search").unlink()
+    request = request_for(shop, f"--form={form}", study="ablation")
+    document = ablation.ablation(request, Runner(request))
+    assert not any("clip" in label.lower() for label in document.models)
+    notes = " ".join(document.tables[0].notes)
+    assert "is left out: the log has no queries" in notes and "not comparable" not in notes
+    request = request_for(shop, f"--form={form}", "--clip_pretrained=openai", study="ablation")
+    assert ablation.has_text_tower(Runner(request))
 
 
 def test_unknown_form():
