@@ -169,7 +169,7 @@ def test_new_texts_grow_no_cache():
             other.row(Events(np.array([SEARCH], np.int8), np.array([0]), np.array([now])), now)
         parts = {**vars(builder), **vars(builder._dates)}
         sizes.append({name: len(value) for name, value in parts.items() if hasattr(value, "__len__")})
-    assert sizes[0] == sizes[1] and 12 < sizes[1]["_moments"] <= 12 * 8
+    assert sizes[0] == sizes[1] and 12 < sizes[1]["_pieces"] <= 2 * 12 * 8
 
 
 def test_a_description_of_200_kb():

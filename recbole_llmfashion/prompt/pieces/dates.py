@@ -17,19 +17,17 @@ class DatePieces:
 
     def __init__(self, cells: CellTokenizer, template: Template) -> None:
         self._cells, self._template = cells, template
-        self._actions: dict[str, np.ndarray] = {}  # by text, not by day: months and holidays are few
-        self._moments: dict[str, np.ndarray] = {}
+        self._pieces: dict[str, np.ndarray] = {}  # by words, not by day: months and holidays are few
 
     def action(self, seconds: float) -> np.ndarray:
         """int32, the date of an action, in seconds since 1970."""
-        date = coarse_date(int(seconds // DAY))
-        if date not in self._actions:
-            self._actions[date] = self._cells.words([self._template.date(date)])[0]
-        return self._actions[date]
+        return self._piece(self._template.date(coarse_date(int(seconds // DAY))))
 
     def moment(self, seconds: float) -> np.ndarray:
         """int32, the date of the recommendation."""
-        date = coarse_date(int(seconds // DAY))
-        if date not in self._moments:
-            self._moments[date] = self._cells.words([self._template.moment(date)])[0]
-        return self._moments[date]
+        return self._piece(self._template.moment(coarse_date(int(seconds // DAY))))
+
+    def _piece(self, words: str) -> np.ndarray:
+        if words not in self._pieces:
+            self._pieces[words] = self._cells.words([words])[0]
+        return self._pieces[words]
