@@ -53,14 +53,17 @@ class ActionPieces:
         """The newest actions that have at most `room` tokens."""
         actions: list[list[np.ndarray]] = []
         items: list[int] = []
-        dates = self._changes(events)
+        date = self._date(events, len(events) - 1)
         for at in range(len(events) - 1, -1, -1):
-            action = [*self._action(events, at), *dates[at]]
+            action, before = self._action(events, at), self._date(events, at - 1)
+            if date is not None and date is not before:
+                action.append(date)
             room -= sum(map(len, action))
             if room < 0:
                 break
             actions.append(action)
             items.append(-1 if events.kind[at] == SEARCH else int(events.ref[at]))
+            date = before
         actions.reverse()
         items.reverse()
         dropped = len(events) - len(actions)
@@ -76,20 +79,17 @@ class ActionPieces:
         """The number of tokens of the newest action; 0 without events."""
         if not len(events):
             return 0
-        date = 0 if self._dates is None else len(self._dates.action(float(events.time[-1])))
-        return sum(map(len, self._action(events, -1))) + date
+        date = self._date(events, len(events) - 1)
+        return sum(map(len, self._action(events, -1))) + (0 if date is None else len(date))
 
     def _action(self, events: Events, at: int) -> list[np.ndarray]:
         """The pieces of an action without its date."""
         kind, ref = int(events.kind[at]), int(events.ref[at])
         return [self._verbs[kind], self._queries[ref] if kind == SEARCH else self._items.actions[ref]]
 
-    def _changes(self, events: Events) -> list[list[np.ndarray]]:
-        """The date piece of each event; none where the event before has the same."""
-        if self._dates is None:
-            return [[] for _ in range(len(events))]
-        dates = [self._dates.action(time) for time in events.time.tolist()]
-        return [[] if at and np.array_equal(date, dates[at - 1]) else [date] for at, date in enumerate(dates)]
+    def _date(self, events: Events, at: int) -> np.ndarray | None:
+        """The date of an event, the same object for the same date; None before the first, and without dates."""
+        return None if self._dates is None or at < 0 else self._dates.action(float(events.time[at]))
 
     def _id_positions(self, actions: Sequence[Sequence[np.ndarray]], items: Sequence[int]) -> np.ndarray:
         """int64, the positions of the ID tokens in the actions' pieces; an item of -1 is a search."""
