@@ -92,11 +92,9 @@ def test_the_memory_gets_the_query_of_the_prompt_of_an_evaluation_row(shop, firs
     trainer = QueryMemoryTrainer(config, QueryMemory(config, loaders.train._dataset))
     trainer.set_data(loaders, StageStore(stage_root(config)), lambda: pytest.fail("CORE was used"))
     pipeline, feat = trainer.pipeline, loaders.test._dataset.inter_feat
-    builder = SimpleNamespace(
-        memory=pipeline.memory,
-        _queries=pipeline.inference.texts.queries,
-        _query_of_search=loaders.dataset.search_log.query_index,
-    )
+    queries, query_of_search = pipeline.inference.texts.queries, loaders.dataset.search_log.query_index
+    texts = SimpleNamespace(text=lambda search: queries[query_of_search[search]])
+    builder = SimpleNamespace(memory=pipeline.memory, _queries=texts)
     counts = {"memory": 0, "title": 0, "popularity": 0}
     for user, length in zip(feat["user_id"].tolist(), feat[HISTORY_LENGTH].tolist(), strict=True):
         query, products = trainer.model.last_query(user, length)
