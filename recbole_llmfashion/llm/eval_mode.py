@@ -1,4 +1,4 @@
-"""A model in eval mode for as long as it is asked."""
+"""Eval mode of a model as a context."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

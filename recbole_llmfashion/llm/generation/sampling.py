@@ -18,7 +18,7 @@ from recbole_llmfashion.llm.generation.device_search import CHECK_EVERY
 
 def _warpers(temperature: float, top_p: float) -> LogitsProcessorList:
     nucleus = [TopPLogitsWarper(top_p)] if top_p < 1 else []
-    return LogitsProcessorList([TemperatureLogitsWarper(temperature), *nucleus])
+    return LogitsProcessorList([TemperatureLogitsWarper(float(temperature)), *nucleus])
 
 
 def _draw(probabilities: Tensor, rows: Tensor, total: int) -> Tensor:

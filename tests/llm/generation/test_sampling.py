@@ -111,6 +111,7 @@ def test_the_nucleus_by_hand() -> None:
     logits = torch.tensor([[0.5, 0.25, 0.125, 0.125]]).log()
     kept = _warpers(1.0, 0.7)(torch.zeros(1, 0), logits).softmax(1)
     assert kept.tolist() == [[pytest.approx(2 / 3), pytest.approx(1 / 3), 0, 0]]
+    assert torch.equal(_warpers(1, 1)(torch.zeros(1, 0), logits), logits)  # whole numbers, as a YAML file may have them
     sharp = _warpers(0.5, 1.0)(torch.zeros(1, 0), logits).softmax(1)
     assert sharp.tolist() == [[pytest.approx(share / 22) for share in (16, 4, 1, 1)]]
 
