@@ -28,6 +28,6 @@ class DatePieces:
         return self._piece(self._template.moment(coarse_date(int(seconds // DAY))))
 
     def _piece(self, words: str) -> np.ndarray:
-        if words not in self._pieces:
-            self._pieces[words] = self._cells.words([words])[0]
-        return self._pieces[words]
+        piece = self._pieces.get(words)
+        # setdefault: of two threads that meet a date at once, both get the same object, by which dates are compared
+        return self._pieces.setdefault(words, self._cells.words([words])[0]) if piece is None else piece
