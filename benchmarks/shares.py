@@ -25,7 +25,7 @@ from recbole_llmfashion.llm.generation.cached_forward.causal_lm import CausalLMR
 from recbole_llmfashion.llm.generation.cached_forward.prefill import PromptBatch
 from recbole_llmfashion.llm.generation.item_trie import ItemTrie
 from recbole_llmfashion.model.llmfashionrec import LLMFashionRec
-from recbole_llmfashion.pipeline import inference, language_model, training
+from recbole_llmfashion.pipeline import inference, language_model, pipeline, training
 from recbole_llmfashion.prompt.builder import PromptBuilder
 from recbole_llmfashion.quick_start import experiment
 from recbole_llmfashion.quick_start.registry import get_model
@@ -39,7 +39,7 @@ PARTS: list[tuple[str, str, Any, str, bool]] = [
     ("once", "token ids of the catalogue", inference, "make_builder", True),
     ("once", "backbone and rows from words", language_model.LanguageModel, "_backbone", True),
     ("once", "trie", ItemTrie, "build", True),
-    ("a training prompt", "its ids", inference.Inference, "examples", True),
+    ("a training prompt", "its ids", pipeline, "training_examples", True),
     ("a training prompt", "forward and backward", train_step.TrainStep, "_forward", True),
     ("a training prompt", "AdamW and the items' rows", Optimizer, "step", True),
     ("a training prompt", "perplexity, to find the hardest", curriculum, "perplexities", True),

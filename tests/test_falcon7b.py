@@ -1,16 +1,12 @@
 """benchmarks/falcon7b.py at its toy size on a CPU; the real shape is counted without memory for it."""
 
-from importlib.util import module_from_spec, spec_from_file_location
-from pathlib import Path
-
 import pytest
 import torch
 from transformers import FalconForCausalLM
 
-SPEC = spec_from_file_location("falcon7b", Path(__file__).parents[1] / "benchmarks/falcon7b.py")
-assert SPEC is not None and SPEC.loader is not None
-falcon7b = module_from_spec(SPEC)
-SPEC.loader.exec_module(falcon7b)
+from tests.helpers.scripts import load_script
+
+falcon7b = load_script("falcon7b")
 
 
 def test_the_real_shape_has_falcon_7bs_parameters():

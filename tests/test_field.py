@@ -1,12 +1,8 @@
 """The table of Amazon Beauty, by hand."""
 
-import importlib.util
-from pathlib import Path
+from tests.helpers.scripts import load_script
 
-FILE = Path(__file__).parents[1] / "benchmarks/field.py"
-spec = importlib.util.spec_from_file_location("field", FILE)
-field = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(field)
+field = load_script("field")
 
 
 def outcome(recall, ndcg, reused, **seconds):

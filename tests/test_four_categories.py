@@ -1,12 +1,8 @@
 """The margin over the best other row, by hand."""
 
-import importlib.util
-from pathlib import Path
+from tests.helpers.scripts import load_script
 
-FILE = Path(__file__).parents[1] / "benchmarks/four_categories.py"
-spec = importlib.util.spec_from_file_location("four_categories", FILE)
-four = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(four)
+four = load_script("four_categories")
 
 
 def row(recall, ndcg):

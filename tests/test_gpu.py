@@ -1,15 +1,13 @@
 """benchmarks/gpu.py at its toy size on a CPU: every part runs, and only its place in the page changes."""
 
 import sys
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 import pytest
 
-SPEC = spec_from_file_location("gpu", Path(__file__).parents[1] / "benchmarks/gpu.py")
-assert SPEC is not None and SPEC.loader is not None
-gpu = module_from_spec(SPEC)
-SPEC.loader.exec_module(gpu)
+from tests.helpers.scripts import load_script
+
+gpu = load_script("gpu")
 PAGE = f"# Title\n\n{gpu.BEGIN}\n\nnothing yet\n\n{gpu.END}\n\n## Next\n"
 
 

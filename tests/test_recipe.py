@@ -1,22 +1,16 @@
 """benchmarks/recipe.py: the table by hand, and one setting trained at a small size."""
 
-import importlib.util
 import json
-from pathlib import Path
 
 import pytest
 
 from tests.helpers.fakes import purchases_only
-
-FILE = Path(__file__).parents[1] / "benchmarks/recipe.py"
+from tests.helpers.scripts import load_script
 
 
 @pytest.fixture(scope="module")
 def recipe():
-    spec = importlib.util.spec_from_file_location("recipe", FILE)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script("recipe")
 
 
 def test_the_table_by_hand(recipe, tmp_path):

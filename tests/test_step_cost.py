@@ -1,17 +1,14 @@
 """benchmarks/step_cost.py: what single kernels cost, by hand, and the counts of the package's steps."""
 
 from dataclasses import replace
-from importlib.util import module_from_spec, spec_from_file_location
-from pathlib import Path
 
 import pytest
 import torch
 from torch.nn import functional as F
 
-SPEC = spec_from_file_location("step_cost", Path(__file__).parents[1] / "benchmarks/step_cost.py")
-assert SPEC is not None and SPEC.loader is not None
-step_cost = module_from_spec(SPEC)
-SPEC.loader.exec_module(step_cost)
+from tests.helpers.scripts import load_script
+
+step_cost = load_script("step_cost")
 TINY = step_cost.falcon7b.TINY
 
 

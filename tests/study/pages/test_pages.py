@@ -1,6 +1,5 @@
 """The list of pages, their states, and what is made of them."""
 
-import importlib.util
 import json
 import shutil
 from pathlib import Path
@@ -18,6 +17,7 @@ from recbole_llmfashion.study.pages.state import page_state, stale_rows, words_o
 from recbole_llmfashion.study.report.write import write
 from recbole_llmfashion.study.runner import Runner
 from tests.helpers.command_lines import study_request
+from tests.helpers.scripts import load_script
 from tests.helpers.study import request_for
 
 ROOT = Path(__file__).parents[3]
@@ -175,10 +175,7 @@ def test_the_overviews(shop, page):
 
 @pytest.fixture(scope="module")
 def script():
-    spec = importlib.util.spec_from_file_location("results_script", ROOT / "benchmarks/results.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script("results")
 
 
 @pytest.fixture
