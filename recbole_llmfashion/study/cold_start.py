@@ -67,6 +67,8 @@ def cold_start(request: StudyRequest, runner: Runner) -> Document:
         _counts(ranks, cold, len(seen), len(runner.loaders(request.dataset).dataset.catalogue)),
     ]
     document.figures = [assemble.bars("cold_start", f"Cold targets of {request.dataset}", document.tables[0].rows)]
+    if cold:
+        document.notes.append(f"One hit among the {cold:,} cold targets is {1 / cold:.4f} of their Recall@10.")
     if request.flag("plus_cold"):
         document.notes.append(
             "+cold: trained separately with a shared cold token, which replaces items seen once; after training its "

@@ -18,6 +18,7 @@ def test_cold_targets(shop, run_with):
     assert cold_start.seen_items(runner, "tiny") == {"11", "12", "13", "16"}
     document = cold_start.cold_start(request, runner)
     cold, warm, counts = document.tables
+    assert "One hit among the 1 cold targets is 1.0000 of their Recall@10." in document.notes
     assert cells(cold, "mrr") == {"SASRec": Value(pytest.approx(1 / 3))}  # item 14 of u3
     assert cells(warm, "mrr") == {"SASRec": Value(pytest.approx(0.75))}
     assert cells(counts, "count") == {

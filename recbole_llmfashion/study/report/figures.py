@@ -34,7 +34,8 @@ TICKS = 8  # up to this many distinct x values get a tick each
 CELLS_WITH_TEXT = 150  # heat maps with more cells show no values
 LABEL_WIDTH = 44  # characters per line of a label
 TICK_WIDTH = 18  # characters per line of a group name
-TICKS_WIDTH = 75  # total characters of horizontal group names; longer ones are slanted
+TICKS_WIDTH = 75  # total characters of group names side by side; bars with longer ones lie, columns' are slanted
+BAR = 0.125  # inches of a lying bar
 _STYLE = {
     "axes.grid": True,
     "axes.axisbelow": True,
@@ -80,7 +81,11 @@ def with_palette(image: bytes) -> bytes:
 
 
 def _height(figure: Figure) -> float:
-    return max(HEIGHT, 0.42 * len(figure.series) + 2) if figure.kind == "heat" else HEIGHT
+    if figure.kind == "heat":
+        return max(HEIGHT, 0.42 * len(figure.series) + 2)
+    if figure.kind == "bars" and not _fit_in_a_line(_groups(figure)):
+        return max(HEIGHT, BAR * (len(figure.series) + 0.5) * len(_groups(figure)) + 1)
+    return HEIGHT
 
 
 def _wrapped(label: str) -> str:
@@ -138,10 +143,10 @@ def _set_log_scale(axes: Axes, values: Sequence[float]) -> None:
 
 
 def _bars(axes: Axes, figure: Figure) -> list[Any]:
-    axes.set_ylabel(_wrapped(figure.y_label))
+    """Standing bars, or lying ones with a line per group where the groups' names do not fit side by side."""
+    groups = _groups(figure)
+    standing = _fit_in_a_line(groups)
     handles: list[Any] = []
-    axes.grid(visible=False, axis="x")
-    groups = list(dict.fromkeys(x for series in figure.series for x in series.x))
     width = 0.8 / max(1, len(figure.series))
     for number, series in enumerate(figure.series):
         y = _numbers(series.y)
@@ -152,31 +157,56 @@ def _bars(axes: Axes, figure: Figure) -> list[Any]:
             "edgecolor": "white",
             "ecolor": "0.25",
         }
-        handles.append(axes.bar(places, y, width, yerr=_interval(series, y), **look))
-    _name_ticks(axes, groups)
+        draw, error = (axes.bar, "yerr") if standing else (axes.barh, "xerr")
+        handles.append(draw(places, y, width, **{error: _interval(series, y)}, **look))
+    if standing:
+        axes.set_ylabel(_wrapped(figure.y_label))
+        _name_columns(axes, groups)
+    else:
+        axes.set_ylabel(_wrapped(figure.x_label))
+        axes.set_xlabel(_wrapped(figure.y_label))
+        axes.set_yticks(range(len(groups)), [_wrapped(name) for name in _names(groups)])
+        axes.set_ylim(len(groups) - 0.5, -0.5)  # the first group on top
+    axes.grid(visible=False, axis="x" if standing else "y")
     return handles
 
 
-def _name_ticks(axes: Axes, groups: Sequence[float | str]) -> None:
-    names = [plain(f"{group:g}" if isinstance(group, float) else str(group)) for group in groups]
-    broken = [textwrap.fill(name, TICK_WIDTH) for name in names]
-    longest = max((len(line) for name in broken for line in name.splitlines()), default=0)
-    if longest * len(names) <= TICKS_WIDTH:
-        axes.set_xticks(range(len(names)), broken)
-    else:  # slanted names of several lines would overlap, so each gets one line
-        short = [name if len(name) <= 2 * TICK_WIDTH else f"{name[: 2 * TICK_WIDTH - 1]}…" for name in names]
-        axes.set_xticks(range(len(names)), short, rotation=35, ha="right", rotation_mode="anchor")
+def _groups(figure: Figure) -> list[float | str]:
+    return list(dict.fromkeys(x for series in figure.series for x in series.x))
+
+
+def _names(groups: Sequence[float | str]) -> list[str]:
+    return [plain(f"{group:g}" if isinstance(group, float) else str(group)) for group in groups]
+
+
+def _broken(groups: Sequence[float | str]) -> list[str]:
+    return [textwrap.fill(name, TICK_WIDTH) for name in _names(groups)]
+
+
+def _fit_in_a_line(groups: Sequence[float | str]) -> bool:
+    """Whether the names of the groups, in lines of TICK_WIDTH, have room side by side."""
+    longest = max((len(line) for name in _broken(groups) for line in name.splitlines()), default=0)
+    return longest * len(groups) <= TICKS_WIDTH
+
+
+def _name_columns(axes: Axes, groups: Sequence[float | str]) -> None:
+    if _fit_in_a_line(groups):
+        axes.set_xticks(range(len(groups)), _broken(groups))
+        return
+    # slanted names of several lines would overlap, so each gets one line
+    short = [name if len(name) <= 2 * TICK_WIDTH else f"{name[: 2 * TICK_WIDTH - 1]}…" for name in _names(groups)]
+    axes.set_xticks(range(len(groups)), short, rotation=35, ha="right", rotation_mode="anchor")
 
 
 def _heat(axes: Axes, figure: Figure) -> list[Any]:
     axes.grid(visible=False)
     axes.spines[:].set_visible(False)
-    columns = list(dict.fromkeys(x for series in figure.series for x in series.x))
+    columns = _groups(figure)
     values = np.full((len(figure.series), len(columns)), np.nan)
     for row, series in enumerate(figure.series):
         values[row, [columns.index(x) for x in series.x]] = _numbers(series.y)
     axes.set_yticks(range(len(values)), [_wrapped(series.label) for series in figure.series])
-    _name_ticks(axes, columns)
+    _name_columns(axes, columns)
     axes.tick_params(length=0)
     if np.isfinite(values).any():
         image = axes.imshow(values, cmap=HEAT, aspect="auto")

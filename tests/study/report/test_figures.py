@@ -1,6 +1,7 @@
 """Figures as PNG."""
 
 import io
+import itertools
 from dataclasses import replace
 
 import matplotlib
@@ -116,6 +117,24 @@ def test_bars(drawn):
     assert [round(bar.get_x() + bar.get_width() / 2, 6) for bar in second] == [1.2, 0.2]
     assert round(first[0].get_x() + first[0].get_width(), 6) <= round(second[1].get_x(), 6)
     assert axes.get_ylim()[0] == 0
+
+
+def test_bars_lie_where_names_do_not_fit_side_by_side(drawn):
+    names = [f"model {number} with a name of thirty characters" for number in range(20)]
+    series = [Series("a", names, [0.1] * 19 + [0.4], [0.05] * 20, [0.2] * 19 + [0.5]), Series("b", names, [0.2] * 20)]
+    _, canvas = drawn(Figure("f", "c", "bars", "group", "NDCG@10", series))
+    axes = canvas.axes[0]
+    assert [text.get_text() for text in axes.get_yticklabels()] == names
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("NDCG@10", "group")
+    first_bars, second_bars = (container for container in axes.containers if hasattr(container, "patches"))
+    first, second = first_bars.patches, second_bars.patches
+    assert [bar.get_width() for bar in first] == [0.1] * 19 + [0.4]
+    assert round(first[0].get_y() + first[0].get_height(), 6) == round(second[0].get_y(), 6) == 0
+    assert axes.get_ylim() == (19.5, -0.5)  # the first group on top
+    ends = first_bars.errorbar.lines[2][0].get_segments()[19][:, 0]
+    assert ends.round(6).tolist() == [0.05, 0.5]
+    boxes = [text.get_window_extent() for text in axes.get_yticklabels()]
+    assert all(upper.y0 >= lower.y1 for upper, lower in itertools.pairwise(boxes))
 
 
 def test_heat_map(drawn):
