@@ -156,9 +156,9 @@ def _bars(axes: Axes, figure: Figure) -> list[Any]:
             "hatch": HATCHES[number // len(COLORS) % len(HATCHES)],
             "edgecolor": "white",
             "ecolor": "0.25",
+            "yerr" if standing else "xerr": _interval(series, y),
         }
-        draw, error = (axes.bar, "yerr") if standing else (axes.barh, "xerr")
-        handles.append(draw(places, y, width, **{error: _interval(series, y)}, **look))
+        handles.append((axes.bar if standing else axes.barh)(places, y, width, **look))
     if standing:
         axes.set_ylabel(_wrapped(figure.y_label))
         _name_columns(axes, groups)
