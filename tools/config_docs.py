@@ -34,9 +34,12 @@ def code(value: Any) -> str:
     return f"`{text}`"
 
 
-def allowed_words(key: str) -> str:
-    """The values of a key in words."""
-    return "fields" if key in DICT_KEYS else allowed_values(key).words
+def allowed_words(key: str, default: Any) -> str:
+    """The values of a key in words; its default is always one of them."""
+    if key in DICT_KEYS:
+        return "fields"
+    values = allowed_values(key)
+    return values.words if values.holds(default) else f"{code(default)}, or {values.words}"
 
 
 def recbole_table() -> list[str]:
@@ -67,7 +70,7 @@ def key_table(path: Path, allowed: bool = True) -> str:
                 lines += ["", f"| key | type | default |{' allowed |' if allowed else ''} meaning |", "|---" * 4 + "|"]
                 lines[-1] += "---|" if allowed else ""
             cells = [f"`{key}`", kind, f"`{text}`" if text else code(values[key])]
-            cells += [allowed_words(key)] if allowed else []
+            cells += [allowed_words(key, values[key])] if allowed else []
             lines.append(f"| {' | '.join([*cells, meaning])} |")
             rows += 1
         elif line.startswith("# ") and not head:

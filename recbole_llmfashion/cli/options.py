@@ -55,7 +55,8 @@ COMMON_KEYS = {
         "decoding",
         "ranking",
     ),
-    "recbole": ("epochs", "train_batch_size", "learning_rate", "stopping_step"),
+    "model/CORE": ("epochs", "train_batch_size", "stopping_step"),
+    "recbole": ("learning_rate",),
 }
 _KEY_LINE = re.compile(r"^(\w+):\s*(.*?)\s*#\s*(\(.*)$", re.M)
 

@@ -13,8 +13,8 @@ class Recommendation:
         item: item id, as in the catalogue.
         title: title, as in the catalogue.
         score: the evaluator's score: number of items minus rank (counted from 0).
-        list: the list the item was taken from: beams, id, title, encoder, session, neighbors, words, memory, clip or
-            popularity.
+        list: the list the item was taken from: beams, id, title, encoder, session, neighbors, words, image, memory,
+            taken, clip or popularity.
         prompt: prompt text, if `explain` was requested and the session has a prompt.
         response: raw response of the LLM, under the same condition.
 

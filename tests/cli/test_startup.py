@@ -108,7 +108,7 @@ def test_help_of_run_has_the_common_keys_with_their_comments(helps):
     text = next(result["out"] for result in helps if result["words"] == ["run", "--help"])
     comment = re.search(r"^seed: 2020 +# (.+)$", (ROOT / "properties/overall.yaml").read_text(), re.M)
     assert "seed=2020" in text and comment.group(1) in text
-    assert "epochs=300" in text and "The number of training epochs." in text
+    assert "epochs=20" in text and "maximum number of epochs" in text and "learning_rate=0.001" in text
     assert "docs/config.md" in text and "llm_name_or_path=tiny-falcon" in text
 
 

@@ -102,6 +102,8 @@ NOT_HERE = {
     " run=saved/footwear/runs/0123456789abcdef": SERVE,
     'curl localhost:8000/recommend -H \'content-type: application/json\' -d \'{"actions": [{"action": "search",'
     ' "query": "red winter boots", "timestamp": 1700000000}], "k": 10}\'': SERVE,
+    "curl localhost:8000/items -H \"Authorization: Bearer $LLMFASHION_TOKEN\" -H 'content-type: application/json'"
+    ' -d \'{"items": [{"item_id": "n1", "title": "Red boot"}]}\'': SERVE,
     "recbole-llmfashion export --run saved/footwear/runs/0123456789abcdef --out shoes-hub"
     " --push_to_hub OWNER/shoes": "a hub; tests/pipeline/export/test_hub.py uploads to one on this machine",
     "python benchmarks/serve.py --run saved/footwear/runs/0123456789abcdef": "of the service; .ci/run runs it small",
