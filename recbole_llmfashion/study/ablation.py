@@ -9,11 +9,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import pandas as pd
+
 from recbole_llmfashion.config.keys import properties_folder
 from recbole_llmfashion.config.yaml_files import read_yaml
 from recbole_llmfashion.study.forms import beside, paper_form, size_note
 from recbole_llmfashion.study.report import assemble
 from recbole_llmfashion.study.report.document import Cell, Column, Document, ReportTable, TableRow, Value
+from recbole_llmfashion.study.report.effects import INTERVAL, contrast, effect_cells, effect_columns
 from recbole_llmfashion.study.request import OWN, StudyRequest
 from recbole_llmfashion.study.runner import Entry, Outcome, Runner
 
@@ -133,14 +136,22 @@ def ablation(request: StudyRequest, runner: Runner) -> Document:
 
 
 def _paper_tables(rows: assemble.Rows, lines: list[TableRow], runner: Runner) -> list[ReportTable]:
+    ranks = assemble.all_ranks(rows)
     return [
         assemble.cost_table("table3", rows, lines, paper_notes(rows, runner)),
         ReportTable(
             "shares",
             "NDCG@10 relative to the whole model",
-            [Column("here", "here", "share"), Column("paper", "in the paper", "share")],
-            [_share(line, lines[0], PAPER[line.label][1] / PAPER[OWN][1]) for line in lines if line.label in PAPER],
-            ["The paper uses its own private luggage and bags data: compare the pattern, not the values."],
+            [Column("here", "here", "share"), Column("paper", "in the paper", "share"), *DIFFERENCE],
+            [
+                _share(line, lines[0], ranks, PAPER[line.label][1] / PAPER[OWN][1])
+                for line in lines
+                if line.label in PAPER
+            ],
+            [
+                "The paper uses its own private luggage and bags data: compare the pattern, not the values.",
+                READING,
+            ],
         ),
         ReportTable(
             "responses",
@@ -152,17 +163,21 @@ def _paper_tables(rows: assemble.Rows, lines: list[TableRow], runner: Runner) ->
 
 
 def _shipped_tables(rows: assemble.Rows, lines: list[TableRow], runner: Runner) -> list[ReportTable]:
+    ranks = assemble.all_ranks(rows)
     return [
         assemble.cost_table("metrics", rows, lines, shipped_notes(rows, runner)),
         ReportTable(
             "shares",
             "NDCG@10 relative to the default",
-            [Column("here", "share of the default", "share")],
-            [_share(line, lines[0]) for line in lines],
+            [Column("here", "share of the default", "share"), *DIFFERENCE],
+            [_share(line, lines[0], ranks) for line in lines],
+            [READING],
         ),
     ]
 
 
+DIFFERENCE = effect_columns("row minus whole")
+READING = f"Row minus whole: below 0 where the part helps. {INTERVAL}"
 RESPONSES = [
     Column("format", "right format", "share"),
     Column("id", "existing ID", "share"),
@@ -183,12 +198,14 @@ def _responses(label: str, outcomes: Sequence[Outcome]) -> TableRow:
     return TableRow(label, cells, ranked=False)
 
 
-def _share(line: TableRow, whole: TableRow, in_paper: float | None = None) -> TableRow:
+def _share(line: TableRow, whole: TableRow, ranks: pd.DataFrame, in_paper: float | None = None) -> TableRow:
     own, all_of_it = assemble.mean(line, "ndcg@10"), assemble.mean(whole, "ndcg@10")
     here = own / all_of_it if own is not None and all_of_it else None
     cells: dict[str, Cell] = {"here": here}
     if in_paper is not None:
         cells["paper"] = in_paper
+    if line is not whole:
+        cells |= effect_cells(contrast(ranks, {line.label: 1, whole.label: -1}, "ndcg@10"))
     return TableRow(line.label, cells, ranked=False)
 
 

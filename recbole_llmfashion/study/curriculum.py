@@ -10,6 +10,7 @@ from typing import Any
 from recbole_llmfashion.study.forms import beside, paper_form, size_note
 from recbole_llmfashion.study.report import assemble
 from recbole_llmfashion.study.report.document import Column, Document, ReportTable, TableRow
+from recbole_llmfashion.study.report.effects import INTERVAL, contrast, effect_cells, effect_columns
 from recbole_llmfashion.study.request import OWN, StudyRequest
 from recbole_llmfashion.study.runner import Entry, Outcome, Runner
 
@@ -40,6 +41,7 @@ def curriculum(request: StudyRequest, runner: Runner) -> Document:
     document = assemble.document(request, runner, f"The curriculum on {request.dataset} (the paper's 4.3)", rows)
     document.tables = [
         assemble.cost_table("metrics", rows, lines, [note] if note else []),
+        _differences(rows),
         ReportTable(
             "answers",
             "Responses of the test rows, and perplexity of training prompts after training",
@@ -50,6 +52,18 @@ def curriculum(request: StudyRequest, runner: Runner) -> Document:
     ]
     document.figures = [assemble.bars("curriculum", f"The curriculum on {request.dataset}", lines)]
     return document
+
+
+def _differences(rows: assemble.Rows) -> ReportTable:
+    """The row of the paper's curriculum minus each of the two others."""
+    ranks = assemble.all_ranks(rows)
+    whole, *others = CURRICULUM
+    lines = [
+        TableRow(f"over {other}", effect_cells(contrast(ranks, {whole: 1, other: -1}, "ndcg@10")), ranked=False)
+        for other in others
+    ]
+    title = f"NDCG@10 of '{whole}' minus that of the others"
+    return ReportTable("differences", title, effect_columns("difference"), lines, [INTERVAL], "")
 
 
 def _validity(line: TableRow, outcomes: Sequence[Outcome]) -> TableRow:

@@ -13,7 +13,7 @@ from recbole_llmfashion.evaluation.result_table import COLUMNS
 from recbole_llmfashion.study import ablation, cold_start, compare, low_resource
 from recbole_llmfashion.study.report import assemble
 from recbole_llmfashion.study.report.document import METRIC_TITLES, Cell, Column, Document, ReportTable, TableRow
-from recbole_llmfashion.study.report.effects import Effect, contrast
+from recbole_llmfashion.study.report.effects import INTERVAL, Effect, contrast, effect_cells, effect_columns
 from recbole_llmfashion.study.request import (
     FORM_LABELS,
     ID_MODELS,
@@ -201,25 +201,16 @@ def reproduce(request: StudyRequest, runner: Runner) -> Document:
 COLUMNS_OF_CLAIMS = [
     Column("verdict", "verdict", "text"),
     Column("figures", "figures (NDCG@10 unless named)", "text"),
-    Column("effect", "effect"),
-    Column("low", "95 % from"),
-    Column("high", "to"),
-    Column("p", "p", "p"),
-    Column("users", "users", "count"),
+    *effect_columns("effect"),
 ]
 NOTES = [
     "A verdict compares means. effect: positive where the claim holds; a difference of two rows, or of two such "
-    f"differences; for the small drop, (6) minus {1 - SMALL:.0%} of (4). Interval: percentile bootstrap over test "
-    "users; where it holds 0, these users do not decide. p: Wilcoxon signed-rank test. No correction for the number "
-    "of claims."
+    f"differences; for the small drop, (6) minus {1 - SMALL:.0%} of (4). {INTERVAL}"
 ]
 
 
 def _line(one: Claim) -> TableRow:
-    cells: dict[str, Cell] = {"verdict": one.verdict, "figures": one.figures}
-    if one.effect is not None:
-        cells |= vars(one.effect) | {"effect": one.effect.value}
-        del cells["value"]
+    cells: dict[str, Cell] = {"verdict": one.verdict, "figures": one.figures, **effect_cells(one.effect)}
     return TableRow(one.text, cells, ranked=False)
 
 

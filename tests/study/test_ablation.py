@@ -83,6 +83,10 @@ def test_paper_form_by_hand(shop, run_with):
     assert here["(5) w/ CLIP text embedding"] == pytest.approx(1 / 3)  # 1 / log2(8)
     assert here["(2) w/o query-product memory"] == 1.0
     assert cells(shares, "paper")["(5) w/ CLIP text embedding"] == pytest.approx(0.1245 / 0.2037)
+    difference = cells(shares, "effect")
+    assert difference.pop("LLMFashionRec", None) is None
+    assert difference["(4) w/o ID embedding"] == pytest.approx(0.63093 - 1, abs=1e-5)
+    assert difference["(2) w/o query-product memory"] == 0 and cells(shares, "users")["(3) w/o text embedding"] == 3
     assert list(here) == list(ablation.PAPER) == [row.label for row in metrics.rows]
     assert cells(responses, "id")["LLMFashionRec"].mean == 0.25
     notes = "\n".join(metrics.notes)
@@ -95,6 +99,7 @@ def test_shipped_form_by_hand(shop, run_with):
     run_with({"LLMFashionRec": lambda config: ranks.get(config["ranking"], (1, 1, 1))})
     document = ablation.ablation(request := request_for(shop, "--form=shipped", study="ablation"), Runner(request))
     shares = cells(document.tables[1], "here")
+    assert cells(document.tables[1], "effect")["ranking: mixup"] == -0.5
     assert shares["ranking: mixup"] == 0.5 and shares["w/o loss on history"] == 1.0
     assert "prompts of this form show no attributes" in "\n".join(document.tables[0].notes)
 

@@ -14,12 +14,17 @@ def test_curriculum_by_hand(shop, run_with):
     generation = {"format_rate": 0.75, "valid_id_rate": 0.5, "perplexity": {"after_hard": {"mean": 3.0, "median": 2.5}}}
     run_with({"LLMFashionRec": lambda config: ranks[config["curriculum_epochs"]]}, generation=generation)
     document = curriculum.curriculum(request := request_for(shop), Runner(request))
-    metrics, answers = document.tables
+    metrics, differences, answers = document.tables
     assert cells(metrics, "mrr") == {
         "uniform, then the hardest": Value(pytest.approx(2 / 3)),
         "uniform only": Value(0.25),
         "uniform, then random ones": Value(pytest.approx(2 / 3)),
     }
+    # ranks 1, 2, 2 against 4, 4, 4: 1 and 1 / log2(3) twice, less 1 / log2(5)
+    expected = (1 + 2 * 0.6309298) / 3 - 0.4306766
+    assert cells(differences, "effect") == {
+        "over uniform only": pytest.approx(expected), "over uniform, then random ones": 0
+    }  # fmt: skip
     assert answers.rows[1].cells == {
         "malformed": Value(0.25), "unknown": Value(0.5), "perplexity": Value(3.0), "median": Value(2.5)
     }  # fmt: skip

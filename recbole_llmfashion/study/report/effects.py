@@ -1,4 +1,4 @@
-"""The size of a claim: a weighted sum of rows, with an interval and a p-value over the test users."""
+"""The size of a difference: a weighted sum of rows, with an interval and a p-value over the test users."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,6 +6,12 @@ from dataclasses import dataclass
 import pandas as pd
 
 from recbole_llmfashion.evaluation.significance import bootstrap_interval, metric_values, wilcoxon_p
+from recbole_llmfashion.study.report.document import Cell, Column
+
+INTERVAL = (
+    "Interval: percentile bootstrap over test users; where it holds 0, these users do not decide. p: Wilcoxon "
+    "signed-rank test. No correction for the number of comparisons."
+)
 
 
 @dataclass(frozen=True)
@@ -49,3 +55,25 @@ def contrast(ranks: pd.DataFrame, weights: Mapping[str, float], metric: str) -> 
     sums = (table[list(weights)] * list(weights.values())).sum(axis=1).round(12).to_numpy()
     low, high = bootstrap_interval(sums)
     return Effect(float(sums.mean()), low, high, wilcoxon_p(sums), len(sums))
+
+
+def effect_columns(title: str) -> list[Column]:
+    """The columns of an effect.
+
+    Args:
+        title: of the first one, the effect itself.
+    """
+    return [
+        Column("effect", title),
+        Column("low", "95 % from"),
+        Column("high", "to"),
+        Column("p", "p", "p"),
+        Column("users", "users", "count"),
+    ]
+
+
+def effect_cells(effect: Effect | None) -> dict[str, Cell]:
+    """The cells of these columns; none without an effect."""
+    if effect is None:
+        return {}
+    return {"effect": effect.value, "low": effect.low, "high": effect.high, "p": effect.p, "users": effect.users}
