@@ -63,7 +63,6 @@ def ours(folder: Path, length: int) -> Row:
 
     from recbole_llmfashion.config.configurator import load_config
     from recbole_llmfashion.data.loaders import make_loaders
-    from recbole_llmfashion.data.tie_breaking import tie_rank
     from recbole_llmfashion.llm.modeling.backbone import load_tokenizer
     from recbole_llmfashion.llm.modeling.tiny_falcon import TINY_FALCON_FOLDER
     from recbole_llmfashion.pipeline import settings
@@ -80,7 +79,7 @@ def ours(folder: Path, length: int) -> Row:
     keys = {"data_path": str(folder.parent), "eval_memory_mb": 1 << 30}
     config = load_config(get_model("LLMFashionRec").model, folder.name, overrides=keys)
     tokenizer = load_tokenizer(str(TINY_FALCON_FOLDER))
-    index = atomic_tokens(tie_rank(data.catalogue.item_ids), len(tokenizer))
+    index = atomic_tokens(data.catalogue.tie_rank, len(tokenizer))
     chosen = settings.prompt_settings(config, data.has_dates)
     template = get_template(config["prompt_template"])
     builder = PromptBuilder(tokenizer, template, data.catalogue, log.queries, log.query_index, None, chosen, index)

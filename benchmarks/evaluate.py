@@ -80,7 +80,7 @@ def core(items: int, users: int, ours: bool) -> tuple[dict[str, float], list[int
         collector = trainer.eval_collector = RankCollector(config, tie.numpy())
         each = EvalLoader.score_bytes * (items + 1)
         step = min(config["eval_batch_size"], int(config["eval_memory_mb"] * MEGABYTE) // each)
-        if ordered := dot_orders(model, lambda: tie):
+        if ordered := dot_orders(model, tie):
             trainer.evaluate_orders(ordered, tie)
     evaluate = trainer._full_sort_batch_eval if trainer._ordered else partial(Trainer._full_sort_batch_eval, trainer)
     for batch in batches(config, sequences, lengths, targets, step):

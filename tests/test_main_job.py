@@ -69,6 +69,13 @@ def test_what_an_llm_row_must_tell(first):
     assert set(row["seconds"]) == stages and row["peak_memory_mb"] > 100
 
 
+def test_a_run_without_memory_ends_with_its_table(shop, first, capsys):
+    options = arguments(shop, "first", "LLMFashionRec", memory_products=0)
+    assert main([*options[:2], f"--output={shop / 'no_memory'}", *options[3:]]) == 0
+    assert results(shop, "no_memory")["LLMFashionRec"]["generation"]["clip"] == "not used"
+    assert "CLIP not used, title pairs queries" in " ".join(capsys.readouterr().out.split())
+
+
 def test_core_table_is_the_core_rows_table(first):
     assert first["SASRecSampled"]["stages_reused"] == ["train_SASRecSampled"]  # LLMFashionRec ran first and trained it
 

@@ -132,17 +132,21 @@ def _refuse(field: str, found: Any, reason: str, write: str = "") -> None:
     raise UserError(f"eval_args: {field}: found {found}, but {reason}; write {write or _WRITE[field]}")
 
 
+def computed_metrics(config: HasKeys) -> list[str]:
+    """What `metrics` and `topk` compute, such as `NDCG@10`; GAUC has no cut-off."""
+    return [
+        name for metric in config["metrics"] for name in
+        ([metric] if metric.lower() == "gauc" else [f"{metric}@{k}" for k in config["topk"]])
+    ]  # fmt: skip
+
+
 def check_valid_metric(config: HasKeys) -> None:
     """Checks that `metrics` and `topk` compute `valid_metric`; RecBole fails with a KeyError after the first epoch.
 
     Raises:
         UserError: they do not.
     """
-    without_cutoff = ("gauc",)
-    computed = [
-        name for metric in config["metrics"] for name in
-        ([metric] if metric.lower() in without_cutoff else [f"{metric}@{k}" for k in config["topk"]])
-    ]  # fmt: skip
+    computed = computed_metrics(config)
     name = str(config["valid_metric"])
     if name.lower() not in map(str.lower, computed):
         hint = did_you_mean(name, computed, "metrics and topk decide what is", 0.6)

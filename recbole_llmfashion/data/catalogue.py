@@ -6,10 +6,13 @@ its id 0 is padding.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
+import numpy as np
 import pandas as pd
 
 from recbole_llmfashion.data.atomic.writer import number_texts
+from recbole_llmfashion.data.tie_breaking import tie_rank
 from recbole_llmfashion.errors import UserError
 
 TEXT_ATTRIBUTES = ("category", "brand", "color", "size")
@@ -80,6 +83,11 @@ class Catalogue:
 
     def __len__(self) -> int:
         return len(self.item_ids)
+
+    @cached_property
+    def tie_rank(self) -> np.ndarray:
+        """[N] int64, the place of each item among items with equal scores, see `data.tie_breaking.tie_rank`."""
+        return tie_rank(self.item_ids)
 
     def positions(self, tokens: pd.Series) -> pd.Series:
         """Catalogue positions of item tokens; every token must be in the catalogue.

@@ -1,8 +1,10 @@
 """Collectors for RecBole's evaluation loop: the rank of each user's target over the full catalogue.
 
-RecBole's Evaluator computes the metrics. Ties are broken by a fixed hash of the item token, never by item id (breaking
-ties by id has inflated published results by a fifth). Metrics need only the first items of a row and the rank of its
-target, so a model may return an `ItemOrder` per row instead of scores for the whole catalogue.
+RecBole's Evaluator computes the metrics. Ties are broken by a fixed hash of the item token, never by item id, in the
+metrics as in the ranks: RecBole's own collector takes what `torch.topk` finds first, often the smallest id, and
+breaking ties by id has inflated published results by a fifth. Without ties the metrics are RecBole's. Metrics need only
+the first items of a row and the rank of its target, so a model may return an `ItemOrder` per row instead of scores for
+the whole catalogue.
 """
 
 from collections.abc import Callable
@@ -17,7 +19,7 @@ from recbole.evaluator.collector import DataStruct
 
 from recbole_llmfashion.data.eval_loader import heads_alone
 from recbole_llmfashion.retrieval.item_order import ItemOrder, drop_duplicates, rank_among, top_without
-from recbole_llmfashion.retrieval.ties import rank_of
+from recbole_llmfashion.retrieval.ties import head_by_score, rank_of
 
 RANK_COLUMNS = ["user", "target", "rank", "top"]
 
@@ -96,12 +98,17 @@ def history_rows(history: tuple[torch.Tensor, torch.Tensor] | None, rows: int) -
 class HeadCollector(Collector):
     """RecBole's Collector without its users x items matrix, since each row has one target.
 
-    If the metrics need only the first items of each list, only these are kept, with identical results. For GAUC, which
-    needs the rank of the target in the whole list, RecBole's own collection is used.
+    If the metrics need only the first items of each list, only these are kept, with RecBole's results where no scores
+    are equal. For GAUC, which needs the rank of the target in the whole list, RecBole's own collection is used.
+
+    Args:
+        config: RecBole's.
+        tie_rank: [N] place among equal scores by catalogue position; the padding item gets the last one.
     """
 
-    def __init__(self, config: Any) -> None:
+    def __init__(self, config: Any, tie_rank: np.ndarray) -> None:
         super().__init__(config)
+        self._tie = torch.from_numpy(np.r_[len(tie_rank), tie_rank])
         self._length = max(config["topk"])
         self.heads_alone = heads_alone(self.register)
 
@@ -118,7 +125,10 @@ class HeadCollector(Collector):
     def _collect(self, scores: Scores, interaction: Any, users: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         """Adds a batch and returns the heads of its lists, [B, K]."""
         k = self._length
-        heads = scores.heads(k) if isinstance(scores, Ordered) else scores.topk(k, dim=1).indices
+        if isinstance(scores, Ordered):
+            heads = scores.heads(k)
+        else:
+            heads = head_by_score(scores, self._tie.to(scores.device), k)
         if not self.heads_alone:
             super().eval_batch_collect(scores, interaction, users, target)
             return heads
@@ -148,13 +158,11 @@ class RankCollector(HeadCollector):
     """A HeadCollector that also keeps user, target, rank and the head of the list for each row.
 
     Args:
-        config: RecBole's config.
-        tie_rank: [N] tie-breaking rank by catalogue position; the padding item gets the last one.
+        config, tie_rank: see HeadCollector.
     """
 
     def __init__(self, config: Any, tie_rank: np.ndarray) -> None:
-        super().__init__(config)
-        self._tie = torch.from_numpy(np.r_[len(tie_rank), tie_rank])
+        super().__init__(config, tie_rank)
         self._rows: list[torch.Tensor] = []
 
     def eval_batch_collect(

@@ -60,7 +60,8 @@ def table(run: TableHeader, results: Mapping[str, Result | str]) -> str:
             rows.append([name, *("failed" for _ in columns), *("" for _ in last)])
             notes.append(f"{name} failed: {result}")
             continue
-        cells = [f"{_shown(result, tested)[column]:.4f}" for column in columns]
+        shown = _shown(result, tested)
+        cells = [f"{shown[column]:.4f}" if column in shown else "" for column in columns]
         rows.append([name, *cells, _epochs(result), _minutes(result), *([_per_user(result)] if timed else [])])
         notes += [*_epoch_notes(name, result), *_source_notes(name, result), *_validity_notes(name, result)]
     notes += _seen_notes(run.data_sha256, succeeded)

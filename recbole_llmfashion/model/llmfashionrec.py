@@ -13,7 +13,6 @@ import torch
 from recbole.model.abstract_recommender import SequentialRecommender
 from recbole.utils import InputType
 
-from recbole_llmfashion.data.tie_breaking import tie_rank
 from recbole_llmfashion.prompt.dataloader import (
     ACTED_ITEMS,
     MEMORY_ITEMS,
@@ -61,7 +60,7 @@ class LLMFashionRec(SequentialRecommender):
         super().__init__(config, dataset)
         self.configure(config)
         self.stats = ResponseStats()
-        self.tie = torch.from_numpy(tie_rank(dataset.catalogue.item_ids))
+        self.tie = torch.from_numpy(dataset.catalogue.tie_rank)
 
     def configure(self, config: Any) -> None:
         """Takes the ranking keys of a config; in zero-shot they are the source's."""

@@ -6,7 +6,6 @@ import torch
 from recbole.model.abstract_recommender import SequentialRecommender
 from recbole.utils import InputType
 
-from recbole_llmfashion.data.tie_breaking import tie_rank
 from recbole_llmfashion.retrieval.item_order import ItemOrder
 from recbole_llmfashion.retrieval.lists.popularity_list import popular_order
 from recbole_llmfashion.retrieval.ties import scores_from_order, with_pad_column
@@ -24,7 +23,7 @@ class Popularity(SequentialRecommender):
 
     def __init__(self, config: Any, dataset: Any) -> None:
         super().__init__(config, dataset)
-        self.tie = torch.from_numpy(tie_rank(dataset.catalogue.item_ids))
+        self.tie = torch.from_numpy(dataset.catalogue.tie_rank)
         self._order = popular_order(dataset.popularity(), self.tie)
         self.register_buffer("scores", with_pad_column(scores_from_order(self._order.top(len(self.tie)))))
 

@@ -16,7 +16,6 @@ from recbole.utils import InputType
 from torch.nn.utils.rnn import pad_sequence
 
 from recbole_llmfashion.data.dataset import HISTORY_LENGTH
-from recbole_llmfashion.data.tie_breaking import tie_rank
 from recbole_llmfashion.retrieval.item_order import HeadThenRest, ItemOrder, PerRowOrder
 from recbole_llmfashion.retrieval.lists.popularity_list import popular_order
 from recbole_llmfashion.retrieval.ties import scores_from_order, with_pad_column
@@ -41,7 +40,7 @@ class QueryMemory(SequentialRecommender):
 
     def __init__(self, config: Any, dataset: Any) -> None:
         super().__init__(config, dataset)
-        self.tie = torch.from_numpy(tie_rank(dataset.catalogue.item_ids))
+        self.tie = torch.from_numpy(dataset.catalogue.tie_rank)
         self._popular = popular_order(dataset.popularity(), self.tie)
         self.sources: Counter[str] = Counter()
 

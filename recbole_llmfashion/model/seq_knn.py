@@ -6,7 +6,6 @@ import torch
 from recbole.model.abstract_recommender import SequentialRecommender
 from recbole.utils import InputType
 
-from recbole_llmfashion.data.tie_breaking import tie_rank
 from recbole_llmfashion.retrieval.item_order import ItemOrder
 from recbole_llmfashion.retrieval.lists.common_users import CommonUsers
 from recbole_llmfashion.retrieval.lists.neighbor_list import NeighborList
@@ -32,7 +31,7 @@ class SeqKNN(SequentialRecommender):
 
     def __init__(self, config: Any, dataset: Any) -> None:
         super().__init__(config, dataset)
-        self.tie = torch.from_numpy(tie_rank(dataset.catalogue.item_ids))
+        self.tie = torch.from_numpy(dataset.catalogue.tie_rank)
         rows = dataset.training_actions
         counts = CommonUsers.count(rows["user"].to_numpy(), rows["item"].to_numpy(), len(dataset.catalogue))
         self._list = NeighborList(counts.cosines(), self.tie.numpy(), int(config["knn_history"]))

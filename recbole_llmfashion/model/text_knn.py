@@ -7,7 +7,6 @@ import torch
 from recbole.model.abstract_recommender import SequentialRecommender
 from recbole.utils import InputType
 
-from recbole_llmfashion.data.tie_breaking import tie_rank
 from recbole_llmfashion.retrieval.item_order import ItemOrder
 from recbole_llmfashion.retrieval.lists.id_list import IdList
 from recbole_llmfashion.retrieval.lists.sequence_list import newest
@@ -28,7 +27,7 @@ class TextKNN(SequentialRecommender):
 
     def __init__(self, config: Any, dataset: Any) -> None:
         super().__init__(config, dataset)
-        self.tie = torch.from_numpy(tie_rank(dataset.catalogue.item_ids))
+        self.tie = torch.from_numpy(dataset.catalogue.tie_rank)
         self._history = int(config["knn_history"])
 
     def attach(self, vectors: np.ndarray) -> None:

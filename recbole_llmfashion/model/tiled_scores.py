@@ -45,24 +45,23 @@ SEQUENCES: dict[type, Sequences] = {
 }
 
 
-def dot_orders(model: Any, tie: Callable[[], Tensor]) -> Callable[[Any], ItemOrder] | None:
+def dot_orders(model: Any, tie: Tensor) -> Callable[[Any], ItemOrder] | None:
     """What gives a batch its orders by tiles; None for another model, one on a GPU, or a catalogue of one tile.
 
     Args:
         model: RecBole's.
-        tie: makes [N] int64, see `data.tie_breaking.tie_rank`.
+        tie: [N] int64, see `data.tie_breaking.tie_rank`.
     """
     sequences = SEQUENCES.get(type(model))
     if sequences is None or model.n_items - 1 <= TILE or model.item_embedding.weight.device.type != "cpu":
         return None
-    places = tie()
 
     def ordered(batch: Any) -> ItemOrder:
         weights, bias = model.item_embedding.weight[1 : model.n_items], getattr(model, "output_bias", None)
         core = isinstance(model, recbole.CORE)
         temperature = float(model.temperature) if core else 1.0
         unit = core or getattr(model, "cosine", False)
-        table = DotTable(weights, places, None if bias is None else bias[1 : model.n_items], temperature, unit)
+        table = DotTable(weights, tie, None if bias is None else bias[1 : model.n_items], temperature, unit)
         return ScoredOrder(table, sequences(model, batch))
 
     return ordered

@@ -17,7 +17,6 @@ from safetensors.numpy import load_file
 
 from recbole_llmfashion.data.catalogue import TEXT_ATTRIBUTES, Catalogue
 from recbole_llmfashion.data.images import ItemImages, item_images
-from recbole_llmfashion.data.tie_breaking import tie_rank
 from recbole_llmfashion.embedding import approximate_index
 from recbole_llmfashion.embedding.approximate_index import IndexKind
 from recbole_llmfashion.embedding.clip_text import LOG_TOWER, ClipText
@@ -304,7 +303,7 @@ def _neighbors(manifest: Manifest, pool: ItemPool, settings: Mapping[str, Any], 
         if len(counts.users) != items:
             raise ValueError(f"expected {items} items, found {len(counts.users)}")
     cosines, history = counts.at_least(min_users).cosines(), settings["neighbors"]["history"]
-    return NeighborList(cosines, tie_rank(pool.catalogue.item_ids), history)
+    return NeighborList(cosines, pool.catalogue.tie_rank, history)
 
 
 def run_builder(run: LoadedRun, pool: ItemPool, item_tokens: ItemTokens | None) -> PromptBuilder:

@@ -59,9 +59,8 @@ class TrainedModels:
     ) -> None:
         self.config, self.texts, self.store, self._track = config, texts, store, track
         self.show_progress = bool(config["show_progress"])
-        self.report: dict[str, Any] = {}
-        if self.reads_clip:
-            self.report["clip"] = "none: the training log has no two queries with items of two titles"
+        clip = "none: the training log has no two queries with items of two titles" if self.reads_clip else "not used"
+        self.report: dict[str, Any] = {"clip": clip}
 
     def _seed(self, stage: str) -> int:
         return stage_seed(self.config["seed"], stage)

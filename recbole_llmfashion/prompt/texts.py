@@ -4,8 +4,6 @@ import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from recbole_llmfashion.data.tie_breaking import tie_rank
-
 if TYPE_CHECKING:
     from recbole_llmfashion.data.dataset import LLMFashionRecDataset
 
@@ -35,7 +33,7 @@ class DatasetTexts:
         # responses contain cleaned text, so the text models read cleaned text too
         self.titles = clean_titles(self.catalogue.titles)
         self.queries = [sanitize(query) for query in self.log.queries]
-        self.tie = tie_rank(self.catalogue.item_ids)
+        self.tie = self.catalogue.tie_rank
 
     def attribute_text(self, position: int) -> str:
         """The start of each attribute of an item that the model reads, separated by spaces and without their names."""

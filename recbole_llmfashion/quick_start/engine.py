@@ -22,12 +22,12 @@ from recbole_llmfashion.trainer.recbole_models import FIT_FORMAT
 # of before are made again. tests/quick_start/test_engine.py asks for it when a stage's inputs change.
 ENGINES = {
     "LLMFashionRec": 1,
-    "Recformer": 1,
+    "Recformer": 2,
     "BERT4Rec": 1,
     "CORE": 1,
     "GRU4Rec": 1,
     "SASRec": 1,
-    "TextSASRec": 1,
+    "TextSASRec": 2,
     "": 1,
 }
 

@@ -24,7 +24,6 @@ from recbole_llmfashion.config.layers import tuned_file
 from recbole_llmfashion.data.atomic.writer import folder_sha256
 from recbole_llmfashion.data.loaders import Loaders, make_loaders, rows_of, sampler_of, stage_root
 from recbole_llmfashion.data.location import check_checkpoint_dir
-from recbole_llmfashion.data.tie_breaking import tie_rank
 from recbole_llmfashion.errors import FREE_SPACE, UserError
 from recbole_llmfashion.evaluation.collector import RANK_COLUMNS, RankCollector, full_rank_mrr
 from recbole_llmfashion.evaluation.result import Result
@@ -195,7 +194,7 @@ def train_id_model(config: LLMFashionConfig) -> None:
 def _test(trainer: Any, config: LLMFashionConfig, loaders: Loaders) -> tuple[dict[str, float], pd.DataFrame]:
     assert isinstance(loaders.test, FullSortEvalDataLoader)
     dataset = loaders.dataset
-    collector = RankCollector(config, tie_rank(dataset.catalogue.item_ids))
+    collector = RankCollector(config, dataset.catalogue.tie_rank)
     collector.data_collect(loaders.train)
     before, trainer.eval_collector = trainer.eval_collector, collector
     result = trainer.evaluate(loaders.test, load_best_model=False, show_progress=config["show_progress"])

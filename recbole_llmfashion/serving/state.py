@@ -87,7 +87,7 @@ class ServingState:
         self.live = np.flatnonzero(pool.live)
         self._place = np.full(len(pool.live), -1, np.int64)
         self._place[self.live] = np.arange(len(self.live))
-        self.memory = run_memory(run, pool, tie_rank(pool.catalogue.item_ids))
+        self.memory = run_memory(run, pool, pool.catalogue.tie_rank)
         same_texts = before is not None and before.pool.catalogue is pool.catalogue
         self.builder: PromptBuilder = (
             before.builder if before is not None and same_texts else run_builder(run, pool, item_tokens)

@@ -94,6 +94,7 @@ class LLMFashionRecTrainer(StagedTrainer):
         """Builds the pipeline; the model ranks by the pipeline's config, which in zero-shot is the source's."""
         if self.responds and self.config["response_events"] == "purchase" and not self.config["source_dataset"]:
             check_responses(loaders.train)
+        super().set_data(loaders, store, id_model)
         self._loaders = loaders
         knn_history = self.config.sibling(SeqKNN)["knn_history"]
         self.pipeline = make_pipeline(self.config, loaders.dataset, store, id_model, knn_history, self.track)
@@ -184,7 +185,7 @@ class LLMFashionRecTrainer(StagedTrainer):
         return {}
 
     def _collector(self) -> HeadCollector:
-        collector = HeadCollector(self.config)
+        collector = HeadCollector(self.config, self._loaders.dataset.catalogue.tie_rank)
         collector.data_collect(self._loaders.train)
         return collector
 

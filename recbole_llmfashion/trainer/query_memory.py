@@ -40,6 +40,7 @@ class QueryMemoryTrainer(StagedTrainer):
 
     def set_data(self, loaders: Loaders, store: StageStore, id_model: Callable[[], Any]) -> None:
         """Makes the stages, or loads those of the LLMFashionRec row; a log without searches needs none."""
+        super().set_data(loaders, store, id_model)
         dataset, config = loaders.dataset, self.config.sibling(LLMFashionRec)
         self.pipeline = own_pipeline(config, dataset, store, id_model)
         products = config["memory_products"]

@@ -7,7 +7,7 @@ token of cold_token.py and has a stage of its own.
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -21,11 +21,11 @@ from safetensors.torch import load_file, save_file
 
 from recbole_llmfashion import compat
 from recbole_llmfashion.config.configurator import LLMFashionConfig, learning_keys
+from recbole_llmfashion.config.evaluation_keys import computed_metrics
 from recbole_llmfashion.data.atomic.field_names import FieldNames
 from recbole_llmfashion.data.atomic.folder import item_columns
 from recbole_llmfashion.data.dataset import selected_features
 from recbole_llmfashion.data.loaders import Loaders, rows_of, rows_sha256, sampler_of
-from recbole_llmfashion.data.tie_breaking import tie_rank
 from recbole_llmfashion.data.whole_sequences import whole_sequences
 from recbole_llmfashion.evaluation.collector import HeadCollector, OrderedEvaluation
 from recbole_llmfashion.model.length_groups import encodes_groups, group_by_length
@@ -74,10 +74,11 @@ class RecBoleTrainer(StagedTrainer):
 
     def set_data(self, loaders: Loaders, store: StageStore, id_model: Callable[[], Any]) -> None:
         """See StagedTrainer."""
+        super().set_data(loaders, store, id_model)
         self._loaders, self._store = loaders, store
         if self.config["length_groups"]:
             group_by_length(self.model)
-        evaluate_by_tiles(self, self.model, loaders.dataset.catalogue.item_ids)
+        evaluate_by_tiles(self, self.model, loaders.dataset.catalogue.tie_rank)
 
     def fit(
         self, train_data: Any, valid_data: Any = None, callback_fn: ValidCallback | None = None, **kwargs: Any
@@ -88,7 +89,12 @@ class RecBoleTrainer(StagedTrainer):
         self.model.eval()
         fit = json.loads((self._folder / "fit.json").read_text())
         self.fit_details = {name: fit[name] for name in ("epochs", "epochs_allowed", "cold_token") if name in fit}
-        self.best_valid_score, self.best_valid_result = fit["valid_score"], fit["valid"]
+        score, found = fit["valid_score"], fit["valid"]
+        wanted = [name.lower() for name in computed_metrics(self.config)]
+        if found and not found.keys() >= {*wanted}:  # the stage was made for other metrics
+            found = super().fit(train_data, valid_data)[1]
+        self.best_valid_score = score
+        self.best_valid_result = {name: found[name] for name in wanted if name in found}
         return self.best_valid_score, self.best_valid_result
 
     def save_run(self, runs: Path, about: Mapping[str, Any]) -> Path:
@@ -97,20 +103,20 @@ class RecBoleTrainer(StagedTrainer):
 
 
 def make_trainer(
-    config: LLMFashionConfig, model: Any, trainer_class: type, item_ids: Sequence[str], track: Track = no_track
+    config: LLMFashionConfig, model: Any, trainer_class: type, places: np.ndarray, track: Track = no_track
 ) -> Trainer:
     """A Trainer of RecBole that makes no matrix of users by items.
 
     Args:
         trainer_class: RecBole's own, or one that extends it.
-        item_ids: item tokens by catalogue position.
+        places: [N] int64 among equal scores by catalogue position, see `tie_rank`.
         track: gets the numbers of each epoch.
     """
     with compat.trackers_off():
         trainer: Any = _ordered_class(trainer_class)(config, model)
     trainer.track = track
-    trainer.eval_collector = HeadCollector(config)
-    evaluate_by_tiles(trainer, model, item_ids)
+    trainer.eval_collector = HeadCollector(config, places)
+    evaluate_by_tiles(trainer, model, places)
     return trainer
 
 
@@ -120,11 +126,11 @@ def _ordered_class(trainer_class: type) -> type:
     return type(f"Ordered{trainer_class.__name__}", (TrackedEpochs, OrderedEvaluation, trainer_class), {})
 
 
-def evaluate_by_tiles(trainer: Any, model: Any, item_ids: Sequence[str]) -> None:
+def evaluate_by_tiles(trainer: Any, model: Any, places: np.ndarray) -> None:
     """Evaluates a model that scores by dot products tile by tile, where the catalogue is larger than a tile."""
-    tie = cache(lambda: torch.from_numpy(tie_rank(item_ids)))
+    tie = torch.from_numpy(places)
     if ordered := dot_orders(model, tie):
-        trainer.evaluate_orders(ordered, tie())
+        trainer.evaluate_orders(ordered, tie)
 
 
 def train_or_load(
@@ -163,7 +169,7 @@ def train_or_load(
     if config["cold_token"]:
         inputs["cold_token"] = sha256_arrays(np.minimum(loaders.dataset.popularity(), 2))
     if vectors is not None:
-        inputs["vectors"] = sha256_arrays(vectors)
+        inputs |= {"vectors": sha256_arrays(vectors), "ties": "hash"}  # items of one text have equal scores
     if config["length_groups"] and encodes_groups(config.model_class):
         inputs["length_groups"] = True
     if config["mask_history"]:
@@ -205,9 +211,8 @@ def _fit(
     model = model.to(config["device"])
     if config["length_groups"]:
         group_by_length(model)
-    item_ids = loaders.dataset.catalogue.item_ids
     own = get_trainer(config["MODEL_TYPE"], config["model"]) if cold is None else ColdTokenTrainer
-    trainer: Any = make_trainer(config, model, own, item_ids, track)
+    trainer: Any = make_trainer(config, model, own, loaders.dataset.catalogue.tie_rank, track)
     if cold is not None:
         trainer.items, trainer.fresh = cold
     trainer.saved_model_file = str(folder / "best.pth")

@@ -48,6 +48,7 @@ class RecformerTrainer(StagedTrainer):
 
     def set_data(self, loaders: Loaders, store: StageStore, id_model: Callable[[], Any]) -> None:
         """See StagedTrainer."""
+        super().set_data(loaders, store, id_model)
         self._loaders, self._store = loaders, store
 
     def fit(

@@ -37,7 +37,6 @@ class StagedTrainer(OrderedEvaluation, Trainer):
     def __init__(self, config: LLMFashionConfig, model: Any) -> None:
         with compat.trackers_off():
             super().__init__(config, model)
-        self.eval_collector = HeadCollector(config)
         self.fit_details: dict[str, Any] = {}
         self.track: Track = no_track
         if hasattr(model, "ordered"):
@@ -78,6 +77,7 @@ class StagedTrainer(OrderedEvaluation, Trainer):
             store: the stages of this dataset.
             id_model: trains the ID model of `session_model` on the same rows, or loads it, and returns it.
         """
+        self.eval_collector = HeadCollector(self.config, loaders.dataset.catalogue.tie_rank)
 
     def result_details(self, loaders: Loaders) -> dict[str, Any]:
         """The details that only this model has; called after the evaluation of the test rows."""

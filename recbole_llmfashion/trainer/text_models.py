@@ -72,6 +72,7 @@ class TextKNNTrainer(StagedTrainer):
 
     def set_data(self, loaders: Loaders, store: StageStore, id_model: Callable[[], Any]) -> None:
         """Encodes the titles, or loads their vectors."""
+        super().set_data(loaders, store, id_model)
         vectors, self._source = _vectors(self.config, loaders, store)
         self.model.attach(vectors)
 

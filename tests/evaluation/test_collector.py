@@ -98,11 +98,14 @@ def training(n_items, n_users=50):
 
 
 def both(metrics, scores, target, **keys):
-    """Metrics from RecBole's collector and from ours, for the same tensors in two batches, and our collector."""
+    """Metrics from RecBole's collector and from ours, for the same tensors in two batches, and our collector.
+
+    Items with equal scores are in the order of their ids.
+    """
     keys = {"topk": [1, 3, 10], "metrics": metrics, "metric_decimal_place": 9, **keys}
     config = load_config(SASRec, "x", overrides=keys)
     metrics_of = []
-    for collector in (RecBoleCollector(config), HeadCollector(config)):
+    for collector in (RecBoleCollector(config), HeadCollector(config, np.arange(scores.shape[1] - 1))):
         collector.data_collect(training(scores.shape[1]))
         for rows in (slice(0, 20), slice(20, None)):
             part = Interaction({"user_id": torch.arange(len(target))[rows]})
@@ -113,11 +116,34 @@ def both(metrics, scores, target, **keys):
 
 def test_metrics_of_heads_equal_recbole():
     generator = torch.Generator().manual_seed(0)
-    scores = torch.randint(0, 12, (50, 41), generator=generator).float()  # ties in every row
+    scores = torch.stack([torch.randperm(41, generator=generator) for _ in range(50)]).float()
     target = torch.randint(1, 41, (50,), generator=generator)
     theirs, ours, collector = both(HEADS, scores, target)
     assert collector.heads_alone and len(ours) == 3 * len(HEADS)
     assert ours == theirs and 0 < ours["recall@3"] < ours["recall@10"] < 1
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_metrics_and_ranks_break_ties_alike(masked):
+    """Recall, NDCG and MRR are those of the ranks where scores are equal; RecBole takes any item."""
+    generator = torch.Generator().manual_seed(3)
+    scores = torch.randint(0, 4, (60, 41), generator=generator).float()  # about ten items per score
+    scores[:, 0] = -np.inf
+    if masked:
+        scores[:, 1:33] = -np.inf  # fewer items than the list is long
+    target = torch.randint(33, 41, (60,), generator=generator)
+    tie = np.random.default_rng(0).permutation(40)
+    config = load_config(SASRec, "x", overrides={"topk": [10], "metrics": ["Recall", "NDCG", "MRR"]})
+    collector = RankCollector(config, tie)
+    collector.eval_batch_collect(scores, Interaction({"user_id": target}), torch.arange(60), target)
+    ranks = collector.take_ranks()
+    rank = ranks["rank"].to_numpy()
+    inside = rank <= 10
+    expected = {"recall@10": inside, "ndcg@10": inside / np.log2(rank + 1), "mrr@10": inside / rank}
+    found = Evaluator(config).evaluate(collector.get_data_struct())
+    assert found == {name: pytest.approx(value.mean(), abs=1e-4) for name, value in expected.items()}
+    assert all((one in top) is bool(hit) for one, top, hit in zip(target.tolist(), ranks["top"], inside, strict=True))
+    assert not any(0 in top for top in ranks["top"])  # the pad comes after every item
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -155,7 +181,7 @@ def test_metrics_of_orders_equal_those_of_their_scores():
     config = load_config(SASRec, "x", overrides={"topk": [10], "metrics": HEADS})
     values = []
     for given in (order, padded):
-        collector = HeadCollector(config)
+        collector = HeadCollector(config, np.arange(40))
         collector.data_collect(training(41))
         collector.eval_batch_collect(given, Interaction({"user_id": target}), torch.arange(20), target)
         values.append(Evaluator(config).evaluate(collector.get_data_struct()))
@@ -164,7 +190,7 @@ def test_metrics_of_orders_equal_those_of_their_scores():
 
 def test_a_second_evaluation_starts_empty_and_keeps_the_training_data():
     config = load_config(SASRec, "x", overrides={"topk": [3], "metrics": ["ItemCoverage", "Recall"]})
-    collector = HeadCollector(config)
+    collector = HeadCollector(config, np.arange(14))
     collector.data_collect(training(15))
     rows = Interaction({"user_id": torch.arange(4)})
     for items in (torch.arange(15.0), -torch.arange(15.0)):
@@ -189,7 +215,7 @@ class TensorSizes(torch.overrides.TorchFunctionMode):
 def test_no_matrix_of_users_by_items():
     config = load_config(SASRec, "x", overrides={"topk": [10]})
     scores, target = torch.randn(40, 5000), torch.ones(40, dtype=torch.long)
-    for collector, is_created in ((HeadCollector(config), False), (Collector(config), True)):
+    for collector, is_created in ((HeadCollector(config, np.arange(4999)), False), (Collector(config), True)):
         with TensorSizes() as counted:
             collector.eval_batch_collect(scores, Interaction({"user_id": target}), torch.arange(40), target)
         assert (counted.largest >= scores.numel()) is is_created

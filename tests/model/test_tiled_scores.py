@@ -44,16 +44,16 @@ def whole_numbers(model):
 def test_the_order_is_that_of_recboles_own_scores(tmp_path, model_class, keys, monkeypatch):
     _, _, model = make(tmp_path, model_class, **keys)
     batch = Interaction(BATCH)
-    assert dot_orders(model, lambda: pytest.fail("one tile: RecBole's own scores")) is None
+    assert dot_orders(model, TIE) is None  # one tile: RecBole's own scores
     monkeypatch.setattr(tiled_scores, "TILE", 4)
-    ordered = dot_orders(model, lambda: TIE)
+    ordered = dot_orders(model, TIE)
     with torch.no_grad():
         assert torch.equal(full_order(ordered(batch)), order_by_score(model.full_sort_predict(batch)[:, 1:], TIE))
 
 
 def test_other_models_are_left_alone(tmp_path, monkeypatch):
     monkeypatch.setattr(tiled_scores, "TILE", 4)
-    assert dot_orders(make(tmp_path, recbole.STAMP)[2], lambda: TIE) is None
+    assert dot_orders(make(tmp_path, recbole.STAMP)[2], TIE) is None
 
 
 @pytest.mark.parametrize("mask", [False, True])
@@ -62,14 +62,12 @@ def test_an_evaluation_by_tiles_is_recboles(tmp_path, monkeypatch, mask):
     config, loaders, model = make(tmp_path, recbole.SASRec, mask_history=mask)
     whole_numbers(model)
     model.forward = lambda items, length: (items[:, :1] % 3 - 1.0).expand(-1, model.hidden_size)
-    ids = loaders.dataset.catalogue.item_ids
     found = []
     for tile in (10, 4):
         monkeypatch.setattr(tiled_scores, "TILE", tile)
-        trainer = make_trainer(config, model, Trainer, ids)
+        trainer = make_trainer(config, model, Trainer, TIE.numpy())
         assert (trainer._ordered is not None) is (tile == 4)
         trainer.eval_collector = collector = RankCollector(config, TIE.numpy())
-        monkeypatch.setattr("recbole_llmfashion.trainer.recbole_models.tie_rank", lambda _: TIE.numpy())
         trainer.evaluate(loaders.test, load_best_model=False)
         found.append(collector.take_ranks()["rank"].tolist())
     assert found[0] == found[1] and len(found[0]) == len(loaders.test._dataset)

@@ -15,12 +15,12 @@ PINNED = (
     "5fa1e46e81e7dc0f",
     {
         "LLMFashionRec": 1,
-        "Recformer": 1,
+        "Recformer": 2,
         "BERT4Rec": 1,
         "CORE": 1,
         "GRU4Rec": 1,
         "SASRec": 1,
-        "TextSASRec": 1,
+        "TextSASRec": 2,
         "": 1,
     },
 )

@@ -149,6 +149,16 @@ def test_a_stage_that_exists_replays_its_callbacks(shop, trained):
         assert not trainer.model.training
 
 
+def test_a_stage_that_was_made_for_other_metrics(shop, trained):
+    """`metrics` is no input of the stage; what it does not hold is measured again, by the weights that it holds."""
+    more, fewer = fit(shop, metrics=["NDCG", "MRR", "GAUC"]), fit(shop, metrics=["NDCG"])
+    assert more.calls == fewer.calls == [("train_GRU4Rec", True)]
+    assert more.result[0] == fewer.result[0] == trained.result[0]
+    assert list(more.result[1]) == ["ndcg@3", "mrr@3", "gauc"] and list(fewer.result[1]) == ["ndcg@3"]
+    for name in ("ndcg@3", "mrr@3"):
+        assert more.result[1][name] == trained.result[1][name]
+
+
 def test_details_of_a_stage_with_the_cold_token(shop):
     trained = fit(shop, cold_token=True, epochs=1)
     # 11 occurs twice in the training part; 12, 13 and 16 once; 14 and 15 never

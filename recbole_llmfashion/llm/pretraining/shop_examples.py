@@ -17,7 +17,6 @@ from recbole_llmfashion.data.atomic.folder import AtomicFolder
 from recbole_llmfashion.data.catalogue import TEXT_ATTRIBUTES, Catalogue
 from recbole_llmfashion.data.search_log import SearchLog
 from recbole_llmfashion.data.split import click_filter_mask
-from recbole_llmfashion.data.tie_breaking import tie_rank
 from recbole_llmfashion.data.timeline import ORDER_ONLY_BELOW, Timeline
 from recbole_llmfashion.embedding.query_title_pairs import normalize_text
 from recbole_llmfashion.llm.batching import Example
@@ -78,7 +77,7 @@ class Shop:
         ids = dict(zip(self.events["user_id"], self.users.tolist(), strict=True))
         self.n_users = int(self.users.max(initial=0)) + 1
         self.log = SearchLog.from_frame(folder.searches, ids, self.catalogue, np.full(self.n_users, np.inf))
-        self.tie = tie_rank(self.catalogue.item_ids)
+        self.tie = self.catalogue.tie_rank
         self.items = self.catalogue.positions(self.events["item_id"]).to_numpy(np.int64)
         self.purchase = (self.events["action"] == "purchase").to_numpy()
         self.times = self.events["timestamp"].to_numpy(np.float64)

@@ -257,7 +257,10 @@ class RecformerPipeline:
             "valid": self._examples(self.loaders.valid).sha256(self.rows),
             "metric": self.config["valid_metric"],
             "from": self._weights(),
+            "ties": "hash",
         }
+        if self.config["mask_history"]:  # the scores that choose the best epoch are of masked lists
+            inputs["mask_history"] = True
         fits: list[dict[str, Any]] = []
         for number in (1, 2):
             name = f"recformer_stage{number}"

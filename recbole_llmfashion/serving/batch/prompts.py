@@ -16,7 +16,6 @@ import numpy as np
 
 from recbole_llmfashion.config.configurator import LLMFashionConfig
 from recbole_llmfashion.data.loaders import make_loaders, rows_of, sampler_of
-from recbole_llmfashion.data.tie_breaking import tie_rank
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.llm.generation.cached_forward.causal_lm import common_prefix
 from recbole_llmfashion.llm.generation.response_cache import prompt_key
@@ -93,7 +92,7 @@ def build_prompts(run: LoadedRun, config: LLMFashionConfig, split: str, shard_si
             f"--run: {run.manifest.folder} has other items than the dataset '{config['dataset']}' in "
             f"{config['data_path']}; name the dataset that it was trained on, with the keys of its main job"
         )
-    memory = run_memory(run, run.pool, tie_rank(run.pool.catalogue.item_ids))
+    memory = run_memory(run, run.pool, run.pool.catalogue.tie_rank)
     if memory is not None:
         memory.prepare(texts.queries)  # in one batch, as the evaluation did
     loader = LLMFashionRecDataLoader(config, rows_of(part), sampler_of(part))

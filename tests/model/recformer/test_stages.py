@@ -107,6 +107,12 @@ def test_stages_do_not_depend_on_test_targets(finished, tmp_path):
     assert not again.ranks.equals(finished[1].ranks)
 
 
+def test_masking_the_history_names_other_stages(finished, tmp_path):
+    """The best epoch is chosen on lists without the history, so it may be another one."""
+    again = run(copied(finished, tmp_path), mask_history=True)
+    assert sorted(again.reused) == ["recformer_pretrain", "recformer_tokenizer"]
+
+
 def test_both_models_share_stages_without_searches(finished, tmp_path):
     groups(tmp_path)
     other = run(tmp_path, RecformerQuery)
