@@ -25,6 +25,7 @@ def check_relations(values: Mapping[str, Any], model: str) -> None:
     _check_room(values)
     _check_item_embeddings(values)
     _check_cuda_graphs(values)
+    _check_vllm(values)
 
 
 def _check_item_embeddings(values: Mapping[str, Any]) -> None:
@@ -41,6 +42,16 @@ def _check_cuda_graphs(values: Mapping[str, Any]) -> None:
     for key in ("torch_compile", "gradient_checkpointing"):
         if values.get("cuda_graphs") and values[key] is True:
             raise UserError(f"cuda_graphs: True needs {key}: False, found {key}: True; change one of them")
+
+
+def _check_vllm(values: Mapping[str, Any]) -> None:
+    """vLLM answers with text alone: it knows no item tokens, which all would read as "", and gives no beams."""
+    if values.get("generation_backend") == "vllm" and (values["item_tokens"] != "text" or values["num_beams"]):
+        raise UserError(
+            "generation_backend: vllm needs item_tokens: text and num_beams: 0, found item_tokens: "
+            f"{values['item_tokens']} and num_beams: {values['num_beams']}; change them, or set generation_backend: "
+            "transformers"
+        )
 
 
 def _check_heads(values: Mapping[str, Any], model: str) -> None:

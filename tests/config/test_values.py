@@ -286,6 +286,15 @@ def test_a_guess_is_answered_with_the_right_form(key, value, hint):
             "cuda_graphs: True needs gradient_checkpointing: False",
         ),
         ({"item_embedding_init": "neighbors", "item_tokens": "semantic"}, "neighbors needs item_tokens: atomic"),
+        (
+            {"generation_backend": "vllm"},
+            "generation_backend: vllm needs item_tokens: text and num_beams: 0, found item_tokens: atomic and "
+            "num_beams: 100; change them, or set generation_backend: transformers$",
+        ),
+        ({"generation_backend": "vllm", "item_tokens": "semantic", "num_beams": 0}, "found item_tokens: semantic and"),
+        ({"generation_backend": "vllm", "item_tokens": "text", "num_beams": 3}, "and num_beams: 3; change them"),
+        ({"generation_backend": "vllm", "decoding": "sample", "num_beams": 0}, "found item_tokens: atomic and"),
+        ({"generation_backend": "vllm", "item_tokens": "text", "num_beams": 0}, ""),
         ({"cuda_graphs": True, "gradient_checkpointing": "auto"}, ""),
         ({"torch_compile": True, "gradient_checkpointing": True}, ""),
     ],
