@@ -19,7 +19,7 @@ from typing import TypeVar
 
 import numpy as np
 import torch
-from torch import Tensor, distributed
+from torch import distributed
 from torch.nn import Parameter
 
 from recbole_llmfashion.errors import UserError
@@ -93,19 +93,18 @@ class Workers:
         return result  # type: ignore[return-value]  # there was no error, so there is a result
 
     def add_gradients(self, parameters: Sequence[Parameter]) -> None:
-        """Replaces each `grad` by its sum over all workers; a worker without a gradient adds zeros."""
+        """Replaces each gradient by its sum over all workers; a worker without a gradient adds zeros.
+
+        A gradient that exists keeps its place in memory, which the graphs of `cuda_graphs` read and write.
+        """
         if self.count == 1:
             return
         gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]
         flat = torch.cat([gradient.float().flatten() for gradient in gradients])
         distributed.all_reduce(flat)
         sums = flat.split([gradient.numel() for gradient in gradients])
-        for parameter, gradient in zip(parameters, sums, strict=True):
-            parameter.grad = _like(gradient, parameter)
-
-
-def _like(gradient: Tensor, parameter: Parameter) -> Tensor:
-    return gradient.view_as(parameter).to(parameter.dtype)
+        for parameter, gradient, total in zip(parameters, gradients, sums, strict=True):
+            parameter.grad = gradient.copy_(total.view_as(gradient))
 
 
 SINGLE_PROCESS = Workers()

@@ -16,10 +16,11 @@ from recbole_llmfashion.llm.finetuning.finetune import finetune
 from recbole_llmfashion.llm.finetuning.job import BackboneSpec
 from recbole_llmfashion.llm.finetuning.settings import FinetuneSettings
 from recbole_llmfashion.llm.finetuning.step import captured_gradients, optimizer
+from recbole_llmfashion.llm.finetuning.step.data_parallel import Workers
 from recbole_llmfashion.llm.finetuning.step.train_step import TrainStep
 from recbole_llmfashion.llm.modeling.adapter import causal_lm
 from tests.helpers.recorded import Recorded
-from tests.helpers.training import ITEMS, SETTINGS, add_adapter, examples, item_tokens
+from tests.helpers.training import ITEMS, SETTINGS, add_adapter, examples, item_tokens, together
 
 STEPS = [np.arange(4), np.arange(4, 7), np.arange(8, 12), np.arange(12, 15), np.arange(4)]
 
@@ -70,6 +71,26 @@ def test_micro_batches_add_up(folder: Path, recorded: None) -> None:
     batches = [np.arange(4, 8), np.arange(8, 12)]
     expected, found = ([run.step(batches) for _ in range(3)] for run in (plain, step))
     assert found == pytest.approx(expected, rel=1e-5) and Recorded.repeats == 4 + 1 + 1
+
+
+def test_two_workers_add_up(folder: Path, recorded: None) -> None:
+    """The sum over workers is in the places that the graphs of backward, clipping and update read."""
+    plain = made(folder, False)
+    expected = [plain.step([batch]) for batch in STEPS]
+
+    def work(ranks: Workers) -> tuple[list[float], bool, TrainStep]:
+        step = made(folder, True, workers=ranks)
+        places = [parameter.grad.data_ptr() for parameter in step.optimizer.parameters if parameter.grad is not None]
+        found = [step.step([batch]) for batch in STEPS]
+        kept = places == [p.grad.data_ptr() for p in step.optimizer.parameters if p.grad is not None]
+        return found, kept and len(places) == len(step.optimizer.parameters), step
+
+    for found, kept, step in together(2, work):
+        assert found == pytest.approx(expected, rel=1e-5) and kept
+        for own, other in zip(step.optimizer.parameters, plain.optimizer.parameters, strict=True):
+            torch.testing.assert_close(own, other, rtol=0, atol=1e-4)
+    # of each worker, one of three steps of a shape, and three each of five clippings and updates
+    assert Recorded.repeats == 2 * (1 + 3 + 3)
 
 
 def test_a_fine_tuning_with_graphs(folder: Path, recorded: None) -> None:

@@ -75,6 +75,19 @@ def test_single_worker_does_not_communicate(monkeypatch: pytest.MonkeyPatch) -> 
     assert torch.equal(torch.get_rng_state(), before)
 
 
+def test_gradients_are_summed_in_place() -> None:
+    """Worker 0 has gradients of both parameters, worker 1 of the first only."""
+
+    def work(ranks: Workers) -> tuple[list[Any], bool]:
+        both = [torch.nn.Parameter(torch.ones(2, 1)), torch.nn.Parameter(torch.ones(1, dtype=torch.bfloat16))]
+        both[0].grad = own = torch.tensor([[1.0], [2.0]]) * (ranks.rank + 1)
+        both[1].grad = torch.tensor([0.5], dtype=torch.bfloat16) if ranks.first else None
+        ranks.add_gradients(both)
+        return [parameter.grad.tolist() for parameter in both if parameter.grad is not None], both[0].grad is own
+
+    assert together(2, work) == [([[[3.0], [6.0]], [0.5]], True)] * 2
+
+
 def test_error_of_one_worker_is_raised_by_all() -> None:
     def work(ranks: Workers) -> None:
         def check() -> None:
