@@ -26,6 +26,7 @@ def check_relations(values: Mapping[str, Any], model: str) -> None:
     _check_item_embeddings(values)
     _check_cuda_graphs(values)
     _check_vllm(values)
+    _check_beams(values)
 
 
 def _check_item_embeddings(values: Mapping[str, Any]) -> None:
@@ -52,6 +53,17 @@ def _check_vllm(values: Mapping[str, Any]) -> None:
             f"{values['item_tokens']} and num_beams: {values['num_beams']}; change them, or set generation_backend: "
             "transformers"
         )
+
+
+def _check_beams(values: Mapping[str, Any]) -> None:
+    """A ranking by the likeliest items needs some; without any it would be the title list under another name."""
+    if values.get("ranking") != "beams":
+        return
+    for key, needed in (("generation_backend", "transformers"), ("decoding", "constrained")):
+        if values[key] != needed:
+            raise UserError(f"ranking: beams needs {key}: {needed}, found {key}: {values[key]}; change one of them")
+    if not values["num_beams"]:
+        raise UserError("ranking: beams needs num_beams: 1 or more, found num_beams: 0; change one of them")
 
 
 def _check_heads(values: Mapping[str, Any], model: str) -> None:

@@ -295,6 +295,20 @@ def test_a_guess_is_answered_with_the_right_form(key, value, hint):
         ({"generation_backend": "vllm", "item_tokens": "text", "num_beams": 3}, "and num_beams: 3; change them"),
         ({"generation_backend": "vllm", "decoding": "sample", "num_beams": 0}, "found item_tokens: atomic and"),
         ({"generation_backend": "vllm", "item_tokens": "text", "num_beams": 0}, ""),
+        (
+            {"ranking": "beams", "num_beams": 0},
+            "^ranking: beams needs num_beams: 1 or more, found num_beams: 0; change one of them$",
+        ),
+        (
+            {"ranking": "beams", "decoding": "sample", "response_title": "generated"},
+            "^ranking: beams needs decoding: constrained, found decoding: sample; change one of them$",
+        ),
+        (
+            {"ranking": "beams", "generation_backend": "vllm", "item_tokens": "text", "num_beams": 0},
+            "^ranking: beams needs generation_backend: transformers, found generation_backend: vllm; change one",
+        ),
+        ({"ranking": "beams", "num_beams": 1}, ""),
+        ({"ranking": "beams", "item_tokens": "text"}, ""),
         ({"cuda_graphs": True, "gradient_checkpointing": "auto"}, ""),
         ({"torch_compile": True, "gradient_checkpointing": True}, ""),
     ],
