@@ -169,7 +169,15 @@ def _fits(process: Callable[[np.ndarray], None], chosen: np.ndarray) -> bool:
     return True
 
 
-def each_batch(lengths: Sequence[int], size: int, process: Callable[[np.ndarray], None], show_progress: bool) -> None:
+def each_batch(
+    lengths: Sequence[int],
+    size: int,
+    process: Callable[[np.ndarray], None],
+    show_progress: bool,
+    name: str = "generating",
+    size_key: str = "generation_batch_size",
+    keep_bar: bool = True,
+) -> None:
     """Calls `process` on batches from the longest row to the shortest; halves a batch if the GPU runs out of memory.
 
     Args:
@@ -177,26 +185,29 @@ def each_batch(lengths: Sequence[int], size: int, process: Callable[[np.ndarray]
         size: rows per batch.
         process: receives row indices, int64 [B]; it is called again for rows of a batch that failed.
         show_progress: whether to show a progress bar.
+        name: of the progress bar.
+        size_key: the key that sets `size`, for the message.
+        keep_bar: whether the finished bar stays on the screen.
 
     Raises:
         UserError: not enough memory for one row.
     """
     order = np.argsort([-length for length in lengths], kind="stable")
-    with tqdm(total=len(order), desc="generating", unit="prompt", disable=not show_progress) as bar:
+    with tqdm(total=len(order), desc=name, unit="prompt", disable=not show_progress, leave=keep_bar) as bar:
         while len(order):
             chosen = order[:size]
             if not _fits(process, chosen):
-                size = _halved(len(chosen))
+                size = _halved(len(chosen), size_key)
                 continue
             order = order[len(chosen) :]
             bar.update(len(chosen))
 
 
-def _halved(size: int) -> int:
+def _halved(size: int, size_key: str) -> int:
     torch.cuda.empty_cache()
     if size == 1:
         raise UserError(
-            "generation_batch_size: not enough GPU memory for one prompt; set a smaller max_length or free GPU memory"
+            f"{size_key}: not enough GPU memory for one prompt; set a smaller max_length or free GPU memory"
         )
     getLogger(__name__).warning(f"out of memory with a batch of {size} prompts; continuing with {size // 2}")
     return size // 2

@@ -6,9 +6,8 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
-from recbole_llmfashion.llm.batching import Example, collate
+from recbole_llmfashion.llm.batching import Example, collate, each_batch
 from recbole_llmfashion.llm.eval_mode import eval_mode
 from recbole_llmfashion.llm.finetuning.step.data_parallel import SINGLE_PROCESS, Workers
 from recbole_llmfashion.llm.finetuning.step.loss import response_loss
@@ -49,12 +48,13 @@ def evaluate_examples(
 ) -> np.ndarray:
     """A number for each example, in eval mode without gradients; the model's training mode is restored.
 
-    With several workers each computes a part, and all return the whole result.
+    With several workers each computes a part, and all return the whole result. A worker that runs out of memory halves
+    its batch, and goes on.
 
     Args:
         model: a causal LM or a peft model around one.
         examples: n examples.
-        batch_size: examples per forward.
+        batch_size: examples per forward, at most.
         score: the numbers [B] of a batch of similar lengths.
         name: of the progress bar.
         show_progress: whether to show it.
@@ -62,14 +62,22 @@ def evaluate_examples(
 
     Returns:
         float64 [n].
+
+    Raises:
+        UserError: one worker has not enough memory for one example; all workers raise it.
     """
     result = np.zeros(len(examples))
     order = workers.part(np.argsort([-len(example) for example in examples], kind="stable"))
-    starts = range(0, len(order), batch_size)
+    lengths = [len(examples[i]) for i in order]
+
+    def process(chosen: np.ndarray) -> None:
+        rows = order[chosen]
+        result[rows] = score([examples[i] for i in rows]).double().cpu().numpy()
+
     with eval_mode(model), torch.no_grad():
-        for start in tqdm(starts, desc=name, unit="batch", disable=not show_progress, leave=False):
-            chosen = order[start : start + batch_size]
-            result[chosen] = score([examples[i] for i in chosen]).double().cpu().numpy()
+        workers.agree(
+            lambda: each_batch(lengths, batch_size, process, show_progress, name, "llm_batch_size", keep_bar=False)
+        )
     return workers.total(result)
 
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from recbole_llmfashion.llm.batching import Example
-from recbole_llmfashion.llm.finetuning import curriculum
+from recbole_llmfashion.llm.finetuning import curriculum, validation
 from recbole_llmfashion.llm.finetuning.checkpoint import CheckpointFolder
 from recbole_llmfashion.llm.finetuning.finetune import finetune
 from recbole_llmfashion.llm.finetuning.settings import FinetuneSettings
@@ -73,6 +73,23 @@ def test_ids_of_several_tokens_by_likelihood(backbone: Backbone, rows: Validatio
     assert validation_score(backbone.model, several, 4, False) == pytest.approx(
         float(np.mean(log_likelihoods)), abs=1e-5
     )
+
+
+def test_out_of_memory_halves_the_batch(
+    backbone: Backbone, rows: ValidationRows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of 22 prompts by eight, two fit: 8 and 4 fail, then eleven forwards of two."""
+    expected, sizes, whole = validation_score(backbone.model, rows, 8, False), [], validation.logits_at
+
+    def limited(model: Any, ids: torch.Tensor, *rest: Any) -> torch.Tensor:
+        sizes.append(len(ids))
+        if len(ids) > 2:
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+        return whole(model, ids, *rest)
+
+    monkeypatch.setattr(validation, "logits_at", limited)
+    assert validation_score(backbone.model, rows, 8, False) == pytest.approx(expected, abs=1e-6)
+    assert sizes == [8, 4, *[2] * 11]
 
 
 def test_the_best_epoch_is_kept(folder: Any, backbone: Backbone, rows: ValidationRows) -> None:
