@@ -236,11 +236,19 @@ class CurriculumRun:
         values = self.perplexities([self.examples[i] for i in sample])
         self.log.perplexity[point] = {"mean": float(values.mean()), "median": float(np.median(values))}
         self._track({f"perplexity_{name}": value for name, value in self.log.perplexity[point].items()})
-        if probe is not None and self.workers.first:
-            with torch.random.fork_rng():
-                self.model.eval()
-                self.log.format_failures[point] = float(probe(self.model))
-            self._track({"format_failures": self.log.format_failures[point]})
+        # agreed on: a probe that finds no memory for one prompt ends the other workers too
+        failures = None if probe is None else self.workers.agree(lambda: self._probed(probe))
+        if failures is not None:
+            self.log.format_failures[point] = failures
+            self._track({"format_failures": failures})
+
+    def _probed(self, probe: Callable[["PeftModel"], float]) -> float | None:
+        """The probe's value; None on every worker but the first."""
+        if not self.workers.first:
+            return None
+        with torch.random.fork_rng():
+            self.model.eval()
+            return float(probe(self.model))
 
     def _choose(self) -> np.ndarray:
         if self.settings.curriculum_choice == "random":

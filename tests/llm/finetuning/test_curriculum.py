@@ -1,20 +1,23 @@
 """Which prompts each phase trains, the number of steps, and the log."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.llm.batching import Example, collate
 from recbole_llmfashion.llm.finetuning import curriculum
 from recbole_llmfashion.llm.finetuning.curriculum import CurriculumRun
 from recbole_llmfashion.llm.finetuning.finetune import finetune
 from recbole_llmfashion.llm.finetuning.settings import FinetuneLog, FinetuneSettings
 from recbole_llmfashion.llm.finetuning.step import train_step
+from recbole_llmfashion.llm.finetuning.step.data_parallel import Workers
 from recbole_llmfashion.llm.finetuning.step.optimizer import Optimizer
-from recbole_llmfashion.llm.modeling.backbone import Backbone
-from tests.helpers.training import add_adapter
+from recbole_llmfashion.llm.modeling.backbone import Backbone, load_backbone
+from tests.helpers.training import add_adapter, together
 
 Examples = Callable[[int, int], list[Example]]
 
@@ -131,3 +134,18 @@ def test_measure_logs_a_fixed_sample(plain: Backbone, random_examples: Examples)
     values = run.perplexities([examples[0], examples[4], examples[8]])
     assert log.perplexity == {"before": {"mean": float(values.mean()), "median": float(np.median(values))}}
     assert log.format_failures == {"before": 0.25}
+
+
+def test_a_probe_without_memory_ends_all_workers(folder: Path, random_examples: Examples) -> None:
+    """Only the first worker asks the probe."""
+    settings, examples = FinetuneSettings(perplexity_sample=2), random_examples(4, 0)
+
+    def probe(_: Any) -> float:
+        raise UserError("generation_batch_size: not enough GPU memory for one prompt")
+
+    def work(ranks: Workers) -> None:
+        log = FinetuneLog(add_adapter(load_backbone(str(folder), "none", device="cpu"), settings))
+        CurriculumRun(log, examples, settings, False, None, ranks).measure("before", probe)
+
+    outcome = together(2, work)
+    assert [str(error) for error in outcome] == ["generation_batch_size: not enough GPU memory for one prompt"] * 2
