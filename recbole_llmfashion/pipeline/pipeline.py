@@ -103,6 +103,7 @@ class Pipeline:
             return None
         rows = self.inference.texts.dataset.training_actions
         counts = CommonUsers.count(rows["user"].to_numpy(), rows["item"].to_numpy(), len(self.popularity))
+        self.inference.report["users_cut_in_neighbors"] = counts.cut
         return counts.at_least(self.config["min_askers"])
 
     @cached_property

@@ -115,7 +115,7 @@ def test_lists_weights_and_counts_of_the_result(shop):
     generation = details["generation"]
     assert generation["format_rate"] == generation["valid_id_rate"] == 1.0  # constrained decoding
     assert generation["fallback_rate"] == 0.0 and generation["prompts_truncated"] == 0
-    assert generation["prompts_with_shortened_texts"] == 0
+    assert generation["prompts_with_shortened_texts"] == generation["users_cut_in_neighbors"] == 0
     assert generation["clip"].startswith("none: ") and generation["title_pairs"] == "derived"
     assert "fusion" not in run_experiment(config_of(shop.root, ranking="id")).details
 

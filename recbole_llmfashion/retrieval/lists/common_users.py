@@ -1,10 +1,17 @@
-"""How many users took each item, and each pair of items; which users they were is not kept."""
+"""How many users took each item, and each pair of items; which users they were is not kept.
+
+The pairs grow with the square of a user's items: one bot with 40,000 of them would need 80 GB. So a user counts with
+the newest MOST_ITEMS.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from logging import getLogger
 
 import numpy as np
 from scipy import sparse
+
+MOST_ITEMS = 2_000  # distinct items of a user that count: two million pairs, and more than people take
 
 
 @dataclass(frozen=True)
@@ -14,26 +21,32 @@ class CommonUsers:
     Args:
         users: [N] int64, of each item.
         pairs: sparse int64 [N, N], of each pair of items i < j.
+        cut: number of users with more than MOST_ITEMS items; 0 where it is not known.
     """
 
     users: np.ndarray
     pairs: sparse.csr_array
+    cut: int = 0
 
     @classmethod
     def count(cls, users: np.ndarray, items: np.ndarray, number: int) -> "CommonUsers":
-        """Counts the actions of a log.
+        """Counts the actions of a log, and logs of how many users only the newest MOST_ITEMS items count.
 
         Args:
-            users, items: [n] of the actions; repetitions count once.
+            users, items: [n] of the actions, each user's oldest first; repetitions count once.
             number: N.
         """
-        actions = np.unique(np.stack([users, items]), axis=1)
-        ones = np.ones(actions.shape[1], np.int64)
+        users, items, cut = _newest(users, items)
+        if cut:
+            getLogger(__name__).warning(
+                f"neighbors: only the newest {MOST_ITEMS:,} distinct items of a user count; users with more: {cut:,}; "
+                "user_inter_num_interval leaves them out"
+            )
         shape = (int(users.max(initial=0)) + 1, number)
-        incidence = sparse.coo_array((ones, (actions[0], actions[1])), shape=shape).tocsr()
+        incidence = sparse.coo_array((np.ones(len(users), np.int64), (users, items)), shape=shape).tocsr()
         pairs = sparse.triu(incidence.T @ incidence, k=1).tocsr()
         pairs.sort_indices()
-        return cls(np.asarray(incidence.sum(axis=0)).ravel(), pairs)
+        return cls(np.asarray(incidence.sum(axis=0)).ravel(), pairs, cut)
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> "CommonUsers":
@@ -70,7 +83,7 @@ class CommonUsers:
         pairs = self.pairs.copy()
         pairs.data[pairs.data < least] = 0
         pairs.eliminate_zeros()
-        return CommonUsers(self.users, pairs)
+        return CommonUsers(self.users, pairs, self.cut)
 
     def cosines(self) -> sparse.csr_array:
         """Sparse [N, N], the diagonal empty."""
@@ -78,3 +91,28 @@ class CommonUsers:
         value = pairs.data / np.sqrt(self.users[pairs.row] * self.users[pairs.col])
         half = sparse.coo_array((value, (pairs.row, pairs.col)), shape=pairs.shape).tocsr()
         return (half + half.T).tocsr()
+
+
+def _newest(users: np.ndarray, items: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
+    """The distinct pairs of user and item of a log, of each user the MOST_ITEMS that were taken last.
+
+    Args:
+        users, items: as for `CommonUsers.count`.
+
+    Returns:
+        users and items [m] of the pairs, and the number of users who have more.
+    """
+    age = np.arange(len(users))[::-1]
+    order = np.lexsort((age, items, users))
+    user, item = users[order], items[order]
+    # the first of equal pairs is the newest
+    first = np.r_[True, (np.diff(user) != 0) | (np.diff(item) != 0)][: len(order)]
+    user, item, age = user[first], item[first], age[order][first]
+    counts = np.bincount(user)
+    cut = int((counts > MOST_ITEMS).sum())
+    if not cut:
+        return user, item, 0
+    order = np.lexsort((age, user))
+    place = np.arange(len(order)) - np.repeat(np.cumsum(counts) - counts, counts)
+    kept = np.sort(order[place < MOST_ITEMS])
+    return user[kept], item[kept], cut

@@ -6,6 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from recbole_llmfashion.retrieval.lists import common_users
 from recbole_llmfashion.retrieval.lists.common_users import CommonUsers
 from recbole_llmfashion.retrieval.lists.neighbor_list import NeighborList
 
@@ -32,6 +33,42 @@ def test_cosines_are_symmetric_and_at_most_one(actions):
     cosine = counted(actions).cosines().toarray()
     assert (cosine == cosine.T).all()
     assert (cosine <= 1 + 1e-12).all() and (cosine >= 0).all() and (np.diag(cosine) == 0).all()
+
+
+def test_of_a_user_with_many_items_the_newest_count(monkeypatch, caplog):
+    """u0 a, b, c, a, d: the newest three are d, a and c; u1 b, c, d has no more than three."""
+    log = [(0, 0), (0, 1), (1, 1), (0, 2), (0, 0), (1, 2), (0, 3), (1, 3)]
+    whole = counted(log, 4)
+    assert whole.users.tolist() == [1, 2, 2, 2] and whole.pairs.nnz == 6 and whole.cut == 0 and not caplog.messages
+    monkeypatch.setattr(common_users, "MOST_ITEMS", 3)
+    counts = counted(log, 4)
+    assert counts.users.tolist() == [1, 1, 2, 2] and counts.cut == counts.at_least(2).cut == 1
+    assert counts.pairs.toarray().tolist() == [[0, 0, 1, 1], [0, 0, 1, 1], [0, 0, 0, 2], [0, 0, 0, 0]]
+    assert caplog.messages == [
+        "neighbors: only the newest 3 distinct items of a user count; users with more: 1; "
+        "user_inter_num_interval leaves them out"
+    ]
+
+
+@given(ACTIONS, st.integers(1, 8))
+def test_the_newest_items_are_those_of_the_log_without_the_others(actions, most):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(common_users, "MOST_ITEMS", most)
+        counts = counted(actions)
+    kept = []
+    for user in range(6):
+        newest = list(dict.fromkeys(item for of, item in reversed(actions) if of == user))
+        kept += [(user, item) for item in newest[:most]]
+    expected, more = counted(kept), {user for user, _ in actions if len({i for u, i in actions if u == user}) > most}
+    assert counts.cut == len(more) and np.array_equal(counts.users, expected.users)
+    for name, array in expected.arrays().items():
+        assert np.array_equal(counts.arrays()[name], array)
+
+
+def test_pairs_of_one_user_are_bounded():
+    """Of 2,500 items of one user 2,000 count, so 2,000 * 1,999 / 2 pairs."""
+    counts = CommonUsers.count(np.zeros(2500, np.int64), np.arange(2500), 2500)
+    assert counts.users.tolist() == [0] * 500 + [1] * 2000 and counts.pairs.nnz == 1_999_000 and counts.cut == 1
 
 
 def test_pairs_of_few_users_can_be_left_out():
