@@ -91,7 +91,10 @@ class LLMFashionRecDataLoader(EvalLoader):
 
     @classmethod
     def user_bytes(cls, items: int) -> int:
-        """A tile of the items at a time (retrieval/scored.py), so that this does not grow beyond it."""
+        """A tile of the items at a time (retrieval/scored_order.py), so that this does not grow beyond it.
+
+        The scores of the neighbors' and the word list have a bound of their own (retrieval/lists/neighbor_list.py).
+        """
         return cls.score_bytes * min(items, TILE) + cls.list_bytes
 
     def rows(self, rows: Sequence[int] | np.ndarray) -> Iterator[PromptRow]:

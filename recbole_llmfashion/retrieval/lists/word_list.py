@@ -11,16 +11,14 @@ import re
 from collections.abc import Sequence
 
 import numpy as np
-import torch
 from scipy import sparse
 from torch import Tensor
 
 from recbole_llmfashion.embedding.query_title_pairs import normalize_text
-from recbole_llmfashion.retrieval.lists.neighbor_list import best_scored, newest_first
+from recbole_llmfashion.retrieval.lists.neighbor_list import best_of_product, newest_first
 
 WORD = re.compile(r"\w+")
 COMMON = 0.1  # share of the items above which a word does not count
-ROWS = 64  # users that are scored at once
 
 
 class WordList:
@@ -42,12 +40,8 @@ class WordList:
         Args:
             taken: [B, S] positions of each user's items, oldest first, -1 for none.
         """
-        heads = [self._top(rows, depth) for rows in taken.split(ROWS)]
-        return torch.cat(heads) if heads else torch.zeros((0, depth), dtype=torch.int64)
-
-    def _top(self, taken: Tensor, depth: int) -> Tensor:
         users = newest_first(taken, self.history, self._words.shape[0]) @ self._words
-        return best_scored((users @ self._items).tocsr(), self._tie, depth)
+        return best_of_product(users, self._items, self._tie, depth)
 
 
 def word_vectors(texts: Sequence[str]) -> sparse.csr_array:

@@ -5,10 +5,11 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import sparse
 
-from recbole_llmfashion.retrieval.lists import common_users
+from recbole_llmfashion.retrieval.lists import common_users, neighbor_list
 from recbole_llmfashion.retrieval.lists.common_users import CommonUsers
-from recbole_llmfashion.retrieval.lists.neighbor_list import NeighborList
+from recbole_llmfashion.retrieval.lists.neighbor_list import NeighborList, best_of_product, best_scored
 
 ACTIONS = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 6)), min_size=1, max_size=30)
 TAKEN = st.lists(st.lists(st.integers(-1, 6), min_size=4, max_size=4), min_size=1, max_size=5)
@@ -127,6 +128,55 @@ def test_the_list_is_the_head_of_the_scores(actions, taken, history):
     for row, head in enumerate(ranks.top(torch.tensor(taken), 4).tolist()):
         order = sorted(np.flatnonzero(scores[row]), key=lambda item: (-scores[row, item], tie[item]))
         assert head == (order + [-1] * 4)[:4]
+
+
+def test_the_best_by_hand():
+    """Row 0 has 3, 2 and three times 1, of which item 2 has the first tie rank and item 3 the next; row 1 has two."""
+    scores = sparse.csr_array(np.array([[2.0, 1.0, 1.0, 1.0, 3.0], [0.0, 0.0, 0.5, 0.0, 0.5]]))
+    tie = np.array([0, 4, 1, 2, 3])
+    assert best_scored(scores, tie, 3).tolist() == [[4, 0, 2], [2, 4, -1]]
+    assert best_scored(scores, tie, 4).tolist() == [[4, 0, 2, 3], [2, 4, -1, -1]]
+    assert best_scored(scores, tie, 1).tolist() == [[4], [2]]
+    assert best_scored(scores[:0], tie, 2).shape == (0, 2)
+
+
+SCORES = st.lists(st.lists(st.sampled_from([0.0, 0.5, 0.5, 1.0, 2.0]), min_size=9, max_size=9), min_size=1, max_size=4)
+
+
+@given(SCORES, st.permutations(range(9)), st.integers(1, 11))
+def test_the_best_are_those_of_a_full_sort(rows, tie, depth):
+    heads = best_scored(sparse.csr_array(np.array(rows)), np.array(tie), depth)
+    for row, head in zip(rows, heads.tolist(), strict=True):
+        order = sorted((item for item in range(9) if row[item]), key=lambda item: (-row[item], tie[item]))
+        assert head == [*order[:depth], *[-1] * (depth - len(order))]
+
+
+def test_only_what_is_listed_is_sorted(monkeypatch):
+    """Of two rows with 500 scores each, 250 of them equal, no more than the ten that are listed."""
+    sizes, lexsort = [], np.lexsort
+    monkeypatch.setattr(np, "lexsort", lambda keys: sizes.append(len(keys[0])) or lexsort(keys))
+    scores = np.tile(np.r_[np.ones(250), np.linspace(0.5, 0.9, 250)], (2, 1))
+    assert best_scored(sparse.csr_array(scores), np.arange(500), 10).tolist() == [list(range(10))] * 2
+    assert sizes == [20]
+
+
+def test_scores_are_held_in_parts(monkeypatch):
+    """The rows read 2, 2, 4, 0 and 2 entries of the table; of three items no row has more than three scores."""
+    table = sparse.csr_array(np.array([[1.0, 0.0, 2.0], [3.0, 4.0, 0.0]]))
+    weights = sparse.csr_array(np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0], [0.0, 0.0], [1.0, 0.0]]))
+    held = []
+
+    def kept(scores, *rest):
+        held.append(scores.nnz)
+        return best_scored(scores, *rest)
+
+    monkeypatch.setattr(neighbor_list, "best_scored", kept)
+    expected = [[2, 0, -1], [1, 0, -1], [0, 1, 2], [-1] * 3, [2, 0, -1]]  # tie ranks decide between 1 and 0 of row 2
+    for most, parts in ((2**22, [9]), (4, [4, 3, 2]), (5, [4, 5]), (1, [2, 2, 3, 0, 2])):
+        monkeypatch.setattr(neighbor_list, "ENTRIES", most)
+        assert best_of_product(weights, table, np.arange(3), 3).tolist() == expected
+        assert held == parts
+        held.clear()
 
 
 @given(ACTIONS, TAKEN, st.sets(st.integers(0, 9), min_size=1))

@@ -8,6 +8,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from recbole_llmfashion.retrieval.lists import neighbor_list
+from recbole_llmfashion.retrieval.lists.neighbor_list import best_scored
 from recbole_llmfashion.retrieval.lists.word_list import WordList, word_vectors
 
 # 20 items, so that a word of two of them counts and one of three does not
@@ -49,7 +51,13 @@ def test_vectors_are_unit_or_empty(texts):
     assert all(norm == pytest.approx(1.0) or norm == 0 for norm in norms)
 
 
-def test_rows_in_parts_are_the_rows_alone():
+def test_rows_in_parts_are_the_rows_alone(monkeypatch):
+    """Item 0 has four scores at most, so two such rows are 8."""
     ranks = WordList(TEXTS, TIE, 10)
-    rows = torch.arange(130)[:, None] % 20
-    assert torch.equal(ranks.top(rows, 3), torch.cat([ranks.top(row[None], 3) for row in rows]))
+    rows, parts = torch.arange(130)[:, None] % 20, []
+    whole = ranks.top(rows, 3)
+    assert torch.equal(whole, torch.cat([ranks.top(row[None], 3) for row in rows]))
+    monkeypatch.setattr(neighbor_list, "ENTRIES", 8)
+    monkeypatch.setattr(neighbor_list, "best_scored", lambda *args: parts.append(args[0].nnz) or best_scored(*args))
+    assert torch.equal(ranks.top(rows, 3), whole)
+    assert len(parts) > 10 and max(parts) <= 8
