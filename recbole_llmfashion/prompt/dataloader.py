@@ -128,6 +128,11 @@ class LLMFashionRecDataLoader(EvalLoader):
                 yield TrainingPrompt(row.prompt, int(targets[index]), int(users[index]), bool(purchase[index]))
             rows = earlier.before(rows, dropped) if earlier else rows[:0]
 
+    def batches(self, rows: np.ndarray) -> Iterator[tuple[Interaction, History | None, torch.Tensor, torch.Tensor]]:
+        """Batches of some of the rows, by their indices, of the size that the loader's own have."""
+        for first in range(0, len(rows), self.step):
+            yield self.collate_fn(rows[first : first + self.step].tolist())
+
     def collate_fn(self, index: Sequence[int]) -> tuple[Interaction, History | None, torch.Tensor, torch.Tensor]:
         """RecBole's batch and prompt_ids [B, P], padded with -1, four lists of ids, padded with 0, and a flag."""
         interaction, history, positive_u, positive_i = super().collate_fn(index)

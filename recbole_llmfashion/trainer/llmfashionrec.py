@@ -6,7 +6,7 @@
 that the result reports. The stages are in pipeline/; the evaluation loop is RecBole's.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from logging import getLogger
 from pathlib import Path
 from typing import Any
@@ -24,8 +24,8 @@ from recbole_llmfashion.pipeline import settings
 from recbole_llmfashion.pipeline.language_model import LanguageModel
 from recbole_llmfashion.pipeline.pipeline import Pipeline, llm_config, make_pipeline
 from recbole_llmfashion.pipeline.save import write_run
-from recbole_llmfashion.prompt.dataloader import check_responses
-from recbole_llmfashion.retrieval.fusion_weights import Candidates
+from recbole_llmfashion.prompt.dataloader import LLMFashionRecDataLoader, check_responses
+from recbole_llmfashion.retrieval.fusion_weights import MOST_ROWS, Candidates
 from recbole_llmfashion.retrieval.item_order import ItemOrder
 from recbole_llmfashion.retrieval.ranking import FUSED, GROUPS, Ranking, RankingSettings
 from recbole_llmfashion.retrieval.response_stats import ResponseStats
@@ -129,13 +129,13 @@ class LLMFashionRecTrainer(StagedTrainer):
         return self.pipeline.train(train_data, valid_data)
 
     def _choose_weights(self, valid_data: Any) -> None:
-        """Chooses the lists' weights by NDCG@10 on the validation rows, for each group of rows separately."""
+        """Chooses the lists' weights by NDCG@10 on MOST_ROWS validation rows, for each group of rows separately."""
         self.pipeline.answer(valid_data)
         rows = rows_of(valid_data)
         users = rows.field2id_token[rows.uid_field][1:]  # without the pad
         halves = torch.from_numpy(np.r_[0, tie_rank([str(user) for user in users]) % 2])
         candidates: Candidates | None = None
-        for interaction, history, _, targets in valid_data:
+        for interaction, history, _, targets in _some_batches(valid_data):
             lists = self.model.lists(interaction)
             heads = lists.heads(self.fused)
             candidates = candidates or Candidates(list(heads), GROUPS)
@@ -238,3 +238,12 @@ class LLMFashionRecTrainer(StagedTrainer):
         ranking, mask = self.model.ranking_settings(), self.config["mask_history"]
         chosen = {"fusion_validation": self._fusion_validation} if self._fusion_validation else {}
         return write_run(runs, self.config["dataset"], self.pipeline, ranking, mask, {**about, **chosen})
+
+
+def _some_batches(valid_data: LLMFashionRecDataLoader) -> Iterable[Any]:
+    """The batches of a loader's rows or, where they are more than MOST_ROWS, of as many, the same in every run."""
+    rows = len(rows_of(valid_data))
+    if rows <= MOST_ROWS:
+        return valid_data
+    getLogger(__name__).info(f"fusion: weights are chosen on {MOST_ROWS:,} of {rows:,} validation rows")
+    return valid_data.batches(sample_rows(valid_data, MOST_ROWS))

@@ -90,6 +90,18 @@ def test_rows_are_encoded_once_and_kept_until_forgotten(tmp_path, encoded):
     assert encoded == {False: 5}
 
 
+def test_batches_of_some_rows(tmp_path, encoded):
+    loader = loader_for(tmp_path)
+    loader.encode()
+    loader.step = 2
+    found = [(batch["user_id"].tolist(), targets.tolist()) for batch, _, _, targets in loader.batches(np.arange(3))]
+    feat = loader._dataset.inter_feat
+    assert found == [(feat["user_id"][part].tolist(), feat["item_id"][part].tolist()) for part in ([0, 1], [2])]
+    (batch, _, _, _), (whole, *_) = next(loader.batches(np.array([2, 0]))), loader.collate_fn([2, 0])
+    assert torch.equal(batch[PROMPT_IDS], whole[PROMPT_IDS]) and encoded == {False: 3}
+    assert list(loader.batches(np.array([], np.int64))) == []
+
+
 def test_another_builder_writes_the_rows_again(tmp_path, encoded):
     loader = loader_for(tmp_path)
     loader.encode()

@@ -14,9 +14,11 @@ from recbole_llmfashion.model.seq_knn import SeqKNN
 from recbole_llmfashion.prompt.builder import PromptBuilder
 from recbole_llmfashion.quick_start.experiment import run_experiment
 from recbole_llmfashion.retrieval.fusion import fused_scores
+from recbole_llmfashion.retrieval.fusion_weights import Candidates
 from recbole_llmfashion.retrieval.lists.neighbor_list import NeighborList
 from recbole_llmfashion.retrieval.mixup import mixup
 from recbole_llmfashion.retrieval.ranking import FUSED
+from recbole_llmfashion.trainer import llmfashionrec
 from recbole_llmfashion.trainer.llmfashionrec import LLMFashionRecTrainer
 from tests.helpers.fakes import INTER, ITEM, SMALL, write_tiny
 
@@ -127,6 +129,9 @@ class Rows:
         self._dataset, self.uid_field, self.history = self, "user_id", history
         self.field2id_token = {"user_id": np.array(["[PAD]", "u1", "u2", "u3", "u4"])}
 
+    def __len__(self):
+        return 4
+
     def __iter__(self):
         targets = torch.tensor([1, 1, 2, 2]) + 1  # RecBole's ids
         yield {"user_id": torch.tensor([1, 2, 3, 4])}, self.history, None, targets
@@ -185,6 +190,23 @@ def test_weights_and_the_figures_of_both_halves_are_recorded(shop):
         assert group.keys() == {"rows", "equal", "chosen"} and all(len(halves) == 2 for halves in group.values())
         assert all(chosen >= equal for chosen, equal in zip(group["chosen"], group["equal"], strict=True))
     assert sum(sum(group["rows"]) for group in report.values()) == VALID_ROWS
+
+
+def test_weights_are_chosen_on_a_part_of_many_rows(shop, encoded, monkeypatch, caplog):
+    """One of the two rows, that of u3, whose hash is less than u1's. Both are answered, encoded once and evaluated."""
+    targets, add = [], Candidates.add
+    monkeypatch.setattr(Candidates, "add", lambda *args: targets.append(args[2].tolist()) or add(*args))
+    monkeypatch.setattr(llmfashionrec, "MOST_ROWS", VALID_ROWS)
+    # u1 bought 14, u3 12: the fifth and the third item
+    assert run_experiment(config_of(shop.root)).details == shop.result.details and targets == [[4, 2]]
+    encoded.clear()
+    monkeypatch.setattr(llmfashionrec, "MOST_ROWS", 1)
+    with caplog.at_level("INFO"):
+        result = run_experiment(config_of(shop.root))
+    assert targets[1:] == [[2]] and "fusion: weights are chosen on 1 of 2 validation rows" in caplog.messages
+    assert sum(sum(group["rows"]) for group in result.details["fusion_validation"].values()) == 1
+    assert result.details["rows"]["valid"] == VALID_ROWS and set(encoded.values()) == {1}
+    assert sorted(result.reused) == sorted(STAGES)
 
 
 def test_the_neighbors_list_ranks_as_the_model_of_these_rows(shop, monkeypatch):
