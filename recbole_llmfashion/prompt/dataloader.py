@@ -28,7 +28,7 @@ from recbole_llmfashion.prompt.training_examples import EarlierRows, ResponseEve
 PROMPT_IDS, PROMPT_ITEMS = "prompt_ids", "prompt_items"
 ACTED_ITEMS, TAKEN_ITEMS = "acted_items", "taken_items"
 MEMORY_ITEMS, QUERY_KNOWN = "memory_items", "query_known"
-TILE = 2**18  # items that are scored at once; a test holds it to retrieval.scored's
+TILE = 2**18  # items that are scored at once; a test holds it to retrieval.scored_order's
 
 
 @dataclass(frozen=True)
