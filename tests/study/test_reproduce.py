@@ -57,6 +57,18 @@ def test_reproduce_by_hand(shop, run_with):
     assert len(TARGETS) == 3 and len(verdicts) == 22
 
 
+def test_without_searches_no_claim_about_them_is_tested(shop, run_with):
+    run_with({**RANKS, "Recformer": (9, 9, 9), "RecformerQuery": (9, 9, 9)})
+    (shop / "tiny/tiny.search").unlink()
+    request = request_for(shop, "--models=CORE,Recformer,RecformerQuery,LLMFashionRec", study="reproduce")
+    table = reproduce.reproduce(request, Runner(request)).tables[0]
+    assert {row.label for row in table.rows if row.cells["figures"] == "the log has no searches"} == {
+        "(2) w/o query-product memory is worse", "From (4) to (6) the drop is small (at most 10%)",
+        "Queries help Recformer",
+    }  # fmt: skip
+    assert set(map(cells(table, "verdict").get, reproduce.OF_SEARCHES)) == {"cannot be tested"}
+
+
 def test_a_format_that_nothing_sampled_cannot_be_tested(shop, run_with):
     run_with(RANKS, generation={"format_failures": {}})
     request = request_for(shop, "--models=CORE,LLMFashionRec", study="reproduce")

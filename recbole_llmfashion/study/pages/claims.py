@@ -6,6 +6,7 @@ from typing import Any
 from recbole_llmfashion.evaluation.markdown import markdown_table
 from recbole_llmfashion.study.report.cells import p_value
 
+NOT_DECIDED = ", not decided"
 INTRODUCTION = """Each cell: the verdict by means over seeds, the effect (positive where the claim holds), its 95 %
 interval and p over the test users (bootstrap, Wilcoxon). Where the interval holds 0, these users do not decide."""
 
@@ -45,15 +46,14 @@ def _cell(cells: Mapping[str, Any]) -> str:
         return str(cells["verdict"])
     interval = f"{cells['low']:+.4f} to {cells['high']:+.4f}"
     open_ = cells["low"] <= 0 <= cells["high"]
-    verdict = f"{cells['verdict']}{', not decided' if open_ else ''}"
+    verdict = f"{cells['verdict']}{NOT_DECIDED if open_ else ''}"
     return f"{verdict}: {cells['effect']:+.4f} ({interval}), p {p_value(cells['p'])}"
 
 
 def _count(dataset: str, claims: Mapping[str, str]) -> str:
-    def number(word: str) -> int:
-        return sum(cell.partition(":")[0].partition(",")[0] == word for cell in claims.values())
-
+    verdicts = [cell.partition(":")[0] for cell in claims.values()]
+    open_ = sum(verdict.endswith(NOT_DECIDED) for verdict in verdicts)
     return (
-        f"{dataset}: {number('holds')} of {len(claims)} hold, {number('does not hold')} do not, "
-        f"{number('cannot be tested')} cannot be tested."
+        f"{dataset}: {verdicts.count('holds')} of {len(claims)} hold, {verdicts.count('does not hold')} do not, "
+        f"{open_} are not decided by the test users, {verdicts.count('cannot be tested')} cannot be tested."
     )

@@ -156,7 +156,10 @@ def test_the_claims_of_two_datasets():
         "| Best | holds: +0.0200 (+0.0100 to +0.0300), p 1.00e-05 "
         "| does not hold, not decided: -0.0010 (-0.0100 to +0.0080), p 0.400 |\n| Queries | cannot be tested |  |"
     ) in text
-    assert "- a: 1 of 2 hold, 0 do not, 1 cannot be tested.\n- b: 0 of 1 hold, 1 do not, 0 cannot be tested." in text
+    assert (
+        "- a: 1 of 2 hold, 0 do not, 0 are not decided by the test users, 1 cannot be tested.\n"
+        "- b: 0 of 1 hold, 0 do not, 1 are not decided by the test users, 0 cannot be tested."
+    ) in text
 
 
 def test_the_overviews(shop, page):
