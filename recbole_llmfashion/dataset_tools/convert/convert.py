@@ -15,6 +15,7 @@ from recbole_llmfashion.dataset_tools.convert.filters import (
     day_range,
     in_core,
     repeats,
+    repeats_kept,
     spread_days,
 )
 from recbole_llmfashion.dataset_tools.convert.finish import DerivedQueries, Describe, Raw, finish, refuse_both
@@ -122,6 +123,8 @@ def _convert(
         notes.append(f"actions outside --since and --until left out: {outside:,}")
     if source.folds:
         events = _without_repeats(events, notes)
+    else:
+        notes += repeats_kept(int(repeats(events).sum()))
     # before the join, so that item text is read for few items, and after the join, which may drop actions
     events = _in_core(events, settings.core, notes)
     catalogue = source.items(None if settings.all_items else set(events.items_seen()))

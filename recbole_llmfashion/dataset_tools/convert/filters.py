@@ -57,6 +57,11 @@ def repeats(events: SourceEvents) -> NDArray[np.bool_]:
     return repeated
 
 
+def repeats_kept(n: int) -> list[str]:
+    """A warning about rows that repeat an earlier one and stay; none if there are none."""
+    return [f"warning: {n:,} rows repeat an earlier one (same user, item, action and time) and are kept"] if n else []
+
+
 def in_core(events: SourceEvents, k: int) -> NDArray[np.bool_]:
     """[n] bool, the k-core: the largest set of rows in which each user and each item has at least k rows."""
     rows = np.ones(len(events), dtype=bool)

@@ -11,6 +11,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from recbole_llmfashion.data.atomic.folder import AtomicFolder, empty_searches
+from recbole_llmfashion.dataset_tools.convert.filters import repeats_kept
 from recbole_llmfashion.dataset_tools.convert.finish import DerivedQueries, Raw, finish, refuse_both
 from recbole_llmfashion.dataset_tools.convert.readme import Origin, refuse_foreign
 from recbole_llmfashion.dataset_tools.convert.sources.table_parts import (
@@ -104,6 +105,7 @@ def convert_table(
         source = read_source(items, _named(columns.item, columns.title, *columns.attributes.values()))
         catalogue = items_of(source, columns.item, columns.title, columns.attributes, events["item_id"], notes)
         listed = in_catalogue(events["item_id"], catalogue["item_id"], interactions.name, drop_unknown_items, notes)
+        notes += repeats_kept(int(events[listed].duplicated().sum()))
         progress.update()
         log = _read_searches(searches, columns, dates, notes)
         if searches is not None:

@@ -135,3 +135,10 @@ def test_recboles_own_ml_100k(tmp_path: Path) -> None:
     found = check_readme(out)
     assert (found.interactions["user_id"].nunique(), len(found.interactions), len(found.items)) == (943, 100_000, 1682)
     assert rows(found.items)[0] == ["1", "Toy Story", "", "", "", "Animation Children's Comedy"]
+
+
+def test_repeated_rows_are_kept_and_counted(tmp_path: Path) -> None:
+    found, notes = convert(tmp_path, INTER + "u2\t1\t5.0\t5\n", ITEM.replace("NA\n", "NA\t2\n"))
+    warning = "warning: 1 rows repeat an earlier one (same user, item, action and time) and are kept"
+    assert warning in notes.splitlines()
+    assert found.interactions["user_id"].tolist().count("u2") == 3

@@ -291,3 +291,11 @@ def test_online_retail_from_parquet_with_titles_as_ids(tmp_path: Path) -> None:
     # 17850's first invoice: 2010-12-01 08:26, whatever zone this machine is in
     assert found.interactions.iloc[0].tolist()[0::3] == ["17850", 1291191960.0]
     assert len(found.items) == raw["Description"].nunique()
+
+
+def test_repeated_events_are_kept_and_counted(tmp_path: Path) -> None:
+    events = EVENTS + "u1,a,2,view\nu1,a,2,buy\nu1,a,3,view\nu1,a,2,View\n"
+    found, notes = convert(tmp_path, events)
+    warning = "warning: 2 rows repeat an earlier one (same user, item, action and time) and are kept"
+    assert warning in notes.splitlines() and len(found.interactions) == 8
+    assert "repeat an earlier one" not in convert(tmp_path)[1]
