@@ -20,7 +20,7 @@ from recbole_llmfashion.dataset_tools.convert.readme import Origin
 from recbole_llmfashion.dataset_tools.convert.sources.table_parts import (
     KNOWN_ACTIONS,
     action_of,
-    time_note,
+    time_notes,
 )
 from recbole_llmfashion.dataset_tools.convert.sources.table_source import (
     advice_on_time,
@@ -128,7 +128,7 @@ class RecBoleDataset:
                 first, last = min(first, float(seconds[good].min())), max(last, float(seconds[good].max()))
             yield EventChunk(users[good], items[good], self._purchases(block)[good], seconds[good])
         self.notes += broken.finish()
-        self.notes.append(time_note(self._inter.name, pd.Series([first, last]), False, self._fields.time_unit))
+        self.notes += time_notes(self._inter.name, pd.Series([first, last]), False, self._fields.time_unit)
 
     def items(self, item_ids: Collection[str] | None) -> pd.DataFrame:
         """Items with a title, in file order.

@@ -23,7 +23,8 @@ KNOWN_ACTIONS = f"one of {', '.join(sorted(PURCHASE_WORDS))} (purchase) or {', '
 _CELL_BREAK = re.compile(r"[\t\r\n\0]")
 _WORD_BREAK = re.compile(r"[\s_\-]+")
 _RESULT_BREAK = re.compile(r"[\s,|]+")
-_YEAR_2100 = 4_102_444_800.0
+_YEAR_1971, _YEAR_2100 = 31_536_000.0, 4_102_444_800.0
+_FIRST_OF_ORDER = 1_000  # numbers that only give an order begin with 0 or 1
 
 
 def interactions_of(
@@ -45,7 +46,7 @@ def interactions_of(
     """
     source = _with_user(source, user, notes)
     seconds, dates = as_seconds(source, time, unit)
-    notes.append(time_note(source.path.name, seconds, dates, unit))
+    notes += time_notes(source.path.name, seconds, dates, unit)
     users, items = as_text(source.frame[user]), as_text(source.frame[item])
     for row in items.index[(items == "").to_numpy()][:1]:
         raise UserError(f"{source.where(row, item)}: expected an item id, found an empty cell; fix or remove the row")
@@ -122,7 +123,7 @@ def searches_of(
         notes.append(f"{source.path.name}: {int((~has_query).sum()):,} searches without a query left out")
     source = Source(source.path, source.frame[has_query], source.lines)
     seconds, dates = as_seconds(source, time, unit)
-    notes.append(time_note(source.path.name, seconds, dates, unit))
+    notes += time_notes(source.path.name, seconds, dates, unit)
     lists: list[list[str]] = [[] for _ in range(len(seconds))] if results is None else _lists(source.frame[results])
     long = sum(len(items) > MAX_RESULTS for items in lists)
     if long:
@@ -178,6 +179,21 @@ def _lists(values: pd.Series) -> list[list[str]]:
 
 def _id_text(value: Any) -> str:
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+
+
+def time_notes(file: str, seconds: pd.Series, dates: bool, unit: str = "s") -> list[str]:
+    """`time_note`, and a warning where all numbers are times of 1970, which no shop's log has.
+
+    Numbers that begin near 0 give an order and no date, which is no error.
+
+    Args:
+        file, seconds, dates, unit: as in `time_note`.
+    """
+    note = [time_note(file, seconds, dates, unit)]
+    if dates or seconds.empty or seconds.max() >= _YEAR_1971 or (unit == "s" and seconds.min() < _FIRST_OF_ORDER):
+        return note
+    advice = "write days as ISO dates, or set --time-unit" if unit == "s" else "check --time-unit"
+    return [*note, f"warning: {file}: all times lie in 1970, so they are probably no numbers of {unit}; {advice}"]
 
 
 def time_note(file: str, seconds: pd.Series, dates: bool, unit: str = "s") -> str:

@@ -202,7 +202,10 @@ def as_seconds(source: Source, column: str, unit: str = "s") -> tuple[pd.Series,
     if len(bad):
         kind = "a number of seconds or an ISO date, not before 1970" if is_date else f"a number of {RANGE}"
         found = quote_cell(str(values.iloc[bad[0]]))
-        probably, advice = advice_on_time(float(seconds[bad[0]]) * parts)
+        number = float(seconds[bad[0]]) * parts
+        probably, advice = advice_on_time(number)
+        if likely := likely_unit(number):
+            advice += f" if every file has this unit, or divide the column by {UNITS[likely]:,.0f}"
         raise UserError(
             f"{source.where(values.index[bad[0]], column)}: expected {kind}, found {found}{probably}; {advice}"
         )

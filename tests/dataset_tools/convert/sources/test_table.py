@@ -299,3 +299,12 @@ def test_repeated_events_are_kept_and_counted(tmp_path: Path) -> None:
     warning = "warning: 2 rows repeat an earlier one (same user, item, action and time) and are kept"
     assert warning in notes.splitlines() and len(found.interactions) == 8
     assert "repeat an earlier one" not in convert(tmp_path)[1]
+
+
+def test_searches_in_another_unit(tmp_path: Path) -> None:
+    searches = SEARCHES.replace("u1,1,", "u1,1700000000000,")
+    paths = write(tmp_path, events=EVENTS, items=ITEMS, searches=searches)
+    columns = TableColumns(**{**COLUMNS.__dict__, "query": "typed", "results": "shown"})
+    message = "add --time-unit ms if every file has this unit, or divide the column by 1,000$"
+    with pytest.raises(UserError, match=f"^searches.csv, line 2, column when: .*{message}"):
+        convert_table(paths["events"], paths["items"], columns, tmp_path / "shop", paths["searches"])

@@ -1,7 +1,7 @@
 import pandas as pd
 import pytest
 
-from recbole_llmfashion.dataset_tools.convert.sources.table_parts import action_of, in_catalogue, time_note
+from recbole_llmfashion.dataset_tools.convert.sources.table_parts import action_of, in_catalogue, time_note, time_notes
 from recbole_llmfashion.errors import UserError
 
 
@@ -28,3 +28,22 @@ def test_time_note() -> None:
     )
     assert time_note("log.csv", day * 1e9, False).endswith("they reach beyond 2100: milliseconds?")
     assert time_note("log.csv", day[:0], True) == "log.csv: no rows"
+
+
+@pytest.mark.parametrize(
+    ("times", "unit", "warned"),
+    [
+        ([20_240_101, 20_240_131], "s", True),  # days as numbers
+        ([45_292, 45_322], "s", True),  # Excel's days
+        ([1_706_659.2, 1_706_745.6], "ms", True),  # seconds that were read as milliseconds
+        ([1.7, 1.8], "ns", True),
+        ([0, 40_000_000], "s", False),
+        ([1, 12_000], "s", False),  # an order
+        ([1_706_659_200, 1_706_745_600], "s", False),
+    ],
+)
+def test_times_in_1970(times: list[float], unit: str, warned: bool) -> None:
+    text = f"warning: log.csv: all times lie in 1970, so they are probably no numbers of {unit}; "
+    text += "write days as ISO dates, or set --time-unit" if unit == "s" else "check --time-unit"
+    assert time_notes("log.csv", pd.Series(times, dtype=float), False, unit)[1:] == [text] * warned
+    assert len(time_notes("log.csv", pd.Series(times, dtype=float), True)) == 1
