@@ -69,7 +69,9 @@ def _clean(
         cleaned, counts = clean(read)
         if out is not None:
             cleaned = replace(cleaned, name=out.resolve().name, path=out)
-        write_folder(cleaned, option=option)
+        keys = folder / f"{read.name}.yaml"  # the keys of the dataset, such as the names of its columns
+        copied = [(f"{cleaned.name}.yaml", keys.read_bytes())] if out is not None and keys.is_file() else []
+        write_folder(cleaned, lambda data_sha256: copied, option=option)
     for line in [*counts.lines(), *time_order(cleaned.interactions).lines()]:
         typer.echo(line)
 

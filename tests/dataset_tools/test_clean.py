@@ -126,3 +126,16 @@ def test_cleaning_does_not_change_cells(tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["clean", str(path)])
     assert isinstance(result.exception, UserError) and "line 2, column action" in str(result.exception)
     assert folder_sha256(path, "d") == before
+
+
+def test_the_names_of_columns_go_with_a_cleaned_dataset(tmp_path: Path) -> None:
+    app = typer.Typer()
+    register(app)
+    path = tmp_path / "d"
+    write_folder(log([("u", "a", "c", 1), ("u", "b", "p", 2)], path=path))
+    for file in (path / "d.inter", path / "d.item"):
+        file.write_text(file.read_text().replace("item_id", "iid"))
+    (path / "d.yaml").write_text("ITEM_ID_FIELD: iid\n")
+    assert CliRunner().invoke(app, ["clean", str(path), "--out", str(tmp_path / "e")]).exit_code == 0
+    assert (tmp_path / "e/e.yaml").read_text() == "ITEM_ID_FIELD: iid\n"
+    assert CliRunner().invoke(app, ["validate", str(tmp_path / "e")]).exit_code == 0
