@@ -19,7 +19,7 @@ class Validation:
 
     Args:
         problems: errors in file order.
-        unlisted: number of further errors.
+        unlisted: number of further errors; a wrong cell is one.
         counts: lines of text; none if a cell is wrong.
     """
 
@@ -41,7 +41,7 @@ def validate(path: Path, limit: int = 20, show_progress: bool = False, names: Fi
     folder = scan_folder(path, errors.append, show_progress=show_progress, names=names)
     if folder is None:
         problems = _shorten(errors, limit)
-        return Validation(problems, len(errors) - len(problems), [])
+        return Validation(problems, sum(e.alike for e in errors if e.first_of_kind) - len(problems), [])
     errors += order_errors(folder.path, folder.name, folder.interactions, folder.searches, folder.names)
     return Validation(errors, 0, _counts(folder))
 

@@ -61,7 +61,7 @@ def test_all_kinds_of_errors(tmp_path: Path) -> None:
 def test_limit_keeps_the_first_error_of_each_kind(tmp_path: Path) -> None:
     bad = ["\ta\tclick\t1", "u\tz\tclick\t1", "u\ta\tlook\t1", "u\ta\tclick\tx"]
     found = validate(make(tmp_path / "d", [*INTER, *(row for row in bad for _ in range(50))]), limit=5)
-    assert len(found.problems) == 5 and found.unlisted == 4 * 3 - 5
+    assert len(found.problems) == 5 and found.unlisted == 4 * 50 - 5
     assert {p.column for p in found.problems} == {"user_id", "item_id", "action", "timestamp"}
 
 
@@ -81,3 +81,12 @@ def test_rows_out_of_order(tmp_path: Path) -> None:
 def test_missing_folder(tmp_path: Path) -> None:
     result = run(tmp_path / "nowhere")
     assert result.exit_code == 2 and "no such folder" in result.output
+
+
+def test_the_number_of_problems_is_that_of_the_rows(tmp_path: Path) -> None:
+    cells = run(make(tmp_path / "cells", [*INTER, *["u\tz\tpurchase\t3"] * 1866]))
+    assert cells.stdout.splitlines()[-2:] == ["and 1,863 more", f"{tmp_path}/cells: 1,866 problems"]
+    fields = run(make(tmp_path / "fields", [*INTER, *["u\ta\tpurchase"] * 12]))
+    assert fields.stdout.splitlines()[-2:] == ["and 9 more", f"{tmp_path}/fields: 12 problems"]
+    order = run(make(tmp_path / "order", [*INTER, *["u\ta\tclick\t0", "u\ta\tpurchase\t3"] * 5]))
+    assert f"{tmp_path}/order: at least 1 problems; " in order.stdout

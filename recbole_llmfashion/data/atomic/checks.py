@@ -51,10 +51,8 @@ class Cells:
         rows = np.flatnonzero(bad)
         for index, row in enumerate(rows[:ROWS_PER_KIND]):
             phrase = (found or {}).get(int(row)) or quote_cell(self.values.iloc[row])
-            error = AtomicError(
-                self.folder, self.file, int(row) + 2, self.column, expected, phrase, first_of_kind=index == 0
-            )
-            self.report(error)
+            place = (self.folder, self.file, int(row) + 2, self.column)
+            self.report(AtomicError(*place, expected, phrase, first_of_kind=index == 0, alike=len(rows)))
 
 
 def _empty_and_matching(values: pd.Series, is_bad: re.Pattern[str] | None) -> tuple[Mask, Mask]:

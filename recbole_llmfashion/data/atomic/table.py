@@ -5,7 +5,7 @@ by data/atomic/checks.py.
 """
 
 import shlex
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
@@ -35,6 +35,7 @@ class AtomicError(UserError):
         first_of_kind: False for further lines with the same error.
         options: of the command.
         instead: what to do, where it is no such command.
+        alike: of the first of its kind: the number of lines with this error.
 
     Attributes:
         problem: the message without the command.
@@ -56,9 +57,11 @@ class AtomicError(UserError):
         first_of_kind: bool = True,
         options: Sequence[str] = (),
         instead: str | None = None,
+        alike: int = 1,
     ) -> None:
         self.file, self.line, self.column, self.expected = file, line, column, expected
         self.first_of_kind, self.options, self.instead = first_of_kind, options, instead
+        self.alike = alike
         self._folder, self._command = folder, command
         place = [file] + [f"line {line}"] * (line is not None) + [f"column {column}"] * (column is not None)
         self.problem = f"{', '.join(place)}: expected {expected}, found {found}"
@@ -140,8 +143,10 @@ def read_table(folder: Path, name: str, spec: TableSpec, report: Report) -> pd.D
     """
     file = name + spec.suffix
 
-    def refuse(line: int | None, column: str | None, expected: str, found: str, first: bool = True) -> None:
-        report(AtomicError(folder, file, line, column, expected, found, first_of_kind=first))
+    def refuse(
+        line: int | None, column: str | None, expected: str, found: str, first: bool = True, alike: int = 1
+    ) -> None:
+        report(AtomicError(folder, file, line, column, expected, found, first_of_kind=first, alike=alike))
 
     raw = (folder / file).read_bytes().removeprefix(_BOM).replace(b"\r\n", b"\n")
     if error := _byte_error(raw):
@@ -155,9 +160,9 @@ def read_table(folder: Path, name: str, spec: TableSpec, report: Report) -> pd.D
         return None
     if body and not body.endswith(b"\n"):
         body += b"\n"
-    ragged = list(_ragged_lines(body, len(columns)))
+    n_ragged, ragged = _ragged_lines(body, len(columns))
     for index, (line, found) in enumerate(ragged):
-        refuse(line, None, f"{len(columns)} fields separated by tabs", found, index == 0)
+        refuse(line, None, f"{len(columns)} fields separated by tabs", found, index == 0, n_ragged)
     if ragged:
         return None
     further = [column for column in columns if column not in spec.types]
@@ -251,20 +256,22 @@ def _field_errors(cell: str, names: Sequence[str], spec: TableSpec) -> list[Head
     return []
 
 
-def _ragged_lines(body: bytes, n_fields: int) -> Iterator[tuple[int, str]]:
-    """(line, what was found) of the first lines whose number of fields is not `n_fields`."""
+def _ragged_lines(body: bytes, n_fields: int) -> tuple[int, list[tuple[int, str]]]:
+    """The number of lines whose number of fields is not `n_fields`, and (line, what was found) of the first."""
     # pandas would pad short lines with empty cells without an error
     flat = np.frombuffer(body, dtype=np.uint8)
     ends = np.flatnonzero(flat == ord("\n"))
     tabs = np.flatnonzero(flat == ord("\t"))
     fields = np.diff(np.searchsorted(tabs, ends), prepend=0) + 1
     wrong = np.flatnonzero(fields != n_fields)
+    first: list[tuple[int, str]] = []
     for row in wrong[:ROWS_PER_KIND]:
         start = int(ends[row - 1]) + 1 if row else 0
         line = body[start : int(ends[row])].decode()
         marks = [n for n, mark in _OTHER_SEPARATORS.items() if fields[row] == 1 and line.count(mark) == n_fields - 1]
         found = f"{fields[row]}" if line else "an empty line"
-        yield int(row) + 2, found + (f" (fields separated by {marks[0]}?)" if marks else "")
+        first.append((int(row) + 2, found + (f" (fields separated by {marks[0]}?)" if marks else "")))
+    return len(wrong), first
 
 
 def _parse_body(body: bytes, columns: list[str]) -> pd.DataFrame:
