@@ -39,7 +39,10 @@ def _validate(
     if report.unlisted:
         typer.echo(f"and {report.unlisted:,} more")
     if report.problems:
-        fix = f"; `{shlex.join(['recbole-llmfashion', 'clean', *names.options])}` fixes them" if report.counts else ""
+        fix = "; clean cannot fix them, no user would be left: check the action column or add data"
+        if report.can_be_cleaned:
+            fix = f"; `{shlex.join(['recbole-llmfashion', 'clean', *names.options])}` fixes them"
+        fix = fix if report.counts else ""
         fix = next((f"; {error.instead}" for error in report.problems if error.instead), fix)
         least = "at least " if report.counts else ""  # of rows out of order, only the first of a kind is looked for
         typer.echo(f"{folder}: {least}{len(report.problems) + report.unlisted:,} problems{fix}")

@@ -21,11 +21,13 @@ class Validation:
         problems: errors in file order.
         unlisted: number of further errors; a wrong cell is one.
         counts: lines of text; none if a cell is wrong.
+        can_be_cleaned: whether cleaning leaves a user.
     """
 
     problems: list[AtomicError]
     unlisted: int
     counts: list[str]
+    can_be_cleaned: bool = False
 
 
 def validate(path: Path, limit: int = 20, show_progress: bool = False, names: FieldNames = PACKAGE_NAMES) -> Validation:
@@ -43,7 +45,7 @@ def validate(path: Path, limit: int = 20, show_progress: bool = False, names: Fi
         problems = _shorten(errors, limit)
         return Validation(problems, sum(e.alike for e in errors if e.first_of_kind) - len(problems), [])
     errors += order_errors(folder.path, folder.name, folder.interactions, folder.searches, folder.names)
-    return Validation(errors, 0, _counts(folder))
+    return Validation(errors, 0, *_counts(folder))
 
 
 def _shorten(errors: Sequence[AtomicError], limit: int) -> list[AtomicError]:
@@ -51,16 +53,17 @@ def _shorten(errors: Sequence[AtomicError], limit: int) -> list[AtomicError]:
     return [errors[i] for i in sorted(by_kind[:limit])]
 
 
-def _counts(folder: AtomicFolder) -> list[str]:
+def _counts(folder: AtomicFolder) -> tuple[list[str], bool]:
+    """The counts as lines of text, and whether cleaning leaves a user."""
     actions = folder.interactions["action"].value_counts()
     try:
         cleaned, counts = clean(folder)
         unusable = counts.users_without_purchase + counts.users_too_short
-        order = time_order(cleaned.interactions).lines()
+        order, usable = time_order(cleaned.interactions).lines(), True
     except UserError:
         unusable = folder.interactions["user_id"].nunique()
-        order = []
-    return [
+        order, usable = [], False
+    lines = [
         f"users: {folder.interactions['user_id'].nunique():,} ({unusable:,} unusable)",
         f"items: {len(folder.items):,}",
         f"items with an attribute: {filled_attributes(folder.items)}",
@@ -68,3 +71,4 @@ def _counts(folder: AtomicFolder) -> list[str]:
         f"searches: {len(folder.searches):,}",
         *order,
     ]
+    return lines, usable

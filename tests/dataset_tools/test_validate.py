@@ -90,3 +90,11 @@ def test_the_number_of_problems_is_that_of_the_rows(tmp_path: Path) -> None:
     assert fields.stdout.splitlines()[-2:] == ["and 9 more", f"{tmp_path}/fields: 12 problems"]
     order = run(make(tmp_path / "order", [*INTER, *["u\ta\tclick\t0", "u\ta\tpurchase\t3"] * 5]))
     assert f"{tmp_path}/order: at least 1 problems; " in order.stdout
+
+
+def test_what_clean_cannot_fix(tmp_path: Path) -> None:
+    none = run(make(tmp_path / "none", INTER[:1]))
+    assert none.stdout.splitlines()[-1] == f"{tmp_path}/none: at least 1 problems; add interactions"
+    clicks = run(make(tmp_path / "clicks", [*INTER[:2], "u\tb\tclick\t2"]))
+    advice = "clean cannot fix them, no user would be left: check the action column or add data"
+    assert clicks.stdout.splitlines()[-1] == f"{tmp_path}/clicks: at least 1 problems; {advice}"

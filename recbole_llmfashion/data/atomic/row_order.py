@@ -34,7 +34,7 @@ def order_errors(
         )
 
     if interactions.empty:
-        yield AtomicError(folder, inter, None, None, "at least one interaction", "none", "clean", options=names.options)
+        yield AtomicError(folder, inter, None, None, "at least one interaction", "none", instead="add interactions")
         return
     yield from _order(interactions, at(inter))
     yield from _order(searches, at(search))

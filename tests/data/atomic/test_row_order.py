@@ -32,7 +32,6 @@ def searches(rows):
         ("u1 a click 1,u1 b purchase 2", "u1 1,u2 1", ".search", 3, "user_id"),
         ("u1 a click 1,u1 b purchase 2", "u1 1,u1 0", ".search", 3, "timestamp"),
         ("u1 a click 1,u1 b purchase 2,u2 a click 1,u2 b purchase 2", "u1 1,u2 1,u1 2", ".search", 4, "user_id"),
-        ("", "", ".inter", None, None),
     ],
 )
 def test_first_error(inter, search, file, line, column):
@@ -64,3 +63,12 @@ def test_one_error_of_each_kind():
 def test_equal_times_and_a_search_at_the_final_purchase_are_clean():
     inter = interactions("u1 a click 1,u1 b purchase 1,u2 a purchase 0,u2 a purchase 0")
     assert list(order_errors(Path("shop"), "shop", inter, searches("u1 1"))) == []
+
+
+def test_no_interaction() -> None:
+    """Nothing that cleaning could fix."""
+    folder = AtomicFolder("shop", Path("shop"), interactions(""), searches(""), pd.DataFrame({"item_id": []}))
+    with pytest.raises(
+        AtomicError, match=r"^shop\.inter: expected at least one interaction, found none; add interactions$"
+    ):
+        check_clean(folder)
