@@ -24,6 +24,7 @@ from recbole_llmfashion.dataset_tools.convert.readme import Origin
 from recbole_llmfashion.dataset_tools.convert.sources.hm_queries import HMQueries
 from recbole_llmfashion.dataset_tools.convert.sources.table_source import (
     read_source,
+    require_rows,
 )
 from recbole_llmfashion.errors import UserError
 
@@ -120,7 +121,7 @@ class HM:
 
     def items(self, item_ids: Collection[str] | None) -> pd.DataFrame:
         """Articles with a name, in file order."""
-        source = read_source(self._articles, (*_ARTICLE_COLUMNS, *self._further.values()))
+        source = require_rows(read_source(self._articles, (*_ARTICLE_COLUMNS, *self._further.values())))
         frame = source.frame.assign(article_id=article_ids(source.frame["article_id"]))
         repeated = (frame["article_id"].duplicated() & (frame["article_id"] != "")).to_numpy()
         for row in np.flatnonzero(repeated)[:1]:

@@ -20,7 +20,7 @@ from recbole_llmfashion.dataset_tools.convert.sources.table_parts import (
     items_of,
     searches_of,
 )
-from recbole_llmfashion.dataset_tools.convert.sources.table_source import read_source
+from recbole_llmfashion.dataset_tools.convert.sources.table_source import read_source, require_rows
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.files.changes import own_folder
 
@@ -97,12 +97,14 @@ def convert_table(
         tqdm(total=4, desc=f"converting to {out}", unit="step", disable=not show_progress) as progress,
     ):
         refuse_foreign(out)
-        source = read_source(interactions, _named(columns.user, columns.item, columns.time, columns.action))
+        named = _named(columns.user, columns.item, columns.time, columns.action)
+        source = require_rows(read_source(interactions, named))
         events, dates = interactions_of(
             source, columns.user, columns.item, columns.time, columns.action, notes, columns.time_unit
         )
         progress.update()
-        source = read_source(items, _named(columns.item, columns.title, *columns.attributes.values()))
+        named = _named(columns.item, columns.title, *columns.attributes.values())
+        source = require_rows(read_source(items, named))
         catalogue = items_of(source, columns.item, columns.title, columns.attributes, events["item_id"], notes)
         listed = in_catalogue(events["item_id"], catalogue["item_id"], interactions.name, drop_unknown_items, notes)
         notes += repeats_kept(int(events[listed].duplicated().sum()))

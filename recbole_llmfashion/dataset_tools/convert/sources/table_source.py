@@ -66,6 +66,13 @@ def read_source(path: Path, columns: Sequence[str]) -> Source:
     )
 
 
+def require_rows(source: Source) -> Source:
+    """The same source; a UserError if it has no rows."""
+    if source.frame.empty:
+        raise UserError(f"{source.path.name}: expected rows below the header, found none; is this the right file?")
+    return source
+
+
 def require_file(path: Path) -> None:
     """Raise a UserError, which names the nearest file, if there is no file at `path`."""
     if not path.is_file():
@@ -118,6 +125,8 @@ def _parse_text(path: Path, names: list[str], reader: "csv._reader") -> Source: 
     # not pandas: its readers pad short lines, cut long ones and stop at NUL bytes without an error
     try:
         header: list[str] = next(reader, [])
+        if not header:
+            raise UserError(f"{path.name}: no header line, the file is empty or begins with an empty line; fix it")
         require_columns(path, names, header)
         places = [header.index(column) for column in names]
         rows: list[list[str]] = []

@@ -289,3 +289,12 @@ def test_the_command(tmp_path: Path) -> None:
         invoke("hm", *where, *out, "--qrels", str(files["qrels"]))
     with pytest.raises(UserError, match="add --articles FILE and --transactions FILE, or --download"):
         invoke("hm", *out)
+
+
+def test_files_without_rows(tmp_path: Path) -> None:
+    for articles, message in (
+        ("", "articles.csv: no header line"),
+        (ARTICLES.partition("\n")[0] + "\n", "articles.csv: expected rows below the header, found none"),
+    ):
+        with pytest.raises(UserError, match=f"^{message}"):
+            convert(tmp_path, articles=articles)

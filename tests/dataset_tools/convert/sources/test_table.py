@@ -214,6 +214,10 @@ REFUSED = [
     (EVENTS.replace(",", ";"), ITEMS, {}, "events.csv: no column 'who' among 'who;what;when;how'"),
     (EVENTS.replace("buy", "view").replace("ORDER", "view"), ITEMS, {}, "no usable user"),
     (EVENTS, ITEMS, {"query": "typed"}, "add --searches FILE"),
+    ("", ITEMS, {}, "events.csv: no header line, the file is empty"),
+    (EVENTS, "", {}, "items.csv: no header line, the file is empty"),
+    ("who,what,when,how\n", ITEMS, {}, "events.csv: expected rows below the header, found none"),
+    (EVENTS, "what,name,maker\n", {}, "items.csv: expected rows below the header, found none"),
 ]
 
 
