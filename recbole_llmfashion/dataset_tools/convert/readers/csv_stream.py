@@ -139,5 +139,5 @@ def checked_header(path: Path, columns: Sequence[str], separator: str = ",") -> 
     """
     require_file(path)
     fields = header_of(path, separator)
-    require_columns(path, columns, fields)
+    require_columns(path, columns, fields, separator)
     return fields

@@ -21,6 +21,7 @@ from recbole_llmfashion.data.atomic.times import LATEST, RANGE, UNITS, guess, li
 from recbole_llmfashion.errors import UserError, nearest_name
 
 _SEPARATORS = {".csv": ",", ".tsv": "\t"}
+_MARKS = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "bars"}
 _PARQUET = (".parquet", ".pq")
 
 
@@ -80,10 +81,20 @@ def require_file(path: Path) -> None:
         raise UserError(f"{path}: no such file" + (f"; the nearest is {path.with_name(near)}" if near else ""))
 
 
-def require_columns(path: Path, names: Sequence[str], present: Sequence[str]) -> None:
-    """Raise a UserError for the first column that is missing, with the nearest name, or occurs twice."""
+def require_columns(path: Path, names: Sequence[str], present: Sequence[str], separator: str | None = None) -> None:
+    """Raise a UserError for the first column that is missing, with the nearest name, or occurs twice.
+
+    Args:
+        path: the file.
+        names: of the columns.
+        present: the header.
+        separator: between the columns of the file; None if it is not known.
+    """
     for column in names:
         if column not in present:
+            if separator and len(present) == 1 and (other := next((m for m in _MARKS if m in present[0]), None)):
+                expected = f"expected columns separated by {_MARKS[separator]}"
+                raise UserError(f"{path.name}: {expected}, found {other!r}; save it with {_MARKS[separator]}")
             near = nearest_name(column, present)
             hint = f"; the nearest is {quote_cell(near)}" if near else ""
             raise UserError(
@@ -127,7 +138,7 @@ def _parse_text(path: Path, names: list[str], reader: "csv._reader") -> Source: 
         header: list[str] = next(reader, [])
         if not header:
             raise UserError(f"{path.name}: no header line, the file is empty or begins with an empty line; fix it")
-        require_columns(path, names, header)
+        require_columns(path, names, header, reader.dialect.delimiter)
         places = [header.index(column) for column in names]
         rows: list[list[str]] = []
         lines: list[int] = []

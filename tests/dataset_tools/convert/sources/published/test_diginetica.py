@@ -119,7 +119,7 @@ def test_further_columns(tmp_path: Path) -> None:
 
 
 REFUSED: list[tuple[dict[str, Any], str]] = [
-    ({"views": VIEWS.replace(";", ",")}, "train-item-views.csv: no column 'sessionId'"),
+    ({"views": VIEWS.replace(";", ",")}, "train-item-views.csv: expected columns separated by semicolons, found ','"),
     ({"purchases": VIEWS.replace("itemId", "item")}, "train-purchases.csv: no column 'itemId'"),
     ({"queries": PRODUCTS}, "train-queries.csv: no column 'sessionId'"),
     ({"products": ""}, "products.csv: no header line"),
