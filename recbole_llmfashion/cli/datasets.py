@@ -1,7 +1,6 @@
 """The commands `validate`, `clean`, `describe-images` and `simulate`."""
 
 import shlex
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -62,7 +61,7 @@ def _clean(
     from recbole_llmfashion.data.atomic.folder import read_folder
     from recbole_llmfashion.data.atomic.time_order import time_order
     from recbole_llmfashion.data.atomic.writer import write_folder
-    from recbole_llmfashion.dataset_tools.clean import clean
+    from recbole_llmfashion.dataset_tools.clean import clean, write_elsewhere
     from recbole_llmfashion.files.changes import own_folder
 
     option = "--out" if out is not None else ""
@@ -71,11 +70,10 @@ def _clean(
     )
     with own_folder(out or folder, option):
         cleaned, counts = clean(read)
-        if out is not None:
-            cleaned = replace(cleaned, name=out.resolve().name, path=out)
-        keys = folder / f"{read.name}.yaml"  # the keys of the dataset, such as the names of its columns
-        copied = [(f"{cleaned.name}.yaml", keys.read_bytes())] if out is not None and keys.is_file() else []
-        write_folder(cleaned, lambda data_sha256: copied, option=option)
+        if out is not None and out.resolve() != folder.resolve():
+            write_elsewhere(cleaned, out)
+        else:
+            write_folder(cleaned, option=option)
     for line in [*counts.lines(), *time_order(cleaned.interactions).lines()]:
         typer.echo(line)
 

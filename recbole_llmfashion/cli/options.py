@@ -3,6 +3,7 @@
 import re
 import shlex
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -203,6 +204,8 @@ def run_app(app: typer.Typer, words: Sequence[str], prog: str) -> int:
         UserError: typer rejects the words.
         KeyboardInterrupt: a signal stopped the command.
     """
+    if "--out=" in words or ("--out", "") in pairwise(words):
+        raise UserError("--out: expected a folder, found an empty text; name a folder")
     try:
         status = app(args=list(words), prog_name=prog, standalone_mode=False)
     except _click_exception() as error:

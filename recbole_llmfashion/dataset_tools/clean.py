@@ -3,12 +3,15 @@
 Cells are not changed and the click filter is not applied; the files keep all clicks.
 """
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from recbole_llmfashion.data.atomic.folder import AtomicFolder
+from recbole_llmfashion.data.atomic.folder import AtomicFolder, file_names
+from recbole_llmfashion.data.atomic.writer import folder_sha256, write_folder
 from recbole_llmfashion.data.split import final_purchases
 from recbole_llmfashion.errors import UserError
 
@@ -112,3 +115,30 @@ def _clean_searches(searches: pd.DataFrame, ends: pd.Series) -> tuple[pd.DataFra
 def _moved(rows: np.ndarray) -> int:
     """Number of kept rows that sorting has moved."""
     return int((rows != np.sort(rows)).sum())
+
+
+def write_elsewhere(folder: AtomicFolder, out: Path) -> None:
+    """Write a cleaned dataset, and the keys of its `<name>.yaml`, to another folder, whose name it gets.
+
+    Raises:
+        UserError: the folder has files other than those that are written.
+    """
+    keys = folder.path / f"{folder.name}.yaml"
+    copy = replace(folder, name=out.resolve().name, path=out)
+    copied = {f"{copy.name}.yaml": keys.read_bytes()} if keys.is_file() else {}
+
+    def others(data_sha256: str) -> Iterable[tuple[str, bytes]]:
+        for file in _others_in(out, copy.name, data_sha256, copied)[:1]:
+            raise UserError(f"--out: expected a new or empty folder, found {file} in {out}; choose another folder")
+        return copied.items()
+
+    write_folder(copy, others, option="--out")
+
+
+def _others_in(out: Path, name: str, data_sha256: str, copied: Mapping[str, bytes]) -> list[str]:
+    """The files of a folder that are not those of a dataset with this hash and these keys."""
+    present = sorted(path.name for path in out.iterdir() if path.name[0] != ".")
+    same = {file for file, content in copied.items() if file in present and (out / file).read_bytes() == content}
+    if folder_sha256(out, name) == data_sha256:
+        same.update(file_names(name))
+    return [file for file in present if file not in same]

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from recbole_llmfashion.cli.datasets import register
+from recbole_llmfashion.cli.options import run_app
 from recbole_llmfashion.data.atomic.folder import AtomicFolder, check_clean, read_folder
 from recbole_llmfashion.data.atomic.writer import folder_sha256, write_folder
 from recbole_llmfashion.dataset_tools.clean import clean
@@ -139,3 +140,20 @@ def test_the_names_of_columns_go_with_a_cleaned_dataset(tmp_path: Path) -> None:
     assert CliRunner().invoke(app, ["clean", str(path), "--out", str(tmp_path / "e")]).exit_code == 0
     assert (tmp_path / "e/e.yaml").read_text() == "ITEM_ID_FIELD: iid\n"
     assert CliRunner().invoke(app, ["validate", str(tmp_path / "e")]).exit_code == 0
+
+
+def test_no_other_files_are_overwritten(tmp_path: Path) -> None:
+    app = typer.Typer()
+    register(app)
+    for name, item in (("d", "b"), ("e", "c")):
+        write_folder(log([("u", "a", "c", 1), ("u", item, "p", 2)], path=tmp_path / name))
+    before = folder_sha256(tmp_path / "e", "e")
+    result = CliRunner().invoke(app, ["clean", str(tmp_path / "d"), "--out", str(tmp_path / "e")])
+    assert str(result.exception) == (
+        f"--out: expected a new or empty folder, found e.inter in {tmp_path}/e; choose another folder"
+    )
+    assert folder_sha256(tmp_path / "e", "e") == before
+    for _ in range(2):  # the same command again
+        assert CliRunner().invoke(app, ["clean", str(tmp_path / "d"), "--out", str(tmp_path / "f")]).exit_code == 0
+    with pytest.raises(UserError, match=r"^--out: expected a folder, found an empty text; name a folder$"):
+        run_app(app, ["clean", str(tmp_path / "d"), "--out", ""], "test")

@@ -38,10 +38,21 @@ class Origin:
 
 
 def refuse_foreign(out: Path) -> None:
-    """Raise a UserError if `out` has a README.md that `convert` did not write."""
+    """Raise a UserError if `out` has files beside `<name>.yaml`, and no README.md that `convert` wrote."""
     path = out / README
-    if path.is_file() and MARK not in path.read_text(encoding="utf-8", errors="replace"):
-        raise UserError(f"--out: {path} was not written by convert and would be overwritten; choose another folder")
+    if path.is_file():
+        if MARK not in path.read_text(encoding="utf-8", errors="replace"):
+            raise UserError(f"--out: {path} was not written by convert and would be overwritten; choose another folder")
+        return
+    if files := foreign_files(out):
+        raise UserError(f"--out: {out} has files that convert did not write, such as {files[0]}; choose another folder")
+
+
+def foreign_files(out: Path) -> list[str]:
+    """The names of what a folder has, but for hidden files and the keys of the dataset."""
+    keys = f"{out.resolve().name}.yaml"
+    there = out.iterdir() if out.is_dir() else ()
+    return sorted(path.name for path in there if path.name[0] != "." and path.name != keys)
 
 
 def render(folder: AtomicFolder, data_sha256: str, origin: Origin, notes: list[str], searches: str) -> str:

@@ -313,3 +313,17 @@ def test_searches_in_another_unit(tmp_path: Path) -> None:
     message = "add --time-unit ms if every file has this unit, or divide the column by 1,000$"
     with pytest.raises(UserError, match=f"^searches.csv, line 2, column when: .*{message}"):
         convert_table(paths["events"], paths["items"], columns, tmp_path / "shop", paths["searches"])
+
+
+def test_no_other_files_are_overwritten(tmp_path: Path) -> None:
+    paths = write(tmp_path, events=EVENTS, items=ITEMS)
+    (tmp_path / "shop").mkdir()
+    (tmp_path / "shop/shop.yaml").write_text("topk: 10\n")
+    (tmp_path / "shop/shop.item").write_text("mine")
+    message = "shop has files that convert did not write, such as shop.item; choose another folder$"
+    with pytest.raises(UserError, match=message):
+        convert_table(paths["events"], paths["items"], COLUMNS, tmp_path / "shop")
+    assert (tmp_path / "shop/shop.item").read_text() == "mine"
+    (tmp_path / "shop/shop.item").unlink()
+    convert_table(paths["events"], paths["items"], COLUMNS, tmp_path / "shop")
+    convert_table(paths["events"], paths["items"], COLUMNS, tmp_path / "shop")
