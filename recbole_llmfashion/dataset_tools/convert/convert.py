@@ -155,7 +155,10 @@ def _in_core(events: SourceEvents, core: int, notes: list[str]) -> SourceEvents:
     if not kept.any():
         raise UserError(f"--k-core {core}: no actions are left; choose a smaller k or add data")
     if not kept.all():
-        notes.append(f"actions outside the {core}-core left out: {int((~kept).sum()):,}")
+        names = (events.users, events.items)
+        users, items = (len(np.unique(codes)) - len(np.unique(codes[kept])) for codes in names)
+        actions = f"actions outside the {core}-core left out: {int((~kept).sum()):,}"
+        notes.append(f"{actions}; users without any left: {users:,}, items: {items:,}")
     return events.keep(kept)
 
 

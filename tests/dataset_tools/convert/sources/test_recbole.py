@@ -142,3 +142,9 @@ def test_repeated_rows_are_kept_and_counted(tmp_path: Path) -> None:
     warning = "warning: 1 rows repeat an earlier one (same user, item, action and time) and are kept"
     assert warning in notes.splitlines()
     assert found.interactions["user_id"].tolist().count("u2") == 3
+
+
+def test_users_and_items_outside_the_core_are_counted(tmp_path: Path) -> None:
+    _, notes = convert(tmp_path, item=ITEM.replace("NA\n", "NA\t2\n"), core=2)
+    line = "actions outside the 2-core left out: 1; users without any left: 1, items: 0"
+    assert line in notes.splitlines()
