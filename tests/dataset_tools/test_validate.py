@@ -98,3 +98,10 @@ def test_what_clean_cannot_fix(tmp_path: Path) -> None:
     clicks = run(make(tmp_path / "clicks", [*INTER[:2], "u\tb\tclick\t2"]))
     advice = "clean cannot fix them, no user would be left: check the action column or add data"
     assert clicks.stdout.splitlines()[-1] == f"{tmp_path}/clicks: at least 1 problems; {advice}"
+
+
+def test_a_file_in_place_of_its_folder(tmp_path: Path) -> None:
+    result = run(make(tmp_path / "d") / "d.inter")
+    assert result.exit_code == 2
+    assert "d.inter: expected a folder, found a file" in result.output
+    assert result.output.splitlines()[-1].endswith(f": 1 problems; give the folder {tmp_path}/d")

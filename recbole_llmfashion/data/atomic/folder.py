@@ -180,6 +180,10 @@ class _Scan:
     def read(self, show_progress: bool) -> AtomicFolder | None:
         """The dataset; None after an error."""
         folder, name = self._folder, self._name
+        if folder.is_file():
+            advice = f"give the folder {folder.parent}"
+            self._count(AtomicError(folder, folder.name, None, None, "a folder", "a file", instead=advice))
+            return None
         if not folder.is_dir():
             beside = (p.name for p in folder.parent.iterdir()) if folder.parent.is_dir() else ()
             near = nearest_name(folder.name, beside)
