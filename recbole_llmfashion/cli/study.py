@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -18,6 +18,7 @@ from recbole_llmfashion.cli.options import (
     keys_of,
 )
 from recbole_llmfashion.cli.terminal import log_level
+from recbole_llmfashion.config.allowed import shown
 from recbole_llmfashion.config.command_line import split_names
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.study.request import FORMS, MODELS, OWN, TEXT_MODELS, StudyRequest
@@ -216,6 +217,8 @@ def _run(
     options: Mapping[str, str] | None = None,
 ) -> None:
     name = str(context.command.name)
+    keys = keys_of(context)
+    _refuse_models(name, keys, any("--models" in parameter.opts for parameter in context.command.params))
     request = StudyRequest(
         study=name,
         dataset=dataset,
@@ -224,11 +227,29 @@ def _run(
         output=output or Path(f"results/{dataset}-{name}"),
         config_files=tuple(config_paths(config_files)),
         options=options or {},
-        overrides={"use_tuned": True} | keys_of(context),
+        overrides={"use_tuned": True} | keys,
         command=command_of(context),
         rows_path=rows_path,
     )
     study(request, dry_run)
+
+
+def _refuse_models(study: str, keys: Mapping[str, Any], has_models: bool) -> None:
+    """Raises UserError if the words of a study choose its models by an option that it lacks.
+
+    Args:
+        study: its name.
+        keys: of the words that are no option of it.
+        has_models: whether it has the option --models.
+    """
+    for key in ("model", "models"):
+        if key in keys and has_models:
+            raise UserError(f"--{key}: expected --models, found {shown(keys[key])}; study {study} takes --models=NAMES")
+        if key in keys:
+            raise UserError(
+                f"--{key}: expected no such option, found {shown(keys[key])}; study {study} runs {OWN} alone, "
+                "leave it out"
+            )
 
 
 def check(request: StudyRequest) -> None:

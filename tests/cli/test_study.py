@@ -2,7 +2,6 @@
 
 import pytest
 
-from recbole_llmfashion.cli.study import check
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.study.request import MODELS
 from tests.helpers.command_lines import study_request
@@ -34,5 +33,16 @@ def test_the_cost_studys_own_options():
 @pytest.mark.parametrize("name", ["ablation", "curriculum", "cost"])
 def test_a_study_of_our_model_alone_takes_no_models(name):
     assert study_request(name, ["-d", "shoes"]).models == ("LLMFashionRec",)
-    with pytest.raises(UserError, match="unknown key 'models'"):
-        check(study_request(name, ["-d", "footwear", "--models=CORE"]))
+    for option in ("model", "models"):
+        with pytest.raises(UserError) as raised:
+            study_request(name, ["-d", "shoes", f"--{option}=CORE"])
+        assert str(raised.value) == (
+            f"--{option}: expected no such option, found 'CORE'; study {name} runs LLMFashionRec alone, leave it out"
+        )
+
+
+@pytest.mark.parametrize("name", ["compare", "cold-start", "low-resource", "time-split", "reproduce"])
+def test_a_study_of_several_models_takes_no_model(name):
+    with pytest.raises(UserError) as raised:
+        study_request(name, ["-d", "shoes", "--model=SASRec"])
+    assert str(raised.value) == f"--model: expected --models, found 'SASRec'; study {name} takes --models=NAMES"
