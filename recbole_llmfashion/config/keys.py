@@ -126,6 +126,13 @@ def _own_keys(root: Path, models: tuple[str, ...]) -> frozenset[str]:
     return frozenset().union(*(_keys_of(root / f"{name}.yaml") for name in names))
 
 
+@cache
+def _models_with(root: Path, key: str) -> tuple[str, ...]:
+    """The models whose file in properties/model has a key; files of another form of a model are none of them."""
+    files = sorted(path for path in (root / "model").glob("*.yaml") if "-" not in path.stem)
+    return tuple(path.stem for path in files if key in _keys_of(path))
+
+
 def keys_of(model: Model) -> frozenset[str]:
     """Every key that a model understands, RecBole's and ours."""
     return recbole_keys(lineage(model)[-1]) | own_keys(model)
@@ -257,6 +264,11 @@ def reject_unknown_keys(keys: Iterable[str], models: Iterable[str], source: str)
             raise UserError(f"{source}: `{key}` is now `{_as_written(RENAMED_KEYS[key][0])}`; see docs/config.md")
         if key not in known and key in LAUNCHER:
             raise UserError(f"{source}: {key}: an option of RecBole's launcher, not applied here; {LAUNCHER[key]}")
+        if key not in known and (owners := _models_with(properties_folder(), key)):
+            raise UserError(
+                f"{source}: {key}: a key of {' and '.join(owners)}, not of a model of this command; "
+                "leave it out or add the model"
+            )
         if key not in known:
             hint = did_you_mean(key, sorted(known), "docs/config.md lists the keys", 0.6)
             raise UserError(f"{source}: unknown key '{key}'; {hint}")

@@ -39,10 +39,21 @@ def test_a_lineage_is_taken_as_class_name_or_names():
     assert known_keys(["CORE", "SASRec"]) == keys_of("CORE") | keys_of("SASRec")
 
 
+def test_a_key_of_a_model_that_does_not_run_names_the_model():
+    with pytest.raises(UserError) as raised:
+        reject_unknown_keys(["llm_epochs"], ["SASRec"], "command line")
+    assert str(raised.value) == (
+        "command line: llm_epochs: a key of LLMFashionRec, not of a model of this command; "
+        "leave it out or add the model"
+    )
+    with pytest.raises(UserError, match=r"^a\.yaml: similarity: a key of SASRecSampled, not of a model"):
+        reject_unknown_keys(["similarity"], ["SASRec"], "a.yaml")
+
+
 def test_keys_of_other_models_and_of_the_first_release():
     reject_unknown_keys(["epochs", "num_beams"], ["LLMFashionRec"], "command line")
     with pytest.raises(UserError, match=r"^command line: `beams` is now `num_beams`; see docs/config\.md$"):
         reject_unknown_keys(["beams"], ["LLMFashionRec"], "command line")
     # this key changed its values, not its name
-    with pytest.raises(UserError, match=r"^command line: unknown key 'llm_name_or_path'; "):
+    with pytest.raises(UserError, match=r"^command line: llm_name_or_path: a key of LLMFashionRec, not "):
         reject_unknown_keys(["llm_name_or_path"], ["GRU4Rec"], "command line")

@@ -76,7 +76,7 @@ def test_numbers_of_another_kind_are_taken(properties):
 
 def test_keys_of_another_model_are_accepted_and_left_out(properties):
     assert "share" not in merge_layers("Base", "shoes", (), {"share": 0.1}, ["Own"])
-    with pytest.raises(UserError, match="unknown key 'share'"):
+    with pytest.raises(UserError, match="share: a key of Own, not of a model of this command"):
         merge_layers("Base", "shoes", (), {"share": 0.1})
 
 

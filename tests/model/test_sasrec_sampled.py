@@ -115,7 +115,7 @@ def test_keys():
         by_name("SASRecSampled", "tiny", overrides={"n_negatives": -1})
     with pytest.raises(UserError, match="loss_type: expected CE, found 'BPR'"):
         by_name("SASRecSampled", "tiny", overrides={"loss_type": "BPR"})
-    with pytest.raises(UserError, match="unknown key 'n_negatives'"):
+    with pytest.raises(UserError, match="n_negatives: a key of SASRecSampled, not of a model"):
         by_name("SASRec", "tiny", overrides={"n_negatives": 1})
 
 
