@@ -5,7 +5,8 @@ import shlex
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import typer
 from typer.core import TyperCommand
@@ -129,6 +130,7 @@ def _paths_in(text: str) -> list[str]:
 class KeysCommand(TyperCommand):
     """A command that leaves unknown `--key=value` words in `context.args`, as keys of properties/."""
 
+    defaults: ClassVar[Mapping[str, Any]] = {}  # of the command, over those of properties/
     allow_extra_args = True
     ignore_unknown_options = True
 
@@ -147,19 +149,27 @@ class KeysCommand(TyperCommand):
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """The options, then the commonest keys of properties/ with their comments."""
         super().format_help(ctx, formatter)
-        formatter.write(f"\nCommon keys, as --key=value:\n{keys_help()}\n")
+        formatter.write(f"\nCommon keys, as --key=value:\n{keys_help(self.defaults)}\n")
         formatter.write("\nAll keys: docs/config.md, and the comments in properties/.\n")
 
 
-def keys_help() -> str:
-    """The lines about the commonest keys: key, default, comment."""
+def keys_help(defaults: Mapping[str, Any] = MappingProxyType({})) -> str:
+    """The lines about the commonest keys: key, default, comment.
+
+    Args:
+        defaults: of the command, over those of properties/.
+    """
     lines = []
     for part, names in COMMON_KEYS.items():
         file = (
             recbole_folder() / "properties/overall.yaml" if part == "recbole" else properties_folder() / f"{part}.yaml"
         )
         comments = {key: (default, text) for key, default, text in _KEY_LINE.findall(file.read_text(encoding="utf-8"))}
-        lines += [f"  {f'{name}={comments[name][0]}':<32} {comments[name][1]}" for name in names if name in comments]
+        lines += [
+            f"  {f'{name}={defaults.get(name, comments[name][0])}':<32} {comments[name][1]}"
+            for name in names
+            if name in comments
+        ]
     return "\n".join(lines)
 
 

@@ -35,8 +35,15 @@ RowsPath = Annotated[
     Path | None,
     typer.Option("--rows_path", metavar="DIR", help="folder of rows: those that are there are read, others written"),
 ]
+DEFAULTS = {"use_tuned": True}  # of the keys, where they are not those of properties/
 ALL_MODELS = ",".join(MODELS)
 LOW_RESOURCE = ",".join(("SASRec", "CORE", *TEXT_MODELS, "SeqKNN", "QueryMemory"))
+
+
+class StudyCommand(KeysCommand):
+    """A command of `study`, whose help has the defaults of studies."""
+
+    defaults = DEFAULTS
 
 
 def register(app: typer.Typer) -> None:
@@ -46,7 +53,7 @@ def register(app: typer.Typer) -> None:
         compare, ablation, curriculum, cold_start, zero_shot, low_resource, time_split, reproduce, cost,
     )  # fmt: skip
     for command in studies:
-        group.command(command.__name__.replace("_", "-"), cls=KeysCommand)(command)
+        group.command(command.__name__.replace("_", "-"), cls=StudyCommand)(command)
     app.add_typer(group, name="study")
 
 
@@ -227,7 +234,7 @@ def _run(
         output=output or Path(f"results/{dataset}-{name}"),
         config_files=tuple(config_paths(config_files)),
         options=options or {},
-        overrides={"use_tuned": True} | keys,
+        overrides=DEFAULTS | keys,
         command=command_of(context),
         rows_path=rows_path,
     )

@@ -112,6 +112,15 @@ def test_help_of_run_has_the_common_keys_with_their_comments(helps):
     assert "docs/config.md" in text and "llm_name_or_path=tiny-falcon" in text
 
 
+def test_help_has_the_default_of_use_tuned_that_holds_for_the_command(helps):
+    texts = {" ".join(result["words"]): result["out"] for result in helps}
+    found = {words: re.findall(r"use_tuned=(\w+)", text) for words, text in texts.items() if "use_tuned=" in text}
+    studies = {" ".join([*words, "--help"]): ["True"] for words in HELP if len(words) == 2 and words[0] == "study"}
+    assert found == studies | {
+        f"{words} --help": ["False"] for words in ("run", "tune", "generate", "pretrain", *map(" ".join, SCRIPTS))
+    }
+
+
 def errors(root):
     """Command lines that are wrong, and a part of the message."""
     data = [f"--data_path={root}", "--topk=[3]", "--valid_metric=NDCG@3"]
