@@ -313,7 +313,10 @@ class LLMFashionRecDataset(SequentialDataset):
         only = split.ONE_PART.get(self.config["eval_args"]["split"]["LS"])
         self.rows_dropped = len(codes) - sum(map(len, parts))
         if not len(parts[split.TRAIN]):
-            raise UserError(f"{self.dataset_path}: no training rows (a user needs three item actions); add data")
+            raise UserError(
+                f"{self.dataset_path}: no training rows (a user needs three item actions, or four where all actions "
+                "are purchases); add data"
+            )
         if not len(parts[split.TEST]) and only != split.VALID:
             raise UserError(f"{self.dataset_path}: no test rows; change time_split or add data")
         clicks = 1 - is_purchase[parts[split.TRAIN]].mean()

@@ -90,6 +90,19 @@ def tiny(root, **keys):
     return make_loaders(load_config(SASRec, "tiny", overrides={"data_path": str(root), **TINY, **keys}))
 
 
+def test_three_purchases_give_no_training_row(tmp_path):
+    """The last one is the test row, the one before it the validation row."""
+    head = "user_id:token\titem_id:token\taction:token\ttimestamp:float\n"
+    rows = "".join(f"u{user}\t1{item}\tpurchase\t{item}\n" for user in (1, 2) for item in (1, 2, 3))
+    write_tiny(tmp_path, head + rows, "")
+    with pytest.raises(UserError) as raised:
+        tiny(tmp_path)
+    assert str(raised.value) == (
+        f"{tmp_path}/tiny: no training rows (a user needs three item actions, or four where all actions are "
+        "purchases); add data"
+    )
+
+
 def test_rows_end_with_a_purchase(tmp_path):
     """u1's purchase of 16 is gone, and with it the click on 15 before it."""
     write_tiny(tmp_path)
