@@ -268,23 +268,31 @@ def check(request: StudyRequest) -> None:
     from recbole_llmfashion.config.evaluation_keys import VALID_ONLY, check_valid_metric, leave_out
     from recbole_llmfashion.config.layers import merge_layers
     from recbole_llmfashion.config.values import check_values
-    from recbole_llmfashion.data.location import check_places
+    from recbole_llmfashion.data.location import check_places, find_dataset
     from recbole_llmfashion.files.changes import check_writable
     from recbole_llmfashion.quick_start.registry import MODEL_TABLE, accepted_models, get_model
 
+    lineages = {model: get_model(model, "--models").lineage for model in request.registered}
     accepted = accepted_models(*request.registered, *MODEL_TABLE)
-    for model in request.registered:
-        lineage = get_model(model).lineage
+    for model, lineage in lineages.items():
         keys = merge_layers(lineage, request.dataset, request.config_files, request.overrides, accepted)
         check_values({"seed": keys["seed"] + request.seeds - 1}, {}, model, "command line")
         log_level(str(keys["state"]))
         check_valid_metric(keys)
         if leave_out(keys["eval_args"]) == VALID_ONLY:
             raise UserError("eval_args: a study compares test rows; write split: {LS: valid_and_test}")
-        check_places(keys, request.dataset)
+        check_places(keys, request.dataset, "--source" if "source" in request.options else "--dataset")
+        for target in _targets(request):
+            find_dataset(Path(keys["data_path"]) / target, target, "--targets")
     check_writable(request.output, "--output")
     if request.rows_path:
         check_writable(request.rows_path, "--rows_path")
+
+
+def _targets(request: StudyRequest) -> list[str]:
+    """The datasets of --targets, which is `none` where a study needs none."""
+    targets = split_names(request.options.get("targets", "none"))
+    return [] if targets == ["none"] and "source" not in request.options else targets
 
 
 def study(request: StudyRequest, dry_run: bool = False) -> None:

@@ -12,12 +12,13 @@ from recbole_llmfashion.files.changes import check_writable
 SIMULATED = ("luggage_bags", "footwear", "accessories_jewelry", "clothing", "electronics", "toys")
 
 
-def find_dataset(folder: Path, name: str) -> Path:
+def find_dataset(folder: Path, name: str, option: str = "--dataset") -> Path:
     """Return the folder of a dataset.
 
     Args:
         folder: <data_path>/<name>.
         name: the dataset's name.
+        option: that names it, for messages.
 
     Raises:
         UserError: there is no such folder; the message names the command that creates it, or the nearest dataset.
@@ -26,14 +27,14 @@ def find_dataset(folder: Path, name: str) -> Path:
         return folder
     if name in SIMULATED:
         command = f"recbole-llmfashion simulate --category {name} --users 2000 --seed 1 --out {folder}"
-        raise UserError(f"--dataset: no folder {folder}; create it with: {command}")
+        raise UserError(f"{option}: no folder {folder}; create it with: {command}")
     if advice := _of_recbole(name):
-        raise UserError(f"--dataset: no folder {folder}; RecBole brings one in another format: {advice}")
+        raise UserError(f"{option}: no folder {folder}; RecBole brings one in another format: {advice}")
     root = folder.parent
     present = sorted(path.name for path in root.iterdir() if path.is_dir()) if root.is_dir() else []
     content = f"{root} contains: {', '.join(present) or 'nothing'}"
     hint = did_you_mean(name, present, did_you_mean(name, SIMULATED, content))
-    raise UserError(f"--dataset: unknown dataset '{name}'; {hint}")
+    raise UserError(f"{option}: unknown dataset '{name}'; {hint}")
 
 
 def _of_recbole(name: str) -> str | None:
@@ -51,8 +52,13 @@ def _of_recbole(name: str) -> str | None:
     return convert_advice(folder, name, INTER, ITEM, PACKAGE_NAMES)
 
 
-def check_places(keys: Mapping[str, Any], dataset: str) -> Path:
+def check_places(keys: Mapping[str, Any], dataset: str, option: str = "--dataset") -> Path:
     """Checks the keys `data_path` and `checkpoint_dir`, before anything is read.
+
+    Args:
+        keys: of a model.
+        dataset: its name.
+        option: that names it, for messages.
 
     Returns:
         the folder of the dataset.
@@ -60,7 +66,7 @@ def check_places(keys: Mapping[str, Any], dataset: str) -> Path:
     Raises:
         UserError: the folder is not there, or stages and run folders cannot be written.
     """
-    folder = find_dataset(Path(keys["data_path"]) / dataset, dataset)
+    folder = find_dataset(Path(keys["data_path"]) / dataset, dataset, option)
     check_checkpoint_dir(Path(keys["checkpoint_dir"]), dataset)
     return folder
 

@@ -149,8 +149,12 @@ def model_names() -> list[str]:
     return sorted({*MODEL_TABLE, *_recbole_models()} - UNSUPPORTED.keys())
 
 
-def get_model(name: str) -> ModelSpec:
+def get_model(name: str, option: str = "--model") -> ModelSpec:
     """The entry of a model; imports no model.
+
+    Args:
+        name: of the model.
+        option: that names it, for messages.
 
     Raises:
         UserError: an unknown name, whose message has the nearest known one, or a model of UNSUPPORTED.
@@ -163,16 +167,16 @@ def get_model(name: str) -> ModelSpec:
     if name in MODEL_TABLE:
         return MODEL_TABLE[name]
     if name in UNSUPPORTED:
-        raise UserError(f"--model: {name} of RecBole cannot run: {UNSUPPORTED[name]}; choose another model")
+        raise UserError(f"{option}: {name} of RecBole cannot run: {UNSUPPORTED[name]}; choose another model")
     if name in _recbole_models():
         return ModelSpec(name, f"{_recbole_models()[name]}:{name}")
     for kind in _OTHER_KINDS:
         if name in _recbole_models(kind):
             raise UserError(
-                f"--model: {name} is one of RecBole's {kind} models, and rows here are sequences; choose a sequential "
+                f"{option}: {name} is one of RecBole's {kind} models, and rows here are sequences; choose a sequential "
                 "model, such as CORE, SASRec or Popularity"
             )
-    raise UserError(f"--model: unknown model '{name}'; {did_you_mean(name, model_names())}")
+    raise UserError(f"{option}: unknown model '{name}'; {did_you_mean(name, model_names())}")
 
 
 def load_config(

@@ -78,7 +78,7 @@ def beside(request: StudyRequest) -> list[Entry]:
     names = [name.strip() for name in request.options.get("beside", "none").split(",") if name.strip()]
     found = []
     for name in () if names == ["none"] else names:
-        get_model(registry_name(name))
+        get_model(registry_name(name), "--beside")
         found.append(Entry(DEFAULT if name == OWN else label_of(name), registry_name(name), form_keys(name)))
     return found
 

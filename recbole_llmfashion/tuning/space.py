@@ -140,8 +140,10 @@ def read_space(path: Path, model: Model, config: HasKeys) -> Space:
         config: the keys of the model; their values give the types.
 
     Raises:
-        UserError: an unknown or fixed key, an invalid line, or an empty range.
+        UserError: a missing file, an unknown or fixed key, an invalid line, or an empty range.
     """
+    if not path.exists():
+        raise UserError(f"{path}: no such file; --params_file takes a YAML file or RecBole's .test file")
     yaml = path.suffix in (".yaml", ".yml")
     entries = _read_yaml(path) if yaml else _read_test(path)
     if not entries:
@@ -187,10 +189,7 @@ def _read_yaml(path: Path) -> list[Entry]:
 
 def _read_test(path: Path) -> list[Entry]:
     """Reads RecBole's format: `name kind values`, with a Python list for choice, else comma-separated numbers."""
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file; --params_file takes a YAML file or RecBole's .test file") from None
+    lines = path.read_text(encoding="utf-8").splitlines()
     entries = []
     for number, line in enumerate(lines, 1):
         place, words = f"{path}, line {number}", line.split(maxsplit=2)
