@@ -29,7 +29,7 @@ def register(app: typer.Typer) -> None:
 def _recommend(
     run: _Run,
     actions: Annotated[Path, typer.Option(metavar="FILE", help="a session, one JSON action per line")],
-    k: Annotated[int, typer.Option(help="number of items")] = 10,
+    k: Annotated[int, typer.Option(min=1, help="number of items")] = 10,
     now: Annotated[
         float | None, typer.Option(help="time of the recommendation in seconds; default: the last action's")
     ] = None,
@@ -37,9 +37,10 @@ def _recommend(
 ) -> None:
     """Recommend items for the actions of one customer, one JSON line per item."""
     from recbole_llmfashion.pipeline.manifest import read_manifest
-    from recbole_llmfashion.serving.session import read_actions
+    from recbole_llmfashion.serving.session import make_session, read_actions
 
     session = read_actions(actions)
+    make_session(session, {}, now)  # what is wrong with --now is said before the model is loaded
     read_manifest(run)
 
     from recbole_llmfashion.serving.recommender import Recommender

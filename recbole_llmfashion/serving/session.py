@@ -55,7 +55,7 @@ def read_actions(path: Path) -> list[Any]:
     """Reads a file with one JSON action per line.
 
     Raises:
-        UserError: the file is not readable, or a line is not valid JSON.
+        UserError: the file is not readable, or a line is not valid JSON or no valid action.
     """
     try:
         # a query may hold U+2028 and others that splitlines() splits at
@@ -70,7 +70,21 @@ def read_actions(path: Path) -> list[Any]:
             actions.append(json.loads(line))
         except (ValueError, RecursionError):
             raise UserError(f"--actions: {path}, line {number}: not valid JSON; expected {_example()}") from None
+        _check_line(actions[-1], f"--actions: {path}, line {number}")
     return actions
+
+
+def _check_line(action: Any, place: str) -> None:
+    """Raises UserError if an action is malformed.
+
+    Args:
+        place: of the action, for the message.
+    """
+    try:
+        kind, _ = _kind_and_time(action, 0)
+        _ = _query(action, 0) if kind == SEARCH else _item_id(action, 0)
+    except UserError as error:
+        raise UserError(f"{place}: {str(error).removeprefix('action 1: ')}") from None
 
 
 def _example() -> str:

@@ -57,6 +57,7 @@ def root(tmp_path_factory):
     (folder / "no.jsonl").write_text("{broken\n")
     (folder / "latin.jsonl").write_bytes(b'{"query": "\xe9"}\n')
     (folder / "session.jsonl").write_text(SESSION)
+    (folder / "view.jsonl").write_text(SESSION.rstrip("\n") + '\n{"action": "view", "item_id": "11", "timestamp": 1}\n')
     (folder / "no-mapping.yaml").write_text("- a\n- b\n")
     (folder / "latin.yaml").write_bytes(b"seed: \xe9\n")
     (folder / "bad-value.yaml").write_text("lora_r: 0\n")
@@ -161,6 +162,9 @@ def commands(root):
         (["recommend", "--run", root / "gone", "--actions", root / "gone.jsonl"], "gone.jsonl"),
         (["recommend", "--run", root / "gone", "--actions", root / "session.jsonl"], "gone"),
         (["recommend", "--run", root / "gone", "--actions", root / "session.jsonl", "--k", "many"], "--k"),
+        (["recommend", "--run", root / "gone", "--actions", root / "session.jsonl", "--k", "0"], "--k"),
+        (["recommend", "--run", root / "gone", "--actions", root / "session.jsonl", "--now", "5"], "now: 5 is before"),
+        (["recommend", "--run", root / "gone", "--actions", root / "view.jsonl"], "view.jsonl, line 2: expected"),
         (["export", "--run", root / "gone", "--out", root / "x"], "gone"),
         (["demo", "--run", root / "gone"], "gone"),
         (["demo", "--run", root / "gone", "--port", "0"], "--port"),
@@ -276,7 +280,7 @@ def test_a_command_that_prints_names_of_any_script(tmp_path, monkeypatch, encodi
 )
 def test_actions_with_line_ends_of_other_kinds_or_a_mark(tmp_path, text, queries):
     file = tmp_path / "session.jsonl"
-    file.write_bytes(text.encode())
+    file.write_bytes(text.replace('{"query"', '{"action": "search", "timestamp": 1, "query"').encode())
     if queries is None:
         with pytest.raises(Exception, match="line 1: not valid JSON"):
             read_actions(file)

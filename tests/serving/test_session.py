@@ -129,9 +129,16 @@ def test_order_in_the_request_has_no_effect(job, recommender):
 
 def test_read_actions(tmp_path):
     path = tmp_path / "session.jsonl"
-    path.write_text('{"action": "click"}\n\n[1]\n')
-    assert read_actions(path) == [{"action": "click"}, [1]]
-    for text, message in (("{}\n{broken\n", "line 2: not valid JSON"), ("[" * 10**5, "line 1: not valid JSON")):
+    line = '{"action": "search", "query": "boots", "timestamp": 5}\n'
+    path.write_text(f"{line}\n{line}")
+    assert read_actions(path) == [search("boots", 5), search("boots", 5)]
+    for text, message in (
+        (f"{line}{{broken\n", "line 2: not valid JSON"),
+        ("[" * 10**5, "line 1: not valid JSON"),
+        (f"{line}\n[1]\n", r"session\.jsonl, line 3: expected {"),
+        ('{"action": "view"}', r"line 1: expected action click, purchase or search, found 'view'$"),
+        ('{"action": "click", "item_id": "1"}', r"line 1: timestamp: expected seconds .*, found None$"),
+    ):
         path.write_text(text)
         with pytest.raises(UserError, match=message):
             read_actions(path)
