@@ -117,9 +117,13 @@ def _demo(
     from recbole_llmfashion.serving.recommender import Recommender
 
     page.gradio()  # reports that gradio is missing before a run is loaded
+    page.check_address(host, port)
     recommender = Recommender.from_pretrained(run, min_askers=min_askers)
     if recommender.memory_note:
         typer.echo(recommender.memory_note, err=True)
     blocks = page.build(page.Pages(recommender))
-    typer.echo(f"http://{host}:{port}/ shows {run}; stop it with Ctrl-C")
-    page.serve(blocks, host, port)
+
+    def listening() -> None:
+        typer.echo(f"http://{host}:{port}/ shows {run}; stop it with Ctrl-C")
+
+    page.serve(blocks, host, port, listening=listening)

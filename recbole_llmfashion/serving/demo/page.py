@@ -8,6 +8,8 @@ import logging
 import os
 import time
 from collections.abc import Callable, Iterator
+from errno import EACCES, EADDRINUSE, EADDRNOTAVAIL
+from socket import SO_REUSEADDR, SOCK_STREAM, SOL_SOCKET, gaierror, getaddrinfo, socket
 from typing import Any
 
 from recbole_llmfashion.errors import UserError, needs_extra
@@ -42,6 +44,28 @@ def gradio() -> Any:
     with needs_extra("demo"):
         import gradio as library
     return library
+
+
+def check_address(host: str, port: int) -> None:
+    """Tries to listen on an address, so that a port in use is known before a run is loaded.
+
+    Raises:
+        UserError: it cannot be used.
+    """
+    try:
+        family, _, _, _, address = getaddrinfo(host, port, type=SOCK_STREAM)[0]
+        with socket(family, SOCK_STREAM) as tried:
+            tried.setsockopt(SOL_SOCKET, SO_REUSEADDR, 1)  # a port that was free a moment ago is free
+            tried.bind(address)
+    except OSError as error:
+        raise _address_error(host, port, error) from None
+
+
+def _address_error(host: str, port: int, error: OSError) -> UserError:
+    if isinstance(error, gaierror) or error.errno == EADDRNOTAVAIL:
+        return UserError(f"--host: expected an address of this machine, found '{host}'; 127.0.0.1 is always one")
+    reason = {EADDRINUSE: "is in use", EACCES: "needs root"}.get(error.errno or 0, "cannot be used")
+    return UserError(f"--port: expected a free port, found '{port}', which {reason}; choose another")
 
 
 class Pages:
@@ -233,7 +257,7 @@ class SecurityHeaders:
         await self.app(scope, receive, send_with_headers)
 
 
-def serve(blocks: Any, host: str, port: int, wait: bool = True) -> str:
+def serve(blocks: Any, host: str, port: int, wait: bool = True, listening: Callable[[], None] | None = None) -> str:
     """Serves the page and returns its address.
 
     Args:
@@ -241,6 +265,7 @@ def serve(blocks: Any, host: str, port: int, wait: bool = True) -> str:
         host: host name or address.
         port: port.
         wait: whether to return only after an interrupt.
+        listening: called once the server listens.
 
     Raises:
         UserError: the port is in use.
@@ -256,7 +281,7 @@ def serve(blocks: Any, host: str, port: int, wait: bool = True) -> str:
             share=False,
             quiet=True,
             show_error=False,
-            prevent_thread_lock=not wait,
+            prevent_thread_lock=True,
             footer_links=[],
             ssr_mode=False,
             enable_monitoring=False,
@@ -267,5 +292,9 @@ def serve(blocks: Any, host: str, port: int, wait: bool = True) -> str:
             css=markup.style(),
         )
     except OSError as error:
-        raise UserError(f"demo: cannot use port {port} of {host} ({error}); choose another with --port") from None
+        raise _address_error(host, port, error) from None
+    if listening:
+        listening()
+    if wait:
+        blocks.block_thread()
     return str(address)

@@ -1,12 +1,13 @@
 """Handlers of the page's events; the page in a browser is tested in test_demo.py."""
 
+import socket
 import sys
 
 import pytest
 
 from recbole_llmfashion.cli.main import main
 from recbole_llmfashion.errors import UserError
-from recbole_llmfashion.serving.demo.page import OFFLINE, POLICY, RESULTS, Pages
+from recbole_llmfashion.serving.demo.page import OFFLINE, POLICY, RESULTS, Pages, check_address, serve
 from recbole_llmfashion.serving.demo.visit import Visit
 from tests.helpers.demo import FakeRecommender, FakeState, explained
 
@@ -69,6 +70,42 @@ def test_gradio_is_not_installed(monkeypatch, capsys, tmp_path):
         main()
     error = capsys.readouterr().err
     assert stop.value.code == 2 and error.count("\n") == 1 and "uv sync --extra demo" in error
+
+
+def test_the_address_is_tried():
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        with pytest.raises(UserError) as raised:
+            check_address("127.0.0.1", port)
+    assert str(raised.value) == f"--port: expected a free port, found '{port}', which is in use; choose another"
+    check_address("127.0.0.1", port)
+    for host in ("192.0.2.1", "no host"):  # kept for examples: no machine has the first one
+        with pytest.raises(UserError) as raised:
+            check_address(host, port)
+        assert str(raised.value) == (
+            f"--host: expected an address of this machine, found '{host}'; 127.0.0.1 is always one"
+        )
+
+
+def test_the_address_is_printed_once_the_server_listens():
+    pytest.importorskip("gradio")
+    told = []
+
+    class Blocks:
+        def queue(self, **keys):
+            return self
+
+        def launch(self, **keys):
+            told.append("launched")
+            return None, "http://127.0.0.1:1/", None
+
+        def block_thread(self):
+            told.append("waits")
+
+    assert serve(Blocks(), "127.0.0.1", 1, listening=lambda: told.append("listens")) == "http://127.0.0.1:1/"
+    assert told == ["launched", "listens", "waits"]
 
 
 def test_no_external_access():
