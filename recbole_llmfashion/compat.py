@@ -93,6 +93,18 @@ def prints_hidden() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def chained_fillna_hidden() -> Iterator[None]:
+    """Hides pandas' FutureWarning about `frame[column].fillna(inplace=True)` in RecBole's Dataset.
+
+    It takes several lines for each column, and no upstream issue is known. The filter names RecBole's module, and holds
+    inside the context only.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", category=FutureWarning, module=r"recbole\.data\.dataset\.dataset")
+        yield
+
+
 def build_model(model_class: Any, config: Any, rows: Any) -> Any:
     """A model of RecBole or of this package on its training rows; what it prints meanwhile is hidden."""
     with prints_hidden():

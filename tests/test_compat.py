@@ -1,12 +1,16 @@
 import importlib
 import os
 import sys
+import warnings
 
 import numpy as np
 import pytest
 import torch
 
 from recbole_llmfashion import compat
+from recbole_llmfashion.config.configurator import load_config
+from recbole_llmfashion.data.loaders import make_loaders
+from tests.helpers.fakes import write_tiny
 
 
 def test_numpy_aliases():
@@ -43,6 +47,17 @@ def test_trackers_off(tmp_path, monkeypatch):
         module.WandbLogger({"log_wandb": True}).log_metrics({"x": 1}, head="train")
     assert list(tmp_path.iterdir()) == []
     assert (module.get_tensorboard, module.WandbLogger) == before
+
+
+def test_chained_fillna_hidden(tmp_path):
+    """RecBole's warnings are hidden, those of the caller's own code are not."""
+    write_tiny(tmp_path)
+    keys = {"data_path": str(tmp_path), "topk": [2], "valid_metric": "NDCG@2"}
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        make_loaders(load_config("SASRec", "tiny", overrides=keys))
+        warnings.warn("of the caller", FutureWarning, stacklevel=1)
+    assert [str(one.message) for one in seen if one.category is FutureWarning] == ["of the caller"]
 
 
 def test_anomaly_mode_off():

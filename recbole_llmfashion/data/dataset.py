@@ -19,6 +19,7 @@ from recbole.data.dataset import SequentialDataset
 from recbole.data.interaction import Interaction
 from recbole.utils.enum_type import FeatureSource, FeatureType
 
+from recbole_llmfashion import compat
 from recbole_llmfashion.data import split
 from recbole_llmfashion.data.atomic.field_names import FIELD_KEYS, FieldNames
 from recbole_llmfashion.data.atomic.folder import AtomicFolder, check_clean, item_columns, read_folder
@@ -166,6 +167,10 @@ class LLMFashionRecDataset(SequentialDataset):
 
     def _data_filtering(self) -> None:
         """Nothing: `_load_data` filters, so that the timeline and the prompts have the rows that RecBole has."""
+
+    def _fill_nan(self) -> None:
+        with compat.chained_fillna_hidden():
+            super()._fill_nan()
 
     def _usable(self, folder: AtomicFolder) -> pd.DataFrame:
         """The item actions after the click filter; users with fewer than two are counted and left out."""
