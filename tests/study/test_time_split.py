@@ -46,6 +46,15 @@ def test_order_without_dates(tmp_path, run_with):
     assert [row.reason[:14] for row in document.tables[0].rows] == ["not applicable"] * 3
 
 
+def test_the_note_about_the_backbone_needs_a_row_with_it(tmp_path, run_with):
+    write_tiny(tmp_path)
+    run_with({"SASRec": (1, 2, 3), "LLMFashionRec": (1, 2, 3)})
+    for models, expected in (("SASRec", 0), ("SASRec,LLMFashionRec", 1)):
+        request = request_for(tmp_path, f"--models={models}")
+        notes = compare.compare(request, Runner(request)).notes
+        assert sum(note.startswith("The tiny-falcon backbone of LLMFashionRec") for note in notes) == expected
+
+
 def test_log_without_clicks(tmp_path, run_with):
     row = "u{}\t{}\tpurchase\t{}\n"
     buys = "".join(row.format(u, 11 + (u + t) % 6, 1701000000 + 100 * (t + u)) for u in range(8) for t in range(4))

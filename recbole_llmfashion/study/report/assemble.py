@@ -153,7 +153,7 @@ def document(request: StudyRequest, runner: Runner, title: str, rows: Rows, data
             READING.format(counting(_ran(rows))),
             *_bounded(rows),
             *_tuned(rows),
-            *([BACKBONE] if embedded(runner) else []),
+            *([BACKBONE] if _has_own_row(rows) and embedded(runner) else []),
             *_of_forms(rows),
             *order_notes(data),
         ],
@@ -163,6 +163,12 @@ def document(request: StudyRequest, runner: Runner, title: str, rows: Rows, data
 def _of_forms(rows: Rows) -> list[str]:
     notes = {PAPER_FORM: PAPERS, UNTRAINED_FORM: UNTRAINED}
     return [note for form, note in notes.items() if any(label_of(form) in label for label in rows)]
+
+
+def _has_own_row(rows: Rows) -> bool:
+    """Whether a row, of whatever label, is one of LLMFashionRec."""
+    names = (outcome.name for outcomes in rows.values() for outcome in outcomes)
+    return any(name is not None and name.model == OWN for name in names)
 
 
 def embedded(runner: Runner) -> bool:
