@@ -132,6 +132,7 @@ UNSUPPORTED = {
 }
 
 
+COMMAND_LINE = "command line: "  # where messages about keys begin that no file has
 _OTHER_KINDS = ("general", "context_aware", "knowledge_aware", "exlib")
 
 
@@ -196,10 +197,14 @@ def load_config(
     from recbole_llmfashion.config import configurator
 
     config_files = config_files.split() if isinstance(config_files, str) else config_files
-    if isinstance(model, str):
-        names = accepted_models(model)
-        return configurator.load_config(get_model(model).model, dataset, config_files, overrides, names)
-    return configurator.load_config(model, dataset, config_files, overrides)
+    names = accepted_models(model) if isinstance(model, str) else []
+    model_class = get_model(model).model if isinstance(model, str) else model
+    try:
+        return configurator.load_config(model_class, dataset, config_files, overrides, names)
+    except UserError as error:
+        if not str(error).startswith(COMMAND_LINE):
+            raise
+        raise UserError(f"overrides: {str(error).removeprefix(COMMAND_LINE)}") from None
 
 
 def accepted_models(*names: str) -> list[str]:

@@ -1,6 +1,7 @@
 """The public load_config: a model's name in place of its class, with the keys that its result depends on."""
 
 import pytest
+from recbole.model.sequential_recommender import SASRec
 
 from recbole_llmfashion import UserError, load_config
 from recbole_llmfashion.config import configurator
@@ -27,3 +28,18 @@ def test_keys():
     )
     with pytest.raises(UserError, match="unknown model 'SASRek'; did you mean 'SASRec'"):
         load_config("SASRek", "footwear")
+
+
+@pytest.mark.parametrize("model", ["SASRec", SASRec])
+def test_a_message_about_overrides_names_the_argument(model):
+    with pytest.raises(UserError) as raised:
+        load_config(model, "footwear", overrides={"epoch": 3})
+    assert str(raised.value) == "overrides: unknown key 'epoch'; did you mean 'epochs'?"
+
+
+def test_a_message_about_a_file_names_the_file(tmp_path):
+    file = tmp_path / "mine.yaml"
+    file.write_text("epoch: 3\n")
+    with pytest.raises(UserError) as raised:
+        load_config("SASRec", "footwear", [str(file)])
+    assert str(raised.value) == f"{file}: unknown key 'epoch'; did you mean 'epochs'?"
