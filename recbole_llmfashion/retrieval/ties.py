@@ -50,9 +50,9 @@ def head_by_score(scores: Tensor, tie: Tensor, k: int) -> Tensor:
         return torch.empty(len(scores), 0, dtype=torch.int64)
     values, head = scores.topk(k + 1, dim=1)
     _refuse_nan(values)  # topk treats NaN as greater than any number
-    head, last = head[:, :k], values[:, k - 1 : k]
-    cut = values[:, k:] == last  # rows with a tie across the end of the head
-    for row in torch.nonzero(cut[:, 0]).flatten().tolist():
+    head, last = head[:, :k], values[:, k - 1]
+    cut = values[:, k] == last  # rows with a tie across the end of the head
+    for row in torch.nonzero(cut).flatten().tolist():
         candidates = torch.nonzero(scores[row] >= last[row]).flatten()
         head[row] = candidates[order_by_score(scores[row, candidates][None], tie[candidates])[0, :k]]
     return head.gather(1, best_first(scores.gather(1, head), tie[head]))
