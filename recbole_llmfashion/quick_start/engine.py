@@ -21,7 +21,7 @@ from recbole_llmfashion.trainer.recbole_models import FIT_FORMAT
 # Raise the number of a kind of model, or of one model, when its figures change by the same data and keys, so that rows
 # of before are made again. tests/quick_start/test_engine.py asks for it when a stage's inputs change.
 ENGINES = {
-    "LLMFashionRec": 1,
+    "LLMFashionRec": 2,
     "Recformer": 2,
     "BERT4Rec": 1,
     "CORE": 1,

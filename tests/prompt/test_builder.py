@@ -14,6 +14,7 @@ from recbole_llmfashion.data.timeline import Events
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.prompt.builder import PromptBuilder, PromptSettings
 from recbole_llmfashion.prompt.dataloader import ACTED_ITEMS, MEMORY_ITEMS, PROMPT_IDS, PROMPT_ITEMS
+from recbole_llmfashion.prompt.dates import coarse_date
 from recbole_llmfashion.prompt.memory import MemoryLog, QueryProductMemory
 from recbole_llmfashion.prompt.response import ParsedResponse, parse_response
 from recbole_llmfashion.prompt.template import get_template
@@ -128,7 +129,9 @@ def test_oldest_actions_are_dropped(tmp_path):
         lines = TOKENIZER.decode(prompt.ids).split("\n")
         assert lines[0] == full[0] and lines[-5:] == full[-5:]  # the instruction and what follows the actions stay
         kept = lines[1:-5]
-        assert kept == full[1:-5][len(full[1:-5]) - len(kept) :]
+        newest = full[1:-5][len(full[1:-5]) - len(kept) :]
+        assert kept[0] in (newest[0], f"{newest[0]} | Nov") and " | " in kept[0]  # the first has a date
+        assert kept[1:] == newest[1:]
         assert prompt.dropped == len(full) - len(lines)
         seen.add(len(kept))
     assert len(seen) > 3
@@ -340,6 +343,36 @@ def test_dates_only_where_they_change(kind):
     lines = builder.decoder.decode(builder.encode(made, days[-1] * DAY, []).ids).split("\n")
     expected = [" | Nov", "", "", " | Dec", " | Dec, near Christmas", ""]
     assert lines[1:-2] == [f"click {item}{date}" for item, date in zip(IDS, expected, strict=True)]
+
+
+@pytest.mark.parametrize(("dropped", "first"), [(1, "11 | Nov"), (10, "14 | Nov"), (30, "16 | Nov"), (32, "12 | Dec")])
+def test_a_cut_prompt_has_the_date_of_its_first_action(dropped, first):
+    made = Events(np.zeros(50, np.int8), np.arange(50) % 6, np.repeat([19662, 19692], [31, 19]) * DAY)  # Nov, Dec
+    whole = builder_of("atomic", chosen=replace(BARE, max_length=1024)).encode(made, 19692 * DAY, [])
+    length = len(whole.ids) - dropped * (
+        len(TOKENIZER("\nclick")["input_ids"]) + 1
+    )  # the date stays, for another action
+    if dropped > 30:
+        length -= len(TOKENIZER(" | Nov")["input_ids"])
+    for room, more in ((length, 0), (length - 1, 1)):
+        builder = builder_of("atomic", chosen=replace(BARE, max_length=room + 64))
+        prompt = builder.encode(made, 19692 * DAY, [])
+        assert prompt.dropped == dropped + more  # every token of the room is used
+        if not more:
+            lines = builder.decoder.decode(prompt.ids).split("\n")[1:-2]
+            assert lines[0] == f"click {first}"
+            assert [line for line in lines[1:] if " | " in line] == (["click 11 | Dec"] if dropped < 31 else [])
+
+
+@settings(max_examples=30)
+@given(events, st.integers(136, 220))
+def test_dates_of_any_cut_prompt(made, length):
+    builder = builder_of("atomic", chosen=replace(BARE, max_length=length))
+    prompt = builder.encode(made, NOW, [])
+    dates = [coarse_date(int(time // DAY)) for time in made.time[prompt.dropped :]]
+    expected = [f" | {date}" if not at or dates[at - 1] != date else "" for at, date in enumerate(dates)]
+    lines = builder.decoder.decode(prompt.ids).split("\n")[1:-2]
+    assert ["".join(line.partition(" | ")[1:]) for line in lines] == expected
 
 
 def test_with_queries():

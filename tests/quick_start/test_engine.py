@@ -14,7 +14,7 @@ from recbole_llmfashion.stage_store import sha256
 PINNED = (
     "5fa1e46e81e7dc0f",
     {
-        "LLMFashionRec": 1,
+        "LLMFashionRec": 2,
         "Recformer": 2,
         "BERT4Rec": 1,
         "CORE": 1,

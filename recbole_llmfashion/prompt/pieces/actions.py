@@ -1,7 +1,7 @@
 """The newest actions of a user that fit into a prompt.
 
-An action has three pieces: its verb, its item or query, and its date, which only the first of consecutive actions with
-the same date has.
+An action has three pieces: its verb, its item or query, and its date, which only the first of consecutive shown actions
+with the same date has.
 """
 
 from collections.abc import Sequence
@@ -53,17 +53,20 @@ class ActionPieces:
         """The newest actions that have at most `room` tokens."""
         actions: list[list[np.ndarray]] = []
         items: list[int] = []
-        date = self._date(events, len(events) - 1)
+        shown: np.ndarray | None = None
         for at in range(len(events) - 1, -1, -1):
-            action, before = self._action(events, at), self._date(events, at - 1)
-            if date is not None and date is not before:
-                action.append(date)
-            room -= sum(map(len, action))
+            action, date = self._action(events, at), self._date(events, at)
+            again = date is not None and date is shown
+            room -= sum(map(len, action)) + (0 if date is None or again else len(date))
             if room < 0:
                 break
+            if again:
+                actions[-1].pop()
+            if date is not None:
+                action.append(date)
             actions.append(action)
             items.append(-1 if events.kind[at] == SEARCH else int(events.ref[at]))
-            date = before
+            shown = date
         actions.reverse()
         items.reverse()
         dropped = len(events) - len(actions)
@@ -88,8 +91,8 @@ class ActionPieces:
         return [self._verbs[kind], self._queries[ref] if kind == SEARCH else self._items.actions[ref]]
 
     def _date(self, events: Events, at: int) -> np.ndarray | None:
-        """The date of an event, the same object for the same date; None before the first, and without dates."""
-        return None if self._dates is None or at < 0 else self._dates.action(float(events.time[at]))
+        """The date of an event, the same object for the same date; None without dates."""
+        return None if self._dates is None else self._dates.action(float(events.time[at]))
 
     def _id_positions(self, actions: Sequence[Sequence[np.ndarray]], items: Sequence[int]) -> np.ndarray:
         """int64, the positions of the ID tokens in the actions' pieces; an item of -1 is a search."""
