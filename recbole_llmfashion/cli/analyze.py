@@ -8,7 +8,15 @@ from typing import Annotated
 import typer
 from tqdm import tqdm
 
-from recbole_llmfashion.cli.options import FieldFiles, ItemField, TimeField, UserField, field_names, given_fields
+from recbole_llmfashion.cli.options import (
+    FieldFiles,
+    ItemField,
+    TimeField,
+    UserField,
+    field_names,
+    folder_option,
+    given_fields,
+)
 from recbole_llmfashion.errors import UserError
 
 OUTPUT = Path("results/analyze")
@@ -23,7 +31,7 @@ def analyze(
     folders: Annotated[
         list[Path], typer.Argument(metavar="DIR..", help="clean folders of datasets", show_default=False)
     ],
-    output: Annotated[Path, typer.Option(metavar="DIR", help="folder to write")] = OUTPUT,
+    output: Annotated[Path, folder_option("--output", "folder to write")] = OUTPUT,
     contrast: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME", help="a given folder that the others are compared with; repeatable"),

@@ -6,7 +6,15 @@ from typing import Annotated
 
 import typer
 
-from recbole_llmfashion.cli.options import FieldFiles, ItemField, TimeField, UserField, field_names, given_fields
+from recbole_llmfashion.cli.options import (
+    FieldFiles,
+    ItemField,
+    TimeField,
+    UserField,
+    field_names,
+    folder_option,
+    given_fields,
+)
 from recbole_llmfashion.data.location import SIMULATED
 from recbole_llmfashion.errors import UserError
 
@@ -51,7 +59,7 @@ def _validate(
 
 def _clean(
     folder: _Folder,
-    out: Annotated[Path | None, typer.Option(metavar="DIR", help="folder to write; default: in place")] = None,
+    out: Annotated[Path | None, folder_option("--out", "folder to write; default: in place")] = None,
     config_files: FieldFiles = None,
     user: UserField = None,
     item: ItemField = None,
@@ -82,7 +90,7 @@ def _describe_images(
     images: Annotated[
         Path, typer.Option(metavar="DIR", help="folder of pictures, each named after its item: 516738.jpg")
     ],
-    out: Annotated[Path, typer.Option(metavar="DIR", help="folder of the dataset, which gets what the pictures say")],
+    out: Annotated[Path, folder_option("--out", "folder of the dataset, which gets what the pictures say")],
     clip_model: Annotated[
         str, typer.Option("--clip_model", metavar="NAME", help="open_clip's model name")
     ] = "ViT-B-32",
@@ -143,7 +151,7 @@ def _describe_images(
 
 def simulate(
     category: Annotated[str, typer.Option(help=f"one of {', '.join(SIMULATED)}")],
-    out: Annotated[Path, typer.Option(help="folder to write; its name is the dataset's")],
+    out: Annotated[Path, folder_option("--out", "folder to write; its name is the dataset's")],
     users: Annotated[int | None, typer.Option(help="number of users")] = None,
     table1: Annotated[bool, typer.Option("--table1", help="as many users as Table 1 has")] = False,
     items: Annotated[int | None, typer.Option(help="number of items; Table 1's ratio by default")] = None,
@@ -151,9 +159,7 @@ def simulate(
         float | None, typer.Option("--mean-length", "--mean_length", help="item actions per user; Table 1 by default")
     ] = None,
     seed: Annotated[int, typer.Option(help="the same seed gives the same bytes on one kind of machine")] = 1,
-    images: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="new folder for a drawn picture of each item")
-    ] = None,
+    images: Annotated[Path | None, folder_option("--images", "new folder for a drawn picture of each item")] = None,
 ) -> None:
     """Simulate one year of a shop, and write atomic files with a README.md that says so."""
     from recbole_llmfashion.data.atomic.folder import check_clean

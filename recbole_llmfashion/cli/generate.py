@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from tqdm import tqdm
 
-from recbole_llmfashion.cli.options import ConfigFiles, KeysCommand, config_paths, keys_of
+from recbole_llmfashion.cli.options import ConfigFiles, KeysCommand, config_paths, folder_option, keys_of
 from recbole_llmfashion.cli.terminal import log_level
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.serving.batch.request import SPLITS, GenerateRequest
@@ -36,7 +36,7 @@ def generate(
     ],
     split: Annotated[str, typer.Option("--split", metavar="|".join(SPLITS), help="which rows")] = SPLITS[0],
     num_workers: Annotated[int, typer.Option("--num_workers", min=0, help="Ray workers; 0: this process, no Ray")] = 1,
-    out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="folder of the shards")] = None,
+    out: Annotated[Path | None, folder_option("--out", "folder of the shards")] = None,
     address: Annotated[str | None, typer.Option("--address", metavar="HOST:PORT", help="a running Ray cluster")] = None,
     cpus_per_worker: Annotated[int, typer.Option("--cpus_per_worker", min=1, help="cores of a worker")] = 1,
     gpus_per_worker: Annotated[

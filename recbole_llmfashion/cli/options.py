@@ -3,7 +3,6 @@
 import re
 import shlex
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
@@ -18,10 +17,27 @@ from recbole_llmfashion.errors import UserError
 if TYPE_CHECKING:
     from recbole_llmfashion.data.atomic.field_names import FieldNames
 
+
+def folder_option(option: str, text: str) -> Any:
+    """An option that names a folder to write; an empty text, which would be the folder of the command, is an error.
+
+    Args:
+        option: as it is typed, with --.
+        text: for the help.
+    """
+
+    def folder(value: str) -> Path:
+        if not value:
+            raise UserError(f"{option}: expected a folder, found an empty text; name a folder")
+        return Path(value)
+
+    return typer.Option(option, metavar="DIR", parser=folder, help=text)
+
+
 Models = Annotated[str, typer.Option("--model", "-m", metavar="NAMES", help="models, separated by commas")]
 Model = Annotated[str, typer.Option("--model", "-m", metavar="NAME", help="the model")]
 Dataset = Annotated[str, typer.Option("--dataset", "-d", metavar="NAME", help="folder of the dataset below data_path")]
-Output = Annotated[Path | None, typer.Option("--output", metavar="DIR", help="folder of the results")]
+Output = Annotated[Path | None, folder_option("--output", "folder of the results")]
 ConfigFiles = Annotated[
     list[str] | None,
     typer.Option("--config_files", metavar="FILES", help="YAML files of keys, separated by spaces; later ones win"),
@@ -214,8 +230,6 @@ def run_app(app: typer.Typer, words: Sequence[str], prog: str) -> int:
         UserError: typer rejects the words.
         KeyboardInterrupt: a signal stopped the command.
     """
-    if "--out=" in words or ("--out", "") in pairwise(words):
-        raise UserError("--out: expected a folder, found an empty text; name a folder")
     try:
         status = app(args=list(words), prog_name=prog, standalone_mode=False)
     except _click_exception() as error:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from recbole_llmfashion.cli.options import folder_option
 from recbole_llmfashion.cli.terminal import json_line
 
 _Run = Annotated[Path, typer.Option("--run", metavar="DIR", help="a run folder: `run` in results.json, or exported")]
@@ -57,7 +58,7 @@ def _recommend(
 
 def _export(
     run: _Run,
-    out: Annotated[Path, typer.Option(metavar="DIR", help="a folder that does not exist")],
+    out: Annotated[Path, folder_option("--out", "a folder that does not exist")],
     min_askers: _MinAskers = 5,
     push_to_hub: Annotated[
         str | None,

@@ -15,6 +15,7 @@ from recbole_llmfashion.cli.options import (
     Output,
     command_of,
     config_paths,
+    folder_option,
     keys_of,
 )
 from recbole_llmfashion.cli.terminal import log_level
@@ -33,7 +34,7 @@ Beside = Annotated[
 ]
 RowsPath = Annotated[
     Path | None,
-    typer.Option("--rows_path", metavar="DIR", help="folder of rows: those that are there are read, others written"),
+    folder_option("--rows_path", "folder of rows: those that are there are read, others written"),
 ]
 DEFAULTS = {"use_tuned": True}  # of the keys, where they are not those of properties/
 ALL_MODELS = ",".join(MODELS)

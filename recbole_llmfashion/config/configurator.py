@@ -16,7 +16,7 @@ from recbole.utils import get_model as recbole_model
 from recbole_llmfashion import compat
 from recbole_llmfashion.config.dict_keys import merge_keys, split_name
 from recbole_llmfashion.config.keys import EVALUATION_KEYS, keys_of, lineage, own_keys, recbole_defaults, recbole_file
-from recbole_llmfashion.config.layers import merge_layers, own_file, with_own_file
+from recbole_llmfashion.config.layers import COMMAND_LINE, merge_layers, own_file, with_own_file
 from recbole_llmfashion.config.negatives import neg_sample_args
 from recbole_llmfashion.config.yaml_files import read_yaml
 from recbole_llmfashion.errors import UserError
@@ -62,6 +62,7 @@ def load_config(
     config_files: Sequence[str] = (),
     overrides: Mapping[str, Any] | None = None,
     model_names: Sequence[str] = (),
+    source_of_overrides: str = COMMAND_LINE,
 ) -> LLMFashionConfig:
     """Builds the config of one model on one dataset from the layers that `merge_layers` lists.
 
@@ -69,8 +70,9 @@ def load_config(
         model: a class, or the name of a model of RecBole.
         dataset: name of the folder below data_path.
         config_files: YAML files over those of properties/; later ones win.
-        overrides: keys over those, from the command line.
+        overrides: keys over those.
         model_names: other models whose keys may be given; they are ignored here.
+        source_of_overrides: where they are from, as messages about them begin.
 
     Raises:
         UserError: an unknown key, an unreadable file, a value that RecBole rejects.
@@ -78,7 +80,7 @@ def load_config(
     *bases, name = lineage(model)
     overrides = dict(overrides or {})
     config_files = with_own_file(dataset, config_files, overrides)
-    merged = merge_layers(model, dataset, config_files, overrides, model_names)
+    merged = merge_layers(model, dataset, config_files, overrides, model_names, source_of_overrides)
     defaults = recbole_defaults(name)
     merged |= {
         "train_neg_sample_args": neg_sample_args(
@@ -112,7 +114,7 @@ def _learns_from_negatives(model: str | type, loss_type: Any) -> bool:
 def given_keys(config: LLMFashionConfig) -> dict[str, Any]:
     """The keys that the config files and the command line of a run set for its model; later ones win."""
     layers = [(file, read_yaml(Path(file))) for file in config["config_layers"]]
-    merged = merge_keys([*layers, ("command line", config["command_line"])])
+    merged = merge_keys([*layers, (COMMAND_LINE, config["command_line"])])
     known = keys_of(config.model_class)
     return {key: value for key, value in merged.items() if key in known}
 

@@ -22,6 +22,8 @@ from recbole_llmfashion.config.values import check_tracking_packages, check_valu
 from recbole_llmfashion.config.yaml_files import read_yaml
 from recbole_llmfashion.errors import UserError
 
+COMMAND_LINE = "command line"  # where messages about keys begin that no file has
+
 
 def tuned_file(dataset: str, model: str) -> Path | None:
     """The best values that a search found for this model on this dataset; None if there was no search."""
@@ -35,6 +37,7 @@ def merge_layers(
     config_files: Sequence[str] = (),
     overrides: Mapping[str, Any] | None = None,
     model_names: Sequence[str] = (),
+    source_of_overrides: str = COMMAND_LINE,
 ) -> dict[str, Any]:
     """All keys of one model on one dataset, without those that only RecBole's own YAMLs set.
 
@@ -42,8 +45,9 @@ def merge_layers(
         model: a class, a name, or the names of a lineage.
         dataset: name of the dataset.
         config_files: YAML files over those of properties/; later ones win.
-        overrides: keys over those, from the command line.
+        overrides: keys over those.
         model_names: other models whose keys may be given; keys of theirs are accepted and not returned.
+        source_of_overrides: where they are from, as messages about them begin.
 
     Raises:
         UserError: an unknown key, an unreadable file, a value that the model cannot use.
@@ -60,7 +64,7 @@ def merge_layers(
     defaults = keys.recbole_defaults(name) | merge_keys(layer for layer in layers if layer not in about)
     files = with_own_file(dataset, config_files, overrides)
     given = [(file, written_out(read_yaml(Path(file)))) for file in files]
-    given.append(("command line", written_out(overrides or {})))
+    given.append((source_of_overrides, written_out(overrides or {})))
     for source, values in given:
         keys.reject_unknown_keys(values, {*bases, name, *model_names}, source)
         check_names(values, [*dict.fromkeys((name, *bases, *model_names))], dataset, source)
@@ -127,7 +131,7 @@ def dataset_field_keys(
     paths = (keys.properties_folder() / f"dataset/{folder.name}.yaml", folder / f"{folder.name}.yaml")
     files = [str(path) for path in paths if path.is_file()]
     layers = [(file, read_yaml(Path(file))) for file in (*files, *config_files)]
-    return field_keys([*layers, ("command line", dict(overrides or {}))], keys.recbole_defaults(""))
+    return field_keys([*layers, (COMMAND_LINE, dict(overrides or {}))], keys.recbole_defaults(""))
 
 
 def _check_other_models(values: Mapping[str, Any], mine: Collection[str], models: Iterable[str], source: str) -> None:

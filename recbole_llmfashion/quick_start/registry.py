@@ -132,7 +132,6 @@ UNSUPPORTED = {
 }
 
 
-COMMAND_LINE = "command line: "  # where messages about keys begin that no file has
 _OTHER_KINDS = ("general", "context_aware", "knowledge_aware", "exlib")
 
 
@@ -199,12 +198,7 @@ def load_config(
     config_files = config_files.split() if isinstance(config_files, str) else config_files
     names = accepted_models(model) if isinstance(model, str) else []
     model_class = get_model(model).model if isinstance(model, str) else model
-    try:
-        return configurator.load_config(model_class, dataset, config_files, overrides, names)
-    except UserError as error:
-        if not str(error).startswith(COMMAND_LINE):
-            raise
-        raise UserError(f"overrides: {str(error).removeprefix(COMMAND_LINE)}") from None
+    return configurator.load_config(model_class, dataset, config_files, overrides, names, "overrides")
 
 
 def accepted_models(*names: str) -> list[str]:

@@ -80,11 +80,8 @@ def _check_line(action: Any, place: str) -> None:
     Args:
         place: of the action, for the message.
     """
-    try:
-        kind, _ = _kind_and_time(action, 0)
-        _ = _query(action, 0) if kind == SEARCH else _item_id(action, 0)
-    except UserError as error:
-        raise UserError(f"{place}: {str(error).removeprefix('action 1: ')}") from None
+    kind, _ = _kind_and_time(action, place)
+    _ = _query(action, place) if kind == SEARCH else _item_id(action, place)
 
 
 def _example() -> str:
@@ -114,17 +111,18 @@ def make_session(actions: Iterable[Any], positions: Mapping[str, int], now: floa
     shortened: list[bool] = []
     left_out: Counter[str] = Counter()
     times: list[float] = []
-    for index, action in enumerate(_as_list(actions)):
-        kind, time = _kind_and_time(action, index)
+    for number, action in enumerate(_as_list(actions), 1):
+        place = f"action {number}"
+        kind, time = _kind_and_time(action, place)
         times.append(time)
         if kind == SEARCH:
-            text = _query(action, index)
+            text = _query(action, place)
             query = sanitize(text)
             left_out["empty_queries"] += not query
             searches += [(query, time)] if query else []
             shortened += [is_long(text)] if query else []
         else:
-            position = positions.get(_item_id(action, index))
+            position = positions.get(_item_id(action, place))
             left_out["unknown_items"] += position is None
             items += [(position, kind == "purchase", time)] if position is not None else []
     left_out["out_of_order"] += sum(later < earlier for earlier, later in pairwise(times))
@@ -143,13 +141,13 @@ def _as_list(actions: Iterable[Any]) -> Sequence[Any]:
     return list(actions)
 
 
-def _kind_and_time(action: Any, index: int) -> tuple[str, float]:
+def _kind_and_time(action: Any, place: str) -> tuple[str, float]:
     if not isinstance(action, Mapping):
-        raise UserError(f"action {index + 1}: expected {_example()}")
+        raise UserError(f"{place}: expected {_example()}")
     kind = action.get("action")
     if not isinstance(kind, str) or kind not in (*ACTIONS, SEARCH):
-        raise UserError(f"action {index + 1}: expected action click, purchase or search, found {_shorten(kind)}")
-    return kind, _seconds(action.get("timestamp"), f"action {index + 1}: timestamp")
+        raise UserError(f"{place}: expected action click, purchase or search, found {_shorten(kind)}")
+    return kind, _seconds(action.get("timestamp"), f"{place}: timestamp")
 
 
 def _seconds(value: Any, where: str) -> float:
@@ -160,12 +158,12 @@ def _seconds(value: Any, where: str) -> float:
     return float(value)
 
 
-def _item_id(action: Mapping[str, Any], index: int) -> str:
+def _item_id(action: Mapping[str, Any], place: str) -> str:
     value = action.get("item_id")
     if isinstance(value, int) and not isinstance(value, bool):
         value = _digits(value)
     if not isinstance(value, str) or not value:
-        raise UserError(f"action {index + 1}: a {action['action']} needs an item_id, found {_shorten(value)}")
+        raise UserError(f"{place}: a {action['action']} needs an item_id, found {_shorten(value)}")
     return value
 
 
@@ -174,10 +172,10 @@ def _digits(value: int) -> str:
     return str(value) if value.bit_length() <= 64 else ""
 
 
-def _query(action: Mapping[str, Any], index: int) -> str:
+def _query(action: Mapping[str, Any], place: str) -> str:
     value = action.get("query")
     if not isinstance(value, str):
-        raise UserError(f"action {index + 1}: a search needs a query, found {_shorten(value)}")
+        raise UserError(f"{place}: a search needs a query, found {_shorten(value)}")
     return value
 
 

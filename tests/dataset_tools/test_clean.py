@@ -155,5 +155,6 @@ def test_no_other_files_are_overwritten(tmp_path: Path) -> None:
     assert folder_sha256(tmp_path / "e", "e") == before
     for _ in range(2):  # the same command again
         assert CliRunner().invoke(app, ["clean", str(tmp_path / "d"), "--out", str(tmp_path / "f")]).exit_code == 0
-    with pytest.raises(UserError, match=r"^--out: expected a folder, found an empty text; name a folder$"):
-        run_app(app, ["clean", str(tmp_path / "d"), "--out", ""], "test")
+    for words in (["--out", ""], ["--out="]):
+        with pytest.raises(UserError, match=r"^--out: expected a folder, found an empty text; name a folder$"):
+            run_app(app, ["clean", str(tmp_path / "d"), *words], "test")

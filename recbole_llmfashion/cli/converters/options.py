@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from recbole_llmfashion.cli.options import folder_option
 from recbole_llmfashion.errors import UserError
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ Attributes = Annotated[
     list[str] | None,
     typer.Option(metavar="NAME=COL", help="further column of the items, which .item keeps as NAME; repeatable"),
 ]
-Out = Annotated[Path, typer.Option(metavar="DIR", help="folder to write; its name is the dataset's")]
+Out = Annotated[Path, folder_option("--out", "folder to write; its name is the dataset's")]
 Core = Annotated[int, typer.Option("--k-core", min=0, help="minimum number of actions per user and item; 0: any")]
 Since = Annotated[str | None, typer.Option(metavar="DAY", help="first day kept, like 2021-01-31 (UTC)")]
 Until = Annotated[str | None, typer.Option(metavar="DAY", help="last day kept")]

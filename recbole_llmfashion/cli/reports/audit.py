@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from recbole_llmfashion.cli.options import WORDS, FieldFiles, field_names
+from recbole_llmfashion.cli.options import WORDS, FieldFiles, field_names, folder_option
 from recbole_llmfashion.errors import UserError
 
 OUTPUT = Path("results/audit")
@@ -50,11 +50,11 @@ def audit(
     users: Annotated[int | None, typer.Option(min=2, help="customers of each group, at most (200)")] = None,
     texts: Annotated[int | None, typer.Option(min=2, help="queries and titles of each group, at most (200)")] = None,
     samples: Annotated[int | None, typer.Option(min=1, help="sampled responses to each canary's query (32)")] = None,
-    output: Annotated[Path | None, typer.Option(metavar="DIR", help=f"folder to write ({OUTPUT})")] = None,
+    output: Annotated[Path | None, folder_option("--output", f"folder to write ({OUTPUT})")] = None,
     plant: Annotated[
         Path | None, typer.Option(metavar="DIR", help="instead of --run: copy this dataset, with canaries in the copy")
     ] = None,
-    out: Annotated[Path | None, typer.Option(metavar="DIR", help="with --plant: folder of the copy")] = None,
+    out: Annotated[Path | None, folder_option("--out", "with --plant: folder of the copy")] = None,
     counts: Annotated[
         str | None, typer.Option(metavar="NUMBERS", help="with --plant: customers of a canary (1,2,5,10)")
     ] = None,
