@@ -46,13 +46,15 @@ def _check_cuda_graphs(values: Mapping[str, Any]) -> None:
 
 
 def _check_vllm(values: Mapping[str, Any]) -> None:
-    """vLLM answers with text alone: it knows no item tokens, which all would read as "", and gives no beams."""
-    if values.get("generation_backend") == "vllm" and (values["item_tokens"] != "text" or values["num_beams"]):
-        raise UserError(
-            "generation_backend: vllm needs item_tokens: text and num_beams: 0, found item_tokens: "
-            f"{values['item_tokens']} and num_beams: {values['num_beams']}; change them, or set generation_backend: "
-            "transformers"
-        )
+    """vLLM answers with text alone: it has no item tokens, which all would read as "", no beams and no catalogue."""
+    if values.get("generation_backend") != "vllm":
+        return
+    for key, needed in (("item_tokens", "text"), ("num_beams", 0), ("response_title", "generated")):
+        if values[key] != needed:
+            raise UserError(
+                f"generation_backend: vllm needs {key}: {needed}, found {key}: {values[key]}; change it, or set "
+                "generation_backend: transformers"
+            )
 
 
 def _check_beams(values: Mapping[str, Any]) -> None:

@@ -94,10 +94,7 @@ def prompt_settings(config: LLMFashionConfig, has_dates: bool) -> PromptSettings
 def loss_on_title(config: LLMFashionConfig) -> bool:
     """Whether responses train with their titles; `loss_on_title: auto` trains what is generated."""
     value = config["loss_on_title"]
-    if value != "auto":
-        return bool(value)
-    # the vLLM backend generates every title
-    return config["response_title"] == "generated" or config["generation_backend"] == "vllm"
+    return bool(config["response_title"] == "generated" if value == "auto" else value)
 
 
 def llm_dropout(config: LLMFashionConfig) -> float | None:

@@ -277,6 +277,9 @@ def test_a_guess_is_answered_with_the_right_form(key, value, hint):
     assert str(raised.value).endswith(hint) or f"; {hint}" in str(raised.value)
 
 
+VLLM = {"generation_backend": "vllm", "item_tokens": "text", "num_beams": 0, "response_title": "generated"}
+
+
 @pytest.mark.parametrize(
     ("keys", "words"),
     [
@@ -288,13 +291,16 @@ def test_a_guess_is_answered_with_the_right_form(key, value, hint):
         ({"item_embedding_init": "neighbors", "item_tokens": "semantic"}, "neighbors needs item_tokens: atomic"),
         (
             {"generation_backend": "vllm"},
-            "generation_backend: vllm needs item_tokens: text and num_beams: 0, found item_tokens: atomic and "
-            "num_beams: 100; change them, or set generation_backend: transformers$",
+            "generation_backend: vllm needs item_tokens: text, found item_tokens: atomic; change it, or set "
+            "generation_backend: transformers$",
         ),
-        ({"generation_backend": "vllm", "item_tokens": "semantic", "num_beams": 0}, "found item_tokens: semantic and"),
-        ({"generation_backend": "vllm", "item_tokens": "text", "num_beams": 3}, "and num_beams: 3; change them"),
-        ({"generation_backend": "vllm", "decoding": "sample", "num_beams": 0}, "found item_tokens: atomic and"),
-        ({"generation_backend": "vllm", "item_tokens": "text", "num_beams": 0}, ""),
+        ({"generation_backend": "vllm", "item_tokens": "semantic", "num_beams": 0}, "found item_tokens: semantic;"),
+        (
+            {"generation_backend": "vllm", "item_tokens": "text", "num_beams": 3},
+            "needs num_beams: 0, found num_beams: 3;",
+        ),
+        ({**VLLM, "response_title": "catalogue"}, "needs response_title: generated, found response_title: catalogue;"),
+        (VLLM, ""),
         (
             {"ranking": "beams", "num_beams": 0},
             "^ranking: beams needs num_beams: 1 or more, found num_beams: 0; change one of them$",
@@ -304,7 +310,7 @@ def test_a_guess_is_answered_with_the_right_form(key, value, hint):
             "^ranking: beams needs decoding: constrained, found decoding: sample; change one of them$",
         ),
         (
-            {"ranking": "beams", "generation_backend": "vllm", "item_tokens": "text", "num_beams": 0},
+            {"ranking": "beams", **VLLM},
             "^ranking: beams needs generation_backend: transformers, found generation_backend: vllm; change one",
         ),
         ({"ranking": "beams", "num_beams": 1}, ""),

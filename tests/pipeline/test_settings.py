@@ -59,7 +59,6 @@ def test_prompts(prompt_dates, has_dates, dates):
         ({"loss_on_title": True}, True),
         ({"loss_on_title": "auto", "response_title": "generated"}, True),
         ({"loss_on_title": "auto", "decoding": "sample", "response_title": "generated"}, True),
-        ({"generation_backend": "vllm", "item_tokens": "text", "num_beams": 0}, True),
         ({"loss_on_title": False, "response_title": "generated"}, False),
     ],
 )
