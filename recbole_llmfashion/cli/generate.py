@@ -9,7 +9,7 @@ import typer
 from tqdm import tqdm
 
 from recbole_llmfashion.cli.options import ConfigFiles, KeysCommand, config_paths, folder_option, keys_of
-from recbole_llmfashion.cli.terminal import log_level
+from recbole_llmfashion.cli.terminal import announce_loading, log_level
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.serving.batch.request import SPLITS, GenerateRequest
 
@@ -97,6 +97,7 @@ def data_folder(manifest: "Manifest", dataset: str) -> dict[str, str]:
 def write_responses(request: GenerateRequest) -> None:
     """Generates the responses that are missing, shard by shard."""
     check(request)
+    announce_loading()
 
     from recbole_llmfashion.files.changes import own_folder
     from recbole_llmfashion.pipeline.load import load_run

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from recbole_llmfashion.cli.options import ConfigFiles, Dataset, KeysCommand, Models, config_paths, keys_of
-from recbole_llmfashion.cli.terminal import log_level
+from recbole_llmfashion.cli.terminal import announce_loading, log_level
 from recbole_llmfashion.config.command_line import split_names
 from recbole_llmfashion.errors import UserError
 
@@ -34,6 +34,7 @@ def pretrain(context: typer.Context, model: Models, dataset: Dataset, config_fil
         keys = merge_layers(spec.lineage, dataset, files, overrides)
         log_level(str(keys["state"]))
         check_places(keys, dataset)
+    announce_loading()
 
     from recbole_llmfashion.trainer.recformer import pretrain_corpus
 
@@ -49,6 +50,7 @@ def pretrain_backbone(
     from recbole_llmfashion.llm.pretraining.settings import PretrainConfig
 
     settings = PretrainConfig.read(config)
+    announce_loading()
 
     from recbole_llmfashion.llm.pretraining.pretrain import build
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from recbole_llmfashion.cli.options import folder_option
-from recbole_llmfashion.cli.terminal import json_line
+from recbole_llmfashion.cli.terminal import announce_loading, json_line
 
 _Run = Annotated[Path, typer.Option("--run", metavar="DIR", help="a run folder: `run` in results.json, or exported")]
 _MinAskers = Annotated[
@@ -43,6 +43,7 @@ def _recommend(
     session = read_actions(actions)
     make_session(session, {}, now)  # what is wrong with --now is said before the model is loaded
     read_manifest(run)
+    announce_loading()
 
     from recbole_llmfashion.serving.recommender import Recommender
 
@@ -72,6 +73,7 @@ def _export(
     if push_to_hub is not None:
         check_repository(push_to_hub, "--push_to_hub")
     read_manifest(run)
+    announce_loading()
 
     from recbole_llmfashion.pipeline.load import load_run
 
@@ -113,6 +115,7 @@ def _demo(
     from recbole_llmfashion.pipeline.manifest import read_manifest
 
     read_manifest(run)
+    announce_loading()
 
     from recbole_llmfashion.serving.demo import page
     from recbole_llmfashion.serving.recommender import Recommender

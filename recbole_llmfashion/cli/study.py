@@ -18,7 +18,7 @@ from recbole_llmfashion.cli.options import (
     folder_option,
     keys_of,
 )
-from recbole_llmfashion.cli.terminal import log_level
+from recbole_llmfashion.cli.terminal import announce_loading, log_level
 from recbole_llmfashion.config.allowed import shown
 from recbole_llmfashion.config.command_line import split_names
 from recbole_llmfashion.errors import UserError
@@ -306,6 +306,7 @@ def study(request: StudyRequest, dry_run: bool = False) -> None:
         UserError: what `check` or a row finds wrong before anything runs.
     """
     check(request)
+    announce_loading()
 
     from recbole_llmfashion.files.changes import own_folder
     from recbole_llmfashion.study.report import assemble

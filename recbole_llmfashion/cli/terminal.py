@@ -29,6 +29,12 @@ def log_level(state: str) -> None:
         logging.getLogger(noisy).setLevel(logging.WARNING)
 
 
+def announce_loading() -> None:
+    """A line on stderr before a command imports PyTorch and RecBole: ten seconds, on a fresh machine up to a minute."""
+    if "torch" not in sys.modules:
+        print("loading PyTorch and RecBole", file=sys.stderr, flush=True)
+
+
 def run_process(work: Callable[[], int]) -> NoReturn:
     """The whole process of a command: it handles SIGINT, SIGTERM and SIGHUP from before `work` imports anything.
 

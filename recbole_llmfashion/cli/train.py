@@ -21,7 +21,7 @@ from recbole_llmfashion.cli.options import (
     arguments_of,
     run_app,
 )
-from recbole_llmfashion.cli.terminal import guarded, log_level
+from recbole_llmfashion.cli.terminal import announce_loading, guarded, log_level
 from recbole_llmfashion.config.command_line import Arguments
 
 if TYPE_CHECKING:
@@ -80,6 +80,7 @@ def main_job(arguments: Arguments, dry_run: bool = False) -> int:
         check_valid_metric(keys)
         check_places(keys, arguments.dataset)
     check_writable(arguments.output, "--output")
+    announce_loading()
 
     from recbole_llmfashion.config.configurator import load_config
     from recbole_llmfashion.quick_start import dry_run as dry

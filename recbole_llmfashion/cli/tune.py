@@ -21,7 +21,7 @@ from recbole_llmfashion.cli.options import (
     arguments_of,
     run_app,
 )
-from recbole_llmfashion.cli.terminal import guarded, log_level
+from recbole_llmfashion.cli.terminal import announce_loading, guarded, log_level
 from recbole_llmfashion.config.command_line import Arguments
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.tuning.options import METHODS, SAMPLES, Options
@@ -120,7 +120,7 @@ def main_job(arguments: Arguments, options: Options, dry_run: bool = False) -> i
     from recbole_llmfashion.files.changes import own_folder
     from recbole_llmfashion.tuning.plan import plan
 
-    search = plan(arguments, options)
+    search = plan(arguments, options, announce_loading)
     log_level(str(search.config["state"]))
     if dry_run:
         return _describe(search)

@@ -1,6 +1,7 @@
 """Prepares a search: reads all files and checks all keys and options, before anything is written or Ray starts."""
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -90,13 +91,17 @@ def check(arguments: Arguments, options: Options) -> tuple[ModelSpec, Path, Spac
     return spec, folder, read_space(options.params_file, spec.lineage, values | flat(values))
 
 
-def plan(arguments: Arguments, options: Options) -> Plan:
+def plan(arguments: Arguments, options: Options, before_imports: Callable[[], None] = lambda: None) -> Plan:
     """Reads and checks everything that a search needs.
+
+    Args:
+        before_imports: called after `check`, before RecBole is imported.
 
     Raises:
         UserError: `check` found an error, or the model rejects a value.
     """
     spec, folder, space = check(arguments, options)
+    before_imports()
 
     from recbole_llmfashion.config.configurator import load_config
     from recbole_llmfashion.data.atomic.writer import folder_sha256

@@ -12,6 +12,7 @@ import pytest
 from tests.helpers.fakes import write_tiny
 
 ROOT = Path(__file__).parents[2]
+LOADING = "loading PyTorch and RecBole"
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # `main`, slowed down where a test wants a signal: in an import, and in the middle of the work.
 SLOW_IMPORT = """
@@ -54,11 +55,13 @@ def start(prelude, *words, cwd):
 
 
 def stopped(process, number):
-    """Status and the lines on stderr after a signal, progress bars left out."""
+    """Status and the lines on stderr after a signal, without those that tell the progress."""
     assert process.stdout.readline() == "here\n", process.stderr.read()
     process.send_signal(number)
     error = process.communicate(timeout=900)[1]
-    return process.returncode, [line for line in error.splitlines() if line.strip() and "%|" not in line]
+    return process.returncode, [
+        line for line in error.splitlines() if line.strip() and "%|" not in line and line != LOADING
+    ]
 
 
 def slow_work(module, name):
@@ -93,6 +96,13 @@ def test_a_signal_is_one_line_and_nothing_stays(shops, prelude, words, number, n
     assert (status, lines) == (2, [LINE.format(name)])
     assert {path: path.read_bytes() for path in shops.rglob("*") if path.is_file()} == before
     assert [path.name for path in shops.iterdir()] == ["tiny"]
+
+
+def test_a_command_says_that_it_loads_before_it_does(shops):
+    process = start(SLOW_IMPORT, *STOPS[0][1], cwd=shops)
+    assert process.stdout.readline() == "here\n"
+    process.kill()
+    assert process.communicate()[1].splitlines() == [LOADING]
 
 
 def test_a_second_signal_ends_the_process_at_once(shops):

@@ -9,6 +9,7 @@ import typer
 from typer.core import TyperCommand
 
 from recbole_llmfashion.cli.options import WORDS, FieldFiles, field_names, folder_option
+from recbole_llmfashion.cli.terminal import announce_loading
 from recbole_llmfashion.errors import UserError
 
 OUTPUT = Path("results/audit")
@@ -161,6 +162,7 @@ def _audit(
 
     manifest = read_manifest(run)
     material = find_material(manifest, *places)
+    announce_loading()
 
     from recbole_llmfashion.study.audit.document import assemble
     from recbole_llmfashion.study.audit.run_audit import AuditSettings, audit
