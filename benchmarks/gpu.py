@@ -100,7 +100,7 @@ def same_losses(device: torch.device, tiny: bool) -> Rows:
         for quantization in ("nf4", "none"):
             losses: list[list[float]] = []
             for peft in (False, True):
-                way = "recbole_llmfashion.llm.modeling.half_lora.adapter_of"
+                way = "recbole_llmfashion.llm.layers.half_lora.adapter_of"
                 with patch(way, lambda _: None) if peft else nullcontext():
                     training = trained(Path(name), quantization, "bf16", device, (20, 60))
                     losses.append([training.step([np.arange(16)]) for _ in range(STEPS)])

@@ -45,9 +45,9 @@ from recbole_llmfashion.llm.finetuning.step.train_step import TrainStep
 from recbole_llmfashion.llm.generation.cached_forward.causal_lm import CausalLMRunner
 from recbole_llmfashion.llm.generation.cached_forward.prefill import PromptBatch
 from recbole_llmfashion.llm.generation.item_trie import ItemTrie
+from recbole_llmfashion.llm.layers.half_lora import half_lora
 from recbole_llmfashion.llm.modeling.adapter import new_adapter
 from recbole_llmfashion.llm.modeling.backbone import Backbone
-from recbole_llmfashion.llm.modeling.half_lora import half_lora
 from recbole_llmfashion.llm.modeling.quantization import plain_falcon_linear
 
 path.insert(0, str(Path(__file__).parent))

@@ -2,8 +2,8 @@
 
 Training compiles each decoder layer, and all layers share the graphs. A graph holds for one shape of its inputs, so
 batches are padded to few shapes (`padded_shape`). LoRA is written as plain operations here, which the compiler fuses
-with their neighbours; the hand-written kernels of half_lora.py and step/fused.py are for code that is not compiled.
-Whatever cannot be compiled is an error that names the key.
+with their neighbours; the hand-written kernels of half_lora.py, fused_lora.py and falcon.py are for code that is
+not compiled. Whatever cannot be compiled is an error that names the key.
 """
 
 from collections.abc import Iterator
@@ -20,8 +20,8 @@ from transformers.modeling_layers import GradientCheckpointingLayer
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.llm.batching import Batch
 from recbole_llmfashion.llm.buckets import in_bucket
+from recbole_llmfashion.llm.layers.half_lora import adapter_of
 from recbole_llmfashion.llm.modeling.abilities import most_tokens
-from recbole_llmfashion.llm.modeling.half_lora import adapter_of
 
 BACKEND = "inductor"
 MODE: str | None = None  # of torch.compile; None is its default, as CUDA graphs (reduce-overhead) were not measured

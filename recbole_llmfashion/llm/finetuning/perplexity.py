@@ -11,6 +11,8 @@ from recbole_llmfashion.llm.batching import Example, collate, each_batch
 from recbole_llmfashion.llm.eval_mode import eval_mode
 from recbole_llmfashion.llm.finetuning.step.data_parallel import SINGLE_PROCESS, Workers
 from recbole_llmfashion.llm.finetuning.step.loss import response_loss
+from recbole_llmfashion.llm.layers.falcon import fused_falcon
+from recbole_llmfashion.llm.layers.fused_lora import fast_lora
 
 PerplexityOf = Literal["response", "prompt"]  # values of the key curriculum_perplexity
 
@@ -105,7 +107,8 @@ def perplexities(
         sums, counts = response_loss(model, collated.to(device))
         return torch.exp(sums.double() / counts)
 
-    return evaluate_examples(model, examples, batch_size, perplexity, "perplexity", show_progress, workers)
+    with fast_lora(model), fused_falcon(model):
+        return evaluate_examples(model, examples, batch_size, perplexity, "perplexity", show_progress, workers)
 
 
 def hardest(values: np.ndarray, share: float) -> np.ndarray:

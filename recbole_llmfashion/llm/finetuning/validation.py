@@ -18,6 +18,8 @@ from recbole_llmfashion.llm.batching import Example, collate
 from recbole_llmfashion.llm.finetuning.perplexity import evaluate_examples, pad_id
 from recbole_llmfashion.llm.finetuning.step.data_parallel import SINGLE_PROCESS, Workers
 from recbole_llmfashion.llm.finetuning.step.loss import logits_at, response_loss
+from recbole_llmfashion.llm.layers.falcon import fused_falcon
+from recbole_llmfashion.llm.layers.fused_lora import fast_lora
 
 TOP = 10
 
@@ -85,5 +87,6 @@ def validation_score(
         logits = logits_at(model, batch.input_ids, batch.attention_mask, rows, columns)
         return gains(target_ranks(logits[:, tokens.start : tokens.stop].float(), targets - tokens.start))
 
-    scores = evaluate_examples(model, rows.examples, batch_size, score, "validation", show_progress, workers)
+    with fast_lora(model), fused_falcon(model):
+        scores = evaluate_examples(model, rows.examples, batch_size, score, "validation", show_progress, workers)
     return float(scores.mean())

@@ -17,7 +17,7 @@ from recbole_llmfashion.llm.generation.device_search import device_search
 from recbole_llmfashion.llm.generation.greedy_search import greedy_search
 from recbole_llmfashion.llm.generation.item_trie import ItemTrie
 from recbole_llmfashion.llm.generation.sampling import sample
-from recbole_llmfashion.llm.modeling.half_lora import half_lora
+from recbole_llmfashion.llm.layers.fused_lora import fast_lora
 from recbole_llmfashion.prompt.builder import PromptBuilder
 
 
@@ -147,7 +147,7 @@ class Generator:
     def _each_batch(
         self, prompts: Sequence[np.ndarray], process: Callable[[np.ndarray], None], show_progress: bool
     ) -> None:
-        with eval_mode(self.model), half_lora(self.model), torch.no_grad():
+        with eval_mode(self.model), fast_lora(self.model), torch.no_grad():
             each_batch([len(prompt) for prompt in prompts], self.settings.batch_size, process, show_progress)
 
     def _begin(

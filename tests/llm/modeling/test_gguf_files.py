@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from recbole_llmfashion.errors import UserError
-from recbole_llmfashion.llm.finetuning.step.fused import fused_falcon, fused_lora
+from recbole_llmfashion.llm.layers.falcon import fused_falcon
+from recbole_llmfashion.llm.layers.fused_lora import fused_lora
 from recbole_llmfashion.llm.modeling import gguf_files
 from recbole_llmfashion.llm.modeling.adapter import new_adapter
 from recbole_llmfashion.llm.modeling.backbone import load_backbone

@@ -23,14 +23,14 @@ from recbole_llmfashion.llm.compiling import CompiledLayers
 from recbole_llmfashion.llm.finetuning.perplexity import pad_id
 from recbole_llmfashion.llm.finetuning.step.captured_gradients import CapturedGradients
 from recbole_llmfashion.llm.finetuning.step.data_parallel import SINGLE_PROCESS, Workers
-from recbole_llmfashion.llm.finetuning.step.fused import fused_falcon, fused_lora
 from recbole_llmfashion.llm.finetuning.step.history_dropout import history_dropout
 from recbole_llmfashion.llm.finetuning.step.kept_memory import MARGIN, kept_bytes
 from recbole_llmfashion.llm.finetuning.step.loss import has_plain_head, response_loss
 from recbole_llmfashion.llm.finetuning.step.optimizer import NotFiniteError, Optimizer, Scheduler, scheduled_rate
 from recbole_llmfashion.llm.finetuning.step.recompute import Checkpointing, Recompute
+from recbole_llmfashion.llm.layers.falcon import fused_falcon
+from recbole_llmfashion.llm.layers.fused_lora import fast_lora
 from recbole_llmfashion.llm.modeling.adapter import ROWS, causal_lm
-from recbole_llmfashion.llm.modeling.half_lora import half_lora
 
 MAX_PROMPTS_IN_MESSAGE = 32
 
@@ -197,8 +197,8 @@ class TrainStep:
     def _fast_layers(self) -> Iterator[Callable[[], None]]:
         """The layers as they run fastest; yields what is to be called after each backward."""
         if self.compiled is None:
-            lora, half = fused_lora(self.model, self.fast_dropout), half_lora(self.model, self.fast_dropout)
-            with fast_dropout(self.fast_dropout), lora, half as copies, fused_falcon(self.model):
+            lora = fast_lora(self.model, self.fast_dropout)
+            with fast_dropout(self.fast_dropout), lora as copies, fused_falcon(self.model):
                 yield copies.collect
             return
         has_plain_head(causal_lm(self.model))  # probes the model once, in a shape that no graph is worth

@@ -11,9 +11,9 @@ from recbole_llmfashion.llm.generation.cached_forward import decoding_step as de
 from recbole_llmfashion.llm.generation.cached_forward.causal_lm import CausalLMRunner
 from recbole_llmfashion.llm.generation.cached_forward.prefill import PromptBatch
 from recbole_llmfashion.llm.generation.device_search import device_search
+from recbole_llmfashion.llm.layers.half_lora import half_lora
 from recbole_llmfashion.llm.modeling.adapter import new_adapter
 from recbole_llmfashion.llm.modeling.backbone import load_backbone
-from recbole_llmfashion.llm.modeling.half_lora import half_lora
 from tests.helpers.decoding import EVEN, OTHERS, PAD, RAGGED, ask, forwards, lively, prompts
 from tests.helpers.decoding import small_falcon as make_falcon
 from tests.helpers.recorded import Recorded

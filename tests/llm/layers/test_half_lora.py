@@ -12,12 +12,12 @@ from transformers import FalconConfig, FalconForCausalLM
 
 from recbole_llmfashion.llm.batching import Example, collate
 from recbole_llmfashion.llm.finetuning.settings import FinetuneSettings
-from recbole_llmfashion.llm.finetuning.step.fused import fused_falcon
 from recbole_llmfashion.llm.finetuning.step.loss import response_loss
 from recbole_llmfashion.llm.finetuning.step.train_step import TrainStep
+from recbole_llmfashion.llm.layers.falcon import fused_falcon
+from recbole_llmfashion.llm.layers.half_lora import half_lora
 from recbole_llmfashion.llm.modeling.adapter import new_adapter
 from recbole_llmfashion.llm.modeling.backbone import Backbone, load_backbone
-from recbole_llmfashion.llm.modeling.half_lora import half_lora
 from tests.helpers.training import add_adapter
 
 Examples = Callable[[int, int], list[Example]]
@@ -139,7 +139,7 @@ def test_twenty_steps_are_pefts_to_rounding(
         return np.asarray([training.step([np.arange(8)]) for _ in range(20)])
 
     found = losses()
-    monkeypatch.setattr("recbole_llmfashion.llm.modeling.half_lora.adapter_of", lambda _: None)
+    monkeypatch.setattr("recbole_llmfashion.llm.layers.half_lora.adapter_of", lambda _: None)
     expected = losses()
     assert expected[-1] < expected[0] - 0.3
     np.testing.assert_allclose(found, expected, atol=0.03)

@@ -5,18 +5,25 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from peft.tuners.lora import Linear4bit
 from torch.nn import functional as F
 from transformers import FalconConfig, FalconForCausalLM
 from transformers.models.falcon import modeling_falcon
 
 from recbole_llmfashion.cpu.dropout import fast_dropout
 from recbole_llmfashion.llm.batching import Example, collate
+from recbole_llmfashion.llm.finetuning.perplexity import perplexities
 from recbole_llmfashion.llm.finetuning.settings import FinetuneSettings
-from recbole_llmfashion.llm.finetuning.step.fused import fused_falcon, fused_lora
 from recbole_llmfashion.llm.finetuning.step.loss import has_plain_head, response_loss
-from recbole_llmfashion.llm.modeling.backbone import Backbone, Quantization, load_backbone
+from recbole_llmfashion.llm.generation import generator as generator_module
+from recbole_llmfashion.llm.generation.decoding_settings import DecodingSettings
+from recbole_llmfashion.llm.generation.generator import Generator
+from recbole_llmfashion.llm.layers.falcon import fused_falcon
+from recbole_llmfashion.llm.layers.fused_lora import fused_lora
+from recbole_llmfashion.llm.modeling.backbone import Backbone, Quantization, load_backbone, load_tokenizer
 from tests.helpers.training import add_adapter
 
 Examples = Callable[[int, int], list[Example]]
@@ -115,3 +122,26 @@ def test_adapter_of_another_dtype_is_not_fused(plain: Backbone) -> None:
         assert layers == 0
     with fused_lora(model.to(torch.bfloat16)) as layers:
         assert layers == 0
+
+
+def test_perplexity_and_generation_run_the_fused_layers(
+    folder: Path, random_examples: Examples, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, examples = trained(folder, "nf4", 0.0), random_examples(9, 3)
+    settings = DecodingSettings("sample", 8, batch_size=4, response_title="generated")
+    generator = Generator(model, load_tokenizer(str(folder)), settings)
+    prompts = [example.prompt for example in examples]
+    with torch.no_grad():
+        sums, counts = response_loss(model, collate(examples, 0))
+    with monkeypatch.context() as patch:
+        patch.setattr(generator_module, "fast_lora", nullcontext)
+        expected = generator(prompts)
+    calls: list[int] = []
+    forward = Linear4bit.forward
+    monkeypatch.setattr(Linear4bit, "forward", lambda *args, **given: calls.append(1) or forward(*args, **given))
+    values = perplexities(model, examples, 4, show_progress=False)
+    assert generator(prompts) == expected and not calls
+    np.testing.assert_allclose(values, torch.exp(sums / counts), rtol=1e-4)
+    with torch.no_grad():
+        response_loss(model, collate(examples, 0))
+    assert len(calls) == 16  # outside of them the layers are peft's again
