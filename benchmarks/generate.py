@@ -3,7 +3,7 @@
     python benchmarks/generate.py [--dataset footwear] [--users 128] [--rounds 3] [--key=value ..]
 
 Prompts are those of the main job for its first test users, without recalled products, which need a trained tower. The
-backbone is not fine-tuned; item embeddings are computed from the words of the items. Keys such as `--item_tokens text
+adapter has random numbers; item embeddings are computed from the words of the items. Keys such as `--item_tokens text
 --prompt_item_text True --prompt_template paper` change both sides. Both process the same batches, from the longest to
 the shortest prompts, with a key-value cache and at most two threads; the allowed tokens for `model.generate` come
 from a dict that is built in advance. Responses are compared token by token; rows whose first difference is between
@@ -31,6 +31,7 @@ from recbole_llmfashion.llm.generation.cached_forward.causal_lm import common_pr
 from recbole_llmfashion.llm.generation.cached_forward.prefill import PromptBatch
 from recbole_llmfashion.llm.generation.generator import make_generator
 from recbole_llmfashion.llm.generation.item_trie import ItemTrie
+from recbole_llmfashion.llm.modeling.adapter import new_adapter
 from recbole_llmfashion.llm.modeling.backbone import load_backbone
 from recbole_llmfashion.llm.modeling.item_embeddings import add_item_tokens
 from recbole_llmfashion.pipeline import settings
@@ -42,6 +43,7 @@ from recbole_llmfashion.quick_start.registry import get_model
 from recbole_llmfashion.stage_store import StageStore
 
 NEAR = 1e-4
+ADAPTER_STD = 0.02  # of B; peft begins with zeros, which would add nothing
 
 
 class Recording:
@@ -70,12 +72,19 @@ def make_prompts(config: LLMFashionConfig, users: int, folder: Path) -> tuple[Pi
 
 
 def make_model(config: LLMFashionConfig, pipeline: Pipeline) -> Any:
-    """The backbone as the config loads it, with the rows of the items' tokens."""
+    """The backbone as the config loads it, with the rows of the items' tokens and an adapter of random matrices."""
     source = pipeline.trained.llm.source
     backbone = load_backbone(source, config["quantization"], config["compute_dtype"], config["device"])
     if pipeline.inference.item_tokens is not None:
         add_item_tokens(backbone, pipeline.inference.item_tokens)
-    return backbone.model.eval()
+    targets = config["lora_target_modules"]
+    targets = targets if targets == "auto" else tuple(targets)
+    model = new_adapter(backbone, config["lora_r"], config["lora_alpha"], config["lora_dropout"], targets, seed=0)
+    drawn = torch.Generator().manual_seed(0)
+    for name, parameter in model.named_parameters():
+        if "lora_B" in name:
+            parameter.data.copy_(torch.empty(parameter.shape).normal_(0, ADAPTER_STD, generator=drawn))
+    return model.eval()
 
 
 def make_peer(model: Any, decoder: Any, builder: PromptBuilder, batch: int, new_tokens: int) -> Callable:

@@ -3,9 +3,9 @@
     python benchmarks/sample.py [--dataset footwear] [--users 128] [--rounds 3] [--key=value ..]
 
 Prompts are those of the paper's form for the first test users, without recalled products, which need a trained tower.
-The backbone is not fine-tuned and has the keys' quantization. Both process the same batches, from the longest to the
-shortest prompts, with a key-value cache and at most two threads. It prints how many responses are the same, token by
-token, and as the last line `ratio <number>`: seconds of `model.generate` over ours, the median of the rounds.
+The adapter has random numbers, the backbone the keys' quantization. Both process the same batches, from the longest to
+the shortest prompts, with a key-value cache and at most two threads. It prints how many responses are the same, token
+by token, and as the last line `ratio <number>`: seconds of `model.generate` over ours, the median of the rounds.
 """
 
 import statistics

@@ -11,6 +11,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import Lock
 from typing import Any
 
 import torch
@@ -101,6 +102,7 @@ def _tables(layer: Any, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor]:
 
 
 _forward, _plain_rotary = modeling_falcon.FalconAttention.forward, modeling_falcon.apply_rotary_pos_emb
+_causal_mask = modeling_falcon.create_causal_mask
 
 
 def _attend(layer: Any, hidden_states: Tensor, *args: Any, **given: Any) -> tuple[Tensor, None]:
@@ -136,6 +138,40 @@ def _mix(layer: Any, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     return projected
 
 
+class _Patch:
+    """Falcon's functions in transformers, replaced from the first user's entry to the last one's exit.
+
+    Users may overlap in threads: what one found at its entry may be another's replacement, so the originals are those
+    of the import.
+    """
+
+    def __init__(self) -> None:
+        self._lock, self._users = Lock(), 0
+
+    def enter(self, traced: bool) -> None:
+        """Replaces them, in plain operations with `traced`, unless another user has."""
+        with self._lock:
+            self._users += 1
+            if self._users == 1:
+                modeling_falcon.create_causal_mask = lambda *_args, **_kwargs: None
+                modeling_falcon.FalconAttention.forward = _attend_traced if traced else _attend
+                if not traced:
+                    modeling_falcon.apply_rotary_pos_emb = _rotary
+                    modeling_falcon.FalconAttention._split_heads = _unbind_heads
+
+    def leave(self) -> None:
+        """Restores them if no other user is left."""
+        with self._lock:
+            self._users -= 1
+            if not self._users:
+                modeling_falcon.create_causal_mask, modeling_falcon.apply_rotary_pos_emb = _causal_mask, _plain_rotary
+                modeling_falcon.FalconAttention._split_heads = _split_heads
+                modeling_falcon.FalconAttention.forward = _forward
+
+
+_patch = _Patch()
+
+
 @contextmanager
 def fused_falcon(model: Any, traced: bool = False) -> Iterator[bool]:
     """Runs Falcon's attention without a mask and with fewer copies; yields whether the model is supported.
@@ -148,15 +184,8 @@ def fused_falcon(model: Any, traced: bool = False) -> Iterator[bool]:
     if not _is_rotary_falcon(model):
         yield False
         return
-    mask, rotary = modeling_falcon.create_causal_mask, modeling_falcon.apply_rotary_pos_emb
-    modeling_falcon.create_causal_mask = lambda *_args, **_kwargs: None
-    modeling_falcon.FalconAttention.forward = _attend_traced if traced else _attend
-    if not traced:
-        modeling_falcon.apply_rotary_pos_emb = _rotary
-        modeling_falcon.FalconAttention._split_heads = _unbind_heads
+    _patch.enter(traced)
     try:
         yield True
     finally:
-        modeling_falcon.create_causal_mask, modeling_falcon.apply_rotary_pos_emb = mask, rotary
-        modeling_falcon.FalconAttention._split_heads = _split_heads
-        modeling_falcon.FalconAttention.forward = _forward
+        _patch.leave()

@@ -145,3 +145,14 @@ def test_perplexity_and_generation_run_the_fused_layers(
     with torch.no_grad():
         response_loss(model, collate(examples, 0))
     assert len(calls) == 16  # outside of them the layers are peft's again
+
+
+def test_users_that_overlap_leave_nothing_behind(plain: Backbone) -> None:
+    original = modeling_falcon.create_causal_mask
+    one, other = fused_falcon(plain.model), fused_falcon(plain.model)
+    one.__enter__()
+    other.__enter__()
+    one.__exit__(None, None, None)  # before the other, as two threads may
+    assert modeling_falcon.create_causal_mask is not original
+    other.__exit__(None, None, None)
+    assert modeling_falcon.create_causal_mask is original
