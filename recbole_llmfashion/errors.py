@@ -3,6 +3,7 @@
 import difflib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 
 FREE_SPACE = "free space, then run the same command; finished stages stay"  # the end of each message about a full disk
 
@@ -64,7 +65,24 @@ def needs_extra(extra: str) -> Iterator[None]:
     except ImportError as error:
         if error.name and error.name.split(".")[0] == __name__.split(".")[0]:
             raise  # a bug of this package
-        raise UserError(
-            f"{error.name} is not installed; run `uv sync --extra {extra}` or "
-            f'`pip install "recbole-llmfashion[{extra}]"`'
-        ) from None
+        raise _missing(error.name, extra) from None
+
+
+def check_extra(extra: str, *packages: str) -> None:
+    """Checks packages that an extra installs without importing them, so that a command says at once what is missing.
+
+    Raises:
+        UserError: one of them is not installed; names the package and the extra.
+
+    >>> check_extra("study", "no_such_package")  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    recbole_llmfashion.errors.UserError: no_such_package is not installed; run `uv sync --extra study` or ...
+    """
+    for package in packages:
+        if find_spec(package) is None:
+            raise _missing(package, extra)
+
+
+def _missing(package: str | None, extra: str) -> UserError:
+    hint = f'run `uv sync --extra {extra}` or `pip install "recbole-llmfashion[{extra}]"`'
+    return UserError(f"{package} is not installed; {hint}")

@@ -1,6 +1,8 @@
+import sys
+
 import pytest
 
-from recbole_llmfashion.errors import UserError, did_you_mean, nearest_name, needs_extra
+from recbole_llmfashion.errors import UserError, check_extra, did_you_mean, nearest_name, needs_extra
 
 
 def test_nearest_name_ignores_case_and_keeps_to_the_cutoff():
@@ -22,6 +24,16 @@ def test_did_you_mean_names_one_or_all_or_the_other_hint():
 def test_needs_extra_names_the_package_and_the_extra():
     with pytest.raises(UserError) as refused, needs_extra("study"):
         import no_such_package.part  # noqa: F401
+    assert str(refused.value) == (
+        'no_such_package is not installed; run `uv sync --extra study` or `pip install "recbole-llmfashion[study]"`'
+    )
+
+
+def test_check_extra_names_the_first_missing_package_and_imports_none():
+    check_extra("study", "antigravity")  # importing it opens a browser
+    assert "antigravity" not in sys.modules
+    with pytest.raises(UserError) as refused:
+        check_extra("study", "antigravity", "no_such_package", "another_missing_one")
     assert str(refused.value) == (
         'no_such_package is not installed; run `uv sync --extra study` or `pip install "recbole-llmfashion[study]"`'
     )

@@ -9,6 +9,7 @@ import typer
 
 from recbole_llmfashion.cli.options import folder_option
 from recbole_llmfashion.cli.terminal import announce_loading, json_line
+from recbole_llmfashion.errors import check_extra
 
 _Run = Annotated[Path, typer.Option("--run", metavar="DIR", help="a run folder: `run` in results.json, or exported")]
 _MinAskers = Annotated[
@@ -114,13 +115,13 @@ def _demo(
     """Show a run on a page: search and click as a customer, and see prompt, response and lists."""
     from recbole_llmfashion.pipeline.manifest import read_manifest
 
+    check_extra("demo", "gradio")
     read_manifest(run)
     announce_loading()
 
     from recbole_llmfashion.serving.demo import page
     from recbole_llmfashion.serving.recommender import Recommender
 
-    page.gradio()  # reports that gradio is missing before a run is loaded
     page.check_address(host, port)
     recommender = Recommender.from_pretrained(run, min_askers=min_askers)
     if recommender.memory_note:

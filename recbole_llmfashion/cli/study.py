@@ -21,7 +21,7 @@ from recbole_llmfashion.cli.options import (
 from recbole_llmfashion.cli.terminal import announce_loading, log_level
 from recbole_llmfashion.config.allowed import shown
 from recbole_llmfashion.config.command_line import split_names
-from recbole_llmfashion.errors import UserError
+from recbole_llmfashion.errors import UserError, check_extra
 from recbole_llmfashion.study.request import FORMS, MODELS, OWN, TEXT_MODELS, StudyRequest
 
 Seeds = Annotated[
@@ -264,7 +264,7 @@ def check(request: StudyRequest) -> None:
     """Finds what can be known to be wrong without a model, before RecBole is imported.
 
     Raises:
-        UserError: an unknown model, key or dataset, or a missing file.
+        UserError: an unknown model, key or dataset, a missing file, or matplotlib is not installed.
     """
     from recbole_llmfashion.config.evaluation_keys import VALID_ONLY, check_valid_metric, leave_out
     from recbole_llmfashion.config.layers import merge_layers
@@ -273,6 +273,7 @@ def check(request: StudyRequest) -> None:
     from recbole_llmfashion.files.changes import check_writable
     from recbole_llmfashion.quick_start.registry import MODEL_TABLE, accepted_models, get_model
 
+    check_extra("study", "matplotlib")
     lineages = {model: get_model(model, "--models").lineage for model in request.registered}
     accepted = accepted_models(*request.registered, *MODEL_TABLE)
     for model, lineage in lineages.items():

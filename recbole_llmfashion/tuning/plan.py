@@ -12,7 +12,7 @@ from recbole_llmfashion.config.evaluation_keys import TEST_ONLY, check_valid_met
 from recbole_llmfashion.config.keys import TRACKING_KEYS, keys_of, recbole_defaults
 from recbole_llmfashion.config.layers import merge_layers
 from recbole_llmfashion.data.location import check_places
-from recbole_llmfashion.errors import UserError
+from recbole_llmfashion.errors import UserError, check_extra
 from recbole_llmfashion.files.changes import check_writable
 from recbole_llmfashion.quick_start.registry import ModelSpec, accepted_models, get_model
 from recbole_llmfashion.tuning.options import METHODS, SAMPLES, Options
@@ -67,8 +67,10 @@ def check(arguments: Arguments, options: Options) -> tuple[ModelSpec, Path, Spac
         the model, the folder of the dataset, and the search space.
 
     Raises:
-        UserError: an unknown model, key, dataset or method, a missing file, a value of the wrong type.
+        UserError: an unknown model, key, dataset or method, a missing file, a value of the wrong type, or a package
+            of the extra `tune` is not installed.
     """
+    check_extra("tune", "optuna", "matplotlib")
     if len(arguments.models) != 1:
         raise UserError(f"--model: expected one model, found {', '.join(arguments.models)}; search them one by one")
     if options.search not in METHODS:

@@ -10,7 +10,7 @@ from typer.core import TyperCommand
 
 from recbole_llmfashion.cli.options import WORDS, FieldFiles, field_names, folder_option
 from recbole_llmfashion.cli.terminal import announce_loading
-from recbole_llmfashion.errors import UserError
+from recbole_llmfashion.errors import UserError, check_extra
 
 OUTPUT = Path("results/audit")
 PLANTS = ("out", "counts", "canaries_per_count", "candidates", "left_out")
@@ -160,6 +160,7 @@ def _audit(
     from recbole_llmfashion.pipeline.manifest import read_manifest
     from recbole_llmfashion.study.audit.material import find_material
 
+    check_extra("study", "matplotlib")
     manifest = read_manifest(run)
     material = find_material(manifest, *places)
     announce_loading()
