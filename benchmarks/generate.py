@@ -77,9 +77,8 @@ def make_model(config: LLMFashionConfig, pipeline: Pipeline) -> Any:
     backbone = load_backbone(source, config["quantization"], config["compute_dtype"], config["device"])
     if pipeline.inference.item_tokens is not None:
         add_item_tokens(backbone, pipeline.inference.item_tokens)
-    targets = config["lora_target_modules"]
-    targets = targets if targets == "auto" else tuple(targets)
-    model = new_adapter(backbone, config["lora_r"], config["lora_alpha"], config["lora_dropout"], targets, seed=0)
+    sizes = config["lora_r"], config["lora_alpha"], config["lora_dropout"]
+    model = new_adapter(backbone, *sizes, settings.target_modules(config), seed=0)
     drawn = torch.Generator().manual_seed(0)
     for name, parameter in model.named_parameters():
         if "lora_B" in name:

@@ -23,7 +23,7 @@ from recbole_llmfashion.cli.tune import main as search
 from recbole_llmfashion.config.command_line import Arguments
 from recbole_llmfashion.tuning.objective import VALUE, Job, run_trial
 from recbole_llmfashion.tuning.options import Options
-from recbole_llmfashion.tuning.plan import plan
+from recbole_llmfashion.tuning.plan import check, plan
 from recbole_llmfashion.tuning.trial_log import TrialLog
 
 SPACE = "properties/hyper/mixup.yaml"
@@ -55,7 +55,8 @@ def main() -> None:
     keys = {"data_path": options.data_path, "checkpoint_dir": options.checkpoint_dir, "ranking": "mixup"}
     files = options.config_files.split()
     arguments = Arguments(["LLMFashionRec"], options.dataset, folder, files, keys)
-    made = plan(arguments, Options(Path(SPACE), search="grid", grace_period=0))
+    grid = Options(Path(SPACE), search="grid", grace_period=0)
+    made = plan(arguments, grid, check(arguments, grid))
     points = made.space.grid()
     os.environ["OMP_NUM_THREADS"] = "1"  # as Ray sets it for a worker of one CPU
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:

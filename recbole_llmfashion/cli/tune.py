@@ -115,12 +115,14 @@ def main_job(arguments: Arguments, options: Options, dry_run: bool = False) -> i
         dry_run: check everything, print the space, the settings and the counts of the data, and search nothing.
 
     Raises:
-        UserError: see `plan`; the folder is not this search's; it was stopped.
+        UserError: see `check` and `plan`; the folder is not this search's; it was stopped.
     """
     from recbole_llmfashion.files.changes import own_folder
-    from recbole_llmfashion.tuning.plan import plan
+    from recbole_llmfashion.tuning.plan import check, plan
 
-    search = plan(arguments, options, announce_loading)
+    checked = check(arguments, options)
+    announce_loading()
+    search = plan(arguments, options, checked)
     log_level(str(search.config["state"]))
     if dry_run:
         return _describe(search)

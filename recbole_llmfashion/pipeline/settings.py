@@ -14,6 +14,7 @@ from recbole_llmfashion.llm.batching import Example, limit_batch_size
 from recbole_llmfashion.llm.finetuning.settings import FinetuneSettings
 from recbole_llmfashion.llm.generation.decoding_settings import DecodingSettings
 from recbole_llmfashion.llm.modeling.abilities import Needs
+from recbole_llmfashion.llm.modeling.adapter import TargetModules
 from recbole_llmfashion.llm.modeling.item_embeddings import NORM_FILE
 from recbole_llmfashion.llm.modeling.tiny_falcon import TINY_FALCON, TINY_FALCON_UNTRAINED
 from recbole_llmfashion.prompt.builder import PromptSettings
@@ -111,14 +112,19 @@ def llm_dropout(config: LLMFashionConfig) -> float | None:
     return TINY_DROPOUT if own else None
 
 
+def target_modules(config: LLMFashionConfig) -> TargetModules:
+    """The key `lora_target_modules`, hashable."""
+    targets: Any = config["lora_target_modules"]
+    return targets if targets == "auto" else tuple(targets)
+
+
 def finetune_settings(config: LLMFashionConfig, seed: int, examples: Sequence[Example]) -> FinetuneSettings:
     """Settings of the fine-tuning; `max_targets_per_batch` limits the batch size if the prompts have many targets."""
-    targets: Any = config["lora_target_modules"]
     return FinetuneSettings(
         lora_r=config["lora_r"],
         lora_alpha=config["lora_alpha"],
         lora_dropout=config["lora_dropout"],
-        lora_target_modules=targets if targets == "auto" else tuple(targets),
+        lora_target_modules=target_modules(config),
         learning_rate=config["llm_learning_rate"],
         epochs=config["llm_epochs"],
         curriculum_share=config["curriculum_share"],
@@ -147,13 +153,12 @@ def finetune_settings(config: LLMFashionConfig, seed: int, examples: Sequence[Ex
 
 def backbone_needs(config: LLMFashionConfig) -> Needs:
     """What the keys of a run need of its backbone."""
-    targets: Any = config["lora_target_modules"]
     beams = config["num_beams"] > 0 and config["decoding"] == "constrained"
     return Needs(
         max_length=config["max_length"],
         quantization=config["quantization"],
         tree_beams=beams and config["generation_backend"] == "transformers" and config["item_tokens"] != "atomic",
-        lora_target_modules=targets if targets == "auto" else tuple(targets),
+        lora_target_modules=target_modules(config),
         dropout=llm_dropout(config),
         cuda_graphs=config["cuda_graphs"],
     )

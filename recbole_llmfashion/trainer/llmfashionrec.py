@@ -106,12 +106,12 @@ class LLMFashionRecTrainer(StagedTrainer):
         """Runs every stage, then validates where the pipeline may; `callback_fn` gets each step of REPORTED."""
         self.pipeline.read_images()
         valid_data = valid_data if self.pipeline.validates else None
-        some = self._some_users(valid_data) if callback_fn is not None and valid_data is not None else None
+        reported = self._report_loader(valid_data) if callback_fn is not None and valid_data is not None else None
         for step in self._train(train_data, valid_data):
-            if some is not None:
+            if reported is not None:
                 self._attach()
                 self.eval_collector.data_collect(train_data)
-                self._report(callback_fn, step, self._valid_epoch(some)[0])
+                self._report(callback_fn, step, self._valid_epoch(reported)[0])
         self._attach()  # not before: the ID model may be in training in another process until now
         if self.model.ranking_settings().ranking == "fusion" and valid_data is not None and len(rows_of(valid_data)):
             self._choose_weights(valid_data)
@@ -135,7 +135,7 @@ class LLMFashionRecTrainer(StagedTrainer):
         users = rows.field2id_token[rows.uid_field][1:]  # without the pad
         halves = torch.from_numpy(np.r_[0, tie_rank([str(user) for user in users]) % 2])
         candidates: Candidates | None = None
-        for interaction, history, _, targets in _some_batches(valid_data):
+        for interaction, history, _, targets in _fusion_batches(valid_data):
             lists = self.model.lists(interaction)
             heads = lists.heads(self.fused)
             candidates = candidates or Candidates(list(heads), GROUPS)
@@ -147,7 +147,7 @@ class LLMFashionRecTrainer(StagedTrainer):
         self.model.weights, self._fusion_validation = chosen.weights, chosen.report
         getLogger(__name__).info(f"fusion: weights {chosen.weights}; NDCG@10 of both halves {chosen.report}")
 
-    def _some_users(self, valid_data: Any) -> Any:
+    def _report_loader(self, valid_data: Any) -> Any:
         """A loader of the validation rows of tune_report_users users, the same in every run; None without rows."""
         if not len(rows_of(valid_data)):
             return None
@@ -242,7 +242,7 @@ class LLMFashionRecTrainer(StagedTrainer):
         return write_run(runs, self.config["dataset"], self.pipeline, ranking, mask, {**about, **chosen})
 
 
-def _some_batches(valid_data: LLMFashionRecDataLoader) -> Iterable[Any]:
+def _fusion_batches(valid_data: LLMFashionRecDataLoader) -> Iterable[Any]:
     """The batches of a loader's rows or, where they are more than MOST_ROWS, of as many, the same in every run."""
     rows = len(rows_of(valid_data))
     if rows <= MOST_ROWS:

@@ -1,10 +1,9 @@
 """Prepares a search: reads all files and checks all keys and options, before anything is written or Ray starts."""
 
 import os
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from recbole_llmfashion.config.command_line import Arguments
 from recbole_llmfashion.config.dict_keys import flat
@@ -60,11 +59,16 @@ def _given_keys(config: "LLMFashionConfig") -> dict[str, Any]:
     return {"files": files, "given": {k: v for k, v in config["command_line"].items() if k not in ignored}}
 
 
-def check(arguments: Arguments, options: Options) -> tuple[ModelSpec, Path, Space]:
-    """Checks what can be checked without importing RecBole.
+class Checked(NamedTuple):
+    """What `check` found: the model, the folder of the dataset, and the search space."""
 
-    Returns:
-        the model, the folder of the dataset, and the search space.
+    spec: ModelSpec
+    folder: Path
+    space: Space
+
+
+def check(arguments: Arguments, options: Options) -> Checked:
+    """Checks what can be checked without importing RecBole.
 
     Raises:
         UserError: an unknown model, key, dataset or method, a missing file, a value of the wrong type, or a package
@@ -90,27 +94,25 @@ def check(arguments: Arguments, options: Options) -> tuple[ModelSpec, Path, Spac
             "n_jobs: each trial of a search trains in one process; Ray runs several trials at once; leave the key out"
         )
     values = dict.fromkeys(keys_of(spec.lineage)) | dict(recbole_defaults(name)) | merged
-    return spec, folder, read_space(options.params_file, spec.lineage, values | flat(values))
+    return Checked(spec, folder, read_space(options.params_file, spec.lineage, values | flat(values)))
 
 
-def plan(arguments: Arguments, options: Options, before_imports: Callable[[], None] = lambda: None) -> Plan:
-    """Reads and checks everything that a search needs.
+def plan(arguments: Arguments, options: Options, checked: Checked) -> Plan:
+    """Reads and checks everything else that a search needs.
 
     Args:
-        before_imports: called after `check`, before RecBole is imported.
+        checked: of `check` with the same arguments and options.
 
     Raises:
-        UserError: `check` found an error, or the model rejects a value.
+        UserError: the model rejects a value.
     """
-    spec, folder, space = check(arguments, options)
-    before_imports()
-
     from recbole_llmfashion.config.configurator import load_config
     from recbole_llmfashion.data.atomic.writer import folder_sha256
     from recbole_llmfashion.quick_start.dry_run import check_config, check_files
     from recbole_llmfashion.tuning.objective import Job
     from recbole_llmfashion.tuning.report import Header
 
+    spec, folder, space = checked
     name, given = spec.name, arguments.overrides
     config = load_config(spec.model, arguments.dataset, arguments.config_files, given, accepted_models(name))
     check_config(config)

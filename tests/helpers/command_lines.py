@@ -4,7 +4,7 @@ from unittest import mock
 
 from recbole_llmfashion.cli import generate, main, study, train, tune
 from recbole_llmfashion.cli.options import run_app
-from recbole_llmfashion.tuning.plan import plan
+from recbole_llmfashion.tuning.plan import check, plan
 
 
 def _captured(module, function, app, words):
@@ -20,7 +20,8 @@ def run_arguments(words):
 
 def plan_of(words):
     """The plan of `tune`."""
-    return plan(*_captured(tune, "main_job", tune.script, words))
+    arguments, options = _captured(tune, "main_job", tune.script, words)
+    return plan(arguments, options, check(arguments, options))
 
 
 def study_request(name, words):
