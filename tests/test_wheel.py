@@ -120,7 +120,6 @@ def test_an_installed_wheel_runs_the_main_job_without_an_extra(command):
             "optuna",
             "tune",
         ),
-        (["demo", "--run=run"], "gradio", "demo"),
     ],
 )
 def test_a_missing_extra_is_one_line_that_names_it(command, words, package, extra):

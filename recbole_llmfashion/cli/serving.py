@@ -115,8 +115,8 @@ def _demo(
     """Show a run on a page: search and click as a customer, and see prompt, response and lists."""
     from recbole_llmfashion.pipeline.manifest import read_manifest
 
-    check_extra("demo", "gradio")
     read_manifest(run)
+    check_extra("demo", "gradio")
     announce_loading()
 
     from recbole_llmfashion.serving.demo import page

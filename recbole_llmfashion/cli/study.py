@@ -273,7 +273,6 @@ def check(request: StudyRequest) -> None:
     from recbole_llmfashion.files.changes import check_writable
     from recbole_llmfashion.quick_start.registry import MODEL_TABLE, accepted_models, get_model
 
-    check_extra("study", "matplotlib")
     lineages = {model: get_model(model, "--models").lineage for model in request.registered}
     accepted = accepted_models(*request.registered, *MODEL_TABLE)
     for model, lineage in lineages.items():
@@ -289,6 +288,7 @@ def check(request: StudyRequest) -> None:
     check_writable(request.output, "--output")
     if request.rows_path:
         check_writable(request.rows_path, "--rows_path")
+    check_extra("study", "matplotlib")
 
 
 def _targets(request: StudyRequest) -> list[str]:

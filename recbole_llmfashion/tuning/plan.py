@@ -74,7 +74,6 @@ def check(arguments: Arguments, options: Options) -> Checked:
         UserError: an unknown model, key, dataset or method, a missing file, a value of the wrong type, or a package
             of the extra `tune` is not installed.
     """
-    check_extra("tune", "optuna", "matplotlib")
     if len(arguments.models) != 1:
         raise UserError(f"--model: expected one model, found {', '.join(arguments.models)}; search them one by one")
     if options.search not in METHODS:
@@ -94,7 +93,9 @@ def check(arguments: Arguments, options: Options) -> Checked:
             "n_jobs: each trial of a search trains in one process; Ray runs several trials at once; leave the key out"
         )
     values = dict.fromkeys(keys_of(spec.lineage)) | dict(recbole_defaults(name)) | merged
-    return Checked(spec, folder, read_space(options.params_file, spec.lineage, values | flat(values)))
+    space = read_space(options.params_file, spec.lineage, values | flat(values))
+    check_extra("tune", "optuna", "matplotlib")
+    return Checked(spec, folder, space)
 
 
 def plan(arguments: Arguments, options: Options, checked: Checked) -> Plan:

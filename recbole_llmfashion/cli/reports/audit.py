@@ -160,9 +160,9 @@ def _audit(
     from recbole_llmfashion.pipeline.manifest import read_manifest
     from recbole_llmfashion.study.audit.material import find_material
 
-    check_extra("study", "matplotlib")
     manifest = read_manifest(run)
     material = find_material(manifest, *places)
+    check_extra("study", "matplotlib")
     announce_loading()
 
     from recbole_llmfashion.study.audit.document import assemble
