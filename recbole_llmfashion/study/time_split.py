@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from recbole_llmfashion.data.atomic.time_order import time_order
 from recbole_llmfashion.data.dataset import RECOMMEND_TIME
 from recbole_llmfashion.data.loaders import rows_of, target_tokens
 from recbole_llmfashion.data.timeline import ORDER_ONLY_BELOW
@@ -126,8 +127,8 @@ def facts(
     request: StudyRequest, runner: Runner, interactions: pd.DataFrame, protocols: Mapping[str, Mapping[str, Any]]
 ) -> ReportTable:
     """Facts on the log: equal timestamps, targets that are in their history, number of rows by protocol."""
-    tied = interactions.duplicated(["user_id", "timestamp"], keep=False).mean()
-    lines = [TableRow("item actions that share a timestamp of their user", {"share": float(tied)}, ranked=False)]
+    share = time_order(interactions).equal_times
+    lines = [TableRow("neighbouring actions of a user that share a timestamp", {"share": share}, ranked=False)]
     for protocol, keys in protocols.items():
         loaders = runner.loaders(request.dataset, **keys)
         share = repeated_targets(dict(rows_of(loaders.test).model_inputs()), loaders.dataset.iid_field)

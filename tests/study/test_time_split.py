@@ -57,7 +57,7 @@ def test_the_note_about_the_backbone_needs_a_row_with_it(tmp_path, run_with):
 
 def test_log_without_clicks(tmp_path, run_with):
     row = "u{}\t{}\tpurchase\t{}\n"
-    buys = "".join(row.format(u, 11 + (u + t) % 6, 1701000000 + 100 * (t + u)) for u in range(8) for t in range(4))
+    buys = "".join(row.format(u, 11 + (u + t) % 6, 1701000000 + 100 * (t // 2 + u)) for u in range(8) for t in range(4))
     write_tiny(tmp_path, INTER.splitlines()[0] + "\n" + buys, "")
     run_with({"SASRec": (1, 2, 3)})
     request = request_for(tmp_path, "--models=SASRec", study="time-split")
@@ -65,6 +65,8 @@ def test_log_without_clicks(tmp_path, run_with):
     runs = [entry.label for entry in compare.entries(request.models)]
     document = time_split.time_split(request, runner)
     assert document.tables[-2].rows[0].reason == "not applicable: the log has no clicks to filter"
+    equal = cells(document.tables[-1], "share")["neighbouring actions of a user that share a timestamp"]
+    assert equal == 2 / 3  # of each user's four rows, the first two and the last two have equal times
     assert set(runner.ran) == {f"{label}, {protocol}" for label in runs for protocol in ("leave-one-out", "time split")}
 
 
@@ -74,7 +76,7 @@ def test_all_protocols(shop, run_with):
     document = time_split.time_split(request, Runner(request))
     assert [table.title for table in document.tables] == [*time_split.PROTOCOLS, "The log"]
     facts = cells(document.tables[-1], "share")
-    assert facts["item actions that share a timestamp of their user"] == 0.0
+    assert facts["neighbouring actions of a user that share a timestamp"] == 0.0
     assert facts["targets in their own history, leave-one-out"] == 0.0
 
 
