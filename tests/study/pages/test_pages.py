@@ -247,6 +247,14 @@ def test_the_command_goes_on_with_the_rows_of_another_machine(shop, command, run
         engine.engine_digest.cache_clear()
 
 
+def test_a_study_that_fails_leaves_its_page(shop, command, script, monkeypatch):
+    monkeypatch.setattr(script, "run_study", lambda *_: 3)
+    status, lines, _ = command()
+    assert (status, lines[-1]) == (1, "0 of 1 pages are today's")
+    assert "tiny-compare: the study ended with status 3; its page stays as it is" in lines
+    assert not (shop / "pages/tiny-compare").exists()
+
+
 def test_a_list_with_a_mistake(tmp_path):
     (tmp_path / "list.yaml").write_text("every: []\ndatasets: {a: {studies: [compare]}}\nstudies: {}\n")
     with pytest.raises(UserError, match="missing or misspelled"):
