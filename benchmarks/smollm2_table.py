@@ -55,7 +55,7 @@ def comparison_lines(rows: Mapping[str, Mapping[str, Any]]) -> list[str]:
         for pair in compare_rows(ranks, name, done, "ndcg@10"):
             interval = f"{pair.low:+.4f} to {pair.high:+.4f}"
             lines.append(f"| {name} - {pair.other} | {pair.difference:+.4f} | {interval} | {pair.p_holm:.2g} |")
-    head = ["| NDCG@10 | difference | 95 % interval over users | p (Wilcoxon, Holm) |", "|---|---:|---|---:|"]
+    head = ["| NDCG@10 | difference | 95 % interval over users | p (randomization test, Holm) |", "|---|---:|---|---:|"]
     return [*head, *lines, ""] if lines else []
 
 

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from recbole_llmfashion.evaluation.significance import bootstrap_interval, metric_values, wilcoxon_p
+from recbole_llmfashion.evaluation.significance import bootstrap_interval, metric_values, randomization_p
 from recbole_llmfashion.study.report.document import Cell, Column
 
 INTERVAL = (
-    "Interval: percentile bootstrap over test users; where it holds 0, these users do not decide. p: Wilcoxon "
-    "signed-rank test. No correction for the number of comparisons."
+    "Interval: percentile bootstrap over test users; where it holds 0, these users do not decide. p: paired "
+    "randomization test of the mean. No correction for the number of comparisons."
 )
 
 
@@ -22,7 +22,7 @@ class Effect:
         value: the mean.
         low: lower bound of the 95 % bootstrap interval.
         high: upper bound of that interval.
-        p: two-sided p-value of the Wilcoxon signed-rank test that it is 0.
+        p: two-sided p-value of the paired randomization test that it is 0.
         users: number of users.
     """
 
@@ -51,10 +51,10 @@ def contrast(ranks: pd.DataFrame, weights: Mapping[str, float], metric: str) -> 
     table = values.groupby([frame["user"], frame["model"]]).mean().unstack().dropna()
     if len(table) < 2:
         return None
-    # rounded, because sums in another order differ by 1e-17, which a sign test would count
+    # rounded, because sums in another order differ by 1e-17, which the test would take for a difference
     sums = (table[list(weights)] * list(weights.values())).sum(axis=1).round(12).to_numpy()
     low, high = bootstrap_interval(sums)
-    return Effect(float(sums.mean()), low, high, wilcoxon_p(sums), len(sums))
+    return Effect(float(sums.mean()), low, high, randomization_p(sums), len(sums))
 
 
 def effect_columns(title: str) -> list[Column]:
