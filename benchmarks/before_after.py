@@ -96,8 +96,8 @@ def main(words: Sequence[str]) -> int:
         return 2
     about = [
         f"Test rows of {options.dataset}, data sha256 {folder_sha256(folder, options.dataset)[:16]}; {options.seeds} "
-        f"seeds from {SEED}; mean ± standard deviation over seeds. Interval and p (randomization test) are over users, on each "
-        "user's mean over the seeds.",
+        f"seeds from {SEED}; mean ± standard deviation over seeds. Interval and p (randomization test) are over users, "
+        "on each user's mean over the seeds.",
         "LLMFashionRec's backbone tiny-falcon was pre-trained in simulated shops; simulated data, such as footwear, "
         "are by the same simulator.",
         f"Command: `python benchmarks/before_after.py {' '.join(words)}`.",

@@ -266,7 +266,7 @@ def check(request: StudyRequest) -> None:
     Raises:
         UserError: an unknown model, key or dataset, a missing file, or matplotlib is not installed.
     """
-    from recbole_llmfashion.config.evaluation_keys import VALID_ONLY, check_valid_metric, leave_out
+    from recbole_llmfashion.config.evaluation_keys import VALID_ONLY, check_table_metrics, check_valid_metric, leave_out
     from recbole_llmfashion.config.layers import merge_layers
     from recbole_llmfashion.config.values import check_values
     from recbole_llmfashion.data.location import check_places, find_dataset
@@ -280,6 +280,8 @@ def check(request: StudyRequest) -> None:
         check_values({"seed": keys["seed"] + request.seeds - 1}, {}, model, "command line")
         log_level(str(keys["state"]))
         check_valid_metric(keys)
+        if request.study != "cost":  # it measures validation rows
+            check_table_metrics(keys)
         if leave_out(keys["eval_args"]) == VALID_ONLY:
             raise UserError("eval_args: a study compares test rows; write split: {LS: valid_and_test}")
         check_places(keys, request.dataset, "--source" if "source" in request.options else "--dataset")

@@ -23,6 +23,7 @@ _WRITE = {
 }
 
 
+TABLE_METRICS = ("Recall@10", "NDCG@10", "MRR@10")  # of every table of a study
 _SMALLER_IS_BETTER = ("averagepopularity", "giniindex")
 
 
@@ -138,6 +139,18 @@ def computed_metrics(config: HasKeys) -> list[str]:
         name for metric in config["metrics"] for name in
         ([metric] if metric.lower() == "gauc" else [f"{metric}@{k}" for k in config["topk"]])
     ]  # fmt: skip
+
+
+def check_table_metrics(config: HasKeys) -> None:
+    """Checks that `metrics` and `topk` compute the metrics of a study's tables.
+
+    Raises:
+        UserError: they do not.
+    """
+    computed = [name.lower() for name in computed_metrics(config)]
+    if missing := [name for name in TABLE_METRICS if name.lower() not in computed]:
+        needed = ", ".join(TABLE_METRICS)
+        raise UserError(f"metrics, topk: the tables of a study have {needed}, found no {missing[0]}; add it")
 
 
 def check_valid_metric(config: HasKeys) -> None:

@@ -199,6 +199,8 @@ def _responses(label: str, outcomes: Sequence[Outcome]) -> TableRow:
 
 
 def _share(line: TableRow, whole: TableRow, ranks: pd.DataFrame, in_paper: float | None = None) -> TableRow:
+    if line.reason:
+        return TableRow(line.label, reason=line.reason)
     own, all_of_it = assemble.mean(line, "ndcg@10"), assemble.mean(whole, "ndcg@10")
     here = own / all_of_it if own is not None and all_of_it else None
     cells: dict[str, Cell] = {"here": here}

@@ -4,7 +4,7 @@ Three rows: one uniform epoch and two more on the hardest fifth; the uniform epo
 prompts. All rows have the paper's form (forms.py), whose sampled responses can be malformed.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from recbole_llmfashion.study.forms import beside, paper_form, size_note
@@ -41,7 +41,7 @@ def curriculum(request: StudyRequest, runner: Runner) -> Document:
     document = assemble.document(request, runner, f"The curriculum on {request.dataset} (the paper's 4.3)", rows)
     document.tables = [
         assemble.cost_table("metrics", rows, lines, [note] if note else []),
-        _differences(rows),
+        _differences(rows, {line.label: line.reason for line in lines}),
         ReportTable(
             "answers",
             "Responses of the test rows, and perplexity of training prompts after training",
@@ -54,12 +54,17 @@ def curriculum(request: StudyRequest, runner: Runner) -> Document:
     return document
 
 
-def _differences(rows: assemble.Rows) -> ReportTable:
-    """The row of the paper's curriculum minus each of the two others."""
+def _differences(rows: assemble.Rows, reasons: Mapping[str, str]) -> ReportTable:
+    """The row of the paper's curriculum minus each of the two others, or why one of the two has no figures."""
     ranks = assemble.all_ranks(rows)
     whole, *others = CURRICULUM
     lines = [
-        TableRow(f"over {other}", effect_cells(contrast(ranks, {whole: 1, other: -1}, "ndcg@10")), ranked=False)
+        TableRow(
+            f"over {other}",
+            effect_cells(contrast(ranks, {whole: 1, other: -1}, "ndcg@10")),
+            reason=reasons[whole] or reasons[other],
+            ranked=False,
+        )
         for other in others
     ]
     title = f"NDCG@10 of '{whole}' minus that of the others"

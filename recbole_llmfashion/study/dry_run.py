@@ -23,7 +23,7 @@ class DryRunner(Runner):
         super().__init__(request)
         self.entries: list[Entry] = []
 
-    def run(self, entries: Sequence[Entry]) -> dict[str, list[Outcome]]:
+    def run(self, entries: Sequence[Entry], part: str = "") -> dict[str, list[Outcome]]:
         """Each row as one that failed; see Runner for errors."""
         self.check(entries)
         self.entries += entries

@@ -8,6 +8,7 @@ takes the form and leaves the size to the run: with the default keys it is that 
 
 from typing import TYPE_CHECKING, Any
 
+from recbole_llmfashion.config.command_line import split_names
 from recbole_llmfashion.config.keys import properties_folder
 from recbole_llmfashion.config.yaml_files import read_yaml
 from recbole_llmfashion.quick_start.registry import get_model
@@ -75,7 +76,7 @@ def beside(request: StudyRequest) -> list[Entry]:
     Raises:
         UserError: an unknown model.
     """
-    names = [name.strip() for name in request.options.get("beside", "none").split(",") if name.strip()]
+    names = split_names(request.options.get("beside", "none"))
     found = []
     for name in () if names == ["none"] else names:
         get_model(registry_name(name), "--beside")

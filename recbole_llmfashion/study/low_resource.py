@@ -17,7 +17,7 @@ METRIC = "ndcg@10"
 
 
 def shares(request: StudyRequest) -> list[float]:
-    """The shares in per cent.
+    """The shares in per cent, each once.
 
     Raises:
         UserError: a value is not a number above 0, up to 100.
@@ -30,7 +30,7 @@ def shares(request: StudyRequest) -> list[float]:
         raise UserError(
             f"--shares: expected percentages above 0, up to 100, such as 5,100; found '{request.options['shares']}'"
         )
-    return numbers
+    return list(dict.fromkeys(numbers))
 
 
 def label(model: str, share: float) -> str:
@@ -44,7 +44,7 @@ def entries(models: Sequence[str], percentages: Sequence[float]) -> list[Entry]:
         Entry(
             label(model, share),
             registry_name(model),
-            form_keys(model) | ({"train_share": share / 100} if share < 100 else {}),
+            form_keys(model) | {"train_share": share / 100},
         )
         for share in percentages
         for model in models

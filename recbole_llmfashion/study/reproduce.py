@@ -9,8 +9,9 @@ from dataclasses import dataclass, field, replace
 
 import pandas as pd
 
+from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.evaluation.result_table import COLUMNS
-from recbole_llmfashion.study import ablation, cold_start, compare, low_resource
+from recbole_llmfashion.study import ablation, cold_start, compare, low_resource, zero_shot
 from recbole_llmfashion.study.report import assemble
 from recbole_llmfashion.study.report.document import METRIC_TITLES, Cell, Column, Document, ReportTable, TableRow
 from recbole_llmfashion.study.report.effects import INTERVAL, Effect, contrast, effect_cells, effect_columns
@@ -121,7 +122,7 @@ def ablation_claims(numbers: Numbers) -> list[Claim]:
             SMALL_DROP,
             numbers,
             [four, six],
-            lambda a, b: (1 - SMALL) * a <= b <= a,
+            lambda a, b: (1 - SMALL) * a <= b,
             (SMALL - 1, 1),
         ),
         claim("From (6) to (7) attributes matter", numbers, [six, seven], lambda a, b: b < a, (1, -1)),
@@ -172,12 +173,21 @@ def resource_claims(numbers: Numbers, low: float, high: float) -> list[Claim]:
 
 
 def reproduce(request: StudyRequest, runner: Runner) -> Document:
-    """Runs every row that a claim is about, or takes it from the cache."""
-    rows = runner.run(compare.entries(request.models))
-    parts = {"compare": rows, "ablation": runner.run(ablation.paper_entries(ablation.has_text_tower(runner)))}
-    percentages = sorted(low_resource.shares(request))
-    low, high = percentages[0], percentages[-1]
-    parts["low-resource"] = runner.run(low_resource.entries(("CORE", "SASRec", *TEXT_MODELS), (low, high)))
+    """Runs every row that a claim is about, or takes it from the cache.
+
+    Raises:
+        UserError: the shares are not two or more, or the dataset is among the targets.
+    """
+    low, high = _ends(request)
+    targets = zero_shot.targets(request)
+    rows = runner.run(compare.entries(request.models), "compare")
+    of_form = ablation.paper_entries(ablation.has_text_tower(runner))
+    of_shares = low_resource.entries(("CORE", "SASRec", *TEXT_MODELS), (low, high))
+    parts = {
+        "compare": rows,
+        "ablation": runner.run(of_form, "ablation"),
+        "low-resource": runner.run(of_shares, "low-resource"),
+    }
     seen = cold_start.seen_items(runner, request.dataset)
     cold = [cold_start.part_row(label, outcomes, seen, False) for label, outcomes in rows.items()]
     numbers = {name: _numbers([assemble.row(*pair) for pair in part.items()]) for name, part in parts.items()}
@@ -193,15 +203,14 @@ def reproduce(request: StudyRequest, runner: Runner) -> Document:
         *with_effects([queries], ranks["compare"]),
         *with_effects(cold_claims(_numbers(cold)), cold_ranks),
         *with_effects(resource_claims(numbers["low-resource"], low, high), ranks["low-resource"]),
-        *_zero_shot_claims(request, runner),
+        *_zero_shot_claims(targets, request.dataset, runner),
         _format_claim(rows),
     ]
     if not len(runner.loaders(request.dataset).dataset.search_log):
         claims = [
             Claim(one.text, None, "the log has no searches") if one.text in OF_SEARCHES else one for one in claims
         ]
-    all_rows = {f"{name}: {label}": outcomes for name, part in parts.items() for label, outcomes in part.items()}
-    document = assemble.document(request, runner, f"The paper's claims on {request.dataset}", all_rows)
+    document = assemble.document(request, runner, f"The paper's claims on {request.dataset}", runner.ran)
     document.tables = [ReportTable("claims", "Claims", COLUMNS_OF_CLAIMS, list(map(_line, claims)), NOTES, "claim")]
     return document
 
@@ -227,17 +236,25 @@ def _numbers(lines: list[TableRow]) -> dict[str, float]:
     return {label: value for label, value in means.items() if value is not None}
 
 
-def _zero_shot_claims(request: StudyRequest, runner: Runner) -> list[Claim]:
+def _ends(request: StudyRequest) -> tuple[float, float]:
+    """The smallest and the largest share in per cent."""
+    percentages = low_resource.shares(request)
+    if len(percentages) < 2:
+        raise UserError(f"--shares: expected two percentages or more, found '{request.options['shares']}'; add 100")
+    return min(percentages), max(percentages)
+
+
+def _zero_shot_claims(targets: Sequence[str], source: str, runner: Runner) -> list[Claim]:
     text = "Ours is above Recformer in zero-shot"
-    if request.options["targets"] == "none":
+    if not targets:
         return [Claim(text, None, "not run; give --targets=B,C")]
     claims = []
-    for target in request.options["targets"].split(","):
+    for target in targets:
         entries = [
-            Entry(f"{model} on {target}", model, {"source_dataset": request.dataset, **keys}, target)
+            Entry(f"{model} on {target}", model, {"source_dataset": source, **keys}, target)
             for model, keys in ((OWN, {"zero_shot_target_log": False}), ("Recformer", {}))
         ]
-        rows = runner.run(entries)
+        rows = runner.run(entries, "zero-shot")
         labels = [entry.label for entry in entries]
         numbers = _numbers([assemble.row(*pair) for pair in rows.items()])
         one = claim(f"{text}, {target}", numbers, labels, lambda a, b: a > b, (1, -1))

@@ -96,7 +96,7 @@ class Runner:
         request: dataset, seeds and keys.
 
     Attributes:
-        ran: outcomes of all rows that have run, by label.
+        ran: outcomes of all rows that have run, by label; after the name of their part in a study of several.
     """
 
     def __init__(self, request: StudyRequest) -> None:
@@ -141,8 +141,12 @@ class Runner:
         """The config that a row runs with; see `config`."""
         return self.config(replace(entry, keys={**entry.keys, "metrics": self.metrics}), seed)
 
-    def run(self, entries: Sequence[Entry]) -> dict[str, list[Outcome]]:
+    def run(self, entries: Sequence[Entry], part: str = "") -> dict[str, list[Outcome]]:
         """Runs every entry with every seed; all entries are validated before the first one runs.
+
+        Args:
+            entries: the rows.
+            part: name of the part of the study that they belong to, as rows of two parts may have the same label.
 
         Returns:
             outcomes by label, one per seed.
@@ -159,7 +163,7 @@ class Runner:
                 dataset = entry.dataset or self.request.dataset
                 print(f"== {number}/{len(runs)} {entry.label} on {dataset}, seed {seed}", file=sys.stderr, flush=True)
                 outcomes.setdefault(entry.label, []).append(self.row(entry, seed))
-        self.ran |= outcomes
+        self.ran |= {f"{part}: {label}" if part else label: row for label, row in outcomes.items()}
         return outcomes
 
     def _tasks(self, runs: Sequence[tuple[Entry, int]]) -> list[Task]:

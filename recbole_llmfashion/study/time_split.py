@@ -23,9 +23,9 @@ from recbole_llmfashion.study.runner import Entry, Outcome, Runner
 
 UNFILTERED = "leave-one-out, unfiltered clicks"
 PROTOCOLS: dict[str, dict[str, object]] = {
-    "leave-one-out": {},
+    "leave-one-out": {"split_by": "user"},
     "time split": {"split_by": "time"},
-    UNFILTERED: {"click_filter": "none"},
+    UNFILTERED: {"split_by": "user", "click_filter": "none"},
 }
 FUTURE = Column("future", "future items@10", "share")
 
@@ -117,7 +117,7 @@ def future_rate(ranks: pd.DataFrame, times: Mapping[str, float], available: pd.S
         times: time of the recommendation by user token, seconds.
         available: availability time by item token, seconds; an item with NaN counts as a future item.
     """
-    heads = np.stack(ranks["top"].to_list())
+    heads = np.stack([top[:10] for top in ranks["top"]])
     item_times = available.reindex(heads.ravel()).fillna(np.inf).to_numpy().reshape(heads.shape)
     user_times = ranks["user"].map(times).to_numpy(np.float64)
     return float((item_times > user_times[:, None]).mean())

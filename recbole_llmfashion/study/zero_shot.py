@@ -5,6 +5,7 @@ without the log of the target. Recformer is evaluated with and without its own p
 evaluated, as they have no embedding for an item of another dataset.
 """
 
+from recbole_llmfashion.config.command_line import split_names
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.quick_start.registry import get_model
 from recbole_llmfashion.study.forms import form_keys
@@ -56,16 +57,16 @@ def zero_shot(request: StudyRequest, runner: Runner) -> Document:
     Raises:
         UserError: the source is among the targets, or a model is unknown.
     """
-    targets = _targets(request)
+    named = targets(request)
     for model in request.registered:
         get_model(model)
-    entries = [entry for target in targets for entry in _entries(request, target)]
+    entries = [entry for target in named for entry in _entries(request, target)]
     rows = runner.run(entries)
     title = f"Zero-shot from {request.dataset} (the paper's Figure 5)"
-    document = assemble.document(request, runner, title, rows, [request.dataset, *targets])
+    document = assemble.document(request, runner, title, rows, [request.dataset, *named])
     absent = [TableRow(label_of(model), reason=reason(model)) for model in request.models if not variants(model)]
     series: dict[str, list[float | None]] = {}
-    for target in targets:
+    for target in named:
         lines = [_line(entry, rows) for entry in entries if entry.dataset == target]
         for line in lines:
             series.setdefault(line.label, []).append(assemble.mean(line, "ndcg@10"))
@@ -79,18 +80,23 @@ def zero_shot(request: StudyRequest, runner: Runner) -> Document:
             "bars",
             "",
             "NDCG@10",
-            [Series(name, targets, values) for name, values in series.items()],
+            [Series(name, named, values) for name, values in series.items()],
         )
     ]
     document.notes.append(_note(request))
     return document
 
 
-def _targets(request: StudyRequest) -> list[str]:
-    targets = [name.strip() for name in request.options["targets"].split(",") if name.strip()]
-    if request.dataset in targets:
+def targets(request: StudyRequest) -> list[str]:
+    """The datasets of `--targets`; empty where a study that needs none has `none`.
+
+    Raises:
+        UserError: the source is among them.
+    """
+    names = split_names(request.options["targets"])
+    if request.dataset in names:
         raise UserError(f"--targets: {request.dataset} is the source; choose other datasets")
-    return targets
+    return [] if names == ["none"] and request.study != "zero-shot" else names
 
 
 def _note(request: StudyRequest) -> str:

@@ -84,7 +84,7 @@ def commands(root):
     """Command lines, and what the line must name."""
     tiny = ["-d", "tiny", f"--data_path={root}"]
     data = [*tiny, "--topk=[3]", "--valid_metric=NDCG@3"]
-    runs, study = ["run", "-m", "LLMFashionRec", *data], data
+    runs, study = ["run", "-m", "LLMFashionRec", *data], [*tiny, "--topk=[3,10]", "--valid_metric=NDCG@3"]
     amazon = ["convert", "amazon-2023", "--out", root / "o"]
     table = ["convert", "table", "--user", "user", "--item", "item", "--time", "time", "--title", "title"]
     converted = [*table, "--out", root / "out"]

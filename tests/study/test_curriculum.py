@@ -30,6 +30,22 @@ def test_curriculum_by_hand(shop, run_with):
     }  # fmt: skip
 
 
+def test_a_seed_that_failed_has_no_effect(shop, run_with):
+    """The second seed of `uniform only` fails: its reason stands where the effect of the other seed would."""
+
+    def ranks(config):
+        if config["curriculum_epochs"] == 1 and config["seed"] == 2021:
+            raise ValueError("no memory")
+        return (1, 2, 2) if config["seed"] == 2020 else (4, 4, 4)
+
+    generation = {"format_rate": 1.0, "valid_id_rate": 1.0, "perplexity": {"after_hard": {"mean": 3.0, "median": 2.5}}}
+    run_with({"LLMFashionRec": ranks}, generation=generation)
+    request = request_for(shop, "--seeds=2")
+    failed, other = curriculum.curriculum(request, Runner(request)).tables[1].rows
+    assert failed.cells == {} and "no memory" in failed.reason
+    assert (other.cells["effect"], other.reason) == (0.0, "")
+
+
 def test_entries_differ_in_the_curriculum_only():
     keys = {entry.label: dict(entry.keys) for entry in curriculum.entries()}
     whole, uniform, random = keys.values()

@@ -8,9 +8,11 @@ from recbole_llmfashion.study import dry_run as module
 from recbole_llmfashion.study.dry_run import DryRunner
 from recbole_llmfashion.study.reproduce import reproduce
 from recbole_llmfashion.study.request import MODELS
-from tests.helpers.fakes import INTER, write_tiny
+from tests.helpers.fakes import INTER, ITEM, write_tiny
 from tests.helpers.study import request_for
 
+WIDE = ITEM + "".join(f"{n}\tWool Scarf {n}\tVela\tgrey\t\tscarves\n" for n in range(21, 27))  # tables have a top 10
+TOPK = ["--topk=[3,10]", "--valid_metric=NDCG@3"]
 MODELS_HERE = ["--models=SASRec,Popularity"]
 # Study, its options, the number of its rows on `tiny`, and one of its labels.
 STUDIES = [
@@ -31,7 +33,8 @@ STUDIES = [
 @pytest.fixture
 def here(shop, monkeypatch):
     """The datasets `tiny` and `other`, in a folder where nothing may train."""
-    write_tiny(shop, name="other")
+    write_tiny(shop, item=WIDE)
+    write_tiny(shop, item=WIDE, name="other")
     monkeypatch.chdir(shop)
     monkeypatch.setattr(experiment, "_run", None)
     return shop
@@ -39,7 +42,7 @@ def here(shop, monkeypatch):
 
 def dry(here, capsys, name, *words):
     """Status, stdout, and the lines of stderr that are no log."""
-    places = [f"--data_path={here}", f"--checkpoint_dir={here}/saved", "--topk=[3]", "--valid_metric=NDCG@3"]
+    places = [f"--data_path={here}", f"--checkpoint_dir={here}/saved", *TOPK]
     dataset = [] if name == "zero-shot" else ["--dataset=tiny"]
     status = run(["study", name, *dataset, *places, "--dry_run", *words])
     captured = capsys.readouterr()
@@ -99,16 +102,20 @@ def test_every_study_checks_and_describes_its_rows(here, capsys, name, words, co
         ("zero-shot", ["--source=tiny", "--targets=nowhere"], {}, "nowhere"),
         (
             "time-split",
-            [*MODELS_HERE, "--topk=[10]", "--valid_metric=NDCG@10"],
+            [*MODELS_HERE, "--topk=[10,20]", "--valid_metric=NDCG@10"],
             {},
-            "topk: 10 is more than the 6 items",
+            "topk: 20 is more than the 12 items",
         ),
+        ("cold-start", [*MODELS_HERE, "--topk=[3]", "--valid_metric=NDCG@3"], {}, "found no Recall@10; add it"),
+        ("compare", [*MODELS_HERE, "--metrics=[Recall,NDCG]"], {}, "found no MRR@10; add it"),
+        ("reproduce", ["--shares=100,100.0"], {}, "--shares: expected two percentages or more"),
+        ("reproduce", ["--targets=tiny"], {}, "--targets: tiny is the source"),
     ],
 )
 def test_what_is_wrong_is_one_line(here, capsys, name, words, files, line):
-    write_tiny(here, **files)
+    write_tiny(here, item=WIDE, **files)
     places = [f"--data_path={here}", f"--checkpoint_dir={here}/saved"]
-    short = [] if any(word.startswith("--topk") for word in words) else ["--topk=[3]", "--valid_metric=NDCG@3"]
+    short = [] if any(word.startswith("--topk") for word in words) else TOPK
     dataset = [] if name == "zero-shot" else ["--dataset=tiny"]
     assert run(["study", name, *dataset, *places, *short, "--dry_run", *words]) == 2
     found = [one for one in capsys.readouterr().err.splitlines() if not one.startswith("rows for ")]

@@ -57,7 +57,7 @@ def test_a_form_is_no_other_model_and_is_explained(shop, run_with):
 def test_rows_beside(shop, run_with, name, study, own):
     generation = {"format_rate": 1.0, "valid_id_rate": 1.0, "perplexity": {"after_hard": {"mean": 2.0, "median": 1.0}}}
     run_with({"LLMFashionRec": by_form, "Fusion": (3, 3, 3)}, generation=generation)
-    request = request_for(shop, "--beside=LLMFashionRec,Fusion", study=name)
+    request = request_for(shop, "--beside=LLMFashionRec,Fusion,LLMFashionRec", study=name)
     first, *others = study(request, Runner(request)).tables
     labels = [row.label for row in first.rows]
     assert labels[own:] == ["LLMFashionRec, the default", "Fusion"] and len(labels) == own + 2

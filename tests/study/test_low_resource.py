@@ -10,6 +10,12 @@ from recbole_llmfashion.study.runner import Runner
 from tests.helpers.study import request_for
 
 
+def test_a_key_of_the_command_does_not_change_the_shares(shop):
+    overrides = request_for(shop, "--models=SASRec", "--shares=50,100", "--train_share=0.5", study="low-resource")
+    runner, rows = Runner(overrides), low_resource.entries(("SASRec",), (50.0, 100.0))
+    assert [runner.config(row)["train_share"] for row in rows] == [0.5, 1.0]
+
+
 def test_low_resource_by_hand(shop, run_with):
     def ranks(config):
         return (1, 1, 1) if config["train_share"] == 1.0 else (10, 10, 10)
@@ -22,5 +28,6 @@ def test_low_resource_by_hand(shop, run_with):
     assert "not here" in rows["CORE"].reason
     assert document.figures[0].series[0].y == [pytest.approx(0.28906, abs=1e-5), 1.0]
     assert document.figures[0].series[1].y == [None, None]
+    assert low_resource.shares(request_for(shop, "--shares=5,5.0,100", study="low-resource")) == [5.0, 100.0]
     with pytest.raises(Exception, match=r"--shares: expected percentages .*; found '0,5'"):
         low_resource.shares(request_for(shop, "--shares=0,5", study="low-resource"))

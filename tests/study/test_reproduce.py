@@ -9,8 +9,10 @@ from recbole_llmfashion.study import (
 from recbole_llmfashion.study.report import assemble
 from recbole_llmfashion.study.report.document import TableRow, Value
 from recbole_llmfashion.study.runner import Runner
+from tests.helpers.fakes import write_tiny
 from tests.helpers.study import TARGETS, cells, request_for
 
+SMALL = reproduce.SMALL_DROP
 RANKS = {"LLMFashionRec": (1, 1, 4), "CORE": (1, 2, 20), "SASRec": (3, 3, 3), "Popularity": (5, 6, 6)}
 
 
@@ -55,6 +57,36 @@ def test_reproduce_by_hand(shop, run_with):
     assert verdicts["Ours is above Recformer in zero-shot"] == "cannot be tested"
     assert verdicts["(2) w/o query-product memory is worse"] == "does not hold"  # equal ranks
     assert len(TARGETS) == 3 and len(verdicts) == 22
+
+
+def test_rows_of_two_parts_with_one_label_keep_their_ranks(shop, run_with):
+    """The default is in the part `compare`, the paper's form of the same label in `ablation`."""
+
+    def own(config):
+        return (1, 1, 1) if config["ranking"] == "fusion" else (6, 6, 6)
+
+    run_with({**RANKS, "LLMFashionRec": own, "Recformer": (9, 9, 9)})
+    request = request_for(shop, "--models=CORE,LLMFashionRec", "--targets=other", "--shares=10,100", study="reproduce")
+    write_tiny(shop, name="other")
+    runner = Runner(request)
+    document = reproduce.reproduce(request, runner)
+    ranks = assemble.all_ranks(runner.ran)
+    found = {
+        label: sorted(set(ranks["rank"][ranks["model"] == f"{label}: LLMFashionRec"]))
+        for label in ("compare", "ablation")
+    }
+    assert found == {"compare": [1], "ablation": [6]}
+    assert set(document.models) == set(runner.ran) >= {"zero-shot: LLMFashionRec on other", "low-resource: CORE, 10 %"}
+
+
+def test_a_drop_that_is_none_is_small():
+    paper = {label: values[1] for label, values in ablation.PAPER.items()}
+    four, six = list(ablation.LABELS.values())[3], list(ablation.LABELS.values())[5]
+    verdicts = [
+        next(one.verdict for one in reproduce.ablation_claims({**paper, four: 0.5, six: other}) if one.text == SMALL)
+        for other in (0.6, 0.5, 0.45, 0.44)
+    ]
+    assert verdicts == ["holds", "holds", "holds", "does not hold"]
 
 
 def test_without_searches_no_claim_about_them_is_tested(shop, run_with):

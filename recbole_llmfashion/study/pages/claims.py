@@ -8,7 +8,8 @@ from recbole_llmfashion.study.report.cells import p_value
 
 NOT_DECIDED = ", not decided"
 INTRODUCTION = """Each cell: the verdict by means over seeds, the effect (positive where the claim holds), its 95 %
-interval and p over the test users (bootstrap, randomization test). Where the interval holds 0, these users do not decide."""
+interval and p over the test users (bootstrap, randomization test). Where the interval holds 0, these users do not
+decide."""
 
 
 def claims_page(pages: Mapping[str, Mapping[str, Any]]) -> str:

@@ -34,7 +34,7 @@ def _entry(name: str, results: Mapping[str, Any], label: str, outcome: Mapping[s
         "model": row.get("model"),
         "dataset": dataset,
         "data_sha256": results["data"].get(dataset, {}).get("sha256"),
-        "protocol": results.get("protocol") or None,
+        "protocol": _protocol(results, row, outcome),
         "metrics": metrics,
         "seed": outcome["seed"],
         "command": results["command"],
@@ -43,6 +43,16 @@ def _entry(name: str, results: Mapping[str, Any], label: str, outcome: Mapping[s
         "stage": row.get("stage"),
         "engine": row.get("engine"),
     }
+
+
+def _protocol(results: Mapping[str, Any], row: Mapping[str, Any], outcome: Mapping[str, Any]) -> dict[str, str] | None:
+    """That of the page, with the row's own split and masking, as the rows of one page may differ in both."""
+    if not results.get("protocol"):
+        return None
+    own = {"split": row.get("keys", {}).get("split_by")}
+    if "mask_history" in outcome:
+        own["history"] = "masked" if outcome["mask_history"] else "not masked"
+    return results["protocol"] | {key: value for key, value in own.items() if value is not None}
 
 
 def _is_metric(key: str) -> bool:

@@ -37,18 +37,21 @@ def contrast(ranks: pd.DataFrame, weights: Mapping[str, float], metric: str) -> 
     r"""The effect $\sum_r w_r m_r(u)$, where $m_r(u)$ is the metric of user u in row r, averaged over seeds first.
 
     Args:
-        ranks: columns model, user and rank, as of `ranks.parquet`.
+        ranks: columns model, seed, user, target and rank, as of `ranks.parquet`.
         weights: by label of a row; 1 and -1 for a difference.
         metric: recall@k, ndcg@k, mrr@k or mrr.
 
     Returns:
-        None if a row has no ranks, or fewer than two users are in every row.
+        None if a row has no ranks, the rows differ in seeds or users, or there are fewer than two users.
     """
     frame = ranks[ranks["model"].isin(list(weights))]
     if frame["model"].nunique() < len(weights) or not weights:
         return None
     values = pd.Series(metric_values(frame["rank"].to_numpy(), metric), index=frame.index)
-    table = values.groupby([frame["user"], frame["model"]]).mean().unstack().dropna()
+    by_row = values.groupby([frame["model"], frame["seed"], frame["user"], frame["target"]]).mean().unstack("model")
+    if by_row.isna().any(axis=None):
+        return None
+    table = by_row.groupby(level="user").mean()
     if len(table) < 2:
         return None
     # rounded, because sums in another order differ by 1e-17, which the test would take for a difference

@@ -36,8 +36,9 @@ def significance_table(comparisons: Sequence[Comparison], name: str = "significa
     notes = [
         f"difference: {', '.join(subjects)} minus the model of the row, mean over users; interval: percentile "
         f"bootstrap over users, {RESAMPLES:,} resamples.",
-        f"p: paired randomization test of the mean over users ({RESAMPLES:,} random patterns of signs, so no p is below "
-        "0.0002, or all for up to 13 users who differ); p (Holm): Holm's correction over the comparisons of one metric.",
+        f"p: paired randomization test of the mean over users ({RESAMPLES:,} random patterns of signs, so no p is "
+        "below 0.0002, or all for up to 13 users who differ); p (Holm): Holm's correction over the comparisons of one "
+        "metric.",
     ]
     if seeds > 1:
         notes.append(

@@ -132,9 +132,15 @@ def test_the_leaderboard_by_hand(page):
     first, second = leaderboard_rows({"tiny-compare": results})
     assert (first["page"], first["row"], first["model"], first["dataset"]) == ("tiny-compare", "CORE", "CORE", "tiny")
     assert first["data_sha256"] == results["data"]["tiny"]["sha256"] and first["commit"] == "abc1234"
-    assert first["protocol"] == {"hit": "item", "ranked": "all items", "history": "not masked", "split": "user"}
+    protocol = {"hit": "item", "ranked": "all items", "history": "not masked", "split": "user"}
+    assert first["protocol"] == protocol
     assert first["metrics"]["mrr"] == pytest.approx(0.75) and first["minutes"] == 1.0 and first["seed"] == 2020
     assert first["stage"].startswith("row-") and second["row"] == "Popularity"
+    (core,) = results["models"]["CORE"]
+    core["row"]["keys"], core["mask_history"] = {"split_by": "time"}, True  # rows of one page may differ in both
+    (first, second) = leaderboard_rows({"tiny-compare": results})
+    assert first["protocol"] == protocol | {"split": "time", "history": "masked"}
+    assert second["protocol"] == protocol
     results["models"]["CORE"][0] = {"seed": 2020, "status": "failed: no"}
     assert [entry["row"] for entry in leaderboard_rows({"a": results})] == ["Popularity"]
 

@@ -9,7 +9,7 @@ from recbole_llmfashion.study.report.effects import contrast
 def ranks(**of_row):
     """Ranks of the users 0, 1, .. by row; a row may have several seeds, as a list of lists."""
     lines = [
-        {"model": name, "user": user, "rank": rank, "seed": seed}
+        {"model": name, "user": user, "target": user, "rank": rank, "seed": seed}
         for name, seeds in of_row.items()
         for seed, values in enumerate(seeds)
         for user, rank in enumerate(values)
@@ -25,15 +25,16 @@ def test_a_difference():
 
 
 def test_seeds_are_averaged_and_weights_count():
-    frame = ranks(a=[[1, 1], [2, 2]], b=[[1, 1]], c=[[4, 4]])
+    frame = ranks(a=[[1, 1], [2, 2]], b=[[1, 1], [1, 1]], c=[[4, 4], [4, 4]])
     # a: (1 + 1/2) / 2 = 3/4 for both users; b: 1; c: 1/4; 2 a - b - c = 1/4, for each user the same
     effect = contrast(frame, {"a": 2, "b": -1, "c": -1}, "mrr")
     assert (effect.value, effect.low, effect.high, effect.users) == (0.25, 0.25, 0.25, 2)
 
 
-def test_users_in_every_row_count_and_a_missing_row_has_no_effect():
-    frame = ranks(a=[[1, 1, 1]], b=[[1, 2]])
-    assert contrast(frame, {"a": 1, "b": -1}, "mrr").users == 2
+def test_rows_of_other_users_or_seeds_have_no_effect():
+    frame = ranks(a=[[1, 1, 1]], b=[[1, 2]], c=[[1, 1, 1], [1, 2, 3]])
+    assert contrast(frame, {"a": 1, "b": -1}, "mrr") is None
+    assert contrast(frame, {"a": 1, "c": -1}, "mrr") is None  # the second seed of a failed
     assert contrast(frame, {"a": 1, "d": -1}, "mrr") is None
     assert contrast(frame, {}, "mrr") is None
     assert contrast(ranks(a=[[1]], b=[[2]]), {"a": 1, "b": -1}, "mrr") is None
