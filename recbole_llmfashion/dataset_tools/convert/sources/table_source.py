@@ -110,7 +110,8 @@ def require_columns(path: Path, names: Sequence[str], present: Sequence[str], se
 def _read_parquet(path: Path, names: list[str]) -> Source:
     try:
         require_columns(path, names, pq.read_schema(path).names)
-        frame = pq.read_table(path, columns=names).to_pandas(ignore_metadata=True)
+        # without the option a null makes a column float64, which merges ids above 2**53
+        frame = pq.read_table(path, columns=names).to_pandas(ignore_metadata=True, integer_object_nulls=True)
     except (pa.ArrowException, OSError) as error:
         raise UserError(
             f"{path.name}: not readable as Parquet ({str(error).splitlines()[0]}); export it again"

@@ -1,5 +1,7 @@
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from recbole_llmfashion.dataset_tools.convert.sources.table_source import Source, as_seconds, as_text, read_source
@@ -35,6 +37,34 @@ def test_as_text() -> None:
     assert as_text(pd.Series([1.5, None])).tolist() == ["1.5", ""]
     assert as_text(pd.Series(["a", None, "NA"])).tolist() == ["a", "", "NA"]
     assert as_text(pd.Series([7, 7], dtype="category")).tolist() == ["7", "7"]
+
+
+@pytest.mark.parametrize(
+    ("column", "texts"),
+    [
+        (pa.array([2**53, None, 2**53 + 1], pa.int64()), ["9007199254740992", "", "9007199254740993"]),
+        (pa.array([18446744073709551615, None, 3], pa.uint64()), ["18446744073709551615", "", "3"]),
+        (pa.array([1, None, -3], pa.int8()), ["1", "", "-3"]),
+        (pa.array([9007199254740993, 2], pa.int64()), ["9007199254740993", "2"]),
+        (pa.array([2.5, None], pa.float64()), ["2.5", ""]),
+        (pa.array([None, None], pa.int64()), ["", ""]),
+    ],
+)
+def test_parquet_integers_beside_empty_cells(tmp_path, column, texts) -> None:
+    """A float64 has 53 bits, so that customers 9007199254740992 and 9007199254740993 were one."""
+    pq.write_table(pa.table({"user": column}), tmp_path / "log.parquet")
+    assert as_text(read_source(tmp_path / "log.parquet", ["user"]).frame["user"]).tolist() == texts
+
+
+def test_parquet_times_beside_empty_cells(tmp_path) -> None:
+    times = pa.array([1_700_000_000_000, None, 1_700_000_000_500], pa.int64())
+    pq.write_table(pa.table({"when": times}), tmp_path / "log.parquet")
+    source = read_source(tmp_path / "log.parquet", ["when"])
+    with pytest.raises(UserError, match="row 2, column when: expected a number of seconds since 1970"):
+        as_seconds(source, "when", "ms")
+    filled = Source(source.path, source.frame[source.frame["when"].notna()], source.lines)
+    seconds, dates = as_seconds(filled, "when", "ms")
+    assert seconds.tolist() == [1_700_000_000.0, 1_700_000_000.5] and dates is False
 
 
 @pytest.mark.parametrize(
