@@ -4,7 +4,7 @@ Ids are those of the tables; they are renamed later (convert/finish.py).
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,8 @@ CLICK_WORDS = frozenset(
 KNOWN_ACTIONS = f"one of {', '.join(sorted(PURCHASE_WORDS))} (purchase) or {', '.join(sorted(CLICK_WORDS))} (click)"
 _CELL_BREAK = re.compile(r"[\t\r\n\0]")
 _WORD_BREAK = re.compile(r"[\s_\-]+")
-_RESULT_BREAK = re.compile(r"[\s,|]+")
+_RESULT_BREAK = re.compile(r"[,|]")
+_BRACKETS, _QUOTES = ("[]", "()"), ("''", '""')
 _YEAR_1971, _YEAR_2100 = 31_536_000.0, 4_102_444_800.0
 _FIRST_OF_ORDER = 1_000  # numbers that only give an order begin with 0 or 1
 
@@ -171,10 +172,29 @@ def _cell(source: Source, column: str) -> pd.Series:
 
 
 def _lists(values: pd.Series) -> list[list[str]]:
-    """Item ids of each row: a list column unchanged, or text split at white space, commas and bars."""
+    """Item ids of each row, of a list column or of text."""
     if values.map(lambda v: isinstance(v, (list, tuple, np.ndarray))).any():
         return [[] if not isinstance(v, (list, tuple, np.ndarray)) else [_id_text(i) for i in v] for v in values]
-    return [[item for item in _RESULT_BREAK.split(text) if item] for text in as_text(values)]
+    return [result_ids(text) for text in as_text(values)]
+
+
+def result_ids(text: str) -> list[str]:
+    """Item ids of a cell: parted by commas or bars, or else by white space, as a list or not, with quotes or not.
+
+    Ids may have spaces where there are commas or bars.
+
+    >>> result_ids("7 8"), result_ids('["Red Boot", "8"]'), result_ids("['7' '8']"), result_ids("[]")
+    (['7', '8'], ['Red Boot', '8'], ['7', '8'], [])
+    """
+    text = _inside(text, _BRACKETS)
+    parts = _RESULT_BREAK.split(text) if _RESULT_BREAK.search(text) else text.split()
+    return [item for item in (_inside(part, _QUOTES) for part in parts) if item]
+
+
+def _inside(text: str, pairs: Collection[str]) -> str:
+    """The text without white space around it and without the pair of marks that encloses it, if one does."""
+    text = text.strip()
+    return text[1:-1] if len(text) > 1 and text[0] + text[-1] in pairs else text
 
 
 def _id_text(value: Any) -> str:

@@ -129,7 +129,7 @@ def test_parquet_and_csv_give_the_same_bytes(tmp_path: Path) -> None:
     for kind in ("csv", "parquet"):
         folder = tmp_path / kind
         folder.mkdir()
-        shown = [[2, 1, *[1] * 8]] if kind == "parquet" else ["2 1, 1|1 1 1 1 1 1 1"]
+        shown = [[2, 1, *[1] * 8]] if kind == "parquet" else ["2, 1, 1|1|1|1|1|1|1|1"]
         frames = {"events": events, "items": items, "searches": searches.assign(shown=pd.Series(shown))}
         for name, frame in frames.items():
             frame = frame.astype({"who": "Int64"}) if kind == "csv" and "who" in frame else frame

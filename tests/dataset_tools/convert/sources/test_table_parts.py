@@ -1,7 +1,13 @@
 import pandas as pd
 import pytest
 
-from recbole_llmfashion.dataset_tools.convert.sources.table_parts import action_of, in_catalogue, time_note, time_notes
+from recbole_llmfashion.dataset_tools.convert.sources.table_parts import (
+    action_of,
+    in_catalogue,
+    result_ids,
+    time_note,
+    time_notes,
+)
 from recbole_llmfashion.errors import UserError
 
 
@@ -11,6 +17,34 @@ from recbole_llmfashion.errors import UserError
 )
 def test_action_of(word, action) -> None:
     assert action_of(word) == action
+
+
+@pytest.mark.parametrize(
+    ("cell", "ids"),
+    [
+        ("700001 700002", ["700001", "700002"]),
+        (" 700001,700002 ", ["700001", "700002"]),
+        ("700001 | 700002", ["700001", "700002"]),
+        ("[700001, 700002]", ["700001", "700002"]),  # Python, JSON
+        ("(700001, 700002)", ["700001", "700002"]),
+        ("(700001,)", ["700001"]),
+        ('["SKU-1", "SKU-2"]', ["SKU-1", "SKU-2"]),
+        ("['a' 'b'\n 'c']", ["a", "b", "c"]),  # numpy
+        ("[1 2]", ["1", "2"]),
+        ("Red Boot, Blue Bag", ["Red Boot", "Blue Bag"]),
+        ("['Red Boot', \"Kid's Bag\"]", ["Red Boot", "Kid's Bag"]),
+        ("a,, |b", ["a", "b"]),
+        ("a[1] b(2)", ["a[1]", "b(2)"]),
+        ("\"a' b", ["\"a'", "b"]),
+        ("[[7]]", ["[7]"]),
+        ("[]", []),
+        ("['']", []),
+        ("[", ["["]),
+        ("", []),
+    ],
+)
+def test_result_ids(cell, ids) -> None:
+    assert result_ids(cell) == ids
 
 
 def test_in_catalogue() -> None:
