@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -75,7 +75,8 @@ def main_job(arguments: Arguments, dry_run: bool = False) -> int:
     files = arguments.config_files
     for name in [*names, *(name for name in accepted if name not in names)]:
         spec = get_model(name)
-        keys = merge_layers(spec.lineage, arguments.dataset, files, _keys_of(name, arguments), accepted)
+        left_out = _left_out(name, arguments)
+        keys = merge_layers(spec.lineage, arguments.dataset, files, arguments.overrides, accepted, left_out=left_out)
         log_level(str(keys["state"]))
         check_valid_metric(keys)
         check_places(keys, arguments.dataset)
@@ -86,7 +87,9 @@ def main_job(arguments: Arguments, dry_run: bool = False) -> int:
     from recbole_llmfashion.quick_start import dry_run as dry
 
     configs = {
-        name: load_config(spec.model, arguments.dataset, files, _keys_of(name, arguments), accepted)
+        name: load_config(
+            spec.model, arguments.dataset, files, arguments.overrides, accepted, left_out=_left_out(name, arguments)
+        )
         for name, spec in specs.items()
     }
     for config in configs.values():
@@ -139,10 +142,9 @@ def _header(arguments: Arguments, config: "LLMFashionConfig") -> "TableHeader":
     )
 
 
-def _keys_of(name: str, arguments: Arguments) -> dict[str, Any]:
-    """The command line's keys for a row; keys of training are not for the Popularity row that is always added."""
-    left_out = () if name in arguments.models else ("cold_token", "train_neg_sample_args")
-    return {key: value for key, value in arguments.overrides.items() if key not in left_out}
+def _left_out(name: str, arguments: Arguments) -> tuple[str, ...]:
+    """Keys that do not reach a row; keys of training are not for the Popularity row that is always added."""
+    return () if name in arguments.models else ("cold_token", "train_neg_sample_args", "transform")
 
 
 script = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)

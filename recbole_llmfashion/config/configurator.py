@@ -5,7 +5,7 @@ Only model, dataset and trainer classes take a config; everything below them tak
 
 import copy
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +53,8 @@ class LLMFashionConfig(Config):
 
     def sibling(self, model: str | type) -> "LLMFashionConfig":
         """The config of another model in the same run: same files, same command line."""
-        return load_config(model, self["dataset"], self["config_layers"], self["command_line"], self["model_names"])
+        files, overrides, names = self["config_layers"], self["command_line"], self["model_names"]
+        return load_config(model, self["dataset"], files, overrides, names, left_out=self["keys_left_out"])
 
 
 def load_config(
@@ -63,6 +64,7 @@ def load_config(
     overrides: Mapping[str, Any] | None = None,
     model_names: Sequence[str] = (),
     source_of_overrides: str = COMMAND_LINE,
+    left_out: Collection[str] = (),
 ) -> LLMFashionConfig:
     """Builds the config of one model on one dataset from the layers that `merge_layers` lists.
 
@@ -73,6 +75,7 @@ def load_config(
         overrides: keys over those.
         model_names: other models whose keys may be given; they are ignored here.
         source_of_overrides: where they are from, as messages about them begin.
+        left_out: keys of the layers that this model ignores, as in `merge_layers`.
 
     Raises:
         UserError: an unknown key, an unreadable file, a value that RecBole rejects.
@@ -80,7 +83,7 @@ def load_config(
     *bases, name = lineage(model)
     overrides = dict(overrides or {})
     config_files = with_own_file(dataset, config_files, overrides)
-    merged = merge_layers(model, dataset, config_files, overrides, model_names, source_of_overrides)
+    merged = merge_layers(model, dataset, config_files, overrides, model_names, source_of_overrides, left_out)
     defaults = recbole_defaults(name)
     merged |= {
         "train_neg_sample_args": neg_sample_args(
@@ -93,6 +96,7 @@ def load_config(
         "config_layers": config_files,
         "command_line": overrides,
         "model_names": sorted({*bases, name, *model_names}),
+        "keys_left_out": sorted(left_out),
     }
     # Config() sets CUDA_VISIBLE_DEVICES to gpu_id: without this it would undo what the caller's environment says.
     if "CUDA_VISIBLE_DEVICES" in os.environ and "gpu_id" not in overrides:
@@ -115,7 +119,7 @@ def given_keys(config: LLMFashionConfig) -> dict[str, Any]:
     """The keys that the config files and the command line of a run set for its model; later ones win."""
     layers = [(file, read_yaml(Path(file))) for file in config["config_layers"]]
     merged = merge_keys([*layers, (COMMAND_LINE, config["command_line"])])
-    known = keys_of(config.model_class)
+    known = keys_of(config.model_class) - set(config["keys_left_out"])
     return {key: value for key, value in merged.items() if key in known}
 
 
@@ -143,7 +147,8 @@ def source_config(config: LLMFashionConfig, keys: Mapping[str, Any] | None = Non
         raise UserError(f"source_dataset: '{source}' is the dataset itself; leave it empty, or name another")
     overrides = config["command_line"] | {"source_dataset": None} | dict(keys or {})
     files = [file for file in config["config_layers"] if file != own_file(Path(config["data_path"]))]
-    on_source = load_config(config.model_class, source, files, overrides, config["model_names"])
+    names, left_out = config["model_names"], config["keys_left_out"]
+    on_source = load_config(config.model_class, source, files, overrides, names, left_out=left_out)
     folder = Path(on_source["data_path"])
     if not folder.is_dir():
         raise UserError(

@@ -38,6 +38,7 @@ def merge_layers(
     overrides: Mapping[str, Any] | None = None,
     model_names: Sequence[str] = (),
     source_of_overrides: str = COMMAND_LINE,
+    left_out: Collection[str] = (),
 ) -> dict[str, Any]:
     """All keys of one model on one dataset, without those that only RecBole's own YAMLs set.
 
@@ -48,6 +49,7 @@ def merge_layers(
         overrides: keys over those.
         model_names: other models whose keys may be given; keys of theirs are accepted and not returned.
         source_of_overrides: where they are from, as messages about them begin.
+        left_out: keys that mean other models of the run; this one keeps its defaults, whatever a layer says of them.
 
     Raises:
         UserError: an unknown key, an unreadable file, a value that the model cannot use.
@@ -58,13 +60,14 @@ def merge_layers(
     *bases, name = keys.lineage(model)
     parts = ["overall", "dataset/default", f"dataset/{dataset}", *(f"model/{one}" for one in (*bases, name))]
     paths = [path for path in (keys.properties_folder() / f"{part}.yaml" for part in parts) if path.is_file()]
-    layers = [(str(path), read_yaml(path)) for path in paths]
-    about = [layer for layer in layers if layer[0] == str(keys.properties_folder() / f"dataset/{dataset}.yaml")]
+    of_dataset = keys.properties_folder() / f"dataset/{dataset}.yaml"
+    layers = [(str(path), _without(left_out if path == of_dataset else (), read_yaml(path))) for path in paths]
+    about = [layer for layer in layers if layer[0] == str(of_dataset)]
     mine = keys.keys_of(model)
     defaults = keys.recbole_defaults(name) | merge_keys(layer for layer in layers if layer not in about)
     files = with_own_file(dataset, config_files, overrides)
-    given = [(file, written_out(read_yaml(Path(file)))) for file in files]
-    given.append((source_of_overrides, written_out(overrides or {})))
+    read = [*((file, read_yaml(Path(file))) for file in files), (source_of_overrides, overrides or {})]
+    given = [(source, written_out(_without(left_out, values))) for source, values in read]
     for source, values in given:
         keys.reject_unknown_keys(values, {*bases, name, *model_names}, source)
         check_names(values, [*dict.fromkeys((name, *bases, *model_names))], dataset, source)
@@ -83,6 +86,10 @@ def merge_layers(
     merged = checked_evaluation(keys.todays_values(with_defaults(merge_keys([*layers, *own]))), defaults)
     check_relations(keys.recbole_defaults(name) | merged, name)
     return merged
+
+
+def _without(names: Collection[str], values: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in values.items() if key not in names}
 
 
 def own_file(folder: Path) -> str | None:

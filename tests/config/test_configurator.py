@@ -42,6 +42,7 @@ def test_every_key_read_is_in_a_yaml():
         "config_layers",
         "command_line",
         "model_names",
+        "keys_left_out",
         "device",
         "model",
         "dataset",

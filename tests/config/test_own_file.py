@@ -59,6 +59,20 @@ def test_zero_shot_reads_that_of_the_source(shops, tmp_path):
     assert source["config_layers"] == [f"{tmp_path}/bags/bags.yaml"]
 
 
+def test_keys_left_out_of_a_model_have_no_effect_from_any_layer(shops, tmp_path):
+    place = shops("transform: mask_itemseq\ncold_token: True\ntopk: 5\nvalid_metric: NDCG@5\n")
+    shops("cold_token: True\n", "bags")
+    keys = {**place, "train_neg_sample_args": {"sample_num": 2}, "source_dataset": "bags"}
+    left_out = ("cold_token", "train_neg_sample_args", "transform")
+    config = load_config(Popularity, "tiny", (), keys, ["LLMFashionRec"], left_out=left_out)
+    config.final_config_dict["source_dataset"] = "bags"
+    for one in (config, config.sibling(Popularity), source_config(config)):
+        negatives = one["train_neg_sample_args"]["sample_num"]
+        assert (one["cold_token"], negatives, one["transform"]) == (False, "none", None)
+        assert given_keys(one).keys().isdisjoint(left_out)
+    assert config["topk"] == [5]
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

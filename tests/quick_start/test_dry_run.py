@@ -3,6 +3,7 @@
 import pytest
 
 from recbole_llmfashion.cli.train import main
+from recbole_llmfashion.config.keys import recbole_folder
 from recbole_llmfashion.quick_start import experiment
 from tests.helpers.fakes import INTER, SEARCH, write_tiny
 
@@ -45,6 +46,36 @@ def test_settings_and_counts_are_printed_and_nothing_is_left(root, capsys):
     assert "n_negatives: 0" in sections["SASRecSampled, a part of LLMFashionRec"]
     assert out.endswith("dry run: every check passed, nothing was trained\n")
     assert sorted(root.rglob("*")) == before
+
+
+# Keys that only some models have a use for, of a model that has it.
+OF_ONE_MODEL = [
+    ("BERT4Rec", "transform: mask_itemseq", "transform: mask_itemseq"),
+    ("SASRec", "cold_token: True", "cold_token: true"),
+    ("FPMC", "train_neg_sample_args: {sample_num: 2}", "sample_num: 2"),
+]
+
+
+@pytest.mark.parametrize("place", ["mine.yaml", "tiny/tiny.yaml", "command line"])
+@pytest.mark.parametrize(("model", "key", "printed"), OF_ONE_MODEL)
+def test_keys_of_one_model_do_not_reach_the_popularity_row_that_nobody_named(root, capsys, place, model, key, printed):
+    name = key.split(":")[0]
+    words = [f"--{key.replace(': ', '=', 1)}"] if place == "command line" else []
+    if not words:
+        (root / place).write_text(f"{key}\n")
+        words = ["--config_files=mine.yaml"] if place == "mine.yaml" else []
+    status, out, err = dry_run(capsys, root, f"--model={model}", *words)
+    before, popularity = out.split("== Popularity")
+    assert status == 0 and err == [] and printed in before and printed not in popularity
+    status, _, err = dry_run(capsys, root, f"--model={model},Popularity", *words)
+    assert status == 2 and len(err) == 1 and name in err[0] and "Popularity" in err[0]
+
+
+def test_a_properties_file_of_recbole_is_a_config_file(root, capsys):
+    """Its BERT4Rec.yaml names the model's `transform`, which no other model has."""
+    file = recbole_folder() / "properties/model/BERT4Rec.yaml"
+    status, out, err = dry_run(capsys, root, "--model=BERT4Rec", f"--config_files={file}")
+    assert status == 0 and err == [] and "mask_ratio: 0.2" in out
 
 
 # Keys and files that only the data shows to be wrong, and what the line says.
