@@ -200,9 +200,13 @@ class LLMFashionRecDataset(SequentialDataset):
             part = split.ONE_PART.get(self.config["eval_args"]["split"]["LS"])
             return codes if part is None else split.one_part_codes(codes, part)
         shares = self.config["time_split"]
-        if len(times) and float(times.min()) < ORDER_ONLY_BELOW:
+        if below := int((times < ORDER_ONLY_BELOW).sum()):
+            found, advice = "an order only", "use user"
+            if below < len(times):
+                found = f"{below:,} of {len(times):,} before 1973"
+                advice = "correct or remove these rows, or use user"
             raise UserError(
-                f"split_by: expected timestamps that are dates, found an order only in {self.dataset_path}; use user"
+                f"split_by: expected timestamps that are dates, found {found} in {self.dataset_path}; {advice}"
             )
         return split.time_split_codes(users, purchase, times, (shares[0], shares[1]))
 

@@ -101,12 +101,19 @@ def test_bad_keys(tmp_path):
     write_tiny(tmp_path)
     order_only = INTER.replace("\t1701", "\t1").replace("\t1702", "\t2")
     write_tiny(tmp_path / "order", inter=order_only, search="")
+    write_tiny(tmp_path / "one", inter=INTER.replace("click\t1701000000\nu1", "click\t0\nu1"), search="")
     for root, keys, message in [
         (tmp_path, {"click_filter": "some"}, "click_filter: expected one of paper, train, none, found 'some'"),
         (tmp_path, {"split_by": "day"}, "split_by: expected one of user, time, found 'day'"),
         (tmp_path, {"split_by": "time", "time_split": [0.9, 0.8]}, "time_split: expected two shares"),
         (tmp_path, {"train_share": 0}, "train_share: expected a number above 0 and at most 1, found '0'"),
         (tmp_path / "order", {"split_by": "time"}, "split_by: expected timestamps that are dates, found an order only"),
+        (
+            tmp_path / "one",
+            {"split_by": "time"},
+            f"split_by: expected timestamps that are dates, found 1 of 12 before 1973 in {tmp_path}/one/tiny; "
+            "correct or remove these rows, or use user$",
+        ),
     ]:
         with pytest.raises(UserError, match=f"^(command line: )?{message}"):
             tiny_loaders(root, **keys)

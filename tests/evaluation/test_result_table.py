@@ -54,14 +54,15 @@ def test_a_backbone_that_has_seen_the_data_is_named():
 
 
 def test_the_order_of_the_data(tmp_path):
-    order = TimeOrder(10, 0.5, 0.1, 0.25)
+    order = TimeOrder(10, 0.5, 0.1, 0.25, 0.125)
     run = dataclasses.replace(RUN, time_order=order.entry(), warnings=order.warnings())
     result_table.write(tmp_path, run, {"CORE": result()})
     assert json.loads((tmp_path / "results.json").read_text())["time_order"] == {
-        "customers": 10, "sorted_by_item": 0.5, "sorted_by_chance": 0.1, "equal_times": 0.25,
+        "customers": 10, "sorted_by_item": 0.5, "sorted_by_chance": 0.1, "equal_times": 0.25, "before_1973": 0.125,
     }  # fmt: skip
     table = (tmp_path / "table.md").read_text()
     assert "- warning: 50.0% of the customers" in table and "- warning: 25.0% of neighbouring actions" in table
+    assert "- warning: 12.5% of the timestamps are before 1973" in table
     assert "warning" not in result_table.table(RUN, {"CORE": result()})
 
 

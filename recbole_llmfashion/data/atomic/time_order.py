@@ -1,8 +1,8 @@
 """Whether the order of a log can be that of time: sequences sorted by item id, neighbours with equal timestamps.
 
 Leave-one-out predicts the last item of each sequence. Where a source has sorted the items of a customer by their id,
-the last item is the largest id; where most neighbours share a timestamp, it is whatever the file had last. Neither
-gives an error, so both are counted. Imports neither torch nor RecBole.
+the last item is the largest id; where most neighbours share a timestamp, it is whatever the file had last. One wrong
+timestamp of 1970 makes dates an order. None of this is an error, so it is counted. Imports neither torch nor RecBole.
 """
 
 import re
@@ -24,7 +24,9 @@ _NUMBERS = re.compile(r"(\d+)")
 
 @dataclass(frozen=True)
 class TimeOrder:
-    """Figures that show whether the order of a log can be that of time, over customers with three or more actions.
+    """Figures that show whether the order of a log can be that of time.
+
+    The first four are those of customers with three or more actions.
 
     Args:
         customers: number of these customers.
@@ -33,12 +35,15 @@ class TimeOrder:
         sorted_by_chance: the share that a random order of the same items gives.
         equal_times: share of neighbouring actions of one customer with the same timestamp; rows that `convert` numbered
             within a day share it.
+        before_1973: share of all timestamps that are too small for a date, where others are dates; 0 where all are
+            dates or all give an order.
     """
 
     customers: int
     sorted_by_item: float
     sorted_by_chance: float
     equal_times: float
+    before_1973: float = 0.0
 
     @property
     def sorted_limit(self) -> float:
@@ -46,7 +51,7 @@ class TimeOrder:
         return 2 * self.sorted_by_chance + 0.05
 
     def warnings(self) -> list[str]:
-        """One line for each reason why the last item of a sequence may not be the latest."""
+        """One line for each reason why the last item of a sequence may not be the latest, or why dates do not count."""
         lines = []
         if self.sorted_by_item > self.sorted_limit:
             lines.append(
@@ -57,6 +62,12 @@ class TimeOrder:
             lines.append(
                 f"warning: {self.equal_times:.1%} of neighbouring actions share a timestamp; "
                 "their order is that of the source's rows, and the next item means less"
+            )
+        if self.before_1973:
+            share = f"{self.before_1973:.1%}" if self.before_1973 >= 0.001 else "less than 0.1%"
+            lines.append(
+                f"warning: {share} of the timestamps are before 1973 and the others are dates; all of them then count "
+                "as an order only (no dates in prompts, no time split); correct or remove these rows"
             )
         return lines
 
@@ -69,8 +80,9 @@ class TimeOrder:
         ]
 
     def entry(self) -> dict[str, Any]:
-        """The figures for results.json."""
-        return {name: round(value, 6) for name, value in asdict(self).items()}
+        """The figures for results.json; one wrong time of many is not rounded away."""
+        figures = {name: round(value, 6) for name, value in asdict(self).items()}
+        return figures | {"before_1973": float(f"{self.before_1973:.6g}")}
 
 
 def time_order(interactions: pd.DataFrame) -> TimeOrder:
@@ -84,6 +96,7 @@ def time_order(interactions: pd.DataFrame) -> TimeOrder:
     >>> order.customers, order.sorted_by_item, round(order.sorted_by_chance, 4), order.equal_times
     (1, 1.0, 0.3333, 0.5)
     """
+    before_1973 = _share_before_1973(interactions["timestamp"].to_numpy(np.float64))
     users = pd.factorize(interactions["user_id"])[0]
     long = np.bincount(users, minlength=1)[users] >= LEAST_ACTIONS
     users = pd.factorize(users[long])[0]
@@ -91,7 +104,13 @@ def time_order(interactions: pd.DataFrame) -> TimeOrder:
     times = interactions["timestamp"].to_numpy(np.float64)[long]
     customers = int(users.max(initial=-1)) + 1
     by_item, by_chance = _sorted_shares(users, items, names.astype(str).tolist())
-    return TimeOrder(customers, by_item, by_chance, _equal_share(users, times))
+    return TimeOrder(customers, by_item, by_chance, _equal_share(users, times), before_1973)
+
+
+def _share_before_1973(times: NDArray[Any]) -> float:
+    """Share of timestamps that are no dates, where others are; data/dataset.py takes all for an order then."""
+    share = float((times < ORDER_ONLY_BELOW).mean()) if len(times) else 0.0
+    return share if share < 1 else 0.0
 
 
 def _equal_share(users: NDArray[Any], times: NDArray[Any]) -> float:

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from recbole_llmfashion.cli.main import app
 from recbole_llmfashion.data.atomic.time_order import TimeOrder, time_order
-from tests.helpers.fakes import real_data, write_tiny
+from tests.helpers.fakes import INTER, real_data, write_tiny
 
 ITEMS = "item_id:token\ttitle:token\tbrand:token\tcolor:token\tsize:token\tcategory:token\n"
 
@@ -148,5 +148,44 @@ def test_an_office_in_the_order_of_time():
 
 def test_the_entry_is_json():
     assert json.loads(json.dumps(TimeOrder(3, 1 / 3, 0.1, 0.0).entry())) == {
-        "customers": 3, "sorted_by_item": 0.333333, "sorted_by_chance": 0.1, "equal_times": 0.0,
+        "customers": 3, "sorted_by_item": 0.333333, "sorted_by_chance": 0.1, "equal_times": 0.0, "before_1973": 0.0,
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("times", "share"),
+    [
+        ([1.6e9, 1.6e9, 1.6e9, 0.0], 0.25),
+        ([1e8 - 1, 1e8, 5.0, 1.7e9], 0.5),
+        ([1.6e9, 1.6e9, 1.6e9, 1.6e9], 0.0),
+        ([0.0, 1.0, 2.0, 3.0], 0.0),
+        ([], 0.0),
+    ],
+)
+def test_timestamps_before_1973_among_dates(times, share):
+    """Of every row, also of customers with few actions."""
+    rows = pd.DataFrame({"user_id": ["u", "u", "v", "w"], "item_id": ["a", "b", "a", "a"]})[: len(times)]
+    assert time_order(rows.assign(timestamp=np.array(times))).before_1973 == share
+
+
+@pytest.mark.parametrize(("share", "text"), [(0.25, "25.0%"), (3e-7, "less than 0.1%")])
+def test_the_warning_of_dates_that_do_not_count(share, text):
+    order = TimeOrder(10, 0.0, 0.0, 0.0, share)
+    (line,) = order.warnings()
+    assert line == (
+        f"warning: {text} of the timestamps are before 1973 and the others are dates; all of them then count as an "
+        "order only (no dates in prompts, no time split); correct or remove these rows"
+    )
+    assert TimeOrder(**json.loads(json.dumps(order.entry()))).warnings() == [line]
+
+
+def test_entries_of_earlier_results_are_read():
+    entry = {"customers": 10, "sorted_by_item": 0.0, "sorted_by_chance": 0.0, "equal_times": 0.0}
+    assert TimeOrder(**entry).warnings() == []
+
+
+def test_validate_and_clean_say_that_one_time_turns_dates_off(tmp_path):
+    folder = write_tiny(tmp_path, inter=INTER.replace("click\t1701000000\nu1", "click\t0\nu1"), search="")
+    for words in (["validate", folder], ["clean", folder]):
+        status, text = run(*words)
+        assert status == 0 and "warning: 8.3% of the timestamps are before 1973" in text
