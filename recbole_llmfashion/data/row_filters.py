@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from recbole_llmfashion.data.atomic.field_names import FieldNames
 from recbole_llmfashion.data.atomic.folder import INTER, AtomicFolder
+from recbole_llmfashion.data.atomic.table import quote_cell
 from recbole_llmfashion.data.split import final_purchases
 from recbole_llmfashion.errors import UserError
 
@@ -51,7 +52,7 @@ class RowFilters:
         """The folder with the rows and items that stay; the same one if nothing is filtered.
 
         Raises:
-            UserError: val_interval names a column that is not there, or no row stays.
+            UserError: val_interval names a column that is not there or no interval of its numbers, or no row stays.
         """
         rows, items = folder.interactions, folder.items
         if self.duplicates:
@@ -85,7 +86,7 @@ class RowFilters:
         frames = {"rows": rows, "items": items}
         for name, frame in frames.items():
             if column in frame:
-                frames[name] = frame[_stays(frame[column], kinds[column], column, value)]
+                frames[name] = frame[_stays(frame[column], kinds[column], folder.names.file_column(column), value)]
         return frames["rows"], frames["items"]
 
     def _by_count(self, rows: pd.DataFrame, items: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -103,6 +104,9 @@ class RowFilters:
 def within(numbers: NDArray[Any], intervals: str) -> Mask:
     """Whether each number is in one of RecBole's intervals; NaN is in none.
 
+    Raises:
+        ValueError: the text is none.
+
     >>> within(np.array([2.0, 3.0, 5.0, 9.0]), "[3,5);(8,inf)").tolist()
     [False, True, False, True]
     """
@@ -110,6 +114,8 @@ def within(numbers: NDArray[Any], intervals: str) -> Mask:
     for text in intervals.split(";"):
         piece = text.strip()
         low, high = map(float, piece[1:-1].split(","))
+        if not low <= high:
+            raise ValueError(f"no interval: {piece}")
         above = numbers >= low if piece[0] == "[" else numbers > low
         found |= above & (numbers <= high if piece[-1] == "]" else numbers < high)
     return found
@@ -122,7 +128,15 @@ def _lowest(intervals: str) -> float:
 
 def _stays(cells: pd.Series, kind: str, column: str, value: Any) -> Mask:
     if kind == "float":
-        return within(pd.to_numeric(cells, errors="coerce").to_numpy(np.float64), str(value))
+        numbers = pd.to_numeric(cells, errors="coerce").to_numpy(np.float64)
+        try:
+            return within(numbers, str(value))  # an unquoted [10, 20] is a list in YAML, which RecBole reads too
+        except ValueError as error:  # config/values.py does not know which columns have numbers, so it takes any list
+            found = quote_cell(f"[{', '.join(map(str, value))}]" if isinstance(value, list) else str(value))
+            raise UserError(
+                f'val_interval: {column}: expected an interval such as "[0,60]", found {found}; write its two ends, '
+                "times in seconds"
+            ) from error
     if kind != "token" or not isinstance(value, list):
         raise UserError(f"val_interval: {column}: expected a list of values of a token column, found '{value}'")
     return cells.isin([str(one) for one in value]).to_numpy()

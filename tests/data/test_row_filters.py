@@ -1,5 +1,7 @@
 """RecBole's filters of rows: the rows that RecBole keeps, the same for every model and for prompts."""
 
+from datetime import date
+
 import pandas as pd
 import pytest
 from recbole.data.dataset import Dataset
@@ -181,6 +183,36 @@ def test_what_only_the_files_show_is_one_line(tmp_path, keys, line):
     with pytest.raises(UserError) as raised:
         tiny(tmp_path, **keys, topk=[3], valid_metric="NDCG@3")
     assert line in str(raised.value) and "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("value", "found"),
+    [
+        ([10, 20, 30], "[10, 20, 30]"),
+        ([date(2024, 1, 1), date(2024, 6, 1)], "[2024-01-01, 2024-06-01]"),
+        (["low", "high"], "[low, high]"),
+        ([20, 10], "[20, 10]"),
+        ([10], "[10]"),
+        ([], "[]"),
+    ],
+)
+def test_a_list_that_is_no_interval_of_numbers_is_one_line(tmp_path, value, found):
+    own_tiny(tmp_path)
+    with pytest.raises(UserError) as raised:
+        tiny(tmp_path, **OWN_FIELDS, val_interval={"time": value})
+    assert str(raised.value) == (
+        f"val_interval: time: expected an interval such as \"[0,60]\", found '{found}'; write its two ends, times in "
+        "seconds"
+    )
+
+
+def test_an_interval_without_quotes_is_a_list(tmp_path):
+    write_tiny(tmp_path)
+    lists, texts = (
+        tiny(tmp_path, val_interval={"timestamp": value}, **TEST_ONLY).dataset._events
+        for value in ([0, 1702000000], "[0,1702000000]")
+    )
+    assert lists.equals(texts) and len(lists) == 10
 
 
 def test_a_run_counts_what_is_filtered_and_keeps_its_stages_apart(tmp_path):
