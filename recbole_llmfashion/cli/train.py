@@ -144,7 +144,9 @@ def _header(arguments: Arguments, config: "LLMFashionConfig") -> "TableHeader":
 
 def _left_out(name: str, arguments: Arguments) -> tuple[str, ...]:
     """Keys that do not reach a row; keys of training are not for the Popularity row that is always added."""
-    return () if name in arguments.models else ("cold_token", "train_neg_sample_args", "transform")
+    from recbole_llmfashion.config.layers import KEYS_OF_TRAINING
+
+    return () if name in arguments.models else KEYS_OF_TRAINING
 
 
 script = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)

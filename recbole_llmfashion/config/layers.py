@@ -22,6 +22,7 @@ from recbole_llmfashion.config.values import check_tracking_packages, check_valu
 from recbole_llmfashion.config.yaml_files import read_yaml
 from recbole_llmfashion.errors import UserError
 
+KEYS_OF_TRAINING = ("cold_token", "train_neg_sample_args", "transform")  # mean models that train, not Popularity
 COMMAND_LINE = "command line"  # where messages about keys begin that no file has
 
 

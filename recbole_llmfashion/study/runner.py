@@ -15,6 +15,7 @@ from recbole_llmfashion import __version__
 from recbole_llmfashion.config.configurator import LLMFashionConfig, load_config
 from recbole_llmfashion.config.dict_keys import merge_keys, split_name
 from recbole_llmfashion.config.keys import RUNTIME_KEYS, first_release_names, keys_of
+from recbole_llmfashion.config.layers import KEYS_OF_TRAINING
 from recbole_llmfashion.data.atomic.field_names import FieldNames
 from recbole_llmfashion.data.atomic.folder import AtomicFolder, read_folder
 from recbole_llmfashion.data.atomic.writer import folder_sha256
@@ -127,9 +128,10 @@ class Runner:
         overrides = merge_keys([*layers, ("seeds", {} if seed is None else {"seed": seed})])
         model = get_model(entry.model).model
         names = accepted_models(*self.request.registered, *MODEL_TABLE)
-        return load_config(
-            model, entry.dataset or self.request.dataset, list(self.request.config_files), overrides, names
-        )
+        dataset, files = entry.dataset or self.request.dataset, list(self.request.config_files)
+        # Popularity without a label is no row: it stands for what all rows share
+        left_out = KEYS_OF_TRAINING if (entry.label, entry.model) == ("", "Popularity") else ()
+        return load_config(model, dataset, files, overrides, names, left_out=left_out)
 
     @cached_property
     def metrics(self) -> list[str]:

@@ -92,6 +92,15 @@ def test_every_study_checks_and_describes_its_rows(here, capsys, name, words, co
     assert out.count("rows: {train: ") == count and "rows: {train: " in sections_of(out)[label]
 
 
+def test_keys_of_training_do_not_need_a_row_of_popularity(here, capsys):
+    """What all rows share is read from Popularity's config, which has no use for them."""
+    (here / "bert.yaml").write_text("transform: mask_itemseq\n")
+    assert dry(here, capsys, "compare", "--models=BERT4Rec", f"--config_files={here}/bert.yaml")[0] == 0
+    assert dry(here, capsys, "compare", "--models=SASRec", "--cold_token=True")[0] == 0
+    status, _, err = dry(here, capsys, "compare", "--models=Popularity", "--cold_token=True")
+    assert status == 2 and "not for Popularity" in err[-1]
+
+
 @pytest.mark.parametrize(
     ("name", "words", "files", "line"),
     [
