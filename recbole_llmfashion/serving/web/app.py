@@ -47,7 +47,7 @@ class Replica:
         from recbole_llmfashion.serving.web.replica import ReplicaWorker
 
         recommender = Recommender.from_pretrained(settings.run, min_askers=settings.min_askers)
-        journal = ItemChangeLog(settings.changes, recommender.run_digest) if settings.changes else None
+        journal = ItemChangeLog(settings.journal, recommender.run_digest) if settings.journal else None
         self._worker = ReplicaWorker(recommender, journal)
         self._following: asyncio.Task[ErrorReply | None] | None = None
         for line in (self._worker.started, recommender.memory_note):
@@ -89,7 +89,7 @@ class RemoteModel:
 
     def __init__(self, handle: DeploymentHandle, app_name: str, settings: ServiceSettings) -> None:
         self._handle, self._app_name = handle, app_name
-        self._journal = JournalCheck(settings.changes, run_digest(settings.run)) if settings.changes else None
+        self._journal = JournalCheck(settings.journal, run_digest(settings.run)) if settings.journal else None
 
     async def recommend(self, request: RecommendRequest) -> BatchReply:
         """Recommends for one session."""
@@ -157,8 +157,8 @@ def app(args: dict[str, str]) -> serve.Application:
         UserError: invalid settings, see `read_settings`, or a journal that cannot be used.
     """
     settings = read_settings(args, os.environ)
-    if settings.changes:
-        check_journal(settings.changes, run_digest(settings.run))
+    if settings.journal:
+        check_journal(settings.journal, run_digest(settings.run))
     use_current_environment()  # `serve run` builds the application before it starts Ray
     backpressure = BackpressureConfig(status_code=429, retry_after_s=1)
     model = serve.deployment(

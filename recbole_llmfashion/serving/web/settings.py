@@ -27,7 +27,8 @@ class ServiceSettings:
     Args:
         run: the run folder; the same path on every replica.
         token: bearer token of /items; None disables /items.
-        journal: file that stores added and removed items, see journal.py; required with a token.
+        journal: file that stores added and removed items, see journal.py; required with a token. Its changes hold
+            without one too, so that a service restarted without its token serves no removed item.
         batch: maximum number of sessions in a batch of the LLM.
         queue: maximum number of waiting requests; further ones get 429.
         timeout: seconds from the end of the body until a request gets 504.
@@ -65,11 +66,6 @@ class ServiceSettings:
     def room(self) -> int:
         """Maximum number of requests that are answered or wait, at all replicas."""
         return self.ongoing * self.replicas + self.queue
-
-    @property
-    def changes(self) -> Path | None:
-        """The journal if items can be added and removed, which needs a token."""
-        return self.journal if self.token else None
 
 
 def read_settings(args: Mapping[str, Any], environ: Mapping[str, str]) -> ServiceSettings:

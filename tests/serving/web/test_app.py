@@ -181,6 +181,7 @@ def test_timeout(job, service):
 
 def test_replica_killed_under_load(job, service, monkeypatch):
     monkeypatch.delenv("LLMFASHION_TOKEN")
+    monkeypatch.delenv("LLMFASHION_JOURNAL")  # other tests removed items, and the journal holds without a token
     service.start(timeout=240, batch=2)
     pairs = requests_and_lists(job, 40)
     killed = model_pid()
