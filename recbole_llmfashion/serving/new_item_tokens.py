@@ -13,6 +13,7 @@ import numpy as np
 from recbole_llmfashion.pipeline.item_pool import ItemPool
 from recbole_llmfashion.pipeline.load import LoadedRun
 from recbole_llmfashion.prompt.item_tokens import ItemTokens, item_words, more_atomic_tokens, more_semantic_tokens
+from recbole_llmfashion.prompt.texts import clean_titles
 
 
 def extend_item_tokens(
@@ -51,6 +52,7 @@ def _unique(ids: list[np.ndarray]) -> np.ndarray:
 def _words(run: LoadedRun, index: ItemTokens, pool: ItemPool, added: np.ndarray) -> list[np.ndarray]:
     """Word ids of all items; those of `added` are tokenized again."""
     columns = {name: [texts[i] for i in added] for name, texts in pool.catalogue.attributes.items()}
-    added_words = item_words(run.tokenizer, [pool.titles[i] for i in added], columns, run.prompt.attributes)
+    titles = clean_titles(pool.catalogue.titles[i] for i in added)  # `pool.titles` would clean those of all items
+    added_words = item_words(run.tokenizer, titles, columns, run.prompt.attributes)
     words = dict(enumerate(index.words)) | dict(zip(added.tolist(), added_words, strict=True))
     return [words[i] for i in range(len(pool.live))]

@@ -11,10 +11,10 @@ A session goes through the same timeline, prompt builder, response cache and ran
 and a prompt that the evaluation has sent gets its stored response. `mask_history` applies to both: if true, items of
 the session are left out of the list.
 
-`add_items` and `remove_items` build a new `ServingState` and replace the current one in a single assignment: each list
-is computed from one set of items, and a call that fails changes nothing. Changes last for the life of the process;
-nothing is written to disk. All states share the model. Its vocabulary grows between requests, and an older state never
-generates the new tokens.
+`add_items`, `remove_items` and `change_items` build a new `ServingState` and replace the current one in a single
+assignment: each list is computed from one set of items, and a change that fails changes nothing. Changes last for the
+life of the process; nothing is written to disk. All states share the model. Its vocabulary grows between requests, and
+an older state never generates the new tokens.
 """
 
 from collections import Counter
@@ -23,24 +23,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Lock
-from typing import Any
+from typing import Any, TypeVar
 
 import pandas as pd
 
 from recbole_llmfashion.errors import UserError
-from recbole_llmfashion.llm.modeling.item_embeddings import set_item_embeddings, word_rows
 from recbole_llmfashion.pipeline.checks.entries import reading
 from recbole_llmfashion.pipeline.export import check_repository, export_run, find_run, upload_run
-from recbole_llmfashion.pipeline.item_pool import ItemPool
 from recbole_llmfashion.pipeline.load import LoadedRun, load_run
-from recbole_llmfashion.prompt.item_tokens import ItemTokens
 from recbole_llmfashion.prompt.texts import sanitize
 from recbole_llmfashion.retrieval.response_stats import ResponseStats
 from recbole_llmfashion.serving.messages import Recommendation, RecommendRequest, RecommendResponse
-from recbole_llmfashion.serving.new_item_tokens import extend_item_tokens
+from recbole_llmfashion.serving.next_items import ChangeError, ItemChange, NextItems
 from recbole_llmfashion.serving.responses import check_k, left_out, response_of
 from recbole_llmfashion.serving.session import Session, make_session
 from recbole_llmfashion.serving.state import RankedReply, ServingState
+
+Made = TypeVar("Made")
 
 
 @dataclass(frozen=True)
@@ -276,22 +275,7 @@ class Recommender:
         Raises:
             UserError: a cell is missing or invalid, or an item already exists; nothing is added.
         """
-        run = self._run
-        with self._items_lock:
-            before = self._state
-            pool = before.pool.with_items(frame, run.encoders)
-            self._state = ServingState(run, pool, self._item_tokens(before, pool), before)
-
-    def _item_tokens(self, before: ServingState, pool: ItemPool) -> ItemTokens | None:
-        """The item tokens of the larger pool; adds the embeddings of new tokens to the model."""
-        if before.item_tokens is None:
-            return None
-        index, tokens = extend_item_tokens(self._run, before.item_tokens, before.pool, pool)
-        if len(tokens):
-            rows = word_rows(self._run.model, index, self._run.row_norm)[tokens - index.first]
-            with self._model_lock:
-                set_item_embeddings(self._run.model, tokens, rows)
-        return index
+        self._change(lambda items: items.add(frame))
 
     def remove_items(self, item_ids: Iterable[str]) -> None:
         """Removes items: no later call returns them, but sessions that contain them are still read.
@@ -299,6 +283,25 @@ class Recommender:
         Raises:
             UserError: an item does not exist, or no item would be left; nothing is removed.
         """
+        self._change(lambda items: items.remove(item_ids))
+
+    def change_items(self, changes: Sequence[ItemChange]) -> None:
+        """Makes changes in order: the lists are those after one call each, and are built once.
+
+        Args:
+            changes: a frame as for `add_items`, or ids as for `remove_items`, each.
+
+        Raises:
+            ChangeError: one cannot be made; those before it are made.
+            UserError: the lists cannot be built, see `ServingState`; nothing is changed.
+        """
+        made, error = self._change(lambda items: items.make(changes))
+        if error is not None:
+            raise ChangeError(made) from error
+
+    def _change(self, make: Callable[[NextItems], Made]) -> Made:
         with self._items_lock:
-            before = self._state
-            self._state = ServingState(self._run, before.pool.without(item_ids), before.item_tokens, before)
+            items = NextItems(self._state)
+            result = make(items)
+            self._state = items.state(self._model_lock)
+        return result

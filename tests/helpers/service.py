@@ -3,8 +3,11 @@
 import asyncio
 import json
 
+import pandas as pd
+
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.serving.messages import BatchReply, Recommendation, RecommendResponse
+from recbole_llmfashion.serving.next_items import ChangeError
 
 CLICK = {"action": "click", "item_id": "a", "timestamp": 5}
 
@@ -34,6 +37,13 @@ class Shop:
         if set(items) - self.there:
             raise UserError("remove: no item")
         self.there -= set(items)
+
+    def change_items(self, changes):
+        for made, change in enumerate(changes):
+            try:
+                self.add_items(change) if isinstance(change, pd.DataFrame) else self.remove_items(change)
+            except Exception as error:
+                raise ChangeError(made) from error
 
 
 class Model:

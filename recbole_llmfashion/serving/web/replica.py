@@ -1,8 +1,8 @@
 """The work of one replica, independent of Ray and HTTP: a Recommender that applies logged item changes.
 
-Changes are applied one by one, in order: one that fails is tried again before every batch, and those behind it wait. In
-the meantime the replica answers no request, because it might serve what was removed. Errors are returned as an
-ErrorReply, because an exception raised across processes carries its traceback.
+Changes are applied in order: one that fails is tried again before every batch, and those behind it wait. In the
+meantime the replica answers no request, because it might serve what was removed. Errors are returned as an ErrorReply,
+because an exception raised across processes carries its traceback.
 """
 
 from collections.abc import Sequence
@@ -13,6 +13,7 @@ import pandas as pd
 
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.serving.messages import BatchReply, ErrorReply, RecommendRequest
+from recbole_llmfashion.serving.next_items import ChangeError, ItemChange
 from recbole_llmfashion.serving.recommender import Recommender
 from recbole_llmfashion.serving.web.item_changes import ItemChangeLog
 from recbole_llmfashion.serving.web.journal import Change, Entry, JournalError
@@ -118,23 +119,38 @@ class ReplicaWorker:
             BehindError: a change failed.
         """
         entries = journal.unread()
-        for entry in entries:
-            self._apply_one(entry, journal)
+        if entries:
+            self._apply_entries(entries, journal)
         return len(entries)
 
-    def _apply_one(self, entry: Entry, journal: ItemChangeLog) -> None:
+    def _apply_entries(self, entries: Sequence[Entry], journal: ItemChangeLog) -> None:
+        """Applies changes together, because a Recommender builds its lists for a second or more.
+
+        If it cannot build them, each half is tried, down to the change that fails.
+        """
+        made, failed = len(entries), None
         try:
-            self._apply(entry.change)
+            self._recommender.change_items([_items_of(entry.change) for entry in entries])
+        except ChangeError as error:
+            made, failed = error.made, error.__cause__
         except Exception as error:
-            line = entry.end.changes + 1
-            raise BehindError(f"the change in line {line} cannot be made ({error or type(error).__name__})") from error
-        journal.applied(entry)
+            if len(entries) > 1:
+                for half in (entries[: len(entries) // 2], entries[len(entries) // 2 :]):
+                    self._apply_entries(half, journal)
+                return
+            made, failed = 0, error
+        if made:
+            journal.applied(entries[made - 1])
+        if failed is not None:
+            place = f"the change in line {entries[made].end.changes + 1}"
+            raise BehindError(f"{place} cannot be made ({str(failed) or type(failed).__name__})") from failed
 
     def _apply(self, change: Change) -> None:
-        if change.add:
-            self._recommender.add_items(pd.DataFrame(list(change.add)))
+        items = _items_of(change)
+        if isinstance(items, pd.DataFrame):
+            self._recommender.add_items(items)
         else:
-            self._recommender.remove_items(change.remove)
+            self._recommender.remove_items(items)
 
     def _unavailable(self, error: JournalError | BehindError) -> ErrorReply:
         """The reply while the journal cannot be followed; each reason is logged once."""
@@ -144,3 +160,7 @@ class ReplicaWorker:
             getLogger(__name__).error(str(error), exc_info=error.__cause__ if self.broken else None)
         reason = error.reason if isinstance(error, JournalError) else "a change of the items cannot be made"
         return ErrorReply(f"{reason}; see the log of the service", unavailable=True)
+
+
+def _items_of(change: Change) -> ItemChange:
+    return pd.DataFrame(list(change.add)) if change.add else change.remove

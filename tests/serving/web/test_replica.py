@@ -142,6 +142,27 @@ def test_a_change_that_fails_loses_no_later_one_and_nothing_is_served_meanwhile(
     assert one.change(add("b")) is None and served(two, 3) == ["b", "c", "d"]
 
 
+def test_changes_whose_lists_cannot_be_built_together_are_halved(path):
+    """As for an id that no list can have: those before it are made, and its line is named."""
+    one, two = worker(path, "a"), worker(path, "a")
+    for item in "bcdef":
+        assert two.change(add(item)) is None
+    make, sizes = one._recommender.change_items, []
+
+    def only_without_e(changes):
+        sizes.append(len(changes))
+        if any("e" in set(change["item_id"]) for change in changes):
+            raise UserError("no list can have it")
+        make(changes)
+
+    one._recommender.change_items = only_without_e
+    assert one.recommend([RecommendRequest([], 1)])[0].unavailable and one.broken
+    assert sizes == [5, 2, 3, 1, 2, 1] and one._recommender.there == set("abcd")
+    assert "line 5" in one._logged and "(no list can have it)" in one._logged
+    one._recommender.change_items = make
+    assert served(one, 6) == list("abcdef") and not one.broken
+
+
 def test_a_replica_that_is_behind_takes_no_change(path):
     one, two = worker(path, "a", "b"), worker(path, "a", "b")
     assert two.change(remove("a")) is None
