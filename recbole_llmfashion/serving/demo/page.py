@@ -240,7 +240,10 @@ def _html(gr: Any) -> Callable[..., Any]:
 
 
 class SecurityHeaders:
-    """ASGI middleware that adds POLICY to every response, so that browsers contact no other server."""
+    """ASGI middleware that adds POLICY to every response, so that browsers contact no other server.
+
+    Gradio's route of uploads, which stores files of any size from anyone, is 404: the page has none.
+    """
 
     def __init__(self, app: Any) -> None:
         self.app = app
@@ -254,6 +257,10 @@ class SecurityHeaders:
                 message = {**message, "headers": [*message.get("headers", []), *extra]}
             await send(message)
 
+        if scope["type"] == "http" and scope["path"].rstrip("/").endswith("/upload"):
+            await send_with_headers({"type": "http.response.start", "status": 404, "headers": []})
+            await send_with_headers({"type": "http.response.body", "body": b""})
+            return
         await self.app(scope, receive, send_with_headers)
 
 

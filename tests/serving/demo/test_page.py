@@ -2,14 +2,25 @@
 
 import socket
 import sys
+from urllib.error import HTTPError
+from urllib.request import urlopen
 
 import pytest
 
 from recbole_llmfashion.cli.main import main
 from recbole_llmfashion.errors import UserError
-from recbole_llmfashion.serving.demo.page import OFFLINE, POLICY, RESULTS, Pages, check_address, serve
+from recbole_llmfashion.serving.demo.page import (
+    OFFLINE,
+    POLICY,
+    RESULTS,
+    Pages,
+    SecurityHeaders,
+    check_address,
+    serve,
+)
 from recbole_llmfashion.serving.demo.visit import Visit
 from tests.helpers.demo import FakeRecommender, FakeState, explained
+from tests.helpers.service import call
 
 GOOD = " product ID: 14, title: White Sandals"
 
@@ -111,3 +122,33 @@ def test_the_address_is_printed_once_the_server_listens():
 def test_no_external_access():
     assert OFFLINE["GRADIO_ANALYTICS_ENABLED"] == "False"
     assert "default-src 'self'" in POLICY and "http" not in POLICY and "*" not in POLICY
+
+
+async def page_app(scope, receive, send):
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"the page"})
+
+
+def test_nothing_can_be_uploaded():
+    for path in ("/gradio_api/upload", "/gradio_api/upload/", "/upload"):
+        status, headers, text = call(SecurityHeaders(page_app), "POST", path, b"x" * 1000)
+        assert (status, text, headers["content-security-policy"]) == (404, "", POLICY)
+    status, headers, text = call(SecurityHeaders(page_app), "POST", "/gradio_api/queue/join")
+    assert (status, text, headers["content-security-policy"]) == (200, "the page", POLICY)
+
+
+def test_gradio_stores_no_upload():
+    """On a real page, whose first answer shows that it runs."""
+    gradio = pytest.importorskip("gradio")
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port = found.getsockname()[1]
+    with gradio.Blocks(analytics_enabled=False) as blocks:
+        gradio.HTML("a page")
+    address = serve(blocks, "127.0.0.1", port, wait=False)
+    try:
+        assert urlopen(address).status == 200
+        with pytest.raises(HTTPError, match="404"):
+            urlopen(f"{address}gradio_api/upload", data=b"x" * 1000)
+    finally:
+        blocks.close()
