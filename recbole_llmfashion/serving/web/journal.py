@@ -123,7 +123,8 @@ class JournalCheck:
     def trouble(self) -> str | None:
         """None if the journal is readable and complete, otherwise what is wrong, without the path."""
         try:
-            stamps = (stamp_of(self._path), stamp_of(state_path(self._path)))
+            state = state_path(self._path)
+            stamps = (stamp_of(self._path), *([stamp_of(state)] if os.path.lexists(state) else []))
             if stamps != self._good:
                 check_journal(self._path, self._run)
                 self._good = stamps

@@ -179,6 +179,18 @@ def test_a_journal_without_a_state_gets_one(path):
         ItemChangeLog(path, RUN)
 
 
+def test_the_check_needs_no_state_file(path):
+    """A running copy writes it again with the next change."""
+    log, check = ItemChangeLog(path, RUN), JournalCheck(path, RUN)
+    write(log, ADD)
+    path.with_name("items.jsonl.state").unlink()
+    assert check.trouble() is None and changes(log) == [] and check.trouble() is None
+    write(log, REMOVE)
+    assert check.trouble() is None and path.with_name("items.jsonl.state").exists()
+    path.unlink()
+    assert check.trouble() == "the journal of item changes is gone"
+
+
 FOREIGN = (
     b"x", b"# Notes\n", b"no line end", b'{"run": "digest"}', b'{"run": 7}\n', b'{"run": "digest", "more": 1}\n',
     b'{"add": [{"item_id": "a"}]}\n', b"\x89PNG\r\n\x1a\n", b"[" * 100_000 + b"\n", b"\n", b"null\n", b"{" * 9 + b"\n",
