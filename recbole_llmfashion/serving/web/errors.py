@@ -2,6 +2,10 @@
 
 import hmac
 import json
+from collections.abc import Collection
+from typing import Any
+
+MAX_DEPTH = 50
 
 
 class RequestError(Exception):
@@ -67,3 +71,23 @@ def check_size(name: str, size: int, limit: int) -> None:
     """
     if size > limit:
         raise RequestError(422, f"{name}: {size} is above this service's limit of {limit}")
+
+
+def check_depth(name: str, value: list[Any]) -> None:
+    """Checks how deep the lists and objects of a JSON list are, without recursion.
+
+    Ray cannot send a value of some 450 levels to a replica.
+
+    Raises:
+        RequestError: 422, there are more than MAX_DEPTH levels.
+    """
+    level: list[list[Any] | dict[str, Any]] = [value]
+    for _ in range(MAX_DEPTH):
+        level = [child for node in level for child in _children(node) if isinstance(child, list | dict)]
+        if not level:
+            return
+    raise RequestError(422, f"{name}: nested too deeply; expected at most {MAX_DEPTH} levels of lists and objects")
+
+
+def _children(node: list[Any] | dict[str, Any]) -> Collection[Any]:
+    return node.values() if isinstance(node, dict) else node

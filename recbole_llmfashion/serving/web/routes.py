@@ -13,7 +13,14 @@ from starlette.exceptions import HTTPException
 
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.serving.messages import BatchReply, Recommendation, RecommendRequest
-from recbole_llmfashion.serving.web.errors import RequestError, check_size, check_token, failed, unavailable
+from recbole_llmfashion.serving.web.errors import (
+    RequestError,
+    check_depth,
+    check_size,
+    check_token,
+    failed,
+    unavailable,
+)
 from recbole_llmfashion.serving.web.journal import Change
 from recbole_llmfashion.serving.web.limits import Limits, LimitsMiddleware
 from recbole_llmfashion.serving.web.metrics import Metrics
@@ -142,6 +149,7 @@ def _add_recommend(app: FastAPI, settings: ServiceSettings, model: Model, metric
     async def recommend(session: SessionBody) -> Recommendations:
         """The k best items for a session."""
         check_size("actions", len(session.actions), settings.max_actions)
+        check_depth("actions", session.actions)
         check_size("k", session.k, settings.max_k)
         reply = await model.recommend(RecommendRequest(session.actions, session.k, session.now, session.explain))
         metrics.served(reply)

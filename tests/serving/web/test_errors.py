@@ -1,8 +1,18 @@
 """Error responses: body, headers, token check, size check."""
 
+import json
+
 import pytest
 
-from recbole_llmfashion.serving.web.errors import RequestError, busy, check_size, check_token, failed, unavailable
+from recbole_llmfashion.serving.web.errors import (
+    RequestError,
+    busy,
+    check_depth,
+    check_size,
+    check_token,
+    failed,
+    unavailable,
+)
 
 
 def test_body_is_one_line_of_ascii_json():
@@ -47,3 +57,17 @@ def test_size():
     with pytest.raises(RequestError, match="k: 11 is above this service's limit of 10") as error:
         check_size("k", 11, 10)
     assert error.value.status == 422
+
+
+def test_depth():
+    for value in (
+        [],
+        [1, "x", None],
+        json.loads("[" * 50 + "7" + "]" * 50),
+        [json.loads('{"a": ' * 49 + "7" + "}" * 49)],
+    ):
+        check_depth("actions", value)
+    for value in (json.loads("[" * 51 + "]" * 51), [{}, json.loads('{"a": ' * 50 + "7" + "}" * 50), 7]):
+        with pytest.raises(RequestError, match="actions: nested too deeply; expected at most 50 levels") as error:
+            check_depth("actions", value)
+        assert error.value.status == 422

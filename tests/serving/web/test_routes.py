@@ -50,6 +50,11 @@ def test_missing_content_type():
         assert status == 415 and "content-type: application/json" in answer["error"]
 
 
+def nested(depth):
+    """A body with an action of so many lists, as JSON: `json.dumps` has its own limit."""
+    return b'{"actions": [{"action": ' + b"[" * depth + b"]" * depth + b"}]}"
+
+
 BAD = [
     (b"{broken", 400, "not valid JSON"),
     (b"", 422, "Field required"),
@@ -64,6 +69,7 @@ BAD = [
     ({"actions": [], "k": True}, 422, "k: "),
     ({"actions": [], "k": 101}, 422, "k: 101 is above this service's limit of 100"),
     ({"actions": [CLICK] * 1001}, 422, "actions: 1001 is above this service's limit of 1000"),
+    *((nested(depth), 422, "actions: nested too deeply; expected at most 50 levels") for depth in (49, 450, 700, 900)),
 ]
 
 
