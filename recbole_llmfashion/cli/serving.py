@@ -119,16 +119,16 @@ def _demo(
     check_extra("demo", "gradio")
     announce_loading()
 
-    from recbole_llmfashion.serving.demo import page
+    from recbole_llmfashion.serving.demo import address, page
     from recbole_llmfashion.serving.recommender import Recommender
 
-    page.check_address(host, port)
+    address.check_address(host, port)
     recommender = Recommender.from_pretrained(run, min_askers=min_askers)
     if recommender.memory_note:
         typer.echo(recommender.memory_note, err=True)
     blocks = page.build(page.Pages(recommender))
 
     def listening() -> None:
-        typer.echo(f"http://{host}:{port}/ shows {run}; stop it with Ctrl-C")
+        typer.echo(f"http://{address.in_url(host)}:{port}/ shows {run}; stop it with Ctrl-C")
 
     page.serve(blocks, host, port, listening=listening)

@@ -8,14 +8,13 @@ import logging
 import os
 import time
 from collections.abc import Callable, Iterator
-from errno import EACCES, EADDRINUSE, EADDRNOTAVAIL
-from socket import SO_REUSEADDR, SOCK_STREAM, SOL_SOCKET, gaierror, getaddrinfo, socket
 from typing import Any
 
 from recbole_llmfashion.errors import UserError, needs_extra
 from recbole_llmfashion.pipeline.export import backbone_name
 from recbole_llmfashion.prompt.texts import TEXT_LIMIT
 from recbole_llmfashion.serving.demo import markup, visit
+from recbole_llmfashion.serving.demo.address import address_error, in_url
 from recbole_llmfashion.serving.demo.examples import examples
 from recbole_llmfashion.serving.demo.follow import Finished, OnText, follow
 from recbole_llmfashion.serving.demo.view import Product, label, product, response_view, timeline
@@ -44,28 +43,6 @@ def gradio() -> Any:
     with needs_extra("demo"):
         import gradio as library
     return library
-
-
-def check_address(host: str, port: int) -> None:
-    """Tries to listen on an address, so that a port in use is known before a run is loaded.
-
-    Raises:
-        UserError: it cannot be used.
-    """
-    try:
-        family, _, _, _, address = getaddrinfo(host, port, type=SOCK_STREAM)[0]
-        with socket(family, SOCK_STREAM) as tried:
-            tried.setsockopt(SOL_SOCKET, SO_REUSEADDR, 1)  # a port that was free a moment ago is free
-            tried.bind(address)
-    except OSError as error:
-        raise _address_error(host, port, error) from None
-
-
-def _address_error(host: str, port: int, error: OSError) -> UserError:
-    if isinstance(error, gaierror) or error.errno == EADDRNOTAVAIL:
-        return UserError(f"--host: expected an address of this machine, found '{host}'; 127.0.0.1 is always one")
-    reason = {EADDRINUSE: "is in use", EACCES: "needs root"}.get(error.errno or 0, "cannot be used")
-    return UserError(f"--port: expected a free port, found '{port}', which {reason}; choose another")
 
 
 class Pages:
@@ -283,7 +260,7 @@ def serve(blocks: Any, host: str, port: int, wait: bool = True, listening: Calla
     font = ["system-ui", "sans-serif"]
     try:
         _, address, _ = blocks.queue(default_concurrency_limit=4).launch(
-            server_name=host,
+            server_name=in_url(host),
             server_port=port,
             share=False,
             quiet=True,
@@ -299,7 +276,7 @@ def serve(blocks: Any, host: str, port: int, wait: bool = True, listening: Calla
             css=markup.style(),
         )
     except OSError as error:
-        raise _address_error(host, port, error) from None
+        raise address_error(host, port, error) from None
     if listening:
         listening()
     if wait:

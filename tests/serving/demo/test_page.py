@@ -9,13 +9,13 @@ import pytest
 
 from recbole_llmfashion.cli.main import main
 from recbole_llmfashion.errors import UserError
+from recbole_llmfashion.serving.demo.address import check_address
 from recbole_llmfashion.serving.demo.page import (
     OFFLINE,
     POLICY,
     RESULTS,
     Pages,
     SecurityHeaders,
-    check_address,
     serve,
 )
 from recbole_llmfashion.serving.demo.visit import Visit
@@ -137,16 +137,21 @@ def test_nothing_can_be_uploaded():
     assert (status, text, headers["content-security-policy"]) == (200, "the page", POLICY)
 
 
-def test_gradio_stores_no_upload():
-    """On a real page, whose first answer shows that it runs."""
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_a_page_at_an_address_stores_no_upload(host):
+    """A real page, whose first answer shows that it runs there."""
     gradio = pytest.importorskip("gradio")
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port = found.getsockname()[1]
+    try:
+        with socket.create_server((host, 0), family=socket.AF_INET6 if ":" in host else socket.AF_INET) as found:
+            port = found.getsockname()[1]
+    except OSError:
+        pytest.skip(f"this machine has no {host}")
+    check_address(host, port)
     with gradio.Blocks(analytics_enabled=False) as blocks:
         gradio.HTML("a page")
-    address = serve(blocks, "127.0.0.1", port, wait=False)
+    address = serve(blocks, host, port, wait=False)
     try:
+        assert address == f"http://{'[::1]' if host == '::1' else host}:{port}/"
         assert urlopen(address).status == 200
         with pytest.raises(HTTPError, match="404"):
             urlopen(f"{address}gradio_api/upload", data=b"x" * 1000)
