@@ -24,6 +24,7 @@ from tests.helpers.convert_published import PUBLISHED
 from tests.helpers.doc_commands import NOT_HERE, PAGES, ROOT, RUN, all_commands, commands_of, rule_of, small
 
 COMMANDS = all_commands()
+ITEM = "417496"  # of the shop that ships; the small one has others
 HERE = [command for command in COMMANDS if command not in NOT_HERE]
 PYTHON = [
     pytest.param(block, id=f"{page.stem}-{number}")
@@ -65,6 +66,17 @@ def test_a_command_made_small():
     made = small("recbole-llmfashion study compare --seeds=3", {})
     assert made[:4] == ["recbole-llmfashion", "study", "compare", "--seeds=1"] and len(made) == 5
     assert small("recbole-llmfashion recommend --run saved/RUN", {r"saved/\w+": "here"})[-1] == "here"
+
+
+def test_the_items_of_the_pages_are_in_the_shop_that_ships():
+    pytest.importorskip("fastapi", reason="the extra `serve` is not installed")
+    from recbole_llmfashion.serving.web.routes import EXAMPLE
+
+    texts = [json.dumps(EXAMPLE), *(page.read_text(encoding="utf-8") for page in PAGES)]
+    named = set(re.findall(r'"item_id": "(\d+)"|remove_items\(\["(\d+)"', "".join(texts)))
+    assert {item for pair in named for item in pair if item} == {ITEM}
+    shipped = pd.read_csv(ROOT / "dataset/footwear/footwear.item", sep="\t", dtype=str, usecols=["item_id:token"])
+    assert ITEM in set(shipped["item_id:token"])
 
 
 def _simulate(category: str, folder: Path) -> None:
@@ -143,7 +155,7 @@ def place(tmp_path_factory):
     _logs(place)
     _settings(place)
     session = re.findall(r"^```json\n(.*?)^```", (ROOT / "docs/serving.md").read_text(), re.M | re.S)[0]
-    (place / "session.jsonl").write_text(session.replace("516738", _an_item(place)))
+    (place / "session.jsonl").write_text(session.replace(ITEM, _an_item(place)))
     return place
 
 
@@ -197,4 +209,4 @@ def test_python_runs(block, place, monkeypatch):
     frame = pd.DataFrame({"item_id": ["new-1"], "title": ["red rubber boots"], "color": ["red"]})
     if "/runs/" in block:
         block = re.sub(r"saved/footwear/runs/\w+", _run_of(place, "footwear"), block)
-    exec(compile(block.replace("516738", _an_item(place)), "docs", "exec"), {"frame": frame})
+    exec(compile(block.replace(ITEM, _an_item(place)), "docs", "exec"), {"frame": frame})

@@ -88,7 +88,7 @@ def _clean(
 
 def _describe_images(
     images: Annotated[
-        Path, typer.Option(metavar="DIR", help="folder of pictures, each named after its item: 516738.jpg")
+        Path, typer.Option(metavar="DIR", help="folder of pictures, each named after its item: 417496.jpg")
     ],
     out: Annotated[Path, folder_option("--out", "folder of the dataset, which gets what the pictures say")],
     clip_model: Annotated[

@@ -31,7 +31,7 @@ PATHS = ROOMED | {"/health", "/metrics", "/docs", "/openapi.json"}
 MAX_ID, MAX_TITLE, MAX_ATTRIBUTE = 256, 1000, 256  # characters; each list that holds an item repeats its id and title
 EXAMPLE: list[Any] = [
     {"action": "search", "query": "red winter boots", "timestamp": 1700000000},
-    {"action": "click", "item_id": "516738", "timestamp": 1700000060},
+    {"action": "click", "item_id": "417496", "timestamp": 1700000060},
 ]
 
 
