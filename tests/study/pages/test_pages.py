@@ -159,8 +159,8 @@ def test_the_claims_of_two_datasets():
     })  # fmt: skip
     assert "| claim | [a](a-reproduce/table.md) | [b](b-reproduce/table.md) |" in text
     assert (
-        "| Best | holds: +0.0200 (+0.0100 to +0.0300), p 1.00e-05 "
-        "| does not hold, not decided: -0.0010 (-0.0100 to +0.0080), p 0.400 |\n| Queries | cannot be tested |  |"
+        "| Best | holds: +0.0200 (+0.0100 to +0.0300), p < 0.0001 "
+        "| does not hold, not decided: -0.0010 (-0.0100 to +0.0080), p 0.4000 |\n| Queries | cannot be tested |  |"
     ) in text
     assert (
         "- a: 1 of 2 hold, 0 do not, 0 are not decided by the test users, 1 cannot be tested.\n"
