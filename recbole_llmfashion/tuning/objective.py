@@ -61,7 +61,8 @@ def run_trial(job: Job, values: dict[str, Any], report: Callable[[dict[str, Any]
     Args:
         job: values shared by all trials.
         values: the searched keys of this trial.
-        report: receives {step, value} during training, and {step, value, end} once, also after a failure.
+        report: receives {step, value} at each validation, step from 1, and {step, value, end} once, also after a
+            failure.
     """
     if Path(job.folder).is_dir():
         os.chdir(job.folder)
@@ -69,9 +70,9 @@ def run_trial(job: Job, values: dict[str, Any], report: Callable[[dict[str, Any]
     torch.set_num_threads(job.threads)
     last = 0
 
-    def callback_fn(step: int, score: float) -> None:
+    def callback_fn(_: int, score: float) -> None:
         nonlocal last
-        last = step + 1
+        last += 1  # RecBole counts epochs, of which `eval_step` has one in several validated
         report({STEP: last, VALUE: score})
 
     try:

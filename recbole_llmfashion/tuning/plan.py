@@ -92,8 +92,11 @@ def check(arguments: Arguments, options: Options) -> Checked:
         raise UserError(
             "n_jobs: each trial of a search trains in one process; Ray runs several trials at once; leave the key out"
         )
+    # what is a whole number is a matter of the key, not of a user's 0 for 0.0
+    shipped = dict(recbole_defaults(name)) | merge_layers(spec.lineage, dataset, model_names=accepted_models(name))
+    types = {key: value for key, value in flat(shipped).items() if value is not None}
     values = dict.fromkeys(keys_of(spec.lineage)) | dict(recbole_defaults(name)) | merged
-    space = read_space(options.params_file, spec.lineage, values | flat(values))
+    space = read_space(options.params_file, spec.lineage, values | flat(values) | types)
     check_extra("tune", "optuna", "matplotlib")
     return Checked(spec, folder, space)
 
@@ -148,6 +151,13 @@ def plan(arguments: Arguments, options: Options, checked: Checked) -> Plan:
     return Plan(arguments, options, config, space, settings, header, job)
 
 
+def _ends(space: Space, config: "LLMFashionConfig", key: str) -> tuple[int, int]:
+    """The smallest and the largest value of a whole-number key in the trials."""
+    domain = space.domains.get(key)
+    values = [config[key]] if domain is None else domain.grid() or [domain.low, domain.high]
+    return int(min(values)), int(max(values))
+
+
 def _settings(options: Options, space: Space, config: "LLMFashionConfig", spec: ModelSpec) -> "SearchSettings":
     from recbole_llmfashion.trainer.llmfashionrec import LLMFashionRecTrainer
     from recbole_llmfashion.trainer.staged import REPORTED
@@ -159,14 +169,13 @@ def _settings(options: Options, space: Space, config: "LLMFashionConfig", spec: 
         if options.num_samples not in (None, samples):
             raise UserError(f"--num_samples: a grid search runs all {samples} points; leave the option out")
     ours = issubclass(spec.trainer, LLMFashionRecTrainer)
-    epochs = space.domains.get("epochs")
-    most = max(epochs.grid() or [epochs.high]) if epochs else config["epochs"]
+    most = _ends(space, config, "epochs")[1] // _ends(space, config, "eval_step")[0]
     # LLMFashionRec's reports before the adapter is trained say little about its final ranking
     grace = options.grace_period if options.grace_period is not None else len(REPORTED) - 1 if ours else 4
     return SearchSettings(
         method=options.search,
         num_samples=samples,
-        steps=len(REPORTED) if ours else int(most),
+        steps=len(REPORTED) if ours else most,
         grace_period=grace,
         reduction_factor=options.reduction_factor,
         bigger=bool(config["valid_metric_bigger"]),

@@ -45,6 +45,9 @@ class TrialLogCallback(tune.Callback):
         """Logs a report; the final report is logged when the trial completes."""
         if END not in result:
             number = self._searcher.number_of[trial.trial_id]
+            logged = self._journal.trials[number]
+            if logged.reports and result[STEP] <= logged.reports[-1][1]:
+                self._journal.add("start", number, keys=logged.keys)  # Ray began it again, see MAX_RESTARTS
             self._journal.add("report", number, step=result[STEP], value=result[VALUE])
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:

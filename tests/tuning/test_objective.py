@@ -68,6 +68,11 @@ def test_baseline_reports_each_epoch(shop):
     assert again[-1][END]["stages_reused"] == ["train_GRU4Rec"]
 
 
+def test_steps_count_validations(shop):
+    reports = trial(shop, "GRU4Rec", {}, epochs=4, eval_step=2)
+    assert [report[STEP] for report in reports] == [1, 2, 3]
+
+
 def test_test_rows_are_not_evaluated(shop, llm, monkeypatch):
     monkeypatch.setattr(experiment, "_test", lambda *args: pytest.fail("the test rows were evaluated"))
     for model, values in (("GRU4Rec", {"learning_rate": 0.02}), ("LLMFashionRec", {"mixup_m": 1}), ("Popularity", {})):

@@ -7,10 +7,10 @@ from tests.helpers.command_lines import plan_of
 from tests.helpers.fakes import write_tiny
 
 
-def planned(folder, *words):
+def planned(folder, *words, space="n_layers: {choice: [1, 2]}\n", model="SASRec"):
     write_tiny(folder / "data")
-    (folder / "space.yaml").write_text("n_layers: {choice: [1, 2]}\n")
-    base = ["--model=SASRec", "--dataset=tiny", f"--data_path={folder / 'data'}", f"--output={folder / 'out'}"]
+    (folder / "space.yaml").write_text(space)
+    base = [f"--model={model}", "--dataset=tiny", f"--data_path={folder / 'data'}", f"--output={folder / 'out'}"]
     return plan_of([*base, "--topk=[2]", "--valid_metric=NDCG@2", f"--params_file={folder / 'space.yaml'}", *words])
 
 
@@ -19,6 +19,25 @@ def test_settings(tmp_path):
     assert (settings.steps, settings.seed, settings.grace_period, settings.reduction_factor) == (7, 3, 2, 4)
     assert (settings.bigger, settings.mode, settings.cpus, settings.gpus) == (True, "max", 1, 0)
     assert planned(tmp_path).settings.grace_period == 4
+
+
+def test_steps_are_validations(tmp_path):
+    """RecBole validates after each `eval_step`th epoch."""
+    assert planned(tmp_path, "--epochs=21", "--eval_step=5").settings.steps == 4
+    space = "epochs: {choice: [8, 20]}\n"
+    assert planned(tmp_path, "--eval_step=2", space=space).settings.steps == 10
+
+
+def test_a_zero_without_a_point_does_not_make_a_key_whole(tmp_path):
+    floats = "weight_decay: {loguniform: [1e-5, 0.1]}\nhidden_dropout_prob: {uniform: [0.1, 0.5]}\n"
+    space = f"{floats}n_layers: {{uniform: [1, 3]}}\n"
+    domains = planned(tmp_path, "--weight_decay=0", "--hidden_dropout_prob=0", space=space).space.domains
+    assert {key: domain.integer for key, domain in domains.items()} == {
+        "weight_decay": False, "hidden_dropout_prob": False, "n_layers": True,
+    }  # fmt: skip
+    (tmp_path / "margin.yaml").write_text("title_model: {margin: 1}\n")
+    file, field = f"--config_files={tmp_path / 'margin.yaml'}", "title_model.margin: {uniform: [0.1, 0.4]}\n"
+    assert not planned(tmp_path, file, space=field, model="LLMFashionRec").space.domains["title_model.margin"].integer
 
 
 def test_identity(tmp_path):

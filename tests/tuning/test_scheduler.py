@@ -12,7 +12,7 @@ from ray import tune
 from recbole_llmfashion.distributed.cluster import cluster, max_concurrent_trials
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.tuning.objective import END, STEP, VALUE
-from recbole_llmfashion.tuning.scheduler import PatientASHA, search
+from recbole_llmfashion.tuning.scheduler import PatientASHA, TrialLogCallback, search
 from recbole_llmfashion.tuning.space import Domain, Space
 from recbole_llmfashion.tuning.trial_log import FAILED, FINISHED, STOPPED, TrialLog
 from tests.helpers.tuning import by_value, rising, settings
@@ -80,6 +80,19 @@ def test_trial_whose_process_ends(two_cpus, tmp_path):
     assert by_x[0.8].details["error"].startswith("the trial's process died")
     assert by_x[0.7].details["error"] == "ValueError: no" and math.isnan(by_x[0.7].value)
     assert by_x[0.9].status == FINISHED and journal.best().keys == {"x": 0.9}
+
+
+def test_a_trial_that_begins_again_keeps_the_reports_of_its_last_attempt(tmp_path):
+    """Ray restarts a trial whose process died, under the same id."""
+    journal = TrialLog(tmp_path / "journal.jsonl")
+    journal.add("start", 0, keys={"x": 0.9})
+    callback = TrialLogCallback(journal, SimpleNamespace(number_of={"a": 0}), lambda trial: None)
+    for step in (1, 2, 1, 2, 3):
+        callback.on_trial_result(0, [], SimpleNamespace(trial_id="a"), {STEP: step, VALUE: step / 2})
+    again = TrialLog(tmp_path / "journal.jsonl")
+    for log in (journal, again):
+        assert [(step, value) for _, step, value in log.trials[0].reports] == [(1, 0.5), (2, 1.0), (3, 1.5)]
+        assert log.trials[0].keys == {"x": 0.9}
 
 
 def report_process(values):

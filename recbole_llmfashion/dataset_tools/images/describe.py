@@ -264,8 +264,10 @@ def readme_with_pictures(readme: str, command: str, lines: Sequence[str]) -> str
         lines: of DescribedFolder.
     """
     said = "\n".join(f"- {line}" for line in lines)
-    before = readme.partition(HEADING)[0].rstrip("\n")
+    before, _, old = readme.partition(HEADING)
+    _, heading, after = old.partition("\n## ")
     return (
-        f"{before}\n{HEADING}\n    {command}\n\nwrote the columns `image_*` of `.item` and the file "
+        f"{before.rstrip()}\n{HEADING}\n    {command}\n\nwrote the columns `image_*` of `.item` and the file "
         f"`*.images.safetensors`, so a SHA-256 of `.item` that is said above is the one from before.\n\n{said}\n"
+        f"{heading}{after}"
     )

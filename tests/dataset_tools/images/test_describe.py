@@ -132,6 +132,9 @@ def test_the_readme_says_what_was_done(shop):
     assert "- pictures: 1 of 6 items" in first
     describe(shop)
     assert readme.read_text() == first
+    readme.write_text(f"{first}\n## Licence\n\nAsk us.\n")
+    describe(shop)
+    assert readme.read_text() == f"{first}\n## Licence\n\nAsk us.\n"
 
 
 @pytest.fixture(scope="module")
