@@ -179,7 +179,9 @@ class LLMFashionRecTrainer(StagedTrainer):
         if eval_data is self._loaders.test:
             names = REPORTED_BESIDE.get(ranking, _LISTS_ALONE)
             # without beams the list of the beams would be the title list under another name
-            names = tuple(name for name in names if name != "beams" or self.config["num_beams"])
+            answering = self.pipeline.config
+            beams = answering["num_beams"] and answering["decoding"] == "constrained"
+            names = tuple(name for name in names if name != "beams" or beams)
             return {name: self.model.ranking_settings(ranking=name) for name in names}
         if eval_data is self._loaders.valid and ranking == "mixup" and len(rows_of(eval_data)):
             settings = self.model.ranking_settings

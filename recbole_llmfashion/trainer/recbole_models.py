@@ -48,6 +48,7 @@ from recbole_llmfashion.trainer.tracked_epochs import TrackedEpochs
 FIT_FORMAT = 2  # of fit.json
 ITEM_TABLE = "item_embedding.weight"
 ENCODED = ("SASRec", "SASRecSampled")  # models that retrieval.lists.sequence_list can encode
+WITH_USERS = ("Caser", "FOSSIL", "FPMC", "HGN", "HRM", "NPE", "SHAN", "TransRec")  # have parameters of each user
 READS_OTHER_ROWS = ("FEARec",)  # models whose loss reads sequences of the dataset beside those of its batch
 
 
@@ -166,6 +167,8 @@ def train_or_load(
         "valid": rows_sha256(loaders.valid),
         "items": loaders.dataset.item_num,
     }
+    if config["model"] in WITH_USERS:
+        inputs["users"] = loaders.dataset.user_num  # a user with a test row alone is in no other input
     if config["cold_token"]:
         inputs["cold_token"] = sha256_arrays(np.minimum(loaders.dataset.popularity(), 2))
     if vectors is not None:

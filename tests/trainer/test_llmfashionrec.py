@@ -79,7 +79,9 @@ def test_a_search_encodes_no_test_row(shop, encoded):
 def test_reported_rankings(shop):
     assert list(shop.result.details["lists"]) == ["id", "title", "beams", "mixup"]
     assert list(run_experiment(config_of(shop.root, ranking="beams")).details["lists"]) == ["id", "title", "mixup"]
-    assert list(run_experiment(config_of(shop.root, num_beams=0)).details["lists"]) == ["id", "title", "mixup"]
+    sampled = {"decoding": "sample", "response_title": "generated"}  # sampling has no beams, whatever their number
+    for keys in ({"num_beams": 0}, sampled):
+        assert list(run_experiment(config_of(shop.root, **keys)).details["lists"]) == ["id", "title", "mixup"]
 
 
 @pytest.mark.parametrize("ranking", ["id", "title", "beams", "mixup"])

@@ -13,9 +13,9 @@ from recbole_llmfashion.config.configurator import load_config
 from recbole_llmfashion.config.keys import properties_folder
 from recbole_llmfashion.data.loaders import make_loaders
 from recbole_llmfashion.model.llmfashionrec import LLMFashionRec
-from recbole_llmfashion.quick_start.registry import accepted_models, get_model
+from recbole_llmfashion.quick_start.registry import MODEL_TABLE, accepted_models, get_model, model_names
 from recbole_llmfashion.stage_store import StageStore
-from recbole_llmfashion.trainer.recbole_models import RecBoleTrainer, load_id_model, train_or_load
+from recbole_llmfashion.trainer.recbole_models import WITH_USERS, RecBoleTrainer, load_id_model, train_or_load
 from tests.helpers.fakes import INTER, ITEM, SEARCH, purchases_only, write_tiny
 
 
@@ -116,6 +116,24 @@ def test_rows_that_name_another_stage(shop, tmp_path):
     ):
         write_tiny(tmp_path / folder, *texts)
         assert (stage_of(tmp_path / folder).name == name) is same, folder
+
+
+def test_the_number_of_users_names_the_stage_of_a_model_with_users(shop, tmp_path):
+    """Two actions give a test row alone: train and valid rows and items are those of before."""
+    write_tiny(tmp_path, INTER + "u9\t11\tpurchase\t100\nu9\t12\tpurchase\t200\n")
+    assert stage_of(shop, model="GRU4Rec").name == stage_of(tmp_path, model="GRU4Rec").name
+    assert stage_of(shop, model="FPMC").name != stage_of(tmp_path, model="FPMC").name
+
+
+@pytest.mark.parametrize("name", [name for name in model_names() if name not in MODEL_TABLE])
+def test_which_models_have_users(tmp_path, name):
+    write_tiny(tmp_path, INTER + "".join(f"v{n}\t11\tpurchase\t1\nv{n}\t12\tpurchase\t2\n" for n in range(94)))
+    config = config_of(tmp_path, name)
+    loaders = make_loaders(config)
+    users = loaders.dataset.user_num
+    assert users == 98  # with RecBole's padding user; no other size in these models
+    model = config.model_class(config, loaders.dataset)
+    assert any(users in parameter.shape for parameter in model.parameters()) is (name in WITH_USERS)
 
 
 def test_callbacks_come_in_the_order_of_the_epochs(trained):

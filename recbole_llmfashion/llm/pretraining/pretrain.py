@@ -46,17 +46,24 @@ DAYS = 365
 
 
 def make_shops(config: PretrainConfig) -> list[list[Path]]:
-    """Simulates the shops that do not exist yet.
+    """Simulates the shops that do not exist yet, and checks that the others have `users_per_shop` customers.
 
     Returns:
         the folders of each category; the first folder of each is for evaluation, the others for training.
 
     Raises:
-        UserError: a simulation failed.
+        UserError: a simulation failed, or a shop that exists has another number of customers.
     """
     root = Path(config.shops)
     seeds = range(config.first_seed, config.first_seed + config.shops_per_category + 1)
     folders = [[root / f"{category}-{seed}" for seed in seeds] for category in config.categories]
+    for path in (path for paths in folders for path in paths if path.is_dir()):
+        users = read_folder(path, path.name).interactions["user_id"].nunique()
+        if users != config.users_per_shop:
+            raise UserError(
+                f"{path}: expected users_per_shop {config.users_per_shop:,}, found {users:,} customers; "
+                "remove the shop, or name another folder in `shops`"
+            )
     missing = [path for paths in folders for path in paths if not path.is_dir()]
     for path in tqdm(missing, desc="simulating shops", unit="shop", disable=not missing):
         category, seed = path.name.rsplit("-", 1)

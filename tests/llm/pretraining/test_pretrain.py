@@ -19,7 +19,7 @@ from recbole_llmfashion.llm.modeling.tiny_falcon import TINY_FALCON_FOLDER
 from recbole_llmfashion.llm.pretraining.loop import BackbonePretrainSettings
 from recbole_llmfashion.llm.pretraining.pretrain import build, make_shops, typed_queries, vocabulary_texts
 from recbole_llmfashion.llm.pretraining.settings import PretrainConfig
-from tests.helpers.fakes import purchases_only
+from tests.helpers.fakes import purchases_only, write_tiny
 
 SHIPPED = Path(__file__).parents[3] / "properties/pretrain.yaml"
 GIVEN = yaml.safe_load(SHIPPED.read_text().replace("2e-3", "0.002"))
@@ -100,15 +100,18 @@ def test_simulation_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
     commands: list[list[str]] = []
     monkeypatch.setattr("subprocess.run", lambda command, **_: commands.append(command) or Failed())
-    config = PretrainConfig(**{**GIVEN, "shops": str(tmp_path), "categories": ["toys"], "shops_per_category": 1})
-    (tmp_path / "toys-1000").mkdir()  # an existing folder is not simulated again
+    keys = {"shops": str(tmp_path), "categories": ["toys"], "shops_per_category": 1, "users_per_shop": 3}
+    config = PretrainConfig(**{**GIVEN, **keys})
+    write_tiny(tmp_path, name="toys-1000")  # an existing shop is not simulated again
     with pytest.raises(UserError, match=r"toys-1001: the simulation of the shop failed \(error: no such shelf\)"):
         make_shops(config)
     assert len(commands) == 1 and commands[0][-8:] == [
-        *("--category", "toys", "--seed", "1001", "--users", "800", "--out", str(tmp_path / "toys-1001"))
+        *("--category", "toys", "--seed", "1001", "--users", "3", "--out", str(tmp_path / "toys-1001"))
     ]
-    (tmp_path / "toys-1001").mkdir()
+    write_tiny(tmp_path, name="toys-1001")
     assert make_shops(config) == [[tmp_path / "toys-1000", tmp_path / "toys-1001"]]
+    with pytest.raises(UserError, match="toys-1000: expected users_per_shop 4, found 3 customers; remove the shop"):
+        make_shops(PretrainConfig(**{**GIVEN, **keys, "users_per_shop": 4}))
 
 
 def test_keys_of_real_datasets_may_be_left_out(tmp_path: Path) -> None:
