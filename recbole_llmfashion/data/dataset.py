@@ -177,14 +177,9 @@ class LLMFashionRecDataset(SequentialDataset):
         events = folder.interactions
         users = pd.factorize(events["user_id"])[0]
         purchase = (events["action"] == "purchase").to_numpy()
-        mode = self.config["click_filter"]
-        if mode == "none":
-            keep = np.ones(len(events), bool)
-        else:
-            codes = self._split(users, purchase, events["timestamp"].to_numpy(np.float64))
-            counts = np.ones(len(events), bool) if mode == "paper" else np.isin(codes, (split.TRAIN, split.NO_ROW))
-            items = self.catalogue.positions(events["item_id"]).to_numpy()
-            keep = split.click_filter_mask(users, items, purchase, counts)
+        items = self.catalogue.positions(events["item_id"]).to_numpy()
+        codes = self._split(users, purchase, events["timestamp"].to_numpy(np.float64))
+        keep = split.click_filter_keep(users, items, purchase, codes, self.config["click_filter"])
         short = np.bincount(users[keep], minlength=users.max(initial=-1) + 1) < 2
         self.left_out = {"fewer than two item actions after the click filter": int(short.sum())}
         self.clicks_filtered = int((~keep).sum())
@@ -195,12 +190,8 @@ class LLMFashionRecDataset(SequentialDataset):
 
     def _split(self, users: np.ndarray, purchase: np.ndarray, times: np.ndarray) -> np.ndarray:
         """Split code of each item action, by the key `split_by`."""
-        if self.config["split_by"] == "user":
-            codes = split.split_codes(users, purchase)
-            part = split.ONE_PART.get(self.config["eval_args"]["split"]["LS"])
-            return codes if part is None else split.one_part_codes(codes, part)
-        shares = self.config["time_split"]
-        if below := int((times < ORDER_ONLY_BELOW).sum()):
+        by, shares = self.config["split_by"], self.config["time_split"]
+        if by == "time" and (below := int((times < ORDER_ONLY_BELOW).sum())):
             found, advice = "an order only", "use user"
             if below < len(times):
                 found = f"{below:,} of {len(times):,} before 1973"
@@ -208,7 +199,8 @@ class LLMFashionRecDataset(SequentialDataset):
             raise UserError(
                 f"split_by: expected timestamps that are dates, found {found} in {self.dataset_path}; {advice}"
             )
-        return split.time_split_codes(users, purchase, times, (shares[0], shares[1]))
+        leave_out = self.config["eval_args"]["split"]["LS"]
+        return split.codes_by(users, purchase, times, by, (shares[0], shares[1]), leave_out)
 
     def _get_remap_list(self, field_list: np.ndarray) -> list[Any]:
         """RecBole's list with `.item` first, so that internal item id = catalogue position + 1."""

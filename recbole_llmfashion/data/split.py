@@ -138,6 +138,29 @@ def time_split_codes(
     return codes
 
 
+def codes_by(
+    users: np.ndarray,
+    purchase: np.ndarray,
+    times: np.ndarray,
+    split_by: str,
+    time_split: tuple[float, float],
+    leave_out: str = "valid_and_test",
+) -> np.ndarray:
+    """The split of the keys `split_by`, `time_split` and, for leave-one-out, `eval_args: {split: {LS: ..}}`.
+
+    Args:
+        users, purchase, times: as in `time_split_codes`.
+        split_by: user or time.
+        time_split: shares of the purchases.
+        leave_out: valid_and_test, valid_only or test_only.
+    """
+    if split_by == "time":
+        return time_split_codes(users, purchase, times, time_split)
+    codes = split_codes(users, purchase)
+    part = ONE_PART.get(leave_out)
+    return codes if part is None else one_part_codes(codes, part)
+
+
 def keep_share(users: np.ndarray, codes: np.ndarray, user_rank: np.ndarray, share: float) -> np.ndarray:
     """Drop the training rows of all but a share of the users who have training rows.
 
@@ -184,6 +207,22 @@ def click_filter_mask(
     pair = users.astype(np.int64) * (int(items.max()) + 1) + items
     purchased = np.unique(pair[purchase & in_training])
     return purchase | ~np.isin(pair, purchased)
+
+
+def click_filter_keep(
+    users: np.ndarray, items: np.ndarray, purchase: np.ndarray, codes: np.ndarray, mode: str
+) -> np.ndarray:
+    """[n] bool, the actions that the key `click_filter` keeps.
+
+    Args:
+        users, items, purchase: as in `click_filter_mask`.
+        codes: [n] int8, as returned by `split_codes`.
+        mode: none, paper, or train, which looks at purchases of training rows and first actions alone.
+    """
+    if mode == "none":
+        return np.ones(len(users), bool)
+    counts = np.ones(len(users), bool) if mode == "paper" else np.isin(codes, (TRAIN, NO_ROW))
+    return click_filter_mask(users, items, purchase, counts)
 
 
 def sequence_lengths(interactions: pd.DataFrame) -> np.ndarray:

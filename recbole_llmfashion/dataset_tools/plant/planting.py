@@ -1,9 +1,9 @@
 """Plants canaries in a copy of a dataset, and takes some customers out of it.
 
 A customer gets at most one canary: a search for its query and a click on its product, between the customer's first two
-item actions; in a dataset without searches, purchases of two invented products. With at least three further actions
-both belong to training rows. The customers taken out are members of no training row: a model that tells them from the
-others has memorised (docs/privacy.md).
+item actions that the click filter keeps; in a dataset without searches, purchases of two invented products. With at
+least three further such actions both belong to training rows. The customers taken out are members of no training row: a
+model that tells them from the others has memorised (docs/privacy.md).
 """
 
 import random
@@ -11,14 +11,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from recbole_llmfashion.data.atomic.canaries import Canary, Planted
 from recbole_llmfashion.data.atomic.folder import AtomicFolder
+from recbole_llmfashion.data.split import click_filter_mask
 from recbole_llmfashion.dataset_tools.plant.invent import Inventor
 from recbole_llmfashion.errors import UserError
 
-LEAST_ACTIONS = 5  # of a customer who gets a canary
+LEAST_ACTIONS = 5  # after the click filter, of a customer who gets a canary
 HELD_OUT = "_held_out"  # behind the name of the dataset
 
 _Row = Mapping[str, object]
@@ -123,13 +126,14 @@ def _with_products(folder: AtomicFolder, draw: random.Random, products: Sequence
 
 def _rows(folder: AtomicFolder, canaries: Sequence[Canary], draw: random.Random) -> tuple[list[_Row], list[_Row]]:
     """The item actions and the searches to add."""
-    times = {str(user): at.tolist() for user, at in folder.interactions.groupby("user_id", sort=False)["timestamp"]}
+    kept = folder.interactions[_after_click_filter(folder.interactions)]
+    times = {str(user): at.tolist() for user, at in kept.groupby("user_id", sort=False)["timestamp"]}
     able = [user for user, at in times.items() if len(at) >= LEAST_ACTIONS and at[1] > at[0]]
     wanted = [canary for canary in canaries for _ in range(canary.count)]
     if len(able) < len(wanted):
         raise UserError(
-            f"--canaries: {len(wanted)} customers are needed, and {len(able)} have {LEAST_ACTIONS} or more item "
-            "actions and time between the first two; plant fewer canaries or smaller counts"
+            f"--canaries_per_count: {len(wanted)} customers are needed, and {len(able)} have {LEAST_ACTIONS} or more "
+            "item actions after the click filter and time between the first two; plant fewer canaries or smaller counts"
         )
     actions: list[_Row] = []
     searches: list[_Row] = []
@@ -142,6 +146,13 @@ def _rows(folder: AtomicFolder, canaries: Sequence[Canary], draw: random.Random)
         if canary.query:
             searches.append({"user_id": user, "timestamp": at[0], "query": canary.query, "results": canary.item})
     return actions, searches
+
+
+def _after_click_filter(interactions: pd.DataFrame) -> NDArray[np.bool_]:
+    """[n] bool, the actions that the strictest click filter keeps; a canary before all others would be no target."""
+    users, items = (pd.factorize(interactions[name])[0] for name in ("user_id", "item_id"))
+    purchase = (interactions["action"] == "purchase").to_numpy()
+    return click_filter_mask(users, items, purchase, np.ones(len(users), bool))
 
 
 def _actions(canary: Canary, user: str, at: Sequence[float]) -> Iterator[_Row]:

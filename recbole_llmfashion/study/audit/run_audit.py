@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from recbole_llmfashion.data.atomic.canaries import Planted
+from recbole_llmfashion.data.atomic.folder import AtomicFolder
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.pipeline.load import LoadedRun, load_run
 from recbole_llmfashion.pipeline.manifest import Manifest
@@ -16,6 +17,7 @@ from recbole_llmfashion.study.audit.measures import contents, extraction, member
 from recbole_llmfashion.study.audit.measures.lists import list_exposures
 from recbole_llmfashion.study.audit.measures.modes import CanaryModes
 from recbole_llmfashion.study.audit.measures.sessions import Prompts
+from recbole_llmfashion.study.audit.measures.training_log import TrainingLog, keys_of_run
 
 NOW = 1_700_000_000.0  # of searches, where there is no data to take a time from
 LEVELS = (2, 5)  # the defaults of a run folder and of an export
@@ -53,16 +55,17 @@ def audit(manifest: Manifest, material: Material, settings: AuditSettings) -> Fi
         UserError: the run cannot be loaded, or does not know the canaries.
     """
     run = load_run(manifest.folder)
+    log = None if material.folder is None else _log(manifest, material.folder)
     if material.planted is not None:
         check_products(material.planted, set(run.pool.positions), manifest)
     searches = material.folder.searches if material.folder is not None else None
     now = NOW if searches is None or searches.empty else float(np.median(searches["timestamp"]))
     states = dict(_states(run, manifest))
     prompts = Prompts(states[min(states)], now)
-    findings = Findings(contents.count(manifest), _kept(manifest, material, sorted(states)))
+    findings = Findings(contents.count(manifest), _kept(manifest, log, sorted(states)))
     _canaries(findings, manifest, material.planted, prompts, states, settings)
-    _extraction(findings, material, prompts, settings)
-    _membership(findings, material, prompts, states, settings)
+    _extraction(findings, log, material, prompts, settings)
+    _membership(findings, log, material, prompts, states, settings)
     return findings
 
 
@@ -77,9 +80,19 @@ def _states(run: LoadedRun, manifest: Manifest) -> Iterator[tuple[int, ServingSt
             yield level, ServingState(other, other.pool, other.item_tokens)
 
 
-def _kept(manifest: Manifest, material: Material, levels: list[int]) -> list[KeptQueries]:
+def _log(manifest: Manifest, folder: AtomicFolder, **changed: object) -> TrainingLog:
+    """What the run trained on, of its own data; of other customers, what it would have trained on.
+
+    Args:
+        changed: keys that are not those of the run.
+    """
+    given = manifest.content.get("keys", {})
+    return TrainingLog.of(folder, keys_of_run(given, folder.name, folder.path.parent) | changed)
+
+
+def _kept(manifest: Manifest, log: TrainingLog | None, levels: list[int]) -> list[KeptQueries]:
     askers = contents.memory_queries(manifest)
-    training = extraction.training_queries(material.folder) if material.folder is not None else set()
+    training = extraction.training_queries(log) if log is not None else set()
     kept = []
     for level in levels:
         queries = {query for query, number in askers.items() if number >= level or level == min(levels)}
@@ -110,21 +123,23 @@ def _canaries(
         findings.lists += list_exposures(state, planted, prompts.now, level)
 
 
-def _extraction(findings: Findings, material: Material, prompts: Prompts, settings: AuditSettings) -> None:
-    if material.folder is None:
+def _extraction(
+    findings: Findings, log: TrainingLog | None, material: Material, prompts: Prompts, settings: AuditSettings
+) -> None:
+    if material.folder is None or log is None:
         findings.missing["extraction"] = findings.missing["ids of customers"] = NO_DATA
         return
     findings.of_customers = contents.files_with(
         prompts.state.run.manifest, sorted(set(material.folder.interactions["user_id"]))
     )
     show = settings.show_progress
-    texts = extraction.query_texts(material.folder, material.held_out).sample(settings.texts, settings.seed)
+    texts = extraction.query_texts(log, material.folder, material.held_out).sample(settings.texts, settings.seed)
     if texts.training and texts.others:
         shares = [extraction.said_queries(prompts, group, show) for group in (texts.training, texts.others)]
         findings.extraction.append(Extraction("queries", *shares))
     else:
         findings.missing["extraction of queries"] = "the data has no searches in training rows, or none in other rows"
-    items = extraction.title_items(material.folder).sample(settings.texts, settings.seed)
+    items = extraction.title_items(log, material.folder).sample(settings.texts, settings.seed)
     if items.training and items.others:
         shares = [extraction.said_titles(prompts, group, show) for group in (items.training, items.others)]
         findings.extraction.append(Extraction("titles", *shares))
@@ -133,9 +148,14 @@ def _extraction(findings: Findings, material: Material, prompts: Prompts, settin
 
 
 def _membership(
-    findings: Findings, material: Material, prompts: Prompts, states: dict[int, ServingState], settings: AuditSettings
+    findings: Findings,
+    log: TrainingLog | None,
+    material: Material,
+    prompts: Prompts,
+    states: dict[int, ServingState],
+    settings: AuditSettings,
 ) -> None:
-    if material.folder is None or material.held_out is None:
+    if log is None or material.folder is None or material.held_out is None:
         reason = NO_DATA if material.folder is None else "no customers who were left out; name them with --held_out"
         findings.missing["membership"] = reason
         return
@@ -143,7 +163,8 @@ def _membership(
     state, folders = prompts.state, (material.folder, material.held_out)
     if shared := set(folders[0].interactions["user_id"]) & set(folders[1].interactions["user_id"]):
         raise UserError(f"--held_out: {min(shared)} is in the training data too; give customers who are not")
-    rows = [membership.last_rows(folder, state, settings.users, settings.seed, without) for folder in folders]
+    logs = log, _log(prompts.state.run.manifest, material.held_out, train_share=1.0)
+    rows = [membership.last_rows(one, state, settings.users, settings.seed, without) for one in logs]
     if not all(rows):
         findings.missing["membership"] = "no customer has a training row of known products"
         return

@@ -11,11 +11,11 @@ from math import sqrt
 import numpy as np
 
 from recbole_llmfashion.data.atomic.folder import AtomicFolder
-from recbole_llmfashion.data.split import TRAIN, split_codes
 from recbole_llmfashion.embedding.query_title_pairs import normalize_text
 from recbole_llmfashion.llm.generation.cached_forward.causal_lm import CausalLMRunner
 from recbole_llmfashion.study.audit.measures.likelihood import Span, score
 from recbole_llmfashion.study.audit.measures.sessions import Prompts
+from recbole_llmfashion.study.audit.measures.training_log import TrainingLog
 
 KNOWN = 0.5  # share of a text's tokens that the prompt ends with
 
@@ -66,29 +66,29 @@ class Texts:
         return Texts(*chosen)
 
 
-def training_queries(folder: AtomicFolder) -> set[str]:
+def training_queries(log: TrainingLog) -> set[str]:
     """The normalized queries that precede a training row of their customer."""
-    users = folder.interactions["user_id"]
-    codes = split_codes(users.factorize()[0], (folder.interactions["action"] == "purchase").to_numpy())
-    training = folder.interactions[codes == TRAIN]
-    ends = training.groupby("user_id", sort=False)["timestamp"].max()
-    searches = folder.searches
-    of_training = (searches["timestamp"] < searches["user_id"].map(ends)).to_numpy()
-    return {normalize_text(query) for query in searches["query"][of_training]}
+    ends = log.actions[log.training].groupby("user_id", sort=False)["timestamp"].max()
+    of_training = (log.searches["timestamp"] < log.searches["user_id"].map(ends)).to_numpy()
+    return {normalize_text(query) for query in log.searches["query"][of_training]}
 
 
-def query_texts(folder: AtomicFolder, held_out: AtomicFolder | None) -> Texts:
-    """The queries of a dataset's training rows, and those of its other rows and of customers left out."""
-    training = training_queries(folder)
+def query_texts(log: TrainingLog, folder: AtomicFolder, held_out: AtomicFolder | None) -> Texts:
+    """The queries of a dataset's training rows, and those of its other rows and of customers left out.
+
+    Args:
+        log: of the dataset.
+        folder: the dataset.
+        held_out: the other customers.
+    """
+    training = training_queries(log)
     every = [*folder.searches["query"], *(held_out.searches["query"] if held_out is not None else ())]
     return Texts(sorted(training), sorted({normalize_text(query) for query in every} - training))
 
 
-def title_items(folder: AtomicFolder) -> Texts:
+def title_items(log: TrainingLog, folder: AtomicFolder) -> Texts:
     """The ids of products in training rows, and of products of the catalogue in no row; their titles are asked for."""
-    users = folder.interactions["user_id"]
-    codes = split_codes(users.factorize()[0], (folder.interactions["action"] == "purchase").to_numpy())
-    training = set(folder.interactions["item_id"][codes == TRAIN])
+    training = set(log.actions["item_id"][log.training])
     others = set(folder.items["item_id"]) - set(folder.interactions["item_id"])
     return Texts(sorted(training), sorted(others))
 

@@ -14,14 +14,13 @@ import numpy as np
 import pandas as pd
 import torch
 
-from recbole_llmfashion.data.atomic.folder import AtomicFolder
-from recbole_llmfashion.data.split import TRAIN, click_filter_mask, split_codes
 from recbole_llmfashion.llm.generation.cached_forward.causal_lm import CausalLMRunner
 from recbole_llmfashion.retrieval.response_stats import ResponseStats
 from recbole_llmfashion.serving.session import Session, make_session
 from recbole_llmfashion.serving.state import ServingState
 from recbole_llmfashion.study.audit.measures.likelihood import score
 from recbole_llmfashion.study.audit.measures.sessions import Action, Prompts, search
+from recbole_llmfashion.study.audit.measures.training_log import TrainingLog
 
 
 @dataclass(frozen=True)
@@ -64,33 +63,31 @@ def auc(members: Sequence[float] | np.ndarray, others: Sequence[float] | np.ndar
     return Auc(area, sqrt(max(0.0, variance / (first * second))))
 
 
-def last_rows(folder: AtomicFolder, state: ServingState, number: int, seed: int, without: set[str]) -> list[Row]:
+def last_rows(log: TrainingLog, state: ServingState, number: int, seed: int, without: set[str]) -> list[Row]:
     """The last training rows of random customers.
 
     Args:
-        folder: a clean dataset.
+        log: of a dataset, or of customers who were left out of it.
         state: of the run; gives the positions of the items.
         number: of customers, at most.
         seed: of the choice.
         without: items whose customers are left out.
     """
-    users, names = pd.factorize(folder.interactions["user_id"])
-    items = pd.factorize(folder.interactions["item_id"])[0]
-    purchase = (folder.interactions["action"] == "purchase").to_numpy()
-    keep = click_filter_mask(users, items, purchase, np.ones(len(users), bool))
-    actions, users, purchase = folder.interactions[keep], users[keep], purchase[keep]
-    training = split_codes(users, purchase) == TRAIN
+    actions = log.actions
+    users, names = pd.factorize(actions["user_id"])
     touched = set(users[actions["item_id"].isin(without).to_numpy()].tolist())
     last: dict[int, int] = {}
-    for place in np.flatnonzero(training):
+    for place in np.flatnonzero(log.training):
         last[int(users[place])] = int(place)
     starts = np.searchsorted(users, np.arange(len(names)))
     able = [user for user in last if user not in touched]
     chosen = random.Random(seed).sample(able, min(number, len(able)))
-    log = {str(user): rows for user, rows in folder.searches.groupby("user_id", sort=False)}
+    searches = {str(user): rows for user, rows in log.searches.groupby("user_id", sort=False)}
     columns = zip(actions["item_id"], actions["action"], actions["timestamp"], strict=True)
     cells = [{"item_id": item, "action": action, "timestamp": time} for item, action, time in columns]
-    return [_row(cells[starts[user] : last[user] + 1], log.get(str(names[user])), state) for user in sorted(chosen)]
+    return [
+        _row(cells[starts[user] : last[user] + 1], searches.get(str(names[user])), state) for user in sorted(chosen)
+    ]
 
 
 def _row(actions: Sequence[Action], searches: pd.DataFrame | None, state: ServingState) -> Row:

@@ -6,6 +6,7 @@ import pandas as pd
 
 from recbole_llmfashion.data.atomic.folder import AtomicFolder, empty_searches
 from recbole_llmfashion.study.audit.measures.extraction import Share, Texts, query_texts, title_items, training_queries
+from recbole_llmfashion.study.audit.measures.training_log import TrainingLog, keys_of_run
 
 
 def shop():
@@ -28,18 +29,23 @@ def shop():
     )
 
 
+def log():
+    keys = keys_of_run({"click_filter": "none"}, "shop", Path("."))
+    return TrainingLog.of(shop(), keys)
+
+
 def test_queries_before_the_last_training_row():
-    assert training_queries(shop()) == {"red boots"}
-    assert query_texts(shop(), None) == Texts(["red boots"], ["gowns", "hats"])
+    assert training_queries(log()) == {"red boots"}
+    assert query_texts(log(), shop(), None) == Texts(["red boots"], ["gowns", "hats"])
     other = AtomicFolder(
         "other", Path("other"), shop().interactions, shop().searches.assign(query="caps"), pd.DataFrame()
     )
-    assert query_texts(shop(), other).others == ["caps", "gowns", "hats"]
+    assert query_texts(log(), shop(), other).others == ["caps", "gowns", "hats"]
 
 
 def test_products_of_training_rows_and_products_of_none():
     """d and e are targets of test rows, c of a validation row: they are in neither group."""
-    assert title_items(shop()) == Texts(["b"], ["f", "g"])
+    assert title_items(log(), shop()) == Texts(["b"], ["f", "g"])
 
 
 def test_a_sample_is_that_of_its_seed():

@@ -1,5 +1,6 @@
 """AUC by hand and for any scores; which row of a customer is asked."""
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import pandas as pd
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 
 from recbole_llmfashion.data.atomic.folder import AtomicFolder, empty_searches
 from recbole_llmfashion.study.audit.measures.membership import auc, last_rows
+from recbole_llmfashion.study.audit.measures.training_log import TrainingLog, keys_of_run
 
 LISTS = st.lists(st.integers(0, 5), min_size=1, max_size=9)
 
@@ -27,10 +29,11 @@ def test_who_is_a_member_only_turns_the_area(members, others):
     assert auc(members, others).value == pytest.approx(1 - auc(others, members).value)
 
 
-def folder(rows):
+def log_of(rows):
     frame = pd.DataFrame(rows, columns=["user_id", "item_id", "action", "timestamp"]).astype({"timestamp": float})
     searches = pd.DataFrame([["u1", 15.0, "red boots", ""], ["u1", 25.0, "late", ""]], columns=empty_searches().columns)
-    return AtomicFolder("shop", None, frame, searches, pd.DataFrame())
+    folder = AtomicFolder("shop", None, frame, searches, pd.DataFrame({"item_id": list("abcdx")}))
+    return TrainingLog.of(folder, keys_of_run({"click_filter": "none"}, "shop", Path(".")))
 
 
 def test_the_last_training_row():
@@ -38,7 +41,7 @@ def test_the_last_training_row():
 
     u2 has no training row; u3's is about a product that is left out.
     """
-    log = folder(
+    log = log_of(
         [
             ("u1", "a", "click", 10),
             ("u1", "b", "click", 20),
