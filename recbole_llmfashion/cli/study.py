@@ -280,13 +280,13 @@ def check(request: StudyRequest) -> None:
         check_values({"seed": keys["seed"] + request.seeds - 1}, {}, model, "command line")
         log_level(str(keys["state"]))
         check_valid_metric(keys)
-        if request.study != "cost":  # it measures validation rows
-            check_table_metrics(keys)
         if leave_out(keys["eval_args"]) == VALID_ONLY:
             raise UserError("eval_args: a study compares test rows; write split: {LS: valid_and_test}")
         check_places(keys, request.dataset, "--source" if "source" in request.options else "--dataset")
         for target in _targets(request):
             find_dataset(Path(keys["data_path"]) / target, target, "--targets")
+        if request.study != "cost":  # it measures validation rows
+            check_table_metrics(keys)
     check_writable(request.output, "--output")
     if request.rows_path:
         check_writable(request.rows_path, "--rows_path")

@@ -171,13 +171,14 @@ def wrong_places(root, run, tune, data):
     (root / "e.csv").write_text("user,item,time\nu1,a,1700000000\nu2,a,1700000100\n")
     (root / "i.csv").write_text("item,title\na,red boots\n")
     table = ["--interactions", root / "e.csv", "--items", root / "i.csv", "--user", "user", "--item", "item"]
+    study = ["study", "compare", "-d", "tiny", "--models=CORE", data[0], "--topk=[3,10]", "--valid_metric=NDCG@3"]
     writers = [
         (run, "--output"),
         (run, "--checkpoint_dir"),
         ([*tune, f"--params_file={root / 'lr.yaml'}"], "--output"),
         ([*tune, f"--params_file={root / 'lr.yaml'}"], "--checkpoint_dir"),
-        (["study", "compare", "-d", "tiny", "--models=CORE", *data], "--output"),
-        (["study", "compare", "-d", "tiny", "--models=CORE", *data], "--checkpoint_dir"),
+        (study, "--output"),
+        (study, "--checkpoint_dir"),
         (["pretrain", "-m", "Recformer", "-d", "tiny", data[0]], "--checkpoint_dir"),
         (["clean", root / "tiny"], "--out"),
         (["simulate", "--category", "footwear", "--users", "20"], "--out"),
