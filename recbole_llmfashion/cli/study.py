@@ -283,7 +283,7 @@ def check(request: StudyRequest) -> None:
         if leave_out(keys["eval_args"]) == VALID_ONLY:
             raise UserError("eval_args: a study compares test rows; write split: {LS: valid_and_test}")
         check_places(keys, request.dataset, "--source" if "source" in request.options else "--dataset")
-        for target in _targets(request):
+        for target in request.targets:
             find_dataset(Path(keys["data_path"]) / target, target, "--targets")
         if request.study != "cost":  # it measures validation rows
             check_table_metrics(keys)
@@ -291,12 +291,6 @@ def check(request: StudyRequest) -> None:
     if request.rows_path:
         check_writable(request.rows_path, "--rows_path")
     check_extra("study", "matplotlib")
-
-
-def _targets(request: StudyRequest) -> list[str]:
-    """The datasets of --targets, which is `none` where a study needs none."""
-    targets = split_names(request.options.get("targets", "none"))
-    return [] if targets == ["none"] and "source" not in request.options else targets
 
 
 def study(request: StudyRequest, dry_run: bool = False) -> None:

@@ -225,6 +225,17 @@ def click_filter_keep(
     return click_filter_mask(users, items, purchase, counts)
 
 
+def after_papers_filter(interactions: pd.DataFrame) -> np.ndarray:
+    """[n] bool, the item actions that the paper's click filter keeps, which is the strictest.
+
+    Args:
+        interactions: columns user_id, item_id, action.
+    """
+    users, items = (pd.factorize(interactions[name])[0] for name in ("user_id", "item_id"))
+    purchase = (interactions["action"] == "purchase").to_numpy()
+    return click_filter_mask(users, items, purchase, np.ones(len(users), bool))
+
+
 def sequence_lengths(interactions: pd.DataFrame) -> np.ndarray:
     """[users] number of item actions after the paper's click filter, in the order of the users' first rows.
 
@@ -232,10 +243,7 @@ def sequence_lengths(interactions: pd.DataFrame) -> np.ndarray:
         interactions: columns user_id, item_id, action.
     """
     users = pd.factorize(interactions["user_id"])[0]
-    items = pd.factorize(interactions["item_id"])[0]
-    purchase = (interactions["action"] == "purchase").to_numpy()
-    keep = click_filter_mask(users, items, purchase, np.ones(len(users), bool))
-    return np.bincount(users[keep], minlength=users.max(initial=-1) + 1)
+    return np.bincount(users[after_papers_filter(interactions)], minlength=users.max(initial=-1) + 1)
 
 
 def final_purchases(users: np.ndarray, purchase: np.ndarray) -> np.ndarray:

@@ -11,7 +11,7 @@ import pandas as pd
 
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.evaluation.result_table import COLUMNS
-from recbole_llmfashion.study import ablation, cold_start, compare, low_resource, zero_shot
+from recbole_llmfashion.study import ablation, cold_start, compare, low_resource
 from recbole_llmfashion.study.report import assemble
 from recbole_llmfashion.study.report.document import METRIC_TITLES, Cell, Column, Document, ReportTable, TableRow
 from recbole_llmfashion.study.report.effects import INTERVAL, Effect, contrast, effect_cells, effect_columns
@@ -179,7 +179,7 @@ def reproduce(request: StudyRequest, runner: Runner) -> Document:
         UserError: the shares are not two or more, or the dataset is among the targets.
     """
     low, high = _ends(request)
-    targets = zero_shot.targets(request)
+    targets = request.targets
     rows = runner.run(compare.entries(request.models), "compare")
     of_form = ablation.paper_entries(ablation.has_text_tower(runner))
     of_shares = low_resource.entries(("CORE", "SASRec", *TEXT_MODELS), (low, high))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from recbole_llmfashion.config.command_line import read_value
+from recbole_llmfashion.config.command_line import read_value, split_names
 from recbole_llmfashion.errors import UserError
 
 ID_MODELS = ("GRU4Rec", "SASRec", "BERT4Rec", "NextItNet", "CORE")
@@ -58,6 +58,18 @@ class StudyRequest:
     def registered(self) -> tuple[str, ...]:
         """The registry names of the models."""
         return tuple(dict.fromkeys(registry_name(model) for model in self.models))
+
+    @property
+    def targets(self) -> list[str]:
+        """The datasets of `--targets`; empty where a study that needs none has `none`.
+
+        Raises:
+            UserError: the source is among them.
+        """
+        names = split_names(self.options.get("targets", "none"))
+        if self.dataset in names:
+            raise UserError(f"--targets: {self.dataset} is the source; choose other datasets")
+        return [] if names == ["none"] and "source" not in self.options else names
 
     def flag(self, name: str) -> bool:
         """A boolean option of the study.

@@ -129,7 +129,7 @@ class Runner:
         model = get_model(entry.model).model
         names = accepted_models(*self.request.registered, *MODEL_TABLE)
         dataset, files = entry.dataset or self.request.dataset, list(self.request.config_files)
-        # Popularity without a label is no row: it stands for what all rows share
+        # Popularity without a label is no row: its config has what all rows share
         left_out = KEYS_OF_TRAINING if (entry.label, entry.model) == ("", "Popularity") else ()
         return load_config(model, dataset, files, overrides, names, left_out=left_out)
 

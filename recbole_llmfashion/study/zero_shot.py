@@ -5,8 +5,6 @@ without the log of the target. Recformer is evaluated with and without its own p
 evaluated, as they have no embedding for an item of another dataset.
 """
 
-from recbole_llmfashion.config.command_line import split_names
-from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.quick_start.registry import get_model
 from recbole_llmfashion.study.forms import form_keys
 from recbole_llmfashion.study.report import assemble
@@ -57,16 +55,16 @@ def zero_shot(request: StudyRequest, runner: Runner) -> Document:
     Raises:
         UserError: the source is among the targets, or a model is unknown.
     """
-    named = targets(request)
+    targets = request.targets
     for model in request.registered:
         get_model(model)
-    entries = [entry for target in named for entry in _entries(request, target)]
+    entries = [entry for target in targets for entry in _entries(request, target)]
     rows = runner.run(entries)
     title = f"Zero-shot from {request.dataset} (the paper's Figure 5)"
-    document = assemble.document(request, runner, title, rows, [request.dataset, *named])
+    document = assemble.document(request, runner, title, rows, [request.dataset, *targets])
     absent = [TableRow(label_of(model), reason=reason(model)) for model in request.models if not variants(model)]
     series: dict[str, list[float | None]] = {}
-    for target in named:
+    for target in targets:
         lines = [_line(entry, rows) for entry in entries if entry.dataset == target]
         for line in lines:
             series.setdefault(line.label, []).append(assemble.mean(line, "ndcg@10"))
@@ -80,23 +78,11 @@ def zero_shot(request: StudyRequest, runner: Runner) -> Document:
             "bars",
             "",
             "NDCG@10",
-            [Series(name, named, values) for name, values in series.items()],
+            [Series(name, targets, values) for name, values in series.items()],
         )
     ]
     document.notes.append(_note(request))
     return document
-
-
-def targets(request: StudyRequest) -> list[str]:
-    """The datasets of `--targets`; empty where a study that needs none has `none`.
-
-    Raises:
-        UserError: the source is among them.
-    """
-    names = split_names(request.options["targets"])
-    if request.dataset in names:
-        raise UserError(f"--targets: {request.dataset} is the source; choose other datasets")
-    return [] if names == ["none"] and request.study != "zero-shot" else names
 
 
 def _note(request: StudyRequest) -> str:

@@ -31,7 +31,7 @@ def test_curriculum_by_hand(shop, run_with):
 
 
 def test_a_seed_that_failed_has_no_effect(shop, run_with):
-    """The second seed of `uniform only` fails: its reason stands where the effect of the other seed would."""
+    """The second seed of `uniform only` fails: the row has its reason and no effect of the other seed."""
 
     def ranks(config):
         if config["curriculum_epochs"] == 1 and config["seed"] == 2021:

@@ -11,13 +11,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from recbole_llmfashion.data.atomic.canaries import Canary, Planted
 from recbole_llmfashion.data.atomic.folder import AtomicFolder
-from recbole_llmfashion.data.split import click_filter_mask
+from recbole_llmfashion.data.split import after_papers_filter
 from recbole_llmfashion.dataset_tools.plant.invent import Inventor
 from recbole_llmfashion.errors import UserError
 
@@ -126,7 +124,7 @@ def _with_products(folder: AtomicFolder, draw: random.Random, products: Sequence
 
 def _rows(folder: AtomicFolder, canaries: Sequence[Canary], draw: random.Random) -> tuple[list[_Row], list[_Row]]:
     """The item actions and the searches to add."""
-    kept = folder.interactions[_after_click_filter(folder.interactions)]
+    kept = folder.interactions[after_papers_filter(folder.interactions)]  # a canary before all others is no target
     times = {str(user): at.tolist() for user, at in kept.groupby("user_id", sort=False)["timestamp"]}
     able = [user for user, at in times.items() if len(at) >= LEAST_ACTIONS and at[1] > at[0]]
     wanted = [canary for canary in canaries for _ in range(canary.count)]
@@ -146,13 +144,6 @@ def _rows(folder: AtomicFolder, canaries: Sequence[Canary], draw: random.Random)
         if canary.query:
             searches.append({"user_id": user, "timestamp": at[0], "query": canary.query, "results": canary.item})
     return actions, searches
-
-
-def _after_click_filter(interactions: pd.DataFrame) -> NDArray[np.bool_]:
-    """[n] bool, the actions that the strictest click filter keeps; a canary before all others would be no target."""
-    users, items = (pd.factorize(interactions[name])[0] for name in ("user_id", "item_id"))
-    purchase = (interactions["action"] == "purchase").to_numpy()
-    return click_filter_mask(users, items, purchase, np.ones(len(users), bool))
 
 
 def _actions(canary: Canary, user: str, at: Sequence[float]) -> Iterator[_Row]:

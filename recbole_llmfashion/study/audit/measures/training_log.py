@@ -30,7 +30,7 @@ def keys_of_run(given: Mapping[str, Any], dataset: str, data_path: Path) -> dict
     Args:
         given: those that the run got, as its manifest has them.
         dataset: name of the dataset.
-        data_path: the folder that it lies in.
+        data_path: the folder above the dataset's.
     """
     overrides = {**todays_names(given), "data_path": str(data_path)}
     merged = merge_layers(MODEL, dataset, overrides=overrides, model_names=accepted_models(MODEL))
