@@ -41,7 +41,7 @@ from recbole_llmfashion.pipeline.checks.files import (
 from recbole_llmfashion.pipeline.checks.manifest_entries import check_manifest
 from recbole_llmfashion.pipeline.item_pool import ItemPool, attribute_column
 from recbole_llmfashion.pipeline.manifest import OWN, Manifest, read_manifest
-from recbole_llmfashion.pipeline.memory_file import ENCODER, NEIGHBORS, RESPONSES
+from recbole_llmfashion.pipeline.memory_file import CATALOGUE, ENCODER, NEIGHBORS, RESPONSES
 from recbole_llmfashion.pipeline.saved_memory import SavedMemory, load_memory, load_sentences
 from recbole_llmfashion.prompt.builder import PromptBuilder, PromptSettings, make_builder
 from recbole_llmfashion.prompt.item_tokens import ItemTokens, item_words
@@ -162,8 +162,8 @@ def _warn_of_versions(manifest: Manifest) -> None:
 
 def _load(manifest: Manifest, wanted: bool, min_askers: int) -> LoadedRun:
     settings, (name, revision) = manifest.content["settings"], manifest.backbone
-    own = manifest.file(OWN, "catalogue.parquet").parent
-    frame = read_catalogue(own / "catalogue.parquet", settings["prompt"]["attributes"])
+    own = manifest.file(OWN, CATALOGUE).parent
+    frame = read_catalogue(own / CATALOGUE, settings["prompt"]["attributes"])
     path = manifest.file(OWN, "vectors.safetensors")
     with reading(path):
         vectors = load_file(str(path))

@@ -15,11 +15,13 @@ import numpy as np
 import pandas as pd
 from safetensors.numpy import load_file, save_file
 
+from recbole_llmfashion.embedding.piece_files import PIECES, keep_pieces
 from recbole_llmfashion.embedding.query_title_pairs import normalize_text
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.retrieval.lists.common_users import CommonUsers
 
 MEMORY, VECTORS, RESPONSES = "memory.parquet", "vectors.safetensors", "responses.parquet"
+CATALOGUE = "catalogue.parquet"
 NEIGHBORS, ENCODER = "neighbors.safetensors", "encoder.safetensors"
 COLUMNS = ["query", "item", "position"]
 
@@ -87,7 +89,8 @@ def remove_private(folder: Path, min_askers: int, before: Mapping[str, Any] | No
 
     The responses of the evaluation are found by the digest of a prompt, and a prompt is the history of one user: with
     the digests, a guess of a history can be confirmed. They are generated again when they are needed. The items of a
-    pair that one user alone took are a part of that user's history.
+    pair that one user alone took are a part of that user's history. A word of a query of one user may be one piece of
+    the text models: pieces stay that are part of the catalogue's texts or of a query that stays.
 
     Args:
         folder: the part of the run that holds its own files; it is changed.
@@ -101,6 +104,26 @@ def remove_private(folder: Path, min_askers: int, before: Mapping[str, Any] | No
     if (folder / NEIGHBORS).is_file():
         counts = CommonUsers.from_arrays(load_file(str(folder / NEIGHBORS)))
         save_file(counts.at_least(min_askers).arrays(), str(folder / NEIGHBORS))
+    entry = _remove_rare(folder, min_askers, before)
+    pieces = sorted(folder.glob(f"*/{PIECES}"))
+    if min_askers > 1 and pieces:
+        texts = _texts(folder)
+        for path in pieces:
+            keep_pieces(path, texts)
+    return entry
+
+
+def _texts(folder: Path) -> list[str]:
+    """Titles, attributes and the memory's queries of a run folder."""
+    catalogue = pd.read_parquet(folder / CATALOGUE).drop(columns=["item_id", "popularity"])
+    texts = set(catalogue.to_numpy(str).flatten().tolist())
+    if (folder / MEMORY).is_file():
+        texts |= set(pd.read_parquet(folder / MEMORY, columns=["query"])["query"])
+    return sorted(texts)
+
+
+def _remove_rare(folder: Path, min_askers: int, before: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """Removes rare queries from the memory; returns its entry of the manifest."""
     if not (folder / MEMORY).is_file():
         return None if before is None else dict(before)
     before = before or {}

@@ -48,7 +48,7 @@ from recbole_llmfashion.pipeline import settings
 from recbole_llmfashion.pipeline.inference import Inference
 from recbole_llmfashion.pipeline.item_pool import attribute_column
 from recbole_llmfashion.pipeline.manifest import LOCAL, MANIFEST, OWN, read_digest, write_manifest
-from recbole_llmfashion.pipeline.memory_file import ENCODER, MEMORY, NEIGHBORS, memory_frame, note_of_one
+from recbole_llmfashion.pipeline.memory_file import CATALOGUE, ENCODER, MEMORY, NEIGHBORS, memory_frame, note_of_one
 from recbole_llmfashion.pipeline.pipeline import Pipeline
 from recbole_llmfashion.prompt.memory import MemoryLog
 from recbole_llmfashion.retrieval.ranking import RankingSettings
@@ -113,7 +113,7 @@ def _write_own(folder: Path, pipeline: Pipeline) -> dict[str, int]:
     catalogue, trained = inference.texts.catalogue, inference.trained
     attributes = {attribute_column(name): texts for name, texts in catalogue.attributes.items()}
     frame = pd.DataFrame({"item_id": catalogue.item_ids, "title": catalogue.titles, **attributes})
-    frame.assign(popularity=pipeline.popularity).to_parquet(folder / "catalogue.parquet", index=False)
+    frame.assign(popularity=pipeline.popularity).to_parquet(folder / CATALOGUE, index=False)
     vectors = _item_vectors(pipeline)
     if pipeline.id_model is not None and pipeline.id_model.encoder is not None:
         save_file(pipeline.id_model.encoder.weights, str(folder / ENCODER))

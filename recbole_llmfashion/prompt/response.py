@@ -14,6 +14,7 @@ import numpy as np
 ID_PREFIX = " product ID:"
 SEPARATOR = ", title:"
 _FORMAT = re.compile(r"\s*product ID:\s*([^\s,]+)\s*,\s*title:[^\S\n]*(.*)")
+_ITEM_TOKEN = re.compile(r"\s*([^\s,]+)")
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,16 @@ def parse_response(text: str) -> ParsedResponse:
         return ParsedResponse(None, None, False)
     title = match[2].strip()
     return ParsedResponse(match[1], title or None, bool(title))
+
+
+def parse_id(text: str) -> str | None:
+    """The ID in what goes on after `ID_PREFIX`, with or without a title behind it; None without one.
+
+    >>> parse_id(" B7, title: Red boots"), parse_id(" B7"), parse_id(" , title")
+    ('B7', 'B7', None)
+    """
+    match = _ITEM_TOKEN.match(text)
+    return match and match[1]
 
 
 def split_constrained(text: str) -> ParsedResponse:

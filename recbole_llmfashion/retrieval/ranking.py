@@ -57,7 +57,7 @@ class RankingSettings:
         ranking: mixup, the paper's; one list alone: "id", "title", "clip" (its ablations 3, 4 and 5); "beams", the
             LLM's likeliest items, then the title list; or "fusion" of FUSED, see `retrieval.fusion`.
         m, k, title_start: of `retrieval.mixup`.
-        use_memory: whether the memory's products come first where a response holds neither ID nor title.
+        use_memory: whether the memory's products come first where a response holds nothing that the ranking reads.
         weights: of fusion, by group of rows (GROUPS) and list.
     """
 
@@ -102,6 +102,13 @@ class RankedBatch:
     def has_id(self) -> Tensor:
         """[B] bool."""
         return self.positions >= 0
+
+    @property
+    def falls_back(self) -> Tensor:
+        """[B] bool: the response has nothing that the ranking reads, so the memory or popularity gave the list."""
+        if self.settings.ranking == "id":
+            return ~self.has_id
+        return ~self.has_id & ~self.has_title if self.settings.ranking == "mixup" else ~self.has_title
 
     def list_of(self, row: int, item: int) -> str:
         """Which list gave a row its item: one of FUSED, clip or popularity; of several, the one with most weight."""

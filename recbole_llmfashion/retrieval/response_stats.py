@@ -14,7 +14,8 @@ from recbole_llmfashion.retrieval.ranking import RankedBatch
 class ResponseStats:
     """Counts over responses.
 
-    `fallback` counts the rows in which the response gave no ID list, or no title list.
+    `fallback` counts the rows in which the response gave no ID list, or no title list; `memory_list` and
+    `popularity_list` those in which it gave nothing that the ranking reads.
     """
 
     counts: Counter[str] = field(default_factory=Counter)
@@ -28,7 +29,6 @@ class ResponseStats:
             prompt_items: [B, S] int64, the items of their prompts, positions + 1, 0 for none.
         """
         has_id, has_title = ranked.has_id, ranked.has_title
-        neither = ~has_id & ~has_title
         has_memory = (ranked.recalled > 0).any(dim=1)
         self.counts.update(
             answers=len(parsed),
@@ -38,8 +38,8 @@ class ResponseStats:
             fallback=int((~has_id | ~has_title).sum()),
             no_id_list=int((~has_id & has_title).sum()),
             no_title_list=int((has_id & ~has_title).sum()),
-            memory_list=int((neither & has_memory).sum()),
-            popularity_list=int((neither & ~has_memory).sum()),
+            memory_list=int((ranked.falls_back & has_memory).sum()),
+            popularity_list=int((ranked.falls_back & ~has_memory).sum()),
         )
 
     def rates(self) -> dict[str, float]:

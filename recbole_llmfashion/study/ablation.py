@@ -1,8 +1,8 @@
 """LLMFashionRec without each of its parts, in the paper's form (its Table 3) or in the form that the package ships.
 
 Each row is a small YAML file of overrides in properties/ablation/<form>. Rows that change only the ranking reuse the
-responses of the whole model. A response without ID and title falls back to popularity in every row, so that a row
-without the memory has the same fallback as the others.
+responses of the whole model. A response that holds nothing a row ranks by falls back to popularity in every row, so
+that a row without the memory has the same fallback as the others.
 """
 
 from collections.abc import Mapping, Sequence
@@ -63,7 +63,7 @@ SHIPPED_ROWS = (
     Variant(
         "1-no-attributes",
         "w/o product attributes",
-        "item embeddings start from the words of the titles only; prompts of this form show no attributes",
+        "item embeddings and the word list read titles only; prompts of this form show no attributes",
     ),
     Variant("2-no-memory", "w/o query-product memory", "the memory is neither in the prompts nor in the fusion"),
     Variant("3-response-only", "w/o loss on history", "the loss is on the response only"),
@@ -215,7 +215,10 @@ def paper_notes(rows: assemble.Rows, runner: Runner) -> list[str]:
     """Notes on the rows of the paper's form."""
     config = runner.config(Entry("", OWN, paper_form()))
     texts = [f"{row.label}: {row.note}." for row in PAPER_ROWS if row.label in rows]
-    texts.append("A response without ID and title is ranked by popularity in every row.")
+    texts.append(
+        "A response that holds nothing a row ranks by is ranked by popularity: without ID and title, in (3) without an "
+        "ID that exists, in (4) to (7) without a title."
+    )
     if note := size_note(config):
         texts.append(note)
     texts.extend(_clip_notes(config, "(5)", runner))

@@ -17,6 +17,8 @@ from recbole_llmfashion.study.report.document import Column, Document, ReportTab
 from recbole_llmfashion.study.request import ID_MODELS, StudyRequest
 from recbole_llmfashion.study.runner import Entry, Outcome, Runner
 
+PLUS = "+cold"  # of the labels of ID models with a cold token
+
 
 def seen_items(runner: Runner, dataset: str) -> set[str]:
     """Tokens of the items that occur in the training data, including the histories."""
@@ -27,7 +29,7 @@ def seen_items(runner: Runner, dataset: str) -> set[str]:
 
 def plus_cold(models: Sequence[str]) -> list[Entry]:
     """The "+cold" rows of the ID models in `models`."""
-    return [Entry(f"{model}+cold", model, {"cold_token": True}) for model in models if model in ID_MODELS]
+    return [Entry(f"{model}{PLUS}", model, {"cold_token": True}) for model in models if model in ID_MODELS]
 
 
 def part_row(label: str, outcomes: Sequence[Outcome], keep: set[str], inside: bool) -> TableRow:

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.numpy import load_file, save_file
 
+from recbole_llmfashion.embedding.word_pieces import TextTokenizer
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.pipeline.memory_file import COLUMNS, memory_frame, note_of_one, remove_private, without_rare
 
@@ -66,6 +67,35 @@ def written(folder):
     )
     (folder / "responses.parquet").write_text("")
     return folder
+
+
+def test_words_of_rare_queries_are_no_pieces_of_a_copy(tmp_path):
+    """A word of two queries of one user is a piece of its own; one of a title or of a common query stays."""
+    written(tmp_path)
+    item = {"item_id": "7", "title": "Suede loafers", "brand": "Mitaro", "popularity": 3}
+    pd.DataFrame([item]).to_parquet(tmp_path / "catalogue.parquet")
+    texts = [
+        "quittenallee",
+        "quittenallee pumps",
+        "red boots",
+        "red boots",
+        "suede loafers",
+        "suede",
+        "mitaro",
+        "mitaro",
+    ]
+    for name in ("title", "clip"):
+        (tmp_path / name).mkdir()
+        TextTokenizer.train(texts, 200).save(tmp_path / name / "pieces.json")
+    remove_private(tmp_path, 1, None)
+    assert "quittenallee" in (tmp_path / "title/pieces.json").read_text()
+    before = TextTokenizer.load(tmp_path / "clip/pieces.json").encode(texts[2:], 20)
+    remove_private(tmp_path, 2, None)
+    for name in ("title", "clip"):
+        text = (tmp_path / name / "pieces.json").read_text()
+        assert "quit" not in text and all(word in text for word in ("boots", "suede", "mitaro"))
+    kept = TextTokenizer.load(tmp_path / "clip/pieces.json")
+    assert kept.encode(texts[2:], 20).equal(before) and kept.encode(texts[:1], 20).shape[1] > 5
 
 
 def test_files_of_a_copy(tmp_path):

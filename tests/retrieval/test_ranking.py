@@ -1,5 +1,7 @@
 """Which list gave an item, worked by hand on six items."""
 
+from collections import Counter
+
 import numpy as np
 import pytest
 import torch
@@ -110,6 +112,14 @@ def test_what_went_wrong_is_counted():
     counts = row_lines()[1]
     assert counts["answers"] == 5 and counts["no_id_list"] == counts["no_title_list"] == 1
     assert counts["memory_list"] == counts["popularity_list"] == 1
+
+
+@pytest.mark.parametrize("ranking", ["mixup", "id", "title", "clip"])
+def test_the_counts_of_fallbacks_are_those_of_the_lists(ranking):
+    lines, counts = row_lines(ranking)
+    heads = Counter(line.split()[0].split(":")[1] for line in lines)
+    assert (counts["memory_list"], counts["popularity_list"]) == (heads["memory"], heads["popularity"])
+    assert heads["memory"] + heads["popularity"] == (2 if ranking == "mixup" else 3)
 
 
 BEAMS = [[4, 5], [5, 4], [], [2]]

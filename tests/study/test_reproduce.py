@@ -44,6 +44,23 @@ def test_resource_claims_by_hand():
     assert [claim.verdict for claim in reproduce.resource_claims(swapped, 10, 100)] == ["does not hold"] * 3
 
 
+def test_cold_id_models_count_with_their_cold_token():
+    numbers = {"LLMFashionRec": 0.3, "Recformer": 0.1, "SASRec": 0.0, "SASRec+cold": 0.35, "CORE": 0.01}
+    text, ours = reproduce.cold_claims(numbers)
+    assert text.verdict == "does not hold" and text.figures == "LLMFashionRec 0.3000, SASRec+cold 0.3500"
+    assert text.weights == {"LLMFashionRec": 1.0, "SASRec+cold": -1.0} and ours.verdict == "holds"
+
+
+def test_reproduce_runs_the_cold_rows(shop, run_with):
+    """The target of u3 is cold: the plain row has it last, that with a cold token first."""
+    run_with({**RANKS, "Recformer": (9, 9, 9), "SASRec": lambda config: (3, 3, 1 if config["cold_token"] else 9)})
+    request = request_for(shop, "--models=SASRec,LLMFashionRec", study="reproduce")
+    (claims,) = reproduce.reproduce(request, Runner(request)).tables
+    assert cells(claims, "figures")["Text models beat ID models when cold"] == (
+        "LLMFashionRec 0.4307, SASRec+cold 1.0000"  # 1 / log2(4 + 1)
+    )
+
+
 def test_reproduce_by_hand(shop, run_with):
     run_with(
         {**RANKS, "Recformer": (9, 9, 9), "RecformerQuery": (8, 8, 8)},

@@ -32,7 +32,8 @@ def export_run(run: Path, out: Path, min_askers: int = 5) -> None:
     """Copies a run with all its parts into one folder that needs no other, without what identifies single users.
 
     The copy has no responses of the evaluation, in its memory no query of fewer users than `min_askers`, and in the
-    counts of its neighbors' list no pair of items of fewer. Its lists may therefore differ from those of the run.
+    counts of its neighbors' list no pair of items of fewer, and no word pieces of rarer queries. Its lists may
+    therefore differ from those of the run.
 
     Args:
         run: a run folder, exported or not.

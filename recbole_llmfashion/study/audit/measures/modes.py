@@ -1,7 +1,8 @@
 """Scores of invented ids, titles and queries in each way in which a run's LLM can be asked for them.
 
 constrained  likelihood within the trie of the catalogue's ids; of a title, after the item's own id
-sampled      how often the text is said, word for word, at temperature 1 without a constraint
+sampled      how often the text is said, word for word, at temperature 1 without a constraint; an id and its title
+             after the words of a response that precede an id, as in training rows
 text         likelihood as the text of a prompt: what a customer's own log looks like to the model
 
 Prompts show no product of the memory: what is measured is in the weights.
@@ -17,13 +18,14 @@ from recbole_llmfashion.data.atomic.canaries import Canary, Planted
 from recbole_llmfashion.llm.generation.cached_forward.causal_lm import CausalLMRunner
 from recbole_llmfashion.llm.generation.decoding_settings import DecodingSettings
 from recbole_llmfashion.llm.generation.generator import Generator, item_generator
-from recbole_llmfashion.prompt.response import parse_response
+from recbole_llmfashion.prompt.response import ID_PREFIX, parse_id, parse_response
 from recbole_llmfashion.study.audit.measures.exposure import exposure
 from recbole_llmfashion.study.audit.measures.likelihood import Span, score
 from recbole_llmfashion.study.audit.measures.sessions import Prompts
 
 ID, TITLE, QUERY = "id", "title", "query"
 NO_SEARCHES = "the data has no searches; a canary is a pair of purchases"
+NO_TITLES = "no sampled response of this run has a title"
 CONSTRAINED, SAMPLED, TEXT = "constrained", "sampled", "text"
 
 
@@ -65,14 +67,14 @@ class CanaryModes:
     def measure(self) -> list[Exposures]:
         """The exposures of every kind and mode."""
         prompts = [self._prompts.of_canary(one) for one in self._everyone]
-        said = self._said(prompts[: len(self._planted.canaries)])
+        ids_said, titles_said = self._said(prompts[: len(self._planted.canaries)])
         no_titles = "prompts of this run show no titles (prompt_item_text: False)"
         return [
             self._ranked(ID, CONSTRAINED, self._constrained_ids(prompts)),
-            self._ranked(ID, SAMPLED, said[ID]),
+            ids_said,
             self._ranked(ID, TEXT, self._history_ids()),
             self._alike(TITLE, CONSTRAINED, self._response_titles(prompts), "titles of one token"),
-            self._ranked(TITLE, SAMPLED, said[TITLE]),
+            titles_said,
             self._alike(TITLE, TEXT, [self._prompts.history_title(one.item) for one in self._everyone], no_titles),
             *self._queries(),
         ]
@@ -119,20 +121,22 @@ class CanaryModes:
         number = {one.item: i for i, one in enumerate(self._planted.canaries)}
         return self._table(lambda one, other: float(found[number[one.item], place[other.item]]))
 
-    def _said(self, prompts: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
-        """How often samples of the response to a canary's prompt hold an id, and a title."""
-        repeated = [ids for ids in prompts for _ in range(self._samples)]
+    def _said(self, prompts: Sequence[np.ndarray]) -> tuple[Exposures, Exposures]:
+        """How often samples of the response to a canary's prompt hold an id, and a title, as exposures."""
+        builder = self._prompts.state.builder
+        repeated = [np.concatenate([ids, builder.id_prefix]) for ids in prompts for _ in range(self._samples)]
         texts = iter(self._sampler(self._run.decoding.max_new_tokens)(repeated, self._show))
-        ids, titles, names = [], [], self._prompts.state.builder.item_names
+        ids, titles, names = [], [], builder.item_names
         for _ in prompts:
-            parsed = [parse_response(next(texts)) for _ in range(self._samples)]
-            ids.append(Counter(one.item_token for one in parsed))
-            titles.append(Counter(one.title for one in parsed))
+            drawn = [next(texts) for _ in range(self._samples)]
+            ids.append(Counter(map(parse_id, drawn)))
+            titles.append(Counter(parse_response(ID_PREFIX + text).title for text in drawn))
         number = {one.item: i for i, one in enumerate(self._planted.canaries)}
-        return {
-            ID: self._table(lambda one, other: ids[number[one.item]][names[self._prompts.position(other.item)]]),
-            TITLE: self._table(lambda one, other: titles[number[one.item]][other.title]),
-        }
+        of_ids = self._table(lambda one, other: ids[number[one.item]][names[self._prompts.position(other.item)]])
+        of_titles = self._table(lambda one, other: titles[number[one.item]][other.title])
+        written = any(title is not None for found in titles for title in found)
+        by_title = self._ranked(TITLE, SAMPLED, of_titles) if written else Exposures(TITLE, SAMPLED, (), NO_TITLES)
+        return self._ranked(ID, SAMPLED, of_ids), by_title
 
     def _sampled_queries(self) -> np.ndarray:
         """How often a prompt that ends where a query begins goes on with each query."""
