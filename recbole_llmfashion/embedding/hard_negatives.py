@@ -3,6 +3,8 @@
 A hard negative is the nearest text that is not a positive (Schroff et al. 2015, arXiv 1503.03832).
 """
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -10,8 +12,7 @@ from torch import Tensor
 from recbole_llmfashion.embedding.flat_index import FlatIndex
 from recbole_llmfashion.embedding.query_title_pairs import PairTable
 
-# additional neighbours that are searched, because some of them are positives
-_MOST_POSITIVES = 64
+_MOST_POSITIVES = 64  # of anchors that are searched together
 
 
 class NegativeMiner:
@@ -40,16 +41,14 @@ class NegativeMiner:
             queries: [queries, d] float32 unit rows, in the table's order.
             titles: [titles, d] float32 unit rows, in the table's order.
         """
-        positives = self._table.positives_per_query()
-        neighbours = self._search(titles, queries, positives)
-        wrong = ~self._table.is_positive(np.arange(len(queries))[:, None], neighbours)
-        self._titles_of_query = _first_true(neighbours, wrong, self._keep)
-        positives = self._table.positives_per_title()
+        table = self._table
+        self._titles_of_query = self._nearest_wrong(titles, queries, table.positives_per_query(), table.is_positive)
+        positives = table.positives_per_title()
         paired = np.flatnonzero(positives)
-        neighbours = self._search(queries, titles[paired], positives[paired])
-        wrong = ~self._table.is_positive(neighbours, paired[:, None])
         self._queries_of_title = np.full((len(titles), self._keep), -1, np.int64)
-        self._queries_of_title[paired] = _first_true(neighbours, wrong, self._keep)
+        self._queries_of_title[paired] = self._nearest_wrong(
+            queries, titles[paired], positives[paired], lambda chosen, near: table.is_positive(near, paired[chosen])
+        )
 
     def hard_titles(self, query_ids: np.ndarray) -> np.ndarray:
         """Distinct wrong titles, at most one per query: [<= b] int64."""
@@ -59,9 +58,27 @@ class NegativeMiner:
         """Distinct wrong queries, at most one per title that has a pair: [<= b] int64."""
         return self._draw(self._queries_of_title, title_ids)
 
-    def _search(self, among: np.ndarray, anchors: np.ndarray, positives: np.ndarray) -> np.ndarray:
-        k = self._keep + min(int(positives.max(initial=0)), _MOST_POSITIVES)
-        return FlatIndex(among).search(anchors, k)[1]
+    def _nearest_wrong(
+        self,
+        among: np.ndarray,
+        anchors: np.ndarray,
+        positives: np.ndarray,
+        is_positive: Callable[[np.ndarray, np.ndarray], np.ndarray],
+    ) -> np.ndarray:
+        """[n, keep] nearest rows of `among` that are no positives, -1 where there are fewer.
+
+        Args:
+            positives: [n] number of each anchor's positives.
+            is_positive: of rows of `anchors` [m, 1] and of `among` [m, k].
+        """
+        index, found = FlatIndex(among), np.full((len(anchors), self._keep), -1, np.int64)
+        many = positives > _MOST_POSITIVES
+        # an anchor with many positives is searched alone, as deep as it needs
+        for rows in (np.flatnonzero(~many), *np.flatnonzero(many)[:, None]):
+            if len(rows):
+                near = index.search(anchors[rows], self._keep + int(positives[rows].max()))[1]
+                found[rows] = _first_true(near, ~is_positive(rows[:, None], near), self._keep)
+        return found
 
     def _draw(self, negatives: np.ndarray | None, rows: np.ndarray) -> np.ndarray:
         if negatives is None:

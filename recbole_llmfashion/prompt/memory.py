@@ -119,7 +119,7 @@ class QueryProductMemory:
         Args:
             query: text as typed.
             leave_out: index of a search event whose results are ignored, -1 for none. Training prompts leave out their
-                own search; otherwise they would contain exact matches that test prompts never have.
+                own search; otherwise they would contain exact matches, which a new search does not have.
         """
         if self._index is None or not self._products:
             return []

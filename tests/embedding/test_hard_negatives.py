@@ -32,6 +32,24 @@ def test_miner() -> None:
     assert miner.hard_titles(np.array([0, 1, 0])).tolist() == [1, 3]
 
 
+def test_a_query_with_many_positives_has_its_wrong_title() -> None:
+    """All 80 titles of the query are nearer than the one wrong title; and so are the 80 queries of a title."""
+    pairs = [("shoes", f"t{i}") for i in range(80)] + [(f"q{i}", "boots") for i in range(80)]
+    table = PairTable.from_pairs(pairs, ["sandal"])
+    queries, titles = np.zeros((81, 2), np.float32), np.zeros((82, 2), np.float32)
+    wrong = table.titles.index("sandal")
+    queries[:], titles[:] = [1, 0], [1, 0]
+    titles[wrong] = [0.6, 0.8]
+    miner = NegativeMiner(table, keep=1, seed=0)
+    miner.refresh(queries, titles)
+    shoes, boots = table.queries.index("shoes"), table.titles.index("boots")
+    assert miner.hard_titles(np.array([shoes])).tolist() == [boots]
+    assert miner.hard_queries(np.array([boots])).tolist() == [shoes]
+    titles[boots] = [0, 1]  # now the sandal is the nearest of the two wrong titles
+    miner.refresh(queries, titles)
+    assert miner.hard_titles(np.array([shoes])).tolist() == [wrong]
+
+
 def test_one_mined_negative_is_the_nearest() -> None:
     """`mined: 1` is the paper's closest wrong text; more draw one of the nearest."""
     generator = np.random.default_rng(0)
