@@ -53,7 +53,7 @@ SETTINGS = (
     ),
     Setting("items as text, cut", "text", AS_TEXT, "the same, history cut to the default's max_length"),
     Setting("semantic IDs", "text", {"item_tokens": "semantic"}, "four code tokens an item"),
-    Setting("memory_products 0", "memory", {"memory_products": 0}, "no memory: no products in the prompt, no list in the fusion"),
+    Setting("memory_products 0", "memory", {"memory_products": 0}, "no memory, in the prompt or in the fusion"),
     Setting("memory_products 10", "memory", {"memory_products": 10}, "ten of them"),
     Setting("num_beams 0", "beams", {"num_beams": 0}, "the generated ID alone"),
     Setting("num_beams 10", "beams", {"num_beams": 10}, "ten likeliest items"),
