@@ -1,6 +1,7 @@
 """Prepares a search: reads all files and checks all keys and options, before anything is written or Ray starts."""
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -86,12 +87,7 @@ def check(arguments: Arguments, options: Options) -> Checked:
         raise UserError("eval_args: a search needs validation rows; write split: {LS: valid_and_test}")
     folder = check_places(merged, dataset)
     check_writable(arguments.output, "--output")
-    if int(given.get("num_train_workers", 1)) != 1:
-        raise UserError("num_train_workers: each trial of a search trains in one process; leave the key at 1")
-    if given.get("n_jobs", "auto") not in ("auto", 1):
-        raise UserError(
-            "n_jobs: each trial of a search trains in one process; Ray runs several trials at once; leave the key out"
-        )
+    _check_processes(merged)
     # what is a whole number is a matter of the key, not of a user's 0 for 0.0
     shipped = dict(recbole_defaults(name)) | merge_layers(spec.lineage, dataset, model_names=accepted_models(name))
     types = {key: value for key, value in flat(shipped).items() if value is not None}
@@ -99,6 +95,19 @@ def check(arguments: Arguments, options: Options) -> Checked:
     space = read_space(options.params_file, spec.lineage, values | flat(values) | types)
     check_extra("tune", "optuna", "matplotlib")
     return Checked(spec, folder, space)
+
+
+def _check_processes(keys: Mapping[str, Any]) -> None:
+    """Raises UserError if a file or the command line gives a trial more than one process."""
+    if (workers := keys.get("num_train_workers", 1)) != 1:
+        raise UserError(
+            f"num_train_workers: each trial of a search trains in one process, found {workers}; leave the key at 1"
+        )
+    if (jobs := keys["n_jobs"]) not in ("auto", 1):
+        raise UserError(
+            f"n_jobs: each trial of a search trains in one process, found {jobs}; Ray runs several trials at once; "
+            "leave the key out"
+        )
 
 
 def plan(arguments: Arguments, options: Options, checked: Checked) -> Plan:

@@ -27,13 +27,13 @@ from recbole_llmfashion.config.yaml_files import read_yaml
 from recbole_llmfashion.errors import UserError, did_you_mean
 
 KINDS = {"choice": "a list", "uniform": "low, high", "loguniform": "low, high", "quniform": "low, high, step"}
-# Keys that must be equal in all trials, as the trials could not be compared otherwise: they choose the validation rows,
-# or what a score of them is.
+# Keys that must be equal in all trials: the trials could not be compared otherwise, or would not be one process each.
 FIXED = {
     "data_path", "checkpoint_dir", "dataset", "model", "metrics", "topk", "valid_metric", "eval_args", "click_filter",
     "config_files", "use_tuned", "show_progress", "state", "tune_report_users", "repeatable", "metric_decimal_place",
     "seed", "split_by", "time_split", "mask_history", "rm_dup_inter", "val_interval", "user_inter_num_interval",
-    "item_inter_num_interval", "source_dataset", "USER_ID_FIELD", "ITEM_ID_FIELD", "TIME_FIELD", *TRACKING_KEYS,
+    "item_inter_num_interval", "source_dataset", "USER_ID_FIELD", "ITEM_ID_FIELD", "TIME_FIELD",
+    "num_train_workers", "n_jobs", *TRACKING_KEYS,
 }  # fmt: skip
 
 

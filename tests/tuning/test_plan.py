@@ -71,3 +71,8 @@ def test_a_trial_has_one_process(tmp_path):
         planned(tmp_path, f"--n_jobs={same}")
     with pytest.raises(UserError, match="n_jobs: each trial of a search trains in one process"):
         planned(tmp_path, "--n_jobs=2")
+    ours = {"space": "llm_epochs: {choice: [1, 2]}\n", "model": "LLMFashionRec"}
+    for key, value in (("n_jobs", 4), ("num_train_workers", 2)):
+        (tmp_path / "keys.yaml").write_text(f"{key}: {value}\n")
+        with pytest.raises(UserError, match=f"{key}: each trial of a search trains in one process, found {value}; "):
+            planned(tmp_path, f"--config_files={tmp_path / 'keys.yaml'}", **ours)

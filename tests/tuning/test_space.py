@@ -104,14 +104,15 @@ def test_invalid_entries(tmp_path, sasrec):
     assert mismatches == []
 
 
-ROWS = [
+FIXED_KEYS = [
     "split_by", "time_split", "mask_history", "rm_dup_inter", "val_interval", "user_inter_num_interval",
     "item_inter_num_interval", "source_dataset", "USER_ID_FIELD", "ITEM_ID_FIELD", "TIME_FIELD",
+    "num_train_workers", "n_jobs",
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("key", ROWS)
-def test_keys_of_the_validation_rows_are_those_of_all_trials(tmp_path, key):
+@pytest.mark.parametrize("key", FIXED_KEYS)
+def test_keys_of_rows_and_processes_are_those_of_all_trials(tmp_path, key):
     config = load_config(get_model("LLMFashionRec").model, "x")
     with pytest.raises(UserError, match=f"{key} cannot be searched, it must be the same in all trials; remove it"):
         space(tmp_path, config, f"{key}: {{choice: [a, b]}}")
