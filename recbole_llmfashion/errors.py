@@ -15,6 +15,10 @@ class UserError(Exception):
     """
 
 
+class FullDiskError(UserError):
+    """A disk without room: whatever else the command would write fails too, so it ends."""
+
+
 def nearest_name(name: str, known: Iterable[str], cutoff: float = 0.4) -> str | None:
     """The known name that is most similar to `name`, regardless of case; None if none is similar enough.
 

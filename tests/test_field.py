@@ -1,5 +1,9 @@
 """The table of Amazon Beauty, by hand."""
 
+import sys
+
+import pytest
+
 from tests.helpers.scripts import load_script
 
 field = load_script("field")
@@ -42,3 +46,21 @@ def test_rows_by_recall():
 
 def test_last_line():
     assert field.last_line(STUDY) == "beauty 0.0930 0.0540"
+
+
+@pytest.mark.parametrize(("code", "writes", "ends"), [(0, True, None), (1, True, None), (1, False, 1), (2, True, 2)])
+def test_a_study_with_a_failed_row_has_its_table(tmp_path, code, writes, ends):
+    report = tmp_path / "results.json"
+    report.write_text("of an earlier run")
+    write = f"open({str(report)!r}, 'w').write('new'); " if writes else ""
+    command = [sys.executable, "-c", f"{write}raise SystemExit({code})"]
+    if ends is None:
+        field.run(command, report)
+        assert report.read_text() == "new"
+    else:
+        with pytest.raises(SystemExit) as ended:
+            field.run(command, report)
+        assert ended.value.code == ends
+    if code:
+        with pytest.raises(SystemExit):
+            field.run(command)

@@ -1,4 +1,8 @@
-"""The commands `study <name>`: each has its own options, and writes the folder of its report."""
+"""The commands `study <name>`: each has its own options, and writes the folder of its report.
+
+Status 0: every row that was to run has a result; 1: a row failed, and the report gives the reason; 2: an error of the
+user, one line.
+"""
 
 from collections.abc import Callable, Mapping
 from importlib import import_module
@@ -239,7 +243,7 @@ def _run(
         command=command_of(context),
         rows_path=rows_path,
     )
-    study(request, dry_run)
+    raise typer.Exit(study(request, dry_run))
 
 
 def _refuse_models(study: str, keys: Mapping[str, Any], has_models: bool) -> None:
@@ -293,8 +297,8 @@ def check(request: StudyRequest) -> None:
     check_extra("study", "matplotlib")
 
 
-def study(request: StudyRequest, dry_run: bool = False) -> None:
-    """Runs a study and writes its folder.
+def study(request: StudyRequest, dry_run: bool = False) -> int:
+    """Runs a study, writes its folder and returns the exit status.
 
     Args:
         dry_run: check everything, print the settings and the counts of each row, and train nothing.
@@ -318,7 +322,7 @@ def study(request: StudyRequest, dry_run: bool = False) -> None:
         from recbole_llmfashion.study.dry_run import dry_run as described
 
         typer.echo(f"{described(request, run)}dry run: every check passed, nothing was trained")
-        return
+        return 0
     runner = Runner(request)
     with own_folder(request.output, "--output"):
         document = run(request, runner)
@@ -330,3 +334,4 @@ def study(request: StudyRequest, dry_run: bool = False) -> None:
         write(request.output, document, {"ranks.parquet": ranks.to_parquet(index=False)} if len(ranks) else {})
     typer.echo((request.output / "table.md").read_text(encoding="utf-8"))
     typer.echo(f"written: {request.output}/results.json, table.md, table.tex, report.html")
+    return int(runner.failed)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from recbole_llmfashion.errors import FREE_SPACE, UserError
+from recbole_llmfashion.errors import FREE_SPACE, FullDiskError, UserError
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 # safetensors, tokenizers and faiss give the system's text; torch.save counts bytes and hides it
@@ -37,7 +37,7 @@ def _full_reason(error: BaseException | None) -> str | None:
     return None
 
 
-def full_disk_error(place: Path | str, error: BaseException, option: str = "") -> UserError:
+def full_disk_error(place: Path | str, error: BaseException, option: str = "") -> FullDiskError:
     """The message about a full disk.
 
     Args:
@@ -50,7 +50,7 @@ def full_disk_error(place: Path | str, error: BaseException, option: str = "") -
         place, option = str(named), "TMPDIR"
     limit = " (a limit of the file size)" if _full_reason(error) == os.strerror(errno.EFBIG) else ""
     where = f" at {place}" if str(place) else ""
-    return UserError(f"{prefix(option)}disk full{where}{limit}: {FREE_SPACE}")
+    return FullDiskError(f"{prefix(option)}disk full{where}{limit}: {FREE_SPACE}")
 
 
 def prefix(option: str) -> str:

@@ -24,7 +24,7 @@ from recbole_llmfashion.config.layers import tuned_file
 from recbole_llmfashion.data.atomic.writer import folder_sha256
 from recbole_llmfashion.data.loaders import Loaders, make_loaders, rows_of, sampler_of, stage_root
 from recbole_llmfashion.data.location import check_checkpoint_dir
-from recbole_llmfashion.errors import FREE_SPACE, UserError
+from recbole_llmfashion.errors import FREE_SPACE, FullDiskError, UserError
 from recbole_llmfashion.evaluation.collector import RANK_COLUMNS, RankCollector, full_rank_mrr
 from recbole_llmfashion.evaluation.result import Result
 from recbole_llmfashion.files import write_errors
@@ -218,7 +218,8 @@ def run_row(config: LLMFashionConfig, run: Callable[[], T]) -> T | str:
         run: calls `run_experiment` for this config.
 
     Raises:
-        UserError: the user can fix it, or the disk is full, so that every other row would fail as well.
+        FullDiskError: every other row would fail as well.
+        UserError: the user can fix it.
     """
     try:
         return run()
@@ -226,7 +227,7 @@ def run_row(config: LLMFashionConfig, run: Callable[[], T]) -> T | str:
         raise
     except Exception as error:
         if disk_full(error, Path(config["checkpoint_dir"])):
-            raise UserError(f"disk full at {config['checkpoint_dir']}: {FREE_SPACE}") from error
+            raise FullDiskError(f"disk full at {config['checkpoint_dir']}: {FREE_SPACE}") from error
         traceback.print_exception(error)
         return f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
 

@@ -1,6 +1,7 @@
 """Runs the rows of a study. Each row is one `run_experiment` per seed, cached as a stage and shared by all studies.
 
-An interrupted study loses at most the current row. A row that fails becomes an outcome with a reason.
+An interrupted study loses at most the current row. A row that fails becomes an outcome with a reason; a full disk
+ends the study.
 """
 
 import json
@@ -22,7 +23,7 @@ from recbole_llmfashion.data.atomic.writer import folder_sha256
 from recbole_llmfashion.data.images import images_path
 from recbole_llmfashion.data.loaders import Loaders, make_loaders, stage_root, target_tokens
 from recbole_llmfashion.data.location import find_dataset
-from recbole_llmfashion.errors import UserError
+from recbole_llmfashion.errors import FullDiskError, UserError
 from recbole_llmfashion.evaluation.result import BEYOND, Result, load_result, model_entry, save_result
 from recbole_llmfashion.evaluation.row_files import RowFiles
 from recbole_llmfashion.files.digests import FileDigests
@@ -108,6 +109,11 @@ class Runner:
         self._values: dict[str, dict[str, Any]] = {}
         self._loaders: dict[tuple[str, tuple[tuple[str, Any], ...]], Loaders] = {}
 
+    @property
+    def failed(self) -> bool:
+        """Whether a row that has run has no result."""
+        return any(outcome.result is None for outcomes in self.ran.values() for outcome in outcomes)
+
     @cached_property
     def seeds(self) -> list[int]:
         """The seeds of every row."""
@@ -154,7 +160,7 @@ class Runner:
             outcomes by label, one per seed.
 
         Raises:
-            UserError: an entry is invalid.
+            UserError: an entry is invalid, or the disk is full.
         """
         self.check(entries)
         outcomes: dict[str, list[Outcome]] = {}
@@ -194,11 +200,17 @@ class Runner:
             check_files(config)
 
     def row(self, entry: Entry, seed: int) -> Outcome:
-        """The outcome of one entry with one seed, from the store, from the folder of row files, or made now."""
+        """The outcome of one entry with one seed, from the store, from the folder of row files, or made now.
+
+        Raises:
+            FullDiskError: see `run_row`.
+        """
         config, store, inputs = self._stage(entry, seed)
         name = self._row_name(entry, store.path("row", inputs).name)
         try:
             result = run_row(config, lambda: self._result(config, entry, store, inputs, name))
+        except FullDiskError:
+            raise
         except UserError as error:
             return Outcome(seed, None, " ".join(str(error).split()), name)
         if isinstance(result, str):

@@ -2,9 +2,12 @@
 
 import pytest
 
+from recbole_llmfashion.cli.main import run
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.study.request import MODELS
 from tests.helpers.command_lines import study_request
+from tests.helpers.fakes import write_tiny
+from tests.helpers.study import result_of
 
 
 def test_defaults():
@@ -46,3 +49,22 @@ def test_a_study_of_several_models_takes_no_model(name):
     with pytest.raises(UserError) as raised:
         study_request(name, ["-d", "shoes", "--model=SASRec"])
     assert str(raised.value) == f"--model: expected --models, found 'SASRec'; study {name} takes --models=NAMES"
+
+
+@pytest.mark.parametrize(("broken", "status"), [("CORE", 1), ("", 0)])
+def test_the_status_says_whether_a_row_failed(tmp_path, monkeypatch, capsys, broken, status):
+    """The report is written all the same."""
+
+    def runs(config):
+        if config["model"] == broken:
+            raise ValueError("no room")
+        return result_of((1, 2, 3))
+
+    write_tiny(tmp_path)
+    monkeypatch.setattr("recbole_llmfashion.study.runner.run_experiment", runs)
+    out = tmp_path / "out"
+    places = [f"--data_path={tmp_path}", f"--checkpoint_dir={tmp_path / 'saved'}", f"--output={out}"]
+    words = ["--models=CORE,Popularity", "--seeds=1", "--topk=[3,10]", "--valid_metric=NDCG@3"]
+    assert run(["study", "compare", "-d", "tiny", *places, *words]) == status
+    assert ("failed: ValueError: no room" in (out / "results.json").read_text()) == bool(status)
+    assert capsys.readouterr().out.endswith(f"written: {out}/results.json, table.md, table.tex, report.html\n")

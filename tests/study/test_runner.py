@@ -1,5 +1,6 @@
 """Caching, seeds and failures of the rows of a study."""
 
+import errno
 import shutil
 from dataclasses import replace
 
@@ -99,6 +100,19 @@ def test_failed_row_is_repeated(shop, monkeypatch):
     stage, engine = entry["row"].pop("stage"), entry["row"].pop("engine")
     assert stage.startswith("row-") and engine == engine_digest("SASRec")
     assert entry["row"] == {"model": "SASRec", "dataset": "tiny", "keys": {}}
+
+
+def test_a_full_disk_ends_the_study(shop, monkeypatch):
+    calls = []
+
+    def fail(config):
+        calls.append(config["model"])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("recbole_llmfashion.study.runner.run_experiment", fail)
+    with pytest.raises(UserError, match=f"^disk full at {shop}/saved.*: free space"):
+        Runner(request_for(shop)).run([Entry("SASRec", "SASRec"), Entry("CORE", "CORE")])
+    assert calls == ["SASRec"]
 
 
 def test_another_engine_is_another_row(shop, runs, monkeypatch):

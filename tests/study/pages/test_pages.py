@@ -204,8 +204,9 @@ def command(shop, script, run_with, monkeypatch, capsys):
     def run_study(page, output, places, seconds):
         ran.append(page.name)
         request = study_request(page.study, [*page.words, *places])
-        write(output, compare(request, Runner(request)))
-        return 0
+        runner = Runner(request)
+        write(output, compare(request, runner))
+        return int(runner.failed)
 
     monkeypatch.setattr(script, "run_study", run_study)
     places = [f"--data_path={shop}", f"--checkpoint_dir={shop}/saved", f"--out={shop}/out"]
@@ -258,6 +259,21 @@ def test_a_study_that_fails_leaves_its_page(shop, command, script, monkeypatch):
     status, lines, _ = command()
     assert (status, lines[-1]) == (1, "0 of 1 pages are today's")
     assert "tiny-compare: the study ended with status 3; its page stays as it is" in lines
+    assert not (shop / "pages/tiny-compare").exists()
+
+
+def test_a_page_with_a_failed_row_is_published_and_incomplete(shop, command, run_with):
+    run_with({"Popularity": (1, 2, 2)})
+    assert command()[0] == 0
+    status, lines, _ = command("--check")
+    assert (status, lines[0]) == (1, "tiny-compare  incomplete: CORE failed")
+
+
+def test_a_bug_of_a_study_does_not_publish_its_earlier_report(shop, command, script, monkeypatch):
+    assert command()[0] == 0
+    shutil.rmtree(shop / "pages/tiny-compare")
+    monkeypatch.setattr(script, "run_study", lambda *_: 1)
+    assert "tiny-compare: the study ended with status 1; its page stays as it is" in command()[1]
     assert not (shop / "pages/tiny-compare").exists()
 
 
