@@ -270,7 +270,7 @@ def check(request: StudyRequest) -> None:
     Raises:
         UserError: an unknown model, key or dataset, a missing file, or matplotlib is not installed.
     """
-    from recbole_llmfashion.config.evaluation_keys import VALID_ONLY, check_table_metrics, check_valid_metric, leave_out
+    from recbole_llmfashion.config.evaluation_keys import check_table_metrics, check_valid_metric
     from recbole_llmfashion.config.layers import merge_layers
     from recbole_llmfashion.config.values import check_values
     from recbole_llmfashion.data.location import check_places, find_dataset
@@ -284,8 +284,7 @@ def check(request: StudyRequest) -> None:
         check_values({"seed": keys["seed"] + request.seeds - 1}, {}, model, "command line")
         log_level(str(keys["state"]))
         check_valid_metric(keys)
-        if leave_out(keys["eval_args"]) == VALID_ONLY:
-            raise UserError("eval_args: a study compares test rows; write split: {LS: valid_and_test}")
+        _check_split(request.study, keys["eval_args"])
         check_places(keys, request.dataset, "--source" if "source" in request.options else "--dataset")
         for target in request.targets:
             find_dataset(Path(keys["data_path"]) / target, target, "--targets")
@@ -295,6 +294,15 @@ def check(request: StudyRequest) -> None:
     if request.rows_path:
         check_writable(request.rows_path, "--rows_path")
     check_extra("study", "matplotlib")
+
+
+def _check_split(study: str, eval_args: Mapping[str, Any]) -> None:
+    """Raises UserError if the split leaves a study none of the rows that it reads."""
+    from recbole_llmfashion.config.evaluation_keys import TEST_ONLY, VALID_ONLY, leave_out
+
+    without, rows = (TEST_ONLY, "validation") if study == "cost" else (VALID_ONLY, "test")
+    if leave_out(eval_args) == without:
+        raise UserError(f"eval_args: study {study} reads {rows} rows; write split: {{LS: valid_and_test}}")
 
 
 def study(request: StudyRequest, dry_run: bool = False) -> int:

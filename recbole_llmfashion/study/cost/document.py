@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from recbole_llmfashion.data.loaders import stage_root
+from recbole_llmfashion.data.loaders import rows_of, stage_root
+from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.stage_store import StageStore
 from recbole_llmfashion.study.cost.front import TOLERANCE, Point, candidate, pareto_front
 from recbole_llmfashion.study.cost.measure import ROUNDS, Cost, measure
@@ -50,8 +51,10 @@ def cost(request: StudyRequest, runner: Runner) -> Document:
     """Runs and measures every setting.
 
     Raises:
-        UserError: an unknown group, or an option that is no number.
+        UserError: an unknown group, an option that is no number, or there is no validation row.
     """
+    if len(rows_of(runner.loaders(request.dataset).valid)) == 0:
+        raise UserError("no validation row: no user has two purchases; study cost needs validation rows")
     chosen = settings(*(request.options[name] for name in ("groups", "lengths", "backbones")))
     entries = {one.label: Entry(one.label, OWN, one.keys) for one in chosen}
     users = int(request.options["users"])

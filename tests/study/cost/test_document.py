@@ -91,3 +91,21 @@ def test_groups_and_lengths():
         settings("text,beam", "136", "")
     with pytest.raises(UserError, match="--lengths: expected numbers separated by commas, found '1,x'"):
         settings("history", "1,x", "")
+
+
+@pytest.mark.parametrize("split", ["valid_and_test", "test_only"])
+def test_a_log_without_validation_rows_is_refused_before_the_first_row(shop, measured, split):
+    inter = shop / "tiny/tiny.inter"
+    if split == "valid_and_test":
+        header, *rows = inter.read_text().splitlines()
+        last = {row.split("\t")[0]: row for row in rows}
+        clicks = [row if row == last[row.split("\t")[0]] else row.replace("purchase", "click") for row in rows]
+        inter.write_text("\n".join([header, *clicks, ""]))
+    with pytest.raises(UserError, match="no validation row: no user has two purchases; study cost needs"):
+        study_of(shop, *WORDS, "--click_filter=none", f"--eval_args={{split: {{LS: {split}}}}}")
+    assert measured == [] and not (shop / "saved").exists()
+
+
+def test_test_rows_are_not_needed(shop, measured):
+    document = study_of(shop, *WORDS, "--eval_args={split: {LS: valid_only}}")
+    assert measured and document.tables[0].rows[0].cells["valid"] == Value(0.20)
