@@ -1,6 +1,7 @@
 """RecBole's key `train_neg_sample_args`: the negatives of models that learn from them. Does not import RecBole."""
 
 from collections.abc import Mapping
+from math import isfinite
 from typing import Any
 
 from recbole_llmfashion.errors import UserError, did_you_mean
@@ -48,8 +49,13 @@ def _check(model: str, args: Mapping[str, Any]) -> None:
             f"{_KEY}: distribution: {model} learns from negatives; expected {' or '.join(DISTRIBUTIONS)}, "
             f"found '{args['distribution']}'"
         )
-    least = {"sample_num": 1, "candidate_num": int(bool(args.get("dynamic")))}
+    if not isinstance(dynamic := args.get("dynamic", False), bool):
+        raise UserError(f"{_KEY}: dynamic: expected True or False, found '{dynamic}'")
+    least = {"sample_num": 1, "candidate_num": int(dynamic)}
     for field, at_least in least.items():
         value = args.get(field, at_least)
         if not isinstance(value, int) or isinstance(value, bool) or value < at_least:
             raise UserError(f"{_KEY}: {field}: expected a whole number of {at_least} or more, found '{value}'")
+    alpha = args.get("alpha", 1.0)
+    if not isinstance(alpha, int | float) or isinstance(alpha, bool) or not isfinite(alpha):
+        raise UserError(f"{_KEY}: alpha: expected a number, found '{alpha}'")

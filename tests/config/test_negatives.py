@@ -32,6 +32,12 @@ def test_a_partial_dict_is_filled_up(given):
         ({"sample_num": 0}, "sample_num: expected a whole number of 1 or more, found '0'"),
         ({"sample_num": True}, "sample_num: expected"),
         ({"sample_num": "two"}, "sample_num: expected"),
+        ({"alpha": "two"}, "alpha: expected a number, found 'two'"),
+        ({"alpha": None}, "alpha: expected a number, found 'None'"),
+        ({"alpha": True}, "alpha: expected a number, found 'True'"),
+        ({"alpha": float("inf")}, "alpha: expected a number, found 'inf'"),
+        ({"dynamic": "no"}, "dynamic: expected True or False, found 'no'"),
+        ({"dynamic": 1}, "dynamic: expected True or False, found '1'"),
         ({"dynamic": True}, "candidate_num: expected a whole number of 1 or more, found '0'"),
     ],
 )
