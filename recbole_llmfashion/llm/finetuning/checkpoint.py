@@ -2,7 +2,7 @@
 
     <folder>/step-<n>/adapter_config.json, adapter_model.safetensors   the adapter, as save_adapter writes it
                       tensors.safetensors                              optimizer state, random generator states
-                      state.json                                       everything else
+                      state.json                                       everything else, and the SHA-256 of the tensors
 
 Nothing is pickled. A checkpoint is written to a temporary folder and renamed when it is complete; the previous
 checkpoint is removed only then.
@@ -20,6 +20,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from recbole_llmfashion.errors import UserError
+from recbole_llmfashion.files.digests import file_sha256
 from recbole_llmfashion.files.folders import publish_folder, temporary_folder
 from recbole_llmfashion.llm.modeling.adapter import save_adapter
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from peft import PeftModel
 
 _STEP = "step-"
+_DIGESTED = ("adapter_model.safetensors", "tensors.safetensors")
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,8 @@ class CheckpointFolder:
         with temporary_folder(final) as part:
             save_adapter(model, part)
             save_file({**plain, **_generator_states(next(model.parameters()).device)}, part / "tensors.safetensors")
-            (part / "state.json").write_text(json.dumps(state))
+            digests = {name: file_sha256(part / name) for name in _DIGESTED}
+            (part / "state.json").write_text(json.dumps({**state, "sha256": digests}))
             shutil.rmtree(final, ignore_errors=True)
             publish_folder(part, final, "state.json")
         for other in self.path.glob(f"{_STEP}*"):
@@ -72,7 +75,7 @@ class CheckpointFolder:
             the saved tensors and the saved state, or None without a checkpoint.
 
         Raises:
-            UserError: the folder cannot be read or holds the weights of a different adapter.
+            UserError: the folder cannot be read, was changed, or holds the weights of a different adapter.
         """
         folder = self.last()
         if folder is None:
@@ -80,14 +83,22 @@ class CheckpointFolder:
         try:
             state = json.loads((folder / "state.json").read_text())
             tensors = load_file(folder / "tensors.safetensors")
-            _restore_adapter(model, load_file(folder / "adapter_model.safetensors"))
-        except (OSError, ValueError, SafetensorError, RuntimeError, KeyError) as error:
+            weights = load_file(folder / "adapter_model.safetensors")
+            _check_digests(folder, state.pop("sha256", {}))  # checkpoints of earlier releases have none
+            _restore_adapter(model, weights)
+        except (OSError, ValueError, SafetensorError, RuntimeError, KeyError, TypeError, AttributeError) as error:
             raise UserError(
                 f"{folder}: the checkpoint cannot be read ({' '.join(str(error).split())[:160]}); "
                 f"remove {self.path} to start again"
             ) from error
         _restore_generators(tensors, next(model.parameters()).device)
         return tensors, state
+
+
+def _check_digests(folder: Path, digests: dict[str, str]) -> None:
+    for name, digest in digests.items():
+        if file_sha256(folder / name) != digest:
+            raise ValueError(f"{name} was changed")
 
 
 def _restore_adapter(model: "PeftModel", weights: dict[str, Tensor]) -> None:

@@ -135,6 +135,21 @@ def test_broken_checkpoint(folder: Path, tmp_path: Path, random_examples: Exampl
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize("file", ["tensors.safetensors", "adapter_model.safetensors"])
+def test_a_changed_byte_of_a_checkpoint(folder: Path, tmp_path: Path, random_examples: Examples, file: str) -> None:
+    checkpoint = CheckpointFolder(tmp_path / "running", every=2)
+    with pytest.raises(Killed):
+        train(folder, random_examples(24, 2), checkpoint, 3)
+    path, state = tmp_path / "running/step-2" / file, tmp_path / "running/step-2/state.json"
+    path.write_bytes(path.read_bytes()[:-1] + b"?")
+    with pytest.raises(UserError, match=rf"cannot be read \({file} was changed\); remove {tmp_path}/running to start"):
+        train(folder, random_examples(24, 2), checkpoint)
+    earlier = json.loads(state.read_text())
+    assert sorted(earlier.pop("sha256")) == ["adapter_model.safetensors", "tensors.safetensors"]
+    state.write_text(json.dumps(earlier))
+    assert train(folder, random_examples(24, 2), checkpoint).resumed_at == [2]  # checkpoints without digests go on
+
+
 def test_partial_checkpoint_is_ignored(tmp_path: Path) -> None:
     for name in ("step-9", "step-10", "step-20.partial"):
         (tmp_path / name).mkdir()
