@@ -85,7 +85,7 @@ def claim_folder(folder: Path, identity: dict[str, Any], resume: bool) -> None:
     """Makes the output folder this search's own.
 
     Raises:
-        UserError: it holds another search or other files, or there is nothing to resume.
+        UserError: it holds another search, a damaged one or other files, or there is nothing to resume.
     """
     from recbole_llmfashion.files.changes import write_file
     from recbole_llmfashion.tuning.report import SETTINGS
@@ -98,7 +98,7 @@ def claim_folder(folder: Path, identity: dict[str, Any], resume: bool) -> None:
             raise UserError(f"--output: {folder} holds files of something else; choose a new folder")
         write_file(settings, json.dumps(identity, indent=1), "--output")
         return
-    before = json.loads(settings.read_text(encoding="utf-8"))
+    before = _read_identity(settings)
     differing = [key for key in identity if json.loads(json.dumps(identity[key])) != before.get(key)]
     if not resume:
         hint = "choose a new folder" if differing else "--resume continues it"
@@ -106,6 +106,18 @@ def claim_folder(folder: Path, identity: dict[str, Any], resume: bool) -> None:
     if differing:
         key = differing[0]
         raise UserError(f"--resume: {folder} holds a search with another {key}; choose a new folder for this one")
+
+
+def _read_identity(settings: Path) -> dict[str, Any]:
+    from recbole_llmfashion.tuning.trial_log import damaged
+
+    try:
+        identity = json.loads(settings.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise damaged(settings) from error
+    if not isinstance(identity, dict):
+        raise damaged(settings)
+    return identity
 
 
 def main_job(arguments: Arguments, options: Options, dry_run: bool = False) -> int:

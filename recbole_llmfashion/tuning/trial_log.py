@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.files.json_lines import JsonLines
 
 FINISHED, STOPPED, FAILED = "finished", "stopped", "failed"
@@ -41,20 +42,31 @@ class Trial:
     details: dict[str, Any] = field(default_factory=dict)
 
 
+def damaged(path: Path) -> UserError:
+    """The error of a file of a search that no search has written like this."""
+    return UserError(f"{path}: damaged; choose a new --output, or delete the folder")
+
+
 class TrialLog:
     """Appends events to the log and rebuilds the trials from it.
 
     Args:
         path: path of journal.jsonl; existing events are read.
+
+    Raises:
+        UserError: a line is not of a log.
     """
 
     def __init__(self, path: Path) -> None:
         self.path, self._lines = path, JsonLines(path)
         self.trials: dict[int, Trial] = {}
         self._before = 0.0
-        for event in self._lines.read()[0] if path.is_file() else []:
-            self._apply(event)
-            self._before = max(self._before, event["time"])
+        try:
+            for event in self._lines.read()[0] if path.is_file() else []:
+                self._apply(event)
+                self._before = max(self._before, event["time"])
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            raise damaged(path) from error
         self._start = time.monotonic()
 
     def elapsed(self) -> float:
@@ -70,7 +82,7 @@ class TrialLog:
     def _apply(self, line: dict[str, Any]) -> None:
         number = line["trial"]
         if line["event"] == "start":
-            self.trials[number] = Trial(number, line["keys"])
+            self.trials[number] = Trial(number, dict(line["keys"]))
             return
         trial = self.trials[number]
         if line["event"] == "report":

@@ -100,6 +100,17 @@ def test_a_folder_is_one_searchs_own(words, tmp_path):
     assert json.loads((out / "search.json").read_text())["model"] == "SASRec"
 
 
+@pytest.mark.parametrize("text", ["", '{"model": "SAS', "[1]", "[" * 100_000])
+def test_a_damaged_search_is_one_line(words, tmp_path, text):
+    made, out = plan_of([*words, params(tmp_path)]), tmp_path / "out"
+    out.mkdir()
+    (out / "search.json").write_text(text)
+    for resume in (True, False):
+        with pytest.raises(UserError) as error:
+            claim_folder(out, made.identity(), resume)
+        assert str(error.value) == f"{out}/search.json: damaged; choose a new --output, or delete the folder"
+
+
 def test_a_folder_of_something_else_is_left_alone(words, tmp_path):
     made, out = plan_of([*words, params(tmp_path)]), tmp_path / "out"
     out.mkdir()

@@ -2,6 +2,7 @@
 
 import pytest
 
+from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.tuning.trial_log import FINISHED, TrialLog
 from tests.helpers.tuning import hand_written_log
 
@@ -36,6 +37,26 @@ def test_incomplete_last_line(journal):
     again.add("report", 4, step=1, value=0.5)
     assert path.read_bytes().startswith(whole + b'{"event": "report", "trial": 4')
     assert path.read_bytes().count(b"\n") == whole.count(b"\n") + 1
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "not JSON",
+        "[1]",
+        "3",
+        '{"trial": 4}',
+        '{"event": "end", "trial": 99, "time": 1.0}',
+        '{"event": "start", "trial": 4, "keys": [1], "time": 1.0}',
+        '{"event": "report", "trial": 4, "time": "soon", "step": 1, "value": 0.5}',
+    ],
+)
+def test_a_foreign_line_is_one_line(journal, line):
+    whole = journal.path.read_bytes()
+    journal.path.write_bytes(whole + f"{line}\n".encode())
+    with pytest.raises(UserError) as error:
+        TrialLog(journal.path)
+    assert str(error.value) == f"{journal.path}: damaged; choose a new --output, or delete the folder"
 
 
 def test_restarted_trial_loses_its_reports(journal):
