@@ -47,7 +47,8 @@ def find_material(manifest: Manifest, dataset: Path | None, held_out: Path | Non
         canaries: canaries.json, by default the one of the data's folder.
 
     Raises:
-        UserError: a given folder or file is not there or not the run's; the data changed since the run.
+        UserError: a given folder or file is not there or not the run's; the data changed since the run, or
+            rows are out of order.
     """
     place = dataset or _place(manifest)
     folder = None if place is None else _read(place, manifest)
@@ -64,7 +65,10 @@ def find_material(manifest: Manifest, dataset: Path | None, held_out: Path | Non
     if beside is None and planted is not None and planted.held_out and folder is not None:
         beside = folder.path.resolve().parent / planted.held_out
         beside = beside if beside.is_dir() else None
-    return Material(folder, None if beside is None else _read(beside, manifest), planted)
+    others = None if beside is None else _read(beside, manifest)
+    if others is not None:
+        check_clean(others)
+    return Material(folder, others, planted)
 
 
 def _place(manifest: Manifest) -> Path | None:

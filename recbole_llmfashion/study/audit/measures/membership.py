@@ -64,7 +64,7 @@ def auc(members: Sequence[float] | np.ndarray, others: Sequence[float] | np.ndar
 
 
 def last_rows(log: TrainingLog, state: ServingState, number: int, seed: int, without: set[str]) -> list[Row]:
-    """The last training rows of random customers.
+    """The last training rows of random customers, but for rows whose target the run does not know.
 
     Args:
         log: of a dataset, or of customers who were left out of it.
@@ -80,7 +80,8 @@ def last_rows(log: TrainingLog, state: ServingState, number: int, seed: int, wit
     for place in np.flatnonzero(log.training):
         last[int(users[place])] = int(place)
     starts = np.searchsorted(users, np.arange(len(names)))
-    able = [user for user in last if user not in touched]
+    known = actions["item_id"].isin(set(state.pool.positions)).to_numpy()
+    able = [user for user, place in last.items() if user not in touched and known[place]]
     chosen = random.Random(seed).sample(able, min(number, len(able)))
     searches = {str(user): rows for user, rows in log.searches.groupby("user_id", sort=False)}
     columns = zip(actions["item_id"], actions["action"], actions["timestamp"], strict=True)

@@ -59,3 +59,5 @@ def test_the_last_training_row():
     (row,) = last_rows(log, state, 9, 1, without={"x"})
     assert (row.target, row.session.items(), row.session.queries, row.session.now) == (1, [0], ("red boots",), 20.0)
     assert {one.target for one in last_rows(log, state, 9, 1, without=set())} == {1, 4}
+    del state.pool.positions["x"]  # customers who were left out may have products that the run does not know
+    assert {one.target for one in last_rows(log, state, 9, 1, without=set())} == {1}
