@@ -26,13 +26,13 @@ def check_address(host: str, port: int) -> None:
         with socket(family, SOCK_STREAM) as tried:
             tried.setsockopt(SOL_SOCKET, SO_REUSEADDR, 1)  # a port that was free a moment ago is free
             tried.bind(address)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
         raise address_error(host, port, error) from None
 
 
-def address_error(host: str, port: int, error: OSError) -> UserError:
-    """The line for an error of the operating system about an address."""
-    if isinstance(error, gaierror) or error.errno == EADDRNOTAVAIL:
+def address_error(host: str, port: int, error: OSError | UnicodeError) -> UserError:
+    """The line for an error about an address: of the operating system, or of a name that cannot be one, as `a..b`."""
+    if isinstance(error, gaierror | UnicodeError) or error.errno == EADDRNOTAVAIL:
         return UserError(f"--host: expected an address of this machine, found '{host}'; 127.0.0.1 is always one")
     reason = {EADDRINUSE: "is in use", EACCES: "needs root"}.get(error.errno or 0, "cannot be used")
     return UserError(f"--port: expected a free port, found '{port}', which {reason}; choose another")

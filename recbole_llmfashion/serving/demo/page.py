@@ -275,7 +275,7 @@ def serve(blocks: Any, host: str, port: int, wait: bool = True, listening: Calla
             theme=gr.themes.Default(font=font, font_mono=["ui-monospace", "monospace"]),
             css=markup.style(),
         )
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
         raise address_error(host, port, error) from None
     if listening:
         listening()

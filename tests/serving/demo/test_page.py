@@ -92,7 +92,7 @@ def test_the_address_is_tried():
             check_address("127.0.0.1", port)
     assert str(raised.value) == f"--port: expected a free port, found '{port}', which is in use; choose another"
     check_address("127.0.0.1", port)
-    for host in ("192.0.2.1", "no host"):  # kept for examples: no machine has the first one
+    for host in ("192.0.2.1", "no host", "a..b", "a" * 64):  # kept for examples: no machine has the first one
         with pytest.raises(UserError) as raised:
             check_address(host, port)
         assert str(raised.value) == (
