@@ -24,7 +24,7 @@ from recbole_llmfashion.cli.options import (
 from recbole_llmfashion.cli.terminal import announce_loading, guarded, log_level
 from recbole_llmfashion.config.command_line import Arguments
 from recbole_llmfashion.errors import UserError
-from recbole_llmfashion.tuning.options import METHODS, SAMPLES, Options
+from recbole_llmfashion.tuning.options import METHODS, MOST, SAMPLES, Options
 
 if TYPE_CHECKING:
     from recbole_llmfashion.tuning.plan import Plan
@@ -46,8 +46,8 @@ def tune(
         int | None, typer.Option("--num_samples", min=1, help=f"trials; {SAMPLES} by default, all points of a grid")
     ] = None,
     search: Annotated[str, typer.Option("--search", metavar="METHOD", help="|".join(METHODS))] = METHODS[0],
-    cpus_per_trial: Annotated[float, typer.Option("--cpus_per_trial", min=0.1, help="cores of a trial")] = 1,
-    gpus_per_trial: Annotated[float, typer.Option("--gpus_per_trial", min=0, help="GPUs of a trial")] = 0,
+    cpus_per_trial: Annotated[float, typer.Option("--cpus_per_trial", min=0.1, max=MOST, help="cores of a trial")] = 1,
+    gpus_per_trial: Annotated[float, typer.Option("--gpus_per_trial", min=0, max=MOST, help="GPUs of a trial")] = 0,
     grace_period: Annotated[
         int | None,
         typer.Option("--grace_period", min=0, help="validations before ASHA may stop a trial; 0: never"),

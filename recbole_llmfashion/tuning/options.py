@@ -5,6 +5,7 @@ from pathlib import Path
 
 METHODS = ("optuna", "random", "grid")
 SAMPLES = 20
+MOST = 4096  # cores or GPUs of a trial
 
 
 @dataclass(frozen=True)

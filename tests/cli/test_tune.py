@@ -53,6 +53,8 @@ def test_the_longest_trial_is_the_longest_that_the_space_holds(words, tmp_path):
         (["--num_samples=0"], "'--num_samples'.* found '0'; see"),
         (["--num_samples=many"], "'--num_samples'.*found 'many'; see"),
         (["--cpus_per_trial=-1"], "'--cpus_per_trial'.* found '-1'; see"),
+        (["--cpus_per_trial=inf"], "'--cpus_per_trial'.* 4096, found 'inf'; see"),
+        (["--gpus_per_trial=inf"], "'--gpus_per_trial'.* 4096, found 'inf'; see"),
         (["--reduction_factor=1"], "'--reduction_factor'.* found '1'; see"),
         (["--lerning_rate=0.1"], "unknown key 'lerning_rate'; did you mean 'learning_rate'"),
         (["--model=SASRec,CORE"], "expected one model, found SASRec, CORE"),
