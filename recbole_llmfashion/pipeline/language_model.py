@@ -33,6 +33,7 @@ from recbole_llmfashion.llm.modeling.backbone import (
     vocabulary_size,
 )
 from recbole_llmfashion.llm.modeling.gguf_files import gguf_file, save_dequantized
+from recbole_llmfashion.llm.modeling.item_embeddings import read_norm
 from recbole_llmfashion.llm.modeling.merge import merge_adapter
 from recbole_llmfashion.llm.modeling.seen import read_seen
 from recbole_llmfashion.llm.modeling.tiny_falcon import (
@@ -79,7 +80,7 @@ class LanguageModel:
     def validate_config(config: LLMFashionConfig) -> None:
         """Raises UserError where the backbone lacks something, or the Python of `vllm_python` cannot be loaded.
 
-        So does a list of datasets that cannot be read, which the result needs.
+        So do a list of datasets, which the result needs, and a norm of item embeddings that cannot be read.
         """
         if config["generation_backend"] == "vllm":
             check_interpreter(config["vllm_python"])
@@ -91,6 +92,7 @@ class LanguageModel:
             name = _dequantized(file, StageStore(stage_root(config)))
         check_backbone(name, settings.backbone_needs(config))
         read_seen(name)
+        read_norm(name)
 
     def _source(self) -> str:
         if self.name == TINY_FALCON:

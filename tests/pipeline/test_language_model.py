@@ -79,6 +79,16 @@ def test_transformers_generates_here_and_merges_nothing(tmp_path, monkeypatch):
     assert (response.text, response.item) == ("here, cuda_graphs: True", 1) and merges == []
 
 
+@pytest.mark.parametrize("file", ["item_rows.json", "seen.json"])
+def test_a_damaged_file_of_the_backbone_is_found_before_anything_runs(tmp_path, monkeypatch, file):
+    (tmp_path / file).write_text("[]")
+    monkeypatch.setattr(language_model, "check_backbone", lambda *_: None)
+    monkeypatch.setattr(language_model.settings, "backbone_needs", lambda *_: None)
+    keys = CONFIG | {"llm_name_or_path": str(tmp_path), "generation_backend": "transformers"}
+    with pytest.raises(UserError, match=f"^{tmp_path}/{file}: cannot be read as the "):
+        LanguageModel.validate_config(keys)  # type: ignore[arg-type]
+
+
 def test_a_missing_python_is_found_before_anything_runs():
     with pytest.raises(UserError, match=r"vllm_python: .*found '/opt/vllm/bin/python', which is not a file"):
         LanguageModel.validate_config(CONFIG)  # type: ignore[arg-type]

@@ -9,6 +9,7 @@ were not, and fine-tuning starts from the same initial rows.
 """
 
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.llm.modeling.adapter import causal_lm, row_layers
 from recbole_llmfashion.llm.modeling.backbone import Backbone
 from recbole_llmfashion.prompt.item_tokens import ItemTokens
@@ -84,12 +86,28 @@ def save_norm(norm: float, folder: Path) -> None:
     (folder / NORM_FILE).write_text(json.dumps({"norm": norm}))
 
 
+def read_norm(source: str) -> float | None:
+    """The norm of item embeddings in a backbone's folder; None if it is no folder or has no such file.
+
+    Raises:
+        UserError: the file cannot be read, or has another form.
+    """
+    file = Path(source) / NORM_FILE
+    if not file.is_file():
+        return None
+    try:
+        norm = float(json.loads(file.read_text(encoding="utf-8"))["norm"])
+    except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
+        raise UserError(f"{file}: cannot be read as the norm of a backbone's item embeddings ({error})") from error
+    if not 0 < norm < math.inf:
+        raise UserError(f"{file}: expected a norm above 0, found '{norm}'")
+    return norm
+
+
 def row_norm(source: str, embedding: Tensor) -> float:
     """The norm of item embeddings: from the backbone's folder, else the mean norm of the embedding's rows [V, d]."""
-    file = Path(source) / NORM_FILE
-    if file.is_file():
-        return float(json.loads(file.read_text())["norm"])
-    return float(embedding.norm(dim=1).mean())
+    norm = read_norm(source)
+    return float(embedding.norm(dim=1).mean()) if norm is None else norm
 
 
 def add_item_tokens(backbone: Backbone, item_tokens: ItemTokens) -> float:

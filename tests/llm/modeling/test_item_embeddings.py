@@ -24,6 +24,7 @@ from recbole_llmfashion.llm.modeling.backbone import (
 from recbole_llmfashion.llm.modeling.item_embeddings import (
     ItemWords,
     add_item_tokens,
+    read_norm,
     row_norm,
     save_norm,
     token_rows,
@@ -105,6 +106,16 @@ def test_logits_of_other_tokens_are_unchanged(folder: Path, coded: bool) -> None
         old, new = before.model(ids).logits, backbone.model(ids).logits
     assert new.shape[-1] == first + index.new_tokens
     torch.testing.assert_close(new[..., :first], old, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "3", '{"norm": null}', '{"norm": "x"}', '{"norm": NaN}', '{"norm": -1}'])
+def test_a_norm_of_another_form(tmp_path: Path, text: str) -> None:
+    (tmp_path / "item_rows.json").write_text(text)
+    with pytest.raises(
+        UserError, match=r"item_rows\.json: (cannot be read as the norm|expected a norm above 0)"
+    ) as error:
+        read_norm(str(tmp_path))
+    assert "\n" not in str(error.value)
 
 
 def test_row_norm(folder: Path, tmp_path: Path) -> None:
