@@ -105,7 +105,7 @@ def _naming(path: Path) -> Iterator[None]:
     """Turns what a damaged file raises into one line."""
     try:
         yield
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise UserError(f"{OPTION}: {path} is not a row ({error}); delete it, and it is made again") from error
 
 

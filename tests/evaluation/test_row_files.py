@@ -90,6 +90,12 @@ def test_a_damaged_file_is_one_line(tmp_path, change, message):
     assert str(path) in str(caught.value) and "\n" not in str(caught.value)
 
 
+def test_a_file_of_nested_lists_is_one_line(tmp_path):
+    (tmp_path / "row-1.json").write_text("[" * 100_000)
+    with pytest.raises(UserError, match="is not a row"):
+        RowFiles(tmp_path).read("row-1", TEST_ROWS)
+
+
 def test_other_test_rows_are_one_line(tmp_path):
     files = RowFiles(tmp_path)
     files.write(NAME, result())

@@ -98,8 +98,9 @@ def test_folder_with_other_files(job, tmp_path):
 
 
 def test_unreadable_job_file(job, tmp_path):
-    (tmp_path / "_job.json").write_text("{")
-    assert "not readable" in str(generate(job, tmp_path).exception)
+    for text in ("{", "[" * 100_000):
+        (tmp_path / "_job.json").write_text(text)
+        assert "not readable" in str(generate(job, tmp_path).exception)
 
 
 def test_another_dataset(job, tmp_path):
