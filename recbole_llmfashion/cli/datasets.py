@@ -1,6 +1,7 @@
 """The commands `validate`, `clean`, `describe-images` and `simulate`."""
 
 import shlex
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Annotated
 
@@ -70,14 +71,11 @@ def _clean(
     from recbole_llmfashion.data.atomic.time_order import time_order
     from recbole_llmfashion.data.atomic.writer import write_folder
     from recbole_llmfashion.dataset_tools.clean import clean, write_elsewhere
-    from recbole_llmfashion.files.changes import own_folder
 
     option = "--out" if out is not None else ""
-    read = read_folder(
-        folder, show_progress=True, names=field_names(folder, config_files, given_fields(user, item, time))
-    )
-    with own_folder(out or folder, option):
-        cleaned, counts = clean(read)
+    with _own_dataset(folder, out or folder, option):
+        names = field_names(folder, config_files, given_fields(user, item, time))
+        cleaned, counts = clean(read_folder(folder, show_progress=True, names=names))
         if out is not None and out.resolve() != folder.resolve():
             write_elsewhere(cleaned, out)
         else:
@@ -115,17 +113,17 @@ def _describe_images(
     from recbole_llmfashion.data.images.image_file import images_path
     from recbole_llmfashion.dataset_tools.images.describe import describe_images, readme_with_pictures
     from recbole_llmfashion.dataset_tools.images.labels import MARGIN
-    from recbole_llmfashion.files.changes import own_folder
 
     if margin is not None and clip_pretrained is None:
         raise UserError("--margin: only labels by a CLIP model have a margin; set --clip_pretrained, or leave it out")
-    folder = read_folder(out, show_progress=True, names=field_names(out, config_files, given_fields(user, item, time)))
-    towers = None
-    if clip_pretrained is not None:
-        from recbole_llmfashion.embedding.clip_images import load_towers
+    with _own_dataset(out, out, "--out"):
+        names = field_names(out, config_files, given_fields(user, item, time))
+        folder = read_folder(out, show_progress=True, names=names)
+        towers = None
+        if clip_pretrained is not None:
+            from recbole_llmfashion.embedding.clip_images import load_towers
 
-        towers = load_towers(clip_model, clip_pretrained)
-    with own_folder(out, "--out"):
+            towers = load_towers(clip_model, clip_pretrained)
         described = describe_images(images, folder, towers, MARGIN if margin is None else margin, show_progress=True)
         further: list[tuple[str, str | bytes]] = [(images_path(out, folder.name).name, described.images)]
         if (readme := out / "README.md").is_file():
@@ -147,6 +145,16 @@ def _describe_images(
     for line in described.lines:
         typer.echo(line)
     typer.echo(f"written: {out / folder.name}.item and {images_path(out, folder.name)}")
+
+
+def _own_dataset(folder: Path, target: Path, option: str) -> AbstractContextManager[None]:
+    """Makes `target` this command's own before `folder` is read: no writer's change between the two is lost.
+
+    Nothing is made for a dataset that is not there: its reading says so.
+    """
+    from recbole_llmfashion.files.changes import own_folder
+
+    return own_folder(target, option) if folder.is_dir() else nullcontext()
 
 
 def simulate(

@@ -1,6 +1,7 @@
 """Cleaning by hand-made logs, and as a property: idempotent, accepted by the check, nothing kept that must go."""
 
 import tempfile
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pandas as pd
@@ -16,6 +17,7 @@ from recbole_llmfashion.data.atomic.folder import AtomicFolder, check_clean, rea
 from recbole_llmfashion.data.atomic.writer import folder_sha256, write_folder
 from recbole_llmfashion.dataset_tools.clean import clean
 from recbole_llmfashion.errors import UserError
+from recbole_llmfashion.files import changes
 
 ITEMS = pd.DataFrame(
     {"item_id": list("abcd"), "title": list("ABCD"), "brand": "", "color": "", "size": "", "category": ""}
@@ -140,6 +142,37 @@ def test_the_names_of_columns_go_with_a_cleaned_dataset(tmp_path: Path) -> None:
     assert CliRunner().invoke(app, ["clean", str(path), "--out", str(tmp_path / "e")]).exit_code == 0
     assert (tmp_path / "e/e.yaml").read_text() == "ITEM_ID_FIELD: iid\n"
     assert CliRunner().invoke(app, ["validate", str(tmp_path / "e")]).exit_code == 0
+
+
+def test_a_change_before_the_lock_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = typer.Typer()
+    register(app)
+    path, own_folder = tmp_path / "d", changes.own_folder
+    write_folder(log([("u", "b", "p", 2), ("u", "a", "c", 1)], path=path))
+
+    def own_after_a_writer(folder: Path, option: str = "") -> AbstractContextManager[None]:
+        lines = (path / "d.item").read_text().splitlines()
+        (path / "d.item").write_text(
+            "\n".join([f"{lines[0]}\tmaterial:token", *(f"{x}\tsuede" for x in lines[1:]), ""])
+        )
+        return own_folder(folder, option)
+
+    monkeypatch.setattr(changes, "own_folder", own_after_a_writer)
+    assert CliRunner().invoke(app, ["clean", str(path)]).exit_code == 0
+    cleaned = read_folder(path)
+    assert cleaned.interactions["item_id"].tolist() == ["a", "b"]
+    assert cleaned.items["material"].tolist() == ["suede", "suede", "suede", "suede"]
+
+
+def test_a_dataset_that_is_not_there_makes_no_folder(tmp_path: Path) -> None:
+    app = typer.Typer()
+    register(app)
+    for words in ([], ["--out", str(tmp_path / "e")]):
+        result = CliRunner().invoke(app, ["clean", str(tmp_path / "d"), *words])
+        assert str(result.exception).startswith("d.inter: expected this file in ") and "no such folder" in str(
+            result.exception
+        )
+        assert list(tmp_path.iterdir()) == []
 
 
 def test_no_other_files_are_overwritten(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from recbole_llmfashion.cli.main import app, run
 from recbole_llmfashion.data.atomic.folder import read_folder
 from recbole_llmfashion.data.images import item_images
 from recbole_llmfashion.dataset_tools.images.labels import ATTRIBUTES
+from recbole_llmfashion.files import changes
 from tests.helpers.fakes import ITEM, write_tiny
 from tests.helpers.pictures import BLUE, GREEN, RED, as_bytes, bomb, drawn, write_pictures
 
@@ -64,6 +65,19 @@ def test_equal_pictures_give_equal_bytes(shop):
     first = {path.name: path.read_bytes() for path in (shop / "tiny").iterdir()}
     describe(shop)
     assert {path.name: path.read_bytes() for path in (shop / "tiny").iterdir()} == first
+
+
+def test_a_column_that_comes_before_the_lock_is_kept(shop, monkeypatch):
+    own_folder, path = changes.own_folder, shop / "tiny/tiny.item"
+
+    def own_after_a_writer(folder, option=""):
+        path.write_text(path.read_text().replace("suede", "leather"))
+        return own_folder(folder, option)
+
+    monkeypatch.setattr(changes, "own_folder", own_after_a_writer)
+    write_pictures(shop / "pictures", {"11": RED})
+    describe(shop)
+    assert column(shop, "material")["11"] == "leather" and column(shop, "image_color")["11"] == "red"
 
 
 def test_what_is_wrong_with_files_is_counted(shop):
