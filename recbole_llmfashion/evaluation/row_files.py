@@ -21,10 +21,13 @@ import pandas as pd
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.evaluation.collector import full_rank_mrr
 from recbole_llmfashion.evaluation.result import Result
+from recbole_llmfashion.evaluation.significance import metric_values
 from recbole_llmfashion.files.changes import write_file
 from recbole_llmfashion.stage_store import sha256_texts
 
 OPTION = "--rows_path"
+# RecBole's metrics at a cut-off, by the one of `metric_values` that they are with one target per row; precision is / k
+_OF_RANKS = {"recall": "recall", "hit": "recall", "precision": "recall", "ndcg": "ndcg", "mrr": "mrr", "map": "mrr"}
 
 
 @dataclass(frozen=True)
@@ -77,12 +80,13 @@ class RowFiles:
         }
         write_file(self.folder / f"{stage}.json", f"{json.dumps(content, indent=1, ensure_ascii=False)}\n", OPTION)
 
-    def read(self, stage: str, test_rows: pd.DataFrame) -> Result:
+    def read(self, stage: str, test_rows: pd.DataFrame, decimals: int) -> Result:
         """The result of a row that is here.
 
         Args:
             stage: name of its stage.
             test_rows: columns user and target, tokens of the dataset's test rows.
+            decimals: the row's `metric_decimal_place`.
 
         Raises:
             UserError: the file is damaged, or of other test rows.
@@ -94,7 +98,7 @@ class RowFiles:
             ranks = np.array(content["ranks"].split(), np.int64)
             rows = rows.assign(rank=ranks, top=pd.Series([[]] * len(rows), dtype=object))
             result = Result(ranks=rows, **content["result"])
-            whole = content["test_rows"] == _sha256(rows) and isclose(full_rank_mrr(rows), result.metrics["mrr"])
+            whole = content["test_rows"] == _sha256(rows) and follow_from_ranks(result.metrics, rows, decimals)
         if not whole:
             raise UserError(f"{OPTION}: {path} is of other test rows, or was changed; delete it, and it is made again")
         return result
@@ -107,6 +111,23 @@ def _naming(path: Path) -> Iterator[None]:
         yield
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise UserError(f"{OPTION}: {path} is not a row ({error}); delete it, and it is made again") from error
+
+
+def follow_from_ranks(metrics: Mapping[str, float], rows: pd.DataFrame, decimals: int) -> bool:
+    """Whether metrics are those of the ranks; those of the lists' other items are not in a file.
+
+    Beside GAUC, RecBole's own collector breaks ties by another order than that of the ranks (collector.py).
+    """
+    if not isclose(full_rank_mrr(rows), metrics["mrr"]):
+        return False
+    for name, value in metrics.items() if "gauc" not in metrics else ():
+        kind, _, k = name.partition("@")
+        if k and kind in _OF_RANKS:
+            mean = metric_values(rows["rank"].to_numpy(), f"{_OF_RANKS[kind]}@{k}").mean()
+            mean /= int(k) if kind == "precision" else 1
+            if abs(value - mean) > 0.5 * 10.0**-decimals + 1e-9:  # RecBole rounds
+                return False
+    return True
 
 
 def _by_user(rows: pd.DataFrame) -> pd.DataFrame:

@@ -225,7 +225,8 @@ class Runner:
         if self._row_files.has(name.stage) and not store.has("row", inputs):
             of_rows = keys_of(get_model("Popularity").model)
             keys = {key: value for key, value in entry.keys.items() if split_name(key)[0] in of_rows}
-            return self._row_files.read(name.stage, target_tokens(self.loaders(name.dataset, **keys)))
+            targets = target_tokens(self.loaders(name.dataset, **keys))
+            return self._row_files.read(name.stage, targets, config["metric_decimal_place"])
         return load_result(store.get("row", inputs, lambda folder: save_result(folder, run_experiment(config))))
 
     def _row_name(self, entry: Entry, stage: str) -> RowName:

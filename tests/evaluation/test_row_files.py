@@ -39,7 +39,7 @@ def test_a_file_by_hand(tmp_path):
 def test_what_was_written_is_read(tmp_path):
     files = RowFiles(tmp_path)
     files.write(NAME, result())
-    found, expected = files.read("row-1", TEST_ROWS), result()
+    found, expected = files.read("row-1", TEST_ROWS, 6), result()
     assert found.ranks.to_dict("list") == {
         "user": ["anna", "bert"],
         "target": ["i1", "i2"],
@@ -86,18 +86,48 @@ def test_a_damaged_file_is_one_line(tmp_path, change, message):
     path = tmp_path / "row-1.json"
     path.write_text(json.dumps(change(json.loads(path.read_text()))))
     with pytest.raises(UserError, match=message) as caught:
-        files.read("row-1", TEST_ROWS)
+        files.read("row-1", TEST_ROWS, 6)
     assert str(path) in str(caught.value) and "\n" not in str(caught.value)
 
 
 def test_a_file_of_nested_lists_is_one_line(tmp_path):
     (tmp_path / "row-1.json").write_text("[" * 100_000)
     with pytest.raises(UserError, match="is not a row"):
-        RowFiles(tmp_path).read("row-1", TEST_ROWS)
+        RowFiles(tmp_path).read("row-1", TEST_ROWS, 4)
+
+
+# ranks 1 and 4: recall@3 1/2, ndcg@5 (1 + 1 / log2(5)) / 2, mrr@5 (1 + 1/4) / 2, precision@5 1/5
+OF_THE_RANKS = {
+    "recall@3": 0.5, "hit@5": 1.0, "precision@5": 0.2, "ndcg@5": 0.715338, "mrr@3": 0.5, "mrr@5": 0.625, "map@5": 0.625,
+}  # fmt: skip
+
+
+def with_metrics(folder, **metrics):
+    folder.mkdir(exist_ok=True)
+    (folder / "row-1.json").unlink(missing_ok=True)
+    row = result()
+    row.metrics.update(metrics)
+    RowFiles(folder).write(NAME, row)
+    return RowFiles(folder)
+
+
+@pytest.mark.parametrize("name", OF_THE_RANKS)
+def test_a_metric_that_the_ranks_do_not_give(tmp_path, name):
+    found = with_metrics(tmp_path, **OF_THE_RANKS, **{"itemcoverage@5": 0.4}).read("row-1", TEST_ROWS, 6)
+    assert found.metrics[name] == OF_THE_RANKS[name]
+    changed = with_metrics(tmp_path, **OF_THE_RANKS | {name: OF_THE_RANKS[name] + 2e-6})
+    with pytest.raises(UserError, match="of other test rows, or was changed"):
+        changed.read("row-1", TEST_ROWS, 6)
+    assert changed.read("row-1", TEST_ROWS, 4).metrics[name] != OF_THE_RANKS[name]  # rounded to four places
+
+
+def test_metrics_beside_gauc_break_ties_in_another_order(tmp_path):
+    found = with_metrics(tmp_path, **{"recall@3": 1.0, "gauc": 0.7}).read("row-1", TEST_ROWS, 6)
+    assert found.metrics["recall@3"] == 1.0
 
 
 def test_other_test_rows_are_one_line(tmp_path):
     files = RowFiles(tmp_path)
     files.write(NAME, result())
     with pytest.raises(UserError, match="of other test rows"):
-        files.read("row-1", TEST_ROWS.assign(target=["i2", "i3"]))
+        files.read("row-1", TEST_ROWS.assign(target=["i2", "i3"]), 6)

@@ -8,9 +8,11 @@ from dataclasses import replace
 from html import unescape
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from PIL import Image
 
+from recbole_llmfashion.evaluation.row_files import follow_from_ranks
 from recbole_llmfashion.study.report import cells, tables
 from recbole_llmfashion.study.report.document import Document
 from recbole_llmfashion.study.report.write import write
@@ -47,6 +49,15 @@ def check(folder: Path) -> None:
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name if folder else "none")
 def test_committed_files(folder):
     check(folder)
+
+
+def test_metrics_of_committed_rows_follow_from_their_ranks():
+    paths = sorted((RESULTS / "rows").glob("*.json"))
+    assert len(paths) > 100
+    for path in paths:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        ranks = pd.DataFrame({"rank": [int(rank) for rank in content["ranks"].split()]})
+        assert follow_from_ranks(content["result"]["metrics"], ranks, 6), path.name
 
 
 def numbers(page: str, models: Collection[str]) -> dict[str, list[str]]:
