@@ -37,6 +37,7 @@ _COUNTED = {
     "mrr": "mrr@k: the mean of 1 / rank, and 0 where the target is not among the first k items.",
     "mrr ": "mrr: the mean of 1 / rank without a cut-off.",
 }
+_IMAGES = "image"  # IMAGE of retrieval.ranking, a module that loads torch
 _RULES = ("---", "---:")
 _PARTS = {"train": "training", "valid": "validation", "test": "test"}
 _SPLITS = {
@@ -179,10 +180,9 @@ def _limits(content: Mapping[str, Any]) -> str:
     lines = [
         "- Users: no id, no history and no time of a user is in this folder. A session that is sent to it is all that "
         "it knows of a customer.",
-        "- Anything after the training log: seasons, prices, stock. Items can be added and removed without training; a "
-        "new item has no popularity and gets the vectors of the nearest titles.",
-        "- Pictures and descriptions of items: it reads titles and the attributes "
-        f"{', '.join(content['settings']['prompt']['attributes'])}.",
+        "- Anything after the training log: seasons, prices, stock. Items can be added and removed without training; "
+        f"{_of_new_items(content)}.",
+        _reads(content),
         f"- Shops other than `{content['dataset']}`: the figures hold for that dataset and its split.",
     ]
     if least > 1:
@@ -197,6 +197,23 @@ def _limits(content: Mapping[str, Any]) -> str:
             "whoever types such a query gets the products of that one search."
         )
     return "\n".join(lines)
+
+
+def _of_new_items(content: Mapping[str, Any]) -> str:
+    texts = "a new item has no popularity, and its vectors are those of its own title"
+    if content.get("keys", {}).get("source_dataset"):  # zero-shot: no ID model has seen the items
+        return texts
+    name = content["settings"].get("session_model", {}).get("name", "CORE")
+    return f"{texts}, but for its row of the ID model {name}, which is that of the nearest title"
+
+
+def _reads(content: Mapping[str, Any]) -> str:
+    attributes = ", ".join(content["settings"]["prompt"]["attributes"])
+    if any(_IMAGES in weights for weights in content["settings"]["mixing"]["weights"].values()):
+        texts = f"titles, the attributes {attributes}" if attributes else "titles"
+        return f"- Other texts of items: it reads {texts} and vectors of pictures, which a new item lacks."
+    texts = f"titles and the attributes {attributes}" if attributes else "titles alone"
+    return f"- Pictures and other texts of items: it reads {texts}."
 
 
 def _licence(content: Mapping[str, Any]) -> str:

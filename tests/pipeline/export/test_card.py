@@ -10,6 +10,7 @@ from recbole_llmfashion.llm.modeling import peft_layout
 from recbole_llmfashion.llm.modeling.tiny_falcon import TINY_FALCON_FOLDER
 from recbole_llmfashion.pipeline.export import export_run, model_card
 from recbole_llmfashion.pipeline.manifest import read_manifest
+from recbole_llmfashion.retrieval.ranking import IMAGE
 
 
 @pytest.fixture(scope="module")
@@ -73,6 +74,40 @@ def test_what_it_says_of_queries_and_history(exported):
     assert "It does know queries that one user alone searched for (10 queries" in every
     masked = changed(exported.content, settings=exported.content["settings"] | {"mask_history": True})
     assert "left out of the lists" in masked and "kept in the lists" in exported.text
+
+
+def with_settings(exported, **settings):
+    return changed(exported.content, settings=exported.content["settings"] | settings)
+
+
+@pytest.mark.parametrize(
+    ("attributes", "lists", "line"),
+    [
+        (["size", "fit"], [], "- Pictures and other texts of items: it reads titles and the attributes size, fit."),
+        ([], [], "- Pictures and other texts of items: it reads titles alone."),
+        ([], [IMAGE], "- Other texts of items: it reads titles and vectors of pictures, which a new item lacks."),
+        (
+            ["size"],
+            [IMAGE],
+            "- Other texts of items: it reads titles, the attributes size and vectors of pictures, "
+            "which a new item lacks.",
+        ),
+    ],
+)
+def test_what_it_reads_of_items(exported, attributes, lists, line):
+    weights = {group: dict.fromkeys(["id", *lists], 1.0) for group in ("known", "new")}
+    mixing = exported.content["settings"]["mixing"] | {"weights": weights}
+    assert line in with_settings(exported, prompt={"attributes": attributes}, mixing=mixing).splitlines()
+
+
+def test_where_the_vectors_of_a_new_item_come_from(exported):
+    texts = "a new item has no popularity, and its vectors are those of its own title"
+    row = "which is that of the nearest title."
+    sampled = with_settings(exported, session_model={"name": "SASRecSampled"})
+    assert f"{texts}, but for its row of the ID model SASRecSampled, {row}" in sampled
+    paper = {name: value for name, value in exported.content["settings"].items() if name != "session_model"}
+    assert f"{texts}, but for its row of the ID model CORE, {row}" in changed(exported.content, settings=paper)
+    assert f"{texts}.\n" in changed(exported.content, keys={"source_dataset": "footwear"})
 
 
 @pytest.mark.parametrize("name", ["a: b", "- x", "---", "#1", "ünï", "'", "{}"])
