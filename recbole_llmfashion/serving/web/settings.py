@@ -18,6 +18,7 @@ MINIMUM = {
     "batch": 1, "queue": 1, "timeout": 0.1, "body_timeout": 0.1, "max_body": 1024, "max_actions": 1, "max_k": 1,
     "min_askers": 1, "replicas": 1, "cpus": 0.1, "gpus": 0.0,
 }  # fmt: skip
+BOUND = 1_000_000_000  # every number is below it
 
 
 @dataclass(frozen=True)
@@ -110,9 +111,11 @@ def _value(name: str, text: str) -> Any:
         value = int(text) if integer else float(text)
     except ValueError:
         value = -1
-    if not MINIMUM[name] <= value < 1e9:
+    if not MINIMUM[name] <= value < BOUND:
         kind = "an integer" if integer else "a number"
-        raise UserError(f"serve: {name}: expected {kind} of {MINIMUM[name]} or more, found '{text[:40]}'")
+        raise UserError(
+            f"serve: {name}: expected {kind} of {MINIMUM[name]} or more and below {BOUND}, found '{text[:40]}'"
+        )
     return value
 
 
