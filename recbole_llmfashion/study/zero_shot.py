@@ -10,7 +10,6 @@ from recbole_llmfashion.study.forms import form_keys
 from recbole_llmfashion.study.report import assemble
 from recbole_llmfashion.study.report.document import Document, Figure, ReportTable, Series, TableRow
 from recbole_llmfashion.study.request import (
-    ID_MODELS,
     OWN,
     SIMPLE_BASELINES,
     TITLE_MODELS,
@@ -86,7 +85,7 @@ def zero_shot(request: StudyRequest, runner: Runner) -> Document:
 
 
 def _note(request: StudyRequest) -> str:
-    without = [model for model in (*ID_MODELS, *TITLE_MODELS, *SIMPLE_BASELINES) if model in request.models]
+    without = [label_of(model) for model in request.models if not variants(model)]
     return (
         "The ID list of LLMFashionRec is the generated ID itself, as the target trains no table of embeddings. "
         f"Models without a row: {', '.join(without) or 'none'}."
