@@ -106,7 +106,7 @@ def time(document: Document) -> list[ReportTable]:
     last: dict[str, tuple[str, Kind]] = {"total": ("this run", "number"), "peak_memory_mb": ("peak MB", "count")}
     note = (
         f"{REUSED}: a reused stage; its seconds were measured when it was computed and are not part of 'this run'. "
-        "train: training of a RecBole model; for a row with an ID list this is CORE."
+        "train: training of a RecBole model; for a row with an ID list this is its `session_model`."
     )
     tables = _of_models(document, "time", "Seconds by stage, and peak memory", spent, last, "number")
     return [replace(table, columns=_last(table.columns, last), notes=[note]) for table in tables]

@@ -34,6 +34,7 @@ def test_time():
     assert (ours["train"], ours["title"], ours["adapter"]) == ("88.1 †", "31.5 †", "640")
     assert ours["this run"] == "1,800" and ours["peak MB"] == "1,217"
     assert "BERT4Rec, seed 2027" not in rows
+    assert table.notes[0].endswith("for a row with an ID list this is its `session_model`.")
 
 
 def test_absent():
