@@ -106,7 +106,7 @@ def masked_lm_loss(hidden: Tensor, labels: Tensor, head: nn.Module) -> Tensor:
 def draw_pairs(users: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Draws one row of each user; the target is uniform over the second half of the user's actions.
 
-    Of n actions, numbered from 0, the target is one of max(1, floor(n / 2)) .. n - 1 (the first has no history).
+    Of n actions, numbered from 0, the target is one of max(1, floor((n - 1) / 2)) .. n - 1 (the first has no history).
 
     Args:
         users: [n] user of each training row; the rows of a user are adjacent and in order of time, and the first one's
