@@ -32,7 +32,8 @@ from recbole_llmfashion.study.runner import Entry, Outcome, Runner
 ACCURACY = "ndcg@10"
 TRAINED = ("adapter",)  # the stage that a change of inference leaves as it is
 AXES = {"time": ("processor", "CPU ms per user"), "tokens": ("tokens", "tokens per prompt")}
-# share that a candidate saves: tokens are counted; times of equal work differ by up to a third on a shared machine
+# Share that a candidate saves. Tokens are counted. Times of equal work differ by up to two fifths on a machine with
+# other jobs, so there a candidate by time alone only says what to measure again on an idle one.
 SAVING = {"tokens": 0.05, "time": 0.35}
 COLUMNS = [
     Column("valid", "NDCG@10, validation", "metric"),

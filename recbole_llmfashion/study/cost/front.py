@@ -42,7 +42,7 @@ def candidate(points: Sequence[Point], default: str, saving: float) -> Point | N
     Args:
         points: of all settings.
         default: label of the default's.
-        saving: share of the default's cost that it must save, above what two measurements of it differ by.
+        saving: share of the default's cost that it must save.
 
     Returns:
         None where there is none, or where the default itself has no point.
