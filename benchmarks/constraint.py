@@ -63,7 +63,7 @@ class Ours:
 
     @staticmethod
     def grammar(sequences: Sequence[tuple[int, ...]]) -> str:
-        """The text that the constructor wants beside the IDs."""
+        """The text that the constructor needs beside the IDs."""
         return ""
 
     def start(self, rows: int) -> None:
