@@ -66,10 +66,14 @@ def test_result_of_popularity(shop):
     assert result.valid == {"recall@3": 0.5, "ndcg@3": 0.315465, "mrr@3": 0.25}
     assert result.details == {"rows": ROWS}
     assert list(result.seconds) == ["total"] and result.reused == [] and result.peak_memory_mb > 50
-    assert not (shop / "saved/tiny/stages").exists() or not list((shop / "saved/tiny/stages").glob("Pop*"))
+    assert trained(shop, "Popularity") == []
 
 
-def test_result_of_gru4rec(gru):
+def trained(shop, model):
+    return list((shop / "saved/tiny/stages").glob(f"train_{model}-*"))
+
+
+def test_result_of_gru4rec(gru, shop):
     result, scores = gru
     assert ranks_of(result) == [
         ("u1", "16", 6, ["13", "12", "15"]),
@@ -87,6 +91,7 @@ def test_result_of_gru4rec(gru):
     assert list(result.seconds) == ["train_GRU4Rec", "total"] and result.reused == []
     assert 0 < result.seconds["train_GRU4Rec"] < result.seconds["total"]
     assert scores == [(0, 0.315465), (1, 0.315465)]
+    assert trained(shop, "GRU4Rec") != []
 
 
 def test_a_second_run_loads_the_stage(shop, gru):
