@@ -250,16 +250,13 @@ def load_clip(model_name: str, pretrained: str, device: str = "cpu") -> ClipText
         ) from error
 
 
-def train_clip(
-    pairs: Sequence[tuple[str, str]], settings: ClipSettings, show_progress: bool = True, device: str = "cpu"
-) -> ClipText:
+def train_clip(pairs: Sequence[tuple[str, str]], settings: ClipSettings, show_progress: bool = True) -> ClipText:
     """Train a small tower for queries and titles by symmetric InfoNCE (Radford et al. 2021, arXiv 2103.00020).
 
     Args:
         pairs: (query, item title) pairs of the training log.
         settings: of the tower and its training.
         show_progress: whether to show a progress bar.
-        device: torch device.
 
     Raises:
         UserError: fewer than two distinct pairs, queries or titles.
@@ -273,7 +270,7 @@ def train_clip(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed)
         tokenizer = TextTokenizer.train([*table.queries, *table.titles], settings.vocab_size)
-        tower = _LogTower(settings, tokenizer, device)
+        tower = _LogTower(settings, tokenizer, "cpu")
     fit_contrastive(
         network=tower.network,
         embed=tower.embed,

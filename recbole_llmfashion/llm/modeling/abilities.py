@@ -81,20 +81,19 @@ def most_tokens(config: Any) -> int | None:
     return limit if isinstance(limit, int) else None
 
 
-def check_backbone(name_or_path: str, needs: Needs, revision: str | None = None) -> None:
+def check_backbone(name_or_path: str, needs: Needs) -> None:
     """Checks a backbone against what a run needs; reads its tokenizer and config, and none of its weights.
 
     Args:
         name_or_path: a hub name or a folder.
         needs: of the run.
-        revision: commit of a hub model; None for its newest.
 
     Raises:
         UserError: the backbone lacks something; names it and the key to set.
     """
     check_files(name_or_path)
-    tokenizer = load_tokenizer(name_or_path, revision)
-    config = load_config(name_or_path, revision)
+    tokenizer = load_tokenizer(name_or_path)
+    config = load_config(name_or_path)
     _check_config(name_or_path, config, needs)
     skeleton = _skeleton(config, needs.quantization == "nf4")
     if skeleton is None:

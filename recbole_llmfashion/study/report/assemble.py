@@ -245,13 +245,14 @@ def best_other(lines: Sequence[TableRow], subject: str, metric: str) -> tuple[st
     return max(means, key=lambda pair: pair[1]) if means else None
 
 
-def bars(
-    name: str, caption: str, lines: Sequence[TableRow], metrics: Sequence[str] = ("recall@10", "ndcg@10")
-) -> Figure:
-    """A bar chart with one bar per row and metric; rows with a reason are left out."""
+def bars(name: str, caption: str, lines: Sequence[TableRow]) -> Figure:
+    """A bar chart with the Recall@10 and the NDCG@10 of each row; rows with a reason are left out."""
     complete = [line for line in lines if not line.reason]
     labels = [line.label for line in complete]
-    series = [Series(METRIC_TITLES[metric], labels, [mean(line, metric) for line in complete]) for metric in metrics]
+    series = [
+        Series(METRIC_TITLES[metric], labels, [mean(line, metric) for line in complete])
+        for metric in ("recall@10", "ndcg@10")
+    ]
     return Figure(name, caption, "bars", "", "test metric", series)
 
 

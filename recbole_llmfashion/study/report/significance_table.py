@@ -6,12 +6,11 @@ from recbole_llmfashion.evaluation.significance import RESAMPLES, Comparison
 from recbole_llmfashion.study.report.document import METRIC_TITLES, Column, ReportTable, TableRow
 
 
-def significance_table(comparisons: Sequence[Comparison], name: str = "significance") -> ReportTable:
+def significance_table(comparisons: Sequence[Comparison]) -> ReportTable:
     """Comparisons of one subject as a table.
 
     Args:
         comparisons: may be on several metrics, each corrected separately.
-        name: identifier of the table.
     """
     subjects = list(dict.fromkeys(comparison.subject for comparison in comparisons))
     columns = [
@@ -44,4 +43,4 @@ def significance_table(comparisons: Sequence[Comparison], name: str = "significa
         notes.append(
             f"Values of a user are first averaged over {seeds} seeds: the interval is over users, not over seeds."
         )
-    return ReportTable(name, f"{', '.join(subjects)} against the others", columns, rows, notes)
+    return ReportTable("significance", f"{', '.join(subjects)} against the others", columns, rows, notes)
