@@ -15,7 +15,15 @@ from recbole.utils import get_model as recbole_model
 
 from recbole_llmfashion import compat
 from recbole_llmfashion.config.dict_keys import merge_keys, split_name
-from recbole_llmfashion.config.keys import EVALUATION_KEYS, keys_of, lineage, own_keys, recbole_defaults, recbole_file
+from recbole_llmfashion.config.keys import (
+    EVALUATION_KEYS,
+    keys_of,
+    lineage,
+    own_keys,
+    recbole_defaults,
+    recbole_file,
+    worker_key,
+)
 from recbole_llmfashion.config.layers import COMMAND_LINE, merge_layers, own_file, with_own_file
 from recbole_llmfashion.config.negatives import neg_sample_args
 from recbole_llmfashion.config.yaml_files import read_yaml
@@ -125,7 +133,8 @@ def given_keys(config: LLMFashionConfig) -> dict[str, Any]:
 
 def learning_keys(config: LLMFashionConfig) -> dict[str, Any]:
     """The keys that can change what a RecBole model learns."""
-    values = {key: config.final_config_dict.get(key) for key in sorted(keys_of(config.model_class) - EVALUATION_KEYS)}
+    names, given = sorted(keys_of(config.model_class) - EVALUATION_KEYS), config.final_config_dict
+    values = {key: given.get(key) for key in names} | worker_key(given)
     return {key: value for key, value in values.items() if isinstance(value, str | int | float | bool | list | dict)}
 
 

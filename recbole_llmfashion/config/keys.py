@@ -16,7 +16,9 @@ Model = str | type | Sequence[str]  # a class, a name, or the names of a lineage
 
 # Keys of TensorBoard and Weights & Biases.
 TRACKING_KEYS = {"log_tensorboard", "log_wandb", "wandb_project"}
-# Keys for folders, devices, workers and output; no metric of a row depends on them.
+# Keys for folders, devices, workers and output. They are in no name of a stage or a row, so a finished one is found
+# whatever they are, but for `worker`: above 0 the processes of RecBole's loaders draw negatives and masks of their own
+# (`worker_key`).
 RUNTIME_KEYS = TRACKING_KEYS | {
     "data_path", "checkpoint_dir", "show_progress", "state", "gpu_id", "use_gpu", "worker", "config_file",
     "num_train_workers", "ray_address", "n_jobs",
@@ -39,6 +41,15 @@ _RECBOLE_UNLISTED = {
     "config_file", "config_files", "model", "dataset", "nproc", "rm_dup_inter", "tail_ratio",
 }  # fmt: skip
 _UNLISTED_OF = {"HRM": {"reg_weight"}}
+
+
+def worker_key(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The key `worker` where it is above 0, an input of what RecBole trains.
+
+    >>> worker_key({"worker": 2, "seed": 1}), worker_key({"worker": 0, "seed": 1})
+    ({'worker': 2}, {})
+    """
+    return {"worker": values["worker"]} if values.get("worker") else {}
 
 
 @cache

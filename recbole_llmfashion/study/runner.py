@@ -15,7 +15,7 @@ from typing import Any
 from recbole_llmfashion import __version__
 from recbole_llmfashion.config.configurator import LLMFashionConfig, load_config
 from recbole_llmfashion.config.dict_keys import merge_keys, split_name
-from recbole_llmfashion.config.keys import RUNTIME_KEYS, first_release_names, keys_of
+from recbole_llmfashion.config.keys import RUNTIME_KEYS, first_release_names, keys_of, worker_key
 from recbole_llmfashion.config.layers import KEYS_OF_TRAINING
 from recbole_llmfashion.data.atomic.field_names import FieldNames
 from recbole_llmfashion.data.atomic.folder import AtomicFolder, read_folder
@@ -271,6 +271,7 @@ class Runner:
             config = self.config(entry, seed)
             names = keys_of(config.model_class) - RUNTIME_KEYS - {IMAGE_LIST}
             given = {key: config.final_config_dict.get(key) for key in sorted(names)}
+            given |= worker_key(config.final_config_dict)
             values = first_release_names(_FIRST | without_later(given, **_LATER))
             self._values[name] = json.loads(json.dumps(values, default=str))
         return self._values[name]

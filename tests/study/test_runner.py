@@ -56,6 +56,16 @@ def test_runtime_keys_do_not_change_a_row(shop, runs):
     assert len(runs) == 1
 
 
+def test_processes_of_the_loaders_are_another_row(shop, runs):
+    """They draw negatives and masks of their own; a row without them keeps its name."""
+    runner = Runner(request_for(shop))
+    rows = [Entry("a", "FPMC"), Entry("b", "FPMC", {"worker": 0}), Entry("c", "FPMC", {"worker": 2})]
+    runner.run(rows)
+    assert len(runs) == 2
+    values = [runner._key_values(replace(row, dataset="tiny"), 2020) for row in rows]
+    assert values[0] == values[1] and values[2] == {**values[0], "worker": 2}
+
+
 def test_a_folder_or_file_counts_by_its_content(shop, runs, tmp_path):
     """Another model in the same folder is another row; the same model in another folder is not."""
     backbone, clip = tmp_path / "falcon", tmp_path / "clip.pt"

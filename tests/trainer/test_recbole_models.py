@@ -90,7 +90,7 @@ def test_inputs_of_a_stage(shop):
 
 @pytest.mark.parametrize(
     "keys", [{"epochs": 2}, {"hidden_size": 16}, {"seed": 7}, {"learning_rate": 0.1}, {"mask_history": True},
-             {"cold_token": True}, {"length_groups": False}],
+             {"cold_token": True}, {"length_groups": False}, {"worker": 2}],
     ids=lambda keys: next(iter(keys)),
 )  # fmt: skip
 def test_keys_that_name_another_stage(shop, keys):
@@ -99,7 +99,8 @@ def test_keys_that_name_another_stage(shop, keys):
 
 def test_keys_that_name_the_same_stage(shop, tmp_path):
     name = stage_of(shop).name
-    for keys in ({"show_progress": True}, {"checkpoint_dir": str(tmp_path)}, {"use_tuned": True}, {"gpu_id": "1"}):
+    same = {"show_progress": True, "checkpoint_dir": str(tmp_path), "use_tuned": True, "gpu_id": "1", "worker": 0}
+    for keys in ({key: value} for key, value in same.items()):
         assert stage_of(shop, **keys).name == name, keys
 
 
