@@ -18,7 +18,8 @@ Model = str | type | Sequence[str]  # a class, a name, or the names of a lineage
 TRACKING_KEYS = {"log_tensorboard", "log_wandb", "wandb_project"}
 # Keys for folders, devices, workers and output. They are in no name of a stage or a row, so a finished one is found
 # whatever they are, but for `worker`: above 0 the processes of RecBole's loaders draw negatives and masks of their own
-# (`worker_key`).
+# (`worker_key`). With several `num_train_workers` the LLM has other masks of dropout. Its adapter is used again by a
+# run with another number all the same, for a change of machine must not cost a training of days.
 RUNTIME_KEYS = TRACKING_KEYS | {
     "data_path", "checkpoint_dir", "show_progress", "state", "gpu_id", "use_gpu", "worker", "config_file",
     "num_train_workers", "ray_address", "n_jobs",
