@@ -83,13 +83,16 @@ def field_keys(layers: Iterable[tuple[str, Mapping[str, Any]]], defaults: Mappin
     Raises:
         UserError: a key names a column that means something else, or two keys name one.
     """
-    source = dict.fromkeys(FIELD_KEYS, "properties")
+    source = dict.fromkeys((*FIELD_KEYS, *_RECBOLE_FIELDS), "properties")
     names = dict(FIELD_KEYS)
     every = dict(defaults)
     for place, values in layers:
         every |= values
-        for key in FIELD_KEYS.keys() & values.keys():
-            source[key], names[key] = place, values[key]
+        source |= dict.fromkeys(source.keys() & values.keys(), place)
+        names |= {key: values[key] for key in FIELD_KEYS.keys() & values.keys()}
+    for key in _RECBOLE_FIELDS:
+        if str(every.get(key)) in OF_ROWS:
+            raise UserError(f"{source[key]}: {key}: '{every[key]}' is a column of RecBole's rows; choose another name")
     taken = {column: f"a column of .{file}" for file, columns in LOADED.items() for column in columns}
     taken |= dict.fromkeys(OF_ROWS, "a column of RecBole's rows")
     taken |= {str(every[key]): f"the column of {key}" for key in _RECBOLE_FIELDS if every.get(key)}

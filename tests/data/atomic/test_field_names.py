@@ -165,6 +165,11 @@ NOT_NAMES = [
     ({"TIME_FIELD": "history_length"}, "TIME_FIELD: 'history_length' is a column of RecBole's rows"),
     ({"USER_ID_FIELD": "label"}, "USER_ID_FIELD: 'label' is the column of LABEL_FIELD"),
     ({"USER_ID_FIELD": "item_length"}, "USER_ID_FIELD: 'item_length' is the column of ITEM_LIST_LENGTH_FIELD"),
+    ({"ITEM_LIST_LENGTH_FIELD": "history_length"}, "ITEM_LIST_LENGTH_FIELD: 'history_length' is a column of RecBole's"),
+    ({"LABEL_FIELD": "target_purchase"}, "LABEL_FIELD: 'target_purchase' is a column of RecBole's rows; choose"),
+    ({"POSITION_FIELD": "split_code"}, "POSITION_FIELD: 'split_code' is a column of RecBole's rows; choose another"),
+    ({"ITEM_ID_FIELD": "history", "LIST_SUFFIX": "_length"}, "ITEM_ID_FIELD: 'history_length' is a column of RecBole"),
+    ({"USER_ID_FIELD": "code", "NEG_PREFIX": "split_"}, "USER_ID_FIELD: 'split_code' is a column of RecBole's rows"),
 ]
 
 
