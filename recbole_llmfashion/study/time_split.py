@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from recbole_llmfashion.data.atomic.time_order import time_order
-from recbole_llmfashion.data.dataset import RECOMMEND_TIME
+from recbole_llmfashion.data.dataset import RECOMMEND_TIME, LLMFashionRecDataset
 from recbole_llmfashion.data.loaders import rows_of, target_tokens
 from recbole_llmfashion.data.timeline import ORDER_ONLY_BELOW
 from recbole_llmfashion.study.compare import entries
@@ -131,7 +131,7 @@ def facts(
     lines = [TableRow("neighbouring actions of a user that share a timestamp", {"share": share}, ranked=False)]
     for protocol, keys in protocols.items():
         loaders = runner.loaders(request.dataset, **keys)
-        share = repeated_targets(dict(rows_of(loaders.test).model_inputs()), loaders.dataset.iid_field)
+        share = repeated_targets(rows_of(loaders.test))
         lines.append(TableRow(f"targets in their own history, {protocol}", {"share": share}, ranked=False))
         for part in ("train", "valid", "test"):
             count = len(rows_of(getattr(loaders, part)))
@@ -141,7 +141,8 @@ def facts(
     )
 
 
-def repeated_targets(rows: Mapping[str, np.ndarray], item_field: str) -> float:
+def repeated_targets(rows: LLMFashionRecDataset) -> float:
     """Share of rows whose target is in the history of the row (truncated as for the baselines)."""
-    history, target = rows[f"{item_field}_list"], rows[item_field]
+    columns = dict(rows.model_inputs())
+    history, target = columns[f"{rows.iid_field}{rows.config['LIST_SUFFIX']}"], columns[rows.iid_field]
     return float((history == target[:, None]).any(axis=1).mean())

@@ -96,10 +96,14 @@ def test_all_protocols(shop, run_with):
     assert facts["targets in their own history, leave-one-out"] == 0.0
 
 
-def test_repeated_targets(tmp_path):
+@pytest.mark.parametrize(
+    ("names", "history"), [({}, "item_id_list"), ({"LIST_SUFFIX": "_x"}, "item_id_x")], ids=["RecBole's", "own"]
+)
+def test_repeated_targets(tmp_path, names, history):
     """In one of three test rows the user bought the target before."""
     write_tiny(tmp_path, inter=INTER.replace("u2\t13\tpurchase", "u2\t12\tpurchase"))
-    config = load_config(SASRec, "tiny", overrides={"data_path": str(tmp_path), "topk": [3]})
-    rows = dict(make_loaders(config).test._dataset.model_inputs())
-    assert rows["item_id_list"][1][:1].tolist() == [rows["item_id"][1]]
-    assert repeated_targets(rows, "item_id") == 1 / 3
+    config = load_config(SASRec, "tiny", overrides={"data_path": str(tmp_path), "topk": [3], **names})
+    test = make_loaders(config).test._dataset
+    rows = dict(test.model_inputs())
+    assert rows[history][1][:1].tolist() == [rows["item_id"][1]]
+    assert repeated_targets(test) == 1 / 3
