@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.evaluation.result_table import COLUMNS
 from recbole_llmfashion.evaluation.significance import metric_values
 from recbole_llmfashion.study.compare import entries
@@ -57,7 +58,13 @@ def part_row(label: str, outcomes: Sequence[Outcome], keep: set[str], inside: bo
 
 
 def cold_start(request: StudyRequest, runner: Runner) -> Document:
-    """Metrics on cold and on warm targets."""
+    """Metrics on cold and on warm targets.
+
+    Raises:
+        UserError: `cold_token` on the command line, which would train the plain rows with the token too.
+    """
+    if "cold_token" in request.overrides:
+        raise UserError('command line: cold_token: the "+cold" rows have it and the others have not; leave it out')
     rows = runner.run(entries(request.models) + (plus_cold(request.models) if request.flag("plus_cold") else []))
     seen = seen_items(runner, request.dataset)
     document = assemble.document(request, runner, f"Cold-start on {request.dataset} (the paper's Figure 4)", rows)

@@ -1,11 +1,13 @@
 """The request of a study: dataset, models, seeds, the study's own options, and keys of properties/."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from recbole_llmfashion.config.allowed import shown
 from recbole_llmfashion.config.command_line import read_value, split_names
+from recbole_llmfashion.config.dict_keys import flat
 from recbole_llmfashion.errors import UserError
 
 ID_MODELS = ("GRU4Rec", "SASRec", "BERT4Rec", "NextItNet", "CORE")
@@ -81,6 +83,25 @@ class StudyRequest:
         if not isinstance(value, bool):
             raise UserError(f"--{name}: expected True or False, found '{value}'")
         return value
+
+    def refuse_own_keys(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Checks that no key of the command line is lost, because every row has another value of its own.
+
+        Args:
+            rows: the keys of each row's own.
+
+        Raises:
+            UserError: one is.
+        """
+        own = [flat(row) for row in rows]
+        for key, value in flat(self.overrides).items():
+            found = [row[key] for row in own if key in row]
+            if found and len(found) == len(own) and any(one != value for one in found):
+                values = ", ".join(dict.fromkeys(map(shown, found)))
+                raise UserError(
+                    f"command line: {key}: found {shown(value)}, but the rows of study {self.study} have {values}; "
+                    "leave it out"
+                )
 
 
 def label_of(model: str) -> str:

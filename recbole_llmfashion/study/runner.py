@@ -190,6 +190,8 @@ class Runner:
         Raises:
             UserError: an entry is invalid.
         """
+        if self.request.study != "reproduce":  # its parts set different keys; a given one means the others
+            self.request.refuse_own_keys([entry.keys for entry in entries])
         configs: dict[str, LLMFashionConfig] = {}
         for entry in entries:
             config = self.config(entry)

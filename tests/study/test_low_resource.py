@@ -10,12 +10,6 @@ from recbole_llmfashion.study.runner import Runner
 from tests.helpers.study import request_for
 
 
-def test_a_key_of_the_command_does_not_change_the_shares(shop):
-    overrides = request_for(shop, "--models=SASRec", "--shares=50,100", "--train_share=0.5", study="low-resource")
-    runner, rows = Runner(overrides), low_resource.entries(("SASRec",), (50.0, 100.0))
-    assert [runner.config(row)["train_share"] for row in rows] == [0.5, 1.0]
-
-
 def test_low_resource_by_hand(shop, run_with):
     def ranks(config):
         return (1, 1, 1) if config["train_share"] == 1.0 else (10, 10, 10)

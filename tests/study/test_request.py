@@ -31,3 +31,34 @@ def test_zero_shot_words():
     assert str(request.output) == "results/a-zero-shot"
     with pytest.raises(UserError, match="study zero-shot: Missing option '--targets'"):
         study_request("zero-shot", ["--source=a"])
+
+
+@pytest.mark.parametrize(
+    ("words", "rows"),
+    [
+        (["--epochs=3"], [{"epochs": 3}, {"epochs": 3}]),  # what the rows have
+        (["--epochs=3"], [{"epochs": 5}, {}]),  # the second row takes it
+        (["--epochs=3"], [{"n_layers": 1}]),
+        (["--title_model={epochs: 3}"], [{"title_model": {"hidden": 8}}]),  # another field
+        (["--epochs=3"], []),
+    ],
+)
+def test_keys_that_a_row_takes(words, rows):
+    study_request("compare", ["--dataset=x", *words]).refuse_own_keys(rows)
+
+
+@pytest.mark.parametrize(
+    ("words", "rows", "line"),
+    [
+        (
+            ["--epochs=3"],
+            [{"epochs": 5}, {"epochs": 3}],
+            "epochs: found '3', but the rows of study compare have '5', '3'",
+        ),
+        (["--title_model={epochs: 3}"], [{"title_model": {"epochs": 8}}], "title_model.epochs: found '3', but"),
+    ],
+)
+def test_keys_that_no_row_takes(words, rows, line):
+    with pytest.raises(UserError) as raised:
+        study_request("compare", ["--dataset=x", *words]).refuse_own_keys(rows)
+    assert str(raised.value).startswith(f"command line: {line}") and str(raised.value).endswith("; leave it out")

@@ -30,16 +30,6 @@ def test_the_first_ten_ranks_count():
     assert time_split.future_rate(ranks, {"a": 5}, available) == pytest.approx(0.1)
 
 
-def test_a_key_of_the_command_does_not_change_the_protocols(shop):
-    request = request_for(shop, "--models=SASRec", "--split_by=time", study="time-split")
-    runner = Runner(request)
-    found = {
-        name: runner.config(time_split._entries(request, name, keys)[0])["split_by"]
-        for name, keys in time_split.PROTOCOLS.items()
-    }
-    assert found == {"leave-one-out": "user", "time split": "time", time_split.UNFILTERED: "user"}
-
-
 def test_first_available():
     events = pd.DataFrame({"item_id": ["i", "i", "j"], "timestamp": [7.0, 3.0, 9.0]})
     items = pd.DataFrame({"item_id": ["i", "j", "k"]})
