@@ -7,6 +7,7 @@ import torch
 from recbole.model.abstract_recommender import SequentialRecommender
 from recbole.utils import InputType
 
+from recbole_llmfashion.model.llmfashionrec import LLMFashionRec
 from recbole_llmfashion.retrieval.item_order import ItemOrder
 from recbole_llmfashion.retrieval.lists.id_list import IdList
 from recbole_llmfashion.retrieval.lists.sequence_list import newest
@@ -24,6 +25,7 @@ class TextKNN(SequentialRecommender):
     """
 
     input_type = InputType.POINTWISE
+    texts_of = LLMFashionRec
 
     def __init__(self, config: Any, dataset: Any) -> None:
         super().__init__(config, dataset)

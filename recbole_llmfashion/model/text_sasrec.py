@@ -9,6 +9,8 @@ import torch
 from recbole.model.sequential_recommender import SASRec
 from torch import Tensor, nn
 
+from recbole_llmfashion.model.llmfashionrec import LLMFashionRec
+
 
 class TextEmbedding(nn.Module):
     """In place of an embedding table: row(i) = W x_i + b of frozen unit vectors x, scaled to unit variance.
@@ -46,6 +48,8 @@ class TextSASRec(SASRec):
         config: the keys of SASRec.
         dataset: the training part.
     """
+
+    texts_of = LLMFashionRec
 
     def attach(self, vectors: np.ndarray) -> None:
         """Takes the items' vectors in place of the embedding table.

@@ -15,9 +15,12 @@ from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.model.llmfashionrec import LLMFashionRec
 from recbole_llmfashion.model.popularity import Popularity
 from recbole_llmfashion.model.query_memory import QueryMemory
+from recbole_llmfashion.model.text_knn import TextKNN
+from recbole_llmfashion.model.text_sasrec import TextSASRec
 from recbole_llmfashion.pipeline.pipeline import own_pipeline
 from recbole_llmfashion.pipeline.training import TrainedModels
 from recbole_llmfashion.prompt.builder import PromptBuilder
+from recbole_llmfashion.prompt.texts import DatasetTexts
 from recbole_llmfashion.quick_start.experiment import run_experiment
 from recbole_llmfashion.retrieval.lists.title_list import TitleList
 from recbole_llmfashion.stage_store import StageStore
@@ -84,6 +87,23 @@ def test_it_makes_the_stages_of_the_llm_row_and_no_other(shop, first):
     assert ours.memory is not None and ours.trained.title_model is not None
     assert found == [("clip", True), ("title", True)]
     assert first.details["clip"] == "trained on the log" and first.details["title_pairs"] == "queries"
+
+
+@pytest.mark.parametrize("model", [QueryMemory, TextKNN, TextSASRec])
+def test_titles_are_derived_from_the_attributes_of_the_llm_row(tmp_path, model):
+    """Searches, but no pair to train on: the title stage of both is one, and reads a further column of `.item`."""
+    header, *rows = ITEM.splitlines()
+    items = [f"{header}\tseason:token", *(f"{row}\twinter" for row in rows)]
+    write_tiny(tmp_path, search=SEARCH.splitlines()[0] + "\nu1\t1701000250\tshoes\t\n", item="\n".join(items) + "\n")
+    keys = TOPK_3 | {"prompt_attributes": ["category", "season"]}
+    pairs = []
+    for one in (model, LLMFashionRec):
+        config = config_of(one, tmp_path, **keys)
+        texts = DatasetTexts(make_loaders(config).dataset)
+        trained = TrainedModels(config.sibling(LLMFashionRec), texts, StageStore(tmp_path / "stages"))
+        pairs.append((trained._pairs["bought"], trained._derived_pairs))
+        assert texts.attribute_text(5) == "socks winter"
+    assert pairs[0] == pairs[1] and pairs[0][0] == []
 
 
 def test_the_memory_gets_the_query_of_the_prompt_of_an_evaluation_row(shop, first):
