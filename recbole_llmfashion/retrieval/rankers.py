@@ -74,7 +74,8 @@ class ItemVectors:
 
     Args:
         title: [N, d] of the title model.
-        core: [N, d] the ID model's item embeddings (not normalised); None without an ID model.
+        core: [M, d] the ID model's item embeddings (not normalised) of the M >= N items that users took; None without
+            an ID model.
         clip: [N, d] of the CLIP tower; None where `ranking` does not use it.
         sentences: [N, d] of a sentence encoder; None without one.
     """
@@ -108,6 +109,9 @@ def make_rankers(
 ) -> Rankers:
     """Builds the rankers of N items.
 
+    Users may have taken further items, at positions N and up: the lists of what they took read them and never rank
+    them. `vectors.core`, `neighbors`, `words` and `images` are of all these items, everything else of the N.
+
     Args:
         item_names: item tokens as responses write them, by position.
         vectors: of the items.
@@ -115,12 +119,13 @@ def make_rankers(
         popularity: [N] training actions.
         tie: [N] int64, see `tie_rank`.
         near: the approximate index of the table `items`, `title`, `clip` or `sentences`; see `lists.cosine_table`.
-        neighbors: of these items.
+        neighbors: None where no list of fusion needs it.
         encoder: of the ID model whose embeddings `vectors.core` are; None where its embeddings alone are used.
-        words: of these items.
-        images: of these items.
+        words: as neighbors.
+        images: as neighbors; None also where the items have no pictures.
     """
-    ids = None if vectors.core is None else IdList(vectors.core, tie, near("items"))
+    core, ranked = vectors.core, len(tie)
+    ids = None if core is None else IdList(core[:ranked], tie, near("items"))
 
     def by_text(name: str, table: np.ndarray | None, encode: Encode | None) -> TitleList | None:
         return None if table is None or encode is None else TitleList(table, encode, tie, near(name))
@@ -132,8 +137,8 @@ def make_rankers(
         popularity=popularity,
         clip_list=by_text("clip", vectors.clip, encoders.clip),
         encoder_list=by_text("sentences", vectors.sentences, encoders.sentences),
-        session_list=None if ids is None else ids.sessions(),
-        sequence_list=None if encoder is None or vectors.core is None else SequenceList(encoder, vectors.core, tie),
+        session_list=None if ids is None or core is None else ids.sessions(core[ranked:]),
+        sequence_list=None if encoder is None or core is None else SequenceList(encoder, core, tie),
         neighbor_list=neighbors,
         word_list=words,
         image_list=images,

@@ -36,6 +36,8 @@ Weights = Mapping[str, Mapping[str, float]]
 class RowContext:
     """What is known of B rows beside their responses.
 
+    Positions in `acted` and `taken` may be those of items that are not ranked, see `rankers.make_rankers`.
+
     Args:
         recalled: [B, R] int64, the memory's products for each row, positions + 1, 0 for none.
         acted: [B, S] int64, the items of the prompt's actions, positions + 1, 0 for none.
@@ -192,7 +194,7 @@ class ResponseLists:
     @cached_property
     def _sources(self) -> dict[str, Callable[[], Tensor]]:
         """The lists that fusion may join here, by name: what computes the heads, [B, L] positions, -1 for none."""
-        rankers, context = self._rankers, self.context
+        rankers, context, ranked = self._rankers, self.context, len(self._tie)
 
         def head(order: ItemOrder, rows: Tensor) -> Tensor:
             return torch.where(rows[:, None], order.top(FUSED_DEPTH), -1)
@@ -215,7 +217,7 @@ class ResponseLists:
         if (pictures := rankers.image_list) is not None:
             sources[IMAGE] = lambda: pictures.top(context.taken - 1, self.positions, FUSED_DEPTH)
         sources["memory"] = lambda: context.recalled[:, :FUSED_DEPTH] - 1
-        return sources | {TAKEN: lambda: taken_list(context.taken - 1)}
+        return sources | {TAKEN: lambda: taken_list(torch.where(context.taken > ranked, 0, context.taken) - 1)}
 
     def heads(self, names: Collection[str]) -> dict[str, Tensor]:
         """The short lists that fusion joins, [B, L] positions, -1 for none; each is computed once.

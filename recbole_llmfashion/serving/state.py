@@ -2,9 +2,12 @@
 
     session -> prompt (all items that ever were) -> response -> ranked lists (live items) -> positions
 
-The builder holds removed items too, because a prompt shows what a customer clicked before they were removed. The
-memory, the generator and the rankers hold live items only, so nothing else can be recalled, generated or ranked. A
-state never changes; a change of the items makes a new one, which reads no file and trains nothing.
+The builder holds removed items too, because a prompt shows what a customer clicked before they were removed, and the
+lists of what a customer took read them. The memory and the generator hold live items only, and the rankers rank no
+other, so nothing else can be recalled, generated or ranked. A state never changes; a change of the items makes a new
+one, which reads no file and trains nothing.
+
+A place is an item's position among the live items, or behind them for a removed one.
 """
 
 from collections.abc import Callable, Sequence
@@ -85,8 +88,8 @@ class ServingState:
     ) -> None:
         self.run, self.pool, self.item_tokens = run, pool, item_tokens
         self.live = np.flatnonzero(pool.live)
-        self._place = np.full(len(pool.live), -1, np.int64)
-        self._place[self.live] = np.arange(len(self.live))
+        self._placed = np.r_[self.live, np.flatnonzero(~pool.live)]
+        self._place = np.argsort(self._placed)
         self.memory = run_memory(run, pool, pool.catalogue.tie_rank)
         same_texts = before is not None and before.pool.catalogue is pool.catalogue
         self.builder: PromptBuilder = (
@@ -111,11 +114,11 @@ class ServingState:
         run, pool, live = self.run, self.pool, self.live
         names = [self.builder.item_names[position] for position in live]
 
-        def of_live(table: np.ndarray | None) -> np.ndarray | None:
-            return None if table is None else table[live]
+        def rows(table: np.ndarray | None, positions: np.ndarray) -> np.ndarray | None:
+            return None if table is None else table[positions]
 
-        others = (of_live(table) for table in (pool.core, pool.clip, pool.sentences))
-        vectors = ItemVectors(pool.title[live], *others)
+        core, clip = rows(pool.core, self._placed), rows(pool.clip, live)
+        vectors = ItemVectors(pool.title[live], core, clip, rows(pool.sentences, live))
         encoders = run.encoders
         if encoders.sentences is not None and pool.sentences is not None:
             # a catalogue title is looked up
@@ -123,11 +126,11 @@ class ServingState:
         tie, popularity = self._tie.numpy(), pool.popularity[live]
         neighbors = words = images = None
         if run.neighbors is not None:
-            neighbors = run.neighbors.among(live, tie)
+            neighbors = run.neighbors.among(self._placed, tie)
             texts = item_texts(pool.titles, pool.catalogue.attributes, self.builder.settings.attributes)
-            words = WordList([texts[position] for position in live], tie, run.neighbors.history)
+            words = WordList([texts[position] for position in self._placed], tie, run.neighbors.history)
             if pool.image is not None:
-                images = ImageList(pool.image[live], tie, run.neighbors.history)
+                images = ImageList(pool.image[self._placed], tie, run.neighbors.history)
         lists = neighbors, run.encoder, words, images
         return make_rankers(names, vectors, encoders, popularity, tie, self._near, *lists)
 
@@ -218,7 +221,7 @@ class ServingState:
             self.memory.forget(above=CACHED_QUERIES)
 
     def _places(self, positions: Sequence[int]) -> torch.Tensor:
-        """[1, n] places among the live items + 1, 0 for a removed item; n = 1 where there is none."""
+        """[1, n] places + 1; [[0]] where there is none."""
         places = self._place[np.asarray(positions, np.int64)] + 1
         return torch.from_numpy(places if len(places) else np.zeros(1, np.int64))[None]
 

@@ -27,6 +27,16 @@ def test_with_an_id_model() -> None:
     assert made.id_depth == FUSED_DEPTH and made.clip_list is None
 
 
+def test_items_behind_the_ranked_ones_are_read_by_the_session_list_alone() -> None:
+    vectors = ItemVectors(hash_encoder(TITLES[:4]), CORE)
+    tie = tie_rank(ITEMS[:4])
+    made = make_rankers(ITEMS[:4], vectors, Encoders(hash_encoder), np.zeros(4), tie, lambda name: None)
+    assert made.session_list is not None
+    # e (.1, .9) is near d (1 at 90 degrees), c, b, a
+    assert made.session_list(torch.tensor([[4, -1]])).top(6).tolist() == [[3, 2, 1, 0]]
+    assert made.id_list(torch.tensor([0])).top(6).tolist() == [[0, 1, 2, 3]]
+
+
 def test_without_an_id_model_only_the_generated_item_is_known() -> None:
     made = rankers(None)
     assert made.id_list(torch.tensor([4])).top(1).tolist() == [[4]]

@@ -204,6 +204,32 @@ def test_any_sequence_of_changes(served, steps):
         recommender._state = start
 
 
+@settings(max_examples=8)
+@given(st.lists(st.integers(0, 299), min_size=1, max_size=4), st.sets(st.integers(0, 299), max_size=40))
+def test_lists_after_a_removal_are_those_before_without_the_removed_items(served, clicked, others):
+    """Of the clicked items the first is removed."""
+    recommender, known = served
+    start, gone = recommender._state, {clicked[0]} | others
+    actions = [{"action": "click", "item_id": known[item], "timestamp": 5 + i} for i, item in enumerate(clicked)]
+    before = heads(recommender, actions)
+    try:
+        recommender.remove_items(known[item] for item in gone)
+        after = heads(recommender, actions)
+    finally:
+        recommender._state = start
+    for name, head in after.items():
+        kept = [item for item in before[name] if item not in gone]
+        assert head[: len(kept)] == kept and not set(head) & gone, name
+        assert len(head) >= min(100, 300 - len(gone)) or name in ("neighbors", "words", "taken")
+
+
+def heads(recommender, actions):
+    """The lists of what a customer took, catalogue positions by name."""
+    reply = recommender.explain(actions).reply
+    found = reply.lists.heads(["session", "neighbors", "words", "taken"])
+    return {name: [int(reply.live[at]) for at in head[0].tolist() if at >= 0] for name, head in found.items()}
+
+
 @pytest.fixture(scope="module")
 def served(job):
     """One recommender for many examples; each restores the items."""

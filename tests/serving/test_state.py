@@ -1,9 +1,14 @@
 """What a service answers after its items have changed, on a run of six items."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
+import numpy as np
+import pandas as pd
 import pytest
 
+from recbole_llmfashion.retrieval.lists.common_users import CommonUsers
+from recbole_llmfashion.retrieval.lists.neighbor_list import NeighborList
 from recbole_llmfashion.serving.recommender import Recommender
 from recbole_llmfashion.serving.state import ServingState
 from tests.helpers.sessions import sessions
@@ -55,6 +60,43 @@ def test_the_products_of_the_memory_are_found_behind_removed_items(tiny):
     assert [ids[item] for item in tiny.state.search("red boots", 2)] == ["11", "12"]
     reply = tiny.explain([SEARCH]).reply
     assert reply.context.recalled.tolist() == [[1, 2]]
+
+
+# of the catalogue 16, 11, 12, 13, 14, 15: who took 11 took 12 and 13 too, two and one of them
+TAKEN = [(0, 1), (0, 2), (1, 1), (1, 2), (2, 1), (2, 3)]
+# 13 looks most like 11, then 12; the others have no picture
+PICTURES = np.array([[0, 0], [1, 0], [0, 1], [0.8, 0.6], [0, 0], [0, 0]], np.float32)
+
+
+def lists_after(recommender, *clicked):
+    """The lists of what a customer took, by name."""
+    ids = recommender.state.pool.catalogue.item_ids
+    reply = recommender.explain([click(item, 5 + i) for i, item in enumerate(clicked)]).reply
+    heads = reply.lists.heads(["session", "neighbors", "image", "taken"])
+    return {name: [ids[reply.live[at]] for at in head[0].tolist() if at >= 0] for name, head in heads.items()}
+
+
+def click(item, time):
+    return {"action": "click", "item_id": item, "timestamp": time}
+
+
+def test_a_click_on_a_removed_item_counts_as_before(tiny):
+    """The lists are those from before, without the removed item."""
+    run = tiny._run
+    neighbors = NeighborList(CommonUsers.count(*np.array(TAKEN).T, 6).cosines(), run.pool.catalogue.tie_rank, 10)
+    pool = replace(run.pool, image=PICTURES)
+    recommender = Recommender(replace(run, pool=pool, neighbors=neighbors))
+    before = lists_after(recommender, "11")
+    assert before["neighbors"] == ["12", "13"] and before["taken"] == ["11"] == before["session"][:1]
+    recommender.remove_items(["11"])
+    after = lists_after(recommender, "11")
+    assert after["neighbors"] == ["12", "13"] and after["image"] == ["13", "12"] and after["taken"] == []
+    assert after["session"] == before["session"][1:]
+    assert lists_after(recommender, "12")["neighbors"] == [] and lists_after(recommender, "12", "11")["taken"] == ["12"]
+    lines = recommender.recommend([click("11", 5), click("12", 6)], 5)
+    assert sorted(line.item for line in lines) == ["12", "13", "14", "15", "16"]
+    recommender.add_items(pd.DataFrame({"item_id": ["11"], "title": ["Norda Red Winter Boots"]}))
+    assert lists_after(recommender, "11") == before
 
 
 def test_queries_of_one_user_are_not_recalled_on_request(tiny_run, tiny):

@@ -3,6 +3,7 @@
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import normalize
 
 from recbole_llmfashion.retrieval.item_order import ConstantOrder, HeadThenRest, ItemOrder
 from recbole_llmfashion.retrieval.lists.cosine_table import CosineTable, Near
@@ -26,9 +27,13 @@ class IdList:
     def __init__(self, table: np.ndarray, tie: np.ndarray, near: Near | None = None) -> None:
         self._table = CosineTable(table, tie, near)
 
-    def sessions(self) -> "SessionList":
-        """The ranking for sessions by the same embeddings."""
-        return SessionList(self._table)
+    def sessions(self, further: np.ndarray) -> "SessionList":
+        """The ranking for sessions by the same embeddings.
+
+        Args:
+            further: see `SessionList`.
+        """
+        return SessionList(self._table, further)
 
     def __call__(self, items: Tensor) -> ItemOrder:
         """[B, N] each item itself first, then the others by descending cosine, equal cosines by tie rank.
@@ -48,11 +53,14 @@ class SessionList:
     (arXiv 2204.11067), which has no parameters beside the embeddings.
 
     Args:
-        table: the items' embeddings.
+        table: embeddings of N items.
+        further: [R, d] those of items N to N + R - 1, which sessions may hold but which are not ranked.
     """
 
-    def __init__(self, table: CosineTable) -> None:
+    def __init__(self, table: CosineTable, further: np.ndarray | None = None) -> None:
         self._table = table
+        rows = np.zeros((0, table.width)) if further is None else further
+        self._further = normalize(torch.from_numpy(np.asarray(rows, np.float32)), dim=1)
 
     def __call__(self, items: Tensor) -> ItemOrder:
         """[B, N] items by descending cosine, equal cosines by tie rank.
@@ -61,8 +69,16 @@ class SessionList:
             items: [B, S] int64 positions, -1 for none; the order of a row without items is arbitrary.
         """
         valid = (items >= 0)[:, :, None]
-        rows = self._table.vectors(items.clamp(min=0).flatten()).reshape(*items.shape, self._table.width)
+        rows = self._vectors(items.clamp(min=0).flatten()).reshape(*items.shape, self._table.width)
         return self._table.rank((rows * valid).sum(dim=1))
+
+    def _vectors(self, items: Tensor) -> Tensor:
+        """[n, d] unit rows of item positions [n]."""
+        ranked = len(self._table.tie)
+        rows = self._table.vectors(items.clamp(max=ranked - 1))
+        further = items >= ranked
+        rows[further] = self._further[items[further] - ranked]
+        return rows
 
 
 class IdentityList:

@@ -22,13 +22,14 @@ class ImageList:
     """Ranks the items that have a picture.
 
     Args:
-        vectors: [N, d] float32 of the items' pictures, rows of zeros for items without one.
+        vectors: [M, d] float32 of the pictures of the M >= N items that users took, rows of zeros for items without
+            one; the first N are ranked.
         tie: [N] int64, see `data.tie_breaking.tie_rank`.
         history: number of the newest items that count.
     """
 
     def __init__(self, vectors: np.ndarray, tie: np.ndarray, history: int) -> None:
-        shown = np.flatnonzero(vectors.any(axis=1))
+        shown = np.flatnonzero(vectors[: len(tie)].any(axis=1))
         self._vectors, self._shown, self.history = vectors, torch.from_numpy(shown), history
         self._table = CosineTable(vectors[shown], tie[shown]) if len(shown) else None
 

@@ -21,7 +21,7 @@ class NeighborList:
     """Ranks the items with a score above 0.
 
     Args:
-        cosines: of `CommonUsers`.
+        cosines: [M, N] of `CommonUsers`; of the M >= N items that users took, the first N are ranked.
         tie: [N] int64, see `data.tie_breaking.tie_rank`.
         history: number of the newest items that count.
     """
@@ -33,17 +33,17 @@ class NeighborList:
         """The list of some of the items; an item that is not in it has no neighbours.
 
         Args:
-            items: [n] ascending positions.
+            items: [m] positions of the items that are read; the first n of them are ranked, in ascending order.
             tie: [n] their tie ranks.
         """
         known, number = self._cosines.shape[0], int(items.max(initial=-1)) + 1
-        if len(items) == number == known:
+        if len(tie) == number == known:
             return NeighborList(self._cosines, tie, self.history)
         cosines = self._cosines
         if number > known:
             cosines = cosines.copy()
             cosines.resize((number, number))
-        return NeighborList(cosines[items][:, items].tocsr(), tie, self.history)
+        return NeighborList(cosines[items][:, items[: len(tie)]].tocsr(), tie, self.history)
 
     def scores(self, taken: Tensor) -> sparse.csr_array:
         """Sparse [B, N] scores.

@@ -101,14 +101,14 @@ class SequenceList:
 
     Args:
         encoder: of a trained SASRec.
-        table: [N, d] its item embeddings, without the pad row.
+        table: [M, d] embeddings of the M >= N items that users took, without the pad row; the first N are ranked.
         tie: [N] int64, see `data.tie_breaking.tie_rank`.
     """
 
     def __init__(self, encoder: SequenceEncoder, table: np.ndarray, tie: np.ndarray) -> None:
         self._encoder = encoder
-        rows, places = torch.from_numpy(np.asarray(table, np.float32)), torch.from_numpy(np.asarray(tie))
-        self._table = DotTable(rows, places, unit=encoder.settings.cosine)
+        self._rows, places = torch.from_numpy(np.asarray(table, np.float32)), torch.from_numpy(np.asarray(tie))
+        self._table = DotTable(self._rows[: len(places)], places, unit=encoder.settings.cosine)
 
     def __call__(self, taken: Tensor) -> ItemOrder:
         """[B, N] items by descending score, equal scores by tie rank.
@@ -118,7 +118,7 @@ class SequenceList:
                 is arbitrary.
         """
         items, lengths = newest(taken, self._encoder.length)
-        rows = self._table.weights[items.clamp(min=0)]
+        rows = self._rows[items.clamp(min=0)]
         return ScoredOrder(self._table, self._encoder(rows, lengths.clamp(min=1)))
 
 

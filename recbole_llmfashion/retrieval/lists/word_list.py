@@ -25,14 +25,14 @@ class WordList:
     """Ranks the items that share a word with the items of a user.
 
     Args:
-        texts: of the items, by position.
+        texts: of the M >= N items that users took, by position; the first N are ranked.
         tie: [N] int64, see `data.tie_breaking.tie_rank`.
         history: number of the newest items that count.
     """
 
     def __init__(self, texts: Sequence[str], tie: np.ndarray, history: int) -> None:
         self._words, self._tie, self.history = word_vectors(texts), tie, history
-        self._items = self._words.T.tocsr()
+        self._items = self._words[: len(tie)].T.tocsr()
 
     def top(self, taken: Tensor, depth: int) -> Tensor:
         """[B, depth] positions by descending score, equal scores by tie rank, -1 behind them.

@@ -85,3 +85,10 @@ def test_order_and_gaps_of_a_session_do_not_matter() -> None:
     assert full_order(ranked(torch.tensor([[4]]))).tolist() == [
         [5, 4, 3, 2, 1, 0]
     ]  # a row of zeros says nothing: the fixed order
+
+
+def test_an_item_behind_the_ranked_ones_is_read_and_not_ranked() -> None:
+    # item 3 is (.8, .6) of length 5, nearest to 2 (.96), 0 (.8) and 1 (.6); with 1 the sum is (.8, 1.6): 2, 1, 0
+    table = CosineTable(np.array([[2.0, 0.0], [0.0, 0.5], [3.0, 4.0]]), np.array([2, 1, 0]))
+    ranked = SessionList(table, np.array([[4.0, 3.0]]))
+    assert full_order(ranked(torch.tensor([[3, -1], [3, 1], [0, -1]]))).tolist() == [[2, 0, 1], [2, 1, 0], [0, 2, 1]]

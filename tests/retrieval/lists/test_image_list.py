@@ -64,3 +64,10 @@ def test_scores_fall_along_the_list():
     listed = ImageList(VECTORS, TIE, 5).top(torch.tensor([[1]]), NONE, 4)[0].numpy()
     assert np.diff(VECTORS[listed] @ query).max() <= 0 and listed[0] == 1
     assert VECTORS[listed][1] @ query == pytest.approx(0.96)
+
+
+def test_a_picture_behind_the_ranked_ones_is_read_and_not_ranked():
+    """Items 0 to 2 are ranked, 3 and 4 are not: 3 is like 2 (.8) and 1 (.28), and 4 has no picture."""
+    images = ImageList(VECTORS, TIE[:3], 10)
+    assert images.top(torch.tensor([[3], [0]]), torch.tensor([-1, -1]), 4).tolist() == [[2, 1, 0, -1], [0, 1, 2, -1]]
+    assert images.top(torch.tensor([[4]]), torch.tensor([1]), 4).tolist() == [[1, 0, 2, -1]]

@@ -189,3 +189,11 @@ def test_among_some_items_the_order_is_the_same(actions, taken, kept):
     known = torch.tensor([[item if item in kept else -1 for item in row] for row in taken])
     for mine, theirs in zip(some.tolist(), whole.top(known, 7).tolist(), strict=True):
         assert [int(items[at]) for at in mine if at >= 0] == [item for item in theirs if item in kept]
+
+
+def test_an_item_behind_the_ranked_ones_is_read_and_not_ranked():
+    """As in `test_the_list_by_hand`, with b removed: a is its neighbour by 1, c by .5."""
+    cosines = counted([(0, 0), (0, 1), (1, 0), (1, 1), (1, 2), (2, 2), (2, 3)], 5).cosines()
+    ranks = NeighborList(cosines, np.arange(5), 10).among(np.array([0, 2, 3, 4, 1]), np.arange(4))
+    # b, then a and b: half of a 1 and c .5 of b, and c .5 of a
+    assert ranks.top(torch.tensor([[4, -1], [4, 0]]), 3).tolist() == [[0, 1, -1], [1, 0, -1]]

@@ -50,6 +50,10 @@ def test_the_list_ranks_as_recboles_model(tmp_path, name, keys):
     gaps = torch.tensor([[-1, *taken[3][:4], -1, *taken[3][4:], -1, -1]])
     assert torch.equal(ranks(gaps).top(40), ranks(torch.tensor(taken[3:4])).top(40))
     assert ranks(torch.full((2, 1), -1)).top(3).shape == (2, 3)
+    # items behind the ranked ones are read and not ranked
+    first = SequenceList(loaded.encoder, loaded.table, tie_rank(loaders.dataset.catalogue.item_ids[:30]))
+    expected = [[item for item in row if item < 30] for row in scores.argsort(dim=1, descending=True).tolist()]
+    assert max(max(row) for row in taken) >= 30 and first(torch.tensor(taken)).top(30).tolist() == expected
 
 
 def test_a_missing_weight_is_an_error():

@@ -61,3 +61,9 @@ def test_rows_in_parts_are_the_rows_alone(monkeypatch):
     monkeypatch.setattr(neighbor_list, "best_scored", lambda *args: parts.append(args[0].nnz) or best_scored(*args))
     assert torch.equal(ranks.top(rows, 3), whole)
     assert len(parts) > 10 and max(parts) <= 8
+
+
+def test_a_text_behind_the_ranked_ones_is_read_and_not_ranked():
+    """The first item, which shares "boot" and "red", goes to the end; the idf of all 20 texts is as before."""
+    ranks = WordList([*TEXTS[1:], TEXTS[0]], TIE[1:], 10)
+    assert ranks.top(torch.tensor([[19, -1], [0, -1]]), 3).tolist() == [[1, 0, -1], [0, -1, -1]]
