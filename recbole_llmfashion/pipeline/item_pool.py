@@ -79,11 +79,11 @@ class ItemPool:
         has no picture.
 
         Args:
-            frame: item_id, title, and any of the catalogue's attributes; other columns are not read.
+            frame: item_id, title, and any of the catalogue's attributes.
             encoders: of the pool's vectors.
 
         Raises:
-            UserError: a column or cell is missing or wrong, or an item is live already.
+            UserError: a column is missing or unknown, a cell is wrong, or an item is live already.
         """
         rows = read_items(frame, list(self.catalogue.attributes))
         for item in rows:
@@ -156,6 +156,20 @@ def attribute_column(name: str) -> str:
     return name if name in TEXT_ATTRIBUTES else f"attribute:{name}"
 
 
+def check_fields(names: Iterable[object], attributes: Sequence[str], place: str) -> None:
+    """Raises UserError if a name is neither item_id, title nor an attribute.
+
+    Args:
+        names: of the columns or keys of new items.
+        attributes: of the run's items.
+        place: of the names, for the message.
+    """
+    known = ("item_id", "title", *attributes)
+    for name in names:
+        if name not in known:
+            raise UserError(f"{place}: unknown field {str(name)[:80]!r}; an item of this run has {', '.join(known)}")
+
+
 def read_items(frame: pd.DataFrame, attributes: Sequence[str] = TEXT_ATTRIBUTES) -> dict[str, dict[str, str]]:
     """A frame's texts by item id, as `.item` has them.
 
@@ -164,10 +178,12 @@ def read_items(frame: pd.DataFrame, attributes: Sequence[str] = TEXT_ATTRIBUTES)
         attributes: the columns that are read beside item_id and title.
 
     Raises:
-        UserError: no row, a column that is missing, an id that is empty, broken or there twice, a title that is empty.
+        UserError: no row, a column that is missing or unknown, an id that is empty, broken or there twice, a title that
+            is empty.
     """
     if not isinstance(frame, pd.DataFrame) or not {"item_id", "title"} <= set(frame.columns):
         raise UserError("add: expected a frame with the columns item_id and title")
+    check_fields(frame.columns, attributes, "add")
     rows: dict[str, dict[str, str]] = {}
     for number, record in enumerate(frame.to_dict("records"), 1):
         item, title = _text(record["item_id"]), _text(record["title"])

@@ -48,7 +48,7 @@ class NextItems:
         """As `Recommender.add_items`.
 
         Raises:
-            UserError: a cell is missing or invalid, or an item already exists; nothing is added.
+            UserError: a column is unknown, a cell is missing or invalid, or an item already exists; nothing is added.
         """
         run, pool = self._run, self._pool.with_items(frame, self._run.encoders)
         if self._tokens is not None:

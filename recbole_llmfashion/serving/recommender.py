@@ -273,7 +273,7 @@ class Recommender:
             frame: one row per item, with item_id, title and any of `attributes`.
 
         Raises:
-            UserError: a cell is missing or invalid, or an item already exists; nothing is added.
+            UserError: a column is unknown, a cell is missing or invalid, or an item already exists; nothing is added.
         """
         self._change(lambda items: items.add(frame))
 

@@ -115,7 +115,7 @@ def test_core_of_a_new_item_is_that_of_a_live_one():
 
 def test_a_removed_item_that_is_added_again_has_its_position_and_its_new_texts():
     less = pool_of().without(["A"])
-    frame = pd.DataFrame([{"item_id": "A", "title": "Crimson Boots", "brand": None, "size": 9, "price": 3}])
+    frame = pd.DataFrame([{"item_id": "A", "title": "Crimson Boots", "brand": None, "size": 9}])
     again = less.with_items(frame, ENCODERS)
     assert again.positions == {"A": 0, "B": 1, "C": 2} and again.live.all()
     assert again.catalogue.titles == ("Crimson Boots", "Blue Bag", "Hat")
@@ -143,9 +143,9 @@ def test_an_item_that_is_live_already():
 
 
 def test_texts_of_a_frame():
-    frame = pd.DataFrame([{"item_id": 7, "title": "Hat", "color": float("nan"), "size": 38, "weight": 1}])
+    frame = pd.DataFrame([{"item_id": 7, "title": "Hat", "color": float("nan"), "size": 38}])
     assert read_items(frame) == {"7": {"title": "Hat", "category": "", "brand": "", "color": "", "size": "38"}}
-    read = read_items(frame.assign(price=[19.0]), ("size", "price", "weight"))
+    read = read_items(frame[["item_id", "title", "size"]].assign(price=[19.0], weight=1), ("size", "price", "weight"))
     assert read == {"7": {"title": "Hat", "size": "38", "price": "19", "weight": "1"}}
 
 
@@ -162,6 +162,11 @@ def test_texts_of_a_frame():
         ([{"item_id": "A", "title": None}], "item 'A' has no title"),
         ([{"item_id": "A", "title": ["x"]}], "add: expected texts in the cells, found a list"),
         ([{"item_id": "A", "title": "\udcff"}], "is not valid Unicode text"),
+        (
+            [{"item_id": "A", "title": "x", "size": "7", "Farbe": "rot"}],
+            "add: unknown field 'Farbe'; an item of this run has item_id, title, category, brand, color, size",
+        ),
+        ([{"item_id": "A", "title": "x", 3: "y"}], "add: unknown field '3'; an item of this run has item_id, title,"),
     ],
 )
 def test_frames_that_are_refused(rows, message):

@@ -12,6 +12,7 @@ from threading import Lock
 import pandas as pd
 
 from recbole_llmfashion.errors import UserError
+from recbole_llmfashion.pipeline.item_pool import check_fields
 from recbole_llmfashion.serving.messages import BatchReply, ErrorReply, RecommendRequest
 from recbole_llmfashion.serving.next_items import ChangeError, ItemChange
 from recbole_llmfashion.serving.recommender import Recommender
@@ -85,10 +86,10 @@ class ReplicaWorker:
             None if the change was applied.
         """
         assert self._journal is not None
-        known = ("item_id", "title", *self._recommender.attributes)
-        unknown = [name for item in change.add for name in item if name not in known]
-        if unknown:
-            return ErrorReply(f"items: unknown field '{unknown[0][:80]}'; an item of this run has {', '.join(known)}")
+        try:
+            check_fields((name for item in change.add for name in item), self._recommender.attributes, "items")
+        except UserError as error:
+            return ErrorReply(str(error))
         try:
             with self._items_lock, self._journal.locked():
                 self._apply_unread(self._journal)
