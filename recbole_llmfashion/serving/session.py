@@ -129,7 +129,8 @@ def make_session(actions: Iterable[Any], positions: Mapping[str, int], now: floa
     if now is not None:
         now = _seconds(now, "now")
         if times and math.floor(now) < math.floor(max(times)):
-            raise UserError(f"now: {now:.0f} is before the last action, at {max(times):.0f}; give a later time")
+            last = math.floor(max(times))
+            raise UserError(f"now: {math.floor(now)} is before the last action, at {last}; give a later time")
     request_time = now if now is not None else max(times, default=0.0)
     queries = tuple(query for query, _ in searches)
     return Session(_events(items, searches), queries, request_time, +left_out, tuple(shortened))
@@ -160,16 +161,19 @@ def _seconds(value: Any, where: str) -> float:
 
 def _item_id(action: Mapping[str, Any], place: str) -> str:
     value = action.get("item_id")
-    if isinstance(value, int) and not isinstance(value, bool):
-        value = _digits(value)
-    if not isinstance(value, str) or not value:
+    text = str(value) if _is_integer(value) and not _is_long(value) else value
+    if not isinstance(text, str) or not text:
         raise UserError(f"{place}: a {action['action']} needs an item_id, found {_shorten(value)}")
-    return value
+    return text
 
 
-def _digits(value: int) -> str:
-    """An integer id as text; empty beyond 64 bits, where Python refuses to print some numbers."""
-    return str(value) if value.bit_length() <= 64 else ""
+def _is_integer(value: Any) -> bool:
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)
+
+
+def _is_long(value: Any) -> bool:
+    """Whether an integer is beyond 64 bits, where Python refuses to print some numbers."""
+    return int(value).bit_length() > 64
 
 
 def _query(action: Mapping[str, Any], place: str) -> str:
@@ -181,7 +185,7 @@ def _query(action: Mapping[str, Any], place: str) -> str:
 
 def _shorten(value: Any) -> str:
     """`repr` of a value, at most 40 characters."""
-    if isinstance(value, int) and not isinstance(value, bool) and value.bit_length() > 64:
+    if _is_integer(value) and _is_long(value):
         return "a number of more than 64 bits"
     text = repr(value)
     return text if len(text) <= 40 else f"{text[:40]}.."

@@ -34,6 +34,10 @@ def test_order_of_events():
     assert session.left_out == {"out_of_order": 2}
 
 
+def test_an_item_id_may_be_a_number_of_numpy():
+    assert make_session([click(np.int64(7), 1), click(7, 2), click(np.uint8(12), 3)], POSITIONS).items() == [2, 2, 1]
+
+
 def test_unknown_items_and_empty_queries_are_counted():
     actions = [click("99", 1), search(" \n\t\x00 ", 2), click("11", 3), search("x" * 10**5, 4)]
     session = make_session(actions, POSITIONS)
@@ -60,7 +64,9 @@ def test_unknown_items_and_empty_queries_are_counted():
         ([click("11", -1)], "found -1"),
         ([click("11", 1_701_000_000_000)], "below 1e11"),
         ([click("11", 10**5000)], "a number of more than 64 bits"),
-        ([click(10**5000, 1)], "needs an item_id"),
+        ([click(10**5000, 1)], "needs an item_id, found a number of more than 64 bits"),
+        ([click(12345678901234567890123, 1)], "needs an item_id, found a number of more than 64 bits"),
+        ([click(np.bool_(True), 1)], "needs an item_id, found"),
         ([click("", 1)], "needs an item_id"),
         ([click(None, 1)], "needs an item_id"),
         ([click(1.5, 1)], "needs an item_id"),
@@ -79,6 +85,8 @@ def test_now_before_the_last_action():
     assert make_session([click("11", 100.9)], POSITIONS, now=100).now == 100  # the evaluation uses whole seconds
     with pytest.raises(UserError, match="now: 99 is before the last action, at 101"):
         make_session([click("11", 101)], POSITIONS, now=99)
+    with pytest.raises(UserError, match="now: 1713999999 is before the last action, at 1714000000; give"):
+        make_session([click("11", 1714000000.4)], POSITIONS, now=1713999999.7)
     with pytest.raises(UserError, match="now: expected seconds"):
         make_session([], POSITIONS, now=math.inf)
 
