@@ -70,6 +70,14 @@ class EvalLoader(FullSortEvalDataLoader):
         history = self.history(np.asarray(index)) if self._mask_history else None
         return interaction, history, positive_u, positive_i
 
+    def masked_targets(self) -> int:
+        """Number of rows whose own target `mask_history` leaves out of the ranking; 0 without it."""
+        if not self._mask_history:
+            return 0
+        targets: Any = self._dataset.inter_feat[self.iid_field]
+        index, items = self.history(np.arange(len(targets)))
+        return len(torch.unique(index[items == targets[index]]))
+
     def history(self, rows: np.ndarray) -> History:
         """(index in the batch, internal item id) of all item actions before the rows' targets, both int64 [n]."""
         feat: Any = self._dataset.inter_feat

@@ -1,6 +1,7 @@
 """The result of one model on one dataset, its entry in results.json, and its files in the stage store."""
 
 import json
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -59,6 +60,29 @@ def model_entry(result: Result | str) -> dict[str, Any]:
         **({} if result.ms_per_user is None else {"ms_per_user": round(result.ms_per_user, 3)}),
         **result.details,
     }
+
+
+def masked_line(rows: Mapping[str, Any]) -> str:
+    """Says how many test targets `mask_history` leaves out of the ranking; empty where none.
+
+    Args:
+        rows: the numbers of rows of a result's details.
+
+    >>> masked_line({"test": 10, "test_masked": 4})[:48]
+    "4 of 10 test targets are in the user's own histo"
+    """
+    if not rows.get("test_masked"):
+        return ""
+    return (
+        f"{rows['test_masked']:,} of {rows['test']:,} test targets are in the user's own history, which mask_history "
+        "leaves out of the ranking: they cannot be found"
+    )
+
+
+def masked_notes(results: Iterable[Result]) -> list[str]:
+    """The lines of `masked_line` of some results, each once."""
+    lines = (masked_line(result.details.get("rows", {})) for result in results)
+    return [f"{line}." for line in dict.fromkeys(lines) if line]
 
 
 def save_result(folder: Path, result: Result) -> None:

@@ -14,7 +14,7 @@ import pandas as pd
 
 from recbole_llmfashion.evaluation.collector import RANK_COLUMNS
 from recbole_llmfashion.evaluation.markdown import markdown_table
-from recbole_llmfashion.evaluation.result import Result, model_entry
+from recbole_llmfashion.evaluation.result import Result, masked_notes, model_entry
 from recbole_llmfashion.files.changes import replace_files
 from recbole_llmfashion.versions import versions
 
@@ -66,7 +66,7 @@ def table(run: TableHeader, results: Mapping[str, Result | str]) -> str:
         notes += [*_epoch_notes(name, result), *_source_notes(name, result), *_validity_notes(name, result)]
     notes += _seen_notes(run.data_sha256, succeeded)
     notes += _tuned_notes(run.dataset, succeeded)
-    notes += run.warnings
+    notes += [*masked_notes(succeeded.values()), *run.warnings]
     rows_are = "Test rows" if tested else "Validation rows (there are no test rows)"
     mrr = "mrr is over the full catalogue, mrr@10 is RecBole's. " if tested else ""
     per_user = " ms/user: scoring the test rows in batches, with the responses of an LLM." if timed else ""

@@ -8,6 +8,7 @@ import shutil
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from logging import getLogger
 from pathlib import Path
 from time import perf_counter
 from typing import Any, TypeVar
@@ -26,7 +27,7 @@ from recbole_llmfashion.data.loaders import Loaders, make_loaders, rows_of, samp
 from recbole_llmfashion.data.location import check_checkpoint_dir
 from recbole_llmfashion.errors import FREE_SPACE, FullDiskError, UserError
 from recbole_llmfashion.evaluation.collector import RANK_COLUMNS, RankCollector, full_rank_mrr
-from recbole_llmfashion.evaluation.result import Result
+from recbole_llmfashion.evaluation.result import Result, masked_line
 from recbole_llmfashion.files import write_errors
 from recbole_llmfashion.quick_start.dry_run import check_config
 from recbole_llmfashion.quick_start.peak_memory import PeakMemory
@@ -110,6 +111,9 @@ def _run(
     clock: _Clock,
 ) -> tuple[dict[str, float], dict[str, float], pd.DataFrame, dict[str, Any]]:
     loaders = make_loaders(config)
+    rows = _row_counts(loaders)
+    if test and (line := masked_line(rows)):
+        getLogger(__name__).warning(line)
     init_seed(config["seed"], config["reproducibility"])
     model = compat.build_model(spec.model, config, rows_of(loaders.train)).to(config["device"])
     trainer = spec.trainer(config, model)
@@ -134,7 +138,7 @@ def _run(
         details |= {"run": str(run)} if run is not None else {}
     if config["use_tuned"] and trainer.tuned_as:
         details["tuned"] = tuned_file(config["dataset"], trainer.tuned_as) is not None
-    details["rows"] = _row_counts(loaders)
+    details["rows"] = rows
     return metrics, {name.lower(): float(value) for name, value in valid.items()}, ranks, details
 
 
@@ -147,6 +151,7 @@ def _row_counts(loaders: Loaders) -> dict[str, Any]:
         "train": len(rows_of(loaders.train)),
         "valid": len(rows_of(loaders.valid)),
         "test": len(rows_of(loaders.test)),
+        **({"test_masked": masked} if (masked := loaders.test.masked_targets()) else {}),
     }
 
 

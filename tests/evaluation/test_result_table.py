@@ -44,6 +44,14 @@ def test_tuned_notes():
     assert "uned" not in result_table.table(RUN, {"CORE": result()})
 
 
+def test_targets_that_the_masked_history_holds_are_said_once():
+    line = "- 2 of 1,280 test targets are in the user's own history, which mask_history leaves out of the ranking: "
+    row = result(mask_history=True, rows={"test": 1280, "test_masked": 2})
+    table = result_table.table(RUN, {"CORE": row, "SASRec": row})
+    assert table.count(line + "they cannot be found.\n") == 1
+    assert "cannot be found" not in result_table.table(RUN, {"CORE": result(rows={"test": 1280})})
+
+
 def test_a_backbone_that_has_seen_the_data_is_named():
     seen, other = {"ab" * 32: "shoes"}, {"cd" * 32: "hats"}
     rows = {"A": result(backbone_seen=seen | other), "B": result(backbone_seen=other), "C": result()}

@@ -8,6 +8,7 @@ import pytest
 
 from recbole_llmfashion.config.configurator import load_config
 from recbole_llmfashion.errors import UserError
+from recbole_llmfashion.evaluation.result import masked_notes
 from recbole_llmfashion.quick_start import experiment
 from recbole_llmfashion.quick_start.experiment import disk_full, run_experiment, run_row
 from recbole_llmfashion.quick_start.registry import get_model
@@ -161,6 +162,29 @@ def test_details_of_keys(shop, gru):
     masked = run_experiment(config_of(shop, "Popularity", mask_history=True))
     assert masked.details == {"mask_history": True, "rows": ROWS}
     assert masked.ranks["rank"].tolist() == [1, 3, 2]  # u1 knows all other items, u2 12, u3 11, 12 and 16
+
+
+def test_masked_targets_are_said_before_training(tmp_path, caplog):
+    """u2 and u3 click before they buy; the target of u1 is new."""
+    bought = {
+        "u2\t13\tpurchase\t1701000060": "u2\t13\tclick\t1701000050",
+        "u3\t14\tpurchase\t1701000003": "u3\t14\tclick\t1701000002",
+    }
+    inter = INTER
+    for purchase, click in bought.items():
+        inter = inter.replace(purchase, f"{click}\n{purchase}")
+    write_tiny(tmp_path, inter=inter)
+    keys = {"click_filter": "none"}
+    kept = run_experiment(config_of(tmp_path, "Popularity", mask_history=False, **keys))
+    assert "test_masked" not in kept.details["rows"] and not caplog.records
+    masked = run_experiment(config_of(tmp_path, "Popularity", mask_history=True, **keys))
+    assert masked.details["rows"]["test_masked"] == 2 and masked.details["rows"]["test"] == 3
+    line = (
+        "2 of 3 test targets are in the user's own history, which mask_history leaves out of the ranking: they cannot "
+        "be found"
+    )
+    assert [record.getMessage() for record in caplog.records] == [line]
+    assert masked_notes([kept, masked, masked]) == [f"{line}."]
 
 
 def test_clicks_of_items_that_are_bought_are_counted(tmp_path):

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from recbole_llmfashion.evaluation.collector import RANK_COLUMNS
-from recbole_llmfashion.evaluation.result import Result
+from recbole_llmfashion.evaluation.result import Result, masked_notes
 from recbole_llmfashion.evaluation.result_table import COLUMNS, counting, protocol
 from recbole_llmfashion.llm.modeling.tiny_falcon import TINY_FALCON
 from recbole_llmfashion.study.analysis.counts import order_notes
@@ -151,6 +151,7 @@ def document(request: StudyRequest, runner: Runner, title: str, rows: Rows, data
         models={label: [outcome.as_json() for outcome in outcomes] for label, outcomes in rows.items()},
         notes=[
             READING.format(counting(_ran(rows))),
+            *masked_notes(_ran(rows)),
             *_bounded(rows),
             *_tuned(rows),
             *([BACKBONE] if _has_own_row(rows) and embedded(runner) else []),
