@@ -1,6 +1,6 @@
 """Further columns of items that a conversion keeps: the option `--attribute NAME=COLUMN`, and what it cannot keep."""
 
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -63,13 +63,21 @@ def kept_columns(items: pd.DataFrame, optional: Container[str]) -> pd.DataFrame:
     return items.drop(columns=[name for name in empty_attributes(items) if name in optional])
 
 
-def attribute_numbers(cells: pd.Series) -> np.ndarray:
+def attribute_numbers(cells: pd.Series, where: Callable[[int], str] | None = None) -> np.ndarray:
     """The numbers of a column of type float, NaN for empty cells.
+
+    Args:
+        cells: of the column, with its name in `.item`.
+        where: from a label of the index to the place of its cell, for the message; None if no file is known.
 
     Raises:
         UserError: a cell is another text.
     """
     numbers = parse_numbers(cells.to_numpy(object))
-    for cell in cells[~np.isfinite(numbers) & (cells != "").to_numpy()][:1]:
-        raise UserError(f"--attribute {cells.name}: expected numbers or empty cells, found {quote_cell(cell)}")
+    for row, cell in cells[~np.isfinite(numbers) & (cells != "").to_numpy()][:1].items():
+        place = f"--attribute {cells.name}" if where is None else where(row)
+        raise UserError(
+            f"{place}: expected a number such as 1299.5 or an empty cell, found {quote_cell(cell)}; correct it, or "
+            f"keep the column as text under another name than {cells.name}"
+        )
     return numbers

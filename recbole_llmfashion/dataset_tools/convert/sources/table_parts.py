@@ -5,13 +5,16 @@ Ids are those of the tables; they are renamed later (convert/finish.py).
 
 import re
 from collections.abc import Collection, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from recbole_llmfashion.data.atomic.checks import MAX_RESULTS
+from recbole_llmfashion.data.atomic.folder import ITEM
 from recbole_llmfashion.data.atomic.table import quote_cell
+from recbole_llmfashion.dataset_tools.convert.attributes import attribute_numbers
 from recbole_llmfashion.dataset_tools.convert.sources.table_source import Source, as_seconds, as_text
 from recbole_llmfashion.errors import UserError
 
@@ -75,7 +78,7 @@ def items_of(
         notes: lines of text about the rows are appended.
 
     Raises:
-        UserError: an item with interactions has no title, or an item has two different rows.
+        UserError: an item with interactions has no title, an item has two different rows, or a cell is no number.
     """
     columns = {"item_id": as_text(source.frame[item]), "title": _cell(source, title)}
     blank = pd.Series("", index=source.frame.index, dtype=object)
@@ -100,6 +103,9 @@ def items_of(
         raise UserError(
             f"{source.where(row, item)}: expected {quote_cell(item_id)} as in {first}, found another row; keep one"
         )
+    for name, attribute in attributes.items():
+        if attribute is not None and ITEM.types.get(name) == "float":
+            attribute_numbers(table[name], partial(source.where, column=attribute))
     return table
 
 

@@ -88,17 +88,22 @@ def test_further_columns_under_other_names(tmp_path: Path) -> None:
     assert "attributes that are empty for every item: x" in notes.splitlines()
 
 
+NUMBER = " expected a number such as 1299.5 or an empty cell,"
+REMEDY = "correct it, or keep the column as text under another name than price"
+
+
 @pytest.mark.parametrize(
     ("names", "message"),
     [
         (("cloth",), "items.csv: no column 'cloth' among"),
         (("wool=cloth",), "items.csv: no column 'cloth' among"),
-        (("price",), "--attribute price: expected numbers or empty cells, found 'cheap'"),
-        (("price=fabric",), "--attribute price: expected numbers or empty cells, found 'wool'"),
+        (("price",), f"items.csv, line 3, column price:{NUMBER} found 'cheap'; {REMEDY}"),
+        (("price=fabric",), f"items.csv, line 2, column fabric:{NUMBER} found 'wool'; {REMEDY}"),
+        (("price=german",), f"items.csv, line 3, column german:{NUMBER} found '1.299,00'; {REMEDY}"),
     ],
 )
 def test_further_columns_that_cannot_be_kept(tmp_path: Path, names: tuple[str, ...], message: str) -> None:
-    items = "what,name,maker,fabric,price,prices,a:b\na,Shoe,NA,wool,cheap,1,2\nb,Boot,,,,,\n"
+    items = 'what,name,maker,fabric,price,german\na,Shoe,NA,wool,9.5,\nb,Boot,,,cheap,"1.299,00"\n'
     assert refusal(tmp_path, items=items, further=parse_attributes(names)).startswith(message)
 
 
