@@ -18,7 +18,7 @@ _MinAskers = Annotated[
         "--min_askers", min=1, help="leave out queries and pairs of items of fewer users; 1 keeps all of them"
     ),
 ]
-REPORTED = ("unknown_items", "empty_queries", "out_of_order", "empty_sessions")
+REPORTED = ("unknown_items", "empty_queries", "out_of_order", "shortened_texts", "empty_sessions")
 
 
 def register(app: typer.Typer) -> None:

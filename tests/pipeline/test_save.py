@@ -257,13 +257,14 @@ def test_the_licence_as_far_as_it_is_known(tmp_path):
 def test_the_commands(job, tmp_path):
     session = tmp_path / "session.jsonl"
     session.write_text(
+        f'{{"action": "search", "query": "{"boots " * 100}", "timestamp": 1699999999}}\n'
         '{"action": "search", "query": "red boots", "timestamp": 1700000000}\n'
         '{"action": "click", "item_id": "gone", "timestamp": 1700000001}\n'
     )
     words = ["recommend", "--run", job.run, "--actions", str(session)]
     made = CliRunner().invoke(app, words)
     lines = [json.loads(line) for line in made.stdout.splitlines()]
-    assert made.exit_code == 0 and len(lines) == 10 and made.stderr.endswith("unknown items: 1\n")
+    assert made.exit_code == 0 and len(lines) == 10 and made.stderr.endswith("unknown items: 1, shortened texts: 1\n")
     assert all(line.keys() == {"item", "title", "score", "list"} for line in lines)
     detailed = CliRunner().invoke(app, [*words, "--explain", "--k", "2"])
     explained = [json.loads(line) for line in detailed.stdout.splitlines()]
