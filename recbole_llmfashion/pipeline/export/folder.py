@@ -21,8 +21,8 @@ from recbole_llmfashion.files.folders import temporary_folder
 from recbole_llmfashion.files.temporary import follow_umask, sync_folder
 from recbole_llmfashion.files.write_errors import naming
 from recbole_llmfashion.pipeline.export.card import CARD, model_card
+from recbole_llmfashion.pipeline.export.private import remove_private
 from recbole_llmfashion.pipeline.manifest import MANIFEST, OWN, SUFFIXES, Manifest, read_manifest, write_content
-from recbole_llmfashion.pipeline.memory_file import remove_private
 
 ADAPTER = "adapter"
 _PLACES = {ADAPTER: "."}  # beside the manifest, where peft looks for it; the others are in folders of their names

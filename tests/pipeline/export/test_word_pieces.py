@@ -3,8 +3,8 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recbole_llmfashion.embedding.piece_files import keep_pieces
 from recbole_llmfashion.embedding.word_pieces import TextTokenizer
+from recbole_llmfashion.pipeline.export.word_pieces import keep_pieces
 
 WORDS = st.text("abc", min_size=1, max_size=6)
 TEXTS = st.lists(st.lists(WORDS, min_size=1, max_size=3).map(" ".join), min_size=1, max_size=6)
