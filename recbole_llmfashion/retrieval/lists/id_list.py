@@ -27,7 +27,7 @@ class IdList:
     def __init__(self, table: np.ndarray, tie: np.ndarray, near: Near | None = None) -> None:
         self._table = CosineTable(table, tie, near)
 
-    def sessions(self, further: np.ndarray) -> "SessionList":
+    def sessions(self, further: np.ndarray | None = None) -> "SessionList":
         """The ranking for sessions by the same embeddings.
 
         Args:
