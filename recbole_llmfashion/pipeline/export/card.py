@@ -209,7 +209,7 @@ def _of_new_items(content: Mapping[str, Any]) -> str:
 
 def _reads(content: Mapping[str, Any]) -> str:
     attributes = ", ".join(content["settings"]["prompt"]["attributes"])
-    if any(_IMAGES in weights for weights in content["settings"]["mixing"]["weights"].values()):
+    if any(_IMAGES in weights for weights in content["settings"]["mixing"].get("weights", {}).values()):
         texts = f"titles, the attributes {attributes}" if attributes else "titles"
         return f"- Other texts of items: it reads {texts} and vectors of pictures, which a new item lacks."
     texts = f"titles and the attributes {attributes}" if attributes else "titles alone"
