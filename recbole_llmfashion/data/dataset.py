@@ -102,7 +102,7 @@ def check_in_header(names: Sequence[str], config: Config, key: str) -> None:
 def attributes_read(config: Config, folder: AtomicFolder) -> list[str]:
     """The item attributes whose texts a model reads, [] for most models.
 
-    A model class with `texts_of` shares the text stages of that model's row, so its attributes are those of that row.
+    A model class with `texts_of()` shares the text stages of that model's row, so its attributes are those of that row.
 
     Raises:
         UserError: a key of ATTRIBUTE_KEYS names a column that is not there.
@@ -110,7 +110,7 @@ def attributes_read(config: Config, folder: AtomicFolder) -> list[str]:
     if config["source_dataset"]:
         return attributes_of(folder.item_types)  # the source's keys name those that its models read
     if (other := getattr(config.model_class, "texts_of", None)) is not None:
-        config = config.sibling(other)
+        config = config.sibling(other())
     found: list[str] = []
     for key, others in ATTRIBUTE_KEYS.items():
         names = [name for name in config[key] or [] if name not in others]

@@ -16,7 +16,7 @@ from recbole.utils import InputType
 from torch.nn.utils.rnn import pad_sequence
 
 from recbole_llmfashion.data.dataset import HISTORY_LENGTH
-from recbole_llmfashion.model.llmfashionrec import LLMFashionRec
+from recbole_llmfashion.model.text_rows import llmfashionrec
 from recbole_llmfashion.retrieval.item_order import HeadThenRest, ItemOrder, PerRowOrder
 from recbole_llmfashion.retrieval.lists.popularity_list import popular_order
 from recbole_llmfashion.retrieval.ties import scores_from_order, with_pad_column
@@ -38,7 +38,7 @@ class QueryMemory(SequentialRecommender):
     """
 
     input_type = InputType.POINTWISE
-    texts_of = LLMFashionRec
+    texts_of = staticmethod(llmfashionrec)
 
     def __init__(self, config: Any, dataset: Any) -> None:
         super().__init__(config, dataset)

@@ -7,7 +7,7 @@ import torch
 from recbole.model.abstract_recommender import SequentialRecommender
 from recbole.utils import InputType
 
-from recbole_llmfashion.model.llmfashionrec import LLMFashionRec
+from recbole_llmfashion.model.text_rows import llmfashionrec
 from recbole_llmfashion.retrieval.item_order import ItemOrder
 from recbole_llmfashion.retrieval.lists.id_list import IdList
 from recbole_llmfashion.retrieval.lists.sequence_list import newest
@@ -25,7 +25,7 @@ class TextKNN(SequentialRecommender):
     """
 
     input_type = InputType.POINTWISE
-    texts_of = LLMFashionRec
+    texts_of = staticmethod(llmfashionrec)
 
     def __init__(self, config: Any, dataset: Any) -> None:
         super().__init__(config, dataset)

@@ -9,7 +9,7 @@ import torch
 from recbole.model.sequential_recommender import SASRec
 from torch import Tensor, nn
 
-from recbole_llmfashion.model.llmfashionrec import LLMFashionRec
+from recbole_llmfashion.model.text_rows import llmfashionrec
 
 
 class TextEmbedding(nn.Module):
@@ -49,7 +49,7 @@ class TextSASRec(SASRec):
         dataset: the training part.
     """
 
-    texts_of = LLMFashionRec
+    texts_of = staticmethod(llmfashionrec)
 
     def attach(self, vectors: np.ndarray) -> None:
         """Takes the items' vectors in place of the embedding table.

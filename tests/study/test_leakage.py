@@ -28,7 +28,8 @@ def run(root, data, studies):
     """Runs studies on `data`; returns the trained stages, the row stages and the ranks."""
     for name, *words in studies:
         places = [f"--data_path={data}", f"--checkpoint_dir={root / 'saved'}", f"--output={root / 'out' / name}"]
-        keys = [f"--{key}={value}" for key, value in KEYS.items()]
+        # every row of the paper's form has its own number of beams
+        keys = [f"--{key}={value}" for key, value in KEYS.items() if (name, key) != ("ablation", "num_beams")]
         assert command(["study", name, "--dataset=shoes", "--seeds=1", *words, *places, *keys]) == 0
     made = {path.name for path in (root / "saved/shoes/stages").iterdir() if path.name != ".locks"}
     rows = {name for name in made if name.startswith("row-")}
