@@ -7,6 +7,7 @@ from recbole_llmfashion.cli.main import run as command
 from recbole_llmfashion.config.configurator import load_config
 from recbole_llmfashion.data.loaders import make_loaders
 from recbole_llmfashion.model.popularity import Popularity
+from recbole_llmfashion.study.forms import paper_form
 from tests.helpers.fakes import SMALL, replace_test_targets, simulated_shop
 
 KEYS = SMALL | {
@@ -28,8 +29,8 @@ def run(root, data, studies):
     """Runs studies on `data`; returns the trained stages, the row stages and the ranks."""
     for name, *words in studies:
         places = [f"--data_path={data}", f"--checkpoint_dir={root / 'saved'}", f"--output={root / 'out' / name}"]
-        # every row of the paper's form has its own number of beams
-        keys = [f"--{key}={value}" for key, value in KEYS.items() if (name, key) != ("ablation", "num_beams")]
+        own = paper_form() if name == "ablation" else {}  # every row has these, so the command line may not
+        keys = [f"--{key}={value}" for key, value in KEYS.items() if key not in own]
         assert command(["study", name, "--dataset=shoes", "--seeds=1", *words, *places, *keys]) == 0
     made = {path.name for path in (root / "saved/shoes/stages").iterdir() if path.name != ".locks"}
     rows = {name for name in made if name.startswith("row-")}
