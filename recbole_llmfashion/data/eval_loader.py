@@ -21,6 +21,7 @@ from recbole_llmfashion.errors import UserError
 
 MEGABYTE = 2**20
 WHOLE_BYTES = 120  # bytes per user and item if a metric makes RecBole's collector sort all scores
+ROWS_AT_ONCE = 4096  # whose histories are in memory together
 History = tuple[torch.Tensor, torch.Tensor]
 
 
@@ -75,8 +76,11 @@ class EvalLoader(FullSortEvalDataLoader):
         if not self._mask_history:
             return 0
         targets: Any = self._dataset.inter_feat[self.iid_field]
-        index, items = self.history(np.arange(len(targets)))
-        return len(torch.unique(index[items == targets[index]]))
+        masked = 0
+        for rows in torch.arange(len(targets)).split(ROWS_AT_ONCE):
+            index, items = self.history(rows.numpy())
+            masked += len(torch.unique(index[items == targets[rows][index]]))
+        return masked
 
     def history(self, rows: np.ndarray) -> History:
         """(index in the batch, internal item id) of all item actions before the rows' targets, both int64 [n]."""

@@ -28,6 +28,12 @@ def seen_items(runner: Runner, dataset: str) -> set[str]:
     return {loaded.catalogue.item_ids[i] for i in positions}
 
 
+def refuse_cold_token(request: StudyRequest) -> None:
+    """Raises UserError for `cold_token` on the command line, which would train the plain rows with the token too."""
+    if "cold_token" in request.overrides:
+        raise UserError('command line: cold_token: the "+cold" rows have it and the others have not; leave it out')
+
+
 def plus_cold(models: Sequence[str]) -> list[Entry]:
     """The "+cold" rows of the ID models in `models`."""
     return [Entry(f"{model}{PLUS}", model, {"cold_token": True}) for model in models if model in ID_MODELS]
@@ -61,10 +67,9 @@ def cold_start(request: StudyRequest, runner: Runner) -> Document:
     """Metrics on cold and on warm targets.
 
     Raises:
-        UserError: `cold_token` on the command line, which would train the plain rows with the token too.
+        UserError: see `refuse_cold_token`.
     """
-    if "cold_token" in request.overrides:
-        raise UserError('command line: cold_token: the "+cold" rows have it and the others have not; leave it out')
+    refuse_cold_token(request)
     rows = runner.run(entries(request.models) + (plus_cold(request.models) if request.flag("plus_cold") else []))
     seen = seen_items(runner, request.dataset)
     document = assemble.document(request, runner, f"Cold-start on {request.dataset} (the paper's Figure 4)", rows)

@@ -177,8 +177,9 @@ def reproduce(request: StudyRequest, runner: Runner) -> Document:
     """Runs every row that a claim is about, or takes it from the cache.
 
     Raises:
-        UserError: the shares are not two or more, or the dataset is among the targets.
+        UserError: the shares are not two or more, the dataset is among the targets, or see `refuse_cold_token`.
     """
+    cold_start.refuse_cold_token(request)
     low, high = _ends(request)
     targets = request.targets
     rows = runner.run(compare.entries(request.models), "compare")

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from recbole_llmfashion.config.configurator import load_config
+from recbole_llmfashion.data import eval_loader
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.evaluation.result import masked_notes
 from recbole_llmfashion.quick_start import experiment
@@ -168,7 +169,7 @@ def warnings_of(caplog):
     return [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
 
 
-def test_masked_targets_are_said_before_training(tmp_path, caplog):
+def test_masked_targets_are_said_before_training(tmp_path, caplog, monkeypatch):
     """u2 and u3 click before they buy; the target of u1 is new."""
     bought = {
         "u2\t13\tpurchase\t1701000060": "u2\t13\tclick\t1701000050",
@@ -181,6 +182,7 @@ def test_masked_targets_are_said_before_training(tmp_path, caplog):
     keys = {"click_filter": "none"}
     kept = run_experiment(config_of(tmp_path, "Popularity", mask_history=False, **keys))
     assert "test_masked" not in kept.details["rows"] and not warnings_of(caplog)
+    monkeypatch.setattr(eval_loader, "ROWS_AT_ONCE", 2)  # of three rows
     masked = run_experiment(config_of(tmp_path, "Popularity", mask_history=True, **keys))
     assert masked.details["rows"]["test_masked"] == 2 and masked.details["rows"]["test"] == 3
     line = (

@@ -127,6 +127,7 @@ def test_keys_of_training_do_not_need_a_row_of_popularity(here, capsys):
         ("curriculum", ["--curriculum_epochs=7"], {}, "curriculum_epochs: found '7', but the rows of study curriculum"),
         ("zero-shot", ["--source=tiny", "--targets=other", "--source_dataset=shoes"], {}, "have 'tiny'; leave it out"),
         ("cold-start", [*MODELS_HERE, "--cold_token=True"], {}, 'cold_token: the "+cold" rows have it and the others'),
+        ("reproduce", ["--shares=10,100", "--cold_token=True"], {}, 'cold_token: the "+cold" rows have it'),
         ("reproduce", ["--shares=100,100.0"], {}, "--shares: expected two percentages or more"),
         ("reproduce", ["--targets=tiny"], {}, "--targets: tiny is the source"),
     ],

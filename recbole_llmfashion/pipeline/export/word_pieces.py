@@ -26,7 +26,8 @@ def keep_pieces(path: Path, texts: Iterable[str]) -> int:
         number of pieces that were taken out.
     """
     tokenizer = Tokenizer.from_file(str(path))
-    words = {word for text in texts for word, _ in _words(tokenizer, text)}
+    normalize, split = tokenizer.normalizer.normalize_str, tokenizer.pre_tokenizer.pre_tokenize_str
+    words = {word for text in texts for word, _ in split(normalize(text))}
     allowed = "\n".join(sorted(words))
     state = json.loads(tokenizer.to_str())
     special = {token["content"] for token in state["added_tokens"]}
@@ -37,10 +38,3 @@ def keep_pieces(path: Path, texts: Iterable[str]) -> int:
     state["model"]["merges"] = [pair for pair in state["model"]["merges"] if "".join(pair) not in rare]
     path.write_text(Tokenizer.from_str(json.dumps(state)).to_str(), encoding="utf-8")
     return len(rare)
-
-
-def _words(tokenizer: Tokenizer, text: str) -> list[tuple[str, tuple[int, int]]]:
-    found: list[tuple[str, tuple[int, int]]] = tokenizer.pre_tokenizer.pre_tokenize_str(
-        tokenizer.normalizer.normalize_str(text)
-    )
-    return found

@@ -1,4 +1,4 @@
-"""What sampled responses hold of canaries: the LLM is asked where an ID begins, as in training rows."""
+"""What sampled responses hold of canaries: prompts end where an ID begins, as in training rows."""
 
 from collections.abc import Sequence
 
