@@ -20,7 +20,9 @@ from recbole_llmfashion.tuning.searcher import JournalSearcher, SearchSettings
 from recbole_llmfashion.tuning.space import Space
 from recbole_llmfashion.tuning.trial_log import FAILED, FINISHED, STOPPED, Trial, TrialLog
 
-MAX_RESTARTS = 1  # restarts of a trial whose process died (lost node, out-of-memory killer)
+# Restarts of a trial whose process died. A lost node can end a trial twice: until Ray notes the loss, it may start the
+# trial on that node again.
+MAX_RESTARTS = 2
 
 
 class TrialLogCallback(tune.Callback):

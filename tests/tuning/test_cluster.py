@@ -12,7 +12,7 @@ from recbole_llmfashion.distributed.cluster import cluster
 from recbole_llmfashion.tuning.objective import END, STEP, VALUE
 from recbole_llmfashion.tuning.scheduler import search
 from recbole_llmfashion.tuning.space import Domain, Space
-from recbole_llmfashion.tuning.trial_log import FINISHED, TrialLog
+from recbole_llmfashion.tuning.trial_log import FAILED, FINISHED, TrialLog
 from tests.helpers import tuning as tuning_fakes
 from tests.helpers.tuning import by_value, settings
 
@@ -44,6 +44,7 @@ def test_lost_node(head_node, tmp_path):
     with cluster(head_node.address):
         search(slow, SPACE, settings(method="grid", num_samples=6), journal, None, kill_second_node, None)
     assert killed.is_set()
+    assert [trial.details for trial in journal.ended() if trial.status == FAILED] == []
     assert {trial.number: (trial.status, trial.value) for trial in journal.ended()} == {
         number: (FINISHED, (number + 1) * 4) for number in range(6)
     }

@@ -4,6 +4,7 @@ import math
 import os
 import sys
 import time
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -80,6 +81,23 @@ def test_trial_whose_process_ends(two_cpus, tmp_path):
     assert by_x[0.8].details["error"].startswith("the trial's process died")
     assert by_x[0.7].details["error"] == "ValueError: no" and math.isnan(by_x[0.7].value)
     assert by_x[0.9].status == FINISHED and journal.best().keys == {"x": 0.9}
+
+
+def ends_twice(values):
+    attempts = Path(values["folder"])
+    if (ended := len(list(attempts.iterdir()))) < 2:
+        (attempts / str(ended)).touch()
+        os._exit(1)  # like a lost node, on which Ray may start the trial once more
+    rising({"x": 0.5})
+
+
+@pytest.mark.slow
+def test_a_trial_whose_process_ended_twice_finishes(two_cpus, tmp_path):
+    (attempts := tmp_path / "attempts").mkdir()
+    space = Space({"folder": Domain("choice", values=(str(attempts),))})
+    journal = run(tmp_path / "search", ends_twice, space, settings(method="grid", num_samples=1))
+    assert [(trial.status, trial.value) for trial in journal.ended()] == [(FINISHED, 2.0)]
+    assert len(list(attempts.iterdir())) == 2
 
 
 def test_a_trial_that_begins_again_keeps_the_reports_of_its_last_attempt(tmp_path):
