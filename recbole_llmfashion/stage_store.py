@@ -31,6 +31,7 @@ from tqdm import tqdm
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.files.digests import FileDigests, unreadable
 from recbole_llmfashion.files.folders import publish_folder, temporary_folder
+from recbole_llmfashion.files.json_text import parse_json
 from recbole_llmfashion.files.temporary import follow_umask
 from recbole_llmfashion.files.write_errors import disk_full, full_disk_error, naming
 
@@ -253,13 +254,13 @@ def read_stage(folder: Path) -> dict[str, Any]:
         ValueError: it is damaged; the message says how.
     """
     try:
-        about = json.loads((folder / STAGE).read_bytes())
+        about = parse_json((folder / STAGE).read_bytes())
         files: Mapping[str, str] = about.get("files", {})
         inside = all(isinstance(digest, str) and ".." not in Path(name).parts for name, digest in files.items())
         whole = inside and float(about["seconds"]) >= 0
     except OSError as error:
         raise unreadable(folder / STAGE, error) from error
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (ValueError, KeyError, TypeError, AttributeError):
         whole = False
     if not whole:
         raise ValueError(f"{STAGE} is damaged")

@@ -24,6 +24,7 @@ from recbole_llmfashion.cli.options import (
 from recbole_llmfashion.cli.terminal import announce_loading, guarded, log_level
 from recbole_llmfashion.config.command_line import Arguments
 from recbole_llmfashion.errors import UserError
+from recbole_llmfashion.files.json_text import parse_json
 from recbole_llmfashion.tuning.options import METHODS, MOST, SAMPLES, Options
 
 if TYPE_CHECKING:
@@ -112,8 +113,8 @@ def _read_identity(settings: Path) -> dict[str, Any]:
     from recbole_llmfashion.tuning.trial_log import damaged
 
     try:
-        identity = json.loads(settings.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
+        identity = parse_json(settings.read_text(encoding="utf-8"))
+    except ValueError as error:
         raise damaged(settings) from error
     if not isinstance(identity, dict):
         raise damaged(settings)

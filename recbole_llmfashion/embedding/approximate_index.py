@@ -19,6 +19,7 @@ import faiss
 import numpy as np
 
 from recbole_llmfashion.errors import UserError
+from recbole_llmfashion.files.json_text import parse_json
 from recbole_llmfashion.stage_store import sha256_arrays
 
 IndexKind = Literal["flat", "ivf", "hnsw"]
@@ -97,7 +98,7 @@ def load(vectors: np.ndarray, kind: IndexKind, folder: Path, name: str) -> Appro
     on_gpus = kind == "ivf" and faiss.get_num_gpus() > 0  # FAISS has no hnsw on GPUs
     mapped = faiss.IO_FLAG_MMAP | faiss.IO_FLAG_READ_ONLY if kind == "ivf" else faiss.IO_FLAG_MMAP_IFC
     try:
-        about = json.loads((folder / f"{name}.json").read_text())
+        about = parse_json((folder / f"{name}.json").read_text())
         index = faiss.read_index(str(path), 0 if on_gpus else mapped)
     except (OSError, ValueError, RuntimeError):
         raise UserError(f"{path}: not a readable index; {remedy}") from None

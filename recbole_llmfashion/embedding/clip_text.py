@@ -24,6 +24,7 @@ from recbole_llmfashion.embedding.query_title_pairs import PairTable
 from recbole_llmfashion.embedding.settings import ClipSettings
 from recbole_llmfashion.embedding.word_pieces import TextTokenizer
 from recbole_llmfashion.errors import UserError, did_you_mean
+from recbole_llmfashion.files.json_text import parse_json
 from recbole_llmfashion.stage_store import sha256_arrays
 
 LOG_TOWER = "trained on the log"
@@ -85,7 +86,7 @@ class ClipText:
         Raises:
             UserError: a pretrained tower cannot be loaded, or has other weights than the saved one.
         """
-        manifest = json.loads((folder / _MANIFEST).read_text(encoding="utf-8"))
+        manifest = parse_json((folder / _MANIFEST).read_text(encoding="utf-8"))
         if "model_name" in manifest:
             return _load_pretrained(manifest, folder, device, checkpoint)
         tower = _LogTower(ClipSettings(**manifest["settings"]), TextTokenizer.load(folder / "pieces.json"), device)

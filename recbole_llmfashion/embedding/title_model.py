@@ -18,6 +18,7 @@ from recbole_llmfashion.embedding.query_title_pairs import PairTable
 from recbole_llmfashion.embedding.settings import TitleSettings
 from recbole_llmfashion.embedding.word_pieces import PAD_ID, TextTokenizer
 from recbole_llmfashion.errors import UserError
+from recbole_llmfashion.files.json_text import parse_json
 
 
 def triplet_loss(query: Tensor, title: Tensor, hard_title: Tensor, hard_query: Tensor, margin: float) -> Tensor:
@@ -122,7 +123,7 @@ class TitleModel:
     @classmethod
     def load(cls, folder: Path, device: str = "cpu") -> "TitleModel":
         """Load a model written by `save`."""
-        settings = TitleSettings(**json.loads((folder / "settings.json").read_text(encoding="utf-8")))
+        settings = TitleSettings(**parse_json((folder / "settings.json").read_text(encoding="utf-8")))
         model = cls(settings, TextTokenizer.load(folder / "pieces.json"), device)
         model.network.load_state_dict(load_file(folder / "weights.safetensors", device=device))
         return model

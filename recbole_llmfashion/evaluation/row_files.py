@@ -23,6 +23,7 @@ from recbole_llmfashion.evaluation.collector import full_rank_mrr
 from recbole_llmfashion.evaluation.result import Result
 from recbole_llmfashion.evaluation.significance import metric_values
 from recbole_llmfashion.files.changes import write_file
+from recbole_llmfashion.files.json_text import parse_json
 from recbole_llmfashion.stage_store import sha256_texts
 
 OPTION = "--rows_path"
@@ -53,7 +54,7 @@ class RowFiles:
         found = {}
         for path in sorted(self.folder.glob("*.json")) if self.folder is not None else ():
             with _naming(path):
-                row = json.loads(path.read_text(encoding="utf-8"))["row"]
+                row = parse_json(path.read_text(encoding="utf-8"))["row"]
                 found[path.stem] = (row["model"], row["engine"])
         return found
 
@@ -94,7 +95,7 @@ class RowFiles:
         assert self.folder is not None
         path, rows = self.folder / f"{stage}.json", _by_user(test_rows)
         with _naming(path):
-            content = json.loads(path.read_text(encoding="utf-8"))
+            content = parse_json(path.read_text(encoding="utf-8"))
             ranks = np.array(content["ranks"].split(), np.int64)
             rows = rows.assign(rank=ranks, top=pd.Series([[]] * len(rows), dtype=object))
             result = Result(ranks=rows, **content["result"])
@@ -109,7 +110,7 @@ def _naming(path: Path) -> Iterator[None]:
     """Turns what a damaged file raises into one line."""
     try:
         yield
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{OPTION}: {path} is not a row ({error}); delete it, and it is made again") from error
 
 

@@ -19,6 +19,7 @@ from typing import Any
 
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.files.folder_lock import FolderLock
+from recbole_llmfashion.files.json_text import parse_json
 from recbole_llmfashion.files.temporary import PART, discard, probe, sync, temporary_name, write_new
 from recbole_llmfashion.files.write_errors import naming, prefix
 
@@ -196,7 +197,7 @@ def _tidy(folder: Path) -> None:
     """Finishes the changes of killed writers and removes their files; the caller holds the lock."""
     for record in folder.glob(_CHANGE):
         try:
-            change = json.loads(record.read_text(encoding="utf-8"))
+            change = parse_json(record.read_text(encoding="utf-8"))
             names = [name for pair in change["renames"] for name in pair] + change["remove"]
             ours = change["record"] == record.name and all(Path(name).name == name for name in names)
         except (ValueError, KeyError, TypeError):

@@ -19,6 +19,7 @@ from filelock import FileLock
 
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.files.changes import write_file
+from recbole_llmfashion.files.json_text import parse_json
 
 LARGE = 64 * 2**20  # bytes from which on a digest is remembered between processes; a tenth of a second to read
 _SETTLED = 2 * 10**9  # nanoseconds since the last change after which a new change has another time
@@ -111,8 +112,8 @@ def _settled(stamp: _Stamp) -> bool:
 def _read(memory: Path) -> dict[str, list[int | str]]:
     """The entries that are whole; what is not is read from the files again."""
     try:
-        content = json.loads(memory.read_text())
-    except (OSError, ValueError, RecursionError):
+        content = parse_json(memory.read_text())
+    except (OSError, ValueError):
         return {}
     return {key: entry for key, entry in content.items() if _is_entry(entry)} if isinstance(content, dict) else {}
 

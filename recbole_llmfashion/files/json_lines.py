@@ -5,6 +5,8 @@ import os
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from recbole_llmfashion.files.json_text import parse_json
+
 
 class JsonLines:
     """An append-only log, one JSON value per line; a value is on the disk when `append` returns.
@@ -57,7 +59,7 @@ class JsonLines:
             stream.seek(start)
             raw = stream.read()
         lines = raw[: raw.rfind(b"\n") + 1].splitlines(keepends=True)[:most]
-        return [json.loads(line) for line in lines], start + sum(map(len, lines))
+        return [parse_json(line) for line in lines], start + sum(map(len, lines))
 
 
 def _end_of_lines(stream: BinaryIO) -> int:

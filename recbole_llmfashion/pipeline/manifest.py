@@ -20,6 +20,7 @@ from typing import Any
 
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.files.digests import FileDigests, file_sha256, model_files, unreadable
+from recbole_llmfashion.files.json_text import parse_json
 from recbole_llmfashion.stage_store import STAGE, damage, read_stage, sha256
 
 OWN = "run"  # the part that is the run folder itself
@@ -197,7 +198,7 @@ def run_digest(content: Mapping[str, Any]) -> str:
 
 def read_digest(folder: Path) -> str:
     """The `Manifest.digest` of a manifest.json that was just written."""
-    return run_digest(json.loads((folder / MANIFEST).read_text(encoding="utf-8")))
+    return run_digest(parse_json((folder / MANIFEST).read_text(encoding="utf-8")))
 
 
 def read_local(folder: Path) -> dict[str, Any]:
@@ -210,14 +211,14 @@ def read_local(folder: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
     try:
-        found = json.loads(path.read_bytes())
+        found = parse_json(path.read_bytes())
         own = ("data_path", "clip_pretrained", "memory_encoder")
         texts = [*(found[key] for key in own if key in found), *found["parts"].values()]
         if all(isinstance(text, str) and "\0" not in text for text in texts):
             return dict(found)
     except OSError as error:
         raise unreadable(path, error) from error
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (ValueError, KeyError, TypeError, AttributeError):
         pass
     raise UserError(f"{path}: is damaged; run the main job again")
 
@@ -271,13 +272,13 @@ def read_content(folder: Path) -> dict[str, Any]:
     if not _is_file(path):
         raise UserError(f"{folder}: not a run folder, it has no {MANIFEST}; results.json names it as `run`")
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = parse_json(path.read_text(encoding="utf-8"))
         written = content["format"]
         if type(written) is not int:
             raise ValueError("format is not an integer")
     except OSError as error:
         raise unreadable(path, error) from error
-    except (ValueError, KeyError, TypeError, RecursionError):
+    except (ValueError, KeyError, TypeError):
         raise UserError(f"{path}: {_UNREADABLE}") from None
     if written != FORMAT:
         raise UserError(

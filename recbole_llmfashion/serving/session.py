@@ -7,7 +7,6 @@ A malformed action raises an error that names it. Unknown items and queries that
 out and counted.
 """
 
-import json
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -23,6 +22,7 @@ from recbole_llmfashion.data.atomic.times import LATEST, RANGE, guess
 from recbole_llmfashion.data.search_log import SearchLog
 from recbole_llmfashion.data.timeline import Events, Timeline
 from recbole_llmfashion.errors import UserError
+from recbole_llmfashion.files.json_text import parse_json
 from recbole_llmfashion.prompt.texts import is_long, sanitize
 
 SEARCH = "search"
@@ -67,8 +67,8 @@ def read_actions(path: Path) -> list[Any]:
         if not line.strip():
             continue
         try:
-            actions.append(json.loads(line))
-        except (ValueError, RecursionError):
+            actions.append(parse_json(line))
+        except ValueError:
             raise UserError(f"--actions: {path}, line {number}: not valid JSON; expected {_example()}") from None
         _check_line(actions[-1], f"--actions: {path}, line {number}")
     return actions

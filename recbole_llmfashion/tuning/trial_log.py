@@ -65,7 +65,7 @@ class TrialLog:
             for event in self._lines.read()[0] if path.is_file() else []:
                 self._apply(event)
                 self._before = max(self._before, event["time"])
-        except (ValueError, KeyError, TypeError, RecursionError) as error:
+        except (ValueError, KeyError, TypeError) as error:
             raise damaged(path) from error
         self._start = time.monotonic()
 

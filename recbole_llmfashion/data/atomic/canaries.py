@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from recbole_llmfashion.errors import UserError
+from recbole_llmfashion.files.json_text import parse_json
 
 CANARIES = "canaries.json"
 FORMAT = 1
@@ -74,7 +75,7 @@ def read_canaries(path: Path) -> Planted:
         UserError: it cannot be read, or is not of that form.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = parse_json(path.read_text(encoding="utf-8"))
         if content["format"] == FORMAT:
             groups = [[_canary(one) for one in content[name]] for name in ("canaries", "candidates")]
             if all(groups):
@@ -83,7 +84,7 @@ def read_canaries(path: Path) -> Planted:
         raise UserError(
             f"{path}: cannot be read ({error.strerror or error}); give the file that --plant wrote"
         ) from error
-    except (ValueError, KeyError, TypeError, RecursionError):
+    except (ValueError, KeyError, TypeError):
         pass
     raise UserError(f"{path}: is no list of canaries as `recbole-llmfashion audit --plant` writes it; plant again")
 

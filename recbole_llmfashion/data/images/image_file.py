@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from recbole_llmfashion.errors import UserError
+from recbole_llmfashion.files.json_text import parse_json
 
 FORMAT = "1"
 SUFFIX = ".images.safetensors"
@@ -75,7 +76,7 @@ class ItemImages:
 
         self._path = path
         self._file: Any = self._checked(lambda: safe_open(str(path), "numpy"))
-        about = self._checked(lambda: dict(json.loads(self._file.metadata()["about"])))
+        about = self._checked(lambda: dict(parse_json(self._file.metadata()["about"])))
         if about.get("format") != FORMAT:
             raise UserError(f"{path}: format {about.get('format')!r:.20}, expected {FORMAT}; {AGAIN}")
         self.source = str(about.get("source"))

@@ -5,7 +5,6 @@ each with its folder. Without modules.json the transformer is in the folder itse
 code of a folder is run, and no pickled weights are read.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -16,6 +15,7 @@ from huggingface_hub import snapshot_download
 
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.files.digests import FileDigests, model_files, model_sha256
+from recbole_llmfashion.files.json_text import parse_json
 
 MINILM = "minilm"
 FOLDER, HUB = "folder:", "hub:"  # kinds of other sources
@@ -121,12 +121,12 @@ def _download(name: str, key: str) -> tuple[str, Path]:
 
 def _read(path: Path, name: str, key: str) -> Mapping[str, Any]:
     try:
-        content = json.loads(path.read_bytes())
+        content = parse_json(path.read_bytes())
         if isinstance(content, dict):
             return content
     except FileNotFoundError as error:
         raise UserError(f"{key}: {name} has no {path.name}; name a folder of a sentence encoder") from error
-    except (OSError, ValueError, RecursionError):
+    except (OSError, ValueError):
         pass
     raise UserError(f"{key}: {path} cannot be read; copy the encoder again")
 
@@ -138,9 +138,9 @@ def _modules(root: Path, name: str, key: str) -> dict[str, str]:
         try:
             listed = [
                 {"module": str(one["type"]).rpartition(".")[2], "path": str(one["path"])}
-                for one in json.loads(path.read_bytes())
+                for one in parse_json(path.read_bytes())
             ]
-        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        except (OSError, ValueError, KeyError, TypeError) as error:
             raise UserError(f"{key}: {path} cannot be read; copy the encoder again") from error
     kinds = [one["module"] for one in listed]
     if kinds[:2] != ["Transformer", "Pooling"] or set(kinds[2:]) - {"Normalize"}:

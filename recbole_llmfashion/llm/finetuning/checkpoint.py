@@ -22,6 +22,7 @@ from torch import Tensor
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.files.digests import file_sha256
 from recbole_llmfashion.files.folders import publish_folder, temporary_folder
+from recbole_llmfashion.files.json_text import parse_json
 from recbole_llmfashion.llm.modeling.adapter import save_adapter
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ class CheckpointFolder:
         if folder is None:
             return None
         try:
-            state = json.loads((folder / "state.json").read_text())
+            state = parse_json((folder / "state.json").read_text())
             tensors = load_file(folder / "tensors.safetensors")
             weights = load_file(folder / "adapter_model.safetensors")
             _check_digests(folder, state.pop("sha256", {}))  # checkpoints of earlier releases have none

@@ -20,6 +20,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from recbole_llmfashion.errors import UserError
+from recbole_llmfashion.files.json_text import parse_json
 from recbole_llmfashion.llm.modeling.adapter import causal_lm, row_layers
 from recbole_llmfashion.llm.modeling.backbone import Backbone
 from recbole_llmfashion.prompt.item_tokens import ItemTokens
@@ -96,8 +97,8 @@ def read_norm(source: str) -> float | None:
     if not file.is_file():
         return None
     try:
-        norm = float(json.loads(file.read_text(encoding="utf-8"))["norm"])
-    except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
+        norm = float(parse_json(file.read_text(encoding="utf-8"))["norm"])
+    except (OSError, ValueError, TypeError, KeyError) as error:
         raise UserError(f"{file}: cannot be read as the norm of a backbone's item embeddings ({error})") from error
     if not 0 < norm < math.inf:
         raise UserError(f"{file}: expected a norm above 0, found '{norm}'")

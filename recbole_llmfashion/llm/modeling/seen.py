@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from recbole_llmfashion.errors import UserError
+from recbole_llmfashion.files.json_text import parse_json
 
 SEEN_FILE = "seen.json"
 
@@ -47,6 +48,6 @@ def read_seen(source: str) -> list[SeenDataset]:
     if not file.is_file():
         return []
     try:
-        return [SeenDataset(**entry) for entry in json.loads(file.read_text(encoding="utf-8"))["datasets"]]
+        return [SeenDataset(**entry) for entry in parse_json(file.read_text(encoding="utf-8"))["datasets"]]
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise UserError(f"{file}: cannot be read as the list of datasets that a backbone has seen ({error})") from error

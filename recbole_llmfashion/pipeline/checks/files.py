@@ -1,6 +1,5 @@
 """Checks of the files of a run folder: columns of tables, shapes of tensors, the adapter and its backbone."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from recbole_llmfashion.data.atomic.checks import ID_BREAK
 from recbole_llmfashion.data.catalogue import TEXT_ATTRIBUTES
 from recbole_llmfashion.embedding.query_title_pairs import normalize_text
 from recbole_llmfashion.files.digests import is_model_file
+from recbole_llmfashion.files.json_text import parse_json
 from recbole_llmfashion.pipeline.checks.entries import Entries, has_type, reading, refuse
 from recbole_llmfashion.pipeline.item_pool import attribute_column
 from recbole_llmfashion.pipeline.manifest import BACKBONE_FILES, MANIFEST, SUFFIXES, Manifest
@@ -115,7 +115,7 @@ def check_adapter(folder: Path) -> None:
 
     path = folder / "adapter_config.json"
     with reading(path):
-        content = json.loads(path.read_bytes())
+        content = parse_json(path.read_bytes())
     config = Entries(path, content)
     rank, alpha, dropout = config.get("r", int), config.get("lora_alpha", float), config.get("lora_dropout", float)
     if not 1 <= rank <= 4096 or alpha <= 0 or not 0 <= dropout < 1:
@@ -145,7 +145,7 @@ def check_backbone(manifest: Manifest) -> None:
         return
     path = manifest.file("adapter", BACKBONE_FILES)
     with reading(path):
-        trained = Entries(path, json.loads(path.read_bytes()))
+        trained = Entries(path, parse_json(path.read_bytes()))
     folder = manifest.part("backbone")
     if folder is None:
         refuse(manifest.folder / MANIFEST, "lacks an entry (the part backbone)")

@@ -16,6 +16,7 @@ import pandas as pd
 
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.files.changes import write_file
+from recbole_llmfashion.files.json_text import parse_json
 from recbole_llmfashion.prompt.response import Response
 from recbole_llmfashion.serving.batch.prompts import SplitPrompts
 
@@ -83,8 +84,8 @@ class ResponseShards:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+        value = parse_json(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
         value = None
     if not isinstance(value, dict):
         raise UserError(f"{path}: not readable; choose a new --out, or delete that folder")

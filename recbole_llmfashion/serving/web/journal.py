@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from recbole_llmfashion.errors import UserError
+from recbole_llmfashion.files.json_text import parse_json
 
 _RESTORE = "restore it from a copy"
 Stamp = tuple[int, int, int, int]
@@ -98,8 +99,8 @@ def check_journal(path: Path, run: str) -> Position | None:
         return None
     header = raw[: raw.find(b"\n") + 1]
     try:
-        value = json.loads(header)
-    except (ValueError, RecursionError):
+        value = parse_json(header)
+    except ValueError:
         value = None
     if not isinstance(value, dict) or value.keys() != {"run"} or not isinstance(value["run"], str):
         raise JournalError(path, "is not a journal of item changes, or its first line was cut", "choose another file")
@@ -173,8 +174,8 @@ def entries_behind(path: Path, raw: bytes, read: Position) -> list[Entry]:
         changes, end = changes + 1, end + len(line) + 1
         digest.update(line + b"\n")
         try:
-            change = Change.from_json(json.loads(line))
-        except (ValueError, RecursionError):
+            change = Change.from_json(parse_json(line))
+        except ValueError:
             change = None
         if change is None:
             raise JournalError(path, f"has a line {changes + 1} that is not a change", _RESTORE)
@@ -210,10 +211,10 @@ def _read_state(path: Path) -> Position | None:
     if not os.path.lexists(state):
         return None
     try:
-        position = Position(**json.loads(content_of(state)))
+        position = Position(**parse_json(content_of(state)))
         if [type(value) for value in asdict(position).values()] == [str, int, int, str]:
             return position
-    except (ValueError, TypeError, RecursionError):
+    except (ValueError, TypeError):
         pass
     raise JournalError(state, "is not the state of a journal", "choose another journal, or delete that file")
 

@@ -141,5 +141,5 @@ def run_digest(run: Path) -> str:
     """
     try:
         return read_digest(run)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         raise UserError(f"serve: {run / MANIFEST} is not readable; export the run again") from None

@@ -4,13 +4,13 @@ results.json has of each row its stage, its model and its keys. From these and f
 the stage is computed again. The data itself is not needed; where it is there, its digest is compared too.
 """
 
-import json
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from recbole_llmfashion.data.atomic.writer import folder_sha256
+from recbole_llmfashion.files.json_text import parse_json
 from recbole_llmfashion.study.pages.listed import Page
 from recbole_llmfashion.study.request import StudyRequest
 from recbole_llmfashion.study.runner import Entry, Runner
@@ -37,7 +37,7 @@ def read_results(folder: Path) -> dict[str, Any] | None:
     path = folder / "results.json"
     if not path.is_file():
         return None
-    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    found: dict[str, Any] = parse_json(path.read_text(encoding="utf-8"))
     return found
 
 

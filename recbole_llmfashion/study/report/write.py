@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from recbole_llmfashion.files.changes import replace_files
+from recbole_llmfashion.files.json_text import parse_json
 from recbole_llmfashion.study.report import figures, html, tables
 from recbole_llmfashion.study.report.document import Document
 
@@ -50,7 +51,7 @@ def write(folder: Path, document: Document, others: Mapping[str, bytes] | None =
 def _figures(folder: Path) -> set[str]:
     """Figure files listed in an existing results.json; empty if it does not belong to a study."""
     try:
-        value: Any = json.loads((folder / "results.json").read_text(encoding="utf-8"))
+        value: Any = parse_json((folder / "results.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return set()
     listed = value.get("figures", []) if isinstance(value, Mapping) and "study" in value else []

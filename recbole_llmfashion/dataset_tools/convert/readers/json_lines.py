@@ -1,12 +1,12 @@
 """Reads a JSON-lines file, plain or .gz, record by record; lines that are not JSON objects are counted as broken."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from recbole_llmfashion.dataset_tools.convert.readers.bad_lines import BrokenLines
 from recbole_llmfashion.dataset_tools.convert.readers.text_lines import read_lines
+from recbole_llmfashion.files.json_text import parse_json
 
 
 def read_json_lines(path: Path, broken: BrokenLines, show_progress: bool = False) -> Iterator[tuple[int, dict]]:
@@ -25,7 +25,7 @@ def read_json_lines(path: Path, broken: BrokenLines, show_progress: bool = False
 
 def _parse(line: bytes) -> dict[str, Any] | None:
     try:
-        record = json.loads(line)
-    except (ValueError, RecursionError):
+        record = parse_json(line)
+    except ValueError:
         return None
     return record if isinstance(record, dict) else None

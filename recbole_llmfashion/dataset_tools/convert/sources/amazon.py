@@ -4,7 +4,6 @@ Used fields of a review: user_id, parent_asin, timestamp (milliseconds), verifie
 parent_asin, title, store, categories (a path) and details (an object, or its JSON text, whose keys differ in case).
 """
 
-import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -26,6 +25,7 @@ from recbole_llmfashion.dataset_tools.convert.readers.cells import (
 from recbole_llmfashion.dataset_tools.convert.readers.json_lines import read_json_lines
 from recbole_llmfashion.dataset_tools.convert.readme import Origin
 from recbole_llmfashion.dataset_tools.convert.sources.table_source import require_file
+from recbole_llmfashion.files.json_text import parse_json
 
 # attribute -> keys of details in lower case, the first that has a value counts
 _NAMES = {"color": ("color", "colour"), "size": ("size",), "brand": ("brand",)}
@@ -159,8 +159,8 @@ def _attributes(record: dict[str, Any], further: Mapping[str, Sequence[str]]) ->
     details = record.get("details")
     if isinstance(details, str):
         try:
-            details = json.loads(details)
-        except (ValueError, RecursionError):
+            details = parse_json(details)
+        except ValueError:
             details = None
     by_name = {key.strip().lower(): value for key, value in details.items()} if isinstance(details, dict) else {}
 

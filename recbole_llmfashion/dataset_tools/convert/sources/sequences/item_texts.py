@@ -6,7 +6,6 @@ has IDGenRec's files with a description (rec_datasets/README.md). The JSON objec
 beauty.item.json (https://github.com/ZY0025/GRLM, in_domain/beauty/raw_data) and LC-Rec's: title, brand, categories.
 """
 
-import json
 import re
 from collections.abc import Collection, Iterator, Mapping
 from functools import cache
@@ -17,6 +16,7 @@ from recbole_llmfashion.dataset_tools.convert.readers.bad_lines import BrokenLin
 from recbole_llmfashion.dataset_tools.convert.readers.cells import as_path, as_text
 from recbole_llmfashion.dataset_tools.convert.readers.text_lines import read_lines
 from recbole_llmfashion.errors import UserError
+from recbole_llmfashion.files.json_text import parse_json
 
 # a description may have other words before a colon, so the fields are named
 _FIELDS = (
@@ -99,8 +99,8 @@ def _cells(fields: Mapping[str, Any], further: Collection[str]) -> tuple[str, ..
 
 def _json_object(path: Path) -> dict[str, Any]:
     try:
-        found = json.loads(path.read_bytes())
-    except (ValueError, RecursionError) as error:
+        found = parse_json(path.read_bytes())
+    except ValueError as error:
         raise UserError(f"{path.name}: not a JSON file ({error}); is this the right file?") from error
     if not isinstance(found, dict):
         raise UserError(f"{path.name}: expected an object with a key per item, found another value; check the file")
