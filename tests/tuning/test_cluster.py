@@ -30,6 +30,7 @@ def slow(values):
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_lost_node(head_node, tmp_path):
     lost = head_node.add_node(num_cpus=1)
     lost_id, journal = lost.node_id, TrialLog(tmp_path / "journal.jsonl")
