@@ -27,7 +27,7 @@ TESTED = ("ndcg@10", "recall@10")  # metrics whose differences are tested
 
 def entries(models: Sequence[str]) -> list[Entry]:
     """One row per model."""
-    return [Entry(label_of(model), registry_name(model), form_keys(model)) for model in models]
+    return [Entry(label_of(model), registry_name(model), form_keys(model), group=label_of(model)) for model in models]
 
 
 def compare(request: StudyRequest, runner: Runner) -> Document:

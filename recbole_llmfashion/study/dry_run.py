@@ -25,7 +25,7 @@ class DryRunner(Runner):
 
     def run(self, entries: Sequence[Entry], part: str = "") -> dict[str, list[Outcome]]:
         """Each row as one that failed; see Runner for errors."""
-        self.check(entries)
+        self.check(entries, part)
         self.entries += entries
         return {entry.label: [Outcome(seed, None, NOT_RUN) for seed in self.seeds] for entry in entries}
 

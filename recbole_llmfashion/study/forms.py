@@ -80,7 +80,8 @@ def beside(request: StudyRequest) -> list[Entry]:
     found = []
     for name in () if names == ["none"] else names:
         get_model(registry_name(name), "--beside")
-        found.append(Entry(DEFAULT if name == OWN else label_of(name), registry_name(name), form_keys(name)))
+        label = DEFAULT if name == OWN else label_of(name)
+        found.append(Entry(label, registry_name(name), form_keys(name), group=label))
     return found
 
 

@@ -45,6 +45,7 @@ def entries(models: Sequence[str], percentages: Sequence[float]) -> list[Entry]:
             label(model, share),
             registry_name(model),
             form_keys(model) | {"train_share": share / 100},
+            group=label_of(model),
         )
         for share in percentages
         for model in models

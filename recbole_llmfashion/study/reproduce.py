@@ -177,20 +177,24 @@ def reproduce(request: StudyRequest, runner: Runner) -> Document:
     """Runs every row that a claim is about, or takes it from the cache.
 
     Raises:
-        UserError: the shares are not two or more, the dataset is among the targets, or see `refuse_cold_token`.
+        UserError: the shares are not two or more, the dataset is among the targets, see `refuse_cold_token`, or a row
+            of any part is invalid, before the first one runs.
     """
     cold_start.refuse_cold_token(request)
     low, high = _ends(request)
     targets = request.targets
-    rows = runner.run(compare.entries(request.models), "compare")
-    of_form = ablation.paper_entries(ablation.has_text_tower(runner))
-    of_shares = low_resource.entries(("CORE", "SASRec", *TEXT_MODELS), (low, high))
-    parts = {
-        "compare": rows,
-        "ablation": runner.run(of_form, "ablation"),
-        "low-resource": runner.run(of_shares, "low-resource"),
+    entries = {
+        "compare": compare.entries(request.models),
+        "ablation": ablation.paper_entries(ablation.has_text_tower(runner)),
+        "low-resource": low_resource.entries(("CORE", "SASRec", *TEXT_MODELS), (low, high)),
+        "cold-start": cold_start.plus_cold(request.models),
+        "zero-shot": [entry for target in targets for entry in _zero_shot_entries(target, request.dataset)],
     }
-    with_cold = {**rows, **runner.run(cold_start.plus_cold(request.models), "cold-start")}
+    for part, of_part in entries.items():
+        runner.check(of_part, part)
+    parts = {part: runner.run(entries[part], part) for part in ("compare", "ablation", "low-resource")}
+    rows = parts["compare"]
+    with_cold = {**rows, **runner.run(entries["cold-start"], "cold-start")}
     seen = cold_start.seen_items(runner, request.dataset)
     cold = [cold_start.part_row(label, outcomes, seen, False) for label, outcomes in with_cold.items()]
     numbers = {name: _numbers([assemble.row(*pair) for pair in part.items()]) for name, part in parts.items()}
@@ -248,16 +252,20 @@ def _ends(request: StudyRequest) -> tuple[float, float]:
     return min(percentages), max(percentages)
 
 
+def _zero_shot_entries(target: str, source: str) -> list[Entry]:
+    return [
+        Entry(f"{model} on {target}", model, {"source_dataset": source, **keys}, target)
+        for model, keys in ((OWN, {"zero_shot_target_log": False}), ("Recformer", {}))
+    ]
+
+
 def _zero_shot_claims(targets: Sequence[str], source: str, runner: Runner) -> list[Claim]:
     text = "Ours is above Recformer in zero-shot"
     if not targets:
         return [Claim(text, None, "not run; give --targets=B,C")]
     claims = []
     for target in targets:
-        entries = [
-            Entry(f"{model} on {target}", model, {"source_dataset": source, **keys}, target)
-            for model, keys in ((OWN, {"zero_shot_target_log": False}), ("Recformer", {}))
-        ]
+        entries = _zero_shot_entries(target, source)
         rows = runner.run(entries, "zero-shot")
         labels = [entry.label for entry in entries]
         numbers = _numbers([assemble.row(*pair) for pair in rows.items()])

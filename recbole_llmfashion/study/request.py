@@ -84,11 +84,12 @@ class StudyRequest:
             raise UserError(f"--{name}: expected True or False, found '{value}'")
         return value
 
-    def refuse_own_keys(self, rows: Sequence[Mapping[str, Any]]) -> None:
+    def refuse_own_keys(self, rows: Sequence[Mapping[str, Any]], whose: str = "") -> None:
         """Checks that no key of the command line is lost, because every row has another value of its own.
 
         Args:
             rows: the keys of each row's own.
+            whose: the rows of the study that these are, for the message; empty for all.
 
         Raises:
             UserError: one is.
@@ -98,9 +99,9 @@ class StudyRequest:
             found = [row[key] for row in own if key in row]
             if found and len(found) == len(own) and any(one != value for one in found):
                 values = ", ".join(dict.fromkeys(map(shown, found)))
+                study = f"{whose} in study {self.study}" if whose else f"study {self.study}"
                 raise UserError(
-                    f"command line: {key}: found {shown(value)}, but the rows of study {self.study} have {values}; "
-                    "leave it out"
+                    f"command line: {key}: found {shown(value)}, but the rows of {study} have {values}; leave it out"
                 )
 
 

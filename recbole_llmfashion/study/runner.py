@@ -53,12 +53,15 @@ class Entry:
         model: name of the model in the registry.
         keys: keys that override those of the request.
         dataset: name of the dataset; empty for the dataset of the request.
+        group: name of the rows that a key of the command line is for; one of them at least has to take it. Empty for
+            the model.
     """
 
     label: str
     model: str
     keys: Mapping[str, Any] = field(default_factory=dict)
     dataset: str = ""
+    group: str = ""
 
 
 @dataclass(frozen=True)
@@ -162,7 +165,7 @@ class Runner:
         Raises:
             UserError: an entry is invalid, or the disk is full.
         """
-        self.check(entries)
+        self.check(entries, part)
         outcomes: dict[str, list[Outcome]] = {}
         runs = [(entry, seed) for entry in entries for seed in self.seeds]
         processes = number_of_processes(self.row_config(*runs[0]), this_machine()) if runs else 1
@@ -184,14 +187,22 @@ class Runner:
         _, store, inputs = self._stage(entry, seed)
         return store.has("row", inputs) or self._row_files.has(store.path("row", inputs).name)
 
-    def check(self, entries: Sequence[Entry]) -> None:
+    def check(self, entries: Sequence[Entry], part: str = "") -> None:
         """Validates every entry, and the files of its dataset.
 
+        Args:
+            entries: the rows.
+            part: see `run`.
+
         Raises:
-            UserError: an entry is invalid.
+            UserError: an entry is invalid, or a key of the command line reaches no row of a group.
         """
-        if self.request.study != "reproduce":  # its parts set different keys; a given one means the others
-            self.request.refuse_own_keys([entry.keys for entry in entries])
+        self.request.refuse_own_keys([entry.keys for entry in entries], part)
+        groups: dict[str, list[Mapping[str, Any]]] = {}
+        for entry in entries:
+            groups.setdefault(entry.group or entry.model, []).append(entry.keys)
+        for group, rows in groups.items():
+            self.request.refuse_own_keys(rows, f"{group} of {part}" if part else group)
         configs: dict[str, LLMFashionConfig] = {}
         for entry in entries:
             config = self.config(entry)

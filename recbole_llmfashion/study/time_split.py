@@ -6,6 +6,7 @@ items that did not exist at that time. The study needs dates; on data with an or
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -73,7 +74,8 @@ def time_split(request: StudyRequest, runner: Runner) -> Document:
 def _entries(request: StudyRequest, protocol: str, keys: Mapping[str, object]) -> list[Entry]:
     """One row per model under one protocol."""
     return [
-        Entry(f"{entry.label}, {protocol}", entry.model, {**entry.keys, **keys}) for entry in entries(request.models)
+        replace(entry, label=f"{entry.label}, {protocol}", keys={**entry.keys, **keys})
+        for entry in entries(request.models)
     ]
 
 

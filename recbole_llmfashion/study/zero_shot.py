@@ -95,7 +95,13 @@ def _note(request: StudyRequest) -> str:
 def _entries(request: StudyRequest, target: str) -> list[Entry]:
     """The applicable rows of all models on one target."""
     return [
-        Entry(f"{target}: {name}", registry_name(model), {**keys, "source_dataset": request.dataset}, target)
+        Entry(
+            f"{target}: {name}",
+            registry_name(model),
+            {**keys, "source_dataset": request.dataset},
+            target,
+            group=label_of(model),
+        )
         for model in request.models
         for name, keys in variants(model).items()
     ]

@@ -74,7 +74,7 @@ def test_settings_and_rows_are_printed_and_nothing_is_left(here, capsys):
 def test_rows_of_two_parts_with_one_label_are_both_told(here, monkeypatch):
     """`reproduce` has LLMFashionRec in Table 2 and in Table 3, with other keys; the checks are in the slow test."""
     described = {}
-    monkeypatch.setattr(DryRunner, "check", lambda self, entries: None)
+    monkeypatch.setattr(DryRunner, "check", lambda *_: None)
     monkeypatch.setattr(module, "describe", lambda configs: described.update(configs) or "")
     request = request_for(here, "--models=LLMFashionRec", "--shares=10,100", "--targets=none", study="reproduce")
     text = module.dry_run(request, reproduce)
@@ -128,6 +128,54 @@ def test_keys_of_training_do_not_need_a_row_of_popularity(here, capsys):
         ("zero-shot", ["--source=tiny", "--targets=other", "--source_dataset=shoes"], {}, "have 'tiny'; leave it out"),
         ("cold-start", [*MODELS_HERE, "--cold_token=True"], {}, 'cold_token: the "+cold" rows have it and the others'),
         ("reproduce", ["--shares=10,100", "--cold_token=True"], {}, 'cold_token: the "+cold" rows have it'),
+        (
+            "ablation",
+            ["--form=paper", "--beside=Fusion,LLMFashionRec", "--ranking=fusion"],
+            {},
+            "ranking: found 'fusion', but the rows of LLMFashionRec in study ablation have 'mixup', 'id', 'title', ",
+        ),
+        (
+            "ablation",
+            ["--form=shipped", "--beside=LLMFashionRec-paper", "--item_tokens=semantic"],
+            {},
+            "item_tokens: found 'semantic', but the rows of LLMFashionRec, the paper's form in study ablation have",
+        ),
+        (
+            "curriculum",
+            ["--beside=LLMFashionRec", "--llm_epochs=2"],
+            {},
+            "llm_epochs: found '2', but the rows of LLMFashionRec in study curriculum have '1'; leave it out",
+        ),
+        (
+            "compare",
+            ["--models=LLMFashionRec,LLMFashionRec-untrained", "--llm_name_or_path=smollm2"],
+            {},
+            "but the rows of LLMFashionRec, untrained backbone in study compare have 'tiny-falcon-untrained'; leave",
+        ),
+        (
+            "zero-shot",
+            ["--source=tiny", "--targets=other", "--zero_shot_target_log=True"],
+            {},
+            "but the rows of LLMFashionRec in study zero-shot have 'False', 'True'; leave it out",
+        ),
+        (
+            "reproduce",
+            ["--models=SASRec,LLMFashionRec", "--shares=10,100", "--ranking=beams"],
+            {},
+            "ranking: found 'beams', but the rows of ablation in study reproduce have 'mixup', 'id', 'title', 'clip'",
+        ),
+        (
+            "reproduce",
+            ["--shares=10,100", "--train_share=0.5"],
+            {},
+            "train_share: found '0.5', but the rows of low-resource in study reproduce have '0.1', '1.0'; leave it out",
+        ),
+        (
+            "reproduce",
+            ["--shares=10,100", "--targets=other", "--zero_shot_target_log=True"],
+            {},
+            "but the rows of LLMFashionRec of zero-shot in study reproduce have 'False'; leave it out",
+        ),
         ("reproduce", ["--shares=100,100.0"], {}, "--shares: expected two percentages or more"),
         ("reproduce", ["--targets=tiny"], {}, "--targets: tiny is the source"),
     ],

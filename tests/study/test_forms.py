@@ -17,13 +17,13 @@ FORMS = "LLMFashionRec,LLMFashionRec-paper,LLMFashionRec-untrained"
 def test_the_rows_of_the_forms():
     names = ["LLMFashionRec", "LLMFashionRec-paper", "LLMFashionRec-untrained"]
     assert compare.entries(names) == [
-        Entry("LLMFashionRec", "LLMFashionRec", {}),
-        Entry(PAPER, "LLMFashionRec", paper_form()),
-        Entry(UNTRAINED, "LLMFashionRec", RANDOM),
+        Entry("LLMFashionRec", "LLMFashionRec", {}, group="LLMFashionRec"),
+        Entry(PAPER, "LLMFashionRec", paper_form(), group=PAPER),
+        Entry(UNTRAINED, "LLMFashionRec", RANDOM, group=UNTRAINED),
     ]
     assert paper_form()["ranking"] == "mixup"
     (half,) = low_resource.entries(["LLMFashionRec-untrained"], [50])
-    assert half == Entry(f"{UNTRAINED}, 50 %", "LLMFashionRec", RANDOM | {"train_share": 0.5})
+    assert half == Entry(f"{UNTRAINED}, 50 %", "LLMFashionRec", RANDOM | {"train_share": 0.5}, group=UNTRAINED)
     assert zero_shot.variants("LLMFashionRec-untrained") == {
         f"{UNTRAINED}, without the target's log": RANDOM | {"zero_shot_target_log": False},
         f"{UNTRAINED}, with the target's log": RANDOM | {"zero_shot_target_log": True},

@@ -2,6 +2,7 @@
 
 import pytest
 
+from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.study import (
     ablation,
     reproduce,
@@ -94,6 +95,17 @@ def test_rows_of_two_parts_with_one_label_keep_their_ranks(shop, run_with):
     }
     assert found == {"compare": [1], "ablation": [6]}
     assert set(document.models) == set(runner.ran) >= {"zero-shot: LLMFashionRec on other", "low-resource: CORE, 10 %"}
+
+
+def test_rows_of_every_part_are_checked_before_the_first_one_runs(shop, runs):
+    (shop / "other").mkdir()  # a target without files, whose rows are the last
+    request = request_for(shop, "--models=SASRec,LLMFashionRec", "--targets=other", study="reproduce")
+    with pytest.raises(UserError, match="other"):
+        reproduce.reproduce(request, Runner(request))
+    own = request_for(shop, "--models=SASRec,LLMFashionRec", "--item_tokens=semantic", study="reproduce")
+    with pytest.raises(UserError, match="but the rows of ablation in study reproduce have 'text'; leave it out"):
+        reproduce.reproduce(own, Runner(own))
+    assert runs == []
 
 
 def test_a_drop_that_is_none_is_small():
