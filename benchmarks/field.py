@@ -19,6 +19,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from recbole_llmfashion.study.pages.status import run_to_report
+
 NAME, OURS = "amazon_beauty", "LLMFashionRec"
 MODELS = [
     "Popularity", "SeqKNN", "TextKNN", "GRU4Rec", "SASRec", "SASRecSampled", "BERT4Rec", "NextItNet", "CORE",
@@ -80,13 +82,14 @@ def run(command: Sequence[str], report: Path | None = None) -> None:
     """One command of this repository; ends with its status if it fails.
 
     Args:
-        report: what a study writes, also where a row of it failed, which is status 1.
+        report: results.json of a study, which is finished once it has written it.
     """
-    if report is not None:
-        report.unlink(missing_ok=True)
-    code = subprocess.run(command).returncode
-    if code and not (code == 1 and report is not None and report.is_file()):
-        raise SystemExit(code)
+
+    def code() -> int:
+        return subprocess.run(command).returncode
+
+    if status := code() if report is None else run_to_report(code, report):
+        raise SystemExit(status)
 
 
 def main() -> None:

@@ -18,18 +18,19 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.study.pages.listed import Page, read_pages
 from recbole_llmfashion.study.pages.publish import ROWS, publish, remove_stale_rows, rewrite_overviews
 from recbole_llmfashion.study.pages.state import CURRENT, page_state
+from recbole_llmfashion.study.pages.status import run_to_report
 
 ROOT = Path(__file__).parents[1]
 LISTED, PAGES = ROOT / "benchmarks/results.yaml", ROOT / "docs/results"
 CONSOLE = str(Path(sys.executable).with_name("recbole-llmfashion"))
 PLACES = ("data_path", "checkpoint_dir")
-FAILED_ROWS = 1  # status of a study that has written its report with a row that failed; of a bug too, without a report
 WITH_LISTS = ("time-split",)  # reads the lists of each row, which row files do not have
 
 
@@ -104,12 +105,11 @@ def update(pages: Sequence[Page], options: argparse.Namespace) -> int:
             break
         output = options.out / page.name
         kept = [] if page.study in WITH_LISTS else [rows]
-        written = output / "results.json"
-        written.unlink(missing_ok=True)
-        status = run_study(page, output, [*places, *kept], end - time.monotonic())
+        run = partial(run_study, page, output, [*places, *kept], end - time.monotonic())
+        status = run_to_report(run, output / "results.json")
         if status is None:
             continue
-        if status and not (status == FAILED_ROWS and written.is_file()):
+        if status:
             print(f"{page.name}: the study ended with status {status}; its page stays as it is")
             continue
         publish(output, options.pages / page.name, commit)

@@ -318,6 +318,7 @@ def study(request: StudyRequest, dry_run: bool = False) -> int:
     announce_loading()
 
     from recbole_llmfashion.files.changes import own_folder
+    from recbole_llmfashion.study.pages.status import FAILED_ROWS
     from recbole_llmfashion.study.report import assemble
     from recbole_llmfashion.study.report.beyond import add_beyond
     from recbole_llmfashion.study.report.pictures import item_pictures
@@ -342,4 +343,4 @@ def study(request: StudyRequest, dry_run: bool = False) -> int:
         write(request.output, document, {"ranks.parquet": ranks.to_parquet(index=False)} if len(ranks) else {})
     typer.echo((request.output / "table.md").read_text(encoding="utf-8"))
     typer.echo(f"written: {request.output}/results.json, table.md, table.tex, report.html")
-    return int(runner.failed)
+    return FAILED_ROWS if runner.failed else 0
