@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 import typer
 from typer.core import TyperCommand
 
-from recbole_llmfashion.config.command_line import Arguments, read_keys, split_names
+from recbole_llmfashion.config.command_line import Arguments, read_keys, split_names, split_paths
 from recbole_llmfashion.config.keys import properties_folder, recbole_folder
 from recbole_llmfashion.errors import UserError
 
@@ -105,7 +105,7 @@ def config_paths(given: Sequence[str] | None) -> list[str]:
     Raises:
         UserError: quotes that do not end.
     """
-    return [path for text in given or () for path in _paths_in(text)]
+    return [path for text in given or () for path in split_paths(text)]
 
 
 def given_fields(user: str | None, item: str | None, time: str | None) -> dict[str, str]:
@@ -129,18 +129,6 @@ def field_names(folder: Path, config_files: Sequence[str] | None, given: Mapping
     from recbole_llmfashion.data.atomic.field_names import FieldNames
 
     return FieldNames.of(dataset_field_keys(folder, config_paths(config_files), given))
-
-
-def _paths_in(text: str) -> list[str]:
-    if Path(text).is_file():
-        return [text]
-    try:
-        words = shlex.split(text[1:-1] if text.startswith("[") and text.endswith("]") else text)
-    except ValueError:
-        raise UserError(f"--config_files: a quote in {text} does not end; quote each path with a space") from None
-    paths = [path for word in words for path in ([word] if Path(word).is_file() else word.split(",")) if path]
-    several = all(path.endswith((".yaml", ".yml")) for path in paths) or any(Path(path).is_file() for path in paths)
-    return paths if several else [text]  # a path with a space that is not there is named as a whole
 
 
 class KeysCommand(TyperCommand):

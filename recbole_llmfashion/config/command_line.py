@@ -1,5 +1,6 @@
 """RecBole's `--key=value` words, parsed as YAML and never evaluated as Python."""
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,6 +42,26 @@ def split_names(text: str) -> list[str]:
     ['CORE', 'SASRec']
     """
     return list(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
+
+
+def split_paths(text: str) -> list[str]:
+    """The files of `--config_files`: a path with or without spaces, or several with spaces or commas between.
+
+    Raises:
+        UserError: quotes that do not end.
+
+    >>> split_paths("a.yaml 'my file.yaml',b.yaml")
+    ['a.yaml', 'my file.yaml', 'b.yaml']
+    """
+    if Path(text).is_file():
+        return [text]
+    try:
+        words = shlex.split(text[1:-1] if text.startswith("[") and text.endswith("]") else text)
+    except ValueError:
+        raise UserError(f"--config_files: a quote in {text} does not end; quote each path with a space") from None
+    paths = [path for word in words for path in ([word] if Path(word).is_file() else word.split(",")) if path]
+    several = all(path.endswith((".yaml", ".yml")) for path in paths) or any(Path(path).is_file() for path in paths)
+    return paths if several else [text]  # a path with a space that is not there is named as a whole
 
 
 def read_keys(words: Sequence[str], hint: str = "") -> dict[str, Any]:

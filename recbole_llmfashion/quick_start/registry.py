@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from recbole_llmfashion.config.command_line import split_paths
 from recbole_llmfashion.config.keys import recbole_folder
 from recbole_llmfashion.config.values import SESSION_MODELS
 from recbole_llmfashion.errors import UserError, did_you_mean
@@ -187,7 +188,7 @@ def load_config(
     Args:
         model: a name that `--model` takes, or a class.
         dataset: name of the folder below data_path.
-        config_files: YAML files over those of properties/, or one text with spaces between; later ones win.
+        config_files: YAML files over those of properties/, or one text as for `--config_files`; later ones win.
         overrides: keys over those.
 
     Raises:
@@ -195,7 +196,7 @@ def load_config(
     """
     from recbole_llmfashion.config import configurator
 
-    config_files = config_files.split() if isinstance(config_files, str) else config_files
+    config_files = split_paths(config_files) if isinstance(config_files, str) else config_files
     names = accepted_models(model) if isinstance(model, str) else []
     model_class = get_model(model).model if isinstance(model, str) else model
     return configurator.load_config(model_class, dataset, config_files, overrides, names, "overrides")

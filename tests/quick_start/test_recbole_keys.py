@@ -99,6 +99,7 @@ def test_config_files_as_one_text(tmp_path):
     for name, text in (("a", "epochs: 3\nseed: 4\n"), ("b", "seed: 5\n")):
         (tmp_path / f"{name}.yaml").write_text(text)
     files = f"{tmp_path}/a.yaml {tmp_path}/b.yaml"
-    for given in (files, files.split()):
+    (tmp_path / "a 2.yaml").write_text("epochs: 3\n")
+    for given in (files, files.split(), f"'{tmp_path}/a 2.yaml' {tmp_path}/b.yaml"):
         config = load_config("GRU4Rec", "shoes", given)
         assert (config["epochs"], config["seed"]) == (3, 5)
