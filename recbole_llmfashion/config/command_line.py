@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from recbole_llmfashion.config.yaml_files import YamlLoader
+from recbole_llmfashion.config.yaml_files import RepeatedKeyError, YamlLoader
 from recbole_llmfashion.errors import UserError
 
 FLAGS = ("use_tuned",)  # keys that mean True without a value
@@ -111,5 +111,7 @@ def read_value(key: str, text: str) -> Any:
         return text
     try:
         return yaml.load(text, Loader=YamlLoader)
+    except RepeatedKeyError as error:
+        raise UserError(f"command line: --{key}={text}: {error.problem}; leave one out") from None
     except yaml.YAMLError:
         raise UserError(f"command line: --{key}={text} is not a YAML value; quote it") from None

@@ -43,6 +43,7 @@ def test_use_tuned_needs_no_value():
         (["--epochs", "--seed=1"], "--epochs needs a value; the hint"),
         (["--seed=1", "--seed=1"], "--seed is given twice"),
         (["--topk=[1"], "--topk=[1 is not a YAML value; quote it"),
+        (["--clip={epochs: 1, epochs: 2}"], "--clip={epochs: 1, epochs: 2}: epochs is given twice; leave one out"),
     ],
 )
 def test_mistakes(words, message):
