@@ -290,7 +290,8 @@ def check_values(values: Mapping[str, Any], defaults: Mapping[str, Any], model: 
         allowed = allowed_values(key, default, model)
         if allowed.holds(value) or (type(value) is type(default) and value == default):
             continue
-        raise UserError(f"{source}: {key}: expected {allowed.words}, found {shown(value)}{_hint(key, value, allowed)}")
+        words = f"{allowed.words} for {model}" if (model, key) in MODEL_VALUES else allowed.words
+        raise UserError(f"{source}: {key}: expected {words}, found {shown(value)}{_hint(key, value, allowed)}")
 
 
 def _hint(key: str, value: Any, allowed: Allowed) -> str:

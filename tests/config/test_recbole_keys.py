@@ -131,7 +131,7 @@ def test_a_weight_that_only_some_models_read():
     ("given", "message"),
     [
         ({"eval_step": 3, "epochs": 2}, r"eval_step: expected at most epochs \(2\), .*, found 3"),
-        ({"loss_type": "BPR"}, "command line: loss_type: expected CE, found 'BPR'"),
+        ({"loss_type": "BPR"}, "command line: loss_type: expected CE for RepeatNet, found 'BPR'"),
         ({"valid_metric_bigger": False}, "valid_metric_bigger: of NDCG@10 it is True; leave it out"),
         (
             {"metrics": ["GiniIndex"], "valid_metric": "GiniIndex@10", "valid_metric_bigger": True},

@@ -113,7 +113,7 @@ def test_keys():
     assert by_name("SASRecSampled", "tiny")["n_negatives"] == 0
     with pytest.raises(UserError, match="n_negatives: expected a whole number of 0 or more, found '-1'"):
         by_name("SASRecSampled", "tiny", overrides={"n_negatives": -1})
-    with pytest.raises(UserError, match="loss_type: expected CE, found 'BPR'"):
+    with pytest.raises(UserError, match="loss_type: expected CE for SASRecSampled, found 'BPR'"):
         by_name("SASRecSampled", "tiny", overrides={"loss_type": "BPR"})
     with pytest.raises(UserError, match="n_negatives: a key of SASRecSampled, not of a model"):
         by_name("SASRec", "tiny", overrides={"n_negatives": 1})

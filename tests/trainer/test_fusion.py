@@ -71,7 +71,7 @@ def test_it_ranks_by_the_same_lists_and_no_response(shop, monkeypatch):
 
 
 def test_keys_without_meaning_are_refused_before_anything_trains(shop):
-    with pytest.raises(UserError, match="ranking: expected fusion, found 'beams'"):
+    with pytest.raises(UserError, match="ranking: expected fusion for Fusion, found 'beams'"):
         config_of(shop, "Fusion", ranking="beams")
     with pytest.raises(UserError, match=r"^source_dataset: Fusion has no list in zero-shot.*leave Fusion out$"):
         run_experiment(config_of(shop, "Fusion", source_dataset="other"))
