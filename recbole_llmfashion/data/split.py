@@ -188,7 +188,7 @@ def keep_share(users: np.ndarray, codes: np.ndarray, user_rank: np.ndarray, shar
 def click_filter_mask(
     users: np.ndarray, items: np.ndarray, purchase: np.ndarray, in_training: np.ndarray
 ) -> np.ndarray:
-    """The paper's click filter: drop a click if the same user purchases the item in an action of `in_training`.
+    """The paper's click filter: drop a click if its user purchases the item, earlier or later.
 
     Args:
         users, items: [n] int.
@@ -198,9 +198,9 @@ def click_filter_mask(
     Returns:
         [n] bool, True for the actions to keep.
 
-    >>> users, items = np.array([1, 1, 1, 2]), np.array([5, 6, 5, 5])
-    >>> click_filter_mask(users, items, np.array([False, False, True, False]), np.ones(4, bool)).tolist()
-    [False, True, True, True]
+    >>> users, items = np.array([1, 1, 1, 1, 2]), np.array([5, 6, 5, 5, 5])
+    >>> click_filter_mask(users, items, np.array([False, False, True, False, False]), np.ones(5, bool)).tolist()
+    [False, True, True, False, True]
     """
     if not len(users):
         return np.zeros(0, bool)
