@@ -137,7 +137,9 @@ def _stays(cells: pd.Series, kind: str, column: str, value: Any) -> Mask:
                 f'val_interval: {column}: expected an interval such as "[0,60]", found {found}; write its two ends, '
                 "times in seconds"
             ) from error
-    if kind != "token" or not isinstance(value, list):
+    if kind != "token":
+        raise UserError(f"val_interval: {column}: expected a float or token column, found {kind}; leave {column} out")
+    if not isinstance(value, list):
         raise UserError(f"val_interval: {column}: expected a list of values of a token column, found '{value}'")
     return cells.isin([str(one) for one in value]).to_numpy()
 

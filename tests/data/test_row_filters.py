@@ -185,6 +185,16 @@ def test_what_only_the_files_show_is_one_line(tmp_path, keys, line):
     assert line in str(raised.value) and "\n" not in str(raised.value)
 
 
+def test_a_column_of_several_words_has_no_values_to_choose_from(tmp_path):
+    head, *rows = ITEM.splitlines()
+    write_tiny(
+        tmp_path, item="\n".join([f"{head}\tmaterials:token_seq", *(f"{row}\twool mesh" for row in rows)]) + "\n"
+    )
+    line = "^val_interval: materials: expected a float or token column, found token_seq; leave materials out$"
+    with pytest.raises(UserError, match=line):
+        tiny(tmp_path, val_interval={"materials": ["wool"]})
+
+
 @pytest.mark.parametrize(
     ("value", "found"),
     [
