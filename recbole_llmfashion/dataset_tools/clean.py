@@ -12,6 +12,7 @@ import pandas as pd
 
 from recbole_llmfashion.data.atomic.folder import AtomicFolder, file_names
 from recbole_llmfashion.data.atomic.writer import folder_sha256, write_folder
+from recbole_llmfashion.data.images.image_file import images_path
 from recbole_llmfashion.data.split import final_purchases
 from recbole_llmfashion.errors import UserError
 
@@ -118,14 +119,17 @@ def _moved(rows: np.ndarray) -> int:
 
 
 def write_elsewhere(folder: AtomicFolder, out: Path) -> None:
-    """Write a cleaned dataset, and the keys of its `<name>.yaml`, to another folder, whose name it gets.
+    """Write a cleaned dataset, its pictures and the keys of its `<name>.yaml` to another folder, whose name it gets.
 
     Raises:
         UserError: the folder has files other than those that are written.
     """
-    keys = folder.path / f"{folder.name}.yaml"
     copy = replace(folder, name=out.resolve().name, path=out)
-    copied = {f"{copy.name}.yaml": keys.read_bytes()} if keys.is_file() else {}
+    sources = {
+        f"{copy.name}.yaml": folder.path / f"{folder.name}.yaml",
+        images_path(out, copy.name).name: images_path(folder.path, folder.name),
+    }
+    copied = {file: source.read_bytes() for file, source in sources.items() if source.is_file()}
 
     def others(data_sha256: str) -> Iterable[tuple[str, bytes]]:
         for file in _others_in(out, copy.name, data_sha256, copied)[:1]:
@@ -136,7 +140,7 @@ def write_elsewhere(folder: AtomicFolder, out: Path) -> None:
 
 
 def _others_in(out: Path, name: str, data_sha256: str, copied: Mapping[str, bytes]) -> list[str]:
-    """The files of a folder that are not those of a dataset with this hash and these keys."""
+    """The files of a folder that are not those of a dataset with this hash and these copies."""
     present = sorted(path.name for path in out.iterdir() if path.name[0] != ".")
     same = {file for file, content in copied.items() if file in present and (out / file).read_bytes() == content}
     if folder_sha256(out, name) == data_sha256:

@@ -10,6 +10,7 @@ import pandas as pd
 from recbole_llmfashion.data.atomic.folder import ITEM, AtomicFolder
 from recbole_llmfashion.data.atomic.time_order import time_order
 from recbole_llmfashion.data.atomic.writer import write_folder
+from recbole_llmfashion.data.images.image_file import images_path
 from recbole_llmfashion.dataset_tools.clean import clean
 from recbole_llmfashion.dataset_tools.convert.attributes import attribute_numbers, empty_attributes
 from recbole_llmfashion.dataset_tools.convert.derived_queries import derive_searches
@@ -102,7 +103,12 @@ def finish(
         yield from ((file, map_text(*content)) for file, content in maps.items() if content[1])
         yield README, render(folder, data_sha256, origin, notes, searches)
 
-    write_folder(folder, others, remove=[file for file, (_, renamed) in maps.items() if not renamed], option="--out")
+    pictures = images_path(out, folder.name)
+    described = pictures.is_file()
+    unused = [file for file, (_, renamed) in maps.items() if not renamed]
+    write_folder(folder, others, remove=[*unused, pictures.name], option="--out")
+    if described:  # behind README.md, which the same source writes alike
+        notes.append(f"{pictures.name}, the pictures of the items before, removed; run describe-images again")
     return folder
 
 

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from recbole_llmfashion.data.atomic.canaries import CANARIES, Planted
 from recbole_llmfashion.data.atomic.folder import AtomicFolder
-from recbole_llmfashion.data.atomic.writer import write_folder
+from recbole_llmfashion.data.atomic.writer import Content, write_folder
+from recbole_llmfashion.data.images.image_file import images_path
 from recbole_llmfashion.errors import UserError
 
 README, KEYS = "README.md", ".yaml"
@@ -44,7 +45,10 @@ def write(folder: AtomicFolder, fresh: AtomicFolder, planted: Planted, source: A
         f"{len(planted.candidates)} candidates that are in the catalogue and in no row. Train on it for an audit only."
     )
     text = _readme(folder.name, about, command, own)
-    others = [(README, text), (CANARIES, planted.as_text()), *_keys(folder.name, own)]
+    others: list[Content] = [(README, text), (CANARIES, planted.as_text()), *_keys(folder.name, own)]
+    pictures = images_path(source.path, source.path.resolve().name)
+    if pictures.is_file():  # a run on the copy has the list `image`, as a run on the dataset has
+        others.append((images_path(folder.path, folder.name).name, pictures.read_bytes()))
     write_folder(folder, lambda sha256: others, option="--out")
 
 
