@@ -173,14 +173,17 @@ def action_of(word: str) -> str | None:
 
 
 def _cell(source: Source, column: str) -> pd.Series:
-    """The column as text, each tab, line end and NUL byte replaced by a space."""
-    return as_text(source.frame[column]).str.replace(_CELL_BREAK, " ", regex=True)
+    """The column as text, each tab, line end and NUL byte replaced by a space; the parts of a list joined by ", "."""
+    values = source.frame[column]
+    if values.map(_is_list).any():
+        values = values.map(lambda value: ", ".join(_parts(value)) if _is_list(value) else value)
+    return as_text(values).str.replace(_CELL_BREAK, " ", regex=True)
 
 
 def _lists(values: pd.Series) -> list[list[str]]:
     """Item ids of each row, of a list column or of text."""
-    if values.map(lambda v: isinstance(v, (list, tuple, np.ndarray))).any():
-        return [[] if not isinstance(v, (list, tuple, np.ndarray)) else [_id_text(i) for i in v] for v in values]
+    if values.map(_is_list).any():
+        return [_parts(value) if _is_list(value) else [] for value in values]
     return [result_ids(text) for text in as_text(values)]
 
 
@@ -203,7 +206,16 @@ def _inside(text: str, pairs: Collection[str]) -> str:
     return text[1:-1] if len(text) > 1 and text[0] + text[-1] in pairs else text
 
 
-def _id_text(value: Any) -> str:
+def _is_list(value: Any) -> bool:
+    return isinstance(value, (list, tuple, np.ndarray))
+
+
+def _parts(values: Collection[Any]) -> list[str]:
+    """The parts of a Parquet list as texts, without nulls."""
+    return [_part_text(value) for value in values if value is not None and value == value]
+
+
+def _part_text(value: Any) -> str:
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 

@@ -1,13 +1,18 @@
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from recbole_llmfashion.dataset_tools.convert.sources.table_parts import (
     action_of,
     in_catalogue,
+    items_of,
     result_ids,
+    searches_of,
     time_note,
     time_notes,
 )
+from recbole_llmfashion.dataset_tools.convert.sources.table_source import read_source
 from recbole_llmfashion.errors import UserError
 
 
@@ -45,6 +50,18 @@ def test_action_of(word, action) -> None:
 )
 def test_result_ids(cell, ids) -> None:
     assert result_ids(cell) == ids
+
+
+def test_lists_of_parquet(tmp_path) -> None:
+    items = {"id": [7, 8], "title": ["A", "B"], "tags": [["red", None, "wool"], None], "sizes": [[38, 39], []]}
+    pq.write_table(pa.table(items), tmp_path / "items.parquet")
+    source = read_source(tmp_path / "items.parquet", list(items))
+    found = items_of(source, "id", "title", {"tags": "tags", "sizes": "sizes"}, pd.Series(dtype=object), [])
+    assert found.to_numpy().tolist() == [["7", "A", "red, wool", "38, 39"], ["8", "B", "", ""]]
+    searches = {"user": ["u", "u"], "time": [1, 2], "query": ["a", "b"], "shown": [[7, None, 8], None]}
+    pq.write_table(pa.table(searches), tmp_path / "searches.parquet")
+    source = read_source(tmp_path / "searches.parquet", list(searches))
+    assert searches_of(source, "user", "time", "query", "shown", [])[0]["results"].tolist() == [["7", "8"], []]
 
 
 def test_in_catalogue() -> None:
