@@ -184,6 +184,9 @@ def read_items(frame: pd.DataFrame, attributes: Sequence[str] = TEXT_ATTRIBUTES)
     if not isinstance(frame, pd.DataFrame) or not {"item_id", "title"} <= set(frame.columns):
         raise UserError("add: expected a frame with the columns item_id and title")
     check_fields(frame.columns, attributes, "add")
+    narrow = frame.select_dtypes(["float16", "float32"]).astype(str)
+    # to_dict makes 9.989999771118164 of a float32 that is written 9.99
+    frame = frame.assign(**narrow.apply(pd.to_numeric, errors="coerce"))
     rows: dict[str, dict[str, str]] = {}
     for number, record in enumerate(frame.to_dict("records"), 1):
         item, title = _text(record["item_id"]), _text(record["title"])

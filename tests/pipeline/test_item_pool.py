@@ -149,6 +149,12 @@ def test_texts_of_a_frame():
     assert read == {"7": {"title": "Hat", "size": "38", "price": "19", "weight": "1"}}
 
 
+@pytest.mark.parametrize("kind", ["float32", "Float32", "float64"])
+def test_a_number_is_written_as_in_its_column(kind):
+    frame = pd.DataFrame({"item_id": ["a", "b", "c"], "title": "x", "price": pd.Series([9.99, 12, None], dtype=kind)})
+    assert [row["price"] for row in read_items(frame, ["price"]).values()] == ["9.99", "12", ""]
+
+
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
