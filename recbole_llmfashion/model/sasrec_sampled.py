@@ -122,5 +122,6 @@ def softmax_losses(states: Tensor, targets: Tensor, negatives: Tensor, table: Te
     """
     own = (states * embedding(targets, table)).sum(dim=2)
     others = states @ embedding(negatives, table).transpose(1, 2)
-    others = others.masked_fill(negatives[:, None] == targets[:, :, None], -torch.inf)
+    # not -inf: the gradient of a logsumexp over nothing else would be NaN
+    others = others.masked_fill(negatives[:, None] == targets[:, :, None], torch.finfo(others.dtype).min)
     return (torch.logaddexp(own, others.logsumexp(dim=2)) - own)[targets > 0]

@@ -39,6 +39,15 @@ def test_a_negative_that_is_the_target_does_not_count():
     assert alone.tolist() == [0.0]
 
 
+def test_a_target_without_another_item_has_no_gradient():
+    """With few negatives all of a sequence's may be the target of a position, which then has nothing to learn."""
+    states, table = STATES.clone().requires_grad_(), TABLE.clone().requires_grad_()
+    softmax_losses(states, torch.tensor([[3, 2, 0]]), torch.tensor([[3, 3]]), table).sum().backward()
+    learned, rows = states.grad[0], table.grad
+    assert not learned[0].any() and learned[1].isfinite().all() and learned[1].any()
+    assert rows.isfinite().all() and rows[[2, 3]].any()
+
+
 def test_cosine_scores_by_hand(shop):
     """A state (3, 4) is (0.6, 0.8) divided by 0.5; the item rows (0, 2) and (5, 0) become unit rows."""
     _, model, part = built(shop, "lengths", similarity="cosine", softmax_temperature=0.5, hidden_size=2, n_heads=1)
