@@ -110,7 +110,10 @@ class RankedBatch:
         """[B] bool: the response has nothing that the ranking reads, so the memory or popularity gave the list."""
         if self.settings.ranking == "id":
             return ~self.has_id
-        return ~self.has_id & ~self.has_title if self.settings.ranking == "mixup" else ~self.has_title
+        if self.settings.ranking == "mixup":
+            return ~self.has_id & ~self.has_title
+        given = [(items >= 0).any(dim=1) for name, items in self.lists.items() if name in OF_RESPONSES]
+        return ~torch.stack([self.has_title, *given]).any(dim=0)
 
     def list_of(self, row: int, item: int) -> str:
         """Which list gave a row its item: one of FUSED, clip or popularity; of several, the one with most weight."""

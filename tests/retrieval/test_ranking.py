@@ -122,6 +122,20 @@ def test_the_counts_of_fallbacks_are_those_of_the_lists(ranking):
     assert heads["memory"] + heads["popularity"] == (2 if ranking == "mixup" else 3)
 
 
+@pytest.mark.parametrize("ranking", ["beams", "fusion"])
+def test_a_response_without_a_title_is_no_fallback_where_it_gives_another_list(ranking):
+    """Beams, an ID, both, and neither; fusion reads the ID too."""
+    answers = ["product ID: a, title:", "product ID: a, title:", "gibberish", "gibberish"]
+    weights = dict.fromkeys(("beams", "id"), 1.0)
+    mixing = RankingSettings(ranking, 2, 10, 0, True, {"new": weights, "known": weights})
+    ranked, parsed = ranked_of(answers, mixing, torch.zeros(4, 1, dtype=torch.int64), [[4], [], [4], []])
+    counts = ResponseStats()
+    counts.add(parsed, ranked, torch.zeros(4, 1, dtype=torch.int64))
+    heads = [ranked.list_of(row, item) for row, item in enumerate(ranked.order[:, 0].tolist())]
+    assert heads[2:] == ["beams", "popularity"] and heads[1] == ("id" if ranking == "fusion" else "popularity")
+    assert counts.counts["popularity_list"] == heads.count("popularity")
+
+
 BEAMS = [[4, 5], [5, 4], [], [2]]
 
 
