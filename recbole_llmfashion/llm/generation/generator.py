@@ -181,7 +181,8 @@ class Generator:
 
         def decode(chosen: np.ndarray) -> list[tuple[str, int | None]]:
             tokens, items = search(begin(chosen), trie, state, steps, eos, complete is not None, report)
-            places = items.tolist()
+            # the opening of a trie of one sequence is all of it, so no step decides for it
+            places = items.tolist() if trie.size > 1 else [0] * len(chosen)
             if complete is not None:
                 return [(complete(item), item) for item in places]
             texts = [read(row) for row in tokens.cpu()]

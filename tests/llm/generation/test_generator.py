@@ -87,7 +87,8 @@ def test_none_and_one(lively: Any, tokenizer: Any) -> None:
     )
     assert generator([]) == []
     one = prompts(1)
-    assert generator(one) == [tokenizer.decode([50, *greedy(lively, np.r_[one[0], 50], 4, [[5, 6]])])]
+    text = tokenizer.decode([50, *greedy(lively, np.r_[one[0], 50], 4, [[5, 6]])])
+    assert generator.generate(one) == [(text, 0)]
     assert generator(one)[0].startswith(tokenizer.decode([50, 5, 6]))
 
 
