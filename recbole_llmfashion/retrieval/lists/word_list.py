@@ -3,11 +3,13 @@
     score(i) = sum over the last `history` items j of a user, newest first, age a from 0, of cos(i, j) / (1 + a)
     cos(i, j) of the unit vectors of idf(w) = log((N + 1) / (items with w + 1)) over the words w of each item
 
-A word of more than a tenth of the items does not count. Nothing is trained, so a new item has its place at once. What
-the words mean is not known: a synonym is another word.
+A word is letters, digits and "_" with their marks, such as the vowel signs of Hindi, or the dot that "İ" has in lower
+case. A word of more than a tenth of the items does not count. Nothing is trained, so a new item has its place at once.
+What the words mean is not known: a synonym is another word.
 """
 
 import re
+import unicodedata
 from collections.abc import Sequence
 
 import numpy as np
@@ -17,7 +19,6 @@ from torch import Tensor
 from recbole_llmfashion.embedding.query_title_pairs import normalize_text
 from recbole_llmfashion.retrieval.lists.neighbor_list import best_of_product, newest_first
 
-WORD = re.compile(r"\w+")
 COMMON = 0.1  # share of the items above which a word does not count
 
 
@@ -50,7 +51,9 @@ def word_vectors(texts: Sequence[str]) -> sparse.csr_array:
     >>> word_vectors(["red boot", "blue boot"] + 18 * [""]).shape  # "boot", of two of 20 items, counts
     (20, 3)
     """
-    words = [sorted(set(WORD.findall(normalize_text(text)))) for text in texts]
+    texts = [normalize_text(text) for text in texts]
+    pattern = _word(texts)
+    words = [sorted(set(pattern.findall(text))) for text in texts]
     number = {word: column for column, word in enumerate(sorted({word for row in words for word in row}))}
     column = np.asarray([number[word] for row in words for word in row], np.int64)
     row = np.repeat(np.arange(len(words)), [len(one) for one in words])
@@ -61,3 +64,14 @@ def word_vectors(texts: Sequence[str]) -> sparse.csr_array:
     norms = np.sqrt(np.bincount(row, weights**2, minlength=len(texts)))
     weights = np.divide(weights, norms[row], out=np.zeros_like(weights), where=norms[row] > 0)
     return sparse.coo_array((weights, (row, column)), shape=(len(texts), len(number))).tocsr()
+
+
+def _word(texts: Sequence[str]) -> re.Pattern[str]:
+    """The pattern of a word in these texts: that of `re` counts no mark as a part of a word.
+
+    >>> _word(["नीले जूते"]).findall("नीले जूते, red")
+    ['नीले', 'जूते', 'red']
+    """
+    letters = {letter for text in texts if not text.isascii() for letter in text}
+    marks = "".join(sorted(letter for letter in letters if unicodedata.category(letter)[0] == "M"))
+    return re.compile(rf"\w[\w{marks}]*")

@@ -29,6 +29,13 @@ def test_vectors_by_hand():
     assert not cosines[3].any() and cosines[4, 5] == 0
 
 
+def test_a_mark_belongs_to_its_word():
+    """Hindi: "लाल" (red) and "काला" (black) share a letter and no word. "İpek" has a dot in lower case."""
+    texts = ["लाल जूते", "काला थैला", "जूते", "İpek elbise", "pek", "❤️ i", *[f"item{i}" for i in range(14)]]
+    shared = (word_vectors(texts) @ word_vectors(texts).T).toarray() > 0
+    assert [np.flatnonzero(row).tolist() for row in shared[:6]] == [[0, 2], [1], [0, 2], [3], [4], [5]]
+
+
 def test_ranks_by_hand():
     """After item 0: itself, then 2 before 1 by tie rank; nothing else shares a word."""
     ranks = WordList(TEXTS, TIE, 10)
