@@ -123,7 +123,7 @@ class Scorer(nn.Module):
         return np.minimum(np.asarray(full, np.int64), self.shape.max_tokens)
 
     def refresh(self) -> None:
-        """Recomputes the item matrix; items with equal texts are encoded once and so have equal scores."""
+        """Recomputes the item matrix. Items with equal texts have equal rows; their scores may differ by rounding."""
         _, first, inverse = np.unique(self.rows.hashes[: self.n_items], return_index=True, return_inverse=True)
         vectors = self.encode([np.array([entry]) for entry in first], "items")
         self.items = vectors[torch.from_numpy(inverse).to(self.device)]
