@@ -23,20 +23,24 @@ def temporary_folder(final: Path, option: str = "") -> Iterator[Path]:
     Raises:
         UserError: it cannot be made.
     """
-    with naming(final, option):
-        final.parent.mkdir(parents=True, exist_ok=True)
-        _remove_abandoned(final.parent)
-        while True:
-            part = temporary_name(final.parent, final.name)
-            part.mkdir()
-            lock = FolderLock(part, shared=False)
-            if lock.take():
-                break  # otherwise another process, which found it without a lock, is removing it
-    try:
+    part: Path | None = None
+    lock: FolderLock | None = None
+    try:  # from before the folder exists: Ctrl-C between its making and the caller's first line would leave it
+        with naming(final, option):
+            final.parent.mkdir(parents=True, exist_ok=True)
+            _remove_abandoned(final.parent)
+            while True:
+                part = temporary_name(final.parent, final.name)
+                part.mkdir()
+                lock = FolderLock(part, shared=False)
+                if lock.take():
+                    break  # otherwise another process, which found it without a lock, is removing it
         yield part
     finally:
-        shutil.rmtree(part, ignore_errors=True)
-        lock.release()
+        if part is not None:
+            shutil.rmtree(part, ignore_errors=True)
+        if lock is not None:
+            lock.release()
 
 
 def publish_folder(part: Path, final: Path, marker: str) -> None:

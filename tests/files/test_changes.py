@@ -19,6 +19,7 @@ from safetensors.numpy import save_file
 
 from recbole_llmfashion.errors import UserError
 from recbole_llmfashion.files.changes import check_writable, own_folder, reading, replace_files, write_file
+from recbole_llmfashion.files.folder_lock import FolderLock
 from recbole_llmfashion.files.folders import publish_folder, temporary_folder
 from recbole_llmfashion.files.write_errors import disk_full, full_disk_error, naming
 from tests.helpers.disks import small_disk
@@ -258,6 +259,18 @@ def test_temporary_folders_of_killed_processes_are_removed_and_those_of_others_k
         assert len(list(tmp_path.iterdir())) == 1
         with temporary_folder(tmp_path / "third"):
             assert [path.name.split(".")[1] for path in tmp_path.iterdir()] == ["third"]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_interrupt_before_the_callers_first_line_leaves_no_folder(tmp_path, monkeypatch):
+    """Ctrl-C may arrive between the making of the folder and its lock."""
+
+    def interrupted(self):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(FolderLock, "take", interrupted)
+    with pytest.raises(KeyboardInterrupt), temporary_folder(tmp_path / "out"):
+        raise AssertionError("not reached")
     assert list(tmp_path.iterdir()) == []
 
 
