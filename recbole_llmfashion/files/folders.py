@@ -23,23 +23,21 @@ def temporary_folder(final: Path, option: str = "") -> Iterator[Path]:
     Raises:
         UserError: it cannot be made.
     """
-    part: Path | None = None
-    lock: FolderLock | None = None
-    try:  # from before the folder exists: Ctrl-C between its making and the caller's first line would leave it
-        with naming(final, option):
-            final.parent.mkdir(parents=True, exist_ok=True)
-            _remove_abandoned(final.parent)
-            while True:
-                part = temporary_name(final.parent, final.name)
+    with naming(final, option):
+        final.parent.mkdir(parents=True, exist_ok=True)
+        _remove_abandoned(final.parent)
+    taken = False
+    while not taken:  # another process that found the folder without a lock is removing it
+        part = temporary_name(final.parent, final.name)
+        lock = FolderLock(part, shared=False)
+        try:  # from before the folder exists: Ctrl-C between its making and the caller's first line would leave it
+            with naming(final, option):
                 part.mkdir()
-                lock = FolderLock(part, shared=False)
-                if lock.take():
-                    break  # otherwise another process, which found it without a lock, is removing it
-        yield part
-    finally:
-        if part is not None:
+                taken = lock.take()
+            if taken:
+                yield part
+        finally:
             shutil.rmtree(part, ignore_errors=True)
-        if lock is not None:
             lock.release()
 
 
