@@ -108,6 +108,7 @@ class Runner:
         self.request = request
         self.ran: dict[str, list[Outcome]] = {}
         self._row_files = RowFiles(request.rows_path)
+        self._checked: set[str] = set()  # datasets whose files were read; a study has many parts, each with its check
         self._hashes: dict[str, str] = {}
         self._values: dict[str, dict[str, Any]] = {}
         self._loaders: dict[tuple[str, tuple[tuple[str, Any], ...]], Loaders] = {}
@@ -209,8 +210,10 @@ class Runner:
             find_dataset(Path(config["data_path"]), config["dataset"])
             check_config(config)
             configs[config["dataset"]] = config
-        for config in configs.values():
-            check_files(config)
+        for dataset, config in configs.items():
+            if dataset not in self._checked:
+                check_files(config)
+                self._checked.add(dataset)
 
     def row(self, entry: Entry, seed: int) -> Outcome:
         """The outcome of one entry with one seed, from the store, from the folder of row files, or made now.

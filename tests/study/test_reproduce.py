@@ -7,9 +7,10 @@ from recbole_llmfashion.study import (
     ablation,
     reproduce,
 )
+from recbole_llmfashion.study import runner as runner_module
 from recbole_llmfashion.study.report import assemble
 from recbole_llmfashion.study.report.document import TableRow, Value
-from recbole_llmfashion.study.runner import Runner
+from recbole_llmfashion.study.runner import Entry, Runner
 from tests.helpers.fakes import write_tiny
 from tests.helpers.study import TARGETS, cells, request_for
 
@@ -106,6 +107,15 @@ def test_rows_of_every_part_are_checked_before_the_first_one_runs(shop, runs):
     with pytest.raises(UserError, match="but the rows of ablation in study reproduce have 'text'; leave it out"):
         reproduce.reproduce(own, Runner(own))
     assert runs == []
+
+
+def test_the_files_of_a_dataset_are_checked_once_for_all_parts(shop, monkeypatch):
+    read = []
+    monkeypatch.setattr(runner_module, "check_files", lambda config: read.append(config["dataset"]))
+    runner = Runner(request_for(shop, "--models=SASRec", study="reproduce"))
+    for part in ("compare", "ablation"):
+        runner.check([Entry("SASRec", "SASRec")], part)
+    assert len(read) == 1
 
 
 def test_a_drop_that_is_none_is_small():
